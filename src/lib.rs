@@ -1,1 +1,44 @@
-//! lib
+//! The Flipped Load Balancer: many message servers in, one scheduled stream, each message to the
+//! customer it is for - fast, once, and with nothing lost.
+//!
+//! ```text
+//! sources ==TCP==> INGEST ==ring==> SCHEDULER ==rings==> DELIVERY x N ==TCP==> subscribers
+//!                  mio loop         dedup, sequence,      mio loop,
+//!                  frame, parse     bucketed queues       credit, acks
+//!                                      |  ^ recorded position
+//!                                      v  |
+//!                                   JOURNAL ==files==> STORE (batches to SQLite)
+//!                                   append              off the path, follows the files
+//!                  ADMIN: HTTP, statistics, histograms (off the path)
+//! ```
+//!
+//! The modules are listed in the order the data flows.
+
+pub mod config;
+pub mod limits;
+
+pub mod clock;
+pub mod message;
+
+pub mod arena;
+pub mod net;
+pub mod ring;
+
+pub mod agent;
+
+pub mod ingest;
+pub mod scheduler;
+
+pub mod journal;
+
+pub mod delivery;
+
+pub mod store;
+
+pub mod admin;
+pub mod counters;
+pub mod latency;
+
+pub mod engine;
+
+pub mod cli;

@@ -1,0 +1,27 @@
+//! Agents: the stages as things that do a bounded piece of work when asked, and never block.
+
+use std::os::fd::RawFd;
+
+use crate::clock::Now;
+
+/// An error that ends the engine; its message says what happened and what to do.
+pub type Fatal = Box<dyn std::error::Error + Send + Sync>;
+
+/// One stage of the pipeline.
+pub trait Agent: Send {
+    /// The stage's name: the same in threads, counters and logs.
+    fn name(&self) -> &'static str;
+
+    /// One duty cycle: bounded, never blocking. Returns the work count: how much was really done (a
+    /// check is not work); zero lets the thread idle.
+    ///
+    /// # Errors
+    /// What the engine cannot survive.
+    fn do_work(&mut self, now: Now) -> Result<usize, Fatal>;
+
+    /// A descriptor that becomes readable when the outside world has work for this agent, for the
+    /// idle thread to park on.
+    fn readiness(&self) -> Option<RawFd> {
+        None
+    }
+}

@@ -1,0 +1,217 @@
+//! The settings: what `flipped-lb.toml` says, typed and checked.
+//!
+//! [`load`] reads the file and the environment; everything else in the engine takes these plain
+//! values. Every key has a default, so an empty file is a valid one. What a setting *means* is
+//! explained by `flipped-lb check`; what bounds it stands in [`crate::limits`].
+
+mod load;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use load::{ConfigError, load};
+
+/// All settings of one engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Where the journal, the embedded database, rejected lines and histograms live.
+    pub data_dir: PathBuf,
+    /// What has happened before a message is delivered, and before its source is acknowledged.
+    pub durability: Durability,
+    /// The message servers that the engine dials.
+    pub sources: Vec<Source>,
+    /// How frames come in.
+    pub ingest: Ingest,
+    /// The customers, in the order of the file.
+    pub destinations: Vec<Destination>,
+    /// How messages are ordered.
+    pub scheduler: Scheduler,
+    /// What sets a message's level besides its own priority; the first rule that fits wins.
+    pub rules: Vec<Rule>,
+    /// How long a messageId is remembered.
+    pub dedup: Dedup,
+    /// How messages go out.
+    pub delivery: Delivery,
+    /// The log on disk.
+    pub journal: Journal,
+    /// Which threads there are and where they run.
+    pub threads: Threads,
+    /// The SQL database that follows the journal.
+    pub store: Store,
+    /// The HTTP address for metrics and histograms.
+    pub admin: Admin,
+    /// When statistics are printed.
+    pub stats: Stats,
+}
+
+/// What has happened before a message is delivered (DESIGN promise 2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// Nothing; the journal follows. Survives a clean stop.
+    Memory,
+    /// Its journal batch was handed to the operating system. Survives `kill -9`.
+    Written,
+    /// ... and `fdatasync` returned. Survives power loss.
+    Synced,
+}
+
+/// One message server to dial.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// `host:port`; a name is looked up again before each dial.
+    pub address: String,
+    /// Whether the engine writes `{"ack":N}` lines back.
+    pub ack: bool,
+}
+
+/// `[ingest]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ingest {
+    /// The longest line, in bytes, without its newline.
+    pub max_line: usize,
+    /// Where producers may dial in; `None`: they may not.
+    pub listen: Option<SocketAddr>,
+    /// `rejected.ndjson` is rotated when it grows past this many bytes.
+    pub rejected_max_bytes: u64,
+}
+
+/// One customer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Destination {
+    /// 1 to 50 bytes.
+    pub id: String,
+    /// All its messages are level 1.
+    pub vip: bool,
+}
+
+/// `[scheduler]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scheduler {
+    /// How many levels there are, 1 to 8.
+    pub levels: u8,
+    /// For each level, how long a message waits before it moves up; zero: it never does.
+    pub max_wait: Vec<Duration>,
+    /// Whether a message for an unknown destination creates it.
+    pub create_destinations: bool,
+    /// How many destinations there may be in all when they are created.
+    pub max_destinations: usize,
+}
+
+/// One `[[rule]]`: all the conditions that are present must hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// Equals the message's `destinationId`.
+    pub destination: Option<String>,
+    /// Equals the message's `sourceServerId`.
+    pub source: Option<String>,
+    /// Equals the message's `messageType`.
+    pub message_type: Option<String>,
+    /// Local hours of the day `[from, to)`, in minutes since midnight; may wrap past midnight.
+    pub hours: Option<(u16, u16)>,
+    /// The level that it sets, 1 = most urgent.
+    pub priority: u8,
+}
+
+/// `[dedup]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dedup {
+    /// At most this many ids are remembered.
+    pub window_messages: usize,
+    /// An id is forgotten after this long.
+    pub window: Duration,
+}
+
+/// `[delivery]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// Where subscribers connect.
+    pub listen: SocketAddr,
+    /// How many delivery agents share the subscribers.
+    pub agents: usize,
+    /// A subscriber that owes acknowledgements for this long is cut.
+    pub ack_timeout: Duration,
+    /// Bytes that may be on their way to one subscriber's socket: what an urgent message cannot
+    /// overtake.
+    pub credit: usize,
+}
+
+/// `[journal]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Journal {
+    /// Bytes of one segment file.
+    pub segment: u64,
+}
+
+/// `[threads]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Threads {
+    /// How agents share threads.
+    pub mode: ThreadingMode,
+    /// What a thread does when its agents have no work.
+    pub idle: IdleKind,
+    /// Core of the ingest thread (also of the one thread of `shared`).
+    pub ingest_core: Option<usize>,
+    /// Core of the scheduler thread.
+    pub scheduler_core: Option<usize>,
+    /// Core of the journal thread.
+    pub journal_core: Option<usize>,
+    /// Cores of the delivery threads, one each.
+    pub delivery_cores: Vec<usize>,
+}
+
+/// How agents share threads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ThreadingMode {
+    /// By the cores the process is allowed.
+    Auto,
+    /// A pinned thread an agent.
+    Dedicated,
+    /// One composite agent on one thread.
+    Shared,
+}
+
+/// What a thread does when its agents have no work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IdleKind {
+    /// Spin, yield, then park until woken.
+    Backoff,
+    /// Yield the core each time.
+    Yield,
+    /// Never leave the core.
+    Spin,
+}
+
+/// `[store]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Store {
+    /// Which database.
+    pub url: StoreUrl,
+    /// Rows a batch at most.
+    pub batch_rows: usize,
+    /// A batch is written after this long at the latest.
+    pub batch_time: Duration,
+}
+
+/// Which database the store writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreUrl {
+    /// No store.
+    None,
+    /// The embedded one; `None`: `data_dir/messages.db`.
+    Sqlite(Option<PathBuf>),
+}
+
+/// `[admin]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admin {
+    /// The HTTP address; `None`: no HTTP.
+    pub listen: Option<SocketAddr>,
+}
+
+/// `[stats]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stats {
+    /// Between two prints of the delivery statistics; zero: at exit only.
+    pub interval: Duration,
+}

@@ -1,0 +1,229 @@
+//! The counters: one list, each with its meaning; the same names in `/stats`, `/metrics` and logs.
+//!
+//! A counter is written with relaxed stores by one agent, or with relaxed adds by several, and read
+//! by anybody. The *ledger* counters are special: the scheduler alone writes them, in one go between
+//! [`Counters::begin`] and [`Counters::end`], so that a [`Counters::snapshot`] finds promise 1 kept
+//! at every moment: received = accepted + duplicates + rejected and accepted = settled + queued +
+//! in flight.
+
+use std::sync::atomic::{AtomicU64, Ordering, fence};
+
+macro_rules! counters {
+    ($($name:ident $label:literal $kind:ident $meaning:literal;)*) => {
+        /// What is counted.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(usize)]
+        pub enum Counter {
+            $(#[doc = $meaning] $name,)*
+        }
+
+        impl Counter {
+            /// All counters, in the order of the list.
+            pub const ALL: &'static [Counter] = &[$(Counter::$name,)*];
+
+            /// The name that users see.
+            #[must_use]
+            pub fn label(self) -> &'static str {
+                match self { $(Counter::$name => $label,)* }
+            }
+
+            /// What it counts, in a sentence.
+            #[must_use]
+            pub fn meaning(self) -> &'static str {
+                match self { $(Counter::$name => $meaning,)* }
+            }
+
+            /// Whether it goes down as well as up.
+            #[must_use]
+            pub fn is_gauge(self) -> bool {
+                match self { $(Counter::$name => counters!(@gauge $kind),)* }
+            }
+        }
+    };
+    (@gauge gauge) => { true };
+    (@gauge count) => { false };
+}
+
+counters! {
+    Received "received" count "Lines whose fate is decided: accepted, duplicate or rejected.";
+    Accepted "accepted" count "Messages that were given a sequence.";
+    Duplicates "duplicates" count "Lines whose messageId was in the dedup window.";
+    Rejected "rejected" count "Lines that broke a rule and were kept in rejected.ndjson.";
+    Settled "settled" count "Messages that need no more work.";
+    Queued "queued" gauge "Messages that wait for their subscriber.";
+    InFlight "in_flight" gauge "Messages handed to delivery and not yet settled.";
+    Delivered "delivered" count "Frames wholly written to a subscriber's socket, again or not.";
+    Inversions "inversions" count "Urgent messages that had to wait behind a less urgent one in flight.";
+    Aged "aged" count "Messages that waited their max_wait and moved up.";
+    Redelivered "redelivered" count "Messages taken back from a subscriber that went without settling them.";
+
+    BytesIn "bytes_in" count "Bytes read from sources.";
+    SourcesConnected "sources_connected" gauge "Sources connected now, dialled or dialled in.";
+    SourceConnects "source_connects" count "Connections to or from sources that were made.";
+    SourceDisconnects "source_disconnects" count "Connections to or from sources that ended.";
+    SourceConnectFailures "source_connect_failures" count "Dials that failed; they are tried again.";
+    PartialLines "partial_lines" count "Lines cut off by the end of their connection; the source has them still.";
+    IngestBackPressure "ingest_back_pressure" count "Reads put off because the pipeline was full.";
+    RejectedUnwritable "rejected_unwritable" count "Failed writes to rejected.ndjson; reading pauses until one succeeds.";
+    AcksSent "acks_sent" count "Acknowledgement lines written to sources.";
+    AcceptFailures "accept_failures" count "Connections that could not be accepted.";
+
+    JournalBytes "journal_bytes" count "Bytes appended to the journal.";
+    JournalBatches "journal_batches" count "Batches appended to the journal.";
+    JournalRecorded "journal_recorded" gauge "The last sequence whose record was handed to the operating system.";
+    JournalSyncs "journal_syncs" count "fdatasync calls that returned.";
+    JournalBackPressure "journal_back_pressure" count "Cycles in which the scheduler waited for the journal.";
+
+    BytesOut "bytes_out" count "Bytes written to subscribers.";
+    SubscribersConnected "subscribers_connected" gauge "Subscriber connections now.";
+    SubscriberConnects "subscriber_connects" count "Subscriber connections that were accepted.";
+    SubscriberDisconnects "subscriber_disconnects" count "Subscriber connections that ended.";
+    SubscriberErrors "subscriber_errors" count "Subscriber connections ended by an error line.";
+    AckTimeouts "ack_timeouts" count "Subscribers cut because they owed acknowledgements too long.";
+    DeliveryBackPressure "delivery_back_pressure" count "Dispatches put off because a delivery ring was full.";
+
+    Stored "stored" count "Messages whose row is in the store.";
+    StoredSettled "stored_settled" count "Messages whose row says DELIVERED.";
+    StorePosition "store_position" gauge "The journal position up to which the store has followed.";
+    StoreRetries "store_retries" count "Store batches that failed and were tried again.";
+    StoreBatches "store_batches" count "Store transactions committed.";
+}
+
+/// One cell on a cache line of its own: neighbours are written by other cores.
+#[repr(align(64))]
+#[derive(Debug, Default)]
+struct Cell(AtomicU64);
+
+/// The counters of one engine.
+#[derive(Debug)]
+pub struct Counters {
+    cells: Vec<Cell>,
+    /// Odd while the scheduler is writing the ledger counters.
+    version: AtomicU64,
+}
+
+/// The values of all counters at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot(Vec<u64>);
+
+impl Default for Counters {
+    fn default() -> Self {
+        let cells = Counter::ALL.iter().map(|_| Cell::default()).collect();
+        Self {
+            cells,
+            version: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Counters {
+    /// Adds; for counters that several agents write.
+    pub fn add(&self, counter: Counter, count: u64) {
+        self.cells[counter as usize]
+            .0
+            .fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// Subtracts from a gauge.
+    pub fn subtract(&self, counter: Counter, count: u64) {
+        self.cells[counter as usize]
+            .0
+            .fetch_sub(count, Ordering::Relaxed);
+    }
+
+    /// Stores; for counters that one agent writes.
+    pub fn set(&self, counter: Counter, value: u64) {
+        self.cells[counter as usize]
+            .0
+            .store(value, Ordering::Relaxed);
+    }
+
+    /// The value now.
+    #[must_use]
+    pub fn get(&self, counter: Counter) -> u64 {
+        self.cells[counter as usize].0.load(Ordering::Relaxed)
+    }
+
+    /// The scheduler is about to write the ledger counters.
+    pub fn begin(&self) {
+        let version = self.version.load(Ordering::Relaxed);
+        self.version.store(version + 1, Ordering::Relaxed);
+        // Pairs with the acquire fence in `snapshot`: who sees a new value sees the odd version.
+        fence(Ordering::Release);
+    }
+
+    /// The ledger counters add up again.
+    pub fn end(&self) {
+        let version = self.version.load(Ordering::Relaxed);
+        // Pairs with the acquire load in `snapshot`: who sees the even version sees the values.
+        self.version.store(version + 1, Ordering::Release);
+    }
+
+    /// All values, with the ledger counters of one moment.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        loop {
+            // Pairs with the release store in `end`.
+            let before = self.version.load(Ordering::Acquire);
+            let values: Vec<u64> = self
+                .cells
+                .iter()
+                .map(|cell| cell.0.load(Ordering::Relaxed))
+                .collect();
+            // Pairs with the release fence in `begin`.
+            fence(Ordering::Acquire);
+            let after = self.version.load(Ordering::Relaxed);
+            if before == after && before.is_multiple_of(2) {
+                return Snapshot(values);
+            }
+            std::thread::yield_now();
+        }
+    }
+}
+
+impl Snapshot {
+    /// The value of one counter.
+    #[must_use]
+    pub fn get(&self, counter: Counter) -> u64 {
+        self.0[counter as usize]
+    }
+
+    /// Every counter with its value, in the order of the list.
+    pub fn iter(&self) -> impl Iterator<Item = (Counter, u64)> + '_ {
+        Counter::ALL
+            .iter()
+            .map(|&counter| (counter, self.get(counter)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_distinct() {
+        let mut labels: Vec<_> = Counter::ALL.iter().map(|it| it.label()).collect();
+        labels.sort_unstable();
+        labels.dedup();
+        assert_eq!(labels.len(), Counter::ALL.len());
+    }
+
+    #[test]
+    fn a_snapshot_never_sees_half_an_update() {
+        let counters = Counters::default();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for value in 1..20_000 {
+                    counters.begin();
+                    counters.set(Counter::Accepted, value);
+                    counters.set(Counter::Received, value);
+                    counters.end();
+                }
+            });
+            for _ in 0..2_000 {
+                let seen = counters.snapshot();
+                assert_eq!(seen.get(Counter::Accepted), seen.get(Counter::Received));
+            }
+        });
+    }
+}

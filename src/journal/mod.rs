@@ -1,0 +1,4 @@
+//! The journal: the append-only log on disk, the engine's only durable truth.
+
+pub mod record;
+pub mod storage;

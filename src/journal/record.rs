@@ -1,0 +1,455 @@
+//! The journal's layout on disk: segment header, batch header, message record, settlement.
+//!
+//! Pure functions between bytes and values; who writes and reads files is the business of
+//! `segment` and `reader`. All integers are little-endian.
+//!
+//! ```text
+//! segment file (fixed length)
+//! +----------------+-------------+-------------+-----+--------------------------------+
+//! | segment header | batch       | batch       | ... | zeros, or a former life's tail |
+//! +----------------+-------------+-------------+-----+--------------------------------+
+//!
+//! segment header, 64 bytes
+//!  0 magic "FLBJRNL1"   8 version u32   12 crc u32 (of all the rest)
+//! 16 segment number u64   24 segment length u64   32 created, ms since the epoch u64   40 zeros
+//!
+//! batch header, 48 bytes: nothing of a segment's former life can pass for this one's, for number
+//! and position stand under the CRC
+//!  0 magic "FLBB"   4 crc u32 (of the rest of the header, then of the body)
+//!  8 body length u32   12 kind u8   13 zeros   16 entries u32   20 zeros u32
+//! 24 position u64 (of this header in the whole journal)   32 first sequence u64
+//! 40 time, us since the epoch u64
+//!
+//! message record: header, frame verbatim, newline
+//!  0 frame length u32        4 sequence, low 32 bits u32
+//!  8 level u8   9 priority u8   10 flags u8   11 zero
+//! 12 timestamp, ms i64      20 arrival, us since the epoch u64
+//! 28 offsets in the frame, u16 each: id, source, destination, type, payload
+//! 38 lengths: id u8, source u8, destination u8, type u8, payload u16
+//!
+//! settlement, 12 bytes
+//!  0 sequence u64   8 settled, us before the batch's time u32 (saturating)
+//! ```
+
+/// Bytes of a segment's header.
+pub const SEGMENT_HEADER_LEN: usize = 64;
+/// Bytes of a batch's header.
+pub const BATCH_HEADER_LEN: usize = 48;
+/// Bytes of a message record's header.
+pub const RECORD_HEADER_LEN: usize = 44;
+/// Bytes of a settlement.
+pub const SETTLEMENT_LEN: usize = 12;
+/// The format that this engine writes.
+pub const FORMAT_VERSION: u32 = 1;
+
+const SEGMENT_MAGIC: [u8; 8] = *b"FLBJRNL1";
+const BATCH_MAGIC: [u8; 4] = *b"FLBB";
+
+/// Bytes of a message's record in a chunk and in the journal alike.
+#[must_use]
+pub const fn record_len(frame_len: usize) -> usize {
+    RECORD_HEADER_LEN + frame_len + 1
+}
+
+/// A place in the journal: segment number times segment length, plus the offset in the segment.
+/// Positions only grow, over all segments.
+pub type Position = u64;
+
+/// Where a field stands in its frame, in bytes; for a string, without its quotes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Span {
+    /// First byte.
+    pub offset: u16,
+    /// How many bytes; zero: the field is absent.
+    pub len: u16,
+}
+
+impl Span {
+    /// The bytes of this field, as they stand in `frame` (escapes not resolved).
+    #[must_use]
+    pub fn of<'a>(&self, frame: &'a [u8]) -> &'a [u8] {
+        &frame[self.offset as usize..self.offset as usize + self.len as usize]
+    }
+}
+
+/// What the engine knows of a frame besides its bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RecordHeader {
+    /// Bytes of the frame, without its newline.
+    pub frame_len: u32,
+    /// Low 32 bits of the sequence; the batch's first sequence has the rest.
+    pub sequence_low: u32,
+    /// Effective priority when it was accepted, 1 = most urgent.
+    pub level: u8,
+    /// The frame's own `priority`.
+    pub priority: u8,
+    /// A string field contains escapes: its span must be unescaped to get its value.
+    pub escaped: bool,
+    /// The frame's own `timestamp`, or its arrival: ms since the epoch.
+    pub timestamp_ms: i64,
+    /// When the frame was read: us since the epoch.
+    pub arrival_us: u64,
+    /// `messageId`.
+    pub id: Span,
+    /// `sourceServerId`.
+    pub source: Span,
+    /// `destinationId`.
+    pub destination: Span,
+    /// `messageType`.
+    pub message_type: Span,
+    /// `payload`, braces included; length zero: absent.
+    pub payload: Span,
+}
+
+const FLAG_ESCAPED: u8 = 1;
+const SEQUENCE_AT: usize = 4;
+const LEVEL_AT: usize = 8;
+
+impl RecordHeader {
+    /// Writes the header.
+    pub fn encode(&self, out: &mut [u8; RECORD_HEADER_LEN]) {
+        out[0..4].copy_from_slice(&self.frame_len.to_le_bytes());
+        out[4..8].copy_from_slice(&self.sequence_low.to_le_bytes());
+        out[8] = self.level;
+        out[9] = self.priority;
+        out[10] = if self.escaped { FLAG_ESCAPED } else { 0 };
+        out[11] = 0;
+        out[12..20].copy_from_slice(&self.timestamp_ms.to_le_bytes());
+        out[20..28].copy_from_slice(&self.arrival_us.to_le_bytes());
+        let spans = [
+            self.id,
+            self.source,
+            self.destination,
+            self.message_type,
+            self.payload,
+        ];
+        for (index, span) in spans.iter().enumerate() {
+            out[28 + 2 * index..30 + 2 * index].copy_from_slice(&span.offset.to_le_bytes());
+        }
+        for (index, span) in spans[..4].iter().enumerate() {
+            out[38 + index] = span.len as u8;
+        }
+        out[42..44].copy_from_slice(&self.payload.len.to_le_bytes());
+    }
+
+    /// Reads a header that [`RecordHeader::encode`] wrote; the CRC over it was checked by the caller.
+    #[must_use]
+    pub fn decode(from: &[u8; RECORD_HEADER_LEN]) -> Self {
+        let u16_at = |at: usize| u16::from_le_bytes([from[at], from[at + 1]]);
+        let short = |index: usize| Span {
+            offset: u16_at(28 + 2 * index),
+            len: u16::from(from[38 + index]),
+        };
+        Self {
+            frame_len: u32_at(from, 0),
+            sequence_low: u32_at(from, 4),
+            level: from[8],
+            priority: from[9],
+            escaped: from[10] & FLAG_ESCAPED != 0,
+            timestamp_ms: u64_at(from, 12) as i64,
+            arrival_us: u64_at(from, 20),
+            id: short(0),
+            source: short(1),
+            destination: short(2),
+            message_type: short(3),
+            payload: Span {
+                offset: u16_at(36),
+                len: u16_at(42),
+            },
+        }
+    }
+
+    /// Sets what only the scheduler knows, in a header that ingest has encoded.
+    pub fn seal(header: &mut [u8; RECORD_HEADER_LEN], sequence: u64, level: u8) {
+        header[SEQUENCE_AT..SEQUENCE_AT + 4].copy_from_slice(&(sequence as u32).to_le_bytes());
+        header[LEVEL_AT] = level;
+    }
+}
+
+/// What a batch holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BatchKind {
+    /// Message records, sequences ascending; gaps are possible between records, never inside.
+    Messages,
+    /// Settlements, in the order they happened.
+    Settlements,
+}
+
+/// The header of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchHeader {
+    /// CRC-32 of the rest of the header and of the body.
+    pub crc: u32,
+    /// Bytes of the body.
+    pub body_len: u32,
+    /// What the body holds.
+    pub kind: BatchKind,
+    /// How many records or settlements.
+    pub entries: u32,
+    /// Where this header stands.
+    pub position: Position,
+    /// Sequence of the first record; zero for settlements.
+    pub first_sequence: u64,
+    /// When the batch was made: us since the epoch.
+    pub time_us: u64,
+}
+
+impl BatchHeader {
+    /// Writes the header; `body` is hashed in pieces, in their order, and becomes part of the CRC.
+    pub fn encode<'a>(
+        &self,
+        body: impl Iterator<Item = &'a [u8]>,
+        out: &mut [u8; BATCH_HEADER_LEN],
+    ) {
+        out[0..4].copy_from_slice(&BATCH_MAGIC);
+        out[8..12].copy_from_slice(&self.body_len.to_le_bytes());
+        out[12..16].copy_from_slice(&[self.kind as u8, 0, 0, 0]);
+        out[16..20].copy_from_slice(&self.entries.to_le_bytes());
+        out[20..24].fill(0);
+        out[24..32].copy_from_slice(&self.position.to_le_bytes());
+        out[32..40].copy_from_slice(&self.first_sequence.to_le_bytes());
+        out[40..48].copy_from_slice(&self.time_us.to_le_bytes());
+        let crc = crc_of(&out[8..], body);
+        out[4..8].copy_from_slice(&crc.to_le_bytes());
+    }
+
+    /// Reads a header, if these bytes look like one; [`BatchHeader::matches`] tells whether it is.
+    #[must_use]
+    pub fn decode(from: &[u8; BATCH_HEADER_LEN]) -> Option<Self> {
+        let kind = match from[12] {
+            0 => BatchKind::Messages,
+            1 => BatchKind::Settlements,
+            _ => return None,
+        };
+        (from[0..4] == BATCH_MAGIC).then(|| Self {
+            crc: u32_at(from, 4),
+            body_len: u32_at(from, 8),
+            kind,
+            entries: u32_at(from, 16),
+            position: u64_at(from, 24),
+            first_sequence: u64_at(from, 32),
+            time_us: u64_at(from, 40),
+        })
+    }
+
+    /// Whether header bytes and body are whole, and stand where they were written.
+    #[must_use]
+    pub fn matches(
+        &self,
+        header: &[u8; BATCH_HEADER_LEN],
+        body: &[u8],
+        position: Position,
+    ) -> bool {
+        self.position == position && self.crc == crc_of(&header[8..], std::iter::once(body))
+    }
+}
+
+fn crc_of<'a>(header_rest: &[u8], body: impl Iterator<Item = &'a [u8]>) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(header_rest);
+    body.for_each(|piece| hasher.update(piece));
+    hasher.finalize()
+}
+
+/// The header of a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SegmentHeader {
+    /// Its number, from 0.
+    pub number: u64,
+    /// Bytes of the file.
+    pub segment_len: u64,
+    /// When this life of the file began: ms since the epoch.
+    pub created_ms: u64,
+}
+
+/// Why a segment's header cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SegmentHeaderError {
+    /// The file does not begin as a segment does.
+    #[error("it is not a journal segment (wrong magic)")]
+    NotASegment,
+    /// Another engine wrote it.
+    #[error("it has format version {0}; this engine reads version {FORMAT_VERSION}")]
+    Version(u32),
+    /// The header was damaged.
+    #[error("its header is damaged (wrong CRC)")]
+    Damaged,
+}
+
+impl SegmentHeader {
+    /// Writes the header.
+    #[must_use]
+    pub fn encode(&self) -> [u8; SEGMENT_HEADER_LEN] {
+        let mut out = [0; SEGMENT_HEADER_LEN];
+        out[0..8].copy_from_slice(&SEGMENT_MAGIC);
+        out[8..12].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
+        out[16..24].copy_from_slice(&self.number.to_le_bytes());
+        out[24..32].copy_from_slice(&self.segment_len.to_le_bytes());
+        out[32..40].copy_from_slice(&self.created_ms.to_le_bytes());
+        let crc = crc32fast::hash(&out[16..]);
+        out[12..16].copy_from_slice(&crc.to_le_bytes());
+        out
+    }
+
+    /// Reads and checks a header.
+    ///
+    /// # Errors
+    /// Wrong magic, another format version, a wrong CRC.
+    pub fn decode(from: &[u8; SEGMENT_HEADER_LEN]) -> Result<Self, SegmentHeaderError> {
+        if from[0..8] != SEGMENT_MAGIC {
+            return Err(SegmentHeaderError::NotASegment);
+        }
+        if u32_at(from, 8) != FORMAT_VERSION {
+            return Err(SegmentHeaderError::Version(u32_at(from, 8)));
+        }
+        if u32_at(from, 12) != crc32fast::hash(&from[16..]) {
+            return Err(SegmentHeaderError::Damaged);
+        }
+        Ok(Self {
+            number: u64_at(from, 16),
+            segment_len: u64_at(from, 24),
+            created_ms: u64_at(from, 32),
+        })
+    }
+}
+
+/// One message that needs no more work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settlement {
+    /// Whose.
+    pub sequence: u64,
+    /// When it was settled: us since the epoch.
+    pub settled_us: u64,
+}
+
+impl Settlement {
+    /// Writes the settlement into a batch of time `batch_time_us`.
+    pub fn encode(&self, batch_time_us: u64, out: &mut [u8; SETTLEMENT_LEN]) {
+        let before_us = batch_time_us.saturating_sub(self.settled_us);
+        out[0..8].copy_from_slice(&self.sequence.to_le_bytes());
+        out[8..12].copy_from_slice(&u32::try_from(before_us).unwrap_or(u32::MAX).to_le_bytes());
+    }
+
+    /// Reads a settlement of a batch of time `batch_time_us`.
+    #[must_use]
+    pub fn decode(batch_time_us: u64, from: &[u8; SETTLEMENT_LEN]) -> Self {
+        let settled_us = batch_time_us.saturating_sub(u64::from(u32_at(from, 8)));
+        Self {
+            sequence: u64_at(from, 0),
+            settled_us,
+        }
+    }
+}
+
+fn u32_at(from: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes([from[at], from[at + 1], from[at + 2], from[at + 3]])
+}
+
+fn u64_at(from: &[u8], at: usize) -> u64 {
+    u64::from(u32_at(from, at)) | u64::from(u32_at(from, at + 4)) << 32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header() -> RecordHeader {
+        RecordHeader {
+            frame_len: 65_536,
+            sequence_low: 7,
+            level: 3,
+            priority: 2,
+            escaped: true,
+            timestamp_ms: -5,
+            arrival_us: u64::MAX,
+            id: Span {
+                offset: 15,
+                len: 255,
+            },
+            source: Span {
+                offset: 65_535,
+                len: 50,
+            },
+            destination: Span { offset: 1, len: 1 },
+            message_type: Span { offset: 2, len: 9 },
+            payload: Span {
+                offset: 90,
+                len: 65_000,
+            },
+        }
+    }
+
+    #[test]
+    fn a_record_header_survives_its_encoding() {
+        let mut bytes = [0; RECORD_HEADER_LEN];
+        header().encode(&mut bytes);
+        assert_eq!(RecordHeader::decode(&bytes), header());
+        RecordHeader::seal(&mut bytes, 0x1_0000_0009, 1);
+        let sealed = RecordHeader::decode(&bytes);
+        assert_eq!((sealed.sequence_low, sealed.level), (9, 1));
+        assert_eq!(
+            RecordHeader {
+                sequence_low: 7,
+                level: 3,
+                ..sealed
+            },
+            header()
+        );
+    }
+
+    #[test]
+    fn a_batch_is_recognised_only_whole_and_in_its_place() {
+        let batch = BatchHeader {
+            crc: 0,
+            body_len: 6,
+            kind: BatchKind::Settlements,
+            entries: 1,
+            position: 64,
+            first_sequence: 9,
+            time_us: 1,
+        };
+        let mut bytes = [0; BATCH_HEADER_LEN];
+        batch.encode([&b"abc"[..], &b"def"[..]].into_iter(), &mut bytes);
+        let read = BatchHeader::decode(&bytes).expect("it is one");
+        assert!(read.matches(&bytes, b"abcdef", 64));
+        assert!(!read.matches(&bytes, b"abcdeF", 64));
+        assert!(!read.matches(&bytes, b"abcdef", 128));
+        for at in 0..BATCH_HEADER_LEN {
+            let mut torn = bytes;
+            torn[at] ^= 1;
+            let whole =
+                BatchHeader::decode(&torn).is_some_and(|it| it.matches(&torn, b"abcdef", 64));
+            assert!(!whole, "a flipped bit in byte {at} went unnoticed");
+        }
+    }
+
+    #[test]
+    fn a_segment_header_says_what_is_wrong_with_it() {
+        let segment = SegmentHeader {
+            number: 3,
+            segment_len: 1 << 26,
+            created_ms: 5,
+        };
+        let bytes = segment.encode();
+        assert_eq!(SegmentHeader::decode(&bytes), Ok(segment));
+        let with = |at: usize, value: u8| {
+            let mut changed = bytes;
+            changed[at] = value;
+            SegmentHeader::decode(&changed)
+        };
+        assert_eq!(with(0, b'X'), Err(SegmentHeaderError::NotASegment));
+        assert_eq!(with(8, 9), Err(SegmentHeaderError::Version(9)));
+        assert_eq!(with(16, 9), Err(SegmentHeaderError::Damaged));
+    }
+
+    #[test]
+    fn a_settlement_keeps_its_time_relative_to_the_batch() {
+        let settlement = Settlement {
+            sequence: 1 << 40,
+            settled_us: 1_000_000,
+        };
+        let mut bytes = [0; SETTLEMENT_LEN];
+        settlement.encode(1_000_250, &mut bytes);
+        assert_eq!(Settlement::decode(1_000_250, &bytes), settlement);
+    }
+}

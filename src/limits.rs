@@ -1,0 +1,122 @@
+//! Every limit of the engine, with its reason and its arithmetic.
+//!
+//! Everything bounded is bounded here, or by a setting whose default or ceiling stands here.
+
+/// Longest line by default, in bytes without its newline (DESIGN 3.1).
+pub const LINE_LEN_MAX_DEFAULT: usize = 64 * 1024;
+
+/// Longest line that a setting may allow: a record's field offsets are 16 bits wide.
+pub const LINE_LEN_MAX: usize = 64 * 1024;
+
+/// Bytes of one arena chunk: large enough that sealing one is rare (600 frames of 390 bytes), small
+/// enough that a few hundred of them make a fine-grained pool.
+pub const CHUNK_LEN: usize = 256 * 1024;
+
+/// Chunks of the arena: 256 MiB of address space. A chunk costs memory once it was written to, and
+/// the pool hands out the one that came home last, so a small backlog touches few of them.
+pub const CHUNK_COUNT: usize = 1024;
+
+/// Bytes that one read takes from a socket at most. It bounds what one chatty source gets in a
+/// turn, and a whole read must find room downstream before it is made.
+pub const READ_LEN_MAX: usize = 256 * 1024;
+
+/// Connections that the ingest agent reads in one duty cycle.
+pub const READS_PER_CYCLE: usize = 4;
+
+/// Chunks that a read may fill: the shortest valid line is 87 bytes and a record adds 45, so
+/// 256 KiB of lines make 390 KiB of records; each chunk may waste its last `LINE_LEN_MAX`.
+pub const CHUNKS_PER_READ: usize = 4;
+
+/// Entries of the ring from ingest to the scheduler: a read of 256 KiB holds at most 3,013 of the
+/// shortest valid lines, and there should be room for several reads.
+pub const ARRIVALS_RING: usize = 16 * 1024;
+
+/// The shortest valid line:
+/// `{"messageId":"a","sourceServerId":"b","destinationId":"c","messageType":"d","priority":1}`.
+pub const LINE_LEN_MIN: usize = 87;
+
+/// Accepted messages that wait for the journal's recorded position; the gate before delivery.
+pub const UNRECORDED_MAX: usize = 64 * 1024;
+
+/// Messages that the scheduler holds at once (queued and in flight).
+pub const MESSAGES_MAX: usize = 4 * 1024 * 1024;
+
+/// Entries of each ring between scheduler and journal, and between scheduler and delivery.
+pub const HOP_RING: usize = 8 * 1024;
+
+/// Arrivals that the scheduler takes in one duty cycle.
+pub const ARRIVALS_PER_CYCLE: usize = 1024;
+
+/// Messages that the scheduler dispatches in one duty cycle.
+pub const DISPATCHES_PER_CYCLE: usize = 1024;
+
+/// Millisecond buckets of one priority queue: how far apart in time two messages may arrive and
+/// still be put in the order of their timestamps.
+pub const BUCKETS: usize = 256;
+
+/// Levels at most (DESIGN 3.1).
+pub const LEVELS_MAX: usize = 8;
+
+/// One aged message is served after this many native ones of its level: ageing must neither starve
+/// nor take the level over.
+pub const NATIVE_PER_AGED: u32 = 4;
+
+/// Longest messageId, in bytes.
+pub const MESSAGE_ID_LEN_MAX: usize = 255;
+
+/// Longest sourceServerId, destinationId and messageType, in bytes.
+pub const NAME_LEN_MAX: usize = 50;
+
+/// Deepest nesting of a frame. Databases and parsers of the readers give up soon after (MySQL at
+/// 100, Python at 1,000).
+pub const NESTING_MAX: usize = 128;
+
+/// Message types that are told apart in the statistics; later ones are counted together.
+pub const MESSAGE_TYPES_MAX: usize = 256;
+
+/// Destinations with histograms of their own; later ones share one.
+pub const LATENCY_DESTINATIONS_MAX: usize = 64;
+
+/// Destinations that may exist when they are created by messages, by default.
+pub const DESTINATIONS_MAX_DEFAULT: usize = 10_000;
+
+/// Bytes on their way to one subscriber, by default: 600 frames of 390 bytes, a tenth of a
+/// millisecond of loopback.
+pub const CREDIT_DEFAULT: usize = 256 * 1024;
+
+/// Frames that a subscriber may hold without having acknowledged them. Clients may acknowledge as
+/// rarely as they like below it.
+pub const UNACKNOWLEDGED_MAX: u32 = 64 * 1024;
+
+/// Longest line that a subscriber may send: room for a thousand destinations in one `subscribe`.
+pub const SUBSCRIBER_LINE_LEN_MAX: usize = 64 * 1024;
+
+/// Frames gathered into one `writev`.
+pub const FRAMES_PER_WRITE: usize = 256;
+
+/// Bytes of one segment file, by default.
+pub const SEGMENT_LEN_DEFAULT: u64 = 64 * 1024 * 1024;
+
+/// Bytes of one journal batch at most; a batch never crosses segments, so it bounds their waste.
+pub const BATCH_LEN_MAX: usize = 1024 * 1024;
+
+/// `rejected.ndjson` is rotated when it grows past this many bytes, by default.
+pub const REJECTED_LEN_MAX_DEFAULT: u64 = 64 * 1024 * 1024;
+
+/// First pause before a source is dialled again.
+pub const RECONNECT_MS_MIN: u64 = 100;
+
+/// Longest pause before a source is dialled again.
+pub const RECONNECT_MS_MAX: u64 = 5_000;
+
+const _: () = assert!(
+    CHUNK_LEN >= 2 * (LINE_LEN_MAX + 128),
+    "a chunk holds any frame"
+);
+const _: () = assert!(
+    ARRIVALS_RING >= 2 * (READ_LEN_MAX / LINE_LEN_MIN),
+    "a read fits the ring"
+);
+const _: () = assert!(LINE_LEN_MAX <= 1 << 16, "record offsets are 16 bits");
+const _: () = assert!(BATCH_LEN_MAX as u64 * 4 <= SEGMENT_LEN_DEFAULT);
+const _: () = assert!(BUCKETS.is_multiple_of(64), "bitmaps are of 64-bit words");

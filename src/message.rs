@@ -1,0 +1,67 @@
+//! The words for a message's parts, and what ingest tells the scheduler of one.
+
+/// A message's place in the one unified stream: from 1, no holes.
+pub type Sequence = u64;
+
+/// Index of a source: a configured server, or a connection that dialled in.
+pub type SourceIndex = u32;
+
+/// Index of a destination in the [`crate::message::Directory`].
+pub type DestinationIndex = u32;
+
+/// Index of a message type; the last one stands for all that found no place.
+pub type TypeIndex = u16;
+
+/// Effective priority, 1 = most urgent.
+pub type Level = u8;
+
+/// Why a line was not accepted (DESIGN 3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(usize)]
+pub enum Reason {
+    /// Longer than `max_line`.
+    Oversize,
+    /// Not UTF-8.
+    BadUtf8,
+    /// Not JSON, or nested deeper than [`crate::limits::NESTING_MAX`].
+    BadJson,
+    /// JSON, but no object.
+    NotAnObject,
+    /// A top-level key stands there twice.
+    DuplicateField,
+    /// A required field is absent.
+    MissingField,
+    /// A field has the wrong type, length or range.
+    BadField,
+    /// No such destination.
+    UnknownDestination,
+}
+
+impl Reason {
+    /// All reasons, in the order in which they are checked.
+    pub const ALL: [Reason; 8] = [
+        Reason::Oversize,
+        Reason::BadUtf8,
+        Reason::BadJson,
+        Reason::NotAnObject,
+        Reason::DuplicateField,
+        Reason::MissingField,
+        Reason::BadField,
+        Reason::UnknownDestination,
+    ];
+
+    /// The name that users see.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Reason::Oversize => "oversize",
+            Reason::BadUtf8 => "bad_utf8",
+            Reason::BadJson => "bad_json",
+            Reason::NotAnObject => "not_an_object",
+            Reason::DuplicateField => "duplicate_field",
+            Reason::MissingField => "missing_field",
+            Reason::BadField => "bad_field",
+            Reason::UnknownDestination => "unknown_destination",
+        }
+    }
+}
