@@ -264,6 +264,32 @@ impl Returned {
     }
 }
 
+/// Gathers leases that end, so that those of one chunk go home together.
+#[derive(Debug, Default)]
+pub struct Homebound(Option<Returned>);
+
+impl Homebound {
+    /// Ends a lease. What is returned is of another chunk, and shall be sent home.
+    #[must_use]
+    pub fn add(&mut self, lease: Lease) -> Option<Returned> {
+        let one = Returned::one(lease);
+        let Some(gathered) = &mut self.0 else {
+            self.0 = Some(one);
+            return None;
+        };
+        match gathered.absorb(one) {
+            Ok(()) => None,
+            Err(other) => self.0.replace(other),
+        }
+    }
+
+    /// What is gathered, to be sent home.
+    #[must_use]
+    pub fn take(&mut self) -> Option<Returned> {
+        self.0.take()
+    }
+}
+
 /// What the ledger knows of a chunk.
 #[derive(Debug, Clone, Copy, Default)]
 struct Chunk {

@@ -23,6 +23,9 @@ pub const READ_LEN_MAX: usize = 256 * 1024;
 /// Connections that the ingest agent reads in one duty cycle.
 pub const READS_PER_CYCLE: usize = 4;
 
+/// Connections that a listener's agent accepts in one duty cycle.
+pub const ACCEPTS_PER_CYCLE: usize = 64;
+
 /// Chunks that a read may fill: the shortest valid line is 87 bytes and a record adds 45, so
 /// 256 KiB of lines make 390 KiB of records; each chunk may waste its last `LINE_LEN_MAX`.
 pub const CHUNKS_PER_READ: usize = 4;
@@ -46,6 +49,12 @@ pub const HOP_RING: usize = 8 * 1024;
 
 /// Arrivals that the scheduler takes in one duty cycle.
 pub const ARRIVALS_PER_CYCLE: usize = 1024;
+
+/// Messages that ageing moves up in one duty cycle.
+pub const AGED_PER_CYCLE: usize = 256;
+
+/// Chunks that ingest holds: the one being filled, and enough for two reads.
+pub const CHUNKS_AT_INGEST: usize = 1 + 2 * CHUNKS_PER_READ;
 
 /// Messages that the scheduler dispatches in one duty cycle.
 pub const DISPATCHES_PER_CYCLE: usize = 1024;
@@ -91,6 +100,15 @@ pub const UNACKNOWLEDGED_MAX: u32 = 64 * 1024;
 /// Longest line that a subscriber may send: room for a thousand destinations in one `subscribe`.
 pub const SUBSCRIBER_LINE_LEN_MAX: usize = 64 * 1024;
 
+/// Bytes that one read takes from a subscriber at most; acknowledgements are short.
+pub const SUBSCRIBER_READ_LEN_MAX: usize = 16 * 1024;
+
+/// A connection that has not said what it wants is closed after this long, in ns.
+pub const GREETING_NS_MAX: u64 = 30_000_000_000;
+
+/// A subscriber that was told why it is cut may read that for this long, in ns.
+pub const LEAVING_NS_MAX: u64 = 1_000_000_000;
+
 /// Frames gathered into one `writev`.
 pub const FRAMES_PER_WRITE: usize = 256;
 
@@ -99,6 +117,10 @@ pub const SEGMENT_LEN_DEFAULT: u64 = 64 * 1024 * 1024;
 
 /// Bytes of one journal batch at most; a batch never crosses segments, so it bounds their waste.
 pub const BATCH_LEN_MAX: usize = 1024 * 1024;
+
+/// Runs of records gathered into one journal write; with headers and settlements they stay below
+/// the system's 1,024 pieces.
+pub const PIECES_PER_BATCH: usize = 256;
 
 /// `rejected.ndjson` is rotated when it grows past this many bytes, by default.
 pub const REJECTED_LEN_MAX_DEFAULT: u64 = 64 * 1024 * 1024;

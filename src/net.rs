@@ -71,6 +71,9 @@ pub trait Network: Send {
     /// `WouldBlock`, or the connection is gone.
     fn write(&mut self, key: Key, pieces: &[IoSlice<'_>]) -> io::Result<usize>;
 
+    /// Ends this side of a stream; the peer may go on sending.
+    fn shut_down(&mut self, key: Key);
+
     /// Closes a stream.
     fn close(&mut self, key: Key);
 
@@ -211,6 +214,13 @@ impl Network for Tcp {
 
     fn write(&mut self, key: Key, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         self.stream(key)?.write_vectored(pieces)
+    }
+
+    fn shut_down(&mut self, key: Key) {
+        if let Ok(stream) = self.stream(key) {
+            // It fails only where the peer is gone already.
+            let _ = stream.shutdown(std::net::Shutdown::Write);
+        }
     }
 
     fn close(&mut self, key: Key) {
