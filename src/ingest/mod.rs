@@ -1,1 +1,7 @@
-//! (to come)
+//! Ingest: reads the sources, cuts their bytes into lines, and judges each line.
+
+pub mod framer;
+pub mod parser;
+
+#[cfg(test)]
+mod stream_tests;
