@@ -2,6 +2,7 @@
 
 pub mod framer;
 pub mod parser;
+pub mod rejected;
 
 #[cfg(test)]
 mod stream_tests;
