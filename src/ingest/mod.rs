@@ -17,6 +17,8 @@ pub mod parser;
 pub mod rejected;
 mod resolver;
 mod source;
+#[cfg(test)]
+mod stream_tests;
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
