@@ -2,6 +2,8 @@
 //!
 //! Everything bounded is bounded here, or by a setting whose default or ceiling stands here.
 
+use std::time::Duration;
+
 /// Longest line by default, in bytes without its newline (DESIGN 3.1).
 pub const LINE_LEN_MAX_DEFAULT: usize = 64 * 1024;
 
@@ -131,6 +133,48 @@ pub const RECONNECT_MS_MIN: u64 = 100;
 /// Longest pause before a source is dialled again.
 pub const RECONNECT_MS_MAX: u64 = 5_000;
 
+/// Least `max_line` that a setting may ask for: real frames have some 400 bytes.
+pub const LINE_LEN_MAX_FLOOR: usize = 1024;
+
+/// Destinations at most, by setting: at a few hundred bytes each, some hundred MiB.
+pub const DESTINATIONS_MAX: usize = 1_000_000;
+
+/// Longest `max_wait` of a level, and longest of the other times that a setting may ask for.
+pub const WAIT_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// Ids in the dedup window at most, by setting: their 128 bits alone are 1 GiB.
+pub const DEDUP_MESSAGES_MAX: usize = 64 * 1024 * 1024;
+
+/// Longest dedup window, by setting: the journal keeps its segments for as long.
+pub const DEDUP_WINDOW_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Delivery agents at most: each costs two rings and, in `dedicated`, a core.
+pub const AGENTS_MAX: usize = 64;
+
+/// Least credit of a subscriber, by setting: some ten frames, one memory page.
+pub const CREDIT_MIN: usize = 4 * 1024;
+
+/// Largest credit of a subscriber, by setting: a quarter of the arena.
+pub const CREDIT_MAX: usize = 64 * 1024 * 1024;
+
+/// Smallest segment, by setting: four batches, so that a batch wastes a quarter at worst.
+pub const SEGMENT_LEN_MIN: u64 = 4 * BATCH_LEN_MAX as u64;
+
+/// Largest segment, by setting: disk space comes back a segment at a time.
+pub const SEGMENT_LEN_MAX: u64 = 1024 * 1024 * 1024;
+
+/// Smallest `rejected.ndjson` before it is rotated, by setting: one longest line.
+pub const REJECTED_LEN_MAX_FLOOR: u64 = 2 * LINE_LEN_MAX as u64;
+
+/// Largest `rejected.ndjson` before it is rotated, by setting.
+pub const REJECTED_LEN_MAX_CEILING: u64 = 1024 * 1024 * 1024 * 1024;
+
+/// Rows of a store batch at most, by setting: at 400 bytes, 40 MB in one transaction.
+pub const BATCH_ROWS_MAX: usize = 100_000;
+
+/// Cores are numbered below this: as many as the kernel's own mask has.
+pub const CORES_MAX: usize = 1024;
+
 const _: () = assert!(
     CHUNK_LEN >= 2 * (LINE_LEN_MAX + 128),
     "a chunk holds any frame"
@@ -142,3 +186,5 @@ const _: () = assert!(
 const _: () = assert!(LINE_LEN_MAX <= 1 << 16, "record offsets are 16 bits");
 const _: () = assert!(BATCH_LEN_MAX as u64 * 4 <= SEGMENT_LEN_DEFAULT);
 const _: () = assert!(BUCKETS.is_multiple_of(64), "bitmaps are of 64-bit words");
+const _: () = assert!(CREDIT_MAX * 4 <= CHUNK_LEN * CHUNK_COUNT);
+const _: () = assert!(SEGMENT_LEN_MIN <= SEGMENT_LEN_DEFAULT);
