@@ -106,6 +106,16 @@ pub struct Pipeline {
     pub deliveries: Vec<Box<dyn Agent>>,
 }
 
+impl Pipeline {
+    /// All agents, in the order the data flows.
+    #[must_use]
+    pub fn into_agents(self) -> Vec<Box<dyn Agent>> {
+        let mut agents = vec![self.ingest, self.scheduler, self.journal];
+        agents.extend(self.deliveries);
+        agents
+    }
+}
+
 /// What the agents share that outlives them.
 pub struct Common {
     /// What is counted.
