@@ -4,8 +4,8 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// The wall clock at the start, and monotonic time since: a wall clock that is set while the simulator
-/// runs moves no schedule.
+/// The wall clock at the start, and monotonic time since: a wall clock that is set while the
+/// simulator runs moves no schedule.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
     started: Instant,

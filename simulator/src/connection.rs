@@ -44,8 +44,8 @@ impl Connection {
         outcome(self.socket.write(bytes))
     }
 
-    /// Reads what is there. `Closed` also when the peer has only ended its own side: a source's peer
-    /// has nothing to say, so an end from it means that it left.
+    /// Reads what is there. `Closed` also when the peer has only ended its own side: a source's
+    /// peer has nothing to say, so an end from it means that it left.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> (Io, Option<u64>) {
         match outcome(self.socket.read(buffer)) {
             Io::Bytes(0) => (Io::Closed, None),

@@ -1,7 +1,7 @@
 //! What can be wrong with the options or the machine: what happened, to what, and what to do.
 //!
-//! Made by `options`, `frame` and `simulation`; shown by the command. Troubles of a running connection are
-//! no errors: they are counted.
+//! Made by `options`, `frame` and `simulation`; shown by the command. Troubles of a running
+//! connection are no errors: they are counted.
 
 use std::net::SocketAddr;
 
@@ -10,8 +10,8 @@ use std::net::SocketAddr;
 pub enum SimulatorError {
     /// Somebody else has the port.
     #[error(
-        "{server} cannot listen on {address}: the port is in use. Stop what listens there, or choose \
-         another with --port or --base-port"
+        "{server} cannot listen on {address}: the port is in use. Stop what listens there, or \
+         choose another with --port or --base-port"
     )]
     PortInUse {
         /// The server that wanted it.
@@ -21,8 +21,8 @@ pub enum SimulatorError {
     },
     /// Any other trouble with the address.
     #[error(
-        "{server} cannot listen on {address}: {source}. Choose an address of this machine with --host \
-         and a port above 1023 with --port or --base-port"
+        "{server} cannot listen on {address}: {source}. Choose an address of this machine with \
+         --host and a port above 1023 with --port or --base-port"
     )]
     Listen {
         /// The server that wanted it.
@@ -58,8 +58,8 @@ pub enum SimulatorError {
     },
     /// Destinations times size are too much memory.
     #[error(
-        "frames of this size for so many destinations would take {bytes} bytes of templates, more than \
-         {bytes_max}: ask for a smaller --size or fewer --destinations"
+        "frames of this size for so many destinations would take {bytes} bytes of templates, more \
+         than {bytes_max}: ask for a smaller --size or fewer --destinations"
     )]
     TooManyTemplates {
         /// Bytes needed.

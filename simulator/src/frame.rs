@@ -1,15 +1,15 @@
 //! Valid frames, as cheaply as they can be made: templates rendered once, patched in place.
 //!
-//! `orders` feeds it timestamps and takes lines; benches may use it alone. It makes no trouble, opens
-//! no socket and reads no clock: the same spec gives the same bytes.
+//! `orders` feeds it timestamps and takes lines; benches may use it alone. It makes no trouble,
+//! opens no socket and reads no clock: the same spec gives the same bytes.
 //!
 //! ```text
-//! {"messageId": "server1-0000123-abc12345", "sourceServerId": "server1", ... "timestamp": 0000000000000, ...}\n
-//!                        ^number_at: running number          timestamp_at^
+//! {"messageId": "server1-000-abc12345", "sourceServerId": … "timestamp": 0000000000000, …}\n
+//!                        ^ number_at: running number          timestamp_at ^
 //! ```
-//! The running number keeps its width (no leading zeros on the wire) from one power of ten to the next;
-//! then all templates are rendered anew, one digit wider and of the same length. A frame is hence one
-//! copy and two patches.
+//! The running number keeps its width (no leading zeros on the wire) from one power of ten to the
+//! next; then all templates are rendered anew, one digit wider and of the same length. A frame is
+//! hence one copy and two patches.
 
 use crate::error::SimulatorError;
 use crate::limits::{
@@ -82,8 +82,8 @@ impl FrameMaker {
         Ok(maker)
     }
 
-    /// Appends one frame and its newline. Timestamps are taken into 2001 to 2286, the years in which
-    /// they have 13 digits.
+    /// Appends one frame and its newline. Timestamps are taken into 2001 to 2286, the years in
+    /// which they have 13 digits.
     #[inline]
     pub fn append(&mut self, out: &mut Vec<u8>, timestamp_ms: u64) {
         if self.number.increment() {

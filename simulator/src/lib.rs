@@ -5,8 +5,9 @@
 //!                   (valid) (trouble)  (schedule, (socket,
 //!                                       outbox)    door)    <==== {"ack":N}
 //! ```
-//! Everything up to `stream` is pure: bytes from a seed and the time it is told. `server` is the only
-//! thread, one for each message server; [`Simulation`] starts them, [`Handle`] watches and stops them.
+//! Everything up to `stream` is pure: bytes from a seed and the time it is told. `server` is the
+//! only thread, one for each message server; [`Simulation`] starts them, [`Handle`] watches and
+//! stops them.
 //!
 //! ```
 //! use message_server_simulator::{Options, Pace, Simulation, listening};

@@ -13,8 +13,8 @@ pub const UNACKNOWLEDGED_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// The longest line the engine takes unless it is told otherwise; malformed lines exceed it.
 pub const MAX_LINE: usize = 64 * 1024;
 
-/// The longest `max_line` that can be asked for: an oversize line is a quarter longer, and a batch may
-/// exceed its bytes by one line.
+/// The longest `max_line` that can be asked for: an oversize line is a quarter longer, and a batch
+/// may exceed its bytes by one line.
 pub(crate) const MAX_LINE_MAX: usize = 16 * 1024 * 1024;
 
 /// The shortest `max_line` that can be asked for: ordinary frames must fit.
@@ -41,7 +41,8 @@ pub(crate) const TIMESTAMP_MS_MAX: u64 = 9_999_999_999_999;
 /// A frame's length unless asked otherwise, when the pace is not the human one.
 pub const FRAME_LEN_DEFAULT: usize = 390;
 
-/// Pre-rendered frames should stay in the first two caches: variants are added up to this many bytes.
+/// Pre-rendered frames should stay in the first two caches: variants are added up to this many
+/// bytes.
 pub(crate) const TEMPLATE_BYTES_AIM: usize = 64 * 1024;
 
 /// Different orders for each pair of destination and message type.

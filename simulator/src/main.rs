@@ -1,7 +1,7 @@
 //! `message-server-simulator`: the library as a command.
 //!
-//! It starts what the arguments ask for, shows progress on stderr, waits for a signal or the end, and
-//! prints the totals on stdout. Everything else is the library's.
+//! It starts what the arguments ask for, shows progress on stderr, waits for a signal or the end,
+//! and prints the totals on stdout. Everything else is the library's.
 
 mod cli;
 mod progress;

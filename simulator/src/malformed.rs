@@ -143,7 +143,8 @@ fn oversize(frame: &mut Vec<u8>, max_line: usize, way: usize) {
     frame.splice(at..at, std::iter::repeat_n(b' ', fill));
 }
 
-/// A stray byte, a torn sequence, a surrogate, an overlong encoding: inside a string of the payload.
+/// A stray byte, a torn sequence, a surrogate, an overlong encoding: inside a string of the
+/// payload.
 fn bad_utf8(frame: &mut Vec<u8>, way: usize) {
     const BAD: [&[u8]; 4] = [b"\xff", b"caf\xc3", b"\xed\xa0\x80", b"\xc0\xaf"];
     let bad = BAD[way % BAD.len()];
@@ -234,7 +235,10 @@ mod tests {
     use super::*;
     use serde_json::Value;
 
-    const FRAME: &[u8] = br#"{"messageId": "server1-1-abc12345", "sourceServerId": "server1", "destinationId": "table1", "messageType": "lunch", "priority": 1, "timestamp": 1693123456789, "payload": {"note": "well done", "items": []}}"#;
+    const FRAME: &[u8] = b"{\"messageId\": \"server1-1-abc12345\", \
+        \"sourceServerId\": \"server1\", \"destinationId\": \"table1\", \
+        \"messageType\": \"lunch\", \"priority\": 1, \"timestamp\": 1693123456789, \
+        \"payload\": {\"note\": \"well done\", \"items\": []}}";
     const MAX_LINE: usize = 1_000;
 
     /// The rules of the protocol, said once more and in another way than the breaker's.

@@ -27,7 +27,8 @@ impl Meal {
         }
     }
 
-    /// The priority a restaurant would give it: `table1` is VIP, else breakfast 1, lunch 2, dinner 3.
+    /// The priority a restaurant would give it: `table1` is VIP, else breakfast 1, lunch 2, dinner
+    /// 3.
     #[must_use]
     pub fn priority(self, destination: &str) -> u8 {
         match self {

@@ -1,6 +1,7 @@
 //! What to simulate, and whether that makes sense.
 //!
-//! The command's arguments and the tests of other crates fill it in; `simulation` turns it into servers.
+//! The command's arguments and the tests of other crates fill it in; `simulation` turns it into
+//! servers.
 
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

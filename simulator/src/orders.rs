@@ -1,7 +1,7 @@
 //! The lines of one server: valid frames, and the trouble asked for between them.
 //!
-//! `stream` asks for one line at a time, with its timestamp, and is told what it got. Pure: no clock, no
-//! socket; the same options give the same bytes.
+//! `stream` asks for one line at a time, with its timestamp, and is told what it got. Pure: no
+//! clock, no socket; the same options give the same bytes.
 
 use crate::error::SimulatorError;
 use crate::frame::{FrameMaker, FrameSpec};

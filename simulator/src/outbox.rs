@@ -1,14 +1,14 @@
 //! Lines on their way out: made, written, and - where the peer acknowledges - kept until then.
 //!
-//! `stream` fills its open batch and reports writes and acknowledgements; the bytes pending go to the
-//! socket. It makes no lines and knows no time.
+//! `stream` fills its open batch and reports writes and acknowledgements; the bytes pending go to
+//! the socket. It makes no lines and knows no time.
 //!
 //! ```text
 //!  front batch          ...        current batch            ...   last batch (open)
 //!  [acked|unacknowledged ]         [written |pending ]            [made |room      ]
 //! ```
-//! Invariants: there is always a batch; `current` is one of them; `lines_written` lines of it end at or
-//! before `written`; lines before `acked` of the front batch are acknowledged, hence written.
+//! Invariants: there is always a batch; `current` is one of them; `lines_written` lines of it end
+//! at or before `written`; lines before `acked` of the front batch are acknowledged, hence written.
 //! Without acknowledgements there is one batch only, cleared when all of it is written.
 
 use std::collections::VecDeque;
@@ -145,8 +145,8 @@ impl Outbox {
         &batch.bytes[self.written..end.max(self.written)]
     }
 
-    /// The offset of the cut in the current batch. `None` where no line follows it there: a connection
-    /// is only cut when something is left to send.
+    /// The offset of the cut in the current batch. `None` where no line follows it there: a
+    /// connection is only cut when something is left to send.
     fn cut_at(&self, batch: &Batch, cut: CutPlan) -> Option<usize> {
         let first = batch
             .lines

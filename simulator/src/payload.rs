@@ -3,7 +3,7 @@
 //! Called by `frame` for each template. It knows nothing of the fields around the payload.
 //!
 //! ```text
-//! {"items": [{"name": "Croissant", "quantity": 2, "price": 3.20}], "total": 6.40, "note": "no ice"}
+//! {"items": [{"name": "Croissant", "quantity": 2, "price": 3.20}], "total": 6.40, "note": "…"}
 //! ```
 
 use std::io::Write as _;

@@ -1,7 +1,7 @@
 //! When lines are due: at a human pace, at a rate, or at once.
 //!
-//! `stream` asks it for the next line that is due by now. It never sleeps and reads no clock. At a rate it
-//! is open loop: a line is due when the rate says so, whether or not the peer kept up, so a
+//! `stream` asks it for the next line that is due by now. It never sleeps and reads no clock. At a
+//! rate it is open loop: a line is due when the rate says so, whether or not the peer kept up, so a
 //! slow peer gets late lines with early timestamps, never fewer lines.
 
 const MS: u64 = 1_000_000;
@@ -12,7 +12,8 @@ const SECOND: f64 = 1e9;
 pub enum Pace {
     /// One to three orders, 0.1 to 0.5 s apart, every 1 to 3 s; it rests while nobody is connected.
     Human,
-    /// Open loop, from the first connection on: the schedule goes on through slow and lost connections.
+    /// Open loop, from the first connection on: the schedule goes on through slow and lost
+    /// connections.
     Rate {
         /// Lines a second, on average.
         per_second: f64,

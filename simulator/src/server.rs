@@ -1,7 +1,7 @@
 //! One message server's thread: its stream, its door, its connection, and the waiting.
 //!
-//! `simulation` starts one for each server; `stream` says what to do; totals are published after each
-//! turn. One connection is served at a time: the newest wins, the older is closed.
+//! `simulation` starts one for each server; `stream` says what to do; totals are published after
+//! each turn. One connection is served at a time: the newest wins, the older is closed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,7 +1,7 @@
 //! The message servers as one thing: started, watched, stopped.
 //!
-//! The command, the engine's demo and the tests use it. It binds the sockets and starts a thread for
-//! each server; what those do is said in `server` and `stream`.
+//! The command, the engine's demo and the tests use it. It binds the sockets and starts a thread
+//! for each server; what those do is said in `server` and `stream`.
 
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};

@@ -1,7 +1,8 @@
 //! What was sent, counted: plain totals for the core, and their shared copy for whoever watches.
 //!
-//! `outbox` and `stream` count into [`Totals`]; the server's thread publishes them after each write;
-//! [`crate::Handle`] and the command read them. A line counts once it is wholly in the socket.
+//! `outbox` and `stream` count into [`Totals`]; the server's thread publishes them after each
+//! write; [`crate::Handle`] and the command read them. A line counts once it is wholly in the
+//! socket.
 
 use std::ops::AddAssign;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

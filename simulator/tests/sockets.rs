@@ -1,7 +1,7 @@
 //! The simulator over real sockets: what a peer gets, and what is sent again after a cut.
 //!
-//! Nothing here is timed: each test reads until it has what it waits for. A read that gets nothing for
-//! a minute fails instead of hanging.
+//! Nothing here is timed: each test reads until it has what it waits for. A read that gets nothing
+//! for a minute fails instead of hanging.
 
 use std::collections::{HashMap, HashSet};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -190,12 +190,12 @@ fn what_was_not_acknowledged_comes_again_with_the_same_bytes() {
 
 #[test]
 fn cuts_with_acknowledgements_leave_every_frame_acknowledged_once() {
-    let options = Options {
+    let handle = start(Options {
         ack: true,
         disconnect_every: Some(100),
+        close_at_end: true,
         ..options(1, 2_000)
-    };
-    let handle = start(options);
+    });
     let mut seen = HashSet::new();
     while !handle.is_finished() {
         let mut reader = connect(handle.addresses()[0]);
