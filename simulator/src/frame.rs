@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! {"messageId": "server1-000-abc12345", "sourceServerId": … "timestamp": 0000000000000, …}\n
-//!                        ^ number_at: running number          timestamp_at ^
+//!                        ^ number_at: running number        timestamp_at ^
 //! ```
 //! The running number keeps its width (no leading zeros on the wire) from one power of ten to the
 //! next; then all templates are rendered anew, one digit wider and of the same length. A frame is

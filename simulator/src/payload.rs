@@ -3,7 +3,8 @@
 //! Called by `frame` for each template. It knows nothing of the fields around the payload.
 //!
 //! ```text
-//! {"items": [{"name": "Croissant", "quantity": 2, "price": 3.20}], "total": 6.40, "note": "…"}
+//! {"items": [{"name": "Croissant", "quantity": 2, "price": 3.20}], "total": 6.40,
+//!  "specialRequest": "no ice"}
 //! ```
 
 use std::io::Write as _;
@@ -12,11 +13,11 @@ use crate::menu::{Meal, REQUESTS};
 
 const ITEMS_OPEN: &str = "{\"items\": [";
 const TOTAL_OPEN: &str = "], \"total\": ";
-const NOTE: &str = "\"note\": \"";
-const NOTE_CLOSE: &str = "\"}";
+const REQUEST: &str = "\"specialRequest\": \"";
+const REQUEST_CLOSE: &str = "\"}";
 
-/// The shortest payload of an exact length: `{"note": ""}`.
-pub(crate) const PAYLOAD_LEN_MIN: usize = 1 + NOTE.len() + NOTE_CLOSE.len();
+/// The shortest payload of an exact length: `{"specialRequest": ""}`.
+pub(crate) const PAYLOAD_LEN_MIN: usize = 1 + REQUEST.len() + REQUEST_CLOSE.len();
 
 /// Room left for the digits of a total (`99999999.99`).
 const TOTAL_LEN_MAX: usize = 11;
@@ -26,8 +27,8 @@ const AROUND_ITEMS: usize = ITEMS_OPEN.len()
     + TOTAL_OPEN.len()
     + TOTAL_LEN_MAX
     + ", ".len()
-    + NOTE.len()
-    + NOTE_CLOSE.len();
+    + REQUEST.len()
+    + REQUEST_CLOSE.len();
 
 /// Appends an order as a guest would give it: one to three items, one request in five orders.
 pub(crate) fn append_natural(out: &mut Vec<u8>, meal: Meal, rng: &mut fastrand::Rng) {
@@ -38,13 +39,13 @@ pub(crate) fn append_natural(out: &mut Vec<u8>, meal: Meal, rng: &mut fastrand::
     items.append_to(out);
     if rng.u8(..5) == 0 {
         let request = REQUESTS[rng.usize(..REQUESTS.len())];
-        put(out, format_args!(", {NOTE}{request}{NOTE_CLOSE}"));
+        put(out, format_args!(", {REQUEST}{request}{REQUEST_CLOSE}"));
     } else {
         out.push(b'}');
     }
 }
 
-/// Appends an order of exactly `len` bytes: as many items as fit, and a note that fills the rest.
+/// Appends an order of exactly `len` bytes: as many items as fit, and requests that fill the rest.
 pub(crate) fn append_exact(out: &mut Vec<u8>, meal: Meal, len: usize, rng: &mut fastrand::Rng) {
     assert!(
         len >= PAYLOAD_LEN_MIN,
@@ -59,9 +60,9 @@ pub(crate) fn append_exact(out: &mut Vec<u8>, meal: Meal, len: usize, rng: &mut 
         items.append_to(out);
         out.extend_from_slice(b", ");
     }
-    out.extend_from_slice(NOTE.as_bytes());
-    append_requests(out, end - NOTE_CLOSE.len(), rng);
-    out.extend_from_slice(NOTE_CLOSE.as_bytes());
+    out.extend_from_slice(REQUEST.as_bytes());
+    append_requests(out, end - REQUEST_CLOSE.len(), rng);
+    out.extend_from_slice(REQUEST_CLOSE.as_bytes());
     debug_assert_eq!(out.len(), end);
 }
 
@@ -108,7 +109,7 @@ impl Items {
         fits
     }
 
-    /// Appends all but the end of the payload: what follows is a note, or the closing brace.
+    /// Appends all but the end of the payload: what follows is a request, or the closing brace.
     fn append_to(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(ITEMS_OPEN.as_bytes());
         out.extend_from_slice(&self.text);
@@ -146,7 +147,7 @@ mod tests {
     #[test]
     fn a_natural_payload_adds_up() {
         let mut rng = fastrand::Rng::with_seed(2);
-        let mut notes = 0;
+        let mut requests = 0;
         for _ in 0..200 {
             let mut out = Vec::new();
             append_natural(&mut out, Meal::Lunch, &mut rng);
@@ -158,11 +159,11 @@ mod tests {
                 .sum();
             assert!((1..=3).contains(&items.len()));
             assert!((sum - number(&value["total"])).abs() < 0.001);
-            notes += usize::from(value.get("note").is_some());
+            requests += usize::from(value.get("specialRequest").is_some());
         }
         assert!(
-            (10..100).contains(&notes),
-            "requests come now and then: {notes} of 200"
+            (10..100).contains(&requests),
+            "requests come now and then: {requests} of 200"
         );
     }
 }
