@@ -95,8 +95,14 @@ pub const CUSTOMER_TYPES_MAX: usize = 16;
 /// Messages of a customer that are remembered one by one.
 pub const CUSTOMER_LAST: usize = 8;
 
-/// Customers that `/stats` and the printed statistics list; the rest is named by its number.
+/// Customers that `/stats` lists, by destination; with eight last messages each they are 1 MB.
 pub const CUSTOMERS_SHOWN_MAX: usize = 1_000;
+
+/// Customers that the printed statistics list: a screen of them.
+pub const CUSTOMERS_PRINTED_MAX: usize = 50;
+
+/// The monitor looks for new latencies this often; also how old what `/stats` shows of them may be.
+pub const MONITOR_TICK_MS: u64 = 250;
 
 /// Destinations that may exist when they are created by messages, by default.
 pub const DESTINATIONS_MAX_DEFAULT: usize = 10_000;

@@ -1,10 +1,10 @@
-//! Which bin of a histogram a latency falls into: HdrHistogram's own geometry, worked out at compile
-//! time for the one range of this engine.
+//! Which bin of a histogram a latency falls into: HdrHistogram's own geometry, worked out at
+//! compile time for the one range of this engine.
 //!
-//! Why not `hdrhistogram::Histogram<u32>` on the path: its constructor writes zeros to every bin, so
-//! 5 stages x 8 levels x 65 destinations x 14.5 KiB = 37 MiB would be resident in each interval
-//! though a message touches five cells. Here all cells share one array that the kernel zeroes page by
-//! page as it is touched. Reading (quantiles, means, files) is the crate's; a test ties the two.
+//! Why not `hdrhistogram::Histogram<u32>` on the path: its constructor writes zeros to every bin,
+//! so 5 stages x 8 levels x 65 destinations x 14.5 KiB = 37 MiB would be resident in each interval
+//! though a message touches five cells. Here all cells share one array that the kernel zeroes page
+//! by page as it is touched. Reading (quantiles, means, files) is the crate's; a test ties the two.
 //!
 //! [`super::grid`] feeds it and is fed by it. It does not count.
 //!

@@ -5,8 +5,8 @@
 //! Collector <-- ring <--the one that was active----- Recorder
 //! ```
 //!
-//! There are two intervals in all; each is in one hand or in one ring, and a ring has room for both,
-//! so that a push never fails. The scheduler agent holds the [`Recorder`], the monitor the
+//! There are two intervals in all; each is in one hand or in one ring, and a ring has room for
+//! both, so that a push never fails. The scheduler agent holds the [`Recorder`], the monitor the
 //! [`Collector`]. Neither waits for the other.
 
 use rtrb::{Consumer, Producer, RingBuffer};
@@ -60,8 +60,8 @@ impl Recorder {
         self.active.as_mut().expect("there is one until the drop")
     }
 
-    /// Swaps if the monitor asked for it. Once a duty cycle; one atomic load when it did not ask, no
-    /// allocation when it did. Returns whether it swapped.
+    /// Swaps if the monitor asked for it. Once a duty cycle; one atomic load when it did not ask,
+    /// no allocation when it did. Returns whether it swapped.
     #[inline]
     pub fn poll_swap(&mut self) -> bool {
         let Ok(empty) = self.requests.pop() else {

@@ -1,7 +1,7 @@
 //! The histograms of all stages, levels and destinations, in one lazily touched array.
 //!
-//! [`super::Interval`] feeds the one of 32-bit counts (with latencies), [`super::Totals`] the one of
-//! 64-bit counts (with intervals). It knows cells by number, not customers by name, and draws no
+//! [`super::Interval`] feeds the one of 32-bit counts (with latencies), [`super::Totals`] the one
+//! of 64-bit counts (with intervals). It knows cells by number, not customers by name, and draws no
 //! conclusions: quantiles are the crate's business.
 //!
 //! ```text

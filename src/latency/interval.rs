@@ -1,7 +1,7 @@
 //! What the scheduler agent records between two swaps.
 //!
-//! Fed by the scheduler agent alone (one thread at a time owns it: no locks, no atomics); read by the
-//! monitor after the swap. Everything is made in [`Interval::new`]: recording never allocates.
+//! Fed by the scheduler agent alone (one thread at a time owns it: no locks, no atomics); read by
+//! the monitor after the swap. Everything is made in [`Interval::new`]: recording never allocates.
 
 use super::Stage;
 use super::customer::{Customer, Customers};
@@ -44,8 +44,8 @@ impl Interval {
         }
     }
 
-    /// `count` messages took `ns` in this stage. Never allocates, never fails; a latency over an hour
-    /// counts as an hour, a full count stays full.
+    /// `count` messages took `ns` in this stage. Never allocates, never fails; a latency over an
+    /// hour counts as an hour, a full count stays full.
     #[inline]
     pub fn record(
         &mut self,
