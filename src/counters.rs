@@ -8,6 +8,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
+use crate::message::Reason;
+
 macro_rules! counters {
     ($($name:ident $label:literal $kind:ident $meaning:literal;)*) => {
         /// What is counted.
@@ -95,23 +97,34 @@ counters! {
 #[derive(Debug, Default)]
 struct Cell(AtomicU64);
 
+/// Rejected lines by reason; one writer, so its eight words share one cache line.
+#[repr(align(64))]
+#[derive(Debug, Default)]
+struct RejectedByReason([AtomicU64; Reason::ALL.len()]);
+
 /// The counters of one engine.
 #[derive(Debug)]
 pub struct Counters {
     cells: Vec<Cell>,
+    /// What [`Counter::Rejected`] is made of, in the order of [`Reason::ALL`]. Ledger counters too.
+    rejected: RejectedByReason,
     /// Odd while the scheduler is writing the ledger counters.
     version: AtomicU64,
 }
 
 /// The values of all counters at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Snapshot(Vec<u64>);
+pub struct Snapshot {
+    values: Vec<u64>,
+    rejected: [u64; Reason::ALL.len()],
+}
 
 impl Default for Counters {
     fn default() -> Self {
         let cells = Counter::ALL.iter().map(|_| Cell::default()).collect();
         Self {
             cells,
+            rejected: RejectedByReason::default(),
             version: AtomicU64::new(0),
         }
     }
@@ -145,6 +158,15 @@ impl Counters {
         self.cells[counter as usize].0.load(Ordering::Relaxed)
     }
 
+    /// Says why `count` lines were rejected. The scheduler alone calls it, between [`Counters::begin`]
+    /// and [`Counters::end`], beside what it writes to [`Counter::Rejected`]: so the reasons add up
+    /// to that counter at every moment. It does not write that counter.
+    pub fn reject(&self, reason: Reason, count: u64) {
+        let cell = &self.rejected.0[reason as usize];
+        let value = cell.load(Ordering::Relaxed) + count;
+        cell.store(value, Ordering::Relaxed);
+    }
+
     /// The scheduler is about to write the ledger counters.
     pub fn begin(&self) {
         let version = self.version.load(Ordering::Relaxed);
@@ -171,11 +193,13 @@ impl Counters {
                 .iter()
                 .map(|cell| cell.0.load(Ordering::Relaxed))
                 .collect();
+            let load = |it: &AtomicU64| it.load(Ordering::Relaxed);
+            let rejected = self.rejected.0.each_ref().map(load);
             // Pairs with the release fence in `begin`.
             fence(Ordering::Acquire);
             let after = self.version.load(Ordering::Relaxed);
             if before == after && before.is_multiple_of(2) {
-                return Snapshot(values);
+                return Snapshot { values, rejected };
             }
             std::thread::yield_now();
         }
@@ -186,7 +210,13 @@ impl Snapshot {
     /// The value of one counter.
     #[must_use]
     pub fn get(&self, counter: Counter) -> u64 {
-        self.0[counter as usize]
+        self.values[counter as usize]
+    }
+
+    /// How many lines were rejected for one reason.
+    #[must_use]
+    pub fn rejected(&self, reason: Reason) -> u64 {
+        self.rejected[reason as usize]
     }
 
     /// Every counter with its value, in the order of the list.
@@ -207,6 +237,26 @@ mod tests {
         labels.sort_unstable();
         labels.dedup();
         assert_eq!(labels.len(), Counter::ALL.len());
+    }
+
+    #[test]
+    fn the_reasons_add_up_to_rejected_at_every_moment() {
+        let counters = Counters::default();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for value in 1..20_000_usize {
+                    counters.begin();
+                    counters.reject(Reason::ALL[value % 8], 1);
+                    counters.set(Counter::Rejected, value as u64);
+                    counters.end();
+                }
+            });
+            for _ in 0..2_000 {
+                let seen = counters.snapshot();
+                let sum: u64 = Reason::ALL.iter().map(|&it| seen.rejected(it)).sum();
+                assert_eq!(sum, seen.get(Counter::Rejected));
+            }
+        });
     }
 
     #[test]

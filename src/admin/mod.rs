@@ -1,1 +1,76 @@
-//! (to come)
+//! The admin rooms: statistics, HTTP and histogram files; everything a person or a scraper sees.
+//!
+//! ```text
+//! agents --> Counters ----------------------------+--> /stats /metrics
+//! scheduler --intervals--> MONITOR --> Shown -----+--> /histograms/...
+//!                             |                   |
+//!                             +--> statistics text on stdout, .hgrm files at the end
+//! engine ----phase, agents--> Health -----------------> /healthz /readyz
+//! ```
+//!
+//! The agents feed it through atomics and one swap of a box; nothing here is on the path, and
+//! nothing here can slow it: the mutex is between the monitor and the HTTP thread alone. It changes
+//! nothing in the engine: there is no command to give.
+
+mod health;
+mod metrics;
+mod monitor;
+mod server;
+mod statistics;
+mod stats;
+
+pub use health::{AgentGuard, Health, Phase};
+pub use monitor::{Finished, Monitor, MonitorError, MonitorParts};
+pub use server::{Admin, AdminError};
+pub use statistics::Statistics;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+pub use crate::latency::Names;
+
+use crate::counters::Counters;
+use crate::latency::Totals;
+
+/// What the monitor shows to the HTTP thread.
+#[derive(Debug)]
+pub struct Shown {
+    /// Latencies and deliveries since the start, as far as they were collected.
+    pub totals: Totals,
+}
+
+/// What stands fixed while an engine runs.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// Of the program.
+    pub version: &'static str,
+    /// The setting's word: `memory`, `written` or `synced`.
+    pub durability: &'static str,
+    /// The mode in force: `dedicated` or `shared`.
+    pub threading_mode: &'static str,
+    /// When the engine started.
+    pub started: Instant,
+}
+
+/// All that the HTTP thread reads.
+#[derive(Clone)]
+pub struct AdminState {
+    /// The engine's counters.
+    pub counters: Arc<Counters>,
+    /// What the monitor collected.
+    pub shown: Arc<Mutex<Shown>>,
+    /// Whether the engine is well.
+    pub health: Arc<Health>,
+    /// What destinations and types are called.
+    pub names: Arc<dyn Names>,
+    /// What stands fixed.
+    pub facts: Facts,
+}
+
+/// A thread that died while it held the lock left whole numbers behind: read on.
+fn lock(shown: &Mutex<Shown>) -> MutexGuard<'_, Shown> {
+    shown.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod testing;

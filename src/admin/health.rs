@@ -1,0 +1,183 @@
+//! Whether the engine is well, and whether it takes work.
+//!
+//! The engine sets the phase; each agent's thread holds an [`AgentGuard`], whose drop is noticed
+//! even when the thread panics. The HTTP room reads. It restarts nothing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+/// Where the engine is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Phase {
+    /// Settings, recovery, listeners: not ready yet.
+    Starting,
+    /// Listeners are bound and agents run.
+    Running,
+    /// No new frames; what was accepted is being settled.
+    Draining,
+    /// The agents have ended.
+    Stopped,
+}
+
+impl Phase {
+    /// The name that users see.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Phase::Starting => "starting",
+            Phase::Running => "running",
+            Phase::Draining => "draining",
+            Phase::Stopped => "stopped",
+        }
+    }
+
+    fn from_u8(value: u8) -> Self {
+        match value {
+            0 => Phase::Starting,
+            1 => Phase::Running,
+            2 => Phase::Draining,
+            _ => Phase::Stopped,
+        }
+    }
+}
+
+const NOT_STARTED: u8 = 0;
+const ALIVE: u8 = 1;
+const ENDED: u8 = 2;
+const DIED: u8 = 3;
+
+#[derive(Debug)]
+struct Agent {
+    name: String,
+    state: AtomicU8,
+}
+
+/// The phase, and each agent's state. All relaxed: each value speaks for itself alone.
+#[derive(Debug)]
+pub struct Health {
+    phase: AtomicU8,
+    agents: Vec<Agent>,
+}
+
+/// An agent's thread is alive as long as it holds this.
+#[derive(Debug)]
+pub struct AgentGuard {
+    health: Arc<Health>,
+    agent: usize,
+}
+
+impl Health {
+    /// Of an engine that starts, with the names of the agents that it will have.
+    #[must_use]
+    pub fn new<N: Into<String>>(agents: impl IntoIterator<Item = N>) -> Self {
+        let agents = agents.into_iter().map(|name| Agent {
+            name: name.into(),
+            state: AtomicU8::new(NOT_STARTED),
+        });
+        Self {
+            phase: AtomicU8::new(Phase::Starting as u8),
+            agents: agents.collect(),
+        }
+    }
+
+    /// The engine moves on.
+    pub fn set_phase(&self, phase: Phase) {
+        self.phase.store(phase as u8, Ordering::Relaxed);
+    }
+
+    /// Where the engine is.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        Phase::from_u8(self.phase.load(Ordering::Relaxed))
+    }
+
+    /// The calling thread runs this agent until the guard is dropped. If that happens in a panic,
+    /// or before the engine drains, the agent has died. `None`: no agent has that name.
+    #[must_use]
+    pub fn alive(self: &Arc<Self>, name: &str) -> Option<AgentGuard> {
+        let agent = self.agents.iter().position(|it| it.name == name)?;
+        self.agents[agent].state.store(ALIVE, Ordering::Relaxed);
+        Some(AgentGuard {
+            health: Arc::clone(self),
+            agent,
+        })
+    }
+
+    /// The agents that died, by name; empty: all is well.
+    #[must_use]
+    pub fn died(&self) -> Vec<&str> {
+        let died = |agent: &&Agent| agent.state.load(Ordering::Relaxed) == DIED;
+        let agents = self.agents.iter().filter(died);
+        agents.map(|agent| agent.name.as_str()).collect()
+    }
+
+    /// Whether frames are welcome; otherwise why not.
+    ///
+    /// # Errors
+    /// The reason, in a word or two.
+    pub fn ready(&self) -> Result<(), String> {
+        let died = self.died();
+        if !died.is_empty() {
+            return Err(format!("died: {}", died.join(", ")));
+        }
+        match self.phase() {
+            Phase::Running => Ok(()),
+            phase => Err(phase.label().to_owned()),
+        }
+    }
+}
+
+impl Drop for AgentGuard {
+    fn drop(&mut self) {
+        let expected = self.health.phase() >= Phase::Draining && !std::thread::panicking();
+        let state = if expected { ENDED } else { DIED };
+        self.health.agents[self.agent]
+            .state
+            .store(state, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ready_means_running_with_all_agents_alive() {
+        let health = Arc::new(Health::new(["ingest", "scheduler"]));
+        assert_eq!(health.ready(), Err("starting".to_owned()));
+        let ingest = health.alive("ingest").unwrap();
+        let scheduler = health.alive("scheduler").unwrap();
+        health.set_phase(Phase::Running);
+        assert_eq!(health.ready(), Ok(()));
+        drop(scheduler);
+        assert_eq!(health.ready(), Err("died: scheduler".to_owned()));
+        health.set_phase(Phase::Draining);
+        drop(ingest);
+        assert_eq!(health.died(), ["scheduler"]);
+        assert!(health.alive("delivery").is_none());
+    }
+
+    #[test]
+    fn an_end_is_expected_while_draining() {
+        let health = Arc::new(Health::new(["ingest"]));
+        let guard = health.alive("ingest").unwrap();
+        health.set_phase(Phase::Draining);
+        drop(guard);
+        assert!(health.died().is_empty());
+        assert_eq!(health.ready(), Err("draining".to_owned()));
+    }
+
+    #[test]
+    fn a_panic_is_noticed_in_any_phase() {
+        let health = Arc::new(Health::new(["journal"]));
+        health.set_phase(Phase::Draining);
+        let guard = health.alive("journal").unwrap();
+        let thread = std::thread::spawn(move || {
+            let _guard = guard;
+            panic!("a test's panic");
+        });
+        assert!(thread.join().is_err());
+        assert_eq!(health.died(), ["journal"]);
+    }
+}

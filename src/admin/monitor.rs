@@ -1,0 +1,290 @@
+//! The monitor thread: collects latencies, prints the statistics, writes the histogram files.
+//!
+//! Fed by the scheduler's [`Collector`] and the counters; feeds [`Shown`], from which HTTP answers,
+//! and standard output. Off the path: it may lock, allocate and block; the scheduler never waits
+//! for it.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::thread::{Builder, JoinHandle};
+use std::time::{Duration, Instant};
+
+use super::statistics::Statistics;
+use super::{Names, Shown, lock};
+use crate::counters::{Counter, Counters};
+use crate::latency::{Collector, FilesError, Totals, write_all};
+use crate::limits::MONITOR_TICK_MS;
+
+/// What a monitor works with.
+pub struct MonitorParts {
+    /// The engine's counters.
+    pub counters: Arc<Counters>,
+    /// Where the totals go; shared with the HTTP thread.
+    pub shown: Arc<Mutex<Shown>>,
+    /// The other end of the scheduler's recorder.
+    pub collector: Collector,
+    /// What destinations and types are called.
+    pub names: Arc<dyn Names>,
+    /// Between two prints; zero: at the end only.
+    pub interval: Duration,
+    /// Where the `.hgrm` files go at the end; `None`: there are none.
+    pub histograms: Option<PathBuf>,
+    /// Wakes the scheduler after it was asked for its interval: a parked one would keep the
+    /// latencies of the last messages to itself.
+    pub wake: Box<dyn Fn() + Send>,
+    /// Where the statistics are printed: standard output, in an engine.
+    pub out: Box<dyn Write + Send>,
+}
+
+/// The running thread.
+#[derive(Debug)]
+pub struct Monitor {
+    stop: Sender<()>,
+    thread: JoinHandle<Result<usize, FilesError>>,
+    shown: Arc<Mutex<Shown>>,
+}
+
+/// What a monitor leaves.
+#[derive(Debug)]
+pub struct Finished {
+    /// Everything that was recorded.
+    pub totals: Totals,
+    /// How many histogram files were written, or why not.
+    pub files: Result<usize, MonitorError>,
+}
+
+/// What went wrong at the end.
+#[derive(Debug, thiserror::Error)]
+pub enum MonitorError {
+    /// The histograms were not all written.
+    #[error(transparent)]
+    Files(#[from] FilesError),
+    /// A bug: the totals are as they were before it.
+    #[error("the monitor thread panicked: statistics and histograms are incomplete")]
+    Panicked,
+}
+
+impl Monitor {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// The system has no thread to give.
+    pub fn start(parts: MonitorParts) -> io::Result<Self> {
+        let (stop, stopped) = channel();
+        let shown = Arc::clone(&parts.shown);
+        let run = Run::new(parts);
+        let thread = Builder::new()
+            .name("monitor".to_owned())
+            .spawn(move || run.until(&stopped))?;
+        Ok(Self {
+            stop,
+            thread,
+            shown,
+        })
+    }
+
+    /// Collects what is left, writes the files, prints the statistics for the last time, and takes
+    /// the totals (HTTP shows none from then on). Drop the scheduler's recorder first: then nothing
+    /// is missing.
+    pub fn finish(self) -> Finished {
+        // A failed send means that the thread has panicked: the join says so.
+        let _ = self.stop.send(());
+        let files = match self.thread.join() {
+            Ok(written) => written.map_err(MonitorError::Files),
+            Err(_) => Err(MonitorError::Panicked),
+        };
+        let totals = lock(&self.shown).totals.take();
+        Finished { totals, files }
+    }
+}
+
+/// The thread's own state.
+struct Run {
+    parts: MonitorParts,
+    started: Instant,
+    printed: Instant,
+    delivered_then: u64,
+}
+
+impl Run {
+    fn new(parts: MonitorParts) -> Self {
+        let now = Instant::now();
+        let delivered_then = parts.counters.get(Counter::Delivered);
+        Self {
+            parts,
+            started: now,
+            printed: now,
+            delivered_then,
+        }
+    }
+
+    fn until(mut self, stopped: &Receiver<()>) -> Result<usize, FilesError> {
+        let delivered_before = self.delivered_then;
+        let mut tick = Duration::from_millis(MONITOR_TICK_MS);
+        if !self.parts.interval.is_zero() {
+            tick = tick.min(self.parts.interval);
+        }
+        while stopped.recv_timeout(tick) == Err(RecvTimeoutError::Timeout) {
+            self.collect();
+            (self.parts.wake)();
+            let interval = self.parts.interval;
+            if !interval.is_zero() && self.printed.elapsed() >= interval {
+                self.print_period();
+            }
+        }
+        self.collect();
+        self.print(delivered_before, self.started.elapsed());
+        self.write_files()
+    }
+
+    fn collect(&mut self) {
+        let mut shown = lock(&self.parts.shown);
+        self.parts.collector.collect(&mut shown.totals);
+    }
+
+    fn print_period(&mut self) {
+        let period = self.printed.elapsed();
+        self.printed += period;
+        self.delivered_then = self.print(self.delivered_then, period);
+    }
+
+    /// Returns how many were delivered in all.
+    fn print(&mut self, delivered_then: u64, period: Duration) -> u64 {
+        let counters = self.parts.counters.snapshot();
+        let delivered = counters.get(Counter::Delivered);
+        let text = {
+            let shown = lock(&self.parts.shown);
+            let statistics = Statistics {
+                counters: &counters,
+                totals: &shown.totals,
+                names: &*self.parts.names,
+                delivered_in_period: delivered.saturating_sub(delivered_then),
+                period,
+            };
+            statistics.to_string()
+        };
+        // Whoever closed the output wants no statistics; that is no reason to stop.
+        let out = &mut self.parts.out;
+        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        delivered
+    }
+
+    fn write_files(&self) -> Result<usize, FilesError> {
+        let Some(folder) = &self.parts.histograms else {
+            return Ok(0);
+        };
+        let shown = lock(&self.parts.shown);
+        write_all(&shown.totals, &*self.parts.names, folder)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::super::testing;
+    use super::*;
+    use crate::latency::{Recorder, Stage, View, exchange};
+
+    /// Standard output, for a test.
+    #[derive(Clone, Default)]
+    struct Paper(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Paper {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Paper {
+        fn pages(&self) -> Vec<String> {
+            let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+            let pages = text.split("=== DELIVERY STATISTICS ===\n").skip(1);
+            pages.map(str::to_owned).collect()
+        }
+    }
+
+    fn parts(paper: &Paper) -> (Recorder, MonitorParts) {
+        let (recorder, collector) = exchange(3, 4);
+        let totals = Totals::new(3, 4);
+        let parts = MonitorParts {
+            counters: Arc::new(testing::counters()),
+            shown: Arc::new(Mutex::new(Shown { totals })),
+            collector,
+            names: Arc::new(testing::Restaurant),
+            interval: Duration::ZERO,
+            histograms: None,
+            wake: Box::new(|| ()),
+            out: Box::new(paper.clone()),
+        };
+        (recorder, parts)
+    }
+
+    #[test]
+    fn at_the_end_there_are_statistics_files_and_totals() {
+        let folder = tempfile::tempdir().unwrap();
+        let paper = Paper::default();
+        let (mut recorder, mut parts) = parts(&paper);
+        parts.histograms = Some(folder.path().join("histograms"));
+        let monitor = Monitor::start(parts).unwrap();
+        testing::ten(recorder.active_mut());
+        drop(recorder);
+        let finished = monitor.finish();
+
+        assert_eq!(finished.totals.count(View::Stage(Stage::Total)), 10);
+        assert_eq!(finished.files.unwrap(), 5 * 4 + 2);
+        let file = folder.path().join("histograms/total-level1-table1.hgrm");
+        let text = std::fs::read_to_string(file).unwrap();
+        assert!(text.contains("Total count    =            6]"), "{text}");
+        let pages = paper.pages();
+        assert_eq!(pages.len(), 1);
+        assert!(
+            pages[0].contains("Priority 1 messages: 6\n"),
+            "{}",
+            pages[0]
+        );
+    }
+
+    #[test]
+    fn statistics_are_printed_on_their_beat_and_the_scheduler_is_woken() {
+        let paper = Paper::default();
+        let woken = Arc::new(AtomicU64::new(0));
+        let (mut recorder, mut parts) = parts(&paper);
+        let wakes = Arc::clone(&woken);
+        parts.wake = Box::new(move || {
+            wakes.fetch_add(1, Ordering::Relaxed);
+        });
+        parts.interval = Duration::from_millis(20);
+        let shown = Arc::clone(&parts.shown);
+        let monitor = Monitor::start(parts).unwrap();
+        testing::ten(recorder.active_mut());
+        while lock(&shown).totals.count(View::Stage(Stage::Total)) < 10 || paper.pages().len() < 3 {
+            recorder.poll_swap();
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        drop(recorder);
+        assert_eq!(monitor.finish().totals.count(View::Stage(Stage::Total)), 10);
+        assert!(woken.load(Ordering::Relaxed) >= 3);
+        let last = paper.pages().pop().unwrap();
+        assert!(last.contains("Customer table2:     4 (breakfast 2, lunch 2)"));
+    }
+
+    #[test]
+    fn a_closed_output_and_an_unwritable_folder_do_not_lose_the_totals() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let (mut recorder, mut parts) = parts(&Paper::default());
+        parts.out = Box::new(&mut [0_u8; 0][..]);
+        parts.histograms = Some(file.path().join("histograms"));
+        let monitor = Monitor::start(parts).unwrap();
+        testing::ten(recorder.active_mut());
+        drop(recorder);
+        let finished = monitor.finish();
+        assert!(matches!(finished.files, Err(MonitorError::Files(_))));
+        assert_eq!(finished.totals.count(View::Stage(Stage::Total)), 10);
+    }
+}

@@ -1,0 +1,346 @@
+//! The HTTP room: `/stats`, `/metrics`, `/healthz`, `/readyz`, `/histograms/...`.
+//!
+//! A thread named "admin" with a runtime of its own; it reads [`AdminState`] and feeds whoever
+//! asks. It only answers: nothing can be changed through it, and no agent waits for it.
+
+use std::fmt::Write as _;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderName, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+
+use super::metrics::{CONTENT_TYPE, metrics};
+use super::stats::stats;
+use super::{AdminState, lock};
+use crate::latency::{views, write_hgrm};
+
+const PATHS: &str = "\
+/stats              all figures, as JSON
+/metrics            the same for Prometheus
+/healthz            200 while all agents are alive, else 503
+/readyz             200 while frames are welcome, else 503
+/histograms         the names of the latency histograms
+/histograms/{name}  one of them, as HdrHistogram percentiles in microseconds
+";
+
+/// The running thread.
+#[derive(Debug)]
+pub struct Admin {
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+/// HTTP could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    /// The address is taken, or is not this machine's.
+    #[error("cannot listen for HTTP on {address}: {source}; set another address in [admin] listen")]
+    Bind {
+        /// From the settings.
+        address: SocketAddr,
+        /// The system's word.
+        source: io::Error,
+    },
+    /// No thread or no runtime.
+    #[error("cannot start the admin thread: {0}; the system is short of threads or descriptors")]
+    Thread(io::Error),
+}
+
+impl Admin {
+    /// Binds the address, then answers from a thread of its own.
+    ///
+    /// # Errors
+    /// The address cannot be bound, or the system has no thread to give.
+    pub fn start(listen: SocketAddr, state: AdminState) -> Result<Self, AdminError> {
+        let bind = |source| AdminError::Bind {
+            address: listen,
+            source,
+        };
+        let listener = TcpListener::bind(listen).map_err(bind)?;
+        listener.set_nonblocking(true).map_err(bind)?;
+        let address = listener.local_addr().map_err(bind)?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(AdminError::Thread)?;
+        let (stop, stopped) = oneshot::channel();
+        let thread = Builder::new()
+            .name("admin".to_owned())
+            .spawn(move || runtime.block_on(serve(listener, state, stopped)))
+            .map_err(AdminError::Thread)?;
+        Ok(Self {
+            address,
+            stop,
+            thread,
+        })
+    }
+
+    /// Where it listens; of use when the setting's port was 0.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Ends the thread; answers under way are cut.
+    pub fn stop(self) {
+        // Either fails only if the thread has gone already.
+        let _ = self.stop.send(());
+        let _ = self.thread.join();
+    }
+}
+
+async fn serve(listener: TcpListener, state: AdminState, stopped: oneshot::Receiver<()>) {
+    let router = router(state);
+    let server = tokio::spawn(async move {
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        axum::serve(listener, router).await
+    });
+    // An error says that the handle was dropped: the engine is gone, and so should this be.
+    let _ = stopped.await;
+    server.abort();
+}
+
+fn router(state: AdminState) -> Router {
+    Router::new()
+        .route("/stats", get(get_stats))
+        .route("/metrics", get(get_metrics))
+        .route("/healthz", get(get_healthz))
+        .route("/readyz", get(get_readyz))
+        .route("/histograms", get(get_histograms))
+        .route("/histograms/{name}", get(get_histogram))
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(wrong_method)
+        .with_state(Arc::new(state))
+}
+
+type Shared = State<Arc<AdminState>>;
+
+async fn get_stats(State(state): Shared) -> Json<Value> {
+    Json(stats(&state))
+}
+
+async fn get_metrics(State(state): Shared) -> ([(HeaderName, &'static str); 1], String) {
+    ([(header::CONTENT_TYPE, CONTENT_TYPE)], metrics(&state))
+}
+
+async fn get_healthz(State(state): Shared) -> (StatusCode, String) {
+    let died = state.health.died();
+    match died.is_empty() {
+        true => (StatusCode::OK, "ok\n".to_owned()),
+        false => {
+            let text = format!("died: {}\n", died.join(", "));
+            (StatusCode::SERVICE_UNAVAILABLE, text)
+        }
+    }
+}
+
+async fn get_readyz(State(state): Shared) -> (StatusCode, Json<Value>) {
+    match state.health.ready() {
+        Ok(()) => (
+            StatusCode::OK,
+            Json(json!({ "ready": true, "reason": "running" })),
+        ),
+        Err(reason) => {
+            let answer = Json(json!({ "ready": false, "reason": reason }));
+            (StatusCode::SERVICE_UNAVAILABLE, answer)
+        }
+    }
+}
+
+async fn get_histograms(State(state): Shared) -> Json<Value> {
+    let totals = &lock(&state.shown).totals;
+    let views = views(totals).into_iter();
+    let list: Vec<_> = views
+        .map(|view| json!({ "name": view.name(&*state.names), "count": totals.count(view) }))
+        .collect();
+    Json(json!({ "histograms": list }))
+}
+
+async fn get_histogram(State(state): Shared, Path(name): Path<String>) -> Response {
+    let histogram = {
+        let totals = &lock(&state.shown).totals;
+        let views = views(totals).into_iter();
+        let mut named = views.filter(|view| view.name(&*state.names) == name);
+        named.next().map(|view| totals.histogram(view))
+    };
+    let Some(histogram) = histogram else {
+        let text = format!(
+            "no histogram {}; /histograms lists them\n",
+            name.escape_debug()
+        );
+        return (StatusCode::NOT_FOUND, text).into_response();
+    };
+    let mut text = Vec::new();
+    match write_hgrm(&histogram, &mut text) {
+        Ok(()) => ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
+async fn unknown_path() -> (StatusCode, String) {
+    let mut text = "no such path; there are\n".to_owned();
+    text.write_str(PATHS).expect("a string takes everything");
+    (StatusCode::NOT_FOUND, text)
+}
+
+async fn wrong_method() -> (StatusCode, &'static str) {
+    (
+        StatusCode::METHOD_NOT_ALLOWED,
+        "use GET: nothing can be changed here\n",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpStream;
+
+    use super::super::{Phase, testing};
+    use super::*;
+
+    struct Answer {
+        status: u16,
+        head: String,
+        body: String,
+    }
+
+    impl Answer {
+        fn json(&self) -> Value {
+            serde_json::from_str(&self.body).unwrap()
+        }
+    }
+
+    fn ask(admin: &Admin, method: &str, path: &str) -> Answer {
+        let mut stream = TcpStream::connect(admin.address()).unwrap();
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        )
+        .unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        Answer {
+            status: head[9..12].parse().unwrap(),
+            head: head.to_ascii_lowercase(),
+            body: body.to_owned(),
+        }
+    }
+
+    fn start() -> (Admin, AdminState) {
+        let state = testing::state();
+        let admin = Admin::start("127.0.0.1:0".parse().unwrap(), state.clone()).unwrap();
+        (admin, state)
+    }
+
+    #[test]
+    fn figures_are_served_over_a_socket() {
+        let (admin, state) = start();
+        let answer = ask(&admin, "GET", "/stats");
+        assert_eq!(answer.status, 200);
+        assert!(answer.head.contains("content-type: application/json"));
+        let mut served = answer.json();
+        served["uptime_seconds"] = 0.into();
+        let mut expected = stats(&state);
+        expected["uptime_seconds"] = 0.into();
+        assert_eq!(served, expected);
+        let answer = ask(&admin, "GET", "/metrics");
+        assert!(answer.head.contains(CONTENT_TYPE), "{}", answer.head);
+        assert!(answer.body.contains("\nflipped_lb_received_total 20\n"));
+        admin.stop();
+    }
+
+    #[test]
+    fn histograms_are_listed_and_each_one_listed_is_served() {
+        let (admin, _) = start();
+        let list = ask(&admin, "GET", "/histograms").json();
+        let list = list["histograms"].as_array().unwrap();
+        assert_eq!(list.len(), 5 * 4 + 2);
+        for entry in list {
+            let name = entry["name"].as_str().unwrap();
+            let answer = ask(&admin, "GET", &format!("/histograms/{name}"));
+            assert_eq!(answer.status, 200, "{name}");
+            let footer = format!("Total count    = {:>12}]", entry["count"].as_u64().unwrap());
+            assert!(answer.body.contains(&footer), "{name}: {}", answer.body);
+        }
+        let answer = ask(&admin, "GET", "/histograms/nothing.hgrm");
+        assert_eq!(answer.status, 404);
+        admin.stop();
+    }
+
+    #[test]
+    fn health_names_the_agent_that_died() {
+        let (admin, state) = start();
+        let guard = state.health.alive("scheduler").unwrap();
+        let answer = ask(&admin, "GET", "/healthz");
+        assert_eq!((answer.status, answer.body.as_str()), (200, "ok\n"));
+        drop(guard);
+        let answer = ask(&admin, "GET", "/healthz");
+        assert_eq!(
+            (answer.status, answer.body.as_str()),
+            (503, "died: scheduler\n")
+        );
+        assert_eq!(ask(&admin, "GET", "/readyz").status, 503);
+        admin.stop();
+    }
+
+    #[test]
+    fn readiness_follows_the_phase() {
+        let (admin, state) = start();
+        for (phase, status, reason) in [
+            (Phase::Starting, 503, "starting"),
+            (Phase::Running, 200, "running"),
+            (Phase::Draining, 503, "draining"),
+        ] {
+            state.health.set_phase(phase);
+            let answer = ask(&admin, "GET", "/readyz");
+            assert_eq!(answer.status, status);
+            assert_eq!(answer.json()["ready"], status == 200);
+            assert_eq!(answer.json()["reason"], reason);
+        }
+        admin.stop();
+    }
+
+    #[test]
+    fn wrong_paths_and_methods_are_told_what_is_right() {
+        let (admin, _) = start();
+        let answer = ask(&admin, "GET", "/statistics");
+        assert_eq!(answer.status, 404);
+        for line in PATHS.lines() {
+            assert!(answer.body.contains(line));
+        }
+        let answer = ask(&admin, "POST", "/stats");
+        assert_eq!(answer.status, 405);
+        assert!(answer.head.contains("allow: get"), "{}", answer.head);
+        admin.stop();
+    }
+
+    #[test]
+    fn a_taken_address_is_named_with_its_setting() {
+        let (admin, state) = start();
+        let error = Admin::start(admin.address(), state)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(&admin.address().to_string()), "{error}");
+        assert!(error.contains("[admin] listen"), "{error}");
+        admin.stop();
+    }
+
+    #[test]
+    fn stopping_does_not_wait_for_idle_clients() {
+        let (admin, _) = start();
+        let mut idle = TcpStream::connect(admin.address()).unwrap();
+        assert_eq!(ask(&admin, "GET", "/healthz").status, 200);
+        admin.stop();
+        assert!(matches!(idle.read(&mut [0]), Ok(0) | Err(_)));
+    }
+}

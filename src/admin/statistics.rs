@@ -1,0 +1,232 @@
+//! The text `=== DELIVERY STATISTICS ===`.
+//!
+//! The monitor feeds it with counters and totals and prints it. Pure: figures in, text out.
+//!
+//! ```text
+//! === DELIVERY STATISTICS ===
+//! Total delivered:     10
+//! Duplicates filtered: 2
+//! Average latency:     120 us
+//! ...
+//! Priority 1 messages: 6
+//! Customer table1:     6 (breakfast 3, lunch 3)
+//! ```
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use crate::counters::{Counter, Snapshot};
+use crate::latency::{CustomerTotals, Names, Stage, Summary, Totals, View};
+use crate::limits::CUSTOMERS_PRINTED_MAX;
+
+/// Longest label that the others are aligned to; an id may be longer.
+const LABEL_LEN_MAX: usize = 32;
+
+/// What the text is made of; its `Display` is the text.
+pub struct Statistics<'a> {
+    /// The counters now.
+    pub counters: &'a Snapshot,
+    /// Latencies and deliveries so far.
+    pub totals: &'a Totals,
+    /// What destinations and types are called.
+    pub names: &'a dyn Names,
+    /// Frames delivered in the last `period`.
+    pub delivered_in_period: u64,
+    /// How long ago the text was printed last; at the end, how long the engine ran.
+    pub period: Duration,
+}
+
+type Line = (String, String);
+
+impl fmt::Display for Statistics<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut lines = self.delivered();
+        lines.extend(self.levels());
+        lines.extend(self.ledger());
+        lines.extend(self.customers());
+        let lengths = lines.iter().map(|(label, _)| label.chars().count());
+        let width = lengths.filter(|&it| it <= LABEL_LEN_MAX).max().unwrap_or(0);
+        writeln!(f, "=== DELIVERY STATISTICS ===")?;
+        for (label, value) in lines {
+            writeln!(f, "{label:<width$} {value}")?;
+        }
+        Ok(())
+    }
+}
+
+fn line(label: &str, value: impl fmt::Display) -> Line {
+    (format!("{label}:"), value.to_string())
+}
+
+impl Statistics<'_> {
+    fn delivered(&self) -> Vec<Line> {
+        let latency = self.totals.summary(View::Stage(Stage::Total));
+        let figure = |ns: f64| human(latency, ns);
+        vec![
+            line("Total delivered", self.counters.get(Counter::Delivered)),
+            line(
+                "Duplicates filtered",
+                self.counters.get(Counter::Duplicates),
+            ),
+            line("Average latency", figure(latency.mean_ns)),
+            line("Latency p50", figure(latency.p50_ns as f64)),
+            line("Latency p99", figure(latency.p99_ns as f64)),
+            line("Latency p99.9", figure(latency.p999_ns as f64)),
+            line("Latency max", figure(latency.max_ns as f64)),
+        ]
+    }
+
+    fn levels(&self) -> Vec<Line> {
+        let by_level = self.totals.delivered_by_level();
+        let levels = (1..=self.totals.levels()).zip(by_level);
+        levels
+            .map(|(level, count)| line(&format!("Priority {level} messages"), count))
+            .collect()
+    }
+
+    fn ledger(&self) -> Vec<Line> {
+        let seconds = self.period.as_secs_f64();
+        let rate = self.delivered_in_period as f64 / seconds.max(0.001);
+        let throughput = format!("{rate:.0} msg/s (over {seconds:.1} s)");
+        vec![
+            line("Rejected", self.counters.get(Counter::Rejected)),
+            line("Queued", self.counters.get(Counter::Queued)),
+            line("In flight", self.counters.get(Counter::InFlight)),
+            line("Inversions", self.counters.get(Counter::Inversions)),
+            line("Aged", self.counters.get(Counter::Aged)),
+            line("Throughput", throughput),
+        ]
+    }
+
+    fn customers(&self) -> Vec<Line> {
+        let mut customers = self.totals.customers();
+        let shown = customers.by_ref().take(CUSTOMERS_PRINTED_MAX);
+        let mut lines: Vec<_> = shown
+            .map(|(destination, customer)| {
+                let id = self.names.destination(destination);
+                let label = format!("Customer {}", id.escape_debug());
+                line(&label, one_customer(customer, self.names))
+            })
+            .collect();
+        let more = customers.count();
+        if more > 0 {
+            lines.push(line("More customers", format!("{more} (see /stats)")));
+        }
+        lines
+    }
+}
+
+fn one_customer(customer: &CustomerTotals, names: &dyn Names) -> String {
+    let types = by_type(customer, names).into_iter();
+    let types: Vec<_> = types
+        .map(|(name, count)| format!("{} {count}", name.escape_debug()))
+        .collect();
+    format!("{} ({})", customer.delivered, types.join(", "))
+}
+
+/// A customer's messages by the type's name; several indexes may share one.
+pub(super) fn by_type(customer: &CustomerTotals, names: &dyn Names) -> BTreeMap<String, u64> {
+    let mut counts = BTreeMap::new();
+    for &(message_type, count) in &customer.by_type {
+        *counts.entry(names.message_type(message_type)).or_default() += count;
+    }
+    if customer.other_types > 0 {
+        *counts.entry("(others)".to_owned()).or_default() += customer.other_types;
+    }
+    counts
+}
+
+/// A latency in the unit that suits it; a dash where there was none.
+fn human(latency: Summary, ns: f64) -> String {
+    match ns {
+        _ if latency.count == 0 => "-".to_owned(),
+        ..1e3 => format!("{ns:.0} ns"),
+        ..1e5 => format!("{:.1} us", ns / 1e3),
+        ..1e6 => format!("{:.0} us", ns / 1e3),
+        ..1e9 => format!("{:.2} ms", ns / 1e6),
+        _ => format!("{:.2} s", ns / 1e9),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing;
+    use super::*;
+    use crate::latency::Interval;
+
+    fn text(totals: &Totals) -> String {
+        let counters = testing::counters().snapshot();
+        let statistics = Statistics {
+            counters: &counters,
+            totals,
+            names: &testing::Restaurant,
+            delivered_in_period: 10,
+            period: Duration::from_millis(2_500),
+        };
+        statistics.to_string()
+    }
+
+    #[test]
+    fn the_text_is_known() {
+        let expected = "\
+=== DELIVERY STATISTICS ===
+Total delivered:     10
+Duplicates filtered: 2
+Average latency:     120 us
+Latency p50:         120 us
+Latency p99:         120 us
+Latency p99.9:       120 us
+Latency max:         120 us
+Priority 1 messages: 6
+Priority 2 messages: 4
+Priority 3 messages: 0
+Rejected:            3
+Queued:              4
+In flight:           1
+Inversions:          0
+Aged:                0
+Throughput:          4 msg/s (over 2.5 s)
+Customer table1:     6 (breakfast 3, lunch 3)
+Customer table2:     4 (breakfast 2, lunch 2)
+";
+        assert_eq!(text(&testing::totals()), expected);
+    }
+
+    #[test]
+    fn without_latencies_there_are_dashes() {
+        let text = text(&Totals::new(3, 4));
+        assert!(text.contains("Average latency:     -\n"), "{text}");
+    }
+
+    #[test]
+    fn many_customers_are_summed_up() {
+        let mut interval = Interval::new(3, 100);
+        for destination in 0..CUSTOMERS_PRINTED_MAX as u32 + 7 {
+            let mut it = testing::delivery(1, 0);
+            it.destination = destination;
+            interval.delivered(it);
+        }
+        let mut totals = Totals::new(3, 100);
+        totals.merge(&interval);
+        let text = text(&totals);
+        assert_eq!(
+            text.matches("Customer table").count(),
+            CUSTOMERS_PRINTED_MAX
+        );
+        assert!(
+            text.contains("More customers:      7 (see /stats)"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn latencies_have_the_unit_that_suits_them() {
+        let some = Summary {
+            count: 1,
+            ..Summary::default()
+        };
+        let shown = [127.0, 1_500.0, 120_000.0, 1_234_567.0, 2.5e9].map(|ns| human(some, ns));
+        assert_eq!(shown, ["127 ns", "1.5 us", "120 us", "1.23 ms", "2.50 s"]);
+    }
+}

@@ -1,0 +1,92 @@
+//! What the admin tests share: names, and an engine that has done a little work.
+//!
+//! Compiled for tests only; it starts nothing.
+
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use super::{AdminState, Facts, Health, Names, Phase, Shown};
+use crate::counters::{Counter, Counters};
+use crate::latency::{Delivered, Interval, Stage, Totals};
+use crate::message::{DestinationIndex, Reason, TypeIndex};
+
+pub(super) struct Restaurant;
+
+impl Names for Restaurant {
+    fn destination(&self, index: DestinationIndex) -> String {
+        format!("table{}", index + 1)
+    }
+    fn message_type(&self, index: TypeIndex) -> String {
+        ["breakfast", "lunch", "dinner"][usize::from(index)].to_owned()
+    }
+}
+
+pub(super) fn delivery(sequence: u64, destination: DestinationIndex) -> Delivered {
+    Delivered {
+        destination,
+        level: 1 + destination as u8,
+        message_type: (sequence % 2) as TypeIndex,
+        sequence,
+        latency_ns: 120_000,
+        epoch_us: 1_700_000_000_000_000 + sequence,
+    }
+}
+
+/// Ten messages: six for table1 at level 1, four for table2 at level 2, 120 us each.
+pub(super) fn ten(interval: &mut Interval) {
+    for sequence in 1..=10 {
+        let it = delivery(sequence, u32::from(sequence > 6));
+        interval.delivered(it);
+        for stage in Stage::ALL {
+            interval.record(stage, it.level, it.destination, it.latency_ns, 1);
+        }
+    }
+}
+
+pub(super) fn totals() -> Totals {
+    let mut interval = Interval::new(3, 4);
+    ten(&mut interval);
+    let mut totals = Totals::new(3, 4);
+    totals.merge(&interval);
+    totals
+}
+
+/// 20 lines received: 15 accepted (10 settled, 4 queued, 1 in flight), 2 duplicates, 3 rejected.
+pub(super) fn counters() -> Counters {
+    let counters = Counters::default();
+    counters.begin();
+    for (counter, value) in [
+        (Counter::Received, 20),
+        (Counter::Accepted, 15),
+        (Counter::Duplicates, 2),
+        (Counter::Rejected, 3),
+        (Counter::Settled, 10),
+        (Counter::Queued, 4),
+        (Counter::InFlight, 1),
+    ] {
+        counters.set(counter, value);
+    }
+    counters.reject(Reason::BadJson, 2);
+    counters.reject(Reason::Oversize, 1);
+    counters.end();
+    counters.set(Counter::Delivered, 10);
+    counters.set(Counter::Stored, 9);
+    counters
+}
+
+pub(super) fn state() -> AdminState {
+    let health = Health::new(["ingest", "scheduler"]);
+    health.set_phase(Phase::Running);
+    AdminState {
+        counters: Arc::new(counters()),
+        shown: Arc::new(Mutex::new(Shown { totals: totals() })),
+        health: Arc::new(health),
+        names: Arc::new(Restaurant),
+        facts: Facts {
+            version: "1.2.3",
+            durability: "written",
+            threading_mode: "shared",
+            started: Instant::now(),
+        },
+    }
+}

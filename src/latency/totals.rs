@@ -1,0 +1,231 @@
+//! All intervals added up: what the statistics, `/stats`, `/metrics` and the files show.
+//!
+//! The monitor feeds it with intervals, off the path: it may allocate. It writes nothing itself.
+
+use hdrhistogram::Histogram;
+
+use super::customer::CustomerTotals;
+use super::files::View;
+use super::grid::{Grid, Shape};
+use super::interval::Interval;
+use super::{Stage, bins};
+use crate::limits::LEVELS_MAX;
+use crate::message::{DestinationIndex, Level};
+
+/// Latencies and deliveries since the start.
+#[derive(Debug)]
+pub struct Totals {
+    grid: Grid<u64>,
+    /// By destination; longer than the last one that got something.
+    customers: Vec<Option<Box<CustomerTotals>>>,
+}
+
+/// A histogram in six figures, nanoseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Summary {
+    /// How many latencies.
+    pub count: u64,
+    /// Their mean.
+    pub mean_ns: f64,
+    /// Half of them are no longer than this.
+    pub p50_ns: u64,
+    /// 99 of 100 are no longer than this.
+    pub p99_ns: u64,
+    /// 999 of 1,000 are no longer than this.
+    pub p999_ns: u64,
+    /// The longest.
+    pub max_ns: u64,
+}
+
+impl Totals {
+    /// Nothing yet; of the same shape as the intervals to come.
+    #[must_use]
+    pub fn new(levels: Level, destinations: usize) -> Self {
+        Self {
+            grid: Grid::new(Shape::new(levels, destinations)),
+            customers: Vec::new(),
+        }
+    }
+
+    /// Adds an interval.
+    ///
+    /// # Panics
+    /// It was made for other levels or destinations: a bug.
+    pub fn merge(&mut self, interval: &Interval) {
+        self.grid.merge(interval.grid());
+        for customer in interval.customers() {
+            let index = customer.destination() as usize;
+            if self.customers.len() <= index {
+                self.customers.resize_with(index + 1, || None);
+            }
+            self.customers[index]
+                .get_or_insert_default()
+                .merge(customer);
+        }
+    }
+
+    /// Takes what was added up, leaving nothing.
+    #[must_use]
+    pub fn take(&mut self) -> Totals {
+        let empty = Totals {
+            grid: Grid::new(self.grid.shape()),
+            customers: Vec::new(),
+        };
+        std::mem::replace(self, empty)
+    }
+
+    /// How many levels there are.
+    #[must_use]
+    pub fn levels(&self) -> Level {
+        self.shape().levels as Level
+    }
+
+    /// The latencies of a view, in nanoseconds.
+    #[must_use]
+    pub fn histogram(&self, view: View) -> Histogram<u64> {
+        let mut histogram = bins::histogram();
+        for cell in self.cells(view) {
+            self.grid.add_to(cell, &mut histogram);
+        }
+        histogram
+    }
+
+    /// How many latencies a view has.
+    #[must_use]
+    pub fn count(&self, view: View) -> u64 {
+        self.cells(view).map(|cell| self.grid.count(cell)).sum()
+    }
+
+    /// A view in six figures.
+    #[must_use]
+    pub fn summary(&self, view: View) -> Summary {
+        Summary::of(&self.histogram(view))
+    }
+
+    /// The customers that got something, by destination.
+    pub fn customers(&self) -> impl Iterator<Item = (DestinationIndex, &CustomerTotals)> {
+        let numbered = (0..).zip(&self.customers);
+        numbered.filter_map(|(index, it)| Some((index, it.as_deref()?)))
+    }
+
+    /// Messages delivered by level, to all customers; level 1 comes first.
+    #[must_use]
+    pub fn delivered_by_level(&self) -> [u64; LEVELS_MAX] {
+        let mut sums = [0; LEVELS_MAX];
+        for (_, customer) in self.customers() {
+            for (sum, count) in sums.iter_mut().zip(customer.by_level) {
+                *sum += count;
+            }
+        }
+        sums
+    }
+
+    pub(super) fn shape(&self) -> Shape {
+        self.grid.shape()
+    }
+
+    fn cells(&self, view: View) -> impl Iterator<Item = usize> {
+        let shape = self.shape();
+        let (stage, levels) = match view {
+            View::Stage(stage) => (stage, 1..=self.levels()),
+            View::Level(stage, level) => (stage, level..=level),
+            View::Destination(level, _) | View::Others(level) => (Stage::Total, level..=level),
+        };
+        let slots = match view {
+            View::Stage(_) | View::Level(..) => 0..shape.slots,
+            View::Destination(_, destination) => {
+                let slot = shape.slot(destination);
+                slot..slot + 1
+            }
+            View::Others(_) => shape.others().map_or(0..0, |slot| slot..slot + 1),
+        };
+        levels.flat_map(move |level| {
+            let slots = slots.clone();
+            slots.map(move |slot| shape.cell(stage, level, slot))
+        })
+    }
+}
+
+impl Summary {
+    /// The figures of a histogram.
+    #[must_use]
+    pub fn of(histogram: &Histogram<u64>) -> Self {
+        if histogram.is_empty() {
+            return Self::default();
+        }
+        Self {
+            count: histogram.len(),
+            mean_ns: histogram.mean(),
+            p50_ns: histogram.value_at_quantile(0.5),
+            p99_ns: histogram.value_at_quantile(0.99),
+            p999_ns: histogram.value_at_quantile(0.999),
+            max_ns: histogram.max(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::LATENCY_DESTINATIONS_MAX;
+
+    fn filled() -> Totals {
+        let mut interval = Interval::new(2, 3);
+        interval.record(Stage::Total, 1, 0, 1_000, 10);
+        interval.record(Stage::Total, 1, 2, 2_000, 20);
+        interval.record(Stage::Total, 2, 2, 4_000, 30);
+        interval.record(Stage::Queue, 2, 1, 8_000, 40);
+        let mut totals = Totals::new(2, 3);
+        totals.merge(&interval);
+        totals.merge(&interval);
+        totals
+    }
+
+    #[test]
+    fn views_add_up_their_cells() {
+        let totals = filled();
+        assert_eq!(totals.count(View::Stage(Stage::Total)), 120);
+        assert_eq!(totals.count(View::Stage(Stage::Queue)), 80);
+        assert_eq!(totals.count(View::Stage(Stage::Ingest)), 0);
+        assert_eq!(totals.count(View::Level(Stage::Total, 1)), 60);
+        assert_eq!(totals.count(View::Destination(1, 2)), 40);
+        assert_eq!(totals.count(View::Others(1)), 0);
+        for stage in Stage::ALL {
+            let view = View::Stage(stage);
+            assert_eq!(totals.histogram(view).len(), totals.count(view));
+        }
+    }
+
+    #[test]
+    fn a_summary_is_within_a_bin_of_the_truth() {
+        let summary = filled().summary(View::Stage(Stage::Total));
+        assert_eq!(summary.count, 120);
+        let mean = (1_000 * 10 + 2_000 * 20 + 4_000 * 30) as f64 / 60.0;
+        assert!((summary.mean_ns - mean).abs() < 128.0, "{summary:?}");
+        assert!(summary.p50_ns.abs_diff(2_000) < 128, "{summary:?}");
+        assert!(summary.max_ns.abs_diff(4_000) < 128, "{summary:?}");
+        let nothing = filled().summary(View::Stage(Stage::Ingest));
+        assert_eq!(nothing, Summary::default());
+    }
+
+    #[test]
+    fn destinations_beyond_the_limit_are_in_the_others() {
+        let destinations = LATENCY_DESTINATIONS_MAX + 5;
+        let mut interval = Interval::new(1, destinations);
+        for destination in 0..destinations as u32 {
+            interval.record(Stage::Total, 1, destination, 1_000, 1);
+        }
+        let mut totals = Totals::new(1, destinations);
+        totals.merge(&interval);
+        assert_eq!(totals.count(View::Destination(1, 0)), 1);
+        assert_eq!(totals.count(View::Others(1)), 5);
+        assert_eq!(totals.count(View::Stage(Stage::Total)), destinations as u64);
+    }
+
+    #[test]
+    fn taking_leaves_nothing() {
+        let mut totals = filled();
+        assert_eq!(totals.take().count(View::Stage(Stage::Total)), 120);
+        assert_eq!(totals.count(View::Stage(Stage::Total)), 0);
+    }
+}
