@@ -38,9 +38,10 @@ impl Bitmap {
     }
 
     /// Whether there is no member.
+    #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.first().is_none()
+        self.layers.last().is_none_or(|top| top[0] == 0)
     }
 
     /// Raises the bound to `len`; the members stay.
