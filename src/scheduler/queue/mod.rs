@@ -1,0 +1,444 @@
+//! The bucketed priority queues: what waits for each destination, and which message goes next.
+//!
+//! The scheduler pushes accepted messages and pops what the destinations' credit allows; messages
+//! are the caller's slots, by index. Nothing here knows frames, sources or subscribers.
+//!
+//! ```text
+//! destination x level                                        across destinations, for each level
+//! +---------------------------------------------------+
+//! | again     were returned, in the caller's order    |     bitmap of the destinations that are
+//! | native    by timestamp, FIFO within a millisecond |     open and have a message here,
+//! | aged again   \ moved up from less urgent levels,  |     served in turn
+//! | aged         / FIFO                               |
+//! +---------------------------------------------------+
+//! ```
+//! Within a level `again` goes first, then `native`; but while aged ones wait, one of them goes after
+//! every `NATIVE_PER_AGED` native ones: an urgent message overtakes a backlog that aged, and the
+//! backlog moves on all the same.
+//!
+//! **Order.** Of the messages of one source, destination and level as pushed, none overtakes another,
+//! if the source's timestamps never go back (see [`clamp_timestamp`]): native lanes keep their
+//! order; ageing takes from the front and lets a later one never pass an earlier one; what is
+//! returned goes where its wait has brought it by now, before all that was not dispatched yet.
+
+mod ageing;
+mod deadlines;
+mod lane;
+mod links;
+#[cfg(test)]
+mod model;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use crate::limits::{LEVELS_MAX, NATIVE_PER_AGED};
+use crate::message::{DestinationIndex, Level};
+use crate::scheduler::bitmap::Bitmap;
+use deadlines::Deadlines;
+use lane::{Lane, window_start};
+use links::{Links, List, NONE, Node, Sorted};
+use table::Tables;
+
+/// The timestamp by which a message is queued: its own, as far as the window of
+/// [`crate::limits::BUCKETS`] ms that ends now allows, and never before `floor_ms`, which is what
+/// this gave for the message before it from the same source.
+#[inline]
+#[must_use]
+pub fn clamp_timestamp(own_ms: u64, floor_ms: u64, now_ms: u64) -> u64 {
+    own_ms.max(window_start(now_ms)).max(floor_ms).min(now_ms)
+}
+
+/// What waits for one destination at one level and was never dispatched: 32 bytes.
+#[derive(Debug, Clone, Copy)]
+struct Cell {
+    native: Lane,
+    aged: List,
+    /// Native ones served in a row while aged ones waited.
+    streak: u32,
+    /// The timestamp behind this cell's deadline; no message here that may move up is older.
+    /// `NEVER`: no deadline.
+    timed_ms: u64,
+}
+
+const NEVER: u64 = u64::MAX;
+
+impl Cell {
+    const EMPTY: Self = Self {
+        native: Lane::EMPTY,
+        aged: List::EMPTY,
+        streak: 0,
+        timed_ms: NEVER,
+    };
+}
+
+/// What was returned to one destination and level.
+#[derive(Debug, Clone, Copy)]
+struct Returned {
+    /// At the level that it was pushed with.
+    again: Sorted,
+    /// Moved up since.
+    aged: Sorted,
+}
+
+impl Returned {
+    const EMPTY: Self = Self {
+        again: Sorted::EMPTY,
+        aged: Sorted::EMPTY,
+    };
+
+    fn is_empty(&self) -> bool {
+        self.again.is_empty() && self.aged.is_empty()
+    }
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Destination {
+    /// Messages that wait, at all levels.
+    len: u32,
+    /// Levels with a message, one bit each.
+    occupied: u8,
+    /// Levels with a returned message, one bit each.
+    returned: u8,
+    /// Whether it may be served.
+    open: bool,
+}
+
+/// The destinations that can be served at one level.
+#[derive(Debug)]
+struct Ready {
+    destinations: Bitmap,
+    /// Where the next turn begins.
+    cursor: usize,
+}
+
+/// The lanes of a cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pick {
+    Again,
+    Native,
+    AgedAgain,
+    Aged,
+}
+
+/// All queues of a scheduler. Levels are counted from 1 outside, from 0 within.
+#[derive(Debug)]
+pub struct Queues {
+    levels: usize,
+    wait_ms: [u64; LEVELS_MAX],
+    destinations: Vec<Destination>,
+    /// By destination, then level.
+    cells: Vec<Cell>,
+    /// As `cells`; empty until the first message is returned.
+    returned: Vec<Returned>,
+    links: Links,
+    tables: Tables,
+    ready: Vec<Ready>,
+    /// Levels with a destination that can be served, one bit each.
+    ready_levels: u8,
+    deadlines: Deadlines,
+    now_ms: u64,
+    len_at: [usize; LEVELS_MAX],
+}
+
+impl Queues {
+    /// Empty queues; every destination is closed. `max_wait` is by level; what it lacks, and zero,
+    /// never moves up.
+    ///
+    /// # Panics
+    /// `levels` is not 1 to [`LEVELS_MAX`].
+    #[must_use]
+    pub fn new(levels: usize, destinations: usize, max_wait: &[Duration]) -> Self {
+        assert!((1..=LEVELS_MAX).contains(&levels), "levels are 1 to 8");
+        let mut wait_ms = [0; LEVELS_MAX];
+        for (wait_ms, wait) in wait_ms.iter_mut().zip(max_wait).skip(1) {
+            *wait_ms = u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(NEVER);
+        }
+        let ready = |_| Ready {
+            destinations: Bitmap::new(0),
+            cursor: 0,
+        };
+        let mut queues = Self {
+            levels,
+            wait_ms,
+            destinations: Vec::new(),
+            cells: Vec::new(),
+            returned: Vec::new(),
+            links: Links::default(),
+            tables: Tables::default(),
+            ready: (0..levels).map(ready).collect(),
+            ready_levels: 0,
+            deadlines: Deadlines::default(),
+            now_ms: 0,
+            len_at: [0; LEVELS_MAX],
+        };
+        queues.grow(destinations);
+        queues
+    }
+
+    /// Makes room for the destinations below `destinations`; new ones are closed.
+    pub fn grow(&mut self, destinations: usize) {
+        if destinations <= self.destinations.len() {
+            return;
+        }
+        let cells = destinations * self.levels;
+        assert!(cells < NONE as usize, "cells are counted in 32 bits");
+        self.destinations
+            .resize(destinations, Destination::default());
+        self.cells.resize(cells, Cell::EMPTY);
+        self.deadlines.grow(cells);
+        if !self.returned.is_empty() {
+            self.returned.resize(cells, Returned::EMPTY);
+        }
+        for ready in &mut self.ready {
+            ready.destinations.grow(destinations);
+        }
+    }
+
+    /// Makes room for the slots below `slots` at once; else it is made as they come.
+    pub fn reserve_slots(&mut self, slots: usize) {
+        self.links.grow(slots);
+    }
+
+    /// Queues the message in `slot`, whose timestamp was clamped for the same `now_ms`.
+    #[inline]
+    pub fn push(
+        &mut self,
+        destination: DestinationIndex,
+        level: Level,
+        slot: u32,
+        timestamp_ms: u64,
+        now_ms: u64,
+    ) {
+        let level0 = usize::from(level) - 1;
+        self.now_ms = self.now_ms.max(now_ms);
+        let timestamp_ms = clamp_timestamp(timestamp_ms, 0, self.now_ms);
+        self.links.put(slot, Node::new(timestamp_ms, level0));
+        let at = self.cell_at(destination, level0);
+        let (cell, links, tables) = (&mut self.cells[at], &mut self.links, &mut self.tables);
+        let is_first = cell.native.push(links, tables, slot, self.now_ms);
+        if is_first && timestamp_ms < cell.timed_ms {
+            self.retime(destination, level0);
+        }
+        self.destinations[destination as usize].len += 1;
+        self.enter(destination, level0);
+    }
+
+    /// The destination's message that would be popped next.
+    #[must_use]
+    pub fn peek(&self, destination: DestinationIndex) -> Option<(u32, Level)> {
+        let level0 = self.first_level0(destination)?;
+        let at = self.cell_at(destination, level0);
+        let slot = match self.pick(destination, level0) {
+            Pick::Again => self.returned[at].again.head(),
+            Pick::Native => self.cells[at].native.head,
+            Pick::AgedAgain => self.returned[at].aged.head(),
+            Pick::Aged => self.cells[at].aged.head,
+        };
+        Some((slot, level0 as Level + 1))
+    }
+
+    /// Takes the destination's next message, open or not, and the level that it came from.
+    #[inline]
+    pub fn pop(&mut self, destination: DestinationIndex) -> Option<(u32, Level)> {
+        let level0 = self.first_level0(destination)?;
+        Some((self.serve(destination, level0), level0 as Level + 1))
+    }
+
+    /// Takes the next message of all open destinations: the most urgent level first, the
+    /// destinations of a level in turn.
+    #[inline]
+    pub fn pop_ready(&mut self) -> Option<(DestinationIndex, u32, Level)> {
+        if self.ready_levels == 0 {
+            return None;
+        }
+        let level0 = self.ready_levels.trailing_zeros() as usize;
+        let ready = &mut self.ready[level0];
+        let destination = ready.destinations.next_cyclic(ready.cursor)?;
+        ready.cursor = destination + 1;
+        let destination = destination as DestinationIndex;
+        let slot = self.serve(destination, level0);
+        Some((destination, slot, level0 as Level + 1))
+    }
+
+    /// Lets [`Self::pop_ready`] serve the destination.
+    pub fn open(&mut self, destination: DestinationIndex) {
+        let entry = &mut self.destinations[destination as usize];
+        if !entry.open {
+            entry.open = true;
+            for level0 in bits(entry.occupied) {
+                self.set_ready(destination, level0);
+            }
+        }
+    }
+
+    /// Keeps [`Self::pop_ready`] from the destination.
+    pub fn close(&mut self, destination: DestinationIndex) {
+        let entry = &mut self.destinations[destination as usize];
+        if entry.open {
+            entry.open = false;
+            for level0 in bits(entry.occupied) {
+                self.clear_ready(destination, level0);
+            }
+        }
+    }
+
+    /// Whether the destination may be served.
+    #[must_use]
+    pub fn is_open(&self, destination: DestinationIndex) -> bool {
+        self.destinations[destination as usize].open
+    }
+
+    /// Messages that wait for the destination.
+    #[must_use]
+    pub fn len_of(&self, destination: DestinationIndex) -> usize {
+        self.destinations[destination as usize].len as usize
+    }
+
+    /// Messages that wait at the level, which ageing may have brought them to.
+    #[must_use]
+    pub fn len_at(&self, level: Level) -> usize {
+        self.len_at[usize::from(level) - 1]
+    }
+
+    /// Messages that wait.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len_at.iter().sum()
+    }
+
+    /// Whether no message waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    #[inline]
+    fn cell_at(&self, destination: DestinationIndex, level0: usize) -> usize {
+        debug_assert!(level0 < self.levels);
+        destination as usize * self.levels + level0
+    }
+
+    /// The most urgent level at which something waits for the destination.
+    #[inline]
+    fn first_level0(&self, destination: DestinationIndex) -> Option<usize> {
+        let occupied = self.destinations[destination as usize].occupied;
+        (occupied != 0).then(|| occupied.trailing_zeros() as usize)
+    }
+
+    /// The lane that a cell in use serves next.
+    #[inline]
+    fn pick(&self, destination: DestinationIndex, level0: usize) -> Pick {
+        let at = self.cell_at(destination, level0);
+        let cell = &self.cells[at];
+        let mut old = (!cell.aged.is_empty()).then_some(Pick::Aged);
+        if self.destinations[destination as usize].returned >> level0 & 1 == 1 {
+            let returned = &self.returned[at];
+            if !returned.again.is_empty() {
+                return Pick::Again;
+            }
+            if !returned.aged.is_empty() {
+                old = Some(Pick::AgedAgain);
+            }
+        }
+        match old {
+            Some(old) if cell.native.is_empty() || cell.streak >= NATIVE_PER_AGED => old,
+            _ => Pick::Native,
+        }
+    }
+
+    /// Takes the next message of a cell in use.
+    #[inline]
+    fn serve(&mut self, destination: DestinationIndex, level0: usize) -> u32 {
+        let at = self.cell_at(destination, level0);
+        let pick = self.pick(destination, level0);
+        let slot = self.take(destination, level0, pick);
+        let has_old = self.has_aged(destination, level0);
+        let cell = &mut self.cells[at];
+        match pick {
+            Pick::Native => cell.streak = if has_old { cell.streak + 1 } else { 0 },
+            Pick::Again => {}
+            Pick::AgedAgain | Pick::Aged => cell.streak = 0,
+        }
+        self.destinations[destination as usize].len -= 1;
+        self.leave(destination, level0);
+        if pick != Pick::Native {
+            // Other lanes are not in the order of time: what comes to their front may be older.
+            self.retime(destination, level0);
+        }
+        slot
+    }
+
+    /// Whether messages that moved up wait in a cell.
+    #[inline]
+    fn has_aged(&self, destination: DestinationIndex, level0: usize) -> bool {
+        let at = self.cell_at(destination, level0);
+        let was_returned = self.destinations[destination as usize].returned >> level0 & 1 == 1;
+        !self.cells[at].aged.is_empty() || was_returned && !self.returned[at].aged.is_empty()
+    }
+
+    /// Takes the first of a lane that is not empty, and no note of it.
+    #[inline]
+    fn take(&mut self, destination: DestinationIndex, level0: usize, pick: Pick) -> u32 {
+        let at = self.cell_at(destination, level0);
+        let slot = match pick {
+            Pick::Native => self.cells[at].native.pop(&self.links, &mut self.tables),
+            Pick::Aged => self.cells[at].aged.pop_front(&self.links),
+            Pick::Again => self.returned[at].again.pop_front(&self.links),
+            Pick::AgedAgain => self.returned[at].aged.pop_front(&self.links),
+        };
+        if matches!(pick, Pick::Again | Pick::AgedAgain) && self.returned[at].is_empty() {
+            self.destinations[destination as usize].returned &= !(1 << level0);
+        }
+        slot.expect("a lane was picked because it is not empty")
+    }
+
+    /// Notes that a message came to a cell.
+    #[inline]
+    fn enter(&mut self, destination: DestinationIndex, level0: usize) {
+        self.len_at[level0] += 1;
+        let entry = &mut self.destinations[destination as usize];
+        if entry.occupied >> level0 & 1 == 0 {
+            entry.occupied |= 1 << level0;
+            if entry.open {
+                self.set_ready(destination, level0);
+            }
+        }
+    }
+
+    /// Notes that a message left a cell.
+    #[inline]
+    fn leave(&mut self, destination: DestinationIndex, level0: usize) {
+        self.len_at[level0] -= 1;
+        let cell = &self.cells[self.cell_at(destination, level0)];
+        let entry = &mut self.destinations[destination as usize];
+        let has_returned = entry.returned >> level0 & 1 == 1;
+        if cell.native.is_empty() && cell.aged.is_empty() && !has_returned {
+            entry.occupied &= !(1 << level0);
+            if entry.open {
+                self.clear_ready(destination, level0);
+            }
+        }
+    }
+
+    #[inline]
+    fn set_ready(&mut self, destination: DestinationIndex, level0: usize) {
+        self.ready[level0].destinations.set(destination as usize);
+        self.ready_levels |= 1 << level0;
+    }
+
+    #[inline]
+    fn clear_ready(&mut self, destination: DestinationIndex, level0: usize) {
+        let destinations = &mut self.ready[level0].destinations;
+        destinations.clear(destination as usize);
+        if destinations.is_empty() {
+            self.ready_levels &= !(1 << level0);
+        }
+    }
+}
+
+/// The numbers of the bits that are set.
+fn bits(mask: u8) -> impl Iterator<Item = usize> {
+    (0..LEVELS_MAX).filter(move |&bit| mask >> bit & 1 == 1)
+}

@@ -1,0 +1,386 @@
+//! The queues beside their naive model, and what they promise, case by case.
+
+use super::model::{Item, Model};
+use super::*;
+use crate::limits::BUCKETS;
+use proptest::prelude::*;
+
+const DESTINATIONS: usize = 3;
+const SOURCES: usize = 3;
+
+#[derive(Debug, Clone)]
+enum Step {
+    Push {
+        destination: usize,
+        level0: usize,
+        source: usize,
+        late_ms: u64,
+    },
+    PopReady,
+    Pop(usize),
+    Return {
+        destination: usize,
+        count: usize,
+        skip: usize,
+    },
+    Settle(usize),
+    Age(usize),
+    Later(u64),
+    Open(usize),
+    Close(usize),
+}
+
+fn step(levels: usize) -> impl Strategy<Value = Step> {
+    let late_ms = prop_oneof![3 => Just(0u64), 3 => 0u64..12, 3 => 0u64..300, 1 => Just(u64::MAX)];
+    let push = (0..DESTINATIONS, 0..levels, 0..SOURCES, late_ms);
+    let later = prop_oneof![6 => 0u64..4, 2 => 0u64..100, 1 => 200u64..2_000];
+    prop_oneof![
+        12 => push.prop_map(|(destination, level0, source, late_ms)| {
+            Step::Push { destination, level0, source, late_ms }
+        }),
+        4 => Just(Step::PopReady),
+        3 => (0..DESTINATIONS).prop_map(Step::Pop),
+        2 => (0..DESTINATIONS, 0usize..9, 0usize..3).prop_map(|(destination, count, skip)| {
+            Step::Return { destination, count, skip }
+        }),
+        1 => (0..DESTINATIONS).prop_map(Step::Settle),
+        3 => prop_oneof![Just(1_000usize), 1usize..4].prop_map(Step::Age),
+        8 => later.prop_map(Step::Later),
+        1 => (0..DESTINATIONS).prop_map(Step::Open),
+        1 => (0..DESTINATIONS).prop_map(Step::Close),
+    ]
+}
+
+/// The queues and the model, with what lies between: sources, slots, messages in flight.
+struct Pair {
+    queues: Queues,
+    model: Model,
+    levels: usize,
+    now_ms: u64,
+    floors_ms: [u64; SOURCES],
+    free: Vec<u32>,
+    slots: u32,
+    sequence: u64,
+    in_flight: Vec<Vec<Item>>,
+}
+
+impl Pair {
+    fn new(levels: usize, wait_ms: &[u64]) -> Self {
+        let max_wait: Vec<_> = wait_ms
+            .iter()
+            .map(|&ms| Duration::from_millis(ms))
+            .collect();
+        Self {
+            queues: Queues::new(levels, DESTINATIONS, &max_wait),
+            model: Model::new(levels, DESTINATIONS, wait_ms),
+            levels,
+            now_ms: 100_000,
+            floors_ms: [0; SOURCES],
+            free: Vec::new(),
+            slots: 0,
+            sequence: 0,
+            in_flight: vec![Vec::new(); DESTINATIONS],
+        }
+    }
+
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Push {
+                destination,
+                level0,
+                source,
+                late_ms,
+            } => {
+                self.push(destination, level0, source, late_ms);
+            }
+            Step::PopReady => {
+                let (mine, naive) = (self.queues.pop_ready(), self.model.pop_ready());
+                let naive_parts =
+                    naive.map(|(item, level)| (item.destination as u32, item.slot, level));
+                assert_eq!(mine, naive_parts);
+                self.popped(naive);
+            }
+            Step::Pop(destination) => {
+                let mine = self.queues.pop(destination as u32);
+                let naive = self.model.pop(destination);
+                assert_eq!(mine, naive.map(|(item, level)| (item.slot, level)));
+                self.popped(naive);
+            }
+            Step::Return {
+                destination,
+                count,
+                skip,
+            } => self.give_back(destination, count, skip),
+            Step::Settle(destination) => {
+                let settled = self.in_flight[destination].drain(..);
+                self.free.extend(settled.map(|item| item.slot));
+            }
+            Step::Age(limit) => self.age(limit),
+            Step::Later(ms) => self.now_ms += ms,
+            Step::Open(destination) => {
+                self.queues.open(destination as u32);
+                self.model.open[destination] = true;
+            }
+            Step::Close(destination) => {
+                self.queues.close(destination as u32);
+                self.model.open[destination] = false;
+            }
+        }
+        self.check();
+    }
+
+    fn push(&mut self, destination: usize, level0: usize, source: usize, late_ms: u64) {
+        let own_ms = self.now_ms.saturating_sub(late_ms);
+        let timestamp_ms = clamp_timestamp(own_ms, self.floors_ms[source], self.now_ms);
+        self.floors_ms[source] = timestamp_ms;
+        let slot = self.free.pop().unwrap_or(self.slots);
+        self.slots = self.slots.max(slot + 1);
+        self.sequence += 1;
+        let mut item = Item::new(destination, level0, source, timestamp_ms);
+        (item.slot, item.order) = (slot, self.sequence);
+        let level = level0 as Level + 1;
+        self.queues
+            .push(destination as u32, level, slot, timestamp_ms, self.now_ms);
+        self.model.push(item);
+    }
+
+    fn popped(&mut self, popped: Option<(Item, Level)>) {
+        let Some((item, _)) = popped else {
+            return;
+        };
+        // The promise itself, whatever the model does: no earlier one of its kind still waits.
+        let kind = |item: &Item| (item.source, item.destination, item.own0);
+        let overtaken = |other: &&Item| kind(other) == kind(&item) && other.order < item.order;
+        let overtaken = self.model.items.iter().find(overtaken);
+        assert!(overtaken.is_none(), "{item:?} overtook {overtaken:?}");
+        self.in_flight[item.destination].push(item);
+    }
+
+    fn give_back(&mut self, destination: usize, count: usize, skip: usize) {
+        let flying = &mut self.in_flight[destination];
+        let from = skip.min(flying.len());
+        let until = (from + count).min(flying.len());
+        let mut back: Vec<_> = flying.drain(from..until).collect();
+        if count % 2 == 0 {
+            back.sort_by_key(|item| item.order);
+        }
+        let messages: Vec<_> = back.iter().map(|item| (item.slot, item.order)).collect();
+        self.queues
+            .push_again(destination as u32, &messages, self.now_ms);
+        self.model.push_again(&back, self.now_ms);
+    }
+
+    fn age(&mut self, limit: usize) {
+        let moved = self.queues.age(self.now_ms, limit);
+        assert!(moved <= limit);
+        for _ in 0..moved {
+            assert!(self.model.age_one(self.now_ms));
+        }
+        if limit == 1_000 {
+            assert!(
+                !self.model.age_one(self.now_ms),
+                "something was due and did not move"
+            );
+        }
+    }
+
+    fn check(&self) {
+        let (queues, model) = (&self.queues, &self.model);
+        assert_eq!(queues.len(), model.items.len());
+        for level0 in 0..self.levels {
+            assert_eq!(queues.len_at(level0 as Level + 1), model.len_at(level0));
+        }
+        for destination in 0..DESTINATIONS {
+            let of = model
+                .items
+                .iter()
+                .filter(|item| item.destination == destination);
+            assert_eq!(queues.len_of(destination as u32), of.count());
+            assert_eq!(queues.peek(destination as u32), model.peek(destination));
+        }
+        if let Some((due_ms, _)) = model.next_due() {
+            assert!(
+                queues
+                    .next_deadline_ms()
+                    .is_some_and(|at_ms| at_ms <= due_ms)
+            );
+        }
+        if model.items.is_empty() {
+            assert_eq!(queues.tables.in_use(), 0);
+        }
+    }
+}
+
+fn run(wait_ms: &[u64], steps: Vec<Step>) {
+    let mut pair = Pair::new(wait_ms.len(), wait_ms);
+    for step in steps {
+        pair.step(step);
+    }
+    (0..DESTINATIONS).for_each(|destination| pair.step(Step::Open(destination)));
+    while !pair.queues.is_empty() {
+        pair.step(Step::PopReady);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn the_usual_levels_go_as_the_model_does(
+        steps in prop::collection::vec(step(3), 1..300),
+    ) {
+        run(&[0, 300, 900], steps);
+    }
+
+    #[test]
+    fn waits_that_shrink_and_levels_that_never_age_go_as_the_model_does(
+        steps in prop::collection::vec(step(5), 1..300),
+        wait_ms in prop::collection::vec(prop_oneof![Just(0u64), 1u64..400], 4),
+    ) {
+        run(&[&[0], &wait_ms[..]].concat(), steps);
+    }
+}
+
+fn queues(destinations: usize, wait_ms: [u64; 3]) -> Queues {
+    let mut queues = Queues::new(3, destinations, &wait_ms.map(Duration::from_millis));
+    (0..destinations as u32).for_each(|destination| queues.open(destination));
+    queues
+}
+
+#[test]
+fn timestamps_are_clamped_to_the_window_and_never_before_their_sources_last() {
+    let start_ms = 1_000 - BUCKETS as u64 + 1;
+    assert_eq!(clamp_timestamp(990, 0, 1_000), 990);
+    assert_eq!(clamp_timestamp(5_000, 0, 1_000), 1_000);
+    assert_eq!(clamp_timestamp(0, 0, 1_000), start_ms);
+    assert_eq!(clamp_timestamp(990, 995, 1_000), 995);
+    assert_eq!(clamp_timestamp(0, 0, 10), 0);
+}
+
+#[test]
+fn a_message_of_level_3_is_late_in_a_flood_of_level_1_and_not_starved() {
+    let mut queues = queues(1, [0, 100, 200]);
+    queues.push(0, 3, 0, 1_000, 1_000);
+    let mut slot = 1;
+    for now_ms in 1_000..2_000 {
+        queues.age(now_ms, 64);
+        for _ in 0..2 {
+            queues.push(0, 1, slot, now_ms, now_ms);
+            slot += 1;
+        }
+        let (popped, level) = queues.pop(0).unwrap();
+        if popped == 0 {
+            assert_eq!(level, 1);
+            assert!((1_200..1_210).contains(&now_ms), "served at {now_ms}");
+            return;
+        }
+    }
+    panic!("starved");
+}
+
+#[test]
+fn a_fresh_message_of_level_1_overtakes_a_hundred_thousand_that_aged_into_it() {
+    let mut queues = queues(1, [0, 100, 200]);
+    for slot in 0..100_000 {
+        queues.push(0, 3, slot, 1_000, 1_000);
+    }
+    while queues.age(1_300, 1_024) > 0 {}
+    assert_eq!(queues.len_at(1), 100_000);
+    queues.push(0, 1, 100_000, 1_300, 1_300);
+    assert_eq!(queues.pop_ready(), Some((0, 100_000, 1)));
+    for slot in 0..100_000 {
+        assert_eq!(queues.pop_ready(), Some((0, slot, 1)));
+    }
+}
+
+#[test]
+fn one_aged_message_goes_after_every_few_native_ones() {
+    let mut queues = queues(1, [0, 100, 200]);
+    (0..10).for_each(|slot| queues.push(0, 2, slot, 1_000, 1_000));
+    while queues.age(1_100, 1_024) > 0 {}
+    (10..30).for_each(|slot| queues.push(0, 1, slot, 1_100, 1_100));
+    let popped: Vec<_> = (0..10).map(|_| queues.pop(0).unwrap().0).collect();
+    assert_eq!(popped, [10, 11, 12, 13, 0, 14, 15, 16, 17, 1]);
+}
+
+#[test]
+fn destinations_of_a_level_are_served_in_turn() {
+    let mut queues = queues(100, [0; 3]);
+    for round in 0..3 {
+        for destination in 0..100 {
+            queues.push(destination, 2, round * 100 + destination, 1_000, 1_000);
+        }
+    }
+    queues.close(7);
+    queues.push(42, 1, 300, 1_000, 1_000);
+    assert_eq!(queues.pop_ready(), Some((42, 300, 1)));
+    for round in 0..3 {
+        for destination in (0..100).filter(|&destination| destination != 7) {
+            let slot = round * 100 + destination;
+            assert_eq!(queues.pop_ready(), Some((destination, slot, 2)));
+        }
+    }
+    assert_eq!(queues.pop_ready(), None);
+    queues.open(7);
+    assert_eq!(queues.pop_ready(), Some((7, 7, 2)));
+}
+
+#[test]
+fn what_timed_out_in_flight_goes_before_what_aged_past_it_meanwhile() {
+    let mut queues = queues(1, [0, 100, 500]);
+    queues.push(0, 3, 0, 1_000, 1_000);
+    queues.push(0, 3, 1, 1_001, 1_001);
+    assert_eq!(queues.pop(0), Some((0, 3)));
+    while queues.age(31_000, 64) > 0 {}
+    assert_eq!(queues.peek(0), Some((1, 1)));
+    queues.push_again(0, &[(0, 1)], 31_000);
+    assert_eq!(queues.pop(0), Some((0, 1)));
+    assert_eq!(queues.pop(0), Some((1, 1)));
+}
+
+#[test]
+fn a_lane_orders_a_source_whose_clock_lags_far_behind_and_gives_its_table_back() {
+    let mut queues = queues(1, [0; 3]);
+    let mut expected = Vec::new();
+    for (slot, now_ms) in (0..4_000).zip(10_000..) {
+        let timestamp_ms = if slot % 2 == 0 { now_ms } else { now_ms - 200 };
+        queues.push(0, 1, slot, timestamp_ms, now_ms);
+        expected.push((timestamp_ms, slot));
+    }
+    assert_eq!(queues.tables.in_use(), 1);
+    expected.sort_unstable();
+    for (_, slot) in expected {
+        assert_eq!(queues.pop(0), Some((slot, 1)));
+    }
+    assert_eq!(queues.tables.in_use(), 0);
+}
+
+#[test]
+fn ten_thousand_idle_destinations_cost_some_hundred_bytes_each() {
+    assert_eq!(size_of::<Node>(), 16);
+    assert_eq!(size_of::<Cell>(), 32);
+    assert_eq!(size_of::<Returned>(), 24);
+    let deadline = size_of::<(u64, u32)>() + size_of::<u32>();
+    let bytes = |levels: usize| {
+        let level = size_of::<Cell>() + size_of::<Returned>() + deadline;
+        size_of::<Destination>() + levels * level
+    };
+    assert!(bytes(3) <= 240, "{}", bytes(3));
+    assert!(bytes(8) <= 640, "{}", bytes(8));
+}
+
+#[test]
+fn growing_keeps_what_waits() {
+    let mut queues = queues(1, [0; 3]);
+    queues.push(0, 2, 0, 5, 5);
+    queues.grow(70);
+    queues.open(69);
+    queues.push(69, 2, 1, 5, 5);
+    assert_eq!(queues.pop_ready(), Some((0, 0, 2)));
+    assert_eq!(queues.pop_ready(), Some((69, 1, 2)));
+    queues.push_again(69, &[(1, 2)], 6);
+    queues.grow(5_000);
+    queues.push_again(4_999, &[(0, 1)], 6);
+    assert_eq!(queues.len(), 2);
+    assert_eq!(queues.pop_ready(), Some((69, 1, 2)));
+}
