@@ -69,3 +69,31 @@ impl Clock for SystemClock {
         }
     }
 }
+
+/// The local minute of the day, worked out once a minute.
+#[derive(Debug, Default)]
+pub struct LocalMinute {
+    /// The minute since the epoch for which `of_day` holds.
+    epoch_minute: u64,
+    of_day: u16,
+}
+
+impl LocalMinute {
+    /// Minutes since local midnight, 0 to 1,439.
+    pub fn of_day(&mut self, now: Now) -> u16 {
+        let epoch_minute = now.epoch_us / 60_000_000;
+        if epoch_minute != self.epoch_minute {
+            self.epoch_minute = epoch_minute;
+            self.of_day = local_minute(now.epoch_us);
+        }
+        self.of_day
+    }
+}
+
+fn local_minute(epoch_us: u64) -> u16 {
+    let epoch_us = i64::try_from(epoch_us).unwrap_or(i64::MAX);
+    let timestamp = jiff::Timestamp::from_microsecond(epoch_us).unwrap_or(jiff::Timestamp::MAX);
+    let local = timestamp.to_zoned(jiff::tz::TimeZone::system());
+    let minute = i32::from(local.hour()) * 60 + i32::from(local.minute());
+    u16::try_from(minute).unwrap_or(0)
+}

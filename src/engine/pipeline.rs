@@ -24,12 +24,14 @@ use crate::counters::Counters;
 use crate::delivery::{DeliveryAgent, DeliveryParts};
 use crate::ingest::rejected::RejectedLog;
 use crate::ingest::{IngestAgent, IngestParts};
-use crate::journal::record::Position;
+use crate::journal::recovery::Origin;
 use crate::journal::storage::Storage;
 use crate::journal::writer::{JournalAgent, JournalParts};
 use crate::latency::Recorder;
-use crate::limits::{ARRIVALS_RING, CHUNK_COUNT, CHUNK_LEN, HOP_RING, MESSAGES_MAX};
-use crate::message::{Directory, Sequence};
+use crate::limits::{
+    ARRIVALS_RING, CHUNK_COUNT, CHUNK_LEN, HOP_RING, MESSAGES_MAX, MESSAGE_TYPES_MAX,
+};
+use crate::message::Directory;
 use crate::net::Network;
 use crate::ring::{Wake, ring};
 use crate::scheduler::dedup::DedupWindow;
@@ -53,10 +55,8 @@ pub struct Signals {
 pub struct Names {
     /// The customers.
     pub destinations: Directory,
-    /// The message types seen.
+    /// The message types seen; those that rules name come first.
     pub message_types: Directory,
-    /// The servers that rules name.
-    pub servers: Directory,
 }
 
 /// The world that the agents live in; a simulation has one of its own.
@@ -83,15 +83,6 @@ pub struct Wakes {
     pub journal: Arc<Wake>,
     /// The delivery agents', one each.
     pub deliveries: Vec<Arc<Wake>>,
-}
-
-/// Where the journal goes on.
-#[derive(Debug, Clone, Copy)]
-pub struct Origin {
-    /// The segment boundary at which it begins to write.
-    pub position: Position,
-    /// The sequence of the next message.
-    pub next_sequence: Sequence,
 }
 
 /// The agents, wired, and not yet on any thread.
@@ -124,6 +115,8 @@ pub struct Common {
     pub signals: Signals,
     /// The names.
     pub names: Names,
+    /// What sets a level.
+    pub rules: Rules,
     /// What the scheduler measures.
     pub recorder: Recorder,
     /// Keeps rejected lines.
@@ -133,17 +126,14 @@ pub struct Common {
 impl Names {
     /// The names that the settings give.
     #[must_use]
-    pub fn new(config: &Config) -> Self {
+    pub fn new(config: &Config, rules: &Rules) -> Self {
         let scheduler = &config.scheduler;
         let destinations = config.destinations.iter().map(|it| it.id.as_str());
-        let servers: Vec<&str> =
-            config.rules.iter().filter_map(|it| it.source.as_deref()).collect();
-        let types = config.rules.iter().filter_map(|it| it.message_type.as_deref());
         let max = scheduler.max_destinations.max(config.destinations.len());
+        let types = rules.message_types().iter().map(String::as_str);
         Self {
             destinations: Directory::new(destinations, scheduler.create_destinations, max),
-            message_types: Directory::new(types, true, crate::limits::MESSAGE_TYPES_MAX),
-            servers: Directory::new(servers.iter().copied(), false, servers.len()),
+            message_types: Directory::new(types, true, MESSAGE_TYPES_MAX),
         }
     }
 }
@@ -161,12 +151,12 @@ where
     S: Storage + 'static,
     C: Clock + 'static,
 {
-    let Common { counters, signals, names, recorder, rejected } = common;
+    let Common { counters, signals, names, rules, recorder, rejected } = common;
     let (to_scheduler, from_ingest) = ring(ARRIVALS_RING, &wakes.scheduler);
     let (to_ingest, from_scheduler) = ring(HOP_RING, &wakes.ingest);
     let (to_journal, journal_inbox) = ring(HOP_RING, &wakes.journal);
     let (journal_outbox, from_journal) = ring(HOP_RING, &wakes.scheduler);
-    let ledger = Ledger::new(CHUNK_LEN, CHUNK_COUNT);
+    let ledger = Ledger::new(CHUNK_LEN, CHUNK_COUNT as u16);
     let dedup = dedup_window(config, world.seed);
     let journal = JournalAgent::new(JournalParts {
         from_scheduler: journal_inbox,
@@ -184,7 +174,6 @@ where
         from_scheduler,
         destinations: names.destinations.clone(),
         message_types: names.message_types.clone(),
-        servers: names.servers.clone(),
         hasher: dedup.hasher(),
         rejected,
         counters: Arc::clone(&counters),
@@ -216,11 +205,13 @@ where
         ledger,
         dedup,
         queues: Queues::new(
-            config.scheduler.levels,
-            names.destinations.len(),
+            usize::from(config.scheduler.levels),
+            config.destinations.len(),
             &config.scheduler.max_wait,
         ),
-        rules: Rules::new(config, &names),
+        rules,
+        destinations: names.destinations,
+        configured_destinations: config.destinations.len() as u32,
         durability: config.durability,
         credit: config.delivery.credit,
         messages_max: MESSAGES_MAX,

@@ -68,8 +68,6 @@ pub struct Arrival {
     pub destination: DestinationIndex,
     /// Where it came from.
     pub source: SourceIndex,
-    /// The source's `sourceServerId`, as far as rules need it.
-    pub server: u32,
     /// Which connection of the source.
     pub connection: u32,
     /// Which line of the connection, if it wants acknowledgements; else 0.
@@ -140,8 +138,6 @@ pub struct IngestParts<N> {
     pub destinations: Directory,
     /// The message types seen.
     pub message_types: Directory,
-    /// The servers that rules name; others are not told apart.
-    pub servers: Directory,
     /// Hashes messageIds.
     pub hasher: IdHasher,
     /// Keeps rejected lines.
@@ -520,7 +516,6 @@ impl<N: Network> IngestAgent<N> {
         };
         let types = &mut self.parts.message_types;
         let message_type = types.find_or_create(parsed.message_type).unwrap_or(types.len() as u32);
-        let server = self.parts.servers.find_or_create(parsed.source).unwrap_or(u32::MAX);
         connection.floor_ms = place_in_time(&parsed, connection.floor_ms, now);
         connection.forwarded = connection.lines;
         parsed.header(now.epoch_us).encode(claim.header_mut());
@@ -529,7 +524,6 @@ impl<N: Network> IngestAgent<N> {
             frame: claim.commit(),
             destination,
             source: connection.source,
-            server,
             connection: connection.number,
             line: if connection.ack { connection.lines } else { 0 },
             message_type: message_type as TypeIndex,

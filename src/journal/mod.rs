@@ -1,5 +1,9 @@
 //! The journal: the append-only log on disk, the engine's only durable truth.
 
+pub mod batch;
+pub mod error;
+pub mod reader;
 pub mod record;
+pub mod recovery;
 pub mod storage;
 pub mod writer;

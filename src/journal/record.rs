@@ -8,6 +8,8 @@
 //! +----------------+-------------+-------------+-----+--------------------------------+
 //! | segment header | batch       | batch       | ... | zeros, or a former life's tail |
 //! +----------------+-------------+-------------+-----+--------------------------------+
+//! A segment that is followed by another one was closed: by a batch of kind `End` without entries,
+//! or by having no room left for a batch header.
 //!
 //! segment header, 64 bytes
 //!  0 magic "FLBJRNL1"   8 version u32   12 crc u32 (of all the rest)
@@ -43,7 +45,8 @@ pub const SETTLEMENT_LEN: usize = 12;
 pub const FORMAT_VERSION: u32 = 1;
 
 const SEGMENT_MAGIC: [u8; 8] = *b"FLBJRNL1";
-const BATCH_MAGIC: [u8; 4] = *b"FLBB";
+/// How a batch begins.
+pub(crate) const BATCH_MAGIC: [u8; 4] = *b"FLBB";
 
 /// Bytes of a message's record in a chunk and in the journal alike.
 #[must_use]
@@ -173,8 +176,8 @@ pub enum BatchKind {
     Messages,
     /// Settlements, in the order they happened.
     Settlements,
-    /// Nothing: it closes its segment. A segment that has a successor ends with it, or has no room
-    /// for it.
+    /// Nothing: no further batch stands in this segment. Without it a reader could not tell a
+    /// segment that was closed from one whose next batch was damaged.
     End,
 }
 
@@ -191,7 +194,7 @@ pub struct BatchHeader {
     pub entries: u32,
     /// Where this header stands.
     pub position: Position,
-    /// Sequence of the first record; zero for settlements.
+    /// Sequence of the first record; zero for settlements and end marks.
     pub first_sequence: u64,
     /// When the batch was made: us since the epoch.
     pub time_us: u64,
@@ -214,6 +217,23 @@ impl BatchHeader {
         out[40..48].copy_from_slice(&self.time_us.to_le_bytes());
         let crc = crc_of(&out[8..], body);
         out[4..8].copy_from_slice(&crc.to_le_bytes());
+    }
+
+    /// The bytes that close a segment, for the place where they will stand.
+    #[must_use]
+    pub fn end_mark(position: Position, time_us: u64) -> [u8; BATCH_HEADER_LEN] {
+        let mut bytes = [0; BATCH_HEADER_LEN];
+        let end = Self {
+            crc: 0,
+            body_len: 0,
+            kind: BatchKind::End,
+            entries: 0,
+            position,
+            first_sequence: 0,
+            time_us,
+        };
+        end.encode(std::iter::empty(), &mut bytes);
+        bytes
     }
 
     /// Reads a header, if these bytes look like one; [`BatchHeader::matches`] tells whether it is.

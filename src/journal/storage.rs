@@ -29,6 +29,12 @@ pub trait Storage: Send {
     /// It cannot be opened.
     fn open(&self, number: u64) -> io::Result<Self::Segment>;
 
+    /// Opens an existing segment for writing.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    fn resume(&mut self, number: u64) -> io::Result<Self::Segment>;
+
     /// Removes a segment.
     ///
     /// # Errors
@@ -109,6 +115,10 @@ impl Storage for Directory {
 
     fn open(&self, number: u64) -> io::Result<File> {
         File::open(self.path(number))
+    }
+
+    fn resume(&mut self, number: u64) -> io::Result<File> {
+        OpenOptions::new().read(true).write(true).open(self.path(number))
     }
 
     fn remove(&mut self, number: u64) -> io::Result<()> {

@@ -24,7 +24,7 @@ use crate::agent::{Agent, Fatal};
 use crate::arena::{Homebound, Lease, Returned, View};
 use crate::clock::Now;
 use crate::counters::{Counter, Counters};
-use crate::limits::{BATCH_LEN_MAX, PIECES_PER_BATCH};
+use crate::limits::{BATCH_LEN_MAX, CHUNK_LEN, PIECES_PER_BATCH};
 use crate::message::Sequence;
 use crate::ring::{Receiver, Sender};
 
@@ -109,7 +109,8 @@ impl Staged {
     }
 
     fn has_room(&self) -> bool {
-        self.len() < BATCH_LEN_MAX && self.runs.len() < PIECES_PER_BATCH
+        // A run is at most a chunk long.
+        self.len() + CHUNK_LEN <= BATCH_LEN_MAX && self.runs.len() < PIECES_PER_BATCH
     }
 }
 
@@ -414,7 +415,8 @@ where
     }
 }
 
-fn write_whole<S: Storage>(
+/// Writes all of `bytes`, in as many calls as it takes.
+pub(super) fn write_whole<S: Storage>(
     storage: &S,
     segment: &S::Segment,
     offset: u64,

@@ -37,7 +37,7 @@ use self::seats::{Seats, Subscriber, SubscriberId};
 use self::slots::{Line, Slot, SlotIndex, Slots, Times};
 use crate::agent::{Agent, Fatal};
 use crate::arena::{Ledger, View};
-use crate::clock::Now;
+use crate::clock::{LocalMinute, Now};
 use crate::config::Durability;
 use crate::counters::{Counter, Counters};
 use crate::delivery::{FromDelivery, ToDelivery};
@@ -49,7 +49,7 @@ use crate::limits::{
     AGED_PER_CYCLE, ARRIVALS_PER_CYCLE, CHUNKS_AT_INGEST, DISPATCHES_PER_CYCLE, LEVELS_MAX,
     UNRECORDED_MAX,
 };
-use crate::message::{DestinationIndex, Level, Reason, Sequence};
+use crate::message::{DestinationIndex, Directory, Level, Reason, Sequence};
 use crate::ring::{Receiver, Sender};
 
 /// One delivery agent, as the scheduler sees it.
@@ -80,6 +80,10 @@ pub struct SchedulerParts {
     pub queues: Queues,
     /// What sets a level.
     pub rules: Rules,
+    /// The customers; rules ask for the names of those that are created.
+    pub destinations: Directory,
+    /// How many customers the settings name.
+    pub configured_destinations: DestinationIndex,
     /// What must have happened before delivery.
     pub durability: Durability,
     /// Bytes on their way to one subscriber.
@@ -130,6 +134,9 @@ pub struct SchedulerAgent {
     /// What was acknowledged last, until another source's line comes.
     responsible: Option<Line>,
     chunks_at_ingest: usize,
+    /// Destinations that queues, rules and seats have room for; those configured were there first.
+    known_destinations: DestinationIndex,
+    minute: LocalMinute,
     sums: Sums,
     rejections: [u64; Reason::ALL.len()],
 }
@@ -138,6 +145,7 @@ impl SchedulerAgent {
     /// Puts the agent together.
     #[must_use]
     pub fn new(parts: SchedulerParts) -> Self {
+        let configured = parts.configured_destinations;
         Self {
             view: parts.ledger.view(),
             slots: Slots::new(parts.messages_max),
@@ -147,6 +155,8 @@ impl SchedulerAgent {
             run: None,
             responsible: None,
             chunks_at_ingest: 0,
+            known_destinations: configured,
+            minute: LocalMinute::default(),
             sums: Sums::default(),
             rejections: [0; Reason::ALL.len()],
             parts,
@@ -278,14 +288,7 @@ impl SchedulerAgent {
         self.parts.next_sequence += 1;
         let destination = arrival.destination;
         self.meet(destination);
-        let minute = self.parts.rules.minute_of_day(now.epoch_ms());
-        let level = self.parts.rules.level(
-            destination,
-            arrival.server,
-            arrival.message_type,
-            arrival.priority,
-            minute,
-        );
+        let level = self.level(&arrival, now);
         let mut frame = arrival.frame;
         RecordHeader::seal(self.view.header_mut(&mut frame), sequence, level);
         let place = self.parts.ledger.place(frame);
@@ -312,13 +315,26 @@ impl SchedulerAgent {
         }
     }
 
+    fn level(&mut self, arrival: &Arrival, now: Now) -> Level {
+        let minute = self.minute.of_day(now);
+        let (view, frame) = (&self.view, &arrival.frame);
+        self.parts.rules.level(
+            arrival.destination,
+            arrival.message_type,
+            arrival.priority,
+            minute,
+            || source_of(view.record(frame)),
+        )
+    }
+
     /// A destination may be new.
     fn meet(&mut self, destination: DestinationIndex) {
-        let destinations = destination as usize + 1;
-        if destinations > self.parts.queues.destinations() {
-            self.parts.queues.grow(destinations);
-            self.parts.rules.grow(destinations);
-            self.seats.grow(destinations);
+        while self.known_destinations <= destination {
+            let name = self.parts.destinations.name(self.known_destinations);
+            self.parts.rules.add_destination(name.as_deref().unwrap_or_default());
+            self.known_destinations += 1;
+            self.parts.queues.grow(self.known_destinations as usize);
+            self.seats.grow(self.known_destinations as usize);
         }
     }
 
@@ -424,7 +440,7 @@ impl SchedulerAgent {
                     self.note_settled(SubscriberId { agent, key: subscriber }, frames, now);
                 }
                 FromDelivery::Gone { subscriber } => {
-                    self.take_leave(SubscriberId { agent, key: subscriber });
+                    self.take_leave(SubscriberId { agent, key: subscriber }, now);
                 }
             }
         }
@@ -521,9 +537,9 @@ impl SchedulerAgent {
     }
 
     /// A subscriber has gone: what it did not settle goes to the next one, before what is later.
-    fn take_leave(&mut self, id: SubscriberId) {
+    fn take_leave(&mut self, id: SubscriberId, now: Now) {
         if let Some(subscriber) = self.seats.leave(id) {
-            self.requeue(&subscriber);
+            self.requeue(&subscriber, now);
             for &destination in &subscriber.destinations {
                 let next = self.seats.active(destination);
                 let open = next.is_some_and(|next| self.seats_open(next));
@@ -538,14 +554,20 @@ impl SchedulerAgent {
         self.parts.deliveries[usize::from(id.agent)].to.send(forget);
     }
 
-    fn requeue(&mut self, subscriber: &Subscriber) {
+    fn requeue(&mut self, subscriber: &Subscriber, now: Now) {
+        let mut messages: Vec<(DestinationIndex, SlotIndex, Sequence)> = Vec::new();
         for (place, &index) in subscriber.in_flight.iter().enumerate() {
             let slot = self.slots.get_mut(index);
             slot.again |= place < subscriber.written;
-            let (destination, level, sequence) = (slot.destination, slot.level, slot.sequence);
-            self.parts.queues.push_again(destination, level, index, sequence);
+            messages.push((slot.destination, index, slot.sequence));
         }
-        let count = subscriber.in_flight.len() as u64;
+        messages.sort_unstable_by_key(|&(destination, _, sequence)| (destination, sequence));
+        for of_one in messages.chunk_by(|one, next| one.0 == next.0) {
+            let returned: Vec<(SlotIndex, Sequence)> =
+                of_one.iter().map(|&(_, index, sequence)| (index, sequence)).collect();
+            self.parts.queues.push_again(of_one[0].0, &returned, now.epoch_ms());
+        }
+        let count = messages.len() as u64;
         self.sums.in_flight -= count;
         self.parts.counters.add(Counter::Redelivered, count);
     }
@@ -594,6 +616,14 @@ impl SchedulerAgent {
         self.parts.to_ingest.flush();
         self.parts.to_journal.flush();
         self.parts.deliveries.iter_mut().for_each(|it| it.to.flush());
+    }
+}
+
+/// The `sourceServerId` of a record, for rules that ask for it.
+fn source_of(record: &[u8]) -> &[u8] {
+    match record.split_first_chunk() {
+        Some((header, frame)) => RecordHeader::decode(header).source.of(frame),
+        None => &[],
     }
 }
 

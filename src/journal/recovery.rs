@@ -1,0 +1,86 @@
+//! Recovery: reads the journal forward at start, and makes its end ready to be written behind.
+//!
+//! The engine calls it before any agent runs. A torn tail is cut by marking the segment's end before
+//! it; damage in the middle is refused, with the place named.
+
+use std::io;
+
+use super::error::{Damage, JournalError};
+use super::reader::{Reader, Tail};
+use super::record::{BATCH_HEADER_LEN, BatchHeader, Position};
+use super::storage::Storage;
+use super::writer::write_whole;
+use crate::message::Sequence;
+
+/// Where the journal goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    /// The segment boundary at which it begins to write.
+    pub position: Position,
+    /// The sequence of the next message.
+    pub next_sequence: Sequence,
+}
+
+/// What was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recovered {
+    /// Where to go on.
+    pub origin: Origin,
+    /// Bytes of a batch that was not whole, and is cut.
+    pub torn_len: u64,
+}
+
+/// Reads the journal and closes its last segment.
+///
+/// # Errors
+/// It cannot be read or written, or is damaged before its end.
+pub fn recover<S: Storage + Clone>(
+    storage: &mut S,
+    segment_len: u64,
+    now_us: u64,
+) -> Result<Recovered, JournalError> {
+    let first = storage.segments().map_err(JournalError::List)?.first().copied();
+    let Some(first) = first else {
+        let origin = Origin { position: 0, next_sequence: 1 };
+        return Ok(Recovered { origin, torn_len: 0 });
+    };
+    let mut reader = Reader::new(storage.clone(), segment_len, first * segment_len);
+    let mut next_sequence = 1;
+    while let Some(batch) = reader.next(Position::MAX)? {
+        if let Some(last) = batch.records().last() {
+            next_sequence = last.sequence + 1;
+        }
+    }
+    let tail = reader.tail()?;
+    if tail.whole_beyond.is_some() {
+        let (segment, offset) = (tail.position / segment_len, tail.position % segment_len);
+        return Err(JournalError::Corrupt { segment, offset, damage: Damage::Torn });
+    }
+    let position = close(storage, segment_len, tail, now_us)?;
+    Ok(Recovered { origin: Origin { position, next_sequence }, torn_len: tail.torn_len })
+}
+
+/// Closes the last segment; returns where the next one begins.
+fn close<S: Storage>(
+    storage: &mut S,
+    segment_len: u64,
+    tail: Tail,
+    now_us: u64,
+) -> Result<Position, JournalError> {
+    let (number, offset) = (tail.position / segment_len, tail.position % segment_len);
+    let at = |source: io::Error| JournalError::Read { segment: number, offset, source };
+    if offset == 0 {
+        // The crash came while it was being made: it holds nothing.
+        let exists = storage.segments().map_err(JournalError::List)?.contains(&number);
+        if exists {
+            storage.remove(number).map_err(at)?;
+        }
+        return Ok(tail.position);
+    }
+    if segment_len - offset >= BATCH_HEADER_LEN as u64 {
+        let segment = storage.resume(number).map_err(at)?;
+        let end = BatchHeader::end_mark(tail.position, now_us);
+        write_whole(storage, &segment, offset, &end).map_err(at)?;
+    }
+    Ok((number + 1) * segment_len)
+}
