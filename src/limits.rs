@@ -140,6 +140,7 @@ const _: () = assert!(
     CHUNK_LEN >= 2 * (LINE_LEN_MAX + 128),
     "a chunk holds any frame"
 );
+const _: () = assert!(LATENCY_NS_MIN.is_power_of_two());
 const _: () = assert!(
     ARRIVALS_RING >= 2 * (READ_LEN_MAX / LINE_LEN_MIN),
     "a read fits the ring"
@@ -147,4 +148,3 @@ const _: () = assert!(
 const _: () = assert!(LINE_LEN_MAX <= 1 << 16, "record offsets are 16 bits");
 const _: () = assert!(BATCH_LEN_MAX as u64 * 4 <= SEGMENT_LEN_DEFAULT);
 const _: () = assert!(BUCKETS.is_multiple_of(64), "bitmaps are of 64-bit words");
-const _: () = assert!(LATENCY_NS_MIN.is_power_of_two());
