@@ -74,6 +74,7 @@ counters! {
     JournalBatches "journal_batches" count "Batches appended to the journal.";
     JournalRecorded "journal_recorded" gauge "The last sequence whose record was handed to the operating system.";
     JournalSyncs "journal_syncs" count "fdatasync calls that returned.";
+    JournalFull "journal_full" count "Tries to append that found the disk full; they are repeated.";
     JournalBackPressure "journal_back_pressure" count "Cycles in which the scheduler waited for the journal.";
 
     BytesOut "bytes_out" count "Bytes written to subscribers.";

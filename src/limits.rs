@@ -2,6 +2,8 @@
 //!
 //! Everything bounded is bounded here, or by a setting whose default or ceiling stands here.
 
+use std::time::Duration;
+
 /// Longest line by default, in bytes without its newline (DESIGN 3.1).
 pub const LINE_LEN_MAX_DEFAULT: usize = 64 * 1024;
 
@@ -22,6 +24,9 @@ pub const READ_LEN_MAX: usize = 256 * 1024;
 
 /// Connections that the ingest agent reads in one duty cycle.
 pub const READS_PER_CYCLE: usize = 4;
+
+/// Connections that a listener's agent accepts in one duty cycle.
+pub const ACCEPTS_PER_CYCLE: usize = 64;
 
 /// Chunks that a read may fill: the shortest valid line is 87 bytes and a record adds 45, so
 /// 256 KiB of lines make 390 KiB of records; each chunk may waste its last `LINE_LEN_MAX`.
@@ -46,6 +51,12 @@ pub const HOP_RING: usize = 8 * 1024;
 
 /// Arrivals that the scheduler takes in one duty cycle.
 pub const ARRIVALS_PER_CYCLE: usize = 1024;
+
+/// Messages that ageing moves up in one duty cycle.
+pub const AGED_PER_CYCLE: usize = 256;
+
+/// Chunks that ingest holds: the one being filled, and enough for two reads.
+pub const CHUNKS_AT_INGEST: usize = 1 + 2 * CHUNKS_PER_READ;
 
 /// Messages that the scheduler dispatches in one duty cycle.
 pub const DISPATCHES_PER_CYCLE: usize = 1024;
@@ -111,12 +122,24 @@ pub const DESTINATIONS_MAX_DEFAULT: usize = 10_000;
 /// millisecond of loopback.
 pub const CREDIT_DEFAULT: usize = 256 * 1024;
 
+/// Bytes of a subscriber's send buffer in the kernel: small, for what is in it cannot be overtaken.
+pub const SUBSCRIBER_SEND_BUFFER: usize = 256 * 1024;
+
 /// Frames that a subscriber may hold without having acknowledged them. Clients may acknowledge as
 /// rarely as they like below it.
 pub const UNACKNOWLEDGED_MAX: u32 = 64 * 1024;
 
 /// Longest line that a subscriber may send: room for a thousand destinations in one `subscribe`.
 pub const SUBSCRIBER_LINE_LEN_MAX: usize = 64 * 1024;
+
+/// Bytes that one read takes from a subscriber at most; acknowledgements are short.
+pub const SUBSCRIBER_READ_LEN_MAX: usize = 16 * 1024;
+
+/// A connection that has not said what it wants is closed after this long, in ns.
+pub const GREETING_NS_MAX: u64 = 30_000_000_000;
+
+/// A subscriber that was told why it is cut may read that for this long, in ns.
+pub const LEAVING_NS_MAX: u64 = 1_000_000_000;
 
 /// Frames gathered into one `writev`.
 pub const FRAMES_PER_WRITE: usize = 256;
@@ -127,6 +150,10 @@ pub const SEGMENT_LEN_DEFAULT: u64 = 64 * 1024 * 1024;
 /// Bytes of one journal batch at most; a batch never crosses segments, so it bounds their waste.
 pub const BATCH_LEN_MAX: usize = 1024 * 1024;
 
+/// Runs of records gathered into one journal write; with headers and settlements they stay below
+/// the system's 1,024 pieces.
+pub const PIECES_PER_BATCH: usize = 256;
+
 /// `rejected.ndjson` is rotated when it grows past this many bytes, by default.
 pub const REJECTED_LEN_MAX_DEFAULT: u64 = 64 * 1024 * 1024;
 
@@ -136,11 +163,52 @@ pub const RECONNECT_MS_MIN: u64 = 100;
 /// Longest pause before a source is dialled again.
 pub const RECONNECT_MS_MAX: u64 = 5_000;
 
+/// Least `max_line` that a setting may ask for: real frames have some 400 bytes.
+pub const LINE_LEN_MAX_FLOOR: usize = 1024;
+
+/// Destinations at most, by setting: at a few hundred bytes each, some hundred MiB.
+pub const DESTINATIONS_MAX: usize = 1_000_000;
+
+/// Longest `max_wait` of a level, and longest of the other times that a setting may ask for.
+pub const WAIT_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// Ids in the dedup window at most, by setting: their 128 bits alone are 1 GiB.
+pub const DEDUP_MESSAGES_MAX: usize = 64 * 1024 * 1024;
+
+/// Longest dedup window, by setting: the journal keeps its segments for as long.
+pub const DEDUP_WINDOW_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Delivery agents at most: each costs two rings and, in `dedicated`, a core.
+pub const AGENTS_MAX: usize = 64;
+
+/// Least credit of a subscriber, by setting: some ten frames, one memory page.
+pub const CREDIT_MIN: usize = 4 * 1024;
+
+/// Largest credit of a subscriber, by setting: a quarter of the arena.
+pub const CREDIT_MAX: usize = 64 * 1024 * 1024;
+
+/// Smallest segment, by setting: four batches, so that a batch wastes a quarter at worst.
+pub const SEGMENT_LEN_MIN: u64 = 4 * BATCH_LEN_MAX as u64;
+
+/// Largest segment, by setting: disk space comes back a segment at a time.
+pub const SEGMENT_LEN_MAX: u64 = 1024 * 1024 * 1024;
+
+/// Smallest `rejected.ndjson` before it is rotated, by setting: one longest line.
+pub const REJECTED_LEN_MAX_FLOOR: u64 = 2 * LINE_LEN_MAX as u64;
+
+/// Largest `rejected.ndjson` before it is rotated, by setting.
+pub const REJECTED_LEN_MAX_CEILING: u64 = 1024 * 1024 * 1024 * 1024;
+
+/// Rows of a store batch at most, by setting: at 400 bytes, 40 MB in one transaction.
+pub const BATCH_ROWS_MAX: usize = 100_000;
+
+/// Cores are numbered below this: as many as the kernel's own mask has.
+pub const CORES_MAX: usize = 1024;
+
 const _: () = assert!(
     CHUNK_LEN >= 2 * (LINE_LEN_MAX + 128),
     "a chunk holds any frame"
 );
-const _: () = assert!(LATENCY_NS_MIN.is_power_of_two());
 const _: () = assert!(
     ARRIVALS_RING >= 2 * (READ_LEN_MAX / LINE_LEN_MIN),
     "a read fits the ring"
@@ -148,3 +216,6 @@ const _: () = assert!(
 const _: () = assert!(LINE_LEN_MAX <= 1 << 16, "record offsets are 16 bits");
 const _: () = assert!(BATCH_LEN_MAX as u64 * 4 <= SEGMENT_LEN_DEFAULT);
 const _: () = assert!(BUCKETS.is_multiple_of(64), "bitmaps are of 64-bit words");
+const _: () = assert!(CREDIT_MAX * 4 <= CHUNK_LEN * CHUNK_COUNT);
+const _: () = assert!(SEGMENT_LEN_MIN <= SEGMENT_LEN_DEFAULT);
+const _: () = assert!(LATENCY_NS_MIN.is_power_of_two());

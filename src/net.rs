@@ -1,1 +1,238 @@
-//! (to come)
+//! Sockets behind a narrow trait: what the ingest and delivery agents need of a network, so that a
+//! simulation can cut reads short, delay, reset and reorder.
+//!
+//! Readiness is a hint: it is told once (edge-triggered), and whoever was told must go on until
+//! [`io::ErrorKind::WouldBlock`] or remember that there is more. Nothing here blocks.
+#![allow(unsafe_code)]
+
+use std::io::{self, IoSlice, Read, Write};
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::time::Duration;
+
+use mio::net::{TcpListener, TcpStream};
+use mio::{Events, Interest, Poll, Token};
+use socket2::{SockRef, TcpKeepalive};
+
+/// A stream; numbers of closed streams are used again.
+pub type Key = usize;
+
+/// What became ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ready {
+    /// Connections wait to be accepted.
+    Listener,
+    /// A stream can be read (or has ended), or written (or was connected).
+    Stream {
+        /// Which.
+        key: Key,
+        /// Reading may yield something.
+        readable: bool,
+        /// Writing may be taken.
+        writable: bool,
+    },
+}
+
+/// What an agent can do with a network.
+pub trait Network: Send {
+    /// Appends what became ready since the last call.
+    ///
+    /// # Errors
+    /// The poller itself failed.
+    fn poll(&mut self, ready: &mut Vec<Ready>) -> io::Result<()>;
+
+    /// Begins to connect; a later `writable` says that [`Network::connected`] may be asked.
+    ///
+    /// # Errors
+    /// Not even the attempt could be made.
+    fn connect(&mut self, address: SocketAddr) -> io::Result<Key>;
+
+    /// Whether a connection that was begun stands now.
+    ///
+    /// # Errors
+    /// It was refused, or timed out.
+    fn connected(&mut self, key: Key) -> io::Result<bool>;
+
+    /// The next connection that somebody made to the listener.
+    ///
+    /// # Errors
+    /// `WouldBlock` when there is none; anything else: it could not be accepted now.
+    fn accept(&mut self) -> io::Result<(Key, SocketAddr)>;
+
+    /// Reads; zero: the peer has ended its side.
+    ///
+    /// # Errors
+    /// `WouldBlock`, or the connection is gone.
+    fn read(&mut self, key: Key, into: &mut [u8]) -> io::Result<usize>;
+
+    /// Writes the pieces, one behind the other; returns how many bytes were taken.
+    ///
+    /// # Errors
+    /// `WouldBlock`, or the connection is gone.
+    fn write(&mut self, key: Key, pieces: &[IoSlice<'_>]) -> io::Result<usize>;
+
+    /// Ends this side of a stream; the peer may go on sending.
+    fn shut_down(&mut self, key: Key);
+
+    /// Closes a stream.
+    fn close(&mut self, key: Key);
+
+    /// Readable when [`Network::poll`] would find something.
+    fn readiness(&self) -> Option<BorrowedFd<'_>>;
+}
+
+/// How sockets of one role are set up.
+#[derive(Debug, Clone, Copy)]
+pub struct SocketOptions {
+    /// Bytes of the kernel's send buffer; `None`: the system's own choice.
+    pub send_buffer: Option<usize>,
+    /// Events taken from the poller at once.
+    pub events: usize,
+}
+
+/// A peer that is silent this long is asked whether it lives.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
+/// ... and then this often.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+/// Bytes that a peer has not taken for this long end the connection.
+const USER_TIMEOUT: Duration = Duration::from_secs(60);
+
+const LISTENER: Token = Token(usize::MAX);
+
+/// The machine's TCP, through mio.
+#[derive(Debug)]
+pub struct Tcp {
+    poll: Poll,
+    events: Events,
+    listener: Option<TcpListener>,
+    streams: Vec<Option<TcpStream>>,
+    free: Vec<Key>,
+    options: SocketOptions,
+}
+
+impl Tcp {
+    /// Takes a bound listener, if there is one.
+    ///
+    /// # Errors
+    /// No poller could be made.
+    pub fn new(
+        listener: Option<std::net::TcpListener>,
+        options: SocketOptions,
+    ) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let listener = listener.map(|it| {
+            it.set_nonblocking(true)?;
+            let mut listener = TcpListener::from_std(it);
+            poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+            io::Result::Ok(listener)
+        });
+        Ok(Self {
+            poll,
+            events: Events::with_capacity(options.events),
+            listener: listener.transpose()?,
+            streams: Vec::new(),
+            free: Vec::new(),
+            options,
+        })
+    }
+
+    fn adopt(&mut self, mut stream: TcpStream) -> io::Result<Key> {
+        let key = self.free.last().copied().unwrap_or(self.streams.len());
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        self.poll.registry().register(&mut stream, Token(key), interest)?;
+        if self.free.pop().is_none() {
+            self.streams.push(None);
+        }
+        self.streams[key] = Some(stream);
+        Ok(key)
+    }
+
+    fn stream(&mut self, key: Key) -> io::Result<&mut TcpStream> {
+        let stream = self.streams.get_mut(key).and_then(Option::as_mut);
+        stream.ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+
+    fn set_up(&self, stream: &TcpStream) -> io::Result<()> {
+        let socket = SockRef::from(stream);
+        socket.set_tcp_nodelay(true)?;
+        let keepalive =
+            TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL);
+        socket.set_tcp_keepalive(&keepalive)?;
+        socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+        if let Some(len) = self.options.send_buffer {
+            socket.set_send_buffer_size(len)?;
+        }
+        Ok(())
+    }
+}
+
+impl Network for Tcp {
+    fn poll(&mut self, ready: &mut Vec<Ready>) -> io::Result<()> {
+        match self.poll.poll(&mut self.events, Some(Duration::ZERO)) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            result => result?,
+        }
+        ready.extend(self.events.iter().map(|event| match event.token() {
+            LISTENER => Ready::Listener,
+            Token(key) => Ready::Stream {
+                key,
+                readable: event.is_readable() || event.is_read_closed() || event.is_error(),
+                writable: event.is_writable() || event.is_write_closed() || event.is_error(),
+            },
+        }));
+        Ok(())
+    }
+
+    fn connect(&mut self, address: SocketAddr) -> io::Result<Key> {
+        let stream = TcpStream::connect(address)?;
+        self.set_up(&stream)?;
+        self.adopt(stream)
+    }
+
+    fn connected(&mut self, key: Key) -> io::Result<bool> {
+        let stream = self.stream(key)?;
+        if let Some(error) = stream.take_error()? {
+            return Err(error);
+        }
+        match stream.peer_addr() {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn accept(&mut self) -> io::Result<(Key, SocketAddr)> {
+        let listener = self.listener.as_ref().ok_or(io::ErrorKind::WouldBlock)?;
+        let (stream, peer) = listener.accept()?;
+        self.set_up(&stream)?;
+        Ok((self.adopt(stream)?, peer))
+    }
+
+    fn read(&mut self, key: Key, into: &mut [u8]) -> io::Result<usize> {
+        self.stream(key)?.read(into)
+    }
+
+    fn write(&mut self, key: Key, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.stream(key)?.write_vectored(pieces)
+    }
+
+    fn shut_down(&mut self, key: Key) {
+        if let Ok(stream) = self.stream(key) {
+            // It fails only where the peer is gone already.
+            let _ = stream.shutdown(std::net::Shutdown::Write);
+        }
+    }
+
+    fn close(&mut self, key: Key) {
+        if let Some(mut stream) = self.streams.get_mut(key).and_then(Option::take) {
+            // Closing the descriptor deregisters it too; failure would change nothing.
+            let _ = self.poll.registry().deregister(&mut stream);
+            self.free.push(key);
+        }
+    }
+
+    fn readiness(&self) -> Option<BorrowedFd<'_>> {
+        // SAFETY: the descriptor is the poller's own and lives as long as the borrow of `self`.
+        Some(unsafe { BorrowedFd::borrow_raw(self.poll.as_raw_fd()) })
+    }
+}

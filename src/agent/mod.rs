@@ -1,6 +1,10 @@
 //! Agents: the stages as things that do a bounded piece of work when asked, and never block.
 
-use std::os::fd::RawFd;
+pub mod affinity;
+pub mod idle;
+pub mod runner;
+
+use std::os::fd::BorrowedFd;
 
 use crate::clock::Now;
 
@@ -21,7 +25,7 @@ pub trait Agent: Send {
 
     /// A descriptor that becomes readable when the outside world has work for this agent, for the
     /// idle thread to park on.
-    fn readiness(&self) -> Option<RawFd> {
+    fn readiness(&self) -> Option<BorrowedFd<'_>> {
         None
     }
 }

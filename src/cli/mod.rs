@@ -1,1 +1,129 @@
-//! (to come)
+//! The commands: what the user typed, and which file carries it out.
+//!
+//! Fed by `main`; each command is a file of its own that takes its arguments and gives `Ok` or a
+//! [`Failure`]. Here are only the list of commands, the exit code and the last words.
+//!
+//! Exit codes: 0 fine, 1 failure, 2 wrong usage or wrong settings.
+
+pub mod check;
+pub mod demo;
+pub mod publish;
+pub mod run;
+pub mod subscribe;
+
+mod client;
+mod failure;
+mod log;
+mod publish_acks;
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use failure::Failure;
+
+const EXAMPLES: &str = "Examples:
+  flipped-lb demo                         the whole system on this machine, for ten seconds
+  flipped-lb check                        what the settings mean, or what is wrong with them
+  flipped-lb run --config my.toml         the engine
+  flipped-lb subscribe table1 table2      read the messages of two customers
+  flipped-lb publish --address 127.0.0.1:9001 --destination table1 --count 10
+
+Settings come from flipped-lb.toml in the current directory, or from --config FILE; environment
+variables FLIPPED_LB_<SECTION>_<KEY> override them. FLIPPED_LB_LOG is off, error, warn, info, debug
+or trace. Exit codes: 0 fine, 1 failure, 2 wrong usage or settings.";
+
+/// Merges the messages of many servers into one stream, orders it by priority, and hands each
+/// message to the customer it is for: fast, once, and with nothing lost.
+#[derive(Debug, Parser)]
+#[command(name = "flipped-lb", version, after_help = EXAMPLES, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the engine in the foreground.
+    Run(run::RunArgs),
+    /// Run the whole system on this machine: simulated servers, engine, customers.
+    Demo(demo::DemoArgs),
+    /// Say what the settings mean, or what is wrong with them.
+    Check(check::CheckArgs),
+    /// Read the messages of destinations.
+    Subscribe(subscribe::SubscribeArgs),
+    /// Send messages to the engine.
+    Publish(publish::PublishArgs),
+}
+
+/// Runs the command that the process was started with.
+#[must_use]
+pub fn main() -> ExitCode {
+    ExitCode::from(run_args(std::env::args_os()))
+}
+
+/// Runs the command line `args` (the first one is the program's name) and gives its exit code.
+pub fn run_args(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> u8 {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(answer) => {
+            // Help and version are answers too; a reader that has gone is no failure.
+            let _ = answer.print();
+            return u8::try_from(answer.exit_code()).unwrap_or(2);
+        }
+    };
+    match log::start().and_then(|()| cli.command.run()) {
+        Ok(()) => 0,
+        Err(failure) => {
+            if let Some(words) = failure.words() {
+                // There is nobody left to tell where this fails.
+                let _ = writeln!(std::io::stderr(), "{words}");
+            }
+            failure.exit_code()
+        }
+    }
+}
+
+impl Command {
+    fn run(self) -> Result<(), Failure> {
+        match self {
+            Command::Run(args) => run::run(args),
+            Command::Demo(args) => demo::run(args),
+            Command::Check(args) => check::run(args),
+            Command::Subscribe(args) => subscribe::run(args),
+            Command::Publish(args) => publish::run(args),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn wrong_usage_exits_2_and_help_exits_0() {
+        assert_eq!(run_args(["flipped-lb", "--help"]), 0);
+        assert_eq!(run_args(["flipped-lb", "--version"]), 0);
+        assert_eq!(run_args(["flipped-lb"]), 2);
+        assert_eq!(run_args(["flipped-lb", "subscribe"]), 2);
+        assert_eq!(run_args(["flipped-lb", "chekc"]), 2);
+    }
+
+    #[test]
+    fn a_settings_file_that_is_not_there_exits_2() {
+        assert_eq!(
+            run_args(["flipped-lb", "check", "--config", "/no/such.toml"]),
+            2
+        );
+    }
+}

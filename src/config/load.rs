@@ -1,18 +1,104 @@
-//! Reads settings from TOML and the environment.
+//! Reads the settings: the defaults, the file over them, the environment over both.
+//!
+//! Fed by the commands; feeds everything in the engine. It touches the file system, the
+//! environment and, for names in `listen`, the resolver; the parts that it calls do not.
 
-use std::path::Path;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
-use super::Config;
+use super::defaults::default_max_wait;
+use super::draft::Draft;
+use super::problem::{Place, Problem};
+use super::{Config, ConfigError, checks, environment, file};
 
-/// What is wrong with the settings.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct ConfigError(String);
+/// The file that is read when none is named, if it is in the current directory.
+pub const DEFAULT_FILE: &str = "flipped-lb.toml";
 
-/// Reads the settings (to come).
+/// Reads the settings from `file` and the environment. Without `file`: [`DEFAULT_FILE`] in the
+/// current directory if it is there, else the defaults.
 ///
 /// # Errors
-/// A setting is wrong.
-pub fn load(_file: Option<&Path>) -> Result<Config, ConfigError> {
-    Err(ConfigError("to come".to_owned()))
+/// All that is wrong with the settings: a line for each problem.
+pub fn load(file: Option<&Path>) -> Result<Config, ConfigError> {
+    let (name, text) = match used_file(file) {
+        Some(path) => (path.display().to_string(), read_text(&path)?),
+        None => (DEFAULT_FILE.to_owned(), String::new()),
+    };
+    parse(&name, &text, &variables()?)
+}
+
+/// Reads the settings from the text of a file called `name` and from these variables.
+///
+/// # Errors
+/// All that is wrong with the settings: a line for each problem.
+pub fn parse(
+    name: &str,
+    text: &str,
+    variables: &[(String, String)],
+) -> Result<Config, ConfigError> {
+    let mut draft = Draft::default();
+    file::read(&mut draft, name, text);
+    environment::read(&mut draft, variables);
+    if !draft.given.has("scheduler", "max_wait") {
+        draft.config.scheduler.max_wait = default_max_wait(draft.config.scheduler.levels);
+    }
+    // A value that was refused stands at its default: what follows from it would mislead.
+    if draft.problems.is_empty() {
+        checks::check(&mut draft);
+    }
+    ConfigError::unless_empty(draft.problems)?;
+    Ok(draft.config)
+}
+
+/// The file that [`load`] reads, if any.
+#[must_use]
+pub fn used_file(file: Option<&Path>) -> Option<PathBuf> {
+    match file {
+        Some(path) => Some(path.to_owned()),
+        None => {
+            let path = PathBuf::from(DEFAULT_FILE);
+            path.exists().then_some(path)
+        }
+    }
+}
+
+/// The names of the environment variables that [`load`] takes for settings, sorted.
+#[must_use]
+pub fn overrides() -> Vec<String> {
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    let mut names: Vec<String> = names.filter(|n| environment::is_setting(n)).collect();
+    names.sort();
+    names
+}
+
+fn read_text(path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path).map_err(|error| {
+        let why = match error.kind() {
+            ErrorKind::NotFound => "there is no such file; name another one, or make it from \
+                                    flipped-lb.example.toml"
+                .to_owned(),
+            ErrorKind::InvalidData => "this is not UTF-8; save the file as UTF-8".to_owned(),
+            _ => format!("cannot be read: {error}"),
+        };
+        ConfigError::one(Problem::new(
+            Place::Settings(path.display().to_string()),
+            why,
+        ))
+    })
+}
+
+/// The engine's variables, sorted, so that errors come in the same order each time.
+fn variables() -> Result<Vec<(String, String)>, ConfigError> {
+    let mut variables = Vec::new();
+    for name in overrides() {
+        match std::env::var(&name) {
+            Ok(value) => variables.push((name, value)),
+            Err(_) => {
+                let place = Place::Variable(name);
+                let why = "found a value that is not UTF-8; write plain text";
+                return Err(ConfigError::one(Problem::new(place, why)));
+            }
+        }
+    }
+    Ok(variables)
 }

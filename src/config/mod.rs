@@ -3,14 +3,42 @@
 //! [`load`] reads the file and the environment; everything else in the engine takes these plain
 //! values. Every key has a default, so an empty file is a valid one. What a setting *means* is
 //! explained by `flipped-lb check`; what bounds it stands in [`crate::limits`].
+//!
+//! ```text
+//! flipped-lb.toml --> file --------+     keys: one list of all keys     +--> Config
+//!                                  +--> (name, default, meaning, set) --+
+//! FLIPPED_LB_* -----> environment -+            `--> example            `--> checks --> ConfigError
+//! ```
 
+mod problem;
+
+mod draft;
+mod environment;
+mod file;
+mod found;
+mod nearest;
+mod units;
+
+mod items;
+mod keys;
+
+mod checks;
+mod defaults;
+mod example;
 mod load;
+
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use load::{ConfigError, load};
+pub use defaults::default_max_wait;
+pub use example::example;
+pub use load::{DEFAULT_FILE, load, overrides, parse, used_file};
+pub use problem::ConfigError;
+pub use units::{parse_duration, parse_hours, parse_size, show_duration, show_hours, show_size};
 
 /// All settings of one engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -214,4 +242,26 @@ pub struct Admin {
 pub struct Stats {
     /// Between two prints of the delivery statistics; zero: at exit only.
     pub interval: Duration,
+}
+
+impl Config {
+    /// How agents share threads on a machine that allows this many cores: what `auto` picks, or
+    /// the mode that is set. Never [`ThreadingMode::Auto`].
+    ///
+    /// `dedicated` is right where ingest, scheduler, journal and each delivery agent get a core
+    /// of their own and one more is left for the store, the admin and the rest of the machine.
+    #[must_use]
+    pub fn threading(&self, cores: usize) -> ThreadingMode {
+        match self.threads.mode {
+            ThreadingMode::Auto if cores >= self.dedicated_cores() => ThreadingMode::Dedicated,
+            ThreadingMode::Auto => ThreadingMode::Shared,
+            set => set,
+        }
+    }
+
+    /// How many cores `dedicated` needs to be worth it.
+    #[must_use]
+    pub fn dedicated_cores(&self) -> usize {
+        3 + self.delivery.agents + 1
+    }
 }

@@ -1,1 +1,666 @@
-//! (to come)
+//! The ingest agent: one event loop for all sources.
+//!
+//! It dials the configured sources and accepts producers that dial in, cuts what they send into
+//! lines, has each judged by the parser, keeps rejected ones, and hands accepted frames - copied
+//! once, from the socket's buffer into an arena chunk - to the scheduler. Before it reads it makes
+//! sure that a whole read finds room downstream; where it does not, it leaves the bytes in the
+//! socket. It takes turns among its connections, a read each, so that none owns the loop.
+//!
+//! ```text
+//!  sockets --read--> buffer --framer--> lines --parser--> records --ring--> scheduler
+//!                                         |                 ^ chunks        | chunks come home,
+//!                                         v rejected.ndjson +---------------+ acknowledgements
+//! ```
+
+pub mod framer;
+pub mod parser;
+pub mod rejected;
+mod resolver;
+mod source;
+#[cfg(test)]
+mod stream_tests;
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use fastrand::Rng;
+use serde::Deserialize;
+use tracing::{info, warn};
+
+use self::framer::{Framer, Line, buffer_len};
+use self::parser::{PADDING, Parsed, Parser};
+use self::rejected::RejectedLog;
+use self::resolver::Resolver;
+use self::source::{Connection, Dial, Source};
+use crate::agent::{Agent, Fatal};
+use crate::arena::{Committed, Writer};
+use crate::clock::Now;
+use crate::config::Config;
+use crate::counters::{Counter, Counters};
+use crate::limits::{
+    ACCEPTS_PER_CYCLE, CHUNKS_PER_READ, LINE_LEN_MAX, LINE_LEN_MIN, READ_LEN_MAX, READS_PER_CYCLE,
+};
+use crate::message::{DestinationIndex, Directory, Reason, SourceIndex, TypeIndex};
+use crate::net::{Key, Network, Ready};
+use crate::ring::{Receiver, Sender};
+use crate::scheduler::dedup::{IdHash, IdHasher};
+use crate::scheduler::queue::clamp_timestamp;
+
+/// Ring entries that a read may need: its lines, and the sums of what was rejected.
+const ENTRIES_PER_READ: usize =
+    (READ_LEN_MAX + LINE_LEN_MAX) / LINE_LEN_MIN + CHUNKS_PER_READ + Reason::ALL.len();
+
+/// A pause after something that will not get better at once, in ns.
+const PAUSE_NS: u64 = 100_000_000;
+
+/// An accepted frame.
+#[derive(Debug)]
+pub struct Arrival {
+    /// Its record, complete but for sequence and level.
+    pub frame: Committed,
+    /// Its messageId, hashed while it was at hand.
+    pub id: IdHash,
+    /// Whom it is for.
+    pub destination: DestinationIndex,
+    /// Where it came from.
+    pub source: SourceIndex,
+    /// The source's `sourceServerId`, as far as rules need it.
+    pub server: u32,
+    /// Which connection of the source.
+    pub connection: u32,
+    /// Which line of the connection, if it wants acknowledgements; else 0.
+    pub line: u64,
+    /// Its type.
+    pub message_type: TypeIndex,
+    /// Its own priority.
+    pub priority: u8,
+    /// Its place in time, in ms since the epoch: its own timestamp, clamped.
+    pub bucket_ms: u64,
+    /// When it was read, in ns.
+    pub read_ns: u64,
+}
+
+/// What ingest tells the scheduler.
+#[derive(Debug)]
+pub enum FromIngest {
+    /// A frame was accepted.
+    Arrived(Arrival),
+    /// Lines were rejected.
+    Rejected {
+        /// Why.
+        reason: Reason,
+        /// How many.
+        count: u32,
+    },
+    /// A chunk is full.
+    Sealed(Writer),
+}
+
+/// What the scheduler tells ingest.
+#[derive(Debug)]
+pub enum ToIngest {
+    /// A chunk to fill.
+    Chunk(Writer),
+    /// All lines of a connection up to this one are the engine's responsibility now.
+    Responsible {
+        /// Whose.
+        source: SourceIndex,
+        /// Which connection of it.
+        connection: u32,
+        /// The line.
+        line: u64,
+    },
+}
+
+/// The first line of a producer that dials in, if it has wishes.
+#[derive(Debug, Deserialize)]
+struct Hello {
+    producer: Producer,
+}
+
+#[derive(Debug, Deserialize)]
+struct Producer {
+    #[serde(default)]
+    ack: bool,
+}
+
+/// What the ingest agent is made of.
+pub struct IngestParts<N> {
+    /// Its sockets.
+    pub net: N,
+    /// Frames go there.
+    pub to_scheduler: Sender<FromIngest>,
+    /// Chunks and acknowledgements come from here.
+    pub from_scheduler: Receiver<ToIngest>,
+    /// The customers.
+    pub destinations: Directory,
+    /// The message types seen.
+    pub message_types: Directory,
+    /// The servers that rules name; others are not told apart.
+    pub servers: Directory,
+    /// Hashes messageIds.
+    pub hasher: IdHasher,
+    /// Keeps rejected lines.
+    pub rejected: RejectedLog,
+    /// What is counted.
+    pub counters: Arc<Counters>,
+    /// Set when nothing more shall be read.
+    pub draining: Arc<AtomicBool>,
+    /// For jitter.
+    pub seed: u64,
+}
+
+/// The agent.
+pub struct IngestAgent<N> {
+    parts: IngestParts<N>,
+    sources: Vec<Source>,
+    connections: Vec<Option<Connection>>,
+    /// Source indices of connections that dialled in and went.
+    free_indices: Vec<SourceIndex>,
+    next_index: SourceIndex,
+    next_number: u32,
+    /// Connections that may have something to read, in turn.
+    readable: VecDeque<Key>,
+    /// Connections with something to acknowledge, or to go on writing.
+    owing: Vec<Key>,
+    ready: Vec<Ready>,
+    resolver: Resolver,
+    line_len_max: usize,
+    /// All reads go here: a connection's unfinished line first, padding last.
+    buffer: Vec<u8>,
+    parser: Parser,
+    writer: Option<Writer>,
+    spare: Vec<Writer>,
+    rejections: [u32; Reason::ALL.len()],
+    /// No producer that dialled in and went has sent anything later than this, in ms.
+    gone_floor_ms: u64,
+    /// Connections wait at the listener.
+    accepting: bool,
+    accept_at_ns: u64,
+    dial_at_ns: u64,
+    flush_at_ns: u64,
+    is_drained: bool,
+    rng: Rng,
+}
+
+impl<N: Network> IngestAgent<N> {
+    /// Puts the agent together.
+    #[must_use]
+    pub fn new(config: &Config, parts: IngestParts<N>) -> Self {
+        let sources: Vec<Source> =
+            config.sources.iter().map(|it| Source::new(it.address.clone(), it.ack)).collect();
+        Self {
+            next_index: sources.len() as SourceIndex,
+            rng: Rng::with_seed(parts.seed),
+            parts,
+            sources,
+            connections: Vec::new(),
+            free_indices: Vec::new(),
+            next_number: 0,
+            readable: VecDeque::with_capacity(1024),
+            owing: Vec::with_capacity(64),
+            ready: Vec::with_capacity(1024),
+            resolver: Resolver::new(),
+            line_len_max: config.ingest.max_line,
+            buffer: vec![0; buffer_len(READ_LEN_MAX, config.ingest.max_line)],
+            parser: Parser::new(config.scheduler.levels),
+            writer: None,
+            spare: Vec::with_capacity(2 * CHUNKS_PER_READ),
+            rejections: [0; Reason::ALL.len()],
+            gone_floor_ms: 0,
+            accepting: false,
+            accept_at_ns: 0,
+            dial_at_ns: 0,
+            flush_at_ns: 0,
+            is_drained: false,
+        }
+    }
+
+    fn take_commands(&mut self) -> usize {
+        let mut work_count = 0;
+        while let Some(command) = self.parts.from_scheduler.poll() {
+            work_count += 1;
+            match command {
+                ToIngest::Chunk(writer) => self.spare.push(writer),
+                ToIngest::Responsible { source, connection, line } => {
+                    self.note_responsible(source, connection, line);
+                }
+            }
+        }
+        work_count
+    }
+
+    fn note_responsible(&mut self, source: SourceIndex, number: u32, line: u64) {
+        let found = self.connections.iter_mut().enumerate().find_map(|(key, it)| {
+            it.as_mut().filter(|it| it.source == source && it.number == number).map(|it| (key, it))
+        });
+        if let Some((key, connection)) = found {
+            connection.responsible = line;
+            self.owing.push(key);
+        }
+    }
+
+    fn poll_net(&mut self, now: Now) -> Result<usize, Fatal> {
+        let mut ready = std::mem::take(&mut self.ready);
+        self.parts.net.poll(&mut ready)?;
+        let work_count = ready.len();
+        for event in ready.drain(..) {
+            match event {
+                Ready::Listener => self.accepting = true,
+                Ready::Stream { key, readable, writable } => {
+                    if writable {
+                        self.note_writable(key, now);
+                    }
+                    if readable {
+                        self.enqueue(key);
+                    }
+                }
+            }
+        }
+        self.ready = ready;
+        Ok(work_count)
+    }
+
+    fn enqueue(&mut self, key: Key) {
+        let connection = self.connections.get_mut(key).and_then(Option::as_mut);
+        if let Some(connection) = connection.filter(|it| !it.is_queued) {
+            connection.is_queued = true;
+            self.readable.push_back(key);
+        }
+    }
+
+    fn note_writable(&mut self, key: Key, now: Now) {
+        if self.connections.get(key).is_some_and(Option::is_some) {
+            self.owing.push(key);
+            return;
+        }
+        let dialled = self.sources.iter().position(|it| it.dial == Dial::Connecting(key));
+        let Some(index) = dialled else { return };
+        match self.parts.net.connected(key) {
+            Ok(true) => self.begin_dialled(index, key),
+            Ok(false) => {}
+            Err(error) => {
+                self.parts.net.close(key);
+                self.note_dial_failure(index, &error, now);
+            }
+        }
+    }
+
+    fn begin_dialled(&mut self, index: usize, key: Key) {
+        let source = &mut self.sources[index];
+        source.dial = Dial::Connected(key);
+        let (name, ack) = (source.address.clone(), source.ack);
+        info!(source = %name, "connected");
+        self.begin(key, index as SourceIndex, Some(index), name, ack);
+    }
+
+    fn begin(
+        &mut self,
+        key: Key,
+        source: SourceIndex,
+        configured: Option<usize>,
+        name: String,
+        ack: bool,
+    ) {
+        self.next_number = self.next_number.wrapping_add(1);
+        if self.connections.len() <= key {
+            self.connections.resize_with(key + 1, || None);
+        }
+        self.connections[key] = Some(Connection {
+            source,
+            configured,
+            name,
+            number: self.next_number,
+            framer: Framer::new(self.line_len_max),
+            ack,
+            is_queued: false,
+            floor_ms: self.gone_floor_ms,
+            lines: 0,
+            forwarded: 0,
+            responsible: 0,
+            acknowledged: 0,
+            unsent: Vec::new(),
+        });
+        self.parts.counters.add(Counter::SourceConnects, 1);
+        self.parts.counters.add(Counter::SourcesConnected, 1);
+        self.enqueue(key);
+    }
+
+    fn accept(&mut self, now: Now) -> usize {
+        let mut work_count = 0;
+        while self.accepting && now.ns >= self.accept_at_ns && work_count < ACCEPTS_PER_CYCLE {
+            match self.parts.net.accept() {
+                Ok((key, peer)) => {
+                    work_count += 1;
+                    let source = self.free_indices.pop().unwrap_or_else(|| {
+                        self.next_index += 1;
+                        self.next_index - 1
+                    });
+                    self.begin(key, source, None, peer.to_string(), false);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.accepting = false,
+                Err(error) => {
+                    warn!(%error, "a producer could not be accepted; trying again shortly");
+                    self.parts.counters.add(Counter::AcceptFailures, 1);
+                    self.accept_at_ns = now.ns + PAUSE_NS;
+                }
+            }
+        }
+        work_count
+    }
+
+    fn dial(&mut self, now: Now) -> usize {
+        while let Some((index, answer)) = self.resolver.poll() {
+            match answer {
+                Ok(address) => self.dial_one(index, address, now),
+                Err(error) => self.note_dial_failure(index, &error, now),
+            }
+        }
+        if now.ns < self.dial_at_ns {
+            return 0;
+        }
+        let mut work_count = 0;
+        for index in 0..self.sources.len() {
+            let source = &mut self.sources[index];
+            if !matches!(source.dial, Dial::Resting(until_ns) if until_ns <= now.ns) {
+                continue;
+            }
+            work_count += 1;
+            if let Some(address) = source.literal() {
+                self.dial_one(index, address, now);
+                continue;
+            }
+            source.dial = Dial::Resolving;
+            if let Err(error) = self.resolver.ask(index, &source.address) {
+                self.note_dial_failure(index, &error, now);
+            }
+        }
+        self.plan_dials();
+        work_count
+    }
+
+    fn dial_one(&mut self, index: usize, address: SocketAddr, now: Now) {
+        match self.parts.net.connect(address) {
+            Ok(key) => self.sources[index].dial = Dial::Connecting(key),
+            Err(error) => self.note_dial_failure(index, &error, now),
+        }
+    }
+
+    fn note_dial_failure(&mut self, index: usize, error: &io::Error, now: Now) {
+        self.parts.counters.add(Counter::SourceConnectFailures, 1);
+        let source = &mut self.sources[index];
+        if source.rest(now.ns, &mut self.rng) == 1 {
+            warn!(source = %source.address, %error, "not reachable; dialling until it is");
+        }
+        self.plan_dials();
+    }
+
+    /// When the next source wakes from its rest.
+    fn plan_dials(&mut self) {
+        let rests = self.sources.iter().filter_map(|source| match source.dial {
+            Dial::Resting(until_ns) => Some(until_ns),
+            _ => None,
+        });
+        self.dial_at_ns = rests.min().unwrap_or(u64::MAX);
+    }
+
+    /// Whether a whole read finds room downstream.
+    fn has_room(&self) -> bool {
+        self.parts.to_scheduler.room() >= ENTRIES_PER_READ
+            && self.spare.len() >= CHUNKS_PER_READ
+            && self.parts.rejected.pending() == 0
+    }
+
+    fn read(&mut self, now: Now) -> usize {
+        let mut work_count = 0;
+        for _ in 0..READS_PER_CYCLE {
+            if self.readable.is_empty() {
+                break;
+            }
+            if !self.has_room() {
+                self.parts.counters.add(Counter::IngestBackPressure, 1);
+                break;
+            }
+            let Some(key) = self.readable.pop_front() else { break };
+            let Some(mut connection) = self.connections[key].take() else { continue };
+            connection.is_queued = false;
+            match self.read_one(key, &mut connection, now) {
+                Ok(read_len) => {
+                    work_count += read_len.div_ceil(LINE_LEN_MIN);
+                    self.connections[key] = Some(connection);
+                    self.enqueue(key);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.connections[key] = Some(connection);
+                }
+                Err(error) => self.end(key, connection, &error, now),
+            }
+            self.flush_rejected(now);
+        }
+        work_count
+    }
+
+    fn read_one(
+        &mut self,
+        key: Key,
+        connection: &mut Connection,
+        now: Now,
+    ) -> io::Result<usize> {
+        let kept = connection.framer.restore(&mut self.buffer);
+        let read = self.parts.net.read(key, &mut self.buffer[kept..kept + READ_LEN_MAX]);
+        let read_len = match read {
+            Ok(0) => Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
+            other => other,
+        }?;
+        self.parts.counters.add(Counter::BytesIn, read_len as u64);
+        let filled = kept + read_len;
+        while let Some(line) = connection.framer.next_line(&self.buffer[..filled]) {
+            self.take_line(connection, line, now);
+        }
+        connection.framer.keep(&self.buffer[..filled]);
+        self.tell_rejections();
+        if connection.acknowledgeable() > connection.acknowledged {
+            self.owing.push(key);
+        }
+        Ok(read_len)
+    }
+
+    fn take_line(&mut self, connection: &mut Connection, line: Line, now: Now) {
+        let range = match line {
+            Line::Oversize(range) => {
+                connection.lines += 1;
+                let start = &self.buffer[range];
+                self.parts.rejected.push(Reason::Oversize, &connection.name, now, start);
+                self.rejections[Reason::Oversize as usize] += 1;
+                return;
+            }
+            Line::Whole(range) => range,
+        };
+        if connection.lines == 0 && connection.configured.is_none() {
+            let hello = serde_json::from_slice::<Hello>(&self.buffer[range.clone()]);
+            if let Ok(Hello { producer }) = hello {
+                connection.ack = producer.ack;
+                return;
+            }
+        }
+        connection.lines += 1;
+        if self.writer.as_ref().is_none_or(|it| it.room() < LINE_LEN_MAX + 128) {
+            self.change_chunk();
+        }
+        self.judge(connection, range, now);
+    }
+
+    fn change_chunk(&mut self) {
+        if let Some(full) = self.writer.take() {
+            self.parts.to_scheduler.send(FromIngest::Sealed(full));
+        }
+        self.writer = self.spare.pop();
+    }
+
+    fn judge(&mut self, connection: &mut Connection, range: std::ops::Range<usize>, now: Now) {
+        let writer = self.writer.as_mut().expect("`has_room` saw enough chunks for this read");
+        let mut claim =
+            writer.claim(&self.buffer[range.clone()]).expect("a chunk with room for any line");
+        let line = &mut self.buffer[range.start..range.end + PADDING];
+        let parsed = self.parser.parse(line, claim.frame()).and_then(|parsed| {
+            let destination = self.parts.destinations.find_or_create(parsed.destination);
+            Ok((parsed, destination.ok_or(Reason::UnknownDestination)?))
+        });
+        let (parsed, destination) = match parsed {
+            Ok(accepted) => accepted,
+            Err(reason) => {
+                self.parts.rejected.push(reason, &connection.name, now, claim.frame());
+                self.rejections[reason as usize] += 1;
+                return;
+            }
+        };
+        let types = &mut self.parts.message_types;
+        let message_type = types.find_or_create(parsed.message_type).unwrap_or(types.len() as u32);
+        let server = self.parts.servers.find_or_create(parsed.source).unwrap_or(u32::MAX);
+        connection.floor_ms = place_in_time(&parsed, connection.floor_ms, now);
+        connection.forwarded = connection.lines;
+        parsed.header(now.epoch_us).encode(claim.header_mut());
+        let arrival = Arrival {
+            id: self.parts.hasher.hash(parsed.id.as_bytes()),
+            frame: claim.commit(),
+            destination,
+            source: connection.source,
+            server,
+            connection: connection.number,
+            line: if connection.ack { connection.lines } else { 0 },
+            message_type: message_type as TypeIndex,
+            priority: parsed.priority,
+            bucket_ms: connection.floor_ms,
+            read_ns: now.ns,
+        };
+        // `has_room` saw room for all entries of this read.
+        self.parts.to_scheduler.send(FromIngest::Arrived(arrival));
+    }
+
+    fn tell_rejections(&mut self) {
+        for reason in Reason::ALL {
+            let count = std::mem::take(&mut self.rejections[reason as usize]);
+            if count > 0 {
+                self.parts.to_scheduler.send(FromIngest::Rejected { reason, count });
+            }
+        }
+    }
+
+    fn flush_rejected(&mut self, now: Now) {
+        if self.parts.rejected.pending() == 0 || now.ns < self.flush_at_ns {
+            return;
+        }
+        if let Err(error) = self.parts.rejected.flush() {
+            if self.flush_at_ns == 0 {
+                warn!(%error, "rejected.ndjson cannot be written; sources wait until it can");
+            }
+            self.parts.counters.add(Counter::RejectedUnwritable, 1);
+            self.flush_at_ns = now.ns + PAUSE_NS;
+        } else {
+            self.flush_at_ns = 0;
+        }
+    }
+
+    fn acknowledge(&mut self, now: Now) {
+        let mut owing = std::mem::take(&mut self.owing);
+        for key in owing.drain(..) {
+            let Some(mut connection) = self.connections.get_mut(key).and_then(Option::take) else {
+                continue;
+            };
+            match self.acknowledge_one(key, &mut connection) {
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
+                    self.end(key, connection, &error, now);
+                }
+                _ => self.connections[key] = Some(connection),
+            }
+        }
+        self.owing = owing;
+    }
+
+    fn acknowledge_one(&mut self, key: Key, connection: &mut Connection) -> io::Result<()> {
+        use std::io::Write;
+        let line = connection.acknowledgeable();
+        let is_kept = self.parts.rejected.pending() == 0;
+        if connection.unsent.is_empty() && connection.ack && is_kept
+            && line > connection.acknowledged
+        {
+            connection.acknowledged = line;
+            self.parts.counters.add(Counter::AcksSent, 1);
+            writeln!(connection.unsent, "{{\"ack\":{line}}}")?;
+        }
+        while !connection.unsent.is_empty() {
+            let taken = self.parts.net.write(key, &[IoSlice::new(&connection.unsent)])?;
+            connection.unsent.drain(..taken);
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, key: Key, mut connection: Connection, error: &io::Error, now: Now) {
+        self.parts.net.close(key);
+        if connection.framer.end() > 0 {
+            self.parts.counters.add(Counter::PartialLines, 1);
+        }
+        self.parts.counters.add(Counter::SourceDisconnects, 1);
+        self.parts.counters.subtract(Counter::SourcesConnected, 1);
+        self.gone_floor_ms = self.gone_floor_ms.max(connection.floor_ms);
+        let Some(index) = connection.configured else {
+            self.free_indices.push(connection.source);
+            return;
+        };
+        let source = &mut self.sources[index];
+        if connection.lines > 0 {
+            source.is_well();
+        }
+        let _ = source.rest(now.ns, &mut self.rng);
+        info!(source = %source.address, lines = connection.lines, %error, "disconnected");
+        self.plan_dials();
+    }
+
+    /// Nothing more is read; what was read is on its way.
+    fn drain(&mut self) {
+        self.is_drained = true;
+        if let Some(writer) = self.writer.take() {
+            self.parts.to_scheduler.send(FromIngest::Sealed(writer));
+        }
+        info!("sources are read no more");
+    }
+}
+
+/// A message's bucket: its own time within the window around its arrival, never before that of its
+/// predecessor from the same source.
+fn place_in_time(parsed: &Parsed<'_>, floor_ms: u64, now: Now) -> u64 {
+    let own_ms = parsed.timestamp_ms.and_then(|it| u64::try_from(it).ok());
+    clamp_timestamp(own_ms.unwrap_or(now.epoch_ms()), floor_ms, now.epoch_ms())
+}
+
+impl<N: Network> Agent for IngestAgent<N> {
+    fn name(&self) -> &'static str {
+        "ingest"
+    }
+
+    fn do_work(&mut self, now: Now) -> Result<usize, Fatal> {
+        let mut work_count = self.take_commands();
+        if self.parts.draining.load(Ordering::Relaxed) {
+            if !self.is_drained {
+                self.drain();
+            }
+        } else {
+            work_count += self.dial(now);
+            work_count += self.poll_net(now)?;
+            work_count += self.accept(now);
+            work_count += self.read(now);
+        }
+        self.flush_rejected(now);
+        self.acknowledge(now);
+        self.parts.to_scheduler.flush();
+        Ok(work_count)
+    }
+
+    fn readiness(&self) -> Option<BorrowedFd<'_>> {
+        self.parts.net.readiness()
+    }
+}

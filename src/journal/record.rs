@@ -173,6 +173,9 @@ pub enum BatchKind {
     Messages,
     /// Settlements, in the order they happened.
     Settlements,
+    /// Nothing: it closes its segment. A segment that has a successor ends with it, or has no room
+    /// for it.
+    End,
 }
 
 /// The header of a batch.
@@ -219,6 +222,7 @@ impl BatchHeader {
         let kind = match from[12] {
             0 => BatchKind::Messages,
             1 => BatchKind::Settlements,
+            2 => BatchKind::End,
             _ => return None,
         };
         (from[0..4] == BATCH_MAGIC).then(|| Self {

@@ -1,0 +1,183 @@
+//! What the framer and the parser cost a frame, at the look and the size (390 bytes) of the
+//! simulator's frames. Answers are checked before anything is timed.
+//!
+//! `cargo bench --bench ingest`; `cargo test --benches` runs each once.
+
+use std::hint::black_box;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use flipped_lb::ingest::framer::{Framer, Line, buffer_len};
+use flipped_lb::ingest::parser::{PADDING, Parser};
+use flipped_lb::limits::{LINE_LEN_MAX, READ_LEN_MAX};
+use simd_json::{Buffers, Tape};
+
+const FRAME_LEN: usize = 390;
+const FRAMES: usize = 512;
+
+/// One order, filled up to its length by the notes.
+fn frame(index: usize) -> Vec<u8> {
+    let table = index % 4 + 1;
+    let with_notes = |notes: &str| {
+        format!(
+            "{{\"messageId\": \"server1-{index:03}-abc{index:05}\", \"sourceServerId\": \"server1\", \
+             \"destinationId\": \"table{table}\", \"messageType\": \"breakfast\", \
+             \"priority\": {}, \"timestamp\": {}, \"payload\": {{\"items\": \
+             [{{\"name\": \"Pancakes\", \"quantity\": 2, \"price\": 8.99}}, \
+             {{\"name\": \"Orange juice\", \"quantity\": 1, \"price\": 3.5}}], \
+             \"notes\": \"{notes}\"}}}}",
+            index % 3 + 1,
+            1_693_123_456_789 + index,
+        )
+    };
+    let bare = with_notes("").len();
+    let notes: String = "no syrup, extra butter, please. "
+        .chars()
+        .cycle()
+        .take(FRAME_LEN - bare)
+        .collect();
+    with_notes(&notes).into_bytes()
+}
+
+fn frames() -> Vec<Vec<u8>> {
+    let frames: Vec<Vec<u8>> = (0..FRAMES).map(frame).collect();
+    assert!(frames.iter().all(|frame| frame.len() == FRAME_LEN));
+    frames
+}
+
+/// All frames as a source sends them.
+fn stream() -> Vec<u8> {
+    let mut stream = frames().join(&b'\n');
+    stream.push(b'\n');
+    stream
+}
+
+/// A turn of the agent without its socket: frame, copy, parse. Returns how many frames were good.
+fn ingest(framer: &mut Framer, parser: &mut Parser, buffer: &mut [u8], filled: usize) -> usize {
+    let mut copy = [0; FRAME_LEN];
+    let mut good = 0;
+    framer.restore(buffer);
+    while let Some(line) = framer.next_line(&buffer[..filled]) {
+        if let Line::Whole(range) = line {
+            copy.copy_from_slice(&buffer[range.clone()]);
+            good += usize::from(parser.parse(&mut buffer[range.start..], &copy).is_ok());
+        }
+    }
+    framer.keep(&buffer[..filled]);
+    good
+}
+
+fn count_lines(framer: &mut Framer, buffer: &mut [u8], filled: usize) -> usize {
+    let mut lines = 0;
+    framer.restore(buffer);
+    while framer.next_line(&buffer[..filled]).is_some() {
+        lines += 1;
+    }
+    framer.keep(&buffer[..filled]);
+    lines
+}
+
+fn buffer_with(stream: &[u8]) -> Vec<u8> {
+    let mut buffer = vec![0; buffer_len(READ_LEN_MAX, LINE_LEN_MAX)];
+    buffer[..stream.len()].copy_from_slice(stream);
+    buffer
+}
+
+fn bench_stream(criterion: &mut Criterion) {
+    let stream = stream();
+    let mut buffer = buffer_with(&stream);
+    let mut framer = Framer::new(LINE_LEN_MAX);
+    let mut parser = Parser::new(3);
+    assert_eq!(count_lines(&mut framer, &mut buffer, stream.len()), FRAMES);
+    assert_eq!(
+        ingest(&mut framer, &mut parser, &mut buffer, stream.len()),
+        FRAMES
+    );
+    assert_eq!(framer.partial_len(), 0);
+
+    let mut group = criterion.benchmark_group("stream");
+    group.throughput(Throughput::Elements(FRAMES as u64));
+    group.bench_function("framer", |bencher| {
+        bencher.iter(|| count_lines(&mut framer, black_box(&mut buffer), stream.len()));
+    });
+    group.bench_function("framer_and_parser", |bencher| {
+        bencher.iter(|| {
+            ingest(
+                &mut framer,
+                &mut parser,
+                black_box(&mut buffer),
+                stream.len(),
+            )
+        });
+    });
+    group.finish();
+}
+
+/// simd-json alone, then the parser, over the same frames in the same way.
+fn bench_parser(criterion: &mut Criterion) {
+    let frames = frames();
+    let mut padded: Vec<Vec<u8>> = frames
+        .iter()
+        .map(|frame| [frame.as_slice(), &[0; PADDING]].concat())
+        .collect();
+    let mut parser = Parser::new(3);
+    let parsed = parser
+        .parse(&mut padded[5], &frames[5])
+        .expect("it is good");
+    assert_eq!(
+        (parsed.id, parsed.destination),
+        ("server1-005-abc00005", "table2")
+    );
+    assert_eq!(
+        (parsed.priority, parsed.timestamp_ms),
+        (3, Some(1_693_123_456_794))
+    );
+    assert!(
+        parsed
+            .payload_span
+            .of(&frames[5])
+            .starts_with(b"{\"items\": [")
+    );
+
+    let mut group = criterion.benchmark_group("parser");
+    group.throughput(Throughput::Elements(FRAMES as u64));
+    let mut buffers = Buffers::new(LINE_LEN_MAX);
+    let mut tape = Tape(Vec::new());
+    group.bench_function("simd_json_alone_padded", |bencher| {
+        bencher.iter(|| {
+            for line in black_box(&mut padded) {
+                let mut lent = std::mem::replace(&mut tape, Tape(Vec::new())).reset();
+                simd_json::fill_tape_padded(line, FRAME_LEN, &mut buffers, &mut lent)
+                    .expect("JSON");
+                tape = black_box(lent).reset();
+            }
+        });
+    });
+    group.bench_function("simd_json_alone_copying", |bencher| {
+        bencher.iter(|| {
+            for line in black_box(&mut padded) {
+                let mut lent = std::mem::replace(&mut tape, Tape(Vec::new())).reset();
+                simd_json::fill_tape(&mut line[..FRAME_LEN], &mut buffers, &mut lent)
+                    .expect("JSON");
+                tape = black_box(lent).reset();
+            }
+        });
+    });
+    group.bench_function("parse_padded", |bencher| {
+        bencher.iter(|| {
+            for (line, frame) in black_box(&mut padded).iter_mut().zip(&frames) {
+                black_box(parser.parse(line, frame).is_ok());
+            }
+        });
+    });
+    group.bench_function("parse_copying", |bencher| {
+        bencher.iter(|| {
+            for (line, frame) in black_box(&mut padded).iter_mut().zip(&frames) {
+                black_box(parser.parse(&mut line[..FRAME_LEN], frame).is_ok());
+            }
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, bench_stream, bench_parser);
+criterion_main!(benches);

@@ -1,0 +1,65 @@
+//! `flipped-lb check`: what the settings mean, or what is wrong with them.
+//!
+//! Fed by the command line; [`words`] turns settings into sentences. It opens no socket and
+//! writes no file.
+
+mod words;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::Failure;
+use crate::config;
+
+pub use words::{Machine, words};
+
+const EXAMPLES: &str = "Examples:
+  flipped-lb check
+  flipped-lb check --config my.toml && flipped-lb run --config my.toml
+  flipped-lb check --example > flipped-lb.toml     every key with its default
+
+Exit code 2 if the settings are wrong; each problem is a line FILE:LINE:COLUMN on standard error.";
+
+/// Say what the settings mean, or what is wrong with them.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct CheckArgs {
+    /// The settings' file; without it flipped-lb.toml in the current directory, or the defaults.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print a settings file with every key, its default and its meaning instead.
+    #[arg(long, conflicts_with = "config")]
+    pub example: bool,
+}
+
+/// Prints what the settings mean.
+///
+/// # Errors
+/// The settings are wrong.
+pub fn run(args: CheckArgs) -> Result<(), Failure> {
+    let text = if args.example {
+        config::example()
+    } else {
+        let config = config::load(args.config.as_deref())?;
+        let origin = origin(&args);
+        format!("{origin}{}", words(&config, &Machine::here()))
+    };
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(Failure::output)
+}
+
+/// Where the settings come from.
+fn origin(args: &CheckArgs) -> String {
+    let file = match config::used_file(args.config.as_deref()) {
+        Some(path) => path.display().to_string(),
+        None => format!("the defaults ({} is not here)", config::DEFAULT_FILE),
+    };
+    match config::overrides().join(", ") {
+        names if names.is_empty() => format!("Settings: {file}\n"),
+        names => format!("Settings: {file}, and {names}\n"),
+    }
+}

@@ -1,0 +1,53 @@
+//! Why a command did not do what it was asked to, and the exit code for it.
+//!
+//! Made by the commands; read by `cli::run_args`, which prints it.
+
+use std::io;
+
+use crate::config::ConfigError;
+
+/// Why a command did not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The settings are wrong: exit code 2.
+    #[error("the settings are wrong:\n{0}")]
+    Settings(#[from] ConfigError),
+    /// The command was used wrongly: exit code 2.
+    #[error("{0}")]
+    Usage(String),
+    /// It could not be done: exit code 1.
+    #[error("{0}")]
+    Failed(String),
+    /// Whoever read the output has gone (as `head` does): silent, exit code 0.
+    #[error("the reader of the output has gone")]
+    OutputClosed,
+}
+
+impl Failure {
+    /// The process's exit code.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Failure::Settings(_) | Failure::Usage(_) => 2,
+            Failure::Failed(_) => 1,
+            Failure::OutputClosed => 0,
+        }
+    }
+
+    /// What to say about it, if anything.
+    #[must_use]
+    pub fn words(&self) -> Option<String> {
+        match self {
+            Failure::OutputClosed => None,
+            failure => Some(format!("flipped-lb: {failure}")),
+        }
+    }
+
+    /// Writing to standard output failed.
+    pub(crate) fn output(error: io::Error) -> Failure {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Failure::OutputClosed,
+            _ => Failure::Failed(format!("standard output: {error}; redirect it elsewhere")),
+        }
+    }
+}

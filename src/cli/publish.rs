@@ -1,0 +1,252 @@
+//! `flipped-lb publish`: sends messages to the engine, as a producer that dials in.
+//!
+//! Fed by standard input or by its own options; feeds the engine's `[ingest] listen`. It parses
+//! nothing: what is wrong with a line is the engine's to say.
+
+use std::io::{BufReader, BufWriter, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use clap::Args;
+use serde::Serialize;
+
+use super::Failure;
+use super::client::{Line, dial, name, reachable, read_line};
+use super::publish_acks::Acks;
+use crate::config;
+use crate::limits::LEVELS_MAX;
+
+const EXAMPLES: &str = "Examples:
+  flipped-lb publish --destination table1 --count 10
+  flipped-lb publish --destination table1 --type breakfast --priority 1 --payload '{\"dish\":\"tea\"}'
+  flipped-lb publish --ack < messages.ndjson
+
+Without --destination the lines of standard input are sent as they are, blank ones left out. With
+--ack it waits until the engine has taken responsibility for all of them: journaled, recognised as
+duplicates, or kept as rejected. The settings need [ingest] listen, which is none by default.";
+
+/// How long it waits for the next acknowledgement.
+const ACK_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Send messages to the engine.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct PublishArgs {
+    /// Where the engine takes producers; without it `[ingest] listen` of the settings.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub address: Option<String>,
+    /// Make messages for this destination; without it lines come from standard input.
+    #[arg(long, value_name = "DEST", value_parser = name)]
+    pub destination: Option<String>,
+    /// How many messages to make.
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "destination")]
+    pub count: u64,
+    /// Their messageType.
+    #[arg(long = "type", value_name = "TYPE", default_value = "order", value_parser = name,
+        requires = "destination")]
+    pub message_type: String,
+    /// Their priority, 1 = most urgent.
+    #[arg(long, value_name = "P", default_value_t = 1, requires = "destination",
+        value_parser = clap::value_parser!(u8).range(1..=LEVELS_MAX as i64))]
+    pub priority: u8,
+    /// Their sourceServerId.
+    #[arg(long, value_name = "NAME", default_value = "publish", value_parser = name,
+        requires = "destination")]
+    pub source: String,
+    /// Their payload, a JSON object.
+    #[arg(long, value_name = "JSON", default_value = "{}", value_parser = payload,
+        requires = "destination")]
+    pub payload: serde_json::Value,
+    /// Wait until the engine has acknowledged all.
+    #[arg(long)]
+    pub ack: bool,
+    /// The settings' file, for the address.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+fn payload(text: &str) -> Result<serde_json::Value, String> {
+    match serde_json::from_str(text) {
+        Ok(value @ serde_json::Value::Object(_)) => Ok(value),
+        Ok(_) => Err("this is JSON, but no object; write {…}".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Sends the messages and says how many they were.
+///
+/// # Errors
+/// The engine is not there, goes, or does not acknowledge.
+pub fn run(args: PublishArgs) -> Result<(), Failure> {
+    let stream = dial(&address(&args)?)?;
+    let report = send_all(stream, &args, std::io::stdin(), ACK_TIMEOUT)?;
+    writeln!(std::io::stdout(), "{report}").map_err(Failure::output)
+}
+
+fn address(args: &PublishArgs) -> Result<String, Failure> {
+    if let Some(address) = &args.address {
+        return Ok(address.clone());
+    }
+    let listen = config::load(args.config.as_deref())?.ingest.listen;
+    listen.map(reachable).ok_or_else(|| {
+        Failure::Usage(
+            "by these settings producers may not dial in; set [ingest] listen for the engine, or \
+             say where one listens with --address HOST:PORT"
+                .to_owned(),
+        )
+    })
+}
+
+/// Sends everything on `stream` and waits for the acknowledgements; gives the last words.
+fn send_all(
+    stream: TcpStream,
+    args: &PublishArgs,
+    input: impl Read,
+    timeout: Duration,
+) -> Result<String, Failure> {
+    let gone = |sent, error: &std::io::Error| {
+        Failure::Failed(format!(
+            "the connection to the engine broke after {sent} messages: {error}; it is safe to send \
+         the same lines again, for the engine knows what it has by the messageId"
+        ))
+    };
+    let mut acks = match args.ack {
+        true => Some(Acks::watch(&stream).map_err(|error| gone(0, &error))?),
+        false => None,
+    };
+    let mut sender = Sender {
+        out: BufWriter::with_capacity(64 * 1024, &stream),
+        sent: 0,
+    };
+    let sending = sender.send(args, input);
+    let sent = sender.sent;
+    // What the engine said last explains best why it went.
+    if let Err(failed) = sending {
+        let said = acks.as_mut().and_then(Acks::complaint);
+        return Err(match failed {
+            SendError::Input(failure) => failure,
+            SendError::Engine(error) => said.unwrap_or_else(|| gone(sent, &error)),
+        });
+    }
+    drop(sender);
+    let acknowledged = match &mut acks {
+        Some(acks) => Some(acks.wait_for(sent, timeout)?),
+        None => None,
+    };
+    // All is sent: a peer that has gone by now takes nothing away.
+    let _ = stream.shutdown(Shutdown::Write);
+    Ok(match acknowledged {
+        Some(count) => format!("sent {sent} messages, {count} acknowledged"),
+        None => format!("sent {sent} messages; with --ack the engine would confirm them"),
+    })
+}
+
+enum SendError {
+    /// Standard input cannot be read.
+    Input(Failure),
+    /// The engine cannot be written to.
+    Engine(std::io::Error),
+}
+
+impl From<std::io::Error> for SendError {
+    fn from(error: std::io::Error) -> SendError {
+        SendError::Engine(error)
+    }
+}
+
+/// Writes lines and counts them.
+struct Sender<'a> {
+    out: BufWriter<&'a TcpStream>,
+    /// Lines, without the first one of a producer that wants acknowledgements.
+    sent: u64,
+}
+
+impl Sender<'_> {
+    fn send(&mut self, args: &PublishArgs, input: impl Read) -> Result<(), SendError> {
+        if args.ack {
+            self.out.write_all(b"{\"producer\":{\"ack\":true}}\n")?;
+        }
+        match &args.destination {
+            Some(destination) => self.made(args, destination)?,
+            None => self.lines(input)?,
+        }
+        Ok(self.out.flush()?)
+    }
+
+    /// Messages made from the options.
+    fn made(&mut self, args: &PublishArgs, destination: &str) -> Result<(), SendError> {
+        let stem = format!(
+            "{}-{}-{}",
+            args.source,
+            since_epoch().as_micros(),
+            std::process::id()
+        );
+        for number in 1..=args.count {
+            let message = Message {
+                message_id: format!("{stem}-{number}"),
+                source_server_id: &args.source,
+                destination_id: destination,
+                message_type: &args.message_type,
+                priority: args.priority,
+                timestamp: since_epoch().as_millis() as u64,
+                payload: &args.payload,
+            };
+            let line = serde_json::to_vec(&message).map_err(std::io::Error::from)?;
+            self.line(&line)?;
+        }
+        Ok(())
+    }
+
+    /// The lines of the input; they leave at once where no other one is there yet.
+    fn lines(&mut self, input: impl Read) -> Result<(), SendError> {
+        let mut input = BufReader::with_capacity(64 * 1024, input);
+        let mut line = Vec::new();
+        loop {
+            let read = read_line(&mut input, &mut line).map_err(|error| {
+                SendError::Input(Failure::Failed(format!("standard input: {error}")))
+            })?;
+            let text = line.trim_ascii_end();
+            if !text.trim_ascii_start().is_empty() {
+                self.line(text)?;
+            }
+            if read == Line::End {
+                return Ok(());
+            }
+            if memchr::memchr(b'\n', input.buffer()).is_none() {
+                self.out.flush()?;
+            }
+        }
+    }
+
+    fn line(&mut self, line: &[u8]) -> Result<(), SendError> {
+        self.out.write_all(line)?;
+        self.out.write_all(b"\n")?;
+        self.sent += 1;
+        Ok(())
+    }
+}
+
+/// A message on the wire, its fields in the order of the contract.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Message<'a> {
+    message_id: String,
+    source_server_id: &'a str,
+    destination_id: &'a str,
+    message_type: &'a str,
+    priority: u8,
+    timestamp: u64,
+    payload: &'a serde_json::Value,
+}
+
+fn since_epoch() -> Duration {
+    // A clock before 1970 gives 0, which the engine clamps as it does any wrong clock.
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+#[path = "publish_tests.rs"]
+mod tests;

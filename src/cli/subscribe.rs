@@ -1,0 +1,209 @@
+//! `flipped-lb subscribe`: reads the messages of destinations.
+//!
+//! Fed by the engine's delivery; frames go to standard output as they came, the engine's own
+//! words to standard error. It does not reconnect: a script that wants to can start it again.
+
+use std::io::{BufReader, BufWriter, Read as _, Write};
+use std::net::{Shutdown, TcpStream};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::Failure;
+use super::client::{Line, dial, name, reachable, read_line};
+use crate::config;
+
+const EXAMPLES: &str = "Examples:
+  flipped-lb subscribe table1
+  flipped-lb subscribe table1 table2 --ack | my-kitchen-printer
+  flipped-lb subscribe table1 --count 10 --address 10.0.0.7:9000
+
+Each line is a message, byte for byte as its server sent it. With --ack a message is acknowledged
+once it was written to standard output; what was not is delivered again to the next subscriber.
+Without --ack, --count leaves messages behind that were on their way already.";
+
+/// Frames after which an acknowledgement is due even if more are there already.
+const ACK_EVERY: u64 = 1024;
+
+/// How long the last acknowledgement has to arrive.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// Read the messages of destinations.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct SubscribeArgs {
+    /// The destinations whose messages are wanted.
+    #[arg(required = true, value_name = "DEST", value_parser = name)]
+    pub destinations: Vec<String>,
+    /// Acknowledge what was written to standard output.
+    #[arg(long)]
+    pub ack: bool,
+    /// Where the engine delivers; without it `[delivery] listen` of the settings.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub address: Option<String>,
+    /// End after this many messages.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub count: Option<u64>,
+    /// The settings' file, for the address.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// Prints frames until there were enough, or the engine goes.
+///
+/// # Errors
+/// The engine is not there, refuses the subscription, or goes.
+pub fn run(args: SubscribeArgs) -> Result<(), Failure> {
+    let address = match &args.address {
+        Some(address) => address.clone(),
+        None => reachable(config::load(args.config.as_deref())?.delivery.listen),
+    };
+    let stream = dial(&address)?;
+    let out = BufWriter::with_capacity(64 * 1024, std::io::stdout().lock());
+    follow(stream, &args, out, std::io::stderr())
+}
+
+/// One subscription.
+struct Session<'a, W: Write, E: Write> {
+    args: &'a SubscribeArgs,
+    stream: TcpStream,
+    out: W,
+    words: E,
+    frames: u64,
+    /// `acknowledged <= frames`.
+    acknowledged: u64,
+}
+
+/// Subscribes on `stream`; frames go to `out`, the engine's words to `words`.
+fn follow(
+    stream: TcpStream,
+    args: &SubscribeArgs,
+    out: impl Write,
+    words: impl Write,
+) -> Result<(), Failure> {
+    let reading = stream.try_clone().map_err(|e| lost(0, &e.to_string()))?;
+    let mut session = Session {
+        args,
+        stream,
+        out,
+        words,
+        frames: 0,
+        acknowledged: 0,
+    };
+    session.ask()?;
+    session.read(&mut BufReader::with_capacity(256 * 1024, reading))?;
+    session.part();
+    Ok(())
+}
+
+impl<W: Write, E: Write> Session<'_, W, E> {
+    /// Sends the one line that subscribes.
+    fn ask(&mut self) -> Result<(), Failure> {
+        let mut request = serde_json::json!({ "subscribe": self.args.destinations });
+        if self.args.ack {
+            request["ack"] = true.into();
+        }
+        self.say(&format!("{request}\n"))
+    }
+
+    /// Reads until there were enough frames.
+    fn read(&mut self, from: &mut BufReader<TcpStream>) -> Result<(), Failure> {
+        let mut line = Vec::new();
+        while self.args.count.is_none_or(|count| self.frames < count) {
+            match read_line(from, &mut line) {
+                Ok(Line::Whole) => self.take(&line)?,
+                Ok(Line::End) => {
+                    self.settle()?;
+                    return Err(lost(self.frames, "the engine closed the connection"));
+                }
+                Err(error) => {
+                    self.settle()?;
+                    return Err(lost(self.frames, &error.to_string()));
+                }
+            }
+            let due = self.frames - self.acknowledged >= ACK_EVERY;
+            if due || memchr::memchr(b'\n', from.buffer()).is_none() {
+                self.settle()?;
+            }
+        }
+        self.settle()
+    }
+
+    /// Takes a frame, or a word of the engine.
+    fn take(&mut self, line: &[u8]) -> Result<(), Failure> {
+        let Some(word) = engine_word(line) else {
+            self.frames += 1;
+            return self.out.write_all(line).map_err(Failure::output);
+        };
+        if let Some(why) = word.error {
+            self.settle()?;
+            return Err(Failure::Failed(format!("the engine refuses: {why}")));
+        }
+        // Standard error may be closed; frames matter more.
+        let _ = self.words.write_all(line);
+        Ok(())
+    }
+
+    /// Hands on what was read, and only then acknowledges it.
+    fn settle(&mut self) -> Result<(), Failure> {
+        self.out.flush().map_err(Failure::output)?;
+        if self.args.ack && self.acknowledged < self.frames {
+            self.acknowledged = self.frames;
+            return self.say(&format!("{{\"ack\":{}}}\n", self.frames));
+        }
+        self.acknowledged = self.frames;
+        Ok(())
+    }
+
+    fn say(&mut self, line: &str) -> Result<(), Failure> {
+        let said = self.stream.write_all(line.as_bytes());
+        said.map_err(|error| lost(self.frames, &error.to_string()))
+    }
+
+    /// Leaves so that the last acknowledgement arrives: a socket that is closed with bytes unread
+    /// resets the connection, which may overtake it.
+    fn part(&mut self) {
+        if !self.args.ack || self.stream.shutdown(Shutdown::Write).is_err() {
+            return;
+        }
+        let end = Instant::now() + GOODBYE;
+        let mut unread = [0; 4096];
+        while let left = end.saturating_duration_since(Instant::now())
+            && !left.is_zero()
+            && self.stream.set_read_timeout(Some(left)).is_ok()
+            && self.stream.read(&mut unread).is_ok_and(|len| len > 0)
+        {}
+    }
+}
+
+fn lost(frames: u64, why: &str) -> Failure {
+    Failure::Failed(format!(
+        "{why}, after {frames} messages; start it again to go on"
+    ))
+}
+
+/// The fields that tell an engine's word from a frame, and what the word says.
+#[derive(Debug, Deserialize)]
+struct Word {
+    #[serde(rename = "messageId")]
+    message_id: Option<IgnoredAny>,
+    error: Option<String>,
+}
+
+/// The engine's own word, if the line is one: it has no `messageId`.
+fn engine_word(line: &[u8]) -> Option<Word> {
+    // All its words begin so; a frame that does too is told apart by its messageId.
+    let starts: [&[u8]; 3] = [b"{\"subscribed\"", b"{\"again\"", b"{\"error\""];
+    if !starts.iter().any(|start| line.starts_with(start)) {
+        return None;
+    }
+    let word: Word = serde_json::from_slice(line).ok()?;
+    word.message_id.is_none().then_some(word)
+}
+
+#[cfg(test)]
+#[path = "subscribe_tests.rs"]
+mod tests;

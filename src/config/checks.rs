@@ -1,0 +1,194 @@
+//! What must hold between settings.
+//!
+//! Fed with a draft of which each value is right by itself; adds to the draft's problems. Whether
+//! cores, directories and addresses exist on this machine is found out by whoever uses them.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+
+use super::defaults::default_max_wait;
+use super::draft::{Draft, item_place};
+use super::nearest::nearest;
+use super::problem::{Place, Problem};
+use super::units::show_duration;
+
+/// Adds what is wrong between settings to the draft's problems.
+pub(super) fn check(draft: &mut Draft) {
+    let checks: [fn(&Draft, &mut Vec<Problem>); 7] = [
+        max_wait,
+        sources,
+        destinations,
+        destination_count,
+        rules,
+        listeners,
+        delivery_cores,
+    ];
+    let mut problems = Vec::new();
+    for check in checks {
+        check(draft, &mut problems);
+    }
+    draft.problems.append(&mut problems);
+}
+
+/// A wait for each level.
+fn max_wait(draft: &Draft, problems: &mut Vec<Problem>) {
+    let scheduler = &draft.config.scheduler;
+    let (waits, levels) = (scheduler.max_wait.len(), scheduler.levels);
+    if waits == usize::from(levels) {
+        return;
+    }
+    let example: Vec<String> = default_max_wait(levels)
+        .into_iter()
+        .map(|wait| format!("\"{}\"", show_duration(wait)))
+        .collect();
+    let place = draft
+        .given
+        .place(&[("scheduler", "max_wait"), ("scheduler", "levels")]);
+    let text = format!(
+        "[scheduler] max_wait: found {waits} times for {levels} levels; write one for each \
+         level, such as max_wait = [{}], or leave max_wait out",
+        example.join(", ")
+    );
+    problems.push(Problem::new(place, text));
+}
+
+/// No server is dialled twice, and none is the engine itself.
+fn sources(draft: &Draft, problems: &mut Vec<Problem>) {
+    let mut seen = HashSet::new();
+    let listeners = listener_list(draft);
+    for (index, source) in draft.config.sources.iter().enumerate() {
+        let place = || item_place(&draft.given.sources, index);
+        let address = &source.address;
+        if !seen.insert(address.to_lowercase()) {
+            let text = format!("[[source]] address: \"{address}\" is there twice; remove one");
+            problems.push(Problem::new(place(), text));
+        }
+        let own = listeners
+            .iter()
+            .find(|(_, listener)| address.parse() == Ok(*listener));
+        if let Some((section, _)) = own {
+            let text = format!(
+                "[[source]] address: \"{address}\" is where the engine itself listens \
+                 ([{section}] listen); write the server's address"
+            );
+            problems.push(Problem::new(place(), text));
+        }
+    }
+}
+
+/// Ids are unique, and there is one, or will be.
+fn destinations(draft: &Draft, problems: &mut Vec<Problem>) {
+    let mut seen = HashSet::new();
+    for (index, destination) in draft.config.destinations.iter().enumerate() {
+        let id = &destination.id;
+        if !seen.insert(id) {
+            let place = item_place(&draft.given.destinations, index);
+            let text = format!("[[destination]] id: \"{id}\" is there twice; remove one");
+            problems.push(Problem::new(place, text));
+        }
+    }
+    if draft.config.destinations.is_empty() && !draft.config.scheduler.create_destinations {
+        let text = "there is no destination, so every message would be rejected; add a \
+                    [[destination]], or set [scheduler] unknown_destinations = \"create\"";
+        let place = draft.given.place(&[("scheduler", "unknown_destinations")]);
+        problems.push(Problem::new(place, text));
+    }
+}
+
+/// The destinations listed are not more than there may be.
+fn destination_count(draft: &Draft, problems: &mut Vec<Problem>) {
+    let (count, max) = (
+        draft.config.destinations.len(),
+        draft.config.scheduler.max_destinations,
+    );
+    if count > max {
+        let text = format!(
+            "[scheduler] max_destinations: found {max}, and {count} destinations are listed; \
+             raise it"
+        );
+        let place = draft.given.place(&[("scheduler", "max_destinations")]);
+        problems.push(Problem::new(place, text));
+    }
+}
+
+/// Rules set levels that there are, for destinations that there are.
+fn rules(draft: &Draft, problems: &mut Vec<Problem>) {
+    let config = &draft.config;
+    let ids = || config.destinations.iter().map(|d| d.id.as_str());
+    for (index, rule) in config.rules.iter().enumerate() {
+        let mut add = |text| {
+            let place = item_place(&draft.given.rules, index);
+            problems.push(Problem::new(place, text));
+        };
+        let (priority, levels) = (rule.priority, config.scheduler.levels);
+        if priority > levels {
+            add(format!(
+                "[[rule]] priority: found {priority}, and there are {levels} levels; write 1 to \
+                 {levels}, or raise [scheduler] levels"
+            ));
+        }
+        let Some(id) = &rule.destination else {
+            continue;
+        };
+        if !config.scheduler.create_destinations && !ids().any(|known| known == id) {
+            let meant = match nearest(id, ids()) {
+                Some(near) => format!("did you mean \"{near}\"?"),
+                None => "add a [[destination]] for it".to_owned(),
+            };
+            add(format!(
+                "[[rule]] destination: there is no destination \"{id}\"; {meant}"
+            ));
+        }
+    }
+}
+
+/// No two listeners take the same address.
+fn listeners(draft: &Draft, problems: &mut Vec<Problem>) {
+    let listeners = listener_list(draft);
+    for (index, (section, address)) in listeners.iter().enumerate() {
+        for (other, taken) in &listeners[..index] {
+            if overlap(*address, *taken) {
+                let place = draft.given.place(&[(section, "listen"), (other, "listen")]);
+                let text = format!(
+                    "[{section}] listen: found {address}, which [{other}] listen has taken; \
+                     choose another port"
+                );
+                problems.push(Problem::new(place, text));
+            }
+        }
+    }
+}
+
+/// Each listener's section and address.
+fn listener_list(draft: &Draft) -> Vec<(&'static str, SocketAddr)> {
+    let config = &draft.config;
+    let listeners = [
+        ("delivery", Some(config.delivery.listen)),
+        ("ingest", config.ingest.listen),
+        ("admin", config.admin.listen),
+    ];
+    let set = |(section, address): (_, Option<_>)| address.map(|address| (section, address));
+    listeners.into_iter().filter_map(set).collect()
+}
+
+/// Whether one of two listeners would be refused; port 0 is any free port.
+fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
+    let same_host = a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified();
+    a.port() == b.port() && a.port() != 0 && same_host
+}
+
+/// A core for each delivery agent, or none at all.
+fn delivery_cores(draft: &Draft, problems: &mut Vec<Problem>) {
+    let agents = draft.config.delivery.agents;
+    let cores = draft.config.threads.delivery_cores.len();
+    if cores != 0 && cores != agents {
+        let text = format!(
+            "[threads] delivery_cores: found {cores} cores for {agents} delivery agents; list \
+             one core for each agent ([delivery] agents), or none"
+        );
+        let place: Place = draft
+            .given
+            .place(&[("threads", "delivery_cores"), ("delivery", "agents")]);
+        problems.push(Problem::new(place, text));
+    }
+}

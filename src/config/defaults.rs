@@ -1,0 +1,158 @@
+//! The settings of an empty file.
+//!
+//! Feeds the reader, which changes what the file and the environment say. A test holds these
+//! values against the texts of the catalogue in `keys`.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{
+    Admin, Config, Dedup, Delivery, Destination, Durability, IdleKind, Ingest, Journal, Scheduler,
+    Source, Stats, Store, StoreUrl, ThreadingMode, Threads,
+};
+use crate::limits;
+
+/// Seconds that a message of each level waits before it moves up, by default.
+const MAX_WAIT_S: [u64; limits::LEVELS_MAX] = [0, 1, 5, 10, 30, 60, 120, 300];
+
+/// How many levels there are by default.
+const LEVELS: u8 = 3;
+
+/// `max_wait` where only `levels` was set: the first of 0s, 1s, 5s, 10s, 30s, 1m, 2m, 5m.
+#[must_use]
+pub fn default_max_wait(levels: u8) -> Vec<Duration> {
+    let waits = MAX_WAIT_S.iter().take(levels.into());
+    waits.map(|&s| Duration::from_secs(s)).collect()
+}
+
+fn localhost(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            data_dir: PathBuf::from("flipped-lb-data"),
+            durability: Durability::Written,
+            sources: (8001..=8004)
+                .map(|port| Source::to(localhost(port).to_string()))
+                .collect(),
+            ingest: Ingest::default(),
+            destinations: (1..=4)
+                .map(|n| Destination {
+                    id: format!("table{n}"),
+                    vip: n == 1,
+                })
+                .collect(),
+            scheduler: Scheduler::default(),
+            rules: Vec::new(),
+            dedup: Dedup::default(),
+            delivery: Delivery::default(),
+            journal: Journal::default(),
+            threads: Threads::default(),
+            store: Store::default(),
+            admin: Admin::default(),
+            stats: Stats::default(),
+        }
+    }
+}
+
+impl Source {
+    /// A server at `host:port` that is sent no acknowledgements.
+    #[must_use]
+    pub fn to(address: impl Into<String>) -> Source {
+        Source {
+            address: address.into(),
+            ack: false,
+        }
+    }
+}
+
+impl Default for Ingest {
+    fn default() -> Ingest {
+        Ingest {
+            max_line: limits::LINE_LEN_MAX_DEFAULT,
+            listen: None,
+            rejected_max_bytes: limits::REJECTED_LEN_MAX_DEFAULT,
+        }
+    }
+}
+
+impl Default for Scheduler {
+    fn default() -> Scheduler {
+        Scheduler {
+            levels: LEVELS,
+            max_wait: default_max_wait(LEVELS),
+            create_destinations: false,
+            max_destinations: limits::DESTINATIONS_MAX_DEFAULT,
+        }
+    }
+}
+
+impl Default for Dedup {
+    fn default() -> Dedup {
+        Dedup {
+            window_messages: 1_000_000,
+            window: Duration::from_secs(600),
+        }
+    }
+}
+
+impl Default for Delivery {
+    fn default() -> Delivery {
+        Delivery {
+            listen: localhost(9000),
+            agents: 1,
+            ack_timeout: Duration::from_secs(30),
+            credit: limits::CREDIT_DEFAULT,
+        }
+    }
+}
+
+impl Default for Journal {
+    fn default() -> Journal {
+        Journal {
+            segment: limits::SEGMENT_LEN_DEFAULT,
+        }
+    }
+}
+
+impl Default for Threads {
+    fn default() -> Threads {
+        Threads {
+            mode: ThreadingMode::Auto,
+            idle: IdleKind::Backoff,
+            ingest_core: None,
+            scheduler_core: None,
+            journal_core: None,
+            delivery_cores: Vec::new(),
+        }
+    }
+}
+
+impl Default for Store {
+    fn default() -> Store {
+        Store {
+            url: StoreUrl::Sqlite(None),
+            batch_rows: 5000,
+            batch_time: Duration::from_millis(100),
+        }
+    }
+}
+
+impl Default for Admin {
+    fn default() -> Admin {
+        Admin {
+            listen: Some(localhost(9100)),
+        }
+    }
+}
+
+impl Default for Stats {
+    fn default() -> Stats {
+        Stats {
+            interval: Duration::from_secs(10),
+        }
+    }
+}

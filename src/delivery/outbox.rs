@@ -1,0 +1,227 @@
+//! What waits to be written to one subscriber: frames, and the engine's own words between them.
+//!
+//! The delivery agent fills it and writes what it gathers; partial writes leave it in the middle of
+//! an entry. Values only.
+
+use std::collections::VecDeque;
+use std::io::{IoSlice, Write};
+
+use crate::arena::{Lease, View};
+use crate::journal::record::RECORD_HEADER_LEN;
+
+/// An engine's line of at most 30 bytes: `{"again":4294967295}` and a newline.
+#[derive(Debug, Default)]
+struct Again {
+    count: u32,
+    text: [u8; 24],
+    len: usize,
+}
+
+impl Again {
+    fn count_one(&mut self) {
+        self.count += 1;
+        let mut rest = &mut self.text[..];
+        writeln!(rest, "{{\"again\":{}}}", self.count).expect("ten digits find room");
+        let rest_len = rest.len();
+        self.len = self.text.len() - rest_len;
+    }
+}
+
+#[derive(Debug)]
+enum Entry {
+    Frame(Lease),
+    /// How many of the frames behind it may have been seen before.
+    Again(Again),
+    Word(Vec<u8>),
+}
+
+impl Entry {
+    fn bytes<'a>(&'a self, view: &'a View) -> &'a [u8] {
+        match self {
+            Entry::Frame(lease) => &view.bytes(lease)[RECORD_HEADER_LEN..],
+            Entry::Again(again) => &again.text[..again.len],
+            Entry::Word(word) => word,
+        }
+    }
+}
+
+/// The entries of one subscriber, oldest first; the first `head_written` bytes are gone already.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    entries: VecDeque<Entry>,
+    head_written: usize,
+    /// Index of the announcement that a next repeated frame joins.
+    announcement: Option<usize>,
+}
+
+/// What a write completed.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Completed {
+    /// Frames that are wholly written.
+    pub frames: u32,
+    /// Their bytes.
+    pub bytes: u32,
+}
+
+impl Outbox {
+    /// Whether nothing waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Adds a frame.
+    pub fn push_frame(&mut self, lease: Lease) {
+        self.announcement = None;
+        self.entries.push_back(Entry::Frame(lease));
+    }
+
+    /// Adds a frame that may have been seen before, and has it announced.
+    pub fn push_again(&mut self, lease: Lease) {
+        let index = match self.announcement.filter(|&index| index > 0 || self.head_written == 0) {
+            Some(index) => index,
+            None => {
+                self.entries.push_back(Entry::Again(Again::default()));
+                self.entries.len() - 1
+            }
+        };
+        if let Some(Entry::Again(again)) = self.entries.get_mut(index) {
+            again.count_one();
+        }
+        self.announcement = Some(index);
+        self.entries.push_back(Entry::Frame(lease));
+    }
+
+    /// Adds a line of the engine's own.
+    pub fn push_word(&mut self, mut line: String) {
+        self.announcement = None;
+        line.push('\n');
+        self.entries.push_back(Entry::Word(line.into_bytes()));
+    }
+
+    /// Fills `slices` with what is to be written next; returns how many.
+    pub fn gather<'a>(&'a self, view: &'a View, slices: &mut [IoSlice<'a>]) -> usize {
+        let mut skip = self.head_written;
+        let mut count = 0;
+        for (slice, entry) in slices.iter_mut().zip(&self.entries) {
+            *slice = IoSlice::new(&entry.bytes(view)[skip..]);
+            skip = 0;
+            count += 1;
+        }
+        count
+    }
+
+    /// So many bytes were written: gives the leases of whole frames to `end`.
+    pub fn advance(
+        &mut self,
+        view: &View,
+        written: usize,
+        mut end: impl FnMut(Lease),
+    ) -> Completed {
+        let mut left = self.head_written + written;
+        let mut completed = Completed::default();
+        while let Some(entry) = self.entries.front() {
+            let len = entry.bytes(view).len();
+            if left < len {
+                break;
+            }
+            left -= len;
+            self.announcement = self.announcement.and_then(|index| index.checked_sub(1));
+            if let Some(Entry::Frame(lease)) = self.entries.pop_front() {
+                completed.frames += 1;
+                completed.bytes += len as u32;
+                end(lease);
+            }
+        }
+        self.head_written = left;
+        completed
+    }
+
+    /// Ends all leases.
+    pub fn clear(&mut self, mut end: impl FnMut(Lease)) {
+        for entry in self.entries.drain(..) {
+            if let Entry::Frame(lease) = entry {
+                end(lease);
+            }
+        }
+        self.head_written = 0;
+        self.announcement = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arena::{Ledger, Returned};
+
+    /// Writes the outbox out, `step` bytes at a time, pushing the frame of each number in `later`
+    /// as soon as that many bytes are out.
+    fn write_out(outbox: &mut Outbox, ledger: &mut Ledger, step: usize) -> (Vec<u8>, u32) {
+        let view = ledger.view();
+        let (mut out, mut frames) = (Vec::new(), 0);
+        while !outbox.is_empty() {
+            let mut slices = [IoSlice::new(&[]); 3];
+            let count = outbox.gather(&view, &mut slices);
+            let bytes: Vec<u8> =
+                slices[..count].iter().flat_map(|it| it.iter().copied()).take(step).collect();
+            out.extend_from_slice(&bytes);
+            let completed = outbox.advance(&view, bytes.len(), |lease| {
+                ledger.take_back(Returned::one(lease));
+            });
+            frames += completed.frames;
+        }
+        (out, frames)
+    }
+
+    fn frames(ledger: &mut Ledger, names: &[&str]) -> Vec<Lease> {
+        let mut writer = ledger.writer().expect("a chunk");
+        let lend = |name: &&str| {
+            let committed = writer.claim(name.as_bytes()).expect("room").commit();
+            let place = ledger.place(committed);
+            ledger.lend(place).expect("resident")
+        };
+        names.iter().map(lend).collect()
+    }
+
+    #[test]
+    fn partial_writes_of_any_size_lose_nothing() {
+        for step in 1..40 {
+            let mut ledger = Ledger::new(4096, 1);
+            let mut outbox = Outbox::default();
+            outbox.push_word("{\"subscribed\":[]}".to_owned());
+            for lease in frames(&mut ledger, &["one", "two", "three", "four"]) {
+                outbox.push_frame(lease);
+            }
+            let (out, frames) = write_out(&mut outbox, &mut ledger, step);
+            assert_eq!(out, b"{\"subscribed\":[]}\none\ntwo\nthree\nfour\n");
+            assert_eq!(frames, 4);
+        }
+    }
+
+    #[test]
+    fn repeated_frames_in_a_row_share_an_announcement() {
+        let mut ledger = Ledger::new(4096, 1);
+        let mut outbox = Outbox::default();
+        let mut leases = frames(&mut ledger, &["a", "b", "c", "d"]).into_iter();
+        let mut next = || leases.next().expect("four were made");
+        outbox.push_again(next());
+        outbox.push_again(next());
+        outbox.push_frame(next());
+        outbox.push_again(next());
+        let (out, _) = write_out(&mut outbox, &mut ledger, 1000);
+        assert_eq!(out, b"{\"again\":2}\na\nb\nc\n{\"again\":1}\nd\n");
+    }
+
+    #[test]
+    fn an_announcement_that_is_partly_out_is_not_changed() {
+        let mut ledger = Ledger::new(4096, 1);
+        let view = ledger.view();
+        let mut outbox = Outbox::default();
+        let mut leases = frames(&mut ledger, &["a", "b"]).into_iter();
+        outbox.push_again(leases.next().expect("two were made"));
+        assert_eq!(outbox.advance(&view, 3, drop), Completed::default());
+        outbox.push_again(leases.next().expect("two were made"));
+        let (out, _) = write_out(&mut outbox, &mut ledger, 1000);
+        assert_eq!(out, b"gain\":1}\na\n{\"again\":1}\nb\n");
+    }
+}

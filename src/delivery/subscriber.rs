@@ -1,0 +1,238 @@
+//! One subscriber's connection: what it may say, and what it owes.
+//!
+//! The delivery agent feeds it lines and the time; it answers with what to do. It owns no socket.
+
+use serde::Deserialize;
+
+use super::outbox::Outbox;
+use crate::ingest::framer::Framer;
+use crate::limits::SUBSCRIBER_LINE_LEN_MAX;
+
+/// What a line asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Request {
+    /// To be seated.
+    Subscribe {
+        /// The destinations' names.
+        destinations: Vec<String>,
+        /// Whether it acknowledges.
+        ack: bool,
+    },
+    /// So many more frames are settled.
+    Acknowledge(u32),
+}
+
+/// Where a connection is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// It has not said what it wants; it is cut when the time (in ns) has come.
+    Greeting(u64),
+    /// It is a subscriber.
+    Subscribed {
+        /// It acknowledges.
+        ack: bool,
+    },
+    /// It was told why it is cut, and may read that until the time (in ns) has come.
+    Leaving(u64),
+    /// Its socket is gone; frames for it may still be in the ring.
+    Gone,
+}
+
+/// A line of a subscriber.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Words {
+    subscribe: Option<Vec<String>>,
+    #[serde(default)]
+    ack: Option<Ack>,
+}
+
+/// `"ack":true` beside `subscribe`, `"ack":N` alone.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Ack {
+    Wanted(bool),
+    Through(u64),
+}
+
+/// One connection.
+#[derive(Debug)]
+pub struct Connection {
+    /// Where it is in its life.
+    pub phase: Phase,
+    /// Cuts its lines.
+    pub framer: Framer,
+    /// What waits to be written.
+    pub outbox: Outbox,
+    /// The socket takes bytes, as far as is known.
+    pub is_writable: bool,
+    /// It is in the list of those to be written to.
+    pub is_listed: bool,
+    /// It is in the queue of those to be read.
+    pub is_queued: bool,
+    /// Frames wholly written.
+    pub written: u64,
+    /// Frames that it has acknowledged.
+    pub acknowledged: u64,
+    /// When it began to owe the oldest acknowledgement, in ns; meaningful while it owes one.
+    pub owing_since_ns: u64,
+}
+
+impl Connection {
+    /// A new connection, which shall say what it wants before `until_ns`.
+    #[must_use]
+    pub fn new(until_ns: u64) -> Self {
+        Self {
+            phase: Phase::Greeting(until_ns),
+            framer: Framer::new(SUBSCRIBER_LINE_LEN_MAX),
+            outbox: Outbox::default(),
+            is_writable: true,
+            is_listed: false,
+            is_queued: false,
+            written: 0,
+            acknowledged: 0,
+            owing_since_ns: 0,
+        }
+    }
+
+    /// Understands a line.
+    ///
+    /// # Errors
+    /// What is wrong with it, and what to send instead.
+    pub fn hear(&mut self, line: &[u8], now_ns: u64) -> Result<Request, String> {
+        let words: Words = serde_json::from_slice(line).map_err(|error| {
+            format!("not understood ({error}); {}", self.expectation())
+        })?;
+        match (words.subscribe, words.ack, self.phase) {
+            (Some(destinations), ack, Phase::Greeting(_)) => {
+                let ack = match ack {
+                    None | Some(Ack::Wanted(false)) => false,
+                    Some(Ack::Wanted(true)) => true,
+                    Some(Ack::Through(_)) => return Err(self.expectation().to_owned()),
+                };
+                self.greet(destinations, ack)
+            }
+            (None, Some(Ack::Through(through)), Phase::Subscribed { ack: true }) => {
+                self.acknowledge(through, now_ns)
+            }
+            _ => Err(self.expectation().to_owned()),
+        }
+    }
+
+    fn greet(&mut self, destinations: Vec<String>, ack: bool) -> Result<Request, String> {
+        if destinations.is_empty() {
+            return Err("no destination named; send {\"subscribe\":[\"table1\"]}".to_owned());
+        }
+        self.phase = Phase::Subscribed { ack };
+        Ok(Request::Subscribe { destinations, ack })
+    }
+
+    fn acknowledge(&mut self, through: u64, now_ns: u64) -> Result<Request, String> {
+        if through > self.written {
+            return Err(format!(
+                "acknowledged {through} frames, but only {} were sent on this connection",
+                self.written
+            ));
+        }
+        let frames = through.saturating_sub(self.acknowledged);
+        self.acknowledged += frames;
+        if frames > 0 {
+            self.owing_since_ns = now_ns;
+        }
+        Ok(Request::Acknowledge(u32::try_from(frames).unwrap_or(u32::MAX)))
+    }
+
+    /// What it should have sent.
+    fn expectation(&self) -> &'static str {
+        match self.phase {
+            Phase::Subscribed { ack: true } => "send {\"ack\":N}, N = frames done with so far",
+            Phase::Subscribed { ack: false } => {
+                "nothing is expected after the subscription; \
+                 subscribe with \"ack\":true to acknowledge"
+            }
+            _ => "send {\"subscribe\":[\"table1\"]} or {\"subscribe\":[\"table1\"],\"ack\":true}",
+        }
+    }
+
+    /// Frames were wholly written.
+    pub fn note_written(&mut self, frames: u32, now_ns: u64) {
+        if self.written == self.acknowledged {
+            self.owing_since_ns = now_ns;
+        }
+        self.written += u64::from(frames);
+    }
+
+    /// Whether it has owed an acknowledgement for too long.
+    #[must_use]
+    pub fn is_overdue(&self, now_ns: u64, ack_timeout_ns: u64) -> bool {
+        self.phase == Phase::Subscribed { ack: true }
+            && self.written > self.acknowledged
+            && now_ns.saturating_sub(self.owing_since_ns) >= ack_timeout_ns
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn subscribed(ack: bool) -> Connection {
+        let mut connection = Connection::new(0);
+        let line = format!("{{\"subscribe\":[\"a\"],\"ack\":{ack}}}");
+        connection.hear(line.as_bytes(), 0).expect("a good line");
+        connection
+    }
+
+    #[test]
+    fn a_subscription_is_understood_with_and_without_ack() {
+        let request = Connection::new(0).hear(b"{ \"subscribe\" : [\"a\",\"b\"] }", 0);
+        let destinations = vec!["a".to_owned(), "b".to_owned()];
+        assert_eq!(request, Ok(Request::Subscribe { destinations, ack: false }));
+        assert_eq!(subscribed(true).phase, Phase::Subscribed { ack: true });
+    }
+
+    #[test]
+    fn wrong_lines_are_answered_with_what_to_send() {
+        let lines: [&[u8]; 9] = [
+            b"hello",
+            b"{}",
+            b"[]",
+            b"{\"ack\":1}",
+            b"{\"subscribe\":[]}",
+            b"{\"subscribe\":\"a\"}",
+            b"{\"subscribe\":[\"a\"],\"ack\":1}",
+            b"{\"subscribe\":[\"a\"],\"akc\":true}",
+            b"\xff\xfe",
+        ];
+        for line in lines {
+            let error = Connection::new(0).hear(line, 0).expect_err("a wrong line");
+            assert!(error.contains("{\"subscribe\":[\"table1\"]}"), "{error}");
+        }
+        assert!(subscribed(false).hear(b"{\"ack\":0}", 0).is_err());
+        assert!(subscribed(true).hear(b"{\"ack\":-1}", 0).is_err());
+        assert!(subscribed(true).hear(b"{\"subscribe\":[\"b\"]}", 0).is_err());
+    }
+
+    #[test]
+    fn acknowledgements_are_cumulative_and_bounded_by_what_was_sent() {
+        let mut connection = subscribed(true);
+        connection.note_written(5, 0);
+        assert_eq!(connection.hear(b"{\"ack\":3}", 0), Ok(Request::Acknowledge(3)));
+        assert_eq!(connection.hear(b"{\"ack\":2}", 0), Ok(Request::Acknowledge(0)));
+        assert_eq!(connection.hear(b"{\"ack\":5}", 0), Ok(Request::Acknowledge(2)));
+        let error = connection.hear(b"{\"ack\":6}", 0).expect_err("one too many");
+        assert!(error.contains("only 5"), "{error}");
+    }
+
+    #[test]
+    fn who_owes_too_long_is_overdue_and_progress_counts() {
+        let mut connection = subscribed(true);
+        assert!(!connection.is_overdue(1_000, 10), "it owes nothing");
+        connection.note_written(2, 100);
+        assert!(!connection.is_overdue(109, 10));
+        assert!(connection.is_overdue(110, 10));
+        connection.hear(b"{\"ack\":1}", 110).expect("a good line");
+        assert!(!connection.is_overdue(119, 10));
+        connection.note_written(1, 119);
+        assert!(connection.is_overdue(120, 10), "a newer frame does not excuse an older one");
+    }
+}

@@ -1,0 +1,254 @@
+//! The agents and the rings between them: the only place that wires them.
+//!
+//! ```text
+//!                    FromIngest              ToDelivery
+//!   [ ingest ] ===================> [      ] ==============> [ delivery 0 ]
+//!              <=================== [      ] <==============
+//!                    ToIngest       [ sche ]  FromDelivery
+//!                                   [ du-  ] ==============> [ delivery N ]
+//!                    ToJournal      [ ler  ] <==============
+//!   [ journal ] <================== [      ]
+//!               ==================> [      ]
+//!                    FromJournal
+//! ```
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+
+use crate::agent::Agent;
+use crate::arena::Ledger;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::counters::Counters;
+use crate::delivery::{DeliveryAgent, DeliveryParts};
+use crate::ingest::rejected::RejectedLog;
+use crate::ingest::{IngestAgent, IngestParts};
+use crate::journal::record::Position;
+use crate::journal::storage::Storage;
+use crate::journal::writer::{JournalAgent, JournalParts};
+use crate::latency::Recorder;
+use crate::limits::{ARRIVALS_RING, CHUNK_COUNT, CHUNK_LEN, HOP_RING, MESSAGES_MAX};
+use crate::message::{Directory, Sequence};
+use crate::net::Network;
+use crate::ring::{Wake, ring};
+use crate::scheduler::dedup::DedupWindow;
+use crate::scheduler::queue::Queues;
+use crate::scheduler::rules::Rules;
+use crate::scheduler::{DeliveryLink, SchedulerAgent, SchedulerParts};
+
+/// What is told, read and asked across threads besides the rings.
+#[derive(Debug, Clone, Default)]
+pub struct Signals {
+    /// Set when nothing more shall be read from sources.
+    pub draining: Arc<AtomicBool>,
+    /// Says that all that can be delivered has been.
+    pub quiet: Arc<AtomicBool>,
+    /// The end of what the journal recorded.
+    pub recorded: Arc<AtomicU64>,
+}
+
+/// The names that the agents know.
+#[derive(Debug, Clone)]
+pub struct Names {
+    /// The customers.
+    pub destinations: Directory,
+    /// The message types seen.
+    pub message_types: Directory,
+    /// The servers that rules name.
+    pub servers: Directory,
+}
+
+/// The world that the agents live in; a simulation has one of its own.
+pub struct World<N, S, C> {
+    /// Ingest's sockets.
+    pub ingest_net: N,
+    /// A delivery agent's sockets, each.
+    pub delivery_nets: Vec<N>,
+    /// Where the journal lives.
+    pub storage: S,
+    /// What time it is.
+    pub clock: C,
+    /// Of all randomness.
+    pub seed: u64,
+}
+
+/// Which thread's wake-up each agent has.
+pub struct Wakes {
+    /// Ingest's.
+    pub ingest: Arc<Wake>,
+    /// The scheduler's.
+    pub scheduler: Arc<Wake>,
+    /// The journal's.
+    pub journal: Arc<Wake>,
+    /// The delivery agents', one each.
+    pub deliveries: Vec<Arc<Wake>>,
+}
+
+/// Where the journal goes on.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin {
+    /// The segment boundary at which it begins to write.
+    pub position: Position,
+    /// The sequence of the next message.
+    pub next_sequence: Sequence,
+}
+
+/// The agents, wired, and not yet on any thread.
+pub struct Pipeline {
+    /// Reads sources.
+    pub ingest: Box<dyn Agent>,
+    /// Decides what goes next.
+    pub scheduler: Box<dyn Agent>,
+    /// Writes the journal.
+    pub journal: Box<dyn Agent>,
+    /// Write to subscribers.
+    pub deliveries: Vec<Box<dyn Agent>>,
+}
+
+impl Pipeline {
+    /// All agents, in the order the data flows.
+    #[must_use]
+    pub fn into_agents(self) -> Vec<Box<dyn Agent>> {
+        let mut agents = vec![self.ingest, self.scheduler, self.journal];
+        agents.extend(self.deliveries);
+        agents
+    }
+}
+
+/// What the agents share that outlives them.
+pub struct Common {
+    /// What is counted.
+    pub counters: Arc<Counters>,
+    /// What is told across threads.
+    pub signals: Signals,
+    /// The names.
+    pub names: Names,
+    /// What the scheduler measures.
+    pub recorder: Recorder,
+    /// Keeps rejected lines.
+    pub rejected: RejectedLog,
+}
+
+impl Names {
+    /// The names that the settings give.
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        let scheduler = &config.scheduler;
+        let destinations = config.destinations.iter().map(|it| it.id.as_str());
+        let servers: Vec<&str> =
+            config.rules.iter().filter_map(|it| it.source.as_deref()).collect();
+        let types = config.rules.iter().filter_map(|it| it.message_type.as_deref());
+        let max = scheduler.max_destinations.max(config.destinations.len());
+        Self {
+            destinations: Directory::new(destinations, scheduler.create_destinations, max),
+            message_types: Directory::new(types, true, crate::limits::MESSAGE_TYPES_MAX),
+            servers: Directory::new(servers.iter().copied(), false, servers.len()),
+        }
+    }
+}
+
+/// Makes the agents and wires them.
+pub fn assemble<N, S, C>(
+    config: &Config,
+    world: World<N, S, C>,
+    wakes: &Wakes,
+    origin: Origin,
+    common: Common,
+) -> Pipeline
+where
+    N: Network + 'static,
+    S: Storage + 'static,
+    C: Clock + 'static,
+{
+    let Common { counters, signals, names, recorder, rejected } = common;
+    let (to_scheduler, from_ingest) = ring(ARRIVALS_RING, &wakes.scheduler);
+    let (to_ingest, from_scheduler) = ring(HOP_RING, &wakes.ingest);
+    let (to_journal, journal_inbox) = ring(HOP_RING, &wakes.journal);
+    let (journal_outbox, from_journal) = ring(HOP_RING, &wakes.scheduler);
+    let ledger = Ledger::new(CHUNK_LEN, CHUNK_COUNT);
+    let dedup = dedup_window(config, world.seed);
+    let journal = JournalAgent::new(JournalParts {
+        from_scheduler: journal_inbox,
+        to_scheduler: journal_outbox,
+        view: ledger.view(),
+        storage: world.storage,
+        segment_len: config.journal.segment,
+        position: origin.position,
+        recorded: Arc::clone(&signals.recorded),
+        counters: Arc::clone(&counters),
+    });
+    let ingest_parts = IngestParts {
+        net: world.ingest_net,
+        to_scheduler,
+        from_scheduler,
+        destinations: names.destinations.clone(),
+        message_types: names.message_types.clone(),
+        servers: names.servers.clone(),
+        hasher: dedup.hasher(),
+        rejected,
+        counters: Arc::clone(&counters),
+        draining: Arc::clone(&signals.draining),
+        seed: world.seed,
+    };
+    let (mut links, mut deliveries) = (Vec::new(), Vec::<Box<dyn Agent>>::new());
+    for (net, wake) in world.delivery_nets.into_iter().zip(&wakes.deliveries) {
+        let (to, from_scheduler) = ring(HOP_RING, wake);
+        let (to_scheduler, from) = ring(HOP_RING, &wakes.scheduler);
+        links.push(DeliveryLink { to, from });
+        deliveries.push(Box::new(DeliveryAgent::new(DeliveryParts {
+            net,
+            clock: world.clock.clone(),
+            from_scheduler,
+            to_scheduler,
+            view: ledger.view(),
+            destinations: names.destinations.clone(),
+            ack_timeout_ns: nanoseconds(config.delivery.ack_timeout),
+            counters: Arc::clone(&counters),
+        })));
+    }
+    let scheduler = SchedulerAgent::new(SchedulerParts {
+        from_ingest,
+        to_ingest,
+        from_journal,
+        to_journal,
+        deliveries: links,
+        ledger,
+        dedup,
+        queues: Queues::new(
+            config.scheduler.levels,
+            names.destinations.len(),
+            &config.scheduler.max_wait,
+        ),
+        rules: Rules::new(config, &names),
+        durability: config.durability,
+        credit: config.delivery.credit,
+        messages_max: MESSAGES_MAX,
+        next_sequence: origin.next_sequence,
+        counters,
+        recorder,
+        quiet: signals.quiet,
+    });
+    Pipeline {
+        ingest: Box::new(IngestAgent::new(config, ingest_parts)),
+        scheduler: Box::new(scheduler),
+        journal: Box::new(journal),
+        deliveries,
+    }
+}
+
+fn dedup_window(config: &Config, seed: u64) -> DedupWindow {
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let keys = std::array::from_fn(|_| rng.u64(..));
+    DedupWindow::new(config.dedup.window_messages, config.dedup.window, keys)
+}
+
+fn nanoseconds(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Where under the data directory things live.
+#[must_use]
+pub fn journal_folder(data_dir: &Path) -> std::path::PathBuf {
+    data_dir.join("journal")
+}

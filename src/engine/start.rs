@@ -1,0 +1,386 @@
+//! Starts an engine: takes the directory, binds, reads the journal, wires, spawns.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use tracing::{error, info};
+
+use super::lock::{DirectoryLock, LockError};
+use super::pipeline::{self, Common, Names, Pipeline, Signals, Wakes, World};
+use super::threads::{self, Plan};
+use super::{Addresses, Engine, Failed, Thread};
+use crate::admin::{
+    Admin, AdminError, AdminState, Facts, Health, Monitor, MonitorParts, Phase, Shown,
+};
+use crate::agent::affinity::PinError;
+use crate::agent::runner::Runner;
+use crate::agent::{Agent, Fatal};
+use crate::clock::SystemClock;
+use crate::config::{Config, Durability, ThreadingMode};
+use crate::counters::Counters;
+use crate::ingest::rejected::RejectedLog;
+use crate::journal::error::JournalError;
+use crate::journal::recovery::{self, Recovered};
+use crate::journal::storage::Directory as Segments;
+use crate::latency::{self, Collector, Totals};
+use crate::limits::SUBSCRIBER_SEND_BUFFER;
+use crate::net::{SocketOptions, Tcp};
+use crate::ring::Wake;
+use crate::store::{StoreThread, StoreError};
+
+/// An engine could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data directory.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// A core.
+    #[error(transparent)]
+    Pin(#[from] PinError),
+    /// A listener.
+    #[error("{setting} = \"{address}\" cannot be listened on: {source}; is the port in use?")]
+    Listen {
+        /// The setting.
+        setting: &'static str,
+        /// Its value.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The HTTP address.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Files of the data directory.
+    #[error("{what} in the data directory cannot be used: {source}")]
+    Files {
+        /// Which.
+        what: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The system has no threads or descriptors to give.
+    #[error("the system gave no {what}: {source}; raise the process's limits")]
+    System {
+        /// What was asked for.
+        what: &'static str,
+        /// What it said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+fn files(what: &'static str) -> impl Fn(io::Error) -> StartError {
+    move |source| StartError::Files { what, source }
+}
+
+fn system(what: &'static str) -> impl Fn(io::Error) -> StartError {
+    move |source| StartError::System { what, source: source.into() }
+}
+
+/// Starts an engine with these settings.
+///
+/// # Errors
+/// What it needs cannot be had; the message says which setting to change.
+pub fn start(config: &Config) -> Result<Engine, StartError> {
+    let lock = DirectoryLock::take(&config.data_dir)?;
+    let plan = threads::plan(&config.threads, config.delivery.agents)?;
+    let delivery = bind("[delivery] listen", config.delivery.listen)?;
+    let ingest = match config.ingest.listen {
+        Some(address) => Some(bind("[ingest] listen", address)?),
+        None => None,
+    };
+    let addresses = Addresses {
+        delivery: delivery.local_addr().map_err(system("local address"))?,
+        ingest: ingest.as_ref().and_then(|it| it.local_addr().ok()),
+        admin: None,
+    };
+    let journal_folder = pipeline::journal_folder(&config.data_dir);
+    let mut segments = Segments::at(&journal_folder).map_err(files("journal/"))?;
+    let recovered = recovery::recover(&mut segments, config.journal.segment)?;
+    let counters = Arc::new(Counters::default());
+    let signals = Signals::default();
+    signals.recorded.store(recovered.origin.position, Ordering::Release);
+    let names = Names::new(config);
+    let destinations = config.destinations.len().max(config.scheduler.max_destinations);
+    let (recorder, collector) = latency::exchange(config.scheduler.levels, destinations);
+    let store =
+        StoreThread::start(config, &segments, Arc::clone(&signals.recorded), &counters)?;
+    let world = world(config, segments, ingest, delivery)?;
+    let common = Common {
+        counters: Arc::clone(&counters),
+        signals: signals.clone(),
+        names: names.clone(),
+        recorder,
+        rejected: RejectedLog::open(&config.data_dir, config.ingest.rejected_max_bytes)
+            .map_err(files("rejected.ndjson"))?,
+    };
+    let mut starter = Starter::new(&plan, config, counters, signals, names);
+    starter.announce(&recovered);
+    let wakes = wakes(&plan)?;
+    let clock = world.clock;
+    let pipeline = pipeline::assemble(config, world, &wakes, recovered.origin, common);
+    let scheduler_wake = Arc::clone(&wakes.scheduler);
+    let threads = starter.spawn(pipeline, &wakes, clock)?;
+    starter.finish(threads, collector, scheduler_wake, addresses, store, lock)
+}
+
+fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).map_err(|source| StartError::Listen { setting, address, source })
+}
+
+fn world(
+    config: &Config,
+    storage: Segments,
+    ingest: Option<TcpListener>,
+    delivery: TcpListener,
+) -> Result<World<Tcp, Segments, SystemClock>, StartError> {
+    let make = |listener, send_buffer| {
+        let options = SocketOptions { send_buffer, events: 1024 };
+        Tcp::new(listener, options).map_err(system("poller"))
+    };
+    let mut delivery_nets = Vec::new();
+    for _ in 0..config.delivery.agents {
+        let listener = delivery.try_clone().map_err(system("descriptor"))?;
+        delivery_nets.push(make(Some(listener), Some(SUBSCRIBER_SEND_BUFFER))?);
+    }
+    Ok(World {
+        ingest_net: make(ingest, None)?,
+        delivery_nets,
+        storage,
+        clock: SystemClock::start(),
+        seed: fastrand::u64(..),
+    })
+}
+
+/// One wake-up a thread: in `shared` mode all agents have the same.
+fn wakes(plan: &Plan) -> Result<Wakes, StartError> {
+    let wake = || Wake::new().map_err(system("event descriptor"));
+    let deliveries = plan.deliveries.len();
+    if plan.mode == ThreadingMode::Shared {
+        let one = wake()?;
+        let another = || Arc::clone(&one);
+        return Ok(Wakes {
+            ingest: another(),
+            scheduler: another(),
+            journal: another(),
+            deliveries: (0..deliveries).map(|_| another()).collect(),
+        });
+    }
+    Ok(Wakes {
+        ingest: wake()?,
+        scheduler: wake()?,
+        journal: wake()?,
+        deliveries: (0..deliveries).map(|_| wake()).collect::<Result<_, _>>()?,
+    })
+}
+
+/// What is needed while the threads are started.
+struct Starter<'a> {
+    plan: &'a Plan,
+    config: &'a Config,
+    counters: Arc<Counters>,
+    signals: Signals,
+    names: Names,
+    health: Arc<Health>,
+    failing: Sender<Failed>,
+    failures: Option<std::sync::mpsc::Receiver<Failed>>,
+}
+
+impl<'a> Starter<'a> {
+    fn new(
+        plan: &'a Plan,
+        config: &'a Config,
+        counters: Arc<Counters>,
+        signals: Signals,
+        names: Names,
+    ) -> Self {
+        let agents: &[&str] = match plan.mode {
+            ThreadingMode::Shared => &["path"],
+            _ => &["ingest", "scheduler", "delivery", "journal"],
+        };
+        let (failing, failures) = channel();
+        Self {
+            plan,
+            config,
+            counters,
+            signals,
+            names,
+            health: Arc::new(Health::new(agents.iter().copied())),
+            failing,
+            failures: Some(failures),
+        }
+    }
+
+    fn announce(&self, recovered: &Recovered) {
+        if recovered.torn_len > 0 {
+            info!(bytes = recovered.torn_len, "the journal's torn tail was cut");
+        }
+        info!(
+            mode = mode_word(self.plan.mode),
+            durability = durability_word(self.config.durability),
+            next_sequence = recovered.origin.next_sequence,
+            "starting"
+        );
+    }
+
+    fn spawn(
+        &self,
+        pipeline: Pipeline,
+        wakes: &Wakes,
+        clock: SystemClock,
+    ) -> Result<Vec<Thread>, StartError> {
+        let plan = self.plan;
+        let spawn = |name, agents, core, wake| self.spawn_one(name, agents, core, wake, clock);
+        if plan.mode == ThreadingMode::Shared {
+            let agents = pipeline.into_agents();
+            return Ok(vec![spawn("path", agents, plan.ingest, &wakes.ingest)?]);
+        }
+        let mut threads = vec![
+            spawn("ingest", vec![pipeline.ingest], plan.ingest, &wakes.ingest)?,
+            spawn("scheduler", vec![pipeline.scheduler], plan.scheduler, &wakes.scheduler)?,
+        ];
+        let cores = plan.deliveries.iter().copied();
+        for ((agent, core), wake) in pipeline.deliveries.into_iter().zip(cores).zip(&wakes.deliveries)
+        {
+            threads.push(spawn("delivery", vec![agent], core, wake)?);
+        }
+        threads.push(spawn("journal", vec![pipeline.journal], plan.journal, &wakes.journal)?);
+        Ok(threads)
+    }
+
+    fn spawn_one(
+        &self,
+        name: &'static str,
+        agents: Vec<Box<dyn Agent>>,
+        core: Option<usize>,
+        wake: &Arc<Wake>,
+        clock: SystemClock,
+    ) -> Result<Thread, StartError> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let runner = Runner {
+            name,
+            agents,
+            core,
+            idle: self.config.threads.idle,
+            wake: Arc::clone(wake),
+            clock,
+            stop: Arc::clone(&stop),
+        };
+        let guard = self.health.alive(name);
+        let failing = self.failing.clone();
+        let on_end = move |agent, result: Result<(), Fatal>| {
+            if let Err(error) = result {
+                error!(agent, %error, "the engine stops");
+                // Nobody listens any more where the engine has been stopped meanwhile.
+                let _ = failing.send(Failed { agent, error });
+            }
+            drop(guard);
+        };
+        let handle = runner.start(on_end).map_err(|source| match source.downcast::<PinError>() {
+            Ok(pin) => StartError::Pin(*pin),
+            Err(source) => StartError::System { what: "thread", source },
+        })?;
+        Ok(Thread { name, stop, wake: Arc::clone(wake), handle })
+    }
+
+    fn finish(
+        self,
+        threads: Vec<Thread>,
+        collector: Collector,
+        scheduler_wake: Arc<Wake>,
+        mut addresses: Addresses,
+        store: Option<StoreThread>,
+        lock: DirectoryLock,
+    ) -> Result<Engine, StartError> {
+        let levels = self.config.scheduler.levels;
+        let destinations =
+            self.config.destinations.len().max(self.config.scheduler.max_destinations);
+        let totals = Totals::new(levels, destinations);
+        let shown = Arc::new(Mutex::new(Shown { totals }));
+        let names: Arc<dyn latency::Names> = Arc::new(self.names.clone());
+        let admin = match self.config.admin.listen {
+            Some(listen) => Some(Admin::start(listen, self.admin_state(&shown, &names))?),
+            None => None,
+        };
+        addresses.admin = admin.as_ref().map(Admin::address);
+        let monitor = Monitor::start(MonitorParts {
+            counters: Arc::clone(&self.counters),
+            shown,
+            collector,
+            names,
+            interval: self.config.stats.interval,
+            histograms: Some(self.config.data_dir.join("histograms")),
+            wake: Box::new(move || scheduler_wake.notify()),
+            out: Box::new(io::stdout()),
+        })
+        .map_err(system("thread"))?;
+        self.health.set_phase(Phase::Running);
+        Ok(Engine {
+            addresses,
+            counters: self.counters,
+            health: self.health,
+            signals: self.signals,
+            threads,
+            failures: self.failures.expect("it was made with the starter"),
+            store,
+            monitor,
+            admin,
+            _lock: lock,
+        })
+    }
+
+    fn admin_state(
+        &self,
+        shown: &Arc<Mutex<Shown>>,
+        names: &Arc<dyn latency::Names>,
+    ) -> AdminState {
+        AdminState {
+            counters: Arc::clone(&self.counters),
+            shown: Arc::clone(shown),
+            health: Arc::clone(&self.health),
+            names: Arc::clone(names),
+            facts: Facts {
+                version: env!("CARGO_PKG_VERSION"),
+                durability: durability_word(self.config.durability),
+                threading_mode: mode_word(self.plan.mode),
+                started: Instant::now(),
+            },
+        }
+    }
+}
+
+impl latency::Names for Names {
+    fn destination(&self, index: u32) -> String {
+        self.destinations.name(index).map_or_else(|| format!("#{index}"), |it| it.to_string())
+    }
+
+    fn message_type(&self, index: u16) -> String {
+        let name = self.message_types.name(u32::from(index));
+        name.map_or_else(|| "(others)".to_owned(), |it| it.to_string())
+    }
+}
+
+fn durability_word(durability: Durability) -> &'static str {
+    match durability {
+        Durability::Memory => "memory",
+        Durability::Written => "written",
+        Durability::Synced => "synced",
+    }
+}
+
+fn mode_word(mode: ThreadingMode) -> &'static str {
+    match mode {
+        ThreadingMode::Auto => "auto",
+        ThreadingMode::Dedicated => "dedicated",
+        ThreadingMode::Shared => "shared",
+    }
+}

@@ -1,0 +1,308 @@
+//! The framer: cuts one connection's bytes into lines, however they were split on their way.
+//!
+//! The ingest agent feeds it what it reads, and hands the lines on to the parser. The agent has one
+//! big read buffer for all its connections, hot in the cache; a framer keeps only the bytes of the
+//! line that its connection has not finished. It does no IO and knows nothing of JSON.
+//!
+//! ```text
+//! restore        the kept line goes to the front of the buffer; the agent reads behind it
+//!                |kept.....|read................................|
+//! next_line      |line.........\n|line.........\n|\r\n|line.....|
+//!                                                     ^ start   ^ scanned, in the end
+//! keep           the unfinished line is kept for the connection's next turn
+//! ```
+
+use std::ops::Range;
+
+use memchr::memchr;
+
+use crate::ingest::parser::PADDING;
+
+/// What stands between two newlines: where in the buffer, without newline and carriage return.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Line {
+    /// All of a line.
+    Whole(Range<usize>),
+    /// The first `max_line` bytes of a line that is longer; it is reported once.
+    Oversize(Range<usize>),
+}
+
+/// Bytes of a read buffer: a read, behind the longest kept line (a carriage return may be among it),
+/// before the padding that spares the parser a copy.
+#[must_use]
+pub const fn buffer_len(read_len: usize, line_len_max: usize) -> usize {
+    read_len + line_len_max + 1 + PADDING
+}
+
+/// Cuts one connection's bytes into lines.
+///
+/// Invariant, while the buffer is worked on: `start <= scanned <= filled`, and no newline stands in
+/// `start..scanned`.
+#[derive(Debug)]
+pub struct Framer {
+    /// Longest line, in bytes without its newline.
+    line_len_max: usize,
+    /// The unfinished line of the last turn; at most `line_len_max + 1` bytes.
+    kept: Vec<u8>,
+    /// An oversize line was reported, and its newline has not come yet.
+    skipping: bool,
+    /// Where the next line starts.
+    start: usize,
+    /// Up to where no newline was found.
+    scanned: usize,
+}
+
+impl Framer {
+    /// A framer for a new connection.
+    #[must_use]
+    pub fn new(line_len_max: usize) -> Self {
+        Self {
+            line_len_max,
+            kept: Vec::new(),
+            skipping: false,
+            start: 0,
+            scanned: 0,
+        }
+    }
+
+    /// Copies the unfinished line to the front of `buffer`, and returns its length: the agent reads
+    /// the socket behind it. A turn in which nothing could be read may end here.
+    pub fn restore(&mut self, buffer: &mut [u8]) -> usize {
+        buffer[..self.kept.len()].copy_from_slice(&self.kept);
+        self.start = 0;
+        self.scanned = self.kept.len();
+        self.kept.len()
+    }
+
+    /// The next line of `buffer`, which ends where the read ended. Blank lines are passed over. The
+    /// bytes of lines that were returned may be changed; those behind them may not.
+    pub fn next_line(&mut self, buffer: &[u8]) -> Option<Line> {
+        while let Some(distance) = memchr(b'\n', &buffer[self.scanned..]) {
+            let (start, end) = (self.start, self.scanned + distance);
+            self.start = end + 1;
+            self.scanned = end + 1;
+            let skipped = std::mem::take(&mut self.skipping);
+            if !skipped && let Some(line) = self.finished(buffer, start, end) {
+                return Some(line);
+            }
+        }
+        self.unfinished(buffer)
+    }
+
+    fn finished(&self, buffer: &[u8], start: usize, newline: usize) -> Option<Line> {
+        let returned = newline > start && buffer[newline - 1] == b'\r';
+        let end = newline - usize::from(returned);
+        if end - start > self.line_len_max {
+            return Some(Line::Oversize(start..start + self.line_len_max));
+        }
+        let blank = buffer[start..end].iter().all(|byte| is_space(*byte));
+        (!blank).then_some(Line::Whole(start..end))
+    }
+
+    fn unfinished(&mut self, buffer: &[u8]) -> Option<Line> {
+        self.scanned = buffer.len();
+        let start = self.start;
+        if self.skipping {
+            self.start = buffer.len();
+            return None;
+        }
+        let returned = buffer[start..].last() == Some(&b'\r');
+        if buffer.len() - start <= self.line_len_max + usize::from(returned) {
+            return None;
+        }
+        self.skipping = true;
+        self.start = buffer.len();
+        Some(Line::Oversize(start..start + self.line_len_max))
+    }
+
+    /// Keeps the unfinished line, once [`Framer::next_line`] has found no more in `buffer`.
+    pub fn keep(&mut self, buffer: &[u8]) {
+        debug_assert_eq!(self.scanned, buffer.len(), "lines were left in the buffer");
+        if self.start == 0 {
+            self.kept.extend_from_slice(&buffer[self.kept.len()..]);
+        } else {
+            self.kept.clear();
+            self.kept.extend_from_slice(&buffer[self.start..]);
+        }
+        debug_assert!(self.kept.len() <= self.line_len_max + 1);
+        self.start = 0;
+        self.scanned = 0;
+    }
+
+    /// Bytes of the unfinished line.
+    #[must_use]
+    pub fn partial_len(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// Ends the connection, and makes ready for its successor. Returns how many bytes of an
+    /// unfinished line are dropped: it counts as never received, for its source has it still.
+    pub fn end(&mut self) -> usize {
+        let dropped = self.kept.len();
+        self.kept.clear();
+        self.skipping = false;
+        dropped
+    }
+}
+
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const LINE_LEN_MAX: usize = 8;
+
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    enum Seen {
+        Whole(Vec<u8>),
+        Oversize(Vec<u8>),
+    }
+
+    fn turn(framer: &mut Framer, read: &[u8], seen: &mut Vec<Seen>) {
+        let mut buffer = vec![0; buffer_len(read.len(), LINE_LEN_MAX)];
+        let kept = framer.restore(&mut buffer);
+        let filled = kept + read.len();
+        buffer[kept..filled].copy_from_slice(read);
+        while let Some(line) = framer.next_line(&buffer[..filled]) {
+            seen.push(match line {
+                Line::Whole(range) => {
+                    let bytes = buffer[range.clone()].to_vec();
+                    buffer[range].fill(b'\n');
+                    Seen::Whole(bytes)
+                }
+                Line::Oversize(range) => Seen::Oversize(buffer[range].to_vec()),
+            });
+        }
+        framer.keep(&buffer[..filled]);
+    }
+
+    fn lines(reads: &[&[u8]]) -> (Vec<Seen>, usize) {
+        let mut framer = Framer::new(LINE_LEN_MAX);
+        let mut seen = Vec::new();
+        for read in reads {
+            turn(&mut framer, read, &mut seen);
+            assert!(framer.partial_len() <= LINE_LEN_MAX + 1);
+        }
+        (seen, framer.end())
+    }
+
+    /// The same, said as simply as it can be; the last, unfinished line may be oversize already.
+    fn model(bytes: &[u8]) -> (Vec<Seen>, usize) {
+        let mut seen = Vec::new();
+        let mut rest = bytes;
+        while let Some(newline) = rest.iter().position(|byte| *byte == b'\n') {
+            let line = &rest[..newline];
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            rest = &rest[newline + 1..];
+            if line.len() > LINE_LEN_MAX {
+                seen.push(Seen::Oversize(line[..LINE_LEN_MAX].to_vec()));
+            } else if !line.trim_ascii().is_empty() {
+                seen.push(Seen::Whole(line.to_vec()));
+            }
+        }
+        let possible = rest.strip_suffix(b"\r").unwrap_or(rest);
+        if possible.len() > LINE_LEN_MAX {
+            seen.push(Seen::Oversize(rest[..LINE_LEN_MAX].to_vec()));
+            return (seen, 0);
+        }
+        (seen, rest.len())
+    }
+
+    fn whole(text: &str) -> Seen {
+        Seen::Whole(text.as_bytes().to_vec())
+    }
+
+    fn oversize(text: &str) -> Seen {
+        Seen::Oversize(text.as_bytes().to_vec())
+    }
+
+    #[test]
+    fn lines_lose_their_newline_and_one_carriage_return() {
+        let (seen, dropped) = lines(&[b"one\ntwo\r\nthree\r\r\nfo"]);
+        assert_eq!(seen, [whole("one"), whole("two"), whole("three\r")]);
+        assert_eq!(dropped, 2);
+    }
+
+    #[test]
+    fn blank_lines_are_passed_over() {
+        let (seen, dropped) = lines(&[b"\n\r\n  \n\t \r\n", b"a\n\n", b" \n", b" b \n"]);
+        assert_eq!((seen, dropped), (vec![whole("a"), whole(" b ")], 0));
+    }
+
+    #[test]
+    fn a_line_of_the_greatest_length_is_whole_with_either_line_end() {
+        let expected = vec![whole("12345678"), whole("abcdefgh")];
+        for cut in 0..19 {
+            let bytes = b"12345678\nabcdefgh\r\n";
+            assert_eq!(
+                lines(&[&bytes[..cut], &bytes[cut..]]),
+                (expected.clone(), 0),
+                "cut at {cut}"
+            );
+        }
+    }
+
+    #[test]
+    fn one_byte_more_is_oversize_at_once_and_only_once() {
+        let mut framer = Framer::new(LINE_LEN_MAX);
+        let mut seen = Vec::new();
+        turn(&mut framer, b"123456789", &mut seen);
+        assert_eq!(seen, [oversize("12345678")]);
+        assert_eq!(framer.partial_len(), 0, "no memory is kept for it");
+        for _ in 0..100 {
+            turn(&mut framer, b"more of the same", &mut seen);
+        }
+        turn(&mut framer, b"its end\nnext\n", &mut seen);
+        assert_eq!(seen, [oversize("12345678"), whole("next")]);
+    }
+
+    #[test]
+    fn a_carriage_return_that_ends_no_line_counts_as_a_byte() {
+        assert_eq!(lines(&[b"12345678\r"]), (vec![], 9));
+        let (seen, _) = lines(&[b"12345678\r", b"x\nok\n"]);
+        assert_eq!(seen, [oversize("12345678"), whole("ok")]);
+    }
+
+    #[test]
+    fn a_connection_that_ends_leaves_nothing_to_the_next() {
+        let mut framer = Framer::new(LINE_LEN_MAX);
+        let mut seen = Vec::new();
+        turn(&mut framer, b"half a l", &mut seen);
+        assert_eq!(framer.end(), 8);
+        turn(&mut framer, b"whole\nfar too long to keep", &mut seen);
+        assert_eq!(framer.end(), 0, "it was reported already");
+        turn(&mut framer, b"new\n", &mut seen);
+        assert_eq!(seen, [whole("whole"), oversize("far too "), whole("new")]);
+    }
+
+    #[test]
+    fn a_turn_that_reads_nothing_changes_nothing() {
+        let mut framer = Framer::new(LINE_LEN_MAX);
+        let mut seen = Vec::new();
+        turn(&mut framer, b"ab", &mut seen);
+        framer.restore(&mut [0; 64]);
+        turn(&mut framer, b"", &mut seen);
+        turn(&mut framer, b"cd\n", &mut seen);
+        assert_eq!(seen, [whole("abcd")]);
+    }
+
+    proptest! {
+        #[test]
+        fn splits_make_no_difference(
+            bytes in proptest::collection::vec(
+                proptest::sample::select(b"ab \t\r\n\n".to_vec()), 0..80),
+            cuts in proptest::collection::vec(0_usize..80, 0..8),
+        ) {
+            let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(bytes.len())).collect();
+            cuts.extend([0, bytes.len()]);
+            cuts.sort_unstable();
+            let reads: Vec<&[u8]> = cuts.windows(2).map(|pair| &bytes[pair[0]..pair[1]]).collect();
+            prop_assert_eq!(lines(&reads), model(&bytes));
+        }
+    }
+}

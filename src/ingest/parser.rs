@@ -1,0 +1,391 @@
+//! The parser: judges one line by the rules of DESIGN 3.1, and finds its fields.
+//!
+//! The ingest agent feeds it the lines of the framer; an accepted line's fields go to the scheduler,
+//! and where they stand in the frame goes into the journal's record, so that nobody parses twice.
+//! It does not know which destinations exist: that is checked after it.
+//!
+//! simd-json makes a tape of the whole line; only the top level of it is walked. What simd-json
+//! refuses is judged again, exactly and without haste, in [`exact`].
+
+use std::mem;
+
+use simd_json::{Buffers, Node, StaticNode, Tape};
+
+use crate::journal::record::{RecordHeader, Span};
+use crate::limits::{LINE_LEN_MAX, MESSAGE_ID_LEN_MAX, NAME_LEN_MAX, NESTING_MAX};
+use crate::message::Reason;
+
+use spans::Spans;
+
+mod exact;
+#[cfg(test)]
+mod fuzz;
+#[cfg(test)]
+pub(crate) mod model;
+mod spans;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+pub(crate) mod verdict;
+
+pub use spans::text_of;
+
+/// Bytes behind a line, of any content, that spare the parser a copy of it.
+pub const PADDING: usize = simd_json::INPUT_PADDING;
+
+/// What is known of a line that obeys every rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parsed<'a> {
+    /// `messageId`, escapes resolved, as all strings here.
+    pub id: &'a str,
+    /// `sourceServerId`.
+    pub source: &'a str,
+    /// `destinationId`.
+    pub destination: &'a str,
+    /// `messageType`.
+    pub message_type: &'a str,
+    /// `priority`, from 1 to the number of levels.
+    pub priority: u8,
+    /// `timestamp`: ms since the epoch, never negative.
+    pub timestamp_ms: Option<i64>,
+    /// One of the four strings contains escapes: its span is longer than its value.
+    pub escaped: bool,
+    /// Where `messageId` stands in the frame.
+    pub id_span: Span,
+    /// Where `sourceServerId` stands in the frame.
+    pub source_span: Span,
+    /// Where `destinationId` stands in the frame.
+    pub destination_span: Span,
+    /// Where `messageType` stands in the frame.
+    pub message_type_span: Span,
+    /// Where `payload` stands in the frame, braces included; length zero: absent.
+    pub payload_span: Span,
+    /// Bytes of the frame.
+    pub frame_len: u32,
+}
+
+impl Parsed<'_> {
+    /// The header of this message's record; sequence and level are the scheduler's to set.
+    ///
+    /// A record has 8 bits for the length of a string, and escapes may need more: there the length
+    /// saturates, and [`text_of`] finds the end of such a string by its closing quote.
+    #[must_use]
+    pub fn header(&self, arrival_us: u64) -> RecordHeader {
+        let arrival_ms = i64::try_from(arrival_us / 1_000).unwrap_or(i64::MAX);
+        let short = |span: Span| Span {
+            len: span.len.min(u16::from(u8::MAX)),
+            ..span
+        };
+        RecordHeader {
+            frame_len: self.frame_len,
+            sequence_low: 0,
+            level: 0,
+            priority: self.priority,
+            escaped: self.escaped,
+            timestamp_ms: self.timestamp_ms.unwrap_or(arrival_ms),
+            arrival_us,
+            id: short(self.id_span),
+            source: short(self.source_span),
+            destination: short(self.destination_span),
+            message_type: short(self.message_type_span),
+            payload: self.payload_span,
+        }
+    }
+}
+
+/// Judges lines, one at a time; its buffers are reused, so it allocates only until it is warm.
+pub struct Parser {
+    levels: u8,
+    /// Empty between two lines.
+    tape: Tape<'static>,
+    buffers: Buffers,
+    /// Tape positions of a line's unknown keys.
+    unknown: Vec<u32>,
+    /// A line with numbers that simd-json refuses, once they are replaced.
+    tamed: Vec<u8>,
+}
+
+impl Parser {
+    /// A parser for priorities from 1 to `levels`.
+    #[must_use]
+    pub fn new(levels: u8) -> Self {
+        Self {
+            levels,
+            tape: Tape(Vec::new()),
+            buffers: Buffers::with_max_depth(LINE_LEN_MAX, NESTING_MAX),
+            unknown: Vec::new(),
+            tamed: Vec::new(),
+        }
+    }
+
+    /// Judges a line. `frame` is its verbatim copy; `line` begins with the same bytes, which may be
+    /// changed, and may go on: [`PADDING`] bytes more, which are left as they are, spare a copy.
+    ///
+    /// # Errors
+    /// The first reason, in the order of [`Reason::ALL`], for which the line is rejected.
+    pub fn parse<'a>(&'a mut self, line: &'a mut [u8], frame: &[u8]) -> Result<Parsed<'a>, Reason> {
+        debug_assert_eq!(&line[..frame.len()], frame);
+        let base = line.as_ptr() as usize;
+        let mut tape = mem::replace(&mut self.tape, Tape(Vec::new())).reset();
+        let filled = fill(line, frame.len(), &mut self.buffers, &mut tape);
+        if filled.is_err() {
+            self.tape = tape.reset();
+            return self.parse_refused(frame);
+        }
+        let spans = Spans { base, frame };
+        let parsed = read(&tape.0, spans, self.levels, &mut self.unknown);
+        self.tape = tape.reset();
+        parsed
+    }
+
+    /// Judges a line that simd-json refused. If it is valid all the same, a number in it is beyond
+    /// simd-json: such numbers give way to `-1`, which is right nowhere that a number is looked at.
+    #[cold]
+    fn parse_refused(&mut self, frame: &[u8]) -> Result<Parsed<'_>, Reason> {
+        exact::check(frame)?;
+        self.tamed.clear();
+        self.tamed.extend_from_slice(frame);
+        exact::tame_numbers(&mut self.tamed);
+        let base = self.tamed.as_ptr() as usize;
+        let mut tape = mem::replace(&mut self.tape, Tape(Vec::new())).reset();
+        let filled = fill(&mut self.tamed, frame.len(), &mut self.buffers, &mut tape);
+        debug_assert!(filled.is_ok(), "valid JSON was refused: {filled:?}");
+        let parsed = match filled {
+            Ok(()) => read(
+                &tape.0,
+                Spans { base, frame },
+                self.levels,
+                &mut self.unknown,
+            ),
+            Err(_) => Err(Reason::BadJson),
+        };
+        self.tape = tape.reset();
+        parsed
+    }
+}
+
+#[inline]
+fn fill<'a>(
+    line: &'a mut [u8],
+    len: usize,
+    buffers: &mut Buffers,
+    tape: &mut Tape<'a>,
+) -> simd_json::Result<()> {
+    if line.len() - len >= PADDING {
+        simd_json::fill_tape_padded(line, len, buffers, tape)
+    } else {
+        simd_json::fill_tape(&mut line[..len], buffers, tape)
+    }
+}
+
+/// The fields that the engine knows, in the order in which they are usually sent; those before
+/// `Timestamp` are required.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Field {
+    Id,
+    Source,
+    Destination,
+    MessageType,
+    Priority,
+    Timestamp,
+    Payload,
+}
+
+const FIELDS: usize = Field::Payload as usize + 1;
+const REQUIRED: usize = Field::Priority as usize + 1;
+
+impl Field {
+    #[inline]
+    fn of_key(key: &str) -> Option<Self> {
+        match key {
+            "messageId" => Some(Field::Id),
+            "sourceServerId" => Some(Field::Source),
+            "destinationId" => Some(Field::Destination),
+            "messageType" => Some(Field::MessageType),
+            "priority" => Some(Field::Priority),
+            "timestamp" => Some(Field::Timestamp),
+            "payload" => Some(Field::Payload),
+            _ => None,
+        }
+    }
+}
+
+/// A field's value on the tape, and the key after it; zero: the field is absent, for the tape begins
+/// with the object itself.
+#[derive(Clone, Copy, Default)]
+struct Place {
+    value: u32,
+    next: u32,
+}
+
+/// Reads the top level of a whole line's tape.
+fn read<'a>(
+    nodes: &[Node<'a>],
+    spans: Spans<'_>,
+    levels: u8,
+    unknown: &mut Vec<u32>,
+) -> Result<Parsed<'a>, Reason> {
+    let places = places(nodes, unknown)?;
+    if places[..REQUIRED].iter().any(|place| place.value == 0) {
+        return Err(Reason::MissingField);
+    }
+    let top = Top {
+        nodes,
+        places,
+        spans,
+    };
+    let (id, id_span) = top.text(Field::Id, MESSAGE_ID_LEN_MAX)?;
+    let (source, source_span) = top.text(Field::Source, NAME_LEN_MAX)?;
+    let (destination, destination_span) = top.text(Field::Destination, NAME_LEN_MAX)?;
+    let (message_type, message_type_span) = top.text(Field::MessageType, NAME_LEN_MAX)?;
+    let values_len = id.len() + source.len() + destination.len() + message_type.len();
+    let spans_len = u32::from(id_span.len)
+        + u32::from(source_span.len)
+        + u32::from(destination_span.len)
+        + u32::from(message_type_span.len);
+    Ok(Parsed {
+        id,
+        source,
+        destination,
+        message_type,
+        priority: top.priority(levels)?,
+        timestamp_ms: top.timestamp()?,
+        escaped: spans_len as usize != values_len,
+        id_span,
+        source_span,
+        destination_span,
+        message_type_span,
+        payload_span: top.payload()?,
+        frame_len: spans.frame.len() as u32,
+    })
+}
+
+/// Finds the known fields, and refuses keys that stand there twice.
+#[inline]
+fn places(nodes: &[Node<'_>], unknown: &mut Vec<u32>) -> Result<[Place; FIELDS], Reason> {
+    if !matches!(nodes.first(), Some(Node::Object { .. })) {
+        return Err(Reason::NotAnObject);
+    }
+    let mut places = [Place::default(); FIELDS];
+    unknown.clear();
+    let mut at = 1;
+    while at + 1 < nodes.len() {
+        let next = at + 2 + inner_count(&nodes[at + 1]);
+        match Field::of_key(key_at(nodes, at)) {
+            Some(field) => {
+                let place = &mut places[field as usize];
+                if place.value != 0 {
+                    return Err(Reason::DuplicateField);
+                }
+                *place = Place {
+                    value: at as u32 + 1,
+                    next: next as u32,
+                };
+            }
+            None => unknown.push(at as u32),
+        }
+        at = next;
+    }
+    if unknown.len() > 1 && any_twice(nodes, unknown) {
+        return Err(Reason::DuplicateField);
+    }
+    Ok(places)
+}
+
+#[inline]
+fn key_at<'a>(nodes: &[Node<'a>], at: usize) -> &'a str {
+    match nodes[at] {
+        Node::String(key) => key,
+        _ => unreachable!("every key of a tape is a string"),
+    }
+}
+
+#[inline]
+fn inner_count(node: &Node<'_>) -> usize {
+    match node {
+        Node::Object { count, .. } | Node::Array { count, .. } => *count,
+        Node::String(_) | Node::Static(_) => 0,
+    }
+}
+
+/// Sorting keeps a hostile line of thousands of keys harmless.
+fn any_twice(nodes: &[Node<'_>], keys: &mut [u32]) -> bool {
+    let order = |at: &u32| {
+        let key = key_at(nodes, *at as usize);
+        (key.len(), key)
+    };
+    keys.sort_unstable_by(|one, other| order(one).cmp(&order(other)));
+    keys.windows(2)
+        .any(|pair| order(&pair[0]) == order(&pair[1]))
+}
+
+/// The top level of a tape, with its known fields found.
+struct Top<'n, 'a> {
+    nodes: &'n [Node<'a>],
+    places: [Place; FIELDS],
+    spans: Spans<'n>,
+}
+
+impl<'a> Top<'_, 'a> {
+    #[inline]
+    fn node(&self, field: Field) -> Option<Node<'a>> {
+        match self.places[field as usize].value {
+            0 => None,
+            value => Some(self.nodes[value as usize]),
+        }
+    }
+
+    /// Where the bytes of `field`'s value end.
+    #[inline]
+    fn value_end(&self, field: Field) -> usize {
+        let next = self.places[field as usize].next as usize;
+        let next_key = (next < self.nodes.len()).then(|| key_at(self.nodes, next));
+        self.spans.value_end(next_key)
+    }
+
+    #[inline]
+    fn text(&self, field: Field, len_max: usize) -> Result<(&'a str, Span), Reason> {
+        match self.node(field) {
+            Some(Node::String(text)) if !text.is_empty() && text.len() <= len_max => {
+                Ok((text, self.spans.of_text(text, self.value_end(field))))
+            }
+            _ => Err(Reason::BadField),
+        }
+    }
+
+    #[inline]
+    fn priority(&self, levels: u8) -> Result<u8, Reason> {
+        match self.node(Field::Priority) {
+            Some(Node::Static(StaticNode::U64(priority)))
+                if (1..=u64::from(levels)).contains(&priority) =>
+            {
+                Ok(priority as u8)
+            }
+            _ => Err(Reason::BadField),
+        }
+    }
+
+    #[inline]
+    fn timestamp(&self) -> Result<Option<i64>, Reason> {
+        match self.node(Field::Timestamp) {
+            None => Ok(None),
+            Some(Node::Static(StaticNode::U64(timestamp))) => i64::try_from(timestamp)
+                .map(Some)
+                .map_err(|_| Reason::BadField),
+            Some(_) => Err(Reason::BadField),
+        }
+    }
+
+    #[inline]
+    fn payload(&self) -> Result<Span, Reason> {
+        match self.node(Field::Payload) {
+            None => Ok(Span::default()),
+            Some(Node::Object { .. }) => {
+                let key_at_tape = self.places[Field::Payload as usize].value as usize - 1;
+                let key = key_at(self.nodes, key_at_tape);
+                Ok(self.spans.of_object(key, self.value_end(Field::Payload)))
+            }
+            Some(_) => Err(Reason::BadField),
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! The parser's verdict in the naive model's terms, for tests; spans and record header are checked
+//! on the way.
+
+use super::model::{self, Judged};
+use super::*;
+
+/// Levels of the tests' parsers.
+pub(crate) const LEVELS: u8 = 3;
+
+/// The parser's verdict in the model's terms, by both ways to hand a line over, checked for itself.
+pub(crate) fn judge(parser: &mut Parser, frame: &[u8]) -> Result<Judged, Reason> {
+    let mut alone = frame.to_vec();
+    let first = parser.parse(&mut alone, frame).map(|it| judged(&it, frame));
+    let mut padded = frame.to_vec();
+    padded.extend_from_slice(&[b'"'; PADDING]);
+    let second = parser
+        .parse(&mut padded, frame)
+        .map(|it| judged(&it, frame));
+    assert_eq!(first, second, "padding makes a difference");
+    assert_eq!(padded[frame.len()..], [b'"'; PADDING]);
+    first
+}
+
+fn judged(parsed: &Parsed<'_>, frame: &[u8]) -> Judged {
+    let texts = [
+        parsed.id,
+        parsed.source,
+        parsed.destination,
+        parsed.message_type,
+    ];
+    let spans = [
+        parsed.id_span,
+        parsed.source_span,
+        parsed.destination_span,
+        parsed.message_type_span,
+        parsed.payload_span,
+    ];
+    let raw_has_escape = spans[..4]
+        .iter()
+        .any(|span| span.of(frame).contains(&b'\\'));
+    assert_eq!(parsed.escaped, raw_has_escape);
+    let header = parsed.header(7_000);
+    assert_eq!(header.timestamp_ms, parsed.timestamp_ms.unwrap_or(7));
+    let recorded = [
+        header.id,
+        header.source,
+        header.destination,
+        header.message_type,
+    ];
+    for (span, text) in recorded.iter().zip(texts) {
+        assert_eq!(text_of(frame, *span, header.escaped), text);
+    }
+    Judged {
+        texts: texts.map(str::to_owned),
+        spans: spans.map(|span| span.offset as usize..(span.offset + span.len) as usize),
+        priority: parsed.priority,
+        timestamp_ms: parsed.timestamp_ms,
+    }
+}
+
+/// The verdict on a line, on which parser and model agree.
+pub(crate) fn verdict(line: impl AsRef<[u8]>) -> Result<Judged, Reason> {
+    let line = line.as_ref();
+    let verdict = judge(&mut Parser::new(LEVELS), line);
+    assert_eq!(
+        verdict,
+        model::judge(line, LEVELS),
+        "on {}",
+        String::from_utf8_lossy(line)
+    );
+    verdict
+}

@@ -1,0 +1,128 @@
+//! What ingest knows of a source: when to dial it, and how far its connection is.
+//!
+//! Values only; the agent in `mod` owns the sockets.
+
+use std::net::SocketAddr;
+
+use fastrand::Rng;
+
+use super::framer::Framer;
+use crate::limits::{RECONNECT_MS_MAX, RECONNECT_MS_MIN};
+use crate::message::SourceIndex;
+use crate::net::Key;
+
+/// What a configured source is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dial {
+    /// It waits until then, in ns.
+    Resting(u64),
+    /// Its name is being looked up.
+    Resolving,
+    /// The connection has been begun.
+    Connecting(Key),
+    /// The connection stands.
+    Connected(Key),
+}
+
+/// A message server that the engine dials.
+#[derive(Debug)]
+pub struct Source {
+    /// As configured.
+    pub address: String,
+    /// Whether to acknowledge.
+    pub ack: bool,
+    /// What it is doing.
+    pub dial: Dial,
+    failures: u32,
+}
+
+impl Source {
+    /// Dials at once.
+    #[must_use]
+    pub fn new(address: String, ack: bool) -> Self {
+        Self { address, ack, dial: Dial::Resting(0), failures: 0 }
+    }
+
+    /// The address, where it needs no look-up.
+    #[must_use]
+    pub fn literal(&self) -> Option<SocketAddr> {
+        self.address.parse().ok()
+    }
+
+    /// The connection ended, or could not be made: exponential back-off with full jitter. Returns
+    /// how many failures there were in a row.
+    pub fn rest(&mut self, now_ns: u64, rng: &mut Rng) -> u32 {
+        let ceiling_ms = (RECONNECT_MS_MIN << self.failures.min(16)).min(RECONNECT_MS_MAX);
+        self.failures = self.failures.saturating_add(1);
+        let pause_ns = rng.u64(..=ceiling_ms * 1_000_000);
+        self.dial = Dial::Resting(now_ns.saturating_add(pause_ns));
+        self.failures
+    }
+
+    /// A frame came: the next failure is a first one.
+    pub fn is_well(&mut self) {
+        self.failures = 0;
+    }
+}
+
+/// A connection to or from a source.
+#[derive(Debug)]
+pub struct Connection {
+    /// Which source it is; one that dialled in has an index of its own.
+    pub source: SourceIndex,
+    /// Which of the configured sources; `None`: it dialled in.
+    pub configured: Option<usize>,
+    /// For rejected lines and logs.
+    pub name: String,
+    /// Told apart from earlier connections of the source.
+    pub number: u32,
+    /// Cuts its lines.
+    pub framer: Framer,
+    /// Whether it wants acknowledgements.
+    pub ack: bool,
+    /// It is in the queue of connections to read.
+    pub is_queued: bool,
+    /// No message may be put before this time, in ms: its predecessors must stay in front.
+    pub floor_ms: u64,
+    /// Lines that are not blank, so far.
+    pub lines: u64,
+    /// The last of them that went to the scheduler.
+    pub forwarded: u64,
+    /// Lines up to here are the engine's responsibility.
+    pub responsible: u64,
+    /// Lines up to here were acknowledged.
+    pub acknowledged: u64,
+    /// Bytes of an acknowledgement that the socket did not take.
+    pub unsent: Vec<u8>,
+}
+
+impl Connection {
+    /// How many lines can be acknowledged now: rejected lines behind the last one that the
+    /// scheduler answered for are already taken care of.
+    #[must_use]
+    pub fn acknowledgeable(&self) -> u64 {
+        if self.responsible == self.forwarded { self.lines } else { self.responsible }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_the_limit_and_begin_anew_after_a_frame() {
+        let mut rng = Rng::with_seed(7);
+        let mut source = Source::new("127.0.0.1:1".to_owned(), false);
+        let mut longest_ns = 0;
+        for failure in 0..2_000_u32 {
+            source.rest(1_000, &mut rng);
+            let Dial::Resting(until_ns) = source.dial else { panic!("it rests") };
+            let ceiling_ms = (RECONNECT_MS_MIN << failure.min(16)).min(RECONNECT_MS_MAX);
+            assert!(until_ns - 1_000 <= ceiling_ms * 1_000_000);
+            longest_ns = longest_ns.max(until_ns);
+        }
+        assert!(longest_ns > RECONNECT_MS_MAX * 900_000, "the jitter uses the whole range");
+        source.is_well();
+        assert_eq!(source.rest(0, &mut rng), 1);
+    }
+}

@@ -1,0 +1,186 @@
+//! Who takes which destination's messages, and how much more each may be sent.
+//!
+//! A subscriber holds a seat for each of its destinations: active, or in the row of those that
+//! stand by. What was handed to it is in flight until it is settled, in the order it was handed
+//! over. It is *open* while it has credit: bytes on their way to its socket, and frames that it has
+//! not acknowledged, are both limited. Values only; the scheduler's agent moves the messages.
+
+use std::collections::VecDeque;
+
+use super::slots::SlotIndex;
+use crate::limits::{LEVELS_MAX, UNACKNOWLEDGED_MAX};
+use crate::message::{DestinationIndex, Level};
+
+/// A subscriber: which delivery agent has it, and under which key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SubscriberId {
+    /// The delivery agent.
+    pub agent: u16,
+    /// The agent's key.
+    pub key: u32,
+}
+
+/// One subscriber.
+#[derive(Debug)]
+pub struct Subscriber {
+    /// It acknowledges.
+    pub ack: bool,
+    /// The destinations that it asked for, without repetitions.
+    pub destinations: Vec<DestinationIndex>,
+    /// What it was handed and is not settled, oldest first. The first `written` are in its socket.
+    pub in_flight: VecDeque<SlotIndex>,
+    /// How many of them are wholly written.
+    pub written: usize,
+    /// How many of them are not, by level.
+    pub unwritten: [u32; LEVELS_MAX + 1],
+    /// Bytes that it may be handed; the last frame may overdraw it.
+    pub credit: i64,
+}
+
+impl Subscriber {
+    /// Whether it may be handed a message.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.credit > 0 && self.in_flight.len() < UNACKNOWLEDGED_MAX as usize
+    }
+
+    /// Whether something less urgent than `level` is on its way, and cannot be overtaken.
+    #[must_use]
+    pub fn is_ahead_of(&self, level: Level) -> bool {
+        self.unwritten[usize::from(level) + 1..].iter().any(|&count| count > 0)
+    }
+}
+
+/// The row of subscribers of one destination; the first one is active.
+type Row = VecDeque<SubscriberId>;
+
+/// All seats.
+#[derive(Debug, Default)]
+pub struct Seats {
+    subscribers: Vec<Vec<Option<Subscriber>>>,
+    rows: Vec<Row>,
+}
+
+/// What a subscriber got of what it asked for.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Seated {
+    /// It is active for these.
+    pub active: Vec<DestinationIndex>,
+    /// It stands by for these.
+    pub standby: Vec<DestinationIndex>,
+}
+
+impl Seats {
+    /// Seats for so many delivery agents.
+    #[must_use]
+    pub fn new(agents: usize) -> Self {
+        Self { subscribers: (0..agents).map(|_| Vec::new()).collect(), rows: Vec::new() }
+    }
+
+    /// There are so many destinations now.
+    pub fn grow(&mut self, destinations: usize) {
+        if self.rows.len() < destinations {
+            self.rows.resize_with(destinations, Row::new);
+        }
+    }
+
+    /// The active subscriber of a destination.
+    #[must_use]
+    pub fn active(&self, destination: DestinationIndex) -> Option<SubscriberId> {
+        self.rows.get(destination as usize)?.front().copied()
+    }
+
+    /// A subscriber; `None`: it has gone.
+    pub fn get_mut(&mut self, id: SubscriberId) -> Option<&mut Subscriber> {
+        self.subscribers[usize::from(id.agent)].get_mut(id.key as usize)?.as_mut()
+    }
+
+    /// A subscriber takes its seats.
+    pub fn seat(
+        &mut self,
+        id: SubscriberId,
+        mut destinations: Vec<DestinationIndex>,
+        ack: bool,
+        credit: i64,
+    ) -> Seated {
+        let mut seen = std::collections::HashSet::new();
+        destinations.retain(|it| seen.insert(*it));
+        let mut seated = Seated::default();
+        for &destination in &destinations {
+            self.grow(destination as usize + 1);
+            let row = &mut self.rows[destination as usize];
+            row.push_back(id);
+            let list = if row.len() == 1 { &mut seated.active } else { &mut seated.standby };
+            list.push(destination);
+        }
+        let keys = &mut self.subscribers[usize::from(id.agent)];
+        if keys.len() <= id.key as usize {
+            keys.resize_with(id.key as usize + 1, || None);
+        }
+        keys[id.key as usize] = Some(Subscriber {
+            ack,
+            destinations,
+            in_flight: VecDeque::new(),
+            written: 0,
+            unwritten: [0; LEVELS_MAX + 1],
+            credit,
+        });
+        seated
+    }
+
+    /// A subscriber leaves; it is returned with what it had in flight. Who stood by is active now.
+    pub fn leave(&mut self, id: SubscriberId) -> Option<Subscriber> {
+        let keys = &mut self.subscribers[usize::from(id.agent)];
+        let subscriber = keys.get_mut(id.key as usize).and_then(Option::take)?;
+        for &destination in &subscriber.destinations {
+            self.rows[destination as usize].retain(|it| *it != id);
+        }
+        Some(subscriber)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(key: u32) -> SubscriberId {
+        SubscriberId { agent: 0, key }
+    }
+
+    #[test]
+    fn the_second_stands_by_and_takes_over() {
+        let mut seats = Seats::new(1);
+        assert_eq!(seats.seat(id(0), vec![1, 2, 1], false, 10).active, [1, 2]);
+        let second = seats.seat(id(1), vec![2, 3], true, 10);
+        assert_eq!((second.active, second.standby), (vec![3], vec![2]));
+        assert_eq!(seats.active(2), Some(id(0)));
+        let gone = seats.leave(id(0)).expect("it was there");
+        assert_eq!(gone.destinations, [1, 2]);
+        assert_eq!((seats.active(1), seats.active(2)), (None, Some(id(1))));
+        assert!(seats.leave(id(0)).is_none());
+    }
+
+    #[test]
+    fn credit_and_unacknowledged_frames_both_close_a_subscriber() {
+        let mut seats = Seats::new(1);
+        seats.seat(id(0), vec![0], true, 1);
+        let subscriber = seats.get_mut(id(0)).expect("it is there");
+        assert!(subscriber.is_open());
+        subscriber.credit = 0;
+        assert!(!subscriber.is_open());
+        subscriber.credit = 1;
+        subscriber.in_flight.extend(0..UNACKNOWLEDGED_MAX);
+        assert!(!subscriber.is_open());
+    }
+
+    #[test]
+    fn only_less_urgent_frames_on_their_way_are_in_the_way() {
+        let mut seats = Seats::new(1);
+        seats.seat(id(0), vec![0], false, 1);
+        let subscriber = seats.get_mut(id(0)).expect("it is there");
+        subscriber.unwritten[2] = 1;
+        assert!(subscriber.is_ahead_of(1));
+        assert!(!subscriber.is_ahead_of(2) && !subscriber.is_ahead_of(3));
+        assert!(!subscriber.is_ahead_of(LEVELS_MAX as Level));
+    }
+}

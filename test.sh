@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Runs everything that must be green: format, lints, docs, tests, benches once in small.
+# Installs what the tests need where it is missing (as root), or says what to install.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+need_package() { # command, Debian package
+    command -v "$1" >/dev/null 2>&1 && return 0
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+        echo "installing $2 (for $1)"
+        apt-get install -y -qq "$2" >/dev/null 2>&1 ||
+            { apt-get update -qq && apt-get install -y -qq "$2" >/dev/null; }
+    else
+        echo "test.sh needs '$1': install the Debian package '$2' (apt-get install $2)" >&2
+        exit 1
+    fi
+}
+
+need_package gcc gcc          # the bundled SQLite is built from C
+need_package python3 python3  # an independent message server and subscriber
+if ! cargo nextest --version >/dev/null 2>&1; then
+    echo "installing cargo-nextest (the test runner) from the crates registry"
+    cargo install --locked cargo-nextest
+fi
+for component in rustfmt clippy; do
+    cargo "${component/rust/}" --version >/dev/null 2>&1 ||
+        { echo "test.sh needs $component: rustup component add $component" >&2; exit 1; }
+done
+
+echo "== format" && cargo fmt --all --check
+echo "== lints" && cargo clippy --workspace --all-targets --quiet -- -D warnings
+echo "== docs" && RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
+echo "== doc tests" && cargo test --workspace --doc --quiet
+echo "== benches, once in small" && cargo bench --workspace --quiet -- --test
+echo "== tests" && cargo build --workspace --release --quiet && cargo nextest run --workspace
