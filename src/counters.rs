@@ -158,13 +158,11 @@ impl Counters {
         self.cells[counter as usize].0.load(Ordering::Relaxed)
     }
 
-    /// Says why `count` lines were rejected. The scheduler alone calls it, between [`Counters::begin`]
-    /// and [`Counters::end`], beside what it writes to [`Counter::Rejected`]: so the reasons add up
-    /// to that counter at every moment. It does not write that counter.
-    pub fn reject(&self, reason: Reason, count: u64) {
-        let cell = &self.rejected.0[reason as usize];
-        let value = cell.load(Ordering::Relaxed) + count;
-        cell.store(value, Ordering::Relaxed);
+    /// Stores how many lines were rejected for one reason. The scheduler alone calls it, between
+    /// [`Counters::begin`] and [`Counters::end`], beside [`Counter::Rejected`]: so the reasons add
+    /// up to that counter at every moment.
+    pub fn set_rejected(&self, reason: Reason, value: u64) {
+        self.rejected.0[reason as usize].store(value, Ordering::Relaxed);
     }
 
     /// The scheduler is about to write the ledger counters.
@@ -244,9 +242,12 @@ mod tests {
         let counters = Counters::default();
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                for value in 1..20_000_usize {
+                let mut rejections = [0; 8];
+                for value in 1..20_000 {
+                    let reason = Reason::ALL[value % 8];
+                    rejections[value % 8] += 1;
                     counters.begin();
-                    counters.reject(Reason::ALL[value % 8], 1);
+                    counters.set_rejected(reason, rejections[value % 8]);
                     counters.set(Counter::Rejected, value as u64);
                     counters.end();
                 }

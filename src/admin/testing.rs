@@ -66,8 +66,8 @@ pub(super) fn counters() -> Counters {
     ] {
         counters.set(counter, value);
     }
-    counters.reject(Reason::BadJson, 2);
-    counters.reject(Reason::Oversize, 1);
+    counters.set_rejected(Reason::BadJson, 2);
+    counters.set_rejected(Reason::Oversize, 1);
     counters.end();
     counters.set(Counter::Delivered, 10);
     counters.set(Counter::Stored, 9);
