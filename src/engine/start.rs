@@ -19,7 +19,7 @@ use crate::admin::{
 use crate::agent::affinity::PinError;
 use crate::agent::runner::Runner;
 use crate::agent::{Agent, Fatal};
-use crate::clock::SystemClock;
+use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Durability, ThreadingMode};
 use crate::counters::Counters;
 use crate::ingest::rejected::RejectedLog;
@@ -30,6 +30,7 @@ use crate::latency::{self, Collector, Totals};
 use crate::limits::SUBSCRIBER_SEND_BUFFER;
 use crate::net::{SocketOptions, Tcp};
 use crate::ring::Wake;
+use crate::scheduler::rules::Rules;
 use crate::store::{StoreThread, StoreError};
 
 /// An engine could not be started.
@@ -105,20 +106,24 @@ pub fn start(config: &Config) -> Result<Engine, StartError> {
     };
     let journal_folder = pipeline::journal_folder(&config.data_dir);
     let mut segments = Segments::at(&journal_folder).map_err(files("journal/"))?;
-    let recovered = recovery::recover(&mut segments, config.journal.segment)?;
+    let clock = SystemClock::start();
+    let now_us = clock.now().epoch_us;
+    let recovered = recovery::recover(&mut segments, config.journal.segment, now_us)?;
     let counters = Arc::new(Counters::default());
     let signals = Signals::default();
     signals.recorded.store(recovered.origin.position, Ordering::Release);
-    let names = Names::new(config);
-    let destinations = config.destinations.len().max(config.scheduler.max_destinations);
-    let (recorder, collector) = latency::exchange(config.scheduler.levels, destinations);
+    let rules = Rules::new(&config.rules, &config.destinations, config.scheduler.levels);
+    let names = Names::new(config, &rules);
+    let (recorder, collector) =
+        latency::exchange(config.scheduler.levels, destinations_max(config));
     let store =
         StoreThread::start(config, &segments, Arc::clone(&signals.recorded), &counters)?;
-    let world = world(config, segments, ingest, delivery)?;
+    let world = world(config, clock, segments, ingest, delivery)?;
     let common = Common {
         counters: Arc::clone(&counters),
         signals: signals.clone(),
         names: names.clone(),
+        rules,
         recorder,
         rejected: RejectedLog::open(&config.data_dir, config.ingest.rejected_max_bytes)
             .map_err(files("rejected.ndjson"))?,
@@ -126,7 +131,6 @@ pub fn start(config: &Config) -> Result<Engine, StartError> {
     let mut starter = Starter::new(&plan, config, counters, signals, names);
     starter.announce(&recovered);
     let wakes = wakes(&plan)?;
-    let clock = world.clock;
     let pipeline = pipeline::assemble(config, world, &wakes, recovered.origin, common);
     let scheduler_wake = Arc::clone(&wakes.scheduler);
     let threads = starter.spawn(pipeline, &wakes, clock)?;
@@ -139,6 +143,7 @@ fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener, Start
 
 fn world(
     config: &Config,
+    clock: SystemClock,
     storage: Segments,
     ingest: Option<TcpListener>,
     delivery: TcpListener,
@@ -156,7 +161,7 @@ fn world(
         ingest_net: make(ingest, None)?,
         delivery_nets,
         storage,
-        clock: SystemClock::start(),
+        clock,
         seed: fastrand::u64(..),
     })
 }
@@ -302,9 +307,7 @@ impl<'a> Starter<'a> {
         lock: DirectoryLock,
     ) -> Result<Engine, StartError> {
         let levels = self.config.scheduler.levels;
-        let destinations =
-            self.config.destinations.len().max(self.config.scheduler.max_destinations);
-        let totals = Totals::new(levels, destinations);
+        let totals = Totals::new(levels, destinations_max(self.config));
         let shown = Arc::new(Mutex::new(Shown { totals }));
         let names: Arc<dyn latency::Names> = Arc::new(self.names.clone());
         let admin = match self.config.admin.listen {
@@ -366,6 +369,16 @@ impl latency::Names for Names {
     fn message_type(&self, index: u16) -> String {
         let name = self.message_types.name(u32::from(index));
         name.map_or_else(|| "(others)".to_owned(), |it| it.to_string())
+    }
+}
+
+/// How many customers there can be.
+fn destinations_max(config: &Config) -> usize {
+    let configured = config.destinations.len();
+    if config.scheduler.create_destinations {
+        configured.max(config.scheduler.max_destinations)
+    } else {
+        configured
     }
 }
 

@@ -314,6 +314,12 @@ impl Queues {
         self.len() == 0
     }
 
+    /// Whether [`Queues::pop_ready`] would find a message.
+    #[must_use]
+    pub fn has_ready(&self) -> bool {
+        self.ready_levels != 0
+    }
+
     #[inline]
     fn cell_at(&self, destination: DestinationIndex, level0: usize) -> usize {
         debug_assert!(level0 < self.levels);
