@@ -3,7 +3,7 @@
 //! Fed by standard input or by its own options; feeds the engine's `[ingest] listen`. It parses
 //! nothing: what is wrong with a line is the engine's to say.
 
-use std::io::{BufReader, BufWriter, Read, Write};
+use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -19,7 +19,7 @@ use crate::limits::LEVELS_MAX;
 
 const EXAMPLES: &str = "Examples:
   flipped-lb publish --destination table1 --count 10
-  flipped-lb publish --destination table1 --type breakfast --priority 1 --payload '{\"dish\":\"tea\"}'
+  flipped-lb publish --destination table1 --type breakfast --payload '{\"dish\":\"tea\"}'
   flipped-lb publish --ack < messages.ndjson
 
 Without --destination the lines of standard input are sent as they are, blank ones left out. With
@@ -80,8 +80,8 @@ fn payload(text: &str) -> Result<serde_json::Value, String> {
 /// The engine is not there, goes, or does not acknowledge.
 pub fn run(args: PublishArgs) -> Result<(), Failure> {
     let stream = dial(&address(&args)?)?;
-    let report = send_all(stream, &args, std::io::stdin(), ACK_TIMEOUT)?;
-    writeln!(std::io::stdout(), "{report}").map_err(Failure::output)
+    let report = send_all(stream, &args, io::stdin(), ACK_TIMEOUT)?;
+    writeln!(io::stdout(), "{report}").map_err(Failure::output)
 }
 
 fn address(args: &PublishArgs) -> Result<String, Failure> {
@@ -105,12 +105,6 @@ fn send_all(
     input: impl Read,
     timeout: Duration,
 ) -> Result<String, Failure> {
-    let gone = |sent, error: &std::io::Error| {
-        Failure::Failed(format!(
-            "the connection to the engine broke after {sent} messages: {error}; it is safe to send \
-         the same lines again, for the engine knows what it has by the messageId"
-        ))
-    };
     let mut acks = match args.ack {
         true => Some(Acks::watch(&stream).map_err(|error| gone(0, &error))?),
         false => None,
@@ -119,51 +113,63 @@ fn send_all(
         out: BufWriter::with_capacity(64 * 1024, &stream),
         sent: 0,
     };
-    let sending = sender.send(args, input);
+    let sending = sender.all(args, input);
     let sent = sender.sent;
-    // What the engine said last explains best why it went.
-    if let Err(failed) = sending {
-        let said = acks.as_mut().and_then(Acks::complaint);
-        return Err(match failed {
-            SendError::Input(failure) => failure,
-            SendError::Engine(error) => said.unwrap_or_else(|| gone(sent, &error)),
-        });
+    match sending {
+        Ok(()) => {}
+        Err(Broken::Input(error)) => return Err(unreadable(sent, &error)),
+        Err(Broken::Engine(error)) => {
+            // What the engine said last explains best why it went.
+            let said = acks.as_mut().and_then(Acks::complaint);
+            return Err(said.unwrap_or_else(|| gone(sent, &error)));
+        }
     }
-    drop(sender);
-    let acknowledged = match &mut acks {
-        Some(acks) => Some(acks.wait_for(sent, timeout)?),
-        None => None,
+    let report = match &mut acks {
+        Some(acks) => {
+            let count = acks.wait_for(sent, timeout)?;
+            format!("sent {sent} messages, {count} acknowledged")
+        }
+        None => format!("sent {sent} messages; with --ack the engine would confirm them"),
     };
     // All is sent: a peer that has gone by now takes nothing away.
     let _ = stream.shutdown(Shutdown::Write);
-    Ok(match acknowledged {
-        Some(count) => format!("sent {sent} messages, {count} acknowledged"),
-        None => format!("sent {sent} messages; with --ack the engine would confirm them"),
-    })
+    Ok(report)
 }
 
-enum SendError {
+fn gone(sent: u64, error: &io::Error) -> Failure {
+    Failure::Failed(format!(
+        "the connection to the engine broke after {sent} messages: {error}; it is safe to send \
+         the same lines again, for the engine knows what it has by the messageId"
+    ))
+}
+
+fn unreadable(sent: u64, error: &io::Error) -> Failure {
+    Failure::Failed(format!("standard input, after {sent} messages: {error}"))
+}
+
+/// Which side of the sender broke.
+enum Broken {
     /// Standard input cannot be read.
-    Input(Failure),
+    Input(io::Error),
     /// The engine cannot be written to.
-    Engine(std::io::Error),
+    Engine(io::Error),
 }
 
-impl From<std::io::Error> for SendError {
-    fn from(error: std::io::Error) -> SendError {
-        SendError::Engine(error)
+impl From<io::Error> for Broken {
+    fn from(error: io::Error) -> Broken {
+        Broken::Engine(error)
     }
 }
 
 /// Writes lines and counts them.
 struct Sender<'a> {
     out: BufWriter<&'a TcpStream>,
-    /// Lines, without the first one of a producer that wants acknowledgements.
+    /// Lines, without the one that asks for acknowledgements.
     sent: u64,
 }
 
 impl Sender<'_> {
-    fn send(&mut self, args: &PublishArgs, input: impl Read) -> Result<(), SendError> {
+    fn all(&mut self, args: &PublishArgs, input: impl Read) -> Result<(), Broken> {
         if args.ack {
             self.out.write_all(b"{\"producer\":{\"ack\":true}}\n")?;
         }
@@ -175,7 +181,7 @@ impl Sender<'_> {
     }
 
     /// Messages made from the options.
-    fn made(&mut self, args: &PublishArgs, destination: &str) -> Result<(), SendError> {
+    fn made(&mut self, args: &PublishArgs, destination: &str) -> Result<(), Broken> {
         let stem = format!(
             "{}-{}-{}",
             args.source,
@@ -192,20 +198,18 @@ impl Sender<'_> {
                 timestamp: since_epoch().as_millis() as u64,
                 payload: &args.payload,
             };
-            let line = serde_json::to_vec(&message).map_err(std::io::Error::from)?;
+            let line = serde_json::to_vec(&message).map_err(io::Error::from)?;
             self.line(&line)?;
         }
         Ok(())
     }
 
     /// The lines of the input; they leave at once where no other one is there yet.
-    fn lines(&mut self, input: impl Read) -> Result<(), SendError> {
+    fn lines(&mut self, input: impl Read) -> Result<(), Broken> {
         let mut input = BufReader::with_capacity(64 * 1024, input);
         let mut line = Vec::new();
         loop {
-            let read = read_line(&mut input, &mut line).map_err(|error| {
-                SendError::Input(Failure::Failed(format!("standard input: {error}")))
-            })?;
+            let read = read_line(&mut input, &mut line).map_err(Broken::Input)?;
             let text = line.trim_ascii_end();
             if !text.trim_ascii_start().is_empty() {
                 self.line(text)?;
@@ -219,7 +223,7 @@ impl Sender<'_> {
         }
     }
 
-    fn line(&mut self, line: &[u8]) -> Result<(), SendError> {
+    fn line(&mut self, line: &[u8]) -> Result<(), Broken> {
         self.out.write_all(line)?;
         self.out.write_all(b"\n")?;
         self.sent += 1;

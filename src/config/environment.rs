@@ -73,7 +73,10 @@ pub(super) fn all() -> Vec<Setting> {
 
 fn unknown(name: &str, settings: &[Setting]) -> String {
     let names = settings.iter().map(|(known, ..)| known.as_str());
-    match nearest(name, names.chain([SOURCES, DESTINATIONS])) {
+    match nearest(
+        name,
+        names.chain([SOURCES, DESTINATIONS]).chain(NOT_SETTINGS),
+    ) {
         Some(near) => format!("no such setting; did you mean {near}?"),
         None => format!("no such setting; the name is {PREFIX}<SECTION>_<KEY>, or unset it"),
     }

@@ -16,7 +16,8 @@ const HEAD: &str = "The settings of the Flipped Load Balancer: every key with it
     needs only the keys that it changes. Sizes have the units B, KB, KiB, MB, MiB, GB, GiB; \
     durations us, ms, s, m, h. An environment variable FLIPPED_LB_<SECTION>_<KEY> overrides its \
     key (FLIPPED_LB_DATA_DIR, FLIPPED_LB_INGEST_MAX_LINE; lists with commas; FLIPPED_LB_SOURCES \
-    and FLIPPED_LB_DESTINATIONS take addresses and ids). `flipped-lb check` says what a file means.";
+    and FLIPPED_LB_DESTINATIONS take addresses and ids). `flipped-lb check` says what \
+    a file means.";
 
 /// The text of the example file: it parses to the defaults, and shows every key.
 #[must_use]

@@ -29,13 +29,21 @@ pub(super) fn read(draft: &mut Draft, name: &str, text: &str) {
         Ok(document) => reader.top(&mut draft.config, document.get_ref()),
         Err(error) => {
             let span = error.span().unwrap_or_default();
-            let why = format!(
-                "this is not TOML: {}; texts, and values with a unit such as \"64KiB\", stand in \
-                 quotes",
-                error.message().replace('\n', " ")
-            );
+            let why = not_toml(error.message());
             reader.problem(&span, why);
         }
+    }
+}
+
+/// What the parser says, with the mistake that is made most.
+fn not_toml(message: &str) -> String {
+    let message = message.replace('\n', " ");
+    match message.contains("duplicate") {
+        true => format!("{message}; remove one of the two"),
+        false => format!(
+            "this is not TOML: {message}; texts, and values with a unit such as \"64KiB\", stand \
+             in quotes"
+        ),
     }
 }
 
@@ -158,49 +166,47 @@ impl Reader<'_> {
                 None => {
                     right = false;
                     let names: Vec<&str> = kind.keys.iter().map(|k| k.name).collect();
-                    let near = suggest(name.get_ref(), &names);
-                    let name = name_and_span(name);
-                    self.problem(
-                        &name.1,
-                        format!("unknown key \"{}\" in [{section}]; {near}", name.0),
-                    );
+                    let (typed, near) = (name.get_ref(), suggest(name.get_ref(), &names));
+                    let why = format!("unknown key \"{typed}\" in [{section}]; {near}");
+                    self.problem(&name.span(), why);
                 }
             }
         }
+        right &= self.complete(kind, table, span);
+        right.then_some(item)
+    }
+
+    /// Whether all that an item needs is there.
+    fn complete<T>(&mut self, kind: &Items<T>, table: &DeTable, span: &Range<usize>) -> bool {
+        let mut complete = true;
         for key in kind.keys {
             if let Shown::Required(example) = key.default
                 && !table.keys().any(|name| name.get_ref() == key.name)
             {
-                right = false;
+                complete = false;
                 let (kind, key) = (kind.name, key.name);
-                self.problem(
-                    span,
-                    format!("[[{kind}]] has no {key}; add {key} = {example}"),
-                );
+                let why = format!("[[{kind}]] has no {key}; add {key} = {example}");
+                self.problem(span, why);
             }
         }
-        right.then_some(item)
+        complete
     }
 
     /// A key or section that is on no list, with the name that was likely meant.
     fn unknown(&mut self, section: &Section, name: &Name, value: &Value) {
-        let (typed, span) = name_and_span(name);
+        let typed = name.get_ref();
         let is_table = match value.get_ref() {
             DeValue::Table(_) => true,
             DeValue::Array(items) => items.iter().any(|i| i.get_ref().is_table()),
             _ => false,
         };
         let text = if section.name.is_empty() && is_table {
-            format!("unknown section [{typed}]; {}", section_meant(&typed))
+            format!("unknown section [{typed}]; {}", section_meant(typed))
         } else {
-            unknown_key(section, &typed)
+            unknown_key(section, typed)
         };
-        self.problem(&span, text);
+        self.problem(&name.span(), text);
     }
-}
-
-fn name_and_span(name: &Name) -> (String, Range<usize>) {
-    (name.get_ref().to_string(), name.span())
 }
 
 /// `did you mean [scheduler]?`
@@ -220,31 +226,23 @@ fn unknown_key(section: &Section, typed: &str) -> String {
         "" => "at the top of the file".to_owned(),
         name => format!("in [{name}]"),
     };
-    let mut names: Vec<&str> = section.keys.iter().map(|k| k.name).collect();
-    if nearest(typed, names.iter().copied()).is_some() {
-        return format!(
-            "unknown key \"{typed}\" {place}; {}",
-            suggest(typed, &names)
-        );
-    }
-    let elsewhere = SECTIONS
-        .iter()
-        .flat_map(|s| s.keys.iter().map(|k| (s.name, k.name)));
-    if let Some((section, key)) = elsewhere.clone().find(|(_, key)| *key == typed) {
-        let meant = label(section, key);
-        return format!("unknown key \"{typed}\" {place}; did you mean {meant}?");
-    }
-    if section.name.is_empty() {
-        names.extend(elsewhere.map(|(_, key)| key));
-        if let Some(key) = nearest(typed, names.iter().copied()) {
-            return format!(
-                "unknown key \"{typed}\" {place}; did you mean \"{key}\" in its section?"
-            );
-        }
-        names.truncate(section.keys.len());
-    }
-    format!(
-        "unknown key \"{typed}\" {place}; {}",
-        suggest(typed, &names)
-    )
+    let names: Vec<&str> = section.keys.iter().map(|k| k.name).collect();
+    let meant = match nearest(typed, names.iter().copied()) {
+        Some(_) => None,
+        None => elsewhere(typed),
+    };
+    let meant = meant.unwrap_or_else(|| suggest(typed, &names));
+    format!("unknown key \"{typed}\" {place}; {meant}")
+}
+
+/// Where there is a key of this name, or nearly so.
+fn elsewhere(typed: &str) -> Option<String> {
+    let keys = || {
+        SECTIONS
+            .iter()
+            .flat_map(|s| s.keys.iter().map(|k| (s.name, k.name)))
+    };
+    let near = nearest(typed, keys().map(|(_, key)| key))?;
+    let (section, key) = keys().find(|(_, key)| *key == near)?;
+    Some(format!("did you mean {}?", label(section, key)))
 }

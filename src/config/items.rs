@@ -92,8 +92,7 @@ pub(super) const RULES: Items<Rule> = Items {
         Key {
             name: "hours",
             default: Shown::Absent("\"07:00-11:00\""),
-            meaning: "Local time of the day, from the first to before the second; may wrap past \
-                      midnight.",
+            meaning: "Local time of the day; may wrap past midnight.",
             set: |rule, v| {
                 let text = v.text()?;
                 let hours = parse_hours(text).map_err(|why| format!("found \"{text}\"; {why}"))?;

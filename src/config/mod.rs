@@ -5,9 +5,11 @@
 //! explained by `flipped-lb check`; what bounds it stands in [`crate::limits`].
 //!
 //! ```text
-//! flipped-lb.toml --> file --------+     keys: one list of all keys     +--> Config
-//!                                  +--> (name, default, meaning, set) --+
-//! FLIPPED_LB_* -----> environment -+            `--> example            `--> checks --> ConfigError
+//! flipped-lb.toml --> file ---------+
+//!                                   +--> draft --> checks --> Config, or ConfigError
+//! FLIPPED_LB_* ------> environment -+
+//!                       |
+//!        keys, items: the one list of all keys --> example
 //! ```
 
 mod problem;

@@ -17,7 +17,7 @@ pub(super) fn nearest<'a>(
 }
 
 /// The end of an error: `did you mean "x"?`, or all the names there are.
-pub(super) fn suggest<'a>(typed: &str, names: &[&'a str]) -> String {
+pub(super) fn suggest(typed: &str, names: &[&str]) -> String {
     match nearest(typed, names.iter().copied()) {
         Some(name) => format!("did you mean \"{name}\"?"),
         None => format!("there are {}", names.join(", ")),

@@ -102,6 +102,14 @@ fn destinations(config: &Config) -> Vec<String> {
 fn levels(config: &Config) -> Vec<String> {
     let count = config.scheduler.levels;
     let mut lines = vec!["1 is the most urgent and is served first".to_owned()];
+    if config
+        .scheduler
+        .max_wait
+        .first()
+        .is_some_and(|w| !w.is_zero())
+    {
+        lines.push("level 1: cannot move up, so its max_wait changes nothing".to_owned());
+    }
     for level in 2..=count {
         lines.push(format!(
             "level {level}: {}",
@@ -355,3 +363,7 @@ fn listed<T>(items: &[T], word: impl Fn(&T) -> String) -> Vec<String> {
     }
     lines
 }
+
+#[cfg(test)]
+#[path = "words_tests.rs"]
+mod tests;

@@ -1,0 +1,158 @@
+//! The words of `check`, for settings whose meaning is known.
+
+use super::*;
+use crate::config::parse;
+
+fn said(text: &str, cores: usize) -> String {
+    let config = parse("flipped-lb.toml", text, &[]).expect("right");
+    let directory = PathBuf::from("/srv");
+    words(&config, &Machine { cores, directory })
+}
+
+#[track_caller]
+fn says(text: &str, cores: usize, sentences: &[&str]) {
+    let said = said(text, cores);
+    for sentence in sentences {
+        assert!(said.contains(sentence), "{sentence:?} is not in:\n{said}");
+    }
+}
+
+#[test]
+fn the_defaults_are_explained() {
+    says(
+        "",
+        2,
+        &[
+            "4 servers are dialled",
+            "127.0.0.1:8004",
+            "producers may not dial in",
+            "table1, VIP: all its messages are level 1",
+            "for any other destination is rejected",
+            "level 2: moves up to level 1 once it has waited 1s; worst wait: at level 1 after 1s",
+            "level 3: moves up to level 2 once it has waited 5s; worst wait: at level 1 after 5s",
+            "at least once for every 4 messages",
+            "the last 1000000 messages of the last 10m",
+            "nothing is lost by kill -9, but the last moments may be lost by power loss",
+            "frames: at most 256MiB",
+            "auto picks shared",
+            "2 cores; dedicated needs 5",
+            "SQLite in /srv/flipped-lb-data/messages.db",
+            "/srv/flipped-lb-data: the journal in segments of 64MiB",
+            "subscribers connect to 127.0.0.1:9000",
+            "http://127.0.0.1:9100/stats",
+            "every 10s and at exit",
+        ],
+    );
+}
+
+#[test]
+fn the_worst_wait_counts_from_arrival() {
+    // Level 2 takes longer than level 3: a message of level 3 waits for both.
+    let text = "[scheduler]\nmax_wait = ['0s', '10s', '5s']";
+    says(
+        text,
+        2,
+        &["level 3: moves up to level 2 once it has waited 5s; worst wait: at level 1 after 10s"],
+    );
+}
+
+#[test]
+fn a_level_that_never_moves_is_said_to_starve() {
+    let text = "[scheduler]\nmax_wait = ['0s', '0s', '5s']";
+    says(
+        text,
+        2,
+        &[
+            "level 2: never moves up (max_wait is 0s)",
+            "level 3: moves up to level 2 once it has waited 5s; worst wait: at level 2 after 5s, \
+             and there it stays",
+        ],
+    );
+    says(
+        "[scheduler]\nmax_wait = ['1s', '1s', '5s']",
+        2,
+        &["level 1: cannot move up"],
+    );
+}
+
+#[test]
+fn one_level_has_nothing_to_say_of_waits() {
+    let said = said("[scheduler]\nlevels = 1", 2);
+    assert!(
+        !said.contains("moves up") && !said.contains("moved up"),
+        "{said}"
+    );
+}
+
+#[test]
+fn threads_are_explained_by_the_machine() {
+    says(
+        "",
+        8,
+        &["auto picks dedicated", "8 cores; dedicated needs 5"],
+    );
+    says("", 1, &["may use 1 core;"]);
+    let text = "[threads]\nmode = 'dedicated'\nidle = 'spin'\ningest_core = 2\n\
+                scheduler_core = 3\ndelivery_cores = [4]";
+    says(
+        text,
+        2,
+        &[
+            "dedicated: a thread of its own for each agent",
+            "that is tight",
+            "keeps its core to itself",
+            "pinned: ingest on core 2, scheduler on core 3, delivery on core 4",
+        ],
+    );
+}
+
+#[test]
+fn every_choice_has_its_words() {
+    let text = "durability = 'memory'\nsource = []\n[store]\nurl = 'none'\n\
+                [admin]\nlisten = 'none'\n[stats]\ninterval = '0s'\n\
+                [scheduler]\nunknown_destinations = 'create'\nmax_destinations = 70";
+    says(
+        text,
+        2,
+        &[
+            "no server is dialled",
+            "so nothing new comes in",
+            "creates it, up to 70 in all",
+            "memory: a message is delivered and acknowledged before it is journaled",
+            "none: no rows are written",
+            "no HTTP",
+            "printed at exit",
+        ],
+    );
+    let text = "durability = 'synced'\n[store]\nurl = 'sqlite:/rows.db'\n\
+                [ingest]\nlisten = '127.0.0.1:9001'\n[[source]]\naddress = 'k:1'\nack = true";
+    says(
+        text,
+        2,
+        &[
+            "k:1, is sent acknowledgements",
+            "producers may dial in at 127.0.0.1:9001",
+            "fdatasync",
+            "SQLite in /rows.db",
+        ],
+    );
+}
+
+#[test]
+fn rules_are_sentences_and_long_lists_are_cut() {
+    let text = "[[rule]]\nmessage_type = 'breakfast'\nhours = '07:00-11:00'\npriority = 1\n\
+                [[rule]]\npriority = 3";
+    says(
+        text,
+        2,
+        &[
+            "messages of type breakfast, at 07:00-11:00 local time: level 1",
+            "messages whatever they are: level 3",
+            "the first rule that fits wins",
+        ],
+    );
+    let many: String = (0..20)
+        .map(|n| format!("[[destination]]\nid = 'd{n}'\n"))
+        .collect();
+    says(&many, 2, &["d11", "and 8 more"]);
+}

@@ -1,0 +1,209 @@
+//! Every key can be set, and takes what it should.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::settings;
+use crate::config::keys::SECTIONS;
+use crate::config::{Config, Durability, IdleKind, Rule, StoreUrl, ThreadingMode};
+
+/// Section, key, a value that is not the default, and what it must have changed.
+type Case = (
+    &'static str,
+    &'static str,
+    &'static str,
+    fn(&Config) -> bool,
+);
+
+const CASES: [Case; 28] = [
+    ("", "data_dir", "'d'", |c| c.data_dir.as_os_str() == "d"),
+    ("", "durability", "'synced'", |c| {
+        c.durability == Durability::Synced
+    }),
+    ("", "durability", "'memory'", |c| {
+        c.durability == Durability::Memory
+    }),
+    ("ingest", "max_line", "'1KiB'", |c| {
+        c.ingest.max_line == 1024
+    }),
+    ("ingest", "listen", "'127.0.0.1:9001'", |c| {
+        c.ingest
+            .listen
+            .is_some_and(|a| a.to_string() == "127.0.0.1:9001")
+    }),
+    ("ingest", "rejected_max_bytes", "'1GiB'", |c| {
+        c.ingest.rejected_max_bytes == 1 << 30
+    }),
+    ("scheduler", "levels", "8", |c| c.scheduler.levels == 8),
+    ("scheduler", "max_wait", "['0s', '2ms', '3h']", |c| {
+        c.scheduler.max_wait
+            == [
+                Duration::ZERO,
+                Duration::from_millis(2),
+                Duration::from_secs(3 * 3600),
+            ]
+    }),
+    ("scheduler", "unknown_destinations", "'create'", |c| {
+        c.scheduler.create_destinations
+    }),
+    ("scheduler", "max_destinations", "4", |c| {
+        c.scheduler.max_destinations == 4
+    }),
+    ("dedup", "window_messages", "1", |c| {
+        c.dedup.window_messages == 1
+    }),
+    ("dedup", "window", "'1ms'", |c| {
+        c.dedup.window == Duration::from_millis(1)
+    }),
+    ("delivery", "listen", "'0.0.0.0:0'", |c| {
+        c.delivery.listen.to_string() == "0.0.0.0:0"
+    }),
+    ("delivery", "agents", "64", |c| c.delivery.agents == 64),
+    ("delivery", "ack_timeout", "'5m'", |c| {
+        c.delivery.ack_timeout == Duration::from_secs(300)
+    }),
+    ("delivery", "credit", "4096", |c| c.delivery.credit == 4096),
+    ("journal", "segment", "'4MiB'", |c| {
+        c.journal.segment == 4 << 20
+    }),
+    ("threads", "mode", "'shared'", |c| {
+        c.threads.mode == ThreadingMode::Shared
+    }),
+    ("threads", "mode", "'dedicated'", |c| {
+        c.threads.mode == ThreadingMode::Dedicated
+    }),
+    ("threads", "idle", "'yield'", |c| {
+        c.threads.idle == IdleKind::Yield
+    }),
+    ("threads", "idle", "'spin'", |c| {
+        c.threads.idle == IdleKind::Spin
+    }),
+    ("threads", "ingest_core", "2", |c| {
+        c.threads.ingest_core == Some(2)
+    }),
+    ("threads", "scheduler_core", "3", |c| {
+        c.threads.scheduler_core == Some(3)
+    }),
+    ("threads", "journal_core", "0", |c| {
+        c.threads.journal_core == Some(0)
+    }),
+    ("threads", "delivery_cores", "[4]", |c| {
+        c.threads.delivery_cores == [4]
+    }),
+    ("store", "batch_rows", "1", |c| c.store.batch_rows == 1),
+    ("store", "batch_time", "'2us'", |c| {
+        c.store.batch_time == Duration::from_micros(2)
+    }),
+    ("stats", "interval", "'0s'", |c| c.stats.interval.is_zero()),
+];
+
+#[test]
+fn every_key_is_settable() {
+    let mut set: BTreeSet<(&str, &str)> = BTreeSet::new();
+    for (section, key, value, holds) in CASES {
+        let text = match section {
+            "" => format!("{key} = {value}"),
+            section => format!("[{section}]\n{key} = {value}"),
+        };
+        assert!(holds(&settings(&text)), "{text}");
+        assert!(!holds(&Config::default()), "{text} is the default");
+        set.insert((section, key));
+    }
+    // These have tests of their own below.
+    set.extend([("store", "url"), ("admin", "listen")]);
+    let all = SECTIONS
+        .iter()
+        .flat_map(|s| s.keys.iter().map(|k| (s.name, k.name)));
+    assert_eq!(set, all.collect());
+}
+
+#[test]
+fn http_and_producers_can_be_switched_off() {
+    for none in ["none", ""] {
+        let text = format!("[admin]\nlisten = \"{none}\"\n[ingest]\nlisten = \"{none}\"");
+        let config = settings(&text);
+        assert_eq!((config.admin.listen, config.ingest.listen), (None, None));
+    }
+}
+
+#[test]
+fn the_store_is_sqlite_somewhere_or_none() {
+    let url = |url: &str| settings(&format!("[store]\nurl = \"{url}\"")).store.url;
+    let at = |path: &str| StoreUrl::Sqlite(Some(PathBuf::from(path)));
+    assert_eq!(url("sqlite"), StoreUrl::Sqlite(None));
+    assert_eq!(url("sqlite:rows.db"), at("rows.db"));
+    assert_eq!(url("sqlite:/var/rows.db"), at("/var/rows.db"));
+    assert_eq!(url("sqlite:///var/rows.db"), at("/var/rows.db"));
+    assert_eq!(url("none"), StoreUrl::None);
+}
+
+#[test]
+fn sources_of_the_file_replace_the_defaults() {
+    let config = settings(
+        "[[source]]\naddress = \"kitchen.local:1\"\nack = true\n\
+         [[source]]\naddress = \"[::1]:8001\"\n",
+    );
+    let sources = config.sources.iter().map(|s| (s.address.as_str(), s.ack));
+    assert!(sources.eq([("kitchen.local:1", true), ("[::1]:8001", false)]));
+    assert_eq!(config.destinations, Config::default().destinations);
+}
+
+#[test]
+fn no_source_at_all_is_possible() {
+    let config = settings("source = []\n[ingest]\nlisten = \"127.0.0.1:9001\"\n");
+    assert!(config.sources.is_empty());
+    assert!(settings("source = []").sources.is_empty());
+}
+
+#[test]
+fn destinations_of_the_file_replace_the_defaults() {
+    let text = "[[destination]]\nid = \"b\"\n[[destination]]\nid = \"a\"\nvip = true\n";
+    let config = settings(text);
+    let ids = config.destinations.iter().map(|d| (d.id.as_str(), d.vip));
+    assert!(ids.eq([("b", false), ("a", true)]));
+
+    let text = "destination = []\n[scheduler]\nunknown_destinations = \"create\"";
+    assert!(settings(text).destinations.is_empty());
+}
+
+#[test]
+fn rules_take_every_condition() {
+    let config = settings(
+        "[[rule]]\ndestination = \"table2\"\nsource = \"server1\"\nmessage_type = \"breakfast\"\n\
+         hours = \"07:00-11:00\"\npriority = 1\n\
+         [[rule]]\nmessage_type = \"supper\"\npriority = 3\n",
+    );
+    let full = Rule {
+        destination: Some("table2".to_owned()),
+        source: Some("server1".to_owned()),
+        message_type: Some("breakfast".to_owned()),
+        hours: Some((420, 660)),
+        priority: 1,
+    };
+    assert_eq!(config.rules[0], full);
+    assert_eq!(config.rules[1].message_type.as_deref(), Some("supper"));
+    assert_eq!((config.rules[1].hours, config.rules[1].priority), (None, 3));
+}
+
+#[test]
+fn inline_tables_and_dotted_keys_are_toml_too() {
+    let config = settings(
+        "source = [{ address = \"a:1\" }, { address = \"b:2\", ack = true }]\n\
+         delivery.agents = 2\nscheduler = { levels = 2 }\n",
+    );
+    assert_eq!(config.sources.len(), 2);
+    assert_eq!((config.delivery.agents, config.scheduler.levels), (2, 2));
+}
+
+#[test]
+fn cores_may_be_none() {
+    let config = settings("[threads]\ningest_core = \"none\"\ndelivery_cores = []");
+    assert_eq!(config.threads, Config::default().threads);
+}
+
+#[test]
+fn a_listener_may_be_a_name() {
+    let config = settings("[delivery]\nlisten = \"localhost:9000\"");
+    assert!(config.delivery.listen.ip().is_loopback());
+}

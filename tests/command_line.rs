@@ -1,0 +1,133 @@
+//! The command as a shell sees it: exit codes, what goes where, pipes that break.
+//!
+//! Real processes; what the commands do with an engine has tests of its own.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+/// The command in an empty directory, without settings from outside.
+fn command(directory: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_flipped-lb"));
+    command.current_dir(directory).stdin(Stdio::null());
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("FLIPPED_LB_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+fn directory() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a directory")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn check(directory: &Path, variables: &[(&str, &str)]) -> Output {
+    let mut command = command(directory);
+    command.arg("check").envs(variables.iter().copied());
+    command.output().expect("it starts")
+}
+
+#[test]
+fn check_explains_the_defaults_where_there_is_no_file() {
+    let here = directory();
+    let output = check(here.path(), &[]);
+    assert_eq!(output.status.code(), Some(0));
+    let said = text(&output.stdout);
+    assert!(said.starts_with("Settings: the defaults"), "{said}");
+    assert!(said.contains("table1, VIP"), "{said}");
+    assert_eq!(text(&output.stderr), "");
+}
+
+#[test]
+fn check_reads_the_file_in_the_current_directory_and_the_environment() {
+    let here = directory();
+    let file = here.path().join("flipped-lb.toml");
+    std::fs::write(&file, "[[destination]]\nid = \"bar\"\n").expect("written");
+    let output = check(here.path(), &[("FLIPPED_LB_DURABILITY", "synced")]);
+    let said = text(&output.stdout);
+    assert!(said.starts_with("Settings: flipped-lb.toml, and FLIPPED_LB_DURABILITY\n"));
+    assert!(
+        said.contains("bar\n") && said.contains("synced: "),
+        "{said}"
+    );
+}
+
+#[test]
+fn wrong_settings_exit_2_with_a_line_for_each_problem_on_standard_error() {
+    let here = directory();
+    let file = here.path().join("flipped-lb.toml");
+    std::fs::write(&file, "\n[scheduler]\nmax_wiat = []\nlevels = 9\n").expect("written");
+    let output = check(here.path(), &[("FLIPPED_LB_SCHEDULER_LEVEL", "3")]);
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(text(&output.stdout), "");
+    let said = text(&output.stderr);
+    for line in [
+        "flipped-lb.toml:3:1: unknown key \"max_wiat\" in [scheduler]; did you mean \"max_wait\"?",
+        "flipped-lb.toml:4:10: [scheduler] levels: found 9;",
+        "FLIPPED_LB_SCHEDULER_LEVEL: no such setting; did you mean FLIPPED_LB_SCHEDULER_LEVELS?",
+    ] {
+        assert!(said.contains(line), "{line}\n{said}");
+    }
+}
+
+#[test]
+fn the_printed_example_is_a_settings_file() {
+    let here = directory();
+    let mut example = command(here.path());
+    let example = example
+        .args(["check", "--example"])
+        .output()
+        .expect("it starts");
+    std::fs::write(here.path().join("flipped-lb.toml"), &example.stdout).expect("written");
+    assert_eq!(check(here.path(), &[]).status.code(), Some(0));
+}
+
+#[test]
+fn a_reader_that_has_gone_is_no_panic() {
+    let here = directory();
+    for arguments in [&["check"][..], &["check", "--example"], &["--help"]] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let mut command = command(here.path());
+        let output = command
+            .args(arguments)
+            .stdout(writer)
+            .output()
+            .expect("it starts");
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+        assert_eq!(text(&output.stderr), "", "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_log_level_that_does_not_exist_is_wrong_usage() {
+    let here = directory();
+    let output = check(here.path(), &[("FLIPPED_LB_LOG", "loud")]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("FLIPPED_LB_LOG: found \"loud\""));
+}
+
+#[test]
+fn usage_help_and_version_have_their_exit_codes() {
+    let here = directory();
+    for (arguments, code) in [
+        (&["--help"][..], 0),
+        (&["--version"], 0),
+        (&["help", "publish"], 0),
+        (&[], 2),
+        (&["chekc"], 2),
+        (&["subscribe"], 2),
+        (&["publish"], 2),
+        (&["subscribe", "t", "--address", "127.0.0.1:1"], 1),
+    ] {
+        let output = command(here.path())
+            .args(arguments)
+            .output()
+            .expect("it starts");
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}");
+    }
+}
