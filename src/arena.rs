@@ -58,7 +58,13 @@ impl Region {
             .expect("the limits keep the arena far below the address space");
         let base = bump.alloc_layout(layout);
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        Self { _bump: bump, base, chunk_len, chunk_count, id }
+        Self {
+            _bump: bump,
+            base,
+            chunk_len,
+            chunk_count,
+            id,
+        }
     }
 
     /// Where `len` bytes at `offset` of `chunk` begin; checked to lie inside the chunk.
@@ -248,7 +254,11 @@ impl Returned {
     /// Ends a lease.
     pub fn one(lease: Lease) -> Self {
         let Lease(span) = lease;
-        Self { arena: span.arena, chunk: span.chunk, count: 1 }
+        Self {
+            arena: span.arena,
+            chunk: span.chunk,
+            count: 1,
+        }
     }
 
     /// Takes others of the same chunk along; gives them back if they are of another.
@@ -323,7 +333,12 @@ pub struct Ledger {
 
 impl fmt::Debug for Ledger {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "Ledger({} of {} chunks free)", self.free.len(), self.chunks.len())
+        write!(
+            out,
+            "Ledger({} of {} chunks free)",
+            self.free.len(),
+            self.chunks.len()
+        )
     }
 }
 
@@ -332,9 +347,17 @@ impl Ledger {
     #[must_use]
     pub fn new(chunk_len: usize, chunk_count: u16) -> Self {
         let region = Arc::new(Region::new(chunk_len, u32::from(chunk_count)));
-        let chunk = Chunk { free: true, ..Chunk::default() };
+        let chunk = Chunk {
+            free: true,
+            ..Chunk::default()
+        };
         let chunks = vec![chunk; usize::from(chunk_count)];
-        Self { region, chunks, free: (0..chunk_count).rev().collect(), hand: 0 }
+        Self {
+            region,
+            chunks,
+            free: (0..chunk_count).rev().collect(),
+            hand: 0,
+        }
     }
 
     /// A view for one agent.
@@ -356,12 +379,20 @@ impl Ledger {
         state.free = false;
         state.open = true;
         let generation = state.generation;
-        Some(Writer { region: Arc::clone(&self.region), chunk, generation, tail: 0 })
+        Some(Writer {
+            region: Arc::clone(&self.region),
+            chunk,
+            generation,
+            tail: 0,
+        })
     }
 
     /// The writer is done with its chunk.
     pub fn seal(&mut self, writer: Writer) {
-        assert!(writer.region.id == self.region.id, "a writer of another arena");
+        assert!(
+            writer.region.id == self.region.id,
+            "a writer of another arena"
+        );
         self.chunks[usize::from(writer.chunk)].open = false;
         self.free_if_done(writer.chunk);
     }
@@ -410,7 +441,10 @@ impl Ledger {
     pub fn take_back(&mut self, returned: Returned) {
         assert!(returned.arena == self.region.id, "leases of another arena");
         let state = &mut self.chunks[usize::from(returned.chunk)];
-        assert!(state.leases >= returned.count, "more leases came home than were out");
+        assert!(
+            state.leases >= returned.count,
+            "more leases came home than were out"
+        );
         state.leases -= returned.count;
         self.free_if_done(returned.chunk);
     }
@@ -492,7 +526,10 @@ mod tests {
         assert_eq!(ledger.free_count(), 0, "the lease is still out");
         ledger.take_back(Returned::one(lease));
         assert_eq!(ledger.free_count(), 1);
-        assert!(ledger.lend(place).is_none(), "its chunk has begun another life");
+        assert!(
+            ledger.lend(place).is_none(),
+            "its chunk has begun another life"
+        );
     }
 
     #[test]
@@ -500,8 +537,9 @@ mod tests {
         let mut ledger = Ledger::new(1024, 2);
         let view = ledger.view();
         let mut writer = ledger.writer().expect("free");
-        let places: Vec<_> =
-            [b"one", b"two", b"six"].map(|it| put(&mut ledger, &mut writer, it)).into();
+        let places: Vec<_> = [b"one", b"two", b"six"]
+            .map(|it| put(&mut ledger, &mut writer, it))
+            .into();
         let mut run = ledger.lend(places[0]).expect("resident");
         assert!(!ledger.extend(&mut run, places[2]));
         assert!(ledger.extend(&mut run, places[1]) && ledger.extend(&mut run, places[2]));
@@ -523,7 +561,11 @@ mod tests {
         assert_eq!(ledger.free_count(), 2);
         assert!(!ledger.is_resident(place));
         ledger.release(place);
-        assert_eq!(ledger.free_count(), 2, "a void place is released without effect");
+        assert_eq!(
+            ledger.free_count(),
+            2,
+            "a void place is released without effect"
+        );
     }
 
     #[test]
@@ -558,7 +600,9 @@ mod tests {
             });
             let mut expected = 0_u32;
             while expected < 500 {
-                let Ok(mut committed) = consumer.pop() else { continue };
+                let Ok(mut committed) = consumer.pop() else {
+                    continue;
+                };
                 view.header_mut(&mut committed)[0] = 7;
                 let place = ledger.place(committed);
                 let lease = ledger.lend(place).expect("resident");

@@ -91,15 +91,19 @@ struct Shared {
 impl Directory {
     /// Begins with these names; up to `max` are created when they are met, if that is allowed.
     #[must_use]
-    pub fn new<'a>(
-        names: impl IntoIterator<Item = &'a str>,
-        may_create: bool,
-        max: usize,
-    ) -> Self {
+    pub fn new<'a>(names: impl IntoIterator<Item = &'a str>, may_create: bool, max: usize) -> Self {
         let names: Vec<Arc<str>> = names.into_iter().map(Arc::from).collect();
         let count = AtomicUsize::new(names.len());
-        let shared = Shared { names: Mutex::new(names), count, max, may_create };
-        let mut directory = Self { shared: Arc::new(shared), known: HashMap::default() };
+        let shared = Shared {
+            names: Mutex::new(names),
+            count,
+            max,
+            may_create,
+        };
+        let mut directory = Self {
+            shared: Arc::new(shared),
+            known: HashMap::default(),
+        };
         directory.catch_up();
         directory
     }
@@ -167,7 +171,10 @@ impl Directory {
 
     fn names(&self) -> MutexGuard<'_, Vec<Arc<str>>> {
         // A thread that panicked while pushing a name has left the list whole.
-        self.shared.names.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared
+            .names
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

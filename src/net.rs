@@ -123,7 +123,8 @@ impl Tcp {
         let listener = listener.map(|it| {
             it.set_nonblocking(true)?;
             let mut listener = TcpListener::from_std(it);
-            poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+            poll.registry()
+                .register(&mut listener, LISTENER, Interest::READABLE)?;
             io::Result::Ok(listener)
         });
         Ok(Self {
@@ -139,7 +140,9 @@ impl Tcp {
     fn adopt(&mut self, mut stream: TcpStream) -> io::Result<Key> {
         let key = self.free.last().copied().unwrap_or(self.streams.len());
         let interest = Interest::READABLE | Interest::WRITABLE;
-        self.poll.registry().register(&mut stream, Token(key), interest)?;
+        self.poll
+            .registry()
+            .register(&mut stream, Token(key), interest)?;
         if self.free.pop().is_none() {
             self.streams.push(None);
         }
@@ -155,8 +158,9 @@ impl Tcp {
     fn set_up(&self, stream: &TcpStream) -> io::Result<()> {
         let socket = SockRef::from(stream);
         socket.set_tcp_nodelay(true)?;
-        let keepalive =
-            TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL);
+        let keepalive = TcpKeepalive::new()
+            .with_time(KEEPALIVE_IDLE)
+            .with_interval(KEEPALIVE_INTERVAL);
         socket.set_tcp_keepalive(&keepalive)?;
         socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
         if let Some(len) = self.options.send_buffer {

@@ -31,7 +31,10 @@ impl Wake {
     /// The process has no file descriptor left.
     pub fn new() -> io::Result<Arc<Self>> {
         let event = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?;
-        Ok(Arc::new(Self { parked: AtomicBool::new(false), event }))
+        Ok(Arc::new(Self {
+            parked: AtomicBool::new(false),
+            event,
+        }))
     }
 
     /// The thread is about to park: after this it must look at its rings once more.
@@ -70,8 +73,12 @@ impl AsFd for Wake {
 #[must_use]
 pub fn ring<T>(capacity: usize, wake: &Arc<Wake>) -> (Sender<T>, Receiver<T>) {
     let (producer, consumer) = rtrb::RingBuffer::new(capacity);
-    let sender =
-        Sender { producer, kept: VecDeque::new(), wake: Arc::clone(wake), unannounced: false };
+    let sender = Sender {
+        producer,
+        kept: VecDeque::new(),
+        wake: Arc::clone(wake),
+        unannounced: false,
+    };
     (sender, Receiver(consumer))
 }
 
@@ -171,7 +178,10 @@ mod tests {
     fn a_full_ring_gives_the_entry_back() {
         let wake = Wake::new().expect("a descriptor");
         let (mut sender, mut receiver) = ring(2, &wake);
-        assert_eq!((sender.offer(1), sender.offer(2), sender.offer(3)), (Ok(()), Ok(()), Err(3)));
+        assert_eq!(
+            (sender.offer(1), sender.offer(2), sender.offer(3)),
+            (Ok(()), Ok(()), Err(3))
+        );
         assert_eq!(receiver.poll(), Some(1));
         assert_eq!(sender.room(), 1);
     }

@@ -34,8 +34,12 @@ pub enum PinError {
 /// The cores that this thread may use, ascending.
 #[must_use]
 pub fn allowed_cores() -> Vec<usize> {
-    let Ok(set) = sched_getaffinity(None) else { return vec![0] };
-    (0..CpuSet::MAX_CPU).filter(|&core| set.is_set(core)).collect()
+    let Ok(set) = sched_getaffinity(None) else {
+        return vec![0];
+    };
+    (0..CpuSet::MAX_CPU)
+        .filter(|&core| set.is_set(core))
+        .collect()
 }
 
 /// Refuses cores that the process may not use.
@@ -58,7 +62,15 @@ pub fn pin(thread: &'static str, core: usize) -> Result<(), PinError> {
     check_cores([core])?;
     core_affinity::set_for_current(core_affinity::CoreId { id: core });
     let actual = allowed_cores();
-    if actual == [core] { Ok(()) } else { Err(PinError::NotPinned { thread, core, actual }) }
+    if actual == [core] {
+        Ok(())
+    } else {
+        Err(PinError::NotPinned {
+            thread,
+            core,
+            actual,
+        })
+    }
 }
 
 #[cfg(test)]

@@ -37,7 +37,11 @@ impl Idle {
     /// Starts awake.
     #[must_use]
     pub fn new(kind: IdleKind) -> Self {
-        Self { kind, fruitless: 0, park_ms: PARK_MS_MIN }
+        Self {
+            kind,
+            fruitless: 0,
+            park_ms: PARK_MS_MIN,
+        }
     }
 
     /// There was work.
@@ -73,8 +77,18 @@ mod tests {
         let rests: Vec<_> = (0..SPINS + YIELDS + 9).map(|_| idle.rest()).collect();
         assert!(rests[..20].iter().all(|it| *it == Rest::Spin));
         assert!(rests[20..30].iter().all(|it| *it == Rest::Yield));
-        assert_eq!(rests[30], Rest::Park { timeout_ms: PARK_MS_MIN });
-        assert_eq!(rests.last(), Some(&Rest::Park { timeout_ms: PARK_MS_MAX }));
+        assert_eq!(
+            rests[30],
+            Rest::Park {
+                timeout_ms: PARK_MS_MIN
+            }
+        );
+        assert_eq!(
+            rests.last(),
+            Some(&Rest::Park {
+                timeout_ms: PARK_MS_MAX
+            })
+        );
         idle.reset();
         assert_eq!(idle.rest(), Rest::Spin);
     }

@@ -46,16 +46,20 @@ impl<C: Clock + 'static> Runner<C> {
         on_end: impl FnOnce(&'static str, Result<(), Fatal>) + Send + 'static,
     ) -> Result<JoinHandle<()>, Fatal> {
         let (pinned, answer) = std::sync::mpsc::sync_channel::<Result<(), PinError>>(1);
-        let handle = thread::Builder::new().name(self.name.to_owned()).spawn(move || {
-            let result = self.core.map_or(Ok(()), |core| affinity::pin(self.name, core));
-            let failed = result.is_err();
-            // The starter waits for this answer, so it is there to take it.
-            let _ = pinned.send(result);
-            if !failed {
-                let name = self.name;
-                on_end(name, self.run());
-            }
-        })?;
+        let handle = thread::Builder::new()
+            .name(self.name.to_owned())
+            .spawn(move || {
+                let result = self
+                    .core
+                    .map_or(Ok(()), |core| affinity::pin(self.name, core));
+                let failed = result.is_err();
+                // The starter waits for this answer, so it is there to take it.
+                let _ = pinned.send(result);
+                if !failed {
+                    let name = self.name;
+                    on_end(name, self.run());
+                }
+            })?;
         answer.recv()??;
         Ok(handle)
     }
@@ -112,7 +116,10 @@ impl<C: Clock + 'static> Runner<C> {
             return Ok(true);
         }
         let nanoseconds = i64::from(timeout_ms) * 1_000_000;
-        let timeout = Timespec { tv_sec: 0, tv_nsec: nanoseconds };
+        let timeout = Timespec {
+            tv_sec: 0,
+            tv_nsec: nanoseconds,
+        };
         let mut events = [epoll::Event {
             flags: epoll::EventFlags::empty(),
             data: epoll::EventData::new_u64(0),

@@ -54,7 +54,9 @@ pub fn run(args: RunArgs) -> Result<(), Failure> {
         std::thread::sleep(LOOK);
     };
     let ended = engine.stop(&signals.hurry, |what| say(&format!("stopping: {what}")));
-    let trouble = failed.map(|it| format!("{} failed: {}", it.agent, it.error)).or(ended.trouble);
+    let trouble = failed
+        .map(|it| format!("{} failed: {}", it.agent, it.error))
+        .or(ended.trouble);
     trouble.map_or(Ok(()), |trouble| Err(Failure::Failed(trouble)))
 }
 
@@ -69,7 +71,10 @@ pub(super) struct Signals {
 impl Signals {
     /// Watches for SIGTERM and SIGINT; the second one ends the process.
     pub(super) fn watch() -> Result<Self, Failure> {
-        let (stop, hurry) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let (stop, hurry) = (
+            Arc::new(AtomicBool::new(false)),
+            Arc::new(AtomicBool::new(false)),
+        );
         for signal in [SIGTERM, SIGINT] {
             // The order counts: at the first signal `stop` is not set yet, so nothing else happens.
             flag::register_conditional_shutdown(signal, 1, Arc::clone(&stop))
@@ -81,7 +86,11 @@ impl Signals {
 }
 
 fn listening(engine: &Engine, config: &Config) -> String {
-    let Addresses { delivery, ingest, admin } = engine.addresses();
+    let Addresses {
+        delivery,
+        ingest,
+        admin,
+    } = engine.addresses();
     let mut line = format!(
         "running: {} sources, subscribers on {delivery}, data in {}",
         config.sources.len(),

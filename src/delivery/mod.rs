@@ -27,8 +27,8 @@ use crate::clock::{Clock, Now};
 use crate::counters::{Counter, Counters};
 use crate::ingest::framer::{Line, buffer_len};
 use crate::limits::{
-    ACCEPTS_PER_CYCLE, DISPATCHES_PER_CYCLE, FRAMES_PER_WRITE, GREETING_NS_MAX,
-    LEAVING_NS_MAX, READS_PER_CYCLE, SUBSCRIBER_LINE_LEN_MAX, SUBSCRIBER_READ_LEN_MAX,
+    ACCEPTS_PER_CYCLE, DISPATCHES_PER_CYCLE, FRAMES_PER_WRITE, GREETING_NS_MAX, LEAVING_NS_MAX,
+    READS_PER_CYCLE, SUBSCRIBER_LINE_LEN_MAX, SUBSCRIBER_READ_LEN_MAX,
 };
 use crate::message::{DestinationIndex, Directory};
 use crate::net::{Key, Network, Ready};
@@ -174,8 +174,14 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
         for event in ready.drain(..) {
             match event {
                 Ready::Listener => self.accepting = true,
-                Ready::Stream { key, readable, writable } => {
-                    let Some(connection) = self.get(key) else { continue };
+                Ready::Stream {
+                    key,
+                    readable,
+                    writable,
+                } => {
+                    let Some(connection) = self.get(key) else {
+                        continue;
+                    };
                     connection.is_writable |= writable;
                     if writable {
                         self.list(key);
@@ -242,8 +248,12 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
     fn read(&mut self, now: Now) -> usize {
         let mut work_count = 0;
         for _ in 0..READS_PER_CYCLE.min(self.readable.len()) {
-            let Some(key) = self.readable.pop_front() else { break };
-            let Some(mut connection) = self.connections[key].take() else { continue };
+            let Some(key) = self.readable.pop_front() else {
+                break;
+            };
+            let Some(mut connection) = self.connections[key].take() else {
+                continue;
+            };
             connection.is_queued = false;
             if connection.phase == Phase::Gone {
                 self.connections[key] = Some(connection);
@@ -264,12 +274,7 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
         work_count
     }
 
-    fn read_one(
-        &mut self,
-        key: Key,
-        connection: &mut Connection,
-        now: Now,
-    ) -> io::Result<()> {
+    fn read_one(&mut self, key: Key, connection: &mut Connection, now: Now) -> io::Result<()> {
         let kept = connection.framer.restore(&mut self.buffer);
         let room = &mut self.buffer[kept..kept + SUBSCRIBER_READ_LEN_MAX];
         let filled = match self.parts.net.read(key, room)? {
@@ -282,9 +287,9 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
             }
             let heard = match line {
                 Line::Whole(range) => connection.hear(&self.buffer[range], now.ns),
-                Line::Oversize(_) => {
-                    Err(format!("the line is longer than {SUBSCRIBER_LINE_LEN_MAX} bytes"))
-                }
+                Line::Oversize(_) => Err(format!(
+                    "the line is longer than {SUBSCRIBER_LINE_LEN_MAX} bytes"
+                )),
             };
             if let Err(why) = heard.and_then(|request| self.obey(key, connection, request)) {
                 self.turn_away(connection, &why, now);
@@ -306,7 +311,11 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
                 debug_assert_eq!(connection.phase, Phase::Subscribed { ack });
                 let found = destinations.iter().map(|name| self.find(name));
                 let destinations = found.collect::<Result<Vec<_>, _>>()?;
-                let news = FromDelivery::Subscribe { subscriber, destinations, ack };
+                let news = FromDelivery::Subscribe {
+                    subscriber,
+                    destinations,
+                    ack,
+                };
                 self.parts.to_scheduler.send(news);
             }
         }
@@ -320,8 +329,15 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
         found.ok_or_else(|| {
             let names = directory.all();
             let shown: Vec<&str> = names.iter().take(NAMES_SHOWN).map(|it| &**it).collect();
-            let more = if names.len() > NAMES_SHOWN { ", ..." } else { "" };
-            format!("unknown destination {name:?}; there are {}{more}", shown.join(", "))
+            let more = if names.len() > NAMES_SHOWN {
+                ", ..."
+            } else {
+                ""
+            };
+            format!(
+                "unknown destination {name:?}; there are {}{more}",
+                shown.join(", ")
+            )
         })
     }
 
@@ -338,13 +354,23 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
     fn hear_scheduler(&mut self) -> usize {
         let mut work_count = 0;
         while work_count < DISPATCHES_PER_CYCLE {
-            let Some(command) = self.parts.from_scheduler.poll() else { break };
+            let Some(command) = self.parts.from_scheduler.poll() else {
+                break;
+            };
             work_count += 1;
             match command {
-                ToDelivery::Frame { subscriber, lease, again } => {
+                ToDelivery::Frame {
+                    subscriber,
+                    lease,
+                    again,
+                } => {
                     self.take_frame(subscriber as Key, lease, again);
                 }
-                ToDelivery::Seated { subscriber, active, standby } => {
+                ToDelivery::Seated {
+                    subscriber,
+                    active,
+                    standby,
+                } => {
                     self.answer(subscriber as Key, &active, &standby);
                 }
                 ToDelivery::Forget { subscriber } => {
@@ -377,14 +403,19 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
 
     fn end_lease(&mut self, lease: Lease) {
         if let Some(returned) = self.homebound.add(lease) {
-            self.parts.to_scheduler.send(FromDelivery::Returned(returned));
+            self.parts
+                .to_scheduler
+                .send(FromDelivery::Returned(returned));
         }
     }
 
     fn answer(&mut self, key: Key, active: &[DestinationIndex], standby: &[DestinationIndex]) {
         let names = self.parts.destinations.all();
         let named = |list: &[DestinationIndex]| -> Vec<&str> {
-            list.iter().filter_map(|&it| names.get(it as usize)).map(|it| &**it).collect()
+            list.iter()
+                .filter_map(|&it| names.get(it as usize))
+                .map(|it| &**it)
+                .collect()
         };
         let line = format!(
             "{{\"subscribed\":{},\"standby\":{}}}",
@@ -404,11 +435,13 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
     fn write(&mut self) {
         let mut listed = std::mem::take(&mut self.listed);
         for &key in &listed {
-            let Some(mut connection) = self.connections[key].take() else { continue };
+            let Some(mut connection) = self.connections[key].take() else {
+                continue;
+            };
             connection.is_listed = false;
             let result = self.write_one(key, &mut connection);
-            let left = matches!(connection.phase, Phase::Leaving(_))
-                && connection.outbox.is_empty();
+            let left =
+                matches!(connection.phase, Phase::Leaving(_)) && connection.outbox.is_empty();
             self.connections[key] = Some(connection);
             match result {
                 Ok(()) if left => self.parts.net.shut_down(key),
@@ -450,7 +483,12 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
         if frames > 0 {
             let at_ns = self.parts.clock.now().ns;
             connection.note_written(frames, at_ns);
-            let news = FromDelivery::Wrote { subscriber: key as u32, frames, bytes, at_ns };
+            let news = FromDelivery::Wrote {
+                subscriber: key as u32,
+                frames,
+                bytes,
+                at_ns,
+            };
             self.parts.to_scheduler.send(news);
         }
         result
@@ -460,7 +498,9 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
 
     /// The connection is over: the scheduler hears of it, if it ever heard of the subscriber.
     fn end(&mut self, key: Key) {
-        let Some(mut connection) = self.connections[key].take() else { return };
+        let Some(mut connection) = self.connections[key].take() else {
+            return;
+        };
         let (homebound, to_scheduler) = (&mut self.homebound, &mut self.parts.to_scheduler);
         connection.outbox.clear(|lease| {
             if let Some(returned) = homebound.add(lease) {
@@ -468,12 +508,16 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
             }
         });
         self.parts.counters.add(Counter::SubscriberDisconnects, 1);
-        self.parts.counters.subtract(Counter::SubscribersConnected, 1);
+        self.parts
+            .counters
+            .subtract(Counter::SubscribersConnected, 1);
         self.parts.net.shut_down(key);
         // The key stays taken until the scheduler says that no more frames come for it.
         connection.phase = Phase::Gone;
         self.connections[key] = Some(connection);
-        self.parts.to_scheduler.send(FromDelivery::Gone { subscriber: key as u32 });
+        self.parts.to_scheduler.send(FromDelivery::Gone {
+            subscriber: key as u32,
+        });
     }
 
     fn tick(&mut self, now: Now) {
@@ -482,13 +526,18 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
         }
         self.tick_at_ns = now.ns + TICK_NS;
         for key in 0..self.connections.len() {
-            let Some(connection) = &self.connections[key] else { continue };
+            let Some(connection) = &self.connections[key] else {
+                continue;
+            };
             match connection.phase {
                 Phase::Greeting(until_ns) | Phase::Leaving(until_ns) if until_ns <= now.ns => {
                     self.end(key);
                 }
                 _ if connection.is_overdue(now.ns, self.parts.ack_timeout_ns) => {
-                    info!(owed = connection.written - connection.acknowledged, "ack_timeout: cut");
+                    info!(
+                        owed = connection.written - connection.acknowledged,
+                        "ack_timeout: cut"
+                    );
                     self.parts.counters.add(Counter::AckTimeouts, 1);
                     self.end(key);
                 }
@@ -511,7 +560,9 @@ impl<N: Network, C: Clock> Agent for DeliveryAgent<N, C> {
         self.write();
         self.tick(now);
         if let Some(returned) = self.homebound.take() {
-            self.parts.to_scheduler.send(FromDelivery::Returned(returned));
+            self.parts
+                .to_scheduler
+                .send(FromDelivery::Returned(returned));
         }
         self.parts.to_scheduler.flush();
         Ok(work_count)

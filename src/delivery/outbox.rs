@@ -78,7 +78,10 @@ impl Outbox {
 
     /// Adds a frame that may have been seen before, and has it announced.
     pub fn push_again(&mut self, lease: Lease) {
-        let index = match self.announcement.filter(|&index| index > 0 || self.head_written == 0) {
+        let index = match self
+            .announcement
+            .filter(|&index| index > 0 || self.head_written == 0)
+        {
             Some(index) => index,
             None => {
                 self.entries.push_back(Entry::Again(Again::default()));
@@ -162,8 +165,11 @@ mod tests {
         while !outbox.is_empty() {
             let mut slices = [IoSlice::new(&[]); 3];
             let count = outbox.gather(&view, &mut slices);
-            let bytes: Vec<u8> =
-                slices[..count].iter().flat_map(|it| it.iter().copied()).take(step).collect();
+            let bytes: Vec<u8> = slices[..count]
+                .iter()
+                .flat_map(|it| it.iter().copied())
+                .take(step)
+                .collect();
             out.extend_from_slice(&bytes);
             let completed = outbox.advance(&view, bytes.len(), |lease| {
                 ledger.take_back(Returned::one(lease));

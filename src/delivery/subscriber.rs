@@ -100,9 +100,8 @@ impl Connection {
     /// # Errors
     /// What is wrong with it, and what to send instead.
     pub fn hear(&mut self, line: &[u8], now_ns: u64) -> Result<Request, String> {
-        let words: Words = serde_json::from_slice(line).map_err(|error| {
-            format!("not understood ({error}); {}", self.expectation())
-        })?;
+        let words: Words = serde_json::from_slice(line)
+            .map_err(|error| format!("not understood ({error}); {}", self.expectation()))?;
         match (words.subscribe, words.ack, self.phase) {
             (Some(destinations), ack, Phase::Greeting(_)) => {
                 let ack = match ack {
@@ -139,7 +138,9 @@ impl Connection {
         if frames > 0 {
             self.owing_since_ns = now_ns;
         }
-        Ok(Request::Acknowledge(u32::try_from(frames).unwrap_or(u32::MAX)))
+        Ok(Request::Acknowledge(
+            u32::try_from(frames).unwrap_or(u32::MAX),
+        ))
     }
 
     /// What it should have sent.
@@ -186,7 +187,13 @@ mod tests {
     fn a_subscription_is_understood_with_and_without_ack() {
         let request = Connection::new(0).hear(b"{ \"subscribe\" : [\"a\",\"b\"] }", 0);
         let destinations = vec!["a".to_owned(), "b".to_owned()];
-        assert_eq!(request, Ok(Request::Subscribe { destinations, ack: false }));
+        assert_eq!(
+            request,
+            Ok(Request::Subscribe {
+                destinations,
+                ack: false
+            })
+        );
         assert_eq!(subscribed(true).phase, Phase::Subscribed { ack: true });
     }
 
@@ -209,17 +216,32 @@ mod tests {
         }
         assert!(subscribed(false).hear(b"{\"ack\":0}", 0).is_err());
         assert!(subscribed(true).hear(b"{\"ack\":-1}", 0).is_err());
-        assert!(subscribed(true).hear(b"{\"subscribe\":[\"b\"]}", 0).is_err());
+        assert!(
+            subscribed(true)
+                .hear(b"{\"subscribe\":[\"b\"]}", 0)
+                .is_err()
+        );
     }
 
     #[test]
     fn acknowledgements_are_cumulative_and_bounded_by_what_was_sent() {
         let mut connection = subscribed(true);
         connection.note_written(5, 0);
-        assert_eq!(connection.hear(b"{\"ack\":3}", 0), Ok(Request::Acknowledge(3)));
-        assert_eq!(connection.hear(b"{\"ack\":2}", 0), Ok(Request::Acknowledge(0)));
-        assert_eq!(connection.hear(b"{\"ack\":5}", 0), Ok(Request::Acknowledge(2)));
-        let error = connection.hear(b"{\"ack\":6}", 0).expect_err("one too many");
+        assert_eq!(
+            connection.hear(b"{\"ack\":3}", 0),
+            Ok(Request::Acknowledge(3))
+        );
+        assert_eq!(
+            connection.hear(b"{\"ack\":2}", 0),
+            Ok(Request::Acknowledge(0))
+        );
+        assert_eq!(
+            connection.hear(b"{\"ack\":5}", 0),
+            Ok(Request::Acknowledge(2))
+        );
+        let error = connection
+            .hear(b"{\"ack\":6}", 0)
+            .expect_err("one too many");
         assert!(error.contains("only 5"), "{error}");
     }
 
@@ -233,6 +255,9 @@ mod tests {
         connection.hear(b"{\"ack\":1}", 110).expect("a good line");
         assert!(!connection.is_overdue(119, 10));
         connection.note_written(1, 119);
-        assert!(connection.is_overdue(120, 10), "a newer frame does not excuse an older one");
+        assert!(
+            connection.is_overdue(120, 10),
+            "a newer frame does not excuse an older one"
+        );
     }
 }

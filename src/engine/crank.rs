@@ -15,7 +15,9 @@ impl Crank {
     /// Takes the agents, in the order the data flows.
     #[must_use]
     pub fn new(pipeline: Pipeline) -> Self {
-        Self { agents: pipeline.into_agents() }
+        Self {
+            agents: pipeline.into_agents(),
+        }
     }
 
     /// One duty cycle of each agent; returns the work count of all.

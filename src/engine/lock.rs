@@ -41,7 +41,10 @@ impl DirectoryLock {
     /// Another engine has it, or it cannot be made or written.
     pub fn take(directory: &Path) -> Result<Self, LockError> {
         let name = || directory.display().to_string();
-        let unusable = |source| LockError::Unusable { directory: name(), source };
+        let unusable = |source| LockError::Unusable {
+            directory: name(),
+            source,
+        };
         std::fs::create_dir_all(directory).map_err(unusable)?;
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
@@ -71,7 +74,10 @@ mod tests {
         let home = tempfile::tempdir().expect("a temporary directory");
         let lock = DirectoryLock::take(home.path()).expect("it is free");
         let error = DirectoryLock::take(home.path()).expect_err("it is taken");
-        assert!(error.to_string().contains(&std::process::id().to_string()), "{error}");
+        assert!(
+            error.to_string().contains(&std::process::id().to_string()),
+            "{error}"
+        );
         drop(lock);
         DirectoryLock::take(home.path()).expect("it is free again");
     }

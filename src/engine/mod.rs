@@ -150,7 +150,11 @@ impl Engine {
             0
         });
         let trouble = (!trouble.is_empty()).then(|| trouble.join("; "));
-        Ended { counters: self.counters.snapshot(), histogram_files, trouble }
+        Ended {
+            counters: self.counters.snapshot(),
+            histogram_files,
+            trouble,
+        }
     }
 
     /// Waits until nothing is left that can be delivered, or nothing moves any more.

@@ -29,7 +29,7 @@ use crate::journal::storage::Storage;
 use crate::journal::writer::{JournalAgent, JournalParts};
 use crate::latency::Recorder;
 use crate::limits::{
-    ARRIVALS_RING, CHUNK_COUNT, CHUNK_LEN, HOP_RING, MESSAGES_MAX, MESSAGE_TYPES_MAX,
+    ARRIVALS_RING, CHUNK_COUNT, CHUNK_LEN, HOP_RING, MESSAGE_TYPES_MAX, MESSAGES_MAX,
 };
 use crate::message::Directory;
 use crate::net::Network;
@@ -151,7 +151,14 @@ where
     S: Storage + 'static,
     C: Clock + 'static,
 {
-    let Common { counters, signals, names, rules, recorder, rejected } = common;
+    let Common {
+        counters,
+        signals,
+        names,
+        rules,
+        recorder,
+        rejected,
+    } = common;
     let (to_scheduler, from_ingest) = ring(ARRIVALS_RING, &wakes.scheduler);
     let (to_ingest, from_scheduler) = ring(HOP_RING, &wakes.ingest);
     let (to_journal, journal_inbox) = ring(HOP_RING, &wakes.journal);

@@ -31,7 +31,7 @@ use crate::limits::SUBSCRIBER_SEND_BUFFER;
 use crate::net::{SocketOptions, Tcp};
 use crate::ring::Wake;
 use crate::scheduler::rules::Rules;
-use crate::store::{StoreThread, StoreError};
+use crate::store::{StoreError, StoreThread};
 
 /// An engine could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -84,7 +84,10 @@ fn files(what: &'static str) -> impl Fn(io::Error) -> StartError {
 }
 
 fn system(what: &'static str) -> impl Fn(io::Error) -> StartError {
-    move |source| StartError::System { what, source: source.into() }
+    move |source| StartError::System {
+        what,
+        source: source.into(),
+    }
 }
 
 /// Starts an engine with these settings.
@@ -111,13 +114,14 @@ pub fn start(config: &Config) -> Result<Engine, StartError> {
     let recovered = recovery::recover(&mut segments, config.journal.segment, now_us)?;
     let counters = Arc::new(Counters::default());
     let signals = Signals::default();
-    signals.recorded.store(recovered.origin.position, Ordering::Release);
+    signals
+        .recorded
+        .store(recovered.origin.position, Ordering::Release);
     let rules = Rules::new(&config.rules, &config.destinations, config.scheduler.levels);
     let names = Names::new(config, &rules);
     let (recorder, collector) =
         latency::exchange(config.scheduler.levels, destinations_max(config));
-    let store =
-        StoreThread::start(config, &segments, Arc::clone(&signals.recorded), &counters)?;
+    let store = StoreThread::start(config, &segments, Arc::clone(&signals.recorded), &counters)?;
     let world = world(config, clock, segments, ingest, delivery)?;
     let common = Common {
         counters: Arc::clone(&counters),
@@ -128,7 +132,7 @@ pub fn start(config: &Config) -> Result<Engine, StartError> {
         rejected: RejectedLog::open(&config.data_dir, config.ingest.rejected_max_bytes)
             .map_err(files("rejected.ndjson"))?,
     };
-    let mut starter = Starter::new(&plan, config, counters, signals, names);
+    let starter = Starter::new(&plan, config, counters, signals, names);
     starter.announce(&recovered);
     let wakes = wakes(&plan)?;
     let pipeline = pipeline::assemble(config, world, &wakes, recovered.origin, common);
@@ -138,7 +142,11 @@ pub fn start(config: &Config) -> Result<Engine, StartError> {
 }
 
 fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).map_err(|source| StartError::Listen { setting, address, source })
+    TcpListener::bind(address).map_err(|source| StartError::Listen {
+        setting,
+        address,
+        source,
+    })
 }
 
 fn world(
@@ -149,7 +157,10 @@ fn world(
     delivery: TcpListener,
 ) -> Result<World<Tcp, Segments, SystemClock>, StartError> {
     let make = |listener, send_buffer| {
-        let options = SocketOptions { send_buffer, events: 1024 };
+        let options = SocketOptions {
+            send_buffer,
+            events: 1024,
+        };
         Tcp::new(listener, options).map_err(system("poller"))
     };
     let mut delivery_nets = Vec::new();
@@ -227,7 +238,10 @@ impl<'a> Starter<'a> {
 
     fn announce(&self, recovered: &Recovered) {
         if recovered.torn_len > 0 {
-            info!(bytes = recovered.torn_len, "the journal's torn tail was cut");
+            info!(
+                bytes = recovered.torn_len,
+                "the journal's torn tail was cut"
+            );
         }
         info!(
             mode = mode_word(self.plan.mode),
@@ -251,14 +265,28 @@ impl<'a> Starter<'a> {
         }
         let mut threads = vec![
             spawn("ingest", vec![pipeline.ingest], plan.ingest, &wakes.ingest)?,
-            spawn("scheduler", vec![pipeline.scheduler], plan.scheduler, &wakes.scheduler)?,
+            spawn(
+                "scheduler",
+                vec![pipeline.scheduler],
+                plan.scheduler,
+                &wakes.scheduler,
+            )?,
         ];
         let cores = plan.deliveries.iter().copied();
-        for ((agent, core), wake) in pipeline.deliveries.into_iter().zip(cores).zip(&wakes.deliveries)
+        for ((agent, core), wake) in pipeline
+            .deliveries
+            .into_iter()
+            .zip(cores)
+            .zip(&wakes.deliveries)
         {
             threads.push(spawn("delivery", vec![agent], core, wake)?);
         }
-        threads.push(spawn("journal", vec![pipeline.journal], plan.journal, &wakes.journal)?);
+        threads.push(spawn(
+            "journal",
+            vec![pipeline.journal],
+            plan.journal,
+            &wakes.journal,
+        )?);
         Ok(threads)
     }
 
@@ -290,11 +318,22 @@ impl<'a> Starter<'a> {
             }
             drop(guard);
         };
-        let handle = runner.start(on_end).map_err(|source| match source.downcast::<PinError>() {
-            Ok(pin) => StartError::Pin(*pin),
-            Err(source) => StartError::System { what: "thread", source },
-        })?;
-        Ok(Thread { name, stop, wake: Arc::clone(wake), handle })
+        let handle =
+            runner
+                .start(on_end)
+                .map_err(|source| match source.downcast::<PinError>() {
+                    Ok(pin) => StartError::Pin(*pin),
+                    Err(source) => StartError::System {
+                        what: "thread",
+                        source,
+                    },
+                })?;
+        Ok(Thread {
+            name,
+            stop,
+            wake: Arc::clone(wake),
+            handle,
+        })
     }
 
     fn finish(
@@ -363,7 +402,9 @@ impl<'a> Starter<'a> {
 
 impl latency::Names for Names {
     fn destination(&self, index: u32) -> String {
-        self.destinations.name(index).map_or_else(|| format!("#{index}"), |it| it.to_string())
+        self.destinations
+            .name(index)
+            .map_or_else(|| format!("#{index}"), |it| it.to_string())
     }
 
     fn message_type(&self, index: u16) -> String {

@@ -41,14 +41,24 @@ pub fn resolve(mode: ThreadingMode, cores: usize) -> ThreadingMode {
 pub fn plan(threads: &Threads, agents: usize) -> Result<Plan, PinError> {
     let allowed = allowed_cores();
     let mode = resolve(threads.mode, allowed.len());
-    let named = [threads.ingest_core, threads.scheduler_core, threads.journal_core];
-    let set: Vec<usize> =
-        named.iter().flatten().chain(&threads.delivery_cores).copied().collect();
+    let named = [
+        threads.ingest_core,
+        threads.scheduler_core,
+        threads.journal_core,
+    ];
+    let set: Vec<usize> = named
+        .iter()
+        .flatten()
+        .chain(&threads.delivery_cores)
+        .copied()
+        .collect();
     check_cores(set.iter().copied())?;
     let mut spare: Vec<usize> = match mode {
-        ThreadingMode::Dedicated if allowed.len() >= CORES_FOR_DEDICATED => {
-            allowed[1..].iter().copied().filter(|core| !set.contains(core)).collect()
-        }
+        ThreadingMode::Dedicated if allowed.len() >= CORES_FOR_DEDICATED => allowed[1..]
+            .iter()
+            .copied()
+            .filter(|core| !set.contains(core))
+            .collect(),
         _ => Vec::new(),
     };
     let mut pick = |core: Option<usize>| core.or_else(|| spare.pop());
@@ -57,7 +67,9 @@ pub fn plan(threads: &Threads, agents: usize) -> Result<Plan, PinError> {
         mode,
         ingest: pick(threads.ingest_core),
         scheduler: pick(threads.scheduler_core),
-        deliveries: (0..agents).map(|index| pick(delivery_core(index))).collect(),
+        deliveries: (0..agents)
+            .map(|index| pick(delivery_core(index)))
+            .collect(),
         journal: pick(threads.journal_core),
     })
 }
@@ -82,12 +94,18 @@ mod tests {
     fn auto_shares_a_small_machine() {
         assert_eq!(resolve(ThreadingMode::Auto, 2), ThreadingMode::Shared);
         assert_eq!(resolve(ThreadingMode::Auto, 16), ThreadingMode::Dedicated);
-        assert_eq!(resolve(ThreadingMode::Dedicated, 1), ThreadingMode::Dedicated);
+        assert_eq!(
+            resolve(ThreadingMode::Dedicated, 1),
+            ThreadingMode::Dedicated
+        );
     }
 
     #[test]
     fn a_core_that_is_not_there_is_refused() {
-        let wanted = Threads { scheduler_core: Some(4_000), ..threads(ThreadingMode::Shared) };
+        let wanted = Threads {
+            scheduler_core: Some(4_000),
+            ..threads(ThreadingMode::Shared)
+        };
         let error = plan(&wanted, 1).expect_err("no machine of ours has it");
         assert!(error.to_string().contains("4000"), "{error}");
     }

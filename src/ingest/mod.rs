@@ -187,8 +187,11 @@ impl<N: Network> IngestAgent<N> {
     /// Puts the agent together.
     #[must_use]
     pub fn new(config: &Config, parts: IngestParts<N>) -> Self {
-        let sources: Vec<Source> =
-            config.sources.iter().map(|it| Source::new(it.address.clone(), it.ack)).collect();
+        let sources: Vec<Source> = config
+            .sources
+            .iter()
+            .map(|it| Source::new(it.address.clone(), it.ack))
+            .collect();
         Self {
             next_index: sources.len() as SourceIndex,
             rng: Rng::with_seed(parts.seed),
@@ -222,7 +225,11 @@ impl<N: Network> IngestAgent<N> {
             work_count += 1;
             match command {
                 ToIngest::Chunk(writer) => self.spare.push(writer),
-                ToIngest::Responsible { source, connection, line } => {
+                ToIngest::Responsible {
+                    source,
+                    connection,
+                    line,
+                } => {
                     self.note_responsible(source, connection, line);
                 }
             }
@@ -231,9 +238,15 @@ impl<N: Network> IngestAgent<N> {
     }
 
     fn note_responsible(&mut self, source: SourceIndex, number: u32, line: u64) {
-        let found = self.connections.iter_mut().enumerate().find_map(|(key, it)| {
-            it.as_mut().filter(|it| it.source == source && it.number == number).map(|it| (key, it))
-        });
+        let found = self
+            .connections
+            .iter_mut()
+            .enumerate()
+            .find_map(|(key, it)| {
+                it.as_mut()
+                    .filter(|it| it.source == source && it.number == number)
+                    .map(|it| (key, it))
+            });
         if let Some((key, connection)) = found {
             connection.responsible = line;
             self.owing.push(key);
@@ -247,7 +260,11 @@ impl<N: Network> IngestAgent<N> {
         for event in ready.drain(..) {
             match event {
                 Ready::Listener => self.accepting = true,
-                Ready::Stream { key, readable, writable } => {
+                Ready::Stream {
+                    key,
+                    readable,
+                    writable,
+                } => {
                     if writable {
                         self.note_writable(key, now);
                     }
@@ -274,7 +291,10 @@ impl<N: Network> IngestAgent<N> {
             self.owing.push(key);
             return;
         }
-        let dialled = self.sources.iter().position(|it| it.dial == Dial::Connecting(key));
+        let dialled = self
+            .sources
+            .iter()
+            .position(|it| it.dial == Dial::Connecting(key));
         let Some(index) = dialled else { return };
         match self.parts.net.connected(key) {
             Ok(true) => self.begin_dialled(index, key),
@@ -421,8 +441,12 @@ impl<N: Network> IngestAgent<N> {
                 self.parts.counters.add(Counter::IngestBackPressure, 1);
                 break;
             }
-            let Some(key) = self.readable.pop_front() else { break };
-            let Some(mut connection) = self.connections[key].take() else { continue };
+            let Some(key) = self.readable.pop_front() else {
+                break;
+            };
+            let Some(mut connection) = self.connections[key].take() else {
+                continue;
+            };
             connection.is_queued = false;
             match self.read_one(key, &mut connection, now) {
                 Ok(read_len) => {
@@ -440,14 +464,12 @@ impl<N: Network> IngestAgent<N> {
         work_count
     }
 
-    fn read_one(
-        &mut self,
-        key: Key,
-        connection: &mut Connection,
-        now: Now,
-    ) -> io::Result<usize> {
+    fn read_one(&mut self, key: Key, connection: &mut Connection, now: Now) -> io::Result<usize> {
         let kept = connection.framer.restore(&mut self.buffer);
-        let read = self.parts.net.read(key, &mut self.buffer[kept..kept + READ_LEN_MAX]);
+        let read = self
+            .parts
+            .net
+            .read(key, &mut self.buffer[kept..kept + READ_LEN_MAX]);
         let read_len = match read {
             Ok(0) => Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
             other => other,
@@ -470,7 +492,9 @@ impl<N: Network> IngestAgent<N> {
             Line::Oversize(range) => {
                 connection.lines += 1;
                 let start = &self.buffer[range];
-                self.parts.rejected.push(Reason::Oversize, &connection.name, now, start);
+                self.parts
+                    .rejected
+                    .push(Reason::Oversize, &connection.name, now, start);
                 self.rejections[Reason::Oversize as usize] += 1;
                 return;
             }
@@ -484,7 +508,11 @@ impl<N: Network> IngestAgent<N> {
             }
         }
         connection.lines += 1;
-        if self.writer.as_ref().is_none_or(|it| it.room() < LINE_LEN_MAX + 128) {
+        if self
+            .writer
+            .as_ref()
+            .is_none_or(|it| it.room() < LINE_LEN_MAX + 128)
+        {
             self.change_chunk();
         }
         self.judge(connection, range, now);
@@ -498,9 +526,13 @@ impl<N: Network> IngestAgent<N> {
     }
 
     fn judge(&mut self, connection: &mut Connection, range: std::ops::Range<usize>, now: Now) {
-        let writer = self.writer.as_mut().expect("`has_room` saw enough chunks for this read");
-        let mut claim =
-            writer.claim(&self.buffer[range.clone()]).expect("a chunk with room for any line");
+        let writer = self
+            .writer
+            .as_mut()
+            .expect("`has_room` saw enough chunks for this read");
+        let mut claim = writer
+            .claim(&self.buffer[range.clone()])
+            .expect("a chunk with room for any line");
         let line = &mut self.buffer[range.start..range.end + PADDING];
         let parsed = self.parser.parse(line, claim.frame()).and_then(|parsed| {
             let destination = self.parts.destinations.find_or_create(parsed.destination);
@@ -509,13 +541,17 @@ impl<N: Network> IngestAgent<N> {
         let (parsed, destination) = match parsed {
             Ok(accepted) => accepted,
             Err(reason) => {
-                self.parts.rejected.push(reason, &connection.name, now, claim.frame());
+                self.parts
+                    .rejected
+                    .push(reason, &connection.name, now, claim.frame());
                 self.rejections[reason as usize] += 1;
                 return;
             }
         };
         let types = &mut self.parts.message_types;
-        let message_type = types.find_or_create(parsed.message_type).unwrap_or(types.len() as u32);
+        let message_type = types
+            .find_or_create(parsed.message_type)
+            .unwrap_or(types.len() as u32);
         connection.floor_ms = place_in_time(&parsed, connection.floor_ms, now);
         connection.forwarded = connection.lines;
         parsed.header(now.epoch_us).encode(claim.header_mut());
@@ -539,7 +575,9 @@ impl<N: Network> IngestAgent<N> {
         for reason in Reason::ALL {
             let count = std::mem::take(&mut self.rejections[reason as usize]);
             if count > 0 {
-                self.parts.to_scheduler.send(FromIngest::Rejected { reason, count });
+                self.parts
+                    .to_scheduler
+                    .send(FromIngest::Rejected { reason, count });
             }
         }
     }
@@ -579,7 +617,9 @@ impl<N: Network> IngestAgent<N> {
         use std::io::Write;
         let line = connection.acknowledgeable();
         let is_kept = self.parts.rejected.pending() == 0;
-        if connection.unsent.is_empty() && connection.ack && is_kept
+        if connection.unsent.is_empty()
+            && connection.ack
+            && is_kept
             && line > connection.acknowledged
         {
             connection.acknowledged = line;
@@ -587,7 +627,10 @@ impl<N: Network> IngestAgent<N> {
             writeln!(connection.unsent, "{{\"ack\":{line}}}")?;
         }
         while !connection.unsent.is_empty() {
-            let taken = self.parts.net.write(key, &[IoSlice::new(&connection.unsent)])?;
+            let taken = self
+                .parts
+                .net
+                .write(key, &[IoSlice::new(&connection.unsent)])?;
             connection.unsent.drain(..taken);
         }
         Ok(())

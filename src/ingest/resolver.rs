@@ -20,7 +20,10 @@ impl Resolver {
     /// A resolver without a thread yet.
     #[must_use]
     pub fn new() -> Self {
-        Self { questions: None, answers: None }
+        Self {
+            questions: None,
+            answers: None,
+        }
     }
 
     /// Asks for the address of a source.
@@ -31,7 +34,10 @@ impl Resolver {
         if self.questions.is_none() {
             self.start()?;
         }
-        let sent = self.questions.as_ref().map(|it| it.send((source, address.to_owned())));
+        let sent = self
+            .questions
+            .as_ref()
+            .map(|it| it.send((source, address.to_owned())));
         match sent {
             Some(Ok(())) => Ok(()),
             _ => Err(io::Error::other("the resolver thread has ended")),
@@ -46,13 +52,15 @@ impl Resolver {
     fn start(&mut self) -> io::Result<()> {
         let (questions, asked) = channel::<(usize, String)>();
         let (answering, answers) = channel();
-        thread::Builder::new().name("resolver".to_owned()).spawn(move || {
-            for (source, address) in asked {
-                if answering.send((source, look_up(&address))).is_err() {
-                    return;
+        thread::Builder::new()
+            .name("resolver".to_owned())
+            .spawn(move || {
+                for (source, address) in asked {
+                    if answering.send((source, look_up(&address))).is_err() {
+                        return;
+                    }
                 }
-            }
-        })?;
+            })?;
         (self.questions, self.answers) = (Some(questions), Some(answers));
         Ok(())
     }
@@ -66,7 +74,9 @@ impl Default for Resolver {
 
 fn look_up(address: &str) -> io::Result<SocketAddr> {
     let mut found = address.to_socket_addrs()?;
-    found.next().ok_or_else(|| io::Error::other(format!("{address} has no address")))
+    found
+        .next()
+        .ok_or_else(|| io::Error::other(format!("{address} has no address")))
 }
 
 #[cfg(test)]
@@ -84,6 +94,9 @@ mod tests {
             }
             thread::yield_now();
         };
-        assert_eq!((answer.0, answer.1.expect("it is known everywhere").port()), (3, 8001));
+        assert_eq!(
+            (answer.0, answer.1.expect("it is known everywhere").port()),
+            (3, 8001)
+        );
     }
 }

@@ -40,7 +40,12 @@ impl Source {
     /// Dials at once.
     #[must_use]
     pub fn new(address: String, ack: bool) -> Self {
-        Self { address, ack, dial: Dial::Resting(0), failures: 0 }
+        Self {
+            address,
+            ack,
+            dial: Dial::Resting(0),
+            failures: 0,
+        }
     }
 
     /// The address, where it needs no look-up.
@@ -101,7 +106,11 @@ impl Connection {
     /// scheduler answered for are already taken care of.
     #[must_use]
     pub fn acknowledgeable(&self) -> u64 {
-        if self.responsible == self.forwarded { self.lines } else { self.responsible }
+        if self.responsible == self.forwarded {
+            self.lines
+        } else {
+            self.responsible
+        }
     }
 }
 
@@ -116,12 +125,17 @@ mod tests {
         let mut longest_ns = 0;
         for failure in 0..2_000_u32 {
             source.rest(1_000, &mut rng);
-            let Dial::Resting(until_ns) = source.dial else { panic!("it rests") };
+            let Dial::Resting(until_ns) = source.dial else {
+                panic!("it rests")
+            };
             let ceiling_ms = (RECONNECT_MS_MIN << failure.min(16)).min(RECONNECT_MS_MAX);
             assert!(until_ns - 1_000 <= ceiling_ms * 1_000_000);
             longest_ns = longest_ns.max(until_ns);
         }
-        assert!(longest_ns > RECONNECT_MS_MAX * 900_000, "the jitter uses the whole range");
+        assert!(
+            longest_ns > RECONNECT_MS_MAX * 900_000,
+            "the jitter uses the whole range"
+        );
         source.is_well();
         assert_eq!(source.rest(0, &mut rng), 1);
     }

@@ -7,3 +7,6 @@ pub mod record;
 pub mod recovery;
 pub mod storage;
 pub mod writer;
+
+#[cfg(test)]
+pub(crate) mod testing;

@@ -39,10 +39,20 @@ pub fn recover<S: Storage + Clone>(
     segment_len: u64,
     now_us: u64,
 ) -> Result<Recovered, JournalError> {
-    let first = storage.segments().map_err(JournalError::List)?.first().copied();
+    let first = storage
+        .segments()
+        .map_err(JournalError::List)?
+        .first()
+        .copied();
     let Some(first) = first else {
-        let origin = Origin { position: 0, next_sequence: 1 };
-        return Ok(Recovered { origin, torn_len: 0 });
+        let origin = Origin {
+            position: 0,
+            next_sequence: 1,
+        };
+        return Ok(Recovered {
+            origin,
+            torn_len: 0,
+        });
     };
     let mut reader = Reader::new(storage.clone(), segment_len, first * segment_len);
     let mut next_sequence = 1;
@@ -54,10 +64,20 @@ pub fn recover<S: Storage + Clone>(
     let tail = reader.tail()?;
     if tail.whole_beyond.is_some() {
         let (segment, offset) = (tail.position / segment_len, tail.position % segment_len);
-        return Err(JournalError::Corrupt { segment, offset, damage: Damage::Torn });
+        return Err(JournalError::Corrupt {
+            segment,
+            offset,
+            damage: Damage::Torn,
+        });
     }
     let position = close(storage, segment_len, tail, now_us)?;
-    Ok(Recovered { origin: Origin { position, next_sequence }, torn_len: tail.torn_len })
+    Ok(Recovered {
+        origin: Origin {
+            position,
+            next_sequence,
+        },
+        torn_len: tail.torn_len,
+    })
 }
 
 /// Closes the last segment; returns where the next one begins.
@@ -68,10 +88,17 @@ fn close<S: Storage>(
     now_us: u64,
 ) -> Result<Position, JournalError> {
     let (number, offset) = (tail.position / segment_len, tail.position % segment_len);
-    let at = |source: io::Error| JournalError::Read { segment: number, offset, source };
+    let at = |source: io::Error| JournalError::Read {
+        segment: number,
+        offset,
+        source,
+    };
     if offset == 0 {
         // The crash came while it was being made: it holds nothing.
-        let exists = storage.segments().map_err(JournalError::List)?.contains(&number);
+        let exists = storage
+            .segments()
+            .map_err(JournalError::List)?
+            .contains(&number);
         if exists {
             storage.remove(number).map_err(at)?;
         }

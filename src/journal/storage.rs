@@ -118,7 +118,10 @@ impl Storage for Directory {
     }
 
     fn resume(&mut self, number: u64) -> io::Result<File> {
-        OpenOptions::new().read(true).write(true).open(self.path(number))
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(self.path(number))
     }
 
     fn remove(&mut self, number: u64) -> io::Result<()> {

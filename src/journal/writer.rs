@@ -104,7 +104,13 @@ impl Staged {
 
     /// Bytes that it takes on disk.
     fn len(&self) -> usize {
-        let batch = |body: usize| if body == 0 { 0 } else { BATCH_HEADER_LEN + body };
+        let batch = |body: usize| {
+            if body == 0 {
+                0
+            } else {
+                BATCH_HEADER_LEN + body
+            }
+        };
         batch(self.runs_len) + batch(self.settlements.len())
     }
 
@@ -160,7 +166,10 @@ impl<S: Storage> JournalAgent<S> {
     /// Puts the agent together; it begins a new segment with its first batch.
     #[must_use]
     pub fn new(parts: JournalParts<S>) -> Self {
-        assert!(parts.position.is_multiple_of(parts.segment_len), "it begins a segment");
+        assert!(
+            parts.position.is_multiple_of(parts.segment_len),
+            "it begins a segment"
+        );
         Self {
             from_scheduler: parts.from_scheduler,
             to_scheduler: parts.to_scheduler,
@@ -171,7 +180,10 @@ impl<S: Storage> JournalAgent<S> {
             offset: 0,
             segment_len: parts.segment_len,
             recorded: parts.recorded,
-            staged: Staged { runs: Vec::with_capacity(PIECES_PER_BATCH), ..Staged::default() },
+            staged: Staged {
+                runs: Vec::with_capacity(PIECES_PER_BATCH),
+                ..Staged::default()
+            },
             retry_at_ns: 0,
             is_full: false,
             counters: parts.counters,
@@ -181,9 +193,15 @@ impl<S: Storage> JournalAgent<S> {
     /// Takes what came, until the batch is full.
     fn collect(&mut self, now: Now) {
         while self.staged.has_room() {
-            let Some(entry) = self.from_scheduler.poll() else { break };
+            let Some(entry) = self.from_scheduler.poll() else {
+                break;
+            };
             match entry {
-                ToJournal::Run { lease, first_sequence, entries } => {
+                ToJournal::Run {
+                    lease,
+                    first_sequence,
+                    entries,
+                } => {
                     if self.staged.runs.is_empty() {
                         self.staged.first_sequence = first_sequence;
                     }
@@ -233,8 +251,11 @@ impl<S: Storage> JournalAgent<S> {
 
     fn begin_segment(&mut self, number: u64, now: Now) -> io::Result<S::Segment> {
         let segment = self.storage.create(number)?;
-        let header =
-            SegmentHeader { number, segment_len: self.segment_len, created_ms: now.epoch_ms() };
+        let header = SegmentHeader {
+            number,
+            segment_len: self.segment_len,
+            created_ms: now.epoch_ms(),
+        };
         if let Err(error) = write_whole(&self.storage, &segment, 0, &header.encode()) {
             // Without its header it is no segment: the next try makes it anew.
             self.storage.remove(number)?;
@@ -272,7 +293,10 @@ impl<S: Storage> JournalAgent<S> {
             let (len, entries) = (self.staged.runs_len, self.staged.entries);
             let first = self.staged.first_sequence;
             let header = self.header(BatchKind::Messages, len, entries, first, position, now);
-            header.encode(self.staged.runs.iter().map(|run| self.view.bytes(run)), &mut bytes);
+            header.encode(
+                self.staged.runs.iter().map(|run| self.view.bytes(run)),
+                &mut bytes,
+            );
             self.staged.headers[0].extend_from_slice(&bytes);
             position += (BATCH_HEADER_LEN + len) as u64;
         }
@@ -289,7 +313,10 @@ impl<S: Storage> JournalAgent<S> {
 
     /// Writes what is left of the staged batch.
     fn write(&mut self) -> io::Result<()> {
-        let segment = self.segment.as_ref().expect("`roll_if_needed` has made one");
+        let segment = self
+            .segment
+            .as_ref()
+            .expect("`roll_if_needed` has made one");
         let staged = &mut self.staged;
         let total = staged.len();
         while staged.written < total {
@@ -362,7 +389,11 @@ impl<S: Storage> JournalAgent<S> {
         );
         if !full {
             let (segment, offset) = (self.number, self.offset);
-            return Err(WriteError::Write { segment, offset, source: error });
+            return Err(WriteError::Write {
+                segment,
+                offset,
+                source: error,
+            });
         }
         if !self.is_full {
             error!(%error, "the journal's disk is full: sources wait until there is room");
@@ -433,4 +464,7 @@ pub(super) fn write_whole<S: Storage>(
     Ok(())
 }
 
-const _: () = assert!(RECORD_HEADER_LEN < BATCH_HEADER_LEN, "a batch is told from a record");
+const _: () = assert!(
+    RECORD_HEADER_LEN < BATCH_HEADER_LEN,
+    "a batch is told from a record"
+);

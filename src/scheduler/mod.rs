@@ -171,7 +171,11 @@ impl SchedulerAgent {
             work_count += 1;
             match news {
                 FromJournal::Returned(returned) => self.parts.ledger.take_back(returned),
-                FromJournal::Recorded { first_sequence, entries, position } => {
+                FromJournal::Recorded {
+                    first_sequence,
+                    entries,
+                    position,
+                } => {
                     self.open_gate(first_sequence, entries, position, now);
                 }
             }
@@ -206,9 +210,17 @@ impl SchedulerAgent {
 
     /// The message may be delivered, and its source may forget it.
     fn enqueue(&mut self, index: SlotIndex, now: Now) {
-        let Slot { destination, level, bucket_ms, line, .. } = *self.slots.get(index);
+        let Slot {
+            destination,
+            level,
+            bucket_ms,
+            line,
+            ..
+        } = *self.slots.get(index);
         self.take_responsibility(line);
-        self.parts.queues.push(destination, level, index, bucket_ms, now.epoch_ms());
+        self.parts
+            .queues
+            .push(destination, level, index, bucket_ms, now.epoch_ms());
         let active = self.seats.active(destination);
         let subscriber = active.and_then(|id| self.seats.get_mut(id));
         if subscriber.is_some_and(|it| it.is_ahead_of(level)) {
@@ -226,8 +238,19 @@ impl SchedulerAgent {
         }
     }
 
-    fn tell_responsible(&mut self, Line { source, connection, number }: Line) {
-        let told = ToIngest::Responsible { source, connection, line: number };
+    fn tell_responsible(
+        &mut self,
+        Line {
+            source,
+            connection,
+            number,
+        }: Line,
+    ) {
+        let told = ToIngest::Responsible {
+            source,
+            connection,
+            line: number,
+        };
         self.parts.to_ingest.send(told);
     }
 
@@ -236,7 +259,9 @@ impl SchedulerAgent {
     fn hear_ingest(&mut self, now: Now) -> usize {
         let mut work_count = 0;
         while work_count < ARRIVALS_PER_CYCLE && self.may_accept() {
-            let Some(news) = self.parts.from_ingest.poll() else { break };
+            let Some(news) = self.parts.from_ingest.poll() else {
+                break;
+            };
             work_count += 1;
             match news {
                 FromIngest::Arrived(arrival) => self.judge(arrival, now),
@@ -267,8 +292,17 @@ impl SchedulerAgent {
 
     fn judge(&mut self, arrival: Arrival, now: Now) {
         self.sums.received += 1;
-        let Arrival { source, connection, line, .. } = arrival;
-        let line = Line { source, connection, number: line };
+        let Arrival {
+            source,
+            connection,
+            line,
+            ..
+        } = arrival;
+        let line = Line {
+            source,
+            connection,
+            number: line,
+        };
         if self.parts.dedup.claim(arrival.id, now.epoch_ms()) {
             self.sums.accepted += 1;
             self.accept(arrival, line, now);
@@ -294,7 +328,12 @@ impl SchedulerAgent {
         let place = self.parts.ledger.place(frame);
         self.add_to_run(place, sequence);
         let read_ns = arrival.read_ns;
-        let times = Times { read_ns, accepted_ns: now.ns, recorded_ns: now.ns, ..Times::default() };
+        let times = Times {
+            read_ns,
+            accepted_ns: now.ns,
+            recorded_ns: now.ns,
+            ..Times::default()
+        };
         let index = self.slots.insert(Slot {
             sequence,
             place,
@@ -331,7 +370,9 @@ impl SchedulerAgent {
     fn meet(&mut self, destination: DestinationIndex) {
         while self.known_destinations <= destination {
             let name = self.parts.destinations.name(self.known_destinations);
-            self.parts.rules.add_destination(name.as_deref().unwrap_or_default());
+            self.parts
+                .rules
+                .add_destination(name.as_deref().unwrap_or_default());
             self.known_destinations += 1;
             self.parts.queues.grow(self.known_destinations as usize);
             self.seats.grow(self.known_destinations as usize);
@@ -347,8 +388,16 @@ impl SchedulerAgent {
             return;
         }
         self.end_run();
-        let lease = self.parts.ledger.lend(place).expect("it was placed a moment ago");
-        self.run = Some(ToJournal::Run { lease, first_sequence: sequence, entries: 1 });
+        let lease = self
+            .parts
+            .ledger
+            .lend(place)
+            .expect("it was placed a moment ago");
+        self.run = Some(ToJournal::Run {
+            lease,
+            first_sequence: sequence,
+            entries: 1,
+        });
     }
 
     fn end_run(&mut self) {
@@ -367,7 +416,9 @@ impl SchedulerAgent {
                 self.parts.counters.add(Counter::DeliveryBackPressure, 1);
                 break;
             }
-            let Some((destination, index, level)) = self.parts.queues.pop_ready() else { break };
+            let Some((destination, index, level)) = self.parts.queues.pop_ready() else {
+                break;
+            };
             self.dispatch_one(destination, index, level, now);
             work_count += 1;
         }
@@ -381,17 +432,28 @@ impl SchedulerAgent {
         level: Level,
         now: Now,
     ) {
-        let id = self.seats.active(destination).expect("an open destination has a subscriber");
+        let id = self
+            .seats
+            .active(destination)
+            .expect("an open destination has a subscriber");
         let subscriber = self.seats.get_mut(id).expect("who is seated is there");
         let slot = self.slots.get_mut(index);
         slot.times.dispatched_ns = now.ns;
-        let lease = self.parts.ledger.lend(slot.place).expect("chunks of queued messages stay");
+        let lease = self
+            .parts
+            .ledger
+            .lend(slot.place)
+            .expect("chunks of queued messages stay");
         subscriber.credit -= slot.place.wire_len() as i64;
         subscriber.in_flight.push_back(index);
         subscriber.unwritten[usize::from(level)] += 1;
         // It may have aged while it waited.
         slot.level = level;
-        let frame = ToDelivery::Frame { subscriber: id.key, lease, again: slot.again };
+        let frame = ToDelivery::Frame {
+            subscriber: id.key,
+            lease,
+            again: slot.again,
+        };
         let is_open = subscriber.is_open();
         self.sums.in_flight += 1;
         // `dispatch` saw room.
@@ -403,7 +465,9 @@ impl SchedulerAgent {
 
     /// Opens or closes the destinations for which a subscriber is active.
     fn set_open(&mut self, id: SubscriberId, open: bool) {
-        let Some(subscriber) = self.seats.get_mut(id) else { return };
+        let Some(subscriber) = self.seats.get_mut(id) else {
+            return;
+        };
         let destinations = std::mem::take(&mut subscriber.destinations);
         for &destination in &destinations {
             if self.seats.active(destination) != Some(id) {
@@ -428,19 +492,47 @@ impl SchedulerAgent {
             work_count += 1;
             match news {
                 FromDelivery::Returned(returned) => self.parts.ledger.take_back(returned),
-                FromDelivery::Subscribe { subscriber, destinations, ack } => {
-                    let id = SubscriberId { agent, key: subscriber };
+                FromDelivery::Subscribe {
+                    subscriber,
+                    destinations,
+                    ack,
+                } => {
+                    let id = SubscriberId {
+                        agent,
+                        key: subscriber,
+                    };
                     self.subscribe(id, destinations, ack);
                 }
-                FromDelivery::Wrote { subscriber, frames, bytes, at_ns } => {
-                    let id = SubscriberId { agent, key: subscriber };
+                FromDelivery::Wrote {
+                    subscriber,
+                    frames,
+                    bytes,
+                    at_ns,
+                } => {
+                    let id = SubscriberId {
+                        agent,
+                        key: subscriber,
+                    };
                     self.note_written(id, frames, bytes, at_ns, now);
                 }
                 FromDelivery::Acknowledged { subscriber, frames } => {
-                    self.note_settled(SubscriberId { agent, key: subscriber }, frames, now);
+                    self.note_settled(
+                        SubscriberId {
+                            agent,
+                            key: subscriber,
+                        },
+                        frames,
+                        now,
+                    );
                 }
                 FromDelivery::Gone { subscriber } => {
-                    self.take_leave(SubscriberId { agent, key: subscriber }, now);
+                    self.take_leave(
+                        SubscriberId {
+                            agent,
+                            key: subscriber,
+                        },
+                        now,
+                    );
                 }
             }
         }
@@ -451,7 +543,9 @@ impl SchedulerAgent {
         for &destination in &destinations {
             self.meet(destination);
         }
-        let seated = self.seats.seat(id, destinations, ack, self.parts.credit as i64);
+        let seated = self
+            .seats
+            .seat(id, destinations, ack, self.parts.credit as i64);
         for &destination in &seated.active {
             self.parts.queues.open(destination);
         }
@@ -464,7 +558,9 @@ impl SchedulerAgent {
     }
 
     fn note_written(&mut self, id: SubscriberId, frames: u32, bytes: u32, at_ns: u64, now: Now) {
-        let Some(subscriber) = self.seats.get_mut(id) else { return };
+        let Some(subscriber) = self.seats.get_mut(id) else {
+            return;
+        };
         let was_open = subscriber.is_open();
         let first = subscriber.written;
         subscriber.written += frames as usize;
@@ -475,7 +571,9 @@ impl SchedulerAgent {
             subscriber.unwritten[usize::from(slot.level)] -= 1;
         }
         let (ack, is_open) = (subscriber.ack, subscriber.is_open());
-        self.parts.counters.add(Counter::Delivered, u64::from(frames));
+        self.parts
+            .counters
+            .add(Counter::Delivered, u64::from(frames));
         if is_open && !was_open {
             self.set_open(id, true);
         }
@@ -487,10 +585,15 @@ impl SchedulerAgent {
     fn note_settled(&mut self, id: SubscriberId, frames: u32, now: Now) {
         let was_open = self.seats_open(id);
         for _ in 0..frames {
-            let Some(subscriber) = self.seats.get_mut(id) else { return };
+            let Some(subscriber) = self.seats.get_mut(id) else {
+                return;
+            };
             assert!(subscriber.written > 0, "only what was written is settled");
             subscriber.written -= 1;
-            let index = subscriber.in_flight.pop_front().expect("what was written is in flight");
+            let index = subscriber
+                .in_flight
+                .pop_front()
+                .expect("what was written is in flight");
             self.settle(index, now);
         }
         if !was_open && self.seats_open(id) {
@@ -507,13 +610,22 @@ impl SchedulerAgent {
         self.parts.ledger.release(slot.place);
         self.sums.settled += 1;
         self.sums.in_flight -= 1;
-        let settlement = Settlement { sequence: slot.sequence, settled_us: now.epoch_us };
+        let settlement = Settlement {
+            sequence: slot.sequence,
+            settled_us: now.epoch_us,
+        };
         self.parts.to_journal.send(ToJournal::Settled(settlement));
         self.measure(&slot, now);
     }
 
     fn measure(&mut self, slot: &Slot, now: Now) {
-        let Times { read_ns, accepted_ns, recorded_ns, dispatched_ns, written_ns } = slot.times;
+        let Times {
+            read_ns,
+            accepted_ns,
+            recorded_ns,
+            dispatched_ns,
+            written_ns,
+        } = slot.times;
         let active = self.parts.recorder.active_mut();
         let stages = [
             (Stage::Ingest, read_ns, accepted_ns),
@@ -563,9 +675,13 @@ impl SchedulerAgent {
         }
         messages.sort_unstable_by_key(|&(destination, _, sequence)| (destination, sequence));
         for of_one in messages.chunk_by(|one, next| one.0 == next.0) {
-            let returned: Vec<(SlotIndex, Sequence)> =
-                of_one.iter().map(|&(_, index, sequence)| (index, sequence)).collect();
-            self.parts.queues.push_again(of_one[0].0, &returned, now.epoch_ms());
+            let returned: Vec<(SlotIndex, Sequence)> = of_one
+                .iter()
+                .map(|&(_, index, sequence)| (index, sequence))
+                .collect();
+            self.parts
+                .queues
+                .push_again(of_one[0].0, &returned, now.epoch_ms());
         }
         let count = messages.len() as u64;
         self.sums.in_flight -= count;
@@ -576,7 +692,9 @@ impl SchedulerAgent {
 
     fn supply_chunks(&mut self) {
         while self.chunks_at_ingest < CHUNKS_AT_INGEST {
-            let Some(writer) = self.parts.ledger.writer() else { break };
+            let Some(writer) = self.parts.ledger.writer() else {
+                break;
+            };
             self.chunks_at_ingest += 1;
             self.parts.to_ingest.send(ToIngest::Chunk(writer));
         }
@@ -615,7 +733,10 @@ impl SchedulerAgent {
         self.parts.recorder.poll_swap();
         self.parts.to_ingest.flush();
         self.parts.to_journal.flush();
-        self.parts.deliveries.iter_mut().for_each(|it| it.to.flush());
+        self.parts
+            .deliveries
+            .iter_mut()
+            .for_each(|it| it.to.flush());
     }
 }
 

@@ -47,7 +47,9 @@ impl Subscriber {
     /// Whether something less urgent than `level` is on its way, and cannot be overtaken.
     #[must_use]
     pub fn is_ahead_of(&self, level: Level) -> bool {
-        self.unwritten[usize::from(level) + 1..].iter().any(|&count| count > 0)
+        self.unwritten[usize::from(level) + 1..]
+            .iter()
+            .any(|&count| count > 0)
     }
 }
 
@@ -74,7 +76,10 @@ impl Seats {
     /// Seats for so many delivery agents.
     #[must_use]
     pub fn new(agents: usize) -> Self {
-        Self { subscribers: (0..agents).map(|_| Vec::new()).collect(), rows: Vec::new() }
+        Self {
+            subscribers: (0..agents).map(|_| Vec::new()).collect(),
+            rows: Vec::new(),
+        }
     }
 
     /// There are so many destinations now.
@@ -92,7 +97,9 @@ impl Seats {
 
     /// A subscriber; `None`: it has gone.
     pub fn get_mut(&mut self, id: SubscriberId) -> Option<&mut Subscriber> {
-        self.subscribers[usize::from(id.agent)].get_mut(id.key as usize)?.as_mut()
+        self.subscribers[usize::from(id.agent)]
+            .get_mut(id.key as usize)?
+            .as_mut()
     }
 
     /// A subscriber takes its seats.
@@ -110,7 +117,11 @@ impl Seats {
             self.grow(destination as usize + 1);
             let row = &mut self.rows[destination as usize];
             row.push_back(id);
-            let list = if row.len() == 1 { &mut seated.active } else { &mut seated.standby };
+            let list = if row.len() == 1 {
+                &mut seated.active
+            } else {
+                &mut seated.standby
+            };
             list.push(destination);
         }
         let keys = &mut self.subscribers[usize::from(id.agent)];

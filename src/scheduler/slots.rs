@@ -70,7 +70,11 @@ impl Slots {
     /// Room for `max` messages; memory is taken as it is needed.
     #[must_use]
     pub fn new(max: usize) -> Self {
-        Self { slots: Vec::new(), free: Vec::new(), max }
+        Self {
+            slots: Vec::new(),
+            free: Vec::new(),
+            max,
+        }
     }
 
     /// Messages held.
