@@ -1,7 +1,12 @@
 //! What the behaviour tests share: an engine as a process, subscribers and sources by hand.
 //!
 //! Every engine has a directory and ports of its own, and is killed when its test ends.
-#![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    missing_docs,
+    reason = "each test file uses its own part"
+)]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
