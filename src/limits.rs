@@ -55,6 +55,9 @@ pub const ARRIVALS_PER_CYCLE: usize = 1024;
 /// Messages that ageing moves up in one duty cycle.
 pub const AGED_PER_CYCLE: usize = 256;
 
+/// Records that are read back from the journal in one duty cycle.
+pub const FETCHES_PER_CYCLE: usize = 256;
+
 /// Chunks that ingest holds: the one being filled, and enough for two reads.
 pub const CHUNKS_AT_INGEST: usize = 1 + 2 * CHUNKS_PER_READ;
 

@@ -5,6 +5,7 @@ pub mod error;
 pub mod reader;
 pub mod record;
 pub mod recovery;
+pub mod replay;
 pub mod storage;
 pub mod writer;
 
