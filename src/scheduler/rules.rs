@@ -1,1 +1,351 @@
-//! (to come)
+//! The rules: which level a message gets, from its own priority, its destination and `[[rule]]`s.
+//!
+//! The scheduler asks once a message. What can be decided beforehand is: a table by class of
+//! destination and message type says the level, "its own", or which few rules remain to be tried
+//! because they look at the source or the hour. Strings are compared only for those.
+//!
+//! ```text
+//! destination -> class --+
+//!                        +--> decision: its own | a level | rules to try, in the order of the file
+//! message type -> column +
+//! ```
+//! The caller interns names; [`Rules::message_types`] says which types must come first. It knows
+//! no clock: the minute of the day is given.
+
+use std::collections::HashMap;
+
+use crate::config;
+use crate::message::{DestinationIndex, Level, TypeIndex};
+
+/// Class of the destinations that no rule names.
+const PLAIN: u16 = 0;
+/// Class of the VIP destinations: always level 1.
+const VIP: u16 = 1;
+
+/// What is decided of a class and a message type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Decision {
+    /// The message's own priority holds.
+    Own,
+    /// This level, whatever the source and the hour.
+    Level(Level),
+    /// The rules of this index of `Rules::trials`.
+    Try(u16),
+}
+
+/// A rule of which only source and hour are left to be looked at.
+#[derive(Debug)]
+struct Trial {
+    source: Option<Box<[u8]>>,
+    hours: Option<(u16, u16)>,
+    level: Level,
+}
+
+/// All rules, compiled.
+#[derive(Debug)]
+pub struct Rules {
+    /// By destination.
+    classes: Vec<u16>,
+    /// By class, then column.
+    decisions: Vec<Decision>,
+    /// Message types that rules name; the column behind theirs is for all others.
+    message_types: Vec<String>,
+    trials: Vec<Vec<Trial>>,
+    /// Classes of the destinations that rules name.
+    named: HashMap<String, u16>,
+}
+
+impl Rules {
+    /// Compiles `rules` for `destinations`, whose indexes are their places here.
+    ///
+    /// Levels that a rule sets beyond `levels` count as the least urgent.
+    #[must_use]
+    pub fn new(rules: &[config::Rule], destinations: &[config::Destination], levels: u8) -> Self {
+        let mut compiled = Self {
+            classes: Vec::with_capacity(destinations.len()),
+            decisions: Vec::new(),
+            message_types: distinct(rules.iter().filter_map(|rule| rule.message_type.as_deref())),
+            trials: Vec::new(),
+            named: HashMap::new(),
+        };
+        let names = distinct(rules.iter().filter_map(|rule| rule.destination.as_deref()));
+        compiled.add_class(rules, None, levels);
+        compiled
+            .decisions
+            .resize(2 * compiled.columns(), Decision::Level(1));
+        for (name, class) in names.into_iter().zip(VIP + 1..) {
+            compiled.add_class(rules, Some(&name), levels);
+            compiled.named.insert(name, class);
+        }
+        for destination in destinations {
+            let class = if destination.vip {
+                VIP
+            } else {
+                compiled.class_of(&destination.id)
+            };
+            compiled.classes.push(class);
+        }
+        compiled
+    }
+
+    /// The message types that must be interned first, in this order: their [`TypeIndex`]es are their
+    /// places here.
+    #[must_use]
+    pub fn message_types(&self) -> &[String] {
+        &self.message_types
+    }
+
+    /// Takes a destination that was created; its index is the number of those before it.
+    pub fn add_destination(&mut self, id: &str) {
+        let class = self.class_of(id);
+        self.classes.push(class);
+    }
+
+    /// The level of a message. `source`, its sourceServerId, is asked for only if a rule looks at it;
+    /// `minute_of_day` is local, 0 to 1439.
+    ///
+    /// The first rule whose conditions hold wins; a VIP destination is level 1 before all rules;
+    /// where none holds it is `own`.
+    #[inline]
+    #[must_use]
+    pub fn level<'a>(
+        &self,
+        destination: DestinationIndex,
+        message_type: TypeIndex,
+        own: Level,
+        minute_of_day: u16,
+        source: impl FnOnce() -> &'a [u8],
+    ) -> Level {
+        let others = self.message_types.len();
+        let column = usize::from(message_type).min(others);
+        let class = usize::from(self.classes[destination as usize]);
+        match self.decisions[class * (others + 1) + column] {
+            Decision::Own => own,
+            Decision::Level(level) => level,
+            Decision::Try(at) => self.try_rules(at, minute_of_day, source()).unwrap_or(own),
+        }
+    }
+
+    #[cold]
+    fn try_rules(&self, at: u16, minute_of_day: u16, source: &[u8]) -> Option<Level> {
+        let fits = |trial: &&Trial| {
+            trial
+                .source
+                .as_deref()
+                .is_none_or(|wanted| wanted == source)
+                && trial
+                    .hours
+                    .is_none_or(|hours| is_within(hours, minute_of_day))
+        };
+        self.trials[usize::from(at)]
+            .iter()
+            .find(fits)
+            .map(|trial| trial.level)
+    }
+
+    fn columns(&self) -> usize {
+        self.message_types.len() + 1
+    }
+
+    fn class_of(&self, id: &str) -> u16 {
+        self.named.get(id).copied().unwrap_or(PLAIN)
+    }
+
+    /// Decides for all message types of a destination that has this name, or one of no rule.
+    fn add_class(&mut self, rules: &[config::Rule], name: Option<&str>, levels: u8) {
+        for column in 0..self.columns() {
+            let message_type = self.message_types.get(column).map(String::as_str);
+            let fits = |rule: &&config::Rule| {
+                is_met(rule.destination.as_deref(), name)
+                    && is_met(rule.message_type.as_deref(), message_type)
+            };
+            let mut trials: Vec<_> = rules
+                .iter()
+                .filter(fits)
+                .map(|rule| Trial::new(rule, levels))
+                .collect();
+            if let Some(last) = trials.iter().position(Trial::is_certain) {
+                trials.truncate(last + 1);
+            }
+            let decision = match &trials[..] {
+                [] => Decision::Own,
+                [first, ..] if first.is_certain() => Decision::Level(first.level),
+                _ => {
+                    self.trials.push(trials);
+                    let at = u16::try_from(self.trials.len() - 1);
+                    Decision::Try(at.expect("rules and names in settings are few"))
+                }
+            };
+            self.decisions.push(decision);
+        }
+    }
+}
+
+impl Trial {
+    fn new(rule: &config::Rule, levels: u8) -> Self {
+        Self {
+            source: rule
+                .source
+                .as_deref()
+                .map(|source| source.as_bytes().into()),
+            hours: rule.hours,
+            level: rule.priority.clamp(1, levels),
+        }
+    }
+
+    /// Whether nothing is left to be looked at.
+    fn is_certain(&self) -> bool {
+        self.source.is_none() && self.hours.is_none()
+    }
+}
+
+/// Whether a condition is absent or names just this.
+fn is_met(wanted: Option<&str>, name: Option<&str>) -> bool {
+    wanted.is_none() || wanted == name
+}
+
+/// Whether a minute lies in `[from, to)`, which may wrap past midnight; where both are the same it
+/// is the whole day.
+fn is_within((from, to): (u16, u16), minute: u16) -> bool {
+    match from < to {
+        true => (from..to).contains(&minute),
+        false => minute >= from || minute < to,
+    }
+}
+
+fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut distinct = Vec::new();
+    for name in names {
+        if !distinct.iter().any(|known| known == name) {
+            distinct.push(name.to_owned());
+        }
+    }
+    distinct
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const NAMES: [&str; 4] = ["a", "b", "c", "d"];
+
+    fn rule(priority: u8) -> config::Rule {
+        config::Rule {
+            destination: None,
+            source: None,
+            message_type: None,
+            hours: None,
+            priority,
+        }
+    }
+
+    fn destinations() -> Vec<config::Destination> {
+        let of = |id: &&str| config::Destination {
+            id: (*id).to_owned(),
+            vip: *id == "a",
+        };
+        NAMES[..3].iter().map(of).collect()
+    }
+
+    /// What the settings say, rule by rule.
+    fn naive(rules: &[config::Rule], message: [&str; 3], own: u8, minute: u16) -> u8 {
+        let [destination, source, message_type] = message;
+        let is_in = |(from, to): (u16, u16)| match from < to {
+            true => from <= minute && minute < to,
+            false => from <= minute || minute < to,
+        };
+        let holds = |wanted: &Option<String>, name| wanted.as_ref().is_none_or(|it| it == name);
+        let fits = |rule: &&config::Rule| {
+            holds(&rule.destination, destination)
+                && holds(&rule.source, source)
+                && holds(&rule.message_type, message_type)
+                && rule.hours.is_none_or(is_in)
+        };
+        if destination == "a" {
+            return 1;
+        }
+        rules
+            .iter()
+            .find(fits)
+            .map_or(own, |rule| rule.priority.min(3))
+    }
+
+    fn any_rule() -> impl Strategy<Value = config::Rule> {
+        let name = || prop::option::of(prop::sample::select(&NAMES[..]));
+        let hours = prop::option::of((0u16..4, 0u16..4));
+        (name(), name(), name(), hours, 1u8..5).prop_map(|(to, from, kind, hours, priority)| {
+            config::Rule {
+                destination: to.map(str::to_owned),
+                source: from.map(str::to_owned),
+                message_type: kind.map(str::to_owned),
+                hours,
+                priority,
+            }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn compiled_rules_say_what_the_settings_say(
+            rules in prop::collection::vec(any_rule(), 0..6),
+        ) {
+            let mut compiled = Rules::new(&rules, &destinations(), 3);
+            compiled.add_destination("d");
+            let mut types = compiled.message_types().to_vec();
+            for name in NAMES {
+                if !types.iter().any(|known| known == name) {
+                    types.push(name.to_owned());
+                }
+            }
+            for (index, destination) in NAMES.iter().enumerate() {
+                for source in NAMES {
+                    for (type_index, message_type) in types.iter().enumerate() {
+                        for (own, minute) in [(1, 0), (2, 1), (3, 2), (2, 3)] {
+                            let level = compiled.level(
+                                index as u32, type_index as u16, own, minute,
+                                || source.as_bytes(),
+                            );
+                            let message = [destination, source, message_type];
+                            prop_assert_eq!(level, naive(&rules, message, own, minute));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_source_is_not_asked_for_where_no_rule_looks_at_it() {
+        let breakfast = config::Rule {
+            message_type: Some("breakfast".to_owned()),
+            ..rule(2)
+        };
+        let from_b = config::Rule {
+            source: Some("b".to_owned()),
+            ..rule(1)
+        };
+        let rules = Rules::new(&[breakfast, from_b], &destinations(), 3);
+        assert_eq!(rules.message_types(), ["breakfast"]);
+        let unasked = || -> &[u8] { panic!("asked") };
+        assert_eq!(rules.level(1, 0, 3, 0, unasked), 2);
+        assert_eq!(rules.level(0, 1, 3, 0, unasked), 1);
+        assert_eq!(rules.level(1, 1, 3, 0, || b"b"), 1);
+        assert_eq!(rules.level(1, TypeIndex::MAX, 3, 0, || b"a"), 3);
+    }
+
+    #[test]
+    fn hours_may_wrap_past_midnight() {
+        let night = (22 * 60, 6 * 60);
+        for (minute, is_night) in [
+            (0, true),
+            (359, true),
+            (360, false),
+            (1319, false),
+            (1320, true),
+        ] {
+            assert_eq!(is_within(night, minute), is_night);
+        }
+        assert!(is_within((0, 0), 700) && is_within((0, 1440), 1439));
+    }
+}
