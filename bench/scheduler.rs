@@ -16,10 +16,13 @@ const BATCH: usize = 1_024;
 /// How many claims ahead a hash is announced.
 const AHEAD: usize = 8;
 
+/// Spreads the bits of a number.
+const ODD: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
+
 /// Hashes as ids would give them, without the ids.
 fn hash(number: u64) -> IdHash {
     let mix = |seed: u64| {
-        let product = u128::from(number ^ seed) * 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
+        let product = u128::from(number ^ seed).wrapping_mul(ODD);
         (product ^ (product >> 64)) as u64 ^ (product >> 17) as u64
     };
     IdHash([mix(0x243f_6a88_85a3_08d3), mix(0x1319_8a2e_0370_7344)])
