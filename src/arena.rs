@@ -373,7 +373,7 @@ impl Ledger {
             region,
             chunks,
             free: (0..chunk_count).rev().collect(),
-            hand: 0,
+            sealed: VecDeque::with_capacity(2 * usize::from(chunk_count)),
         }
     }
 
