@@ -19,8 +19,8 @@ fn frame(index: usize) -> Vec<u8> {
     let table = index % 4 + 1;
     let with_notes = |notes: &str| {
         format!(
-            "{{\"messageId\": \"server1-{index:03}-abc{index:05}\", \"sourceServerId\": \"server1\", \
-             \"destinationId\": \"table{table}\", \"messageType\": \"breakfast\", \
+            "{{\"messageId\": \"server1-{index:03}-abc{index:05}\", \
+             \"sourceServerId\": \"server1\", \"destinationId\": \"table{table}\", \"messageType\": \"breakfast\", \
              \"priority\": {}, \"timestamp\": {}, \"payload\": {{\"items\": \
              [{{\"name\": \"Pancakes\", \"quantity\": 2, \"price\": 8.99}}, \
              {{\"name\": \"Orange juice\", \"quantity\": 1, \"price\": 3.5}}], \

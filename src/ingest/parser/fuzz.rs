@@ -139,7 +139,9 @@ fn line() -> impl Strategy<Value = String> {
         },
     );
     let others = prop_oneof![
-        2 => raw_value().prop_map(|value| vec![("payload".to_owned(), format!("{{\"p\":{value}}}"))]),
+        2 => raw_value().prop_map(|value| {
+            vec![("payload".to_owned(), format!("{{\"p\":{value}}}"))]
+        }),
         1 => proptest::collection::vec(member(), 0..4),
     ];
     let members = (required, others).prop_map(|(mut members, others)| {
