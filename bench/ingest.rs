@@ -20,8 +20,9 @@ fn frame(index: usize) -> Vec<u8> {
     let with_notes = |notes: &str| {
         format!(
             "{{\"messageId\": \"server1-{index:03}-abc{index:05}\", \
-             \"sourceServerId\": \"server1\", \"destinationId\": \"table{table}\", \"messageType\": \"breakfast\", \
-             \"priority\": {}, \"timestamp\": {}, \"payload\": {{\"items\": \
+             \"sourceServerId\": \"server1\", \"destinationId\": \"table{table}\", \
+             \"messageType\": \"breakfast\", \"priority\": {}, \"timestamp\": {}, \
+             \"payload\": {{\"items\": \
              [{{\"name\": \"Pancakes\", \"quantity\": 2, \"price\": 8.99}}, \
              {{\"name\": \"Orange juice\", \"quantity\": 1, \"price\": 3.5}}], \
              \"notes\": \"{notes}\"}}}}",
