@@ -100,6 +100,20 @@ pub const SEGMENT_LEN_DEFAULT: u64 = 64 * 1024 * 1024;
 /// Bytes of one journal batch at most; a batch never crosses segments, so it bounds their waste.
 pub const BATCH_LEN_MAX: usize = 1024 * 1024;
 
+/// Bytes that a reader of the journal takes at once: any batch fits, and reads are long enough that
+/// their system calls vanish (one for some 2,500 frames of 390 bytes).
+pub const JOURNAL_READ_LEN: usize = 1024 * 1024 + 4096;
+
+/// Bytes of frames that the store gathers for one transaction: 5,000 rows of 390 bytes are 2 MB, but
+/// 5,000 rows of the longest line would be 320 MB.
+pub const STORE_GATHER_LEN_MAX: usize = 8 * 1024 * 1024;
+
+/// First pause before a store that failed is tried again.
+pub const STORE_RETRY_MS_MIN: u64 = 100;
+
+/// Longest pause before a store that failed is tried again.
+pub const STORE_RETRY_MS_MAX: u64 = 5_000;
+
 /// `rejected.ndjson` is rotated when it grows past this many bytes, by default.
 pub const REJECTED_LEN_MAX_DEFAULT: u64 = 64 * 1024 * 1024;
 
@@ -119,4 +133,8 @@ const _: () = assert!(
 );
 const _: () = assert!(LINE_LEN_MAX <= 1 << 16, "record offsets are 16 bits");
 const _: () = assert!(BATCH_LEN_MAX as u64 * 4 <= SEGMENT_LEN_DEFAULT);
+const _: () = assert!(
+    JOURNAL_READ_LEN >= BATCH_LEN_MAX + 48,
+    "a batch is read whole"
+);
 const _: () = assert!(BUCKETS.is_multiple_of(64), "bitmaps are of 64-bit words");

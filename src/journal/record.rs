@@ -8,6 +8,8 @@
 //! +----------------+-------------+-------------+-----+--------------------------------+
 //! | segment header | batch       | batch       | ... | zeros, or a former life's tail |
 //! +----------------+-------------+-------------+-----+--------------------------------+
+//! A segment that is followed by another one was closed: by a batch of kind `End` without entries,
+//! or by having no room left for a batch header.
 //!
 //! segment header, 64 bytes
 //!  0 magic "FLBJRNL1"   8 version u32   12 crc u32 (of all the rest)
@@ -43,7 +45,8 @@ pub const SETTLEMENT_LEN: usize = 12;
 pub const FORMAT_VERSION: u32 = 1;
 
 const SEGMENT_MAGIC: [u8; 8] = *b"FLBJRNL1";
-const BATCH_MAGIC: [u8; 4] = *b"FLBB";
+/// How a batch begins.
+pub(crate) const BATCH_MAGIC: [u8; 4] = *b"FLBB";
 
 /// Bytes of a message's record in a chunk and in the journal alike.
 #[must_use]
@@ -173,6 +176,9 @@ pub enum BatchKind {
     Messages,
     /// Settlements, in the order they happened.
     Settlements,
+    /// Nothing: no further batch stands in this segment. Without it a reader could not tell a
+    /// segment that was closed from one whose next batch was damaged.
+    End,
 }
 
 /// The header of a batch.
@@ -188,7 +194,7 @@ pub struct BatchHeader {
     pub entries: u32,
     /// Where this header stands.
     pub position: Position,
-    /// Sequence of the first record; zero for settlements.
+    /// Sequence of the first record; zero for settlements and end marks.
     pub first_sequence: u64,
     /// When the batch was made: us since the epoch.
     pub time_us: u64,
@@ -219,6 +225,7 @@ impl BatchHeader {
         let kind = match from[12] {
             0 => BatchKind::Messages,
             1 => BatchKind::Settlements,
+            2 => BatchKind::End,
             _ => return None,
         };
         (from[0..4] == BATCH_MAGIC).then(|| Self {

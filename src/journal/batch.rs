@@ -1,0 +1,260 @@
+//! One whole batch of the journal, as records or settlements.
+//!
+//! Made by `reader`, over its buffer; read by recovery, by the store and by the `journal` commands.
+//! [`check`] proves once that every length, span and sequence fits, so the iterators need no
+//! errors. It does not check frames: ingest did, before they were written.
+
+use super::error::Damage;
+use super::record::{
+    BATCH_HEADER_LEN, BatchHeader, BatchKind, Position, RECORD_HEADER_LEN, RecordHeader,
+    SETTLEMENT_LEN, Settlement,
+};
+
+/// One whole batch.
+#[derive(Debug, Clone, Copy)]
+pub struct Batch<'a> {
+    header: BatchHeader,
+    body: &'a [u8],
+    end: Position,
+}
+
+/// One message of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Record<'a> {
+    /// What ingest and the scheduler found out about it.
+    pub header: RecordHeader,
+    /// Its place in the unified stream.
+    pub sequence: u64,
+    /// Where its record header stands in the journal.
+    pub position: Position,
+    /// The frame verbatim, without its newline.
+    pub frame: &'a [u8],
+}
+
+impl<'a> Batch<'a> {
+    /// Takes a body that [`check`] has passed; `end` is where reading goes on behind it.
+    pub(super) fn new(header: BatchHeader, body: &'a [u8], end: Position) -> Self {
+        Self { header, body, end }
+    }
+
+    /// The header.
+    #[must_use]
+    pub fn header(&self) -> &BatchHeader {
+        &self.header
+    }
+
+    /// Where the batch begins.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.header.position
+    }
+
+    /// Where reading goes on: behind the batch, or, when no other batch fits behind it, at the
+    /// beginning of the next segment.
+    #[must_use]
+    pub fn end(&self) -> Position {
+        self.end
+    }
+
+    /// The messages, sequences ascending, with possible gaps; none in a batch of another kind.
+    #[must_use]
+    pub fn records(&self) -> Records<'a> {
+        let is_messages = self.header.kind == BatchKind::Messages;
+        Records {
+            rest: if is_messages { self.body } else { &[] },
+            first_sequence: self.header.first_sequence,
+            position: self.header.position + BATCH_HEADER_LEN as u64,
+        }
+    }
+
+    /// The settlements, in the order they happened; none in a batch of another kind.
+    #[must_use]
+    pub fn settlements(&self) -> Settlements<'a> {
+        let is_settlements = self.header.kind == BatchKind::Settlements;
+        Settlements {
+            rest: if is_settlements { self.body } else { &[] },
+            time_us: self.header.time_us,
+        }
+    }
+}
+
+/// Iterator over the messages of a batch.
+#[derive(Debug, Clone)]
+pub struct Records<'a> {
+    rest: &'a [u8],
+    first_sequence: u64,
+    position: Position,
+}
+
+impl<'a> Iterator for Records<'a> {
+    type Item = Record<'a>;
+
+    fn next(&mut self) -> Option<Record<'a>> {
+        let (header, frame, rest) = split_record(self.rest)?;
+        let record = Record {
+            header,
+            sequence: widen(self.first_sequence, header.sequence_low),
+            position: self.position,
+            frame,
+        };
+        self.position += (self.rest.len() - rest.len()) as u64;
+        self.rest = rest;
+        Some(record)
+    }
+}
+
+/// Iterator over the settlements of a batch.
+#[derive(Debug, Clone)]
+pub struct Settlements<'a> {
+    rest: &'a [u8],
+    time_us: u64,
+}
+
+impl Iterator for Settlements<'_> {
+    type Item = Settlement;
+
+    fn next(&mut self) -> Option<Settlement> {
+        let (bytes, rest) = self.rest.split_first_chunk::<SETTLEMENT_LEN>()?;
+        self.rest = rest;
+        Some(Settlement::decode(self.time_us, bytes))
+    }
+}
+
+/// The full sequence of a record whose low 32 bits are known: the first one at or behind `first`.
+fn widen(first: u64, low: u32) -> u64 {
+    first.wrapping_add(u64::from(low.wrapping_sub(first as u32)))
+}
+
+/// Takes one record off the front: its header, its frame, and what stands behind its newline.
+fn split_record(body: &[u8]) -> Option<(RecordHeader, &[u8], &[u8])> {
+    let (header, rest) = body.split_first_chunk::<RECORD_HEADER_LEN>()?;
+    let header = RecordHeader::decode(header);
+    let (frame, rest) = rest.split_at_checked(header.frame_len as usize)?;
+    let (newline, rest) = rest.split_first()?;
+    (*newline == b'\n').then_some((header, frame, rest))
+}
+
+/// Whether a body holds what its header announces, to the last byte.
+///
+/// # Errors
+/// [`Damage::Malformed`]: some length, span or sequence does not fit.
+pub(super) fn check(header: &BatchHeader, body: &[u8]) -> Result<(), Damage> {
+    let fits = match header.kind {
+        BatchKind::Messages => are_records(header, body),
+        BatchKind::Settlements => {
+            body.len() as u64 == u64::from(header.entries) * SETTLEMENT_LEN as u64
+        }
+        BatchKind::End => body.is_empty() && header.entries == 0,
+    };
+    if fits { Ok(()) } else { Err(Damage::Malformed) }
+}
+
+fn are_records(header: &BatchHeader, mut body: &[u8]) -> bool {
+    let mut expected_min = header.first_sequence;
+    for _ in 0..header.entries {
+        let Some((record, frame, rest)) = split_record(body) else {
+            return false;
+        };
+        let sequence = widen(header.first_sequence, record.sequence_low);
+        if sequence < expected_min || !spans_fit(&record, frame.len()) {
+            return false;
+        }
+        let Some(next) = sequence.checked_add(1) else {
+            return false;
+        };
+        (expected_min, body) = (next, rest);
+    }
+    body.is_empty()
+}
+
+fn spans_fit(record: &RecordHeader, frame_len: usize) -> bool {
+    let spans = [
+        record.id,
+        record.source,
+        record.destination,
+        record.message_type,
+        record.payload,
+    ];
+    spans
+        .iter()
+        .all(|it| usize::from(it.offset) + usize::from(it.len) <= frame_len)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_sequence_is_widened_across_the_wrap_of_its_low_half() {
+        assert_eq!(widen(5, 5), 5);
+        assert_eq!(widen(0x1_ffff_ffff, 0xffff_ffff), 0x1_ffff_ffff);
+        assert_eq!(widen(0x1_ffff_ffff, 3), 0x2_0000_0003);
+    }
+
+    fn read_all(header: BatchHeader, body: &[u8]) {
+        if check(&header, body).is_err() {
+            return;
+        }
+        let batch = Batch::new(header, body, 0);
+        let records = batch.records().map(|it| {
+            let _ = it.header.payload.of(it.frame);
+            let _ = it.header.message_type.of(it.frame);
+            let _ = it.header.id.of(it.frame);
+        });
+        let entries = records.count() + batch.settlements().count();
+        assert_eq!(entries, header.entries as usize);
+    }
+
+    fn hostile() -> impl Strategy<Value = (BatchHeader, Vec<u8>)> {
+        let kind = prop_oneof![
+            Just(BatchKind::Messages),
+            Just(BatchKind::Settlements),
+            Just(BatchKind::End)
+        ];
+        let body =
+            proptest::collection::vec(prop_oneof![Just(0), Just(b'\n'), any::<u8>()], 0..300);
+        (kind, 0..4_u32, any::<u64>(), body).prop_map(|(kind, entries, first_sequence, body)| {
+            let header = BatchHeader {
+                crc: 0,
+                body_len: body.len() as u32,
+                kind,
+                entries,
+                position: 64,
+                first_sequence,
+                time_us: 5,
+            };
+            (header, body)
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn hostile_bodies_are_refused_or_read_but_never_panic((header, body) in hostile()) {
+            read_all(header, &body);
+        }
+
+        #[test]
+        fn a_hostile_record_header_is_refused_or_read(
+            mut record in proptest::array::uniform32(any::<u8>()),
+            lens in proptest::array::uniform12(0..8_u8),
+        ) {
+            record[..4].copy_from_slice(&9_u32.to_le_bytes());
+            record[28..32].fill(0);
+            let mut body = record.to_vec();
+            body.extend_from_slice(&lens);
+            body.extend_from_slice(b"123456789\n");
+            let low = u32::from_le_bytes([record[4], record[5], record[6], record[7]]);
+            let header = BatchHeader {
+                crc: 0,
+                body_len: body.len() as u32,
+                kind: BatchKind::Messages,
+                entries: 1,
+                position: 64,
+                first_sequence: u64::from(low),
+                time_us: 5,
+            };
+            read_all(header, &body);
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! What can be wrong with a journal, and what to do about it.
+//!
+//! Made by `reader`; shown to people as it stands, so each message names the segment and the offset.
+
+use std::io;
+
+use super::record::SegmentHeaderError;
+
+/// Why the journal cannot be read on.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The operating system refused the bytes.
+    #[error(
+        "journal segment {segment:020}.segment cannot be read at offset {offset}: {source}; check \
+         the disk and the permissions of the data directory"
+    )]
+    Read {
+        /// Number of the segment.
+        segment: u64,
+        /// Where in its file.
+        offset: u64,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The operating system refused the directory.
+    #[error("the journal's directory cannot be listed: {0}; check its permissions")]
+    List(io::Error),
+    /// Something is wrong in the middle: behind it, the journal goes on.
+    #[error(
+        "the journal is damaged in segment {segment:020}.segment at offset {offset}: {damage}; \
+         `flipped-lb journal verify DIR` shows what can be saved"
+    )]
+    Corrupt {
+        /// Number of the segment.
+        segment: u64,
+        /// Where in its file.
+        offset: u64,
+        /// What is wrong there.
+        damage: Damage,
+    },
+    /// A segment between others is gone.
+    #[error(
+        "journal segment {0:020}.segment is missing, though later ones are there; put its file back, \
+         or see with `flipped-lb journal verify DIR` what can be saved"
+    )]
+    Missing(u64),
+    /// Another engine wrote it.
+    #[error(
+        "journal segment {segment:020}.segment cannot be read: {source}; use the engine that wrote it"
+    )]
+    Version {
+        /// Number of the segment.
+        segment: u64,
+        /// Which version it has.
+        source: SegmentHeaderError,
+    },
+    /// Positions would mean other places.
+    #[error(
+        "journal segment {segment:020}.segment is {found} bytes long, but the setting \
+         journal.segment says {expected}: set it back to {found}"
+    )]
+    SegmentLen {
+        /// Number of the segment.
+        segment: u64,
+        /// What its header says.
+        found: u64,
+        /// What the reader was told.
+        expected: u64,
+    },
+}
+
+impl JournalError {
+    /// Whether the same read may succeed later: the operating system failed, not the journal.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Read { .. } | Self::List(_))
+    }
+}
+
+/// What stands where a whole batch should.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Damage {
+    /// No file.
+    #[error("the segment is not there")]
+    Absent,
+    /// The segment's own header is wrong.
+    #[error("{0}")]
+    SegmentHeader(SegmentHeaderError),
+    /// The segment's header is another segment's.
+    #[error("its header is that of segment {0}")]
+    OtherSegment(u64),
+    /// Fewer bytes than there should be.
+    #[error("the file ends there")]
+    Short,
+    /// Zeros, a former life, or anything.
+    #[error("no batch begins there")]
+    NotABatch,
+    /// A batch of this place, but not as it was written.
+    #[error("the batch that begins there is not whole (wrong CRC)")]
+    Torn,
+    /// The CRC is right and the content is not: it was written wrong.
+    #[error("the batch that begins there has a right CRC and wrong lengths, sequences or entries")]
+    Malformed,
+}
+
+impl Damage {
+    /// Whether it is the segment's header that is wrong, not a batch.
+    #[must_use]
+    pub fn is_of_segment(&self) -> bool {
+        matches!(self, Self::SegmentHeader(_) | Self::OtherSegment(_))
+    }
+}

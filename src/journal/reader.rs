@@ -1,0 +1,383 @@
+//! Reads the journal forward, a whole batch at a time.
+//!
+//! Fed by a [`Storage`]; feeds recovery, the store and the `journal` commands. It follows a live
+//! writer up to the position that the writer has published, or reads to the end of a journal that
+//! nobody writes. It does not write, cut or repair: it says where the good part ends.
+//!
+//! ```text
+//! buffer     | done | window: bytes of the journal from `position` on | free |
+//!            0 <= window.start <= window.end <= buffer.len()
+//! ```
+//!
+//! What a batch that is not whole means depends on what stands behind it:
+//!
+//! | read through | behind the place | so it is |
+//! | --- | --- | --- |
+//! | a published position | must be a batch: the writer said so | corrupt |
+//! | `Position::MAX` | a later segment: this one was never closed | corrupt |
+//! | `Position::MAX` | nothing | the tail: see [`Reader::tail`] |
+
+mod tail;
+
+use std::io;
+use std::ops::Range;
+
+pub use tail::Tail;
+
+use super::batch::{Batch, check};
+use super::error::{Damage, JournalError};
+use super::record::{
+    BATCH_HEADER_LEN, BatchHeader, BatchKind, Position, SEGMENT_HEADER_LEN, SegmentHeader,
+    SegmentHeaderError,
+};
+use super::storage::Storage;
+use crate::limits::{BATCH_LEN_MAX, JOURNAL_READ_LEN};
+
+/// A reader of the journal.
+#[derive(Debug)]
+pub struct Reader<S: Storage> {
+    storage: S,
+    segment_len: u64,
+    /// Where the next batch begins; at offset zero of a segment, its header comes first.
+    position: Position,
+    /// Nothing was read yet from where the reader was told to begin.
+    is_new: bool,
+    skipped_segments: u64,
+    open: Option<Open<S::Segment>>,
+    buffer: Vec<u8>,
+    window: Range<usize>,
+}
+
+#[derive(Debug)]
+struct Open<Segment> {
+    number: u64,
+    file: Segment,
+    /// What is wrong with the segment's header.
+    damage: Option<Damage>,
+}
+
+impl<S: Storage> Reader<S> {
+    /// Reads from `from` on: a batch's end, or the beginning of a segment. When that segment is
+    /// gone, from the first one behind it that is there.
+    pub fn new(storage: S, segment_len: u64, from: Position) -> Self {
+        assert!(segment_len > (SEGMENT_HEADER_LEN + BATCH_HEADER_LEN) as u64);
+        Self {
+            storage,
+            segment_len,
+            position: from,
+            is_new: true,
+            skipped_segments: 0,
+            open: None,
+            buffer: vec![0; JOURNAL_READ_LEN],
+            window: 0..0,
+        }
+    }
+
+    /// Goes on reading from somewhere else.
+    pub fn seek(&mut self, to: Position) {
+        self.forget();
+        self.position = to;
+        self.is_new = true;
+        self.skipped_segments = 0;
+    }
+
+    /// Where the next batch begins. At the end of a segment that was closed, the beginning of the
+    /// next one, even if that is not there yet.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    /// Bytes of a segment: a position is a segment's number times this, plus an offset.
+    #[must_use]
+    pub fn segment_len(&self) -> u64 {
+        self.segment_len
+    }
+
+    /// How many segments were gone between where the reader was told to begin and where it could.
+    #[must_use]
+    pub fn skipped_segments(&self) -> u64 {
+        self.skipped_segments
+    }
+
+    /// The next whole batch that begins before `through`, the end that the writer has published;
+    /// `Position::MAX` when nobody writes. `None`: there is none yet.
+    ///
+    /// # Errors
+    /// The journal cannot be read, or is damaged before its end. The position stays, so the same
+    /// call may be made again.
+    pub fn next(&mut self, through: Position) -> Result<Option<Batch<'_>>, JournalError> {
+        while self.position < through {
+            match self.look(through)? {
+                Some(header) if header.kind == BatchKind::End => self.close_segment(),
+                Some(header) => return Ok(Some(self.take(header))),
+                None => break,
+            }
+        }
+        Ok(None)
+    }
+
+    /// The whole batch that stands at the position; `None` at the tail.
+    fn look(&mut self, through: Position) -> Result<Option<BatchHeader>, JournalError> {
+        let found = self.examine(through)?;
+        if let Ok(header) = found {
+            return Ok(Some(header));
+        }
+        // Looked for before the second reading: a writer closes a segment before it makes the next.
+        let goes_on = through != Position::MAX || self.has_later_segment()?;
+        self.forget();
+        let damage = match self.examine(through)? {
+            Ok(header) => return Ok(Some(header)),
+            Err(damage) => damage,
+        };
+        let is_corrupt = goes_on || self.has_batch_behind(damage)?;
+        self.forget();
+        match damage {
+            _ if self.position >= through || !is_corrupt => Ok(None),
+            Damage::Absent => Err(JournalError::Missing(self.number())),
+            _ => Err(self.corrupt(damage)),
+        }
+    }
+
+    /// Whether a damaged segment header is no unfinished one: batches were written behind it.
+    fn has_batch_behind(&mut self, damage: Damage) -> Result<bool, JournalError> {
+        if !damage.is_of_segment() {
+            return Ok(false);
+        }
+        let position = self.position;
+        self.position = position.max(self.first_batch());
+        let found = self.position == position || self.examine_batch(Position::MAX)?.is_ok();
+        self.position = position;
+        Ok(found)
+    }
+
+    /// What stands at the position: a whole batch, or what else.
+    fn examine(&mut self, through: Position) -> Result<Result<BatchHeader, Damage>, JournalError> {
+        if let Some(damage) = self.enter()? {
+            return Ok(Err(damage));
+        }
+        if self.position >= through {
+            return Ok(Err(Damage::Absent));
+        }
+        self.examine_batch(through)
+    }
+
+    fn examine_batch(
+        &mut self,
+        through: Position,
+    ) -> Result<Result<BatchHeader, Damage>, JournalError> {
+        let limit = through.min((self.number() + 1) * self.segment_len);
+        if !self.fill(BATCH_HEADER_LEN, limit)? {
+            return Ok(Err(Damage::Short));
+        }
+        let Some(header) = self.header() else {
+            return Ok(Err(Damage::NotABatch));
+        };
+        let len = BATCH_HEADER_LEN as u64 + u64::from(header.body_len);
+        if header.body_len as usize > BATCH_LEN_MAX || self.position + len > limit {
+            return Ok(Err(Damage::Torn));
+        }
+        if !self.fill(len as usize, limit)? {
+            return Ok(Err(Damage::Torn));
+        }
+        let (head, body) = self.buffer[self.window.start..][..len as usize]
+            .split_first_chunk()
+            .expect("the window was filled with more than a header");
+        if !header.matches(head, body, self.position) {
+            return Ok(Err(Damage::Torn));
+        }
+        match check(&header, body) {
+            Ok(()) => Ok(Ok(header)),
+            Err(damage) => Err(self.corrupt(damage)),
+        }
+    }
+
+    /// The batch header at the front of the window, if there is one that names this place.
+    fn header(&self) -> Option<BatchHeader> {
+        let bytes = self.buffer[self.window.clone()].first_chunk()?;
+        BatchHeader::decode(bytes).filter(|it| it.position == self.position)
+    }
+
+    /// Makes `len` bytes stand in the window, from what the file has before `limit`.
+    fn fill(&mut self, len: usize, limit: Position) -> Result<bool, JournalError> {
+        if self.window.len() >= len {
+            return Ok(true);
+        }
+        self.buffer.copy_within(self.window.clone(), 0);
+        self.window = 0..self.window.len();
+        let room = (limit - self.position).min(self.buffer.len() as u64) as usize;
+        while self.window.len() < len.min(room) {
+            let offset = self.position % self.segment_len + self.window.len() as u64;
+            let into = &mut self.buffer[self.window.end..room];
+            let file = &self.open.as_ref().expect("`enter` has opened it").file;
+            match read_at(&self.storage, file, offset, into) {
+                Ok(0) => break,
+                Ok(count) => self.window.end += count,
+                Err(source) => return Err(self.unreadable(offset, source)),
+            }
+        }
+        Ok(self.window.len() >= len)
+    }
+
+    /// Opens the segment of the position, and stands behind its header.
+    fn enter(&mut self) -> Result<Option<Damage>, JournalError> {
+        if self
+            .open
+            .as_ref()
+            .is_none_or(|it| it.number != self.number())
+        {
+            self.window = 0..0;
+            self.open = match self.open_segment()? {
+                Some(open) => Some(open),
+                None if self.is_new && self.skip_to_first_segment()? => self.open_segment()?,
+                None => None,
+            };
+        }
+        let Some(open) = &self.open else {
+            return Ok(Some(Damage::Absent));
+        };
+        if open.damage.is_none() {
+            self.position = self.position.max(self.first_batch());
+        }
+        Ok(open.damage)
+    }
+
+    fn open_segment(&mut self) -> Result<Option<Open<S::Segment>>, JournalError> {
+        let number = self.number();
+        let file = match self.storage.open(number) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(self.unreadable(0, error)),
+        };
+        let mut bytes = [0; SEGMENT_HEADER_LEN];
+        let mut len = 0;
+        while len < bytes.len() {
+            match read_at(&self.storage, &file, len as u64, &mut bytes[len..]) {
+                Ok(0) => break,
+                Ok(count) => len += count,
+                Err(error) => return Err(self.unreadable(len as u64, error)),
+            }
+        }
+        let damage = match len {
+            SEGMENT_HEADER_LEN => self.judge_header(number, &bytes)?,
+            _ => Some(Damage::SegmentHeader(SegmentHeaderError::NotASegment)),
+        };
+        Ok(Some(Open {
+            number,
+            file,
+            damage,
+        }))
+    }
+
+    fn judge_header(
+        &self,
+        segment: u64,
+        bytes: &[u8; SEGMENT_HEADER_LEN],
+    ) -> Result<Option<Damage>, JournalError> {
+        match SegmentHeader::decode(bytes) {
+            Err(source @ SegmentHeaderError::Version(_)) => {
+                Err(JournalError::Version { segment, source })
+            }
+            Err(error) => Ok(Some(Damage::SegmentHeader(error))),
+            Ok(header) if header.number != segment => Ok(Some(Damage::OtherSegment(header.number))),
+            Ok(header) if header.segment_len != self.segment_len => Err(JournalError::SegmentLen {
+                segment,
+                found: header.segment_len,
+                expected: self.segment_len,
+            }),
+            Ok(_) => Ok(None),
+        }
+    }
+
+    /// Moves to the first segment that is there, if all of them are later ones.
+    fn skip_to_first_segment(&mut self) -> Result<bool, JournalError> {
+        let segments = self.storage.segments().map_err(JournalError::List)?;
+        let first = segments.first().copied().unwrap_or(0);
+        if first <= self.number() {
+            return Ok(false);
+        }
+        self.skipped_segments = first - self.number();
+        self.position = first * self.segment_len;
+        Ok(true)
+    }
+
+    fn has_later_segment(&self) -> Result<bool, JournalError> {
+        let segments = self.storage.segments().map_err(JournalError::List)?;
+        Ok(segments.last().is_some_and(|&last| last > self.number()))
+    }
+
+    /// Hands out the batch that [`Reader::look`] has found, and moves behind it.
+    fn take(&mut self, header: BatchHeader) -> Batch<'_> {
+        let len = BATCH_HEADER_LEN + header.body_len as usize;
+        let start = self.window.start;
+        self.window.start += len;
+        self.position += len as u64;
+        self.is_new = false;
+        let left = self.segment_len - (self.position - 1) % self.segment_len - 1;
+        if left < BATCH_HEADER_LEN as u64 {
+            self.position += left;
+            self.window = 0..0;
+        }
+        let body = &self.buffer[start + BATCH_HEADER_LEN..start + len];
+        Batch::new(header, body, self.position)
+    }
+
+    fn close_segment(&mut self) {
+        self.is_new = false;
+        self.position = (self.number() + 1) * self.segment_len;
+        self.forget();
+    }
+
+    /// Drops what was read ahead: it may have been written since.
+    fn forget(&mut self) {
+        self.open = None;
+        self.window = 0..0;
+    }
+
+    fn number(&self) -> u64 {
+        self.position / self.segment_len
+    }
+
+    /// Where the first batch of the present segment belongs.
+    fn first_batch(&self) -> Position {
+        self.number() * self.segment_len + SEGMENT_HEADER_LEN as u64
+    }
+
+    fn corrupt(&self, damage: Damage) -> JournalError {
+        JournalError::Corrupt {
+            segment: self.number(),
+            offset: if damage.is_of_segment() {
+                0
+            } else {
+                self.position % self.segment_len
+            },
+            damage,
+        }
+    }
+
+    fn unreadable(&self, offset: u64, source: io::Error) -> JournalError {
+        JournalError::Read {
+            segment: self.number(),
+            offset,
+            source,
+        }
+    }
+}
+
+/// Reads, again when a signal came between.
+fn read_at<S: Storage>(
+    storage: &S,
+    file: &S::Segment,
+    offset: u64,
+    into: &mut [u8],
+) -> io::Result<usize> {
+    loop {
+        match storage.read_at(file, offset, into) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            answer => return answer,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,302 @@
+//! For tests only: segments in memory that can be torn, a plain writer, and messages to write.
+//!
+//! The writer keeps the layout's rules (segment headers, end marks, batches that never cross a
+//! segment) in the simplest way there is, so that readers are tested against something else than
+//! the engine's own writer.
+
+use std::collections::BTreeMap;
+use std::io::{self, IoSlice};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use super::record::{
+    BATCH_HEADER_LEN, BatchHeader, BatchKind, Position, RECORD_HEADER_LEN, RecordHeader,
+    SEGMENT_HEADER_LEN, SETTLEMENT_LEN, SegmentHeader, Settlement, Span,
+};
+use super::storage::Storage;
+
+/// 2023-11-14 22:13:20 UTC.
+pub(crate) const TIME_US: u64 = 1_700_000_000_000_000;
+
+/// Segments in memory; clones share them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Memory(Arc<Mutex<BTreeMap<u64, Vec<u8>>>>);
+
+impl Memory {
+    /// The bytes of all segments.
+    pub(crate) fn files(&self) -> MutexGuard<'_, BTreeMap<u64, Vec<u8>>> {
+        self.0
+            .lock()
+            .expect("no test panicked while it held the lock")
+    }
+
+    /// A copy that shares nothing.
+    pub(crate) fn copy(&self) -> Self {
+        Self(Arc::new(Mutex::new(self.files().clone())))
+    }
+}
+
+impl Storage for Memory {
+    type Segment = u64;
+
+    fn segments(&self) -> io::Result<Vec<u64>> {
+        Ok(self.files().keys().copied().collect())
+    }
+
+    fn create(&mut self, number: u64) -> io::Result<u64> {
+        self.files().insert(number, Vec::new());
+        Ok(number)
+    }
+
+    fn open(&self, number: u64) -> io::Result<u64> {
+        let known = self.files().contains_key(&number);
+        known
+            .then_some(number)
+            .ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn remove(&mut self, number: u64) -> io::Result<()> {
+        self.files().remove(&number);
+        Ok(())
+    }
+
+    fn write_at(&self, number: &u64, offset: u64, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        let mut files = self.files();
+        let file = files.get_mut(number).ok_or(io::ErrorKind::NotFound)?;
+        let bytes: Vec<u8> = pieces.iter().flat_map(|it| it.to_vec()).collect();
+        let end = offset as usize + bytes.len();
+        file.resize(file.len().max(end), 0);
+        file[offset as usize..end].copy_from_slice(&bytes);
+        Ok(bytes.len())
+    }
+
+    /// Gives at most 1,000 bytes at a time: short reads are normal.
+    fn read_at(&self, number: &u64, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+        let files = self.files();
+        let file = files.get(number).ok_or(io::ErrorKind::NotFound)?;
+        let rest = file.get(offset as usize..).unwrap_or_default();
+        let count = rest.len().min(into.len()).min(1_000);
+        into[..count].copy_from_slice(&rest[..count]);
+        Ok(count)
+    }
+
+    fn sync(&self, _: &u64) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A message to be written.
+#[derive(Debug, Clone)]
+pub(crate) struct TestMessage {
+    pub(crate) sequence: u64,
+    /// `messageId` as it stands in the frame, escapes and all.
+    pub(crate) id: String,
+    pub(crate) destination: String,
+    pub(crate) priority: u8,
+    pub(crate) payload: Option<String>,
+}
+
+impl TestMessage {
+    pub(crate) fn new(sequence: u64) -> Self {
+        Self {
+            sequence,
+            id: format!("server1-{sequence}-abc"),
+            destination: format!("table{}", sequence % 4 + 1),
+            priority: (sequence % 3 + 1) as u8,
+            payload: Some(format!(r#"{{"number":{sequence}}}"#)),
+        }
+    }
+
+    /// The message's timestamp: a millisecond a sequence.
+    pub(crate) fn timestamp_ms(&self) -> i64 {
+        (TIME_US / 1_000 + self.sequence) as i64
+    }
+
+    /// The frame.
+    pub(crate) fn frame(&self) -> String {
+        let Self {
+            id,
+            destination,
+            priority,
+            ..
+        } = self;
+        let timestamp = self.timestamp_ms();
+        let payload = self
+            .payload
+            .as_ref()
+            .map(|it| format!(r#","payload":{it}"#));
+        format!(
+            r#"{{"messageId":"{id}","sourceServerId":"server1","destinationId":"{destination}","messageType":"lunch","priority":{priority},"timestamp":{timestamp}{}}}"#,
+            payload.unwrap_or_default()
+        )
+    }
+
+    /// The record: header, frame and newline.
+    pub(crate) fn record(&self) -> Vec<u8> {
+        let frame = self.frame();
+        let span = |key: &str, value: &str| {
+            let found = frame
+                .find(&format!("\"{key}\":"))
+                .map(|at| at + key.len() + 3);
+            let quote = found.map(|at| usize::from(frame.as_bytes()[at] == b'"'));
+            Span {
+                offset: found.map_or(0, |at| (at + quote.unwrap_or(0)) as u16),
+                len: value.len() as u16,
+            }
+        };
+        let header = RecordHeader {
+            frame_len: frame.len() as u32,
+            sequence_low: self.sequence as u32,
+            level: self.priority,
+            priority: self.priority,
+            escaped: self.id.contains('\\'),
+            timestamp_ms: self.timestamp_ms(),
+            arrival_us: TIME_US + self.sequence,
+            id: span("messageId", &self.id),
+            source: span("sourceServerId", "server1"),
+            destination: span("destinationId", &self.destination),
+            message_type: span("messageType", "lunch"),
+            payload: self
+                .payload
+                .as_ref()
+                .map_or(Span::default(), |it| span("payload", it)),
+        };
+        let mut bytes = [0; RECORD_HEADER_LEN];
+        header.encode(&mut bytes);
+        [&bytes, frame.as_bytes(), b"\n"].concat()
+    }
+}
+
+/// Writes batches the plain way.
+#[derive(Debug)]
+pub(crate) struct TestWriter<S: Storage> {
+    storage: S,
+    segment_len: u64,
+    position: Position,
+    segment: Option<S::Segment>,
+}
+
+impl<S: Storage> TestWriter<S> {
+    pub(crate) fn new(storage: S, segment_len: u64) -> Self {
+        Self {
+            storage,
+            segment_len,
+            position: 0,
+            segment: None,
+        }
+    }
+
+    /// The end of what was written.
+    pub(crate) fn position(&self) -> Position {
+        self.position
+    }
+
+    /// Writes messages whose sequences ascend; returns where the batch begins.
+    pub(crate) fn messages(&mut self, messages: &[TestMessage]) -> Position {
+        let body: Vec<u8> = messages.iter().flat_map(TestMessage::record).collect();
+        let first = messages.first().map_or(0, |it| it.sequence);
+        self.batch(BatchKind::Messages, messages.len(), first, &body)
+    }
+
+    /// Writes plain messages with these sequences.
+    pub(crate) fn plain(&mut self, sequences: impl Iterator<Item = u64>) -> Position {
+        self.messages(&sequences.map(TestMessage::new).collect::<Vec<_>>())
+    }
+
+    /// Writes settlements; each was settled as many us after [`TIME_US`] as its sequence says.
+    pub(crate) fn settle(&mut self, sequences: impl Iterator<Item = u64>) -> Position {
+        let mut body = Vec::new();
+        for sequence in sequences {
+            let mut bytes = [0; SETTLEMENT_LEN];
+            let settled_us = TIME_US + sequence;
+            let settlement = Settlement {
+                sequence,
+                settled_us,
+            };
+            settlement.encode(TIME_US + 1_000_000, &mut bytes);
+            body.extend_from_slice(&bytes);
+        }
+        self.batch(
+            BatchKind::Settlements,
+            body.len() / SETTLEMENT_LEN,
+            0,
+            &body,
+        )
+    }
+
+    /// Writes any batch, closing segments as needed.
+    pub(crate) fn batch(
+        &mut self,
+        kind: BatchKind,
+        entries: usize,
+        first_sequence: u64,
+        body: &[u8],
+    ) -> Position {
+        let len = (BATCH_HEADER_LEN + body.len()) as u64;
+        if self.segment.is_some() && self.position % self.segment_len + len > self.segment_len {
+            self.close();
+        }
+        if self.segment.is_none() {
+            self.begin_segment();
+        }
+        self.put_batch(kind, entries, first_sequence, body)
+    }
+
+    /// Closes the present segment.
+    pub(crate) fn close(&mut self) {
+        let left = self.segment_len - self.position % self.segment_len;
+        if left >= BATCH_HEADER_LEN as u64 {
+            self.put_batch(BatchKind::End, 0, 0, &[]);
+        }
+        self.segment = None;
+        self.position = self.position.next_multiple_of(self.segment_len);
+    }
+
+    fn begin_segment(&mut self) {
+        let number = self.position / self.segment_len;
+        self.segment = Some(
+            self.storage
+                .create(number)
+                .expect("memory or a fresh directory"),
+        );
+        let header = SegmentHeader {
+            number,
+            segment_len: self.segment_len,
+            created_ms: TIME_US / 1_000,
+        };
+        self.put(&header.encode());
+        assert!(self.position % self.segment_len >= SEGMENT_HEADER_LEN as u64);
+    }
+
+    fn put_batch(&mut self, kind: BatchKind, entries: usize, first: u64, body: &[u8]) -> Position {
+        let header = BatchHeader {
+            crc: 0,
+            body_len: body.len() as u32,
+            kind,
+            entries: entries as u32,
+            position: self.position,
+            first_sequence: first,
+            time_us: TIME_US + 1_000_000,
+        };
+        let mut bytes = [0; BATCH_HEADER_LEN];
+        header.encode(std::iter::once(body), &mut bytes);
+        let at = self.position;
+        self.put(&bytes);
+        self.put(body);
+        if self.position % self.segment_len == 0 {
+            self.segment = None;
+        }
+        at
+    }
+
+    fn put(&mut self, bytes: &[u8]) {
+        let segment = self.segment.as_ref().expect("a segment was begun");
+        let offset = self.position % self.segment_len;
+        let mut done = 0;
+        while done < bytes.len() {
+            let piece = [IoSlice::new(&bytes[done..])];
+            let count = self.storage.write_at(segment, offset + done as u64, &piece);
+            done += count.expect("memory or a disk with room");
+        }
+        self.position += bytes.len() as u64;
+    }
+}
