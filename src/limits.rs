@@ -232,6 +232,10 @@ const _: () = assert!(
 );
 const _: () = assert!(LINE_LEN_MAX <= 1 << 16, "record offsets are 16 bits");
 const _: () = assert!(BATCH_LEN_MAX as u64 * 4 <= SEGMENT_LEN_DEFAULT);
+const _: () = assert!(
+    JOURNAL_READ_LEN >= BATCH_LEN_MAX + 48,
+    "a batch is read whole"
+);
 const _: () = assert!(BUCKETS.is_multiple_of(64), "bitmaps are of 64-bit words");
 const _: () = assert!(CREDIT_MAX * 4 <= CHUNK_LEN * CHUNK_COUNT);
 const _: () = assert!(SEGMENT_LEN_MIN <= SEGMENT_LEN_DEFAULT);

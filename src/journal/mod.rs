@@ -7,7 +7,6 @@ pub mod record;
 pub mod recovery;
 pub mod replay;
 pub mod storage;
-pub mod writer;
-
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod writer;

@@ -241,8 +241,11 @@ impl<S: Storage> TestWriter<S> {
         self.put_batch(kind, entries, first_sequence, body)
     }
 
-    /// Closes the present segment.
+    /// Closes the present segment, if one was begun.
     pub(crate) fn close(&mut self) {
+        if self.segment.is_none() {
+            return;
+        }
         let left = self.segment_len - self.position % self.segment_len;
         if left >= BATCH_HEADER_LEN as u64 {
             self.put_batch(BatchKind::End, 0, 0, &[]);
