@@ -20,10 +20,11 @@ use crate::agent::affinity::PinError;
 use crate::agent::runner::Runner;
 use crate::agent::{Agent, Fatal};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, Durability, ThreadingMode};
+use crate::config::{Config, Durability, StoreUrl, ThreadingMode};
 use crate::counters::Counters;
 use crate::ingest::rejected::RejectedLog;
 use crate::journal::error::JournalError;
+use crate::journal::reader::Reader;
 use crate::journal::recovery::{self, Recovered};
 use crate::journal::storage::Directory as Segments;
 use crate::latency::{self, Collector, Totals};
@@ -31,7 +32,13 @@ use crate::limits::SUBSCRIBER_SEND_BUFFER;
 use crate::net::{SocketOptions, Tcp};
 use crate::ring::Wake;
 use crate::scheduler::rules::Rules;
-use crate::store::{StoreError, StoreThread};
+use crate::store::StoreError;
+use crate::store::follower::Follower;
+use crate::store::sqlite::SqliteStore;
+use crate::store::thread::StoreThread;
+
+/// The name under which the store keeps this engine's position.
+const STORE_NODE: &str = "main";
 
 /// An engine could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -121,7 +128,7 @@ pub fn start(config: &Config) -> Result<Engine, StartError> {
     let names = Names::new(config, &rules);
     let (recorder, collector) =
         latency::exchange(config.scheduler.levels, destinations_max(config));
-    let store = StoreThread::start(config, &segments, Arc::clone(&signals.recorded), &counters)?;
+    let store = follow(config, clock, &segments, &signals, &counters)?;
     let world = world(config, clock, segments, ingest, delivery)?;
     let common = Common {
         counters: Arc::clone(&counters),
@@ -139,6 +146,28 @@ pub fn start(config: &Config) -> Result<Engine, StartError> {
     let scheduler_wake = Arc::clone(&wakes.scheduler);
     let threads = starter.spawn(pipeline, &wakes, clock)?;
     starter.finish(threads, collector, scheduler_wake, addresses, store, lock)
+}
+
+/// Starts the store's thread, if there is a store.
+fn follow(
+    config: &Config,
+    clock: SystemClock,
+    segments: &Segments,
+    signals: &Signals,
+    counters: &Arc<Counters>,
+) -> Result<Option<StoreThread>, StartError> {
+    let path = match &config.store.url {
+        StoreUrl::None => return Ok(None),
+        StoreUrl::Sqlite(None) => config.data_dir.join("messages.db"),
+        StoreUrl::Sqlite(Some(path)) => path.clone(),
+    };
+    let store = SqliteStore::open(&path, STORE_NODE)?;
+    let reader = Reader::new(segments.clone(), config.journal.segment, 0);
+    let follower = Follower::new(reader, store, Arc::clone(counters), &config.store);
+    let recorded = Arc::clone(&signals.recorded);
+    StoreThread::spawn(follower, clock, config.store.batch_time / 4, recorded)
+        .map(Some)
+        .map_err(system("thread"))
 }
 
 fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
