@@ -31,6 +31,7 @@ use crate::latency::{self, Collector, Totals};
 use crate::limits::SUBSCRIBER_SEND_BUFFER;
 use crate::net::{SocketOptions, Tcp};
 use crate::ring::Wake;
+use crate::scheduler::backlog::Backlog;
 use crate::scheduler::rules::Rules;
 use crate::store::StoreError;
 use crate::store::follower::Follower;
@@ -118,23 +119,34 @@ pub fn start(config: &Config) -> Result<Engine, StartError> {
     let mut segments = Segments::at(&journal_folder).map_err(files("journal/"))?;
     let clock = SystemClock::start();
     let now_us = clock.now().epoch_us;
-    let recovered = recovery::recover(&mut segments, config.journal.segment, now_us)?;
     let counters = Arc::new(Counters::default());
     let signals = Signals::default();
+    let rules = Rules::new(&config.rules, &config.destinations, config.scheduler.levels);
+    let names = Names::new(config, &rules);
+    let seed = fastrand::u64(..);
+    let mut backlog = Backlog::new(
+        pipeline::dedup_window(config, seed),
+        names.destinations.clone(),
+        names.message_types.clone(),
+        config.scheduler.levels,
+    );
+    let segment_len = config.journal.segment;
+    let recovered = recovery::recover(&mut segments, segment_len, now_us, &mut backlog)?;
     signals
         .recorded
         .store(recovered.origin.position, Ordering::Release);
-    let rules = Rules::new(&config.rules, &config.destinations, config.scheduler.levels);
-    let names = Names::new(config, &rules);
+    let (dedup, backlog) = backlog.finish();
     let (recorder, collector) =
-        latency::exchange(config.scheduler.levels, destinations_max(config));
+        latency::exchange(config.scheduler.levels, destinations_max(config, &names));
     let store = follow(config, clock, &segments, &signals, &counters)?;
-    let world = world(config, clock, segments, ingest, delivery)?;
+    let world = world(config, clock, seed, segments, ingest, delivery)?;
     let common = Common {
         counters: Arc::clone(&counters),
         signals: signals.clone(),
         names: names.clone(),
         rules,
+        dedup,
+        backlog,
         recorder,
         rejected: RejectedLog::open(&config.data_dir, config.ingest.rejected_max_bytes)
             .map_err(files("rejected.ndjson"))?,
@@ -181,6 +193,7 @@ fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener, Start
 fn world(
     config: &Config,
     clock: SystemClock,
+    seed: u64,
     storage: Segments,
     ingest: Option<TcpListener>,
     delivery: TcpListener,
@@ -202,7 +215,7 @@ fn world(
         delivery_nets,
         storage,
         clock,
-        seed: fastrand::u64(..),
+        seed,
     })
 }
 
@@ -217,6 +230,7 @@ fn wakes(plan: &Plan) -> Result<Wakes, StartError> {
             ingest: another(),
             scheduler: another(),
             journal: another(),
+            replay: wake()?,
             deliveries: (0..deliveries).map(|_| another()).collect(),
         });
     }
@@ -224,6 +238,7 @@ fn wakes(plan: &Plan) -> Result<Wakes, StartError> {
         ingest: wake()?,
         scheduler: wake()?,
         journal: wake()?,
+        replay: wake()?,
         deliveries: (0..deliveries).map(|_| wake()).collect::<Result<_, _>>()?,
     })
 }
@@ -249,8 +264,8 @@ impl<'a> Starter<'a> {
         names: Names,
     ) -> Self {
         let agents: &[&str] = match plan.mode {
-            ThreadingMode::Shared => &["path"],
-            _ => &["ingest", "scheduler", "delivery", "journal"],
+            ThreadingMode::Shared => &["path", "replay"],
+            _ => &["ingest", "scheduler", "delivery", "replay", "journal"],
         };
         let (failing, failures) = channel();
         Self {
@@ -289,8 +304,12 @@ impl<'a> Starter<'a> {
         let plan = self.plan;
         let spawn = |name, agents, core, wake| self.spawn_one(name, agents, core, wake, clock);
         if plan.mode == ThreadingMode::Shared {
-            let agents = pipeline.into_agents();
-            return Ok(vec![spawn("path", agents, plan.ingest, &wakes.ingest)?]);
+            let mut path = vec![pipeline.ingest, pipeline.scheduler, pipeline.journal];
+            path.extend(pipeline.deliveries);
+            return Ok(vec![
+                spawn("path", path, plan.ingest, &wakes.ingest)?,
+                spawn("replay", vec![pipeline.replay], None, &wakes.replay)?,
+            ]);
         }
         let mut threads = vec![
             spawn("ingest", vec![pipeline.ingest], plan.ingest, &wakes.ingest)?,
@@ -375,7 +394,7 @@ impl<'a> Starter<'a> {
         lock: DirectoryLock,
     ) -> Result<Engine, StartError> {
         let levels = self.config.scheduler.levels;
-        let totals = Totals::new(levels, destinations_max(self.config));
+        let totals = Totals::new(levels, destinations_max(self.config, &self.names));
         let shown = Arc::new(Mutex::new(Shown { totals }));
         let names: Arc<dyn latency::Names> = Arc::new(self.names.clone());
         let admin = match self.config.admin.listen {
@@ -443,8 +462,8 @@ impl latency::Names for Names {
 }
 
 /// How many customers there can be.
-fn destinations_max(config: &Config) -> usize {
-    let configured = config.destinations.len();
+fn destinations_max(config: &Config, names: &Names) -> usize {
+    let configured = names.destinations.len();
     if config.scheduler.create_destinations {
         configured.max(config.scheduler.max_destinations)
     } else {

@@ -54,6 +54,10 @@ impl Storage for Memory {
             .ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
+    fn resume(&mut self, number: u64) -> io::Result<u64> {
+        self.open(number)
+    }
+
     fn remove(&mut self, number: u64) -> io::Result<()> {
         self.files().remove(&number);
         Ok(())
