@@ -114,8 +114,10 @@ pub enum ToIngest {
     },
 }
 
-/// The first line of a producer that dials in, if it has wishes.
+/// The first line of a producer that dials in, if it has wishes. With any other field it is a
+/// message.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Hello {
     producer: Producer,
 }
