@@ -103,11 +103,11 @@ pub struct Connection {
 
 impl Connection {
     /// How many lines can be acknowledged now: rejected lines behind the last one that the
-    /// scheduler answered for are already taken care of.
+    /// scheduler answered for are already taken care of, once they have ended.
     #[must_use]
     pub fn acknowledgeable(&self) -> u64 {
         if self.responsible == self.forwarded {
-            self.lines
+            self.lines - u64::from(self.framer.is_skipping())
         } else {
             self.responsible
         }
