@@ -27,8 +27,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Measured with `store::speed`, 200,000 rows, 5,000 a transaction, the other core busy: with pages
 /// of 4 KiB and the default cache 107,000 rows a second, with a cache and a WAL of 16 MiB 130,000
-/// to 155,000, with pages of 8 KiB besides 175,000 to 205,000. Still larger pages gain a fifth with a
-/// hundred destinations and write more with thousands of them; `mmap_size` gains nothing that
+/// to 155,000, with pages of 8 KiB besides 175,000 to 205,000. Still larger pages gain a fifth with
+/// a hundred destinations and write more with thousands of them; `mmap_size` gains nothing that
 /// repeats.
 const SETTINGS: &str = "
     PRAGMA page_size = 8192;
