@@ -129,7 +129,14 @@ impl TestMessage {
             .as_ref()
             .map(|it| format!(r#","payload":{it}"#));
         format!(
-            r#"{{"messageId":"{id}","sourceServerId":"server1","destinationId":"{destination}","messageType":"lunch","priority":{priority},"timestamp":{timestamp}{}}}"#,
+            concat!(
+                r#"{{"messageId":"{}","sourceServerId":"server1","destinationId":"{}","#,
+                r#""messageType":"lunch","priority":{},"timestamp":{}{}}}"#
+            ),
+            id,
+            destination,
+            priority,
+            timestamp,
             payload.unwrap_or_default()
         )
     }
@@ -289,7 +296,7 @@ impl<S: Storage> TestWriter<S> {
         let at = self.position;
         self.put(&bytes);
         self.put(body);
-        if self.position % self.segment_len == 0 {
+        if self.position.is_multiple_of(self.segment_len) {
             self.segment = None;
         }
         at
