@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use crate::agent::Agent;
 use crate::arena::Ledger;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Durability};
 use crate::counters::Counters;
 use crate::delivery::{DeliveryAgent, DeliveryParts};
 use crate::ingest::rejected::RejectedLog;
@@ -195,6 +195,7 @@ where
         storage: world.storage,
         segment_len: config.journal.segment,
         position: origin.position,
+        synced: config.durability == Durability::Synced,
         recorded: Arc::clone(&signals.recorded),
         counters: Arc::clone(&counters),
     });

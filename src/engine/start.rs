@@ -153,7 +153,7 @@ pub fn start(config: &Config) -> Result<Engine, StartError> {
     };
     let starter = Starter::new(&plan, config, counters, signals, names);
     starter.announce(&recovered);
-    let wakes = wakes(&plan)?;
+    let wakes = wakes(&plan, starter.syncs())?;
     let pipeline = pipeline::assemble(config, world, &wakes, recovered.origin, common);
     let scheduler_wake = Arc::clone(&wakes.scheduler);
     let threads = starter.spawn(pipeline, &wakes, clock)?;
@@ -220,7 +220,7 @@ fn world(
 }
 
 /// One wake-up a thread: in `shared` mode all agents have the same.
-fn wakes(plan: &Plan) -> Result<Wakes, StartError> {
+fn wakes(plan: &Plan, syncs: bool) -> Result<Wakes, StartError> {
     let wake = || Wake::new().map_err(system("event descriptor"));
     let deliveries = plan.deliveries.len();
     if plan.mode == ThreadingMode::Shared {
@@ -229,7 +229,7 @@ fn wakes(plan: &Plan) -> Result<Wakes, StartError> {
         return Ok(Wakes {
             ingest: another(),
             scheduler: another(),
-            journal: another(),
+            journal: if syncs { wake()? } else { another() },
             replay: wake()?,
             deliveries: (0..deliveries).map(|_| another()).collect(),
         });
@@ -264,7 +264,7 @@ impl<'a> Starter<'a> {
         names: Names,
     ) -> Self {
         let agents: &[&str] = match plan.mode {
-            ThreadingMode::Shared => &["path", "replay"],
+            ThreadingMode::Shared => &["path", "replay", "journal"],
             _ => &["ingest", "scheduler", "delivery", "replay", "journal"],
         };
         let (failing, failures) = channel();
@@ -278,6 +278,11 @@ impl<'a> Starter<'a> {
             failing,
             failures: Some(failures),
         }
+    }
+
+    /// Whether the journal waits for the disk, and so has a thread of its own in any mode.
+    fn syncs(&self) -> bool {
+        self.config.durability == Durability::Synced
     }
 
     fn announce(&self, recovered: &Recovered) {
@@ -304,12 +309,20 @@ impl<'a> Starter<'a> {
         let plan = self.plan;
         let spawn = |name, agents, core, wake| self.spawn_one(name, agents, core, wake, clock);
         if plan.mode == ThreadingMode::Shared {
-            let mut path = vec![pipeline.ingest, pipeline.scheduler, pipeline.journal];
+            let mut path = vec![pipeline.ingest, pipeline.scheduler];
             path.extend(pipeline.deliveries);
-            return Ok(vec![
+            let mut journal = vec![pipeline.journal];
+            if !self.syncs() {
+                path.append(&mut journal);
+            }
+            let mut threads = vec![
                 spawn("path", path, plan.ingest, &wakes.ingest)?,
                 spawn("replay", vec![pipeline.replay], None, &wakes.replay)?,
-            ]);
+            ];
+            if self.syncs() {
+                threads.push(spawn("journal", journal, plan.journal, &wakes.journal)?);
+            }
+            return Ok(threads);
         }
         let mut threads = vec![
             spawn("ingest", vec![pipeline.ingest], plan.ingest, &wakes.ingest)?,
