@@ -67,7 +67,12 @@ pub fn run(args: DemoArgs) -> Result<(), Failure> {
     let engine = engine::start(&config).map_err(|error| Failure::Failed(error.to_string()))?;
     let customers = Customers::connect(&engine, &config)?;
     introduce(&engine, &config, args.rate);
-    watch(&engine, &servers, &signals, Duration::from_secs(args.seconds));
+    watch(
+        &engine,
+        &servers,
+        &signals,
+        Duration::from_secs(args.seconds),
+    );
     let sent = servers.stop();
     settle(&engine, &signals);
     let ended = engine.stop(&signals.hurry, |what| say(what));
@@ -80,17 +85,27 @@ fn play_servers(config: &Config, rate: u64) -> Result<Handle, Failure> {
     let options = Options {
         servers: listening(SERVERS, localhost, 0),
         destinations: config.destinations.iter().map(|it| it.id.clone()).collect(),
-        pace: Pace::Rate { per_second: rate as f64 / f64::from(SERVERS), burst: 1 },
+        pace: Pace::Rate {
+            per_second: rate as f64 / f64::from(SERVERS),
+            burst: 1,
+        },
         duplicates_percent: DUPLICATES_PERCENT,
         ..Options::default()
     };
-    let failed = |error: message_server_simulator::SimulatorError| Failure::Failed(error.to_string());
-    Simulation::new(options).map_err(failed)?.start().map_err(failed)
+    let failed =
+        |error: message_server_simulator::SimulatorError| Failure::Failed(error.to_string());
+    Simulation::new(options)
+        .map_err(failed)?
+        .start()
+        .map_err(failed)
 }
 
 /// The settings, with the played servers as sources, and other ports where the usual ones are taken.
 fn adapt(config: &mut Config, servers: &[SocketAddr]) {
-    config.sources = servers.iter().map(|it| Source::to(it.to_string())).collect();
+    config.sources = servers
+        .iter()
+        .map(|it| Source::to(it.to_string()))
+        .collect();
     config.ingest.listen = None;
     config.stats.interval = Duration::ZERO;
     config.delivery.listen = free_or_other(config.delivery.listen);
@@ -106,7 +121,11 @@ fn free_or_other(address: SocketAddr) -> SocketAddr {
 
 fn introduce(engine: &Engine, config: &Config, rate: u64) {
     let addresses = engine.addresses();
-    let names: Vec<&str> = config.destinations.iter().map(|it| it.id.as_str()).collect();
+    let names: Vec<&str> = config
+        .destinations
+        .iter()
+        .map(|it| it.id.as_str())
+        .collect();
     say(&format!(
         "demo: {SERVERS} message servers at {rate} orders a second together, customers {}",
         names.join(", ")
@@ -125,7 +144,12 @@ fn watch(engine: &Engine, servers: &Handle, signals: &Signals, time: Duration) {
         let second = begun.elapsed().as_secs();
         if second > shown.0 {
             let counters = engine.counters().snapshot();
-            say(&progress(second, &counters, counters.get(Counter::Delivered) - shown.1, servers));
+            say(&progress(
+                second,
+                &counters,
+                counters.get(Counter::Delivered) - shown.1,
+                servers,
+            ));
             shown = (second, counters.get(Counter::Delivered));
         }
     }
@@ -153,7 +177,11 @@ fn settle(engine: &Engine, signals: &Signals) {
         let counters = engine.counters().snapshot();
         let received = counters.get(Counter::Received);
         let open = counters.get(Counter::Queued) + counters.get(Counter::InFlight);
-        calm = if open == 0 && received == last { calm + 1 } else { 0 };
+        calm = if open == 0 && received == last {
+            calm + 1
+        } else {
+            0
+        };
         last = received;
     }
 }
@@ -189,7 +217,11 @@ impl Customers {
 
 fn subscribe(address: SocketAddr, destination: &str) -> std::io::Result<BufReader<TcpStream>> {
     let mut stream = TcpStream::connect(address)?;
-    writeln!(stream, "{}", serde_json::json!({ "subscribe": [destination] }))?;
+    writeln!(
+        stream,
+        "{}",
+        serde_json::json!({ "subscribe": [destination] })
+    )?;
     let mut stream = BufReader::with_capacity(256 * 1024, stream);
     let mut answer = String::new();
     stream.read_line(&mut answer)?;
@@ -204,12 +236,7 @@ fn count_frames(mut stream: BufReader<TcpStream>, received: &AtomicU64) {
     }
 }
 
-fn conclude(
-    config: &Config,
-    sent: &Totals,
-    received: u64,
-    ended: &Ended,
-) -> Result<(), Failure> {
+fn conclude(config: &Config, sent: &Totals, received: u64, ended: &Ended) -> Result<(), Failure> {
     let counters = &ended.counters;
     say(&format!(
         "demo: {} distinct orders sent, {received} received by customers, {} stored, {} duplicates \
