@@ -19,9 +19,10 @@ fn frame(index: usize) -> Vec<u8> {
     let table = index % 4 + 1;
     let with_notes = |notes: &str| {
         format!(
-            "{{\"messageId\": \"server1-{index:03}-abc{index:05}\", \"sourceServerId\": \"server1\", \
-             \"destinationId\": \"table{table}\", \"messageType\": \"breakfast\", \
-             \"priority\": {}, \"timestamp\": {}, \"payload\": {{\"items\": \
+            "{{\"messageId\": \"server1-{index:03}-abc{index:05}\", \
+             \"sourceServerId\": \"server1\", \"destinationId\": \"table{table}\", \
+             \"messageType\": \"breakfast\", \"priority\": {}, \"timestamp\": {}, \
+             \"payload\": {{\"items\": \
              [{{\"name\": \"Pancakes\", \"quantity\": 2, \"price\": 8.99}}, \
              {{\"name\": \"Orange juice\", \"quantity\": 1, \"price\": 3.5}}], \
              \"notes\": \"{notes}\"}}}}",
@@ -66,6 +67,33 @@ fn ingest(framer: &mut Framer, parser: &mut Parser, buffer: &mut [u8], filled: u
     good
 }
 
+/// The same with simd-json's tape alone in the parser's place: what is left is the parser's own.
+fn ingest_tapes(
+    framer: &mut Framer,
+    buffers: &mut Buffers,
+    tape: &mut Tape<'static>,
+    buffer: &mut [u8],
+    filled: usize,
+) -> usize {
+    let mut copy = [0; FRAME_LEN];
+    let mut good = 0;
+    framer.restore(buffer);
+    while let Some(line) = framer.next_line(&buffer[..filled]) {
+        if let Line::Whole(range) = line {
+            copy.copy_from_slice(&buffer[range.clone()]);
+            black_box(&copy);
+            let mut lent = std::mem::replace(tape, Tape(Vec::new())).reset();
+            let rest = &mut buffer[range.start..];
+            good += usize::from(
+                simd_json::fill_tape_padded(rest, FRAME_LEN, buffers, &mut lent).is_ok(),
+            );
+            *tape = black_box(lent).reset();
+        }
+    }
+    framer.keep(&buffer[..filled]);
+    good
+}
+
 fn count_lines(framer: &mut Framer, buffer: &mut [u8], filled: usize) -> usize {
     let mut lines = 0;
     framer.restore(buffer);
@@ -98,6 +126,14 @@ fn bench_stream(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(FRAMES as u64));
     group.bench_function("framer", |bencher| {
         bencher.iter(|| count_lines(&mut framer, black_box(&mut buffer), stream.len()));
+    });
+    let mut buffers = Buffers::new(LINE_LEN_MAX);
+    let mut tape = Tape(Vec::new());
+    group.bench_function("framer_and_simd_json_alone", |bencher| {
+        bencher.iter(|| {
+            let buffer = black_box(&mut buffer);
+            ingest_tapes(&mut framer, &mut buffers, &mut tape, buffer, stream.len())
+        });
     });
     group.bench_function("framer_and_parser", |bencher| {
         bencher.iter(|| {

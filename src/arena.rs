@@ -24,6 +24,7 @@
 #![allow(unsafe_code)]
 
 use std::alloc::Layout;
+use std::collections::VecDeque;
 use std::fmt;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -32,6 +33,9 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use bumpalo::Bump;
 
 use crate::journal::record::{RECORD_HEADER_LEN, record_len};
+
+/// The arena of places that are in none.
+const NOWHERE: u16 = u16::MAX;
 
 /// The chunks' memory: one piece, cut into equal chunks.
 struct Region {
@@ -57,7 +61,7 @@ impl Region {
         let layout = Layout::from_size_align(chunk_len * chunk_count as usize, 4096)
             .expect("the limits keep the arena far below the address space");
         let base = bump.alloc_layout(layout);
-        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed) % NOWHERE;
         Self {
             _bump: bump,
             base,
@@ -215,6 +219,18 @@ pub struct Committed(Span);
 pub struct Place(Span);
 
 impl Place {
+    /// The place of a record that is in the journal only.
+    #[must_use]
+    pub fn nowhere(record_len: u32) -> Self {
+        Self(Span {
+            arena: NOWHERE,
+            chunk: 0,
+            generation: 0,
+            offset: 0,
+            len: record_len,
+        })
+    }
+
     /// Bytes of the record.
     #[must_use]
     pub fn record_len(&self) -> usize {
@@ -327,8 +343,9 @@ pub struct Ledger {
     region: Arc<Region>,
     chunks: Vec<Chunk>,
     free: Vec<u16>,
-    /// Where the next eviction begins to look.
-    hand: u16,
+    /// Chunks with their generations in the order they were sealed; those that began another life
+    /// since are passed over. At most two entries a chunk.
+    sealed: VecDeque<(u16, u32)>,
 }
 
 impl fmt::Debug for Ledger {
@@ -356,7 +373,7 @@ impl Ledger {
             region,
             chunks,
             free: (0..chunk_count).rev().collect(),
-            hand: 0,
+            sealed: VecDeque::with_capacity(2 * usize::from(chunk_count)),
         }
     }
 
@@ -394,6 +411,12 @@ impl Ledger {
             "a writer of another arena"
         );
         self.chunks[usize::from(writer.chunk)].open = false;
+        if self.sealed.len() == self.sealed.capacity() {
+            let chunks = &self.chunks;
+            self.sealed
+                .retain(|&(chunk, life)| chunks[usize::from(chunk)].generation == life);
+        }
+        self.sealed.push_back((writer.chunk, writer.generation));
         self.free_if_done(writer.chunk);
     }
 
@@ -423,7 +446,8 @@ impl Ledger {
     /// Whether the record is still in memory.
     #[must_use]
     pub fn is_resident(&self, place: Place) -> bool {
-        self.chunks[usize::from(place.0.chunk)].generation == place.0.generation
+        place.0.arena == self.region.id
+            && self.chunks[usize::from(place.0.chunk)].generation == place.0.generation
     }
 
     /// Makes the lease cover the record too, if it stands right behind.
@@ -460,17 +484,23 @@ impl Ledger {
         self.free_if_done(place.0.chunk);
     }
 
-    /// Takes a chunk from the messages that wait in it: their places are void from now on. Only a
-    /// chunk that nobody reads or writes can go; `false`: there is none.
+    /// Takes the chunk that was sealed first from the messages that wait in it: their places are
+    /// void from now on. Only a chunk that nobody reads can go; `false`: there is none.
     pub fn evict(&mut self) -> bool {
-        for _ in 0..self.chunks.len() {
-            let chunk = self.hand;
-            self.hand = (self.hand + 1) % self.chunks.len() as u16;
-            if self.chunks[usize::from(chunk)].is_idle() {
-                self.chunks[usize::from(chunk)].needed = 0;
+        for _ in 0..self.sealed.len() {
+            let Some((chunk, life)) = self.sealed.pop_front() else {
+                break;
+            };
+            let state = &mut self.chunks[usize::from(chunk)];
+            if state.generation != life {
+                continue;
+            }
+            if state.is_idle() {
+                state.needed = 0;
                 self.free_if_done(chunk);
                 return true;
             }
+            self.sealed.push_back((chunk, life));
         }
         false
     }
@@ -566,6 +596,25 @@ mod tests {
             2,
             "a void place is released without effect"
         );
+    }
+
+    #[test]
+    fn what_was_sealed_first_is_evicted_first() {
+        let mut ledger = Ledger::new(1024, 3);
+        let mut places = Vec::new();
+        for _ in 0..3 {
+            let mut writer = ledger.writer().expect("free");
+            places.push(put(&mut ledger, &mut writer, b"a"));
+            ledger.seal(writer);
+        }
+        for gone in 1..=3 {
+            assert!(ledger.evict());
+            let resident = places.iter().filter(|&&it| ledger.is_resident(it)).count();
+            assert_eq!(resident, 3 - gone);
+            assert!(!ledger.is_resident(places[gone - 1]));
+        }
+        assert!(!ledger.evict());
+        assert!(ledger.lend(Place::nowhere(100)).is_none());
     }
 
     #[test]

@@ -31,7 +31,7 @@ use crate::admin::{Admin, Health, Monitor, Phase};
 use crate::agent::Fatal;
 use crate::counters::{Counter, Counters, Snapshot};
 use crate::ring::Wake;
-use crate::store::StoreThread;
+use crate::store::thread::StoreThread;
 
 /// How often a stopping engine looks whether it is done.
 const DRAIN_POLL: Duration = Duration::from_millis(5);
@@ -135,16 +135,19 @@ impl Engine {
         if let Some(store) = self.store {
             progress("completing the store");
             let end = self.signals.recorded.load(Ordering::Acquire);
-            let waiting = |lag: u64| progress(&format!("the store is {lag} journal bytes behind"));
-            if let Err(error) = store.finish(end, hurry, waiting) {
-                trouble.push(error.to_string());
+            let left = store.finish(end, hurry);
+            if left > 0 {
+                trouble.push(format!(
+                    "{left} journal bytes are not in the store yet; they will be after the next \
+                     start"
+                ));
             }
         }
         self.health.set_phase(Phase::Stopped);
-        let finished = self.monitor.finish();
         if let Some(admin) = self.admin {
             admin.stop();
         }
+        let finished = self.monitor.finish();
         let histogram_files = finished.files.unwrap_or_else(|error| {
             trouble.push(error.to_string());
             0

@@ -20,18 +20,26 @@ use crate::agent::affinity::PinError;
 use crate::agent::runner::Runner;
 use crate::agent::{Agent, Fatal};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, Durability, ThreadingMode};
+use crate::config::{Config, Durability, StoreUrl, ThreadingMode};
 use crate::counters::Counters;
 use crate::ingest::rejected::RejectedLog;
 use crate::journal::error::JournalError;
+use crate::journal::reader::Reader;
 use crate::journal::recovery::{self, Recovered};
 use crate::journal::storage::Directory as Segments;
 use crate::latency::{self, Collector, Totals};
 use crate::limits::SUBSCRIBER_SEND_BUFFER;
 use crate::net::{SocketOptions, Tcp};
 use crate::ring::Wake;
+use crate::scheduler::backlog::Backlog;
 use crate::scheduler::rules::Rules;
-use crate::store::{StoreError, StoreThread};
+use crate::store::StoreError;
+use crate::store::follower::Follower;
+use crate::store::sqlite::SqliteStore;
+use crate::store::thread::StoreThread;
+
+/// The name under which the store keeps this engine's position.
+const STORE_NODE: &str = "main";
 
 /// An engine could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -111,34 +119,67 @@ pub fn start(config: &Config) -> Result<Engine, StartError> {
     let mut segments = Segments::at(&journal_folder).map_err(files("journal/"))?;
     let clock = SystemClock::start();
     let now_us = clock.now().epoch_us;
-    let recovered = recovery::recover(&mut segments, config.journal.segment, now_us)?;
     let counters = Arc::new(Counters::default());
     let signals = Signals::default();
+    let rules = Rules::new(&config.rules, &config.destinations, config.scheduler.levels);
+    let names = Names::new(config, &rules);
+    let seed = fastrand::u64(..);
+    let mut backlog = Backlog::new(
+        pipeline::dedup_window(config, seed),
+        names.destinations.clone(),
+        names.message_types.clone(),
+        config.scheduler.levels,
+    );
+    let segment_len = config.journal.segment;
+    let recovered = recovery::recover(&mut segments, segment_len, now_us, &mut backlog)?;
     signals
         .recorded
         .store(recovered.origin.position, Ordering::Release);
-    let rules = Rules::new(&config.rules, &config.destinations, config.scheduler.levels);
-    let names = Names::new(config, &rules);
+    let (dedup, backlog) = backlog.finish();
     let (recorder, collector) =
-        latency::exchange(config.scheduler.levels, destinations_max(config));
-    let store = StoreThread::start(config, &segments, Arc::clone(&signals.recorded), &counters)?;
-    let world = world(config, clock, segments, ingest, delivery)?;
+        latency::exchange(config.scheduler.levels, destinations_max(config, &names));
+    let store = follow(config, clock, &segments, &signals, &counters)?;
+    let world = world(config, clock, seed, segments, ingest, delivery)?;
     let common = Common {
         counters: Arc::clone(&counters),
         signals: signals.clone(),
         names: names.clone(),
         rules,
+        dedup,
+        backlog,
         recorder,
         rejected: RejectedLog::open(&config.data_dir, config.ingest.rejected_max_bytes)
             .map_err(files("rejected.ndjson"))?,
     };
     let starter = Starter::new(&plan, config, counters, signals, names);
     starter.announce(&recovered);
-    let wakes = wakes(&plan)?;
+    let wakes = wakes(&plan, starter.syncs())?;
     let pipeline = pipeline::assemble(config, world, &wakes, recovered.origin, common);
     let scheduler_wake = Arc::clone(&wakes.scheduler);
     let threads = starter.spawn(pipeline, &wakes, clock)?;
     starter.finish(threads, collector, scheduler_wake, addresses, store, lock)
+}
+
+/// Starts the store's thread, if there is a store.
+fn follow(
+    config: &Config,
+    clock: SystemClock,
+    segments: &Segments,
+    signals: &Signals,
+    counters: &Arc<Counters>,
+) -> Result<Option<StoreThread>, StartError> {
+    let path = match &config.store.url {
+        StoreUrl::None => return Ok(None),
+        StoreUrl::Sqlite(None) => config.data_dir.join("messages.db"),
+        StoreUrl::Sqlite(Some(path)) => path.clone(),
+    };
+    let store = SqliteStore::open(&path, STORE_NODE)?;
+    let reader = Reader::new(segments.clone(), config.journal.segment, 0);
+    let follower = Follower::new(reader, store, Arc::clone(counters), &config.store);
+    let recorded = Arc::clone(&signals.recorded);
+    StoreThread::spawn(follower, clock, config.store.batch_time / 4, recorded)
+        .map(Some)
+        .map_err(system("thread"))
 }
 
 fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
@@ -152,6 +193,7 @@ fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener, Start
 fn world(
     config: &Config,
     clock: SystemClock,
+    seed: u64,
     storage: Segments,
     ingest: Option<TcpListener>,
     delivery: TcpListener,
@@ -173,12 +215,12 @@ fn world(
         delivery_nets,
         storage,
         clock,
-        seed: fastrand::u64(..),
+        seed,
     })
 }
 
 /// One wake-up a thread: in `shared` mode all agents have the same.
-fn wakes(plan: &Plan) -> Result<Wakes, StartError> {
+fn wakes(plan: &Plan, syncs: bool) -> Result<Wakes, StartError> {
     let wake = || Wake::new().map_err(system("event descriptor"));
     let deliveries = plan.deliveries.len();
     if plan.mode == ThreadingMode::Shared {
@@ -187,7 +229,8 @@ fn wakes(plan: &Plan) -> Result<Wakes, StartError> {
         return Ok(Wakes {
             ingest: another(),
             scheduler: another(),
-            journal: another(),
+            journal: if syncs { wake()? } else { another() },
+            replay: wake()?,
             deliveries: (0..deliveries).map(|_| another()).collect(),
         });
     }
@@ -195,6 +238,7 @@ fn wakes(plan: &Plan) -> Result<Wakes, StartError> {
         ingest: wake()?,
         scheduler: wake()?,
         journal: wake()?,
+        replay: wake()?,
         deliveries: (0..deliveries).map(|_| wake()).collect::<Result<_, _>>()?,
     })
 }
@@ -220,8 +264,8 @@ impl<'a> Starter<'a> {
         names: Names,
     ) -> Self {
         let agents: &[&str] = match plan.mode {
-            ThreadingMode::Shared => &["path"],
-            _ => &["ingest", "scheduler", "delivery", "journal"],
+            ThreadingMode::Shared => &["path", "replay", "journal"],
+            _ => &["ingest", "scheduler", "delivery", "replay", "journal"],
         };
         let (failing, failures) = channel();
         Self {
@@ -234,6 +278,11 @@ impl<'a> Starter<'a> {
             failing,
             failures: Some(failures),
         }
+    }
+
+    /// Whether the journal waits for the disk, and so has a thread of its own in any mode.
+    fn syncs(&self) -> bool {
+        self.config.durability == Durability::Synced
     }
 
     fn announce(&self, recovered: &Recovered) {
@@ -260,8 +309,20 @@ impl<'a> Starter<'a> {
         let plan = self.plan;
         let spawn = |name, agents, core, wake| self.spawn_one(name, agents, core, wake, clock);
         if plan.mode == ThreadingMode::Shared {
-            let agents = pipeline.into_agents();
-            return Ok(vec![spawn("path", agents, plan.ingest, &wakes.ingest)?]);
+            let mut path = vec![pipeline.ingest, pipeline.scheduler];
+            path.extend(pipeline.deliveries);
+            let mut journal = vec![pipeline.journal];
+            if !self.syncs() {
+                path.append(&mut journal);
+            }
+            let mut threads = vec![
+                spawn("path", path, plan.ingest, &wakes.ingest)?,
+                spawn("replay", vec![pipeline.replay], None, &wakes.replay)?,
+            ];
+            if self.syncs() {
+                threads.push(spawn("journal", journal, plan.journal, &wakes.journal)?);
+            }
+            return Ok(threads);
         }
         let mut threads = vec![
             spawn("ingest", vec![pipeline.ingest], plan.ingest, &wakes.ingest)?,
@@ -346,7 +407,7 @@ impl<'a> Starter<'a> {
         lock: DirectoryLock,
     ) -> Result<Engine, StartError> {
         let levels = self.config.scheduler.levels;
-        let totals = Totals::new(levels, destinations_max(self.config));
+        let totals = Totals::new(levels, destinations_max(self.config, &self.names));
         let shown = Arc::new(Mutex::new(Shown { totals }));
         let names: Arc<dyn latency::Names> = Arc::new(self.names.clone());
         let admin = match self.config.admin.listen {
@@ -414,8 +475,8 @@ impl latency::Names for Names {
 }
 
 /// How many customers there can be.
-fn destinations_max(config: &Config) -> usize {
-    let configured = config.destinations.len();
+fn destinations_max(config: &Config, names: &Names) -> usize {
+    let configured = names.destinations.len();
     if config.scheduler.create_destinations {
         configured.max(config.scheduler.max_destinations)
     } else {

@@ -27,8 +27,8 @@ pub enum Line {
     Oversize(Range<usize>),
 }
 
-/// Bytes of a read buffer: a read, behind the longest kept line (a carriage return may be among it),
-/// before the padding that spares the parser a copy.
+/// Bytes of a read buffer: a read, behind the longest kept line (which may end in a carriage
+/// return), before the padding that spares the parser a copy.
 #[must_use]
 pub const fn buffer_len(read_len: usize, line_len_max: usize) -> usize {
     read_len + line_len_max + 1 + PADDING

@@ -1,7 +1,7 @@
 //! The parser: judges one line by the rules of DESIGN 3.1, and finds its fields.
 //!
-//! The ingest agent feeds it the lines of the framer; an accepted line's fields go to the scheduler,
-//! and where they stand in the frame goes into the journal's record, so that nobody parses twice.
+//! The ingest agent feeds it the framer's lines; an accepted line's fields go to the scheduler, and
+//! where they stand in the frame goes into the journal's record, so that nobody parses twice.
 //! It does not know which destinations exist: that is checked after it.
 //!
 //! simd-json makes a tape of the whole line; only the top level of it is walked. What simd-json
@@ -210,8 +210,8 @@ impl Field {
     }
 }
 
-/// A field's value on the tape, and the key after it; zero: the field is absent, for the tape begins
-/// with the object itself.
+/// A field's value on the tape, and the key after it; zero: the field is absent, for the tape
+/// begins with the object itself.
 #[derive(Clone, Copy, Default)]
 struct Place {
     value: u32,
@@ -225,7 +225,8 @@ fn read<'a>(
     levels: u8,
     unknown: &mut Vec<u32>,
 ) -> Result<Parsed<'a>, Reason> {
-    let places = places(nodes, unknown)?;
+    let mut places = [Place::default(); FIELDS];
+    find_places(nodes, &mut places, unknown)?;
     if places[..REQUIRED].iter().any(|place| place.value == 0) {
         return Err(Reason::MissingField);
     }
@@ -262,11 +263,14 @@ fn read<'a>(
 
 /// Finds the known fields, and refuses keys that stand there twice.
 #[inline]
-fn places(nodes: &[Node<'_>], unknown: &mut Vec<u32>) -> Result<[Place; FIELDS], Reason> {
+fn find_places(
+    nodes: &[Node<'_>],
+    places: &mut [Place; FIELDS],
+    unknown: &mut Vec<u32>,
+) -> Result<(), Reason> {
     if !matches!(nodes.first(), Some(Node::Object { .. })) {
         return Err(Reason::NotAnObject);
     }
-    let mut places = [Place::default(); FIELDS];
     unknown.clear();
     let mut at = 1;
     while at + 1 < nodes.len() {
@@ -277,10 +281,8 @@ fn places(nodes: &[Node<'_>], unknown: &mut Vec<u32>) -> Result<[Place; FIELDS],
                 if place.value != 0 {
                     return Err(Reason::DuplicateField);
                 }
-                *place = Place {
-                    value: at as u32 + 1,
-                    next: next as u32,
-                };
+                place.value = at as u32 + 1;
+                place.next = next as u32;
             }
             None => unknown.push(at as u32),
         }
@@ -289,7 +291,7 @@ fn places(nodes: &[Node<'_>], unknown: &mut Vec<u32>) -> Result<[Place; FIELDS],
     if unknown.len() > 1 && any_twice(nodes, unknown) {
         return Err(Reason::DuplicateField);
     }
-    Ok(places)
+    Ok(())
 }
 
 #[inline]
@@ -326,6 +328,8 @@ struct Top<'n, 'a> {
     spans: Spans<'n>,
 }
 
+// Inlined always: results that go through memory are stored in halves and loaded whole, which a
+// processor cannot forward. The walk cost 62 ns a frame with such loads, and costs 44 without.
 impl<'a> Top<'_, 'a> {
     #[inline]
     fn node(&self, field: Field) -> Option<Node<'a>> {
@@ -336,14 +340,14 @@ impl<'a> Top<'_, 'a> {
     }
 
     /// Where the bytes of `field`'s value end.
-    #[inline]
+    #[inline(always)]
     fn value_end(&self, field: Field) -> usize {
         let next = self.places[field as usize].next as usize;
         let next_key = (next < self.nodes.len()).then(|| key_at(self.nodes, next));
         self.spans.value_end(next_key)
     }
 
-    #[inline]
+    #[inline(always)]
     fn text(&self, field: Field, len_max: usize) -> Result<(&'a str, Span), Reason> {
         match self.node(field) {
             Some(Node::String(text)) if !text.is_empty() && text.len() <= len_max => {
@@ -353,7 +357,7 @@ impl<'a> Top<'_, 'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn priority(&self, levels: u8) -> Result<u8, Reason> {
         match self.node(Field::Priority) {
             Some(Node::Static(StaticNode::U64(priority)))
@@ -365,7 +369,7 @@ impl<'a> Top<'_, 'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn timestamp(&self) -> Result<Option<i64>, Reason> {
         match self.node(Field::Timestamp) {
             None => Ok(None),
@@ -376,7 +380,7 @@ impl<'a> Top<'_, 'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn payload(&self) -> Result<Span, Reason> {
         match self.node(Field::Payload) {
             None => Ok(Span::default()),

@@ -5,12 +5,14 @@
 //! It bounds nothing: at a limit of pending bytes, the agent stops reading its sources.
 //!
 //! ```text
-//! {"reason":"bad_json","source":"127.0.0.1:8001","time":"2026-01-31T07:00:00.123Z","line":"{"}
-//! {"reason":"bad_utf8","source":"127.0.0.1:8001","time":"2026-01-31T07:00:00.124Z","line_base64":"/w=="}
+//! {"reason":"bad_json","source":"[::1]:8001","time":"2026-01-31T07:00:00.123Z","line":"{"}
+//! {"reason":"bad_utf8","source":"[::1]:8001","time":"2026-01-31T07:00:00.124Z",
+//!  "line_base64":"/w=="}    (one line in the file)
 //! ```
 //!
-//! A file that has grown past its limit becomes `rejected.N.ndjson`, N counting from 1, and a new one
-//! is begun. The numbered files are never deleted: what was rejected is the operator's to judge.
+//! A file that has grown past its limit becomes `rejected.N.ndjson`, N counting from 1, and a new
+//! one is begun. The numbered files are never deleted: what was rejected is the operator's to
+//! judge.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};

@@ -64,7 +64,8 @@ fn model(stream: &[u8]) -> Vec<Seen> {
 
 fn good(id: &str, more: &str) -> String {
     format!(
-        r#"{{"messageId":"{id}","sourceServerId":"s","destinationId":"t","messageType":"b","priority":1{more}}}"#
+        "{{\"messageId\":\"{id}\",\"sourceServerId\":\"s\",\"destinationId\":\"t\",\
+         \"messageType\":\"b\",\"priority\":1{more}}}"
     )
 }
 

@@ -198,9 +198,9 @@ mod tests {
         }
         let batch = Batch::new(header, body, 0);
         let records = batch.records().map(|it| {
-            it.header.payload.of(it.frame);
-            it.header.message_type.of(it.frame);
-            it.header.id.of(it.frame);
+            let _ = it.header.payload.of(it.frame);
+            let _ = it.header.message_type.of(it.frame);
+            let _ = it.header.id.of(it.frame);
         });
         let entries = records.count() + batch.settlements().count();
         assert_eq!(entries, header.entries as usize);

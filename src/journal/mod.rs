@@ -5,8 +5,8 @@ pub mod error;
 pub mod reader;
 pub mod record;
 pub mod recovery;
+pub mod replay;
 pub mod storage;
-pub mod writer;
-
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod writer;

@@ -17,16 +17,18 @@
 //! | `Position::MAX` | a later segment: this one was never closed | corrupt |
 //! | `Position::MAX` | nothing | the tail: see [`Reader::tail`] |
 
+mod tail;
+
 use std::io;
 use std::ops::Range;
 
-use memchr::memmem;
+pub use tail::Tail;
 
 use super::batch::{Batch, check};
 use super::error::{Damage, JournalError};
 use super::record::{
-    BATCH_HEADER_LEN, BATCH_MAGIC, BatchHeader, BatchKind, Position, SEGMENT_HEADER_LEN,
-    SegmentHeader, SegmentHeaderError,
+    BATCH_HEADER_LEN, BatchHeader, BatchKind, Position, SEGMENT_HEADER_LEN, SegmentHeader,
+    SegmentHeaderError,
 };
 use super::storage::Storage;
 use crate::limits::{BATCH_LEN_MAX, JOURNAL_READ_LEN};
@@ -52,18 +54,6 @@ struct Open<Segment> {
     file: Segment,
     /// What is wrong with the segment's header.
     damage: Option<Damage>,
-}
-
-/// Where the good part of a journal ends, and what stands there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Tail {
-    /// Where the next batch belongs; at offset zero of a segment, its header is still to be written.
-    pub position: Position,
-    /// Bytes of a batch that was begun there and is not whole; zero: the end is clean.
-    pub torn_len: u64,
-    /// A whole batch of this segment's life that stands behind the torn one: either the disk wrote
-    /// out of order before a power loss, or the place in between was damaged later.
-    pub whole_beyond: Option<Position>,
 }
 
 impl<S: Storage> Reader<S> {
@@ -125,32 +115,6 @@ impl<S: Storage> Reader<S> {
             }
         }
         Ok(None)
-    }
-
-    /// What stands where reading ended; to be asked when [`Reader::next`] has found nothing more
-    /// through `Position::MAX`.
-    ///
-    /// # Errors
-    /// The journal cannot be read.
-    pub fn tail(&mut self) -> Result<Tail, JournalError> {
-        let position = self.position;
-        self.forget();
-        let torn_len = match self.examine(Position::MAX)? {
-            Err(Damage::Torn) => self.torn_len()?,
-            Err(Damage::Short) => self.short_len(),
-            _ => 0,
-        };
-        let whole_beyond = match torn_len {
-            0 => None,
-            _ => self.whole_beyond(position)?,
-        };
-        self.forget();
-        self.position = position;
-        Ok(Tail {
-            position,
-            torn_len,
-            whole_beyond,
-        })
     }
 
     /// The whole batch that stands at the position; `None` at the tail.
@@ -294,7 +258,10 @@ impl<S: Storage> Reader<S> {
                 Err(error) => return Err(self.unreadable(len as u64, error)),
             }
         }
-        let damage = self.judge_header(number, &bytes)?;
+        let damage = match len {
+            SEGMENT_HEADER_LEN => self.judge_header(number, &bytes)?,
+            _ => Some(Damage::SegmentHeader(SegmentHeaderError::NotASegment)),
+        };
         Ok(Some(Open {
             number,
             file,
@@ -359,53 +326,6 @@ impl<S: Storage> Reader<S> {
         self.is_new = false;
         self.position = (self.number() + 1) * self.segment_len;
         self.forget();
-    }
-
-    /// Bytes of a header that was begun at the file's very end; zeros are none.
-    fn short_len(&self) -> u64 {
-        let bytes = &self.buffer[self.window.clone()];
-        bytes
-            .iter()
-            .rposition(|&it| it != 0)
-            .map_or(0, |last| last as u64 + 1)
-    }
-
-    /// Bytes of the batch that was begun at the position, as far as the file has them.
-    fn torn_len(&mut self) -> Result<u64, JournalError> {
-        let limit = (self.number() + 1) * self.segment_len;
-        let body_len = self.header().map_or(0, |it| it.body_len as usize);
-        let len = BATCH_HEADER_LEN + body_len.min(BATCH_LEN_MAX);
-        self.fill(len, limit)?;
-        Ok(len.min(self.window.len()) as u64)
-    }
-
-    /// Looks through the rest of the segment for a whole batch that stands where it says.
-    fn whole_beyond(&mut self, torn: Position) -> Result<Option<Position>, JournalError> {
-        let limit = (torn / self.segment_len + 1) * self.segment_len;
-        let mut from = torn + 1;
-        while from < limit {
-            (self.position, self.window) = (from, 0..0);
-            self.fill(self.buffer.len(), limit)?;
-            let bytes = &self.buffer[self.window.clone()];
-            if bytes.len() < BATCH_HEADER_LEN {
-                break;
-            }
-            // What begins too near the window's end is looked at again from the next window.
-            let places: Vec<u64> = memmem::find_iter(bytes, &BATCH_MAGIC)
-                .filter_map(|at| bytes[at..].first_chunk().map(|it| (at, it)))
-                .filter_map(|(at, it)| Some((at, BatchHeader::decode(it)?)))
-                .map(|(at, header)| (from + at as u64, header.position))
-                .filter_map(|(place, named)| (place == named).then_some(place))
-                .collect();
-            from += (bytes.len() - BATCH_HEADER_LEN + 1) as u64;
-            for place in places {
-                (self.position, self.window) = (place, 0..0);
-                if self.examine_batch(Position::MAX)?.is_ok() {
-                    return Ok(Some(place));
-                }
-            }
-        }
-        Ok(None)
     }
 
     /// Drops what was read ahead: it may have been written since.

@@ -88,8 +88,8 @@ impl Rules {
         compiled
     }
 
-    /// The message types that must be interned first, in this order: their [`TypeIndex`]es are their
-    /// places here.
+    /// The message types that must be interned first, in this order: their [`TypeIndex`]es are
+    /// their places here.
     #[must_use]
     pub fn message_types(&self) -> &[String] {
         &self.message_types
@@ -101,8 +101,8 @@ impl Rules {
         self.classes.push(class);
     }
 
-    /// The level of a message. `source`, its sourceServerId, is asked for only if a rule looks at it;
-    /// `minute_of_day` is local, 0 to 1439.
+    /// The level of a message. `source`, its sourceServerId, is asked for only if a rule looks at
+    /// it; `minute_of_day` is local, 0 to 1439.
     ///
     /// The first rule whose conditions hold wins; a VIP destination is level 1 before all rules;
     /// where none holds it is `own`.

@@ -56,6 +56,8 @@ pub struct Slot {
     pub level: Level,
     /// It may have been seen by a subscriber before.
     pub again: bool,
+    /// It was asked for at the replay agent, and has not come yet.
+    pub fetching: bool,
 }
 
 /// The slots. Invariant: `used` is the number of slots that are neither free nor beyond the end.
@@ -91,7 +93,6 @@ impl Slots {
 
     /// Takes a message in; the slot freed last is used first, for it is warm.
     pub fn insert(&mut self, slot: Slot) -> SlotIndex {
-        debug_assert!(self.has_room());
         if let Some(index) = self.free.pop() {
             self.slots[index as usize] = slot;
             return index;

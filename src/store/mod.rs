@@ -1,23 +1,83 @@
-//! (placeholder until the store is merged)
-#![allow(missing_docs, clippy::all)]
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU64},
-};
-pub struct StoreThread;
+//! The store: the SQL database that follows the journal, off the path.
+//!
+//! ```text
+//! JOURNAL files -> reader -> FOLLOWER -> rows -> Store (SQLite) -> messages, store_position
+//!                            gathers, retries    rows and position in one transaction
+//! ```
+//!
+//! The database owns its position: rows and position commit together, so that a crash anywhere
+//! gives each message exactly one row. Nothing waits for the store; a store that is down or slow
+//! lags behind, on disk.
+
+pub mod follower;
+pub mod rows;
+pub mod sqlite;
+pub mod thread;
+
+mod backoff;
+mod fields;
+mod text_time;
+
+#[cfg(test)]
+mod speed;
+#[cfg(test)]
+mod testing;
+
+use crate::journal::record::Position;
+use rows::Rows;
+
+/// A database that follows the journal.
+pub trait Store: Send {
+    /// How far it has followed; zero when it has nothing.
+    ///
+    /// # Errors
+    /// The database cannot be asked.
+    fn position(&mut self) -> Result<Position, StoreError>;
+
+    /// Writes the rows and moves the position to `upto`, in one transaction.
+    ///
+    /// # Errors
+    /// Nothing was written; or, after a lost connection, perhaps all: [`Store::position`] tells.
+    fn apply(&mut self, rows: &Rows, upto: Position) -> Result<Applied, StoreError>;
+
+    /// How many rows there are.
+    ///
+    /// # Errors
+    /// The database cannot be asked.
+    fn totals(&mut self) -> Result<Totals, StoreError>;
+
+    /// Leaves the database tidy: called once, when nothing more comes.
+    ///
+    /// # Errors
+    /// It could not be tidied; all rows are in it nevertheless.
+    fn close(&mut self) -> Result<(), StoreError>;
+}
+
+/// What a transaction did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// Rows inserted.
+    pub inserted: u64,
+    /// Rows that now say DELIVERED: inserted so, or updated.
+    pub settled: u64,
+}
+
+/// What the database holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Rows.
+    pub rows: u64,
+    /// Rows that say DELIVERED.
+    pub delivered: u64,
+}
+
+/// Why the database did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
-#[error("none")]
-pub struct StoreError;
-impl StoreThread {
-    pub fn start(
-        _: &crate::config::Config,
-        _: &crate::journal::storage::Directory,
-        _: Arc<AtomicU64>,
-        _: &Arc<crate::counters::Counters>,
-    ) -> Result<Option<Self>, StoreError> {
-        Ok(None)
-    }
-    pub fn finish(self, _: u64, _: &AtomicBool, _: impl FnMut(u64)) -> Result<(), StoreError> {
-        Ok(())
-    }
+pub enum StoreError {
+    /// It may work later: the same is tried again.
+    #[error("the store cannot be written: {0}; it is tried again, and catches up from the journal")]
+    Transient(String),
+    /// It will not work by itself: the store stops.
+    #[error("the store has stopped: {0}")]
+    Permanent(String),
 }

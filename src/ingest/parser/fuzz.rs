@@ -139,7 +139,9 @@ fn line() -> impl Strategy<Value = String> {
         },
     );
     let others = prop_oneof![
-        2 => raw_value().prop_map(|value| vec![("payload".to_owned(), format!("{{\"p\":{value}}}"))]),
+        2 => raw_value().prop_map(|value| {
+            vec![("payload".to_owned(), format!("{{\"p\":{value}}}"))]
+        }),
         1 => proptest::collection::vec(member(), 0..4),
     ];
     let members = (required, others).prop_map(|(mut members, others)| {
@@ -225,7 +227,7 @@ proptest! {
     #[test]
     fn noise_gets_the_verdict_of_the_model(
         line in proptest::collection::vec(
-            proptest::sample::select(b"\"\"\\{{}}[],::01.e-au \xc3\xa9".to_vec()), 0..40),
+            proptest::sample::select(b"\"\"\\{{}}[],::01.e-au ".to_vec()), 0..40),
     ) {
         let _ = verdict(&line);
     }

@@ -7,7 +7,8 @@ use super::*;
 /// A valid line with `more` members behind the required ones.
 fn line_with(more: &str) -> String {
     format!(
-        r#"{{"messageId":"m1","sourceServerId":"s","destinationId":"table1","messageType":"b",{more}}}"#
+        "{{\"messageId\":\"m1\",\"sourceServerId\":\"s\",\"destinationId\":\"table1\",\
+         \"messageType\":\"b\",{more}}}"
     )
 }
 
@@ -22,7 +23,8 @@ fn payload(content: &str) -> String {
 #[test]
 fn the_fields_of_a_good_line_are_found_wherever_they_stand() {
     let line = concat!(
-        " { \"payload\" :\t{ \"priority\":9,\"payload\":{\"a\":\"}\\\"{\"} } , \"timestamp\":1693123456789",
+        " { \"payload\" :\t{ \"priority\":9,\"payload\":{\"a\":\"}\\\"{\"} } ",
+        ", \"timestamp\":1693123456789",
         ",\"priority\": 2 ,\"messageType\":\"br\\u00e9akfast\"\t,\"more\":[1,{\"x\":null}],",
         "\"destinationId\":\"table1\",\"sourceServerId\": \"server1\" , \"messageId\":\"a/1\"} \t"
     );
@@ -42,7 +44,10 @@ fn the_fields_of_a_good_line_are_found_wherever_they_stand() {
 
 #[test]
 fn the_shortest_line_needs_neither_timestamp_nor_payload() {
-    let line = r#"{"messageId":"a","sourceServerId":"b","destinationId":"c","messageType":"d","priority":1}"#;
+    let line = concat!(
+        r#"{"messageId":"a","sourceServerId":"b","destinationId":"c","#,
+        r#""messageType":"d","priority":1}"#
+    );
     assert!(line.len() >= crate::limits::LINE_LEN_MIN);
     let judged = verdict(line).expect("it is good");
     assert_eq!((judged.timestamp_ms, judged.spans[4].clone()), (None, 0..0));

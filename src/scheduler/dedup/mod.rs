@@ -1,13 +1,13 @@
 //! The dedup window: which messageIds were seen lately, in 24 bytes an id.
 //!
-//! Ingest hashes ids with an [`IdHasher`] while their bytes are hot; the scheduler claims the hashes
-//! here; the journal's checkpoints read them back. No id's bytes are kept: 128 bits from two
+//! Ingest hashes ids with an [`IdHasher`] while their bytes are hot; the scheduler claims the
+//! hashes here; the journal's checkpoints read them back. No id's bytes are kept: 128 bits from two
 //! differently, randomly keyed hashes stand for it, so that no other id is ever taken for it.
 //!
 //! ```text
 //! keys   [ .. | oldest ..... newest | .. ]     FIFO ring of the 16-byte hashes
 //! table  [16 entries][16 entries] ...          one cache line a bucket, half full
-//! entry  tag | ring index + 1                  32 bits, 0 = free; the tag spares the look at the key
+//! entry  tag | ring index + 1                  32 bits, 0 = free; the tag spares a look at the key
 //! ```
 //! An entry lives in its home bucket, or, when that is full, in the next one that is not: a bucket
 //! with a free place ends every search. Removal keeps this true by pulling such guests back.
@@ -30,7 +30,8 @@ use table::Table;
 /// Ids past their time that one claim forgets at most: one comes, so two are enough to keep up.
 const SWEEP: usize = 2;
 
-/// How many ids before it goes the oldest one's bucket is fetched. Found by measuring.
+/// How many ids before it goes the oldest one's bucket is fetched: a new id in a full window of a
+/// million takes 54 ns with it and 65 ns without (`bench/scheduler.rs`, best of 8 runs).
 const AHEAD: usize = 8;
 
 /// Ids that a window may remember: leaves four bits of an entry for the tag.

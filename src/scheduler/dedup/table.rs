@@ -72,12 +72,11 @@ impl Table {
         let mut at = self.home(key);
         loop {
             let bucket = self.bucket(at);
-            let mut hits = matches(bucket, |entry| {
-                entry >> self.index_bits == tag && entry != 0
-            });
+            let mut hits = matches(bucket, |entry| entry >> self.index_bits == tag);
             while hits != 0 {
                 let slot = hits.trailing_zeros() as usize;
-                if keys[self.index_of(bucket[slot])] == key {
+                // A free entry looks like one with the tag 0.
+                if bucket[slot] != 0 && keys[self.index_of(bucket[slot])] == key {
                     return Some(Place { bucket: at, slot });
                 }
                 hits &= hits - 1;
@@ -229,7 +228,7 @@ fn matches(bucket: &Bucket, hit: impl Fn(u32) -> bool) -> u32 {
 
 #[inline]
 fn is_full(bucket: &Bucket) -> bool {
-    matches(bucket, |entry| entry == 0) == 0
+    bucket.iter().fold(true, |full, &entry| full & (entry != 0))
 }
 
 #[cfg(test)]

@@ -41,10 +41,10 @@ impl Queues {
         self.deadlines.first().map(|(time_ms, _)| time_ms)
     }
 
-    /// Queues messages again that were popped and not delivered: `(slot, order)` each, where `order`
-    /// is the caller's sort key among returned messages, best its sequence; cheapest in ascending
-    /// order. They go before all that waits and was not dispatched, at the level that their wait
-    /// since they came has earned them by now.
+    /// Queues messages again that were popped and not delivered: `(slot, order)` each, where
+    /// `order` is the caller's sort key among returned messages, best its sequence; cheapest in
+    /// ascending order. They go before all that waits and was not dispatched, at the level that
+    /// their wait since they came has earned them by now.
     ///
     /// Everything of one destination that was returned keeps the order of the keys.
     pub fn push_again(

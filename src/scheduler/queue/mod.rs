@@ -12,13 +12,13 @@
 //! | aged         / FIFO                               |
 //! +---------------------------------------------------+
 //! ```
-//! Within a level `again` goes first, then `native`; but while aged ones wait, one of them goes after
-//! every `NATIVE_PER_AGED` native ones: an urgent message overtakes a backlog that aged, and the
-//! backlog moves on all the same.
+//! Within a level `again` goes first, then `native`; but while aged ones wait, one of them goes
+//! after every `NATIVE_PER_AGED` native ones: an urgent message overtakes a backlog that aged, and
+//! the backlog moves on all the same.
 //!
-//! **Order.** Of the messages of one source, destination and level as pushed, none overtakes another,
-//! if the source's timestamps never go back (see [`clamp_timestamp`]): native lanes keep their
-//! order; ageing takes from the front and lets a later one never pass an earlier one; what is
+//! **Order.** Of the messages of one source, destination and level as pushed, none overtakes
+//! another, if the source's timestamps never go back (see [`clamp_timestamp`]): native lanes keep
+//! their order; ageing takes from the front and lets a later one never pass an earlier one; what is
 //! returned goes where its wait has brought it by now, before all that was not dispatched yet.
 
 mod ageing;

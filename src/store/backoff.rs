@@ -1,0 +1,103 @@
+//! How long a failing store is left alone, and how often its failure is told.
+//!
+//! Pure: `now` and a random number generator come in, decisions go out.
+
+use std::time::Duration;
+
+use crate::clock::Now;
+use crate::limits::{STORE_RETRY_MS_MAX, STORE_RETRY_MS_MIN};
+
+/// The same cause is told again after this long.
+const TELL_AGAIN: Duration = Duration::from_secs(60);
+const NS_PER_MS: u64 = 1_000_000;
+
+/// The failures since the last success.
+#[derive(Debug)]
+pub(super) struct Backoff {
+    random: fastrand::Rng,
+    failures: u32,
+    retry_at_ns: u64,
+    /// The cause that was told last, and when.
+    told: Option<(String, u64)>,
+}
+
+impl Backoff {
+    pub(super) fn new(random: fastrand::Rng) -> Self {
+        Self {
+            random,
+            failures: 0,
+            retry_at_ns: 0,
+            told: None,
+        }
+    }
+
+    /// Whether it is too early to try again.
+    pub(super) fn must_wait(&self, now: Now) -> bool {
+        self.failures > 0 && now.ns < self.retry_at_ns
+    }
+
+    pub(super) fn is_failing(&self) -> bool {
+        self.failures > 0
+    }
+
+    /// Notes a failure: exponential, with full jitter. Returns whether it should be told.
+    pub(super) fn failed(&mut self, cause: &str, now: Now) -> bool {
+        let ceiling_ms = STORE_RETRY_MS_MIN
+            .checked_shl(self.failures.min(16))
+            .map_or(STORE_RETRY_MS_MAX, |it| it.min(STORE_RETRY_MS_MAX));
+        self.failures = self.failures.saturating_add(1);
+        self.retry_at_ns = now.ns + self.random.u64(1..=ceiling_ms * NS_PER_MS);
+        let again_ns = TELL_AGAIN.as_nanos() as u64;
+        let is_news = match &self.told {
+            Some((told, at_ns)) => told != cause || now.ns >= at_ns + again_ns,
+            None => true,
+        };
+        if is_news {
+            self.told = Some((cause.to_owned(), now.ns));
+        }
+        is_news
+    }
+
+    /// Notes a success. Returns how many failures went before it.
+    pub(super) fn succeeded(&mut self) -> u32 {
+        std::mem::take(&mut self.failures)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: u64) -> Now {
+        Now::default().after(Duration::from_millis(ms))
+    }
+
+    #[test]
+    fn pauses_grow_to_their_limit_and_vary() {
+        let mut backoff = Backoff::new(fastrand::Rng::with_seed(7));
+        assert!(!backoff.must_wait(at(0)));
+        let mut pauses = Vec::new();
+        for failure in 0..100_u32 {
+            backoff.failed("down", at(1_000));
+            assert!(backoff.must_wait(at(1_000)));
+            let pause_ns = backoff.retry_at_ns - at(1_000).ns;
+            let ceiling_ms = (100 << failure.min(10)).min(STORE_RETRY_MS_MAX);
+            assert!(pause_ns <= ceiling_ms * NS_PER_MS);
+            pauses.push(pause_ns);
+        }
+        assert!(pauses.iter().any(|&it| it > 4_000 * NS_PER_MS));
+        assert!(pauses[20..].iter().any(|&it| it < 1_000 * NS_PER_MS));
+        assert_eq!(backoff.succeeded(), 100);
+        assert!(!backoff.must_wait(at(1_000)));
+    }
+
+    #[test]
+    fn a_cause_is_told_once_a_minute_and_a_new_one_at_once() {
+        let mut backoff = Backoff::new(fastrand::Rng::with_seed(7));
+        assert!(backoff.failed("down", at(0)));
+        assert!(!backoff.failed("down", at(59_000)));
+        assert!(backoff.failed("down", at(60_000)));
+        assert!(backoff.failed("full", at(60_001)));
+        assert!(!backoff.failed("full", at(60_002)));
+    }
+}

@@ -1,0 +1,288 @@
+//! The store's core: gathers what the journal has, writes it in batches, and tries again.
+//!
+//! Fed by a [`Reader`], up to the position that the journal has published; feeds a [`Store`]. It
+//! owns no thread and no clock, and it never waits: each step is one bounded piece of work.
+//!
+//! ```text
+//! stored position <= reader's position <= recorded position (or the beginning of the next segment)
+//! rows = all that stands in the journal between the first two
+//! ```
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::backoff::Backoff;
+use super::rows::Rows;
+use super::{Applied, Store, StoreError};
+use crate::clock::Now;
+use crate::config;
+use crate::counters::{Counter, Counters};
+use crate::journal::error::JournalError;
+use crate::journal::reader::Reader;
+use crate::journal::record::Position;
+use crate::journal::storage::Storage;
+
+/// What ends the following. Delivery goes on without it.
+#[derive(Debug, thiserror::Error)]
+pub enum FollowError {
+    /// The database said no, or does not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The journal cannot be read where the database's position stands.
+    #[error(
+        "the store has stopped at journal position {position}: {source}; if the journal is whole, \
+         the database followed another one: move it away, and a new one is made"
+    )]
+    Journal {
+        /// Where reading stood.
+        position: Position,
+        /// What was wrong there.
+        source: JournalError,
+    },
+    /// The database has what the journal has not.
+    #[error(
+        "the store has stopped: the database has followed to position {stored}, but the journal \
+         ends at {recorded}: a power loss cut the journal, or it is another one; move the database \
+         away (its rows are whole), and a new one is made from what the journal has"
+    )]
+    Ahead {
+        /// The database's position.
+        stored: Position,
+        /// Where the journal ends.
+        recorded: Position,
+    },
+    /// Two engines write the same database under one name.
+    #[error(
+        "the store has stopped: the database's position moved from {expected} to {found} by \
+         itself; see that no other engine writes to it under the same name"
+    )]
+    Moved {
+        /// What this follower had left there.
+        expected: Position,
+        /// What it found.
+        found: Position,
+    },
+}
+
+impl FollowError {
+    fn is_transient(&self) -> bool {
+        match self {
+            Self::Store(error) => matches!(error, StoreError::Transient(_)),
+            Self::Journal { source, .. } => source.is_transient(),
+            Self::Ahead { .. } | Self::Moved { .. } => false,
+        }
+    }
+}
+
+/// Follows the journal into a database.
+pub struct Follower<S: Storage, D: Store> {
+    reader: Reader<S>,
+    store: D,
+    counters: Arc<Counters>,
+    rows_max: usize,
+    batch_time: Duration,
+    /// The database's position; `None`: it was not asked yet.
+    stored: Option<Position>,
+    rows: Rows,
+    /// When the first of the rows was gathered.
+    gathered_ns: u64,
+    /// The rows were tried before and failed: they stay as they are, for they may have arrived.
+    is_second_try: bool,
+    /// Nothing more comes: do not wait for a batch to fill.
+    is_hurried: bool,
+    has_told_gap: bool,
+    backoff: Backoff,
+}
+
+impl<S: Storage, D: Store> Follower<S, D> {
+    /// Follows what `reader` reads, from the store's own position on.
+    pub fn new(
+        reader: Reader<S>,
+        store: D,
+        counters: Arc<Counters>,
+        settings: &config::Store,
+    ) -> Self {
+        Self {
+            reader,
+            store,
+            counters,
+            rows_max: settings.batch_rows.max(1),
+            batch_time: settings.batch_time,
+            stored: None,
+            rows: Rows::default(),
+            gathered_ns: 0,
+            is_second_try: false,
+            is_hurried: false,
+            has_told_gap: false,
+            backoff: Backoff::new(fastrand::Rng::new()),
+        }
+    }
+
+    /// One piece of work: reads what is there up to `recorded` (zero: not known yet) and at most a
+    /// batch, and writes it if the batch is full or old enough. Returns rows and updates written. A
+    /// failure that may pass is counted, told now and then, and tried again by a later step.
+    ///
+    /// # Errors
+    /// What does not pass: the following is over.
+    pub fn step(&mut self, recorded: Position, now: Now) -> Result<usize, FollowError> {
+        if recorded == 0 || self.backoff.must_wait(now) {
+            return Ok(0);
+        }
+        match self.try_step(recorded, now) {
+            Ok(count) => {
+                self.tell_recovery();
+                Ok(count)
+            }
+            Err(error) if error.is_transient() => {
+                self.counters.add(Counter::StoreRetries, 1);
+                let cause = error.to_string();
+                if self.backoff.failed(&cause, now) {
+                    tracing::warn!("{cause}");
+                }
+                Ok(0)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// From now on batches are written at once, full or not.
+    pub fn hurry(&mut self) {
+        self.is_hurried = true;
+    }
+
+    /// Whether all that stands before `end` is in the database.
+    #[must_use]
+    pub fn is_through(&self, end: Position) -> bool {
+        end == 0 || self.stored.is_some_and(|it| it >= end)
+    }
+
+    /// When gathered rows must be written, from `now`; `None`: there are none.
+    #[must_use]
+    pub fn due_in(&self, now: Now) -> Option<Duration> {
+        let age = Duration::from_nanos(now.ns.saturating_sub(self.gathered_ns));
+        (!self.rows.is_empty()).then(|| self.batch_time.saturating_sub(age))
+    }
+
+    /// The counters that it keeps.
+    #[must_use]
+    pub fn counters(&self) -> &Arc<Counters> {
+        &self.counters
+    }
+
+    /// Tidies the database; nothing may be written afterwards.
+    ///
+    /// # Errors
+    /// It could not be tidied; nothing is lost.
+    pub fn close(&mut self) -> Result<(), StoreError> {
+        self.store.close()
+    }
+
+    fn try_step(&mut self, recorded: Position, now: Now) -> Result<usize, FollowError> {
+        let stored = match self.stored {
+            Some(stored) => stored,
+            None => self.begin(recorded)?,
+        };
+        if !self.is_second_try {
+            self.gather(recorded, now)?;
+        }
+        if !self.must_write(stored, now) {
+            return Ok(0);
+        }
+        let applied = self.write(stored)?;
+        Ok(self.wrote(applied))
+    }
+
+    fn must_write(&self, stored: Position, now: Now) -> bool {
+        if self.is_hurried {
+            // Even without rows: the end should not stand behind an end mark that was passed.
+            return self.reader.position() != stored;
+        }
+        let is_old = self.due_in(now).is_some_and(|it| it.is_zero());
+        is_old || self.rows.is_full(self.rows_max)
+    }
+
+    /// Asks the database how far it is, and has the reader go on there.
+    fn begin(&mut self, recorded: Position) -> Result<Position, FollowError> {
+        let stored = self.store.position()?;
+        let segment_len = self.reader.segment_len();
+        // Behind a segment that was closed, a reader stands at the beginning of the next one.
+        let reachable = (recorded / segment_len + 1) * segment_len;
+        if stored > recorded && stored != reachable {
+            return Err(FollowError::Ahead { stored, recorded });
+        }
+        self.reader.seek(stored);
+        self.stored = Some(stored);
+        self.counters.set(Counter::StorePosition, stored);
+        Ok(stored)
+    }
+
+    fn gather(&mut self, recorded: Position, now: Now) -> Result<(), FollowError> {
+        while !self.rows.is_full(self.rows_max) {
+            if self.rows.is_empty() {
+                self.gathered_ns = now.ns;
+            }
+            match self.reader.next(recorded) {
+                Ok(Some(batch)) => self.rows.take(&batch),
+                Ok(None) => break,
+                Err(source) => {
+                    let position = self.reader.position();
+                    return Err(FollowError::Journal { position, source });
+                }
+            }
+        }
+        self.tell_gap();
+        Ok(())
+    }
+
+    fn write(&mut self, stored: Position) -> Result<Applied, FollowError> {
+        let upto = self.reader.position();
+        if self.is_second_try {
+            let found = self.store.position()?;
+            if found == upto {
+                return Ok(self.rows.as_applied());
+            }
+            if found != stored {
+                return Err(FollowError::Moved {
+                    expected: stored,
+                    found,
+                });
+            }
+        }
+        self.is_second_try = true;
+        Ok(self.store.apply(&self.rows, upto)?)
+    }
+
+    fn wrote(&mut self, applied: Applied) -> usize {
+        let count = self.rows.len();
+        self.rows.clear();
+        self.is_second_try = false;
+        let stored = self.reader.position();
+        self.stored = Some(stored);
+        self.counters.add(Counter::Stored, applied.inserted);
+        self.counters.add(Counter::StoredSettled, applied.settled);
+        self.counters.add(Counter::StoreBatches, 1);
+        self.counters.set(Counter::StorePosition, stored);
+        count
+    }
+
+    fn tell_recovery(&mut self) {
+        if self.backoff.is_failing() {
+            let failures = self.backoff.succeeded();
+            tracing::info!("the store works again after {failures} failures");
+        }
+    }
+
+    fn tell_gap(&mut self) {
+        let gone = self.reader.skipped_segments();
+        if gone > 0 && !self.has_told_gap {
+            self.has_told_gap = true;
+            tracing::warn!(
+                "{gone} journal segments that the store had not followed are gone: their messages \
+                 have no row"
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

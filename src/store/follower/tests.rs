@@ -1,0 +1,332 @@
+//! The follower with a clock by hand: batches, retries, restarts, and what ends it.
+
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::journal::testing::{Memory, TestWriter};
+use crate::store::sqlite::SqliteStore;
+use crate::store::testing::{Fault, Faulty, SEGMENT, reader, settings};
+
+const BATCH_ROWS: usize = 10;
+const BATCH_MS: u64 = 100;
+
+/// A journal, a database, and a follower between them.
+struct World {
+    home: tempfile::TempDir,
+    memory: Memory,
+    writer: TestWriter<Memory>,
+    store: Faulty,
+    counters: Arc<Counters>,
+    follower: Follower<Memory, Faulty>,
+    now: Now,
+}
+
+fn open(home: &Path) -> Faulty {
+    Faulty::new(SqliteStore::open(&home.join("messages.db"), "here").expect("it opens"))
+}
+
+impl World {
+    fn new() -> Self {
+        let home = tempfile::tempdir().expect("a temporary directory");
+        let memory = Memory::default();
+        let store = open(home.path());
+        let counters = Arc::new(Counters::default());
+        let settings = settings(BATCH_ROWS, BATCH_MS);
+        Self {
+            follower: Follower::new(reader(&memory), store.clone(), counters.clone(), &settings),
+            writer: TestWriter::new(memory.clone(), SEGMENT),
+            home,
+            memory,
+            store,
+            counters,
+            now: Now::default(),
+        }
+    }
+
+    /// What was gathered is lost, as in a crash; the database and the journal are there again.
+    fn restart(&mut self) {
+        self.store = open(self.home.path());
+        let settings = settings(BATCH_ROWS, BATCH_MS);
+        let reader = reader(&self.memory);
+        self.follower = Follower::new(reader, self.store.clone(), self.counters.clone(), &settings);
+    }
+
+    fn try_step(&mut self) -> Result<usize, FollowError> {
+        self.follower.step(self.writer.position(), self.now)
+    }
+
+    fn step(&mut self) -> usize {
+        self.try_step().expect("nothing is wrong for good")
+    }
+
+    fn wait(&mut self, ms: u64) {
+        self.now = self.now.after(Duration::from_millis(ms));
+    }
+
+    fn catch_up(&mut self) {
+        self.follower.hurry();
+        while !self.follower.is_through(self.writer.position()) {
+            self.step();
+            self.wait(1_000);
+        }
+    }
+
+    fn totals(&mut self) -> (u64, u64) {
+        let totals = self.store.totals().expect("it answers");
+        (totals.rows, totals.delivered)
+    }
+}
+
+#[test]
+fn a_batch_is_written_when_it_is_full_or_old() {
+    let mut world = World::new();
+    world.writer.plain(1..=3);
+    assert_eq!(world.step(), 0);
+    assert_eq!(
+        world.follower.due_in(world.now),
+        Some(Duration::from_millis(100))
+    );
+    world.wait(99);
+    assert_eq!(world.step(), 0);
+    world.wait(1);
+    assert_eq!(world.step(), 3);
+    assert_eq!(world.follower.due_in(world.now), None);
+    for sequence in 4..=23 {
+        world.writer.plain(sequence..=sequence);
+    }
+    assert_eq!((world.step(), world.step(), world.step()), (10, 10, 0));
+    assert_eq!(world.counters.get(Counter::Stored), 23);
+    assert_eq!(world.counters.get(Counter::StoreBatches), 3);
+    assert_eq!(
+        world.counters.get(Counter::StorePosition),
+        world.writer.position()
+    );
+}
+
+#[test]
+fn settlements_count_whether_their_row_was_written_before_or_not() {
+    let mut world = World::new();
+    world.writer.plain(1..=5);
+    world.writer.settle(2..=3);
+    world.wait(BATCH_MS);
+    world.step();
+    world.wait(BATCH_MS);
+    assert_eq!(world.step(), 5, "two of them settled at once");
+    world.writer.settle(1..=1);
+    world.writer.plain(6..=6);
+    world.writer.settle(4..=6);
+    world.step();
+    world.wait(BATCH_MS);
+    assert_eq!(world.step(), 4, "three updates and a settled row");
+    assert_eq!(world.totals(), (6, 6));
+    assert_eq!(world.counters.get(Counter::StoredSettled), 6);
+}
+
+#[test]
+fn nothing_happens_before_the_journal_has_an_end() {
+    let mut world = World::new();
+    world.store.set(Some(Fault::Refused));
+    assert_eq!(world.step(), 0, "the database is not even asked");
+    assert!(world.follower.is_through(0));
+}
+
+#[test]
+fn a_database_that_is_down_is_tried_again_and_catches_up() {
+    let mut world = World::new();
+    world.writer.plain(1..=3);
+    world.store.set(Some(Fault::Down));
+    for sequence in 4..=60 {
+        assert_eq!(world.step(), 0);
+        world.writer.plain(sequence..=sequence);
+        world.wait(1_000);
+    }
+    let retries = world.counters.get(Counter::StoreRetries);
+    assert!((10..=57).contains(&retries), "{retries} tries in a minute");
+    world.store.set(None);
+    world.wait(5_000);
+    world.catch_up();
+    assert_eq!(world.totals(), (60, 0));
+    assert_eq!(world.counters.get(Counter::Stored), 60);
+}
+
+#[test]
+fn a_failing_batch_stays_as_it_is_until_it_is_written() {
+    let mut world = World::new();
+    world.writer.plain(1..=3);
+    world.step();
+    world.wait(BATCH_MS);
+    world.store.set(Some(Fault::AnswerLost));
+    assert_eq!(
+        world.step(),
+        0,
+        "it was written, but the follower cannot know"
+    );
+    world.writer.plain(4..=5);
+    world.store.set(None);
+    world.wait(5_000);
+    assert_eq!(world.step(), 3, "the database says where it stands");
+    world.catch_up();
+    assert_eq!(world.totals(), (5, 0));
+    assert_eq!(world.counters.get(Counter::Stored), 5);
+    assert_eq!(world.counters.get(Counter::StoreRetries), 1);
+}
+
+#[test]
+fn a_restart_goes_on_at_the_databases_position() {
+    let mut world = World::new();
+    for sequence in 1..=25 {
+        world.writer.plain(sequence..=sequence);
+    }
+    assert_eq!((world.step(), world.step(), world.step()), (10, 10, 0));
+    assert_eq!(world.totals(), (20, 0));
+    world.restart();
+    world.catch_up();
+    assert_eq!(world.totals(), (25, 0));
+    world.restart();
+    world.writer.settle(1..=25);
+    world.catch_up();
+    assert_eq!(world.totals(), (25, 25));
+}
+
+#[test]
+fn the_end_of_a_closed_segment_is_followed_to() {
+    let mut world = World::new();
+    world.writer.plain(1..=3);
+    world.writer.close();
+    world.catch_up();
+    assert_eq!(world.counters.get(Counter::StorePosition), SEGMENT);
+    world.restart();
+    world.catch_up();
+    world.writer.plain(4..=4);
+    world.catch_up();
+    assert_eq!(world.totals(), (4, 0));
+}
+
+#[test]
+fn a_database_that_joins_later_takes_what_is_left() {
+    let mut world = World::new();
+    for sequence in 1..=3 {
+        world.writer.plain(sequence..=sequence);
+        world.writer.close();
+    }
+    world.memory.files().remove(&0);
+    world.catch_up();
+    assert_eq!(world.totals(), (2, 0));
+    assert!(world.follower.has_told_gap);
+}
+
+#[test]
+fn damage_in_the_journal_ends_the_following_with_its_place() {
+    let mut world = World::new();
+    world.writer.plain(1..=3);
+    let second = world.writer.plain(4..=6);
+    world.memory.files().get_mut(&0).expect("there")[second as usize + 60] ^= 1;
+    let error = world.try_step().expect_err("it is damaged").to_string();
+    assert!(error.contains(&format!("at offset {second}")), "{error}");
+}
+
+#[test]
+fn a_database_ahead_of_the_journal_is_left_alone() {
+    let mut world = World::new();
+    world.writer.plain(1..=3);
+    world.catch_up();
+    world.writer.plain(4..=6);
+    let cut = world.writer.position();
+    world.catch_up();
+    world.restart();
+    let error = world
+        .follower
+        .step(cut - 300, world.now)
+        .expect_err("it is ahead");
+    assert!(matches!(error, FollowError::Ahead { .. }), "{error}");
+    assert_eq!(world.totals(), (6, 0));
+}
+
+#[test]
+fn two_engines_on_one_database_are_noticed() {
+    let mut world = World::new();
+    world.writer.plain(1..=3);
+    world.step();
+    world.store.set(Some(Fault::Down));
+    world.wait(BATCH_MS);
+    world.step();
+    world.store.set(None);
+    let other = Rows::default();
+    world.store.apply(&other, 999_999).expect("it is written");
+    world.wait(5_000);
+    let error = world.try_step().expect_err("somebody else was there");
+    assert!(
+        matches!(
+            error,
+            FollowError::Moved {
+                expected: 0,
+                found: 999_999
+            }
+        ),
+        "{error}"
+    );
+}
+
+/// What may happen, for the model.
+#[derive(Debug, Clone)]
+enum Event {
+    Messages(u64),
+    Settle(u64),
+    Roll,
+    Step,
+    Wait(u64),
+    Crash,
+    Fault(Option<Fault>),
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let fault = prop_oneof![
+        Just(None),
+        Just(Some(Fault::Down)),
+        Just(Some(Fault::AnswerLost))
+    ];
+    prop_oneof![
+        4 => (1..8_u64).prop_map(Event::Messages),
+        3 => (1..8_u64).prop_map(Event::Settle),
+        1 => Just(Event::Roll),
+        6 => Just(Event::Step),
+        3 => (1..300_u64).prop_map(Event::Wait),
+        1 => Just(Event::Crash),
+        2 => fault.prop_map(Event::Fault),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+    #[test]
+    fn whatever_happens_each_message_has_one_row(
+        events in proptest::collection::vec(event(), 1..120)
+    ) {
+        let mut world = World::new();
+        let (mut written, mut settled) = (0, 0);
+        for event in events {
+            match event {
+                Event::Messages(count) => {
+                    world.writer.plain(written + 1..=written + count);
+                    written += count;
+                }
+                Event::Settle(count) if settled < written => {
+                    let upto = (settled + count).min(written);
+                    world.writer.settle(settled + 1..=upto);
+                    settled = upto;
+                }
+                Event::Roll if written > 0 => world.writer.close(),
+                Event::Step => { world.step(); }
+                Event::Wait(ms) => world.wait(ms),
+                Event::Crash => world.restart(),
+                Event::Fault(fault) => world.store.set(fault),
+                Event::Settle(_) | Event::Roll => {}
+            }
+        }
+        world.store.set(None);
+        world.catch_up();
+        prop_assert_eq!(world.totals(), (written, settled));
+    }
+}

@@ -1,0 +1,142 @@
+//! What one transaction writes: rows, and settlements of rows that were written before.
+//!
+//! Filled by the follower from whole batches; read by a [`super::Store`]. A settlement whose
+//! message is here as well becomes part of its row, so that it costs no write of its own. It does
+//! not know the database: values are made of spans there.
+//!
+//! ```text
+//! rows    | sequence, header, settled, start | ...   ascending sequences
+//! frames  | frame | frame | frame | ...              copied: the reader reuses its buffer
+//! updates | settlement | ...                         of messages that are not among the rows
+//! ```
+
+use super::Applied;
+use crate::journal::batch::Batch;
+use crate::journal::record::{RecordHeader, Settlement};
+use crate::limits::STORE_GATHER_LEN_MAX;
+
+/// Rows and settlements, gathered for one transaction.
+#[derive(Debug, Default)]
+pub struct Rows {
+    rows: Vec<Stored>,
+    frames: Vec<u8>,
+    updates: Vec<Settlement>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Stored {
+    sequence: u64,
+    header: RecordHeader,
+    frame_start: usize,
+    settled_us: Option<u64>,
+}
+
+/// One row to insert.
+#[derive(Debug, Clone, Copy)]
+pub struct Row<'a> {
+    /// The message's place in the unified stream.
+    pub sequence: u64,
+    /// Its fields' places in the frame.
+    pub header: &'a RecordHeader,
+    /// The frame.
+    pub frame: &'a [u8],
+    /// When it was settled, us since the epoch; `None`: not yet.
+    pub settled_us: Option<u64>,
+}
+
+impl Rows {
+    /// Takes what a batch holds.
+    pub fn take(&mut self, batch: &Batch<'_>) {
+        for record in batch.records() {
+            self.rows.push(Stored {
+                sequence: record.sequence,
+                header: record.header,
+                frame_start: self.frames.len(),
+                settled_us: None,
+            });
+            self.frames.extend_from_slice(record.frame);
+        }
+        for settlement in batch.settlements() {
+            self.settle(settlement);
+        }
+    }
+
+    fn settle(&mut self, settlement: Settlement) {
+        match self.find(settlement.sequence) {
+            // The first settlement of a message is the one that counts, as in the database.
+            Some(row) => {
+                row.settled_us.get_or_insert(settlement.settled_us);
+            }
+            None => self.updates.push(settlement),
+        }
+    }
+
+    /// Finds a row by its sequence: where it stands if there are no gaps, else by halving.
+    fn find(&mut self, sequence: u64) -> Option<&mut Stored> {
+        let first = self.rows.first()?.sequence;
+        let guess = usize::try_from(sequence.checked_sub(first)?).ok()?;
+        let at = match self.rows.get(guess) {
+            Some(row) if row.sequence == sequence => guess,
+            _ => self
+                .rows
+                .binary_search_by_key(&sequence, |it| it.sequence)
+                .ok()?,
+        };
+        self.rows.get_mut(at)
+    }
+
+    /// The rows, sequences ascending.
+    pub fn iter(&self) -> impl Iterator<Item = Row<'_>> {
+        self.rows.iter().map(|it| Row {
+            sequence: it.sequence,
+            header: &it.header,
+            frame: &self.frames[it.frame_start..][..it.header.frame_len as usize],
+            settled_us: it.settled_us,
+        })
+    }
+
+    /// Settlements of messages whose rows were written earlier.
+    #[must_use]
+    pub fn updates(&self) -> &[Settlement] {
+        &self.updates
+    }
+
+    /// Rows and updates.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rows.len() + self.updates.len()
+    }
+
+    /// Whether there is nothing to write.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What writing all of it does, if each update finds its row unsettled.
+    #[must_use]
+    pub fn as_applied(&self) -> Applied {
+        let settled = self
+            .rows
+            .iter()
+            .filter(|it| it.settled_us.is_some())
+            .count();
+        Applied {
+            inserted: self.rows.len() as u64,
+            settled: (settled + self.updates.len()) as u64,
+        }
+    }
+
+    /// Whether it is enough for one transaction.
+    #[must_use]
+    pub fn is_full(&self, rows_max: usize) -> bool {
+        self.len() >= rows_max || self.frames.len() >= STORE_GATHER_LEN_MAX
+    }
+
+    /// Empties it, keeping its memory.
+    pub fn clear(&mut self) {
+        self.rows.clear();
+        self.frames.clear();
+        self.updates.clear();
+    }
+}

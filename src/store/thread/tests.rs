@@ -1,0 +1,93 @@
+//! The store's thread, with a real clock and a real database.
+
+use super::*;
+use crate::clock::SystemClock;
+use crate::journal::testing::{Memory, TestWriter};
+use crate::store::sqlite::SqliteStore;
+use crate::store::testing::{Fault, Faulty, SEGMENT, reader, settings};
+
+struct World {
+    _home: tempfile::TempDir,
+    writer: TestWriter<Memory>,
+    store: Faulty,
+    recorded: Arc<AtomicU64>,
+    thread: StoreThread,
+}
+
+fn start() -> World {
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let path = home.path().join("messages.db");
+    let store = Faulty::new(SqliteStore::open(&path, "here").expect("it opens"));
+    let memory = Memory::default();
+    let counters = Arc::new(Counters::default());
+    let follower = Follower::new(reader(&memory), store.clone(), counters, &settings(100, 20));
+    let recorded = Arc::new(AtomicU64::new(0));
+    let pause = Duration::from_millis(5);
+    let spawned = StoreThread::spawn(follower, SystemClock::start(), pause, recorded.clone());
+    World {
+        _home: home,
+        writer: TestWriter::new(memory, SEGMENT),
+        store,
+        recorded,
+        thread: spawned.expect("a thread"),
+    }
+}
+
+impl World {
+    fn write(&mut self, sequence: u64) {
+        self.writer.plain(sequence..=sequence);
+        self.recorded
+            .store(self.writer.position(), Ordering::Release);
+    }
+}
+
+fn until(mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "it never came");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn it_follows_while_the_journal_grows_and_to_its_end() {
+    let mut world = start();
+    for sequence in 1..=300 {
+        world.write(sequence);
+    }
+    until(|| world.thread.lag() == 0);
+    for sequence in 301..=400 {
+        world.write(sequence);
+    }
+    let end = world.writer.position();
+    assert_eq!(world.thread.finish(end, &AtomicBool::new(false)), 0);
+    assert_eq!(world.store.totals().expect("it answers").rows, 400);
+}
+
+#[test]
+fn an_empty_journal_is_finished_at_once() {
+    let world = start();
+    assert_eq!(world.thread.finish(0, &AtomicBool::new(false)), 0);
+}
+
+#[test]
+fn giving_up_leaves_the_rest_for_the_next_start() {
+    let mut world = start();
+    world.store.set(Some(Fault::Down));
+    world.write(1);
+    until(|| world.thread.counters.get(Counter::StoreRetries) > 0);
+    assert!(world.thread.is_running());
+    let end = world.writer.position();
+    assert_eq!(world.thread.finish(end, &AtomicBool::new(true)), end);
+}
+
+#[test]
+fn a_database_that_refuses_stops_the_thread_and_nothing_else() {
+    let mut world = start();
+    world.store.set(Some(Fault::Refused));
+    world.write(1);
+    until(|| !world.thread.is_running());
+    let end = world.writer.position();
+    assert_eq!(world.thread.lag(), end);
+    assert_eq!(world.thread.finish(end, &AtomicBool::new(false)), end);
+}
