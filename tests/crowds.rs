@@ -195,10 +195,9 @@ fn is_held_up(engine: &Engine) -> bool {
             engine.stats()
         })
         .collect();
-    looks.windows(2).all(|it| {
-        let grows = |name| number(&it[1], name) > number(&it[0], name);
-        !grows("bytes_in") && grows("ingest_back_pressure")
-    })
+    let counts = |name| (number(&looks[0], name), number(&looks[9], name));
+    let (read, put_off) = (counts("bytes_in"), counts("ingest_back_pressure"));
+    read.0 == read.1 && put_off.0 < put_off.1
 }
 
 #[test]
