@@ -80,7 +80,7 @@ fn report(name: &str, took: Duration, closed: Duration, path: &Path) {
     let bytes = std::fs::metadata(path).map_or(0, |it| it.len());
     println!(
         "{name:36} {rate:9.0} rows/s in {took:.2?}, closing {closed:.2?}, {} bytes a row",
-        bytes / ROWS
+        bytes / rows()
     );
 }
 
