@@ -94,7 +94,8 @@ impl SchedulerAgent {
         }
         self.sums.duplicates += 1;
         self.parts.ledger.discard(arrival.frame);
-        if self.pending.is_empty() {
+        // With `memory` those before it did not wait in the gate either.
+        if self.pending.is_empty() || self.parts.durability == Durability::Memory {
             self.take_responsibility(line);
         } else if line.number > 0 {
             self.pending.push_back(Pending::Duplicate(line));
