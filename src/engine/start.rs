@@ -205,10 +205,12 @@ fn world(
         };
         Tcp::new(listener, options).map_err(system("poller"))
     };
+    // What is in the kernel's buffer cannot be overtaken either.
+    let send_buffer = SUBSCRIBER_SEND_BUFFER.min(config.delivery.credit);
     let mut delivery_nets = Vec::new();
     for _ in 0..config.delivery.agents {
         let listener = delivery.try_clone().map_err(system("descriptor"))?;
-        delivery_nets.push(make(Some(listener), Some(SUBSCRIBER_SEND_BUFFER))?);
+        delivery_nets.push(make(Some(listener), Some(send_buffer))?);
     }
     Ok(World {
         ingest_net: make(ingest, None)?,

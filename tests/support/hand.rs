@@ -88,7 +88,8 @@ impl<C: Clock + 'static> Hand<C> {
             .expect("an empty journal")
             .origin;
         let (ingest, ingest_net) = listener(None);
-        let (delivery, delivery_net) = listener(Some(SUBSCRIBER_SEND_BUFFER));
+        let (delivery, delivery_net) =
+            listener(Some(SUBSCRIBER_SEND_BUFFER.min(config.delivery.credit)));
         let counters = Arc::new(Counters::default());
         let (common, collector) = common(&config, &counters, home.path());
         let world = World {
