@@ -59,6 +59,10 @@ counters! {
     Aged "aged" count "Messages that waited their max_wait and moved up.";
     Redelivered "redelivered" count "Messages taken back from a subscriber that went without settling them.";
 
+    Recovered "recovered" count "Messages taken over from the journal at start; they count as received and accepted too.";
+    ChunksEvicted "chunks_evicted" count "Chunks taken from messages that wait: these are read again from the journal.";
+    Fetched "fetched" count "Messages read again from the journal.";
+
     BytesIn "bytes_in" count "Bytes read from sources.";
     SourcesConnected "sources_connected" gauge "Sources connected now, dialled or dialled in.";
     SourceConnects "source_connects" count "Connections to or from sources that were made.";

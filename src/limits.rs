@@ -14,9 +14,10 @@ pub const LINE_LEN_MAX: usize = 64 * 1024;
 /// enough that a few hundred of them make a fine-grained pool.
 pub const CHUNK_LEN: usize = 256 * 1024;
 
-/// Chunks of the arena: 256 MiB of address space. A chunk costs memory once it was written to, and
-/// the pool hands out the one that came home last, so a small backlog touches few of them.
-pub const CHUNK_COUNT: usize = 1024;
+/// Chunks of the arena: 64 MiB, a tenth of a second of the fastest stream. A chunk costs memory once
+/// it was written to, and the pool hands out the one that came home last, so a small backlog touches
+/// few of them.
+pub const CHUNK_COUNT: usize = 256;
 
 /// Bytes that one read takes from a socket at most. It bounds what one chatty source gets in a
 /// turn, and a whole read must find room downstream before it is made.
@@ -60,6 +61,12 @@ pub const FETCHES_PER_CYCLE: usize = 256;
 
 /// Chunks that ingest holds: the one being filled, and enough for two reads.
 pub const CHUNKS_AT_INGEST: usize = 1 + 2 * CHUNKS_PER_READ;
+
+/// Chunks that the replay agent holds: the one being filled, and the next.
+pub const CHUNKS_AT_REPLAY: usize = 2;
+
+/// Free chunks below which waiting messages give theirs up.
+pub const CHUNKS_FREE_MIN: usize = 2 * CHUNKS_AT_INGEST;
 
 /// Messages that the scheduler dispatches in one duty cycle.
 pub const DISPATCHES_PER_CYCLE: usize = 1024;
@@ -203,7 +210,7 @@ pub const AGENTS_MAX: usize = 64;
 pub const CREDIT_MIN: usize = 4 * 1024;
 
 /// Largest credit of a subscriber, by setting: a quarter of the arena.
-pub const CREDIT_MAX: usize = 64 * 1024 * 1024;
+pub const CREDIT_MAX: usize = 8 * 1024 * 1024;
 
 /// Smallest segment, by setting: four batches, so that a batch wastes a quarter at worst.
 pub const SEGMENT_LEN_MIN: u64 = 4 * BATCH_LEN_MAX as u64;
@@ -238,6 +245,7 @@ const _: () = assert!(
     "a batch is read whole"
 );
 const _: () = assert!(BUCKETS.is_multiple_of(64), "bitmaps are of 64-bit words");
+const _: () = assert!(CHUNKS_FREE_MIN + CHUNKS_AT_INGEST + CHUNKS_AT_REPLAY < CHUNK_COUNT / 2);
 const _: () = assert!(CREDIT_MAX * 4 <= CHUNK_LEN * CHUNK_COUNT);
 const _: () = assert!(SEGMENT_LEN_MIN <= SEGMENT_LEN_DEFAULT);
 const _: () = assert!(LATENCY_NS_MIN.is_power_of_two());

@@ -136,6 +136,17 @@ impl Directory {
         self.create(name)
     }
 
+    /// The index of a name, which is created even where that is not allowed: messages wait for it.
+    pub fn adopt(&mut self, name: &str) -> u32 {
+        if let Some(index) = self.find_or_create(name) {
+            return index;
+        }
+        self.names().push(Arc::from(name));
+        self.shared.count.fetch_add(1, Ordering::Release);
+        self.catch_up();
+        self.known[name]
+    }
+
     /// The name of an index.
     #[must_use]
     pub fn name(&self, index: u32) -> Option<Arc<str>> {

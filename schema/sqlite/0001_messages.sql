@@ -39,6 +39,6 @@ CREATE TABLE store_position (
     node       TEXT    PRIMARY KEY,
     -- The place in that engine's journal up to which the table has followed.
     position   INTEGER NOT NULL,
-    -- When that was: UTC, as created_at.
+    -- When that was: UTC, to the millisecond.
     updated_at TEXT    NOT NULL
 );

@@ -182,8 +182,9 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
                     let Some(connection) = self.get(key) else {
                         continue;
                     };
-                    connection.is_writable |= writable;
                     if writable {
+                        connection.is_writable = true;
+                        connection.was_blocked = false;
                         self.list(key);
                     }
                     if readable {
@@ -539,9 +540,17 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
         }
         self.tick_at_ns = now.ns + TICK_NS;
         for key in 0..self.connections.len() {
-            let Some(connection) = &self.connections[key] else {
+            let Some(connection) = &mut self.connections[key] else {
                 continue;
             };
+            let (homebound, to_scheduler) = (&mut self.homebound, &mut self.parts.to_scheduler);
+            if !connection.is_writable && std::mem::replace(&mut connection.was_blocked, true) {
+                connection.outbox.detach(&self.parts.view, |lease| {
+                    if let Some(returned) = homebound.add(lease) {
+                        to_scheduler.send(FromDelivery::Returned(returned));
+                    }
+                });
+            }
             match connection.phase {
                 Phase::Greeting(until_ns) if until_ns <= now.ns => self.lose_patience(key, now),
                 Phase::Leaving(until_ns) if until_ns <= now.ns => self.end(key),

@@ -30,6 +30,8 @@ impl Again {
 #[derive(Debug)]
 enum Entry {
     Frame(Lease),
+    /// A frame that gave its chunk back: its subscriber does not read.
+    Copied(Box<[u8]>),
     /// How many of the frames behind it may have been seen before.
     Again(Again),
     Word(Vec<u8>),
@@ -39,6 +41,7 @@ impl Entry {
     fn bytes<'a>(&'a self, view: &'a View) -> &'a [u8] {
         match self {
             Entry::Frame(lease) => &view.bytes(lease)[RECORD_HEADER_LEN..],
+            Entry::Copied(bytes) => bytes,
             Entry::Again(again) => &again.text[..again.len],
             Entry::Word(word) => word,
         }
@@ -130,14 +133,30 @@ impl Outbox {
             }
             left -= len;
             self.announcement = self.announcement.and_then(|index| index.checked_sub(1));
-            if let Some(Entry::Frame(lease)) = self.entries.pop_front() {
+            let entry = self.entries.pop_front();
+            if let Some(Entry::Frame(_) | Entry::Copied(_)) = entry {
                 completed.frames += 1;
                 completed.bytes += len as u32;
+            }
+            if let Some(Entry::Frame(lease)) = entry {
                 end(lease);
             }
         }
         self.head_written = left;
         completed
+    }
+
+    /// Ends all leases, keeping copies of their frames: a subscriber that does not read shall not
+    /// keep chunks from the others. Its credit bounds the copies.
+    pub fn detach(&mut self, view: &View, mut end: impl FnMut(Lease)) {
+        for entry in &mut self.entries {
+            if let Entry::Frame(_) = entry {
+                let copy = Entry::Copied(entry.bytes(view).into());
+                if let Entry::Frame(lease) = std::mem::replace(entry, copy) {
+                    end(lease);
+                }
+            }
+        }
     }
 
     /// Ends all leases.
@@ -202,6 +221,25 @@ mod tests {
             assert_eq!(out, b"{\"subscribed\":[]}\none\ntwo\nthree\nfour\n");
             assert_eq!(frames, 4);
         }
+    }
+
+    #[test]
+    fn copies_are_written_as_the_frames_they_were() {
+        let mut ledger = Ledger::new(4096, 1);
+        let view = ledger.view();
+        let mut outbox = Outbox::default();
+        for lease in frames(&mut ledger, &["one", "two"]) {
+            outbox.push_frame(lease);
+        }
+        assert_eq!(outbox.advance(&view, 2, drop).frames, 0);
+        let mut ended = 0;
+        outbox.detach(&view, |lease| {
+            ended += 1;
+            ledger.take_back(Returned::one(lease));
+        });
+        assert_eq!(ended, 2);
+        let (out, frames) = write_out(&mut outbox, &mut ledger, 3);
+        assert_eq!((out.as_slice(), frames), (&b"e\ntwo\n"[..], 2));
     }
 
     #[test]

@@ -93,6 +93,8 @@ pub struct Connection {
     pub outbox: Outbox,
     /// The socket takes bytes, as far as is known.
     pub is_writable: bool,
+    /// It took no bytes for at least a tick.
+    pub was_blocked: bool,
     /// It is in the list of those to be written to.
     pub is_listed: bool,
     /// It is in the queue of those to be read.
@@ -114,6 +116,7 @@ impl Connection {
             framer: Framer::new(SUBSCRIBER_LINE_LEN_MAX),
             outbox: Outbox::default(),
             is_writable: true,
+            was_blocked: false,
             is_listed: false,
             is_queued: false,
             written: 0,

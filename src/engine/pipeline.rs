@@ -10,6 +10,7 @@
 //!   [ journal ] <================== [      ]
 //!               ==================> [      ]
 //!                    FromJournal
+//!   [ replay ] : Fetch, chunks <-> FromReplay
 //! ```
 
 use std::path::Path;
@@ -18,26 +19,30 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use crate::agent::Agent;
 use crate::arena::Ledger;
-use crate::clock::Clock;
-use crate::config::Config;
+use crate::clock::{Clock, Now};
+use crate::config::{Config, Durability};
 use crate::counters::Counters;
 use crate::delivery::{DeliveryAgent, DeliveryParts};
 use crate::ingest::rejected::RejectedLog;
 use crate::ingest::{IngestAgent, IngestParts};
-use crate::journal::recovery::Origin;
+use crate::journal::error::JournalError;
+use crate::journal::recovery::{self, Origin, Recovered};
+use crate::journal::replay::{ReplayAgent, ReplayParts};
 use crate::journal::storage::Storage;
 use crate::journal::writer::{JournalAgent, JournalParts};
 use crate::latency::Recorder;
 use crate::limits::{
-    ARRIVALS_RING, CHUNK_COUNT, CHUNK_LEN, HOP_RING, MESSAGE_TYPES_MAX, MESSAGES_MAX,
+    ARRIVALS_RING, CHUNK_COUNT, CHUNK_LEN, CHUNKS_AT_REPLAY, HOP_RING, MESSAGE_TYPES_MAX,
+    MESSAGES_MAX,
 };
 use crate::message::Directory;
 use crate::net::Network;
 use crate::ring::{Wake, ring};
+use crate::scheduler::backlog::{Backlog, Inheritance};
 use crate::scheduler::dedup::DedupWindow;
 use crate::scheduler::queue::Queues;
 use crate::scheduler::rules::Rules;
-use crate::scheduler::{DeliveryLink, SchedulerAgent, SchedulerParts};
+use crate::scheduler::{DeliveryLink, ReplayLink, SchedulerAgent, SchedulerParts};
 
 /// What is told, read and asked across threads besides the rings.
 #[derive(Debug, Clone, Default)]
@@ -81,6 +86,8 @@ pub struct Wakes {
     pub scheduler: Arc<Wake>,
     /// The journal's.
     pub journal: Arc<Wake>,
+    /// The replay agent's.
+    pub replay: Arc<Wake>,
     /// The delivery agents', one each.
     pub deliveries: Vec<Arc<Wake>>,
 }
@@ -93,6 +100,8 @@ pub struct Pipeline {
     pub scheduler: Box<dyn Agent>,
     /// Writes the journal.
     pub journal: Box<dyn Agent>,
+    /// Reads the journal back.
+    pub replay: Box<dyn Agent>,
     /// Write to subscribers.
     pub deliveries: Vec<Box<dyn Agent>>,
 }
@@ -101,7 +110,7 @@ impl Pipeline {
     /// All agents, in the order the data flows.
     #[must_use]
     pub fn into_agents(self) -> Vec<Box<dyn Agent>> {
-        let mut agents = vec![self.ingest, self.scheduler, self.journal];
+        let mut agents = vec![self.ingest, self.scheduler, self.journal, self.replay];
         agents.extend(self.deliveries);
         agents
     }
@@ -117,6 +126,8 @@ pub struct Common {
     pub names: Names,
     /// What sets a level.
     pub rules: Rules,
+    /// What an earlier life left.
+    pub inheritance: Inheritance,
     /// What the scheduler measures.
     pub recorder: Recorder,
     /// Keeps rejected lines.
@@ -148,7 +159,7 @@ pub fn assemble<N, S, C>(
 ) -> Pipeline
 where
     N: Network + 'static,
-    S: Storage + 'static,
+    S: Storage + Clone + 'static,
     C: Clock + 'static,
 {
     let Common {
@@ -158,13 +169,24 @@ where
         rules,
         recorder,
         rejected,
+        inheritance,
     } = common;
+    let Inheritance { dedup, waiting } = inheritance;
     let (to_scheduler, from_ingest) = ring(ARRIVALS_RING, &wakes.scheduler);
     let (to_ingest, from_scheduler) = ring(HOP_RING, &wakes.ingest);
     let (to_journal, journal_inbox) = ring(HOP_RING, &wakes.journal);
     let (journal_outbox, from_journal) = ring(HOP_RING, &wakes.scheduler);
     let ledger = Ledger::new(CHUNK_LEN, CHUNK_COUNT as u16);
-    let dedup = dedup_window(config, world.seed);
+    let (to_replay, fetches) = ring(HOP_RING, &wakes.replay);
+    let (to_chunks, chunks) = ring(CHUNKS_AT_REPLAY, &wakes.replay);
+    let (replay_outbox, from_replay) = ring(HOP_RING, &wakes.scheduler);
+    let replay = ReplayAgent::new(ReplayParts {
+        from_scheduler: fetches,
+        chunks,
+        to_scheduler: replay_outbox,
+        storage: world.storage.clone(),
+        segment_len: config.journal.segment,
+    });
     let journal = JournalAgent::new(JournalParts {
         from_scheduler: journal_inbox,
         to_scheduler: journal_outbox,
@@ -172,6 +194,7 @@ where
         storage: world.storage,
         segment_len: config.journal.segment,
         position: origin.position,
+        synced: config.durability == Durability::Synced,
         recorded: Arc::clone(&signals.recorded),
         counters: Arc::clone(&counters),
     });
@@ -208,6 +231,12 @@ where
         to_ingest,
         from_journal,
         to_journal,
+        replay: ReplayLink {
+            to: to_replay,
+            to_chunks,
+            from: from_replay,
+            chunks: 0,
+        },
         deliveries: links,
         ledger,
         dedup,
@@ -223,6 +252,7 @@ where
         credit: config.delivery.credit,
         messages_max: MESSAGES_MAX,
         next_sequence: origin.next_sequence,
+        backlog: waiting,
         counters,
         recorder,
         quiet: signals.quiet,
@@ -231,14 +261,30 @@ where
         ingest: Box::new(IngestAgent::new(config, ingest_parts)),
         scheduler: Box::new(scheduler),
         journal: Box::new(journal),
+        replay: Box::new(replay),
         deliveries,
     }
 }
 
-fn dedup_window(config: &Config, seed: u64) -> DedupWindow {
+/// Reads the journal, closes its last segment, and gathers what an earlier life left.
+///
+/// # Errors
+/// The journal cannot be read or written, or is damaged before its end.
+pub fn recover<S: Storage + Clone>(
+    config: &Config,
+    storage: &mut S,
+    names: &Names,
+    seed: u64,
+    now: Now,
+) -> Result<(Recovered, Inheritance), JournalError> {
     let mut rng = fastrand::Rng::with_seed(seed);
     let keys = std::array::from_fn(|_| rng.u64(..));
-    DedupWindow::new(config.dedup.window_messages, config.dedup.window, keys)
+    let dedup = DedupWindow::new(config.dedup.window_messages, config.dedup.window, keys);
+    let (destinations, types) = (names.destinations.clone(), names.message_types.clone());
+    let mut backlog = Backlog::new(dedup, destinations, types, config.scheduler.levels);
+    let segment_len = config.journal.segment;
+    let recovered = recovery::recover(storage, segment_len, now.epoch_us, &mut backlog)?;
+    Ok((recovered, backlog.finish()))
 }
 
 fn nanoseconds(duration: std::time::Duration) -> u64 {

@@ -25,7 +25,7 @@ use crate::counters::Counters;
 use crate::ingest::rejected::RejectedLog;
 use crate::journal::error::JournalError;
 use crate::journal::reader::Reader;
-use crate::journal::recovery::{self, Recovered};
+use crate::journal::recovery::Recovered;
 use crate::journal::storage::Directory as Segments;
 use crate::latency::{self, Collector, Totals};
 use crate::limits::SUBSCRIBER_SEND_BUFFER;
@@ -117,31 +117,33 @@ pub fn start(config: &Config) -> Result<Engine, StartError> {
     let journal_folder = pipeline::journal_folder(&config.data_dir);
     let mut segments = Segments::at(&journal_folder).map_err(files("journal/"))?;
     let clock = SystemClock::start();
-    let now_us = clock.now().epoch_us;
-    let recovered = recovery::recover(&mut segments, config.journal.segment, now_us)?;
     let counters = Arc::new(Counters::default());
     let signals = Signals::default();
+    let rules = Rules::new(&config.rules, &config.destinations, config.scheduler.levels);
+    let names = Names::new(config, &rules);
+    let seed = fastrand::u64(..);
+    let (recovered, inheritance) =
+        pipeline::recover(config, &mut segments, &names, seed, clock.now())?;
     signals
         .recorded
         .store(recovered.origin.position, Ordering::Release);
-    let rules = Rules::new(&config.rules, &config.destinations, config.scheduler.levels);
-    let names = Names::new(config, &rules);
     let (recorder, collector) =
-        latency::exchange(config.scheduler.levels, destinations_max(config));
+        latency::exchange(config.scheduler.levels, destinations_max(config, &names));
     let store = follow(config, clock, &segments, &signals, &counters)?;
-    let world = world(config, clock, segments, ingest, delivery)?;
+    let world = world(config, clock, seed, segments, ingest, delivery)?;
     let common = Common {
         counters: Arc::clone(&counters),
         signals: signals.clone(),
         names: names.clone(),
         rules,
+        inheritance,
         recorder,
         rejected: RejectedLog::open(&config.data_dir, config.ingest.rejected_max_bytes)
             .map_err(files("rejected.ndjson"))?,
     };
     let starter = Starter::new(&plan, config, counters, signals, names);
     starter.announce(&recovered);
-    let wakes = wakes(&plan)?;
+    let wakes = wakes(&plan, starter.syncs())?;
     let pipeline = pipeline::assemble(config, world, &wakes, recovered.origin, common);
     let scheduler_wake = Arc::clone(&wakes.scheduler);
     let threads = starter.spawn(pipeline, &wakes, clock)?;
@@ -181,6 +183,7 @@ fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener, Start
 fn world(
     config: &Config,
     clock: SystemClock,
+    seed: u64,
     storage: Segments,
     ingest: Option<TcpListener>,
     delivery: TcpListener,
@@ -204,12 +207,12 @@ fn world(
         delivery_nets,
         storage,
         clock,
-        seed: fastrand::u64(..),
+        seed,
     })
 }
 
 /// One wake-up a thread: in `shared` mode all agents have the same.
-fn wakes(plan: &Plan) -> Result<Wakes, StartError> {
+fn wakes(plan: &Plan, syncs: bool) -> Result<Wakes, StartError> {
     let wake = || Wake::new().map_err(system("event descriptor"));
     let deliveries = plan.deliveries.len();
     if plan.mode == ThreadingMode::Shared {
@@ -218,7 +221,8 @@ fn wakes(plan: &Plan) -> Result<Wakes, StartError> {
         return Ok(Wakes {
             ingest: another(),
             scheduler: another(),
-            journal: another(),
+            journal: if syncs { wake()? } else { another() },
+            replay: wake()?,
             deliveries: (0..deliveries).map(|_| another()).collect(),
         });
     }
@@ -226,6 +230,7 @@ fn wakes(plan: &Plan) -> Result<Wakes, StartError> {
         ingest: wake()?,
         scheduler: wake()?,
         journal: wake()?,
+        replay: wake()?,
         deliveries: (0..deliveries).map(|_| wake()).collect::<Result<_, _>>()?,
     })
 }
@@ -251,8 +256,8 @@ impl<'a> Starter<'a> {
         names: Names,
     ) -> Self {
         let agents: &[&str] = match plan.mode {
-            ThreadingMode::Shared => &["path"],
-            _ => &["ingest", "scheduler", "delivery", "journal"],
+            ThreadingMode::Shared => &["path", "replay", "journal"],
+            _ => &["ingest", "scheduler", "delivery", "replay", "journal"],
         };
         let (failing, failures) = channel();
         Self {
@@ -265,6 +270,11 @@ impl<'a> Starter<'a> {
             failing,
             failures: Some(failures),
         }
+    }
+
+    /// Whether the journal waits for the disk, and so has a thread of its own in any mode.
+    fn syncs(&self) -> bool {
+        self.config.durability == Durability::Synced
     }
 
     fn announce(&self, recovered: &Recovered) {
@@ -291,8 +301,20 @@ impl<'a> Starter<'a> {
         let plan = self.plan;
         let spawn = |name, agents, core, wake| self.spawn_one(name, agents, core, wake, clock);
         if plan.mode == ThreadingMode::Shared {
-            let agents = pipeline.into_agents();
-            return Ok(vec![spawn("path", agents, plan.ingest, &wakes.ingest)?]);
+            let mut path = vec![pipeline.ingest, pipeline.scheduler];
+            path.extend(pipeline.deliveries);
+            let mut journal = vec![pipeline.journal];
+            if !self.syncs() {
+                path.append(&mut journal);
+            }
+            let mut threads = vec![
+                spawn("path", path, plan.ingest, &wakes.ingest)?,
+                spawn("replay", vec![pipeline.replay], None, &wakes.replay)?,
+            ];
+            if self.syncs() {
+                threads.push(spawn("journal", journal, plan.journal, &wakes.journal)?);
+            }
+            return Ok(threads);
         }
         let mut threads = vec![
             spawn("ingest", vec![pipeline.ingest], plan.ingest, &wakes.ingest)?,
@@ -377,7 +399,7 @@ impl<'a> Starter<'a> {
         lock: DirectoryLock,
     ) -> Result<Engine, StartError> {
         let levels = self.config.scheduler.levels;
-        let totals = Totals::new(levels, destinations_max(self.config));
+        let totals = Totals::new(levels, destinations_max(self.config, &self.names));
         let shown = Arc::new(Mutex::new(Shown { totals }));
         let names: Arc<dyn latency::Names> = Arc::new(self.names.clone());
         let admin = match self.config.admin.listen {
@@ -445,8 +467,8 @@ impl latency::Names for Names {
 }
 
 /// How many customers there can be.
-fn destinations_max(config: &Config) -> usize {
-    let configured = config.destinations.len();
+fn destinations_max(config: &Config, names: &Names) -> usize {
+    let configured = names.destinations.len();
     if config.scheduler.create_destinations {
         configured.max(config.scheduler.max_destinations)
     } else {

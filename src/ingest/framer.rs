@@ -135,6 +135,12 @@ impl Framer {
         self.kept.len()
     }
 
+    /// Whether the last line that was returned is oversize and has not ended yet.
+    #[must_use]
+    pub fn is_skipping(&self) -> bool {
+        self.skipping
+    }
+
     /// Ends the connection, and makes ready for its successor. Returns how many bytes of an
     /// unfinished line are dropped: it counts as never received, for its source has it still.
     pub fn end(&mut self) -> usize {

@@ -114,8 +114,10 @@ pub enum ToIngest {
     },
 }
 
-/// The first line of a producer that dials in, if it has wishes.
+/// The first line of a producer that dials in, if it has wishes. With any other field it is a
+/// message.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Hello {
     producer: Producer,
 }
@@ -391,7 +393,7 @@ impl<N: Network> IngestAgent<N> {
                 continue;
             }
             source.dial = Dial::Resolving;
-            if let Err(error) = self.resolver.ask(index, &source.address) {
+            if let Err(error) = self.resolver.ask(index, &source.address, source.failures()) {
                 self.note_dial_failure(index, &error, now);
             }
         }
@@ -597,7 +599,12 @@ impl<N: Network> IngestAgent<N> {
         }
     }
 
+    /// Rejected lines that are not kept yet hold up all acknowledgements: a count covers every line
+    /// before it.
     fn acknowledge(&mut self, now: Now) {
+        if self.parts.rejected.pending() > 0 {
+            return;
+        }
         let mut owing = std::mem::take(&mut self.owing);
         for key in owing.drain(..) {
             let Some(mut connection) = self.connections.get_mut(key).and_then(Option::take) else {
@@ -616,12 +623,7 @@ impl<N: Network> IngestAgent<N> {
     fn acknowledge_one(&mut self, key: Key, connection: &mut Connection) -> io::Result<()> {
         use std::io::Write;
         let line = connection.acknowledgeable();
-        let is_kept = self.parts.rejected.pending() == 0;
-        if connection.unsent.is_empty()
-            && connection.ack
-            && is_kept
-            && line > connection.acknowledged
-        {
+        if connection.unsent.is_empty() && connection.ack && line > connection.acknowledged {
             connection.acknowledged = line;
             self.parts.counters.add(Counter::AcksSent, 1);
             writeln!(connection.unsent, "{{\"ack\":{line}}}")?;

@@ -64,6 +64,12 @@ impl Source {
         self.failures
     }
 
+    /// How many failures there were in a row.
+    #[must_use]
+    pub fn failures(&self) -> u32 {
+        self.failures
+    }
+
     /// A frame came: the next failure is a first one.
     pub fn is_well(&mut self) {
         self.failures = 0;
@@ -103,11 +109,11 @@ pub struct Connection {
 
 impl Connection {
     /// How many lines can be acknowledged now: rejected lines behind the last one that the
-    /// scheduler answered for are already taken care of.
+    /// scheduler answered for are already taken care of, once they have ended.
     #[must_use]
     pub fn acknowledgeable(&self) -> u64 {
         if self.responsible == self.forwarded {
-            self.lines
+            self.lines - u64::from(self.framer.is_skipping())
         } else {
             self.responsible
         }

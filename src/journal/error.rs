@@ -1,6 +1,7 @@
 //! What can be wrong with a journal, and what to do about it.
 //!
-//! Made by `reader`; shown to people as it stands, so each message names the segment and the offset.
+//! Made by `reader`; shown to people as it stands, so each message names segment and offset. It
+//! does not decide what follows from it: that is the caller's business.
 
 use std::io;
 
@@ -40,13 +41,14 @@ pub enum JournalError {
     },
     /// A segment between others is gone.
     #[error(
-        "journal segment {0:020}.segment is missing, though later ones are there; put its file back, \
-         or see with `flipped-lb journal verify DIR` what can be saved"
+        "journal segment {0:020}.segment is missing, though later ones are there; put its file \
+         back, or see with `flipped-lb journal verify DIR` what can be saved"
     )]
     Missing(u64),
     /// Another engine wrote it.
     #[error(
-        "journal segment {segment:020}.segment cannot be read: {source}; use the engine that wrote it"
+        "journal segment {segment:020}.segment cannot be read: {source}; use the engine that wrote \
+         it"
     )]
     Version {
         /// Number of the segment.

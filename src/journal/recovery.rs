@@ -5,9 +5,10 @@
 
 use std::io;
 
+use super::batch::Record;
 use super::error::{Damage, JournalError};
 use super::reader::{Reader, Tail};
-use super::record::{BATCH_HEADER_LEN, BatchHeader, Position};
+use super::record::{BATCH_HEADER_LEN, BatchHeader, Position, Settlement};
 use super::storage::Storage;
 use super::writer::write_whole;
 use crate::message::Sequence;
@@ -19,6 +20,14 @@ pub struct Origin {
     pub position: Position,
     /// The sequence of the next message.
     pub next_sequence: Sequence,
+}
+
+/// Takes what the journal holds, in its order.
+pub trait Sink {
+    /// A message was accepted.
+    fn message(&mut self, record: &Record<'_>);
+    /// A message was settled.
+    fn settled(&mut self, settlement: &Settlement);
 }
 
 /// What was found.
@@ -38,6 +47,7 @@ pub fn recover<S: Storage + Clone>(
     storage: &mut S,
     segment_len: u64,
     now_us: u64,
+    sink: &mut impl Sink,
 ) -> Result<Recovered, JournalError> {
     let first = storage
         .segments()
@@ -57,9 +67,13 @@ pub fn recover<S: Storage + Clone>(
     let mut reader = Reader::new(storage.clone(), segment_len, first * segment_len);
     let mut next_sequence = 1;
     while let Some(batch) = reader.next(Position::MAX)? {
-        if let Some(last) = batch.records().last() {
-            next_sequence = last.sequence + 1;
+        for record in batch.records() {
+            sink.message(&record);
+            next_sequence = record.sequence + 1;
         }
+        batch
+            .settlements()
+            .for_each(|settlement| sink.settled(&settlement));
     }
     let tail = reader.tail()?;
     if tail.whole_beyond.is_some() {

@@ -106,11 +106,15 @@ impl Storage for Directory {
     }
 
     fn create(&mut self, number: u64) -> io::Result<File> {
-        OpenOptions::new()
+        let mut options = OpenOptions::new();
+        let file = options
             .read(true)
             .write(true)
             .create_new(true)
-            .open(self.path(number))
+            .open(self.path(number))?;
+        // The name must survive a power loss too, or what is synced in the file would not be found.
+        File::open(&self.0)?.sync_all()?;
+        Ok(file)
     }
 
     fn open(&self, number: u64) -> io::Result<File> {

@@ -54,6 +54,10 @@ impl Storage for Memory {
             .ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
+    fn resume(&mut self, number: u64) -> io::Result<u64> {
+        self.open(number)
+    }
+
     fn remove(&mut self, number: u64) -> io::Result<()> {
         self.files().remove(&number);
         Ok(())
@@ -125,7 +129,14 @@ impl TestMessage {
             .as_ref()
             .map(|it| format!(r#","payload":{it}"#));
         format!(
-            r#"{{"messageId":"{id}","sourceServerId":"server1","destinationId":"{destination}","messageType":"lunch","priority":{priority},"timestamp":{timestamp}{}}}"#,
+            concat!(
+                r#"{{"messageId":"{}","sourceServerId":"server1","destinationId":"{}","#,
+                r#""messageType":"lunch","priority":{},"timestamp":{}{}}}"#
+            ),
+            id,
+            destination,
+            priority,
+            timestamp,
             payload.unwrap_or_default()
         )
     }
@@ -285,7 +296,7 @@ impl<S: Storage> TestWriter<S> {
         let at = self.position;
         self.put(&bytes);
         self.put(body);
-        if self.position % self.segment_len == 0 {
+        if self.position.is_multiple_of(self.segment_len) {
             self.segment = None;
         }
         at

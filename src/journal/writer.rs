@@ -76,6 +76,17 @@ pub enum WriteError {
         /// What the system said.
         source: io::Error,
     },
+    /// What was written may be lost, and nothing tells how much of it.
+    #[error(
+        "the journal could not sync segment {segment}: {source}; what was not acknowledged may be \
+         lost on disk: check the disk, then start again, and recovery takes what is there"
+    )]
+    Sync {
+        /// Number of the segment.
+        segment: u64,
+        /// What the system said.
+        source: io::Error,
+    },
 }
 
 /// Milliseconds between two tries when the disk is full.
@@ -133,6 +144,7 @@ pub struct JournalAgent<S: Storage> {
     /// Where the next batch goes in it; up to `segment_len`, where nothing more goes.
     offset: u64,
     segment_len: u64,
+    synced: bool,
     /// The end of what is recorded, for whoever follows the files.
     recorded: Arc<AtomicU64>,
     staged: Staged,
@@ -156,6 +168,8 @@ pub struct JournalParts<S> {
     pub segment_len: u64,
     /// A segment boundary behind everything that is there.
     pub position: Position,
+    /// Whether a batch is recorded only when the disk has it.
+    pub synced: bool,
     /// Told the end of what is recorded.
     pub recorded: Arc<AtomicU64>,
     /// What is counted.
@@ -179,6 +193,7 @@ impl<S: Storage> JournalAgent<S> {
             number: parts.position / parts.segment_len,
             offset: 0,
             segment_len: parts.segment_len,
+            synced: parts.synced,
             recorded: parts.recorded,
             staged: Staged {
                 runs: Vec::with_capacity(PIECES_PER_BATCH),
@@ -345,6 +360,19 @@ impl<S: Storage> JournalAgent<S> {
         Ok(())
     }
 
+    /// Group commit: one sync covers all that came while the last one ran.
+    fn sync(&mut self) -> Result<(), WriteError> {
+        if let Some(segment) = self.segment.as_ref().filter(|_| self.synced) {
+            let failed = |source| WriteError::Sync {
+                segment: self.number,
+                source,
+            };
+            self.storage.sync(segment).map_err(failed)?;
+            self.counters.add(Counter::JournalSyncs, 1);
+        }
+        Ok(())
+    }
+
     /// The batch is recorded: says so, and gives the leases back.
     fn tell(&mut self) {
         let len = self.staged.len() as u64;
@@ -439,6 +467,7 @@ where
         if std::mem::take(&mut self.is_full) {
             info!("the journal's disk has room again");
         }
+        self.sync()?;
         let work_count = self.staged.entries as usize + self.staged.settlements.len();
         self.tell();
         self.to_scheduler.flush();

@@ -29,6 +29,8 @@ pub struct Subscriber {
     pub destinations: Vec<DestinationIndex>,
     /// What it was handed and is not settled, oldest first. The first `written` are in its socket.
     pub in_flight: VecDeque<SlotIndex>,
+    /// What it will be handed next, in this order, as soon as it was read from the journal.
+    pub fetching: VecDeque<SlotIndex>,
     /// How many of them are wholly written.
     pub written: usize,
     /// How many of them are not, by level.
@@ -41,7 +43,7 @@ impl Subscriber {
     /// Whether it may be handed a message.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.credit > 0 && self.in_flight.len() < UNACKNOWLEDGED_MAX as usize
+        self.credit > 0 && self.in_flight.len() + self.fetching.len() < UNACKNOWLEDGED_MAX as usize
     }
 
     /// Whether something less urgent than `level` is on its way, and cannot be overtaken.
@@ -132,6 +134,7 @@ impl Seats {
             ack,
             destinations,
             in_flight: VecDeque::new(),
+            fetching: VecDeque::new(),
             written: 0,
             unwritten: [0; LEVELS_MAX + 1],
             credit,

@@ -56,6 +56,8 @@ pub struct Slot {
     pub level: Level,
     /// It may have been seen by a subscriber before.
     pub again: bool,
+    /// It was asked for at the replay agent, and has not come yet.
+    pub fetching: bool,
 }
 
 /// The slots. Invariant: `used` is the number of slots that are neither free nor beyond the end.
@@ -83,15 +85,14 @@ impl Slots {
         self.slots.len() - self.free.len()
     }
 
-    /// Whether another message finds room.
+    /// Whether so many more messages find room.
     #[must_use]
-    pub fn has_room(&self) -> bool {
-        self.used() < self.max
+    pub fn has_room(&self, count: usize) -> bool {
+        self.used() + count <= self.max
     }
 
     /// Takes a message in; the slot freed last is used first, for it is warm.
     pub fn insert(&mut self, slot: Slot) -> SlotIndex {
-        debug_assert!(self.has_room());
         if let Some(index) = self.free.pop() {
             self.slots[index as usize] = slot;
             return index;

@@ -53,8 +53,8 @@ pub enum FollowError {
     },
     /// Two engines write the same database under one name.
     #[error(
-        "the store has stopped: the database's position moved from {expected} to {found} by itself; \
-         see that no other engine writes to it under the same name"
+        "the store has stopped: the database's position moved from {expected} to {found} by \
+         itself; see that no other engine writes to it under the same name"
     )]
     Moved {
         /// What this follower had left there.

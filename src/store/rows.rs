@@ -1,7 +1,8 @@
 //! What one transaction writes: rows, and settlements of rows that were written before.
 //!
-//! Filled by the follower from whole batches; read by a [`super::Store`]. A settlement whose message
-//! is here as well becomes part of its row, so that it costs no write of its own.
+//! Filled by the follower from whole batches; read by a [`super::Store`]. A settlement whose
+//! message is here as well becomes part of its row, so that it costs no write of its own. It does
+//! not know the database: values are made of spans there.
 //!
 //! ```text
 //! rows    | sequence, header, settled, start | ...   ascending sequences

@@ -1,6 +1,7 @@
 //! How fast the store follows: printed, not asserted, for it is the disk's figure as well.
 //!
-//! `cargo test --release --lib store::speed -- --ignored --nocapture --test-threads 1`
+//! Small among the tests; for figures:
+//! `FLIPPED_LB_TEST_ROWS=200000 cargo test --release --lib store::speed -- --nocapture --test-threads 1`
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,10 +18,15 @@ use crate::journal::storage::Directory;
 use crate::journal::testing::{TestMessage, TestWriter};
 use crate::limits::SEGMENT_LEN_DEFAULT;
 
-const ROWS: u64 = 200_000;
+const ROWS_DEFAULT: u64 = 10_000;
 const FRAME_LEN: usize = 390;
 /// Messages of a journal batch.
 const BATCH: u64 = 500;
+
+fn rows() -> u64 {
+    let asked = std::env::var("FLIPPED_LB_TEST_ROWS").ok();
+    asked.map_or(ROWS_DEFAULT, |it| it.parse().expect("a number of rows"))
+}
 
 /// A message of 390 bytes, one of a hundred destinations.
 fn message(sequence: u64) -> TestMessage {
@@ -36,7 +42,7 @@ fn message(sequence: u64) -> TestMessage {
 fn write(home: &Path, behind: Option<u64>) -> u64 {
     let storage = Directory::at(home).expect("a directory");
     let mut writer = TestWriter::new(storage, SEGMENT_LEN_DEFAULT);
-    for first in (1..=ROWS).step_by(BATCH as usize) {
+    for first in (1..=rows()).step_by(BATCH as usize) {
         let batch: Vec<_> = (first..first + BATCH).map(message).collect();
         writer.messages(&batch);
         if let Some(settled) = behind.and_then(|it| first.checked_sub(it * BATCH)) {
@@ -65,21 +71,20 @@ fn follow(name: &str, behind: Option<u64>) {
     follower.close().expect("it tidies");
     let closed = begun.elapsed() - took;
     let totals = SqliteStore::open(&path, "here").and_then(|mut it| it.totals());
-    assert_eq!(totals.expect("it answers").rows, ROWS);
+    assert_eq!(totals.expect("it answers").rows, rows());
     report(name, took, closed, &path);
 }
 
 fn report(name: &str, took: Duration, closed: Duration, path: &Path) {
-    let rate = ROWS as f64 / took.as_secs_f64();
+    let rate = rows() as f64 / took.as_secs_f64();
     let bytes = std::fs::metadata(path).map_or(0, |it| it.len());
     println!(
         "{name:36} {rate:9.0} rows/s in {took:.2?}, closing {closed:.2?}, {} bytes a row",
-        bytes / ROWS
+        bytes / rows()
     );
 }
 
 #[test]
-#[ignore = "it measures; run it by itself"]
 fn rows_a_second() {
     for _ in 0..2 {
         follow("never settled", None);
@@ -89,7 +94,6 @@ fn rows_a_second() {
 }
 
 #[test]
-#[ignore = "it measures; run it by itself"]
 fn reading_a_second() {
     let home = tempfile::tempdir().expect("a temporary directory");
     write(home.path(), Some(1));

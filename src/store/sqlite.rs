@@ -25,10 +25,18 @@ pub const SCHEMA: &[(i64, &str)] = &[(1, include_str!("../../schema/sqlite/0001_
 /// How long a lock that a reader holds is waited for, before it counts as a failure.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// Measured with `store::speed`, 200,000 rows, 5,000 a transaction, the other core busy: with pages
+/// of 4 KiB and the default cache 107,000 rows a second, with a cache and a WAL of 16 MiB 130,000
+/// to 155,000, with pages of 8 KiB besides 175,000 to 205,000. Still larger pages gain a fifth with
+/// a hundred destinations and write more with thousands of them; `mmap_size` gains nothing that
+/// repeats.
 const SETTINGS: &str = "
-    PRAGMA page_size = 4096;
+    PRAGMA page_size = 8192;
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = NORMAL;
+    PRAGMA cache_size = -16384;
+    PRAGMA wal_autocheckpoint = 4000;
+    PRAGMA journal_size_limit = 67108864;
 ";
 
 const CREATE_VERSIONS: &str = "
@@ -51,7 +59,8 @@ const UPDATE: &str = "
 const MOVE: &str = "
     INSERT INTO store_position (node, position, updated_at)
     VALUES (?1, ?2, strftime('%Y-%m-%d %H:%M:%f', 'now'))
-    ON CONFLICT (node) DO UPDATE SET position = excluded.position, updated_at = excluded.updated_at";
+    ON CONFLICT (node)
+    DO UPDATE SET position = excluded.position, updated_at = excluded.updated_at";
 
 /// A SQLite database.
 #[derive(Debug)]
@@ -66,7 +75,7 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the database of a file, making it if it is not there, and brings its schema up to date.
+    /// Opens the database of a file, makes it if it is not there, and brings its schema up to date.
     ///
     /// # Errors
     /// It cannot be opened, is no database, or was made by a newer engine.

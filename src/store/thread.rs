@@ -104,9 +104,9 @@ impl StoreThread {
         !self.handle.is_finished()
     }
 
-    /// Follows up to `end`, where the journal ends for good, and closes the database; or stops where
-    /// it stands when `give_up` is set meanwhile. Returns the bytes of the journal that are not in
-    /// the store: they will be at the next start.
+    /// Follows up to `end`, where the journal ends for good, and closes the database; or stops
+    /// where it stands when `give_up` is set meanwhile. Returns the bytes of the journal that are
+    /// not in the store: they will be at the next start.
     #[must_use]
     pub fn finish(self, end: Position, give_up: &AtomicBool) -> u64 {
         // Pairs with the acquire load in `Runner::run`: who sees the end may read up to it.

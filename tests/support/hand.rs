@@ -20,15 +20,15 @@ use flipped_lb::config::{self, Config};
 use flipped_lb::counters::{Counter, Counters};
 use flipped_lb::engine::crank::Crank;
 use flipped_lb::engine::pipeline::{
-    Common, Names, Signals, Wakes, World, assemble, journal_folder,
+    Common, Names, Signals, Wakes, World, assemble, journal_folder, recover,
 };
 use flipped_lb::ingest::rejected::RejectedLog;
-use flipped_lb::journal::recovery;
 use flipped_lb::journal::storage::Directory;
 use flipped_lb::latency::{self, Collector};
 use flipped_lb::limits::SUBSCRIBER_SEND_BUFFER;
 use flipped_lb::net::{SocketOptions, Tcp};
 use flipped_lb::ring::Wake;
+use flipped_lb::scheduler::backlog::Inheritance;
 use flipped_lb::scheduler::rules::Rules;
 use serde_json::Value;
 
@@ -84,14 +84,14 @@ impl<C: Clock + 'static> Hand<C> {
         let settings = format!("source = []\n{settings}\n");
         let config = config::parse("test", &settings, &[]).expect("good settings");
         let mut segments = Directory::at(&journal_folder(home.path())).expect("a folder");
-        let origin = recovery::recover(&mut segments, config.journal.segment, 0)
-            .expect("an empty journal")
-            .origin;
+        let names = Names::new(&config, &rules(&config));
+        let (recovered, inheritance) =
+            recover(&config, &mut segments, &names, 7, clock.now()).expect("an empty journal");
         let (ingest, ingest_net) = listener(None);
         let (delivery, delivery_net) =
             listener(Some(SUBSCRIBER_SEND_BUFFER.min(config.delivery.credit)));
         let counters = Arc::new(Counters::default());
-        let (common, collector) = common(&config, &counters, home.path());
+        let (common, collector) = common(&config, &counters, home.path(), inheritance);
         let world = World {
             ingest_net,
             delivery_nets: vec![delivery_net],
@@ -104,9 +104,10 @@ impl<C: Clock + 'static> Hand<C> {
             ingest: Arc::clone(&wake),
             scheduler: Arc::clone(&wake),
             journal: Arc::clone(&wake),
+            replay: Arc::clone(&wake),
             deliveries: vec![wake],
         };
-        let crank = Crank::new(assemble(&config, world, &wakes, origin, common));
+        let crank = Crank::new(assemble(&config, world, &wakes, recovered.origin, common));
         Self {
             crank,
             clock,
@@ -214,12 +215,17 @@ fn listener(send_buffer: Option<usize>) -> (SocketAddr, Tcp) {
     )
 }
 
+fn rules(config: &Config) -> Rules {
+    Rules::new(&config.rules, &config.destinations, config.scheduler.levels)
+}
+
 fn common(
     config: &Config,
     counters: &Arc<Counters>,
     home: &std::path::Path,
+    inheritance: Inheritance,
 ) -> (Common, Collector) {
-    let rules = Rules::new(&config.rules, &config.destinations, config.scheduler.levels);
+    let rules = rules(config);
     let (recorder, collector) =
         latency::exchange(config.scheduler.levels, config.destinations.len());
     let common = Common {
@@ -227,6 +233,7 @@ fn common(
         signals: Signals::default(),
         names: Names::new(config, &rules),
         rules,
+        inheritance,
         recorder,
         rejected: RejectedLog::open(home, config.ingest.rejected_max_bytes).expect("a file"),
     };

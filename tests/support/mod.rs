@@ -20,6 +20,9 @@ use serde_json::Value;
 /// How long anything may take before a test gives up: machines are slow, and some are very slow.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The engine's binary.
+pub const ENGINE: &str = env!("CARGO_BIN_EXE_flipped-lb");
+
 /// A running `flipped-lb run`.
 pub struct Engine {
     pub home: Arc<tempfile::TempDir>,
@@ -50,9 +53,14 @@ impl Engine {
 
     /// Starts an engine in a directory that may hold an earlier one's data.
     pub fn start_in(home: Arc<tempfile::TempDir>, settings: &str) -> Self {
+        Self::start_by(Command::new(ENGINE), home, settings)
+    }
+
+    /// Starts an engine by a command that passes its arguments on to [`ENGINE`].
+    pub fn start_by(mut command: Command, home: Arc<tempfile::TempDir>, settings: &str) -> Self {
         let file = home.path().join("flipped-lb.toml");
         std::fs::write(&file, settings).expect("a settings file");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_flipped-lb"))
+        let mut child = command
             .args(["run", "--config"])
             .arg(&file)
             .env("FLIPPED_LB_DATA_DIR", home.path().join("data"))

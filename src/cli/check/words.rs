@@ -222,9 +222,12 @@ fn durability(durability: Durability) -> String {
     .to_owned()
 }
 
+/// Bytes that the dedup window needs for an id, its place in the index included.
+const DEDUP_ID_LEN: u64 = 24;
+
 fn memory(config: &Config) -> Vec<String> {
     let chunks = limits::CHUNK_COUNT as u64 * limits::CHUNK_LEN as u64;
-    let ids = 16 * config.dedup.window_messages as u64;
+    let ids = DEDUP_ID_LEN * config.dedup.window_messages as u64;
     vec![
         format!(
             "frames: at most {}; what must wait long is read again from the journal",
@@ -234,10 +237,7 @@ fn memory(config: &Config) -> Vec<String> {
             "queue: at most {} messages; then the engine stops reading, and drops nothing",
             limits::MESSAGES_MAX
         ),
-        format!(
-            "dedup: {} for the ids alone when the window is full",
-            rough_size(ids)
-        ),
+        format!("dedup: {} when the window is full", rough_size(ids)),
         format!(
             "credit: at most {} on the way to each subscriber",
             show_size(config.delivery.credit as u64)

@@ -33,7 +33,7 @@ fn the_defaults_are_explained() {
             "at least once for every 4 messages",
             "the last 1000000 messages of the last 10m",
             "nothing is lost by kill -9, but the last moments may be lost by power loss",
-            "frames: at most 256MiB",
+            "frames: at most 64MiB",
             "auto picks shared",
             "2 cores; dedicated needs 5",
             "SQLite in /srv/flipped-lb-data/messages.db",

@@ -1,8 +1,8 @@
 //! The end of a journal that nobody writes: clean, torn, or with more behind it.
 //!
-//! Asked once, when [`Reader::next`] has found nothing more; for recovery, which cuts there, and for
-//! the `journal` commands. It decides nothing: whether a whole batch beyond a torn one is reason to
-//! refuse is the caller's to say.
+//! Asked once, when [`Reader::next`] has found nothing more; for recovery, which cuts there, and
+//! for the `journal` commands. It decides nothing: whether a whole batch beyond a torn one is
+//! reason to refuse is the caller's to say.
 
 use memchr::memmem;
 
@@ -15,7 +15,7 @@ use crate::limits::BATCH_LEN_MAX;
 /// Where the good part of a journal ends, and what stands there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tail {
-    /// Where the next batch belongs; at offset zero of a segment, its header is still to be written.
+    /// Where the next batch belongs; at offset zero of a segment, its header comes first.
     pub position: Position,
     /// Bytes of a batch that was begun there and is not whole; zero: the end is clean.
     pub torn_len: u64,

@@ -403,7 +403,7 @@ proptest! {
         }
         file.truncate(cut.index(file.len() + 1));
         drop(files);
-        for found in [read_all(&memory, 0, END), read_all(&memory, from, END)].into_iter().flatten() {
+        for found in [0, from].into_iter().flat_map(|it| read_all(&memory, it, END)) {
             prop_assert!(found.windows(2).all(|it| it[0].1 + 1 == it[1].1));
             prop_assert!(found.iter().all(|it| (1..=6).contains(&it.1)));
         }

@@ -212,7 +212,7 @@ fn a_lock_and_a_full_disk_may_pass_and_a_stranger_does_not() {
     let (rows, upto) = gather(&memory, 0);
     store
         .connection
-        .execute_batch("PRAGMA max_page_count = 20")
+        .execute_batch("PRAGMA max_page_count = 12")
         .expect("it can be set");
     let error = store.apply(&rows, upto).expect_err("there is no room");
     assert!(matches!(error, StoreError::Transient(_)), "{error}");

@@ -1,0 +1,204 @@
+//! Accepting: drops duplicates, gives each message its sequence and level, has it journaled.
+//!
+//! Ingest feeds it; it feeds the journal and the gate. Records that stand one behind the other in a
+//! chunk go to the journal as one run.
+
+use super::slots::{Line, Slot, Times};
+use super::{Pending, SchedulerAgent};
+use crate::arena::Place;
+use crate::clock::Now;
+use crate::config::Durability;
+use crate::counters::Counter;
+use crate::ingest::{Arrival, FromIngest};
+use crate::journal::record::RecordHeader;
+use crate::journal::writer::ToJournal;
+use crate::limits::{ARRIVALS_PER_CYCLE, UNRECORDED_MAX};
+use crate::message::{DestinationIndex, Level, Sequence};
+
+/// Arrivals that are taken at once.
+const HANDFUL: usize = 16;
+
+impl SchedulerAgent {
+    /// Takes arrivals a handful at a time: while the first is judged, the memory that the dedup
+    /// window needs for the others is on its way (a tenth of the path's time without it).
+    pub(super) fn hear_ingest(&mut self, now: Now) -> usize {
+        let mut work_count = 0;
+        while work_count < ARRIVALS_PER_CYCLE && self.may_accept() {
+            let mut handful: [Option<FromIngest>; HANDFUL] = [const { None }; HANDFUL];
+            let mut count = 0;
+            while count < HANDFUL
+                && let Some(news) = self.parts.from_ingest.poll()
+            {
+                if let FromIngest::Arrived(arrival) = &news {
+                    self.parts.dedup.touch(arrival.id);
+                }
+                handful[count] = Some(news);
+                count += 1;
+            }
+            work_count += count;
+            handful
+                .into_iter()
+                .flatten()
+                .for_each(|news| self.hear(news, now));
+            if count < HANDFUL {
+                break;
+            }
+        }
+        self.end_run();
+        work_count
+    }
+
+    fn hear(&mut self, news: FromIngest, now: Now) {
+        match news {
+            FromIngest::Arrived(arrival) => self.judge(arrival, now),
+            FromIngest::Sealed(writer) => {
+                self.chunks_at_ingest -= 1;
+                self.parts.ledger.seal(writer);
+            }
+            FromIngest::Rejected { reason, count } => {
+                self.sums.received += u64::from(count);
+                self.sums.rejected += u64::from(count);
+                self.rejections[reason as usize] += u64::from(count);
+            }
+        }
+    }
+
+    /// Whether another handful finds room in the gate, in slots and in the journal's ring.
+    fn may_accept(&mut self) -> bool {
+        let has_room =
+            self.pending.len() + HANDFUL <= UNRECORDED_MAX && self.slots.has_room(HANDFUL);
+        let journal_has_room = self.parts.to_journal.room() > HANDFUL;
+        if !journal_has_room {
+            self.parts.counters.add(Counter::JournalBackPressure, 1);
+        }
+        has_room && journal_has_room
+    }
+
+    fn judge(&mut self, arrival: Arrival, now: Now) {
+        self.sums.received += 1;
+        let Arrival {
+            source,
+            connection,
+            line,
+            ..
+        } = arrival;
+        let line = Line {
+            source,
+            connection,
+            number: line,
+        };
+        if self.parts.dedup.claim(arrival.id, now.epoch_ms()) {
+            self.sums.accepted += 1;
+            self.accept(arrival, line, now);
+            return;
+        }
+        self.sums.duplicates += 1;
+        self.parts.ledger.discard(arrival.frame);
+        // With `memory` those before it did not wait in the gate either.
+        if self.pending.is_empty() || self.parts.durability == Durability::Memory {
+            self.take_responsibility(line);
+        } else if line.number > 0 {
+            self.pending.push_back(Pending::Duplicate(line));
+        }
+    }
+
+    fn accept(&mut self, arrival: Arrival, line: Line, now: Now) {
+        let sequence = self.parts.next_sequence;
+        self.parts.next_sequence += 1;
+        let destination = arrival.destination;
+        self.meet(destination);
+        let level = self.level(&arrival, now);
+        let mut frame = arrival.frame;
+        RecordHeader::seal(self.view.header_mut(&mut frame), sequence, level);
+        let place = self.parts.ledger.place(frame);
+        self.add_to_run(place, sequence);
+        let read_ns = arrival.read_ns;
+        let times = Times {
+            read_ns,
+            accepted_ns: now.ns,
+            recorded_ns: now.ns,
+            ..Times::default()
+        };
+        let index = self.slots.insert(Slot {
+            sequence,
+            place,
+            position: 0,
+            times,
+            bucket_ms: arrival.bucket_ms,
+            line,
+            destination,
+            message_type: arrival.message_type,
+            level,
+            again: false,
+            fetching: false,
+        });
+        let len = place.record_len() as u32;
+        self.pending.push_back(Pending::Message { index, len });
+        if self.parts.durability == Durability::Memory {
+            self.enqueue(index, now);
+        } else {
+            self.unrecorded += 1;
+        }
+    }
+
+    fn level(&mut self, arrival: &Arrival, now: Now) -> Level {
+        let minute = self.minute.of_day(now);
+        let (view, frame) = (&self.view, &arrival.frame);
+        self.parts.rules.level(
+            arrival.destination,
+            arrival.message_type,
+            arrival.priority,
+            minute,
+            || source_of(view.record(frame)),
+        )
+    }
+
+    /// A destination may be new.
+    pub(super) fn meet(&mut self, destination: DestinationIndex) {
+        while self.known_destinations <= destination {
+            let name = self.parts.destinations.name(self.known_destinations);
+            self.parts
+                .rules
+                .add_destination(name.as_deref().unwrap_or_default());
+            self.known_destinations += 1;
+            self.parts.queues.grow(self.known_destinations as usize);
+            self.seats.grow(self.known_destinations as usize);
+        }
+    }
+
+    /// Adds a record to the run that goes to the journal, beginning a new one where it must.
+    fn add_to_run(&mut self, place: Place, sequence: Sequence) {
+        if let Some(ToJournal::Run { lease, entries, .. }) = &mut self.run
+            && self.parts.ledger.extend(lease, place)
+        {
+            *entries += 1;
+            return;
+        }
+        self.end_run();
+        let lease = self
+            .parts
+            .ledger
+            .lend(place)
+            .expect("it was placed a moment ago");
+        self.run = Some(ToJournal::Run {
+            lease,
+            first_sequence: sequence,
+            entries: 1,
+        });
+    }
+
+    pub(super) fn end_run(&mut self) {
+        if let Some(run) = self.run.take() {
+            // `may_accept` saw room for it.
+            self.parts.to_journal.send(run);
+        }
+    }
+}
+
+/// The `sourceServerId` of a record, for rules that ask for it.
+fn source_of(record: &[u8]) -> &[u8] {
+    match record.split_first_chunk() {
+        Some((header, frame)) => RecordHeader::decode(header).source.of(frame),
+        None => &[],
+    }
+}

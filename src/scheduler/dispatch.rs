@@ -1,0 +1,155 @@
+//! Dispatching: hands out the most urgent message of a destination whose subscriber has credit, as
+//! late as possible.
+//!
+//! The queues feed it; it feeds delivery. A message that waited so long that it gave up its chunk is
+//! read from the journal first; those behind it wait for it, so that the order stands.
+
+use super::seats::SubscriberId;
+use super::slots::{Slot, SlotIndex};
+use super::{ReplayLink, SchedulerAgent};
+use crate::clock::Now;
+use crate::counters::Counter;
+use crate::delivery::ToDelivery;
+use crate::journal::replay::{Fetch, FromReplay};
+use crate::limits::DISPATCHES_PER_CYCLE;
+use crate::message::{DestinationIndex, Level};
+
+impl SchedulerAgent {
+    pub(super) fn dispatch(&mut self, now: Now) -> usize {
+        let mut work_count = 0;
+        while work_count < DISPATCHES_PER_CYCLE {
+            if self.parts.deliveries.iter().any(|it| it.to.room() == 0) {
+                self.parts.counters.add(Counter::DeliveryBackPressure, 1);
+                break;
+            }
+            let Some((destination, index, level)) = self.parts.queues.pop_ready() else {
+                break;
+            };
+            self.dispatch_one(destination, index, level, now);
+            work_count += 1;
+        }
+        work_count
+    }
+
+    /// Hands a message over; or, where it must be read from the journal first or stands behind one
+    /// that must, has it wait for that. Either way it takes its subscriber's credit.
+    fn dispatch_one(
+        &mut self,
+        destination: DestinationIndex,
+        index: SlotIndex,
+        level: Level,
+        now: Now,
+    ) {
+        let id = self
+            .seats
+            .active(destination)
+            .expect("an open destination has a subscriber");
+        let subscriber = self.seats.get_mut(id).expect("who is seated is there");
+        let slot = self.slots.get_mut(index);
+        // It may have aged while it waited.
+        slot.level = level;
+        subscriber.credit -= slot.place.wire_len() as i64;
+        subscriber.fetching.push_back(index);
+        self.sums.in_flight += 1;
+        self.hand_over(id, index, now);
+        if !self.is_open(id) {
+            self.set_open(id, false);
+        }
+    }
+
+    /// Hands over what a subscriber waits for, as far as it is in memory; `last` is the message that
+    /// joined last.
+    fn hand_over(&mut self, id: SubscriberId, last: SlotIndex, now: Now) {
+        let Some(subscriber) = self.seats.get_mut(id) else {
+            return;
+        };
+        while let Some(&index) = subscriber.fetching.front() {
+            let slot = self.slots.get_mut(index);
+            let Some(lease) = self.parts.ledger.lend(slot.place) else {
+                request(&mut self.parts.replay, slot, index);
+                break;
+            };
+            subscriber.fetching.pop_front();
+            slot.times.dispatched_ns = now.ns;
+            subscriber.in_flight.push_back(index);
+            subscriber.unwritten[usize::from(slot.level)] += 1;
+            let frame = ToDelivery::Frame {
+                subscriber: id.key,
+                lease,
+                again: slot.again,
+            };
+            // `dispatch` saw room; what was fetched is bounded by the credit.
+            self.parts.deliveries[usize::from(id.agent)].to.send(frame);
+        }
+        if !subscriber.fetching.is_empty() {
+            let slot = self.slots.get_mut(last);
+            if !self.parts.ledger.is_resident(slot.place) {
+                request(&mut self.parts.replay, slot, last);
+            }
+        }
+    }
+
+    /// Takes what was read from the journal.
+    pub(super) fn hear_replay(&mut self, now: Now) -> usize {
+        let mut work_count = 0;
+        while let Some(news) = self.parts.replay.from.poll() {
+            work_count += 1;
+            match news {
+                FromReplay::Sealed(writer) => {
+                    self.parts.replay.chunks -= 1;
+                    self.parts.ledger.seal(writer);
+                }
+                FromReplay::Fetched { slot: index, frame } => {
+                    let place = self.parts.ledger.place(frame);
+                    let slot = self.slots.get_mut(index);
+                    slot.place = place;
+                    slot.fetching = false;
+                    self.parts.counters.add(Counter::Fetched, 1);
+                    if let Some(id) = self.seats.active(slot.destination) {
+                        self.hand_over(id, index, now);
+                    }
+                }
+            }
+        }
+        work_count
+    }
+
+    /// Opens or closes the destinations for which a subscriber is active.
+    pub(super) fn set_open(&mut self, id: SubscriberId, open: bool) {
+        let Some(subscriber) = self.seats.get_mut(id) else {
+            return;
+        };
+        let destinations = std::mem::take(&mut subscriber.destinations);
+        for &destination in &destinations {
+            if self.seats.active(destination) != Some(id) {
+                continue;
+            }
+            if open {
+                self.parts.queues.open(destination);
+            } else {
+                self.parts.queues.close(destination);
+            }
+        }
+        if let Some(subscriber) = self.seats.get_mut(id) {
+            subscriber.destinations = destinations;
+        }
+    }
+
+    pub(super) fn is_open(&mut self, id: SubscriberId) -> bool {
+        self.seats.get_mut(id).is_some_and(|it| it.is_open())
+    }
+}
+
+/// Asks for a record, unless that was done.
+fn request(replay: &mut ReplayLink, slot: &mut Slot, index: SlotIndex) {
+    if slot.fetching {
+        return;
+    }
+    slot.fetching = true;
+    replay.to.send(Fetch {
+        slot: index,
+        sequence: slot.sequence,
+        position: slot.position,
+        len: slot.place.record_len() as u32,
+    });
+}

@@ -1,0 +1,120 @@
+//! The gate: what the journal has recorded may be delivered, and its source may forget it.
+//!
+//! The journal agent feeds it; it fills the queues and tells ingest what to acknowledge. With
+//! `durability = "memory"` messages do not wait here, but their places in the journal still come by.
+
+use super::slots::{Line, Slot, SlotIndex};
+use super::{Pending, SchedulerAgent};
+use crate::clock::Now;
+use crate::config::Durability;
+use crate::counters::Counter;
+use crate::ingest::ToIngest;
+use crate::journal::record::Position;
+use crate::journal::writer::FromJournal;
+use crate::message::Sequence;
+
+impl SchedulerAgent {
+    pub(super) fn hear_journal(&mut self, now: Now) -> usize {
+        let mut work_count = 0;
+        while let Some(news) = self.parts.from_journal.poll() {
+            work_count += 1;
+            match news {
+                FromJournal::Returned(returned) => self.parts.ledger.take_back(returned),
+                FromJournal::Recorded {
+                    first_sequence,
+                    entries,
+                    position,
+                } => {
+                    self.open_gate(first_sequence, entries, position, now);
+                }
+            }
+        }
+        work_count
+    }
+
+    /// Lets the batch's messages through the gate, in their order.
+    fn open_gate(&mut self, first: Sequence, entries: u32, mut position: Position, now: Now) {
+        let mut sequence = first;
+        let end = first + u64::from(entries);
+        while let Some(&front) = self.pending.front() {
+            match front {
+                Pending::Duplicate(line) => self.take_responsibility(line),
+                Pending::Message { .. } if sequence == end => break,
+                Pending::Message { index, len } => {
+                    self.note_recorded(index, sequence, position, now);
+                    position += Position::from(len);
+                    sequence += 1;
+                }
+            }
+            self.pending.pop_front();
+        }
+    }
+
+    fn note_recorded(
+        &mut self,
+        index: SlotIndex,
+        sequence: Sequence,
+        position: Position,
+        now: Now,
+    ) {
+        let slot = self.slots.get_mut(index);
+        if self.parts.durability == Durability::Memory {
+            // It did not wait for this, and may be settled, its slot another's.
+            if slot.sequence == sequence {
+                slot.position = position;
+            }
+            return;
+        }
+        debug_assert_eq!(slot.sequence, sequence, "batches are recorded in order");
+        slot.position = position;
+        slot.times.recorded_ns = now.ns;
+        self.unrecorded -= 1;
+        self.enqueue(index, now);
+    }
+
+    /// The message may be delivered, and its source may forget it.
+    pub(super) fn enqueue(&mut self, index: SlotIndex, now: Now) {
+        let Slot {
+            destination,
+            level,
+            bucket_ms,
+            line,
+            ..
+        } = *self.slots.get(index);
+        self.take_responsibility(line);
+        self.parts
+            .queues
+            .push(destination, level, index, bucket_ms, now.epoch_ms());
+        let active = self.seats.active(destination);
+        let subscriber = active.and_then(|id| self.seats.get_mut(id));
+        if subscriber.is_some_and(|it| it.is_ahead_of(level)) {
+            self.parts.counters.add(Counter::Inversions, 1);
+        }
+    }
+
+    pub(super) fn take_responsibility(&mut self, line: Line) {
+        if line.number == 0 {
+            return;
+        }
+        let same = |it: Line| (it.source, it.connection) == (line.source, line.connection);
+        if let Some(other) = self.responsible.replace(line).filter(|it| !same(*it)) {
+            self.tell_responsible(other);
+        }
+    }
+
+    pub(super) fn tell_responsible(
+        &mut self,
+        Line {
+            source,
+            connection,
+            number,
+        }: Line,
+    ) {
+        let told = ToIngest::Responsible {
+            source,
+            connection,
+            line: number,
+        };
+        self.parts.to_ingest.send(told);
+    }
+}

@@ -1,0 +1,216 @@
+//! Settling: what subscribers took and acknowledged, who came and who went.
+//!
+//! Delivery feeds it; it tells the journal what is settled, measures how long it took, and gives
+//! back to the queues what a subscriber that went had not settled.
+
+use super::SchedulerAgent;
+use super::seats::{Subscriber, SubscriberId};
+use super::slots::{Slot, SlotIndex, Times};
+use crate::clock::Now;
+use crate::counters::Counter;
+use crate::delivery::{FromDelivery, ToDelivery};
+use crate::journal::record::Settlement;
+use crate::journal::writer::ToJournal;
+use crate::latency::{Delivered, Stage};
+use crate::message::{DestinationIndex, Sequence};
+
+impl SchedulerAgent {
+    pub(super) fn hear_delivery(&mut self, agent: u16, now: Now) -> usize {
+        let mut work_count = 0;
+        while let Some(news) = self.parts.deliveries[usize::from(agent)].from.poll() {
+            work_count += 1;
+            match news {
+                FromDelivery::Returned(returned) => self.parts.ledger.take_back(returned),
+                FromDelivery::Subscribe {
+                    subscriber,
+                    destinations,
+                    ack,
+                } => {
+                    let id = SubscriberId {
+                        agent,
+                        key: subscriber,
+                    };
+                    self.subscribe(id, destinations, ack);
+                }
+                FromDelivery::Wrote {
+                    subscriber,
+                    frames,
+                    bytes,
+                    at_ns,
+                } => {
+                    let id = SubscriberId {
+                        agent,
+                        key: subscriber,
+                    };
+                    self.note_written(id, frames, bytes, at_ns, now);
+                }
+                FromDelivery::Acknowledged { subscriber, frames } => {
+                    self.note_settled(
+                        SubscriberId {
+                            agent,
+                            key: subscriber,
+                        },
+                        frames,
+                        now,
+                    );
+                }
+                FromDelivery::Gone { subscriber } => {
+                    self.take_leave(
+                        SubscriberId {
+                            agent,
+                            key: subscriber,
+                        },
+                        now,
+                    );
+                }
+            }
+        }
+        work_count
+    }
+
+    fn subscribe(&mut self, id: SubscriberId, destinations: Vec<DestinationIndex>, ack: bool) {
+        for &destination in &destinations {
+            self.meet(destination);
+        }
+        let seated = self
+            .seats
+            .seat(id, destinations, ack, self.parts.credit as i64);
+        for &destination in &seated.active {
+            self.parts.queues.open(destination);
+        }
+        let answer = ToDelivery::Seated {
+            subscriber: id.key,
+            active: seated.active,
+            standby: seated.standby,
+        };
+        self.parts.deliveries[usize::from(id.agent)].to.send(answer);
+    }
+
+    fn note_written(&mut self, id: SubscriberId, frames: u32, bytes: u32, at_ns: u64, now: Now) {
+        let Some(subscriber) = self.seats.get_mut(id) else {
+            return;
+        };
+        let was_open = subscriber.is_open();
+        let first = subscriber.written;
+        subscriber.written += frames as usize;
+        subscriber.credit += i64::from(bytes);
+        for index in first..subscriber.written {
+            let slot = self.slots.get_mut(subscriber.in_flight[index]);
+            slot.times.written_ns = at_ns;
+            subscriber.unwritten[usize::from(slot.level)] -= 1;
+        }
+        let (ack, is_open) = (subscriber.ack, subscriber.is_open());
+        self.parts
+            .counters
+            .add(Counter::Delivered, u64::from(frames));
+        if is_open && !was_open {
+            self.set_open(id, true);
+        }
+        if !ack {
+            self.note_settled(id, frames, now);
+        }
+    }
+
+    fn note_settled(&mut self, id: SubscriberId, frames: u32, now: Now) {
+        let was_open = self.is_open(id);
+        for _ in 0..frames {
+            let Some(subscriber) = self.seats.get_mut(id) else {
+                return;
+            };
+            assert!(subscriber.written > 0, "only what was written is settled");
+            subscriber.written -= 1;
+            let index = subscriber
+                .in_flight
+                .pop_front()
+                .expect("what was written is in flight");
+            self.settle(index, now);
+        }
+        if !was_open && self.is_open(id) {
+            self.set_open(id, true);
+        }
+    }
+
+    fn settle(&mut self, index: SlotIndex, now: Now) {
+        let slot = self.slots.remove(index);
+        self.parts.ledger.release(slot.place);
+        self.sums.settled += 1;
+        self.sums.in_flight -= 1;
+        let settlement = Settlement {
+            sequence: slot.sequence,
+            settled_us: now.epoch_us,
+        };
+        self.parts.to_journal.send(ToJournal::Settled(settlement));
+        self.measure(&slot, now);
+    }
+
+    fn measure(&mut self, slot: &Slot, now: Now) {
+        let Times {
+            read_ns,
+            accepted_ns,
+            recorded_ns,
+            dispatched_ns,
+            written_ns,
+        } = slot.times;
+        let active = self.parts.recorder.active_mut();
+        let stages = [
+            (Stage::Ingest, read_ns, accepted_ns),
+            (Stage::Journal, accepted_ns, recorded_ns),
+            (Stage::Queue, recorded_ns, dispatched_ns),
+            (Stage::Delivery, dispatched_ns, written_ns),
+            (Stage::Total, read_ns, written_ns),
+        ];
+        for (stage, from_ns, to_ns) in stages {
+            let ns = to_ns.saturating_sub(from_ns);
+            active.record(stage, slot.level, slot.destination, ns, 1);
+        }
+        active.delivered(Delivered {
+            destination: slot.destination,
+            level: slot.level,
+            message_type: slot.message_type,
+            sequence: slot.sequence,
+            latency_ns: written_ns.saturating_sub(read_ns),
+            epoch_us: now.epoch_us,
+        });
+    }
+
+    /// A subscriber has gone: what it did not settle goes to the next one, before what is later.
+    fn take_leave(&mut self, id: SubscriberId, now: Now) {
+        if let Some(subscriber) = self.seats.leave(id) {
+            self.requeue(&subscriber, now);
+            for &destination in &subscriber.destinations {
+                let next = self.seats.active(destination);
+                let open = next.is_some_and(|next| self.is_open(next));
+                if open {
+                    self.parts.queues.open(destination);
+                } else {
+                    self.parts.queues.close(destination);
+                }
+            }
+        }
+        let forget = ToDelivery::Forget { subscriber: id.key };
+        self.parts.deliveries[usize::from(id.agent)].to.send(forget);
+    }
+
+    fn requeue(&mut self, subscriber: &Subscriber, now: Now) {
+        let mut messages: Vec<(DestinationIndex, SlotIndex, Sequence)> = Vec::new();
+        let waiting = subscriber.in_flight.iter().chain(&subscriber.fetching);
+        for (place, &index) in waiting.enumerate() {
+            let slot = self.slots.get_mut(index);
+            slot.again |= place < subscriber.written;
+            messages.push((slot.destination, index, slot.sequence));
+        }
+        messages.sort_unstable_by_key(|&(destination, _, sequence)| (destination, sequence));
+        for of_one in messages.chunk_by(|one, next| one.0 == next.0) {
+            let returned: Vec<(SlotIndex, Sequence)> = of_one
+                .iter()
+                .map(|&(_, index, sequence)| (index, sequence))
+                .collect();
+            self.parts
+                .queues
+                .push_again(of_one[0].0, &returned, now.epoch_ms());
+        }
+        let count = messages.len() as u64;
+        self.sums.in_flight -= count;
+        self.parts.counters.add(Counter::Redelivered, count);
+    }
+}

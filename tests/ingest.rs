@@ -1,0 +1,437 @@
+//! The sources' side over real sockets: servers that die and come back, hostile lines, destinations
+//! that messages create.
+//!
+//! Acknowledgements are in `producers`, load is in `flood` and `crowds`.
+
+mod support;
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use support::{Engine, Server, Subscriber, frame, lines_of, with_sources};
+
+const MAX_LINE: usize = 64 * 1024;
+
+// ---- servers that die and come back ----
+
+/// `server.py`, killed when it is dropped.
+struct Python {
+    child: Child,
+    stdin: ChildStdin,
+    stdout: BufReader<ChildStdout>,
+}
+
+impl Python {
+    /// Starts it and waits until it listens.
+    fn start(port: u16) -> Self {
+        let mut child = Command::new("python3")
+            .arg(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/tests/support/server.py"
+            ))
+            .arg(port.to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("python3");
+        let mut this = Self {
+            stdin: child.stdin.take().expect("it is piped"),
+            stdout: BufReader::new(child.stdout.take().expect("it is piped")),
+            child,
+        };
+        this.await_line("listening\n");
+        this
+    }
+
+    fn begin(&mut self, command: &str) {
+        writeln!(self.stdin, "{command}").expect("it runs");
+    }
+
+    /// Has it do something, and waits until the kernel has all of it.
+    fn run(&mut self, command: &str) {
+        self.begin(command);
+        self.await_line("done\n");
+    }
+
+    fn await_line(&mut self, expected: &str) {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).expect("text");
+        assert_eq!(line, expected);
+    }
+}
+
+impl Drop for Python {
+    /// SIGKILL: nothing is shut down, the kernel ends the connection.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A port that nobody listens on, and that no outgoing connection is given; each test has a range.
+fn quiet_port(range: u16) -> u16 {
+    let first = 10_000 + range * 5_000 + (std::process::id() % 4_000) as u16;
+    (first..first + 1_000)
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .expect("one of so many")
+}
+
+fn sources_at(port: u16) -> String {
+    format!("source = [{{ address = \"127.0.0.1:{port}\" }}]\n")
+}
+
+/// The numbers in the ids of `count` frames that [`Python`] sent.
+fn numbers(subscriber: &mut Subscriber, count: usize) -> Vec<usize> {
+    let frames = subscriber.frames(count);
+    let number = |it: &Value| {
+        it["messageId"]
+            .as_str()?
+            .strip_prefix("python-")?
+            .parse()
+            .ok()
+    };
+    frames
+        .iter()
+        .map(|it| number(it).expect("a number"))
+        .collect()
+}
+
+#[test]
+fn a_server_killed_in_the_middle_of_a_line_loses_nothing_that_was_whole() {
+    let port = quiet_port(0);
+    let mut server = Python::start(port);
+    let engine = Engine::start(&sources_at(port));
+    let mut subscriber = Subscriber::new(&engine, &["table1"], false);
+    for round in 0..3 {
+        let (first, torn) = (round * 100, round * 100 + 100);
+        server.run(&format!("whole {first} {torn}"));
+        server.run(&format!("torn {torn}"));
+        drop(server);
+        let received: Vec<usize> = (first..torn).collect();
+        assert_eq!(numbers(&mut subscriber, 100), received);
+        let stats = engine.wait("the cut line is dropped", |it| {
+            it["partial_lines"] == round + 1
+        });
+        assert_eq!(stats["received"], torn);
+        assert_eq!(stats["rejected"], 0);
+        server = Python::start(port);
+    }
+    server.run("whole 300 301");
+    assert_eq!(numbers(&mut subscriber, 1), [300]);
+    let stats = engine.wait("all is settled", |it| it["settled"] == 301);
+    assert_eq!(stats["received"], 301);
+    assert_eq!(
+        (&stats["duplicates"], &stats["rejected"]),
+        (&json!(0), &json!(0))
+    );
+    assert_eq!(stats["source_connects"], 4);
+}
+
+#[test]
+fn a_server_killed_under_way_that_sends_all_again_is_delivered_once() {
+    const COUNT: usize = 20_000;
+    let port = quiet_port(1);
+    let engine = Engine::start(&sources_at(port));
+    let mut subscriber = Subscriber::new(&engine, &["table1"], false);
+    for reached in [2_000, 7_000] {
+        let mut server = Python::start(port);
+        server.begin(&format!("whole 0 {COUNT}"));
+        engine.wait("some arrived", |it| {
+            it["received"].as_u64() >= Some(reached)
+        });
+    }
+    let mut server = Python::start(port);
+    server.run(&format!("whole 0 {COUNT}"));
+    let all: Vec<usize> = (0..COUNT).collect();
+    assert_eq!(numbers(&mut subscriber, COUNT), all);
+    let stats = engine.wait("all is settled", |it| it["settled"] == COUNT);
+    assert_eq!(
+        (&stats["accepted"], &stats["rejected"]),
+        (&json!(COUNT), &json!(0))
+    );
+    assert!(stats["duplicates"].as_u64() >= Some(9_000), "{stats}");
+}
+
+#[test]
+fn a_server_that_is_not_there_at_start_is_no_error() {
+    let port = quiet_port(2);
+    let engine = Engine::start(&sources_at(port));
+    let mut subscriber = Subscriber::new(&engine, &["table1"], false);
+    let stats = engine.wait("it dials again and again", |it| {
+        it["source_connect_failures"].as_u64() >= Some(3)
+    });
+    assert_eq!(stats["phase"], "running");
+    assert_eq!(
+        (engine.get("/healthz").0, engine.get("/readyz").0),
+        (200, 200)
+    );
+    Python::start(port).run("whole 0 10");
+    assert_eq!(numbers(&mut subscriber, 10).len(), 10);
+    assert_eq!(
+        engine.log().matches("not reachable").count(),
+        1,
+        "said once"
+    );
+}
+
+// ---- hostile lines ----
+
+/// A frame for table1 with this raw JSON behind its id.
+fn raw(id: &str, rest: &str) -> Vec<u8> {
+    format!(
+        "{{\"messageId\":\"{id}\",\"sourceServerId\":\"s\",\"destinationId\":\"table1\",\
+         \"messageType\":\"t\",{rest}}}"
+    )
+    .into_bytes()
+}
+
+/// A valid frame of so many bytes.
+fn sized(id: &str, len: usize) -> Vec<u8> {
+    let short = raw(id, "\"priority\":1,\"payload\":{\"fill\":\"\"}");
+    let fill = format!(
+        "\"priority\":1,\"payload\":{{\"fill\":\"{}\"}}",
+        "x".repeat(len - short.len())
+    );
+    raw(id, &fill)
+}
+
+/// Lines to be rejected, each with the one reason for it.
+fn hostile() -> Vec<(&'static str, Vec<u8>)> {
+    let deep = |open: &str, innermost: &str, close: &str| {
+        let nest = [&open.repeat(10_000), innermost, &close.repeat(10_000)].concat();
+        raw(
+            "deep",
+            &format!("\"priority\":1,\"payload\":{{\"n\":{nest}}}"),
+        )
+    };
+    let mut lines = vec![
+        ("oversize", sized("long", MAX_LINE + 1)),
+        ("oversize", vec![b'x'; 3 * MAX_LINE]),
+        (
+            "oversize",
+            [sized("tail", MAX_LINE), b" ".to_vec()].concat(),
+        ),
+        ("bad_json", deep("[", "", "]")),
+        ("bad_json", deep("{\"\":", "1", "}")),
+        ("bad_json", vec![b'['; 10_000]),
+        ("bad_json", b"\0".to_vec()),
+        ("bad_json", b"\0\0\0{}".to_vec()),
+        ("bad_json", raw("nul\0", "\"priority\":1")),
+        ("bad_json", b"\xef\xbb\xbf{}".to_vec()),
+        ("bad_json", b"{".to_vec()),
+        ("bad_json", b"{}{}".to_vec()),
+        ("bad_json", raw("x", "\"priority\":1,")),
+        ("bad_json", raw("x", "\"priority\":01")),
+        ("bad_json", raw("x", "\"priority\":+1")),
+        ("bad_json", raw("x", "\"priority\":NaN")),
+        ("bad_json", raw("\\ud800", "\"priority\":1")),
+        ("bad_utf8", b"\xff\xfe\xfd".to_vec()),
+        (
+            "bad_utf8",
+            [&raw("x", "\"priority\":1")[..], b"\x80"].concat(),
+        ),
+        ("not_an_object", b"[{}]".to_vec()),
+        ("not_an_object", b"1e400".to_vec()),
+        ("not_an_object", b"\"{}\"".to_vec()),
+        ("missing_field", b"{}".to_vec()),
+        ("missing_field", raw("x", "\"Priority\":1")),
+        (
+            "duplicate_field",
+            raw("x", "\"priority\":1,\"\\u0070riority\":1"),
+        ),
+        (
+            "duplicate_field",
+            raw("x", "\"priority\":1,\"a\":1,\"a\":1"),
+        ),
+        ("unknown_destination", frame("x", "table5", 1).into_bytes()),
+        ("unknown_destination", frame("x", "table1 ", 1).into_bytes()),
+        ("bad_field", frame("x", "", 1).into_bytes()),
+        ("bad_field", raw(&"\u{e9}".repeat(128), "\"priority\":1")),
+    ];
+    let numbers = [
+        "1.0", "\"1\"", "-1", "null", "0", "4", "1e400", "1e0", "true", "[1]",
+    ];
+    let huge = [
+        "18446744073709551617",
+        "340282366920938463463374607431768211457",
+    ];
+    for priority in numbers.iter().chain(&huge) {
+        lines.push(("bad_field", raw("x", &format!("\"priority\":{priority}"))));
+    }
+    for timestamp in [
+        "-1",
+        "1.5",
+        "\"now\"",
+        "null",
+        "1e400",
+        "9223372036854775808",
+    ] {
+        let rest = format!("\"priority\":1,\"timestamp\":{timestamp}");
+        lines.push(("bad_field", raw("x", &rest)));
+    }
+    for payload in ["[]", "null", "\"{}\"", "1"] {
+        let rest = format!("\"priority\":1,\"payload\":{payload}");
+        lines.push(("bad_field", raw("x", &rest)));
+    }
+    lines
+}
+
+/// Lines that look wrong and are not.
+fn odd_but_valid() -> Vec<Vec<u8>> {
+    vec![
+        sized("exactly-max-line", MAX_LINE),
+        raw("huge-in-payload", "\"priority\":1,\"payload\":{\"n\":[1e400,-0.0,1e-400,99999999999999999999]}"),
+        raw("nul-escaped", "\"priority\":1,\"payload\":{\"\\u0000\":\"\\u0000\"}"),
+        raw("same-key-further-down", "\"priority\":1,\"payload\":{\"priority\":9,\"a\":1,\"a\":2}"),
+        raw("unknown-keys", "\"priority\":1,\"ack\":7,\"subscribe\":[\"table1\"],\"\":null"),
+        raw("last-timestamp", "\"priority\":1,\"timestamp\":9223372036854775807"),
+        raw(&"\u{e9}".repeat(127), "\"priority\":1"),
+        raw("deep-but-not-too", &format!("\"priority\":1,\"payload\":{{\"n\":{}{}}}", "[".repeat(100), "]".repeat(100))),
+        b"\t{ \"priority\" :\t1 , \"messageType\" : \"t\", \"destinationId\" : \"\\u0074able1\" , \"sourceServerId\":\"s\",\"messageId\":\"turned-round\" } ".to_vec(),
+    ]
+}
+
+/// The kept line of an entry of `rejected.ndjson`.
+fn kept(entry: &Value) -> Vec<u8> {
+    match (&entry["line"], &entry["line_base64"]) {
+        (Value::String(line), Value::Null) => line.clone().into_bytes(),
+        (Value::Null, Value::String(line)) => STANDARD.decode(line).expect("base64"),
+        _ => panic!("one of line and line_base64: {entry}"),
+    }
+}
+
+fn rejected(engine: &Engine) -> Vec<Value> {
+    lines_of(&engine.data_dir().join("rejected.ndjson"))
+        .iter()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect()
+}
+
+fn shown(line: &[u8]) -> String {
+    String::from_utf8_lossy(&line[..line.len().min(200)]).into_owned()
+}
+
+#[test]
+fn each_hostile_line_is_kept_with_its_reason_and_leaves_its_neighbours_alone() {
+    let server = Server::listen();
+    let engine = Engine::start(&with_sources(&[server.address()], ""));
+    let mut subscriber = Subscriber::new(&engine, &["table1"], false);
+    let (bad, mut good) = (hostile(), odd_but_valid());
+    for at in good.len()..bad.len() {
+        good.push(frame(&format!("neighbour-{at}"), "table1", 1).into_bytes());
+    }
+    let pairs = good.iter().zip(&bad);
+    let stream: Vec<u8> = pairs
+        .flat_map(|(good, (_, bad))| [good, &b"\r\n"[..], bad, b"\n"].concat())
+        .collect();
+    server.accept().write_all(&stream).expect("it reads");
+    for expected in &good {
+        let line = subscriber.line().expect("the neighbour");
+        assert_eq!(shown(line.as_bytes()), shown(expected));
+        assert!(line.as_bytes() == expected, "verbatim: {}", shown(expected));
+    }
+    let stats = engine.wait("all is rejected", |it| it["rejected"] == bad.len());
+    assert_eq!(stats["received"], good.len() + bad.len());
+    let entries = rejected(&engine);
+    assert_eq!(entries.len(), bad.len());
+    for (entry, (reason, line)) in entries.iter().zip(&bad) {
+        assert_eq!(entry["reason"], *reason, "{}", shown(line));
+        assert_eq!(entry["source"], server.address().to_string());
+        assert!(entry["time"].is_string());
+        let line = &line[..line.len().min(MAX_LINE)];
+        assert!(kept(entry) == line, "{}", shown(line));
+        let is_text = std::str::from_utf8(line).is_ok();
+        assert_eq!(entry["line"].is_string(), is_text);
+    }
+    for (reason, count) in stats["rejected_by_reason"].as_object().expect("an object") {
+        let expected = bad.iter().filter(|(it, _)| it == reason).count();
+        assert_eq!(*count, expected, "{reason}");
+        assert!(expected > 0, "{reason} is tried");
+    }
+}
+
+#[test]
+fn a_line_without_end_costs_no_memory_and_is_rejected_once() {
+    const LEN: usize = 64 * 1024 * 1024;
+    let server = Server::listen();
+    let engine = Engine::start(&with_sources(&[server.address()], ""));
+    let mut subscriber = Subscriber::new(&engine, &["table1"], false);
+    let mut stream = server.accept();
+    writeln!(stream, "{}", frame("before", "table1", 1)).expect("it reads");
+    assert_eq!(subscriber.frames(1)[0]["messageId"], "before");
+    let before_kib = engine.resident_kib();
+    let piece = vec![b'['; 1024 * 1024];
+    let begun = engine.count("bytes_in");
+    for _ in 0..LEN / piece.len() {
+        stream.write_all(&piece).expect("it reads");
+    }
+    let stats = engine.wait("it has read all of it", |it| {
+        it["bytes_in"].as_u64() == Some(begun + LEN as u64)
+    });
+    assert_eq!(stats["rejected_by_reason"]["oversize"], 1);
+    let grown_kib = engine.resident_kib().saturating_sub(before_kib);
+    assert!(grown_kib < 24 * 1024, "grown by {grown_kib} KiB");
+    write!(stream, "\n{}\n", frame("after", "table1", 1)).expect("it reads");
+    assert_eq!(subscriber.frames(1)[0]["messageId"], "after");
+    assert_eq!(engine.count("received"), 3);
+    let entries = rejected(&engine);
+    assert_eq!(entries.len(), 1);
+    assert_eq!(kept(&entries[0]).len(), MAX_LINE);
+}
+
+#[test]
+fn a_frame_may_come_byte_by_byte_and_blank_lines_are_nothing() {
+    let server = Server::listen();
+    let engine = Engine::start(&with_sources(&[server.address()], ""));
+    let mut subscriber = Subscriber::new(&engine, &["table1"], false);
+    let mut stream = server.accept();
+    let whole = format!("\r\n{}\r\n\n \t \n\r\n", frame("slow", "table1", 1));
+    for byte in whole.bytes() {
+        stream.write_all(&[byte]).expect("it reads");
+    }
+    assert_eq!(subscriber.line(), Some(frame("slow", "table1", 1)));
+    let stats = engine.wait("it has read all of it", |it| it["bytes_in"] == whole.len());
+    assert_eq!(
+        (&stats["received"], &stats["rejected"]),
+        (&json!(1), &json!(0))
+    );
+}
+
+// ---- destinations that messages create ----
+
+#[test]
+fn destinations_are_created_up_to_the_bound() {
+    let server = Server::listen();
+    let rest = "[scheduler]\nunknown_destinations = \"create\"\nmax_destinations = 6\n";
+    let engine = Engine::start(&with_sources(&[server.address()], rest));
+    let mut early = Subscriber::new(&engine, &["early"], false);
+    let mut stream = server.accept();
+    for (at, destination) in ["late", "early", "too-many", "late", "table4", "another"]
+        .iter()
+        .enumerate()
+    {
+        writeln!(stream, "{}", frame(&format!("d-{at}"), destination, 1)).expect("it reads");
+    }
+    let stats = engine.wait("all is taken", |it| it["received"] == 6);
+    assert_eq!(stats["rejected_by_reason"]["unknown_destination"], 2);
+    assert_eq!(early.frames(1)[0]["messageId"], "d-1");
+    let mut late = Subscriber::new(&engine, &["late", "table4"], false);
+    let mut ids: Vec<String> = late
+        .frames(3)
+        .iter()
+        .map(|it| it["messageId"].as_str().expect("text").to_owned())
+        .collect();
+    ids.sort();
+    assert_eq!(ids, ["d-0", "d-3", "d-4"]);
+    let refused = Subscriber::new(&engine, &["too-many"], false);
+    assert!(
+        refused.answer.contains("unknown destination"),
+        "{}",
+        refused.answer
+    );
+}

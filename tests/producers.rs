@@ -1,0 +1,240 @@
+//! Producers that dial in, and what sources are told: acknowledgements, and who gets none.
+//!
+//! Sources that are cut off and resend what was not acknowledged are in `flood`.
+
+mod support;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::Command;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use support::{ENGINE, Engine, PATIENCE, Server, Subscriber, frame, lines_of};
+
+const MAX_LINE: usize = 64 * 1024;
+
+/// An engine that only listens for producers.
+const LISTENING: &str = "source = []\n[ingest]\nlisten = \"127.0.0.1:0\"\n";
+
+/// A source's end of a connection, counting what it sends and what it is told.
+struct Peer {
+    stream: BufReader<TcpStream>,
+    sent: u64,
+    told: u64,
+}
+
+impl Peer {
+    fn new(stream: TcpStream) -> Self {
+        stream.set_nodelay(true).expect("an option");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+        Self {
+            stream: BufReader::new(stream),
+            sent: 0,
+            told: 0,
+        }
+    }
+
+    fn dial(engine: &Engine, hello: &str) -> Self {
+        let address = engine.ingest.expect("it listens");
+        let mut peer = Self::new(TcpStream::connect(address).expect("the producers' address"));
+        peer.write(hello.as_bytes());
+        peer
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.stream.get_mut().write_all(bytes).expect("it reads");
+    }
+
+    /// Sends lines that count.
+    fn send(&mut self, lines: &[String]) {
+        self.sent += lines.len() as u64;
+        let text: String = lines.iter().map(|it| format!("{it}\n")).collect();
+        self.write(text.as_bytes());
+    }
+
+    /// Reads acknowledgements until all that was sent is taken: ascending, and never too many.
+    fn await_all(&mut self) {
+        while self.told < self.sent {
+            let mut line = String::new();
+            self.stream
+                .read_line(&mut line)
+                .expect("an acknowledgement");
+            let ack: Value = serde_json::from_str(&line).expect("JSON");
+            let ack = ack["ack"].as_u64().expect("a number");
+            assert!(
+                (self.told + 1..=self.sent).contains(&ack),
+                "{ack} of {}",
+                self.sent
+            );
+            self.told = ack;
+        }
+    }
+
+    /// All that the engine ever wrote and was not read yet; it has closed the connection.
+    fn rest(mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        self.stream.read_to_end(&mut rest).expect("an orderly end");
+        rest
+    }
+}
+
+fn frames(name: &str, range: std::ops::Range<usize>) -> Vec<String> {
+    range
+        .map(|at| frame(&format!("{name}-{at}"), "table1", 1))
+        .collect()
+}
+
+/// Every kind of line, in bursts of many sizes; all that counts must be acknowledged.
+fn exchange(peer: &mut Peer, name: &str) -> usize {
+    let mut accepted = 0;
+    for burst in [1, 2, 700, 30] {
+        let good = frames(name, accepted..accepted + burst);
+        peer.send(&good);
+        peer.write(b"\n\r\n  \n");
+        peer.send(&good[..burst / 2]);
+        peer.send(&["{}".to_owned(), "nonsense".to_owned()]);
+        peer.await_all();
+        peer.send(&["[]".to_owned()]);
+        peer.await_all();
+        // New and known ones by turns, a new one last; then one that is rejected, by itself.
+        let new = frames(name, accepted + burst..accepted + 2 * burst);
+        let turns = good.iter().zip(&new);
+        let mixed: Vec<String> = turns.flat_map(|(old, new)| [old, new]).cloned().collect();
+        peer.send(&[&new[..1], &mixed, &good[burst / 2..]].concat());
+        peer.send(&frames(name, accepted + 2 * burst..accepted + 3 * burst));
+        peer.await_all();
+        peer.send(&["[]".to_owned()]);
+        peer.await_all();
+        accepted += 3 * burst;
+    }
+    accepted
+}
+
+#[test]
+fn a_producer_is_told_of_every_line_that_is_safe_and_of_no_other() {
+    for durability in ["memory", "written", "synced"] {
+        let engine = Engine::start(&format!("durability = \"{durability}\"\n{LISTENING}"));
+        let mut subscriber = Subscriber::new(&engine, &["table1"], false);
+        let mut peer = Peer::dial(&engine, "\n{\"producer\":{\"ack\":true}}\r\n");
+        let count = exchange(&mut peer, "told");
+        assert_eq!(subscriber.frames(count).len(), count);
+        let stats = engine.wait("all is settled", |it| it["settled"] == count);
+        assert_eq!(stats["received"], peer.sent);
+        assert_eq!(stats["accepted"], count);
+        assert!(engine.stop().code == Some(0));
+        assert_eq!(peer.rest(), b"");
+    }
+}
+
+#[test]
+fn a_dialled_source_is_told_anew_on_each_connection() {
+    let server = Server::listen();
+    let settings = format!(
+        "source = [{{ address = \"{}\", ack = true }}]\n",
+        server.address()
+    );
+    let engine = Engine::start(&settings);
+    let mut first = Peer::new(server.accept());
+    let count = exchange(&mut first, "again");
+    let first_sent = first.sent;
+    drop(first);
+    let mut second = Peer::new(server.accept());
+    second.send(&frames("again", 0..count));
+    second.await_all();
+    let stats = engine.stats();
+    assert_eq!(stats["accepted"], count);
+    assert_eq!(stats["received"], first_sent + second.sent);
+}
+
+#[test]
+fn who_asks_for_no_acknowledgements_is_never_written_to() {
+    let server = Server::listen();
+    let settings = format!(
+        "source = [{{ address = \"{}\" }}]\n[ingest]\nlisten = \"127.0.0.1:0\"\n",
+        server.address()
+    );
+    let engine = Engine::start(&settings);
+    let mut peers = vec![
+        Peer::new(server.accept()),
+        Peer::dial(&engine, ""),
+        Peer::dial(&engine, "{\"producer\":{}}\n"),
+        Peer::dial(&engine, "{\"producer\":{\"ack\":false}}\n"),
+    ];
+    for (at, peer) in peers.iter_mut().enumerate() {
+        let good = frames(&format!("peer{at}"), 0..100);
+        peer.send(&good);
+        peer.send(&good);
+        peer.send(&["{}".to_owned()]);
+    }
+    let stats = engine.wait("all is taken", |it| it["received"] == 4 * 201);
+    assert_eq!(stats["accepted"], 400);
+    assert_eq!(stats["rejected"], 4, "the producer line is no message");
+    assert_eq!(stats["acks_sent"], 0);
+    engine.stop();
+    for peer in peers {
+        assert_eq!(peer.rest(), b"");
+    }
+}
+
+#[test]
+fn a_first_message_with_a_producer_field_is_a_message() {
+    let engine = Engine::start(LISTENING);
+    let mut subscriber = Subscriber::new(&engine, &["table1"], false);
+    let line = frame("a-1", "table1", 1).replacen('{', r#"{"producer":{"ack":true},"#, 1);
+    let mut peer = Peer::dial(&engine, "");
+    peer.write(&[line.as_bytes(), b"\n{\"producer\":{\"ack\":true}}\n"].concat());
+    let stats = engine.wait("both are taken", |it| it["received"] == 2);
+    assert_eq!(
+        (&stats["accepted"], &stats["rejected"]),
+        (&json!(1), &json!(1))
+    );
+    assert_eq!(subscriber.line(), Some(line));
+    engine.stop();
+    assert_eq!(peer.rest(), b"", "it did not ask for acknowledgements");
+}
+
+#[test]
+fn an_oversize_line_is_not_acknowledged_before_its_end() {
+    let engine = Engine::start(LISTENING);
+    let mut peer = Peer::dial(&engine, "{\"producer\":{\"ack\":true}}\n");
+    peer.send(&frames("before", 0..3));
+    peer.await_all();
+    let acks = engine.count("acks_sent");
+    peer.write(&vec![b'x'; MAX_LINE + 10]);
+    engine.wait("it is rejected", |it| it["rejected"] == 1);
+    assert_eq!(engine.count("acks_sent"), acks);
+    peer.send(&["the end of it".to_owned()]);
+    peer.await_all();
+    peer.send(&frames("after", 0..3));
+    peer.await_all();
+    assert_eq!(engine.count("received"), 7);
+}
+
+#[test]
+fn lines_rejected_while_the_disk_is_full_are_acknowledged_once_it_is_not() {
+    const ROOM: usize = 1024 * 1024;
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", ENGINE]);
+    let home = Arc::new(tempfile::tempdir().expect("a temporary directory"));
+    let engine = Engine::start_by(shell, home, LISTENING);
+    let limit = |fsize: &str| {
+        let pid = engine.pid().to_string();
+        let done = Command::new("prlimit")
+            .args(["--pid", &pid, fsize])
+            .status();
+        assert!(done.expect("prlimit, of util-linux").success());
+    };
+    limit(&format!("--fsize={ROOM}:"));
+    let mut peer = Peer::dial(&engine, "{\"producer\":{\"ack\":true}}\n");
+    let long = "x".repeat(MAX_LINE);
+    peer.send(&vec![long; ROOM / MAX_LINE + 1]);
+    engine.wait("the file takes no more", |it| {
+        it["rejected_unwritable"].as_u64() > Some(0)
+    });
+    limit("--fsize=unlimited:");
+    peer.await_all();
+    let kept = lines_of(&engine.data_dir().join("rejected.ndjson"));
+    assert_eq!(kept.len() as u64, peer.sent);
+}
