@@ -29,11 +29,14 @@ struct Cli {
 /// What every benchmark takes.
 #[derive(Debug, Args)]
 pub(crate) struct Common {
-    /// Where report.md and raw.json go [default: perf/results/<BENCHMARK>-<DATE>].
+    /// Where report.md and raw.json go [default: perf/results/BENCHMARK-DATE].
     #[arg(long, global = true, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Rounds of each case, engine and relay in turn [default: 5 for throughput, 3 for latency].
-    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(
+        long, global = true, value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
     pub(crate) rounds: Option<u32>,
     /// A minute at most, to see that all works: its figures are rough.
     #[arg(long, global = true)]

@@ -117,28 +117,34 @@ fn send(
     };
     while sent.frames < messages {
         sleep_until(start_ns + plan.due_ns(source, sent.frames));
-        let now_ns = now_ns();
-        let timestamp = Timestamp::new(wall_ms());
+        let (now_ns, timestamp) = (now_ns(), Timestamp::new(wall_ms()));
         batch.clear();
         while sent.frames < messages && batch.len() < BATCH_LEN {
-            let number = sent.frames;
-            let due_ns = start_ns + plan.due_ns(source, number);
+            let due_ns = start_ns + plan.due_ns(source, sent.frames);
             if due_ns > now_ns {
                 break;
             }
             let mark = Mark {
-                number,
+                number: sent.frames,
                 source,
                 due_ns,
             };
             book.append(&mut batch, mark, &timestamp);
-            if plan.rate.is_some() && plan.is_measured(source, number) {
-                sent.late.saturating_record(now_ns - due_ns);
-            }
-            sent.frames += 1;
+            sent.note(plan, mark, now_ns);
         }
         stream.write_all(&batch).context("writing as a source")?;
     }
     sent.last_ns = now_ns();
     Ok(sent)
+}
+
+impl Sent {
+    /// A frame is about to be written.
+    #[inline]
+    fn note(&mut self, plan: &Plan, mark: Mark, now_ns: u64) {
+        self.frames += 1;
+        if plan.rate.is_some() && plan.is_measured(mark.source, mark.number) {
+            self.late.saturating_record(now_ns - mark.due_ns);
+        }
+    }
 }
