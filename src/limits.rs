@@ -132,7 +132,8 @@ pub const DESTINATIONS_MAX_DEFAULT: usize = 10_000;
 /// millisecond of loopback.
 pub const CREDIT_DEFAULT: usize = 256 * 1024;
 
-/// Bytes of a subscriber's send buffer in the kernel: small, for what is in it cannot be overtaken.
+/// Bytes of a subscriber's send buffer in the kernel, or its credit where that is less: small, for
+/// what is in it cannot be overtaken.
 pub const SUBSCRIBER_SEND_BUFFER: usize = 256 * 1024;
 
 /// Frames that a subscriber may hold without having acknowledged them. Clients may acknowledge as

@@ -199,6 +199,10 @@ impl Network for Tcp {
             return Err(error);
         }
         match stream.peer_addr() {
+            // A port that nobody listens on may be the very one that the system gave this socket.
+            Ok(peer) if stream.local_addr()? == peer => {
+                Err(io::ErrorKind::ConnectionRefused.into())
+            }
             Ok(_) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
             Err(error) => Err(error),
@@ -238,5 +242,30 @@ impl Network for Tcp {
     fn readiness(&self) -> Option<BorrowedFd<'_>> {
         // SAFETY: the descriptor is the poller's own and lives as long as the borrow of `self`.
         Some(unsafe { BorrowedFd::borrow_raw(self.poll.as_raw_fd()) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use socket2::{Domain, Socket, Type};
+
+    use super::*;
+
+    #[test]
+    fn a_socket_that_reached_itself_is_not_connected() {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        let any: SocketAddr = ([127, 0, 0, 1], 0).into();
+        socket.bind(&any.into()).expect("a port");
+        let own = socket.local_addr().expect("it is bound");
+        socket.connect(&own).expect("TCP allows it");
+        socket.set_nonblocking(true).expect("an option");
+        let options = SocketOptions {
+            send_buffer: None,
+            events: 8,
+        };
+        let mut net = Tcp::new(None, options).expect("a poller");
+        let key = net.adopt(TcpStream::from_std(socket.into())).expect("room");
+        let error = net.connected(key).expect_err("nobody else is there");
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
     }
 }

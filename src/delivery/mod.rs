@@ -323,8 +323,8 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
         Ok(())
     }
 
-    fn find(&self, name: &str) -> Result<DestinationIndex, String> {
-        let mut directory = self.parts.destinations.clone();
+    fn find(&mut self, name: &str) -> Result<DestinationIndex, String> {
+        let directory = &mut self.parts.destinations;
         let found = (1..=crate::limits::NAME_LEN_MAX).contains(&name.len());
         let found = found.then(|| directory.find_or_create(name)).flatten();
         found.ok_or_else(|| {
@@ -348,6 +348,19 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
         connection.phase = Phase::Leaving(now.ns + LEAVING_NS_MAX);
         let line = serde_json::json!({ "error": why });
         connection.outbox.push_word(line.to_string());
+    }
+
+    /// It has not said what it wants.
+    fn lose_patience(&mut self, key: Key, now: Now) {
+        let Some(mut connection) = self.connections[key].take() else {
+            return;
+        };
+        let seconds = GREETING_NS_MAX / 1_000_000_000;
+        let expectation = connection.expectation();
+        let why = format!("nothing was asked for in {seconds} s; {expectation}");
+        self.turn_away(&mut connection, &why, now);
+        self.connections[key] = Some(connection);
+        self.list(key);
     }
 
     // ---- what the scheduler hands over ----
@@ -539,9 +552,8 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
                 });
             }
             match connection.phase {
-                Phase::Greeting(until_ns) | Phase::Leaving(until_ns) if until_ns <= now.ns => {
-                    self.end(key);
-                }
+                Phase::Greeting(until_ns) if until_ns <= now.ns => self.lose_patience(key, now),
+                Phase::Leaving(until_ns) if until_ns <= now.ns => self.end(key),
                 _ if connection.is_overdue(now.ns, self.parts.ack_timeout_ns) => {
                     info!(
                         owed = connection.written - connection.acknowledged,
@@ -566,8 +578,8 @@ impl<N: Network, C: Clock> Agent for DeliveryAgent<N, C> {
         work_count += self.accept(now);
         work_count += self.read(now);
         work_count += self.hear_scheduler();
-        self.write();
         self.tick(now);
+        self.write();
         if let Some(returned) = self.homebound.take() {
             self.parts
                 .to_scheduler

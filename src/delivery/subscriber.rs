@@ -147,7 +147,8 @@ impl Connection {
     }
 
     /// What it should have sent.
-    fn expectation(&self) -> &'static str {
+    #[must_use]
+    pub fn expectation(&self) -> &'static str {
         match self.phase {
             Phase::Subscribed { ack: true } => "send {\"ack\":N}, N = frames done with so far",
             Phase::Subscribed { ack: false } => {

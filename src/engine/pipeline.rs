@@ -19,13 +19,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use crate::agent::Agent;
 use crate::arena::Ledger;
-use crate::clock::Clock;
+use crate::clock::{Clock, Now};
 use crate::config::{Config, Durability};
 use crate::counters::Counters;
 use crate::delivery::{DeliveryAgent, DeliveryParts};
 use crate::ingest::rejected::RejectedLog;
 use crate::ingest::{IngestAgent, IngestParts};
-use crate::journal::recovery::Origin;
+use crate::journal::error::JournalError;
+use crate::journal::recovery::{self, Origin, Recovered};
 use crate::journal::replay::{ReplayAgent, ReplayParts};
 use crate::journal::storage::Storage;
 use crate::journal::writer::{JournalAgent, JournalParts};
@@ -37,7 +38,7 @@ use crate::limits::{
 use crate::message::Directory;
 use crate::net::Network;
 use crate::ring::{Wake, ring};
-use crate::scheduler::backlog::Waiting;
+use crate::scheduler::backlog::{Backlog, Inheritance};
 use crate::scheduler::dedup::DedupWindow;
 use crate::scheduler::queue::Queues;
 use crate::scheduler::rules::Rules;
@@ -125,10 +126,8 @@ pub struct Common {
     pub names: Names,
     /// What sets a level.
     pub rules: Rules,
-    /// The ids that were accepted lately.
-    pub dedup: DedupWindow,
     /// What an earlier life left.
-    pub backlog: Vec<Waiting>,
+    pub inheritance: Inheritance,
     /// What the scheduler measures.
     pub recorder: Recorder,
     /// Keeps rejected lines.
@@ -170,9 +169,9 @@ where
         rules,
         recorder,
         rejected,
-        dedup,
-        backlog,
+        inheritance,
     } = common;
+    let Inheritance { dedup, waiting } = inheritance;
     let (to_scheduler, from_ingest) = ring(ARRIVALS_RING, &wakes.scheduler);
     let (to_ingest, from_scheduler) = ring(HOP_RING, &wakes.ingest);
     let (to_journal, journal_inbox) = ring(HOP_RING, &wakes.journal);
@@ -253,7 +252,7 @@ where
         credit: config.delivery.credit,
         messages_max: MESSAGES_MAX,
         next_sequence: origin.next_sequence,
-        backlog,
+        backlog: waiting,
         counters,
         recorder,
         quiet: signals.quiet,
@@ -267,12 +266,25 @@ where
     }
 }
 
-/// An empty dedup window with keys of its own.
-#[must_use]
-pub fn dedup_window(config: &Config, seed: u64) -> DedupWindow {
+/// Reads the journal, closes its last segment, and gathers what an earlier life left.
+///
+/// # Errors
+/// The journal cannot be read or written, or is damaged before its end.
+pub fn recover<S: Storage + Clone>(
+    config: &Config,
+    storage: &mut S,
+    names: &Names,
+    seed: u64,
+    now: Now,
+) -> Result<(Recovered, Inheritance), JournalError> {
     let mut rng = fastrand::Rng::with_seed(seed);
     let keys = std::array::from_fn(|_| rng.u64(..));
-    DedupWindow::new(config.dedup.window_messages, config.dedup.window, keys)
+    let dedup = DedupWindow::new(config.dedup.window_messages, config.dedup.window, keys);
+    let (destinations, types) = (names.destinations.clone(), names.message_types.clone());
+    let mut backlog = Backlog::new(dedup, destinations, types, config.scheduler.levels);
+    let segment_len = config.journal.segment;
+    let recovered = recovery::recover(storage, segment_len, now.epoch_us, &mut backlog)?;
+    Ok((recovered, backlog.finish()))
 }
 
 fn nanoseconds(duration: std::time::Duration) -> u64 {

@@ -25,13 +25,12 @@ use crate::counters::Counters;
 use crate::ingest::rejected::RejectedLog;
 use crate::journal::error::JournalError;
 use crate::journal::reader::Reader;
-use crate::journal::recovery::{self, Recovered};
+use crate::journal::recovery::Recovered;
 use crate::journal::storage::Directory as Segments;
 use crate::latency::{self, Collector, Totals};
 use crate::limits::SUBSCRIBER_SEND_BUFFER;
 use crate::net::{SocketOptions, Tcp};
 use crate::ring::Wake;
-use crate::scheduler::backlog::Backlog;
 use crate::scheduler::rules::Rules;
 use crate::store::StoreError;
 use crate::store::follower::Follower;
@@ -118,24 +117,16 @@ pub fn start(config: &Config) -> Result<Engine, StartError> {
     let journal_folder = pipeline::journal_folder(&config.data_dir);
     let mut segments = Segments::at(&journal_folder).map_err(files("journal/"))?;
     let clock = SystemClock::start();
-    let now_us = clock.now().epoch_us;
     let counters = Arc::new(Counters::default());
     let signals = Signals::default();
     let rules = Rules::new(&config.rules, &config.destinations, config.scheduler.levels);
     let names = Names::new(config, &rules);
     let seed = fastrand::u64(..);
-    let mut backlog = Backlog::new(
-        pipeline::dedup_window(config, seed),
-        names.destinations.clone(),
-        names.message_types.clone(),
-        config.scheduler.levels,
-    );
-    let segment_len = config.journal.segment;
-    let recovered = recovery::recover(&mut segments, segment_len, now_us, &mut backlog)?;
+    let (recovered, inheritance) =
+        pipeline::recover(config, &mut segments, &names, seed, clock.now())?;
     signals
         .recorded
         .store(recovered.origin.position, Ordering::Release);
-    let (dedup, backlog) = backlog.finish();
     let (recorder, collector) =
         latency::exchange(config.scheduler.levels, destinations_max(config, &names));
     let store = follow(config, clock, &segments, &signals, &counters)?;
@@ -145,8 +136,7 @@ pub fn start(config: &Config) -> Result<Engine, StartError> {
         signals: signals.clone(),
         names: names.clone(),
         rules,
-        dedup,
-        backlog,
+        inheritance,
         recorder,
         rejected: RejectedLog::open(&config.data_dir, config.ingest.rejected_max_bytes)
             .map_err(files("rejected.ndjson"))?,
@@ -205,10 +195,12 @@ fn world(
         };
         Tcp::new(listener, options).map_err(system("poller"))
     };
+    // What is in the kernel's buffer cannot be overtaken either.
+    let send_buffer = SUBSCRIBER_SEND_BUFFER.min(config.delivery.credit);
     let mut delivery_nets = Vec::new();
     for _ in 0..config.delivery.agents {
         let listener = delivery.try_clone().map_err(system("descriptor"))?;
-        delivery_nets.push(make(Some(listener), Some(SUBSCRIBER_SEND_BUFFER))?);
+        delivery_nets.push(make(Some(listener), Some(send_buffer))?);
     }
     Ok(World {
         ingest_net: make(ingest, None)?,

@@ -393,7 +393,7 @@ impl<N: Network> IngestAgent<N> {
                 continue;
             }
             source.dial = Dial::Resolving;
-            if let Err(error) = self.resolver.ask(index, &source.address) {
+            if let Err(error) = self.resolver.ask(index, &source.address, source.failures()) {
                 self.note_dial_failure(index, &error, now);
             }
         }

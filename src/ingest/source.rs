@@ -64,6 +64,12 @@ impl Source {
         self.failures
     }
 
+    /// How many failures there were in a row.
+    #[must_use]
+    pub fn failures(&self) -> u32 {
+        self.failures
+    }
+
     /// A frame came: the next failure is a first one.
     pub fn is_well(&mut self) {
         self.failures = 0;

@@ -15,35 +15,59 @@ use crate::journal::writer::ToJournal;
 use crate::limits::{ARRIVALS_PER_CYCLE, UNRECORDED_MAX};
 use crate::message::{DestinationIndex, Level, Sequence};
 
+/// Arrivals that are taken at once.
+const HANDFUL: usize = 16;
+
 impl SchedulerAgent {
+    /// Takes arrivals a handful at a time: while the first is judged, the memory that the dedup
+    /// window needs for the others is on its way (a tenth of the path's time without it).
     pub(super) fn hear_ingest(&mut self, now: Now) -> usize {
         let mut work_count = 0;
         while work_count < ARRIVALS_PER_CYCLE && self.may_accept() {
-            let Some(news) = self.parts.from_ingest.poll() else {
+            let mut handful: [Option<FromIngest>; HANDFUL] = [const { None }; HANDFUL];
+            let mut count = 0;
+            while count < HANDFUL
+                && let Some(news) = self.parts.from_ingest.poll()
+            {
+                if let FromIngest::Arrived(arrival) = &news {
+                    self.parts.dedup.touch(arrival.id);
+                }
+                handful[count] = Some(news);
+                count += 1;
+            }
+            work_count += count;
+            handful
+                .into_iter()
+                .flatten()
+                .for_each(|news| self.hear(news, now));
+            if count < HANDFUL {
                 break;
-            };
-            work_count += 1;
-            match news {
-                FromIngest::Arrived(arrival) => self.judge(arrival, now),
-                FromIngest::Sealed(writer) => {
-                    self.chunks_at_ingest -= 1;
-                    self.parts.ledger.seal(writer);
-                }
-                FromIngest::Rejected { reason, count } => {
-                    self.sums.received += u64::from(count);
-                    self.sums.rejected += u64::from(count);
-                    self.rejections[reason as usize] += u64::from(count);
-                }
             }
         }
         self.end_run();
         work_count
     }
 
-    /// Whether another message finds room in the gate, in its slot and in the journal's ring.
+    fn hear(&mut self, news: FromIngest, now: Now) {
+        match news {
+            FromIngest::Arrived(arrival) => self.judge(arrival, now),
+            FromIngest::Sealed(writer) => {
+                self.chunks_at_ingest -= 1;
+                self.parts.ledger.seal(writer);
+            }
+            FromIngest::Rejected { reason, count } => {
+                self.sums.received += u64::from(count);
+                self.sums.rejected += u64::from(count);
+                self.rejections[reason as usize] += u64::from(count);
+            }
+        }
+    }
+
+    /// Whether another handful finds room in the gate, in slots and in the journal's ring.
     fn may_accept(&mut self) -> bool {
-        let has_room = self.pending.len() < UNRECORDED_MAX && self.slots.has_room();
-        let journal_has_room = self.parts.to_journal.room() > 1;
+        let has_room =
+            self.pending.len() + HANDFUL <= UNRECORDED_MAX && self.slots.has_room(HANDFUL);
+        let journal_has_room = self.parts.to_journal.room() > HANDFUL;
         if !journal_has_room {
             self.parts.counters.add(Counter::JournalBackPressure, 1);
         }
@@ -70,7 +94,8 @@ impl SchedulerAgent {
         }
         self.sums.duplicates += 1;
         self.parts.ledger.discard(arrival.frame);
-        if self.pending.is_empty() {
+        // With `memory` those before it did not wait in the gate either.
+        if self.pending.is_empty() || self.parts.durability == Durability::Memory {
             self.take_responsibility(line);
         } else if line.number > 0 {
             self.pending.push_back(Pending::Duplicate(line));

@@ -63,6 +63,15 @@ impl Waiting {
     }
 }
 
+/// What an engine takes over from its earlier life.
+#[derive(Debug)]
+pub struct Inheritance {
+    /// The ids that were accepted lately.
+    pub dedup: DedupWindow,
+    /// What was accepted and not settled, in the order of the sequences.
+    pub waiting: Vec<Waiting>,
+}
+
 /// Gathers the backlog while the journal is read.
 #[derive(Debug)]
 pub struct Backlog {
@@ -95,10 +104,13 @@ impl Backlog {
         }
     }
 
-    /// The dedup window, and what waits, in the order of the sequences.
+    /// What is left when the journal has been read.
     #[must_use]
-    pub fn finish(self) -> (DedupWindow, Vec<Waiting>) {
-        (self.dedup, self.waiting.into_iter().flatten().collect())
+    pub fn finish(self) -> Inheritance {
+        Inheritance {
+            dedup: self.dedup,
+            waiting: self.waiting.into_iter().flatten().collect(),
+        }
     }
 }
 

@@ -85,10 +85,10 @@ impl Slots {
         self.slots.len() - self.free.len()
     }
 
-    /// Whether another message finds room.
+    /// Whether so many more messages find room.
     #[must_use]
-    pub fn has_room(&self) -> bool {
-        self.used() < self.max
+    pub fn has_room(&self, count: usize) -> bool {
+        self.used() + count <= self.max
     }
 
     /// Takes a message in; the slot freed last is used first, for it is warm.
