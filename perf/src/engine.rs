@@ -44,7 +44,8 @@ pub(crate) enum Idle {
 pub(crate) struct Settings {
     /// `durability`.
     pub(crate) durability: Durability,
-    /// `[store] url`: none, sqlite or a MySQL URL.
+    /// `[store] url`: none, sqlite or a MySQL URL. In the raw data without its password.
+    #[serde(serialize_with = "serialize_masked")]
     pub(crate) store: String,
     /// `[threads] idle`.
     pub(crate) idle: Idle,
@@ -85,6 +86,25 @@ impl Settings {
         lines.push("[admin]\nlisten = \"127.0.0.1:0\"".into());
         lines.push("[stats]\ninterval = \"0s\"\n".into());
         lines.join("\n")
+    }
+}
+
+fn serialize_masked<S: serde::Serializer>(url: &str, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&without_password(url))
+}
+
+/// A text in which a URL's password, if there is one, is dots: for reports, which are passed on.
+/// The password ends at the last `@`, for it may hold one.
+pub(crate) fn without_password(text: &str) -> String {
+    let Some((before, rest)) = text.split_once("://") else {
+        return text.to_owned();
+    };
+    match rest
+        .rsplit_once('@')
+        .map(|(who, host)| (who.split_once(':'), host))
+    {
+        Some((Some((user, _)), host)) => format!("{before}://{user}:...@{host}"),
+        _ => text.to_owned(),
     }
 }
 
@@ -153,6 +173,32 @@ fn build(cargo: &Path, folder: &Path) -> Result<(), PerfError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_password_is_in_no_report() {
+        let url = "mysql://me:se:c@ret@host:3306/db";
+        assert_eq!(without_password(url), "mysql://me:...@host:3306/db");
+        let option = format!("--store=none,{url}");
+        assert_eq!(
+            without_password(&option),
+            "--store=none,mysql://me:...@host:3306/db"
+        );
+        for plain in [
+            "sqlite:a/b",
+            "mysql://me@host:3306/db",
+            "--rate",
+            "mysql://host:3306/db",
+        ] {
+            assert_eq!(without_password(plain), plain);
+        }
+        let mut settings = Settings::new(Durability::Written);
+        settings.store = url.into();
+        let raw = serde_json::to_string(&settings).expect("JSON");
+        assert!(
+            !raw.contains("c@ret") && raw.contains("mysql://me:..."),
+            "{raw}"
+        );
+    }
 
     #[test]
     fn the_settings_file_says_what_was_chosen() {

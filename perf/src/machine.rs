@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use crate::engine::without_password;
+
 /// A fact for a report's header: its name and what it is.
 pub(crate) type Fact = (String, String);
 
@@ -107,7 +109,10 @@ pub(crate) fn build() -> &'static str {
 }
 
 fn command() -> String {
-    let arguments: Vec<String> = std::env::args().skip(1).map(quoted).collect();
+    let arguments: Vec<String> = std::env::args()
+        .skip(1)
+        .map(|word| quoted(without_password(&word)))
+        .collect();
     format!(
         "cargo run --release -p flipped-lb-perf -- {}",
         arguments.join(" ")
