@@ -75,7 +75,7 @@ pub fn run(args: DemoArgs) -> Result<(), Failure> {
     );
     let sent = servers.stop();
     settle(&engine, &signals);
-    let ended = engine.stop(&signals.hurry, |what| say(what));
+    let ended = engine.stop(&signals.hurry, say);
     let received = customers.leave();
     conclude(&config, &sent, received, &ended)
 }

@@ -7,6 +7,7 @@
 
 pub mod check;
 pub mod demo;
+pub mod histogram;
 pub mod publish;
 pub mod run;
 pub mod subscribe;
@@ -30,6 +31,7 @@ const EXAMPLES: &str = "Examples:
   flipped-lb run --config my.toml         the engine
   flipped-lb subscribe table1 table2      read the messages of two customers
   flipped-lb publish --address 127.0.0.1:9001 --destination table1 --count 10
+  flipped-lb histogram flipped-lb-data/histograms/total.hgrm --svg latency.svg
 
 Settings come from flipped-lb.toml in the current directory, or from --config FILE; environment
 variables FLIPPED_LB_<SECTION>_<KEY> override them. FLIPPED_LB_LOG is off, error, warn, info, debug
@@ -58,6 +60,8 @@ pub enum Command {
     Subscribe(subscribe::SubscribeArgs),
     /// Send messages to the engine.
     Publish(publish::PublishArgs),
+    /// Show latency files as a table, and draw them.
+    Histogram(histogram::HistogramArgs),
 }
 
 /// Runs the command that the process was started with.
@@ -96,6 +100,7 @@ impl Command {
             Command::Check(args) => check::run(args),
             Command::Subscribe(args) => subscribe::run(args),
             Command::Publish(args) => publish::run(args),
+            Command::Histogram(args) => histogram::run(args),
         }
     }
 }

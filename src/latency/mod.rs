@@ -12,12 +12,14 @@
 //! the only IO is [`write_all`], which writes the histogram files.
 
 mod bins;
+pub mod curve;
 mod customer;
 mod exchange;
 mod files;
 mod grid;
 mod hgrm;
 mod interval;
+pub mod plot;
 mod totals;
 
 pub use customer::{CustomerTotals, Last};

@@ -148,10 +148,7 @@ fn values_out_of_bounds_say_the_bounds() {
         ("[delivery]\nagents = 0", "from 1 to 64"),
         ("[delivery]\nagents = 65", "from 1 to 64"),
         ("[delivery]\nack_timeout = \"0s\"", "from \"1ms\""),
-        (
-            "[delivery]\ncredit = \"1KiB\"",
-            "from \"4KiB\" to \"64MiB\"",
-        ),
+        ("[delivery]\ncredit = \"1KiB\"", "from \"4KiB\" to \"8MiB\""),
         ("[journal]\nsegment = \"1MiB\"", "from \"4MiB\" to \"1GiB\""),
         ("[store]\nbatch_rows = 0", "from 1 to 100000"),
         ("[threads]\njournal_core = 1024", "from 0 to 1023"),

@@ -1,0 +1,243 @@
+//! A percentile curve, as an `.hgrm` file tells it: of this engine, or of any HdrHistogram tool.
+//!
+//! The `histogram` command feeds it with text and shows what it finds; [`super::plot`] draws it.
+//! It opens no file. What the columns mean is drawn in [`super::hgrm`].
+
+/// What is shown of a curve, besides mean and maximum.
+pub const PERCENTILES: [f64; 5] = [50.0, 90.0, 99.0, 99.9, 99.99];
+
+/// One line of the file.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Point {
+    /// The latency, in microseconds.
+    pub value_us: f64,
+    /// The part of all messages that took this long at most, 0 to 1.
+    pub quantile: f64,
+    /// How many messages that is.
+    pub total: u64,
+}
+
+/// A percentile curve: neither value, quantile nor total ever goes down.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Curve {
+    /// The lines of the file; none for an empty histogram.
+    points: Vec<Point>,
+    /// In microseconds.
+    mean_us: f64,
+    max_us: f64,
+    count: u64,
+}
+
+/// The text is no percentile file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CurveError {
+    /// The heading is another one.
+    #[error(
+        "this is no HdrHistogram percentile file: its first line should name the columns Value, \
+         Percentile and TotalCount; take a .hgrm file from data_dir/histograms/"
+    )]
+    Heading,
+    /// A line is neither row nor footer.
+    #[error(
+        "line {line} is not \"value percentile count\" with none of them going down; write the \
+         file again"
+    )]
+    Row {
+        /// From 1.
+        line: usize,
+    },
+    /// The rows and the last lines do not belong together, or these are missing.
+    #[error("the last lines (Mean, Max, Total count) are missing or wrong: the file was cut off")]
+    Footer,
+}
+
+impl Curve {
+    /// Reads the text of a `.hgrm` file.
+    ///
+    /// # Errors
+    /// It is another kind of file, or was cut off or changed.
+    pub fn parse(text: &str) -> Result<Self, CurveError> {
+        let mut lines = text.lines().zip(1..);
+        let (heading, _) = lines.next().ok_or(CurveError::Heading)?;
+        let mut columns = heading.split_whitespace();
+        if !["Value", "Percentile", "TotalCount"]
+            .map(Some)
+            .iter()
+            .all(|it| columns.next() == *it)
+        {
+            return Err(CurveError::Heading);
+        }
+        let mut points: Vec<Point> = Vec::new();
+        for (text, line) in lines {
+            if text.trim().is_empty() || text.starts_with('#') {
+                continue;
+            }
+            let point = row(text).ok_or(CurveError::Row { line })?;
+            if points.last().is_some_and(|last| !point.follows(last)) {
+                return Err(CurveError::Row { line });
+            }
+            points.push(point);
+        }
+        let (mean_us, max_us, count) = footer(text).ok_or(CurveError::Footer)?;
+        if points.last().map_or(0, |last| last.total) != count {
+            return Err(CurveError::Footer);
+        }
+        Ok(Self {
+            points,
+            mean_us,
+            max_us,
+            count,
+        })
+    }
+
+    /// The lines of the file.
+    #[must_use]
+    pub fn points(&self) -> &[Point] {
+        &self.points
+    }
+
+    /// How many messages there are.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Their mean, in microseconds.
+    #[must_use]
+    pub fn mean_us(&self) -> f64 {
+        self.mean_us
+    }
+
+    /// Their maximum, in microseconds.
+    #[must_use]
+    pub fn max_us(&self) -> f64 {
+        self.max_us
+    }
+
+    /// What that many per cent of the messages took at most, in microseconds; none of an empty
+    /// histogram. A file has steps, so this is at most one step above the truth, never below.
+    #[must_use]
+    pub fn percentile_us(&self, percent: f64) -> Option<f64> {
+        // Without the slack, 99 % of 100 would be the 100th: 99.00000000000001.
+        let rank = (self.count as f64 * percent / 100.0 - 1e-6).ceil().max(1.0);
+        let step = self.points.iter().find(|it| it.total as f64 >= rank);
+        step.map(|it| it.value_us)
+    }
+}
+
+impl Point {
+    fn follows(&self, last: &Point) -> bool {
+        self.value_us >= last.value_us && self.quantile >= last.quantile && self.total >= last.total
+    }
+}
+
+fn row(text: &str) -> Option<Point> {
+    let mut columns = text.split_whitespace();
+    let point = Point {
+        value_us: columns.next()?.parse().ok()?,
+        quantile: columns.next()?.parse().ok()?,
+        total: columns.next()?.parse().ok()?,
+    };
+    let fine = point.value_us >= 0.0
+        && point.value_us.is_finite()
+        && (0.0..=1.0).contains(&point.quantile);
+    fine.then_some(point)
+}
+
+/// Mean, maximum and count.
+fn footer(text: &str) -> Option<(f64, f64, u64)> {
+    let named = |name: &str| {
+        let line = text
+            .lines()
+            .rev()
+            .find(|it| it.starts_with('#') && it.contains(name))?;
+        let (_, behind) = line.split_once(name)?;
+        let value = behind.trim_start().strip_prefix('=')?;
+        Some(value.split([',', ']']).next()?.trim())
+    };
+    // Some tools write NaN as the mean of nothing.
+    let number = |it: &str| {
+        it.parse::<f64>()
+            .ok()
+            .map(|it| if it.is_finite() { it } else { 0.0 })
+    };
+    Some((
+        number(named("Mean")?)?,
+        number(named("Max")?)?,
+        named("Total count")?.parse().ok()?,
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::latency::{bins, write_hgrm};
+
+    fn written(values_us: impl IntoIterator<Item = u64>) -> String {
+        let mut histogram = bins::histogram();
+        for value in values_us {
+            histogram.record(value * 1_000).unwrap();
+        }
+        let mut bytes = Vec::new();
+        write_hgrm(&histogram, &mut bytes).unwrap();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn what_the_engine_writes_is_read() {
+        let curve = Curve::parse(&written(1..=10_000)).unwrap();
+        assert_eq!(curve.count(), 10_000);
+        assert!((curve.max_us() - 10_000.0).abs() < 100.0, "{curve:?}");
+        assert!((curve.mean_us() - 5_000.0).abs() < 50.0, "{curve:?}");
+        for percent in PERCENTILES {
+            let found = curve.percentile_us(percent).unwrap();
+            let truth = percent * 100.0;
+            // A bin is 1 % wide; a step of the file is a fifth of a halving, at most 10 % here.
+            assert!(
+                found >= truth * 0.99 && found <= truth * 1.11,
+                "{percent}: {found}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_empty_histogram_has_no_percentiles() {
+        let curve = Curve::parse(&written([])).unwrap();
+        assert_eq!((curve.count(), curve.percentile_us(50.0)), (0, None));
+    }
+
+    #[test]
+    fn one_message_is_every_percentile() {
+        let curve = Curve::parse(&written([7])).unwrap();
+        for percent in PERCENTILES {
+            assert_eq!(curve.percentile_us(percent), Some(curve.max_us()));
+        }
+    }
+
+    #[test]
+    fn a_file_cut_anywhere_is_refused_or_whole() {
+        let text = written((1..=1_000).map(|it| it * it));
+        let whole = Curve::parse(&text).unwrap();
+        for end in 0..text.len() {
+            if let Ok(curve) = Curve::parse(&text[..end]) {
+                // Only in the last line, which says nothing of latencies.
+                assert_eq!(curve, whole, "cut at {end}");
+                assert!(text[end..].lines().count() <= 2, "cut at {end}");
+            }
+        }
+    }
+
+    #[test]
+    fn wrong_files_are_told_by_their_line() {
+        assert_eq!(Curve::parse(""), Err(CurveError::Heading));
+        assert_eq!(Curve::parse("#[StartTime: 0]"), Err(CurveError::Heading));
+        let good = written([1, 2, 3]);
+        let noise = good.replacen("0.500000000000", "a.500000000000", 1);
+        assert!(matches!(Curve::parse(&noise), Err(CurveError::Row { line }) if line > 2));
+        let backwards = format!("{good}   0.001   0.1   1\n");
+        assert!(matches!(
+            Curve::parse(&backwards),
+            Err(CurveError::Row { .. })
+        ));
+    }
+}
