@@ -272,6 +272,35 @@ fn a_standby_takes_over_at_once() {
 }
 
 #[test]
+fn a_standby_takes_over_from_one_that_never_read() {
+    for ack in [false, true] {
+        let engine = engine();
+        let mut producer = Producer::new(&engine);
+        let mut stuck = narrow(engine.delivery, 4096);
+        let line = json!({"subscribe": ["table2"], "ack": ack});
+        writeln!(stuck, "{line}").expect("it takes it");
+        wait_for_subscribers(&engine, 1);
+        let mut standby = Subscriber::new(&engine, &["table2"], ack);
+        assert_eq!(standby.answer, r#"{"subscribed":[],"standby":["table2"]}"#);
+        for number in 1..=40 {
+            let frame = large_frame(&format!("m{number}"), 60_000);
+            writeln!(producer.0, "{frame}").expect("it reads");
+        }
+        // Its credit is used up: nothing more is handed out for the destination.
+        engine.wait("it is full", |it| {
+            it["queued"].as_u64() > Some(0) && it["received"] == 40
+        });
+        drop(stuck);
+        let written = engine.wait("it has gone", |it| it["subscribers_connected"] == 1)["settled"]
+            .as_u64()
+            .expect("a number");
+        let expected = if ack { 1 } else { written as u32 + 1 };
+        let frames = standby.frames(41 - expected as usize);
+        assert_eq!(ids(&frames), names("m", expected..=40));
+    }
+}
+
+#[test]
 fn a_standby_that_left_is_passed_over() {
     let engine = engine();
     let first = Subscriber::new(&engine, &["table2"], false);

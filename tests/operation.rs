@@ -518,6 +518,28 @@ fn the_last_message_never_waits_for_the_next_one() {
     }
 }
 
+#[test]
+fn a_parked_thread_is_woken_and_does_not_sleep_its_time_out() {
+    const ROUNDS: u64 = 24;
+    /// Half of the longest park.
+    const NAP: Duration = Duration::from_millis(32);
+    let engine = Engine::start(&settings("[threads]\nmode = \"dedicated\""));
+    let mut subscriber = Subscriber::new(&engine, &["table2"], false);
+    let mut producer = producer(&engine);
+    let mut prompt = 0;
+    for number in 1..=ROUNDS {
+        // Time enough for all threads to park as long as they ever do.
+        std::thread::sleep(Duration::from_millis(150));
+        let begun = Instant::now();
+        send(&mut producer, &format!("m{number}"), "table2", 3);
+        assert!(subscriber.frame().is_some());
+        prompt += u64::from(begun.elapsed() < NAP);
+    }
+    // A message passes three threads that are parked. If none of them were woken, one round of fifty
+    // would be this quick; a machine must be very busy to make three rounds of four slow.
+    assert!(prompt >= ROUNDS / 4, "{prompt} of {ROUNDS} rounds");
+}
+
 /// User and system time of the engine, in ticks of 10 ms.
 fn cpu_ticks(engine: &Engine) -> u64 {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", engine.pid()));
