@@ -10,6 +10,7 @@
 //!            <--Wrote, Acknowledged, Subscribe, Gone-- lines --read-- subscriber
 //! ```
 
+mod hop;
 mod outbox;
 mod subscriber;
 
@@ -20,9 +21,10 @@ use std::sync::Arc;
 
 use tracing::{info, warn};
 
+pub use self::hop::{FromDelivery, ToDelivery};
 use self::subscriber::{Connection, Phase, Request};
 use crate::agent::{Agent, Fatal};
-use crate::arena::{Homebound, Lease, Returned, View};
+use crate::arena::{Homebound, Lease, View};
 use crate::clock::{Clock, Now};
 use crate::counters::{Counter, Counters};
 use crate::ingest::framer::{Line, buffer_len};
@@ -40,73 +42,6 @@ const TICK_NS: u64 = 50_000_000;
 const PAUSE_NS: u64 = 100_000_000;
 /// Destinations that an error names.
 const NAMES_SHOWN: usize = 10;
-
-/// What the scheduler tells a delivery agent.
-#[derive(Debug)]
-pub enum ToDelivery {
-    /// A frame for a subscriber.
-    Frame {
-        /// Whose.
-        subscriber: u32,
-        /// The frame's record.
-        lease: Lease,
-        /// It may have been seen before.
-        again: bool,
-    },
-    /// What a subscriber got of what it asked for.
-    Seated {
-        /// Whose.
-        subscriber: u32,
-        /// Destinations whose messages it takes.
-        active: Vec<DestinationIndex>,
-        /// Destinations for which it stands by.
-        standby: Vec<DestinationIndex>,
-    },
-    /// No more frames come for a subscriber that has gone.
-    Forget {
-        /// Whose.
-        subscriber: u32,
-    },
-}
-
-/// What a delivery agent tells the scheduler.
-#[derive(Debug)]
-pub enum FromDelivery {
-    /// Somebody wants messages.
-    Subscribe {
-        /// Who.
-        subscriber: u32,
-        /// Which.
-        destinations: Vec<DestinationIndex>,
-        /// Whether it acknowledges.
-        ack: bool,
-    },
-    /// Frames, in the order they were handed over, are wholly in the socket.
-    Wrote {
-        /// Whose.
-        subscriber: u32,
-        /// How many.
-        frames: u32,
-        /// Their bytes, newlines included.
-        bytes: u32,
-        /// When, in ns.
-        at_ns: u64,
-    },
-    /// Frames, in the order they were handed over, were acknowledged.
-    Acknowledged {
-        /// Whose.
-        subscriber: u32,
-        /// How many more.
-        frames: u32,
-    },
-    /// A subscriber has gone; nothing more comes from it.
-    Gone {
-        /// Who.
-        subscriber: u32,
-    },
-    /// Leases come home.
-    Returned(Returned),
-}
 
 /// What a delivery agent is made of.
 pub struct DeliveryParts<N, C> {

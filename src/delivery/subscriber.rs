@@ -2,7 +2,9 @@
 //!
 //! The delivery agent feeds it lines and the time; it answers with what to do. It owns no socket.
 
-use serde::Deserialize;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Visitor};
 
 use super::outbox::Outbox;
 use crate::ingest::framer::Framer;
@@ -39,7 +41,7 @@ pub enum Phase {
 }
 
 /// A line of a subscriber.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Words {
     subscribe: Option<Vec<String>>,
@@ -48,11 +50,36 @@ struct Words {
 }
 
 /// `"ack":true` beside `subscribe`, `"ack":N` alone.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[derive(Debug)]
 enum Ack {
     Wanted(bool),
     Through(u64),
+}
+
+/// By hand: an untagged enum tries `bool` first, and an error that nobody reads costs three
+/// allocations for each acknowledgement.
+impl<'de> Deserialize<'de> for Ack {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(AckVisitor)
+    }
+}
+
+struct AckVisitor;
+
+impl Visitor<'_> for AckVisitor {
+    type Value = Ack;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("true, or how many frames")
+    }
+
+    fn visit_bool<E>(self, wanted: bool) -> Result<Ack, E> {
+        Ok(Ack::Wanted(wanted))
+    }
+
+    fn visit_u64<E>(self, through: u64) -> Result<Ack, E> {
+        Ok(Ack::Through(through))
+    }
 }
 
 /// One connection.

@@ -162,108 +162,112 @@ where
     S: Storage + Clone + 'static,
     C: Clock + 'static,
 {
-    let Common {
-        counters,
-        signals,
-        names,
-        rules,
-        recorder,
-        rejected,
-        inheritance,
-    } = common;
-    let Inheritance { dedup, waiting } = inheritance;
+    let ledger = Ledger::new(CHUNK_LEN, CHUNK_COUNT as u16);
     let (to_scheduler, from_ingest) = ring(ARRIVALS_RING, &wakes.scheduler);
     let (to_ingest, from_scheduler) = ring(HOP_RING, &wakes.ingest);
-    let (to_journal, journal_inbox) = ring(HOP_RING, &wakes.journal);
-    let (journal_outbox, from_journal) = ring(HOP_RING, &wakes.scheduler);
-    let ledger = Ledger::new(CHUNK_LEN, CHUNK_COUNT as u16);
-    let (to_replay, fetches) = ring(HOP_RING, &wakes.replay);
-    let (to_chunks, chunks) = ring(CHUNKS_AT_REPLAY, &wakes.replay);
-    let (replay_outbox, from_replay) = ring(HOP_RING, &wakes.scheduler);
-    let replay = ReplayAgent::new(ReplayParts {
-        from_scheduler: fetches,
-        chunks,
-        to_scheduler: replay_outbox,
-        storage: world.storage.clone(),
-        segment_len: config.journal.segment,
-    });
+    let ingest = IngestParts {
+        net: world.ingest_net,
+        to_scheduler,
+        from_scheduler,
+        destinations: common.names.destinations.clone(),
+        message_types: common.names.message_types.clone(),
+        hasher: common.inheritance.dedup.hasher(),
+        rejected: common.rejected,
+        counters: Arc::clone(&common.counters),
+        draining: Arc::clone(&common.signals.draining),
+        seed: world.seed,
+    };
+    let (replay, replay_link) = replay(config, world.storage.clone(), wakes);
+    let (to_journal, inbox) = ring(HOP_RING, &wakes.journal);
+    let (outbox, from_journal) = ring(HOP_RING, &wakes.scheduler);
     let journal = JournalAgent::new(JournalParts {
-        from_scheduler: journal_inbox,
-        to_scheduler: journal_outbox,
+        from_scheduler: inbox,
+        to_scheduler: outbox,
         view: ledger.view(),
         storage: world.storage,
         segment_len: config.journal.segment,
         position: origin.position,
         synced: config.durability == Durability::Synced,
-        recorded: Arc::clone(&signals.recorded),
-        counters: Arc::clone(&counters),
+        recorded: Arc::clone(&common.signals.recorded),
+        counters: Arc::clone(&common.counters),
     });
-    let ingest_parts = IngestParts {
-        net: world.ingest_net,
-        to_scheduler,
-        from_scheduler,
-        destinations: names.destinations.clone(),
-        message_types: names.message_types.clone(),
-        hasher: dedup.hasher(),
-        rejected,
-        counters: Arc::clone(&counters),
-        draining: Arc::clone(&signals.draining),
-        seed: world.seed,
-    };
-    let (mut links, mut deliveries) = (Vec::new(), Vec::<Box<dyn Agent>>::new());
+    let (mut deliveries, mut links) = (Vec::new(), Vec::new());
     for (net, wake) in world.delivery_nets.into_iter().zip(&wakes.deliveries) {
         let (to, from_scheduler) = ring(HOP_RING, wake);
         let (to_scheduler, from) = ring(HOP_RING, &wakes.scheduler);
         links.push(DeliveryLink { to, from });
-        deliveries.push(Box::new(DeliveryAgent::new(DeliveryParts {
+        deliveries.push(DeliveryParts {
             net,
             clock: world.clock.clone(),
             from_scheduler,
             to_scheduler,
             view: ledger.view(),
-            destinations: names.destinations.clone(),
+            destinations: common.names.destinations.clone(),
             ack_timeout_ns: nanoseconds(config.delivery.ack_timeout),
-            counters: Arc::clone(&counters),
-        })));
+            counters: Arc::clone(&common.counters),
+        });
     }
-    let scheduler = SchedulerAgent::new(SchedulerParts {
-        from_ingest,
-        to_ingest,
-        from_journal,
-        to_journal,
-        replay: ReplayLink {
-            to: to_replay,
-            to_chunks,
-            from: from_replay,
-            chunks: 0,
-        },
-        deliveries: links,
-        ledger,
-        dedup,
-        queues: Queues::new(
-            usize::from(config.scheduler.levels),
-            config.destinations.len(),
-            &config.scheduler.max_wait,
-        ),
-        rules,
-        destinations: names.destinations,
-        configured_destinations: config.destinations.len() as u32,
-        durability: config.durability,
-        credit: config.delivery.credit,
-        messages_max: MESSAGES_MAX,
-        next_sequence: origin.next_sequence,
-        backlog: waiting,
-        counters,
-        recorder,
-        quiet: signals.quiet,
-    });
+    let boxed = |parts| Box::new(DeliveryAgent::new(parts)) as Box<dyn Agent>;
     Pipeline {
-        ingest: Box::new(IngestAgent::new(config, ingest_parts)),
-        scheduler: Box::new(scheduler),
+        ingest: Box::new(IngestAgent::new(config, ingest)),
+        scheduler: Box::new(SchedulerAgent::new(SchedulerParts {
+            from_ingest,
+            to_ingest,
+            from_journal,
+            to_journal,
+            replay: replay_link,
+            deliveries: links,
+            ledger,
+            dedup: common.inheritance.dedup,
+            backlog: common.inheritance.waiting,
+            queues: queues(config),
+            rules: common.rules,
+            destinations: common.names.destinations,
+            configured_destinations: config.destinations.len() as u32,
+            durability: config.durability,
+            credit: config.delivery.credit,
+            messages_max: MESSAGES_MAX,
+            next_sequence: origin.next_sequence,
+            counters: common.counters,
+            recorder: common.recorder,
+            quiet: common.signals.quiet,
+        })),
         journal: Box::new(journal),
         replay: Box::new(replay),
-        deliveries,
+        deliveries: deliveries.into_iter().map(boxed).collect(),
     }
+}
+
+fn queues(config: &Config) -> Queues {
+    let levels = usize::from(config.scheduler.levels);
+    Queues::new(
+        levels,
+        config.destinations.len(),
+        &config.scheduler.max_wait,
+    )
+}
+
+fn replay<S: Storage>(config: &Config, storage: S, wakes: &Wakes) -> (ReplayAgent<S>, ReplayLink) {
+    let (to, from_scheduler) = ring(HOP_RING, &wakes.replay);
+    let (to_chunks, chunks) = ring(CHUNKS_AT_REPLAY, &wakes.replay);
+    let (to_scheduler, from) = ring(HOP_RING, &wakes.scheduler);
+    let segment_len = config.journal.segment;
+    let parts = ReplayParts {
+        from_scheduler,
+        chunks,
+        to_scheduler,
+        storage,
+        segment_len,
+    };
+    (
+        ReplayAgent::new(parts),
+        ReplayLink {
+            to,
+            to_chunks,
+            from,
+            chunks: 0,
+        },
+    )
 }
 
 /// Reads the journal, closes its last segment, and gathers what an earlier life left.

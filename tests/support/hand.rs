@@ -73,7 +73,7 @@ pub struct Hand<C> {
     pub counters: Arc<Counters>,
     pub delivery: SocketAddr,
     pub ingest: SocketAddr,
-    _collector: Collector,
+    pub collector: Collector,
     _home: tempfile::TempDir,
 }
 
@@ -114,7 +114,7 @@ impl<C: Clock + 'static> Hand<C> {
             counters,
             delivery,
             ingest,
-            _collector: collector,
+            collector,
             _home: home,
         }
     }
@@ -249,6 +249,8 @@ pub struct Peer {
     text: VecDeque<u8>,
     /// Bytes read from the socket so far.
     pub read_len: usize,
+    /// Frames that the test counted.
+    pub frames: u64,
     /// The other side has ended.
     pub ended: bool,
 }
@@ -272,6 +274,7 @@ impl Peer {
             buffer: vec![0; 1 << 16],
             text: VecDeque::with_capacity(1 << 20),
             read_len: 0,
+            frames: 0,
             ended: false,
         }
     }

@@ -1,0 +1,175 @@
+//! The engine's program and its settings: found, built where it can be, written down for a round.
+//!
+//! Built each time when cargo runs us, so that nobody measures yesterday's engine.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use clap::ValueEnum;
+use serde::Serialize;
+
+use crate::error::{Context, PerfError};
+use crate::frames::destination_names;
+
+const PROGRAM: &str = "flipped-lb";
+/// What to do where it cannot be built from here.
+const HOW_TO_BUILD: &str = "build it with `cargo build --release`, or name it with --engine FILE";
+
+/// What is done before a message is delivered (DESIGN 4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Durability {
+    /// Nothing; the journal follows.
+    Memory,
+    /// The operating system has it.
+    Written,
+    /// The disk has it.
+    Synced,
+}
+
+/// What an engine's thread without work does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Idle {
+    /// Spins, yields, then sleeps until it is woken.
+    Backoff,
+    /// Gives the core away each time.
+    Yield,
+    /// Never leaves the core.
+    Spin,
+}
+
+/// The settings that a benchmark chooses; all others are the engine's defaults.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Settings {
+    /// `durability`.
+    pub(crate) durability: Durability,
+    /// `[store] url`: none, sqlite or a MySQL URL.
+    pub(crate) store: String,
+    /// `[threads] idle`.
+    pub(crate) idle: Idle,
+}
+
+impl Settings {
+    /// Durable as asked for, without a store, idling as by default.
+    pub(crate) fn new(durability: Durability) -> Self {
+        Self {
+            durability,
+            store: "none".into(),
+            idle: Idle::Backoff,
+        }
+    }
+
+    /// The settings file for these sources and destinations. The first destination is a VIP, as by
+    /// default.
+    pub(crate) fn file(
+        &self,
+        data_dir: &Path,
+        sources: &[std::net::SocketAddr],
+        destinations: usize,
+    ) -> String {
+        // Debug's quotes and escapes are TOML's for all that can stand here.
+        let mut lines = vec![
+            format!("data_dir = {:?}", data_dir.to_string_lossy()),
+            format!("durability = \"{}\"", name_of(self.durability)),
+        ];
+        lines.extend((sources.iter()).map(|it| format!("[[source]]\naddress = \"{it}\"")));
+        let vip = |index: usize| if index == 0 { "\nvip = true" } else { "" };
+        lines.extend(
+            (destination_names(destinations).iter().enumerate())
+                .map(|(index, id)| format!("[[destination]]\nid = \"{id}\"{}", vip(index))),
+        );
+        lines.push("[delivery]\nlisten = \"127.0.0.1:0\"".into());
+        lines.push(format!("[threads]\nidle = \"{}\"", name_of(self.idle)));
+        lines.push(format!("[store]\nurl = {:?}", self.store));
+        lines.push("[admin]\nlisten = \"127.0.0.1:0\"".into());
+        lines.push("[stats]\ninterval = \"0s\"\n".into());
+        lines.join("\n")
+    }
+}
+
+/// A setting's word.
+pub(crate) fn name_of(value: impl ValueEnum) -> String {
+    let name = value.to_possible_value();
+    name.map_or_else(String::new, |it| it.get_name().to_owned())
+}
+
+/// The engine to measure: the one named, or the one beside this program, built before where cargo
+/// started us.
+///
+/// # Errors
+/// There is none.
+pub(crate) fn program(named: Option<&Path>) -> Result<PathBuf, PerfError> {
+    if let Some(named) = named {
+        return match named.is_file() {
+            true => named.canonicalize().context("finding the engine"),
+            false => Err(PerfError::Usage(format!(
+                "no engine at {}",
+                named.display()
+            ))),
+        };
+    }
+    let own = std::env::current_exe().context("finding our own program")?;
+    let folder = own.parent().unwrap_or(Path::new("."));
+    if let Some(cargo) = std::env::var_os("CARGO") {
+        build(Path::new(&cargo), folder)?;
+    }
+    let program = folder.join(PROGRAM);
+    match program.is_file() {
+        true => Ok(program),
+        false => Err(PerfError::Usage(format!(
+            "no {PROGRAM} beside this program: {HOW_TO_BUILD}"
+        ))),
+    }
+}
+
+/// Builds the engine into the folder `TARGET/PROFILE`.
+fn build(cargo: &Path, folder: &Path) -> Result<(), PerfError> {
+    let profile = match folder.file_name().and_then(|it| it.to_str()) {
+        Some("debug") | None => "dev",
+        Some(name) => name,
+    };
+    let target = folder.parent().unwrap_or(folder);
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml");
+    let status = Command::new(cargo)
+        .args(["build", "--quiet", "--bin", PROGRAM, "--profile", profile])
+        .arg("--manifest-path")
+        .arg(manifest)
+        .arg("--target-dir")
+        .arg(target)
+        // Else its warnings, which are somebody else's, hide our progress.
+        .env("CARGO_TERM_COLOR", "never")
+        .stderr(Stdio::null())
+        .status()
+        .context("running cargo")?;
+    match status.success() {
+        true => Ok(()),
+        false => Err(PerfError::Usage(format!(
+            "the engine cannot be built: {HOW_TO_BUILD}"
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_settings_file_says_what_was_chosen() {
+        let mut settings = Settings::new(Durability::Synced);
+        settings.store = "sqlite".into();
+        let sources = [8001, 8002].map(|port| ([127, 0, 0, 1], port).into());
+        let file = settings.file(Path::new("/data/\"odd\""), &sources, 2);
+        for line in [
+            "data_dir = \"/data/\\\"odd\\\"\"",
+            "durability = \"synced\"",
+            "[[source]]\naddress = \"127.0.0.1:8002\"",
+            "[[destination]]\nid = \"table1\"\nvip = true\n",
+            "[[destination]]\nid = \"table2\"\n[delivery]",
+            "idle = \"backoff\"",
+            "url = \"sqlite\"",
+        ] {
+            assert!(file.contains(line), "{line} is missing in\n{file}");
+        }
+    }
+}

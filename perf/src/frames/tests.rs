@@ -1,0 +1,101 @@
+use std::collections::HashSet;
+
+use super::*;
+
+const LENS: [usize; 4] = [0, 390, 1024, 8192];
+
+fn book(plan: &Plan) -> FrameBook {
+    FrameBook::new(plan).expect("frames of this length")
+}
+
+fn mark(number: u64, source: usize, due_ns: u64) -> Mark {
+    Mark {
+        number,
+        source,
+        due_ns,
+    }
+}
+
+fn line(book: &FrameBook, mark: Mark) -> Vec<u8> {
+    let mut line = Vec::new();
+    book.append(&mut line, mark, &Timestamp::new(1_693_123_456_789));
+    line
+}
+
+#[test]
+fn every_frame_is_json_of_the_length_asked_for_and_says_what_its_place_says() {
+    for len in LENS {
+        let plan = Plan::flat_out(100, len);
+        let book = book(&plan);
+        assert!(len == 0 || book.line_len() == len + 1);
+        for number in 0..100 {
+            let mark = mark(number, 3, 0);
+            let line = line(&book, mark);
+            let value: serde_json::Value = serde_json::from_slice(&line).expect("JSON");
+            let place = book.place(mark);
+            assert_eq!(
+                value["destinationId"],
+                format!("table{}", place.destination + 1)
+            );
+            assert_eq!(value["priority"], place.level + 1);
+            assert_eq!(value["sourceServerId"], "server004");
+            assert_eq!(len == 0, value["timestamp"] != 1_693_123_456_789_u64);
+            assert_eq!(len == 0, !value["payload"].is_object());
+            assert_eq!(book.read(&line), Some(mark));
+        }
+    }
+}
+
+#[test]
+fn the_due_time_is_read_back_where_there_is_a_schedule() {
+    let book = book(&Plan::at_rate(1_000, 1, 0, 390));
+    let mark = mark(9_999_999_999, 998, 123_456_789_012_345_678);
+    let line = line(&book, mark);
+    assert_eq!(line.len(), 391);
+    assert_eq!(book.read(&line), Some(mark));
+}
+
+#[test]
+fn the_shortest_frames_are_short() {
+    let len = book(&Plan::flat_out(1, 0)).line_len();
+    assert!(len < 140, "{len}");
+}
+
+#[test]
+fn expectations_are_what_a_count_of_all_places_gives() {
+    for messages in [0, 5, 4 * 4096, 30_001] {
+        let plan = Plan::flat_out(messages, 390);
+        let book = book(&plan);
+        let mut counted = vec![0; 4];
+        for source in 0..4 {
+            for number in 0..plan.messages_of(source) {
+                counted[book.place(mark(number, source, 0)).destination] += 1;
+            }
+        }
+        assert_eq!(book.expected(&plan), counted);
+        assert_eq!(counted.iter().sum::<u64>(), messages);
+    }
+}
+
+#[test]
+fn a_changed_byte_is_noticed_wherever_it_is() {
+    let book = book(&Plan::at_rate(1_000, 1, 0, 390));
+    let mark = mark(17, 2, 5);
+    let good = line(&book, mark);
+    let mut spare = Vec::new();
+    assert!(book.is_verbatim(&good, mark, &mut spare));
+    for at in 0..good.len() {
+        let mut bad = good.clone();
+        bad[at] ^= 0x40;
+        let is_noticed = book.read(&bad) != Some(mark) || !book.is_verbatim(&bad, mark, &mut spare);
+        assert!(is_noticed, "byte {at}");
+    }
+}
+
+#[test]
+fn the_slots_use_every_destination_and_level() {
+    let book = book(&Plan::flat_out(1, 390));
+    let places = (0..4096).map(|number| book.place(mark(number, 0, 0)));
+    let seen: HashSet<_> = places.map(|it| (it.destination, it.level)).collect();
+    assert!(seen.len() >= 9, "{seen:?}");
+}

@@ -1,0 +1,129 @@
+//! The processes of a round, which are this program run again under a hidden command.
+//!
+//! ```text
+//!            stdin: "go"                       stdout: a JSON event a line
+//!  parent ==============> source | sink ==============================> parent
+//!                            ||      ^
+//!                           TCP     TCP        (engine | relay say "running: ..." on stderr)
+//!                            vv      ||
+//!                         engine | relay
+//! ```
+//! A part ends when its stdin does, and is killed by the kernel when its parent dies.
+
+pub(crate) mod launch;
+mod ledger;
+pub(crate) mod relay;
+mod routes;
+pub(crate) mod sink;
+pub(crate) mod source;
+
+use std::io::{self, BufRead, Write};
+use std::net::SocketAddr;
+
+use clap::Subcommand;
+use rustix::process::{Signal, set_parent_process_death_signal};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Context, PerfError};
+use crate::plan::Plan;
+
+pub(crate) use sink::SinkReport;
+pub(crate) use source::SourceReport;
+
+/// Which part to play.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Part {
+    /// The message servers.
+    Source {
+        /// The round, as JSON.
+        plan: String,
+    },
+    /// The subscribers.
+    Sink {
+        /// The round, as JSON.
+        plan: String,
+        /// Where the engine or the relay listens for them.
+        address: SocketAddr,
+        /// Subscribe and then only stay.
+        #[arg(long)]
+        silent: bool,
+    },
+    /// The baseline.
+    Relay {
+        /// How many destinations there are.
+        destinations: usize,
+        /// The message servers.
+        sources: Vec<SocketAddr>,
+    },
+    /// The engine: becomes that program.
+    Engine {
+        /// The program and its arguments.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<String>,
+    },
+}
+
+/// What a part tells its parent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub(crate) enum Event {
+    /// The sources listen there.
+    Listening {
+        /// One for each source.
+        addresses: Vec<SocketAddr>,
+    },
+    /// Every source has its connection.
+    Connected,
+    /// Every subscriber was answered.
+    Subscribed,
+    /// The sources have written all.
+    Sent(SourceReport),
+    /// The subscribers have all, or wait no longer.
+    Received(SinkReport),
+}
+
+/// Plays a part until it is over.
+pub(crate) fn play(part: Part) -> Result<(), PerfError> {
+    die_with_parent()?;
+    match part {
+        Part::Source { plan } => source::run(&plan_of(&plan)?),
+        Part::Sink {
+            plan,
+            address,
+            silent,
+        } => sink::run(&plan_of(&plan)?, address, silent),
+        Part::Relay {
+            destinations,
+            sources,
+        } => relay::run(destinations, &sources),
+        Part::Engine { command } => launch::become_engine(&command),
+    }
+}
+
+/// The kernel kills this process when its parent goes, however that goes.
+fn die_with_parent() -> Result<(), PerfError> {
+    set_parent_process_death_signal(Some(Signal::KILL)).context("asking to end with the parent")
+}
+
+fn plan_of(json: &str) -> Result<Plan, PerfError> {
+    let plan: Plan = serde_json::from_str(json).context("reading the plan")?;
+    plan.check()?;
+    Ok(plan)
+}
+
+/// Tells the parent.
+fn tell(event: &Event) -> Result<(), PerfError> {
+    let mut line = serde_json::to_vec(event).context("rendering an event")?;
+    line.push(b'\n');
+    let mut stdout = io::stdout().lock();
+    stdout
+        .write_all(&line)
+        .and_then(|()| stdout.flush())
+        .context("telling the parent")
+}
+
+/// Waits for the parent's next word; false when it will say no more.
+fn hear() -> bool {
+    let mut line = String::new();
+    matches!(io::stdin().lock().read_line(&mut line), Ok(len) if len > 0)
+}

@@ -1,0 +1,303 @@
+//! The chunks' bytes, and the tokens that give the right to touch them.
+//!
+//! This module holds all unsafe code of the arena: it shares bytes between threads without a lock.
+//! What makes it sound: a chunk's bytes from the tail on belong to its one `Writer`; a committed
+//! record's header belongs to its one `Committed`; everything before that is read-only until the
+//! chunk's writer, its `Committed`s and its leases are all home, which the ledger sees to before it
+//! hands the chunk out again. Tokens cross threads through rings, whose release and acquire order
+//! the bytes written before with the reads after.
+#![allow(unsafe_code)]
+
+use std::alloc::Layout;
+use std::fmt;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use bumpalo::Bump;
+
+use crate::journal::record::{RECORD_HEADER_LEN, record_len};
+
+/// The arena of places that are in none.
+const NOWHERE: u16 = u16::MAX;
+
+/// The chunks' memory: one piece, cut into equal chunks.
+pub(super) struct Region {
+    /// Owns the memory; never touched again after it was made.
+    _bump: Bump,
+    base: NonNull<u8>,
+    chunk_len: usize,
+    chunk_count: u32,
+    /// Told apart from other arenas of the process, so that tokens cannot be mixed up.
+    pub(super) id: u16,
+}
+
+// SAFETY: `_bump` is only kept alive, never used; `base` is only dereferenced under the rules in
+// this module's header.
+unsafe impl Send for Region {}
+// SAFETY: as above.
+unsafe impl Sync for Region {}
+
+impl Region {
+    pub(super) fn new(chunk_len: usize, chunk_count: u32) -> Self {
+        static NEXT_ID: AtomicU16 = AtomicU16::new(0);
+        let bump = Bump::new();
+        let layout = Layout::from_size_align(chunk_len * chunk_count as usize, 4096)
+            .expect("the limits keep the arena far below the address space");
+        let base = bump.alloc_layout(layout);
+        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed) % NOWHERE;
+        Self {
+            _bump: bump,
+            base,
+            chunk_len,
+            chunk_count,
+            id,
+        }
+    }
+
+    /// Where `len` bytes at `offset` of `chunk` begin; checked to lie inside the chunk.
+    fn at(&self, span: &Span) -> *mut u8 {
+        assert!(span.arena == self.id, "a token of another arena");
+        let end = span.offset as usize + span.len as usize;
+        assert!(u32::from(span.chunk) < self.chunk_count && end <= self.chunk_len);
+        let offset = usize::from(span.chunk) * self.chunk_len + span.offset as usize;
+        // SAFETY: checked above to lie inside the one allocation of `new`.
+        unsafe { self.base.as_ptr().add(offset) }
+    }
+}
+
+/// A range of bytes in a chunk's present life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Span {
+    pub(super) arena: u16,
+    pub(super) chunk: u16,
+    pub(super) generation: u32,
+    pub(super) offset: u32,
+    pub(super) len: u32,
+}
+
+/// Reads what tokens speak of; one an agent.
+#[derive(Clone)]
+pub struct View(pub(super) Arc<Region>);
+
+impl fmt::Debug for View {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "View(arena {})", self.0.id)
+    }
+}
+
+impl View {
+    /// The leased bytes: whole records, one behind the other.
+    #[must_use]
+    pub fn bytes<'a>(&'a self, lease: &'a Lease) -> &'a [u8] {
+        let start = self.0.at(&lease.0);
+        // SAFETY: a lease covers only placed records, which nobody writes; its chunk is not reused
+        // before the lease was taken back, which consumes it.
+        unsafe { std::slice::from_raw_parts(start, lease.0.len as usize) }
+    }
+
+    /// The record's header, to be completed before the record is placed.
+    pub fn header_mut<'a>(
+        &'a self,
+        committed: &'a mut Committed,
+    ) -> &'a mut [u8; RECORD_HEADER_LEN] {
+        let start = self.0.at(&committed.0).cast();
+        // SAFETY: this token is the only one for this record, and no lease covers it yet; records
+        // are at least a header long.
+        unsafe { &mut *start }
+    }
+
+    /// The committed record's bytes, header and newline included.
+    #[must_use]
+    pub fn record<'a>(&'a self, committed: &'a Committed) -> &'a [u8] {
+        let start = self.0.at(&committed.0);
+        // SAFETY: as in `header_mut`; the shared borrow keeps `header_mut` out.
+        unsafe { std::slice::from_raw_parts(start, committed.0.len as usize) }
+    }
+}
+
+/// The one who fills a chunk.
+pub struct Writer {
+    pub(super) region: Arc<Region>,
+    pub(super) chunk: u16,
+    pub(super) generation: u32,
+    pub(super) tail: u32,
+    /// Records committed so far.
+    pub(super) committed: u32,
+}
+
+impl fmt::Debug for Writer {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Writer(chunk {}, tail {})", self.chunk, self.tail)
+    }
+}
+
+impl Writer {
+    /// Bytes that are left.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        self.region.chunk_len - self.tail as usize
+    }
+
+    /// Copies the frame behind an empty header and puts a newline after it; `None`: no room.
+    pub fn claim(&mut self, frame: &[u8]) -> Option<Claim<'_>> {
+        let len = record_len(frame.len());
+        if len > self.room() {
+            return None;
+        }
+        let span = Span {
+            arena: self.region.id,
+            chunk: self.chunk,
+            generation: self.generation,
+            offset: self.tail,
+            len: u32::try_from(len).ok()?,
+        };
+        let start = self.region.at(&span);
+        // SAFETY: bytes from the tail on belong to this writer; `at` checked their range.
+        unsafe {
+            start.write_bytes(0, RECORD_HEADER_LEN);
+            let body = start.add(RECORD_HEADER_LEN);
+            body.copy_from_nonoverlapping(frame.as_ptr(), frame.len());
+            body.add(frame.len()).write(b'\n');
+        }
+        Some(Claim { writer: self, span })
+    }
+}
+
+/// A record being made; dropping it gives the room back.
+#[derive(Debug)]
+pub struct Claim<'a> {
+    writer: &'a mut Writer,
+    span: Span,
+}
+
+impl Claim<'_> {
+    /// The frame as it was copied.
+    #[must_use]
+    pub fn frame(&self) -> &[u8] {
+        let start = self.writer.region.at(&self.span);
+        let frame_len = self.span.len as usize - record_len(0);
+        // SAFETY: initialised by `Writer::claim`, and this claim holds the writer.
+        unsafe { std::slice::from_raw_parts(start.add(RECORD_HEADER_LEN), frame_len) }
+    }
+
+    /// The record's header.
+    pub fn header_mut(&mut self) -> &mut [u8; RECORD_HEADER_LEN] {
+        // SAFETY: as in `frame`, and the borrow is exclusive.
+        unsafe { &mut *self.writer.region.at(&self.span).cast() }
+    }
+
+    /// The record is whole.
+    pub fn commit(self) -> Committed {
+        self.writer.tail += self.span.len;
+        self.writer.committed += 1;
+        Committed(self.span)
+    }
+}
+
+/// A whole record on its way from ingest to the ledger; one token a record.
+#[derive(Debug)]
+#[must_use]
+pub struct Committed(pub(super) Span);
+
+/// Where a record stands, or stood: its chunk may have been evicted since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place(pub(super) Span);
+
+impl Place {
+    /// The place of a record that is in the journal only.
+    #[must_use]
+    pub fn nowhere(record_len: u32) -> Self {
+        Self(Span {
+            arena: NOWHERE,
+            chunk: 0,
+            generation: 0,
+            offset: 0,
+            len: record_len,
+        })
+    }
+
+    /// Bytes of the record.
+    #[must_use]
+    pub fn record_len(&self) -> usize {
+        self.0.len as usize
+    }
+
+    /// Bytes of the frame with its newline: what goes to a subscriber.
+    #[must_use]
+    pub fn wire_len(&self) -> usize {
+        self.0.len as usize - RECORD_HEADER_LEN
+    }
+}
+
+/// The right to read some records, and the duty to give it back.
+#[derive(Debug)]
+#[must_use]
+pub struct Lease(pub(super) Span);
+
+impl Lease {
+    /// Bytes that are leased.
+    #[must_use]
+    pub fn byte_len(&self) -> usize {
+        self.0.len as usize
+    }
+}
+
+/// Leases of one chunk on their way home.
+#[derive(Debug)]
+#[must_use]
+pub struct Returned {
+    pub(super) arena: u16,
+    pub(super) chunk: u16,
+    pub(super) count: u32,
+}
+
+impl Returned {
+    /// Ends a lease.
+    pub fn one(lease: Lease) -> Self {
+        let Lease(span) = lease;
+        Self {
+            arena: span.arena,
+            chunk: span.chunk,
+            count: 1,
+        }
+    }
+
+    /// Takes others of the same chunk along; gives them back if they are of another.
+    ///
+    /// # Errors
+    /// They are of another chunk.
+    pub fn absorb(&mut self, other: Returned) -> Result<(), Returned> {
+        if (other.arena, other.chunk) != (self.arena, self.chunk) {
+            return Err(other);
+        }
+        self.count += other.count;
+        Ok(())
+    }
+}
+
+/// Gathers leases that end, so that those of one chunk go home together.
+#[derive(Debug, Default)]
+pub struct Homebound(Option<Returned>);
+
+impl Homebound {
+    /// Ends a lease. What is returned is of another chunk, and shall be sent home.
+    #[must_use]
+    pub fn add(&mut self, lease: Lease) -> Option<Returned> {
+        let one = Returned::one(lease);
+        let Some(gathered) = &mut self.0 else {
+            self.0 = Some(one);
+            return None;
+        };
+        match gathered.absorb(one) {
+            Ok(()) => None,
+            Err(other) => self.0.replace(other),
+        }
+    }
+
+    /// What is gathered, to be sent home.
+    #[must_use]
+    pub fn take(&mut self) -> Option<Returned> {
+        self.0.take()
+    }
+}
