@@ -85,6 +85,7 @@ fn draw(
     let mut chart = ChartBuilder::on(&area)
         .caption(title, ("sans-serif", 22))
         .margin(16)
+        .margin_right(36)
         .x_label_area_size(48)
         .y_label_area_size(76)
         .build_cartesian_2d(Decades(0..nines), Decades(decades.clone()))?;
