@@ -176,6 +176,7 @@ where
         counters: Arc::clone(&common.counters),
         draining: Arc::clone(&common.signals.draining),
         seed: world.seed,
+        floor_ms: common.inheritance.last_arrival_ms(),
     };
     let (replay, replay_link) = replay(config, world.storage.clone(), wakes);
     let (to_journal, inbox) = ring(HOP_RING, &wakes.journal);

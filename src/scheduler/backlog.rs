@@ -72,6 +72,19 @@ pub struct Inheritance {
     pub waiting: Vec<Waiting>,
 }
 
+impl Inheritance {
+    /// When the last message that waits arrived, in ms since the epoch; zero: none waits.
+    #[must_use]
+    pub fn last_arrival_ms(&self) -> u64 {
+        self.waiting
+            .iter()
+            .map(|it| it.arrival_us)
+            .max()
+            .unwrap_or(0)
+            / 1_000
+    }
+}
+
 /// Gathers the backlog while the journal is read.
 #[derive(Debug)]
 pub struct Backlog {
