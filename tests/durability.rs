@@ -216,7 +216,7 @@ fn order(source: usize, at: usize) -> String {
     let destination = ["table1", "table2", "table3"][at % 3];
     let priority = 1 + at / 3 % 3;
     // Clocks that are far behind must not carry a message past those of an earlier life.
-    let time = if at % 2 == 0 { "" } else { "\"timestamp\":1," };
+    let time = if at.is_multiple_of(2) { "" } else { "\"timestamp\":1," };
     format!(
         "{{\"messageId\":\"p{source}-{at}\",\"sourceServerId\":\"p{source}\",\
          \"destinationId\":\"{destination}\",\"messageType\":\"lunch\",\"priority\":{priority},\
@@ -416,6 +416,7 @@ fn refusal(home: &Home, settings: &str) -> String {
 fn a_torn_tail_is_cut_and_told_and_the_engine_goes_on() {
     // How the tail is torn, bytes cut, and whether the last message is lost.
     type Tear = fn(&Path, u64, u64);
+    #[allow(clippy::type_complexity, reason = "a table of cases")]
     let tears: [(Tear, fn(u64) -> u64, bool); 4] = [
         (|path, _, end| cut(path, end - 5), |len| len - 5, true),
         (|path, begin, _| cut(path, begin + 20), |_| 20, true),
