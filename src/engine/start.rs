@@ -334,6 +334,7 @@ impl<'a> Starter<'a> {
         {
             threads.push(spawn("delivery", vec![agent], core, wake)?);
         }
+        threads.push(spawn("replay", vec![pipeline.replay], None, &wakes.replay)?);
         threads.push(spawn(
             "journal",
             vec![pipeline.journal],
