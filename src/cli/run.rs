@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Args;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
 
 use super::Failure;
@@ -81,6 +81,10 @@ impl Signals {
                 .and_then(|_| flag::register(signal, Arc::clone(&stop)))
                 .map_err(|error| Failure::Failed(format!("signals cannot be watched: {error}")))?;
         }
+        // A limit on file sizes ends a process that does not listen for it; the journal would rather
+        // have the error, which it takes for a full disk.
+        flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)))
+            .map_err(|error| Failure::Failed(format!("signals cannot be watched: {error}")))?;
         Ok(Self { stop, hurry })
     }
 }

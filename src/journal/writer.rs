@@ -413,7 +413,10 @@ impl<S: Storage> JournalAgent<S> {
     fn judge(&mut self, error: io::Error, now: Now) -> Result<(), WriteError> {
         let full = matches!(
             error.kind(),
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::WriteZero
+            io::ErrorKind::StorageFull
+                | io::ErrorKind::QuotaExceeded
+                | io::ErrorKind::FileTooLarge
+                | io::ErrorKind::WriteZero
         );
         if !full {
             let (segment, offset) = (self.number, self.offset);
