@@ -209,6 +209,7 @@ where
         counters: Arc::clone(&counters),
         draining: Arc::clone(&signals.draining),
         seed: world.seed,
+        floor_ms: waiting.iter().map(|it| it.arrival_us).max().unwrap_or(0) / 1_000,
     };
     let (mut links, mut deliveries) = (Vec::new(), Vec::<Box<dyn Agent>>::new());
     for (net, wake) in world.delivery_nets.into_iter().zip(&wakes.deliveries) {

@@ -150,6 +150,9 @@ pub struct IngestParts<N> {
     pub draining: Arc<AtomicBool>,
     /// For jitter.
     pub seed: u64,
+    /// When the last message of the backlog arrived, in ms: nothing new goes before it, for its
+    /// source may be the same.
+    pub floor_ms: u64,
 }
 
 /// The agent.
@@ -174,7 +177,8 @@ pub struct IngestAgent<N> {
     writer: Option<Writer>,
     spare: Vec<Writer>,
     rejections: [u32; Reason::ALL.len()],
-    /// No producer that dialled in and went has sent anything later than this, in ms.
+    /// No producer that dialled in and went, and nothing of an earlier life of the engine, is later
+    /// than this, in ms.
     gone_floor_ms: u64,
     /// Connections wait at the listener.
     accepting: bool,
@@ -197,6 +201,7 @@ impl<N: Network> IngestAgent<N> {
         Self {
             next_index: sources.len() as SourceIndex,
             rng: Rng::with_seed(parts.seed),
+            gone_floor_ms: parts.floor_ms,
             parts,
             sources,
             connections: Vec::new(),
@@ -212,7 +217,6 @@ impl<N: Network> IngestAgent<N> {
             writer: None,
             spare: Vec::with_capacity(2 * CHUNKS_PER_READ),
             rejections: [0; Reason::ALL.len()],
-            gone_floor_ms: 0,
             accepting: false,
             accept_at_ns: 0,
             dial_at_ns: 0,
