@@ -216,7 +216,11 @@ fn order(source: usize, at: usize) -> String {
     let destination = ["table1", "table2", "table3"][at % 3];
     let priority = 1 + at / 3 % 3;
     // Clocks that are far behind must not carry a message past those of an earlier life.
-    let time = if at.is_multiple_of(2) { "" } else { "\"timestamp\":1," };
+    let time = if at.is_multiple_of(2) {
+        ""
+    } else {
+        "\"timestamp\":1,"
+    };
     format!(
         "{{\"messageId\":\"p{source}-{at}\",\"sourceServerId\":\"p{source}\",\
          \"destinationId\":\"{destination}\",\"messageType\":\"lunch\",\"priority\":{priority},\
@@ -225,7 +229,7 @@ fn order(source: usize, at: usize) -> String {
 }
 
 /// One life of an engine: everything is sent, and it is killed when so many frames were written to
-/// it, or seen by subscribers; `None`: stopped in good order when all is settled.
+/// it, or seen by subscribers; without `kill` it is stopped in good order when all is settled.
 fn live(
     home: &Home,
     producers: &mut [Producer],
@@ -331,7 +335,7 @@ fn assert_again(engine: &Engine, count: usize) {
             None => old.push(value),
         }
         // Not one at a time: that the engine goes on without waiting for it is `delivery`'s test.
-        if old.len() % 50 == 0 || old.len() == count {
+        if old.len().is_multiple_of(50) || old.len() == count {
             subscriber.ack(old.len() as u64);
         }
     }
@@ -358,6 +362,19 @@ fn what_waits_for_an_absent_subscriber_survives_a_stop_and_is_announced() {
         assert_eq!(engine.stop().code, Some(0));
         assert_all_delivered(home.path(), 2_001);
     }
+}
+
+#[test]
+fn a_clock_that_is_behind_carries_no_message_past_those_of_an_earlier_life() {
+    let home = home();
+    let engine = Engine::start_in(Arc::clone(&home), STORELESS);
+    publish(&engine, frames("wait", "table2", 1));
+    engine.kill();
+    let engine = Engine::start_in(home, STORELESS);
+    let behind = frame("behind", "table2", 2).replace("\"payload\"", "\"timestamp\":1,\"payload\"");
+    publish(&engine, vec![behind]);
+    let mut subscriber = Subscriber::new(&engine, &["table2"], false);
+    assert_eq!(ids(&subscriber.frames(2)), ["wait-0", "behind"]);
 }
 
 // ---- a damaged journal ----
@@ -415,9 +432,8 @@ fn refusal(home: &Home, settings: &str) -> String {
 #[test]
 fn a_torn_tail_is_cut_and_told_and_the_engine_goes_on() {
     // How the tail is torn, bytes cut, and whether the last message is lost.
-    type Tear = fn(&Path, u64, u64);
-    #[allow(clippy::type_complexity, reason = "a table of cases")]
-    let tears: [(Tear, fn(u64) -> u64, bool); 4] = [
+    type Tear = (fn(&Path, u64, u64), fn(u64) -> u64, bool);
+    let tears: [Tear; 4] = [
         (|path, _, end| cut(path, end - 5), |len| len - 5, true),
         (|path, begin, _| cut(path, begin + 20), |_| 20, true),
         (
