@@ -1,7 +1,7 @@
 //! A percentile curve, as an `.hgrm` file tells it: of this engine, or of any HdrHistogram tool.
 //!
 //! The `histogram` command feeds it with text and shows what it finds; [`super::plot`] draws it.
-//! It opens no file. What the columns mean is drawn in [`super::hgrm`].
+//! It opens no file. What the columns mean is drawn in `hgrm`.
 
 /// What is shown of a curve, besides mean and maximum.
 pub const PERCENTILES: [f64; 5] = [50.0, 90.0, 99.0, 99.9, 99.99];
