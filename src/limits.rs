@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-/// Longest line by default, in bytes without its newline (DESIGN 3.1).
+/// Longest line by default, in bytes without its newline.
 pub const LINE_LEN_MAX_DEFAULT: usize = 64 * 1024;
 
 /// Longest line that a setting may allow: a record's field offsets are 16 bits wide.
@@ -75,7 +75,7 @@ pub const DISPATCHES_PER_CYCLE: usize = 1024;
 /// still be put in the order of their timestamps.
 pub const BUCKETS: usize = 256;
 
-/// Levels at most (DESIGN 3.1).
+/// Levels at most.
 pub const LEVELS_MAX: usize = 8;
 
 /// One aged message is served after this many native ones of its level: ageing must neither starve

@@ -19,7 +19,7 @@ pub type TypeIndex = u16;
 /// Effective priority, 1 = most urgent.
 pub type Level = u8;
 
-/// Why a line was not accepted (DESIGN 3.1).
+/// Why a line was not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(usize)]
 pub enum Reason {

@@ -15,7 +15,7 @@ const PROGRAM: &str = "flipped-lb";
 /// What to do where it cannot be built from here.
 const HOW_TO_BUILD: &str = "build it with `cargo build --release`, or name it with --engine FILE";
 
-/// What is done before a message is delivered (DESIGN 4).
+/// What is done before a message is delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Durability {

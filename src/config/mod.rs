@@ -75,7 +75,7 @@ pub struct Config {
     pub stats: Stats,
 }
 
-/// What has happened before a message is delivered (DESIGN promise 2).
+/// What has happened before a message is delivered (promise 2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
     /// Nothing; the journal follows. Survives a clean stop.

@@ -103,7 +103,7 @@ fn system(what: &'static str) -> impl Fn(io::Error) -> StartError {
 /// What it needs cannot be had; the message says which setting to change.
 pub fn start(config: &Config) -> Result<Engine, StartError> {
     let lock = DirectoryLock::take(&config.data_dir)?;
-    let plan = threads::plan(&config.threads, config.delivery.agents)?;
+    let plan = threads::plan(config)?;
     let delivery = bind("[delivery] listen", config.delivery.listen)?;
     let ingest = match config.ingest.listen {
         Some(address) => Some(bind("[ingest] listen", address)?),

@@ -1,11 +1,7 @@
 //! Which agent runs on which thread, by threading mode and cores.
 
 use crate::agent::affinity::{PinError, allowed_cores, check_cores};
-use crate::config::{ThreadingMode, Threads};
-
-/// Cores that `auto` wants before it gives each agent its own: ingest, scheduler, journal, one
-/// delivery agent, and two for the rest of the machine.
-const CORES_FOR_DEDICATED: usize = 6;
+use crate::config::{Config, ThreadingMode};
 
 /// Where the agents run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,25 +18,16 @@ pub struct Plan {
     pub deliveries: Vec<Option<usize>>,
 }
 
-/// Picks the mode that `auto` means with these cores.
-#[must_use]
-pub fn resolve(mode: ThreadingMode, cores: usize) -> ThreadingMode {
-    match mode {
-        ThreadingMode::Auto if cores >= CORES_FOR_DEDICATED => ThreadingMode::Dedicated,
-        ThreadingMode::Auto => ThreadingMode::Shared,
-        other => other,
-    }
-}
-
 /// Makes the plan, and refuses cores that cannot be had. In `dedicated` mode agents whose core is
 /// not set get the allowed ones from the top down, as far as they reach: interrupts and the rest of
 /// the system prefer the low ones.
 ///
 /// # Errors
 /// A core is not available to this process.
-pub fn plan(threads: &Threads, agents: usize) -> Result<Plan, PinError> {
+pub fn plan(config: &Config) -> Result<Plan, PinError> {
     let allowed = allowed_cores();
-    let mode = resolve(threads.mode, allowed.len());
+    let (threads, agents) = (&config.threads, config.delivery.agents);
+    let mode = config.threading(allowed.len());
     let named = [
         threads.ingest_core,
         threads.scheduler_core,
@@ -54,7 +41,7 @@ pub fn plan(threads: &Threads, agents: usize) -> Result<Plan, PinError> {
         .collect();
     check_cores(set.iter().copied())?;
     let mut spare: Vec<usize> = match mode {
-        ThreadingMode::Dedicated if allowed.len() >= CORES_FOR_DEDICATED => allowed[1..]
+        ThreadingMode::Dedicated if allowed.len() >= config.dedicated_cores() => allowed[1..]
             .iter()
             .copied()
             .filter(|core| !set.contains(core))
@@ -77,42 +64,41 @@ pub fn plan(threads: &Threads, agents: usize) -> Result<Plan, PinError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::IdleKind;
+    use crate::config::Threads;
 
-    fn threads(mode: ThreadingMode) -> Threads {
-        Threads {
-            mode,
-            idle: IdleKind::Backoff,
-            ingest_core: None,
-            scheduler_core: None,
-            journal_core: None,
-            delivery_cores: Vec::new(),
-        }
+    fn config(threads: Threads, agents: usize) -> Config {
+        let mut config = Config {
+            threads,
+            ..Config::default()
+        };
+        config.delivery.agents = agents;
+        config
     }
 
     #[test]
     fn auto_shares_a_small_machine() {
-        assert_eq!(resolve(ThreadingMode::Auto, 2), ThreadingMode::Shared);
-        assert_eq!(resolve(ThreadingMode::Auto, 16), ThreadingMode::Dedicated);
-        assert_eq!(
-            resolve(ThreadingMode::Dedicated, 1),
-            ThreadingMode::Dedicated
-        );
+        let config = Config::default();
+        assert_eq!(config.threading(2), ThreadingMode::Shared);
+        assert_eq!(config.threading(16), ThreadingMode::Dedicated);
     }
 
     #[test]
     fn a_core_that_is_not_there_is_refused() {
         let wanted = Threads {
             scheduler_core: Some(4_000),
-            ..threads(ThreadingMode::Shared)
+            ..Threads::default()
         };
-        let error = plan(&wanted, 1).expect_err("no machine of ours has it");
+        let error = plan(&config(wanted, 1)).expect_err("no machine of ours has it");
         assert!(error.to_string().contains("4000"), "{error}");
     }
 
     #[test]
     fn no_two_agents_share_a_core_that_was_picked_for_them() {
-        let plan = plan(&threads(ThreadingMode::Dedicated), 2).expect("nothing is refused");
+        let dedicated = Threads {
+            mode: ThreadingMode::Dedicated,
+            ..Threads::default()
+        };
+        let plan = plan(&config(dedicated, 2)).expect("nothing is refused");
         let mut cores: Vec<usize> = [plan.ingest, plan.scheduler, plan.journal]
             .into_iter()
             .chain(plan.deliveries)

@@ -1,11 +1,11 @@
-//! The parser: judges one line by the rules of DESIGN 3.1, and finds its fields.
+//! The parser: judges one line by the rules of the design, and finds its fields.
 //!
 //! The ingest agent feeds it the framer's lines; an accepted line's fields go to the scheduler, and
 //! where they stand in the frame goes into the journal's record, so that nobody parses twice.
 //! It does not know which destinations exist: that is checked after it.
 //!
 //! simd-json makes a tape of the whole line; only the top level of it is walked. What simd-json
-//! refuses is judged again, exactly and without haste, in [`exact`].
+//! refuses is judged again, exactly and without haste, in `exact`.
 
 use std::mem;
 

@@ -1,7 +1,7 @@
 //! One whole batch of the journal, as records or settlements.
 //!
 //! Made by `reader`, over its buffer; read by recovery, by the store and by the `journal` commands.
-//! [`check`] proves once that every length, span and sequence fits, so the iterators need no
+//! `check` proves once that every length, span and sequence fits, so the iterators need no
 //! errors. It does not check frames: ingest did, before they were written.
 
 use super::error::Damage;
@@ -32,7 +32,7 @@ pub struct Record<'a> {
 }
 
 impl<'a> Batch<'a> {
-    /// Takes a body that [`check`] has passed; `end` is where reading goes on behind it.
+    /// Takes a body that `check` has passed; `end` is where reading goes on behind it.
     pub(super) fn new(header: BatchHeader, body: &'a [u8], end: Position) -> Self {
         Self { header, body, end }
     }

@@ -29,7 +29,7 @@ pub enum JournalError {
     /// Something is wrong in the middle: behind it, the journal goes on.
     #[error(
         "the journal is damaged in segment {segment:020}.segment at offset {offset}: {damage}; \
-         `flipped-lb journal verify DIR` shows what can be saved"
+         move the journal directory aside to start anew, or mend the disk; nothing was changed"
     )]
     Corrupt {
         /// Number of the segment.
@@ -42,7 +42,7 @@ pub enum JournalError {
     /// A segment between others is gone.
     #[error(
         "journal segment {0:020}.segment is missing, though later ones are there; put its file \
-         back, or see with `flipped-lb journal verify DIR` what can be saved"
+         back, or move the journal directory aside to start anew"
     )]
     Missing(u64),
     /// Another engine wrote it.

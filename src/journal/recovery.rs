@@ -122,6 +122,7 @@ fn close<S: Storage>(
         let segment = storage.resume(number).map_err(at)?;
         let end = BatchHeader::end_mark(tail.position, now_us);
         write_whole(storage, &segment, offset, &end).map_err(at)?;
+        storage.sync(&segment).map_err(at)?;
     }
     Ok((number + 1) * segment_len)
 }

@@ -63,7 +63,7 @@ pub enum ReplayError {
     /// Something else stands there.
     #[error(
         "journal segment {segment} does not hold message {sequence} at offset {offset}; \
-         `flipped-lb journal verify DIR` shows what can be saved"
+         somebody changed the file, or the disk is damaged: check it, then start again"
     )]
     Changed {
         /// Number of the segment.

@@ -19,7 +19,7 @@ const SECONDS: u64 = 10;
 const SECONDS_QUICK: u64 = 2;
 /// The engine has dialled, subscribed, written its first position: from here on nothing is to do.
 const SETTLE: Duration = Duration::from_secs(1);
-/// The budget of DESIGN 13 for the default strategy: a percent of a core.
+/// The budget of the design for the default strategy: a percent of a core.
 const CPU_PERCENT_MAX: f64 = 1.0;
 
 const TEXT: &str = "Four sources and four subscribers are connected and silent. CPU is of one \

@@ -20,7 +20,7 @@ const WARMUP_SECONDS: u64 = 1;
 const FRAME_LEN: usize = 390;
 /// Of the rate asked for, over a time that may end as late as the p99 allows for its last frame.
 const RATE_PART_MIN: f64 = 0.998;
-/// The budget of DESIGN 13.
+/// The budget of the design.
 const RESIDENT_KIB_MAX: u64 = 64 * 1024;
 /// A human sees nothing of it, and no queue grows.
 const P99_MS_MAX: u64 = 10;

@@ -1,5 +1,5 @@
 //! A naive judge of lines, for tests: reads JSON character by character, as RFC 8259 puts it, and
-//! applies the table of DESIGN 3.1 word by word. It shares nothing with the parser but the limits.
+//! applies the table of the design word by word. It shares nothing with the parser but the limits.
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! The parser against the table of DESIGN 3.1, line by line; every verdict is the model's too.
+//! The parser against the table of the design, line by line; every verdict is the model's too.
 
 use super::model;
 use super::verdict::{LEVELS, judge, verdict};
