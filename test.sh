@@ -31,5 +31,5 @@ echo "== format" && cargo fmt --all --check
 echo "== lints" && cargo clippy --workspace --all-targets --quiet -- -D warnings
 echo "== docs" && RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
 echo "== doc tests" && cargo test --workspace --doc --quiet
-echo "== benches, once in small" && cargo bench --workspace --quiet -- --test
-echo "== tests" && cargo build --workspace --release --quiet && cargo nextest run --workspace
+echo "== benches, once in small" && cargo bench --workspace --quiet --profile dev --bench '*' -- --test
+echo "== tests" && cargo nextest run --workspace
