@@ -32,4 +32,4 @@ echo "== lints" && cargo clippy --workspace --all-targets --quiet -- -D warnings
 echo "== docs" && RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
 echo "== doc tests" && cargo test --workspace --doc --quiet
 echo "== benches, once in small" && cargo bench --workspace --quiet --profile dev --bench '*' -- --test
-echo "== tests" && cargo nextest run --workspace
+echo "== tests" && cargo nextest run --workspace --no-fail-fast

@@ -486,7 +486,7 @@ fn damage_in_the_middle_is_refused_and_its_place_named() {
             )),
             "{said}"
         );
-        assert!(said.contains("journal verify"), "{said}");
+        assert!(said.contains("move the journal directory aside"), "{said}");
         // Mended, it is as good as ever.
         flip(&segment(home.path(), 0), first_batch + BATCH_HEADER_LEN + 7);
         leave_journal(&home, later + 1);
