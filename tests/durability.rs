@@ -486,7 +486,8 @@ fn damage_in_the_middle_is_refused_and_its_place_named() {
             )),
             "{said}"
         );
-        assert!(said.contains("move the journal directory aside"), "{said}");
+        assert!(said.contains("`flipped-lb journal verify DIR`"), "{said}");
+        assert!(said.contains("`flipped-lb journal repair DIR`"), "{said}");
         // Mended, it is as good as ever.
         flip(&segment(home.path(), 0), first_batch + BATCH_HEADER_LEN + 7);
         leave_journal(&home, later + 1);

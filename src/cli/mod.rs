@@ -8,6 +8,7 @@
 pub mod check;
 pub mod demo;
 pub mod histogram;
+pub mod journal;
 pub mod publish;
 pub mod run;
 pub mod subscribe;
@@ -32,6 +33,7 @@ const EXAMPLES: &str = "Examples:
   flipped-lb subscribe table1 table2      read the messages of two customers
   flipped-lb publish --address 127.0.0.1:9001 --destination table1 --count 10
   flipped-lb histogram flipped-lb-data/histograms/total.hgrm --svg latency.svg
+  flipped-lb journal verify               is the journal whole
 
 Settings come from flipped-lb.toml in the current directory, or from --config FILE; environment
 variables FLIPPED_LB_<SECTION>_<KEY> override them. FLIPPED_LB_LOG is off, error, warn, info, debug
@@ -62,6 +64,8 @@ pub enum Command {
     Publish(publish::PublishArgs),
     /// Show latency files as a table, and draw them.
     Histogram(histogram::HistogramArgs),
+    /// Look at the journal, or mend it.
+    Journal(journal::JournalArgs),
 }
 
 /// Runs the command that the process was started with.
@@ -101,6 +105,7 @@ impl Command {
             Command::Subscribe(args) => subscribe::run(args),
             Command::Publish(args) => publish::run(args),
             Command::Histogram(args) => histogram::run(args),
+            Command::Journal(args) => journal::run(args),
         }
     }
 }

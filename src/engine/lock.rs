@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
@@ -63,6 +64,26 @@ impl DirectoryLock {
         writeln!(file, "{}", std::process::id()).map_err(unusable)?;
         Ok(Self(file))
     }
+
+    /// The process that holds the directory now, as far as the system tells; a look that takes no
+    /// lock, not even for a moment, in which an engine that starts would find it taken.
+    #[must_use]
+    pub fn holder(directory: &Path) -> Option<u32> {
+        let path = directory.join("lock");
+        let process: u32 = std::fs::read_to_string(&path).ok()?.trim().parse().ok()?;
+        let file = std::fs::metadata(path).ok()?.ino();
+        let locks = std::fs::read_to_string("/proc/locks").ok()?;
+        let is_this = |line: &str| {
+            // 1: FLOCK  ADVISORY  WRITE 4711 08:01:1234 0 EOF
+            let words: Vec<_> = line.split_whitespace().collect();
+            let [_, "FLOCK", _, _, holder, place, ..] = words[..] else {
+                return false;
+            };
+            let is_file = place.rsplit(':').next() == Some(&file.to_string());
+            is_file && holder.parse() == Ok(process)
+        };
+        locks.lines().any(is_this).then_some(process)
+    }
 }
 
 #[cfg(test)]
@@ -80,5 +101,15 @@ mod tests {
         );
         drop(lock);
         DirectoryLock::take(home.path()).expect("it is free again");
+    }
+
+    #[test]
+    fn who_has_the_directory_is_seen_without_taking_it() {
+        let home = tempfile::tempdir().expect("a temporary directory");
+        assert_eq!(DirectoryLock::holder(home.path()), None);
+        let lock = DirectoryLock::take(home.path()).expect("it is free");
+        assert_eq!(DirectoryLock::holder(home.path()), Some(std::process::id()));
+        drop(lock);
+        assert_eq!(DirectoryLock::holder(home.path()), None);
     }
 }

@@ -24,8 +24,9 @@ use std::time::{Duration, Instant};
 
 use tracing::{error, info};
 
-use self::lock::DirectoryLock;
+pub use self::lock::{DirectoryLock, LockError};
 use self::pipeline::Signals;
+pub use self::pipeline::journal_folder;
 pub use self::start::{StartError, start};
 use crate::admin::{Admin, Health, Monitor, Phase};
 use crate::agent::Fatal;

@@ -49,6 +49,16 @@ impl<'a> Batch<'a> {
         self.header.position
     }
 
+    /// Bytes of it, with its header.
+    #[must_use]
+    #[expect(
+        clippy::len_without_is_empty,
+        reason = "a batch has its header at least"
+    )]
+    pub fn len(&self) -> u64 {
+        (BATCH_HEADER_LEN + self.body.len()) as u64
+    }
+
     /// Where reading goes on: behind the batch, or, when no other batch fits behind it, at the
     /// beginning of the next segment.
     #[must_use]

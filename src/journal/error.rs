@@ -29,7 +29,8 @@ pub enum JournalError {
     /// Something is wrong in the middle: behind it, the journal goes on.
     #[error(
         "the journal is damaged in segment {segment:020}.segment at offset {offset}: {damage}; \
-         move the journal directory aside to start anew, or mend the disk; nothing was changed"
+         nothing was changed: `flipped-lb journal verify DIR` shows what can be saved (DIR is the \
+         data directory), and `flipped-lb journal repair DIR` keeps it and puts the rest aside"
     )]
     Corrupt {
         /// Number of the segment.
@@ -42,7 +43,8 @@ pub enum JournalError {
     /// A segment between others is gone.
     #[error(
         "journal segment {0:020}.segment is missing, though later ones are there; put its file \
-         back, or move the journal directory aside to start anew"
+         back, or have `flipped-lb journal repair DIR` close the gap (DIR is the data directory; \
+         `flipped-lb journal verify DIR` shows what is there)"
     )]
     Missing(u64),
     /// Another engine wrote it.

@@ -17,6 +17,7 @@
 //! | `Position::MAX` | a later segment: this one was never closed | corrupt |
 //! | `Position::MAX` | nothing | the tail: see [`Reader::tail`] |
 
+pub mod survey;
 mod tail;
 
 use std::io;
@@ -153,8 +154,13 @@ impl<S: Storage> Reader<S> {
 
     /// What stands at the position: a whole batch, or what else.
     fn examine(&mut self, through: Position) -> Result<Result<BatchHeader, Damage>, JournalError> {
-        if let Some(damage) = self.enter()? {
-            return Ok(Err(damage));
+        match self.enter()? {
+            Some(Damage::SegmentHeader(source @ SegmentHeaderError::Version(_))) => {
+                let segment = self.number();
+                return Err(JournalError::Version { segment, source });
+            }
+            Some(damage) => return Ok(Err(damage)),
+            None => {}
         }
         if self.position >= through {
             return Ok(Err(Damage::Absent));
@@ -189,6 +195,14 @@ impl<S: Storage> Reader<S> {
         match check(&header, body) {
             Ok(()) => Ok(Ok(header)),
             Err(damage) => Err(self.corrupt(damage)),
+        }
+    }
+
+    /// The same, where a batch that was written wrong is no more than another one that is damaged.
+    fn examine_any(&mut self) -> Result<Result<BatchHeader, Damage>, JournalError> {
+        match self.examine_batch(Position::MAX) {
+            Err(JournalError::Corrupt { damage, .. }) => Ok(Err(damage)),
+            answer => answer,
         }
     }
 
@@ -249,18 +263,10 @@ impl<S: Storage> Reader<S> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(self.unreadable(0, error)),
         };
-        let mut bytes = [0; SEGMENT_HEADER_LEN];
-        let mut len = 0;
-        while len < bytes.len() {
-            match read_at(&self.storage, &file, len as u64, &mut bytes[len..]) {
-                Ok(0) => break,
-                Ok(count) => len += count,
-                Err(error) => return Err(self.unreadable(len as u64, error)),
-            }
-        }
-        let damage = match len {
-            SEGMENT_HEADER_LEN => self.judge_header(number, &bytes)?,
-            _ => Some(Damage::SegmentHeader(SegmentHeaderError::NotASegment)),
+        let damage = match read_header(&self.storage, &file) {
+            Ok(Some(bytes)) => self.judge_header(number, &bytes)?,
+            Ok(None) => Some(Damage::SegmentHeader(SegmentHeaderError::NotASegment)),
+            Err(error) => return Err(self.unreadable(0, error)),
         };
         Ok(Some(Open {
             number,
@@ -275,9 +281,6 @@ impl<S: Storage> Reader<S> {
         bytes: &[u8; SEGMENT_HEADER_LEN],
     ) -> Result<Option<Damage>, JournalError> {
         match SegmentHeader::decode(bytes) {
-            Err(source @ SegmentHeaderError::Version(_)) => {
-                Err(JournalError::Version { segment, source })
-            }
             Err(error) => Ok(Some(Damage::SegmentHeader(error))),
             Ok(header) if header.number != segment => Ok(Some(Damage::OtherSegment(header.number))),
             Ok(header) if header.segment_len != self.segment_len => Err(JournalError::SegmentLen {
@@ -328,6 +331,13 @@ impl<S: Storage> Reader<S> {
         self.forget();
     }
 
+    /// Goes to a place of which it is known that there is one.
+    fn stand_at(&mut self, to: Position) {
+        self.forget();
+        self.position = to;
+        self.is_new = false;
+    }
+
     /// Drops what was read ahead: it may have been written since.
     fn forget(&mut self) {
         self.open = None;
@@ -362,6 +372,22 @@ impl<S: Storage> Reader<S> {
             source,
         }
     }
+}
+
+/// The bytes of a segment's header; `None`: the file is too short for one.
+fn read_header<S: Storage>(
+    storage: &S,
+    file: &S::Segment,
+) -> io::Result<Option<[u8; SEGMENT_HEADER_LEN]>> {
+    let mut bytes = [0; SEGMENT_HEADER_LEN];
+    let mut len = 0;
+    while len < bytes.len() {
+        match read_at(storage, file, len as u64, &mut bytes[len..])? {
+            0 => return Ok(None),
+            count => len += count,
+        }
+    }
+    Ok(Some(bytes))
 }
 
 /// Reads, again when a signal came between.

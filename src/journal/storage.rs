@@ -81,6 +81,12 @@ impl Directory {
         Ok(Self(path.to_owned()))
     }
 
+    /// Takes the directory as it is: for reading.
+    #[must_use]
+    pub fn existing(path: &Path) -> Self {
+        Self(path.to_owned())
+    }
+
     /// The path of a segment's file.
     #[must_use]
     pub fn path(&self, number: u64) -> PathBuf {

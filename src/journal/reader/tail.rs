@@ -33,15 +33,10 @@ impl<S: Storage> Reader<S> {
     pub fn tail(&mut self) -> Result<Tail, JournalError> {
         let position = self.position;
         self.forget();
-        let torn_len = match self.examine(Position::MAX)? {
-            Err(Damage::Torn) => self.torn_len()?,
-            Err(Damage::Short) => self.short_len(),
-            _ => 0,
-        };
-        // Also behind an end that looks clean: a damaged magic makes a batch look like none.
-        let whole_beyond = match self.open {
-            Some(_) => self.whole_beyond(position)?,
-            None => None,
+        let (torn_len, whole_beyond) = match self.examine(Position::MAX)? {
+            Ok(_) | Err(Damage::Absent) => (0, None),
+            // Also behind an end that looks clean: a damaged magic makes a batch look like none.
+            Err(damage) => (self.torn(damage)?, self.whole_from(position + 1)?),
         };
         self.forget();
         self.position = position;
@@ -50,6 +45,16 @@ impl<S: Storage> Reader<S> {
             torn_len,
             whole_beyond,
         })
+    }
+
+    /// Bytes that stand at the position and are neither a batch, nor zeros, nor a former life.
+    pub(super) fn torn(&mut self, damage: Damage) -> Result<u64, JournalError> {
+        match damage {
+            Damage::Torn => self.torn_len(),
+            Damage::Short => Ok(self.short_len()),
+            Damage::NotABatch => self.garbage_len(),
+            _ => Ok(0),
+        }
     }
 
     /// Bytes of a header that was begun at the file's very end; zeros are none.
@@ -71,32 +76,81 @@ impl<S: Storage> Reader<S> {
         Ok(len.min(self.window.len()) as u64)
     }
 
-    /// Looks through the rest of the segment for a whole batch that stands where it says.
-    fn whole_beyond(&mut self, torn: Position) -> Result<Option<Position>, JournalError> {
-        let limit = (torn / self.segment_len + 1) * self.segment_len;
-        let mut from = torn + 1;
+    /// Bytes up to the last one that is not zero; none where the segment's former life shows behind.
+    fn garbage_len(&mut self) -> Result<u64, JournalError> {
+        let (position, segment_len) = (self.position, self.segment_len);
+        let (mut end, mut is_former) = (position, false);
+        self.windows(position, |from, bytes| {
+            let last = bytes.iter().rposition(|&it| it != 0);
+            end = last.map_or(end, |last| from + last as u64 + 1);
+            is_former = headers(bytes).any(|(at, header)| {
+                let place = from + at as u64;
+                header.position < place && header.position % segment_len == place % segment_len
+            });
+            !is_former
+        })?;
+        (self.position, self.window) = (position, 0..0);
+        Ok(if is_former { 0 } else { end - position })
+    }
+
+    /// Looks through the open segment, from a place in it on, for a whole batch that stands where it
+    /// says. Leaves the position anywhere.
+    pub(super) fn whole_from(
+        &mut self,
+        mut from: Position,
+    ) -> Result<Option<Position>, JournalError> {
+        let mut places: Vec<Position> = Vec::new();
+        loop {
+            places.clear();
+            let mut next = from;
+            self.windows(from, |from, bytes| {
+                let found = headers(bytes).map(|(at, header)| (from + at as u64, header.position));
+                places.extend(found.filter_map(|(at, named)| (at == named).then_some(at)));
+                next = from + step(bytes);
+                places.is_empty()
+            })?;
+            for &place in &places {
+                (self.position, self.window) = (place, 0..0);
+                if self.examine_any()?.is_ok() {
+                    return Ok(Some(place));
+                }
+            }
+            if places.is_empty() {
+                return Ok(None);
+            }
+            from = next;
+        }
+    }
+
+    /// Shows the rest of the segment window by window, each with its position, until `look` has seen
+    /// enough. Windows overlap by what a header that begins too near an end needs.
+    fn windows(
+        &mut self,
+        mut from: Position,
+        mut look: impl FnMut(Position, &[u8]) -> bool,
+    ) -> Result<(), JournalError> {
+        let limit = (from / self.segment_len + 1) * self.segment_len;
         while from < limit {
             (self.position, self.window) = (from, 0..0);
             self.fill(self.buffer.len(), limit)?;
             let bytes = &self.buffer[self.window.clone()];
-            if bytes.len() < BATCH_HEADER_LEN {
+            if !look(from, bytes) || bytes.len() < BATCH_HEADER_LEN {
                 break;
             }
-            // What begins too near the window's end is looked at again from the next window.
-            let places: Vec<u64> = memmem::find_iter(bytes, &BATCH_MAGIC)
-                .filter_map(|at| bytes[at..].first_chunk().map(|it| (at, it)))
-                .filter_map(|(at, it)| Some((at, BatchHeader::decode(it)?)))
-                .map(|(at, header)| (from + at as u64, header.position))
-                .filter_map(|(place, named)| (place == named).then_some(place))
-                .collect();
-            from += (bytes.len() - BATCH_HEADER_LEN + 1) as u64;
-            for place in places {
-                (self.position, self.window) = (place, 0..0);
-                if self.examine_batch(Position::MAX)?.is_ok() {
-                    return Ok(Some(place));
-                }
-            }
+            from += step(bytes);
         }
-        Ok(None)
+        Ok(())
     }
+}
+
+/// How far the next window begins behind this one.
+fn step(window: &[u8]) -> u64 {
+    (window.len().max(BATCH_HEADER_LEN) - BATCH_HEADER_LEN + 1) as u64
+}
+
+/// What looks like the header of a batch, and where.
+fn headers(bytes: &[u8]) -> impl Iterator<Item = (usize, BatchHeader)> {
+    memmem::find_iter(bytes, &BATCH_MAGIC)
+        .filter_map(|at| Some((at, bytes[at..].first_chunk()?)))
+        .filter_map(|(at, it)| Some((at, BatchHeader::decode(it)?)))
 }

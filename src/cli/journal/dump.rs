@@ -1,0 +1,253 @@
+//! `flipped-lb journal dump`: the journal's entries, one JSON line each, or the frames alone.
+//!
+//! What cannot be read is told on standard error, and the rest is printed.
+
+use std::io::{BufWriter, Write};
+
+use clap::Args;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::place::{Place, PlaceArgs, failed};
+use super::unsettled::Unsettled;
+use super::{Failure, words};
+use crate::cli::run::say;
+use crate::ingest::parser::text_of;
+use crate::journal::batch::{Batch, Record};
+use crate::journal::reader::survey::Finding;
+use crate::journal::record::{Position, Settlement, Span};
+
+/// Print the journal's entries, one JSON line each.
+#[derive(Debug, Clone, Args)]
+pub struct DumpArgs {
+    /// Which journal.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// Leave out what is before this sequence.
+    #[arg(long, value_name = "SEQUENCE", default_value_t = 0)]
+    pub from: u64,
+    /// Leave out what is behind this sequence.
+    #[arg(long, value_name = "SEQUENCE", default_value_t = u64::MAX)]
+    pub to: u64,
+    /// Only the messages for this destination, and their settlements.
+    #[arg(long, value_name = "DEST")]
+    pub destination: Option<String>,
+    /// Only the messages that are not settled.
+    #[arg(long)]
+    pub unsettled: bool,
+    /// Only the frames, as they came: a source's lines, which an engine takes again.
+    #[arg(long)]
+    pub frames: bool,
+}
+
+/// Prints entries in the order of the journal.
+///
+/// # Errors
+/// The journal cannot be read, or not all of it.
+pub fn run(args: &DumpArgs) -> Result<(), Failure> {
+    let place = Place::find(&args.place)?;
+    let out = BufWriter::with_capacity(256 * 1024, std::io::stdout().lock());
+    let selection = Selection::new(args, &place)?;
+    let mut dump = Dump {
+        args,
+        selection,
+        out,
+    };
+    let holes = dump.all(&place)?;
+    dump.out.flush().map_err(Failure::output)?;
+    match holes {
+        0 => Ok(()),
+        holes => Err(Failure::Failed(format!(
+            "{holes} places could not be read: `flipped-lb journal verify {}` shows them",
+            place.data_dir.display()
+        ))),
+    }
+}
+
+/// Which entries are wanted.
+struct Selection {
+    /// What is not settled, and where the journal ended when that was found out.
+    unsettled: Option<(Unsettled, Position)>,
+    /// Messages for the wanted destination that are not settled, as far as was read.
+    wanted: Unsettled,
+}
+
+impl Selection {
+    fn new(args: &DumpArgs, place: &Place) -> Result<Self, Failure> {
+        let unsettled = match args.unsettled {
+            true => Some(unsettled(place)?),
+            false => None,
+        };
+        Ok(Self {
+            unsettled,
+            wanted: Unsettled::default(),
+        })
+    }
+
+    fn end(&self) -> Position {
+        self.unsettled.as_ref().map_or(Position::MAX, |it| it.1)
+    }
+
+    fn has_message(&mut self, args: &DumpArgs, record: &Record<'_>) -> bool {
+        let is_open = |it: &(Unsettled, Position)| it.0.contains(record.sequence);
+        let in_range = (args.from..=args.to).contains(&record.sequence);
+        if !in_range || !self.unsettled.as_ref().is_none_or(is_open) {
+            return false;
+        }
+        let destination = text(record, record.header.destination);
+        let is_wanted = args
+            .destination
+            .as_ref()
+            .is_none_or(|it| *it == destination);
+        if is_wanted && args.destination.is_some() {
+            self.wanted.insert(record.sequence, 0);
+        }
+        is_wanted
+    }
+
+    fn has_settlement(&mut self, args: &DumpArgs, settlement: &Settlement) -> bool {
+        let sequence = settlement.sequence;
+        !args.frames
+            && !args.unsettled
+            && (args.from..=args.to).contains(&sequence)
+            && (args.destination.is_none() || self.wanted.remove(sequence).is_some())
+    }
+}
+
+/// Reads the journal once, for what is not settled.
+fn unsettled(place: &Place) -> Result<(Unsettled, Position), Failure> {
+    let (mut unsettled, mut end) = (Unsettled::default(), 0);
+    let mut survey = place.survey();
+    while let Some(found) = survey.advance().map_err(failed)? {
+        if let Finding::Batch(batch) = found {
+            batch
+                .records()
+                .for_each(|it| unsettled.insert(it.sequence, 0));
+            for settlement in batch.settlements() {
+                unsettled.remove(settlement.sequence);
+            }
+            end = batch.end();
+        }
+    }
+    Ok((unsettled, end))
+}
+
+struct Dump<'a, W: Write> {
+    args: &'a DumpArgs,
+    selection: Selection,
+    out: W,
+}
+
+impl<W: Write> Dump<'_, W> {
+    /// Prints what is wanted; returns how many places could not be read.
+    fn all(&mut self, place: &Place) -> Result<u64, Failure> {
+        let (mut survey, mut holes) = (place.survey(), 0);
+        while let Some(found) = survey.advance().map_err(failed)? {
+            match found {
+                Finding::Batch(batch) if batch.position() >= self.selection.end() => break,
+                Finding::Batch(batch) => self.batch(&batch).map_err(Failure::output)?,
+                Finding::Hole(hole) => {
+                    holes += 1;
+                    say(&format!("damaged: {}", words(&hole, place)));
+                }
+                Finding::Segment(_) | Finding::Tail(_) => {}
+            }
+        }
+        Ok(holes)
+    }
+
+    fn batch(&mut self, batch: &Batch<'_>) -> std::io::Result<()> {
+        for record in batch.records() {
+            if self.selection.has_message(self.args, &record) {
+                self.message(&record)?;
+            }
+        }
+        for settlement in batch.settlements() {
+            if self.selection.has_settlement(self.args, &settlement) {
+                let line = SettlementLine {
+                    kind: "settlement",
+                    sequence: settlement.sequence,
+                    position: batch.position(),
+                    settled: time(settlement.settled_us),
+                };
+                serde_json::to_writer(&mut self.out, &line)?;
+                self.out.write_all(b"\n")?;
+            }
+        }
+        Ok(())
+    }
+
+    fn message(&mut self, record: &Record<'_>) -> std::io::Result<()> {
+        if !self.args.frames {
+            let mut line = serde_json::to_vec(&MessageLine::of(record))?;
+            // The frame is JSON: it goes into the object as it is.
+            line.pop();
+            self.out.write_all(&line)?;
+            self.out.write_all(b",\"frame\":")?;
+        }
+        self.out.write_all(record.frame)?;
+        let end: &[u8] = if self.args.frames { b"\n" } else { b"}\n" };
+        self.out.write_all(end)
+    }
+}
+
+/// A message's line; its frame comes behind it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct MessageLine {
+    kind: &'static str,
+    sequence: u64,
+    /// Of its record.
+    position: Position,
+    level: u8,
+    /// When it was read.
+    arrival: String,
+    message_id: String,
+    source_server_id: String,
+    destination_id: String,
+    message_type: String,
+    priority: u8,
+    timestamp: i64,
+}
+
+impl MessageLine {
+    fn of(record: &Record<'_>) -> Self {
+        let header = &record.header;
+        Self {
+            kind: "message",
+            sequence: record.sequence,
+            position: record.position,
+            level: header.level,
+            arrival: time(header.arrival_us),
+            message_id: text(record, header.id),
+            source_server_id: text(record, header.source),
+            destination_id: text(record, header.destination),
+            message_type: text(record, header.message_type),
+            priority: header.priority,
+            timestamp: header.timestamp_ms,
+        }
+    }
+}
+
+/// A settlement's line.
+#[derive(Debug, Serialize)]
+struct SettlementLine {
+    kind: &'static str,
+    sequence: u64,
+    /// Of its batch.
+    position: Position,
+    settled: String,
+}
+
+fn text(record: &Record<'_>, span: Span) -> String {
+    text_of(record.frame, span, record.header.escaped).into_owned()
+}
+
+/// UTC, or the bare number where it is beyond all calendars.
+pub(super) fn time(us: u64) -> String {
+    let time = i64::try_from(us).ok().map(Timestamp::from_microsecond);
+    match time {
+        Some(Ok(time)) => time.to_string(),
+        _ => us.to_string(),
+    }
+}

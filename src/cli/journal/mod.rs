@@ -1,0 +1,76 @@
+//! `flipped-lb journal`: looks at a journal, and mends it.
+//!
+//! Fed by the command line; a file a command. All but `repair` only read, and may do so beside a
+//! running engine.
+
+mod dump;
+mod place;
+mod progress;
+mod repeated;
+mod stats;
+mod summary;
+mod unsettled;
+mod verify;
+
+use clap::{Args, Subcommand};
+
+use super::Failure;
+use crate::journal::reader::survey::Hole;
+
+use place::Place;
+
+const EXAMPLES: &str = "Examples:
+  flipped-lb journal verify                         the journal of the configured data_dir
+  flipped-lb journal stats flipped-lb-data --json
+  flipped-lb journal dump /var/lib/flipped-lb --destination table1 --unsettled
+  flipped-lb journal dump DIR --unsettled --frames | nc -N 127.0.0.1 9001
+
+DIR is a data directory, or the journal folder in it. verify, dump and stats never write, and may run
+beside an engine.";
+
+/// Look at the journal, or mend it.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct JournalArgs {
+    /// What to do with it.
+    #[command(subcommand)]
+    pub command: JournalCommand,
+}
+
+/// What to do with the journal.
+#[derive(Debug, Clone, Subcommand)]
+pub enum JournalCommand {
+    /// Read all of it, and say what is whole and what is not; exit code 1 if it is damaged.
+    Verify(verify::VerifyArgs),
+    /// Print its entries, one JSON line each.
+    Dump(dump::DumpArgs),
+    /// Count what is in it.
+    Stats(stats::StatsArgs),
+}
+
+/// Carries out one of the commands.
+///
+/// # Errors
+/// There is no journal, it cannot be read, or it is damaged.
+pub fn run(args: JournalArgs) -> Result<(), Failure> {
+    match args.command {
+        JournalCommand::Verify(args) => verify::run(&args),
+        JournalCommand::Dump(args) => dump::run(&args),
+        JournalCommand::Stats(args) => stats::run(&args),
+    }
+}
+
+/// A hole as people are told of it: file, offset, bytes, what is wrong.
+fn words(hole: &Hole, place: &Place) -> String {
+    let (from, to) = (hole.from / place.segment_len, hole.to / place.segment_len);
+    let file = place.storage.path(from);
+    let file = file.display();
+    let offset = hole.from % place.segment_len;
+    match to.saturating_sub(from) {
+        more @ 2.. if offset == 0 => format!("{file} and {} behind it: {}", more - 1, hole.damage),
+        _ => {
+            let len = hole.to - hole.from;
+            format!("{file}, offset {offset}, {len} bytes: {}", hole.damage)
+        }
+    }
+}

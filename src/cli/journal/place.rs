@@ -1,0 +1,92 @@
+//! Which journal a command is about.
+//!
+//! Fed by the command line; opened for reading only.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::Failure;
+use crate::config;
+use crate::engine::journal_folder;
+use crate::journal::error::JournalError;
+use crate::journal::reader::survey::{Survey, segment_len};
+use crate::journal::storage::{Directory, Storage as _};
+use crate::limits::SEGMENT_LEN_DEFAULT;
+
+/// Where the journal is.
+#[derive(Debug, Clone, Args)]
+pub struct PlaceArgs {
+    /// A data directory, or the journal folder in it; without it, the configured data_dir.
+    #[arg(value_name = "DIR")]
+    pub directory: Option<PathBuf>,
+    /// The settings' file, for its data_dir.
+    #[arg(long, value_name = "FILE", conflicts_with = "directory")]
+    pub config: Option<PathBuf>,
+}
+
+/// A journal on disk.
+#[derive(Debug)]
+pub(super) struct Place {
+    /// The data directory.
+    pub(super) data_dir: PathBuf,
+    /// Its journal.
+    pub(super) storage: Directory,
+    /// Bytes of a segment.
+    pub(super) segment_len: u64,
+}
+
+impl Place {
+    /// Finds the journal; what it is not, is not made.
+    pub(super) fn find(args: &PlaceArgs) -> Result<Self, Failure> {
+        let (named, configured_len) = match &args.directory {
+            Some(directory) => (directory.clone(), SEGMENT_LEN_DEFAULT),
+            None => {
+                let config = config::load(args.config.as_deref())?;
+                (config.data_dir, config.journal.segment)
+            }
+        };
+        let (data_dir, folder) = folders(&named)?;
+        let storage = Directory::existing(&folder);
+        let len = segment_len(&storage).map_err(failed)?;
+        Ok(Self {
+            data_dir,
+            storage,
+            segment_len: len.unwrap_or(configured_len),
+        })
+    }
+
+    /// Begins to read all of it.
+    pub(super) fn survey(&self) -> Survey<Directory> {
+        Survey::new(self.storage.clone(), self.segment_len)
+    }
+}
+
+/// The data directory and its journal folder, from either of them.
+fn folders(named: &Path) -> Result<(PathBuf, PathBuf), Failure> {
+    let inner = journal_folder(named);
+    if inner.is_dir() {
+        return Ok((named.to_owned(), inner));
+    }
+    let is_journal = named.file_name() == inner.file_name()
+        || Directory::existing(named)
+            .segments()
+            .is_ok_and(|it| !it.is_empty());
+    if named.is_dir() && is_journal {
+        let parent = match named.parent() {
+            Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+            Some(parent) => parent,
+            None => named,
+        };
+        return Ok((parent.to_owned(), named.to_owned()));
+    }
+    Err(Failure::Failed(format!(
+        "there is no journal in {}; name a data directory, or the journal folder in it",
+        named.display()
+    )))
+}
+
+/// The journal could not be read.
+pub(super) fn failed(error: JournalError) -> Failure {
+    Failure::Failed(error.to_string())
+}

@@ -1,0 +1,157 @@
+//! `flipped-lb journal verify`: reads all of a journal, and says what is whole and what is not.
+
+use std::io::Write;
+
+use clap::Args;
+
+use super::place::{Place, PlaceArgs, failed};
+use super::progress::Progress;
+use super::{Failure, words};
+use crate::engine::DirectoryLock;
+use crate::journal::batch::Batch;
+use crate::journal::reader::Tail;
+use crate::journal::reader::survey::{Finding, Hole};
+use crate::journal::record::BatchKind;
+
+/// Read all of the journal, and say what is whole and what is not.
+#[derive(Debug, Clone, Args)]
+pub struct VerifyArgs {
+    /// Which journal.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+/// Prints a line a segment, a line a hole, and the verdict.
+///
+/// # Errors
+/// The journal cannot be read, or is damaged.
+pub fn run(args: &VerifyArgs) -> Result<(), Failure> {
+    let place = Place::find(&args.place)?;
+    let mut out = std::io::stdout().lock();
+    let report = Report::of(&place, &mut out)?;
+    let verdict = report.verdict(&place);
+    if report.holes > 0 {
+        return Err(Failure::Failed(verdict));
+    }
+    writeln!(out, "{verdict}")
+        .and_then(|()| out.flush())
+        .map_err(Failure::output)
+}
+
+/// What one segment, or all of them, hold.
+#[derive(Debug, Clone, Copy, Default)]
+struct Content {
+    batches: u64,
+    messages: u64,
+    settlements: u64,
+    bytes: u64,
+}
+
+impl Content {
+    fn add(&mut self, batch: &Batch<'_>) {
+        let header = batch.header();
+        let entries = u64::from(header.entries);
+        self.batches += 1;
+        match header.kind {
+            BatchKind::Messages => self.messages += entries,
+            BatchKind::Settlements => self.settlements += entries,
+            BatchKind::End => {}
+        }
+        self.bytes += batch.len();
+    }
+
+    fn words(&self) -> String {
+        let Self {
+            batches,
+            messages,
+            settlements,
+            bytes,
+        } = self;
+        format!("{batches} batches, {messages} messages, {settlements} settlements, {bytes} bytes")
+    }
+}
+
+/// What was found.
+#[derive(Debug, Default)]
+struct Report {
+    segments: u64,
+    total: Content,
+    holes: u64,
+    tail: Option<Tail>,
+    /// The segment that is being read.
+    present: Option<(u64, Content)>,
+}
+
+impl Report {
+    fn of(place: &Place, out: &mut impl Write) -> Result<Self, Failure> {
+        let (mut survey, mut progress) = (place.survey(), Progress::of(place));
+        let mut report = Self::default();
+        while let Some(found) = survey.advance().map_err(failed)? {
+            match found {
+                Finding::Batch(batch) => {
+                    progress.at(batch.end());
+                    report.take(&batch);
+                }
+                Finding::Segment(number) => {
+                    report.close(place, out)?;
+                    report.segments += 1;
+                    report.present = Some((number, Content::default()));
+                }
+                Finding::Hole(hole) => report.hole(&hole, place, out)?,
+                Finding::Tail(tail) => report.tail = Some(tail),
+            }
+        }
+        report.close(place, out)?;
+        Ok(report)
+    }
+
+    fn take(&mut self, batch: &Batch<'_>) {
+        self.total.add(batch);
+        if let Some((_, content)) = &mut self.present {
+            content.add(batch);
+        }
+    }
+
+    /// The present segment is read to its end.
+    fn close(&mut self, place: &Place, out: &mut impl Write) -> Result<(), Failure> {
+        let Some((number, content)) = self.present.take() else {
+            return Ok(());
+        };
+        let path = place.storage.path(number);
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        writeln!(out, "{name}: {}", content.words()).map_err(Failure::output)
+    }
+
+    fn hole(&mut self, hole: &Hole, place: &Place, out: &mut impl Write) -> Result<(), Failure> {
+        self.holes += 1;
+        writeln!(out, "damaged: {}", words(hole, place)).map_err(Failure::output)
+    }
+
+    fn verdict(&self, place: &Place) -> String {
+        let total = format!("{} segments, {}", self.segments, self.total.words());
+        let directory = place.data_dir.display();
+        if self.holes > 0 {
+            return format!(
+                "the journal is damaged in {} places, and whole beside them: {total}; nothing was \
+                 changed: `flipped-lb journal repair {directory}` keeps what can be kept and puts \
+                 the rest aside",
+                self.holes
+            );
+        }
+        match self.tail.filter(|it| it.torn_len > 0) {
+            Some(tail) => format!("ok: {total}, and {}", torn(&tail, place)),
+            None => format!("ok: {total}"),
+        }
+    }
+}
+
+fn torn(tail: &Tail, place: &Place) -> String {
+    let path = place.storage.path(tail.position / place.segment_len);
+    let (offset, len) = (tail.position % place.segment_len, tail.torn_len);
+    let what = match DirectoryLock::holder(&place.data_dir) {
+        Some(process) => format!("an engine (process {process}) is writing it"),
+        None => "a write that was not finished; the engine cuts it when it starts".to_owned(),
+    };
+    let file = path.display();
+    format!("a torn tail: {file}, offset {offset}, {len} bytes: {what}")
+}
