@@ -79,6 +79,7 @@ counters! {
     JournalRecorded "journal_recorded" gauge "The last sequence whose record was handed to the operating system.";
     JournalSyncs "journal_syncs" count "fdatasync calls that returned.";
     JournalFull "journal_full" count "Tries to append that found the disk full; they are repeated.";
+    JournalTornBytes "journal_torn_bytes" count "Bytes of a torn tail that were cut at start.";
     JournalBackPressure "journal_back_pressure" count "Cycles in which the scheduler waited for the journal.";
 
     BytesOut "bytes_out" count "Bytes written to subscribers.";
@@ -93,6 +94,7 @@ counters! {
     StoredSettled "stored_settled" count "Messages whose row says DELIVERED.";
     StorePosition "store_position" gauge "The journal position up to which the store has followed.";
     StoreRetries "store_retries" count "Store batches that failed and were tried again.";
+    StoreAheadBytes "store_ahead_bytes" count "Bytes of the journal that the store had followed and a power loss has taken.";
     StoreBatches "store_batches" count "Store transactions committed.";
 }
 

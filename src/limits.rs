@@ -173,6 +173,10 @@ pub const JOURNAL_READ_LEN: usize = 1024 * 1024 + 4096;
 /// 5,000 rows of the longest line would be 320 MB.
 pub const STORE_GATHER_LEN_MAX: usize = 8 * 1024 * 1024;
 
+/// Segments that are made at start to begin behind a store that has more than the journal: at 64 MiB
+/// each, 256 GiB, which no power loss takes.
+pub const SEGMENTS_AHEAD_MAX: u64 = 4096;
+
 /// First pause before a store that failed is tried again.
 pub const STORE_RETRY_MS_MIN: u64 = 100;
 

@@ -460,6 +460,8 @@ fn a_torn_tail_is_cut_and_told_and_the_engine_goes_on() {
         let log = engine.log();
         let line = log.lines().find(|it| it.contains("torn tail was cut"));
         assert!(line.is_some_and(|it| it.ends_with(&told)), "{told}: {log}");
+        let counted = engine.count("journal_torn_bytes");
+        assert_eq!(counted, cut_len(end - begin));
         publish(&engine, frames("last0", "table2", 1));
         assert_eq!(engine.count("duplicates"), u64::from(!loses));
         let mut subscriber = Subscriber::new(&engine, &["table2"], false);
@@ -569,6 +571,59 @@ fn a_database_that_was_removed_is_made_anew_from_the_journal() {
         number(&rows, &query)
     };
     assert_eq!((of("DELIVERED"), of("INGESTED")), (300, 5));
+}
+
+#[test]
+fn a_journal_that_lost_its_end_goes_on_behind_the_store() {
+    let home = home();
+    let engine = Engine::start_in(Arc::clone(&home), LISTENING);
+    publish(&engine, frames("kept", "table2", 10));
+    let len = std::fs::metadata(segment(home.path(), 0))
+        .expect("a segment")
+        .len();
+    publish(&engine, frames("lost", "table2", 5));
+    engine.wait("all have rows", |it| it["stored"] == 15);
+    engine.kill();
+    // As after a power loss: the database has more than the journal.
+    cut(&segment(home.path(), 0), len);
+    for round in 0..2 {
+        let engine = Engine::start_in(Arc::clone(&home), LISTENING);
+        let log = engine.log();
+        let told = log.contains("the store has more than the journal");
+        assert_eq!(told, round == 0, "{log}");
+        publish(&engine, frames(&format!("new{round}"), "table2", 3));
+        let count = 3 * (round + 1);
+        engine.wait("the store goes on", |it| it["stored"] == 3);
+        let rows = database(home.path());
+        let all = number(&rows, "SELECT COUNT(DISTINCT sequence) FROM messages");
+        assert_eq!(all, 15 + count);
+        engine.kill();
+    }
+    let engine = Engine::start_in(Arc::clone(&home), LISTENING);
+    let mut subscriber = Subscriber::new(&engine, &["table2"], false);
+    let mut expected = names("kept", 10);
+    expected.extend(names("new0", 3));
+    expected.extend(names("new1", 3));
+    assert_eq!(ids(&subscriber.frames(16)), expected);
+    assert_eq!(engine.stop().code, Some(0));
+}
+
+#[test]
+fn a_journal_that_was_moved_away_is_begun_behind_the_store() {
+    let home = home();
+    let engine = Engine::start_in(Arc::clone(&home), LISTENING);
+    publish(&engine, frames("old", "table2", 10));
+    engine.wait("all have rows", |it| it["stored"] == 10);
+    engine.kill();
+    let journal = home.path().join("data/journal");
+    std::fs::rename(&journal, home.path().join("elsewhere")).expect("moved");
+    let engine = Engine::start_in(Arc::clone(&home), LISTENING);
+    assert!(engine.count("store_ahead_bytes") > 0);
+    publish(&engine, frames("new", "table2", 10));
+    engine.wait("the store goes on", |it| it["stored"] == 10);
+    let rows = database(home.path());
+    assert_eq!(number(&rows, "SELECT MAX(sequence) FROM messages"), 20);
+    assert_eq!(engine.stop().code, Some(0));
 }
 
 #[test]

@@ -288,7 +288,8 @@ pub fn recover<S: Storage + Clone>(
     let (destinations, types) = (names.destinations.clone(), names.message_types.clone());
     let mut backlog = Backlog::new(dedup, destinations, types, config.scheduler.levels);
     let segment_len = config.journal.segment;
-    let recovered = recovery::recover(storage, segment_len, now.epoch_us, &mut backlog)?;
+    let synced = config.durability == Durability::Synced;
+    let recovered = recovery::recover(storage, segment_len, synced, now.epoch_us, &mut backlog)?;
     Ok((recovered, backlog.finish()))
 }
 

@@ -7,10 +7,10 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::lock::{DirectoryLock, LockError};
-use super::pipeline::{self, Common, Names, Pipeline, Signals, Wakes, World};
+use super::pipeline::{self, Common, Names, Pipeline, Signals, Wakes, World, journal_folder};
 use super::threads::{self, Plan};
 use super::{Addresses, Engine, Failed, Thread};
 use crate::admin::{
@@ -21,21 +21,22 @@ use crate::agent::runner::Runner;
 use crate::agent::{Agent, Fatal};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Durability, StoreUrl, ThreadingMode};
-use crate::counters::Counters;
+use crate::counters::{Counter, Counters};
 use crate::ingest::rejected::RejectedLog;
+use crate::journal::ahead::{self, Reached};
 use crate::journal::error::JournalError;
 use crate::journal::reader::Reader;
-use crate::journal::recovery::Recovered;
+use crate::journal::recovery::{Origin, Recovered};
 use crate::journal::storage::Directory as Segments;
 use crate::latency::{self, Collector, Totals};
 use crate::limits::SUBSCRIBER_SEND_BUFFER;
 use crate::net::{SocketOptions, Tcp};
 use crate::ring::Wake;
 use crate::scheduler::rules::Rules;
-use crate::store::StoreError;
 use crate::store::follower::Follower;
 use crate::store::sqlite::SqliteStore;
 use crate::store::thread::StoreThread;
+use crate::store::{Store, StoreError};
 
 /// The name under which the store keeps this engine's position.
 const STORE_NODE: &str = "main";
@@ -122,14 +123,23 @@ pub fn start(config: &Config) -> Result<Engine, StartError> {
     let rules = Rules::new(&config.rules, &config.destinations, config.scheduler.levels);
     let names = Names::new(config, &rules);
     let seed = fastrand::u64(..);
-    let (recovered, inheritance) =
+    let (mut recovered, inheritance) =
         pipeline::recover(config, &mut segments, &names, seed, clock.now())?;
+    let mut store = open_store(config)?;
+    if let Some(store) = &mut store {
+        recovered.origin = behind_store(config, &mut segments, store, recovered.origin, &counters)?;
+    }
     signals
         .recorded
         .store(recovered.origin.position, Ordering::Release);
     let (recorder, collector) =
         latency::exchange(config.scheduler.levels, destinations_max(config, &names));
-    let store = follow(config, clock, &segments, &signals, &counters)?;
+    let store = match store {
+        Some(store) => Some(follow(
+            config, clock, &segments, &signals, &counters, store,
+        )?),
+        None => None,
+    };
     let world = world(config, clock, seed, segments, ingest, delivery)?;
     let common = Common {
         counters: Arc::clone(&counters),
@@ -150,25 +160,73 @@ pub fn start(config: &Config) -> Result<Engine, StartError> {
     starter.finish(threads, collector, scheduler_wake, addresses, store, lock)
 }
 
-/// Starts the store's thread, if there is a store.
+/// Opens the store, if there shall be one.
+fn open_store(config: &Config) -> Result<Option<SqliteStore>, StartError> {
+    let path = match &config.store.url {
+        StoreUrl::None => return Ok(None),
+        StoreUrl::Sqlite(None) => config.data_dir.join("messages.db"),
+        StoreUrl::Sqlite(Some(path)) => path.clone(),
+    };
+    Ok(Some(SqliteStore::open(&path, STORE_NODE)?))
+}
+
+/// Where the journal goes on: behind what the store has. A store that does not answer is asked again
+/// by its thread, and stops there if it is ahead.
+fn behind_store(
+    config: &Config,
+    segments: &mut Segments,
+    store: &mut impl Store,
+    origin: Origin,
+    counters: &Counters,
+) -> Result<Origin, StartError> {
+    let asked = store
+        .position()
+        .and_then(|position| Ok((position, store.last_sequence()?)));
+    let reached = match asked {
+        Ok((position, Some(last_sequence))) => Reached {
+            position,
+            last_sequence,
+        },
+        Ok((_, None)) => return Ok(origin),
+        Err(error) => {
+            warn!(%error, "the store was not asked how far it is");
+            return Ok(origin);
+        }
+    };
+    if !reached.is_ahead_of(&origin) {
+        return Ok(origin);
+    }
+    let now_us = SystemClock::start().now().epoch_us;
+    let len = config.journal.segment;
+    let Some(behind) = ahead::begin_behind(segments, len, origin, reached, now_us)? else {
+        return Ok(origin);
+    };
+    let bytes = reached.position.saturating_sub(origin.position);
+    counters.add(Counter::StoreAheadBytes, bytes);
+    warn!(
+        bytes,
+        lost_from = origin.next_sequence,
+        next_sequence = behind.next_sequence,
+        "the store has more than the journal, whose end was lost or moved away: rows from lost_from \
+         on that say INGESTED were not delivered; new messages begin at next_sequence"
+    );
+    Ok(behind)
+}
+
+/// Starts the store's thread.
 fn follow(
     config: &Config,
     clock: SystemClock,
     segments: &Segments,
     signals: &Signals,
     counters: &Arc<Counters>,
-) -> Result<Option<StoreThread>, StartError> {
-    let path = match &config.store.url {
-        StoreUrl::None => return Ok(None),
-        StoreUrl::Sqlite(None) => config.data_dir.join("messages.db"),
-        StoreUrl::Sqlite(Some(path)) => path.clone(),
-    };
-    let store = SqliteStore::open(&path, STORE_NODE)?;
+    store: SqliteStore,
+) -> Result<StoreThread, StartError> {
     let reader = Reader::new(segments.clone(), config.journal.segment, 0);
-    let follower = Follower::new(reader, store, Arc::clone(counters), &config.store);
     let recorded = Arc::clone(&signals.recorded);
+    let follower = Follower::new(reader, store, Arc::clone(counters), &config.store)
+        .starting_at(recorded.load(Ordering::Acquire));
     StoreThread::spawn(follower, clock, config.store.batch_time / 4, recorded)
-        .map(Some)
         .map_err(system("thread"))
 }
 
@@ -279,7 +337,14 @@ impl<'a> Starter<'a> {
 
     fn announce(&self, recovered: &Recovered) {
         if recovered.torn_len > 0 {
-            info!(
+            let segment_len = self.config.journal.segment;
+            let segments = Segments::existing(&journal_folder(&self.config.data_dir));
+            let file = segments.path(recovered.torn_at / segment_len);
+            self.counters
+                .add(Counter::JournalTornBytes, recovered.torn_len);
+            warn!(
+                file = %file.display(),
+                offset = recovered.torn_at % segment_len,
                 bytes = recovered.torn_len,
                 "the journal's torn tail was cut"
             );

@@ -43,6 +43,11 @@ impl<'a> Batch<'a> {
         &self.header
     }
 
+    /// The bytes behind the header.
+    pub(super) fn body(&self) -> &'a [u8] {
+        self.body
+    }
+
     /// Where the batch begins.
     #[must_use]
     pub fn position(&self) -> Position {
@@ -155,6 +160,7 @@ pub(super) fn check(header: &BatchHeader, body: &[u8]) -> Result<(), Damage> {
             body.len() as u64 == u64::from(header.entries) * SETTLEMENT_LEN as u64
         }
         BatchKind::End => body.is_empty() && header.entries == 0,
+        BatchKind::Void => header.entries == 0,
     };
     if fits { Ok(()) } else { Err(Damage::Malformed) }
 }
@@ -220,7 +226,8 @@ mod tests {
         let kind = prop_oneof![
             Just(BatchKind::Messages),
             Just(BatchKind::Settlements),
-            Just(BatchKind::End)
+            Just(BatchKind::End),
+            Just(BatchKind::Void)
         ];
         let body =
             proptest::collection::vec(prop_oneof![Just(0), Just(b'\n'), any::<u8>()], 0..300);

@@ -44,6 +44,7 @@ pub struct Reader<S: Storage> {
     /// Nothing was read yet from where the reader was told to begin.
     is_new: bool,
     skipped_segments: u64,
+    has_landed: bool,
     open: Option<Open<S::Segment>>,
     buffer: Vec<u8>,
     window: Range<usize>,
@@ -68,6 +69,7 @@ impl<S: Storage> Reader<S> {
             position: from,
             is_new: true,
             skipped_segments: 0,
+            has_landed: false,
             open: None,
             buffer: vec![0; JOURNAL_READ_LEN],
             window: 0..0,
@@ -80,6 +82,7 @@ impl<S: Storage> Reader<S> {
         self.position = to;
         self.is_new = true;
         self.skipped_segments = 0;
+        self.has_landed = false;
     }
 
     /// Where the next batch begins. At the end of a segment that was closed, the beginning of the
@@ -99,6 +102,13 @@ impl<S: Storage> Reader<S> {
     #[must_use]
     pub fn skipped_segments(&self) -> u64 {
         self.skipped_segments
+    }
+
+    /// Whether the place where the reader was told to begin had been cut away, or lost in a repair, so
+    /// that it began behind it.
+    #[must_use]
+    pub fn has_landed(&self) -> bool {
+        self.has_landed
     }
 
     /// The next whole batch that begins before `through`, the end that the writer has published;
@@ -131,6 +141,9 @@ impl<S: Storage> Reader<S> {
             Ok(header) => return Ok(Some(header)),
             Err(damage) => damage,
         };
+        if self.is_new && self.position > self.first_batch() && self.land()? {
+            return self.look(through);
+        }
         let is_corrupt = goes_on || self.has_batch_behind(damage)?;
         self.forget();
         match damage {
@@ -138,6 +151,32 @@ impl<S: Storage> Reader<S> {
             Damage::Absent => Err(JournalError::Missing(self.number())),
             _ => Err(self.corrupt(damage)),
         }
+    }
+
+    /// Where the place to begin at was lost, goes to the end of what stands there instead: a void that
+    /// a repair has left, or the rest of a segment that was cut before it.
+    fn land(&mut self) -> Result<bool, JournalError> {
+        let wanted = self.position;
+        self.stand_at(wanted - wanted % self.segment_len);
+        let number = self.number();
+        let mut landed = None;
+        while self.enter()?.is_none() && self.position < wanted && self.number() == number {
+            match self.examine_any()? {
+                Ok(header) if header.kind == BatchKind::End => {
+                    landed = Some((number + 1) * self.segment_len);
+                    break;
+                }
+                Ok(header) => {
+                    let end = self.take(header).end();
+                    landed = (end > wanted && header.kind == BatchKind::Void).then_some(end);
+                }
+                Err(_) => break,
+            }
+        }
+        self.stand_at(landed.unwrap_or(wanted));
+        self.is_new = landed.is_none();
+        self.has_landed = landed.is_some();
+        Ok(landed.is_some())
     }
 
     /// Whether a damaged segment header is no unfinished one: batches were written behind it.

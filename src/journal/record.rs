@@ -179,6 +179,8 @@ pub enum BatchKind {
     /// Nothing: no further batch stands in this segment. Without it a reader could not tell a
     /// segment that was closed from one whose next batch was damaged.
     End,
+    /// Nothing any more: what stood here was damaged, and a repair kept the places behind it.
+    Void,
 }
 
 /// The header of a batch.
@@ -243,6 +245,7 @@ impl BatchHeader {
             0 => BatchKind::Messages,
             1 => BatchKind::Settlements,
             2 => BatchKind::End,
+            3 => BatchKind::Void,
             _ => return None,
         };
         (from[0..4] == BATCH_MAGIC).then(|| Self {

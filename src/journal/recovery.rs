@@ -7,6 +7,7 @@ use std::io;
 
 use super::batch::Record;
 use super::error::{Damage, JournalError};
+use super::gauge::Gauge;
 use super::reader::{Reader, Tail};
 use super::record::{BATCH_HEADER_LEN, BatchHeader, Position, Settlement};
 use super::storage::Storage;
@@ -35,26 +36,30 @@ pub trait Sink {
 pub struct Recovered {
     /// Where to go on.
     pub origin: Origin,
-    /// Bytes of a batch that was not whole, and is cut.
+    /// Bytes of batches that were not whole, and are cut.
     pub torn_len: u64,
+    /// Where they stood.
+    pub torn_at: Position,
 }
 
 /// Reads the journal and closes its last segment.
+///
+/// Of a last segment that has whole batches behind a damaged place, nothing is cut: they hold what
+/// was accepted, and perhaps acknowledged, and a repair keeps them. But where each write was
+/// `synced` before the next one, a power loss may have left the last one in parts, and nobody was
+/// promised anything of it.
 ///
 /// # Errors
 /// It cannot be read or written, or is damaged before its end.
 pub fn recover<S: Storage + Clone>(
     storage: &mut S,
     segment_len: u64,
+    synced: bool,
     now_us: u64,
     sink: &mut impl Sink,
 ) -> Result<Recovered, JournalError> {
-    let first = storage
-        .segments()
-        .map_err(JournalError::List)?
-        .first()
-        .copied();
-    let Some(first) = first else {
+    let segments = storage.segments().map_err(JournalError::List)?;
+    let (Some(&first), Some(&last)) = (segments.first(), segments.last()) else {
         let origin = Origin {
             position: 0,
             next_sequence: 1,
@@ -62,11 +67,15 @@ pub fn recover<S: Storage + Clone>(
         return Ok(Recovered {
             origin,
             torn_len: 0,
+            torn_at: 0,
         });
     };
     let mut reader = Reader::new(storage.clone(), segment_len, first * segment_len);
+    let mut gauge = Gauge::new(first * segment_len, (last + 1) * segment_len);
     let mut next_sequence = 1;
     while let Some(batch) = reader.next(Position::MAX)? {
+        // A batch may tell what the next message gets, beyond the last one that is there.
+        next_sequence = next_sequence.max(batch.header().first_sequence);
         for record in batch.records() {
             sink.message(&record);
             next_sequence = record.sequence + 1;
@@ -74,15 +83,21 @@ pub fn recover<S: Storage + Clone>(
         batch
             .settlements()
             .for_each(|settlement| sink.settled(&settlement));
+        gauge.at(batch.end(), batch.header().entries);
     }
-    let tail = reader.tail()?;
-    if tail.whole_beyond.is_some() {
-        let (segment, offset) = (tail.position / segment_len, tail.position % segment_len);
-        return Err(JournalError::Corrupt {
-            segment,
-            offset,
-            damage: Damage::Torn,
-        });
+    gauge.finish(reader.position());
+    let mut tail = reader.tail()?;
+    if let Some(beyond) = tail.whole_beyond {
+        let written = if synced {
+            reader.last_write(&tail)?
+        } else {
+            None
+        };
+        let Some(end) = written else {
+            return Err(damaged(tail.position, segment_len));
+        };
+        debug_assert!(end > beyond, "it ends behind what is whole");
+        tail.torn_len = end - tail.position;
     }
     let position = close(storage, segment_len, tail, now_us)?;
     Ok(Recovered {
@@ -91,7 +106,16 @@ pub fn recover<S: Storage + Clone>(
             next_sequence,
         },
         torn_len: tail.torn_len,
+        torn_at: tail.position,
     })
+}
+
+fn damaged(position: Position, segment_len: u64) -> JournalError {
+    JournalError::Corrupt {
+        segment: position / segment_len,
+        offset: position % segment_len,
+        damage: Damage::Torn,
+    }
 }
 
 /// Closes the last segment; returns where the next one begins.
@@ -126,3 +150,6 @@ fn close<S: Storage>(
     }
     Ok((number + 1) * segment_len)
 }
+
+#[cfg(test)]
+mod tests;

@@ -136,6 +136,10 @@ impl Sink for Backlog {
         if self.waiting.is_empty() {
             self.first = record.sequence;
         }
+        // A repaired journal has gaps.
+        let next = self.first + self.waiting.len() as u64;
+        let gap = record.sequence.saturating_sub(next) as usize;
+        self.waiting.extend(std::iter::repeat_n(None, gap));
         let message_type = self
             .message_types
             .find_or_create(&text(header.message_type));

@@ -42,8 +42,9 @@ pub enum FollowError {
     /// The database has what the journal has not.
     #[error(
         "the store has stopped: the database has followed to position {stored}, but the journal \
-         ends at {recorded}: a power loss cut the journal, or it is another one; move the database \
-         away (its rows are whole), and a new one is made from what the journal has"
+         ends at {recorded}: a power loss cut the journal, or it is another one; start the engine \
+         again while the database can be reached, and the journal goes on behind it, or move the \
+         database away (its rows are whole), and a new one is made from what the journal has"
     )]
     Ahead {
         /// The database's position.
@@ -81,6 +82,9 @@ pub struct Follower<S: Storage, D: Store> {
     counters: Arc<Counters>,
     rows_max: usize,
     batch_time: Duration,
+    /// Where the journal ended when the engine started: the database can have no more of it. `None`:
+    /// not known.
+    origin: Option<Position>,
     /// The database's position; `None`: it was not asked yet.
     stored: Option<Position>,
     rows: Rows,
@@ -108,6 +112,7 @@ impl<S: Storage, D: Store> Follower<S, D> {
             counters,
             rows_max: settings.batch_rows.max(1),
             batch_time: settings.batch_time,
+            origin: None,
             stored: None,
             rows: Rows::default(),
             gathered_ns: 0,
@@ -115,6 +120,15 @@ impl<S: Storage, D: Store> Follower<S, D> {
             is_hurried: false,
             has_told_gap: false,
             backoff: Backoff::new(fastrand::Rng::new()),
+        }
+    }
+
+    /// Tells where the journal ended when nothing had been written to it yet.
+    #[must_use]
+    pub fn starting_at(self, origin: Position) -> Self {
+        Self {
+            origin: Some(origin),
+            ..self
         }
     }
 
@@ -207,7 +221,11 @@ impl<S: Storage, D: Store> Follower<S, D> {
         let segment_len = self.reader.segment_len();
         // Behind a segment that was closed, a reader stands at the beginning of the next one.
         let reachable = (recorded / segment_len + 1) * segment_len;
-        if stored > recorded && stored != reachable {
+        let is_ahead = match self.origin {
+            Some(origin) => stored > origin,
+            None => stored > recorded && stored != reachable,
+        };
+        if is_ahead {
             return Err(FollowError::Ahead { stored, recorded });
         }
         self.reader.seek(stored);
@@ -273,6 +291,13 @@ impl<S: Storage, D: Store> Follower<S, D> {
     }
 
     fn tell_gap(&mut self) {
+        if self.reader.has_landed() && !self.has_told_gap {
+            self.has_told_gap = true;
+            tracing::warn!(
+                "the journal was cut or repaired where the store stood: what was lost there stays \
+                 in the database as it is"
+            );
+        }
         let gone = self.reader.skipped_segments();
         if gone > 0 && !self.has_told_gap {
             self.has_told_gap = true;

@@ -24,6 +24,7 @@ mod speed;
 mod testing;
 
 use crate::journal::record::Position;
+use crate::message::Sequence;
 use rows::Rows;
 
 /// A database that follows the journal.
@@ -39,6 +40,15 @@ pub trait Store: Send {
     /// # Errors
     /// Nothing was written; or, after a lost connection, perhaps all: [`Store::position`] tells.
     fn apply(&mut self, rows: &Rows, upto: Position) -> Result<Applied, StoreError>;
+
+    /// The highest sequence that has a row, zero when there is none: new messages get higher ones.
+    /// `None`: it cannot tell.
+    ///
+    /// # Errors
+    /// The database cannot be asked.
+    fn last_sequence(&mut self) -> Result<Option<Sequence>, StoreError> {
+        Ok(None)
+    }
 
     /// How many rows there are.
     ///

@@ -18,6 +18,7 @@ use super::rows::{Row, Rows};
 use super::text_time::TextTime;
 use super::{Applied, Store, StoreError, Totals};
 use crate::journal::record::Position;
+use crate::message::Sequence;
 
 /// The schema, in the order in which it is applied: version and SQL.
 pub const SCHEMA: &[(i64, &str)] = &[(1, include_str!("../../schema/sqlite/0001_messages.sql"))];
@@ -118,6 +119,14 @@ impl Store for SqliteStore {
     fn apply(&mut self, rows: &Rows, upto: Position) -> Result<Applied, StoreError> {
         self.write(rows, upto.cast_signed())
             .map_err(|error| explain(&self.path, &error))
+    }
+
+    fn last_sequence(&mut self) -> Result<Option<Sequence>, StoreError> {
+        let last: Option<i64> = self
+            .connection
+            .query_row("SELECT MAX(id) FROM messages", [], |row| row.get(0))
+            .map_err(|error| explain(&self.path, &error))?;
+        Ok(Some(last.map_or(0, i64::cast_unsigned)))
     }
 
     fn totals(&mut self) -> Result<Totals, StoreError> {

@@ -6,6 +6,7 @@
 mod dump;
 mod place;
 mod progress;
+mod repair;
 mod repeated;
 mod stats;
 mod summary;
@@ -24,6 +25,7 @@ const EXAMPLES: &str = "Examples:
   flipped-lb journal stats flipped-lb-data --json
   flipped-lb journal dump /var/lib/flipped-lb --destination table1 --unsettled
   flipped-lb journal dump DIR --unsettled --frames | nc -N 127.0.0.1 9001
+  flipped-lb journal repair DIR --dry-run
 
 DIR is a data directory, or the journal folder in it. verify, dump and stats never write, and may run
 beside an engine.";
@@ -46,6 +48,8 @@ pub enum JournalCommand {
     Dump(dump::DumpArgs),
     /// Count what is in it.
     Stats(stats::StatsArgs),
+    /// Keep what can be kept of a damaged one, and put the rest aside; no engine may run on it.
+    Repair(repair::RepairArgs),
 }
 
 /// Carries out one of the commands.
@@ -57,6 +61,7 @@ pub fn run(args: JournalArgs) -> Result<(), Failure> {
         JournalCommand::Verify(args) => verify::run(&args),
         JournalCommand::Dump(args) => dump::run(&args),
         JournalCommand::Stats(args) => stats::run(&args),
+        JournalCommand::Repair(args) => repair::run(&args),
     }
 }
 

@@ -30,7 +30,9 @@ pub struct PlaceArgs {
 pub(super) struct Place {
     /// The data directory.
     pub(super) data_dir: PathBuf,
-    /// Its journal.
+    /// The folder of its journal.
+    pub(super) journal: PathBuf,
+    /// The files in there.
     pub(super) storage: Directory,
     /// Bytes of a segment.
     pub(super) segment_len: u64,
@@ -51,6 +53,7 @@ impl Place {
         let len = segment_len(&storage).map_err(failed)?;
         Ok(Self {
             data_dir,
+            journal: folder,
             storage,
             segment_len: len.unwrap_or(configured_len),
         })

@@ -55,7 +55,7 @@ impl Content {
         match header.kind {
             BatchKind::Messages => self.messages += entries,
             BatchKind::Settlements => self.settlements += entries,
-            BatchKind::End => {}
+            BatchKind::Void | BatchKind::End => {}
         }
         self.bytes += batch.len();
     }

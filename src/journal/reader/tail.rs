@@ -8,7 +8,7 @@ use memchr::memmem;
 
 use super::Reader;
 use crate::journal::error::{Damage, JournalError};
-use crate::journal::record::{BATCH_HEADER_LEN, BATCH_MAGIC, BatchHeader, Position};
+use crate::journal::record::{BATCH_HEADER_LEN, BATCH_MAGIC, BatchHeader, BatchKind, Position};
 use crate::journal::storage::Storage;
 use crate::limits::BATCH_LEN_MAX;
 
@@ -45,6 +45,35 @@ impl<S: Storage> Reader<S> {
             torn_len,
             whole_beyond,
         })
+    }
+
+    /// The end of the journal's last write, if what is damaged and what is whole in `tail` are its
+    /// two halves: messages, and settlements right behind them, with nothing behind those.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn last_write(&mut self, tail: &Tail) -> Result<Option<Position>, JournalError> {
+        let Some(settlements) = tail.whole_beyond else {
+            return Ok(None);
+        };
+        self.stand_at(tail.position);
+        self.enter()?;
+        self.fill(BATCH_HEADER_LEN, (self.number() + 1) * self.segment_len)?;
+        let is_first_half = self.header().is_some_and(|it| {
+            let end = it.position + (BATCH_HEADER_LEN as u64) + u64::from(it.body_len);
+            it.kind == BatchKind::Messages && end == settlements
+        });
+        self.position = settlements;
+        self.window = 0..0;
+        let end = match self.examine_any()? {
+            Ok(it) if it.kind == BatchKind::Settlements && is_first_half => {
+                settlements + BATCH_HEADER_LEN as u64 + u64::from(it.body_len)
+            }
+            _ => return Ok(None),
+        };
+        let is_last = self.whole_from(end)?.is_none();
+        self.stand_at(tail.position);
+        Ok(is_last.then_some(end))
     }
 
     /// Bytes that stand at the position and are neither a batch, nor zeros, nor a former life.

@@ -1,0 +1,199 @@
+//! `flipped-lb journal repair`: keeps what can be kept of a damaged journal, and puts the rest aside.
+//!
+//! New segments are made in `journal/repair/` and then take the place of the damaged ones, one by
+//! one, each in a single step; the damaged ones stay in `journal-damaged-<time>/`. A crash between
+//! any two steps leaves a journal in which each segment is either the old or the new one, so the
+//! repair may be run again.
+
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use clap::Args;
+use jiff::Timestamp;
+
+use super::place::{Place, PlaceArgs, failed};
+use super::{Failure, words};
+use crate::engine::DirectoryLock;
+use crate::journal::repair::{Plan, plan, rebuild};
+use crate::journal::storage::Directory;
+
+/// Keep what can be kept of a damaged journal, and put the rest aside.
+#[derive(Debug, Clone, Args)]
+pub struct RepairArgs {
+    /// Which journal.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// Only say what would be done.
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Repairs the journal, and says what was lost.
+///
+/// # Errors
+/// An engine runs on it, or it cannot be read or written.
+pub fn run(args: &RepairArgs) -> Result<(), Failure> {
+    let place = Place::find(&args.place)?;
+    // Held to the end: no engine starts on a journal that is being repaired.
+    let _lock = match args.dry_run {
+        true => None,
+        false => Some(
+            DirectoryLock::take(&place.data_dir).map_err(|it| Failure::Failed(it.to_string()))?,
+        ),
+    };
+    let plan = plan(place.survey(), place.segment_len).map_err(failed)?;
+    if plan.is_empty() {
+        return tell("there is nothing to repair; the engine cuts a torn tail by itself\n");
+    }
+    let report = report(&plan, &place);
+    if args.dry_run {
+        return tell(&format!(
+            "{report}Nothing was changed: this was a dry run.\n"
+        ));
+    }
+    let aside = Repair {
+        place: &place,
+        plan: &plan,
+    }
+    .run(&report)?;
+    tell(&format!(
+        "{report}Repaired: the damaged files, and this report, are in {}.\n",
+        aside.display()
+    ))
+}
+
+fn tell(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(Failure::output)
+}
+
+/// What is lost and what is kept, for people.
+fn report(plan: &Plan, place: &Place) -> String {
+    let mut text = String::new();
+    for loss in &plan.losses {
+        let hole = words(&loss.hole, place);
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "Lost: {hole}\n      {}", loss.sequences);
+    }
+    let Plan {
+        messages,
+        settlements,
+        segments,
+        ..
+    } = plan;
+    let _ = writeln!(
+        text,
+        "Kept: {messages} messages, {settlements} settlements; {} segments are made anew.\n\
+         Messages whose settlement is lost will be delivered again.",
+        segments.len()
+    );
+    text
+}
+
+/// One repair.
+struct Repair<'a> {
+    place: &'a Place,
+    plan: &'a Plan,
+}
+
+impl Repair<'_> {
+    /// Makes the new segments, puts the damaged ones aside, and lets the new ones take their place;
+    /// returns where the damaged ones are.
+    fn run(&self, report: &str) -> Result<PathBuf, Failure> {
+        let workshop = self.place.journal.join("repair");
+        self.build(&workshop)?;
+        let aside = self.aside(report)?;
+        for &number in &self.plan.segments {
+            self.put_aside(number, &aside)?;
+            self.replace(number, &workshop)?;
+        }
+        fs::remove_dir(&workshop).map_err(unwritten(&workshop))?;
+        let left = plan(self.place.survey(), self.place.segment_len).map_err(failed)?;
+        match left.is_empty() {
+            true => Ok(aside),
+            false => Err(Failure::Failed(format!(
+                "the journal is damaged again: the disk does not keep what was written to it; the \
+                 damaged files of before are in {}",
+                aside.display()
+            ))),
+        }
+    }
+
+    /// Makes the new segments; what an earlier try left there is of no use.
+    fn build(&self, workshop: &Path) -> Result<(), Failure> {
+        let unwritten = unwritten(workshop);
+        if workshop.exists() {
+            fs::remove_dir_all(workshop).map_err(&unwritten)?;
+        }
+        let mut target = Directory::at(workshop).map_err(&unwritten)?;
+        let len = self.place.segment_len;
+        let since_epoch = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let now_us = since_epoch.as_micros() as u64;
+        rebuild(self.place.survey(), len, self.plan, &mut target, now_us).map_err(failed)
+    }
+
+    /// Makes the directory for the damaged files, with the report.
+    fn aside(&self, report: &str) -> Result<PathBuf, Failure> {
+        let time = Timestamp::now().strftime("%Y%m%dT%H%M%S");
+        let name = |again: u32| match again {
+            0 => format!("journal-damaged-{time}"),
+            again => format!("journal-damaged-{time}-{again}"),
+        };
+        let paths = (0..).map(|again| self.place.data_dir.join(name(again)));
+        let path = paths
+            .into_iter()
+            .find(|it| !it.exists())
+            .unwrap_or_default();
+        let file = path.join("report.txt");
+        fs::create_dir(&path)
+            .and_then(|()| fs::write(&file, report))
+            .and_then(|()| sync(&file))
+            .and_then(|()| sync(&path))
+            .and_then(|()| sync(&self.place.data_dir))
+            .map_err(unwritten(&path))?;
+        Ok(path)
+    }
+
+    /// Gives the damaged file a second name in the other directory, or a copy of it there.
+    fn put_aside(&self, number: u64, aside: &Path) -> Result<(), Failure> {
+        let from = self.place.storage.path(number);
+        if !from.exists() {
+            return Ok(());
+        }
+        let to = aside.join(from.file_name().unwrap_or_default());
+        fs::hard_link(&from, &to)
+            .or_else(|_| fs::copy(&from, &to).map(|_| ()))
+            .and_then(|()| sync(&to))
+            .and_then(|()| sync(aside))
+            .map_err(unwritten(&to))
+    }
+
+    fn replace(&self, number: u64, workshop: &Path) -> Result<(), Failure> {
+        let to = self.place.storage.path(number);
+        let from = workshop.join(to.file_name().unwrap_or_default());
+        fs::rename(&from, &to)
+            .and_then(|()| sync(&self.place.journal))
+            .map_err(unwritten(&to))
+    }
+}
+
+/// Returns when a file, or the names of a directory, will survive a power loss.
+fn sync(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+fn unwritten(path: &Path) -> impl Fn(io::Error) -> Failure {
+    let path = path.display().to_string();
+    move |error| {
+        Failure::Failed(format!(
+            "{path} cannot be written: {error}; nothing is lost: see to it and repair again"
+        ))
+    }
+}

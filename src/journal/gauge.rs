@@ -1,0 +1,62 @@
+//! How far recovery is: a line in the log now and then, where it takes longer than that.
+
+use std::time::{Duration, Instant};
+
+use tracing::info;
+
+use super::record::Position;
+
+/// How often it is told.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Tells how far a reading is.
+#[derive(Debug)]
+pub(super) struct Gauge {
+    begun: Instant,
+    due: Instant,
+    first: Position,
+    end: Position,
+    records: u64,
+}
+
+impl Gauge {
+    /// For reading from `first` to `end`.
+    pub(super) fn new(first: Position, end: Position) -> Self {
+        let now = Instant::now();
+        Self {
+            begun: now,
+            due: now + EVERY,
+            first,
+            end,
+            records: 0,
+        }
+    }
+
+    /// Reading has come to a place, with so many records more.
+    pub(super) fn at(&mut self, position: Position, records: u32) {
+        self.records += u64::from(records);
+        let now = Instant::now();
+        if now >= self.due {
+            self.due = now + EVERY;
+            self.tell("reading the journal", position);
+        }
+    }
+
+    /// Reading is over: told if it has taken long.
+    pub(super) fn finish(&self, position: Position) {
+        if self.begun.elapsed() >= EVERY {
+            self.tell("the journal is read", position);
+        }
+    }
+
+    fn tell(&self, what: &'static str, position: Position) {
+        let read = position.saturating_sub(self.first);
+        let seconds = self.begun.elapsed().as_secs_f64();
+        info!(
+            percent = (read * 100 / (self.end - self.first).max(1)).min(100),
+            records = self.records,
+            mb_per_second = (read as f64 / 1e6 / seconds) as u64,
+            "{what}"
+        );
+    }
+}

@@ -1,0 +1,318 @@
+//! Repair: rebuilds what is damaged, from all that can still be read.
+//!
+//! Fed by a [`Survey`]; used by `flipped-lb journal repair`, which puts the new segments in the
+//! place of the old ones. It writes only to the storage it is given for that.
+//!
+//! Positions stay what they are, for the store has followed up to one of them: each whole batch is
+//! written where it stood, and where something is lost a batch of kind `Void` says so.
+//!
+//! ```text
+//! damaged   | header | batch | ?????????? | batch | batch | ??????
+//! rebuilt   | header | batch |    void    | batch | batch | end |
+//! ```
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::io;
+use std::iter::once;
+
+use super::batch::Batch;
+use super::error::{Damage, JournalError};
+use super::reader::Tail;
+use super::reader::survey::{Finding, Hole, Survey};
+use super::record::{
+    BATCH_HEADER_LEN, BatchHeader, BatchKind, Position, SEGMENT_HEADER_LEN, SegmentHeader,
+    SegmentHeaderError,
+};
+use super::storage::Storage;
+use super::writer::write_whole;
+use crate::limits::BATCH_LEN_MAX;
+use crate::message::Sequence;
+
+/// What is wrong with a journal, and what to do about it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// What is lost, in the order of the journal.
+    pub losses: Vec<Loss>,
+    /// The segments that must be made anew; some of them may be gone altogether.
+    pub segments: BTreeSet<u64>,
+    /// Messages that are kept.
+    pub messages: u64,
+    /// Settlements that are kept.
+    pub settlements: u64,
+}
+
+/// One hole, and what may have stood in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Loss {
+    /// Where.
+    pub hole: Hole,
+    /// Which messages.
+    pub sequences: Sequences,
+}
+
+/// Which messages are lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sequences {
+    /// At most settlements: their messages will be delivered again.
+    None,
+    /// These, first and last.
+    Between(Sequence, Sequence),
+    /// Those before this one: nothing before them tells how many.
+    Before(Sequence),
+    /// From this one on: nothing behind it tells how many.
+    From(Sequence),
+}
+
+impl fmt::Display for Sequences {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => write!(out, "no message; settlements, if any"),
+            Self::Between(first, last) if first == last => write!(out, "message {first}"),
+            Self::Between(first, last) => write!(out, "messages {first} to {last}"),
+            Self::Before(next) => write!(out, "messages before {next}, if there were any"),
+            Self::From(first) => write!(out, "messages from {first} on, if there were any"),
+        }
+    }
+}
+
+/// Finds out what is wrong.
+///
+/// # Errors
+/// The journal cannot be read, or another version of the engine wrote it.
+pub fn plan<S: Storage>(mut survey: Survey<S>, segment_len: u64) -> Result<Plan, JournalError> {
+    let mut plan = Plan::default();
+    // The sequence that follows what was read; zero: nothing has told it yet.
+    let mut next = 0;
+    while let Some(found) = survey.advance()? {
+        match found {
+            Finding::Batch(batch) => next = plan.take(&batch).max(next),
+            Finding::Hole(hole) => plan.note(hole, next, segment_len)?,
+            Finding::Segment(_) | Finding::Tail(_) => {}
+        }
+    }
+    Ok(plan)
+}
+
+impl Plan {
+    /// Whether there is nothing to do.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.segments.is_empty()
+    }
+
+    /// Counts what is kept; returns the sequence that follows it, as far as the batch tells.
+    fn take(&mut self, batch: &Batch<'_>) -> Sequence {
+        let header = batch.header();
+        let entries = u64::from(header.entries);
+        match header.kind {
+            BatchKind::Messages => self.messages += entries,
+            BatchKind::Settlements => self.settlements += entries,
+            BatchKind::Void | BatchKind::End => {}
+        }
+        if header.first_sequence > 0 {
+            self.resolve(header.first_sequence);
+        }
+        let last = batch.records().last().map(|it| it.sequence + 1);
+        last.unwrap_or(header.first_sequence)
+    }
+
+    /// What was lost last came before this sequence. Several holes, with nothing between them that
+    /// has a sequence, share what is lost.
+    fn resolve(&mut self, first: Sequence) {
+        for loss in self.losses.iter_mut().rev() {
+            let Sequences::From(lost) = loss.sequences else {
+                break;
+            };
+            loss.sequences = match lost {
+                0 => Sequences::Before(first),
+                lost if lost < first => Sequences::Between(lost, first - 1),
+                _ => Sequences::None,
+            };
+        }
+    }
+
+    fn note(&mut self, hole: Hole, next: Sequence, len: u64) -> Result<(), JournalError> {
+        let segments = hole.from / len..hole.to.div_ceil(len);
+        if let Damage::SegmentHeader(source @ SegmentHeaderError::Version(_)) = hole.damage
+            && hole.to.is_multiple_of(len)
+        {
+            let segment = segments.start;
+            return Err(JournalError::Version { segment, source });
+        }
+        self.segments.extend(segments);
+        self.losses.push(Loss {
+            hole,
+            sequences: Sequences::From(next),
+        });
+        Ok(())
+    }
+}
+
+/// Makes the segments of `plan` anew, in `target`.
+///
+/// # Errors
+/// The journal cannot be read, or `target` not be written.
+pub fn rebuild<S: Storage, T: Storage>(
+    mut survey: Survey<S>,
+    segment_len: u64,
+    plan: &Plan,
+    target: &mut T,
+    now_us: u64,
+) -> Result<(), JournalError> {
+    let mut builder = Builder {
+        target,
+        segment_len,
+        segments: &plan.segments,
+        open: None,
+        now_us,
+    };
+    while let Some(found) = survey.advance()? {
+        let position = builder.open.as_ref().map_or(0, |it| it.position);
+        let built = match found {
+            Finding::Segment(number) => builder.begin(number),
+            Finding::Batch(batch) => builder.copy(&batch),
+            Finding::Hole(hole) => builder.fill(&hole),
+            Finding::Tail(tail) => builder.end(&tail),
+        };
+        built.map_err(|source| JournalError::Read {
+            segment: position / segment_len,
+            offset: position % segment_len,
+            source,
+        })?;
+    }
+    Ok(())
+}
+
+/// The segment that is being made.
+struct Open<Segment> {
+    file: Segment,
+    /// Where the next batch goes.
+    position: Position,
+}
+
+struct Builder<'a, T: Storage> {
+    target: &'a mut T,
+    segment_len: u64,
+    segments: &'a BTreeSet<u64>,
+    open: Option<Open<T::Segment>>,
+    now_us: u64,
+}
+
+impl<T: Storage> Builder<'_, T> {
+    fn begin(&mut self, number: u64) -> io::Result<()> {
+        self.close()?;
+        if !self.segments.contains(&number) {
+            return Ok(());
+        }
+        let file = self.target.create(number)?;
+        let header = SegmentHeader {
+            number,
+            segment_len: self.segment_len,
+            created_ms: self.now_us / 1_000,
+        };
+        write_whole(self.target, &file, 0, &header.encode())?;
+        let position = number * self.segment_len + SEGMENT_HEADER_LEN as u64;
+        self.open = Some(Open { file, position });
+        Ok(())
+    }
+
+    fn copy(&mut self, batch: &Batch<'_>) -> io::Result<()> {
+        let header = *batch.header();
+        self.put(header, batch.body())
+    }
+
+    fn fill(&mut self, hole: &Hole) -> io::Result<()> {
+        if hole.damage == Damage::Absent {
+            for number in hole.from / self.segment_len..hole.to / self.segment_len {
+                self.begin(number)?;
+            }
+            return Ok(());
+        }
+        // Where nothing more stands in the segment, its end mark tells all.
+        if hole.to.is_multiple_of(self.segment_len) {
+            return Ok(());
+        }
+        while let Some(position) = self.open.as_ref().map(|it| it.position)
+            && position < hole.to
+        {
+            let body_len = void_len(hole.to - position)?;
+            let header = self.header(BatchKind::Void, body_len, position);
+            self.put(header, &vec![0; body_len])?;
+        }
+        Ok(())
+    }
+
+    /// The last segment is left open, as it was: recovery closes it.
+    fn end(&mut self, tail: &Tail) -> io::Result<()> {
+        if tail.position.is_multiple_of(self.segment_len) {
+            return self.close();
+        }
+        self.finish()
+    }
+
+    fn close(&mut self) -> io::Result<()> {
+        if let Some(position) = self.open.as_ref().map(|it| it.position) {
+            let left = self.segment_len - position % self.segment_len;
+            if !position.is_multiple_of(self.segment_len) && left >= BATCH_HEADER_LEN as u64 {
+                self.put(self.header(BatchKind::End, 0, position), &[])?;
+            }
+        }
+        self.finish()
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        match self.open.take() {
+            Some(open) => self.target.sync(&open.file),
+            None => Ok(()),
+        }
+    }
+
+    fn header(&self, kind: BatchKind, body_len: usize, position: Position) -> BatchHeader {
+        BatchHeader {
+            crc: 0,
+            body_len: body_len as u32,
+            kind,
+            entries: 0,
+            position,
+            first_sequence: 0,
+            time_us: self.now_us,
+        }
+    }
+
+    /// Writes a batch into the open segment, if this one is made anew.
+    fn put(&mut self, header: BatchHeader, body: &[u8]) -> io::Result<()> {
+        let Some(open) = &mut self.open else {
+            return Ok(());
+        };
+        assert!(
+            open.position == header.position,
+            "batches and voids leave no gap"
+        );
+        let mut bytes = [0; BATCH_HEADER_LEN];
+        header.encode(once(body), &mut bytes);
+        let offset = open.position % self.segment_len;
+        write_whole(self.target, &open.file, offset, &bytes)?;
+        write_whole(self.target, &open.file, offset + bytes.len() as u64, body)?;
+        open.position += (bytes.len() + body.len()) as u64;
+        Ok(())
+    }
+}
+
+/// Bytes of the body of the next of the voids that fill so many bytes.
+fn void_len(bytes: u64) -> io::Result<usize> {
+    let header = BATCH_HEADER_LEN as u64;
+    let max = header + BATCH_LEN_MAX as u64;
+    let len = match bytes {
+        _ if bytes <= max => bytes,
+        // The last one must have room for its header.
+        _ if bytes - max < header => max - header,
+        _ => max,
+    };
+    let body = len.checked_sub(header);
+    body.map(|it| it as usize)
+        .ok_or_else(|| io::Error::other("two batches overlap: this is no journal's damage"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,231 @@
+//! Repair over segments in memory: whatever is damaged, what is whole is kept where it stood.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::journal::reader::Reader;
+use crate::journal::testing::{Memory, TIME_US, TestWriter};
+
+const SEGMENT: u64 = 4_096;
+
+/// A journal of some segments: pairs of messages, each followed by a settlement.
+fn some_segments() -> (Memory, Position) {
+    let memory = Memory::default();
+    let mut writer = TestWriter::new(memory.clone(), SEGMENT);
+    for sequence in (1..60).step_by(2) {
+        writer.plain(sequence..sequence + 2);
+        writer.settle(sequence..sequence + 1);
+    }
+    (memory, writer.position())
+}
+
+fn planned(memory: &Memory) -> Plan {
+    plan(Survey::new(memory.clone(), SEGMENT), SEGMENT).expect("memory can be read")
+}
+
+/// Repairs as the command does: the new segments take the place of the old ones.
+fn repair(memory: &Memory) -> Plan {
+    let (plan, mut target) = (planned(memory), Memory::default());
+    let survey = Survey::new(memory.clone(), SEGMENT);
+    rebuild(survey, SEGMENT, &plan, &mut target, TIME_US).expect("memory has room");
+    let made: Vec<u64> = target.files().keys().copied().collect();
+    assert_eq!(made, plan.segments.iter().copied().collect::<Vec<_>>());
+    memory.files().extend(target.files().clone());
+    plan
+}
+
+/// Each entry with where it stands: messages by record, settlements by batch.
+type Entries = Vec<(Position, u64)>;
+
+/// What can be read of a damaged journal.
+fn readable(memory: &Memory) -> Entries {
+    let mut survey = Survey::new(memory.clone(), SEGMENT);
+    let mut entries = Vec::new();
+    while let Some(found) = survey.advance().expect("memory can be read") {
+        if let Finding::Batch(batch) = found {
+            note(&batch, &mut entries);
+        }
+    }
+    entries
+}
+
+fn note(batch: &Batch<'_>, entries: &mut Entries) {
+    entries.extend(batch.records().map(|it| (it.position, it.sequence)));
+    entries.extend(
+        batch
+            .settlements()
+            .map(|it| (batch.position(), it.sequence)),
+    );
+}
+
+/// What the engine's own reader finds, which refuses damage.
+fn read(memory: &Memory, from: Position) -> Entries {
+    let mut reader = Reader::new(memory.clone(), SEGMENT, from);
+    let mut entries = Vec::new();
+    while let Some(batch) = reader.next(Position::MAX).expect("it is whole") {
+        note(&batch, &mut entries);
+    }
+    assert_eq!(reader.tail().expect("readable").whole_beyond, None);
+    entries
+}
+
+fn flip(memory: &Memory, at: Position) {
+    let mut files = memory.files();
+    if let Some(byte) = files
+        .get_mut(&(at / SEGMENT))
+        .and_then(|it| it.get_mut((at % SEGMENT) as usize))
+    {
+        *byte ^= 0x10;
+    }
+}
+
+#[test]
+fn a_whole_journal_and_one_with_a_torn_tail_need_no_repair() {
+    let (memory, end) = some_segments();
+    assert!(planned(&memory).is_empty());
+    let mut files = memory.files();
+    let last = files.get_mut(&(end / SEGMENT)).expect("a segment");
+    last.truncate(last.len() - 7);
+    drop(files);
+    assert!(planned(&memory).is_empty());
+    assert!(planned(&Memory::default()).is_empty());
+}
+
+#[test]
+fn what_is_lost_is_told_by_sequence() {
+    let (memory, _) = some_segments();
+    let whole = read(&memory, 0);
+    let at = |sequence| {
+        let found = whole.iter().find(|it| it.1 == sequence);
+        found.expect("it is there").0
+    };
+    // Two batches of messages with a settlement between them, and a settlement alone.
+    flip(&memory, at(5) + 50);
+    flip(&memory, at(7) + 50);
+    let settlement = whole.iter().filter(|it| it.1 == 11).nth(1).expect("one").0;
+    flip(&memory, settlement + 30);
+    let losses: Vec<_> = planned(&memory)
+        .losses
+        .iter()
+        .map(|it| it.sequences)
+        .collect();
+    let shared = Sequences::Between(5, 8);
+    assert_eq!(losses, [shared, shared, Sequences::None]);
+    assert_eq!(shared.to_string(), "messages 5 to 8");
+}
+
+#[test]
+fn losses_at_the_beginning_and_at_the_end_are_open() {
+    let (memory, _) = some_segments();
+    flip(&memory, 64 + 60);
+    assert_eq!(planned(&memory).losses[0].sequences, Sequences::Before(3));
+    let (memory, _) = some_segments();
+    let last = *memory.files().keys().last().expect("some");
+    memory.files().remove(&(last - 1));
+    memory.files().get_mut(&last).expect("there").truncate(64);
+    let losses = planned(&memory).losses;
+    assert!(
+        matches!(losses[0].sequences, Sequences::From(_)),
+        "{losses:?}"
+    );
+}
+
+#[test]
+fn a_segment_that_is_gone_is_made_empty_and_closed() {
+    let (memory, _) = some_segments();
+    let whole = read(&memory, 0);
+    memory.files().remove(&1);
+    let kept: Entries = whole.into_iter().filter(|it| it.0 / SEGMENT != 1).collect();
+    let plan = repair(&memory);
+    assert_eq!(plan.segments, BTreeSet::from([1]));
+    assert_eq!(read(&memory, 0), kept);
+    // The store may have followed up to anywhere in it.
+    let later: Entries = kept.into_iter().filter(|it| it.0 > 2 * SEGMENT).collect();
+    assert_eq!(read(&memory, SEGMENT + 1_000), later);
+}
+
+#[test]
+fn a_reader_goes_on_behind_a_void_that_took_its_place() {
+    let (memory, _) = some_segments();
+    let whole = read(&memory, 0);
+    // Messages and their settlement side by side: one void, and its middle was a batch's end.
+    let settlement = whole.iter().filter(|it| it.1 == 3).nth(1).expect("one").0;
+    flip(&memory, settlement - 5);
+    flip(&memory, settlement + 5);
+    repair(&memory);
+    let later: Entries = whole.into_iter().filter(|it| it.0 > settlement).collect();
+    assert_eq!(read(&memory, settlement), later);
+}
+
+#[test]
+fn a_void_may_be_of_any_length_that_damage_has() {
+    let max = BATCH_LEN_MAX as u64 + 48;
+    for bytes in [
+        48,
+        49,
+        max,
+        max + 1,
+        max + 47,
+        max + 48,
+        2 * max,
+        64 * max + 5,
+    ] {
+        let mut left = bytes;
+        while left > 0 {
+            let body = void_len(left).expect("there is room") as u64;
+            assert!(body <= BATCH_LEN_MAX as u64);
+            left -= 48 + body;
+        }
+    }
+    assert!(void_len(47).is_err());
+}
+
+#[test]
+fn another_version_s_segment_is_left_to_its_engine() {
+    let (memory, _) = some_segments();
+    let mut files = memory.files();
+    let file = files.get_mut(&1).expect("there");
+    file[8] = 9;
+    file[64..].fill(0);
+    drop(files);
+    let error = plan(Survey::new(memory, SEGMENT), SEGMENT).expect_err("it is not ours");
+    assert!(
+        matches!(error, JournalError::Version { segment: 1, .. }),
+        "{error}"
+    );
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_damaged_all_that_is_whole_stays_where_it_was(
+        flips in proptest::collection::vec(any::<proptest::sample::Index>(), 0..6),
+        zeros in proptest::collection::vec((any::<proptest::sample::Index>(), 1..700_u64), 0..3),
+        gone in proptest::option::of(0..4_u64),
+    ) {
+        let (memory, end) = some_segments();
+        for at in flips {
+            flip(&memory, at.index(end as usize) as u64);
+        }
+        for (at, len) in zeros {
+            let at = at.index(end as usize) as u64;
+            let mut files = memory.files();
+            if let Some(file) = files.get_mut(&(at / SEGMENT)) {
+                let from = ((at % SEGMENT) as usize).min(file.len());
+                let to = (from + len as usize).min(file.len());
+                file[from..to].fill(0);
+            }
+        }
+        if let Some(gone) = gone {
+            memory.files().remove(&gone);
+        }
+        let kept = readable(&memory);
+        repair(&memory);
+        prop_assert_eq!(planned(&memory), Plan {
+            messages: planned(&memory).messages,
+            settlements: planned(&memory).settlements,
+            ..Plan::default()
+        });
+        let first = memory.files().keys().next().copied().unwrap_or(0);
+        prop_assert_eq!(read(&memory, first * SEGMENT), kept);
+    }
+}
