@@ -367,7 +367,7 @@ fn assert_delivers(home: &Home, kept: &[u64]) {
     let expected = ids(&lines(&played));
     assert_eq!(expected.len(), kept.len());
     let engine = Engine::start_in(Arc::clone(home), SETTINGS);
-    assert_eq!(engine.count("recovered"), kept.len() as u64);
+    engine.wait("all is taken over", |it| it["recovered"] == kept.len());
     publish(&engine, &frames("new", "table2", 1));
     let mut subscriber = Subscriber::new(&engine, &["table2"], false);
     assert_eq!(ids(&subscriber.frames(kept.len())), expected);
