@@ -471,7 +471,7 @@ fn damage_of_every_kind_is_named_refused_and_repaired() {
         &format!("{}, offset 0, 64 bytes", name(1)),
         0..1,
         |home| {
-            flip(&segment(home, 1), 9);
+            flip(&segment(home, 1), 20);
         },
     );
     assert_repaired(&source, &name(1), all / 4..all / 2, |home| {

@@ -50,7 +50,8 @@ pub enum JournalError {
     /// Another engine wrote it.
     #[error(
         "journal segment {segment:020}.segment cannot be read: {source}; use the engine that wrote \
-         it"
+         it, or, if no other one did, see what `flipped-lb journal verify DIR` finds in it (DIR is \
+         the data directory)"
     )]
     Version {
         /// Number of the segment.
