@@ -16,7 +16,7 @@ pub(super) struct Gauge {
     due: Instant,
     first: Position,
     end: Position,
-    records: u64,
+    entries: u64,
 }
 
 impl Gauge {
@@ -28,13 +28,13 @@ impl Gauge {
             due: now + EVERY,
             first,
             end,
-            records: 0,
+            entries: 0,
         }
     }
 
-    /// Reading has come to a place, with so many records more.
-    pub(super) fn at(&mut self, position: Position, records: u32) {
-        self.records += u64::from(records);
+    /// Reading has come to a place, with so many messages and settlements more.
+    pub(super) fn at(&mut self, position: Position, entries: u32) {
+        self.entries += u64::from(entries);
         let now = Instant::now();
         if now >= self.due {
             self.due = now + EVERY;
@@ -54,7 +54,7 @@ impl Gauge {
         let seconds = self.begun.elapsed().as_secs_f64();
         info!(
             percent = (read * 100 / (self.end - self.first).max(1)).min(100),
-            records = self.records,
+            entries = self.entries,
             mb_per_second = (read as f64 / 1e6 / seconds) as u64,
             "{what}"
         );
