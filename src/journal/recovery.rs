@@ -9,8 +9,7 @@ use super::batch::Record;
 use super::error::{Damage, JournalError};
 use super::reader::{Reader, Tail};
 use super::record::{BATCH_HEADER_LEN, BatchHeader, Position, Settlement};
-use super::storage::Storage;
-use super::writer::write_whole;
+use super::storage::{Name, Storage, write_whole};
 use crate::message::Sequence;
 
 /// Where the journal goes on.
@@ -114,12 +113,12 @@ fn close<S: Storage>(
             .map_err(JournalError::List)?
             .contains(&number);
         if exists {
-            storage.remove(number).map_err(at)?;
+            storage.remove(Name::Segment(number)).map_err(at)?;
         }
         return Ok(tail.position);
     }
     if segment_len - offset >= BATCH_HEADER_LEN as u64 {
-        let segment = storage.resume(number).map_err(at)?;
+        let segment = storage.resume(Name::Segment(number)).map_err(at)?;
         let end = BatchHeader::end_mark(tail.position, now_us);
         write_whole(storage, &segment, offset, &end).map_err(at)?;
         storage.sync(&segment).map_err(at)?;

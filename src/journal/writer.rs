@@ -19,7 +19,7 @@ use super::record::{
     BATCH_HEADER_LEN, BatchHeader, BatchKind, Position, RECORD_HEADER_LEN, SEGMENT_HEADER_LEN,
     SETTLEMENT_LEN, SegmentHeader, Settlement,
 };
-use super::storage::Storage;
+use super::storage::{Name, Storage, write_whole};
 use crate::agent::{Agent, Fatal};
 use crate::arena::{Homebound, Lease, Returned, View};
 use crate::clock::Now;
@@ -265,7 +265,7 @@ impl<S: Storage> JournalAgent<S> {
     }
 
     fn begin_segment(&mut self, number: u64, now: Now) -> io::Result<S::Segment> {
-        let segment = self.storage.create(number)?;
+        let segment = self.storage.create(Name::Segment(number))?;
         let header = SegmentHeader {
             number,
             segment_len: self.segment_len,
@@ -273,7 +273,7 @@ impl<S: Storage> JournalAgent<S> {
         };
         if let Err(error) = write_whole(&self.storage, &segment, 0, &header.encode()) {
             // Without its header it is no segment: the next try makes it anew.
-            self.storage.remove(number)?;
+            self.storage.remove(Name::Segment(number))?;
             return Err(error);
         }
         Ok(segment)
@@ -476,24 +476,6 @@ where
         self.to_scheduler.flush();
         Ok(work_count)
     }
-}
-
-/// Writes all of `bytes`, in as many calls as it takes.
-pub(super) fn write_whole<S: Storage>(
-    storage: &S,
-    segment: &S::Segment,
-    offset: u64,
-    bytes: &[u8],
-) -> io::Result<()> {
-    let mut written = 0;
-    while written < bytes.len() {
-        let piece = [IoSlice::new(&bytes[written..])];
-        match storage.write_at(segment, offset + written as u64, &piece)? {
-            0 => return Err(io::ErrorKind::WriteZero.into()),
-            taken => written += taken,
-        }
-    }
-    Ok(())
 }
 
 const _: () = assert!(
