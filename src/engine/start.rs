@@ -144,7 +144,7 @@ pub fn start(config: &Config) -> Result<Engine, StartError> {
     let starter = Starter::new(&plan, config, counters, signals, names);
     starter.announce(&recovered);
     let wakes = wakes(&plan, starter.syncs())?;
-    let pipeline = pipeline::assemble(config, world, &wakes, recovered.origin, common);
+    let pipeline = pipeline::assemble(config, world, &wakes, recovered, common);
     let scheduler_wake = Arc::clone(&wakes.scheduler);
     let threads = starter.spawn(pipeline, &wakes, clock)?;
     starter.finish(threads, collector, scheduler_wake, addresses, store, lock)
@@ -223,6 +223,7 @@ fn wakes(plan: &Plan, syncs: bool) -> Result<Wakes, StartError> {
             scheduler: another(),
             journal: if syncs { wake()? } else { another() },
             replay: wake()?,
+            retention: wake()?,
             deliveries: (0..deliveries).map(|_| another()).collect(),
         });
     }
@@ -231,6 +232,7 @@ fn wakes(plan: &Plan, syncs: bool) -> Result<Wakes, StartError> {
         scheduler: wake()?,
         journal: wake()?,
         replay: wake()?,
+        retention: wake()?,
         deliveries: (0..deliveries).map(|_| wake()).collect::<Result<_, _>>()?,
     })
 }
@@ -256,8 +258,15 @@ impl<'a> Starter<'a> {
         names: Names,
     ) -> Self {
         let agents: &[&str] = match plan.mode {
-            ThreadingMode::Shared => &["path", "replay", "journal"],
-            _ => &["ingest", "scheduler", "delivery", "replay", "journal"],
+            ThreadingMode::Shared => &["path", "replay", "retention", "journal"],
+            _ => &[
+                "ingest",
+                "scheduler",
+                "delivery",
+                "replay",
+                "retention",
+                "journal",
+            ],
         };
         let (failing, failures) = channel();
         Self {
@@ -310,6 +319,12 @@ impl<'a> Starter<'a> {
             let mut threads = vec![
                 spawn("path", path, plan.ingest, &wakes.ingest)?,
                 spawn("replay", vec![pipeline.replay], None, &wakes.replay)?,
+                spawn(
+                    "retention",
+                    vec![pipeline.retention],
+                    None,
+                    &wakes.retention,
+                )?,
             ];
             if self.syncs() {
                 threads.push(spawn("journal", journal, plan.journal, &wakes.journal)?);
@@ -335,6 +350,12 @@ impl<'a> Starter<'a> {
             threads.push(spawn("delivery", vec![agent], core, wake)?);
         }
         threads.push(spawn("replay", vec![pipeline.replay], None, &wakes.replay)?);
+        threads.push(spawn(
+            "retention",
+            vec![pipeline.retention],
+            None,
+            &wakes.retention,
+        )?);
         threads.push(spawn(
             "journal",
             vec![pipeline.journal],
