@@ -1,7 +1,8 @@
 //! Where segments live: a directory of files behind a narrow trait, so that a simulation can tear
 //! writes and fill disks.
 
-use std::fmt;
+use std::ffi::OsString;
+use std::fmt::{self, Write};
 use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice};
 use std::os::unix::fs::FileExt;
@@ -157,6 +158,9 @@ pub(super) fn read_full<S: Storage>(
     Ok(len)
 }
 
+/// Bytes of the longest file name: two numbers of 20 digits, a dash, `.unfinished`.
+const NAME_LEN_MAX: usize = 2 * 20 + 1 + 11;
+
 /// A journal as files of one directory: `00000000000000000007.segment` and so on, see [`Name`].
 #[derive(Debug, Clone)]
 pub struct Directory(PathBuf);
@@ -204,7 +208,10 @@ impl Directory {
     /// The path of a file.
     #[must_use]
     pub fn path(&self, name: Name) -> PathBuf {
-        self.0.join(name.to_string())
+        let mut path = OsString::with_capacity(self.0.as_os_str().len() + 1 + NAME_LEN_MAX);
+        path.push(&self.0);
+        write!(path, "/{name}").expect("memory takes it");
+        path.into()
     }
 }
 
