@@ -181,3 +181,6 @@ fn close<S: Storage>(
     }
     Ok((number + 1) * segment_len)
 }
+
+#[cfg(test)]
+mod tests;
