@@ -82,6 +82,8 @@ counters! {
     JournalSegments "journal_segments" gauge "Files that the journal consists of, without free ones.";
     JournalDisk "journal_disk" gauge "Bytes that the journal takes on disk, free files included.";
     JournalRecycled "journal_recycled" count "Segments written over the file of an earlier one.";
+    JournalCarried "journal_carried" count "Messages carried forward, so that the segments which held them can go.";
+    JournalLimit "journal_limit" count "Times that the journal reached journal.max_bytes: sources wait until old segments go.";
     JournalBackPressure "journal_back_pressure" count "Cycles in which the scheduler waited for the journal.";
 
     BytesOut "bytes_out" count "Bytes written to subscribers.";

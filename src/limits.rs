@@ -161,9 +161,27 @@ pub const SEGMENT_LEN_DEFAULT: u64 = 64 * 1024 * 1024;
 /// Bytes of one journal batch at most; a batch never crosses segments, so it bounds their waste.
 pub const BATCH_LEN_MAX: usize = 1024 * 1024;
 
+/// Bytes of a batch of a kept file, where a record is not longer by itself: as much is read for one
+/// message that is carried forward, and 16 bytes of memory are its price.
+pub const KEPT_BATCH_LEN: usize = 64 * 1024;
+
 /// Free files that wait to become segments: as many as a moment of full speed takes before the next
 /// ones are freed; more would only hold disk space.
 pub const FREE_FILES_MAX: usize = 4;
+
+/// Bytes that the journal may take on disk, by default: a thousand default segments.
+pub const JOURNAL_LEN_MAX_DEFAULT: u64 = 64 * 1024 * 1024 * 1024;
+
+/// Segments that `journal.max_bytes` must leave room for: the one that is being filled, the reserve,
+/// and as many again to work with.
+pub const JOURNAL_SEGMENTS_MIN: u64 = 8;
+
+/// Segments of `journal.max_bytes` that messages may not take: one for settlements, one for what is
+/// on its way to the journal when the limit is reached, one for the kept file that makes room.
+pub const JOURNAL_RESERVE: u64 = 3;
+
+/// Largest `journal.max_bytes`, by setting.
+pub const JOURNAL_LEN_MAX_CEILING: u64 = 1024 * 1024 * 1024 * 1024 * 1024;
 
 /// Words of unsettled messages that the scheduler gives out at once: 512 of them speak of 32,768
 /// messages where they stand together, and take a microsecond.
@@ -260,4 +278,6 @@ const _: () = assert!(BUCKETS.is_multiple_of(64), "bitmaps are of 64-bit words")
 const _: () = assert!(CHUNKS_FREE_MIN + CHUNKS_AT_INGEST + CHUNKS_AT_REPLAY < CHUNK_COUNT / 2);
 const _: () = assert!(CREDIT_MAX * 4 <= CHUNK_LEN * CHUNK_COUNT);
 const _: () = assert!(SEGMENT_LEN_MIN <= SEGMENT_LEN_DEFAULT);
+const _: () = assert!(2 * (1 + JOURNAL_RESERVE) <= JOURNAL_SEGMENTS_MIN);
+const _: () = assert!(SEGMENT_LEN_MAX * JOURNAL_SEGMENTS_MIN <= JOURNAL_LEN_MAX_DEFAULT);
 const _: () = assert!(LATENCY_NS_MIN.is_power_of_two());

@@ -132,3 +132,139 @@ fn a_long_run_takes_little_disk_writes_segments_over_and_restarts_whole() {
     assert_eq!(ids(&subscriber.frames(1)), ["new"], "the others are known");
     assert_eq!(engine.count("duplicates"), 99);
 }
+
+#[test]
+fn a_message_for_an_absent_subscriber_does_not_hold_the_disk_and_is_delivered_once_after_a_kill() {
+    let engine = Engine::start(&with(BRIEF));
+    let home = Arc::clone(&engine.home);
+    let held: Vec<String> = names("held", 3)
+        .iter()
+        .map(|it| fat(it, "table2"))
+        .collect();
+    publish(&engine, &held[..1]);
+    let mut subscriber = Subscriber::new(&engine, &["table1"], false);
+    for round in 0..4 {
+        pass_through(&engine, &mut subscriber, &format!("r{round}"), 200);
+        if round < 2 {
+            publish(&engine, &held[round + 1..round + 2]);
+        }
+    }
+    let stats = engine.wait("what holds the segments is carried forward", |it| {
+        it["journal_segments"].as_u64() <= Some(6) && it["journal_carried"].as_u64() >= Some(3)
+    });
+    assert!(
+        stats["journal_disk"].as_u64() <= Some(10 * SEGMENT),
+        "{stats}"
+    );
+    assert_eq!(stats["queued"], 3);
+    assert!(!files(home.path(), ".kept").is_empty());
+    assert!(files(home.path(), ".segment").len() <= 6);
+    drop(subscriber);
+    engine.kill();
+
+    let engine = Engine::start_in(Arc::clone(&home), &with(BRIEF));
+    assert_eq!(engine.count("queued"), 3);
+    let mut absent = Subscriber::new(&engine, &["table2"], true);
+    let frames = absent.frames(3);
+    assert_eq!(ids(&frames), ["held-0", "held-1", "held-2"]);
+    assert_eq!(
+        frames[0].to_string().len(),
+        serde_json::from_str::<Value>(&held[0])
+            .expect("JSON")
+            .to_string()
+            .len()
+    );
+    absent.ack(3);
+    engine.wait("they are settled", |it| {
+        it["queued"] == 0 && it["in_flight"] == 0
+    });
+    let mut subscriber = Subscriber::new(&engine, &["table1"], false);
+    pass_through(&engine, &mut subscriber, "later", 300);
+    engine.wait("the kept file goes as well", |_| {
+        files(home.path(), ".kept").is_empty()
+    });
+    engine.kill();
+
+    let engine = Engine::start_in(home, &with(BRIEF));
+    assert_eq!(engine.count("queued"), 0, "nothing comes twice");
+}
+
+#[test]
+fn a_message_that_was_carried_forward_is_read_back_while_the_engine_runs() {
+    let engine = Engine::start(&with(BRIEF));
+    let held: Vec<String> = (0..3)
+        .map(|at| fat(&format!("held-{at}"), "table2"))
+        .collect();
+    publish(&engine, &held);
+    let mut subscriber = Subscriber::new(&engine, &["table1"], false);
+    // More than the frame memory, so that the held ones can only come from the journal.
+    pass_through(&engine, &mut subscriber, "r", 1_500);
+    engine.wait("it is carried forward and out of memory", |it| {
+        it["journal_carried"].as_u64() >= Some(3) && it["chunks_evicted"].as_u64() > Some(0)
+    });
+    let mut absent = Subscriber::new(&engine, &["table2"], false);
+    assert_eq!(ids(&absent.frames(3)), ["held-0", "held-1", "held-2"]);
+    assert_eq!(engine.count("fetched"), 3);
+}
+
+#[test]
+fn at_max_bytes_sources_wait_delivery_goes_on_and_room_lets_them_in_again() {
+    let settings = with(
+        "store = { url = \"none\" }\ndedup = { window_messages = 100 }\n\
+         journal = { segment = \"4MiB\", max_bytes = \"32MiB\" }",
+    );
+    let engine = Engine::start(&settings);
+    let count = 1_000;
+    let all = names("m", count);
+    let lines: Vec<String> = all.iter().map(|it| fat(it, "table1")).collect();
+    std::thread::scope(|scope| {
+        let publisher = scope.spawn(|| publish(&engine, &lines));
+        let stats = engine.wait("the limit is reached", |it| it["journal_limit"] == 1);
+        assert!(
+            stats["accepted"].as_u64() < Some(700),
+            "60 MB do not fit: {stats}"
+        );
+        let (status, body) = engine.get("/readyz");
+        assert_eq!(status, 503);
+        assert!(body.contains("journal.max_bytes"), "{body}");
+        assert_eq!(engine.get("/healthz").0, 200, "it is well");
+        let log = engine.log();
+        assert!(
+            log.contains("absent or slow") && log.contains("max_bytes"),
+            "{log}"
+        );
+        let mut subscriber = Subscriber::new(&engine, &["table1"], false);
+        assert_eq!(ids(&subscriber.frames(count)), all);
+        publisher.join().expect("all of it was accepted");
+    });
+    let stats = engine.wait("room", |it| {
+        it["journal_disk"].as_u64() <= Some(8 * SEGMENT)
+    });
+    assert_eq!(stats["accepted"], count);
+    assert_eq!(engine.get("/readyz").0, 200);
+    assert!(engine.log().contains("has room again"));
+}
+
+#[test]
+fn segments_stay_until_the_store_has_followed() {
+    let settings = with("dedup = { window_messages = 100 }\njournal = { segment = \"4MiB\" }");
+    let engine = Engine::start(&settings);
+    let home = Arc::clone(&engine.home);
+    engine.wait("the database is there", |_| {
+        home.path().join("data/messages.db").exists()
+    });
+    let lock = rusqlite::Connection::open(home.path().join("data/messages.db")).expect("it opens");
+    lock.busy_timeout(PATIENCE).expect("an option");
+    lock.execute_batch("BEGIN IMMEDIATE")
+        .expect("nobody holds it for long");
+    let mut subscriber = Subscriber::new(&engine, &["table1"], false);
+    pass_through(&engine, &mut subscriber, "r", 600);
+    engine.wait("the store fails", |it| {
+        it["store_retries"].as_u64() > Some(0)
+    });
+    assert!(engine.count("journal_segments") >= 8);
+    assert_eq!(engine.count("journal_recycled"), 0);
+    lock.execute_batch("ROLLBACK").expect("it lets go");
+    engine.wait("they go", |it| it["journal_segments"].as_u64() <= Some(5));
+    engine.wait("all is stored", |it| it["stored"] == 600);
+}

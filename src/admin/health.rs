@@ -4,7 +4,7 @@
 //! even when the thread panics. The HTTP room reads. It restarts nothing.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 /// Where the engine is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,6 +58,8 @@ struct Agent {
 pub struct Health {
     phase: AtomicU8,
     agents: Vec<Agent>,
+    /// Set while sources wait because the journal may not grow.
+    journal_limited: Arc<AtomicBool>,
 }
 
 /// An agent's thread is alive as long as it holds this.
@@ -78,6 +80,16 @@ impl Health {
         Self {
             phase: AtomicU8::new(Phase::Starting as u8),
             agents: agents.collect(),
+            journal_limited: Arc::default(),
+        }
+    }
+
+    /// The same, told by `journal_limited` when sources wait because the journal may not grow.
+    #[must_use]
+    pub fn watching(self, journal_limited: Arc<AtomicBool>) -> Self {
+        Self {
+            journal_limited,
+            ..self
         }
     }
 
@@ -122,6 +134,10 @@ impl Health {
             return Err(format!("died: {}", died.join(", ")));
         }
         match self.phase() {
+            Phase::Running if self.journal_limited.load(Ordering::Relaxed) => Err(
+                "the journal has reached journal.max_bytes: sources wait until old segments go"
+                    .to_owned(),
+            ),
             Phase::Running => Ok(()),
             phase => Err(phase.label().to_owned()),
         }
@@ -156,6 +172,17 @@ mod tests {
         drop(ingest);
         assert_eq!(health.died(), ["scheduler"]);
         assert!(health.alive("delivery").is_none());
+    }
+
+    #[test]
+    fn a_journal_at_its_limit_is_well_and_not_ready() {
+        let limited = Arc::new(AtomicBool::new(false));
+        let health = Health::new(["journal"]).watching(Arc::clone(&limited));
+        health.set_phase(Phase::Running);
+        assert_eq!(health.ready(), Ok(()));
+        limited.store(true, Ordering::Relaxed);
+        assert!(health.ready().is_err_and(|it| it.contains("max_bytes")));
+        assert!(health.died().is_empty());
     }
 
     #[test]

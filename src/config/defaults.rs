@@ -114,6 +114,7 @@ impl Default for Journal {
     fn default() -> Journal {
         Journal {
             segment: limits::SEGMENT_LEN_DEFAULT,
+            max_bytes: limits::JOURNAL_LEN_MAX_DEFAULT,
         }
     }
 }

@@ -171,6 +171,8 @@ pub struct Delivery {
 pub struct Journal {
     /// Bytes of one segment file.
     pub segment: u64,
+    /// Bytes that all its files may take on disk.
+    pub max_bytes: u64,
 }
 
 /// `[threads]`.

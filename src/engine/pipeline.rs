@@ -30,7 +30,7 @@ use crate::ingest::rejected::RejectedLog;
 use crate::ingest::{IngestAgent, IngestParts};
 use crate::journal::error::JournalError;
 use crate::journal::recovery::{self, Recovered};
-use crate::journal::replay::{ReplayAgent, ReplayParts};
+use crate::journal::replay::{KeptFiles, ReplayAgent, ReplayParts, Switched};
 use crate::journal::retention::stretch::Window;
 use crate::journal::retention::{RetentionAgent, RetentionParts};
 use crate::journal::storage::Storage;
@@ -42,7 +42,7 @@ use crate::limits::{
 };
 use crate::message::Directory;
 use crate::net::Network;
-use crate::ring::{Wake, ring};
+use crate::ring::{Receiver, Sender, Wake, ring};
 use crate::scheduler::backlog::{Backlog, Inheritance};
 use crate::scheduler::dedup::DedupWindow;
 use crate::scheduler::queue::Queues;
@@ -58,6 +58,8 @@ pub struct Signals {
     pub quiet: Arc<AtomicBool>,
     /// The end of what the journal recorded.
     pub recorded: Arc<AtomicU64>,
+    /// Says that sources wait because the journal may not grow.
+    pub journal_limited: Arc<AtomicBool>,
 }
 
 /// The names that the agents know.
@@ -189,7 +191,14 @@ where
         floor_ms: common.inheritance.last_arrival_ms(),
     };
     let origin = recovered.origin;
-    let (replay, replay_link) = replay(config, world.storage.clone(), wakes);
+    let (to_replay, kept_files) = ring(RETENTION_RING, &wakes.replay);
+    let (switched, from_replay) = ring(RETENTION_RING, &wakes.retention);
+    let (replay, replay_link) = replay(
+        config,
+        world.storage.clone(),
+        wakes,
+        (kept_files, switched, recovered.kept.clone()),
+    );
     let (to_retention, from_journal) = ring(RETENTION_RING, &wakes.retention);
     let (free_files, freed) = ring(FREE_FILES_MAX, &wakes.journal);
     let (ask, from_retention) = ring(RETENTION_RING, &wakes.scheduler);
@@ -197,10 +206,17 @@ where
         from_journal,
         to_scheduler: ask,
         free_files,
+        to_replay,
+        from_replay,
+        kept: recovered.kept,
         storage: world.storage.clone(),
         segment_len: config.journal.segment,
         segments: recovered.segments,
+        next_segment: origin.position / config.journal.segment,
         window: Window::new(config.dedup.window_messages, config.dedup.window),
+        max_bytes: config.journal.max_bytes,
+        draining: Arc::clone(&common.signals.draining),
+        limited: Arc::clone(&common.signals.journal_limited),
         has_store: config.store.url != StoreUrl::None,
         counters: Arc::clone(&common.counters),
     });
@@ -278,7 +294,12 @@ fn queues(config: &Config) -> Queues {
     )
 }
 
-fn replay<S: Storage>(config: &Config, storage: S, wakes: &Wakes) -> (ReplayAgent<S>, ReplayLink) {
+fn replay<S: Storage>(
+    config: &Config,
+    storage: S,
+    wakes: &Wakes,
+    (from_retention, to_retention, kept): (Receiver<KeptFiles>, Sender<Switched>, KeptFiles),
+) -> (ReplayAgent<S>, ReplayLink) {
     let (to, from_scheduler) = ring(HOP_RING, &wakes.replay);
     let (to_chunks, chunks) = ring(CHUNKS_AT_REPLAY, &wakes.replay);
     let (to_scheduler, from) = ring(HOP_RING, &wakes.scheduler);
@@ -287,6 +308,9 @@ fn replay<S: Storage>(config: &Config, storage: S, wakes: &Wakes) -> (ReplayAgen
         from_scheduler,
         chunks,
         to_scheduler,
+        from_retention,
+        to_retention,
+        kept,
         storage,
         segment_len,
     };

@@ -269,13 +269,15 @@ impl<'a> Starter<'a> {
             ],
         };
         let (failing, failures) = channel();
+        let health = Health::new(agents.iter().copied());
+        let health = health.watching(Arc::clone(&signals.journal_limited));
         Self {
             plan,
             config,
             counters,
             signals,
             names,
-            health: Arc::new(Health::new(agents.iter().copied())),
+            health: Arc::new(health),
             failing,
             failures: Some(failures),
         }

@@ -6,6 +6,7 @@
 use std::io;
 
 use super::record::SegmentHeaderError;
+use super::storage::Name;
 
 /// Why the journal cannot be read on.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +39,29 @@ pub enum JournalError {
         offset: u64,
         /// What is wrong there.
         damage: Damage,
+    },
+    /// A kept file never changes once it has its name, so this is no torn tail.
+    #[error(
+        "the journal's kept file {name} is damaged at offset {offset}: {damage}; move the journal \
+         directory aside to start anew, or mend the disk; nothing was changed"
+    )]
+    Kept {
+        /// Its name.
+        name: Name,
+        /// Where in it.
+        offset: u64,
+        /// What is wrong there.
+        damage: Damage,
+    },
+    /// The operating system refused a kept file.
+    #[error(
+        "the journal's file {name} cannot be used: {source}; check the disk and the permissions"
+    )]
+    File {
+        /// Its name.
+        name: Name,
+        /// What the operating system said.
+        source: io::Error,
     },
     /// A segment between others is gone.
     #[error(
@@ -75,7 +99,7 @@ impl JournalError {
     /// Whether the same read may succeed later: the operating system failed, not the journal.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Read { .. } | Self::List(_))
+        matches!(self, Self::Read { .. } | Self::List(_) | Self::File { .. })
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod batch;
 pub mod error;
+pub mod kept;
 pub mod reader;
 pub mod record;
 pub mod recovery;

@@ -29,6 +29,24 @@
 //! 28 offsets in the frame, u16 each: id, source, destination, type, payload
 //! 38 lengths: id u8, source u8, destination u8, type u8, payload u16
 //!
+//! kept file: what is still needed of some closed segments; once under its name it never changes
+//! +-------------+-------------------------+-------------------------+-----+----------+
+//! | kept header | batch (kept, settlem.)  | batch                   | ... | end mark |
+//! +-------------+-------------------------+-------------------------+-----+----------+
+//! It stands for the segments `from..to`, whose files are gone, or about to go: where both are
+//! there, the kept file counts. Batches have the headers drawn above, but name the position at
+//! which their first entry stood in the journal: positions ascend, and are no offsets.
+//!
+//! kept header, 64 bytes
+//!  0 magic "FLBKEPT1"   8 version u32   12 crc u32 (of all the rest)
+//! 16 from u64   24 to u64   32 segment length u64
+//! 40 first sequence u64, 48 next sequence u64 (of the messages accepted in their course)
+//! 56 end of the last one, ms since the epoch u64
+//!
+//! entry of a kept batch: the record's position u64, then the message record as it was
+//!
+//! free file: named by the segment that it was; what it holds means nothing
+//!
 //! settlement, 12 bytes
 //!  0 sequence u64   8 settled, us before the batch's time u32 (saturating)
 //! ```
@@ -176,9 +194,11 @@ pub enum BatchKind {
     Messages,
     /// Settlements, in the order they happened.
     Settlements,
+    /// Message records carried forward, each behind its position; sequences and positions ascend.
+    Kept = 3,
     /// Nothing: no further batch stands in this segment. Without it a reader could not tell a
     /// segment that was closed from one whose next batch was damaged.
-    End,
+    End = 2,
 }
 
 /// The header of a batch.
@@ -243,6 +263,7 @@ impl BatchHeader {
             0 => BatchKind::Messages,
             1 => BatchKind::Settlements,
             2 => BatchKind::End,
+            3 => BatchKind::Kept,
             _ => return None,
         };
         (from[0..4] == BATCH_MAGIC).then(|| Self {
@@ -365,11 +386,11 @@ impl Settlement {
     }
 }
 
-fn u32_at(from: &[u8], at: usize) -> u32 {
+pub(super) fn u32_at(from: &[u8], at: usize) -> u32 {
     u32::from_le_bytes([from[at], from[at + 1], from[at + 2], from[at + 3]])
 }
 
-fn u64_at(from: &[u8], at: usize) -> u64 {
+pub(super) fn u64_at(from: &[u8], at: usize) -> u64 {
     u64::from(u32_at(from, at)) | u64::from(u32_at(from, at + 4)) << 32
 }
 

@@ -4,9 +4,12 @@
 //! it; damage in the middle is refused, with the place named.
 
 use std::io;
+use std::ops::Range;
+use std::sync::Arc;
 
 use super::batch::{Batch, Record};
 use super::error::{Damage, JournalError};
+use super::kept::KeptIndex;
 use super::reader::{Reader, Tail};
 use super::record::{BATCH_HEADER_LEN, BatchHeader, Position, Settlement};
 use super::segment::Begun;
@@ -47,6 +50,8 @@ pub struct Recovered {
     pub origin: Origin,
     /// The segments that are there, in their order.
     pub segments: Vec<Begun>,
+    /// The kept files that are there, in their order.
+    pub kept: Vec<Arc<KeptIndex>>,
     /// Bytes of a batch that was not whole, and is cut.
     pub torn_len: u64,
 }
@@ -61,23 +66,24 @@ pub fn recover<S: Storage + Clone>(
     now_us: u64,
     sink: &mut impl Sink,
 ) -> Result<Recovered, JournalError> {
-    let first = storage
-        .segments()
-        .map_err(JournalError::List)?
-        .first()
-        .copied();
-    let Some(first) = first else {
+    let ranges = clear_up(storage)?;
+    let kept: Vec<KeptIndex> = ranges
+        .into_iter()
+        .map(|range| KeptIndex::load(storage, range))
+        .collect::<Result<_, _>>()?;
+    if kept.is_empty() && storage.segments().map_err(JournalError::List)?.is_empty() {
         return Ok(Recovered::default());
-    };
-    let mut reader = Reader::new(storage.clone(), segment_len, first * segment_len);
-    let (mut next_sequence, mut segments) = (1, Vec::new());
+    }
+    let mut reader = Reader::new(storage.clone(), segment_len, 0);
+    let ends = kept.iter().map(|it| it.header.sequences.end);
+    let (mut next_sequence, mut segments) = (ends.max().unwrap_or(1), Vec::new());
     while let Some(batch) = reader.next(Position::MAX)? {
         // What was settled may be gone, its records and all: the settlements know how far it went.
         next_sequence = next_sequence.max(batch.header().first_sequence);
         note_segment(&mut segments, &batch, segment_len, next_sequence);
         for record in batch.records() {
             sink.message(&record);
-            next_sequence = record.sequence + 1;
+            next_sequence = next_sequence.max(record.sequence + 1);
         }
         batch
             .settlements()
@@ -105,9 +111,43 @@ pub fn recover<S: Storage + Clone>(
             position,
             next_sequence,
         },
+        kept: kept.into_iter().map(Arc::new).collect(),
         segments: with_empty_ones(&numbers, &segments, end),
         torn_len: tail.torn_len,
     })
+}
+
+/// Removes what a crash left behind: kept files that were not finished, and what a later kept file
+/// stands for. Returns the segments that each of the others stands for, in their order.
+fn clear_up<S: Storage>(storage: &mut S) -> Result<Vec<Range<u64>>, JournalError> {
+    let names = storage.list().map_err(JournalError::List)?;
+    let kept: Vec<Range<u64>> = names
+        .iter()
+        .filter_map(|name| match *name {
+            Name::Kept(from, to) => Some(from..to),
+            _ => None,
+        })
+        .collect();
+    let stands_for = |of: &Range<u64>, range: &Range<u64>| {
+        of != range && of.start <= range.start && range.end <= of.end
+    };
+    let is_left_over = |name: &Name| match *name {
+        Name::Unfinished(..) => true,
+        Name::Segment(number) => kept.iter().any(|it| it.contains(&number)),
+        Name::Kept(from, to) => kept.iter().any(|it| stands_for(it, &(from..to))),
+        Name::Free(_) => false,
+    };
+    for &name in names.iter().filter(|it| is_left_over(it)) {
+        let failed = |source| JournalError::File { name, source };
+        storage.remove(name).map_err(failed)?;
+    }
+    let mut rest: Vec<_> = kept
+        .iter()
+        .filter(|range| !kept.iter().any(|of| stands_for(of, range)))
+        .cloned()
+        .collect();
+    rest.sort_by_key(|it| it.start);
+    Ok(rest)
 }
 
 /// Enters the batch's segment, if it is the first of that.
@@ -118,7 +158,7 @@ fn note_segment(
     first_sequence: Sequence,
 ) {
     let number = batch.position() / segment_len;
-    if segments.last().is_none_or(|it| it.number != number) {
+    if !batch.is_of_kept_file() && segments.last().is_none_or(|it| it.number != number) {
         segments.push(Begun {
             number,
             first_sequence,

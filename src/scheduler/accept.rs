@@ -63,7 +63,7 @@ impl SchedulerAgent {
         }
     }
 
-    /// Whether another handful finds room in the gate, in slots and in the journal's ring.
+    /// Whether another handful finds room in the gate, in slots, in the journal's ring and on disk.
     fn may_accept(&mut self) -> bool {
         let has_room =
             self.pending.len() + HANDFUL <= UNRECORDED_MAX && self.slots.has_room(HANDFUL);
@@ -71,7 +71,9 @@ impl SchedulerAgent {
         if !journal_has_room {
             self.parts.counters.add(Counter::JournalBackPressure, 1);
         }
-        has_room && journal_has_room
+        // Short of what was granted, and not by what is on its way there.
+        let may_grow = self.journal_end + self.unwritten_len < self.granted;
+        has_room && journal_has_room && may_grow
     }
 
     fn judge(&mut self, arrival: Arrival, now: Now) {
@@ -134,6 +136,7 @@ impl SchedulerAgent {
             fetching: false,
         });
         let len = place.record_len() as u32;
+        self.unwritten_len += u64::from(len);
         self.pending.push_back(Pending::Message { index, len });
         if self.parts.durability == Durability::Memory {
             self.enqueue(index, now);

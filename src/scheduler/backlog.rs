@@ -91,9 +91,9 @@ pub struct Backlog {
     dedup: DedupWindow,
     destinations: Directory,
     message_types: Directory,
-    /// By sequence, from `first` on; settled ones are gone.
-    waiting: VecDeque<Option<Waiting>>,
-    first: Sequence,
+    /// Sequences ascend, with gaps where messages were settled and thrown away; so do those with
+    /// nothing behind them, which are settled too.
+    waiting: VecDeque<(Sequence, Option<Waiting>)>,
     levels: u8,
 }
 
@@ -112,7 +112,6 @@ impl Backlog {
             destinations,
             message_types,
             waiting,
-            first: 1,
             levels,
         }
     }
@@ -122,7 +121,7 @@ impl Backlog {
     pub fn finish(self) -> Inheritance {
         Inheritance {
             dedup: self.dedup,
-            waiting: self.waiting.into_iter().flatten().collect(),
+            waiting: self.waiting.into_iter().filter_map(|it| it.1).collect(),
         }
     }
 }
@@ -133,14 +132,11 @@ impl Sink for Backlog {
         let text = |span| text_of(record.frame, span, header.escaped);
         let id = self.dedup.hasher().hash(text(header.id).as_bytes());
         self.dedup.claim(id, header.arrival_us / 1_000);
-        if self.waiting.is_empty() {
-            self.first = record.sequence;
-        }
         let message_type = self
             .message_types
             .find_or_create(&text(header.message_type));
         let message_type = message_type.unwrap_or(self.message_types.len() as u32);
-        self.waiting.push_back(Some(Waiting {
+        let waiting = Waiting {
             sequence: record.sequence,
             position: record.position,
             arrival_us: header.arrival_us,
@@ -148,19 +144,31 @@ impl Sink for Backlog {
             destination: self.destinations.adopt(&text(header.destination)),
             message_type: message_type as TypeIndex,
             level: header.level.clamp(1, self.levels),
-        }));
+        };
+        self.waiting.push_back((record.sequence, Some(waiting)));
     }
 
     fn settled(&mut self, settlement: &Settlement) {
-        let Some(offset) = settlement.sequence.checked_sub(self.first) else {
+        let Some(at) = self.find(settlement.sequence) else {
             return;
         };
-        if let Some(entry) = self.waiting.get_mut(offset as usize) {
-            *entry = None;
-        }
-        while self.waiting.front().is_some_and(Option::is_none) {
+        self.waiting[at].1 = None;
+        while self.waiting.front().is_some_and(|it| it.1.is_none()) {
             self.waiting.pop_front();
-            self.first += 1;
         }
+    }
+}
+
+impl Backlog {
+    /// Where a sequence stands: counted from the end, if none between is missing, else by halving.
+    fn find(&self, sequence: Sequence) -> Option<usize> {
+        let last = self.waiting.len().checked_sub(1)?;
+        let back = usize::try_from(self.waiting[last].0.checked_sub(sequence)?).ok()?;
+        let guess = last.saturating_sub(back);
+        if self.waiting[guess].0 == sequence {
+            return Some(guess);
+        }
+        let found = self.waiting.binary_search_by_key(&sequence, |it| it.0);
+        found.ok()
     }
 }

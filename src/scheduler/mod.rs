@@ -50,8 +50,10 @@ use crate::config::Durability;
 use crate::counters::{Counter, Counters};
 use crate::delivery::{FromDelivery, ToDelivery};
 use crate::ingest::{FromIngest, ToIngest};
+use crate::journal::record::Position;
 use crate::journal::replay::{Fetch, FromReplay};
 use crate::journal::retention::FromRetention;
+use crate::journal::retention::survey::Survey;
 use crate::journal::writer::{FromJournal, ToJournal};
 use crate::latency::Recorder;
 use crate::limits::{
@@ -157,6 +159,11 @@ pub struct SchedulerAgent {
     view: View,
     slots: Slots,
     unsettled: Unsettled,
+    /// Where the last record stands that the journal has, and bytes of those that it has not.
+    journal_end: Position,
+    unwritten_len: u64,
+    /// Messages may go into the journal up to here.
+    granted: Position,
     seats: Seats,
     pending: VecDeque<Pending>,
     /// Messages among `pending`.
@@ -182,6 +189,9 @@ impl SchedulerAgent {
             view: parts.ledger.view(),
             slots: Slots::new(parts.messages_max),
             unsettled: Unsettled::default(),
+            journal_end: 0,
+            unwritten_len: 0,
+            granted: 0,
             seats: Seats::new(parts.deliveries.len()),
             pending: VecDeque::with_capacity(UNRECORDED_MAX),
             unrecorded: 0,
@@ -257,15 +267,22 @@ impl SchedulerAgent {
     /// Answers what retention asks; the answer follows the settlements that it speaks of.
     fn hear_retention(&mut self) -> usize {
         let mut work_count = 0;
-        while let Some(FromRetention::Survey(mut survey)) = self.parts.from_retention.poll() {
+        while let Some(news) = self.parts.from_retention.poll() {
             work_count += 1;
-            self.unsettled.answer(&mut survey);
-            survey.next_sequence = self.parts.next_sequence;
-            let first = self.unsettled.first();
-            survey.first_unsettled = first.unwrap_or(survey.next_sequence);
-            self.parts.to_journal.send(ToJournal::Survey(survey));
+            match news {
+                FromRetention::Granted(position) => self.granted = position,
+                FromRetention::Survey(survey) => self.answer(survey),
+            }
         }
         work_count
+    }
+
+    fn answer(&mut self, mut survey: Box<Survey>) {
+        self.unsettled.answer(&mut survey);
+        survey.next_sequence = self.parts.next_sequence;
+        let first = self.unsettled.first();
+        survey.first_unsettled = first.unwrap_or(survey.next_sequence);
+        self.parts.to_journal.send(ToJournal::Survey(survey));
     }
 
     fn end_cycle(&mut self, work_count: usize) {

@@ -315,9 +315,11 @@ fn store(config: &Config, machine: &Machine) -> String {
 fn places(config: &Config, machine: &Machine) -> Vec<String> {
     let mut lines = vec![
         format!(
-            "{}: the journal in segments of {}, rejected.ndjson (a new one after {}), histograms",
+            "{}: the journal in segments of {}, at most {}, rejected.ndjson (a new one after {}), \
+             histograms",
             absolute(&config.data_dir, machine),
             show_size(config.journal.segment),
+            show_size(config.journal.max_bytes),
             show_size(config.ingest.rejected_max_bytes)
         ),
         format!(

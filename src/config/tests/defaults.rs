@@ -46,6 +46,7 @@ fn the_sections_have_the_defaults_of_the_contract() {
     assert_eq!(config.delivery.ack_timeout, Duration::from_secs(30));
     assert_eq!(config.delivery.credit, 256 * 1024);
     assert_eq!(config.journal.segment, 64 * 1024 * 1024);
+    assert_eq!(config.journal.max_bytes, 64 << 30);
     assert_eq!(config.threads.mode, ThreadingMode::Auto);
     assert_eq!(config.threads.idle, IdleKind::Backoff);
     assert_eq!(config.threads.ingest_core, None);

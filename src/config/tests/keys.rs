@@ -16,7 +16,7 @@ type Case = (
     fn(&Config) -> bool,
 );
 
-const CASES: [Case; 28] = [
+const CASES: [Case; 29] = [
     ("", "data_dir", "'d'", |c| c.data_dir.as_os_str() == "d"),
     ("", "durability", "'synced'", |c| {
         c.durability == Durability::Synced
@@ -66,6 +66,9 @@ const CASES: [Case; 28] = [
     ("delivery", "credit", "4096", |c| c.delivery.credit == 4096),
     ("journal", "segment", "'4MiB'", |c| {
         c.journal.segment == 4 << 20
+    }),
+    ("journal", "max_bytes", "'1TiB'", |c| {
+        c.journal.max_bytes == 1 << 40
     }),
     ("threads", "mode", "'shared'", |c| {
         c.threads.mode == ThreadingMode::Shared

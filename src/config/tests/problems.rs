@@ -150,6 +150,11 @@ fn values_out_of_bounds_say_the_bounds() {
         ("[delivery]\nack_timeout = \"0s\"", "from \"1ms\""),
         ("[delivery]\ncredit = \"1KiB\"", "from \"4KiB\" to \"8MiB\""),
         ("[journal]\nsegment = \"1MiB\"", "from \"4MiB\" to \"1GiB\""),
+        ("[journal]\nmax_bytes = \"31MiB\"", "from \"32MiB\" to"),
+        (
+            "[journal]\nmax_bytes = \"511MiB\"",
+            "8 segments of 64MiB take 512MiB",
+        ),
         ("[store]\nbatch_rows = 0", "from 1 to 100000"),
         ("[threads]\njournal_core = 1024", "from 0 to 1023"),
         ("[[destination]]\nid = \"\"", "a name has 1 to 50"),

@@ -2,6 +2,9 @@
 
 use super::*;
 use crate::clock::Now;
+use crate::journal::kept::{KeptHeader, KeptReader};
+use crate::journal::retention::compaction::{Compaction, Needed, Step};
+use crate::journal::retention::survey::Word;
 use crate::journal::segment::Segments;
 use crate::journal::testing::{Memory, TIME_US, TestWriter};
 use crate::ring::{Sender, Wake, ring};
@@ -200,4 +203,174 @@ fn a_segment_that_is_left_is_marked_where_there_is_room() {
         let marked = memory.files()[&Name::Segment(0)].len() > 64;
         assert_eq!(marked, left >= 48, "{left}");
     }
+}
+
+/// Carries forward what is needed of these segments of [`journal`]; their files stay.
+fn compact(memory: &Memory, segments: Range<u64>, needed: &[Sequence]) {
+    let mut words: Vec<Word> = Vec::new();
+    for &sequence in needed {
+        let (number, bit) = (sequence / 64, 1 << (sequence % 64));
+        match words.last_mut() {
+            Some(last) if last.number == number => last.bits |= bit,
+            _ => words.push(Word { number, bits: bit }),
+        }
+    }
+    let mut wanted = Needed::default();
+    wanted.extend(&words);
+    let header = KeptHeader {
+        sequences: 12 * segments.start + 1..12 * segments.end + 1,
+        segments,
+        segment_len: SEGMENT,
+        end_ms: NOW_US / 1_000,
+    };
+    let mut storage = memory.clone();
+    let mut compaction = Compaction::begin(&mut storage, header, wanted).expect("memory");
+    loop {
+        match compaction.step(&mut storage).expect("it is whole") {
+            Step::More(more) => compaction = more,
+            Step::Done(_) => return,
+        }
+    }
+}
+
+/// Six segments; all but these messages were settled.
+fn with_survivors(survivors: &[Sequence]) -> Memory {
+    let (memory, mut writer) = journal(6);
+    for sequence in (1..=72).filter(|it| !survivors.contains(it)) {
+        writer.settle(sequence..=sequence);
+    }
+    memory
+}
+
+/// What is left when a journal has been read.
+fn left(memory: &Memory) -> Vec<Sequence> {
+    let (_, mut told) = recovered(memory);
+    told.messages.retain(|it| !told.settled.contains(it));
+    told.messages
+}
+
+#[test]
+fn a_kept_file_holds_what_is_needed_and_a_crash_at_any_step_changes_nothing() {
+    let survivors = [2, 13, 30, 31, 71];
+    let memory = with_survivors(&survivors);
+    let next = recovered(&memory.copy()).0.origin.next_sequence;
+    let mut states = vec![memory.copy()];
+    compact(&memory, 0..3, &survivors);
+    let kept = memory.files()[&Name::Kept(0, 3)].clone();
+    // Killed while it was written, at any byte.
+    for cut in 0..kept.len() {
+        let killed = states[0].copy();
+        let unfinished = kept[..cut].to_vec();
+        killed.files().insert(Name::Unfinished(0, 3), unfinished);
+        states.push(killed);
+    }
+    // Killed while the segments went, in their order.
+    for number in 0..=3 {
+        states.push(memory.copy());
+        memory.files().remove(&Name::Segment(number % 3));
+    }
+    for (at, state) in states.iter().enumerate() {
+        assert_eq!(left(state), survivors, "state {at}");
+        assert_eq!(recovered(state).0.origin.next_sequence, next, "state {at}");
+        assert!(!state.files().contains_key(&Name::Unfinished(0, 3)));
+        assert_eq!(left(state), survivors, "state {at}, read again");
+    }
+    let (found, _) = recovered(&memory);
+    let numbers: Vec<_> = found.segments.iter().map(|it| it.number).collect();
+    assert_eq!(numbers[0], 3);
+    assert_eq!(found.kept[0].header.segments, 0..3);
+    assert_eq!(found.kept[0].entries, 4);
+}
+
+#[test]
+fn kept_files_are_merged_with_what_follows_and_the_older_one_counts_no_more() {
+    let survivors = [2, 13, 30, 31, 71];
+    let memory = with_survivors(&survivors);
+    compact(&memory, 0..2, &survivors);
+    for number in 0..2 {
+        memory.files().remove(&Name::Segment(number));
+    }
+    let before = memory.copy();
+    compact(&memory, 0..4, &[2, 30]);
+    let both = memory.copy();
+    memory.files().remove(&Name::Kept(0, 2));
+    for number in 2..4 {
+        memory.files().remove(&Name::Segment(number));
+    }
+    assert_eq!(left(&before), survivors);
+    for state in [both, memory] {
+        assert_eq!(
+            left(&state),
+            [2, 30, 71],
+            "13 and 31 were settled meanwhile"
+        );
+        assert!(!state.files().contains_key(&Name::Kept(0, 2)));
+    }
+}
+
+#[test]
+fn a_kept_file_in_the_middle_keeps_settlements_of_what_stands_before_it() {
+    let memory = Memory::default();
+    let mut writer = TestWriter::new(memory.clone(), SEGMENT);
+    for number in 0..4 {
+        writer.plain(12 * number + 1..12 * number + 13);
+        // The last message of the segment before, and all but two of this one.
+        writer.settle((12 * number).max(1)..12 * number + 11);
+        writer.close();
+    }
+    let expected = left(&memory.copy());
+    compact(&memory, 1..3, &expected);
+    for number in 1..3 {
+        memory.files().remove(&Name::Segment(number));
+    }
+    assert_eq!(left(&memory), expected);
+}
+
+#[test]
+fn positions_stay_and_lead_to_the_batch_of_a_kept_file() {
+    let survivors = [2, 13, 30, 31];
+    let memory = with_survivors(&survivors);
+    let mut reader = Reader::new(memory.clone(), SEGMENT, 0);
+    let mut places = Vec::new();
+    while let Some(batch) = reader.next(3 * SEGMENT).expect("whole") {
+        places.extend(batch.records().map(|it| (it.sequence, it.position)));
+    }
+    places.retain(|it| survivors.contains(&it.0));
+    compact(&memory, 0..3, &survivors);
+    let index = KeptIndex::load(&memory, 0..3).expect("it is whole");
+    let mut reader = KeptReader::open(&memory, 0..3).expect("it is there");
+    for (sequence, position) in places {
+        reader.seek(index.batch_of(position).expect("it is behind the first"));
+        let header = reader.advance(&memory).expect("whole").expect("there");
+        let mut records = Batch::new(header, reader.body(), 0).records();
+        let record = records.find(|it| it.position == position);
+        assert_eq!(record.map(|it| it.sequence), Some(sequence));
+    }
+    assert_eq!(index.batch_of(0), None);
+}
+
+#[test]
+fn a_damaged_kept_file_is_refused_with_its_name() {
+    let memory = with_survivors(&[2, 13]);
+    compact(&memory, 0..3, &[2, 13]);
+    let len = memory.files()[&Name::Kept(0, 3)].len();
+    for at in 0..len {
+        let damaged = memory.copy();
+        damaged.files().get_mut(&Name::Kept(0, 3)).expect("there")[at] ^= 1;
+        let error = recover(&mut damaged.clone(), SEGMENT, NOW_US, &mut Told::default());
+        let error = error.expect_err("no byte may change").to_string();
+        assert!(
+            error.contains("-00000000000000000003.kept"),
+            "{at}: {error}"
+        );
+    }
+    let short = memory.copy();
+    let mut files = short.files();
+    files
+        .get_mut(&Name::Kept(0, 3))
+        .expect("there")
+        .truncate(len - 48);
+    drop(files);
+    recover(&mut short.clone(), SEGMENT, NOW_US, &mut Told::default())
+        .expect_err("its end is gone");
 }

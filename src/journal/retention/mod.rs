@@ -1,38 +1,54 @@
 //! The retention agent: sees to it that the journal does not grow for ever.
 //!
 //! A segment goes when all in it is settled, stored, and out of the dedup window. Its file becomes
-//! a free one, for the journal agent to write over, or is removed where enough of them wait. It has
-//! a thread of its own, for removing files takes time; it takes no part in the path.
+//! a free one, for the journal agent to write over, or is removed where enough of them wait. Where a
+//! few unsettled messages hold many segments, these messages are carried forward into a kept file.
+//! It has a thread of its own, for removing and syncing files takes time; it takes no part in the
+//! path.
 //!
 //! ```text
 //!   SCHEDULER <==== Survey ======= [           ]
 //!                                  [ retention ] === free files ==> JOURNAL
-//!   JOURNAL == Begun, Survey ====> [           ]
+//!   JOURNAL == Begun, Survey ====> [           ] <=== kept files, Switched ===> REPLAY
 //! ```
 
+pub mod compaction;
+pub mod room;
 pub mod stretch;
 pub mod survey;
 
 use std::collections::VecDeque;
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
-use self::stretch::{State, Stretch, Stretches, Window};
+use self::compaction::{Compaction, Needed, Step};
+use self::room::Room;
+use self::stretch::{Holder, State, Stretch, Stretches, Window};
 use self::survey::Survey;
+use super::error::JournalError;
+use super::kept::KeptIndex;
+use super::record::Position;
+use super::replay::{KeptFiles, Switched};
 use super::segment::Begun;
 use super::storage::{Name, Storage};
 use crate::agent::{Agent, Fatal};
 use crate::clock::Now;
 use crate::counters::{Counter, Counters};
 use crate::limits::FREE_FILES_MAX;
+use crate::message::Sequence;
 use crate::ring::{Receiver, Sender};
 
 /// Between two surveys that found something to do, in ns.
 const SURVEY_NS_MIN: u64 = 50_000_000;
 /// Between two surveys at most, in ns.
 const SURVEY_NS_MAX: u64 = 1_000_000_000;
+
+/// What was not worth a compaction is not looked at again for so long, in ns, unless there is more.
+const RETRY_NS: u64 = 10_000_000_000;
 
 /// What the journal agent tells retention.
 #[derive(Debug)]
@@ -48,6 +64,8 @@ pub enum ToRetention {
 pub enum FromRetention {
     /// A question, to be answered by way of the journal.
     Survey(Box<Survey>),
+    /// Messages may go into the journal up to here; zero: none may.
+    Granted(Position),
 }
 
 /// What the retention agent is made of.
@@ -58,32 +76,69 @@ pub struct RetentionParts<S> {
     pub to_scheduler: Sender<FromRetention>,
     /// Free files, by their former number, go there.
     pub free_files: Sender<u64>,
+    /// The kept files, whenever there are others, go there.
+    pub to_replay: Sender<KeptFiles>,
+    /// Told when replay reads no file any more that those replace.
+    pub from_replay: Receiver<Switched>,
+    /// The kept files that recovery found, in their order.
+    pub kept: KeptFiles,
     /// Where the files live.
     pub storage: S,
     /// Bytes of one segment.
     pub segment_len: u64,
     /// The segments that recovery found, in their order.
     pub segments: Vec<Begun>,
+    /// The number of the next segment.
+    pub next_segment: u64,
     /// For how long ids must stay.
     pub window: Window,
+    /// Bytes that all files may take on disk.
+    pub max_bytes: u64,
+    /// Set when the engine is about to stop.
+    pub draining: Arc<AtomicBool>,
+    /// Told whether the journal may not grow.
+    pub limited: Arc<AtomicBool>,
     /// Whether there is a store that must have followed.
     pub has_store: bool,
     /// What is counted.
     pub counters: Arc<Counters>,
 }
 
+/// What is done about messages that hold old segments.
+enum Task<S: Storage> {
+    /// Nothing.
+    None,
+    /// Asks which messages of the first so many stretches must stay.
+    Survey {
+        ripe: usize,
+        rest: Range<Sequence>,
+        needed: Needed,
+    },
+    /// Carries them forward.
+    Compact(Compaction<S>),
+    /// The kept file stands: waits until replay reads from it.
+    Switch(Vec<Stretch>),
+}
+
 /// The agent.
 pub struct RetentionAgent<S: Storage> {
     parts: RetentionParts<S>,
     stretches: Stretches,
+    room: Room,
+    granted: Option<Position>,
     /// The segment that is being filled, or was when an earlier life of the engine ended.
     open: Option<Begun>,
     /// Free files that the journal agent has not taken.
     free: usize,
     /// Former numbers of free files that are not wanted.
     surplus: VecDeque<u64>,
+    /// Files that nobody reads any more, in the order in which they go.
+    leaving: VecDeque<Name>,
     /// At home between two surveys.
     survey: Option<Box<Survey>>,
+    task: Task<S>,
+    /// The end of what was looked at for a compaction that was not worth it, and when.
+    tried: (u64, u64),
     state: State,
     next_survey_ns: u64,
     survey_pause_ns: u64,
@@ -93,16 +148,24 @@ pub struct RetentionAgent<S: Storage> {
     is_failing: bool,
 }
 
-impl<S: Storage> RetentionAgent<S> {
+impl<S: Storage + Clone> RetentionAgent<S> {
     /// Puts the agent together.
     #[must_use]
     pub fn new(parts: RetentionParts<S>) -> Self {
         Self {
             stretches: Stretches::new(parts.segment_len, parts.window),
+            room: Room {
+                max_bytes: parts.max_bytes,
+                segment_len: parts.segment_len,
+            },
+            granted: None,
             open: None,
             free: 0,
             surplus: VecDeque::new(),
+            leaving: VecDeque::new(),
             survey: Some(Survey::new()),
+            task: Task::None,
+            tried: (0, 0),
             state: State::default(),
             next_survey_ns: 0,
             survey_pause_ns: SURVEY_NS_MIN,
@@ -115,9 +178,14 @@ impl<S: Storage> RetentionAgent<S> {
 
     /// Takes over what an earlier life left: closed segments and free files.
     fn look_round(&mut self) -> io::Result<()> {
+        let mut kept = std::mem::take(&mut self.parts.kept).into_iter().peekable();
         for begun in std::mem::take(&mut self.parts.segments) {
+            while let Some(index) = kept.next_if(|it| it.header.segments.start < begun.number) {
+                self.note_kept(&index);
+            }
             self.note_begun(begun);
         }
+        kept.for_each(|index| self.note_kept(&index));
         for name in self.parts.storage.list()? {
             if let Name::Free(former) = name {
                 self.offer_free(former);
@@ -153,6 +221,21 @@ impl<S: Storage> RetentionAgent<S> {
         }
     }
 
+    /// A kept file follows what was noted last.
+    fn note_kept(&mut self, index: &Arc<KeptIndex>) {
+        let header = &index.header;
+        if let Some(open) = self.open.take() {
+            let next = Begun {
+                number: header.segments.start,
+                first_sequence: header.sequences.start,
+                ..open
+            };
+            let len = self.len_of(Name::Segment(open.number));
+            self.stretches.push(Stretch::closed(&open, &next, len));
+        }
+        self.stretches.push(Stretch::kept(index));
+    }
+
     /// Bytes of a file; a whole segment's where the system does not say.
     fn len_of(&self, name: Name) -> u64 {
         let storage = &self.parts.storage;
@@ -163,6 +246,12 @@ impl<S: Storage> RetentionAgent<S> {
     fn take_answer(&mut self, survey: Box<Survey>, now: Now) {
         self.state.first_unsettled = survey.first_unsettled;
         self.state.next_sequence = survey.next_sequence;
+        if let Task::Survey { rest, needed, .. } = &mut self.task
+            && survey.to == rest.end
+        {
+            needed.extend(&survey.words);
+            rest.start = survey.reached;
+        }
         self.survey = Some(survey);
         self.next_survey_ns = now.ns + self.survey_pause_ns;
         self.survey_pause_ns = (2 * self.survey_pause_ns).min(SURVEY_NS_MAX);
@@ -170,36 +259,131 @@ impl<S: Storage> RetentionAgent<S> {
 
     /// Asks how far the scheduler is, now and then, and only while something may go.
     fn ask(&mut self, now: Now) -> usize {
-        if self.stretches.is_empty() || now.ns < self.next_survey_ns {
-            return 0;
-        }
-        let Some(survey) = self.survey.take() else {
+        let asked = match &self.task {
+            Task::Survey { rest, .. } => rest.clone(),
+            _ if self.stretches.is_empty() || now.ns < self.next_survey_ns => return 0,
+            _ => 0..0,
+        };
+        let Some(mut survey) = self.survey.take() else {
             return 0;
         };
+        (survey.from, survey.to) = (asked.start, asked.end);
         self.parts.to_scheduler.send(FromRetention::Survey(survey));
         self.parts.to_scheduler.flush();
         1
     }
 
-    /// Lets the oldest stretch go, if nothing holds it.
-    fn drop_first(&mut self, now: Now) -> io::Result<usize> {
+    fn look_at_clock_and_store(&mut self, now: Now) {
         self.state.now_ms = now.epoch_ms();
         self.state.stored = match self.parts.has_store {
             true => self.parts.counters.get(Counter::StorePosition),
             false => u64::MAX,
         };
+    }
+
+    /// Lets the oldest stretch go, if nothing holds it and nobody is at work on it.
+    fn drop_first(&mut self) -> io::Result<usize> {
+        if matches!(self.task, Task::Compact(_) | Task::Switch(_)) {
+            return Ok(0);
+        }
         let Some(first) = self.stretches.first_to_go(&self.state) else {
             return Ok(0);
         };
-        let (name, number) = (first.name(), first.segments.start);
-        if self.free < FREE_FILES_MAX {
-            self.parts.storage.rename(name, Name::Free(number))?;
-            self.offer_free(number);
-        } else {
-            self.parts.storage.remove(name)?;
-        }
+        let name = first.name();
+        self.free_file(name)?;
         self.stretches.pop();
+        self.task = Task::None;
         self.survey_pause_ns = SURVEY_NS_MIN;
+        Ok(1)
+    }
+
+    /// A file is not needed any more.
+    fn free_file(&mut self, name: Name) -> io::Result<()> {
+        let has_room = self.disk_len() + 2 * self.parts.segment_len <= self.room.max_bytes;
+        match name {
+            Name::Segment(number) if self.free < FREE_FILES_MAX && has_room => {
+                self.parts.storage.rename(name, Name::Free(number))?;
+                self.offer_free(number);
+                Ok(())
+            }
+            _ => self.parts.storage.remove(name),
+        }
+    }
+
+    fn free_leaving(&mut self) -> io::Result<usize> {
+        let Some(&name) = self.leaving.front() else {
+            return Ok(0);
+        };
+        self.free_file(name)?;
+        self.leaving.pop_front();
+        Ok(1)
+    }
+
+    /// One step on the way to carry messages forward.
+    fn carry_on(&mut self, now: Now) -> Result<usize, JournalError> {
+        match std::mem::replace(&mut self.task, Task::None) {
+            Task::None => Ok(self.consider(now)),
+            Task::Survey { ripe, rest, needed } if rest.is_empty() => {
+                self.choose(ripe, needed, now)
+            }
+            Task::Compact(compaction) => self.compact(compaction),
+            Task::Switch(gone) if self.parts.from_replay.poll().is_some() => {
+                self.leaving.extend(gone.iter().map(Stretch::name));
+                Ok(1)
+            }
+            waiting => {
+                self.task = waiting;
+                Ok(0)
+            }
+        }
+    }
+
+    /// Where unsettled messages hold two segments or more, finds out which they are.
+    fn consider(&mut self, now: Now) -> usize {
+        let ripe = self.stretches.ripe(&self.state);
+        let end = self.stretches.sequences(ripe);
+        let is_known = self.tried.0 == end.end && now.ns < self.tried.1;
+        if ripe < 2 || is_known || self.state.next_sequence == 0 {
+            return 0;
+        }
+        self.tried = (end.end, now.ns + RETRY_NS);
+        self.task = Task::Survey {
+            ripe,
+            rest: end,
+            needed: Needed::default(),
+        };
+        1
+    }
+
+    fn choose(&mut self, ripe: usize, needed: Needed, now: Now) -> Result<usize, JournalError> {
+        let room = self.room.max_bytes.saturating_sub(self.stretches.len());
+        let room = room.min(2 * self.parts.segment_len);
+        let Some(run) = self.stretches.run(ripe, &needed, room) else {
+            return Ok(0);
+        };
+        let header = self.stretches.header(&run);
+        let name = header.name();
+        self.tried = (0, now.ns);
+        let compaction = Compaction::begin(&mut self.parts.storage, header, needed)
+            .map_err(|source| JournalError::File { name, source })?;
+        self.task = Task::Compact(compaction);
+        Ok(1)
+    }
+
+    fn compact(&mut self, compaction: Compaction<S>) -> Result<usize, JournalError> {
+        match compaction.step(&mut self.parts.storage)? {
+            Step::More(compaction) => self.task = Task::Compact(compaction),
+            Step::Done(index) => {
+                self.parts
+                    .counters
+                    .add(Counter::JournalCarried, index.entries);
+                let gone = self.stretches.replace(&Arc::new(index));
+                let kept = self.stretches.iter().filter_map(|it| it.kept.clone());
+                self.parts.to_replay.send(kept.collect());
+                self.parts.to_replay.flush();
+                self.task = Task::Switch(gone);
+            }
+        }
         Ok(1)
     }
 
@@ -228,7 +412,16 @@ impl<S: Storage> RetentionAgent<S> {
             self.look_round()?;
             self.has_looked = true;
         }
-        Ok(self.remove_surplus()? + self.drop_first(now)?)
+        self.look_at_clock_and_store(now);
+        let freed = self.remove_surplus()? + self.free_leaving()? + self.drop_first()?;
+        if self.parts.draining.load(Ordering::Relaxed) {
+            // Nobody shall wait for it; the next start throws away what was begun.
+            return Ok(freed);
+        }
+        match self.carry_on(now) {
+            Ok(count) => Ok(freed + count),
+            Err(error) => Err(io::Error::other(error)),
+        }
     }
 
     /// A file that cannot be renamed or removed costs room, and nothing else: it is told once, and
@@ -243,28 +436,80 @@ impl<S: Storage> RetentionAgent<S> {
             }
             Err(error) => {
                 if !std::mem::replace(&mut self.is_failing, true) {
-                    warn!(%error, "old journal files cannot be renamed or removed: they stay; \
-                           check the permissions of the data directory");
+                    warn!(
+                        %error,
+                        "old journal files cannot be rewritten, renamed or removed: they stay, \
+                         and it is tried again"
+                    );
                 }
                 self.next_try_ns = now.ns + SURVEY_NS_MAX;
+                self.tried.1 = now.ns + RETRY_NS;
                 0
             }
         }
     }
 
+    /// Bytes on disk: closed files, the segment that is being filled, free files.
+    fn disk_len(&self) -> u64 {
+        let whole = u64::from(self.open.is_some()) + self.free as u64;
+        self.stretches.len() + whole * self.parts.segment_len
+    }
+
+    /// Tells the scheduler how far messages may go.
+    fn grant(&mut self) {
+        let open = self.open.map_or(self.parts.next_segment, |it| it.number);
+        let granted = self.room.grant(self.stretches.len(), open);
+        if self.granted == Some(granted) {
+            return;
+        }
+        if granted == 0 && self.state.next_sequence == 0 {
+            // What may go is not known before the first survey; until then nothing is granted.
+            return;
+        }
+        let was_limited = self.granted.replace(granted) == Some(0);
+        self.parts
+            .to_scheduler
+            .send(FromRetention::Granted(granted));
+        self.parts.limited.store(granted == 0, Ordering::Relaxed);
+        if granted == 0 {
+            self.parts.counters.add(Counter::JournalLimit, 1);
+            self.tell_limit();
+        } else if was_limited {
+            info!("the journal has room again: sources are read");
+        }
+    }
+
+    fn tell_limit(&self) {
+        let oldest = self.stretches.iter().next();
+        let why = match oldest.and_then(|it| self.stretches.holder(it, &self.state)) {
+            Some(Holder::Store) => "the store has not followed: see why, or make it faster",
+            Some(Holder::Unsettled) => {
+                "messages wait for subscribers that are absent or slow: connect them"
+            }
+            Some(Holder::Window) => {
+                "ids in the dedup window are remembered: shorten [dedup] window"
+            }
+            None => "old segments are about to go",
+        };
+        error!(
+            max_bytes = self.room.max_bytes,
+            "the journal has reached journal.max_bytes: sources wait, delivery goes on. What holds \
+             its oldest segment: {why}. Or raise journal.max_bytes"
+        );
+    }
+
     fn publish(&self) {
         let counters = &self.parts.counters;
         let open = u64::from(self.open.is_some());
-        let len = self.stretches.len() + (open + self.free as u64) * self.parts.segment_len;
         counters.set(
             Counter::JournalSegments,
             self.stretches.count() as u64 + open,
         );
-        counters.set(Counter::JournalDisk, len);
+        counters.set(Counter::JournalDisk, self.disk_len());
     }
 }
 
-impl<S: Storage> Agent for RetentionAgent<S> {
+impl<S: Storage + Clone> Agent for RetentionAgent<S> {
     fn name(&self) -> &'static str {
         "retention"
     }
@@ -276,6 +521,7 @@ impl<S: Storage> Agent for RetentionAgent<S> {
             work_count += self.judge(tidied, now);
         }
         work_count += self.ask(now);
+        self.grant();
         if work_count > 0 {
             self.publish();
         }

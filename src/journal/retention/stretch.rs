@@ -5,13 +5,18 @@
 //!
 //! ```text
 //! | stretch | stretch | ... | stretch |  open segment
-//! '--- first ones: may go by themselves once all in them is settled, stored, out of the window
+//! '--- the first ones go by themselves once all in them is settled, stored, out of the window
+//!           '--- a run of ripe ones, of which little must stay, becomes one kept file
 //! ```
+//! A stretch is *ripe* when nothing but unsettled messages holds it.
 
 use std::collections::VecDeque;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::compaction::Needed;
+use crate::journal::kept::{KeptHeader, KeptIndex};
 use crate::journal::record::Position;
 use crate::journal::segment::Begun;
 use crate::journal::storage::Name;
@@ -28,6 +33,8 @@ pub struct Stretch {
     pub end_ms: u64,
     /// Bytes on disk.
     pub len: u64,
+    /// Where things stand in it, when it is a kept file.
+    pub kept: Option<Arc<KeptIndex>>,
 }
 
 impl Stretch {
@@ -39,13 +46,42 @@ impl Stretch {
             sequences: of.first_sequence..next.first_sequence,
             end_ms: next.time_ms,
             len,
+            kept: None,
+        }
+    }
+
+    /// A kept file.
+    #[must_use]
+    pub fn kept(index: &Arc<KeptIndex>) -> Self {
+        Self {
+            segments: index.header.segments.clone(),
+            sequences: index.header.sequences.clone(),
+            end_ms: index.header.end_ms,
+            len: index.len,
+            kept: Some(Arc::clone(index)),
         }
     }
 
     /// Its file.
     #[must_use]
     pub fn name(&self) -> Name {
-        Name::Segment(self.segments.start)
+        match &self.kept {
+            Some(index) => index.header.name(),
+            None => Name::Segment(self.segments.start),
+        }
+    }
+
+    /// How many records it holds.
+    fn records(&self) -> u64 {
+        let accepted = self.sequences.end - self.sequences.start;
+        self.kept.as_ref().map_or(accepted, |it| it.entries)
+    }
+
+    /// Bytes of it that must stay, roughly: a record more or less is as long as its neighbour.
+    fn needed_len(&self, needed: &Needed) -> u64 {
+        let count = needed.count(&self.sequences).min(self.records());
+        let len = u128::from(self.len) * u128::from(count) / u128::from(self.records().max(1));
+        len as u64
     }
 }
 
@@ -160,6 +196,81 @@ impl Stretches {
         }
     }
 
+    /// How many of the first ones are ripe.
+    #[must_use]
+    pub fn ripe(&self, state: &State) -> usize {
+        let is_ripe = |it: &&Stretch| {
+            matches!(self.holder(it, state), None | Some(Holder::Unsettled))
+                && self.window.has_passed(it, state)
+        };
+        self.list.iter().take_while(is_ripe).count()
+    }
+
+    /// The sequences of the first `count` ones.
+    #[must_use]
+    pub fn sequences(&self, count: usize) -> Range<Sequence> {
+        let first = self.list.front().map_or(0, |it| it.sequences.start);
+        let last = count.checked_sub(1).and_then(|at| self.list.get(at));
+        first..last.map_or(first, |it| it.sequences.end)
+    }
+
+    /// The run among the first `ripe` ones that is worth rewriting most, if one is: of what it takes
+    /// on disk, more than half may go, and a segment at least. What must stay is `room` at most.
+    ///
+    /// Each stretch counts its length less twice what must stay of it, and a bonus, or there would
+    /// be ever more small files; the run with the highest sum is the best one.
+    #[must_use]
+    pub fn run(&self, ripe: usize, needed: &Needed, room: u64) -> Option<Range<usize>> {
+        let bonus = (self.segment_len / 8) as i64;
+        let needed_lens: Vec<u64> = self
+            .list
+            .iter()
+            .take(ripe)
+            .map(|it| it.needed_len(needed))
+            .collect();
+        let (mut best, mut best_score) = (0..0, 0);
+        let (mut start, mut score, mut needed_len) = (0, 0_i64, 0);
+        for (at, (stretch, &needed)) in self.list.iter().zip(&needed_lens).enumerate() {
+            if score <= 0 || needed_len + needed > room {
+                (start, score, needed_len) = (at, 0, 0);
+            }
+            score += stretch.len as i64 - 2 * needed as i64 + bonus;
+            needed_len += needed;
+            if score > best_score && needed_len <= room {
+                (best, best_score) = (start..at + 1, score);
+            }
+        }
+        let len: u64 = self.list.range(best.clone()).map(|it| it.len).sum();
+        let stays: u64 = needed_lens[best.clone()].iter().sum();
+        (stays + self.segment_len <= len).then_some(best)
+    }
+
+    /// What a kept file for this run would stand for.
+    #[must_use]
+    pub fn header(&self, run: &Range<usize>) -> KeptHeader {
+        let (first, last) = (&self.list[run.start], &self.list[run.end - 1]);
+        KeptHeader {
+            segments: first.segments.start..last.segments.end,
+            segment_len: self.segment_len,
+            sequences: first.sequences.start..last.sequences.end,
+            end_ms: last.end_ms,
+        }
+    }
+
+    /// A kept file stands for a run of them now; returns those.
+    pub fn replace(&mut self, by: &Arc<KeptIndex>) -> Vec<Stretch> {
+        let segments = &by.header.segments;
+        let first = self
+            .list
+            .partition_point(|it| it.segments.start < segments.start);
+        let end = self
+            .list
+            .partition_point(|it| it.segments.end <= segments.end);
+        let gone = self.list.drain(first..end).collect();
+        self.list.insert(first, Stretch::kept(by));
+        gone
+    }
+
     /// From the oldest on.
     pub fn iter(&self) -> impl Iterator<Item = &Stretch> {
         self.list.iter()
@@ -187,6 +298,7 @@ impl Stretches {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::journal::retention::survey::Word;
 
     const LEN: u64 = 1_000;
 
@@ -199,6 +311,7 @@ mod tests {
                 sequences: 10 * number + 1..10 * number + 11,
                 end_ms: (number + 1) * 1_000,
                 len: LEN,
+                kept: None,
             });
         }
         list
@@ -270,6 +383,50 @@ mod tests {
     }
 
     #[test]
+    fn the_run_that_frees_most_is_rewritten_and_one_that_frees_little_is_not() {
+        let list = list(NONE);
+        assert_eq!(list.ripe(&ALL), 5);
+        let run = |sequences: &[Sequence], ripe| {
+            let mut words: Vec<Word> = Vec::new();
+            for &sequence in sequences {
+                let (number, bit) = (sequence / 64, 1 << (sequence % 64));
+                match words.last_mut() {
+                    Some(last) if last.number == number => last.bits |= bit,
+                    _ => words.push(Word { number, bits: bit }),
+                }
+            }
+            let mut needed = Needed::default();
+            needed.extend(&words);
+            list.run(ripe, &needed, 2 * LEN)
+        };
+        assert_eq!(run(&[1], 5), Some(0..5), "one message holds all");
+        assert_eq!(run(&[1], 1), None, "less than a segment would be freed");
+        let first: Vec<_> = (1..=10).collect();
+        assert_eq!(
+            run(&first, 5),
+            Some(1..5),
+            "what must stay whole is left alone"
+        );
+        let all: Vec<_> = (1..=50).collect();
+        assert_eq!(run(&all, 5), None);
+        let many: Vec<_> = (1..=50).filter(|it| it % 10 < 7).collect();
+        assert_eq!(run(&many, 5), None, "more than half must stay");
+    }
+
+    #[test]
+    fn a_kept_file_takes_the_place_of_its_run() {
+        let mut list = list(NONE);
+        let index = Arc::new(KeptIndex::empty(list.header(&(1..4))));
+        assert_eq!(list.replace(&index).len(), 3);
+        let segments: Vec<_> = list.iter().map(|it| it.segments.clone()).collect();
+        assert_eq!(segments, [0..1, 1..4, 4..5]);
+        assert_eq!(
+            list.iter().nth(1).map(Stretch::name),
+            Some(Name::Kept(1, 4))
+        );
+    }
+
+    #[test]
     fn the_largest_numbers_do_not_overflow() {
         let window = Window::new(usize::MAX, Duration::MAX);
         let stretch = Stretch {
@@ -277,6 +434,7 @@ mod tests {
             sequences: u64::MAX - 1..u64::MAX,
             end_ms: u64::MAX,
             len: u64::MAX,
+            kept: None,
         };
         assert_eq!(list(window).holder(&stretch, &ALL), Some(Holder::Unsettled));
     }

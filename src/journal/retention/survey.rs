@@ -51,8 +51,6 @@ pub struct Survey {
     pub first_unsettled: Sequence,
     /// The sequence of the next message.
     pub next_sequence: Sequence,
-    /// Sources wait because the journal may not grow.
-    pub is_waiting: bool,
 }
 
 impl Survey {
@@ -66,7 +64,6 @@ impl Survey {
             reached: 0,
             first_unsettled: 0,
             next_sequence: 0,
-            is_waiting: false,
         })
     }
 }
