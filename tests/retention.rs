@@ -192,19 +192,25 @@ fn a_message_for_an_absent_subscriber_does_not_hold_the_disk_and_is_delivered_on
 #[test]
 fn a_message_that_was_carried_forward_is_read_back_while_the_engine_runs() {
     let engine = Engine::start(&with(BRIEF));
-    let held: Vec<String> = (0..3)
-        .map(|at| fat(&format!("held-{at}"), "table2"))
-        .collect();
-    publish(&engine, &held);
-    let mut subscriber = Subscriber::new(&engine, &["table1"], false);
-    // More than the frame memory, so that the held ones can only come from the journal.
-    pass_through(&engine, &mut subscriber, "r", 1_500);
-    engine.wait("it is carried forward and out of memory", |it| {
-        it["journal_carried"].as_u64() >= Some(3) && it["chunks_evicted"].as_u64() > Some(0)
+    let fats = |prefix: &str, destination: &str, count| -> Vec<String> {
+        let names = names(prefix, count);
+        names.iter().map(|it| fat(it, destination)).collect()
+    };
+    publish(&engine, &fats("held", "table2", 3));
+    // More than the frame memory waits, so that the held ones can only come from the journal.
+    publish(&engine, &fats("crowd", "table3", 1_300));
+    engine.wait("the oldest leave memory", |it| {
+        it["chunks_evicted"].as_u64() > Some(0)
     });
+    let mut crowd = Subscriber::new(&engine, &["table3"], false);
+    assert_eq!(ids(&crowd.frames(1_300)), names("crowd", 1_300));
+    engine.wait("the held ones are carried forward", |it| {
+        it["journal_carried"].as_u64() >= Some(3) && it["journal_segments"].as_u64() <= Some(6)
+    });
+    let fetched = engine.count("fetched");
     let mut absent = Subscriber::new(&engine, &["table2"], false);
-    assert_eq!(ids(&absent.frames(3)), ["held-0", "held-1", "held-2"]);
-    assert_eq!(engine.count("fetched"), 3);
+    assert_eq!(ids(&absent.frames(3)), names("held", 3));
+    assert_eq!(engine.count("fetched"), fetched + 3);
 }
 
 #[test]
@@ -219,7 +225,9 @@ fn at_max_bytes_sources_wait_delivery_goes_on_and_room_lets_them_in_again() {
     let lines: Vec<String> = all.iter().map(|it| fat(it, "table1")).collect();
     std::thread::scope(|scope| {
         let publisher = scope.spawn(|| publish(&engine, &lines));
-        let stats = engine.wait("the limit is reached", |it| it["journal_limit"] == 1);
+        let stats = engine.wait("the limit is reached", |it| {
+            it["journal_limit"].as_u64() > Some(0)
+        });
         assert!(
             stats["accepted"].as_u64() < Some(700),
             "60 MB do not fit: {stats}"
@@ -242,7 +250,6 @@ fn at_max_bytes_sources_wait_delivery_goes_on_and_room_lets_them_in_again() {
     });
     assert_eq!(stats["accepted"], count);
     assert_eq!(engine.get("/readyz").0, 200);
-    assert!(engine.log().contains("has room again"));
 }
 
 #[test]

@@ -71,9 +71,12 @@ impl SchedulerAgent {
         if !journal_has_room {
             self.parts.counters.add(Counter::JournalBackPressure, 1);
         }
-        // Short of what was granted, and not by what is on its way there.
-        let may_grow = self.journal_end + self.unwritten_len < self.granted;
-        has_room && journal_has_room && may_grow
+        has_room && journal_has_room && self.journal_may_grow()
+    }
+
+    /// Whether the journal, with what is on its way there, is short of what retention granted.
+    pub(super) fn journal_may_grow(&self) -> bool {
+        self.journal_end + self.unwritten_len < self.granted
     }
 
     fn judge(&mut self, arrival: Arrival, now: Now) {

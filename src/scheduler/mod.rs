@@ -280,6 +280,7 @@ impl SchedulerAgent {
     fn answer(&mut self, mut survey: Box<Survey>) {
         self.unsettled.answer(&mut survey);
         survey.next_sequence = self.parts.next_sequence;
+        survey.is_at_limit = !self.journal_may_grow();
         let first = self.unsettled.first();
         survey.first_unsettled = first.unwrap_or(survey.next_sequence);
         self.parts.to_journal.send(ToJournal::Survey(survey));

@@ -67,8 +67,8 @@ const CASES: [Case; 29] = [
     ("journal", "segment", "'4MiB'", |c| {
         c.journal.segment == 4 << 20
     }),
-    ("journal", "max_bytes", "'1TiB'", |c| {
-        c.journal.max_bytes == 1 << 40
+    ("journal", "max_bytes", "'100GiB'", |c| {
+        c.journal.max_bytes == 100 << 30
     }),
     ("threads", "mode", "'shared'", |c| {
         c.threads.mode == ThreadingMode::Shared

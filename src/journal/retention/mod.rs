@@ -23,7 +23,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use self::compaction::{Compaction, Needed, Step};
 use self::room::Room;
@@ -49,6 +49,9 @@ const SURVEY_NS_MAX: u64 = 1_000_000_000;
 
 /// What was not worth a compaction is not looked at again for so long, in ns, unless there is more.
 const RETRY_NS: u64 = 10_000_000_000;
+
+/// Why the journal may not grow is told once in so long, in ns: at the limit it comes and goes.
+const TELL_LIMIT_NS: u64 = 60_000_000_000;
 
 /// What the journal agent tells retention.
 #[derive(Debug)]
@@ -126,6 +129,11 @@ pub struct RetentionAgent<S: Storage> {
     stretches: Stretches,
     room: Room,
     granted: Option<Position>,
+    /// The scheduler said that it has used up what was granted.
+    is_at_limit: bool,
+    /// Sources wait for room.
+    is_limited: bool,
+    tell_limit_at_ns: u64,
     /// The segment that is being filled, or was when an earlier life of the engine ended.
     open: Option<Begun>,
     /// Free files that the journal agent has not taken.
@@ -159,6 +167,9 @@ impl<S: Storage + Clone> RetentionAgent<S> {
                 segment_len: parts.segment_len,
             },
             granted: None,
+            is_at_limit: false,
+            is_limited: false,
+            tell_limit_at_ns: 0,
             open: None,
             free: 0,
             surplus: VecDeque::new(),
@@ -246,6 +257,7 @@ impl<S: Storage + Clone> RetentionAgent<S> {
     fn take_answer(&mut self, survey: Box<Survey>, now: Now) {
         self.state.first_unsettled = survey.first_unsettled;
         self.state.next_sequence = survey.next_sequence;
+        self.is_at_limit = survey.is_at_limit;
         if let Task::Survey { rest, needed, .. } = &mut self.task
             && survey.to == rest.end
         {
@@ -456,26 +468,38 @@ impl<S: Storage + Clone> RetentionAgent<S> {
     }
 
     /// Tells the scheduler how far messages may go.
-    fn grant(&mut self) {
+    fn grant(&mut self, now: Now) {
         let open = self.open.map_or(self.parts.next_segment, |it| it.number);
         let granted = self.room.grant(self.stretches.len(), open);
-        if self.granted == Some(granted) {
-            return;
-        }
         if granted == 0 && self.state.next_sequence == 0 {
             // What may go is not known before the first survey; until then nothing is granted.
             return;
         }
-        let was_limited = self.granted.replace(granted) == Some(0);
-        self.parts
-            .to_scheduler
-            .send(FromRetention::Granted(granted));
-        self.parts.limited.store(granted == 0, Ordering::Relaxed);
-        if granted == 0 {
+        if self.granted.replace(granted) != Some(granted) {
+            self.parts
+                .to_scheduler
+                .send(FromRetention::Granted(granted));
+        }
+        // Back when a whole segment is free: not at each one that goes and is filled at once.
+        let is_short = granted < (open + 2) * self.parts.segment_len;
+        self.note_limit(is_short && (self.is_limited || self.is_at_limit), now);
+    }
+
+    fn note_limit(&mut self, is_limited: bool, now: Now) {
+        if std::mem::replace(&mut self.is_limited, is_limited) == is_limited {
+            return;
+        }
+        self.parts.limited.store(is_limited, Ordering::Relaxed);
+        self.is_at_limit = is_limited;
+        let is_news = now.ns >= self.tell_limit_at_ns;
+        if is_limited {
             self.parts.counters.add(Counter::JournalLimit, 1);
+        }
+        if is_limited && is_news {
+            self.tell_limit_at_ns = now.ns + TELL_LIMIT_NS;
             self.tell_limit();
-        } else if was_limited {
-            info!("the journal has room again: sources are read");
+        } else if !is_limited {
+            debug!("the journal has room again: sources are read");
         }
     }
 
@@ -493,8 +517,8 @@ impl<S: Storage + Clone> RetentionAgent<S> {
         };
         error!(
             max_bytes = self.room.max_bytes,
-            "the journal has reached journal.max_bytes: sources wait, delivery goes on. What holds \
-             its oldest segment: {why}. Or raise journal.max_bytes"
+            "the journal has reached journal.max_bytes: sources wait until old segments go, delivery \
+             goes on. What holds the oldest one: {why}; or raise journal.max_bytes"
         );
     }
 
@@ -521,7 +545,7 @@ impl<S: Storage + Clone> Agent for RetentionAgent<S> {
             work_count += self.judge(tidied, now);
         }
         work_count += self.ask(now);
-        self.grant();
+        self.grant(now);
         if work_count > 0 {
             self.publish();
         }

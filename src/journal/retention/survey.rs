@@ -51,6 +51,8 @@ pub struct Survey {
     pub first_unsettled: Sequence,
     /// The sequence of the next message.
     pub next_sequence: Sequence,
+    /// The journal has reached what was granted: nothing more is accepted.
+    pub is_at_limit: bool,
 }
 
 impl Survey {
@@ -64,6 +66,7 @@ impl Survey {
             reached: 0,
             first_unsettled: 0,
             next_sequence: 0,
+            is_at_limit: false,
         })
     }
 }
