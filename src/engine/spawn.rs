@@ -25,8 +25,15 @@ use crate::ring::Wake;
 /// Names of the threads that a plan may have, as health and logs call them.
 pub fn names(plan: &Plan) -> &'static [&'static str] {
     match plan.mode {
-        ThreadingMode::Shared => &["relief", "path", "replay", "journal"],
-        _ => &["ingest", "scheduler", "delivery", "replay", "journal"],
+        ThreadingMode::Shared => &["relief", "path", "replay", "retention", "journal"],
+        _ => &[
+            "ingest",
+            "scheduler",
+            "delivery",
+            "replay",
+            "retention",
+            "journal",
+        ],
     }
 }
 
@@ -42,6 +49,7 @@ pub fn wakes(plan: &Plan, syncs: bool) -> Result<Wakes, StartError> {
             scheduler: same(),
             journal: if syncs { wake()? } else { same() },
             replay: wake()?,
+            retention: wake()?,
             deliveries: (0..deliveries).map(|_| same()).collect(),
         });
     }
@@ -50,6 +58,7 @@ pub fn wakes(plan: &Plan, syncs: bool) -> Result<Wakes, StartError> {
         scheduler: wake()?,
         journal: wake()?,
         replay: wake()?,
+        retention: wake()?,
         deliveries: (0..deliveries).map(|_| wake()).collect::<Result<_, _>>()?,
     })
 }
@@ -127,12 +136,14 @@ impl Spawner<'_> {
         path.agents.extend(pipeline.deliveries);
         let journal = vec![pipeline.journal];
         let replay = Seat::new("replay", vec![pipeline.replay], None, &wakes.replay);
+        let retention = vec![pipeline.retention];
+        let retention = Seat::new("retention", retention, None, &wakes.retention);
         if self.syncs {
             let journal = Seat::new("journal", journal, plan.journal, &wakes.journal);
-            seats.extend([path, replay, journal]);
+            seats.extend([path, replay, retention, journal]);
         } else {
             path.agents.extend(journal);
-            seats.extend([path, replay]);
+            seats.extend([path, replay, retention]);
         }
         Ok(seats)
     }
@@ -154,6 +165,12 @@ impl Spawner<'_> {
             seats.push(seat("delivery", agent, core, wake));
         }
         seats.push(seat("replay", pipeline.replay, None, &wakes.replay));
+        seats.push(seat(
+            "retention",
+            pipeline.retention,
+            None,
+            &wakes.retention,
+        ));
         seats.push(seat(
             "journal",
             pipeline.journal,

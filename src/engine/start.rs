@@ -143,7 +143,7 @@ pub fn start(config: &Config) -> Result<Engine, StartError> {
     let starter = Starter::new(&plan, config, counters, signals, names);
     starter.announce(&recovered);
     let wakes = spawn::wakes(&plan, starter.syncs())?;
-    let pipeline = pipeline::assemble(config, world, &wakes, recovered.origin, common);
+    let pipeline = pipeline::assemble(config, world, &wakes, recovered, common);
     let scheduler_wake = Arc::clone(&wakes.scheduler);
     let threads = starter.spawner(clock).spawn(pipeline, &wakes)?;
     starter.finish(threads, collector, scheduler_wake, addresses, store, lock)
