@@ -109,13 +109,20 @@ pub struct ReplayParts<S> {
     pub segment_len: u64,
 }
 
+/// A kept file, and the batch of it that was read last.
+struct InHand<S: Storage> {
+    reader: KeptReader<S>,
+    /// Its offset in the file, and its header.
+    batch: Option<(u64, BatchHeader)>,
+}
+
 /// The agent.
 pub struct ReplayAgent<S: Storage> {
     parts: ReplayParts<S>,
     /// The segment read last: a backlog is read in long stretches of one.
     open: Option<(u64, S::Segment)>,
-    /// The kept file read last, and the offset of the batch in its hands.
-    kept: Option<(KeptReader<S>, Option<(u64, BatchHeader)>)>,
+    /// The kept file read last.
+    kept: Option<InHand<S>>,
     writer: Option<Writer>,
     /// A request that waits for a chunk.
     waiting: Option<Fetch>,
@@ -205,11 +212,15 @@ impl<S: Storage> ReplayAgent<S> {
         if self
             .kept
             .as_ref()
-            .is_none_or(|(reader, _)| reader.header().segments != *segments)
+            .is_none_or(|it| it.reader.header().segments != *segments)
         {
-            self.kept = Some((KeptReader::open(storage, segments.clone())?, None));
+            let reader = KeptReader::open(storage, segments.clone())?;
+            self.kept = Some(InHand {
+                reader,
+                batch: None,
+            });
         }
-        let (reader, batch) = self.kept.as_mut().expect("it was opened a moment ago");
+        let InHand { reader, batch } = self.kept.as_mut().expect("it was opened a moment ago");
         // A batch that is not there leaves the buffer as it is, which is then found to be wrong.
         self.buffer[..RECORD_HEADER_LEN].fill(0);
         let Some(offset) = index.batch_of(wanted.position) else {
@@ -222,10 +233,9 @@ impl<S: Storage> ReplayAgent<S> {
         let Some((_, header)) = *batch else {
             return Ok(true);
         };
-        let records = Batch::new(header, reader.body(), 0).records();
+        let mut records = Batch::new(header, reader.body(), 0).records();
         let found = records
-            .skip_while(|it| it.position < wanted.position)
-            .next()
+            .find(|it| it.position >= wanted.position)
             .filter(|it| it.position == wanted.position);
         if let Some(record) = found.filter(|it| record_len(it.frame.len()) == wanted.len as usize) {
             let (head, rest) = self.buffer.split_at_mut(RECORD_HEADER_LEN);

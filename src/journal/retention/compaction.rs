@@ -61,7 +61,7 @@ pub struct Compaction<S: Storage> {
 /// What a step came to.
 pub enum Step<S: Storage> {
     /// There is more to do.
-    More(Compaction<S>),
+    More(Box<Compaction<S>>),
     /// The kept file stands under its name, and will survive a power loss.
     Done(KeptIndex),
 }
@@ -72,26 +72,26 @@ impl<S: Storage + Clone> Compaction<S> {
     ///
     /// # Errors
     /// The kept file cannot be made.
-    pub fn begin(storage: &mut S, header: KeptHeader, needed: Needed) -> io::Result<Self> {
+    pub fn begin(storage: &mut S, header: KeptHeader, needed: Needed) -> io::Result<Box<Self>> {
         let begin = header.segments.start * header.segment_len;
         let writer = KeptWriter::create(storage, header.clone()).inspect_err(|_| {
             // Where there is no room, what was begun takes none; recovery removes what is left.
             let _ = storage.remove(unfinished(&header));
         })?;
-        Ok(Self {
+        Ok(Box::new(Self {
             reader: Reader::new(storage.clone(), header.segment_len, begin),
             writer,
             end: header.segments.end * header.segment_len,
             header,
             needed,
-        })
+        }))
     }
 
     /// Carries the needed part of one batch forward, or ends the file.
     ///
     /// # Errors
     /// The journal cannot be read, or the kept file cannot be written: it is given up.
-    pub fn step(mut self, storage: &mut S) -> Result<Step<S>, JournalError> {
+    pub fn step(mut self: Box<Self>, storage: &mut S) -> Result<Step<S>, JournalError> {
         let name = unfinished(&self.header);
         match self.carry(storage) {
             Ok(true) => Ok(Step::More(self)),

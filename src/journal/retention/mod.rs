@@ -118,7 +118,7 @@ enum Task<S: Storage> {
         needed: Needed,
     },
     /// Carries them forward.
-    Compact(Compaction<S>),
+    Compact(Box<Compaction<S>>),
     /// The kept file stands: waits until replay reads from it.
     Switch(Vec<Stretch>),
 }
@@ -382,7 +382,7 @@ impl<S: Storage + Clone> RetentionAgent<S> {
         Ok(1)
     }
 
-    fn compact(&mut self, compaction: Compaction<S>) -> Result<usize, JournalError> {
+    fn compact(&mut self, compaction: Box<Compaction<S>>) -> Result<usize, JournalError> {
         match compaction.step(&mut self.parts.storage)? {
             Step::More(compaction) => self.task = Task::Compact(compaction),
             Step::Done(index) => {
