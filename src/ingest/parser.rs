@@ -11,8 +11,7 @@
 //!          by tape --- refused by simd-json --> exact --> reason      |
 //!            +-------- accepted --------------------------------------+
 //! ```
-//! Nearly all lines are accepted by the quick way, in a third of the time; every reason is found by
-//! the long way.
+//! Nearly all lines are accepted by the quick way; every reason is found by the long way.
 
 use crate::journal::record::{RecordHeader, Span};
 use crate::message::Reason;

@@ -13,15 +13,17 @@
 //! ```
 //! Rules that two neighbours decide are decided here. What depends on whether an object or a list
 //! is around is gathered between two brackets and judged at the second: a colon speaks for an
-//! object, a comma that no colon follows for a list. In an object every comma is followed by a key
-//! and its colon before anything else that is not space or text.
+//! object, an element without one for a list. In an object nothing but spaces and text stands
+//! between the opening brace, or a comma, and the next colon.
 
 use super::blocks::Block;
 
 /// What the outline must look at: bit n speaks of byte n of the block.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Marks {
-    /// `{`, `[`, `}` and `]` that stand in no string, as all marks.
+    /// `{` and `[` that stand in no string, as all marks.
+    pub(super) open: u64,
+    /// Those, `}` and `]`.
     pub(super) brackets: u64,
     /// Commas.
     pub(super) commas: u64,
@@ -81,14 +83,15 @@ impl Grammar {
         self.faults |= block.backslash & !string;
         self.faults |= u64::from(block.has_control);
 
-        // Of brackets, colons and commas alone: what follows an opening bracket or a comma.
-        let others = !(brackets | separators);
+        // Without spaces and strings: what follows an opening bracket or a comma.
+        let others = !(brackets | separators | scalar);
         let behind_opening = behind(open | comma, others, &mut self.after_opening);
         self.faults |= colon & !behind_opening;
         let of_list = behind_opening & !colon;
         let in_object = next(colon, brackets, &mut self.colons);
-        let in_list = next(of_list & comma, brackets, &mut self.lists) | of_list & brackets;
+        let in_list = next(of_list & !brackets, brackets, &mut self.lists) | of_list & brackets;
         Marks {
+            open,
             brackets,
             commas: comma,
             scalars,

@@ -5,18 +5,22 @@
 //! never says wrongly that a line is good; of a good one it may say that it does not know: where
 //! white space is more than spaces, or members are too many.
 
-use crate::limits::NESTING_MAX;
+use crate::limits::{LINE_LEN_MAX, NESTING_MAX};
 
 use super::blocks::{BLOCK_LEN, Block};
 use super::grammar::{Grammar, Marks};
 use super::scalars;
 
+/// Braces have this bit, square brackets have not.
+const BRACE_BIT: u8 = 0x20;
+
 /// Top-level members that an outline can have.
 pub(super) const MEMBERS_MAX: usize = 24;
 
 /// Where a line's top-level members meet; drawn anew for each line.
-#[derive(Debug)]
 pub(super) struct Outline {
+    /// The first stage's marks, a block each, and one that may be empty.
+    marks: Box<[Marks]>,
     /// Where the opening brace, the commas of the top level and the closing brace stand.
     joints: [u32; MEMBERS_MAX + 1],
     joint_count: usize,
@@ -27,6 +31,7 @@ pub(super) struct Outline {
 impl Default for Outline {
     fn default() -> Self {
         Self {
+            marks: vec![Marks::default(); LINE_LEN_MAX / BLOCK_LEN + 1].into(),
             joints: [0; MEMBERS_MAX + 1],
             joint_count: 0,
             has_backslash: false,
@@ -43,26 +48,40 @@ impl Outline {
         frame: &[u8],
         block_of: impl Fn(&[u8; BLOCK_LEN]) -> Block,
     ) -> bool {
-        self.joint_count = 0;
+        if frame.len() > LINE_LEN_MAX {
+            return false;
+        }
         let mut grammar = Grammar::default();
-        let mut walk = Walk::default();
         let (blocks, rest) = frame.as_chunks::<BLOCK_LEN>();
-        for (index, bytes) in blocks.iter().enumerate() {
-            let marks = grammar.step(&block_of(bytes));
-            if !walk.step(self, frame, index * BLOCK_LEN, &marks) {
-                return false;
-            }
+        let (marks, last) = self.marks.split_at_mut(blocks.len());
+        for (bytes, marks) in blocks.iter().zip(marks) {
+            *marks = grammar.step(&block_of(bytes));
         }
-        if !rest.is_empty() {
-            let mut bytes = [b' '; BLOCK_LEN];
-            bytes[..rest.len()].copy_from_slice(rest);
-            let marks = grammar.step(&block_of(&bytes));
-            if !walk.step(self, frame, blocks.len() * BLOCK_LEN, &marks) {
-                return false;
-            }
-        }
+        let mut bytes = [b' '; BLOCK_LEN];
+        bytes[..rest.len()].copy_from_slice(rest);
+        last[0] = grammar.step(&block_of(&bytes));
         self.has_backslash = grammar.has_backslash;
-        grammar.is_kept() && walk.has_ended
+        grammar.is_kept() && self.walk(frame, blocks.len() + 1)
+    }
+
+    /// The second stage: whatever is marked in so many blocks.
+    #[inline(always)]
+    fn walk(&mut self, frame: &[u8], block_count: usize) -> bool {
+        let mut walk = Walk {
+            frame,
+            joints: &mut self.joints,
+            joint_count: 0,
+            depth: 0,
+            objects: 0,
+            has_ended: false,
+        };
+        for (index, marks) in self.marks[..block_count].iter().enumerate() {
+            if !walk.step(index * BLOCK_LEN, marks) {
+                return false;
+            }
+        }
+        self.joint_count = walk.joint_count;
+        walk.has_ended
     }
 
     /// Where each member stands: the bytes between two joints.
@@ -71,8 +90,93 @@ impl Outline {
             .windows(2)
             .map(|joints| (joints[0] as usize + 1, joints[1] as usize))
     }
+}
 
-    #[inline]
+/// The walk over a line's marks.
+struct Walk<'w> {
+    frame: &'w [u8],
+    joints: &'w mut [u32; MEMBERS_MAX + 1],
+    joint_count: usize,
+    /// How many brackets are open.
+    depth: usize,
+    /// One bit for each open bracket, the innermost lowest: it is an object's.
+    objects: u128,
+    has_ended: bool,
+}
+
+const _: () = assert!(NESTING_MAX <= u128::BITS as usize);
+
+impl Walk<'_> {
+    /// The marks of the block that begins at `base`; `false`: the line is not known to be good.
+    #[inline(always)]
+    fn step(&mut self, base: usize, marks: &Marks) -> bool {
+        let is_scalar = |at| scalars::is_scalar(self.frame, base + at);
+        if !places(marks.scalars).all(is_scalar) {
+            return false;
+        }
+        let mut left = marks.brackets;
+        let mut behind = u64::MAX;
+        loop {
+            let bracket = left & left.wrapping_neg();
+            let before = bracket.wrapping_sub(1);
+            if self.depth == 1 && !self.add_joints(base, marks.commas & behind & before) {
+                return false;
+            }
+            if bracket == 0 {
+                return true;
+            }
+            behind = !before;
+            left ^= bracket;
+            let at = base + bracket.trailing_zeros() as usize;
+            let is_brace = self.frame[at] & BRACE_BIT != 0;
+            let misfits = match self.objects & 1 {
+                0 => marks.in_object & bracket != 0,
+                _ => marks.in_list & bracket != 0,
+            };
+            let good = if marks.open & bracket != 0 {
+                self.open(at, is_brace, misfits)
+            } else {
+                self.close(at, is_brace, misfits)
+            };
+            if !good {
+                return false;
+            }
+        }
+    }
+
+    /// An opening bracket, which the bracket around it may or may not have there.
+    #[inline(always)]
+    fn open(&mut self, at: usize, is_brace: bool, misfits: bool) -> bool {
+        let depth = self.depth;
+        self.depth += 1;
+        self.objects = self.objects << 1 | u128::from(is_brace);
+        match depth {
+            0 => is_brace && scalars::skip_spaces(self.frame, 0) == at && self.add_joint(at),
+            _ => !misfits && depth < NESTING_MAX,
+        }
+    }
+
+    #[inline(always)]
+    fn close(&mut self, at: usize, is_brace: bool, misfits: bool) -> bool {
+        let matches = self.depth > 0 && (self.objects & 1 == 1) == is_brace;
+        if !matches || misfits && !is_empty_object(self.frame, at) {
+            return false;
+        }
+        self.depth -= 1;
+        self.objects >>= 1;
+        if self.depth > 0 {
+            return true;
+        }
+        self.has_ended = scalars::skip_spaces(self.frame, at + 1) == self.frame.len();
+        self.has_ended && self.add_joint(at)
+    }
+
+    #[inline(always)]
+    fn add_joints(&mut self, base: usize, mask: u64) -> bool {
+        places(mask).all(|at| self.add_joint(base + at))
+    }
+
+    #[inline(always)]
     fn add_joint(&mut self, at: usize) -> bool {
         let Some(joint) = self.joints.get_mut(self.joint_count) else {
             return false;
@@ -83,101 +187,20 @@ impl Outline {
     }
 }
 
-/// The brackets that are open.
-#[derive(Debug, Default)]
-struct Walk {
-    depth: usize,
-    /// One bit for each open bracket, the innermost lowest: it is an object's.
-    objects: u128,
-    has_ended: bool,
-}
-
-const _: () = assert!(NESTING_MAX <= u128::BITS as usize);
-
-impl Walk {
-    /// The marks of the block that begins at `base`; `false`: the line is not known to be good.
-    #[inline(always)]
-    fn step(&mut self, outline: &mut Outline, frame: &[u8], base: usize, marks: &Marks) -> bool {
-        let mut left = marks.brackets | marks.commas | marks.scalars;
-        while left != 0 {
-            let at = base + left.trailing_zeros() as usize;
-            let mark = left & left.wrapping_neg();
-            left ^= mark;
-            let good = match frame[at] {
-                b',' => self.depth > 1 || outline.add_joint(at),
-                b'{' | b'[' => self.open(outline, frame, at, mark, marks),
-                b'}' | b']' => self.close(outline, frame, at, mark, marks),
-                _ => scalars::is_scalar(frame, at),
-            };
-            if !good {
-                return false;
-            }
-        }
-        true
-    }
-
-    #[inline(always)]
-    fn open(
-        &mut self,
-        outline: &mut Outline,
-        frame: &[u8],
-        at: usize,
-        mark: u64,
-        marks: &Marks,
-    ) -> bool {
-        let is_brace = frame[at] == b'{';
-        let fits = if self.depth == 0 {
-            let is_first = is_brace && scalars::skip_spaces_back(frame, at) == 0;
-            is_first && outline.add_joint(at)
-        } else {
-            mark & self.misfits(marks) == 0 && self.depth < NESTING_MAX
-        };
-        self.depth += 1;
-        self.objects = self.objects << 1 | u128::from(is_brace);
-        fits
-    }
-
-    #[inline(always)]
-    fn close(
-        &mut self,
-        outline: &mut Outline,
-        frame: &[u8],
-        at: usize,
-        mark: u64,
-        marks: &Marks,
-    ) -> bool {
-        let is_brace = frame[at] == b'}';
-        let matches = self.depth > 0 && self.is_in_object() == is_brace;
-        if !matches || mark & self.misfits(marks) != 0 && !is_empty_object(frame, at) {
-            return false;
-        }
-        self.depth -= 1;
-        self.objects >>= 1;
-        if self.depth > 0 {
-            return true;
-        }
-        self.has_ended = scalars::skip_spaces(frame, at + 1) == frame.len();
-        self.has_ended && outline.add_joint(at)
-    }
-
-    #[inline]
-    fn is_in_object(&self) -> bool {
-        self.objects & 1 == 1
-    }
-
-    /// Brackets that the innermost open bracket cannot have around them.
-    #[inline]
-    fn misfits(&self, marks: &Marks) -> u64 {
-        if self.is_in_object() {
-            marks.in_list
-        } else {
-            marks.in_object
-        }
-    }
+/// Where the ones of a mask are, in order.
+#[inline(always)]
+fn places(mut mask: u64) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let place = mask.trailing_zeros() as usize;
+        let is_there = mask != 0;
+        mask &= mask.wrapping_sub(1);
+        is_there.then_some(place)
+    })
 }
 
 /// Whether nothing but space stands before the closing brace at `at` and behind an opening one.
+#[inline]
 fn is_empty_object(frame: &[u8], at: usize) -> bool {
-    let inner_end = scalars::skip_spaces_back(&frame[..at], at);
-    frame[at] == b'}' && frame[..inner_end].last() == Some(&b'{')
+    let inner_end = scalars::skip_spaces_back(frame, at);
+    frame[at] == b'}' && inner_end > 0 && frame[inner_end - 1] == b'{'
 }
