@@ -1,7 +1,7 @@
 //! The first look at a line: which of 64 bytes are what, as bit masks.
 //!
-//! The grammar asks, block by block. This is the way without vector instructions, and the reference
-//! for the one in `simd`.
+//! The grammar asks, block by block, and `simd` answers. Here is what it has to answer, and for tests
+//! the same without vector instructions.
 
 /// Bytes of a block.
 pub(super) const BLOCK_LEN: usize = 64;
@@ -28,6 +28,7 @@ pub(super) struct Block {
 }
 
 /// The class of each byte: bits in the order of [`Block`]'s masks.
+#[cfg(test)]
 const CLASSES: [u8; 256] = {
     let mut classes = [0; 256];
     let mut byte = 0;
@@ -48,6 +49,7 @@ const CLASSES: [u8; 256] = {
     classes
 };
 
+#[cfg(test)]
 impl Block {
     /// Looks at a block, eight bytes at a time.
     pub(super) fn of(bytes: &[u8; BLOCK_LEN]) -> Self {
@@ -74,7 +76,7 @@ impl Block {
 
 /// The lowest bit of each of eight bytes, side by side: the product moves the bit of byte n to the
 /// place 56 + n, and no two of its terms meet.
-#[inline]
+#[cfg(test)]
 fn gather(bytes: u64) -> u64 {
     const LOWEST: u64 = 0x0101_0101_0101_0101;
     const SPREAD: u64 = 0x0102_0408_1020_4080;

@@ -60,6 +60,11 @@ impl Grammar {
     /// The next block.
     #[inline(always)]
     pub(super) fn step(&mut self, block: &Block) -> Marks {
+        if self.in_string != 0 && block.quote | block.backslash | self.escaped == 0 {
+            // All of it is text: nothing is marked, and nothing is behind anything but text.
+            self.faults |= u64::from(block.has_control);
+            return Marks::default();
+        }
         let quote = block.quote & !self.escapes(block.backslash);
         // From each opening quote up to its closing one.
         let string = xor_of_all_before(quote) ^ self.in_string;

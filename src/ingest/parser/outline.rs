@@ -40,8 +40,8 @@ impl Default for Outline {
 }
 
 impl Outline {
-    /// Draws the outline of a line in UTF-8; `false`: it is not for sure a JSON object. Escapes are
-    /// left to be judged, if there is a backslash.
+    /// Draws the outline of a line; `false`: it is not for sure a JSON object. Escapes and
+    /// UTF-8 are left to be judged.
     #[inline(always)]
     pub(super) fn draw(
         &mut self,

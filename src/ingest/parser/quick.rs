@@ -1,7 +1,7 @@
 //! The quick way to judge a line: it accepts the lines that are usual, and has no opinion on others.
 //!
 //! The parser asks it first. It copies nothing, changes nothing and keeps nothing: one pass over
-//! the line for UTF-8, one for the outline, a look at each top-level member.
+//! the line for the outline, one for UTF-8, a look at each top-level member.
 //!
 //! ```text
 //! frame    {"messageId": "m1", "payload": {"items": [1, 2]}}
@@ -14,6 +14,7 @@
 //! It knows lines whose keys and texts at the top level have no escapes, with each field in range
 //! and there once. All that is wrong, and what is rare, is left to the long way, which says why. So
 //! a line that is accepted here must be good, and no more: tests and `fuzz` hold it to that.
+//! A processor without AVX2 goes the long way only.
 
 use super::outline::{MEMBERS_MAX, Outline};
 use super::scalars::{are_escapes_good, natural, skip_spaces, skip_spaces_back};
@@ -61,20 +62,24 @@ impl Quick {
     /// Judges a line; `None`: it is wrong, or unusual.
     #[inline]
     pub(super) fn parse<'a>(&mut self, frame: &'a [u8]) -> Option<Parsed<'a>> {
-        let text = simdutf8::basic::from_utf8(frame).ok()?;
         if !self.draw(frame) || self.outline.has_backslash && !are_escapes_good(frame) {
             return None;
         }
-        self.read(text)
+        self.read(simdutf8::basic::from_utf8(frame).ok()?)
     }
 
+    /// Without vector instructions this would take longer than the long way: 780 ns a frame of 390
+    /// bytes, where simd-json's tape takes 410.
     #[inline]
     fn draw(&mut self, frame: &[u8]) -> bool {
         #[cfg(target_arch = "x86_64")]
         if let Some(avx2) = self.avx2 {
             return avx2.draw(&mut self.outline, frame);
         }
-        self.outline.draw(frame, super::blocks::Block::of)
+        #[cfg(test)]
+        return self.outline.draw(frame, super::blocks::Block::of);
+        #[cfg(not(test))]
+        false
     }
 
     /// Reads the top level of a line whose outline is drawn.
