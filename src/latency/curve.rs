@@ -210,7 +210,10 @@ fn footer(text: &str) -> Option<(f64, f64, u64)> {
     Some((
         number(named("Mean")?)?,
         number(named("Max")?)?,
-        named("Total count")?.parse().ok()?,
+        // The Python library writes it as one word, with two digits behind the point.
+        named("Total count")
+            .or_else(|| named("TotalCount"))
+            .and_then(number)? as u64,
     ))
 }
 
@@ -292,6 +295,22 @@ mod tests {
                 assert!(text[end..].lines().count() <= 2, "cut at {end}");
             }
         }
+    }
+
+    #[test]
+    fn what_the_python_library_writes_is_read() {
+        let text = "\
+       Value     Percentile TotalCount 1/(1-Percentile)
+
+        9.86 0.000000000000          1           1.00
+       18.82 0.500000000000          2           2.00
+       18.82 1.000000000000          2
+#[Mean    =        14.33, StdDeviation   =      4480.00]
+#[Max     =        18.82, TotalCount     =         2.00]
+#[Buckets =           28, SubBuckets     =          256]
+";
+        let curve = Curve::parse(text).unwrap();
+        assert_eq!((curve.count(), curve.max_us()), (2, 18.82));
     }
 
     #[test]

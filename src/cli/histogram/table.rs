@@ -73,7 +73,11 @@ fn figures(curve: &Curve) -> Vec<Option<f64>> {
 
 fn change(now: Option<f64>, then: Option<f64>) -> String {
     match (now, then) {
-        (Some(now), Some(then)) if then > 0.0 => format!("{:+.1}%", (now / then - 1.0) * 100.0),
+        (Some(now), Some(then)) if then > 0.0 => {
+            let tenths = ((now / then - 1.0) * 1_000.0).round();
+            // Adding nothing makes a zero of a negative one.
+            format!("{:+.1}%", tenths / 10.0 + 0.0)
+        }
         _ => "-".to_owned(),
     }
 }
