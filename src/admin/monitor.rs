@@ -16,6 +16,7 @@ use tracing::{info, warn};
 
 use super::statistics::Statistics;
 use super::{Names, Shown, lock};
+use crate::clock::{Clock, StepWatch, SystemClock, wall_us};
 use crate::counters::{Counter, Counters};
 use crate::latency::{Collector, FilesError, IntervalLog, Totals, write_all};
 use crate::limits::MONITOR_TICK_MS;
@@ -113,6 +114,9 @@ struct Run {
     delivered_then: u64,
     /// The last period of the interval log was not written whole.
     log_failing: bool,
+    /// As old as the engine's, and like it tied to the wall clock once.
+    clock: SystemClock,
+    steps: StepWatch,
 }
 
 impl Run {
@@ -125,6 +129,8 @@ impl Run {
             printed: now,
             delivered_then,
             log_failing: false,
+            clock: SystemClock::start(),
+            steps: StepWatch::default(),
         }
     }
 
@@ -133,6 +139,7 @@ impl Run {
         let tick = self.tick();
         while stopped.recv_timeout(tick) == Err(RecvTimeoutError::Timeout) {
             self.collect();
+            self.watch_clock();
             (self.parts.wake)();
             let interval = self.parts.interval;
             if !interval.is_zero() && self.printed.elapsed() >= interval {
@@ -193,6 +200,17 @@ impl Run {
             Ok(()) => {}
         }
         self.log_failing = written.is_err();
+    }
+
+    fn watch_clock(&mut self) {
+        if let Some(step_us) = self.steps.note(self.clock.now(), wall_us()) {
+            self.parts.counters.add(Counter::ClockSteps, 1);
+            warn!(
+                "the system's clock was set by {:+.1} s; the engine goes on with its own, and takes \
+                 over the system's when it is started again",
+                step_us as f64 / 1e6
+            );
+        }
     }
 
     fn print_period(&mut self) {
