@@ -1,8 +1,8 @@
 //! The HdrHistogram interval log (`.hlog`), as the Java library's `HistogramLogWriter` writes it and
 //! its kin read it: its first lines, and a line a histogram.
 //!
-//! [`super::interval_log`] and the HTTP rooms feed it with histograms. It opens no file; what is read
-//! back is [`super::log_reader`]'s business.
+//! `interval_log` and the HTTP rooms feed it with histograms. It opens no file; what is read
+//! back is `log_reader`'s business.
 //!
 //! ```text
 //! #[Histogram log format version 1.3]

@@ -1,7 +1,7 @@
 //! `flipped-lb doctor`: is this machine fit for the engine, and what would make it fitter.
 //!
 //! Fed by the command line. Each subject is a file: it reads what the system says of itself under
-//! [`machine::Machine`]'s root, holds it against the settings, and gives [`Finding`]s. Only [`disk`]
+//! `machine::Machine`'s root, holds it against the settings, and gives `Finding`s. Only `disk`
 //! writes: a file of its own in the data directory, which it removes. What the system does not say
 //! is `unknown`, never guessed.
 

@@ -1,7 +1,7 @@
 //! `flipped-lb histogram`: latency files as a table and as a picture.
 //!
 //! Fed by the command line with `.hgrm` and `.hlog` files, of the engine or of any HdrHistogram tool;
-//! [`input`] makes curves of them, [`table`] words, and the table goes to standard output. It needs
+//! `input` makes curves of them, `table` words, and the table goes to standard output. It needs
 //! no running engine.
 
 mod input;
