@@ -14,7 +14,7 @@ use memchr::memmem;
 use message_server_simulator::{FrameMaker, FrameSpec};
 
 use crate::error::PerfError;
-use crate::plan::{LEVELS, Plan};
+use crate::plan::Plan;
 use crate::wire::Wire;
 
 const ID_AT: usize = b"{\"messageId\": \"".len();
@@ -25,8 +25,8 @@ const DUE_AT: usize = SOURCE_AT + SOURCE_LEN + 1;
 /// 31 years of ns.
 const DUE_LEN: usize = 18;
 const TIMESTAMP_LEN: usize = 13;
-/// Orders for each destination.
-const VARIANTS: usize = 8;
+/// Orders for each destination: as many of each of three levels, and all of eight.
+const VARIANTS: usize = 12;
 /// Slots that source and number choose from: many enough that no pattern can be learnt.
 const SLOTS: usize = 4096;
 /// How far apart two sources are in the table.
@@ -92,16 +92,14 @@ impl FrameBook {
             let lines = orders(plan, name, destination)?.unwrap_or_else(|| bare(plan, name));
             for (variant, line) in lines.iter().enumerate() {
                 let mut template = Template::new(line, destination);
-                if plan.levels != LEVELS {
-                    template.set_level(variant % plan.levels);
-                }
+                template.set_level(variant % plan.levels);
                 templates.push(template.wrapped(wire, name));
             }
         }
         let line_len = templates[0].line.len();
         assert!(templates.iter().all(|it| it.line.len() == line_len));
         let mut rng = fastrand::Rng::with_seed(SEED);
-        let draw = |_| u16::try_from(rng.usize(..templates.len())).expect("8 times 999 fit");
+        let draw = |_| u16::try_from(rng.usize(..templates.len())).expect("12 times 999 fit");
         Ok(Self {
             slots: (0..SLOTS).map(draw).collect(),
             head_len: templates[0].head_len,
@@ -284,17 +282,18 @@ fn with_id(line: &[u8], id: &str) -> Vec<u8> {
     [&line[..ID_AT], id.as_bytes(), &line[end..]].concat()
 }
 
-/// The shortest frames there are, one for each level.
+/// The shortest frames there are.
 fn bare(plan: &Plan, destination: &str) -> Vec<Vec<u8>> {
     let (id, zeros) = (id(plan), "0".repeat(SOURCE_LEN));
-    let line = |priority: usize| {
-        format!(
+    let line = |_| {
+        let line = format!(
             "{{\"messageId\": \"{id}\", \"sourceServerId\": \"server{zeros}\", \
              \"destinationId\": \"{destination}\", \"messageType\": \"meal\", \
-             \"priority\": {priority}}}\n"
-        )
+             \"priority\": 1}}\n"
+        );
+        line.into_bytes()
     };
-    (1..=LEVELS).map(|it| line(it).into_bytes()).collect()
+    (0..VARIANTS).map(line).collect()
 }
 
 /// A timestamp's digits.

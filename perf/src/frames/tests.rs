@@ -101,6 +101,19 @@ fn the_slots_use_every_destination_and_level() {
 }
 
 #[test]
+fn every_customer_gets_about_as_much_of_each_level() {
+    let book = book(&Plan::flat_out(1, 390));
+    let mut counts = [[0; 3]; 4];
+    for number in 0..4096 {
+        let place = book.place(mark(number, 0, 0));
+        counts[place.destination][place.level] += 1;
+    }
+    for count in counts.as_flattened() {
+        assert!((250..450).contains(count), "{counts:?}");
+    }
+}
+
+#[test]
 fn more_and_fewer_levels_are_used_all_and_stand_in_the_frames() {
     for levels in [1, 8] {
         let plan = Plan {
