@@ -309,12 +309,28 @@ impl Timestamp {
     }
 }
 
-/// Fills the place with the value's last digits.
+/// All numbers of two digits.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[0; 2]; 100];
+    let mut value = 0_u8;
+    while value < 100 {
+        pairs[value as usize] = [b'0' + value / 10, b'0' + value % 10];
+        value += 1;
+    }
+    pairs
+};
+
+/// Fills the place with the value's last digits: two at a time, for each division waits for the one
+/// before it.
 #[inline]
 fn put_decimal(place: &mut [u8], mut value: u64) {
-    for digit in place.iter_mut().rev() {
+    let mut pairs = place.rchunks_exact_mut(2);
+    for pair in &mut pairs {
+        pair.copy_from_slice(&PAIRS[(value % 100) as usize]);
+        value /= 100;
+    }
+    if let [digit] = pairs.into_remainder() {
         *digit = b'0' + (value % 10) as u8;
-        value /= 10;
     }
 }
 

@@ -161,3 +161,15 @@ fn a_frame_is_read_and_compared_behind_the_words_of_another_protocol() {
     good[30] ^= 1;
     assert!(!deliver.is_verbatim(&good, mark, &mut Vec::new()));
 }
+
+#[test]
+fn digits_are_the_values_last_ones_in_places_of_any_width() {
+    for value in [0, 7, 10, 99, 100, 12_345, 999_999_999_999_999_999] {
+        for width in [1, 2, 3, 10, 13, 18] {
+            let mut place = vec![0; width];
+            put_decimal(&mut place, value);
+            let all = format!("{value:018}");
+            assert_eq!(place, &all.as_bytes()[18 - width..], "{value}, {width}");
+        }
+    }
+}

@@ -29,9 +29,11 @@ const READ_LEN: usize = 256 * 1024;
 const LOOK: Duration = Duration::from_millis(250);
 /// Looks without a byte after which it waits no longer: 30 s.
 const LOOKS_MAX: u32 = 120;
-/// A slow reader takes this much at a time, from a socket that holds no more than that: what it
-/// has not read is the server's to order.
+/// A slow reader takes this much at a time.
 const SLOW_READ_LEN: usize = 16 * 1024;
+/// ... from a socket that holds no more than this: what is not there yet is the server's to order.
+/// Two segments of the loopback device: with less its window closes for fractions of a second.
+pub(crate) const SLOW_SOCKET_LEN: usize = 128 * 1024;
 const SECOND_NS: u128 = 1_000_000_000;
 
 /// What was received.
@@ -142,7 +144,7 @@ fn set_up(plan: &Plan, stream: &TcpStream) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(LOOK))?;
     if plan.reader_rate.is_some() {
-        set_socket_recv_buffer_size(stream, SLOW_READ_LEN)?;
+        set_socket_recv_buffer_size(stream, SLOW_SOCKET_LEN)?;
     }
     Ok(())
 }
