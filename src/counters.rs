@@ -101,6 +101,8 @@ counters! {
     StorePosition "store_position" gauge "The journal position up to which the store has followed.";
     StoreRetries "store_retries" count "Store batches that failed and were tried again.";
     StoreBatches "store_batches" count "Store transactions committed.";
+
+    LatencyLogLost "latency_log_lost" count "Lines of the interval logs that could not be written; the totals have them.";
 }
 
 /// One cell on a cache line of its own: neighbours are written by other cores.

@@ -16,7 +16,7 @@ type Case = (
     fn(&Config) -> bool,
 );
 
-const CASES: [Case; 29] = [
+const CASES: [Case; 33] = [
     ("", "data_dir", "'d'", |c| c.data_dir.as_os_str() == "d"),
     ("", "durability", "'synced'", |c| {
         c.durability == Durability::Synced
@@ -99,6 +99,16 @@ const CASES: [Case; 29] = [
         c.store.batch_time == Duration::from_micros(2)
     }),
     ("stats", "interval", "'0s'", |c| c.stats.interval.is_zero()),
+    ("latency", "log_interval", "'0s'", |c| {
+        c.latency.log_interval.is_zero()
+    }),
+    ("latency", "log_max_bytes", "'1MiB'", |c| {
+        c.latency.log_max_bytes == 1 << 20
+    }),
+    ("latency", "log_max_age", "'1h'", |c| {
+        c.latency.log_max_age == Duration::from_secs(3600)
+    }),
+    ("latency", "log_files", "1", |c| c.latency.log_files == 1),
 ];
 
 #[test]
