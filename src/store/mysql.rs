@@ -22,6 +22,9 @@ mod schema;
 mod session;
 mod text;
 
+#[cfg(test)]
+mod speed;
+
 use std::fmt;
 
 use mysql::Error;

@@ -136,15 +136,6 @@ impl MariaDb {
         }
     }
 
-    /// Sends a signal by name.
-    pub fn signal(&self, name: &str) {
-        let child = self.child.as_ref().expect("it runs");
-        let status = Command::new("kill")
-            .args([&format!("-{name}"), &child.id().to_string()])
-            .status();
-        assert!(status.expect("the kill command").success());
-    }
-
     /// The address of its database for `[store] url`, without the password.
     pub fn url(&self) -> String {
         format!(
