@@ -16,6 +16,8 @@ use super::PATIENCE;
 
 /// The variable with the address of another server.
 pub const URL_VARIABLE: &str = "FLIPPED_LB_TEST_MYSQL_URL";
+/// The kernel's asynchronous IO is shared by all servers of the machine, and runs out.
+const NO_AIO: &str = "--innodb-use-native-aio=OFF";
 /// The password of the private server's users.
 pub const PASSWORD: &str = "s3cret'\\pass";
 
@@ -103,7 +105,7 @@ impl MariaDb {
                 "--innodb-buffer-pool-size=32M",
                 "--innodb-flush-log-at-trx-commit=1",
             ])
-            .args(["--performance-schema=OFF", "--max-connections=20"])
+            .args([NO_AIO, "--performance-schema=OFF", "--max-connections=20"])
             .args(&self.options)
             .stdout(Stdio::null())
             .stderr(log.expect("a log"))
@@ -216,13 +218,17 @@ fn install(data: &Path) {
             "--skip-test-db",
             "--user=root",
         ])
-        .args(["--innodb-buffer-pool-size=16M", "--skip-name-resolve"])
+        .args([
+            NO_AIO,
+            "--innodb-buffer-pool-size=16M",
+            "--skip-name-resolve",
+        ])
         .output()
         .expect("mariadb-install-db: install the Debian package mariadb-server");
     assert!(
         output.status.success(),
         "{}",
-        String::from_utf8_lossy(&output.stdout)
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat())
     );
     // The engine's user has what an engine needs, and nothing that lets it past a read-only server.
     let users = "CREATE USER IF NOT EXISTS engine@'%' IDENTIFIED BY 's3cret''\\\\pass';\n\
