@@ -223,6 +223,13 @@ pub const JOURNAL_READ_LEN: usize = 1024 * 1024 + 4096;
 /// 5,000 rows of the longest line would be 320 MB.
 pub const STORE_GATHER_LEN_MAX: usize = 8 * 1024 * 1024;
 
+/// Bytes of rows that one INSERT holds: beyond some hundred rows a statement gains nothing, and the
+/// server needs memory for the whole of it.
+pub const STORE_STATEMENT_LEN_MAX: usize = 1024 * 1024;
+
+/// A store that is so many seconds behind is called slow: a hundred times its usual `batch_time`.
+pub const STORE_LAG_DEGRADED_S: u64 = 10;
+
 /// First pause before a store that failed is tried again.
 pub const STORE_RETRY_MS_MIN: u64 = 100;
 

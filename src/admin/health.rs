@@ -6,6 +6,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
+use crate::counters::{Counter, Counters};
+use crate::limits::STORE_LAG_DEGRADED_S;
+
 /// Where the engine is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
@@ -144,6 +147,19 @@ impl Health {
     }
 }
 
+/// What does not work as it should while frames are welcome nevertheless: a store that is behind
+/// delays no delivery, and is no reason to send them elsewhere.
+#[must_use]
+pub fn degraded(counters: &Counters) -> Vec<String> {
+    let behind_s = counters.get(Counter::StoreLagSeconds);
+    let messages = counters.get(Counter::StoreLagMessages);
+    let is_failing = counters.get(Counter::StoreFailing) != 0;
+    let is_behind = behind_s >= STORE_LAG_DEGRADED_S;
+    let what = if is_failing { "fails" } else { "is slow" };
+    let words = || format!("the store {what}: {messages} messages and {behind_s} s behind");
+    (is_failing || is_behind).then(words).into_iter().collect()
+}
+
 impl Drop for AgentGuard {
     fn drop(&mut self) {
         let expected = self.health.phase() >= Phase::Draining && !std::thread::panicking();
@@ -183,6 +199,23 @@ mod tests {
         limited.store(true, Ordering::Relaxed);
         assert!(health.ready().is_err_and(|it| it.contains("max_bytes")));
         assert!(health.died().is_empty());
+    }
+
+    #[test]
+    fn a_store_that_fails_or_lags_degrades() {
+        let counters = Counters::default();
+        counters.set(Counter::StoreLagSeconds, STORE_LAG_DEGRADED_S - 1);
+        assert!(degraded(&counters).is_empty());
+        counters.set(Counter::StoreLagSeconds, STORE_LAG_DEGRADED_S);
+        counters.set(Counter::StoreLagMessages, 7);
+        let slow = format!("the store is slow: 7 messages and {STORE_LAG_DEGRADED_S} s behind");
+        assert_eq!(degraded(&counters), [slow]);
+        counters.set(Counter::StoreLagSeconds, 0);
+        counters.set(Counter::StoreFailing, 1);
+        assert_eq!(
+            degraded(&counters),
+            ["the store fails: 7 messages and 0 s behind"]
+        );
     }
 
     #[test]

@@ -17,6 +17,7 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
+use super::health::degraded;
 use super::metrics::{CONTENT_TYPE, metrics};
 use super::stats::stats;
 use super::{AdminState, histograms};
@@ -146,10 +147,11 @@ async fn get_healthz(State(state): Shared) -> (StatusCode, String) {
 
 async fn get_readyz(State(state): Shared) -> (StatusCode, Json<Value>) {
     match state.health.ready() {
-        Ok(()) => (
-            StatusCode::OK,
-            Json(json!({ "ready": true, "reason": "running" })),
-        ),
+        Ok(()) => {
+            let degraded = degraded(&state.counters);
+            let answer = json!({ "ready": true, "reason": "running", "degraded": degraded });
+            (StatusCode::OK, Json(answer))
+        }
         Err(reason) => {
             let answer = Json(json!({ "ready": false, "reason": reason }));
             (StatusCode::SERVICE_UNAVAILABLE, answer)

@@ -11,6 +11,7 @@ pub mod doctor;
 pub mod histogram;
 pub mod publish;
 pub mod run;
+pub mod schema;
 pub mod subscribe;
 
 mod client;
@@ -34,6 +35,7 @@ const EXAMPLES: &str = "Examples:
   flipped-lb run --config my.toml         the engine
   flipped-lb subscribe table1 table2      read the messages of two customers
   flipped-lb publish --address 127.0.0.1:9001 --destination table1 --count 10
+  flipped-lb schema apply                 the tables of the store's database
   flipped-lb histogram flipped-lb-data/histograms/total.hgrm --svg latency.svg
 
 Settings come from flipped-lb.toml in the current directory, or from --config FILE; environment
@@ -67,6 +69,8 @@ pub enum Command {
     Publish(publish::PublishArgs),
     /// Show latency files as a table, draw them, compare them.
     Histogram(histogram::HistogramArgs),
+    /// Make the store's tables, show their SQL, or say what is wrong with them.
+    Schema(schema::SchemaArgs),
 }
 
 /// Runs the command that the process was started with.
@@ -107,6 +111,7 @@ impl Command {
             Command::Subscribe(args) => subscribe::run(args),
             Command::Publish(args) => publish::run(args),
             Command::Histogram(args) => histogram::run(args),
+            Command::Schema(args) => schema::run(args),
         }
     }
 }

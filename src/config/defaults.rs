@@ -137,6 +137,9 @@ impl Default for Store {
     fn default() -> Store {
         Store {
             url: StoreUrl::Sqlite(None),
+            password_file: None,
+            create: false,
+            node: None,
             batch_rows: 5000,
             batch_time: Duration::from_millis(100),
         }

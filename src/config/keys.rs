@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::found::Found;
+use super::server::Server;
 use super::units::show_duration;
 use super::{Config, Durability, IdleKind, StoreUrl, ThreadingMode};
 use crate::limits;
@@ -360,8 +361,35 @@ const STORE: Section = Section {
         key(
             "url",
             "\"sqlite\"",
-            "sqlite (messages.db in data_dir), sqlite:PATH, or none.",
+            "sqlite (messages.db in data_dir), sqlite:PATH, mysql://USER@HOST:3306/DATABASE (MySQL \
+             and MariaDB), or none. Options of a mysql address: ssl-mode=disabled, required, \
+             verify-ca or verify-identity; ssl-ca=FILE; socket=PATH.",
             |c, v| set(&mut c.store.url, store_url(v.secret_text()?)?),
+        ),
+        key(
+            "password_file",
+            "\"none\"",
+            "A file, such as \"/etc/flipped-lb/password\", whose first line is the password of a \
+             mysql address. The variable FLIPPED_LB_STORE_PASSWORD comes before it, and it before \
+             the address itself.",
+            |c, v| set(&mut c.store.password_file, some_path(v.text()?)),
+        ),
+        key(
+            "create",
+            "false",
+            "Whether a mysql database and its tables are made at start where they are not there; \
+             false: flipped-lb schema apply makes them.",
+            |c, v| set(&mut c.store.create, v.boolean()?),
+        ),
+        key(
+            "node",
+            "\"auto\"",
+            "The name under which this engine keeps its position; several engines may share one \
+             database. auto: a name that is made once and kept in data_dir.",
+            |c, v| {
+                let name = v.name()?;
+                set(&mut c.store.node, (name != "auto").then_some(name))
+            },
         ),
         key("batch_rows", "5000", "Rows a batch at most.", |c, v| {
             let rows = v.count(1, limits::BATCH_ROWS_MAX)?;
@@ -468,12 +496,16 @@ fn store_url(text: &str) -> Result<StoreUrl, String> {
             "" => Err("found \"sqlite:\" without a path; write \"sqlite:PATH\"".to_owned()),
             path => Ok(StoreUrl::Sqlite(Some(PathBuf::from(path)))),
         },
-        Some(("mysql" | "mariadb", _)) => Err("found the address of a MySQL server; this \
-             version keeps rows in SQLite only: write \"sqlite\", \"sqlite:PATH\" or \"none\""
-            .to_owned()),
+        Some(("mysql" | "mariadb", _)) => Server::parse(text).map(StoreUrl::MySql),
         _ => Err(
-            "found no database that is known; write \"sqlite\", \"sqlite:PATH\" or \"none\""
+            "found no database that is known; write \"sqlite\", \"sqlite:PATH\", \
+             \"mysql://user@host:3306/name\" or \"none\""
                 .to_owned(),
         ),
     }
+}
+
+/// A path, or none.
+fn some_path(text: &str) -> Option<PathBuf> {
+    (!matches!(text, "" | "none")).then(|| PathBuf::from(text))
 }

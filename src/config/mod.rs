@@ -19,6 +19,7 @@ mod environment;
 mod file;
 mod found;
 mod nearest;
+mod server;
 mod units;
 
 mod items;
@@ -40,6 +41,7 @@ pub use defaults::default_max_wait;
 pub use example::example;
 pub use load::{DEFAULT_FILE, load, overrides, parse, used_file};
 pub use problem::ConfigError;
+pub use server::{Secret, Server, SslMode};
 pub use units::{parse_duration, parse_hours, parse_size, show_duration, show_hours, show_size};
 
 /// All settings of one engine.
@@ -221,6 +223,12 @@ pub enum IdleKind {
 pub struct Store {
     /// Which database.
     pub url: StoreUrl,
+    /// The file whose first line is the server's password.
+    pub password_file: Option<PathBuf>,
+    /// Whether a server's database and tables are made at start.
+    pub create: bool,
+    /// Whose position the store keeps; `None`: a name that is kept in the data directory.
+    pub node: Option<String>,
     /// Rows a batch at most.
     pub batch_rows: usize,
     /// A batch is written after this long at the latest.
@@ -234,6 +242,8 @@ pub enum StoreUrl {
     None,
     /// The embedded one; `None`: `data_dir/messages.db`.
     Sqlite(Option<PathBuf>),
+    /// A server.
+    MySql(Server),
 }
 
 /// `[admin]`.

@@ -19,7 +19,7 @@ use crate::admin::{
 };
 use crate::agent::affinity::PinError;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, Durability, StoreUrl, ThreadingMode};
+use crate::config::{Config, Durability, ThreadingMode};
 use crate::counters::Counters;
 use crate::ingest::rejected::RejectedLog;
 use crate::journal::error::JournalError;
@@ -31,13 +31,9 @@ use crate::limits::SUBSCRIBER_SEND_BUFFER;
 use crate::net::{SocketOptions, Tcp};
 use crate::ring::Wake;
 use crate::scheduler::rules::Rules;
-use crate::store::StoreError;
 use crate::store::follower::Follower;
-use crate::store::sqlite::SqliteStore;
 use crate::store::thread::StoreThread;
-
-/// The name under which the store keeps this engine's position.
-const STORE_NODE: &str = "main";
+use crate::store::{self, OpenError};
 
 /// An engine could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -66,7 +62,7 @@ pub enum StartError {
     Journal(#[from] JournalError),
     /// The store.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(#[from] OpenError),
     /// Files of the data directory.
     #[error("{what} in the data directory cannot be used: {source}")]
     Files {
@@ -157,12 +153,9 @@ fn follow(
     signals: &Signals,
     counters: &Arc<Counters>,
 ) -> Result<Option<StoreThread>, StartError> {
-    let path = match &config.store.url {
-        StoreUrl::None => return Ok(None),
-        StoreUrl::Sqlite(None) => config.data_dir.join("messages.db"),
-        StoreUrl::Sqlite(Some(path)) => path.clone(),
+    let Some(store) = store::open(config, counters)? else {
+        return Ok(None);
     };
-    let store = SqliteStore::open(&path, STORE_NODE)?;
     let reader = Reader::new(segments.clone(), config.journal.segment, 0);
     let follower = Follower::new(reader, store, Arc::clone(counters), &config.store);
     let recorded = Arc::clone(&signals.recorded);

@@ -8,10 +8,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::config::{
-    Config, Durability, IdleKind, Rule, StoreUrl, ThreadingMode, show_duration, show_hours,
-    show_size,
+    self, Config, Durability, IdleKind, Rule, Server, StoreUrl, ThreadingMode, show_duration,
+    show_hours, show_size,
 };
 use crate::limits;
+use crate::store::SQLITE_FILE;
+use crate::store::mysql::PASSWORD_VARIABLE;
 
 /// Items of a list that are named one by one.
 const LISTED_MAX: usize = 12;
@@ -302,17 +304,41 @@ fn cores_words(config: &Config, mode: ThreadingMode) -> Option<String> {
 }
 
 fn store(config: &Config, machine: &Machine) -> String {
-    let path = match &config.store.url {
+    let what = match &config.store.url {
         StoreUrl::None => return "none: no rows are written; the journal is all".to_owned(),
-        StoreUrl::Sqlite(None) => config.data_dir.join("messages.db"),
-        StoreUrl::Sqlite(Some(path)) => path.clone(),
+        StoreUrl::Sqlite(path) => {
+            let path = path.clone();
+            let path = path.unwrap_or_else(|| config.data_dir.join(SQLITE_FILE));
+            format!("SQLite in {}", absolute(&path, machine))
+        }
+        StoreUrl::MySql(server) => server_words(server, &config.store),
     };
     format!(
-        "SQLite in {}, in batches of at most {} rows, at the latest after {}; a store that is down \
+        "{what}, in batches of at most {} rows, at the latest after {}; a store that is down \
          delays no delivery",
-        absolute(&path, machine),
         config.store.batch_rows,
         show_duration(config.store.batch_time)
+    )
+}
+
+/// The server without its password, and where that comes from.
+fn server_words(server: &Server, settings: &config::Store) -> String {
+    let password = match (&settings.password_file, &server.password) {
+        _ if std::env::var_os(PASSWORD_VARIABLE).is_some() => {
+            format!("with the password of {PASSWORD_VARIABLE}")
+        }
+        (Some(file), _) => format!("with the password in {}", file.display()),
+        (None, Some(_)) => "with the password of its address".to_owned(),
+        (None, None) => "without a password".to_owned(),
+    };
+    let tables = match settings.create {
+        true => "makes database and tables where they are not there",
+        false => "expects the tables of flipped-lb schema apply",
+    };
+    format!(
+        "{} {password} (ssl-mode {}), {tables}",
+        server.place(),
+        server.ssl_mode.word()
     )
 }
 

@@ -159,3 +159,26 @@ fn rules_are_sentences_and_long_lists_are_cut() {
         .collect();
     says(&many, 2, &["d11", "and 8 more"]);
 }
+
+#[test]
+fn a_server_is_named_without_its_password() {
+    let text = "[store]\nurl = 'mysql://me:secret@db/rows?ssl-mode=required'\ncreate = true";
+    says(
+        text,
+        2,
+        &[
+            "mysql://me@db:3306/rows with the password of its address (ssl-mode required), makes \
+             database and tables",
+        ],
+    );
+    assert!(!said(text, 2).contains("secret"));
+    let text = "[store]\nurl = 'mysql://me@db'\npassword_file = '/etc/p'";
+    says(
+        text,
+        2,
+        &[
+            "with the password in /etc/p",
+            "expects the tables of flipped-lb schema apply",
+        ],
+    );
+}

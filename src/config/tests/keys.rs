@@ -16,7 +16,7 @@ type Case = (
     fn(&Config) -> bool,
 );
 
-const CASES: [Case; 33] = [
+const CASES: [Case; 36] = [
     ("", "data_dir", "'d'", |c| c.data_dir.as_os_str() == "d"),
     ("", "durability", "'synced'", |c| {
         c.durability == Durability::Synced
@@ -94,6 +94,13 @@ const CASES: [Case; 33] = [
     ("threads", "delivery_cores", "[4]", |c| {
         c.threads.delivery_cores == [4]
     }),
+    ("store", "password_file", "'/p'", |c| {
+        c.store.password_file == Some(PathBuf::from("/p"))
+    }),
+    ("store", "create", "true", |c| c.store.create),
+    ("store", "node", "'kitchen1'", |c| {
+        c.store.node.as_deref() == Some("kitchen1")
+    }),
     ("store", "batch_rows", "1", |c| c.store.batch_rows == 1),
     ("store", "batch_time", "'2us'", |c| {
         c.store.batch_time == Duration::from_micros(2)
@@ -141,7 +148,7 @@ fn http_and_producers_can_be_switched_off() {
 }
 
 #[test]
-fn the_store_is_sqlite_somewhere_or_none() {
+fn the_store_is_sqlite_somewhere_a_server_or_none() {
     let url = |url: &str| settings(&format!("[store]\nurl = \"{url}\"")).store.url;
     let at = |path: &str| StoreUrl::Sqlite(Some(PathBuf::from(path)));
     assert_eq!(url("sqlite"), StoreUrl::Sqlite(None));
@@ -149,6 +156,8 @@ fn the_store_is_sqlite_somewhere_or_none() {
     assert_eq!(url("sqlite:/var/rows.db"), at("/var/rows.db"));
     assert_eq!(url("sqlite:///var/rows.db"), at("/var/rows.db"));
     assert_eq!(url("none"), StoreUrl::None);
+    assert!(matches!(url("mysql://me@db:33/rows"), StoreUrl::MySql(it) if it.port == 33));
+    assert!(matches!(url("mariadb://me@db"), StoreUrl::MySql(it) if it.database == "flipped_lb"));
 }
 
 #[test]

@@ -284,10 +284,10 @@ fn columns_count_characters() {
 }
 
 #[test]
-fn a_mysql_address_is_refused_and_its_password_never_printed() {
+fn a_wrong_address_is_refused_and_its_password_never_printed() {
     for url in [
-        "\"mysql://me:secret@db:3306/flipped_lb\"",
-        "\"mariadb://me:secret@db/flipped_lb\"",
+        "\"mysql://me:secret@db:33066666/flipped_lb\"",
+        "\"mariadb://me:secret@db/flipped_lb?secret=1\"",
         "\"postgres://me:secret@db\"",
         "\"msqyl://me:secret@db\"",
         "[\"mysql://me:secret@db\"]",
@@ -299,9 +299,4 @@ fn a_mysql_address_is_refused_and_its_password_never_printed() {
         assert!(!problem.contains("secret"), "{problem}");
         assert!(problem.starts_with("flipped-lb.toml:2:"), "{problem}");
     }
-    let mysql = problem("[store]\nurl = \"mysql://me:secret@db/x\"");
-    assert!(
-        mysql.contains("this version keeps rows in SQLite only"),
-        "{mysql}"
-    );
 }
