@@ -1,7 +1,9 @@
 //! The bucketed priority queues: what waits for each destination, and which message goes next.
 //!
 //! The scheduler pushes accepted messages and pops what the destinations' credit allows; messages
-//! are the caller's slots, by index. Nothing here knows frames, sources or subscribers.
+//! are the caller's slots, by index. The front of a long lane waits packed, in the [`cold`] cellar,
+//! without a slot: it is given one when it is popped. Nothing here knows frames, sources or
+//! subscribers.
 //!
 //! ```text
 //! destination x level                                        across destinations, for each level
@@ -22,6 +24,8 @@
 //! returned goes where its wait has brought it by now, before all that was not dispatched yet.
 
 mod ageing;
+pub mod cold;
+mod cooling;
 mod deadlines;
 mod lane;
 mod links;
@@ -29,13 +33,16 @@ mod links;
 mod model;
 mod table;
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;
 
 use std::time::Duration;
 
 use crate::limits::{LEVELS_MAX, NATIVE_PER_AGED};
-use crate::message::{DestinationIndex, Level};
+use crate::message::{DestinationIndex, Level, Sequence};
 use crate::scheduler::bitmap::Bitmap;
+use cold::{Cellar, ColdMessage, Holder, Kind};
 use deadlines::Deadlines;
 use lane::{Lane, window_start};
 use links::{Links, List, NONE, Node, Sorted};
@@ -101,6 +108,8 @@ struct Destination {
     occupied: u8,
     /// Levels with a returned message, one bit each.
     returned: u8,
+    /// Levels with a cold message, one bit each.
+    cold: u8,
     /// Whether it may be served.
     open: bool,
 }
@@ -122,6 +131,22 @@ enum Pick {
     Aged,
 }
 
+/// A message on its way out of a lane.
+#[derive(Debug, Clone, Copy)]
+enum Taken {
+    Hot(u32),
+    Cold(ColdMessage),
+}
+
+/// The message that would be popped next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// One with a slot.
+    Slot(u32),
+    /// One in the cellar, by its sequence.
+    Cold(Sequence),
+}
+
 /// All queues of a scheduler. Levels are counted from 1 outside, from 0 within.
 #[derive(Debug)]
 pub struct Queues {
@@ -132,6 +157,7 @@ pub struct Queues {
     cells: Vec<Cell>,
     /// As `cells`; empty until the first message is returned.
     returned: Vec<Returned>,
+    cellar: Cellar,
     links: Links,
     tables: Tables,
     ready: Vec<Ready>,
@@ -165,6 +191,7 @@ impl Queues {
             destinations: Vec::new(),
             cells: Vec::new(),
             returned: Vec::new(),
+            cellar: Cellar::default(),
             links: Links::default(),
             tables: Tables::default(),
             ready: (0..levels).map(ready).collect(),
@@ -188,6 +215,7 @@ impl Queues {
             .resize(destinations, Destination::default());
         self.cells.resize(cells, Cell::EMPTY);
         self.deadlines.grow(cells);
+        self.cellar.grow(cells);
         if !self.returned.is_empty() {
             self.returned.resize(cells, Returned::EMPTY);
         }
@@ -227,29 +255,39 @@ impl Queues {
 
     /// The destination's message that would be popped next.
     #[must_use]
-    pub fn peek(&self, destination: DestinationIndex) -> Option<(u32, Level)> {
+    pub fn peek(&self, destination: DestinationIndex) -> Option<(Next, Level)> {
         let level0 = self.first_level0(destination)?;
         let at = self.cell_at(destination, level0);
-        let slot = match self.pick(destination, level0) {
-            Pick::Again => self.returned[at].again.head(),
-            Pick::Native => self.cells[at].native.head,
-            Pick::AgedAgain => self.returned[at].aged.head(),
-            Pick::Aged => self.cells[at].aged.head,
+        let (cold, slot) = match self.pick(destination, level0) {
+            Pick::Again => (None, self.returned[at].again.head()),
+            Pick::Native => (Some(Kind::Native), self.cells[at].native.head),
+            Pick::AgedAgain => (None, self.returned[at].aged.head()),
+            Pick::Aged => (Some(Kind::Aged), self.cells[at].aged.head),
         };
-        Some((slot, level0 as Level + 1))
+        let cold = cold.and_then(|kind| self.cellar.first(at, kind));
+        let next = cold.map_or(Next::Slot(slot), |it| Next::Cold(it.sequence));
+        Some((next, level0 as Level + 1))
     }
 
     /// Takes the destination's next message, open or not, and the level that it came from.
     #[inline]
-    pub fn pop(&mut self, destination: DestinationIndex) -> Option<(u32, Level)> {
+    pub fn pop(
+        &mut self,
+        destination: DestinationIndex,
+        holder: &mut impl Holder,
+    ) -> Option<(u32, Level)> {
         let level0 = self.first_level0(destination)?;
-        Some((self.serve(destination, level0), level0 as Level + 1))
+        let slot = self.serve(destination, level0, holder);
+        Some((slot, level0 as Level + 1))
     }
 
     /// Takes the next message of all open destinations: the most urgent level first, the
     /// destinations of a level in turn.
     #[inline]
-    pub fn pop_ready(&mut self) -> Option<(DestinationIndex, u32, Level)> {
+    pub fn pop_ready(
+        &mut self,
+        holder: &mut impl Holder,
+    ) -> Option<(DestinationIndex, u32, Level)> {
         if self.ready_levels == 0 {
             return None;
         }
@@ -258,7 +296,7 @@ impl Queues {
         let destination = ready.destinations.next_cyclic(ready.cursor)?;
         ready.cursor = destination + 1;
         let destination = destination as DestinationIndex;
-        let slot = self.serve(destination, level0);
+        let slot = self.serve(destination, level0, holder);
         Some((destination, slot, level0 as Level + 1))
     }
 
@@ -302,6 +340,12 @@ impl Queues {
         self.len_at[usize::from(level) - 1]
     }
 
+    /// Messages that wait in the cellar.
+    #[must_use]
+    pub fn len_cold(&self) -> usize {
+        self.cellar.len()
+    }
+
     /// Messages that wait.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -339,6 +383,13 @@ impl Queues {
         let at = self.cell_at(destination, level0);
         let cell = &self.cells[at];
         let mut old = (!cell.aged.is_empty()).then_some(Pick::Aged);
+        let mut has_native = !cell.native.is_empty();
+        if self.is_cold(destination, level0) {
+            has_native |= self.cellar.first(at, Kind::Native).is_some();
+            if self.cellar.first(at, Kind::Aged).is_some() {
+                old = Some(Pick::Aged);
+            }
+        }
         if self.destinations[destination as usize].returned >> level0 & 1 == 1 {
             let returned = &self.returned[at];
             if !returned.again.is_empty() {
@@ -349,17 +400,25 @@ impl Queues {
             }
         }
         match old {
-            Some(old) if cell.native.is_empty() || cell.streak >= NATIVE_PER_AGED => old,
+            Some(old) if !has_native || cell.streak >= NATIVE_PER_AGED => old,
             _ => Pick::Native,
         }
     }
 
     /// Takes the next message of a cell in use.
     #[inline]
-    fn serve(&mut self, destination: DestinationIndex, level0: usize) -> u32 {
+    fn serve(
+        &mut self,
+        destination: DestinationIndex,
+        level0: usize,
+        holder: &mut impl Holder,
+    ) -> u32 {
         let at = self.cell_at(destination, level0);
         let pick = self.pick(destination, level0);
-        let slot = self.take(destination, level0, pick);
+        let slot = match self.take(destination, level0, pick) {
+            Taken::Hot(slot) => slot,
+            Taken::Cold(message) => self.warm(destination, &message, holder),
+        };
         let has_old = self.has_aged(destination, level0);
         let cell = &mut self.cells[at];
         match pick {
@@ -381,13 +440,20 @@ impl Queues {
     fn has_aged(&self, destination: DestinationIndex, level0: usize) -> bool {
         let at = self.cell_at(destination, level0);
         let was_returned = self.destinations[destination as usize].returned >> level0 & 1 == 1;
-        !self.cells[at].aged.is_empty() || was_returned && !self.returned[at].aged.is_empty()
+        !self.cells[at].aged.is_empty()
+            || was_returned && !self.returned[at].aged.is_empty()
+            || self.is_cold(destination, level0) && self.cellar.first(at, Kind::Aged).is_some()
     }
 
     /// Takes the first of a lane that is not empty, and no note of it.
     #[inline]
-    fn take(&mut self, destination: DestinationIndex, level0: usize, pick: Pick) -> u32 {
+    fn take(&mut self, destination: DestinationIndex, level0: usize, pick: Pick) -> Taken {
         let at = self.cell_at(destination, level0);
+        if self.is_cold(destination, level0)
+            && let Some(message) = self.take_cold(destination, level0, pick)
+        {
+            return Taken::Cold(message);
+        }
         let slot = match pick {
             Pick::Native => self.cells[at].native.pop(&self.links, &mut self.tables),
             Pick::Aged => self.cells[at].aged.pop_front(&self.links),
@@ -397,7 +463,7 @@ impl Queues {
         if matches!(pick, Pick::Again | Pick::AgedAgain) && self.returned[at].is_empty() {
             self.destinations[destination as usize].returned &= !(1 << level0);
         }
-        slot.expect("a lane was picked because it is not empty")
+        Taken::Hot(slot.expect("a lane was picked because it is not empty"))
     }
 
     /// Notes that a message came to a cell.
@@ -419,8 +485,8 @@ impl Queues {
         self.len_at[level0] -= 1;
         let cell = &self.cells[self.cell_at(destination, level0)];
         let entry = &mut self.destinations[destination as usize];
-        let has_returned = entry.returned >> level0 & 1 == 1;
-        if cell.native.is_empty() && cell.aged.is_empty() && !has_returned {
+        let has_more = (entry.returned | entry.cold) >> level0 & 1 == 1;
+        if cell.native.is_empty() && cell.aged.is_empty() && !has_more {
             entry.occupied &= !(1 << level0);
             if entry.open {
                 self.clear_ready(destination, level0);
