@@ -65,6 +65,8 @@ counters! {
     ChunksEvicted "chunks_evicted" count "Chunks taken from messages that wait: these are read again from the journal.";
     Fetched "fetched" count "Messages read again from the journal.";
 
+    ClockSteps "clock_steps" count "Times that the system's wall clock was set; the engine goes on with its own until it is started again.";
+
     BytesIn "bytes_in" count "Bytes read from sources.";
     SourcesConnected "sources_connected" gauge "Sources connected now, dialled or dialled in.";
     SourceConnects "source_connects" count "Connections to or from sources that were made.";
