@@ -3,7 +3,7 @@
 //! Recovery marks in it what was accepted and not settled. A page is dropped when its last member
 //! goes, so the set is as large as what waits, however long the journal is.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use crate::message::Sequence;
 
@@ -14,7 +14,7 @@ const PAGE: u64 = 64 * WORDS as u64;
 /// Sequences.
 #[derive(Debug, Default)]
 pub(super) struct SequenceSet {
-    pages: BTreeMap<u64, [u64; WORDS]>,
+    pages: HashMap<u64, [u64; WORDS], ahash::RandomState>,
     len: usize,
 }
 
