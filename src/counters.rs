@@ -85,6 +85,9 @@ counters! {
     JournalRecorded "journal_recorded" gauge "The last sequence whose record was handed to the operating system.";
     JournalSyncs "journal_syncs" count "fdatasync calls that returned.";
     JournalFull "journal_full" count "Tries to append that found the disk full; they are repeated.";
+    JournalSegments "journal_segments" gauge "Files that the journal consists of, without free ones.";
+    JournalDisk "journal_disk" gauge "Bytes that the journal takes on disk, free files included.";
+    JournalRecycled "journal_recycled" count "Segments written over the file of an earlier one.";
     JournalBackPressure "journal_back_pressure" count "Cycles in which the scheduler waited for the journal.";
 
     BytesOut "bytes_out" count "Bytes written to subscribers.";

@@ -10,7 +10,7 @@
 use super::dedup::DedupWindow;
 use super::queue::clamp_timestamp;
 use super::queue::cold::{Cellar, ColdMessage, Kind};
-use super::sequence_set::SequenceSet;
+use super::unsettled::Unsettled;
 use crate::clock::Now;
 use crate::ingest::parser::text_of;
 use crate::journal::batch::Record;
@@ -28,6 +28,8 @@ pub struct Inheritance {
     pub dedup: DedupWindow,
     /// What was accepted and not settled: by destination and level, in the order of the sequences.
     pub waiting: Cellar,
+    /// The sequences of these.
+    pub(crate) unsettled: Unsettled,
     last_arrival_us: u64,
 }
 
@@ -50,7 +52,8 @@ pub struct Backlog {
     message_types: Directory,
     cellar: Cellar,
     /// Which of the messages in the cellar are not settled.
-    alive: SequenceSet,
+    alive: Unsettled,
+    alive_count: usize,
     last_arrival_us: u64,
     levels: u8,
     /// By which all that is recovered is queued, in ms since the epoch: the beginning of the window
@@ -73,7 +76,8 @@ impl Backlog {
             destinations,
             message_types,
             cellar: Cellar::default(),
-            alive: SequenceSet::default(),
+            alive: Unsettled::default(),
+            alive_count: 0,
             last_arrival_us: 0,
             levels,
             timestamp_ms: clamp_timestamp(0, 0, now.epoch_ms()),
@@ -87,6 +91,7 @@ impl Backlog {
         Inheritance {
             dedup: self.dedup,
             waiting: self.cellar,
+            unsettled: self.alive,
             last_arrival_us: self.last_arrival_us,
         }
     }
@@ -125,12 +130,13 @@ impl Sink for Backlog {
         self.cellar
             .push(self.cell(destination, level0), Kind::Native, message);
         self.alive.insert(record.sequence);
+        self.alive_count += 1;
         self.last_arrival_us = self.last_arrival_us.max(header.arrival_us);
     }
 
     fn settled(&mut self, settlement: &Settlement) {
-        self.alive.remove(settlement.sequence);
-        if self.cellar.len() > 2 * self.alive.len() + DEAD_MAX {
+        self.alive_count -= usize::from(self.alive.remove(settlement.sequence));
+        if self.cellar.len() > 2 * self.alive_count + DEAD_MAX {
             self.sweep();
         }
     }

@@ -30,9 +30,9 @@ mod gate;
 pub mod queue;
 pub mod rules;
 mod seats;
-mod sequence_set;
 mod settle;
 mod slots;
+pub(crate) mod unsettled;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -46,6 +46,7 @@ use self::queue::cold::Cellar;
 use self::rules::Rules;
 use self::seats::Seats;
 use self::slots::{Line, SlotIndex, Slots};
+use self::unsettled::Unsettled;
 use crate::agent::{Agent, Fatal};
 use crate::arena::{Ledger, View, Writer};
 use crate::clock::{LocalMinute, Now};
@@ -54,6 +55,7 @@ use crate::counters::{Counter, Counters};
 use crate::delivery::{FromDelivery, ToDelivery};
 use crate::ingest::{FromIngest, ToIngest};
 use crate::journal::replay::{Fetch, FromReplay};
+use crate::journal::retention::FromRetention;
 use crate::journal::writer::{FromJournal, ToJournal};
 use crate::latency::Recorder;
 use crate::limits::{
@@ -95,6 +97,8 @@ pub struct SchedulerParts {
     pub to_journal: Sender<ToJournal>,
     /// Reads back from the journal.
     pub replay: ReplayLink,
+    /// Questions about what is settled come from here.
+    pub from_retention: Receiver<FromRetention>,
     /// The delivery agents.
     pub deliveries: Vec<DeliveryLink>,
     /// Frame memory.
@@ -123,6 +127,8 @@ pub struct SchedulerParts {
     pub next_sequence: Sequence,
     /// What an earlier life of the engine accepted and did not settle.
     pub backlog: Cellar,
+    /// Which sequences that is, and whatever is accepted and not settled from now on.
+    pub(crate) unsettled: Unsettled,
     /// What is counted.
     pub counters: Arc<Counters>,
     /// What is measured.
@@ -279,6 +285,20 @@ impl SchedulerAgent {
         counters.set(Counter::QueuedCold, cold);
     }
 
+    /// Answers what retention asks; the answer follows the settlements that it speaks of.
+    fn hear_retention(&mut self) -> usize {
+        let mut work_count = 0;
+        while let Some(FromRetention::Survey(mut survey)) = self.parts.from_retention.poll() {
+            work_count += 1;
+            self.parts.unsettled.answer(&mut survey);
+            survey.next_sequence = self.parts.next_sequence;
+            let first = self.parts.unsettled.first();
+            survey.first_unsettled = first.unwrap_or(survey.next_sequence);
+            self.parts.to_journal.send(ToJournal::Survey(survey));
+        }
+        work_count
+    }
+
     fn end_cycle(&mut self, work_count: usize) {
         self.supply_chunks();
         if let Some(line) = self.responsible.take() {
@@ -319,7 +339,7 @@ impl Agent for SchedulerAgent {
         for agent in 0..self.parts.deliveries.len() {
             work_count += self.hear_delivery(agent as u16, now);
         }
-        work_count += self.hear_ingest(now);
+        work_count += self.hear_retention() + self.hear_ingest(now);
         work_count += self.age(now) + self.chill(now) + self.dispatch(now);
         self.end_cycle(work_count);
         Ok(work_count)
