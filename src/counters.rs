@@ -60,6 +60,8 @@ counters! {
     Redelivered "redelivered" count "Messages taken back from a subscriber that went without settling them.";
 
     Recovered "recovered" count "Messages taken over from the journal at start; they count as received and accepted too.";
+    QueuedCold "queued_cold" gauge "Messages among the queued that wait packed, without a slot: their frames are in the journal only.";
+    HeldBackPressure "held_back_pressure" count "Cycles in which all sources waited because no more messages could be held.";
     ChunksEvicted "chunks_evicted" count "Chunks taken from messages that wait: these are read again from the journal.";
     Fetched "fetched" count "Messages read again from the journal.";
 
@@ -71,6 +73,8 @@ counters! {
     SourceDisconnects "source_disconnects" count "Connections to or from sources that ended.";
     SourceConnectFailures "source_connect_failures" count "Dials that failed; they are tried again.";
     PartialLines "partial_lines" count "Lines cut off by the end of their connection; the source has them still.";
+    QueueFullWaits "queue_full_waits" count "Times that a source was read no more because its next line was for a destination with max_queued messages.";
+    SourcesHeld "sources_held" gauge "Sources that are not read now for that reason.";
     IngestBackPressure "ingest_back_pressure" count "Reads put off because the pipeline was full.";
     RejectedUnwritable "rejected_unwritable" count "Failed writes to rejected.ndjson; reading pauses until one succeeds.";
     AcksSent "acks_sent" count "Acknowledgement lines written to sources.";
@@ -116,7 +120,7 @@ counters! {
 #[derive(Debug, Default)]
 struct Cell(AtomicU64);
 
-/// Rejected lines by reason; one writer, so its eight words share one cache line.
+/// Rejected lines by reason; one writer, so its words share cache lines with nothing else.
 #[repr(align(64))]
 #[derive(Debug, Default)]
 struct RejectedByReason([AtomicU64; Reason::ALL.len()]);
@@ -261,12 +265,13 @@ mod tests {
         let counters = Counters::default();
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                let mut rejections = [0; 8];
+                let mut rejections = [0; Reason::ALL.len()];
                 for value in 1..20_000 {
-                    let reason = Reason::ALL[value % 8];
-                    rejections[value % 8] += 1;
+                    let at = value % Reason::ALL.len();
+                    let reason = Reason::ALL[at];
+                    rejections[at] += 1;
                     counters.begin();
-                    counters.set_rejected(reason, rejections[value % 8]);
+                    counters.set_rejected(reason, rejections[at]);
                     counters.set(Counter::Rejected, value as u64);
                     counters.end();
                 }

@@ -23,6 +23,16 @@ pub const CHUNK_COUNT: usize = 256;
 /// turn, and a whole read must find room downstream before it is made.
 pub const READ_LEN_MAX: usize = 256 * 1024;
 
+/// Bytes of lines that were read and wait for room at their destinations, in all: above it, nothing
+/// more is read. A source that waits holds a read and a line at most, so 200 of them reach it.
+pub const HELD_LEN_MAX: usize = 64 * 1024 * 1024;
+
+/// Between two log lines about sources that wait for a destination, in ns.
+pub const HELD_LOG_NS: u64 = 10_000_000_000;
+
+/// Messages that may wait for one destination, by default: half of all that may be held.
+pub const MAX_QUEUED_DEFAULT: usize = 16_000_000;
+
 /// Connections that the ingest agent reads in one duty cycle.
 pub const READS_PER_CYCLE: usize = 4;
 
@@ -44,8 +54,27 @@ pub const LINE_LEN_MIN: usize = 87;
 /// Accepted messages that wait for the journal's recorded position; the gate before delivery.
 pub const UNRECORDED_MAX: usize = 64 * 1024;
 
-/// Messages that the scheduler holds at once (queued and in flight).
-pub const MESSAGES_MAX: usize = 4 * 1024 * 1024;
+/// Messages that the scheduler holds at once (queued and in flight): at seven bytes for each that
+/// waits long, 224 MiB.
+pub const MESSAGES_MAX: usize = 32 * 1024 * 1024;
+
+/// Messages that have a slot at once, 128 bytes each with their links: 512 MiB. They come near it
+/// only where thousands of subscribers owe acknowledgements, or 100,000 destinations have a few
+/// messages each.
+pub const SLOTS_MAX: usize = 4 * 1024 * 1024;
+
+/// Messages with a slot above which those that wait long give theirs up: about as many frames of 390
+/// bytes as the arena holds, and 16 MiB.
+pub const HOT_MAX: usize = 128 * 1024;
+
+/// A destination with fewer messages keeps their slots: packed, they would cost as much.
+pub const COLD_LEN_MIN: usize = 16;
+
+/// Messages that give up their slots in one duty cycle: some more than can arrive in one.
+pub const CHILLED_PER_CYCLE: usize = ARRIVALS_PER_CYCLE + ARRIVALS_PER_CYCLE / 4;
+
+/// Slots that are looked at in one duty cycle for a destination whose messages may give up theirs.
+pub const SLOTS_LOOKED_AT_PER_CYCLE: usize = 64;
 
 /// Entries of each ring between scheduler and journal, and between scheduler and delivery.
 pub const HOP_RING: usize = 8 * 1024;
@@ -307,4 +336,6 @@ const _: () = assert!(CREDIT_MAX * 4 <= CHUNK_LEN * CHUNK_COUNT);
 const _: () = assert!(SEGMENT_LEN_MIN <= SEGMENT_LEN_DEFAULT);
 const _: () = assert!(2 * (1 + JOURNAL_RESERVE) <= JOURNAL_SEGMENTS_MIN);
 const _: () = assert!(SEGMENT_LEN_MAX * JOURNAL_SEGMENTS_MIN <= JOURNAL_LEN_MAX_DEFAULT);
+const _: () = assert!(MAX_QUEUED_DEFAULT <= MESSAGES_MAX);
+const _: () = assert!(HOT_MAX < SLOTS_MAX && SLOTS_MAX <= MESSAGES_MAX);
 const _: () = assert!(LATENCY_NS_MIN.is_power_of_two());

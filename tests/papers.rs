@@ -7,7 +7,9 @@ use clap::CommandFactory as _;
 use flipped_lb::cli::Cli;
 use flipped_lb::config;
 use flipped_lb::counters::Counter;
-use flipped_lb::limits::{CHUNK_COUNT, CHUNK_LEN, LINE_LEN_MAX_DEFAULT, MESSAGES_MAX};
+use flipped_lb::limits::{
+    CHUNK_COUNT, CHUNK_LEN, LINE_LEN_MAX_DEFAULT, MAX_QUEUED_DEFAULT, MESSAGES_MAX,
+};
 
 const PAPERS: [&str; 6] = [
     "README.md",
@@ -111,7 +113,11 @@ fn the_lines_that_are_shown_are_json() {
 
 #[test]
 fn limits_that_are_told_are_the_limits() {
-    assert_eq!((LINE_LEN_MAX_DEFAULT, MESSAGES_MAX), (64 * 1024, 4_194_304));
+    assert_eq!(
+        (LINE_LEN_MAX_DEFAULT, MESSAGES_MAX),
+        (64 * 1024, 33_554_432)
+    );
+    assert_eq!(MAX_QUEUED_DEFAULT, 16_000_000);
     assert_eq!((CHUNK_LEN, CHUNK_COUNT), (256 * 1024, 256));
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::{
     Admin, Config, Dedup, Delivery, Destination, Durability, IdleKind, Ingest, Journal, Latency,
-    Scheduler, Source, Stats, Store, StoreUrl, ThreadingMode, Threads,
+    Scheduler, Source, Stats, Store, StoreUrl, ThreadingMode, Threads, WhenFull,
 };
 use crate::limits;
 
@@ -43,6 +43,7 @@ impl Default for Config {
                 .map(|n| Destination {
                     id: format!("table{n}"),
                     vip: n == 1,
+                    max_queued: None,
                 })
                 .collect(),
             scheduler: Scheduler::default(),
@@ -70,6 +71,18 @@ impl Source {
     }
 }
 
+impl Destination {
+    /// A customer like any other.
+    #[must_use]
+    pub fn to(id: impl Into<String>) -> Destination {
+        Destination {
+            id: id.into(),
+            vip: false,
+            max_queued: None,
+        }
+    }
+}
+
 impl Default for Ingest {
     fn default() -> Ingest {
         Ingest {
@@ -87,6 +100,8 @@ impl Default for Scheduler {
             max_wait: default_max_wait(LEVELS),
             create_destinations: false,
             max_destinations: limits::DESTINATIONS_MAX_DEFAULT,
+            max_queued: limits::MAX_QUEUED_DEFAULT,
+            when_full: WhenFull::Wait,
         }
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::found::Found;
 use super::server::Server;
 use super::units::show_duration;
-use super::{Config, Durability, IdleKind, StoreUrl, ThreadingMode};
+use super::{Config, Durability, IdleKind, StoreUrl, ThreadingMode, WhenFull};
 use crate::limits;
 
 /// Takes a value into the settings, or says what is wrong with it.
@@ -183,6 +183,25 @@ const SCHEDULER: Section = Section {
             |c, v| {
                 let count = v.count(1, limits::DESTINATIONS_MAX)?;
                 set(&mut c.scheduler.max_destinations, count)
+            },
+        ),
+        key(
+            "max_queued",
+            "16_000_000",
+            "How many messages may wait for one destination.",
+            |c, v| {
+                let count = v.count(1, limits::MESSAGES_MAX)?;
+                set(&mut c.scheduler.max_queued, count)
+            },
+        ),
+        key(
+            "when_full",
+            "\"wait\"",
+            "A message for a destination for which that many wait: wait with its source, which is \
+             not read on until there is room, or reject it.",
+            |c, v| {
+                let choices = [("wait", WhenFull::Wait), ("reject", WhenFull::Reject)];
+                set(&mut c.scheduler.when_full, v.choice(&choices)?)
             },
         ),
     ],

@@ -117,6 +117,8 @@ pub struct Destination {
     pub id: String,
     /// All its messages are level 1.
     pub vip: bool,
+    /// How many messages may wait for it; `None`: as many as for any.
+    pub max_queued: Option<usize>,
 }
 
 /// `[scheduler]`.
@@ -130,6 +132,19 @@ pub struct Scheduler {
     pub create_destinations: bool,
     /// How many destinations there may be in all when they are created.
     pub max_destinations: usize,
+    /// How many messages may wait for one destination.
+    pub max_queued: usize,
+    /// What happens to a message for a destination for which that many wait.
+    pub when_full: WhenFull,
+}
+
+/// What happens to a message whose destination has no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenFull {
+    /// Its source is not read on until there is room.
+    Wait,
+    /// It is rejected, counted and kept.
+    Reject,
 }
 
 /// One `[[rule]]`: all the conditions that are present must hold.

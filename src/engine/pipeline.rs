@@ -26,6 +26,7 @@ use crate::clock::{Clock, Now};
 use crate::config::{Config, Durability, StoreUrl};
 use crate::counters::Counters;
 use crate::delivery::{DeliveryAgent, DeliveryParts};
+use crate::ingest::allowance::Allowances;
 use crate::ingest::rejected::RejectedLog;
 use crate::ingest::{IngestAgent, IngestParts};
 use crate::journal::error::JournalError;
@@ -37,12 +38,13 @@ use crate::journal::storage::Storage;
 use crate::journal::writer::{JournalAgent, JournalParts};
 use crate::latency::Recorder;
 use crate::limits::{
-    ARRIVALS_RING, CHUNK_COUNT, CHUNK_LEN, CHUNKS_AT_REPLAY, FREE_FILES_MAX, HOP_RING,
+    ARRIVALS_RING, CHUNK_COUNT, CHUNK_LEN, CHUNKS_AT_REPLAY, FREE_FILES_MAX, HOP_RING, HOT_MAX,
     MESSAGE_TYPES_MAX, MESSAGES_MAX, RETENTION_RING,
 };
 use crate::message::Directory;
 use crate::net::Network;
 use crate::ring::{Receiver, Sender, Wake, ring};
+use crate::scheduler::allowance::MaxQueued;
 use crate::scheduler::backlog::{Backlog, Inheritance};
 use crate::scheduler::dedup::DedupWindow;
 use crate::scheduler::queue::Queues;
@@ -174,6 +176,9 @@ where
     S: Storage + Clone + 'static,
     C: Clock + 'static,
 {
+    let max_queued = MaxQueued::new(config);
+    let levels = usize::from(config.scheduler.levels);
+    let waiting = common.inheritance.waiting.len_by_destination(levels);
     let ledger = Ledger::new(CHUNK_LEN, CHUNK_COUNT as u16);
     let (to_scheduler, from_ingest) = ring(ARRIVALS_RING, &wakes.scheduler);
     let (to_ingest, from_scheduler) = ring(HOP_RING, &wakes.ingest);
@@ -189,6 +194,7 @@ where
         draining: Arc::clone(&common.signals.draining),
         seed: world.seed,
         floor_ms: common.inheritance.last_arrival_ms(),
+        allowances: Allowances::new(max_queued.clone(), &waiting),
     };
     let origin = recovered.origin;
     let (to_replay, kept_files) = ring(RETENTION_RING, &wakes.replay);
@@ -266,6 +272,7 @@ where
             ledger,
             dedup: common.inheritance.dedup,
             backlog: common.inheritance.waiting,
+            unsettled: common.inheritance.unsettled,
             queues: queues(config),
             rules: common.rules,
             destinations: common.names.destinations,
@@ -273,6 +280,8 @@ where
             durability: config.durability,
             credit: config.delivery.credit,
             messages_max: MESSAGES_MAX,
+            hot_max: HOT_MAX,
+            max_queued,
             next_sequence: origin.next_sequence,
             counters: common.counters,
             recorder: common.recorder,
@@ -340,7 +349,7 @@ pub fn recover<S: Storage + Clone>(
     let keys = std::array::from_fn(|_| rng.u64(..));
     let dedup = DedupWindow::new(config.dedup.window_messages, config.dedup.window, keys);
     let (destinations, types) = (names.destinations.clone(), names.message_types.clone());
-    let mut backlog = Backlog::new(dedup, destinations, types, config.scheduler.levels);
+    let mut backlog = Backlog::new(dedup, destinations, types, config.scheduler.levels, now);
     let segment_len = config.journal.segment;
     let recovered = recovery::recover(storage, segment_len, now.epoch_us, &mut backlog)?;
     Ok((recovered, backlog.finish()))

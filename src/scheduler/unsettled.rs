@@ -20,7 +20,7 @@ const SWEEP_MIN: usize = 1024;
 
 /// The set. Invariant: numbers ascend, the first word is not empty, `empty` words are.
 #[derive(Debug, Default)]
-pub(super) struct Unsettled {
+pub(crate) struct Unsettled {
     words: VecDeque<Word>,
     empty: usize,
 }
@@ -43,19 +43,27 @@ impl Unsettled {
         }
     }
 
-    /// Strikes out a sequence; one that is not there is none of this set's business.
+    /// Strikes out a sequence, and says whether it was there; one that is not is none of this set's
+    /// business.
     #[inline]
-    pub(super) fn remove(&mut self, sequence: Sequence) {
+    pub(super) fn remove(&mut self, sequence: Sequence) -> bool {
         let Some(at) = self.find(sequence / 64) else {
-            return;
+            return false;
         };
-        let word = &mut self.words[at];
-        let had_bits = word.bits != 0;
-        word.bits &= !(1 << (sequence % 64));
-        if had_bits && word.bits == 0 {
+        let (word, bit) = (&mut self.words[at], 1 << (sequence % 64));
+        let was_there = word.bits & bit != 0;
+        word.bits &= !bit;
+        if was_there && word.bits == 0 {
             self.empty += 1;
             self.tidy();
         }
+        was_there
+    }
+
+    /// Whether a sequence is there.
+    pub(super) fn contains(&self, sequence: Sequence) -> bool {
+        let at = self.find(sequence / 64);
+        at.is_some_and(|at| self.words[at].bits >> (sequence % 64) & 1 == 1)
     }
 
     /// The lowest sequence of the set.

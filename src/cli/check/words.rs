@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::config::{
-    self, Config, Durability, IdleKind, Rule, Server, StoreUrl, ThreadingMode, show_duration,
-    show_hours, show_size,
+    self, Config, Durability, IdleKind, Rule, Server, StoreUrl, ThreadingMode, WhenFull,
+    show_duration, show_hours, show_size,
 };
 use crate::limits;
 use crate::store::SQLITE_FILE;
@@ -89,16 +89,39 @@ fn sources(config: &Config) -> Vec<String> {
 }
 
 fn destinations(config: &Config) -> Vec<String> {
-    let mut lines = listed(&config.destinations, |destination| match destination.vip {
-        true => format!("{}, VIP: all its messages are level 1", destination.id),
-        false => destination.id.clone(),
+    let mut lines = listed(&config.destinations, |destination| {
+        let vip = match destination.vip {
+            true => ", VIP: all its messages are level 1",
+            false => "",
+        };
+        let max = destination.max_queued;
+        let max = max.map_or_else(String::new, |max| {
+            format!("; at most {max} may wait for it")
+        });
+        format!("{}{vip}{max}", destination.id)
     });
     let max = config.scheduler.max_destinations;
     lines.push(match config.scheduler.create_destinations {
         true => format!("a message for any other destination creates it, up to {max} in all"),
         false => "a message for any other destination is rejected, counted and kept".to_owned(),
     });
+    lines.push(full(config));
     lines
+}
+
+/// What happens where a subscriber stays away.
+fn full(config: &Config) -> String {
+    let then = match config.scheduler.when_full {
+        WhenFull::Wait => {
+            "a source whose next message is for it is read no further until there is room; other \
+             sources flow"
+        }
+        WhenFull::Reject => "further ones are rejected (queue_full), counted and kept",
+    };
+    let max = config.scheduler.max_queued;
+    format!(
+        "at most {max} messages wait for a destination that has no number of its own; then {then}"
+    )
 }
 
 fn levels(config: &Config) -> Vec<String> {
@@ -227,6 +250,9 @@ fn durability(durability: Durability) -> String {
 /// Bytes that the dedup window needs for an id, its place in the index included.
 const DEDUP_ID_LEN: u64 = 24;
 
+/// Bytes of a message that waits long, as a rule.
+const COLD_LEN: u64 = 7;
+
 fn memory(config: &Config) -> Vec<String> {
     let chunks = limits::CHUNK_COUNT as u64 * limits::CHUNK_LEN as u64;
     let ids = DEDUP_ID_LEN * config.dedup.window_messages as u64;
@@ -236,7 +262,8 @@ fn memory(config: &Config) -> Vec<String> {
             show_size(chunks)
         ),
         format!(
-            "queue: at most {} messages; then the engine stops reading, and drops nothing",
+            "queue: at most {} messages in all; then the engine stops reading, and drops nothing; \
+             those that wait long take some {COLD_LEN} bytes each",
             limits::MESSAGES_MAX
         ),
         format!("dedup: {} when the window is full", rough_size(ids)),

@@ -28,6 +28,9 @@ fn the_defaults_are_explained() {
             "producers may not dial in",
             "table1, VIP: all its messages are level 1",
             "for any other destination is rejected",
+            "at most 16000000 messages wait for a destination",
+            "read no further until there is room",
+            "queue: at most 33554432 messages in all",
             "level 2: moves up to level 1 once it has waited 1s; worst wait: at level 1 after 1s",
             "level 3: moves up to level 2 once it has waited 5s; worst wait: at level 1 after 5s",
             "at least once for every 4 messages",
@@ -42,6 +45,21 @@ fn the_defaults_are_explained() {
             "http://127.0.0.1:9100/stats",
             "latencies are logged every 10s, in at most 8 files of 16MiB, a new one after",
             "every 10s and at exit",
+        ],
+    );
+}
+
+#[test]
+fn bounds_of_the_queues_are_explained() {
+    let text = "[scheduler]\nwhen_full = 'reject'\nmax_queued = 7\n\
+                [[destination]]\nid = 'a'\nmax_queued = 5\n[[destination]]\nid = 'b'";
+    says(
+        text,
+        2,
+        &[
+            "a; at most 5 may wait for it",
+            "at most 7 messages wait for a destination that has no number of its own; then further \
+             ones are rejected (queue_full), counted and kept",
         ],
     );
 }

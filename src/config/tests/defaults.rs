@@ -6,7 +6,9 @@ use std::time::Duration;
 use super::settings;
 use crate::config::items::{DESTINATIONS, RULES, SOURCES};
 use crate::config::keys::{SECTIONS, Shown};
-use crate::config::{Config, Durability, IdleKind, StoreUrl, ThreadingMode, example, load, parse};
+use crate::config::{
+    Config, Durability, IdleKind, StoreUrl, ThreadingMode, WhenFull, example, load, parse,
+};
 
 #[test]
 fn an_empty_file_has_the_defaults_of_the_contract() {
@@ -39,6 +41,8 @@ fn the_sections_have_the_defaults_of_the_contract() {
         [0, 1, 5].map(Duration::from_secs)
     );
     assert!(!config.scheduler.create_destinations);
+    assert_eq!(config.scheduler.max_queued, 16_000_000);
+    assert_eq!(config.scheduler.when_full, WhenFull::Wait);
     assert_eq!(config.dedup.window_messages, 1_000_000);
     assert_eq!(config.dedup.window, Duration::from_secs(600));
     assert_eq!(config.delivery.listen.to_string(), "127.0.0.1:9000");

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::settings;
 use crate::config::keys::SECTIONS;
-use crate::config::{Config, Durability, IdleKind, Rule, StoreUrl, ThreadingMode};
+use crate::config::{Config, Durability, IdleKind, Rule, StoreUrl, ThreadingMode, WhenFull};
 
 /// Section, key, a value that is not the default, and what it must have changed.
 type Case = (
@@ -16,7 +16,7 @@ type Case = (
     fn(&Config) -> bool,
 );
 
-const CASES: [Case; 36] = [
+const CASES: [Case; 38] = [
     ("", "data_dir", "'d'", |c| c.data_dir.as_os_str() == "d"),
     ("", "durability", "'synced'", |c| {
         c.durability == Durability::Synced
@@ -49,6 +49,12 @@ const CASES: [Case; 36] = [
     }),
     ("scheduler", "max_destinations", "4", |c| {
         c.scheduler.max_destinations == 4
+    }),
+    ("scheduler", "max_queued", "5", |c| {
+        c.scheduler.max_queued == 5
+    }),
+    ("scheduler", "when_full", "'reject'", |c| {
+        c.scheduler.when_full == WhenFull::Reject
     }),
     ("dedup", "window_messages", "1", |c| {
         c.dedup.window_messages == 1
