@@ -252,6 +252,11 @@ impl<S: Storage> JournalAgent<S> {
                     end.encode(std::iter::empty(), &mut bytes);
                     write_whole(&self.storage, segment, self.offset, &bytes)?;
                 }
+                if self.synced {
+                    // Without its end, and with a later segment, it would look damaged. A sync that
+                    // failed is never tried again, whatever the reason.
+                    self.storage.sync(segment).map_err(io::Error::other)?;
+                }
                 self.number + 1
             }
             None => self.number,

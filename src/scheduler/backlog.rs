@@ -22,7 +22,7 @@ pub struct Waiting {
     pub sequence: Sequence,
     /// Where its record stands.
     pub position: Position,
-    /// When it arrived, us since the epoch.
+    /// When it arrived, us since the epoch; never before the one before it.
     pub arrival_us: u64,
     /// Bytes of its record.
     pub record_len: u32,
@@ -94,6 +94,8 @@ pub struct Backlog {
     /// By sequence, from `first` on; settled ones are gone.
     waiting: VecDeque<Option<Waiting>>,
     first: Sequence,
+    /// When the last message arrived: between two lives, the wall clock may have been set back.
+    last_arrival_us: u64,
     levels: u8,
 }
 
@@ -113,6 +115,7 @@ impl Backlog {
             message_types,
             waiting,
             first: 1,
+            last_arrival_us: 0,
             levels,
         }
     }
@@ -133,6 +136,7 @@ impl Sink for Backlog {
         let text = |span| text_of(record.frame, span, header.escaped);
         let id = self.dedup.hasher().hash(text(header.id).as_bytes());
         self.dedup.claim(id, header.arrival_us / 1_000);
+        self.last_arrival_us = self.last_arrival_us.max(header.arrival_us);
         if self.waiting.is_empty() {
             self.first = record.sequence;
         }
@@ -143,7 +147,7 @@ impl Sink for Backlog {
         self.waiting.push_back(Some(Waiting {
             sequence: record.sequence,
             position: record.position,
-            arrival_us: header.arrival_us,
+            arrival_us: self.last_arrival_us,
             record_len: record_len(record.frame.len()) as u32,
             destination: self.destinations.adopt(&text(header.destination)),
             message_type: message_type as TypeIndex,

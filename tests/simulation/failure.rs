@@ -27,7 +27,8 @@ impl fmt::Display for Failure {
             f,
             "{plan}\n{trace}\nseed {seed}: the checker `{checker}` says: {what}\n\n\
              To see it again:\n\
-             FLIPPED_LB_SIMULATION_SEED={seed} cargo nextest run --test simulation one_seed\n"
+             FLIPPED_LB_SIMULATION_SEED={seed} cargo nextest run --test simulation one_seed\n\
+             (with FLIPPED_LB_SIMULATION_EVENTS=100000 for all that happened)\n"
         )
     }
 }

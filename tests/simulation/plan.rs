@@ -23,6 +23,8 @@ pub struct Plan {
     pub has_vip: bool,
     /// Bytes of a payload at most.
     pub fill_max: usize,
+    /// All payloads are that long, and there are many: segments are filled.
+    pub is_heavy: bool,
     pub max_wait_ms: Vec<u64>,
     pub credit: usize,
     pub segment: u64,
@@ -113,6 +115,8 @@ pub struct Faults {
 
 impl Faults {
     fn draw(dice: &mut Dice, durability: Durability) -> Self {
+        let power = dice.of(&[0, 300, 1_000]);
+        let within = dice.of(&[0, 300, 1_000]);
         let mut rate = |max: usize| match dice.flip() {
             true => dice.skewed(max) as u32,
             false => 0,
@@ -131,9 +135,9 @@ impl Faults {
             write_fails: rate(4),
             sync_fails: rate(8),
             read_fails: rate(4),
-            power: if is_synced { rate(1_000) } else { 0 },
+            power: if is_synced { power } else { 0 },
             orderly: rate(500),
-            within: rate(1_000),
+            within,
             database_down: rate(200),
             answer_lost: rate(200),
             wrong_clock_us: i64::from(rate(10_000_000)),
@@ -155,9 +159,17 @@ impl Plan {
         ]);
         let levels = dice.pick(1..=4) as u8;
         let destinations = dice.pick(1..=4);
-        let fill_max = dice.of(&[64, 64, 400, LINE_LEN_MAX - 512]);
+        let is_heavy = dice.chance(150);
+        let fill_max = match is_heavy {
+            true => LINE_LEN_MAX - 512,
+            false => dice.of(&[64, 64, 400, LINE_LEN_MAX - 512]),
+        };
         let trouble_ns = dice.long(200..=20_000) * 1_000_000;
-        let lines = dice.skewed(400).max(5);
+        let lines = if is_heavy {
+            600
+        } else {
+            dice.skewed(400).max(5)
+        };
         Self {
             seed,
             durability,
@@ -165,6 +177,7 @@ impl Plan {
             destinations,
             has_vip: dice.flip(),
             fill_max,
+            is_heavy,
             max_wait_ms: draw_waits(levels, dice),
             credit: dice.of(&[4 * 1024, 4 * 1024, 16 * 1024, 256 * 1024]),
             segment: BATCH_LEN_MAX as u64 + dice.of(&[4_096, 65_536, 1 << 20]),

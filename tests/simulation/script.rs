@@ -124,7 +124,11 @@ impl Script {
                 format!("\"timestamp\":{},", BEGINNING_MS + line * 10)
             }
         };
-        let fill = "x".repeat(dice.skewed(plan.fill_max));
+        let fill_len = match plan.is_heavy {
+            true => plan.fill_max,
+            false => dice.skewed(plan.fill_max),
+        };
+        let fill = "x".repeat(fill_len);
         let text = format!(
             "{{\"messageId\":\"m{id}\",\"sourceServerId\":\"server{source}\",\
              \"destinationId\":\"table{destination}\",\"messageType\":\"breakfast\",\

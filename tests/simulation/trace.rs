@@ -7,19 +7,27 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::history::Event;
 
-/// Events that a report shows.
+/// Events that a report shows, unless `FLIPPED_LB_SIMULATION_EVENTS` says otherwise.
 const SHOWN: usize = 60;
 
 /// The trace of a run.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Trace {
     hasher: DefaultHasher,
     last: VecDeque<(u64, Event)>,
-    /// Events in all.
-    pub events: usize,
+    shown: usize,
 }
 
 impl Trace {
+    /// Nothing happened yet.
+    pub fn new() -> Self {
+        Self {
+            hasher: DefaultHasher::new(),
+            last: VecDeque::new(),
+            shown: crate::setting("EVENTS").map_or(SHOWN, |it| it as usize),
+        }
+    }
+
     /// A step was made.
     pub fn step(&mut self, step: impl Hash) {
         step.hash(&mut self.hasher);
@@ -28,8 +36,7 @@ impl Trace {
     /// Something happened.
     pub fn note(&mut self, now_ns: u64, event: Event) {
         (now_ns, &event).hash(&mut self.hasher);
-        self.events += 1;
-        if self.last.len() == SHOWN {
+        if self.last.len() == self.shown {
             self.last.pop_front();
         }
         self.last.push_back((now_ns, event));

@@ -154,7 +154,7 @@ impl World {
             surviving: Surviving::default(),
             counters: flipped_lb::counters::Counters::default().snapshot(),
             checkers: checkers::all(&facts),
-            trace: Trace::default(),
+            trace: Trace::new(),
             outcome: Outcome::default(),
             plan,
         }

@@ -1,8 +1,9 @@
 //! "Ageing: a message that has waited `max_wait` of its level moves up one level: low priority is
 //! late, never starved, and `check` prints the worst wait." (Section 6.)
 //!
-//! So: once a message has waited as long as it takes to reach level 1, at most four younger ones go
-//! before it for each older one, besides those that were on their way already.
+//! So: once a message has waited as long as it takes to reach level 1, at most four that became as
+//! urgent later go before it for each that was as urgent earlier, besides those that were on their
+//! way already.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,9 +26,9 @@ struct Waiting {
     read_ns: u64,
     /// From here on it is among the most urgent.
     urgent_ns: u64,
-    /// Older and younger ones that were handed over since.
-    older: u64,
-    younger: u64,
+    /// Those that were handed over since, and were as urgent earlier or later.
+    earlier: u64,
+    later: u64,
 }
 
 /// See the module.
@@ -69,9 +70,9 @@ impl Wait {
             let waiting = Waiting {
                 destination,
                 read_ns: now_ns,
-                urgent_ns: now_ns + worst_ns + SLACK_NS,
-                older: 0,
-                younger: 0,
+                urgent_ns: now_ns + worst_ns,
+                earlier: 0,
+                later: 0,
             };
             self.waiting.insert(id, waiting);
         }
@@ -84,19 +85,19 @@ impl Wait {
         let on_their_way = (self.facts.plan.credit / FRAME_LEN_MIN) as u64;
         let of_it = |it: &&mut Waiting| it.destination == handed.destination;
         for it in self.waiting.values_mut().filter(of_it) {
-            if it.urgent_ns > now_ns {
+            if it.urgent_ns + SLACK_NS > now_ns {
                 continue;
             }
-            match handed.read_ns > it.read_ns {
-                true => it.younger += 1,
-                false => it.older += 1,
+            match handed.urgent_ns > it.urgent_ns {
+                true => it.later += 1,
+                false => it.earlier += 1,
             }
-            if it.younger > u64::from(NATIVE_PER_AGED) * (it.older + 1) + on_their_way {
+            if it.later > u64::from(NATIVE_PER_AGED) * (it.earlier + 1) + on_their_way {
                 return Err(format!(
-                    "a message of table{} waits since {} ms, and {} younger ones went before it",
+                    "a message of table{} waits for {} ms, and {} less urgent ones went before it",
                     it.destination,
                     (now_ns - it.read_ns) / 1_000_000,
-                    it.younger,
+                    it.later,
                 ));
             }
         }
