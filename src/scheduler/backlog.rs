@@ -168,3 +168,35 @@ impl Sink for Backlog {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::record::RecordHeader;
+    use crate::journal::testing::TestMessage;
+    use std::time::Duration;
+
+    #[test]
+    fn a_wall_clock_set_back_between_two_lives_does_not_turn_the_backlog_around() {
+        let names = || Directory::new(["table1", "table2"], true, 10);
+        let dedup = DedupWindow::new(100, Duration::from_secs(60), [7; 8]);
+        let mut backlog = Backlog::new(dedup, names(), names(), 3);
+        for (sequence, arrival_us) in [(1, 9_000), (2, 9_500), (3, 4_000), (4, 9_600)] {
+            let record = TestMessage::new(sequence).record();
+            let (header, frame) = record.split_first_chunk().expect("a header");
+            let header = RecordHeader {
+                arrival_us,
+                ..RecordHeader::decode(header)
+            };
+            backlog.message(&Record {
+                header,
+                sequence,
+                position: 0,
+                frame: &frame[..frame.len() - 1],
+            });
+        }
+        let waiting = backlog.finish().waiting;
+        let arrivals: Vec<u64> = waiting.iter().map(|it| it.arrival_us).collect();
+        assert_eq!(arrivals, [9_000, 9_500, 9_500, 9_600]);
+    }
+}
