@@ -324,7 +324,9 @@ impl<S: Storage> JournalAgent<S> {
             let len = self.staged.settlements.len();
             let entries = (len / SETTLEMENT_LEN) as u32;
             let header = self.header(BatchKind::Settlements, len, entries, 0, position, now);
-            header.encode(std::iter::once(&self.staged.settlements[..]), &mut bytes);
+            let behind = (position - self.position()) as u32;
+            let body = std::iter::once(&self.staged.settlements[..]);
+            header.encode_behind(behind, body, &mut bytes);
             self.staged.headers[1].extend_from_slice(&bytes);
         }
         self.staged.written = 0;
