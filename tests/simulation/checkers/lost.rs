@@ -77,6 +77,8 @@ impl Checker for Lost {
         match event {
             Event::Read(line) => self.read.extend(self.facts.script.message(*line)),
             Event::Acknowledged(line) => match self.facts.script.message(*line) {
+                // With `memory` it may come late, from a life that is over.
+                Some(_) if self.facts.is_memory() => {}
                 Some(message) => {
                     self.owed.insert(message);
                     self.promised.insert(message);

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use flipped_lb::limits::NATIVE_PER_AGED;
 
 use super::{Checker, Facts, Verdict};
-use crate::history::{Event, MessageId};
+use crate::history::{Event, LineId, MessageId};
 use crate::script::Kind;
 
 /// Frames of a subscriber's credit, at most: the shortest has more bytes than this.
@@ -78,24 +78,36 @@ impl Wait {
         }
     }
 
-    fn note_handed(&mut self, message: MessageId, now_ns: u64) -> Verdict {
-        let Some(handed) = self.waiting.remove(&message) else {
+    fn note_handed(&mut self, line: LineId, now_ns: u64) -> Verdict {
+        let Kind::Message {
+            id,
+            destination,
+            level,
+        } = self.facts.script.line(line).kind
+        else {
             return Ok(());
         };
+        // Who was read in an earlier life, or is delivered again, was as urgent earlier; who never
+        // reaches level 1 never is.
+        let handed_ns = match (self.waiting.remove(&id), self.worst_ns(level)) {
+            (Some(handed), _) => handed.urgent_ns,
+            (None, Some(_)) => 0,
+            (None, None) => u64::MAX,
+        };
         let on_their_way = (self.facts.plan.credit / FRAME_LEN_MIN) as u64;
-        let of_it = |it: &&mut Waiting| it.destination == handed.destination;
+        let of_it = |it: &&mut Waiting| it.destination == destination;
         for it in self.waiting.values_mut().filter(of_it) {
             if it.urgent_ns + SLACK_NS > now_ns {
                 continue;
             }
-            match handed.urgent_ns > it.urgent_ns {
+            match handed_ns > it.urgent_ns {
                 true => it.later += 1,
                 false => it.earlier += 1,
             }
             if it.later > u64::from(NATIVE_PER_AGED) * (it.earlier + 1) + on_their_way {
                 return Err(format!(
-                    "a message of table{} waits for {} ms, and {} less urgent ones went before it",
-                    it.destination,
+                    "a message of table{destination} waits for {} ms, and {} less urgent ones went \
+                     before it",
                     (now_ns - it.read_ns) / 1_000_000,
                     it.later,
                 ));
@@ -112,10 +124,7 @@ impl Checker for Wait {
 
     fn note(&mut self, event: &Event, now_ns: u64) -> Verdict {
         match event {
-            Event::Handed { line, .. } => {
-                let message = self.facts.script.message(*line);
-                message.map_or(Ok(()), |it| self.note_handed(it, now_ns))
-            }
+            Event::Handed { line, .. } => self.note_handed(*line, now_ns),
             // Who waits begins to wait anew, as the engine sees it: from its arrival on, still, but
             // nobody knows which were on their way.
             Event::Ended { .. } => {
