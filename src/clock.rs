@@ -49,13 +49,9 @@ impl SystemClock {
     /// Ties the monotonic clock to the wall clock as it stands now.
     #[must_use]
     pub fn start() -> Self {
-        let since_epoch = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        let started_us = u64::try_from(since_epoch.as_micros()).unwrap_or(u64::MAX);
         Self {
             started: Instant::now(),
-            started_us,
+            started_us: wall_us(),
         }
     }
 }
@@ -68,6 +64,41 @@ impl Clock for SystemClock {
             epoch_us: self.started_us + ns / 1_000,
         }
     }
+}
+
+/// Notices when the system's wall clock is set while the engine goes on with its own.
+#[derive(Debug, Default)]
+pub struct StepWatch {
+    /// How far the wall clock is ahead of the engine's, in us, as it is known.
+    ahead_us: i64,
+}
+
+/// Less than this is no step: clocks drift, and a thread may be interrupted between two readings.
+const STEP_US_MIN: u64 = 1_000_000;
+
+impl StepWatch {
+    /// Compares a reading with the wall clock's `wall_us` of the same moment, in us since the epoch;
+    /// returns by how much the wall clock was set since the last call, in us, if it was.
+    pub fn note(&mut self, now: Now, wall_us: u64) -> Option<i64> {
+        let ahead_us = wall_us
+            .cast_signed()
+            .wrapping_sub(now.epoch_us.cast_signed());
+        let step_us = ahead_us.wrapping_sub(self.ahead_us);
+        let is_step = step_us.unsigned_abs() >= STEP_US_MIN;
+        is_step.then(|| {
+            self.ahead_us = ahead_us;
+            step_us
+        })
+    }
+}
+
+/// The wall clock, in us since the epoch.
+#[must_use]
+pub fn wall_us() -> u64 {
+    let since_epoch = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(since_epoch.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// The local minute of the day, worked out once a minute.
@@ -96,4 +127,39 @@ fn local_minute(epoch_us: u64) -> u16 {
     let local = timestamp.to_zoned(jiff::tz::TimeZone::system());
     let minute = i32::from(local.hour()) * 60 + i32::from(local.minute());
     u16::try_from(minute).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR_US: i64 = 3_600_000_000;
+
+    fn at(seconds: u64) -> Now {
+        Now {
+            ns: seconds * 1_000_000_000,
+            epoch_us: 1_700_000_000_000_000 + seconds * 1_000_000,
+        }
+    }
+
+    fn wall(now: Now, ahead_us: i64) -> u64 {
+        now.epoch_us.saturating_add_signed(ahead_us)
+    }
+
+    #[test]
+    fn each_step_of_the_wall_clock_is_noticed_once() {
+        let mut watch = StepWatch::default();
+        assert_eq!(watch.note(at(0), wall(at(0), 900_000)), None, "drift");
+        assert_eq!(watch.note(at(1), wall(at(1), HOUR_US)), Some(HOUR_US));
+        assert_eq!(watch.note(at(2), wall(at(2), HOUR_US + 5_000)), None);
+        assert_eq!(watch.note(at(3), wall(at(3), 0)), Some(-HOUR_US));
+        assert_eq!(watch.note(at(4), 0), Some(-at(4).epoch_us.cast_signed()));
+        assert!(watch.note(at(5), u64::MAX).is_some(), "no clock panics it");
+    }
+
+    #[test]
+    fn the_engine_s_clock_starts_at_the_wall_clock() {
+        let clock = SystemClock::start();
+        assert_eq!(StepWatch::default().note(clock.now(), wall_us()), None);
+    }
 }

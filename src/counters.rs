@@ -63,6 +63,8 @@ counters! {
     ChunksEvicted "chunks_evicted" count "Chunks taken from messages that wait: these are read again from the journal.";
     Fetched "fetched" count "Messages read again from the journal.";
 
+    ClockSteps "clock_steps" count "Times that the system's wall clock was set; the engine goes on with its own until it is started again.";
+
     BytesIn "bytes_in" count "Bytes read from sources.";
     SourcesConnected "sources_connected" gauge "Sources connected now, dialled or dialled in.";
     SourceConnects "source_connects" count "Connections to or from sources that were made.";
@@ -79,6 +81,9 @@ counters! {
     JournalRecorded "journal_recorded" gauge "The last sequence whose record was handed to the operating system.";
     JournalSyncs "journal_syncs" count "fdatasync calls that returned.";
     JournalFull "journal_full" count "Tries to append that found the disk full; they are repeated.";
+    JournalSegments "journal_segments" gauge "Files that the journal consists of, without free ones.";
+    JournalDisk "journal_disk" gauge "Bytes that the journal takes on disk, free files included.";
+    JournalRecycled "journal_recycled" count "Segments written over the file of an earlier one.";
     JournalBackPressure "journal_back_pressure" count "Cycles in which the scheduler waited for the journal.";
 
     BytesOut "bytes_out" count "Bytes written to subscribers.";

@@ -161,6 +161,18 @@ pub const SEGMENT_LEN_DEFAULT: u64 = 64 * 1024 * 1024;
 /// Bytes of one journal batch at most; a batch never crosses segments, so it bounds their waste.
 pub const BATCH_LEN_MAX: usize = 1024 * 1024;
 
+/// Free files that wait to become segments: as many as a moment of full speed takes before the next
+/// ones are freed; more would only hold disk space.
+pub const FREE_FILES_MAX: usize = 4;
+
+/// Words of unsettled messages that the scheduler gives out at once: 512 of them speak of 32,768
+/// messages where they stand together, and take a microsecond.
+pub const SURVEY_WORDS: usize = 512;
+
+/// Entries of the rings to and from retention: one survey goes round, segments are begun some times
+/// a second, and few files are free.
+pub const RETENTION_RING: usize = 64;
+
 /// Runs of records gathered into one journal write; with headers and settlements they stay below
 /// the system's 1,024 pieces.
 pub const PIECES_PER_BATCH: usize = 256;

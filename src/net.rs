@@ -5,6 +5,8 @@
 //! [`io::ErrorKind::WouldBlock`] or remember that there is more. Nothing here blocks.
 #![allow(unsafe_code)]
 
+pub mod acceptor;
+
 use std::io::{self, IoSlice, Read, Write};
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd};

@@ -411,6 +411,11 @@ fn who_owes_acknowledgements_too_long_is_cut() {
     let mut second = Subscriber::new(&engine, &["table2"], true);
     producer.send_many("m", 1..=1);
     assert_eq!(next_id(&mut first), "m1");
+    let why = word(&mut first)["error"].to_string();
+    assert!(
+        why.contains("1 frame(s) are owed") && why.contains("ack_timeout"),
+        "{why}"
+    );
     assert_eq!(first.line(), None, "it is cut");
     assert_eq!(word(&mut second), json!({"again": 1}));
     assert_eq!(next_id(&mut second), "m1");

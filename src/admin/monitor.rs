@@ -11,8 +11,11 @@ use std::sync::{Arc, Mutex};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
+use tracing::warn;
+
 use super::statistics::Statistics;
 use super::{Names, Shown, lock};
+use crate::clock::{Clock, StepWatch, SystemClock, wall_us};
 use crate::counters::{Counter, Counters};
 use crate::latency::{Collector, FilesError, Totals, write_all};
 use crate::limits::MONITOR_TICK_MS;
@@ -106,6 +109,9 @@ struct Run {
     started: Instant,
     printed: Instant,
     delivered_then: u64,
+    /// As old as the engine's, and like it tied to the wall clock once.
+    clock: SystemClock,
+    steps: StepWatch,
 }
 
 impl Run {
@@ -117,6 +123,8 @@ impl Run {
             started: now,
             printed: now,
             delivered_then,
+            clock: SystemClock::start(),
+            steps: StepWatch::default(),
         }
     }
 
@@ -128,6 +136,7 @@ impl Run {
         }
         while stopped.recv_timeout(tick) == Err(RecvTimeoutError::Timeout) {
             self.collect();
+            self.watch_clock();
             (self.parts.wake)();
             let interval = self.parts.interval;
             if !interval.is_zero() && self.printed.elapsed() >= interval {
@@ -142,6 +151,17 @@ impl Run {
     fn collect(&mut self) {
         let mut shown = lock(&self.parts.shown);
         self.parts.collector.collect(&mut shown.totals);
+    }
+
+    fn watch_clock(&mut self) {
+        if let Some(step_us) = self.steps.note(self.clock.now(), wall_us()) {
+            self.parts.counters.add(Counter::ClockSteps, 1);
+            warn!(
+                "the system's clock was set by {:+.1} s; the engine goes on with its own, and takes \
+                 over the system's when it is started again",
+                step_us as f64 / 1e6
+            );
+        }
     }
 
     fn print_period(&mut self) {

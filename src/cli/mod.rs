@@ -16,6 +16,8 @@ mod client;
 mod failure;
 mod log;
 mod publish_acks;
+#[cfg(test)]
+mod testing;
 
 use std::ffi::OsString;
 use std::io::Write as _;

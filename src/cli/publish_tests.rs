@@ -1,13 +1,13 @@
-//! `publish` against a tiny engine: a listener that plays the other side of the protocol.
+//! `publish` against a tiny engine.
 
 use std::collections::HashSet;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{Shutdown, TcpListener, TcpStream};
-use std::thread::{JoinHandle, spawn};
+use std::net::{Shutdown, TcpStream};
 
 use clap::Parser as _;
 
 use super::*;
+use crate::cli::testing::engine;
 use crate::cli::{Cli, Command};
 
 const SOON: Duration = Duration::from_millis(300);
@@ -22,19 +22,6 @@ fn args(line: &str) -> PublishArgs {
         Command::Publish(args) => args,
         other => panic!("{other:?}"),
     }
-}
-
-/// Starts an engine that does `play` with its first producer.
-fn engine<T: Send + 'static>(
-    play: impl FnOnce(BufReader<TcpStream>) -> T + Send + 'static,
-) -> (TcpStream, JoinHandle<T>) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("an address").to_string();
-    let engine = spawn(move || {
-        let (stream, _) = listener.accept().expect("a producer");
-        play(BufReader::new(stream))
-    });
-    (dial(&address).expect("the engine listens"), engine)
 }
 
 /// All lines until the producer ends.

@@ -1,12 +1,13 @@
-//! `subscribe` against a tiny engine: a listener that plays the other side of the protocol.
+//! `subscribe` against a tiny engine.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::thread::{JoinHandle, spawn};
+use std::thread::spawn;
 
 use clap::Parser as _;
 
 use super::*;
+use crate::cli::testing::engine;
 use crate::cli::{Cli, Command};
 
 fn args(line: &str) -> SubscribeArgs {
@@ -18,19 +19,6 @@ fn args(line: &str) -> SubscribeArgs {
         Command::Subscribe(args) => args,
         other => panic!("{other:?}"),
     }
-}
-
-/// Starts an engine that does `play` with its first subscriber.
-fn engine<T: Send + 'static>(
-    play: impl FnOnce(BufReader<TcpStream>) -> T + Send + 'static,
-) -> (TcpStream, JoinHandle<T>) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("an address").to_string();
-    let engine = spawn(move || {
-        let (stream, _) = listener.accept().expect("a subscriber");
-        play(BufReader::new(stream))
-    });
-    (dial(&address).expect("the engine listens"), engine)
 }
 
 fn line(from: &mut BufReader<TcpStream>) -> String {

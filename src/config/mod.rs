@@ -261,6 +261,15 @@ impl Config {
         }
     }
 
+    /// Whether a thread that shares the path's agents, because `auto` chose so, has a second one to
+    /// lend ingest to.
+    #[must_use]
+    pub fn has_relief(&self, cores: usize) -> bool {
+        self.threads.mode == ThreadingMode::Auto
+            && self.threading(cores) == ThreadingMode::Shared
+            && cores > 1
+    }
+
     /// How many cores `dedicated` needs to be worth it.
     #[must_use]
     pub fn dedicated_cores(&self) -> usize {

@@ -3,6 +3,7 @@
 //! The delivery agent feeds it lines and the time; it answers with what to do. It owns no socket.
 
 use std::fmt;
+use std::net::SocketAddr;
 
 use serde::de::{Deserialize, Deserializer, Visitor};
 
@@ -85,6 +86,8 @@ impl Visitor<'_> for AckVisitor {
 /// One connection.
 #[derive(Debug)]
 pub struct Connection {
+    /// Where it comes from.
+    pub peer: SocketAddr,
     /// Where it is in its life.
     pub phase: Phase,
     /// Cuts its lines.
@@ -110,8 +113,9 @@ pub struct Connection {
 impl Connection {
     /// A new connection, which shall say what it wants before `until_ns`.
     #[must_use]
-    pub fn new(until_ns: u64) -> Self {
+    pub fn new(peer: SocketAddr, until_ns: u64) -> Self {
         Self {
+            peer,
             phase: Phase::Greeting(until_ns),
             framer: Framer::new(SUBSCRIBER_LINE_LEN_MAX),
             outbox: Outbox::default(),
@@ -207,8 +211,12 @@ impl Connection {
 mod tests {
     use super::*;
 
+    fn new() -> Connection {
+        Connection::new(([127, 0, 0, 1], 9).into(), 0)
+    }
+
     fn subscribed(ack: bool) -> Connection {
-        let mut connection = Connection::new(0);
+        let mut connection = new();
         let line = format!("{{\"subscribe\":[\"a\"],\"ack\":{ack}}}");
         connection.hear(line.as_bytes(), 0).expect("a good line");
         connection
@@ -216,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_subscription_is_understood_with_and_without_ack() {
-        let request = Connection::new(0).hear(b"{ \"subscribe\" : [\"a\",\"b\"] }", 0);
+        let request = new().hear(b"{ \"subscribe\" : [\"a\",\"b\"] }", 0);
         let destinations = vec!["a".to_owned(), "b".to_owned()];
         assert_eq!(
             request,
@@ -242,7 +250,7 @@ mod tests {
             b"\xff\xfe",
         ];
         for line in lines {
-            let error = Connection::new(0).hear(line, 0).expect_err("a wrong line");
+            let error = new().hear(line, 0).expect_err("a wrong line");
             assert!(error.contains("{\"subscribe\":[\"table1\"]}"), "{error}");
         }
         assert!(subscribed(false).hear(b"{\"ack\":0}", 0).is_err());

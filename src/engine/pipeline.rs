@@ -11,6 +11,9 @@
 //!               ==================> [      ]
 //!                    FromJournal
 //!   [ replay ] : Fetch, chunks <-> FromReplay
+//!
+//!   [ retention ] -- FromRetention --> [ scheduler ] -- Survey --> [ journal ]
+//!   [ retention ] <-- ToRetention ---- [ journal ] <-- free files -- [ retention ]
 //! ```
 
 use std::path::Path;
@@ -20,20 +23,22 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use crate::agent::Agent;
 use crate::arena::Ledger;
 use crate::clock::{Clock, Now};
-use crate::config::{Config, Durability};
+use crate::config::{Config, Durability, StoreUrl};
 use crate::counters::Counters;
 use crate::delivery::{DeliveryAgent, DeliveryParts};
 use crate::ingest::rejected::RejectedLog;
 use crate::ingest::{IngestAgent, IngestParts};
 use crate::journal::error::JournalError;
-use crate::journal::recovery::{self, Origin, Recovered};
+use crate::journal::recovery::{self, Recovered};
 use crate::journal::replay::{ReplayAgent, ReplayParts};
+use crate::journal::retention::stretch::Window;
+use crate::journal::retention::{RetentionAgent, RetentionParts};
 use crate::journal::storage::Storage;
 use crate::journal::writer::{JournalAgent, JournalParts};
 use crate::latency::Recorder;
 use crate::limits::{
-    ARRIVALS_RING, CHUNK_COUNT, CHUNK_LEN, CHUNKS_AT_REPLAY, HOP_RING, MESSAGE_TYPES_MAX,
-    MESSAGES_MAX,
+    ARRIVALS_RING, CHUNK_COUNT, CHUNK_LEN, CHUNKS_AT_REPLAY, FREE_FILES_MAX, HOP_RING,
+    MESSAGE_TYPES_MAX, MESSAGES_MAX, RETENTION_RING,
 };
 use crate::message::Directory;
 use crate::net::Network;
@@ -88,6 +93,8 @@ pub struct Wakes {
     pub journal: Arc<Wake>,
     /// The replay agent's.
     pub replay: Arc<Wake>,
+    /// The retention agent's.
+    pub retention: Arc<Wake>,
     /// The delivery agents', one each.
     pub deliveries: Vec<Arc<Wake>>,
 }
@@ -102,6 +109,8 @@ pub struct Pipeline {
     pub journal: Box<dyn Agent>,
     /// Reads the journal back.
     pub replay: Box<dyn Agent>,
+    /// Lets go of what the journal need not hold.
+    pub retention: Box<dyn Agent>,
     /// Write to subscribers.
     pub deliveries: Vec<Box<dyn Agent>>,
 }
@@ -111,6 +120,7 @@ impl Pipeline {
     #[must_use]
     pub fn into_agents(self) -> Vec<Box<dyn Agent>> {
         let mut agents = vec![self.ingest, self.scheduler, self.journal, self.replay];
+        agents.push(self.retention);
         agents.extend(self.deliveries);
         agents
     }
@@ -154,7 +164,7 @@ pub fn assemble<N, S, C>(
     config: &Config,
     world: World<N, S, C>,
     wakes: &Wakes,
-    origin: Origin,
+    recovered: Recovered,
     common: Common,
 ) -> Pipeline
 where
@@ -178,16 +188,34 @@ where
         seed: world.seed,
         floor_ms: common.inheritance.last_arrival_ms(),
     };
+    let origin = recovered.origin;
     let (replay, replay_link) = replay(config, world.storage.clone(), wakes);
+    let (to_retention, from_journal) = ring(RETENTION_RING, &wakes.retention);
+    let (free_files, freed) = ring(FREE_FILES_MAX, &wakes.journal);
+    let (ask, from_retention) = ring(RETENTION_RING, &wakes.scheduler);
+    let retention = RetentionAgent::new(RetentionParts {
+        from_journal,
+        to_scheduler: ask,
+        free_files,
+        storage: world.storage.clone(),
+        segment_len: config.journal.segment,
+        segments: recovered.segments,
+        window: Window::new(config.dedup.window_messages, config.dedup.window),
+        has_store: config.store.url != StoreUrl::None,
+        counters: Arc::clone(&common.counters),
+    });
     let (to_journal, inbox) = ring(HOP_RING, &wakes.journal);
     let (outbox, from_journal) = ring(HOP_RING, &wakes.scheduler);
     let journal = JournalAgent::new(JournalParts {
         from_scheduler: inbox,
         to_scheduler: outbox,
+        to_retention,
+        free_files: freed,
         view: ledger.view(),
         storage: world.storage,
         segment_len: config.journal.segment,
         position: origin.position,
+        next_sequence: origin.next_sequence,
         synced: config.durability == Durability::Synced,
         recorded: Arc::clone(&common.signals.recorded),
         counters: Arc::clone(&common.counters),
@@ -217,6 +245,7 @@ where
             from_journal,
             to_journal,
             replay: replay_link,
+            from_retention,
             deliveries: links,
             ledger,
             dedup: common.inheritance.dedup,
@@ -235,6 +264,7 @@ where
         })),
         journal: Box::new(journal),
         replay: Box::new(replay),
+        retention: Box::new(retention),
         deliveries: deliveries.into_iter().map(boxed).collect(),
     }
 }

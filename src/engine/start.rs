@@ -2,23 +2,22 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use tracing::{error, info};
+use tracing::info;
 
 use super::lock::{DirectoryLock, LockError};
-use super::pipeline::{self, Common, Names, Pipeline, Signals, Wakes, World};
+use super::pipeline::{self, Common, Names, Signals, World};
+use super::spawn::{self, Spawner};
 use super::threads::{self, Plan};
 use super::{Addresses, Engine, Failed, Thread};
 use crate::admin::{
     Admin, AdminError, AdminState, Facts, Health, Monitor, MonitorParts, Phase, Shown,
 };
 use crate::agent::affinity::PinError;
-use crate::agent::runner::Runner;
-use crate::agent::{Agent, Fatal};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Durability, StoreUrl, ThreadingMode};
 use crate::counters::Counters;
@@ -90,7 +89,7 @@ fn files(what: &'static str) -> impl Fn(io::Error) -> StartError {
     move |source| StartError::Files { what, source }
 }
 
-fn system(what: &'static str) -> impl Fn(io::Error) -> StartError {
+pub(super) fn system(what: &'static str) -> impl Fn(io::Error) -> StartError {
     move |source| StartError::System {
         what,
         source: source.into(),
@@ -143,10 +142,10 @@ pub fn start(config: &Config) -> Result<Engine, StartError> {
     };
     let starter = Starter::new(&plan, config, counters, signals, names);
     starter.announce(&recovered);
-    let wakes = wakes(&plan, starter.syncs())?;
-    let pipeline = pipeline::assemble(config, world, &wakes, recovered.origin, common);
+    let wakes = spawn::wakes(&plan, starter.syncs())?;
+    let pipeline = pipeline::assemble(config, world, &wakes, recovered, common);
     let scheduler_wake = Arc::clone(&wakes.scheduler);
-    let threads = starter.spawn(pipeline, &wakes, clock)?;
+    let threads = starter.spawner(clock).spawn(pipeline, &wakes)?;
     starter.finish(threads, collector, scheduler_wake, addresses, store, lock)
 }
 
@@ -211,30 +210,6 @@ fn world(
     })
 }
 
-/// One wake-up a thread: in `shared` mode all agents have the same.
-fn wakes(plan: &Plan, syncs: bool) -> Result<Wakes, StartError> {
-    let wake = || Wake::new().map_err(system("event descriptor"));
-    let deliveries = plan.deliveries.len();
-    if plan.mode == ThreadingMode::Shared {
-        let one = wake()?;
-        let another = || Arc::clone(&one);
-        return Ok(Wakes {
-            ingest: another(),
-            scheduler: another(),
-            journal: if syncs { wake()? } else { another() },
-            replay: wake()?,
-            deliveries: (0..deliveries).map(|_| another()).collect(),
-        });
-    }
-    Ok(Wakes {
-        ingest: wake()?,
-        scheduler: wake()?,
-        journal: wake()?,
-        replay: wake()?,
-        deliveries: (0..deliveries).map(|_| wake()).collect::<Result<_, _>>()?,
-    })
-}
-
 /// What is needed while the threads are started.
 struct Starter<'a> {
     plan: &'a Plan,
@@ -255,10 +230,6 @@ impl<'a> Starter<'a> {
         signals: Signals,
         names: Names,
     ) -> Self {
-        let agents: &[&str] = match plan.mode {
-            ThreadingMode::Shared => &["path", "replay", "journal"],
-            _ => &["ingest", "scheduler", "delivery", "replay", "journal"],
-        };
         let (failing, failures) = channel();
         Self {
             plan,
@@ -266,7 +237,7 @@ impl<'a> Starter<'a> {
             counters,
             signals,
             names,
-            health: Arc::new(Health::new(agents.iter().copied())),
+            health: Arc::new(Health::new(spawn::names(plan).iter().copied())),
             failing,
             failures: Some(failures),
         }
@@ -292,102 +263,15 @@ impl<'a> Starter<'a> {
         );
     }
 
-    fn spawn(
-        &self,
-        pipeline: Pipeline,
-        wakes: &Wakes,
-        clock: SystemClock,
-    ) -> Result<Vec<Thread>, StartError> {
-        let plan = self.plan;
-        let spawn = |name, agents, core, wake| self.spawn_one(name, agents, core, wake, clock);
-        if plan.mode == ThreadingMode::Shared {
-            let mut path = vec![pipeline.ingest, pipeline.scheduler];
-            path.extend(pipeline.deliveries);
-            let mut journal = vec![pipeline.journal];
-            if !self.syncs() {
-                path.append(&mut journal);
-            }
-            let mut threads = vec![
-                spawn("path", path, plan.ingest, &wakes.ingest)?,
-                spawn("replay", vec![pipeline.replay], None, &wakes.replay)?,
-            ];
-            if self.syncs() {
-                threads.push(spawn("journal", journal, plan.journal, &wakes.journal)?);
-            }
-            return Ok(threads);
-        }
-        let mut threads = vec![
-            spawn("ingest", vec![pipeline.ingest], plan.ingest, &wakes.ingest)?,
-            spawn(
-                "scheduler",
-                vec![pipeline.scheduler],
-                plan.scheduler,
-                &wakes.scheduler,
-            )?,
-        ];
-        let cores = plan.deliveries.iter().copied();
-        for ((agent, core), wake) in pipeline
-            .deliveries
-            .into_iter()
-            .zip(cores)
-            .zip(&wakes.deliveries)
-        {
-            threads.push(spawn("delivery", vec![agent], core, wake)?);
-        }
-        threads.push(spawn("replay", vec![pipeline.replay], None, &wakes.replay)?);
-        threads.push(spawn(
-            "journal",
-            vec![pipeline.journal],
-            plan.journal,
-            &wakes.journal,
-        )?);
-        Ok(threads)
-    }
-
-    fn spawn_one(
-        &self,
-        name: &'static str,
-        agents: Vec<Box<dyn Agent>>,
-        core: Option<usize>,
-        wake: &Arc<Wake>,
-        clock: SystemClock,
-    ) -> Result<Thread, StartError> {
-        let stop = Arc::new(AtomicBool::new(false));
-        let runner = Runner {
-            name,
-            agents,
-            core,
+    fn spawner(&self, clock: SystemClock) -> Spawner<'_> {
+        Spawner {
+            plan: self.plan,
             idle: self.config.threads.idle,
-            wake: Arc::clone(wake),
+            syncs: self.syncs(),
             clock,
-            stop: Arc::clone(&stop),
-        };
-        let guard = self.health.alive(name);
-        let failing = self.failing.clone();
-        let on_end = move |agent, result: Result<(), Fatal>| {
-            if let Err(error) = result {
-                error!(agent, %error, "the engine stops");
-                // Nobody listens any more where the engine has been stopped meanwhile.
-                let _ = failing.send(Failed { agent, error });
-            }
-            drop(guard);
-        };
-        let handle =
-            runner
-                .start(on_end)
-                .map_err(|source| match source.downcast::<PinError>() {
-                    Ok(pin) => StartError::Pin(*pin),
-                    Err(source) => StartError::System {
-                        what: "thread",
-                        source,
-                    },
-                })?;
-        Ok(Thread {
-            name,
-            stop,
-            wake: Arc::clone(wake),
-            handle,
-        })
+            health: &self.health,
+            failing: &self.failing,
+        }
     }
 
     fn finish(

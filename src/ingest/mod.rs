@@ -12,6 +12,8 @@
 //!                                         v rejected.ndjson +---------------+ acknowledgements
 //! ```
 
+mod acknowledge;
+mod dial;
 pub mod framer;
 pub mod parser;
 pub mod rejected;
@@ -21,8 +23,7 @@ mod source;
 mod stream_tests;
 
 use std::collections::VecDeque;
-use std::io::{self, IoSlice};
-use std::net::SocketAddr;
+use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,7 +36,7 @@ use self::framer::{Framer, Line, buffer_len};
 use self::parser::{PADDING, Parsed, Parser};
 use self::rejected::RejectedLog;
 use self::resolver::Resolver;
-use self::source::{Connection, Dial, Source};
+use self::source::{Connection, Source};
 use crate::agent::{Agent, Fatal};
 use crate::arena::{Committed, Writer};
 use crate::clock::Now;
@@ -45,6 +46,7 @@ use crate::limits::{
     ACCEPTS_PER_CYCLE, CHUNKS_PER_READ, LINE_LEN_MAX, LINE_LEN_MIN, READ_LEN_MAX, READS_PER_CYCLE,
 };
 use crate::message::{DestinationIndex, Directory, Reason, SourceIndex, TypeIndex};
+use crate::net::acceptor::Acceptor;
 use crate::net::{Key, Network, Ready};
 use crate::ring::{Receiver, Sender};
 use crate::scheduler::dedup::{IdHash, IdHasher};
@@ -187,9 +189,7 @@ pub struct IngestAgent<N> {
     /// No producer that dialled in and went, and nothing of an earlier life of the engine, is later
     /// than this, in ms.
     gone_floor_ms: u64,
-    /// Connections wait at the listener.
-    accepting: bool,
-    accept_at_ns: u64,
+    acceptor: Acceptor,
     dial_at_ns: u64,
     flush_at_ns: u64,
     is_drained: bool,
@@ -224,8 +224,7 @@ impl<N: Network> IngestAgent<N> {
             writer: None,
             spare: Vec::with_capacity(2 * CHUNKS_PER_READ),
             rejections: [0; Reason::ALL.len()],
-            accepting: false,
-            accept_at_ns: 0,
+            acceptor: Acceptor::new("a producer"),
             dial_at_ns: 0,
             flush_at_ns: 0,
             is_drained: false,
@@ -250,29 +249,13 @@ impl<N: Network> IngestAgent<N> {
         work_count
     }
 
-    fn note_responsible(&mut self, source: SourceIndex, number: u32, line: u64) {
-        let found = self
-            .connections
-            .iter_mut()
-            .enumerate()
-            .find_map(|(key, it)| {
-                it.as_mut()
-                    .filter(|it| it.source == source && it.number == number)
-                    .map(|it| (key, it))
-            });
-        if let Some((key, connection)) = found {
-            connection.responsible = line;
-            self.owing.push(key);
-        }
-    }
-
     fn poll_net(&mut self, now: Now) -> Result<usize, Fatal> {
         let mut ready = std::mem::take(&mut self.ready);
         self.parts.net.poll(&mut ready)?;
         let work_count = ready.len();
         for event in ready.drain(..) {
             match event {
-                Ready::Listener => self.accepting = true,
+                Ready::Listener => self.acceptor.note_ready(),
                 Ready::Stream {
                     key,
                     readable,
@@ -297,34 +280,6 @@ impl<N: Network> IngestAgent<N> {
             connection.is_queued = true;
             self.readable.push_back(key);
         }
-    }
-
-    fn note_writable(&mut self, key: Key, now: Now) {
-        if self.connections.get(key).is_some_and(Option::is_some) {
-            self.owing.push(key);
-            return;
-        }
-        let dialled = self
-            .sources
-            .iter()
-            .position(|it| it.dial == Dial::Connecting(key));
-        let Some(index) = dialled else { return };
-        match self.parts.net.connected(key) {
-            Ok(true) => self.begin_dialled(index, key),
-            Ok(false) => {}
-            Err(error) => {
-                self.parts.net.close(key);
-                self.note_dial_failure(index, &error, now);
-            }
-        }
-    }
-
-    fn begin_dialled(&mut self, index: usize, key: Key) {
-        let source = &mut self.sources[index];
-        source.dial = Dial::Connected(key);
-        let (name, ack) = (source.address.clone(), source.ack);
-        info!(source = %name, "connected");
-        self.begin(key, index as SourceIndex, Some(index), name, ack);
     }
 
     fn begin(
@@ -362,80 +317,19 @@ impl<N: Network> IngestAgent<N> {
 
     fn accept(&mut self, now: Now) -> usize {
         let mut work_count = 0;
-        while self.accepting && now.ns >= self.accept_at_ns && work_count < ACCEPTS_PER_CYCLE {
-            match self.parts.net.accept() {
-                Ok((key, peer)) => {
-                    work_count += 1;
-                    let source = self.free_indices.pop().unwrap_or_else(|| {
-                        self.next_index += 1;
-                        self.next_index - 1
-                    });
-                    self.begin(key, source, None, peer.to_string(), false);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.accepting = false,
-                Err(error) => {
-                    warn!(%error, "a producer could not be accepted; trying again shortly");
-                    self.parts.counters.add(Counter::AcceptFailures, 1);
-                    self.accept_at_ns = now.ns + PAUSE_NS;
-                }
-            }
-        }
-        work_count
-    }
-
-    fn dial(&mut self, now: Now) -> usize {
-        while let Some((index, answer)) = self.resolver.poll() {
-            match answer {
-                Ok(address) => self.dial_one(index, address, now),
-                Err(error) => self.note_dial_failure(index, &error, now),
-            }
-        }
-        if now.ns < self.dial_at_ns {
-            return 0;
-        }
-        let mut work_count = 0;
-        for index in 0..self.sources.len() {
-            let source = &mut self.sources[index];
-            if !matches!(source.dial, Dial::Resting(until_ns) if until_ns <= now.ns) {
-                continue;
-            }
+        while work_count < ACCEPTS_PER_CYCLE {
+            let (net, counters) = (&mut self.parts.net, &self.parts.counters);
+            let Some((key, peer)) = self.acceptor.next(net, counters, now) else {
+                break;
+            };
             work_count += 1;
-            if let Some(address) = source.literal() {
-                self.dial_one(index, address, now);
-                continue;
-            }
-            source.dial = Dial::Resolving;
-            if let Err(error) = self.resolver.ask(index, &source.address, source.failures()) {
-                self.note_dial_failure(index, &error, now);
-            }
+            let source = self.free_indices.pop().unwrap_or_else(|| {
+                self.next_index += 1;
+                self.next_index - 1
+            });
+            self.begin(key, source, None, peer.to_string(), false);
         }
-        self.plan_dials();
         work_count
-    }
-
-    fn dial_one(&mut self, index: usize, address: SocketAddr, now: Now) {
-        match self.parts.net.connect(address) {
-            Ok(key) => self.sources[index].dial = Dial::Connecting(key),
-            Err(error) => self.note_dial_failure(index, &error, now),
-        }
-    }
-
-    fn note_dial_failure(&mut self, index: usize, error: &io::Error, now: Now) {
-        self.parts.counters.add(Counter::SourceConnectFailures, 1);
-        let source = &mut self.sources[index];
-        if source.rest(now.ns, &mut self.rng) == 1 {
-            warn!(source = %source.address, %error, "not reachable; dialling until it is");
-        }
-        self.plan_dials();
-    }
-
-    /// When the next source wakes from its rest.
-    fn plan_dials(&mut self) {
-        let rests = self.sources.iter().filter_map(|source| match source.dial {
-            Dial::Resting(until_ns) => Some(until_ns),
-            _ => None,
-        });
-        self.dial_at_ns = rests.min().unwrap_or(u64::MAX);
     }
 
     /// Whether a whole read finds room downstream.
@@ -610,45 +504,6 @@ impl<N: Network> IngestAgent<N> {
         } else {
             self.flush_at_ns = 0;
         }
-    }
-
-    /// Rejected lines that are not kept yet hold up all acknowledgements: a count covers every line
-    /// before it.
-    fn acknowledge(&mut self, now: Now) {
-        if self.parts.rejected.pending() > 0 {
-            return;
-        }
-        let mut owing = std::mem::take(&mut self.owing);
-        for key in owing.drain(..) {
-            let Some(mut connection) = self.connections.get_mut(key).and_then(Option::take) else {
-                continue;
-            };
-            match self.acknowledge_one(key, &mut connection) {
-                Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
-                    self.end(key, connection, &error, now);
-                }
-                _ => self.connections[key] = Some(connection),
-            }
-        }
-        self.owing = owing;
-    }
-
-    fn acknowledge_one(&mut self, key: Key, connection: &mut Connection) -> io::Result<()> {
-        use std::io::Write;
-        let line = connection.acknowledgeable();
-        if connection.unsent.is_empty() && connection.ack && line > connection.acknowledged {
-            connection.acknowledged = line;
-            self.parts.counters.add(Counter::AcksSent, 1);
-            writeln!(connection.unsent, "{{\"ack\":{line}}}")?;
-        }
-        while !connection.unsent.is_empty() {
-            let taken = self
-                .parts
-                .net
-                .write(key, &[IoSlice::new(&connection.unsent)])?;
-            connection.unsent.drain(..taken);
-        }
-        Ok(())
     }
 
     fn end(&mut self, key: Key, mut connection: Connection, error: &io::Error, now: Now) {

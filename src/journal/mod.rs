@@ -6,6 +6,8 @@ pub mod reader;
 pub mod record;
 pub mod recovery;
 pub mod replay;
+pub mod retention;
+mod segment;
 pub mod storage;
 #[cfg(test)]
 pub(crate) mod testing;

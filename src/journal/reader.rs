@@ -30,7 +30,7 @@ use super::record::{
     BATCH_HEADER_LEN, BatchHeader, BatchKind, Position, SEGMENT_HEADER_LEN, SegmentHeader,
     SegmentHeaderError,
 };
-use super::storage::Storage;
+use super::storage::{Name, Storage, read_full};
 use crate::limits::{BATCH_LEN_MAX, JOURNAL_READ_LEN};
 
 /// A reader of the journal.
@@ -244,20 +244,14 @@ impl<S: Storage> Reader<S> {
 
     fn open_segment(&mut self) -> Result<Option<Open<S::Segment>>, JournalError> {
         let number = self.number();
-        let file = match self.storage.open(number) {
+        let file = match self.storage.open(Name::Segment(number)) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(self.unreadable(0, error)),
         };
         let mut bytes = [0; SEGMENT_HEADER_LEN];
-        let mut len = 0;
-        while len < bytes.len() {
-            match read_at(&self.storage, &file, len as u64, &mut bytes[len..]) {
-                Ok(0) => break,
-                Ok(count) => len += count,
-                Err(error) => return Err(self.unreadable(len as u64, error)),
-            }
-        }
+        let len = read_full(&self.storage, &file, 0, &mut bytes)
+            .map_err(|error| self.unreadable(0, error))?;
         let damage = match len {
             SEGMENT_HEADER_LEN => self.judge_header(number, &bytes)?,
             _ => Some(Damage::SegmentHeader(SegmentHeaderError::NotASegment)),

@@ -195,7 +195,7 @@ pub struct BatchHeader {
     pub entries: u32,
     /// Where this header stands.
     pub position: Position,
-    /// Sequence of the first record; zero for settlements and end marks.
+    /// Sequence of the first record; with settlements, of the next message; zero in end marks.
     pub first_sequence: u64,
     /// When the batch was made: us since the epoch.
     pub time_us: u64,

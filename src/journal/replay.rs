@@ -7,7 +7,7 @@
 use std::io;
 
 use super::record::{Position, RECORD_HEADER_LEN, RecordHeader};
-use super::storage::Storage;
+use super::storage::{Name, Storage};
 use crate::agent::{Agent, Fatal};
 use crate::arena::{Committed, Writer};
 use crate::clock::Now;
@@ -171,7 +171,7 @@ impl<S: Storage> ReplayAgent<S> {
             .as_ref()
             .is_none_or(|(number, _)| *number != segment)
         {
-            self.open = Some((segment, self.parts.storage.open(segment)?));
+            self.open = Some((segment, self.parts.storage.open(Name::Segment(segment))?));
         }
         let (_, file) = self.open.as_ref().expect("it was opened a moment ago");
         let mut read_len = 0;

@@ -105,6 +105,7 @@ impl SchedulerAgent {
     fn accept(&mut self, arrival: Arrival, line: Line, now: Now) {
         let sequence = self.parts.next_sequence;
         self.parts.next_sequence += 1;
+        self.unsettled.insert(sequence);
         let destination = arrival.destination;
         self.meet(destination);
         let level = self.level(&arrival, now);

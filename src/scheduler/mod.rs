@@ -30,6 +30,7 @@ pub mod rules;
 mod seats;
 mod settle;
 mod slots;
+mod unsettled;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -41,6 +42,7 @@ use self::queue::Queues;
 use self::rules::Rules;
 use self::seats::Seats;
 use self::slots::{Line, SlotIndex, Slots};
+use self::unsettled::Unsettled;
 use crate::agent::{Agent, Fatal};
 use crate::arena::{Ledger, View, Writer};
 use crate::clock::{LocalMinute, Now};
@@ -49,6 +51,7 @@ use crate::counters::{Counter, Counters};
 use crate::delivery::{FromDelivery, ToDelivery};
 use crate::ingest::{FromIngest, ToIngest};
 use crate::journal::replay::{Fetch, FromReplay};
+use crate::journal::retention::FromRetention;
 use crate::journal::writer::{FromJournal, ToJournal};
 use crate::latency::Recorder;
 use crate::limits::{
@@ -89,6 +92,8 @@ pub struct SchedulerParts {
     pub to_journal: Sender<ToJournal>,
     /// Reads back from the journal.
     pub replay: ReplayLink,
+    /// Questions about what is settled come from here.
+    pub from_retention: Receiver<FromRetention>,
     /// The delivery agents.
     pub deliveries: Vec<DeliveryLink>,
     /// Frame memory.
@@ -151,6 +156,7 @@ pub struct SchedulerAgent {
     parts: SchedulerParts,
     view: View,
     slots: Slots,
+    unsettled: Unsettled,
     seats: Seats,
     pending: VecDeque<Pending>,
     /// Messages among `pending`.
@@ -175,6 +181,7 @@ impl SchedulerAgent {
         Self {
             view: parts.ledger.view(),
             slots: Slots::new(parts.messages_max),
+            unsettled: Unsettled::default(),
             seats: Seats::new(parts.deliveries.len()),
             pending: VecDeque::with_capacity(UNRECORDED_MAX),
             unrecorded: 0,
@@ -194,6 +201,7 @@ impl SchedulerAgent {
         let count = self.parts.backlog.len();
         for waiting in std::mem::take(&mut self.parts.backlog) {
             self.meet(waiting.destination);
+            self.unsettled.insert(waiting.sequence);
             let bucket_ms = waiting.arrival_us / 1_000;
             let index = self.slots.insert(waiting.into_slot(now));
             let (destination, level) = (waiting.destination, waiting.level);
@@ -246,6 +254,20 @@ impl SchedulerAgent {
         counters.end();
     }
 
+    /// Answers what retention asks; the answer follows the settlements that it speaks of.
+    fn hear_retention(&mut self) -> usize {
+        let mut work_count = 0;
+        while let Some(FromRetention::Survey(mut survey)) = self.parts.from_retention.poll() {
+            work_count += 1;
+            self.unsettled.answer(&mut survey);
+            survey.next_sequence = self.parts.next_sequence;
+            let first = self.unsettled.first();
+            survey.first_unsettled = first.unwrap_or(survey.next_sequence);
+            self.parts.to_journal.send(ToJournal::Survey(survey));
+        }
+        work_count
+    }
+
     fn end_cycle(&mut self, work_count: usize) {
         self.supply_chunks();
         if let Some(line) = self.responsible.take() {
@@ -282,7 +304,7 @@ impl Agent for SchedulerAgent {
         for agent in 0..self.parts.deliveries.len() {
             work_count += self.hear_delivery(agent as u16, now);
         }
-        work_count += self.hear_ingest(now);
+        work_count += self.hear_retention() + self.hear_ingest(now);
         let aged = self.parts.queues.age(now.epoch_ms(), AGED_PER_CYCLE);
         self.parts.counters.add(Counter::Aged, aged as u64);
         work_count += aged + self.dispatch(now);

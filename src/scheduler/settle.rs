@@ -133,6 +133,7 @@ impl SchedulerAgent {
     fn settle(&mut self, index: SlotIndex, now: Now) {
         let slot = self.slots.remove(index);
         self.parts.ledger.release(slot.place);
+        self.unsettled.remove(slot.sequence);
         self.sums.settled += 1;
         self.sums.in_flight -= 1;
         let settlement = Settlement {

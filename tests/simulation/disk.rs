@@ -1,14 +1,14 @@
 //! The simulated disk: files with what the operating system has of them and what the disk has.
 //!
 //! A process that dies leaves what the system had; a power loss leaves what was synced, and of the
-//! rest any sectors in any order. Faults: writes that take a part, fail, or find no room; syncs and
+//! rest any sectors in any order, and of the names some first changes. Faults: writes that take a part, fail, or find no room; syncs and
 //! reads that fail; a death in the middle of an operation; bits that flip in what was not synced.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, IoSlice};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use flipped_lb::journal::storage::Storage;
+use flipped_lb::journal::storage::{Name, Storage};
 
 use crate::dice::Dice;
 use crate::plan::Faults;
@@ -18,6 +18,40 @@ use crate::time::Time;
 const SECTOR_LEN: usize = 512;
 /// A full disk has room again after this long at most, in ns.
 const FULL_NS_MAX: u64 = 1_000_000_000;
+
+/// Names a file for good, whatever it is called.
+type Inode = u64;
+
+/// What was done to the names.
+#[derive(Debug, Clone, Copy)]
+enum Change {
+    Give(Name, Inode),
+    Take(Name),
+    Rename(Name, Name),
+}
+
+/// The names of files.
+#[derive(Debug, Clone, Default)]
+struct Names(BTreeMap<Name, Inode>);
+
+impl Names {
+    fn apply(&mut self, change: Change) {
+        match change {
+            Change::Give(name, inode) => drop(self.0.insert(name, inode)),
+            Change::Take(name) => drop(self.0.remove(&name)),
+            Change::Rename(from, to) => {
+                if let Some(inode) = self.0.remove(&from) {
+                    self.0.insert(to, inode);
+                }
+            }
+        }
+    }
+
+    fn get(&self, name: Name) -> io::Result<Inode> {
+        let found = self.0.get(&name).copied();
+        found.ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+}
 
 /// One file.
 #[derive(Debug, Clone, Default)]
@@ -35,9 +69,11 @@ struct State {
     time: Time,
     faults: Faults,
     dice: Dice,
-    files: BTreeMap<u64, File>,
-    /// Files whose removal the disk has not got.
-    removed: BTreeMap<u64, File>,
+    files: BTreeMap<Inode, File>,
+    names: Names,
+    synced_names: Names,
+    /// What the disk has not got of the changes to names.
+    changes: Vec<Change>,
     full_until_ns: u64,
     /// Operations that change something, until the process dies within one.
     dies_in: Option<usize>,
@@ -59,7 +95,9 @@ impl Disk {
             faults,
             dice,
             files: BTreeMap::new(),
-            removed: BTreeMap::new(),
+            names: Names::default(),
+            synced_names: Names::default(),
+            changes: Vec::new(),
             full_until_ns: 0,
             dies_in: None,
             is_dead: false,
@@ -106,6 +144,7 @@ impl Disk {
         let state = self.state();
         let look = Self::new(state.time.clone(), Faults::default(), Dice::new(0, "look"));
         look.state().files.clone_from(&state.files);
+        look.state().names.clone_from(&state.names);
         look
     }
 
@@ -123,11 +162,12 @@ impl Disk {
 
 impl State {
     fn lose_power(&mut self) {
-        for (number, file) in std::mem::take(&mut self.removed) {
-            if self.dice.flip() {
-                self.files.entry(number).or_insert(file);
-            }
+        let arrived = self.dice.pick(0..=self.changes.len());
+        let changes = std::mem::take(&mut self.changes);
+        for &change in &changes[..arrived] {
+            self.synced_names.apply(change);
         }
+        self.names = self.synced_names.clone();
         for file in self.files.values_mut() {
             let kept_of_1000 = self.dice.of(&[0, 200, 500, 900, 1_000]);
             let flips = self.dice.chance(200);
@@ -186,24 +226,30 @@ impl State {
         Ok(())
     }
 
-    fn file(&mut self, number: u64) -> io::Result<&mut File> {
-        let file = self.files.get_mut(&number);
-        file.ok_or_else(|| io::ErrorKind::NotFound.into())
+    fn file(&mut self, inode: Inode) -> &mut File {
+        self.files
+            .get_mut(&inode)
+            .expect("files are never forgotten")
     }
 
-    fn create(&mut self, number: u64) -> io::Result<()> {
+    fn rename(&mut self, change: Change) {
+        self.names.apply(change);
+        self.changes.push(change);
+    }
+
+    fn create(&mut self, name: Name) -> io::Result<Inode> {
         self.change()?;
         self.has_room()?;
-        if self.files.contains_key(&number) {
+        if self.names.get(name).is_ok() {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
-        // `create` syncs the directory: names, and removals, are on the disk.
-        self.removed.clear();
-        self.files.insert(number, File::default());
-        Ok(())
+        let inode = self.files.len() as Inode;
+        self.files.insert(inode, File::default());
+        self.rename(Change::Give(name, inode));
+        Ok(inode)
     }
 
-    fn write(&mut self, number: u64, offset: u64, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+    fn write(&mut self, inode: Inode, offset: u64, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         self.alive()?;
         let dies = self.change().is_err();
         if !dies {
@@ -216,7 +262,7 @@ impl State {
             bytes.truncate(len);
         }
         let start = offset as usize;
-        let file = self.file(number)?;
+        let file = self.file(inode);
         if file.bytes.len() < start + bytes.len() {
             file.bytes.resize(start + bytes.len(), 0);
         }
@@ -227,21 +273,21 @@ impl State {
         Ok(bytes.len())
     }
 
-    fn read(&mut self, number: u64, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+    fn read(&mut self, inode: Inode, offset: u64, into: &mut [u8]) -> io::Result<usize> {
         self.alive()?;
         self.fails(self.faults.read_fails)?;
         let len_max = match self.dice.chance(self.faults.short_write) {
             true => self.dice.skewed(into.len()),
             false => into.len(),
         };
-        let file = self.file(number)?;
+        let file = self.file(inode);
         let rest = file.bytes.get(offset as usize..).unwrap_or_default();
         let len = rest.len().min(len_max);
         into[..len].copy_from_slice(&rest[..len]);
         Ok(len)
     }
 
-    fn sync(&mut self, number: u64) -> io::Result<()> {
+    fn sync(&mut self, inode: Inode) -> io::Result<()> {
         self.alive()?;
         let dies = self.change().is_err();
         if !dies {
@@ -252,10 +298,10 @@ impl State {
         } else {
             1_000
         };
-        let dirty = std::mem::take(&mut self.file(number)?.dirty);
+        let dirty = std::mem::take(&mut self.file(inode).dirty);
         for sector in dirty {
             let is_kept = self.dice.chance(kept_of_1000);
-            let file = self.file(number)?;
+            let file = self.file(inode);
             match is_kept {
                 true => persist(file, sector),
                 false => drop(file.dirty.insert(sector)),
@@ -276,45 +322,68 @@ fn persist(file: &mut File, sector: usize) {
 }
 
 impl Storage for Disk {
-    type Segment = u64;
+    type Segment = Inode;
 
-    fn segments(&self) -> io::Result<Vec<u64>> {
+    fn list(&self) -> io::Result<Vec<Name>> {
         let state = self.state();
         state.alive()?;
-        Ok(state.files.keys().copied().collect())
+        Ok(state.names.0.keys().copied().collect())
     }
 
-    fn create(&mut self, number: u64) -> io::Result<u64> {
-        self.state().create(number).map(|()| number)
+    fn create(&mut self, name: Name) -> io::Result<Inode> {
+        self.state().create(name)
     }
 
-    fn open(&self, number: u64) -> io::Result<u64> {
-        let state = &mut *self.state();
+    fn open(&self, name: Name) -> io::Result<Inode> {
+        let state = self.state();
         state.alive()?;
-        state.file(number).map(|_| number)
+        state.names.get(name)
     }
 
-    fn resume(&mut self, number: u64) -> io::Result<u64> {
-        self.open(number)
+    fn resume(&mut self, name: Name) -> io::Result<Inode> {
+        self.open(name)
     }
 
-    fn remove(&mut self, number: u64) -> io::Result<()> {
+    fn rename(&mut self, from: Name, to: Name) -> io::Result<()> {
         let state = &mut *self.state();
         state.change()?;
-        let file = state.files.remove(&number).ok_or(io::ErrorKind::NotFound)?;
-        state.removed.insert(number, file);
+        state.names.get(from)?;
+        state.rename(Change::Rename(from, to));
         Ok(())
     }
 
-    fn write_at(&self, number: &u64, offset: u64, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.state().write(*number, offset, pieces)
+    fn remove(&mut self, name: Name) -> io::Result<()> {
+        let state = &mut *self.state();
+        state.change()?;
+        state.names.get(name)?;
+        state.rename(Change::Take(name));
+        Ok(())
     }
 
-    fn read_at(&self, number: &u64, offset: u64, into: &mut [u8]) -> io::Result<usize> {
-        self.state().read(*number, offset, into)
+    fn sync_names(&self) -> io::Result<()> {
+        let state = &mut *self.state();
+        state.change()?;
+        state.fails(state.faults.sync_fails)?;
+        state.changes.clear();
+        state.synced_names = state.names.clone();
+        Ok(())
     }
 
-    fn sync(&self, number: &u64) -> io::Result<()> {
-        self.state().sync(*number)
+    fn len(&self, inode: &Inode) -> io::Result<u64> {
+        let state = &mut *self.state();
+        state.alive()?;
+        Ok(state.file(*inode).bytes.len() as u64)
+    }
+
+    fn write_at(&self, inode: &Inode, offset: u64, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.state().write(*inode, offset, pieces)
+    }
+
+    fn read_at(&self, inode: &Inode, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+        self.state().read(*inode, offset, into)
+    }
+
+    fn sync(&self, inode: &Inode) -> io::Result<()> {
+        self.state().sync(*inode)
     }
 }

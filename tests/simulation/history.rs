@@ -75,7 +75,12 @@ pub enum Event {
     /// A subscriber has a whole frame.
     Received(LineId),
     /// The engine has read the acknowledgement of a frame.
-    Settled(LineId),
+    Settled {
+        /// Which frame.
+        line: LineId,
+        /// The subscriber cannot have been cut by then.
+        is_certain: bool,
+    },
     /// A row was committed.
     Row {
         /// Of this sequence.

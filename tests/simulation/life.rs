@@ -63,8 +63,8 @@ impl Life {
         let names = Names::new(config, &rules);
         let mut storage = disk.clone();
         let (recovered, inheritance) = recover(config, &mut storage, &names, seed, clock.now())?;
-        let origin = recovered.origin;
-        signals.recorded.store(origin.position, Ordering::Release);
+        let position = recovered.origin.position;
+        signals.recorded.store(position, Ordering::Release);
         let (recorder, collector) =
             latency::exchange(config.scheduler.levels, config.destinations.len());
         let reader = Reader::new(disk.clone(), config.journal.segment, 0);
@@ -91,7 +91,7 @@ impl Life {
             config,
             world,
             &wakes(config.delivery.agents),
-            origin,
+            recovered,
             common,
         );
         Ok(Self {
@@ -140,6 +140,7 @@ fn wakes(deliveries: usize) -> Wakes {
         scheduler: another(),
         journal: another(),
         replay: another(),
+        retention: another(),
         deliveries: (0..deliveries).map(|_| another()).collect(),
     }
 }

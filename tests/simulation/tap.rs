@@ -25,11 +25,17 @@ pub struct Tap {
     again: usize,
     /// How many of them the engine has read an acknowledgement for.
     settled: usize,
+    /// When the subscriber began to owe the oldest acknowledgement, in ns.
+    owing_since_ns: u64,
+    ack_timeout_ns: u64,
+    /// The subscriber was slow enough to be cut: from then on nobody knows what its acknowledgements
+    /// are worth.
+    may_be_cut: bool,
 }
 
 impl Tap {
     /// Nothing heard yet.
-    pub fn new(link: LinkId, peer: Peer) -> Self {
+    pub fn new(link: LinkId, peer: Peer, ack_timeout_ns: u64) -> Self {
         Self {
             link,
             peer,
@@ -40,6 +46,9 @@ impl Tap {
             handed: Vec::new(),
             again: 0,
             settled: 0,
+            owing_since_ns: 0,
+            ack_timeout_ns,
+            may_be_cut: false,
         }
     }
 
@@ -49,13 +58,13 @@ impl Tap {
     }
 
     /// The engine has read these bytes.
-    pub fn read(&mut self, bytes: &[u8], events: &mut Vec<Event>) {
+    pub fn read(&mut self, bytes: &[u8], now_ns: u64, events: &mut Vec<Event>) {
         self.read.extend_from_slice(bytes);
         for line in lines(&mut self.read) {
             match self.peer {
                 _ if std::mem::take(&mut self.is_skipping) => {}
                 Peer::Source(_) => self.heard_source(&line, events),
-                Peer::Customer { .. } => self.heard_customer(&line, events),
+                Peer::Customer { .. } => self.heard_customer(&line, now_ns, events),
             }
         }
         // An oversize line is judged before its end.
@@ -67,7 +76,10 @@ impl Tap {
     }
 
     /// The engine has written these bytes.
-    pub fn wrote(&mut self, bytes: &[u8], script: &Script, events: &mut Vec<Event>) {
+    pub fn wrote(&mut self, bytes: &[u8], now_ns: u64, script: &Script, events: &mut Vec<Event>) {
+        if self.settled == self.handed.len() {
+            self.owing_since_ns = now_ns;
+        }
         let Peer::Customer { acks: ack } = self.peer else {
             return;
         };
@@ -105,7 +117,8 @@ impl Tap {
     }
 
     fn wrote_word(&mut self, word: &[u8], ack: bool) -> Result<(), &'static str> {
-        if word.starts_with(b"{\"subscribed\":") {
+        let is_cut = ack && word.starts_with(b"{\"error\":\"nothing acknowledged");
+        if is_cut || word.starts_with(b"{\"subscribed\":") {
             return Ok(());
         }
         match number_of(word, "{\"again\":") {
@@ -136,13 +149,15 @@ impl Tap {
         }
     }
 
-    fn heard_customer(&mut self, line: &[u8], events: &mut Vec<Event>) {
-        let upto = number_of(line, "{\"ack\":")
-            .unwrap_or(0)
-            .min(self.handed.len());
+    fn heard_customer(&mut self, line: &[u8], now_ns: u64, events: &mut Vec<Event>) {
+        let upto = number_of(line, "{\"ack\":").unwrap_or(0);
+        let upto = upto.min(self.handed.len());
         if upto > self.settled {
-            let settled = &self.handed[self.settled..upto];
-            events.extend(settled.iter().copied().map(Event::Settled));
+            self.may_be_cut |= now_ns >= self.owing_since_ns + self.ack_timeout_ns;
+            self.owing_since_ns = now_ns;
+            let is_certain = !self.may_be_cut;
+            let settled = self.handed[self.settled..upto].iter();
+            events.extend(settled.map(|&line| Event::Settled { line, is_certain }));
             self.settled = upto;
         }
     }

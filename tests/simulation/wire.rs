@@ -18,7 +18,7 @@ use flipped_lb::net::{Key, Network, Ready};
 
 use crate::dice::Dice;
 use crate::history::{Event, LineId};
-use crate::plan::{FIRST_PORT, Faults};
+use crate::plan::{FIRST_PORT, Faults, Plan};
 use crate::script::Script;
 use crate::tap::Tap;
 use crate::time::Time;
@@ -146,6 +146,7 @@ struct State {
     faults: Faults,
     dice: Dice,
     script: Arc<Script>,
+    ack_timeout_ns: u64,
     links: BTreeMap<LinkId, Link>,
     next: LinkId,
     agents: Vec<Agent>,
@@ -170,12 +171,13 @@ pub struct Port {
 
 impl Wire {
     /// No link yet.
-    pub fn new(time: Time, faults: Faults, dice: Dice, script: Arc<Script>) -> Self {
+    pub fn new(time: Time, plan: &Plan, dice: Dice, script: Arc<Script>) -> Self {
         Self(Arc::new(Mutex::new(State {
             time,
-            faults,
+            faults: plan.faults,
             dice,
             script,
+            ack_timeout_ns: plan.ack_timeout_ms * 1_000_000,
             links: BTreeMap::new(),
             next: 0,
             agents: Vec::new(),
@@ -308,7 +310,7 @@ impl State {
             reset_for_peer_ns: None,
             peer_is_gone: false,
             was_full: false,
-            tap: Tap::new(id, peer),
+            tap: Tap::new(id, peer, self.ack_timeout_ns),
         };
         self.links.insert(id, link);
         id
@@ -448,7 +450,7 @@ impl State {
         }
         let bytes = link.up.take(len);
         into[..bytes.len()].copy_from_slice(&bytes);
-        link.tap.read(&bytes, &mut self.events);
+        link.tap.read(&bytes, self.looked_ns, &mut self.events);
         Ok(bytes.len())
     }
 
@@ -471,7 +473,8 @@ impl State {
             .take(len)
             .collect();
         link.down.send(&bytes, at_ns);
-        link.tap.wrote(&bytes, &self.script, &mut self.events);
+        link.tap
+            .wrote(&bytes, self.looked_ns, &self.script, &mut self.events);
         Ok(bytes.len())
     }
 

@@ -85,8 +85,8 @@ pub struct World {
     ends_left: usize,
     starts_ns: u64,
     calm_since_ns: Option<u64>,
-    /// When somebody did something last.
-    worked_ns: u64,
+    /// When something happened last that is to be seen from outside.
+    happened_ns: u64,
     surviving: Surviving,
     counters: Snapshot,
     checkers: Vec<Box<dyn Checker>>,
@@ -103,7 +103,7 @@ impl World {
         let script = Arc::new(Script::draw(&plan));
         let (time, faults) = (Time::default(), plan.faults);
         let dice = |part: &str| Dice::new(seed, part);
-        let wire = Wire::new(time.clone(), faults, dice("wire"), Arc::clone(&script));
+        let wire = Wire::new(time.clone(), &plan, dice("wire"), Arc::clone(&script));
         let disk = Disk::new(time.clone(), faults, dice("disk"));
         let database = Database::new(time.clone(), faults, dice("database"));
         let sources = plan.sources.iter().enumerate().map(|(number, it)| {
@@ -150,7 +150,7 @@ impl World {
             ends_left: plan.ends,
             starts_ns: 0,
             calm_since_ns: None,
-            worked_ns: 0,
+            happened_ns: 0,
             surviving: Surviving::default(),
             counters: flipped_lb::counters::Counters::default().snapshot(),
             checkers: checkers::all(&facts),
@@ -168,7 +168,7 @@ impl World {
                 self.calm();
             }
             if let Some(since_ns) = self.calm_since_ns {
-                let is_quiet = self.time.ns() > self.worked_ns + QUIET_NS;
+                let is_quiet = self.time.ns() > self.happened_ns + QUIET_NS;
                 if is_quiet && self.is_done() {
                     break;
                 }
@@ -199,9 +199,6 @@ impl World {
         let worked = self.turn(actor)?;
         self.trace.step((actor, worked, self.time.ns()));
         self.turns.note(worked);
-        if worked {
-            self.worked_ns = self.time.ns();
-        }
         self.look_at_fate()
     }
 
@@ -384,6 +381,7 @@ impl World {
     fn note(&mut self, events: Vec<Event>) -> Result<(), Failure> {
         let now_ns = self.time.ns();
         for event in events {
+            self.happened_ns = now_ns;
             self.outcome.handed += usize::from(matches!(event, Event::Handed { .. }));
             self.trace.note(now_ns, event.clone());
             self.ask(|it| it.note(&event, now_ns))?;

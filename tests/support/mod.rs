@@ -251,9 +251,14 @@ impl Subscriber {
     /// Connects and sends a first line.
     pub fn say(address: SocketAddr, line: &str) -> Self {
         let mut stream = TcpStream::connect(address).expect("the delivery address");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
         stream.set_nodelay(true).expect("an option");
         writeln!(stream, "{line}").expect("it takes a line");
+        Self::over(stream)
+    }
+
+    /// Takes over a connection whose first line was sent.
+    pub fn over(stream: TcpStream) -> Self {
+        stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
         let mut this = Self {
             stream: BufReader::with_capacity(1 << 18, stream),
             answer: String::new(),

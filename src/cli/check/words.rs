@@ -254,6 +254,10 @@ fn threads(config: &Config, machine: &Machine) -> Vec<String> {
     let mode = config.threading(machine.cores);
     let what = match mode {
         ThreadingMode::Dedicated => "dedicated: a thread of its own for each agent",
+        _ if config.has_relief(machine.cores) => {
+            "shared: ingest, scheduler and delivery on one thread, and ingest on a second one while \
+             that has no rest"
+        }
         _ => "shared: ingest, scheduler and delivery on one thread",
     };
     let why = match config.threads.mode {

@@ -93,7 +93,7 @@ impl Checker for Lost {
                     self.done.insert(message);
                 }
             }
-            Event::Settled(line) => drop(self.done.insert(self.message(line))),
+            Event::Settled { line, .. } => drop(self.done.insert(self.message(line))),
             Event::Row { message, .. } => {
                 self.owed.insert(*message);
                 self.rows.insert(*message);

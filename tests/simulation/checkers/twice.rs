@@ -106,7 +106,10 @@ impl Checker for Twice {
                 announced,
                 ..
             } => return self.note_handed(line, *ack, *announced, now_ns),
-            Event::Settled(line) => {
+            Event::Settled {
+                line,
+                is_certain: true,
+            } => {
                 let message = self.message(line);
                 self.settled_at_ns.entry(message).or_insert(now_ns);
             }

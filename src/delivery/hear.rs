@@ -1,0 +1,164 @@
+//! What subscribers say: their lines are read, understood and obeyed, or answered with an error.
+//!
+//! Sockets feed it; it tells the scheduler who wants what and what was acknowledged.
+
+use std::io;
+
+use tracing::warn;
+
+use super::subscriber::{Connection, Phase, Request};
+use super::{DeliveryAgent, FromDelivery};
+use crate::clock::{Clock, Now};
+use crate::counters::Counter;
+use crate::ingest::framer::Line;
+use crate::limits::{
+    GREETING_NS_MAX, LEAVING_NS_MAX, NAME_LEN_MAX, READS_PER_CYCLE, SUBSCRIBER_LINE_LEN_MAX,
+    SUBSCRIBER_READ_LEN_MAX,
+};
+use crate::message::DestinationIndex;
+use crate::net::{Key, Network};
+
+/// Destinations that an error names.
+const NAMES_SHOWN: usize = 10;
+
+impl<N: Network, C: Clock> DeliveryAgent<N, C> {
+    pub(super) fn read(&mut self, now: Now) -> usize {
+        let mut work_count = 0;
+        for _ in 0..READS_PER_CYCLE.min(self.readable.len()) {
+            let Some(key) = self.readable.pop_front() else {
+                break;
+            };
+            let Some(mut connection) = self.connections[key].take() else {
+                continue;
+            };
+            connection.is_queued = false;
+            if connection.phase == Phase::Gone {
+                self.connections[key] = Some(connection);
+                continue;
+            }
+            let result = self.read_one(key, &mut connection, now);
+            self.connections[key] = Some(connection);
+            match result {
+                Ok(()) => {
+                    work_count += 1;
+                    self.enqueue(key);
+                    self.list(key);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.list(key),
+                Err(_) => self.end(key),
+            }
+        }
+        work_count
+    }
+
+    fn read_one(&mut self, key: Key, connection: &mut Connection, now: Now) -> io::Result<()> {
+        let kept = connection.framer.restore(&mut self.buffer);
+        let room = &mut self.buffer[kept..kept + SUBSCRIBER_READ_LEN_MAX];
+        let filled = match self.parts.net.read(key, room)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            read_len => kept + read_len,
+        };
+        while let Some(line) = connection.framer.next_line(&self.buffer[..filled]) {
+            if matches!(connection.phase, Phase::Leaving(_)) {
+                continue;
+            }
+            let heard = match line {
+                Line::Whole(range) => connection.hear(&self.buffer[range], now.ns),
+                Line::Oversize(_) => Err(format!(
+                    "the line is longer than {SUBSCRIBER_LINE_LEN_MAX} bytes"
+                )),
+            };
+            if let Err(why) = heard.and_then(|request| self.obey(key, connection, request)) {
+                self.turn_away(connection, &why, now);
+            }
+        }
+        connection.framer.keep(&self.buffer[..filled]);
+        Ok(())
+    }
+
+    fn obey(&mut self, key: Key, connection: &Connection, request: Request) -> Result<(), String> {
+        let subscriber = key as u32;
+        match request {
+            Request::Acknowledge(0) => {}
+            Request::Acknowledge(frames) => {
+                let news = FromDelivery::Acknowledged { subscriber, frames };
+                self.parts.to_scheduler.send(news);
+            }
+            Request::Subscribe { destinations, ack } => {
+                debug_assert_eq!(connection.phase, Phase::Subscribed { ack });
+                let found = destinations.iter().map(|name| self.find(name));
+                let destinations = found.collect::<Result<Vec<_>, _>>()?;
+                let news = FromDelivery::Subscribe {
+                    subscriber,
+                    destinations,
+                    ack,
+                };
+                self.parts.to_scheduler.send(news);
+            }
+        }
+        Ok(())
+    }
+
+    fn find(&mut self, name: &str) -> Result<DestinationIndex, String> {
+        let directory = &mut self.parts.destinations;
+        let found = (1..=NAME_LEN_MAX).contains(&name.len());
+        let found = found.then(|| directory.find_or_create(name)).flatten();
+        found.ok_or_else(|| {
+            let names = directory.all();
+            let shown: Vec<&str> = names.iter().take(NAMES_SHOWN).map(|it| &**it).collect();
+            let more = if names.len() > NAMES_SHOWN {
+                ", ..."
+            } else {
+                ""
+            };
+            format!(
+                "unknown destination {name:?}; there are {}{more}",
+                shown.join(", ")
+            )
+        })
+    }
+
+    /// Says what is wrong, and lets the connection read that before it is closed.
+    fn turn_away(&mut self, connection: &mut Connection, why: &str, now: Now) {
+        self.parts.counters.add(Counter::SubscriberErrors, 1);
+        connection.phase = Phase::Leaving(now.ns + LEAVING_NS_MAX);
+        let line = serde_json::json!({ "error": why });
+        connection.outbox.push_word(line.to_string());
+    }
+
+    /// It has not said what it wants.
+    pub(super) fn lose_patience(&mut self, key: Key, now: Now) {
+        let Some(mut connection) = self.connections[key].take() else {
+            return;
+        };
+        let seconds = GREETING_NS_MAX / 1_000_000_000;
+        let expectation = connection.expectation();
+        let why = format!("nothing was asked for in {seconds} s; {expectation}");
+        self.turn_away(&mut connection, &why, now);
+        self.connections[key] = Some(connection);
+        self.list(key);
+    }
+    /// It owes acknowledgements: it is told so where it still reads, and its messages go to the
+    /// next one.
+    pub(super) fn cut_overdue(&mut self, key: Key, now: Now) {
+        let Some(mut connection) = self.connections[key].take() else {
+            return;
+        };
+        let owed = connection.written - connection.acknowledged;
+        let seconds = self.parts.ack_timeout_ns as f64 / 1e9;
+        warn!(subscriber = %connection.peer, owed, "nothing acknowledged for {seconds} s: cut");
+        self.parts.counters.add(Counter::AckTimeouts, 1);
+        if !connection.is_writable {
+            self.connections[key] = Some(connection);
+            self.end(key);
+            return;
+        }
+        let why = format!(
+            "nothing acknowledged for {seconds} s, and {owed} frame(s) are owed: they go to the next \
+             subscriber; send {{\"ack\":N}} sooner, or raise [delivery] ack_timeout"
+        );
+        self.turn_away(&mut connection, &why, now);
+        self.connections[key] = Some(connection);
+        self.list(key);
+    }
+}

@@ -1,0 +1,158 @@
+//! What subscribers get: frames and answers from the scheduler, as many in one call as the socket
+//! takes.
+//!
+//! The scheduler feeds it; it tells the scheduler what was written, and when.
+
+use std::io::{self, IoSlice};
+
+use super::subscriber::{Connection, Phase};
+use super::{DeliveryAgent, FromDelivery, ToDelivery};
+use crate::arena::Lease;
+use crate::clock::Clock;
+use crate::counters::Counter;
+use crate::limits::{DISPATCHES_PER_CYCLE, FRAMES_PER_WRITE};
+use crate::message::DestinationIndex;
+use crate::net::{Key, Network};
+
+impl<N: Network, C: Clock> DeliveryAgent<N, C> {
+    pub(super) fn hear_scheduler(&mut self) -> usize {
+        let mut work_count = 0;
+        while work_count < DISPATCHES_PER_CYCLE {
+            let Some(command) = self.parts.from_scheduler.poll() else {
+                break;
+            };
+            work_count += 1;
+            match command {
+                ToDelivery::Frame {
+                    subscriber,
+                    lease,
+                    again,
+                } => {
+                    self.take_frame(subscriber as Key, lease, again);
+                }
+                ToDelivery::Seated {
+                    subscriber,
+                    active,
+                    standby,
+                } => {
+                    self.answer(subscriber as Key, &active, &standby);
+                }
+                ToDelivery::Forget { subscriber } => {
+                    self.connections[subscriber as Key] = None;
+                    self.parts.net.close(subscriber as Key);
+                }
+            }
+        }
+        work_count
+    }
+
+    fn take_frame(&mut self, key: Key, lease: Lease, again: bool) {
+        let connection = self.connections.get_mut(key).and_then(Option::as_mut);
+        match connection.filter(|it| matches!(it.phase, Phase::Subscribed { .. })) {
+            Some(connection) => {
+                if again && connection.phase == (Phase::Subscribed { ack: true }) {
+                    connection.outbox.push_again(lease);
+                } else {
+                    connection.outbox.push_frame(lease);
+                }
+                if !connection.is_listed && connection.is_writable {
+                    connection.is_listed = true;
+                    self.listed.push(key);
+                }
+            }
+            // It has gone; the scheduler hears of that, and hands the message to another.
+            None => self.end_lease(lease),
+        }
+    }
+
+    fn end_lease(&mut self, lease: Lease) {
+        if let Some(returned) = self.homebound.add(lease) {
+            self.parts
+                .to_scheduler
+                .send(FromDelivery::Returned(returned));
+        }
+    }
+
+    fn answer(&mut self, key: Key, active: &[DestinationIndex], standby: &[DestinationIndex]) {
+        let names = self.parts.destinations.all();
+        let named = |list: &[DestinationIndex]| -> Vec<&str> {
+            list.iter()
+                .filter_map(|&it| names.get(it as usize))
+                .map(|it| &**it)
+                .collect()
+        };
+        let line = format!(
+            "{{\"subscribed\":{},\"standby\":{}}}",
+            serde_json::json!(named(active)),
+            serde_json::json!(named(standby))
+        );
+        if let Some(connection) = self.get(key)
+            && matches!(connection.phase, Phase::Subscribed { .. })
+        {
+            connection.outbox.push_word(line);
+            self.list(key);
+        }
+    }
+
+    pub(super) fn write(&mut self) {
+        let mut listed = std::mem::take(&mut self.listed);
+        for &key in &listed {
+            let Some(mut connection) = self.connections[key].take() else {
+                continue;
+            };
+            connection.is_listed = false;
+            let result = self.write_one(key, &mut connection);
+            let left =
+                matches!(connection.phase, Phase::Leaving(_)) && connection.outbox.is_empty();
+            self.connections[key] = Some(connection);
+            match result {
+                Ok(()) if left => self.parts.net.shut_down(key),
+                Ok(()) => {}
+                Err(_) => self.end(key),
+            }
+        }
+        listed.clear();
+        self.listed = listed;
+    }
+
+    /// Writes until nothing is left or the socket takes no more.
+    fn write_one(&mut self, key: Key, connection: &mut Connection) -> io::Result<()> {
+        let (mut frames, mut bytes) = (0, 0);
+        let result = loop {
+            if connection.outbox.is_empty() {
+                break Ok(());
+            }
+            let mut slices = [IoSlice::new(&[]); FRAMES_PER_WRITE];
+            let count = connection.outbox.gather(&self.parts.view, &mut slices);
+            let taken = match self.parts.net.write(key, &slices[..count]) {
+                Ok(taken) => taken,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    connection.is_writable = false;
+                    break Ok(());
+                }
+                Err(error) => break Err(error),
+            };
+            let (homebound, to_scheduler) = (&mut self.homebound, &mut self.parts.to_scheduler);
+            let completed = connection.outbox.advance(&self.parts.view, taken, |lease| {
+                if let Some(returned) = homebound.add(lease) {
+                    to_scheduler.send(FromDelivery::Returned(returned));
+                }
+            });
+            self.parts.counters.add(Counter::BytesOut, taken as u64);
+            frames += completed.frames;
+            bytes += completed.bytes;
+        };
+        if frames > 0 {
+            let at_ns = self.parts.clock.now().ns;
+            connection.note_written(frames, at_ns);
+            let news = FromDelivery::Wrote {
+                subscriber: key as u32,
+                frames,
+                bytes,
+                at_ns,
+            };
+            self.parts.to_scheduler.send(news);
+        }
+        result
+    }
+}
