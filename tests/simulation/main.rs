@@ -41,7 +41,7 @@ mod world;
 use std::time::Duration;
 
 /// Seeds of each swarm of the suite.
-const SEEDS: u64 = 100;
+const SEEDS: u64 = 300;
 
 fn setting(name: &str) -> Option<u64> {
     let value = std::env::var(format!("FLIPPED_LB_SIMULATION_{name}")).ok()?;
