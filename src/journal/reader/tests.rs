@@ -286,7 +286,7 @@ fn two_batches_of_a_write() -> (Memory, Vec<Position>) {
     ends.push(writer.position());
     {
         let mut files = memory.files();
-        let batch = &mut files.get_mut(&0).expect("there")[ends[2] as usize..];
+        let batch = &mut files.get_mut(&Name::Segment(0)).expect("there")[ends[2] as usize..];
         let (head, body) = batch
             .split_first_chunk_mut::<BATCH_HEADER_LEN>()
             .expect("a header");
@@ -304,12 +304,12 @@ fn a_batch_that_came_in_the_write_that_was_torn_is_torn_with_it() {
     assert_eq!(read_all(&memory, 0, END), Ok(whole));
     for at in ends[1]..ends[2] {
         let torn = memory.copy();
-        torn.files().get_mut(&0).expect("there")[at as usize] ^= 4;
+        torn.files().get_mut(&Name::Segment(0)).expect("there")[at as usize] ^= 4;
         let tail = tail_of(&torn);
         assert_eq!((tail.position, tail.whole_beyond), (ends[1], None));
     }
     let damaged = memory.copy();
-    damaged.files().get_mut(&0).expect("there")[ends[0] as usize] ^= 4;
+    damaged.files().get_mut(&Name::Segment(0)).expect("there")[ends[0] as usize] ^= 4;
     assert_eq!(tail_of(&damaged).whole_beyond, Some(ends[1]));
 }
 
