@@ -145,9 +145,16 @@ struct Hello {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Producer {
     #[serde(default)]
     ack: bool,
+}
+
+/// Understands a producer's wishes. An array is none: serde would fill a struct from it too.
+fn hello(line: &[u8]) -> Option<Hello> {
+    let is_object = line.trim_ascii_start().starts_with(b"{");
+    serde_json::from_slice(line).ok().filter(|_| is_object)
 }
 
 /// What the ingest agent is made of.
@@ -325,6 +332,7 @@ impl<N: Network> IngestAgent<N> {
             source,
             configured,
             name,
+            is_new: true,
             number: self.next_number,
             framer: Framer::new(self.line_len_max),
             ack,
@@ -438,6 +446,7 @@ impl<N: Network> IngestAgent<N> {
     }
 
     fn take_line(&mut self, connection: &mut Connection, line: Line, now: Now) -> Fate {
+        let is_first = std::mem::replace(&mut connection.is_new, false);
         let range = match line {
             Line::Oversize(range) => {
                 connection.lines += 1;
@@ -450,12 +459,12 @@ impl<N: Network> IngestAgent<N> {
             }
             Line::Whole(range) => range,
         };
-        if connection.lines == 0 && connection.configured.is_none() {
-            let hello = serde_json::from_slice::<Hello>(&self.buffer[range.clone()]);
-            if let Ok(Hello { producer }) = hello {
-                connection.ack = producer.ack;
-                return Fate::Taken;
-            }
+        if is_first
+            && connection.configured.is_none()
+            && let Some(Hello { producer }) = hello(&self.buffer[range.clone()])
+        {
+            connection.ack = producer.ack;
+            return Fate::Taken;
         }
         connection.lines += 1;
         if self

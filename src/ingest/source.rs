@@ -85,6 +85,8 @@ pub struct Connection {
     pub configured: Option<usize>,
     /// For rejected lines and logs.
     pub name: String,
+    /// No line has come yet.
+    pub is_new: bool,
     /// Told apart from earlier connections of the source.
     pub number: u32,
     /// Cuts its lines.

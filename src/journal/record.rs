@@ -18,7 +18,8 @@
 //! batch header, 48 bytes: nothing of a segment's former life can pass for this one's, for number
 //! and position stand under the CRC
 //!  0 magic "FLBB"   4 crc u32 (of the rest of the header, then of the body)
-//!  8 body length u32   12 kind u8   13 zeros   16 entries u32   20 zeros u32
+//!  8 body length u32   12 kind u8   13 zeros   16 entries u32
+//! 20 bytes since the beginning of its write u32 (what was written in one piece is torn in any order)
 //! 24 position u64 (of this header in the whole journal)   32 first sequence u64
 //! 40 time, us since the epoch u64
 //!
@@ -227,11 +228,21 @@ impl BatchHeader {
         body: impl Iterator<Item = &'a [u8]>,
         out: &mut [u8; BATCH_HEADER_LEN],
     ) {
+        self.encode_behind(0, body, out);
+    }
+
+    /// Writes the header of a batch that stands so many bytes behind the beginning of its write.
+    pub fn encode_behind<'a>(
+        &self,
+        behind: u32,
+        body: impl Iterator<Item = &'a [u8]>,
+        out: &mut [u8; BATCH_HEADER_LEN],
+    ) {
         out[0..4].copy_from_slice(&BATCH_MAGIC);
         out[8..12].copy_from_slice(&self.body_len.to_le_bytes());
         out[12..16].copy_from_slice(&[self.kind as u8, 0, 0, 0]);
         out[16..20].copy_from_slice(&self.entries.to_le_bytes());
-        out[20..24].fill(0);
+        out[20..24].copy_from_slice(&behind.to_le_bytes());
         out[24..32].copy_from_slice(&self.position.to_le_bytes());
         out[32..40].copy_from_slice(&self.first_sequence.to_le_bytes());
         out[40..48].copy_from_slice(&self.time_us.to_le_bytes());
@@ -275,6 +286,12 @@ impl BatchHeader {
             first_sequence: u64_at(from, 32),
             time_us: u64_at(from, 40),
         })
+    }
+
+    /// How many bytes behind the beginning of its write the batch of this header stands.
+    #[must_use]
+    pub fn behind(from: &[u8; BATCH_HEADER_LEN]) -> u32 {
+        u32_at(from, 20)
     }
 
     /// Whether header bytes and body are whole, and stand where they were written.

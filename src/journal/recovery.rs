@@ -211,6 +211,14 @@ fn close<S: Storage>(
         if exists {
             storage.remove(Name::Segment(number)).map_err(at)?;
         }
+        if let Some(last) = number.checked_sub(1) {
+            // Its end, too, may never have been synced: an earlier recovery may have died over it.
+            match storage.resume(Name::Segment(last)) {
+                Ok(segment) => storage.sync(&segment).map_err(at)?,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(at(error)),
+            }
+        }
         return Ok(tail.position);
     }
     if segment_len - offset >= BATCH_HEADER_LEN as u64 {

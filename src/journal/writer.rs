@@ -288,7 +288,9 @@ impl<S: Storage> JournalAgent<S> {
             let entries = (len / SETTLEMENT_LEN) as u32;
             let next = self.next_sequence + u64::from(self.staged.entries);
             let header = self.header(BatchKind::Settlements, len, entries, next, position, now);
-            header.encode(std::iter::once(&self.staged.settlements[..]), &mut bytes);
+            let behind = (position - self.segments.position()) as u32;
+            let body = std::iter::once(&self.staged.settlements[..]);
+            header.encode_behind(behind, body, &mut bytes);
             self.staged.headers[1].extend_from_slice(&bytes);
         }
         self.staged.written = 0;

@@ -19,8 +19,9 @@ pub struct Tail {
     pub position: Position,
     /// Bytes of a batch that was begun there and is not whole; zero: the end is clean.
     pub torn_len: u64,
-    /// A whole batch of this segment's life that stands further on: either the disk wrote
-    /// out of order before a power loss, or the place in between was damaged later.
+    /// A whole batch of this segment's life that stands further on, and came with a later write: the
+    /// place in between was damaged, or was never synced. A batch of the same write is torn with it:
+    /// before a power loss, a disk writes what was not synced in any order.
     pub whole_beyond: Option<Position>,
 }
 
@@ -71,9 +72,11 @@ impl<S: Storage> Reader<S> {
         Ok(len.min(self.window.len()) as u64)
     }
 
-    /// Looks through the rest of the segment for a whole batch that stands where it says.
+    /// Looks through the rest of the segment for a whole batch that stands where it says, and was
+    /// not written together with what is torn.
     fn whole_beyond(&mut self, torn: Position) -> Result<Option<Position>, JournalError> {
         let limit = (torn / self.segment_len + 1) * self.segment_len;
+        let write = torn.max(self.first_batch());
         let mut from = torn + 1;
         while from < limit {
             (self.position, self.window) = (from, 0..0);
@@ -85,9 +88,12 @@ impl<S: Storage> Reader<S> {
             // What begins too near the window's end is looked at again from the next window.
             let places: Vec<u64> = memmem::find_iter(bytes, &BATCH_MAGIC)
                 .filter_map(|at| bytes[at..].first_chunk().map(|it| (at, it)))
-                .filter_map(|(at, it)| Some((at, BatchHeader::decode(it)?)))
-                .map(|(at, header)| (from + at as u64, header.position))
-                .filter_map(|(place, named)| (place == named).then_some(place))
+                .filter_map(|(at, it)| {
+                    let began = (from + at as u64).checked_sub(BatchHeader::behind(it).into())?;
+                    Some((from + at as u64, BatchHeader::decode(it)?.position, began))
+                })
+                .filter(|&(place, named, began)| place == named && began != write)
+                .map(|(place, ..)| place)
                 .collect();
             from += (bytes.len() - BATCH_HEADER_LEN + 1) as u64;
             for place in places {

@@ -277,6 +277,42 @@ fn a_flipped_bit_in_the_last_segment_ends_it_and_shows_what_stands_beyond() {
     }
 }
 
+/// A batch of messages, then one more and a batch of settlements that came in one write with it.
+fn two_batches_of_a_write() -> (Memory, Vec<Position>) {
+    let memory = Memory::default();
+    let mut writer = TestWriter::new(memory.clone(), SEGMENT);
+    let mut ends = vec![writer.plain(1..3), writer.plain(3..5), writer.settle(1..2)];
+    ends[0] = SEGMENT_HEADER_LEN as u64;
+    ends.push(writer.position());
+    {
+        let mut files = memory.files();
+        let batch = &mut files.get_mut(&Name::Segment(0)).expect("there")[ends[2] as usize..];
+        let (head, body) = batch
+            .split_first_chunk_mut::<BATCH_HEADER_LEN>()
+            .expect("a header");
+        let header = BatchHeader::decode(head).expect("a batch");
+        let behind = (ends[2] - ends[1]) as u32;
+        header.encode_behind(behind, std::iter::once(&*body), head);
+    }
+    (memory, ends)
+}
+
+#[test]
+fn a_batch_that_came_in_the_write_that_was_torn_is_torn_with_it() {
+    let (memory, ends) = two_batches_of_a_write();
+    let whole = [messages(1..=4), vec![('s', 1)]].concat();
+    assert_eq!(read_all(&memory, 0, END), Ok(whole));
+    for at in ends[1]..ends[2] {
+        let torn = memory.copy();
+        torn.files().get_mut(&Name::Segment(0)).expect("there")[at as usize] ^= 4;
+        let tail = tail_of(&torn);
+        assert_eq!((tail.position, tail.whole_beyond), (ends[1], None));
+    }
+    let damaged = memory.copy();
+    damaged.files().get_mut(&Name::Segment(0)).expect("there")[ends[0] as usize] ^= 4;
+    assert_eq!(tail_of(&damaged).whole_beyond, Some(ends[1]));
+}
+
 #[test]
 fn a_damaged_segment_header_is_refused_when_batches_stand_behind_it() {
     let (memory, _) = three_batches();
