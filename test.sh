@@ -16,8 +16,22 @@ need_package() { # command, Debian package
     fi
 }
 
+need_idle_server() { # command, Debian package: installed, but not started as a service
+    local policy=/usr/sbin/policy-rc.d status=0
+    command -v "$1" >/dev/null 2>&1 && return 0
+    if [ "$(id -u)" = 0 ] && [ ! -e "$policy" ]; then
+        printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod +x "$policy"
+        (need_package "$1" "$2") || status=$?
+        rm -f "$policy"
+        return "$status"
+    fi
+    need_package "$1" "$2"
+}
+
+PATH="$PATH:/usr/sbin"        # where servers are, also for who is not root
 need_package gcc gcc          # the bundled SQLite is built from C
 need_package python3 python3  # an independent message server and subscriber
+need_idle_server mariadbd mariadb-server # the tests of the store start servers of their own
 if ! cargo nextest --version >/dev/null 2>&1; then
     echo "installing cargo-nextest (the test runner) from the crates registry"
     cargo install --locked cargo-nextest

@@ -9,6 +9,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use flipped_lb::config::Destination;
 use flipped_lb::scheduler::dedup::{DedupWindow, IdHash};
 use flipped_lb::scheduler::queue::Queues;
+use flipped_lb::scheduler::queue::cold::AllHot;
 use flipped_lb::scheduler::rules::Rules;
 
 const WINDOW: usize = 1_000_000;
@@ -136,7 +137,7 @@ fn queue(criterion: &mut Criterion) {
                 queues.push(at as u32, level, slot, now_ms - late_ms, now_ms);
             }
             for _ in 0..pops {
-                let (_, slot, _) = queues.pop_ready().expect("as many were pushed");
+                let (_, slot, _) = queues.pop_ready(&mut AllHot).expect("as many were pushed");
                 free.push(slot);
             }
         };
@@ -153,8 +154,8 @@ fn queue(criterion: &mut Criterion) {
 
 fn rules(criterion: &mut Criterion) {
     let destination = |at| Destination {
-        id: format!("table{at}"),
         vip: at == 1,
+        ..Destination::to(format!("table{at}"))
     };
     let destinations: Vec<_> = (1..=10_000).map(destination).collect();
     let rules = Rules::new(&[], &destinations, 3);

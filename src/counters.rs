@@ -60,6 +60,8 @@ counters! {
     Redelivered "redelivered" count "Messages taken back from a subscriber that went without settling them.";
 
     Recovered "recovered" count "Messages taken over from the journal at start; they count as received and accepted too.";
+    QueuedCold "queued_cold" gauge "Messages among the queued that wait packed, without a slot: their frames are in the journal only.";
+    HeldBackPressure "held_back_pressure" count "Cycles in which all sources waited because no more messages could be held.";
     ChunksEvicted "chunks_evicted" count "Chunks taken from messages that wait: these are read again from the journal.";
     Fetched "fetched" count "Messages read again from the journal.";
 
@@ -71,6 +73,8 @@ counters! {
     SourceDisconnects "source_disconnects" count "Connections to or from sources that ended.";
     SourceConnectFailures "source_connect_failures" count "Dials that failed; they are tried again.";
     PartialLines "partial_lines" count "Lines cut off by the end of their connection; the source has them still.";
+    QueueFullWaits "queue_full_waits" count "Times that a source was read no more because its next line was for a destination with max_queued messages.";
+    SourcesHeld "sources_held" gauge "Sources that are not read now for that reason.";
     IngestBackPressure "ingest_back_pressure" count "Reads put off because the pipeline was full.";
     RejectedUnwritable "rejected_unwritable" count "Failed writes to rejected.ndjson; reading pauses until one succeeds.";
     AcksSent "acks_sent" count "Acknowledgement lines written to sources.";
@@ -82,6 +86,11 @@ counters! {
     JournalSyncs "journal_syncs" count "fdatasync calls that returned.";
     JournalFull "journal_full" count "Tries to append that found the disk full; they are repeated.";
     JournalTornBytes "journal_torn_bytes" count "Bytes of a torn tail that were cut at start.";
+    JournalSegments "journal_segments" gauge "Files that the journal consists of, without free ones.";
+    JournalDisk "journal_disk" gauge "Bytes that the journal takes on disk, free files included.";
+    JournalRecycled "journal_recycled" count "Segments written over the file of an earlier one.";
+    JournalCarried "journal_carried" count "Messages carried forward, so that the segments which held them can go.";
+    JournalLimit "journal_limit" count "Times that the journal reached journal.max_bytes: sources wait until old segments go.";
     JournalBackPressure "journal_back_pressure" count "Cycles in which the scheduler waited for the journal.";
 
     BytesOut "bytes_out" count "Bytes written to subscribers.";
@@ -98,6 +107,14 @@ counters! {
     StoreRetries "store_retries" count "Store batches that failed and were tried again.";
     StoreAheadBytes "store_ahead_bytes" count "Bytes of the journal that the store had followed and a power loss has taken.";
     StoreBatches "store_batches" count "Store transactions committed.";
+    StoreBatchRows "store_batch_rows" gauge "Rows and updates of the last store transaction.";
+    StoreRowsPerSecond "store_rows_per_second" gauge "Rows and updates that the store wrote in the last second.";
+    StoreUnstored "store_unstored" count "Rows that the database refused and that are kept in unstored.ndjson.";
+    StoreLagMessages "store_lag_messages" gauge "Journaled messages that the store has not followed yet.";
+    StoreLagSeconds "store_lag_seconds" gauge "How long the oldest of what the store has not followed has waited.";
+    StoreFailing "store_failing" gauge "1 while the store's last try has failed, or it has stopped for good.";
+
+    LatencyLogLost "latency_log_lost" count "Lines of the interval logs that could not be written; the totals have them.";
 }
 
 /// One cell on a cache line of its own: neighbours are written by other cores.
@@ -105,7 +122,7 @@ counters! {
 #[derive(Debug, Default)]
 struct Cell(AtomicU64);
 
-/// Rejected lines by reason; one writer, so its eight words share one cache line.
+/// Rejected lines by reason; one writer, so its words share cache lines with nothing else.
 #[repr(align(64))]
 #[derive(Debug, Default)]
 struct RejectedByReason([AtomicU64; Reason::ALL.len()]);
@@ -250,12 +267,13 @@ mod tests {
         let counters = Counters::default();
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                let mut rejections = [0; 8];
+                let mut rejections = [0; Reason::ALL.len()];
                 for value in 1..20_000 {
-                    let reason = Reason::ALL[value % 8];
-                    rejections[value % 8] += 1;
+                    let at = value % Reason::ALL.len();
+                    let reason = Reason::ALL[at];
+                    rejections[at] += 1;
                     counters.begin();
-                    counters.set_rejected(reason, rejections[value % 8]);
+                    counters.set_rejected(reason, rejections[at]);
                     counters.set(Counter::Rejected, value as u64);
                     counters.end();
                 }

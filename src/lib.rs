@@ -7,7 +7,7 @@
 //!                  frame, parse     bucketed queues       credit, acks
 //!                                      |  ^ recorded position
 //!                                      v  |
-//!                                   JOURNAL ==files==> STORE (batches to SQLite)
+//!                                   JOURNAL ==files==> STORE (batches to a database)
 //!                                   append              off the path, follows the files
 //!                  ADMIN: HTTP, statistics, histograms (off the path)
 //! ```

@@ -23,6 +23,16 @@ pub const CHUNK_COUNT: usize = 256;
 /// turn, and a whole read must find room downstream before it is made.
 pub const READ_LEN_MAX: usize = 256 * 1024;
 
+/// Bytes of lines that were read and wait for room at their destinations, in all: above it, nothing
+/// more is read. A source that waits holds a read and a line at most, so 200 of them reach it.
+pub const HELD_LEN_MAX: usize = 64 * 1024 * 1024;
+
+/// Between two log lines about sources that wait for a destination, in ns.
+pub const HELD_LOG_NS: u64 = 10_000_000_000;
+
+/// Messages that may wait for one destination, by default: half of all that may be held.
+pub const MAX_QUEUED_DEFAULT: usize = 16_000_000;
+
 /// Connections that the ingest agent reads in one duty cycle.
 pub const READS_PER_CYCLE: usize = 4;
 
@@ -44,8 +54,27 @@ pub const LINE_LEN_MIN: usize = 87;
 /// Accepted messages that wait for the journal's recorded position; the gate before delivery.
 pub const UNRECORDED_MAX: usize = 64 * 1024;
 
-/// Messages that the scheduler holds at once (queued and in flight).
-pub const MESSAGES_MAX: usize = 4 * 1024 * 1024;
+/// Messages that the scheduler holds at once (queued and in flight): at seven bytes for each that
+/// waits long, 224 MiB.
+pub const MESSAGES_MAX: usize = 32 * 1024 * 1024;
+
+/// Messages that have a slot at once, 128 bytes each with their links: 512 MiB. They come near it
+/// only where thousands of subscribers owe acknowledgements, or 100,000 destinations have a few
+/// messages each.
+pub const SLOTS_MAX: usize = 4 * 1024 * 1024;
+
+/// Messages with a slot above which those that wait long give theirs up: about as many frames of 390
+/// bytes as the arena holds, and 16 MiB.
+pub const HOT_MAX: usize = 128 * 1024;
+
+/// A destination with fewer messages keeps their slots: packed, they would cost as much.
+pub const COLD_LEN_MIN: usize = 16;
+
+/// Messages that give up their slots in one duty cycle: some more than can arrive in one.
+pub const CHILLED_PER_CYCLE: usize = ARRIVALS_PER_CYCLE + ARRIVALS_PER_CYCLE / 4;
+
+/// Slots that are looked at in one duty cycle for a destination whose messages may give up theirs.
+pub const SLOTS_LOOKED_AT_PER_CYCLE: usize = 64;
 
 /// Entries of each ring between scheduler and journal, and between scheduler and delivery.
 pub const HOP_RING: usize = 8 * 1024;
@@ -109,6 +138,26 @@ pub const LATENCY_NS_MAX: u64 = 3_600_000_000_000;
 /// Significant digits of a latency: 1 % is finer than two runs of the same load differ.
 pub const LATENCY_DIGITS: u8 = 2;
 
+/// Bytes of one interval log, by default: at 4 destinations and a line in ten seconds some 100 MB a
+/// day are written under load, and the 8 files kept are 128 MiB.
+pub const LATENCY_LOG_LEN_DEFAULT: u64 = 16 * 1024 * 1024;
+
+/// Smallest interval log, by setting. At 8 levels and 65 slots one interval has 565 lines of some
+/// 300 to 1,000 bytes, which should fit.
+pub const LATENCY_LOG_LEN_MIN: u64 = 1024 * 1024;
+
+/// Largest interval log, by setting: whoever reads it takes it into memory.
+pub const LATENCY_LOG_LEN_CEILING: u64 = 256 * 1024 * 1024;
+
+/// Shortest time between two lines of an interval log: the monitor would do little else.
+pub const LATENCY_LOG_INTERVAL_MIN: Duration = Duration::from_millis(100);
+
+/// Longest age of an interval log, by setting.
+pub const LATENCY_LOG_AGE_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Interval logs that are kept at most, by setting: a directory listing stays cheap.
+pub const LATENCY_LOG_FILES_MAX: usize = 10_000;
+
 /// Message types that are told apart for one customer, by first use; later ones count together. A
 /// table of all `MESSAGE_TYPES_MAX` would be 1 KiB for each of 10,000 customers.
 pub const CUSTOMER_TYPES_MAX: usize = 16;
@@ -161,6 +210,36 @@ pub const SEGMENT_LEN_DEFAULT: u64 = 64 * 1024 * 1024;
 /// Bytes of one journal batch at most; a batch never crosses segments, so it bounds their waste.
 pub const BATCH_LEN_MAX: usize = 1024 * 1024;
 
+/// Bytes of a batch of a kept file, where a record is not longer by itself: as much is read for one
+/// message that is carried forward, and 16 bytes of memory are its price.
+pub const KEPT_BATCH_LEN: usize = 64 * 1024;
+
+/// Free files that wait to become segments: as many as a moment of full speed takes before the next
+/// ones are freed; more would only hold disk space.
+pub const FREE_FILES_MAX: usize = 4;
+
+/// Bytes that the journal may take on disk, by default: a thousand default segments.
+pub const JOURNAL_LEN_MAX_DEFAULT: u64 = 64 * 1024 * 1024 * 1024;
+
+/// Segments that `journal.max_bytes` must leave room for: the one that is being filled, the reserve,
+/// and as many again to work with.
+pub const JOURNAL_SEGMENTS_MIN: u64 = 8;
+
+/// Segments of `journal.max_bytes` that messages may not take: one for settlements, one for what is
+/// on its way to the journal when the limit is reached, one for the kept file that makes room.
+pub const JOURNAL_RESERVE: u64 = 3;
+
+/// Largest `journal.max_bytes`, by setting.
+pub const JOURNAL_LEN_MAX_CEILING: u64 = 1024 * 1024 * 1024 * 1024 * 1024;
+
+/// Words of unsettled messages that the scheduler gives out at once: 512 of them speak of 32,768
+/// messages where they stand together, and take a microsecond.
+pub const SURVEY_WORDS: usize = 512;
+
+/// Entries of the rings to and from retention: one survey goes round, segments are begun some times
+/// a second, and few files are free.
+pub const RETENTION_RING: usize = 64;
+
 /// Runs of records gathered into one journal write; with headers and settlements they stay below
 /// the system's 1,024 pieces.
 pub const PIECES_PER_BATCH: usize = 256;
@@ -173,6 +252,12 @@ pub const JOURNAL_READ_LEN: usize = 1024 * 1024 + 4096;
 /// 5,000 rows of the longest line would be 320 MB.
 pub const STORE_GATHER_LEN_MAX: usize = 8 * 1024 * 1024;
 
+/// Bytes of rows that one INSERT holds: beyond some hundred rows a statement gains nothing, and the
+/// server needs memory for the whole of it.
+pub const STORE_STATEMENT_LEN_MAX: usize = 1024 * 1024;
+
+/// A store that is so many seconds behind is called slow: a hundred times its usual `batch_time`.
+pub const STORE_LAG_DEGRADED_S: u64 = 10;
 /// Segments that are made at start to begin behind a store that has more than the journal: at 64 MiB
 /// each, 256 GiB, which no power loss takes.
 pub const SEGMENTS_AHEAD_MAX: u64 = 4096;
@@ -252,4 +337,8 @@ const _: () = assert!(BUCKETS.is_multiple_of(64), "bitmaps are of 64-bit words")
 const _: () = assert!(CHUNKS_FREE_MIN + CHUNKS_AT_INGEST + CHUNKS_AT_REPLAY < CHUNK_COUNT / 2);
 const _: () = assert!(CREDIT_MAX * 4 <= CHUNK_LEN * CHUNK_COUNT);
 const _: () = assert!(SEGMENT_LEN_MIN <= SEGMENT_LEN_DEFAULT);
+const _: () = assert!(2 * (1 + JOURNAL_RESERVE) <= JOURNAL_SEGMENTS_MIN);
+const _: () = assert!(SEGMENT_LEN_MAX * JOURNAL_SEGMENTS_MIN <= JOURNAL_LEN_MAX_DEFAULT);
+const _: () = assert!(MAX_QUEUED_DEFAULT <= MESSAGES_MAX);
+const _: () = assert!(HOT_MAX < SLOTS_MAX && SLOTS_MAX <= MESSAGES_MAX);
 const _: () = assert!(LATENCY_NS_MIN.is_power_of_two());

@@ -39,11 +39,13 @@ pub enum Reason {
     BadField,
     /// No such destination.
     UnknownDestination,
+    /// As many messages wait for its destination as may, and the settings say to reject then.
+    QueueFull,
 }
 
 impl Reason {
     /// All reasons, in the order in which they are checked.
-    pub const ALL: [Reason; 8] = [
+    pub const ALL: [Reason; 9] = [
         Reason::Oversize,
         Reason::BadUtf8,
         Reason::BadJson,
@@ -52,6 +54,7 @@ impl Reason {
         Reason::MissingField,
         Reason::BadField,
         Reason::UnknownDestination,
+        Reason::QueueFull,
     ];
 
     /// The name that users see.
@@ -66,6 +69,7 @@ impl Reason {
             Reason::MissingField => "missing_field",
             Reason::BadField => "bad_field",
             Reason::UnknownDestination => "unknown_destination",
+            Reason::QueueFull => "queue_full",
         }
     }
 }

@@ -351,7 +351,8 @@ fn each_hostile_line_is_kept_with_its_reason_and_leaves_its_neighbours_alone() {
     for (reason, count) in stats["rejected_by_reason"].as_object().expect("an object") {
         let expected = bad.iter().filter(|(it, _)| it == reason).count();
         assert_eq!(*count, expected, "{reason}");
-        assert!(expected > 0, "{reason} is tried");
+        // That reason is not the line's: `backlog` tries it.
+        assert!(expected > 0 || reason == "queue_full", "{reason} is tried");
     }
 }
 

@@ -196,6 +196,27 @@ fn a_first_message_with_a_producer_field_is_a_message() {
 }
 
 #[test]
+fn an_array_or_a_second_greeting_is_no_greeting_but_a_wrong_line() {
+    let engine = Engine::start(LISTENING);
+    let hello = "{\"producer\":{\"ack\":true}}";
+    for greeting in [format!("{hello}\n"), String::new()] {
+        let mut peer = Peer::dial(&engine, &greeting);
+        let lines = [
+            r#"[{"ack":true}]"#,
+            r#"[{}]"#,
+            r#"{"producer":{"akc":true}}"#,
+            hello,
+        ];
+        peer.send(&lines.map(str::to_owned));
+        if !greeting.is_empty() {
+            peer.await_all();
+        }
+    }
+    let stats = engine.wait("all are taken", |it| it["received"] == 8);
+    assert_eq!(stats["rejected"], 8, "none vanishes");
+}
+
+#[test]
 fn an_oversize_line_is_not_acknowledged_before_its_end() {
     let engine = Engine::start(LISTENING);
     let mut peer = Peer::dial(&engine, "{\"producer\":{\"ack\":true}}\n");

@@ -1,10 +1,10 @@
--- The messages of one engine, and how far into the journal they reach.
+-- The messages of an engine, and how far into the journal they reach.
 --
 -- Written by the store alone, in transactions that move rows and position together. Any number of
 -- readers may query it meanwhile (WAL mode).
 
-CREATE TABLE messages (
-    -- The message's place in the unified stream, from 1: also the key by which it is settled.
+CREATE TABLE IF NOT EXISTS messages (
+    -- The base of its engine plus its sequence: the key by which it is settled.
     id             INTEGER PRIMARY KEY,
     -- The source's own id; unique within the dedup window, not for ever.
     messageId      TEXT    NOT NULL,
@@ -21,20 +21,20 @@ CREATE TABLE messages (
     status         TEXT    NOT NULL,
     -- When the engine read the frame: UTC, 'YYYY-MM-DD HH:MM:SS.ffffff'.
     created_at     TEXT    NOT NULL,
-    -- Equals id here; a column of its own, as in the other databases.
+    -- The message's place in the unified stream of its engine, from 1.
     sequence       INTEGER NOT NULL,
     -- When the message was settled: UTC, as created_at; NULL before.
     delivered_at   TEXT
 );
 
 -- "What did this customer get, and what waits for it?"
-CREATE INDEX messages_destination ON messages (destinationId);
+CREATE INDEX IF NOT EXISTS messages_destination ON messages (destinationId);
 -- "How many messages of each priority?"
-CREATE INDEX messages_priority ON messages (priority);
+CREATE INDEX IF NOT EXISTS messages_priority ON messages (priority);
 -- "What came between these hours?"
-CREATE INDEX messages_timestamp ON messages (timestamp);
+CREATE INDEX IF NOT EXISTS messages_timestamp ON messages (timestamp);
 
-CREATE TABLE store_position (
+CREATE TABLE IF NOT EXISTS store_position (
     -- Which engine.
     node       TEXT    PRIMARY KEY,
     -- The place in that engine's journal up to which the table has followed.

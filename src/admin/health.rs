@@ -4,7 +4,10 @@
 //! even when the thread panics. The HTTP room reads. It restarts nothing.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+
+use crate::counters::{Counter, Counters};
+use crate::limits::STORE_LAG_DEGRADED_S;
 
 /// Where the engine is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,6 +61,8 @@ struct Agent {
 pub struct Health {
     phase: AtomicU8,
     agents: Vec<Agent>,
+    /// Set while sources wait because the journal may not grow.
+    journal_limited: Arc<AtomicBool>,
 }
 
 /// An agent's thread is alive as long as it holds this.
@@ -78,6 +83,16 @@ impl Health {
         Self {
             phase: AtomicU8::new(Phase::Starting as u8),
             agents: agents.collect(),
+            journal_limited: Arc::default(),
+        }
+    }
+
+    /// The same, told by `journal_limited` when sources wait because the journal may not grow.
+    #[must_use]
+    pub fn watching(self, journal_limited: Arc<AtomicBool>) -> Self {
+        Self {
+            journal_limited,
+            ..self
         }
     }
 
@@ -122,10 +137,27 @@ impl Health {
             return Err(format!("died: {}", died.join(", ")));
         }
         match self.phase() {
+            Phase::Running if self.journal_limited.load(Ordering::Relaxed) => Err(
+                "the journal has reached journal.max_bytes: sources wait until old segments go"
+                    .to_owned(),
+            ),
             Phase::Running => Ok(()),
             phase => Err(phase.label().to_owned()),
         }
     }
+}
+
+/// What does not work as it should while frames are welcome nevertheless: a store that is behind
+/// delays no delivery, and is no reason to send them elsewhere.
+#[must_use]
+pub fn degraded(counters: &Counters) -> Vec<String> {
+    let behind_s = counters.get(Counter::StoreLagSeconds);
+    let messages = counters.get(Counter::StoreLagMessages);
+    let is_failing = counters.get(Counter::StoreFailing) != 0;
+    let is_behind = behind_s >= STORE_LAG_DEGRADED_S;
+    let what = if is_failing { "fails" } else { "is slow" };
+    let words = || format!("the store {what}: {messages} messages and {behind_s} s behind");
+    (is_failing || is_behind).then(words).into_iter().collect()
 }
 
 impl Drop for AgentGuard {
@@ -156,6 +188,34 @@ mod tests {
         drop(ingest);
         assert_eq!(health.died(), ["scheduler"]);
         assert!(health.alive("delivery").is_none());
+    }
+
+    #[test]
+    fn a_journal_at_its_limit_is_well_and_not_ready() {
+        let limited = Arc::new(AtomicBool::new(false));
+        let health = Health::new(["journal"]).watching(Arc::clone(&limited));
+        health.set_phase(Phase::Running);
+        assert_eq!(health.ready(), Ok(()));
+        limited.store(true, Ordering::Relaxed);
+        assert!(health.ready().is_err_and(|it| it.contains("max_bytes")));
+        assert!(health.died().is_empty());
+    }
+
+    #[test]
+    fn a_store_that_fails_or_lags_degrades() {
+        let counters = Counters::default();
+        counters.set(Counter::StoreLagSeconds, STORE_LAG_DEGRADED_S - 1);
+        assert!(degraded(&counters).is_empty());
+        counters.set(Counter::StoreLagSeconds, STORE_LAG_DEGRADED_S);
+        counters.set(Counter::StoreLagMessages, 7);
+        let slow = format!("the store is slow: 7 messages and {STORE_LAG_DEGRADED_S} s behind");
+        assert_eq!(degraded(&counters), [slow]);
+        counters.set(Counter::StoreLagSeconds, 0);
+        counters.set(Counter::StoreFailing, 1);
+        assert_eq!(
+            degraded(&counters),
+            ["the store fails: 7 messages and 0 s behind"]
+        );
     }
 
     #[test]

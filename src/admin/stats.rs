@@ -140,7 +140,7 @@ mod tests {
             get("settled") + get("queued") + get("in_flight")
         );
         let reasons = stats["rejected_by_reason"].as_object().unwrap();
-        assert_eq!(reasons.len(), 8);
+        assert_eq!(reasons.len(), Reason::ALL.len());
         let sum: u64 = reasons.values().map(|it| it.as_u64().unwrap()).sum();
         assert_eq!(sum, get("rejected"));
         assert_eq!(get("stored"), 9);

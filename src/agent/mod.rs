@@ -2,6 +2,7 @@
 
 pub mod affinity;
 pub mod idle;
+pub mod relief;
 pub mod runner;
 
 use std::os::fd::BorrowedFd;

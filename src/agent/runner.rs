@@ -1,5 +1,6 @@
 //! The thread that turns its agents' cranks, and rests when they find nothing.
 
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -8,8 +9,9 @@ use rustix::event::{Timespec, epoll};
 
 use super::affinity::{self, PinError};
 use super::idle::{Idle, Rest};
+use super::relief::{Lodger, Shift};
 use super::{Agent, Fatal};
-use crate::clock::Clock;
+use crate::clock::{Clock, Now};
 use crate::config::IdleKind;
 use crate::ring::Wake;
 
@@ -17,6 +19,10 @@ use crate::ring::Wake;
 const LAST_CYCLES: u32 = 3;
 /// Cycles that it takes at most to finish, however much still comes.
 const LAST_CYCLES_MAX: u32 = 100_000;
+
+/// What a relief thread does until the lodger comes, whatever the idle strategy: it is not to take
+/// a core from those that work.
+const OFF_DUTY: Rest = Rest::Park { timeout_ms: 1_000 };
 
 /// What a thread consists of.
 pub struct Runner<C> {
@@ -34,6 +40,8 @@ pub struct Runner<C> {
     pub clock: C,
     /// Set when it shall finish what is there, and end.
     pub stop: Arc<AtomicBool>,
+    /// An agent that it shares with another thread; turned before `agents`.
+    pub shift: Option<Shift>,
 }
 
 impl<C: Clock + 'static> Runner<C> {
@@ -67,12 +75,20 @@ impl<C: Clock + 'static> Runner<C> {
     fn run(mut self) -> Result<(), Fatal> {
         let bed = self.make_bed()?;
         let mut idle = Idle::new(self.idle);
+        let mut worked = false;
         while !self.stop.load(Ordering::Relaxed) {
-            if self.cycle()? > 0 {
+            let now = self.clock.now();
+            self.change_shift(now, worked, &bed)?;
+            worked = self.cycle(now)? > 0;
+            if worked {
                 idle.reset();
                 continue;
             }
-            match idle.rest() {
+            let rest = match &self.shift {
+                Some(shift) if shift.is_off_duty() => OFF_DUTY,
+                _ => idle.rest(),
+            };
+            match rest {
                 Rest::Spin => std::hint::spin_loop(),
                 Rest::Yield => thread::yield_now(),
                 Rest::Park { timeout_ms } => {
@@ -82,43 +98,73 @@ impl<C: Clock + 'static> Runner<C> {
                 }
             }
         }
-        self.finish()
+        self.finish(&bed)
+    }
+
+    /// Lends or takes the lodger, if it is time; says whether it moved.
+    fn change_shift(&mut self, now: Now, worked: bool, bed: &OwnedFd) -> Result<bool, Fatal> {
+        let Some(shift) = &mut self.shift else {
+            return Ok(false);
+        };
+        let moved = shift.note(now.ns, worked);
+        if moved {
+            for door in shift.doors() {
+                match shift.lodger {
+                    Some(_) => add(bed, door)?,
+                    None => epoll::delete(bed, door)?,
+                }
+            }
+        }
+        Ok(moved)
     }
 
     /// One duty cycle of every agent, on one reading of the clock.
-    fn cycle(&mut self) -> Result<usize, Fatal> {
-        let now = self.clock.now();
+    fn cycle(&mut self, now: Now) -> Result<usize, Fatal> {
         let mut work_count = 0;
+        if let Some(lodger) = self.shift.as_mut().and_then(|it| it.lodger.as_mut()) {
+            work_count += lodger.agent.do_work(now)?;
+        }
         for agent in &mut self.agents {
             work_count += agent.do_work(now)?;
         }
         Ok(work_count)
     }
 
-    /// What the thread sleeps on: its wake-up, and whatever its agents wait for.
-    fn make_bed(&self) -> Result<std::os::fd::OwnedFd, Fatal> {
+    fn lodger(&self) -> Option<&Lodger> {
+        self.shift.as_ref()?.lodger.as_ref()
+    }
+
+    /// What wakes the thread: its own wake-up, and its lodger's.
+    fn wakes(&self) -> impl Iterator<Item = &Arc<Wake>> {
+        let lodger = self.lodger().map(|it| &it.wake);
+        std::iter::once(&self.wake).chain(lodger)
+    }
+
+    /// What the thread sleeps on: its wake-ups, and whatever its agents wait for.
+    fn make_bed(&self) -> Result<OwnedFd, Fatal> {
         let bed = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        let data = epoll::EventData::new_u64(0);
-        // Level-triggered, so that what was already there keeps the thread from sleeping.
-        epoll::add(&bed, &*self.wake, data, epoll::EventFlags::IN)?;
+        add(&bed, &*self.wake)?;
         for fd in self.agents.iter().filter_map(|agent| agent.readiness()) {
-            epoll::add(&bed, fd, data, epoll::EventFlags::IN)?;
+            add(&bed, fd)?;
+        }
+        if let Some(shift) = self.shift.as_ref().filter(|it| it.lodger.is_some()) {
+            shift.doors().iter().try_for_each(|door| add(&bed, door))?;
         }
         Ok(bed)
     }
 
     /// Sleeps unless a last look finds work; says whether there was a reason to wake up.
-    fn park(&mut self, bed: &std::os::fd::OwnedFd, timeout_ms: u32) -> Result<bool, Fatal> {
-        self.wake.prepare_park();
-        let work_count = self.cycle()?;
-        if work_count > 0 || self.stop.load(Ordering::Relaxed) {
-            self.wake.unpark();
+    fn park(&mut self, bed: &OwnedFd, timeout_ms: u32) -> Result<bool, Fatal> {
+        self.wakes().for_each(|wake| wake.prepare_park());
+        let now = self.clock.now();
+        let moved = self.change_shift(now, false, bed)?;
+        if moved || self.cycle(now)? > 0 || self.stop.load(Ordering::Relaxed) {
+            self.wakes().for_each(|wake| wake.unpark());
             return Ok(true);
         }
-        let nanoseconds = i64::from(timeout_ms) * 1_000_000;
         let timeout = Timespec {
-            tv_sec: 0,
-            tv_nsec: nanoseconds,
+            tv_sec: i64::from(timeout_ms) / 1_000,
+            tv_nsec: i64::from(timeout_ms) % 1_000 * 1_000_000,
         };
         let mut events = [epoll::Event {
             flags: epoll::EventFlags::empty(),
@@ -128,18 +174,33 @@ impl<C: Clock + 'static> Runner<C> {
             Err(rustix::io::Errno::INTR) => 0,
             result => result?,
         };
-        self.wake.unpark();
+        self.wakes().for_each(|wake| wake.unpark());
         Ok(woken > 0)
     }
 
-    fn finish(&mut self) -> Result<(), Fatal> {
+    fn finish(&mut self, bed: &OwnedFd) -> Result<(), Fatal> {
+        if let Some(shift) = self.shift.as_mut().filter(|it| it.is_relief()) {
+            shift.hand_over();
+            return Ok(());
+        }
         let mut fruitless = 0;
         for _ in 0..LAST_CYCLES_MAX {
             if fruitless == LAST_CYCLES {
                 break;
             }
-            fruitless = if self.cycle()? > 0 { 0 } else { fruitless + 1 };
+            // The relief thread ends first, and what it was lent comes home.
+            let now = self.clock.now();
+            let moved = self.change_shift(now, false, bed)?;
+            let is_fruitless = self.cycle(now)? == 0 && !moved;
+            fruitless = if is_fruitless { fruitless + 1 } else { 0 };
         }
         Ok(())
     }
+}
+
+/// Has the thread wake up when `fd` becomes readable.
+fn add(bed: &OwnedFd, fd: impl AsFd) -> rustix::io::Result<()> {
+    let data = epoll::EventData::new_u64(0);
+    // Level-triggered, so that what was already there keeps the thread from sleeping.
+    epoll::add(bed, fd, data, epoll::EventFlags::IN)
 }

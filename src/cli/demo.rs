@@ -249,7 +249,7 @@ fn conclude(config: &Config, sent: &Totals, received: u64, ended: &Ended) -> Res
     let database = match &config.store.url {
         StoreUrl::Sqlite(None) => Some(config.data_dir.join("messages.db")),
         StoreUrl::Sqlite(Some(path)) => Some(path.clone()),
-        StoreUrl::None => None,
+        StoreUrl::MySql(_) | StoreUrl::None => None,
     };
     if let Some(database) = database {
         say(&format!(

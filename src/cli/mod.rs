@@ -7,10 +7,12 @@
 
 pub mod check;
 pub mod demo;
+pub mod doctor;
 pub mod histogram;
 pub mod journal;
 pub mod publish;
 pub mod run;
+pub mod schema;
 pub mod subscribe;
 
 mod client;
@@ -34,6 +36,7 @@ const EXAMPLES: &str = "Examples:
   flipped-lb run --config my.toml         the engine
   flipped-lb subscribe table1 table2      read the messages of two customers
   flipped-lb publish --address 127.0.0.1:9001 --destination table1 --count 10
+  flipped-lb schema apply                 the tables of the store's database
   flipped-lb histogram flipped-lb-data/histograms/total.hgrm --svg latency.svg
   flipped-lb journal verify               is the journal whole
 
@@ -60,14 +63,18 @@ pub enum Command {
     Demo(demo::DemoArgs),
     /// Say what the settings mean, or what is wrong with them.
     Check(check::CheckArgs),
+    /// Say whether this machine is fit: cores, isolation, limits, clock, disk.
+    Doctor(doctor::DoctorArgs),
     /// Read the messages of destinations.
     Subscribe(subscribe::SubscribeArgs),
     /// Send messages to the engine.
     Publish(publish::PublishArgs),
-    /// Show latency files as a table, and draw them.
+    /// Show latency files as a table, draw them, compare them.
     Histogram(histogram::HistogramArgs),
     /// Look at the journal, or mend it.
     Journal(journal::JournalArgs),
+    /// Make the store's tables, show their SQL, or say what is wrong with them.
+    Schema(schema::SchemaArgs),
 }
 
 /// Runs the command that the process was started with.
@@ -104,10 +111,12 @@ impl Command {
             Command::Run(args) => run::run(args),
             Command::Demo(args) => demo::run(args),
             Command::Check(args) => check::run(args),
+            Command::Doctor(args) => doctor::run(args),
             Command::Subscribe(args) => subscribe::run(args),
             Command::Publish(args) => publish::run(args),
             Command::Histogram(args) => histogram::run(args),
             Command::Journal(args) => journal::run(args),
+            Command::Schema(args) => schema::run(args),
         }
     }
 }

@@ -10,11 +10,12 @@ use super::defaults::default_max_wait;
 use super::draft::{Draft, item_place};
 use super::nearest::nearest;
 use super::problem::{Place, Problem};
-use super::units::show_duration;
+use super::units::{show_duration, show_size};
+use crate::limits::JOURNAL_SEGMENTS_MIN;
 
 /// Adds what is wrong between settings to the draft's problems.
 pub(super) fn check(draft: &mut Draft) {
-    let checks: [fn(&Draft, &mut Vec<Problem>); 7] = [
+    let checks: [fn(&Draft, &mut Vec<Problem>); 8] = [
         max_wait,
         sources,
         destinations,
@@ -22,6 +23,7 @@ pub(super) fn check(draft: &mut Draft) {
         rules,
         listeners,
         delivery_cores,
+        journal_room,
     ];
     let mut problems = Vec::new();
     for check in checks {
@@ -189,6 +191,25 @@ fn delivery_cores(draft: &Draft, problems: &mut Vec<Problem>) {
         let place: Place = draft
             .given
             .place(&[("threads", "delivery_cores"), ("delivery", "agents")]);
+        problems.push(Problem::new(place, text));
+    }
+}
+
+/// The journal's room is enough segments.
+fn journal_room(draft: &Draft, problems: &mut Vec<Problem>) {
+    let journal = &draft.config.journal;
+    let min = JOURNAL_SEGMENTS_MIN * journal.segment;
+    if journal.max_bytes < min {
+        let text = format!(
+            "[journal] max_bytes: found {}, and {JOURNAL_SEGMENTS_MIN} segments of {} take {}; \
+             raise it, or make segment smaller",
+            show_size(journal.max_bytes),
+            show_size(journal.segment),
+            show_size(min)
+        );
+        let place = draft
+            .given
+            .place(&[("journal", "max_bytes"), ("journal", "segment")]);
         problems.push(Problem::new(place, text));
     }
 }

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{
-    Admin, Config, Dedup, Delivery, Destination, Durability, IdleKind, Ingest, Journal, Scheduler,
-    Source, Stats, Store, StoreUrl, ThreadingMode, Threads,
+    Admin, Config, Dedup, Delivery, Destination, Durability, IdleKind, Ingest, Journal, Latency,
+    Scheduler, Source, Stats, Store, StoreUrl, ThreadingMode, Threads, WhenFull,
 };
 use crate::limits;
 
@@ -43,6 +43,7 @@ impl Default for Config {
                 .map(|n| Destination {
                     id: format!("table{n}"),
                     vip: n == 1,
+                    max_queued: None,
                 })
                 .collect(),
             scheduler: Scheduler::default(),
@@ -54,6 +55,7 @@ impl Default for Config {
             store: Store::default(),
             admin: Admin::default(),
             stats: Stats::default(),
+            latency: Latency::default(),
         }
     }
 }
@@ -65,6 +67,18 @@ impl Source {
         Source {
             address: address.into(),
             ack: false,
+        }
+    }
+}
+
+impl Destination {
+    /// A customer like any other.
+    #[must_use]
+    pub fn to(id: impl Into<String>) -> Destination {
+        Destination {
+            id: id.into(),
+            vip: false,
+            max_queued: None,
         }
     }
 }
@@ -86,6 +100,8 @@ impl Default for Scheduler {
             max_wait: default_max_wait(LEVELS),
             create_destinations: false,
             max_destinations: limits::DESTINATIONS_MAX_DEFAULT,
+            max_queued: limits::MAX_QUEUED_DEFAULT,
+            when_full: WhenFull::Wait,
         }
     }
 }
@@ -114,6 +130,7 @@ impl Default for Journal {
     fn default() -> Journal {
         Journal {
             segment: limits::SEGMENT_LEN_DEFAULT,
+            max_bytes: limits::JOURNAL_LEN_MAX_DEFAULT,
         }
     }
 }
@@ -135,6 +152,9 @@ impl Default for Store {
     fn default() -> Store {
         Store {
             url: StoreUrl::Sqlite(None),
+            password_file: None,
+            create: false,
+            node: None,
             batch_rows: 5000,
             batch_time: Duration::from_millis(100),
         }
@@ -153,6 +173,17 @@ impl Default for Stats {
     fn default() -> Stats {
         Stats {
             interval: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Default for Latency {
+    fn default() -> Latency {
+        Latency {
+            log_interval: Duration::from_secs(10),
+            log_max_bytes: limits::LATENCY_LOG_LEN_DEFAULT,
+            log_max_age: Duration::from_secs(24 * 3600),
+            log_files: 8,
         }
     }
 }

@@ -95,13 +95,13 @@ fn sources(draft: &mut Draft, found: &Found, place: &Place) -> Result<(), String
     Ok(())
 }
 
-/// `table1,table2`; a destination that the settings have already keeps its `vip`.
+/// `table1,table2`; a destination that the settings have already keeps its other settings.
 fn destinations(draft: &mut Draft, found: &Found, place: &Place) -> Result<(), String> {
     let mut destinations = Vec::new();
     for item in found.list()? {
         let id = item.name()?;
         let known = draft.config.destinations.iter().find(|d| d.id == id);
-        destinations.push(known.cloned().unwrap_or(Destination { id, vip: false }));
+        destinations.push(known.cloned().unwrap_or(Destination::to(id)));
     }
     draft.given.destinations = vec![place.clone(); destinations.len()];
     draft.config.destinations = destinations;

@@ -68,6 +68,10 @@ fn print_items<T>(out: &mut String, kind: &Items<T>, items: &[Vec<String>]) {
             }
             line(out, format_args!("{} = {value}", key.name));
         }
+        for key in kind.keys.iter().skip(values.len()).filter(|_| index == 0) {
+            comment(out, key.meaning);
+            line(out, format_args!("# {} = {}", key.name, shown(key.default)));
+        }
     }
 }
 

@@ -58,11 +58,17 @@ pub(super) const DESTINATIONS: Items<Destination> = Items {
             meaning: "Whether all its messages are level 1.",
             set: |destination, v| set(&mut destination.vip, v.boolean()?),
         },
+        Key {
+            name: "max_queued",
+            default: Shown::Absent("1_000"),
+            meaning: "How many messages may wait for it, where [scheduler] max_queued is not right.",
+            set: |destination, v| {
+                let count = v.count(1, limits::MESSAGES_MAX)?;
+                set(&mut destination.max_queued, Some(count))
+            },
+        },
     ],
-    blank: || Destination {
-        id: String::new(),
-        vip: false,
-    },
+    blank: || Destination::to(""),
 };
 
 pub(super) const RULES: Items<Rule> = Items {

@@ -8,7 +8,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::found::Found;
-use super::{Config, Durability, IdleKind, StoreUrl, ThreadingMode};
+use super::server::Server;
+use super::units::show_duration;
+use super::{Config, Durability, IdleKind, StoreUrl, ThreadingMode, WhenFull};
 use crate::limits;
 
 /// Takes a value into the settings, or says what is wrong with it.
@@ -46,8 +48,8 @@ pub(super) struct Section {
 }
 
 /// The top of the file, then the sections, in the order of the example file.
-pub(super) const SECTIONS: [Section; 10] = [
-    TOP, INGEST, SCHEDULER, DEDUP, DELIVERY, JOURNAL, THREADS, STORE, ADMIN, STATS,
+pub(super) const SECTIONS: [Section; 11] = [
+    TOP, INGEST, SCHEDULER, DEDUP, DELIVERY, JOURNAL, THREADS, STORE, ADMIN, STATS, LATENCY,
 ];
 
 const MICRO: Duration = Duration::from_micros(1);
@@ -183,6 +185,25 @@ const SCHEDULER: Section = Section {
                 set(&mut c.scheduler.max_destinations, count)
             },
         ),
+        key(
+            "max_queued",
+            "16_000_000",
+            "How many messages may wait for one destination.",
+            |c, v| {
+                let count = v.count(1, limits::MESSAGES_MAX)?;
+                set(&mut c.scheduler.max_queued, count)
+            },
+        ),
+        key(
+            "when_full",
+            "\"wait\"",
+            "A message for a destination for which that many wait: wait with its source, which is \
+             not read on until there is room, or reject it.",
+            |c, v| {
+                let choices = [("wait", WhenFull::Wait), ("reject", WhenFull::Reject)];
+                set(&mut c.scheduler.when_full, v.choice(&choices)?)
+            },
+        ),
     ],
 };
 
@@ -259,15 +280,29 @@ const DELIVERY: Section = Section {
 const JOURNAL: Section = Section {
     name: "journal",
     meaning: "The log on disk.",
-    keys: &[key(
-        "segment",
-        "\"64MiB\"",
-        "Bytes of one segment file, 4MiB to 1GiB; disk space comes back a segment at a time.",
-        |c, v| {
-            let (min, max) = (limits::SEGMENT_LEN_MIN, limits::SEGMENT_LEN_MAX);
-            set(&mut c.journal.segment, v.size(min, max)?)
-        },
-    )],
+    keys: &[
+        key(
+            "segment",
+            "\"64MiB\"",
+            "Bytes of one segment file, 4MiB to 1GiB; disk space comes back a segment at a time.",
+            |c, v| {
+                let (min, max) = (limits::SEGMENT_LEN_MIN, limits::SEGMENT_LEN_MAX);
+                set(&mut c.journal.segment, v.size(min, max)?)
+            },
+        ),
+        key(
+            "max_bytes",
+            "\"64GiB\"",
+            "Bytes that the journal may take on disk, 8 segments at least. At the limit the engine \
+             stops reading from sources, goes on delivering, and resumes when old segments have \
+             gone.",
+            |c, v| {
+                let min = limits::JOURNAL_SEGMENTS_MIN * limits::SEGMENT_LEN_MIN;
+                let max = limits::JOURNAL_LEN_MAX_CEILING;
+                set(&mut c.journal.max_bytes, v.size(min, max)?)
+            },
+        ),
+    ],
 };
 
 const CORE_EXAMPLE: &str = "\"none\"";
@@ -345,8 +380,35 @@ const STORE: Section = Section {
         key(
             "url",
             "\"sqlite\"",
-            "sqlite (messages.db in data_dir), sqlite:PATH, or none.",
+            "sqlite (messages.db in data_dir), sqlite:PATH, mysql://USER@HOST:3306/DATABASE (MySQL \
+             and MariaDB), or none. Options of a mysql address: ssl-mode=disabled, required, \
+             verify-ca or verify-identity; ssl-ca=FILE; socket=PATH.",
             |c, v| set(&mut c.store.url, store_url(v.secret_text()?)?),
+        ),
+        key(
+            "password_file",
+            "\"none\"",
+            "A file, such as \"/etc/flipped-lb/password\", whose first line is the password of a \
+             mysql address. The variable FLIPPED_LB_STORE_PASSWORD comes before it, and it before \
+             the address itself.",
+            |c, v| set(&mut c.store.password_file, some_path(v.text()?)),
+        ),
+        key(
+            "create",
+            "false",
+            "Whether a mysql database and its tables are made at start where they are not there; \
+             false: flipped-lb schema apply makes them.",
+            |c, v| set(&mut c.store.create, v.boolean()?),
+        ),
+        key(
+            "node",
+            "\"auto\"",
+            "The name under which this engine keeps its position; several engines may share one \
+             database. auto: a name that is made once and kept in data_dir.",
+            |c, v| {
+                let name = v.name()?;
+                set(&mut c.store.node, (name != "auto").then_some(name))
+            },
         ),
         key("batch_rows", "5000", "Rows a batch at most.", |c, v| {
             let rows = v.count(1, limits::BATCH_ROWS_MAX)?;
@@ -389,6 +451,55 @@ const STATS: Section = Section {
     )],
 };
 
+const LATENCY: Section = Section {
+    name: "latency",
+    meaning: "Interval logs of latencies while the engine runs: data_dir/histograms/latency-N.hlog.",
+    keys: &[
+        key(
+            "log_interval",
+            "\"10s\"",
+            "Between two lines of a histogram; 0s: there are no interval logs.",
+            |c, v| {
+                let interval = v.duration(Duration::ZERO, limits::WAIT_MAX)?;
+                if interval > Duration::ZERO && interval < limits::LATENCY_LOG_INTERVAL_MIN {
+                    let min = show_duration(limits::LATENCY_LOG_INTERVAL_MIN);
+                    return Err(format!(
+                        "found less than {min}; write 0s, or {min} at least"
+                    ));
+                }
+                set(&mut c.latency.log_interval, interval)
+            },
+        ),
+        key(
+            "log_max_bytes",
+            "\"16MiB\"",
+            "A file is replaced by a new one before it grows past this size.",
+            |c, v| {
+                let (min, max) = (limits::LATENCY_LOG_LEN_MIN, limits::LATENCY_LOG_LEN_CEILING);
+                set(&mut c.latency.log_max_bytes, v.size(min, max)?)
+            },
+        ),
+        key(
+            "log_max_age",
+            "\"24h\"",
+            "A file is replaced by a new one when it is this old.",
+            |c, v| {
+                let (min, max) = (Duration::from_secs(1), limits::LATENCY_LOG_AGE_MAX);
+                set(&mut c.latency.log_max_age, v.duration(min, max)?)
+            },
+        ),
+        key(
+            "log_files",
+            "8",
+            "How many files are kept, the one being written included; the oldest go.",
+            |c, v| {
+                let count = v.count(1, limits::LATENCY_LOG_FILES_MAX)?;
+                set(&mut c.latency.log_files, count)
+            },
+        ),
+    ],
+};
+
 /// Takes a value, in the form that ends a [`Set`].
 pub(super) fn set<T>(field: &mut T, value: T) -> Result<(), String> {
     *field = value;
@@ -404,12 +515,16 @@ fn store_url(text: &str) -> Result<StoreUrl, String> {
             "" => Err("found \"sqlite:\" without a path; write \"sqlite:PATH\"".to_owned()),
             path => Ok(StoreUrl::Sqlite(Some(PathBuf::from(path)))),
         },
-        Some(("mysql" | "mariadb", _)) => Err("found the address of a MySQL server; this \
-             version keeps rows in SQLite only: write \"sqlite\", \"sqlite:PATH\" or \"none\""
-            .to_owned()),
+        Some(("mysql" | "mariadb", _)) => Server::parse(text).map(StoreUrl::MySql),
         _ => Err(
-            "found no database that is known; write \"sqlite\", \"sqlite:PATH\" or \"none\""
+            "found no database that is known; write \"sqlite\", \"sqlite:PATH\", \
+             \"mysql://user@host:3306/name\" or \"none\""
                 .to_owned(),
         ),
     }
+}
+
+/// A path, or none.
+fn some_path(text: &str) -> Option<PathBuf> {
+    (!matches!(text, "" | "none")).then(|| PathBuf::from(text))
 }

@@ -19,6 +19,7 @@ mod environment;
 mod file;
 mod found;
 mod nearest;
+mod server;
 mod units;
 
 mod items;
@@ -40,6 +41,7 @@ pub use defaults::default_max_wait;
 pub use example::example;
 pub use load::{DEFAULT_FILE, load, overrides, parse, used_file};
 pub use problem::ConfigError;
+pub use server::{Secret, Server, SslMode};
 pub use units::{parse_duration, parse_hours, parse_size, show_duration, show_hours, show_size};
 
 /// All settings of one engine.
@@ -73,6 +75,8 @@ pub struct Config {
     pub admin: Admin,
     /// When statistics are printed.
     pub stats: Stats,
+    /// Interval logs of latencies.
+    pub latency: Latency,
 }
 
 /// What has happened before a message is delivered (promise 2).
@@ -113,6 +117,8 @@ pub struct Destination {
     pub id: String,
     /// All its messages are level 1.
     pub vip: bool,
+    /// How many messages may wait for it; `None`: as many as for any.
+    pub max_queued: Option<usize>,
 }
 
 /// `[scheduler]`.
@@ -126,6 +132,19 @@ pub struct Scheduler {
     pub create_destinations: bool,
     /// How many destinations there may be in all when they are created.
     pub max_destinations: usize,
+    /// How many messages may wait for one destination.
+    pub max_queued: usize,
+    /// What happens to a message for a destination for which that many wait.
+    pub when_full: WhenFull,
+}
+
+/// What happens to a message whose destination has no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenFull {
+    /// Its source is not read on until there is room.
+    Wait,
+    /// It is rejected, counted and kept.
+    Reject,
 }
 
 /// One `[[rule]]`: all the conditions that are present must hold.
@@ -171,6 +190,8 @@ pub struct Delivery {
 pub struct Journal {
     /// Bytes of one segment file.
     pub segment: u64,
+    /// Bytes that all its files may take on disk.
+    pub max_bytes: u64,
 }
 
 /// `[threads]`.
@@ -217,6 +238,12 @@ pub enum IdleKind {
 pub struct Store {
     /// Which database.
     pub url: StoreUrl,
+    /// The file whose first line is the server's password.
+    pub password_file: Option<PathBuf>,
+    /// Whether a server's database and tables are made at start.
+    pub create: bool,
+    /// Whose position the store keeps; `None`: a name that is kept in the data directory.
+    pub node: Option<String>,
     /// Rows a batch at most.
     pub batch_rows: usize,
     /// A batch is written after this long at the latest.
@@ -230,6 +257,8 @@ pub enum StoreUrl {
     None,
     /// The embedded one; `None`: `data_dir/messages.db`.
     Sqlite(Option<PathBuf>),
+    /// A server.
+    MySql(Server),
 }
 
 /// `[admin]`.
@@ -246,6 +275,19 @@ pub struct Stats {
     pub interval: Duration,
 }
 
+/// `[latency]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Latency {
+    /// Between two lines of a histogram; zero: no interval logs.
+    pub log_interval: Duration,
+    /// Bytes of one log at most.
+    pub log_max_bytes: u64,
+    /// A log is replaced when it is this old.
+    pub log_max_age: Duration,
+    /// Logs that are kept.
+    pub log_files: usize,
+}
+
 impl Config {
     /// How agents share threads on a machine that allows this many cores: what `auto` picks, or
     /// the mode that is set. Never [`ThreadingMode::Auto`].
@@ -259,6 +301,15 @@ impl Config {
             ThreadingMode::Auto => ThreadingMode::Shared,
             set => set,
         }
+    }
+
+    /// Whether a thread that shares the path's agents, because `auto` chose so, has a second one to
+    /// lend ingest to.
+    #[must_use]
+    pub fn has_relief(&self, cores: usize) -> bool {
+        self.threads.mode == ThreadingMode::Auto
+            && self.threading(cores) == ThreadingMode::Shared
+            && cores > 1
     }
 
     /// How many cores `dedicated` needs to be worth it.

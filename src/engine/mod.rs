@@ -1,7 +1,8 @@
 //! The engine: the pipeline on its threads, with everything around it that is off the path.
 //!
 //! ```text
-//!  threads   shared:     [ path: ingest, scheduler, journal, delivery... ]
+//!  threads   shared:     [ path: ingest, scheduler, delivery..., journal ]
+//!              by auto:  ... [ relief: ingest, while the path has no rest ]
 //!            dedicated:  [ ingest ] [ scheduler ] [ journal ] [ delivery ] ...
 //!            always:     [ store ] [ monitor ] [ admin ]
 //! ```
@@ -9,9 +10,11 @@
 //! `flipped-lb run` and `demo` start one and stop it; tests do too, or turn its cranks by hand
 //! ([`crank`]).
 
+mod behind;
 pub mod crank;
 mod lock;
 pub mod pipeline;
+mod spawn;
 mod start;
 pub mod threads;
 

@@ -11,6 +11,9 @@
 //!               ==================> [      ]
 //!                    FromJournal
 //!   [ replay ] : Fetch, chunks <-> FromReplay
+//!
+//!   [ retention ] -- FromRetention --> [ scheduler ] -- Survey --> [ journal ]
+//!   [ retention ] <-- ToRetention ---- [ journal ] <-- free files -- [ retention ]
 //! ```
 
 use std::path::Path;
@@ -20,24 +23,28 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use crate::agent::Agent;
 use crate::arena::Ledger;
 use crate::clock::{Clock, Now};
-use crate::config::{Config, Durability};
+use crate::config::{Config, Durability, StoreUrl};
 use crate::counters::Counters;
 use crate::delivery::{DeliveryAgent, DeliveryParts};
+use crate::ingest::allowance::Allowances;
 use crate::ingest::rejected::RejectedLog;
 use crate::ingest::{IngestAgent, IngestParts};
 use crate::journal::error::JournalError;
-use crate::journal::recovery::{self, Origin, Recovered};
-use crate::journal::replay::{ReplayAgent, ReplayParts};
+use crate::journal::recovery::{self, Recovered};
+use crate::journal::replay::{KeptFiles, ReplayAgent, ReplayParts, Switched};
+use crate::journal::retention::stretch::Window;
+use crate::journal::retention::{RetentionAgent, RetentionParts};
 use crate::journal::storage::Storage;
 use crate::journal::writer::{JournalAgent, JournalParts};
 use crate::latency::Recorder;
 use crate::limits::{
-    ARRIVALS_RING, CHUNK_COUNT, CHUNK_LEN, CHUNKS_AT_REPLAY, HOP_RING, MESSAGE_TYPES_MAX,
-    MESSAGES_MAX,
+    ARRIVALS_RING, CHUNK_COUNT, CHUNK_LEN, CHUNKS_AT_REPLAY, FREE_FILES_MAX, HOP_RING, HOT_MAX,
+    MESSAGE_TYPES_MAX, MESSAGES_MAX, RETENTION_RING,
 };
 use crate::message::Directory;
 use crate::net::Network;
-use crate::ring::{Wake, ring};
+use crate::ring::{Receiver, Sender, Wake, ring};
+use crate::scheduler::allowance::MaxQueued;
 use crate::scheduler::backlog::{Backlog, Inheritance};
 use crate::scheduler::dedup::DedupWindow;
 use crate::scheduler::queue::Queues;
@@ -53,6 +60,8 @@ pub struct Signals {
     pub quiet: Arc<AtomicBool>,
     /// The end of what the journal recorded.
     pub recorded: Arc<AtomicU64>,
+    /// Says that sources wait because the journal may not grow.
+    pub journal_limited: Arc<AtomicBool>,
 }
 
 /// The names that the agents know.
@@ -88,6 +97,8 @@ pub struct Wakes {
     pub journal: Arc<Wake>,
     /// The replay agent's.
     pub replay: Arc<Wake>,
+    /// The retention agent's.
+    pub retention: Arc<Wake>,
     /// The delivery agents', one each.
     pub deliveries: Vec<Arc<Wake>>,
 }
@@ -102,6 +113,8 @@ pub struct Pipeline {
     pub journal: Box<dyn Agent>,
     /// Reads the journal back.
     pub replay: Box<dyn Agent>,
+    /// Lets go of what the journal need not hold.
+    pub retention: Box<dyn Agent>,
     /// Write to subscribers.
     pub deliveries: Vec<Box<dyn Agent>>,
 }
@@ -111,6 +124,7 @@ impl Pipeline {
     #[must_use]
     pub fn into_agents(self) -> Vec<Box<dyn Agent>> {
         let mut agents = vec![self.ingest, self.scheduler, self.journal, self.replay];
+        agents.push(self.retention);
         agents.extend(self.deliveries);
         agents
     }
@@ -154,7 +168,7 @@ pub fn assemble<N, S, C>(
     config: &Config,
     world: World<N, S, C>,
     wakes: &Wakes,
-    origin: Origin,
+    recovered: Recovered,
     common: Common,
 ) -> Pipeline
 where
@@ -162,6 +176,9 @@ where
     S: Storage + Clone + 'static,
     C: Clock + 'static,
 {
+    let max_queued = MaxQueued::new(config);
+    let levels = usize::from(config.scheduler.levels);
+    let waiting = common.inheritance.waiting.len_by_destination(levels);
     let ledger = Ledger::new(CHUNK_LEN, CHUNK_COUNT as u16);
     let (to_scheduler, from_ingest) = ring(ARRIVALS_RING, &wakes.scheduler);
     let (to_ingest, from_scheduler) = ring(HOP_RING, &wakes.ingest);
@@ -177,17 +194,50 @@ where
         draining: Arc::clone(&common.signals.draining),
         seed: world.seed,
         floor_ms: common.inheritance.last_arrival_ms(),
+        allowances: Allowances::new(max_queued.clone(), &waiting),
     };
-    let (replay, replay_link) = replay(config, world.storage.clone(), wakes);
+    let origin = recovered.origin;
+    let (to_replay, kept_files) = ring(RETENTION_RING, &wakes.replay);
+    let (switched, from_replay) = ring(RETENTION_RING, &wakes.retention);
+    let (replay, replay_link) = replay(
+        config,
+        world.storage.clone(),
+        wakes,
+        (kept_files, switched, recovered.kept.clone()),
+    );
+    let (to_retention, from_journal) = ring(RETENTION_RING, &wakes.retention);
+    let (free_files, freed) = ring(FREE_FILES_MAX, &wakes.journal);
+    let (ask, from_retention) = ring(RETENTION_RING, &wakes.scheduler);
+    let retention = RetentionAgent::new(RetentionParts {
+        from_journal,
+        to_scheduler: ask,
+        free_files,
+        to_replay,
+        from_replay,
+        kept: recovered.kept,
+        storage: world.storage.clone(),
+        segment_len: config.journal.segment,
+        segments: recovered.segments,
+        next_segment: origin.position / config.journal.segment,
+        window: Window::new(config.dedup.window_messages, config.dedup.window),
+        max_bytes: config.journal.max_bytes,
+        draining: Arc::clone(&common.signals.draining),
+        limited: Arc::clone(&common.signals.journal_limited),
+        has_store: config.store.url != StoreUrl::None,
+        counters: Arc::clone(&common.counters),
+    });
     let (to_journal, inbox) = ring(HOP_RING, &wakes.journal);
     let (outbox, from_journal) = ring(HOP_RING, &wakes.scheduler);
     let journal = JournalAgent::new(JournalParts {
         from_scheduler: inbox,
         to_scheduler: outbox,
+        to_retention,
+        free_files: freed,
         view: ledger.view(),
         storage: world.storage,
         segment_len: config.journal.segment,
         position: origin.position,
+        next_sequence: origin.next_sequence,
         synced: config.durability == Durability::Synced,
         recorded: Arc::clone(&common.signals.recorded),
         counters: Arc::clone(&common.counters),
@@ -217,10 +267,12 @@ where
             from_journal,
             to_journal,
             replay: replay_link,
+            from_retention,
             deliveries: links,
             ledger,
             dedup: common.inheritance.dedup,
             backlog: common.inheritance.waiting,
+            unsettled: common.inheritance.unsettled,
             queues: queues(config),
             rules: common.rules,
             destinations: common.names.destinations,
@@ -228,6 +280,8 @@ where
             durability: config.durability,
             credit: config.delivery.credit,
             messages_max: MESSAGES_MAX,
+            hot_max: HOT_MAX,
+            max_queued,
             next_sequence: origin.next_sequence,
             counters: common.counters,
             recorder: common.recorder,
@@ -235,6 +289,7 @@ where
         })),
         journal: Box::new(journal),
         replay: Box::new(replay),
+        retention: Box::new(retention),
         deliveries: deliveries.into_iter().map(boxed).collect(),
     }
 }
@@ -248,7 +303,12 @@ fn queues(config: &Config) -> Queues {
     )
 }
 
-fn replay<S: Storage>(config: &Config, storage: S, wakes: &Wakes) -> (ReplayAgent<S>, ReplayLink) {
+fn replay<S: Storage>(
+    config: &Config,
+    storage: S,
+    wakes: &Wakes,
+    (from_retention, to_retention, kept): (Receiver<KeptFiles>, Sender<Switched>, KeptFiles),
+) -> (ReplayAgent<S>, ReplayLink) {
     let (to, from_scheduler) = ring(HOP_RING, &wakes.replay);
     let (to_chunks, chunks) = ring(CHUNKS_AT_REPLAY, &wakes.replay);
     let (to_scheduler, from) = ring(HOP_RING, &wakes.scheduler);
@@ -257,6 +317,9 @@ fn replay<S: Storage>(config: &Config, storage: S, wakes: &Wakes) -> (ReplayAgen
         from_scheduler,
         chunks,
         to_scheduler,
+        from_retention,
+        to_retention,
+        kept,
         storage,
         segment_len,
     };
@@ -286,10 +349,9 @@ pub fn recover<S: Storage + Clone>(
     let keys = std::array::from_fn(|_| rng.u64(..));
     let dedup = DedupWindow::new(config.dedup.window_messages, config.dedup.window, keys);
     let (destinations, types) = (names.destinations.clone(), names.message_types.clone());
-    let mut backlog = Backlog::new(dedup, destinations, types, config.scheduler.levels);
+    let mut backlog = Backlog::new(dedup, destinations, types, config.scheduler.levels, now);
     let segment_len = config.journal.segment;
-    let synced = config.durability == Durability::Synced;
-    let recovered = recovery::recover(storage, segment_len, synced, now.epoch_us, &mut backlog)?;
+    let recovered = recovery::recover(storage, segment_len, now.epoch_us, &mut backlog)?;
     Ok((recovered, backlog.finish()))
 }
 

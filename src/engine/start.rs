@@ -2,44 +2,39 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
+use super::behind::behind_store;
 use super::lock::{DirectoryLock, LockError};
-use super::pipeline::{self, Common, Names, Pipeline, Signals, Wakes, World, journal_folder};
+use super::pipeline::{self, Common, Names, Signals, World};
+use super::spawn::{self, Spawner};
 use super::threads::{self, Plan};
 use super::{Addresses, Engine, Failed, Thread};
 use crate::admin::{
     Admin, AdminError, AdminState, Facts, Health, Monitor, MonitorParts, Phase, Shown,
 };
 use crate::agent::affinity::PinError;
-use crate::agent::runner::Runner;
-use crate::agent::{Agent, Fatal};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, Durability, StoreUrl, ThreadingMode};
+use crate::config::{Config, Durability, ThreadingMode};
 use crate::counters::{Counter, Counters};
 use crate::ingest::rejected::RejectedLog;
-use crate::journal::ahead::{self, Reached};
 use crate::journal::error::JournalError;
 use crate::journal::reader::Reader;
-use crate::journal::recovery::{Origin, Recovered};
-use crate::journal::storage::Directory as Segments;
-use crate::latency::{self, Collector, Totals};
+use crate::journal::recovery::Recovered;
+use crate::journal::storage::{Directory as Segments, Name};
+use crate::latency::{self, Collector, IntervalLog, LogLimits, Totals};
 use crate::limits::SUBSCRIBER_SEND_BUFFER;
 use crate::net::{SocketOptions, Tcp};
 use crate::ring::Wake;
 use crate::scheduler::rules::Rules;
 use crate::store::follower::Follower;
-use crate::store::sqlite::SqliteStore;
 use crate::store::thread::StoreThread;
-use crate::store::{Store, StoreError};
-
-/// The name under which the store keeps this engine's position.
-const STORE_NODE: &str = "main";
+use crate::store::{self, OpenError, Store};
 
 /// An engine could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -68,7 +63,7 @@ pub enum StartError {
     Journal(#[from] JournalError),
     /// The store.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(#[from] OpenError),
     /// Files of the data directory.
     #[error("{what} in the data directory cannot be used: {source}")]
     Files {
@@ -91,7 +86,7 @@ fn files(what: &'static str) -> impl Fn(io::Error) -> StartError {
     move |source| StartError::Files { what, source }
 }
 
-fn system(what: &'static str) -> impl Fn(io::Error) -> StartError {
+pub(super) fn system(what: &'static str) -> impl Fn(io::Error) -> StartError {
     move |source| StartError::System {
         what,
         source: source.into(),
@@ -125,21 +120,19 @@ pub fn start(config: &Config) -> Result<Engine, StartError> {
     let seed = fastrand::u64(..);
     let (mut recovered, inheritance) =
         pipeline::recover(config, &mut segments, &names, seed, clock.now())?;
-    let mut store = open_store(config)?;
+    let mut store = store::open(config, &counters)?;
     if let Some(store) = &mut store {
-        recovered.origin = behind_store(config, &mut segments, store, recovered.origin, &counters)?;
+        let (len, now_us) = (config.journal.segment, clock.now().epoch_us);
+        recovered = behind_store(&mut segments, len, store, recovered, &counters, now_us)?;
     }
     signals
         .recorded
         .store(recovered.origin.position, Ordering::Release);
     let (recorder, collector) =
         latency::exchange(config.scheduler.levels, destinations_max(config, &names));
-    let store = match store {
-        Some(store) => Some(follow(
-            config, clock, &segments, &signals, &counters, store,
-        )?),
-        None => None,
-    };
+    let store = store
+        .map(|store| follow(config, clock, &segments, &signals, &counters, store))
+        .transpose()?;
     let world = world(config, clock, seed, segments, ingest, delivery)?;
     let common = Common {
         counters: Arc::clone(&counters),
@@ -153,64 +146,11 @@ pub fn start(config: &Config) -> Result<Engine, StartError> {
     };
     let starter = Starter::new(&plan, config, counters, signals, names);
     starter.announce(&recovered);
-    let wakes = wakes(&plan, starter.syncs())?;
-    let pipeline = pipeline::assemble(config, world, &wakes, recovered.origin, common);
+    let wakes = spawn::wakes(&plan, starter.syncs())?;
+    let pipeline = pipeline::assemble(config, world, &wakes, recovered, common);
     let scheduler_wake = Arc::clone(&wakes.scheduler);
-    let threads = starter.spawn(pipeline, &wakes, clock)?;
+    let threads = starter.spawner(clock).spawn(pipeline, &wakes)?;
     starter.finish(threads, collector, scheduler_wake, addresses, store, lock)
-}
-
-/// Opens the store, if there shall be one.
-fn open_store(config: &Config) -> Result<Option<SqliteStore>, StartError> {
-    let path = match &config.store.url {
-        StoreUrl::None => return Ok(None),
-        StoreUrl::Sqlite(None) => config.data_dir.join("messages.db"),
-        StoreUrl::Sqlite(Some(path)) => path.clone(),
-    };
-    Ok(Some(SqliteStore::open(&path, STORE_NODE)?))
-}
-
-/// Where the journal goes on: behind what the store has. A store that does not answer is asked again
-/// by its thread, and stops there if it is ahead.
-fn behind_store(
-    config: &Config,
-    segments: &mut Segments,
-    store: &mut impl Store,
-    origin: Origin,
-    counters: &Counters,
-) -> Result<Origin, StartError> {
-    let asked = store
-        .position()
-        .and_then(|position| Ok((position, store.last_sequence()?)));
-    let reached = match asked {
-        Ok((position, Some(last_sequence))) => Reached {
-            position,
-            last_sequence,
-        },
-        Ok((_, None)) => return Ok(origin),
-        Err(error) => {
-            warn!(%error, "the store was not asked how far it is");
-            return Ok(origin);
-        }
-    };
-    if !reached.is_ahead_of(&origin) {
-        return Ok(origin);
-    }
-    let now_us = SystemClock::start().now().epoch_us;
-    let len = config.journal.segment;
-    let Some(behind) = ahead::begin_behind(segments, len, origin, reached, now_us)? else {
-        return Ok(origin);
-    };
-    let bytes = reached.position.saturating_sub(origin.position);
-    counters.add(Counter::StoreAheadBytes, bytes);
-    warn!(
-        bytes,
-        lost_from = origin.next_sequence,
-        next_sequence = behind.next_sequence,
-        "the store has more than the journal, whose end was lost or moved away: rows from lost_from \
-         on that say INGESTED were not delivered; new messages begin at next_sequence"
-    );
-    Ok(behind)
 }
 
 /// Starts the store's thread.
@@ -220,7 +160,7 @@ fn follow(
     segments: &Segments,
     signals: &Signals,
     counters: &Arc<Counters>,
-    store: SqliteStore,
+    store: Box<dyn Store>,
 ) -> Result<StoreThread, StartError> {
     let reader = Reader::new(segments.clone(), config.journal.segment, 0);
     let recorded = Arc::clone(&signals.recorded);
@@ -269,30 +209,6 @@ fn world(
     })
 }
 
-/// One wake-up a thread: in `shared` mode all agents have the same.
-fn wakes(plan: &Plan, syncs: bool) -> Result<Wakes, StartError> {
-    let wake = || Wake::new().map_err(system("event descriptor"));
-    let deliveries = plan.deliveries.len();
-    if plan.mode == ThreadingMode::Shared {
-        let one = wake()?;
-        let another = || Arc::clone(&one);
-        return Ok(Wakes {
-            ingest: another(),
-            scheduler: another(),
-            journal: if syncs { wake()? } else { another() },
-            replay: wake()?,
-            deliveries: (0..deliveries).map(|_| another()).collect(),
-        });
-    }
-    Ok(Wakes {
-        ingest: wake()?,
-        scheduler: wake()?,
-        journal: wake()?,
-        replay: wake()?,
-        deliveries: (0..deliveries).map(|_| wake()).collect::<Result<_, _>>()?,
-    })
-}
-
 /// What is needed while the threads are started.
 struct Starter<'a> {
     plan: &'a Plan,
@@ -313,18 +229,16 @@ impl<'a> Starter<'a> {
         signals: Signals,
         names: Names,
     ) -> Self {
-        let agents: &[&str] = match plan.mode {
-            ThreadingMode::Shared => &["path", "replay", "journal"],
-            _ => &["ingest", "scheduler", "delivery", "replay", "journal"],
-        };
         let (failing, failures) = channel();
+        let health = Health::new(spawn::names(plan).iter().copied());
+        let health = health.watching(Arc::clone(&signals.journal_limited));
         Self {
             plan,
             config,
             counters,
             signals,
             names,
-            health: Arc::new(Health::new(agents.iter().copied())),
+            health: Arc::new(health),
             failing,
             failures: Some(failures),
         }
@@ -338,12 +252,11 @@ impl<'a> Starter<'a> {
     fn announce(&self, recovered: &Recovered) {
         if recovered.torn_len > 0 {
             let segment_len = self.config.journal.segment;
-            let segments = Segments::existing(&journal_folder(&self.config.data_dir));
-            let file = segments.path(recovered.torn_at / segment_len);
+            let file = Name::Segment(recovered.torn_at / segment_len);
             self.counters
                 .add(Counter::JournalTornBytes, recovered.torn_len);
             warn!(
-                file = %file.display(),
+                %file,
                 offset = recovered.torn_at % segment_len,
                 bytes = recovered.torn_len,
                 "the journal's torn tail was cut"
@@ -357,102 +270,15 @@ impl<'a> Starter<'a> {
         );
     }
 
-    fn spawn(
-        &self,
-        pipeline: Pipeline,
-        wakes: &Wakes,
-        clock: SystemClock,
-    ) -> Result<Vec<Thread>, StartError> {
-        let plan = self.plan;
-        let spawn = |name, agents, core, wake| self.spawn_one(name, agents, core, wake, clock);
-        if plan.mode == ThreadingMode::Shared {
-            let mut path = vec![pipeline.ingest, pipeline.scheduler];
-            path.extend(pipeline.deliveries);
-            let mut journal = vec![pipeline.journal];
-            if !self.syncs() {
-                path.append(&mut journal);
-            }
-            let mut threads = vec![
-                spawn("path", path, plan.ingest, &wakes.ingest)?,
-                spawn("replay", vec![pipeline.replay], None, &wakes.replay)?,
-            ];
-            if self.syncs() {
-                threads.push(spawn("journal", journal, plan.journal, &wakes.journal)?);
-            }
-            return Ok(threads);
-        }
-        let mut threads = vec![
-            spawn("ingest", vec![pipeline.ingest], plan.ingest, &wakes.ingest)?,
-            spawn(
-                "scheduler",
-                vec![pipeline.scheduler],
-                plan.scheduler,
-                &wakes.scheduler,
-            )?,
-        ];
-        let cores = plan.deliveries.iter().copied();
-        for ((agent, core), wake) in pipeline
-            .deliveries
-            .into_iter()
-            .zip(cores)
-            .zip(&wakes.deliveries)
-        {
-            threads.push(spawn("delivery", vec![agent], core, wake)?);
-        }
-        threads.push(spawn("replay", vec![pipeline.replay], None, &wakes.replay)?);
-        threads.push(spawn(
-            "journal",
-            vec![pipeline.journal],
-            plan.journal,
-            &wakes.journal,
-        )?);
-        Ok(threads)
-    }
-
-    fn spawn_one(
-        &self,
-        name: &'static str,
-        agents: Vec<Box<dyn Agent>>,
-        core: Option<usize>,
-        wake: &Arc<Wake>,
-        clock: SystemClock,
-    ) -> Result<Thread, StartError> {
-        let stop = Arc::new(AtomicBool::new(false));
-        let runner = Runner {
-            name,
-            agents,
-            core,
+    fn spawner(&self, clock: SystemClock) -> Spawner<'_> {
+        Spawner {
+            plan: self.plan,
             idle: self.config.threads.idle,
-            wake: Arc::clone(wake),
+            syncs: self.syncs(),
             clock,
-            stop: Arc::clone(&stop),
-        };
-        let guard = self.health.alive(name);
-        let failing = self.failing.clone();
-        let on_end = move |agent, result: Result<(), Fatal>| {
-            if let Err(error) = result {
-                error!(agent, %error, "the engine stops");
-                // Nobody listens any more where the engine has been stopped meanwhile.
-                let _ = failing.send(Failed { agent, error });
-            }
-            drop(guard);
-        };
-        let handle =
-            runner
-                .start(on_end)
-                .map_err(|source| match source.downcast::<PinError>() {
-                    Ok(pin) => StartError::Pin(*pin),
-                    Err(source) => StartError::System {
-                        what: "thread",
-                        source,
-                    },
-                })?;
-        Ok(Thread {
-            name,
-            stop,
-            wake: Arc::clone(wake),
-            handle,
-        })
+            health: &self.health,
+            failing: &self.failing,
+        }
     }
 
     fn finish(
@@ -479,6 +305,7 @@ impl<'a> Starter<'a> {
             collector,
             names,
             interval: self.config.stats.interval,
+            log: self.latency_log(),
             histograms: Some(self.config.data_dir.join("histograms")),
             wake: Box::new(move || scheduler_wake.notify()),
             out: Box::new(io::stdout()),
@@ -497,6 +324,23 @@ impl<'a> Starter<'a> {
             admin,
             _lock: lock,
         })
+    }
+
+    fn latency_log(&self) -> Option<IntervalLog> {
+        let settings = &self.config.latency;
+        let limits = LogLimits {
+            interval: settings.log_interval,
+            max_bytes: settings.log_max_bytes,
+            max_age: settings.log_max_age,
+            files: settings.log_files,
+        };
+        let shape = (
+            self.config.scheduler.levels,
+            destinations_max(self.config, &self.names),
+        );
+        let folder = self.config.data_dir.join("histograms");
+        let wanted = !settings.log_interval.is_zero();
+        wanted.then(|| IntervalLog::new(folder, limits, SystemTime::now(), shape))
     }
 
     fn admin_state(

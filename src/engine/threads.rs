@@ -8,6 +8,9 @@ use crate::config::{Config, ThreadingMode};
 pub struct Plan {
     /// `Shared` or `Dedicated`, never `Auto`.
     pub mode: ThreadingMode,
+    /// `auto` shares one thread among the path's agents, and there is a core for a second one:
+    /// under load ingest moves there.
+    pub relief: bool,
     /// Ingest's core; in `shared` that of the one thread.
     pub ingest: Option<usize>,
     /// The scheduler's core.
@@ -52,6 +55,7 @@ pub fn plan(config: &Config) -> Result<Plan, PinError> {
     let delivery_core = |index: usize| threads.delivery_cores.get(index).copied();
     Ok(Plan {
         mode,
+        relief: config.has_relief(allowed.len()),
         ingest: pick(threads.ingest_core),
         scheduler: pick(threads.scheduler_core),
         deliveries: (0..agents)

@@ -42,8 +42,11 @@ pub const fn buffer_len(read_len: usize, line_len_max: usize) -> usize {
 pub struct Framer {
     /// Longest line, in bytes without its newline.
     line_len_max: usize,
-    /// The unfinished line of the last turn; at most `line_len_max + 1` bytes.
+    /// The unfinished line of the last turn, at most `line_len_max + 1` bytes; or all that was in the
+    /// buffer from a line on that was held.
     kept: Vec<u8>,
+    /// Whole lines are among what was kept: the first one found no room downstream.
+    holding: bool,
     /// An oversize line was reported, and its newline has not come yet.
     skipping: bool,
     /// Where the next line starts.
@@ -59,6 +62,7 @@ impl Framer {
         Self {
             line_len_max,
             kept: Vec::new(),
+            holding: false,
             skipping: false,
             start: 0,
             scanned: 0,
@@ -66,11 +70,12 @@ impl Framer {
     }
 
     /// Copies the unfinished line to the front of `buffer`, and returns its length: the agent reads
-    /// the socket behind it. A turn in which nothing could be read may end here.
+    /// the socket behind it, but not behind lines that were held. A turn in which nothing could be
+    /// read may end here.
     pub fn restore(&mut self, buffer: &mut [u8]) -> usize {
         buffer[..self.kept.len()].copy_from_slice(&self.kept);
         self.start = 0;
-        self.scanned = self.kept.len();
+        self.scanned = if self.holding { 0 } else { self.kept.len() };
         self.kept.len()
     }
 
@@ -115,16 +120,38 @@ impl Framer {
         Some(Line::Oversize(start..start + self.line_len_max))
     }
 
+    /// Holds the line that was returned last, whose bytes are as they were, and all behind it:
+    /// [`Framer::keep`] may follow, and the next turn begins with it.
+    pub fn hold(&mut self, line: &Range<usize>) {
+        self.start = line.start;
+        self.holding = true;
+    }
+
+    /// Whether the next turn begins with lines that were held.
+    #[must_use]
+    pub fn is_holding(&self) -> bool {
+        self.holding
+    }
+
+    /// A turn takes up the lines that were held.
+    pub fn resume(&mut self) {
+        self.holding = false;
+    }
+
     /// Keeps the unfinished line, once [`Framer::next_line`] has found no more in `buffer`.
     pub fn keep(&mut self, buffer: &[u8]) {
-        debug_assert_eq!(self.scanned, buffer.len(), "lines were left in the buffer");
+        let holds = self.holding;
+        if !holds && self.kept.capacity() > 2 * (self.line_len_max + 1) {
+            self.kept.shrink_to_fit();
+        }
+        debug_assert!(holds || self.scanned == buffer.len(), "lines were left");
         if self.start == 0 {
             self.kept.extend_from_slice(&buffer[self.kept.len()..]);
         } else {
             self.kept.clear();
             self.kept.extend_from_slice(&buffer[self.start..]);
         }
-        debug_assert!(self.kept.len() <= self.line_len_max + 1);
+        debug_assert!(holds || self.kept.len() <= self.line_len_max + 1);
         self.start = 0;
         self.scanned = 0;
     }
@@ -146,7 +173,7 @@ impl Framer {
     pub fn end(&mut self) -> usize {
         let dropped = self.kept.len();
         self.kept.clear();
-        self.skipping = false;
+        (self.holding, self.skipping) = (false, false);
         dropped
     }
 }
@@ -185,6 +212,33 @@ mod tests {
             });
         }
         framer.keep(&buffer[..filled]);
+    }
+
+    #[test]
+    fn a_line_that_is_held_comes_again_with_all_behind_it() {
+        for held in 0..4 {
+            let mut framer = Framer::new(LINE_LEN_MAX);
+            let mut seen = Vec::new();
+            turn(&mut framer, b"1\n2", &mut seen);
+            let mut buffer = b"2\n3\n\n4\n5\r\n6".to_vec();
+            assert_eq!(framer.restore(&mut buffer), 1);
+            for _ in 0..held {
+                framer.next_line(&buffer[..11]).expect("a line");
+            }
+            let Some(Line::Whole(range)) = framer.next_line(&buffer[..11]) else {
+                panic!("a line")
+            };
+            framer.hold(&range);
+            framer.keep(&buffer[..11]);
+            assert!(framer.is_holding());
+            let mut again = vec![0; 11];
+            let kept = framer.restore(&mut again);
+            framer.resume();
+            let rest: Vec<_> = std::iter::from_fn(|| framer.next_line(&again[..kept])).collect();
+            assert_eq!(rest.len(), 4 - held);
+            framer.keep(&again[..kept]);
+            assert_eq!((framer.partial_len(), framer.is_holding()), (1, false));
+        }
     }
 
     fn lines(reads: &[&[u8]]) -> (Vec<Seen>, usize) {

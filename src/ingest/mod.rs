@@ -13,8 +13,10 @@
 //! ```
 
 mod acknowledge;
+pub mod allowance;
 mod dial;
 pub mod framer;
+mod hold;
 pub mod parser;
 pub mod rejected;
 mod resolver;
@@ -24,6 +26,7 @@ mod stream_tests;
 
 use std::collections::VecDeque;
 use std::io;
+use std::ops::Range;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,6 +35,7 @@ use fastrand::Rng;
 use serde::Deserialize;
 use tracing::{info, warn};
 
+use self::allowance::Allowances;
 use self::framer::{Framer, Line, buffer_len};
 use self::parser::{PADDING, Parsed, Parser};
 use self::rejected::RejectedLog;
@@ -40,7 +44,7 @@ use self::source::{Connection, Source};
 use crate::agent::{Agent, Fatal};
 use crate::arena::{Committed, Writer};
 use crate::clock::Now;
-use crate::config::Config;
+use crate::config::{Config, WhenFull};
 use crate::counters::{Counter, Counters};
 use crate::limits::{
     ACCEPTS_PER_CYCLE, CHUNKS_PER_READ, LINE_LEN_MAX, LINE_LEN_MIN, READ_LEN_MAX, READS_PER_CYCLE,
@@ -114,6 +118,22 @@ pub enum ToIngest {
         /// The line.
         line: u64,
     },
+    /// So many messages may be handed over for a destination, in all since the start.
+    Allowance {
+        /// Which.
+        destination: DestinationIndex,
+        /// The count.
+        until: u64,
+    },
+}
+
+/// What became of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// It is the engine's.
+    Taken,
+    /// Its destination has no room: it was not read yet, so to say.
+    Held(DestinationIndex),
 }
 
 /// The first line of a producer that dials in, if it has wishes. With any other field it is a
@@ -125,9 +145,16 @@ struct Hello {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Producer {
     #[serde(default)]
     ack: bool,
+}
+
+/// Understands a producer's wishes. An array is none: serde would fill a struct from it too.
+fn hello(line: &[u8]) -> Option<Hello> {
+    let is_object = line.trim_ascii_start().starts_with(b"{");
+    serde_json::from_slice(line).ok().filter(|_| is_object)
 }
 
 /// What the ingest agent is made of.
@@ -155,6 +182,8 @@ pub struct IngestParts<N> {
     /// When the last message of the backlog arrived, in ms: nothing new goes before it, for its
     /// source may be the same.
     pub floor_ms: u64,
+    /// How many messages may be handed over for each destination.
+    pub allowances: Allowances,
 }
 
 /// The agent.
@@ -172,6 +201,12 @@ pub struct IngestAgent<N> {
     owing: Vec<Key>,
     ready: Vec<Ready>,
     resolver: Resolver,
+    /// Connections that wait for room at a destination.
+    holding: Vec<Key>,
+    /// Bytes of lines that these hold.
+    held_len: usize,
+    hold_log_at_ns: u64,
+    when_full: WhenFull,
     line_len_max: usize,
     /// All reads go here: a connection's unfinished line first, padding last.
     buffer: Vec<u8>,
@@ -211,6 +246,10 @@ impl<N: Network> IngestAgent<N> {
             owing: Vec::with_capacity(64),
             ready: Vec::with_capacity(1024),
             resolver: Resolver::new(),
+            holding: Vec::new(),
+            held_len: 0,
+            hold_log_at_ns: 0,
+            when_full: config.scheduler.when_full,
             line_len_max: config.ingest.max_line,
             buffer: vec![0; buffer_len(READ_LEN_MAX, config.ingest.max_line)],
             parser: Parser::new(config.scheduler.levels),
@@ -237,6 +276,7 @@ impl<N: Network> IngestAgent<N> {
                 } => {
                     self.note_responsible(source, connection, line);
                 }
+                ToIngest::Allowance { destination, until } => self.raise(destination, until),
             }
         }
         work_count
@@ -269,7 +309,8 @@ impl<N: Network> IngestAgent<N> {
 
     fn enqueue(&mut self, key: Key) {
         let connection = self.connections.get_mut(key).and_then(Option::as_mut);
-        if let Some(connection) = connection.filter(|it| !it.is_queued) {
+        let may_read = |it: &&mut Connection| !it.is_queued && it.waits_for.is_none();
+        if let Some(connection) = connection.filter(may_read) {
             connection.is_queued = true;
             self.readable.push_back(key);
         }
@@ -291,10 +332,12 @@ impl<N: Network> IngestAgent<N> {
             source,
             configured,
             name,
+            is_new: true,
             number: self.next_number,
             framer: Framer::new(self.line_len_max),
             ack,
             is_queued: false,
+            waits_for: None,
             floor_ms: self.gone_floor_ms,
             lines: 0,
             forwarded: 0,
@@ -348,6 +391,12 @@ impl<N: Network> IngestAgent<N> {
                 continue;
             };
             connection.is_queued = false;
+            if self.must_pause(&connection) {
+                self.parts.counters.add(Counter::IngestBackPressure, 1);
+                self.connections[key] = Some(connection);
+                self.enqueue(key);
+                continue;
+            }
             match self.read_one(key, &mut connection, now) {
                 Ok(read_len) => {
                     work_count += read_len.div_ceil(LINE_LEN_MIN);
@@ -366,28 +415,38 @@ impl<N: Network> IngestAgent<N> {
 
     fn read_one(&mut self, key: Key, connection: &mut Connection, now: Now) -> io::Result<usize> {
         let kept = connection.framer.restore(&mut self.buffer);
-        let read = self
-            .parts
-            .net
-            .read(key, &mut self.buffer[kept..kept + READ_LEN_MAX]);
-        let read_len = match read {
-            Ok(0) => Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
-            other => other,
-        }?;
-        self.parts.counters.add(Counter::BytesIn, read_len as u64);
-        let filled = kept + read_len;
+        let filled = match self.release(connection) {
+            true => kept,
+            false => kept + self.read_socket(key, kept)?,
+        };
         while let Some(line) = connection.framer.next_line(&self.buffer[..filled]) {
-            self.take_line(connection, line, now);
+            if let Fate::Held(destination) = self.take_line(connection, line, now) {
+                self.hold(key, connection, destination, now);
+                break;
+            }
         }
         connection.framer.keep(&self.buffer[..filled]);
+        self.note_held_len(connection);
         self.tell_rejections();
         if connection.acknowledgeable() > connection.acknowledged {
             self.owing.push(key);
         }
+        Ok(filled)
+    }
+
+    /// Reads behind what a connection has kept.
+    fn read_socket(&mut self, key: Key, kept: usize) -> io::Result<usize> {
+        let into = &mut self.buffer[kept..kept + READ_LEN_MAX];
+        let read_len = match self.parts.net.read(key, into) {
+            Ok(0) => Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
+            other => other,
+        }?;
+        self.parts.counters.add(Counter::BytesIn, read_len as u64);
         Ok(read_len)
     }
 
-    fn take_line(&mut self, connection: &mut Connection, line: Line, now: Now) {
+    fn take_line(&mut self, connection: &mut Connection, line: Line, now: Now) -> Fate {
+        let is_first = std::mem::replace(&mut connection.is_new, false);
         let range = match line {
             Line::Oversize(range) => {
                 connection.lines += 1;
@@ -396,16 +455,16 @@ impl<N: Network> IngestAgent<N> {
                     .rejected
                     .push(Reason::Oversize, &connection.name, now, start);
                 self.rejections[Reason::Oversize as usize] += 1;
-                return;
+                return Fate::Taken;
             }
             Line::Whole(range) => range,
         };
-        if connection.lines == 0 && connection.configured.is_none() {
-            let hello = serde_json::from_slice::<Hello>(&self.buffer[range.clone()]);
-            if let Ok(Hello { producer }) = hello {
-                connection.ack = producer.ack;
-                return;
-            }
+        if is_first
+            && connection.configured.is_none()
+            && let Some(Hello { producer }) = hello(&self.buffer[range.clone()])
+        {
+            connection.ack = producer.ack;
+            return Fate::Taken;
         }
         connection.lines += 1;
         if self
@@ -415,7 +474,7 @@ impl<N: Network> IngestAgent<N> {
         {
             self.change_chunk();
         }
-        self.judge(connection, range, now);
+        self.judge(connection, range, now)
     }
 
     fn change_chunk(&mut self) {
@@ -425,7 +484,7 @@ impl<N: Network> IngestAgent<N> {
         self.writer = self.spare.pop();
     }
 
-    fn judge(&mut self, connection: &mut Connection, range: std::ops::Range<usize>, now: Now) {
+    fn judge(&mut self, connection: &mut Connection, range: Range<usize>, now: Now) -> Fate {
         let writer = self
             .writer
             .as_mut()
@@ -438,14 +497,23 @@ impl<N: Network> IngestAgent<N> {
             let destination = self.parts.destinations.find_or_create(parsed.destination);
             Ok((parsed, destination.ok_or(Reason::UnknownDestination)?))
         });
+        let mut has_room = |destination| self.parts.allowances.claim(destination);
         let (parsed, destination) = match parsed {
-            Ok(accepted) => accepted,
-            Err(reason) => {
+            Ok((parsed, destination)) if has_room(destination) => (parsed, destination),
+            Ok((_, destination)) if self.when_full == WhenFull::Wait => {
+                // The parser has changed it.
+                self.buffer[range.clone()].copy_from_slice(claim.frame());
+                connection.framer.hold(&range);
+                connection.lines -= 1;
+                return Fate::Held(destination);
+            }
+            refused => {
+                let reason = refused.err().unwrap_or(Reason::QueueFull);
                 self.parts
                     .rejected
                     .push(reason, &connection.name, now, claim.frame());
                 self.rejections[reason as usize] += 1;
-                return;
+                return Fate::Taken;
             }
         };
         let types = &mut self.parts.message_types;
@@ -454,21 +522,25 @@ impl<N: Network> IngestAgent<N> {
             .unwrap_or(types.len() as u32);
         connection.floor_ms = place_in_time(&parsed, connection.floor_ms, now);
         connection.forwarded = connection.lines;
-        parsed.header(now.epoch_us).encode(claim.header_mut());
+        let id = self.parts.hasher.hash(parsed.id.as_bytes());
+        let priority = parsed.priority;
+        let header = parsed.header(now.epoch_us);
+        header.encode(claim.header_mut());
         let arrival = Arrival {
-            id: self.parts.hasher.hash(parsed.id.as_bytes()),
+            id,
             frame: claim.commit(),
             destination,
             source: connection.source,
             connection: connection.number,
             line: if connection.ack { connection.lines } else { 0 },
             message_type: message_type as TypeIndex,
-            priority: parsed.priority,
+            priority,
             bucket_ms: connection.floor_ms,
             read_ns: now.ns,
         };
         // `has_room` saw room for all entries of this read.
         self.parts.to_scheduler.send(FromIngest::Arrived(arrival));
+        Fate::Taken
     }
 
     fn tell_rejections(&mut self) {
@@ -499,6 +571,7 @@ impl<N: Network> IngestAgent<N> {
 
     fn end(&mut self, key: Key, mut connection: Connection, error: &io::Error, now: Now) {
         self.parts.net.close(key);
+        self.forget_held(key, &connection);
         if connection.framer.end() > 0 {
             self.parts.counters.add(Counter::PartialLines, 1);
         }

@@ -8,7 +8,7 @@ use fastrand::Rng;
 
 use super::framer::Framer;
 use crate::limits::{RECONNECT_MS_MAX, RECONNECT_MS_MIN};
-use crate::message::SourceIndex;
+use crate::message::{DestinationIndex, SourceIndex};
 use crate::net::Key;
 
 /// What a configured source is doing.
@@ -85,6 +85,8 @@ pub struct Connection {
     pub configured: Option<usize>,
     /// For rejected lines and logs.
     pub name: String,
+    /// No line has come yet.
+    pub is_new: bool,
     /// Told apart from earlier connections of the source.
     pub number: u32,
     /// Cuts its lines.
@@ -93,6 +95,8 @@ pub struct Connection {
     pub ack: bool,
     /// It is in the queue of connections to read.
     pub is_queued: bool,
+    /// Its next line is for this destination, which has no room: it is not read on.
+    pub waits_for: Option<DestinationIndex>,
     /// No message may be put before this time, in ms: its predecessors must stay in front.
     pub floor_ms: u64,
     /// Lines that are not blank, so far.

@@ -17,8 +17,8 @@ use super::record::{
     BATCH_HEADER_LEN, BatchHeader, BatchKind, Position, SEGMENT_HEADER_LEN, SegmentHeader,
 };
 use super::recovery::Origin;
-use super::storage::Storage;
-use super::writer::write_whole;
+use super::segment::Begun;
+use super::storage::{Name, Storage, write_whole};
 use crate::limits::SEGMENTS_AHEAD_MAX;
 use crate::message::Sequence;
 
@@ -39,6 +39,15 @@ impl Reached {
     }
 }
 
+/// Where the journal goes on, and the segments on the way there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Behind {
+    /// Behind what the store has.
+    pub origin: Origin,
+    /// The segments that were made, in their order.
+    pub segments: Vec<Begun>,
+}
+
 /// Where the journal goes on so that it is behind what the store has. The way there is closed
 /// segments, of which the last one holds the next sequence, so that it is known for good. `None`:
 /// the store has followed so much further that it can be no power loss; nothing was written.
@@ -51,15 +60,15 @@ pub fn begin_behind<S: Storage>(
     origin: Origin,
     reached: Reached,
     now_us: u64,
-) -> Result<Option<Origin>, JournalError> {
-    let is_empty = storage.segments().map_err(JournalError::List)?.is_empty();
+) -> Result<Option<Behind>, JournalError> {
+    let names = storage.list().map_err(JournalError::List)?;
+    let is_part = |name: &Name| matches!(name, Name::Segment(_) | Name::Kept(..));
     let last = reached.position.div_ceil(segment_len);
     let last = last.max(origin.position / segment_len);
     // A journal that has nothing yet may begin anywhere.
-    let first = if is_empty {
-        last
-    } else {
-        origin.position / segment_len
+    let first = match names.iter().any(is_part) {
+        true => origin.position / segment_len,
+        false => last,
     };
     if last - first >= SEGMENTS_AHEAD_MAX {
         return Ok(None);
@@ -68,16 +77,26 @@ pub fn begin_behind<S: Storage>(
     for number in first..=last {
         let note = (number == last).then_some(next_sequence);
         closed_segment(storage, segment_len, number, note, now_us).map_err(|source| {
-            JournalError::Read {
+            JournalError::Unwritten {
                 segment: number,
                 offset: 0,
                 source,
             }
         })?;
     }
-    Ok(Some(Origin {
-        position: (last + 1) * segment_len,
-        next_sequence,
+    storage.sync_names().map_err(JournalError::List)?;
+    let begun = |number| Begun {
+        number,
+        first_sequence: next_sequence,
+        time_ms: now_us / 1_000,
+        taken: 0,
+    };
+    Ok(Some(Behind {
+        origin: Origin {
+            position: (last + 1) * segment_len,
+            next_sequence,
+        },
+        segments: (first..=last).map(begun).collect(),
     }))
 }
 
@@ -113,7 +132,7 @@ fn closed_segment<S: Storage>(
         end += note_bytes.len() as u64;
     }
     bytes.extend_from_slice(&BatchHeader::end_mark(end, now_us));
-    let segment = storage.create(number)?;
+    let segment = storage.create(Name::Segment(number))?;
     write_whole(storage, &segment, 0, &bytes)?;
     storage.sync(&segment)
 }
@@ -135,8 +154,7 @@ mod tests {
 
     /// All sequences of a journal, and the highest one that it says comes next.
     fn read(memory: &Memory) -> (Vec<Sequence>, Sequence, Position) {
-        let first = memory.files().keys().next().copied().unwrap_or(0);
-        let mut reader = Reader::new(memory.clone(), SEGMENT, first * SEGMENT);
+        let mut reader = Reader::new(memory.clone(), SEGMENT, 0);
         let (mut sequences, mut next) = (Vec::new(), 0);
         while let Some(batch) = reader.next(Position::MAX).expect("it is whole") {
             next = next.max(batch.header().first_sequence);
@@ -169,6 +187,9 @@ mod tests {
             };
             let behind = begin_behind(&mut memory, SEGMENT, origin, reached(position, 9), TIME_US);
             let behind = behind.expect("memory has room").expect("it is near");
+            let numbers: Vec<_> = behind.segments.iter().map(|it| it.number).collect();
+            assert_eq!(numbers, memory.segments().expect("memory")[1..]);
+            let behind = behind.origin;
             assert_eq!(behind.next_sequence, 10);
             assert!(behind.position >= position && behind.position.is_multiple_of(SEGMENT));
             assert_eq!(read(&memory), (vec![1, 2, 3], 10, behind.position));
@@ -187,7 +208,8 @@ mod tests {
         let behind = begin_behind(&mut memory, SEGMENT, origin, far, TIME_US);
         let behind = behind
             .expect("memory has room")
-            .expect("nothing is between");
+            .expect("nothing is between")
+            .origin;
         assert_eq!(behind.position, 1_000_002 * SEGMENT);
         assert_eq!(read(&memory), (vec![], (1 << 40) + 1, behind.position));
         assert_eq!(memory.files().len(), 1);

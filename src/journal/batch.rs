@@ -16,6 +16,7 @@ pub struct Batch<'a> {
     header: BatchHeader,
     body: &'a [u8],
     end: Position,
+    of_kept_file: bool,
 }
 
 /// One message of a batch.
@@ -34,7 +35,26 @@ pub struct Record<'a> {
 impl<'a> Batch<'a> {
     /// Takes a body that `check` has passed; `end` is where reading goes on behind it.
     pub(super) fn new(header: BatchHeader, body: &'a [u8], end: Position) -> Self {
-        Self { header, body, end }
+        Self {
+            header,
+            body,
+            end,
+            of_kept_file: false,
+        }
+    }
+
+    /// The same, as it stands in a kept file.
+    pub(super) fn of_kept_file(self) -> Self {
+        Self {
+            of_kept_file: true,
+            ..self
+        }
+    }
+
+    /// Whether it was carried forward: its segment is gone.
+    #[must_use]
+    pub fn is_of_kept_file(&self) -> bool {
+        self.of_kept_file
     }
 
     /// The header.
@@ -74,9 +94,11 @@ impl<'a> Batch<'a> {
     /// The messages, sequences ascending, with possible gaps; none in a batch of another kind.
     #[must_use]
     pub fn records(&self) -> Records<'a> {
-        let is_messages = self.header.kind == BatchKind::Messages;
+        let kind = self.header.kind;
+        let has_records = matches!(kind, BatchKind::Messages | BatchKind::Kept);
         Records {
-            rest: if is_messages { self.body } else { &[] },
+            rest: if has_records { self.body } else { &[] },
+            are_kept: kind == BatchKind::Kept,
             first_sequence: self.header.first_sequence,
             position: self.header.position + BATCH_HEADER_LEN as u64,
         }
@@ -97,6 +119,8 @@ impl<'a> Batch<'a> {
 #[derive(Debug, Clone)]
 pub struct Records<'a> {
     rest: &'a [u8],
+    /// Each record's position stands before it.
+    are_kept: bool,
     first_sequence: u64,
     position: Position,
 }
@@ -105,6 +129,10 @@ impl<'a> Iterator for Records<'a> {
     type Item = Record<'a>;
 
     fn next(&mut self) -> Option<Record<'a>> {
+        if self.are_kept {
+            let (position, rest) = self.rest.split_first_chunk()?;
+            (self.position, self.rest) = (Position::from_le_bytes(*position), rest);
+        }
         let (header, frame, rest) = split_record(self.rest)?;
         let record = Record {
             header,
@@ -155,7 +183,7 @@ fn split_record(body: &[u8]) -> Option<(RecordHeader, &[u8], &[u8])> {
 /// [`Damage::Malformed`]: some length, span or sequence does not fit.
 pub(super) fn check(header: &BatchHeader, body: &[u8]) -> Result<(), Damage> {
     let fits = match header.kind {
-        BatchKind::Messages => are_records(header, body),
+        BatchKind::Messages | BatchKind::Kept => are_records(header, body),
         BatchKind::Settlements => {
             body.len() as u64 == u64::from(header.entries) * SETTLEMENT_LEN as u64
         }
@@ -166,19 +194,32 @@ pub(super) fn check(header: &BatchHeader, body: &[u8]) -> Result<(), Damage> {
 }
 
 fn are_records(header: &BatchHeader, mut body: &[u8]) -> bool {
-    let mut expected_min = header.first_sequence;
+    let (mut sequence_min, mut position_min) = (header.first_sequence, header.position);
     for _ in 0..header.entries {
+        if header.kind == BatchKind::Kept {
+            let Some((bytes, rest)) = body.split_first_chunk() else {
+                return false;
+            };
+            let position = Position::from_le_bytes(*bytes);
+            let Some(next) = position.checked_add(1) else {
+                return false;
+            };
+            if position < position_min {
+                return false;
+            }
+            (position_min, body) = (next, rest);
+        }
         let Some((record, frame, rest)) = split_record(body) else {
             return false;
         };
         let sequence = widen(header.first_sequence, record.sequence_low);
-        if sequence < expected_min || !spans_fit(&record, frame.len()) {
+        if sequence < sequence_min || !spans_fit(&record, frame.len()) {
             return false;
         }
         let Some(next) = sequence.checked_add(1) else {
             return false;
         };
-        (expected_min, body) = (next, rest);
+        (sequence_min, body) = (next, rest);
     }
     body.is_empty()
 }
@@ -225,6 +266,7 @@ mod tests {
     fn hostile() -> impl Strategy<Value = (BatchHeader, Vec<u8>)> {
         let kind = prop_oneof![
             Just(BatchKind::Messages),
+            Just(BatchKind::Kept),
             Just(BatchKind::Settlements),
             Just(BatchKind::End),
             Just(BatchKind::Void)

@@ -6,6 +6,7 @@
 use std::io;
 
 use super::record::SegmentHeaderError;
+use super::storage::Name;
 
 /// Why the journal cannot be read on.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +17,20 @@ pub enum JournalError {
          the disk and the permissions of the data directory"
     )]
     Read {
+        /// Number of the segment.
+        segment: u64,
+        /// Where in its file.
+        offset: u64,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The operating system did not take the mark that closes the segment, or the next segment.
+    #[error(
+        "journal segment {segment:020}.segment cannot be written at offset {offset}: {source}; \
+         nothing is lost: make room on the disk, or see to the permissions of the data directory, \
+         and start again"
+    )]
+    Unwritten {
         /// Number of the segment.
         segment: u64,
         /// Where in its file.
@@ -39,6 +54,30 @@ pub enum JournalError {
         offset: u64,
         /// What is wrong there.
         damage: Damage,
+    },
+    /// A kept file never changes once it has its name, so this is no torn tail.
+    #[error(
+        "the journal's kept file {name} is damaged at offset {offset}: {damage}; nothing was \
+         changed: `flipped-lb journal verify DIR` shows what can be saved (DIR is the data \
+         directory), and `flipped-lb journal repair DIR` keeps it and puts the rest aside"
+    )]
+    Kept {
+        /// Its name.
+        name: Name,
+        /// Where in it.
+        offset: u64,
+        /// What is wrong there.
+        damage: Damage,
+    },
+    /// The operating system refused a kept file.
+    #[error(
+        "the journal's file {name} cannot be used: {source}; check the disk and the permissions"
+    )]
+    File {
+        /// Its name.
+        name: Name,
+        /// What the operating system said.
+        source: io::Error,
     },
     /// A segment between others is gone.
     #[error(
@@ -78,7 +117,10 @@ impl JournalError {
     /// Whether the same read may succeed later: the operating system failed, not the journal.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Read { .. } | Self::List(_))
+        matches!(
+            self,
+            Self::Read { .. } | Self::Unwritten { .. } | Self::List(_) | Self::File { .. }
+        )
     }
 }
 

@@ -1,5 +1,6 @@
 //! How far recovery is: a line in the log now and then, where it takes longer than that.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use tracing::info;
@@ -20,14 +21,14 @@ pub(super) struct Gauge {
 }
 
 impl Gauge {
-    /// For reading from `first` to `end`.
-    pub(super) fn new(first: Position, end: Position) -> Self {
+    /// For reading these segments.
+    pub(super) fn new(segments: Range<u64>, segment_len: u64) -> Self {
         let now = Instant::now();
         Self {
             begun: now,
             due: now + EVERY,
-            first,
-            end,
+            first: segments.start * segment_len,
+            end: segments.end * segment_len,
             entries: 0,
         }
     }

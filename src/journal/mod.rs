@@ -4,11 +4,14 @@ pub mod ahead;
 pub mod batch;
 pub mod error;
 mod gauge;
+pub mod kept;
 pub mod reader;
 pub mod record;
 pub mod recovery;
 pub mod repair;
 pub mod replay;
+pub mod retention;
+mod segment;
 pub mod storage;
 #[cfg(test)]
 pub(crate) mod testing;

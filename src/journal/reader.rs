@@ -27,11 +27,12 @@ pub use tail::Tail;
 
 use super::batch::{Batch, check};
 use super::error::{Damage, JournalError};
+use super::kept::{KeptReader, covering};
 use super::record::{
     BATCH_HEADER_LEN, BatchHeader, BatchKind, Position, SEGMENT_HEADER_LEN, SegmentHeader,
     SegmentHeaderError,
 };
-use super::storage::Storage;
+use super::storage::{Name, Storage, read_full};
 use crate::limits::{BATCH_LEN_MAX, JOURNAL_READ_LEN};
 
 /// A reader of the journal.
@@ -46,6 +47,8 @@ pub struct Reader<S: Storage> {
     skipped_segments: u64,
     has_landed: bool,
     open: Option<Open<S::Segment>>,
+    /// The kept file that stands for the segment of the position.
+    kept: Option<KeptReader<S>>,
     buffer: Vec<u8>,
     window: Range<usize>,
 }
@@ -71,6 +74,7 @@ impl<S: Storage> Reader<S> {
             skipped_segments: 0,
             has_landed: false,
             open: None,
+            kept: None,
             buffer: vec![0; JOURNAL_READ_LEN],
             window: 0..0,
         }
@@ -79,6 +83,7 @@ impl<S: Storage> Reader<S> {
     /// Goes on reading from somewhere else.
     pub fn seek(&mut self, to: Position) {
         self.forget();
+        self.kept = None;
         self.position = to;
         self.is_new = true;
         self.skipped_segments = 0;
@@ -119,6 +124,12 @@ impl<S: Storage> Reader<S> {
     /// call may be made again.
     pub fn next(&mut self, through: Position) -> Result<Option<Batch<'_>>, JournalError> {
         while self.position < through {
+            if self.enter_kept()? {
+                match self.look_into_kept()? {
+                    Some(header) => return Ok(Some(self.take_kept(header))),
+                    None => continue,
+                }
+            }
             match self.look(through)? {
                 Some(header) if header.kind == BatchKind::End => self.close_segment(),
                 Some(header) => return Ok(Some(self.take(header))),
@@ -126,6 +137,52 @@ impl<S: Storage> Reader<S> {
             }
         }
         Ok(None)
+    }
+
+    /// Whether a kept file stands for the segment of the position. Where nothing does, and the
+    /// reader was told to begin there, it moves to the first file that is there.
+    fn enter_kept(&mut self) -> Result<bool, JournalError> {
+        let number = self.number();
+        if let Some(kept) = &self.kept {
+            if kept.header().segments.contains(&number) {
+                return Ok(true);
+            }
+            self.kept = None;
+        }
+        if self.open.as_ref().is_some_and(|it| it.number == number) {
+            return Ok(false);
+        }
+        let names = self.storage.list().map_err(JournalError::List)?;
+        self.skip_to_first(&names);
+        let Some(segments) = covering(&names, self.number()) else {
+            return Ok(false);
+        };
+        self.forget();
+        self.kept = Some(KeptReader::open(&self.storage, segments)?);
+        Ok(true)
+    }
+
+    /// The next batch of the kept file; `None`: the position is behind it now.
+    fn look_into_kept(&mut self) -> Result<Option<BatchHeader>, JournalError> {
+        let kept = self.kept.as_mut().expect("`enter_kept` has opened it");
+        while let Some(header) = kept.advance(&self.storage)? {
+            if header.position >= self.position {
+                return Ok(Some(header));
+            }
+        }
+        self.position = kept.header().segments.end * self.segment_len;
+        self.kept = None;
+        self.is_new = false;
+        Ok(None)
+    }
+
+    /// Hands out the batch that [`Reader::look_into_kept`] has found. What comes next in that file
+    /// stands further on, wherever it does.
+    fn take_kept(&mut self, header: BatchHeader) -> Batch<'_> {
+        self.position = header.position + 1;
+        self.is_new = false;
+        let kept = self.kept.as_ref().expect("it was read a moment ago");
+        Batch::new(header, kept.body(), self.position).of_kept_file()
     }
 
     /// The whole batch that stands at the position; `None` at the tail.
@@ -280,11 +337,7 @@ impl<S: Storage> Reader<S> {
             .is_none_or(|it| it.number != self.number())
         {
             self.window = 0..0;
-            self.open = match self.open_segment()? {
-                Some(open) => Some(open),
-                None if self.is_new && self.skip_to_first_segment()? => self.open_segment()?,
-                None => None,
-            };
+            self.open = self.open_segment()?;
         }
         let Some(open) = &self.open else {
             return Ok(Some(Damage::Absent));
@@ -297,15 +350,17 @@ impl<S: Storage> Reader<S> {
 
     fn open_segment(&mut self) -> Result<Option<Open<S::Segment>>, JournalError> {
         let number = self.number();
-        let file = match self.storage.open(number) {
+        let file = match self.storage.open(Name::Segment(number)) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(self.unreadable(0, error)),
         };
-        let damage = match read_header(&self.storage, &file) {
-            Ok(Some(bytes)) => self.judge_header(number, &bytes)?,
-            Ok(None) => Some(Damage::SegmentHeader(SegmentHeaderError::NotASegment)),
-            Err(error) => return Err(self.unreadable(0, error)),
+        let mut bytes = [0; SEGMENT_HEADER_LEN];
+        let len = read_full(&self.storage, &file, 0, &mut bytes)
+            .map_err(|error| self.unreadable(0, error))?;
+        let damage = match len {
+            SEGMENT_HEADER_LEN => self.judge_header(number, &bytes)?,
+            _ => Some(Damage::SegmentHeader(SegmentHeaderError::NotASegment)),
         };
         Ok(Some(Open {
             number,
@@ -331,16 +386,17 @@ impl<S: Storage> Reader<S> {
         }
     }
 
-    /// Moves to the first segment that is there, if all of them are later ones.
-    fn skip_to_first_segment(&mut self) -> Result<bool, JournalError> {
-        let segments = self.storage.segments().map_err(JournalError::List)?;
-        let first = segments.first().copied().unwrap_or(0);
-        if first <= self.number() {
-            return Ok(false);
+    /// Moves to the first file that is there, if all of them are later ones.
+    fn skip_to_first(&mut self, names: &[Name]) {
+        let firsts = names.iter().filter_map(|name| match *name {
+            Name::Segment(number) | Name::Kept(number, _) => Some(number),
+            _ => None,
+        });
+        let first = firsts.min().unwrap_or(0);
+        if self.is_new && first > self.number() {
+            self.skipped_segments = first - self.number();
+            self.position = first * self.segment_len;
         }
-        self.skipped_segments = first - self.number();
-        self.position = first * self.segment_len;
-        Ok(true)
     }
 
     fn has_later_segment(&self) -> Result<bool, JournalError> {
@@ -411,22 +467,6 @@ impl<S: Storage> Reader<S> {
             source,
         }
     }
-}
-
-/// The bytes of a segment's header; `None`: the file is too short for one.
-fn read_header<S: Storage>(
-    storage: &S,
-    file: &S::Segment,
-) -> io::Result<Option<[u8; SEGMENT_HEADER_LEN]>> {
-    let mut bytes = [0; SEGMENT_HEADER_LEN];
-    let mut len = 0;
-    while len < bytes.len() {
-        match read_at(storage, file, len as u64, &mut bytes[len..])? {
-            0 => return Ok(None),
-            count => len += count,
-        }
-    }
-    Ok(Some(bytes))
 }
 
 /// Reads, again when a signal came between.

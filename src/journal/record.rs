@@ -18,7 +18,8 @@
 //! batch header, 48 bytes: nothing of a segment's former life can pass for this one's, for number
 //! and position stand under the CRC
 //!  0 magic "FLBB"   4 crc u32 (of the rest of the header, then of the body)
-//!  8 body length u32   12 kind u8   13 zeros   16 entries u32   20 zeros u32
+//!  8 body length u32   12 kind u8   13 zeros   16 entries u32
+//! 20 bytes since the beginning of its write u32 (what was written in one piece is torn in any order)
 //! 24 position u64 (of this header in the whole journal)   32 first sequence u64
 //! 40 time, us since the epoch u64
 //!
@@ -28,6 +29,24 @@
 //! 12 timestamp, ms i64      20 arrival, us since the epoch u64
 //! 28 offsets in the frame, u16 each: id, source, destination, type, payload
 //! 38 lengths: id u8, source u8, destination u8, type u8, payload u16
+//!
+//! kept file: what is still needed of some closed segments; once under its name it never changes
+//! +-------------+-------------------------+-------------------------+-----+----------+
+//! | kept header | batch (kept, settlem.)  | batch                   | ... | end mark |
+//! +-------------+-------------------------+-------------------------+-----+----------+
+//! It stands for the segments `from..to`, whose files are gone, or about to go: where both are
+//! there, the kept file counts. Batches have the headers drawn above, but name the position at
+//! which their first entry stood in the journal: positions ascend, and are no offsets.
+//!
+//! kept header, 64 bytes
+//!  0 magic "FLBKEPT1"   8 version u32   12 crc u32 (of all the rest)
+//! 16 from u64   24 to u64   32 segment length u64
+//! 40 first sequence u64, 48 next sequence u64 (of the messages accepted in their course)
+//! 56 end of the last one, ms since the epoch u64
+//!
+//! entry of a kept batch: the record's position u64, then the message record as it was
+//!
+//! free file: named by the segment that it was; what it holds means nothing
 //!
 //! settlement, 12 bytes
 //!  0 sequence u64   8 settled, us before the batch's time u32 (saturating)
@@ -176,11 +195,13 @@ pub enum BatchKind {
     Messages,
     /// Settlements, in the order they happened.
     Settlements,
+    /// Message records carried forward, each behind its position; sequences and positions ascend.
+    Kept = 3,
     /// Nothing: no further batch stands in this segment. Without it a reader could not tell a
     /// segment that was closed from one whose next batch was damaged.
-    End,
+    End = 2,
     /// Nothing any more: what stood here was damaged, and a repair kept the places behind it.
-    Void,
+    Void = 4,
 }
 
 /// The header of a batch.
@@ -196,7 +217,7 @@ pub struct BatchHeader {
     pub entries: u32,
     /// Where this header stands.
     pub position: Position,
-    /// Sequence of the first record; zero for settlements and end marks.
+    /// Sequence of the first record; with settlements, of the next message; zero in end marks.
     pub first_sequence: u64,
     /// When the batch was made: us since the epoch.
     pub time_us: u64,
@@ -209,11 +230,21 @@ impl BatchHeader {
         body: impl Iterator<Item = &'a [u8]>,
         out: &mut [u8; BATCH_HEADER_LEN],
     ) {
+        self.encode_behind(0, body, out);
+    }
+
+    /// Writes the header of a batch that stands so many bytes behind the beginning of its write.
+    pub fn encode_behind<'a>(
+        &self,
+        behind: u32,
+        body: impl Iterator<Item = &'a [u8]>,
+        out: &mut [u8; BATCH_HEADER_LEN],
+    ) {
         out[0..4].copy_from_slice(&BATCH_MAGIC);
         out[8..12].copy_from_slice(&self.body_len.to_le_bytes());
         out[12..16].copy_from_slice(&[self.kind as u8, 0, 0, 0]);
         out[16..20].copy_from_slice(&self.entries.to_le_bytes());
-        out[20..24].fill(0);
+        out[20..24].copy_from_slice(&behind.to_le_bytes());
         out[24..32].copy_from_slice(&self.position.to_le_bytes());
         out[32..40].copy_from_slice(&self.first_sequence.to_le_bytes());
         out[40..48].copy_from_slice(&self.time_us.to_le_bytes());
@@ -245,7 +276,8 @@ impl BatchHeader {
             0 => BatchKind::Messages,
             1 => BatchKind::Settlements,
             2 => BatchKind::End,
-            3 => BatchKind::Void,
+            3 => BatchKind::Kept,
+            4 => BatchKind::Void,
             _ => return None,
         };
         (from[0..4] == BATCH_MAGIC).then(|| Self {
@@ -257,6 +289,12 @@ impl BatchHeader {
             first_sequence: u64_at(from, 32),
             time_us: u64_at(from, 40),
         })
+    }
+
+    /// How many bytes behind the beginning of its write the batch of this header stands.
+    #[must_use]
+    pub fn behind(from: &[u8; BATCH_HEADER_LEN]) -> u32 {
+        u32_at(from, 20)
     }
 
     /// Whether header bytes and body are whole, and stand where they were written.
@@ -368,11 +406,11 @@ impl Settlement {
     }
 }
 
-fn u32_at(from: &[u8], at: usize) -> u32 {
+pub(super) fn u32_at(from: &[u8], at: usize) -> u32 {
     u32::from_le_bytes([from[at], from[at + 1], from[at + 2], from[at + 3]])
 }
 
-fn u64_at(from: &[u8], at: usize) -> u64 {
+pub(super) fn u64_at(from: &[u8], at: usize) -> u64 {
     u64::from(u32_at(from, at)) | u64::from(u32_at(from, at + 4)) << 32
 }
 

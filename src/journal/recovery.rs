@@ -4,14 +4,17 @@
 //! it; damage in the middle is refused, with the place named.
 
 use std::io;
+use std::ops::Range;
+use std::sync::Arc;
 
-use super::batch::Record;
+use super::batch::{Batch, Record};
 use super::error::{Damage, JournalError};
 use super::gauge::Gauge;
+use super::kept::KeptIndex;
 use super::reader::{Reader, Tail};
 use super::record::{BATCH_HEADER_LEN, BatchHeader, Position, Settlement};
-use super::storage::Storage;
-use super::writer::write_whole;
+use super::segment::Begun;
+use super::storage::{Name, Storage, write_whole};
 use crate::message::Sequence;
 
 /// Where the journal goes on.
@@ -23,6 +26,16 @@ pub struct Origin {
     pub next_sequence: Sequence,
 }
 
+impl Default for Origin {
+    /// An empty journal.
+    fn default() -> Self {
+        Self {
+            position: 0,
+            next_sequence: 1,
+        }
+    }
+}
+
 /// Takes what the journal holds, in its order.
 pub trait Sink {
     /// A message was accepted.
@@ -32,11 +45,15 @@ pub trait Sink {
 }
 
 /// What was found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recovered {
     /// Where to go on.
     pub origin: Origin,
-    /// Bytes of batches that were not whole, and are cut.
+    /// The segments that are there, in their order.
+    pub segments: Vec<Begun>,
+    /// The kept files that are there, in their order.
+    pub kept: Vec<Arc<KeptIndex>>,
+    /// Bytes of what was not whole, and is cut.
     pub torn_len: u64,
     /// Where they stood.
     pub torn_at: Position,
@@ -44,41 +61,41 @@ pub struct Recovered {
 
 /// Reads the journal and closes its last segment.
 ///
-/// Of a last segment that has whole batches behind a damaged place, nothing is cut: they hold what
-/// was accepted, and perhaps acknowledged, and a repair keeps them. But where each write was
-/// `synced` before the next one, a power loss may have left the last one in parts, and nobody was
-/// promised anything of it.
+/// Of a last segment that has whole batches of a later write behind a damaged place, nothing is cut:
+/// they hold what was accepted, and perhaps acknowledged, and a repair keeps them.
 ///
 /// # Errors
 /// It cannot be read or written, or is damaged before its end.
 pub fn recover<S: Storage + Clone>(
     storage: &mut S,
     segment_len: u64,
-    synced: bool,
     now_us: u64,
     sink: &mut impl Sink,
 ) -> Result<Recovered, JournalError> {
-    let segments = storage.segments().map_err(JournalError::List)?;
-    let (Some(&first), Some(&last)) = (segments.first(), segments.last()) else {
-        let origin = Origin {
-            position: 0,
-            next_sequence: 1,
-        };
-        return Ok(Recovered {
-            origin,
-            torn_len: 0,
-            torn_at: 0,
-        });
-    };
-    let mut reader = Reader::new(storage.clone(), segment_len, first * segment_len);
-    let mut gauge = Gauge::new(first * segment_len, (last + 1) * segment_len);
-    let mut next_sequence = 1;
+    let (ranges, left_over) = sort_out(storage)?;
+    let kept: Vec<KeptIndex> = ranges
+        .into_iter()
+        .map(|range| KeptIndex::load(storage, range))
+        .collect::<Result<_, _>>()?;
+    for name in left_over {
+        let failed = |source| JournalError::File { name, source };
+        storage.remove(name).map_err(failed)?;
+    }
+    let numbers = storage.segments().map_err(JournalError::List)?;
+    if kept.is_empty() && numbers.is_empty() {
+        return Ok(Recovered::default());
+    }
+    let mut gauge = Gauge::new(range(&kept, &numbers), segment_len);
+    let mut reader = Reader::new(storage.clone(), segment_len, 0);
+    let ends = kept.iter().map(|it| it.header.sequences.end);
+    let (mut next_sequence, mut segments) = (ends.max().unwrap_or(1), Vec::new());
     while let Some(batch) = reader.next(Position::MAX)? {
-        // A batch may tell what the next message gets, beyond the last one that is there.
+        // What was settled may be gone, its records and all: the settlements know how far it went.
         next_sequence = next_sequence.max(batch.header().first_sequence);
+        note_segment(&mut segments, &batch, segment_len, next_sequence);
         for record in batch.records() {
             sink.message(&record);
-            next_sequence = record.sequence + 1;
+            next_sequence = next_sequence.max(record.sequence + 1);
         }
         batch
             .settlements()
@@ -86,36 +103,112 @@ pub fn recover<S: Storage + Clone>(
         gauge.at(batch.end(), batch.header().entries);
     }
     gauge.finish(reader.position());
-    let mut tail = reader.tail()?;
-    if let Some(beyond) = tail.whole_beyond {
-        let written = if synced {
-            reader.last_write(&tail)?
-        } else {
-            None
-        };
-        let Some(end) = written else {
-            return Err(damaged(tail.position, segment_len));
-        };
-        debug_assert!(end > beyond, "it ends behind what is whole");
-        tail.torn_len = end - tail.position;
+    let tail = reader.tail()?;
+    if tail.whole_beyond.is_some() {
+        let (segment, offset) = (tail.position / segment_len, tail.position % segment_len);
+        return Err(JournalError::Corrupt {
+            segment,
+            offset,
+            damage: Damage::Torn,
+        });
     }
     let position = close(storage, segment_len, tail, now_us)?;
+    let end = Begun {
+        number: position / segment_len,
+        first_sequence: next_sequence,
+        time_ms: now_us / 1_000,
+        taken: 0,
+    };
+    let numbers = storage.segments().map_err(JournalError::List)?;
     Ok(Recovered {
         origin: Origin {
             position,
             next_sequence,
         },
+        kept: kept.into_iter().map(Arc::new).collect(),
+        segments: with_empty_ones(&numbers, &segments, end),
         torn_len: tail.torn_len,
         torn_at: tail.position,
     })
 }
 
-fn damaged(position: Position, segment_len: u64) -> JournalError {
-    JournalError::Corrupt {
-        segment: position / segment_len,
-        offset: position % segment_len,
-        damage: Damage::Torn,
+/// The segments that the files stand for.
+fn range(kept: &[KeptIndex], numbers: &[u64]) -> Range<u64> {
+    let of_kept = || kept.iter().map(|it| &it.header.segments);
+    let first = of_kept().map(|it| it.start).chain(numbers.first().copied());
+    let end = of_kept()
+        .map(|it| it.end)
+        .chain(numbers.last().map(|it| it + 1));
+    first.min().unwrap_or(0)..end.max().unwrap_or(0)
+}
+
+/// The segments that each kept file stands for, in their order; and what a crash left behind: kept
+/// files that were not finished, and what a later kept file stands for.
+fn sort_out<S: Storage>(storage: &S) -> Result<(Vec<Range<u64>>, Vec<Name>), JournalError> {
+    let names = storage.list().map_err(JournalError::List)?;
+    let kept: Vec<Range<u64>> = names
+        .iter()
+        .filter_map(|name| match *name {
+            Name::Kept(from, to) => Some(from..to),
+            _ => None,
+        })
+        .collect();
+    let stands_for = |of: &Range<u64>, range: &Range<u64>| {
+        of != range && of.start <= range.start && range.end <= of.end
+    };
+    let is_left_over = |name: &Name| match *name {
+        Name::Unfinished(..) => true,
+        Name::Segment(number) => kept.iter().any(|it| it.contains(&number)),
+        Name::Kept(from, to) => kept.iter().any(|it| stands_for(it, &(from..to))),
+        Name::Free(_) => false,
+    };
+    let left_over = names.iter().copied().filter(is_left_over).collect();
+    let mut rest: Vec<_> = kept
+        .iter()
+        .filter(|range| !kept.iter().any(|of| stands_for(of, range)))
+        .cloned()
+        .collect();
+    rest.sort_by_key(|it| it.start);
+    Ok((rest, left_over))
+}
+
+/// Enters the batch's segment, if it is the first of that.
+fn note_segment(
+    segments: &mut Vec<Begun>,
+    batch: &Batch<'_>,
+    segment_len: u64,
+    first_sequence: Sequence,
+) {
+    let number = batch.position() / segment_len;
+    if !batch.is_of_kept_file() && segments.last().is_none_or(|it| it.number != number) {
+        segments.push(Begun {
+            number,
+            first_sequence,
+            time_ms: batch.header().time_us / 1_000,
+            taken: 0,
+        });
     }
+}
+
+/// All segments that are there: one without a batch has begun when the next one did.
+fn with_empty_ones(numbers: &[u64], with_batches: &[Begun], end: Begun) -> Vec<Begun> {
+    let (mut rest, mut later) = (with_batches, end);
+    let mut segments: Vec<Begun> = numbers
+        .iter()
+        .rev()
+        .map(|&number| {
+            later = match rest.split_last() {
+                Some((last, before)) if last.number == number => {
+                    rest = before;
+                    *last
+                }
+                _ => Begun { number, ..later },
+            };
+            later
+        })
+        .collect();
+    segments.reverse();
+    segments
 }
 
 /// Closes the last segment; returns where the next one begins.
@@ -126,7 +219,7 @@ fn close<S: Storage>(
     now_us: u64,
 ) -> Result<Position, JournalError> {
     let (number, offset) = (tail.position / segment_len, tail.position % segment_len);
-    let at = |source: io::Error| JournalError::Read {
+    let at = |source: io::Error| JournalError::Unwritten {
         segment: number,
         offset,
         source,
@@ -138,12 +231,20 @@ fn close<S: Storage>(
             .map_err(JournalError::List)?
             .contains(&number);
         if exists {
-            storage.remove(number).map_err(at)?;
+            storage.remove(Name::Segment(number)).map_err(at)?;
+        }
+        if let Some(last) = number.checked_sub(1) {
+            // Its end, too, may never have been synced: an earlier recovery may have died over it.
+            match storage.resume(Name::Segment(last)) {
+                Ok(segment) => storage.sync(&segment).map_err(at)?,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(at(error)),
+            }
         }
         return Ok(tail.position);
     }
     if segment_len - offset >= BATCH_HEADER_LEN as u64 {
-        let segment = storage.resume(number).map_err(at)?;
+        let segment = storage.resume(Name::Segment(number)).map_err(at)?;
         let end = BatchHeader::end_mark(tail.position, now_us);
         write_whole(storage, &segment, offset, &end).map_err(at)?;
         storage.sync(&segment).map_err(at)?;

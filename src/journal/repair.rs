@@ -10,22 +10,25 @@
 //! damaged   | header | batch | ?????????? | batch | batch | ??????
 //! rebuilt   | header | batch |    void    | batch | batch | end |
 //! ```
+//!
+//! In a kept file batches say themselves where they stood: what is left of them is written closely.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 use std::iter::once;
+use std::ops::Range;
 
 use super::batch::Batch;
 use super::error::{Damage, JournalError};
+use super::kept::{KeptHeader, KeptWriter};
 use super::reader::Tail;
-use super::reader::survey::{Finding, Hole, Survey};
+use super::reader::survey::{Finding, Hole, KeptHole, Survey};
 use super::record::{
     BATCH_HEADER_LEN, BatchHeader, BatchKind, Position, SEGMENT_HEADER_LEN, SegmentHeader,
     SegmentHeaderError,
 };
-use super::storage::Storage;
-use super::writer::write_whole;
+use super::storage::{Name, Storage, write_whole};
 use crate::limits::BATCH_LEN_MAX;
 use crate::message::Sequence;
 
@@ -36,17 +39,28 @@ pub struct Plan {
     pub losses: Vec<Loss>,
     /// The segments that must be made anew; some of them may be gone altogether.
     pub segments: BTreeSet<u64>,
+    /// The kept files that must be made anew, by their segments, and the sequences of their course.
+    pub kept: BTreeMap<(u64, u64), Range<Sequence>>,
     /// Messages that are kept.
     pub messages: u64,
     /// Settlements that are kept.
     pub settlements: u64,
 }
 
-/// One hole, and what may have stood in it.
+/// Where something is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gap {
+    /// In or between segments.
+    Segments(Hole),
+    /// In a kept file.
+    Kept(KeptHole),
+}
+
+/// One gap, and what may have stood in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Loss {
     /// Where.
-    pub hole: Hole,
+    pub gap: Gap,
     /// Which messages.
     pub sequences: Sequences,
 }
@@ -88,9 +102,11 @@ pub fn plan<S: Storage>(mut survey: Survey<S>, segment_len: u64) -> Result<Plan,
         match found {
             Finding::Batch(batch) => next = plan.take(&batch).max(next),
             Finding::Hole(hole) => plan.note(hole, next, segment_len)?,
-            Finding::Segment(_) | Finding::Tail(_) => {}
+            Finding::KeptHole(hole) => plan.note_kept(hole, next),
+            Finding::Segment(_) | Finding::Kept { .. } | Finding::Tail(_) => {}
         }
     }
+    plan.bound(next);
     Ok(plan)
 }
 
@@ -98,7 +114,13 @@ impl Plan {
     /// Whether there is nothing to do.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.segments.is_empty()
+        self.segments.is_empty() && self.kept.is_empty()
+    }
+
+    /// The files that must be made anew.
+    pub fn names(&self) -> impl Iterator<Item = Name> + '_ {
+        let kept = self.kept.keys().map(|&(from, to)| Name::Kept(from, to));
+        kept.chain(self.segments.iter().map(|&it| Name::Segment(it)))
     }
 
     /// Counts what is kept; returns the sequence that follows it, as far as the batch tells.
@@ -106,12 +128,15 @@ impl Plan {
         let header = batch.header();
         let entries = u64::from(header.entries);
         match header.kind {
-            BatchKind::Messages => self.messages += entries,
+            BatchKind::Messages | BatchKind::Kept => self.messages += entries,
             BatchKind::Settlements => self.settlements += entries,
             BatchKind::Void | BatchKind::End => {}
         }
         if header.first_sequence > 0 {
             self.resolve(header.first_sequence);
+            if !batch.is_of_kept_file() {
+                self.bound(header.first_sequence);
+            }
         }
         let last = batch.records().last().map(|it| it.sequence + 1);
         last.unwrap_or(header.first_sequence)
@@ -132,6 +157,24 @@ impl Plan {
         }
     }
 
+    /// The kept files before this sequence hold none from it on.
+    fn bound(&mut self, next: Sequence) {
+        for sequences in self.kept.values_mut().filter(|it| it.end == Sequence::MAX) {
+            sequences.end = next.max(sequences.start);
+        }
+    }
+
+    fn note_kept(&mut self, hole: KeptHole, next: Sequence) {
+        if let Name::Kept(from, to) = hole.name {
+            let sequences = next.max(1)..Sequence::MAX;
+            self.kept.entry((from, to)).or_insert(sequences);
+        }
+        self.losses.push(Loss {
+            gap: Gap::Kept(hole),
+            sequences: Sequences::From(next),
+        });
+    }
+
     fn note(&mut self, hole: Hole, next: Sequence, len: u64) -> Result<(), JournalError> {
         let segments = hole.from / len..hole.to.div_ceil(len);
         if let Damage::SegmentHeader(source @ SegmentHeaderError::Version(_)) = hole.damage
@@ -142,7 +185,7 @@ impl Plan {
         }
         self.segments.extend(segments);
         self.losses.push(Loss {
-            hole,
+            gap: Gap::Segments(hole),
             sequences: Sequences::From(next),
         });
         Ok(())
@@ -163,8 +206,9 @@ pub fn rebuild<S: Storage, T: Storage>(
     let mut builder = Builder {
         target,
         segment_len,
-        segments: &plan.segments,
+        plan,
         open: None,
+        kept: None,
         now_us,
     };
     while let Some(found) = survey.advance()? {
@@ -172,10 +216,12 @@ pub fn rebuild<S: Storage, T: Storage>(
         let built = match found {
             Finding::Segment(number) => builder.begin(number),
             Finding::Batch(batch) => builder.copy(&batch),
+            Finding::Kept { segments, header } => builder.begin_kept(segments, header),
             Finding::Hole(hole) => builder.fill(&hole),
+            Finding::KeptHole(_) => Ok(()),
             Finding::Tail(tail) => builder.end(&tail),
         };
-        built.map_err(|source| JournalError::Read {
+        built.map_err(|source| JournalError::Unwritten {
             segment: position / segment_len,
             offset: position % segment_len,
             source,
@@ -194,18 +240,20 @@ struct Open<Segment> {
 struct Builder<'a, T: Storage> {
     target: &'a mut T,
     segment_len: u64,
-    segments: &'a BTreeSet<u64>,
+    plan: &'a Plan,
     open: Option<Open<T::Segment>>,
+    /// The kept file that is being made.
+    kept: Option<KeptWriter<T>>,
     now_us: u64,
 }
 
 impl<T: Storage> Builder<'_, T> {
     fn begin(&mut self, number: u64) -> io::Result<()> {
         self.close()?;
-        if !self.segments.contains(&number) {
+        if !self.plan.segments.contains(&number) {
             return Ok(());
         }
-        let file = self.target.create(number)?;
+        let file = self.target.create(Name::Segment(number))?;
         let header = SegmentHeader {
             number,
             segment_len: self.segment_len,
@@ -217,9 +265,29 @@ impl<T: Storage> Builder<'_, T> {
         Ok(())
     }
 
+    /// Begins a kept file with this header, or, where that is damaged, with what is known of it.
+    fn begin_kept(&mut self, segments: Range<u64>, found: Option<KeptHeader>) -> io::Result<()> {
+        self.close()?;
+        let sequences = self.plan.kept.get(&(segments.start, segments.end));
+        let Some(sequences) = sequences.cloned() else {
+            return Ok(());
+        };
+        let header = found.unwrap_or(KeptHeader {
+            segments,
+            segment_len: self.segment_len,
+            sequences,
+            end_ms: self.now_us / 1_000,
+        });
+        self.kept = Some(KeptWriter::create(self.target, header)?);
+        Ok(())
+    }
+
     fn copy(&mut self, batch: &Batch<'_>) -> io::Result<()> {
-        let header = *batch.header();
-        self.put(header, batch.body())
+        match &mut self.kept {
+            Some(kept) => kept.copy(self.target, batch),
+            None if batch.is_of_kept_file() => Ok(()),
+            None => self.put(*batch.header(), batch.body()),
+        }
     }
 
     fn fill(&mut self, hole: &Hole) -> io::Result<()> {
@@ -245,13 +313,16 @@ impl<T: Storage> Builder<'_, T> {
 
     /// The last segment is left open, as it was: recovery closes it.
     fn end(&mut self, tail: &Tail) -> io::Result<()> {
-        if tail.position.is_multiple_of(self.segment_len) {
+        if tail.position.is_multiple_of(self.segment_len) || self.kept.is_some() {
             return self.close();
         }
         self.finish()
     }
 
     fn close(&mut self) -> io::Result<()> {
+        if let Some(kept) = self.kept.take() {
+            kept.finish(self.target)?;
+        }
         if let Some(position) = self.open.as_ref().map(|it| it.position) {
             let left = self.segment_len - position % self.segment_len;
             if !position.is_multiple_of(self.segment_len) && left >= BATCH_HEADER_LEN as u64 {

@@ -5,9 +5,13 @@
 //! own, for a disk may be slow. It writes no file.
 
 use std::io;
+use std::sync::Arc;
 
-use super::record::{Position, RECORD_HEADER_LEN, RecordHeader};
-use super::storage::Storage;
+use super::batch::Batch;
+use super::error::JournalError;
+use super::kept::{KeptIndex, KeptReader};
+use super::record::{BatchHeader, Position, RECORD_HEADER_LEN, RecordHeader, record_len};
+use super::storage::{Name, Storage};
 use crate::agent::{Agent, Fatal};
 use crate::arena::{Committed, Writer};
 use crate::clock::Now;
@@ -73,7 +77,17 @@ pub enum ReplayError {
         /// Which message.
         sequence: Sequence,
     },
+    /// A kept file cannot be read.
+    #[error(transparent)]
+    Kept(#[from] JournalError),
 }
+
+/// All kept files that there are, in their order.
+pub type KeptFiles = Vec<Arc<KeptIndex>>;
+
+/// The replay agent reads from the kept files that it was told of last.
+#[derive(Debug, Clone, Copy)]
+pub struct Switched;
 
 /// What the replay agent is made of.
 pub struct ReplayParts<S> {
@@ -83,10 +97,23 @@ pub struct ReplayParts<S> {
     pub chunks: Receiver<Writer>,
     /// Records go there.
     pub to_scheduler: Sender<FromReplay>,
+    /// The kept files, whenever there are others, come from here.
+    pub from_retention: Receiver<KeptFiles>,
+    /// Told when no file is used any more that those replace.
+    pub to_retention: Sender<Switched>,
+    /// The kept files to begin with, in their order.
+    pub kept: KeptFiles,
     /// Where segments live.
     pub storage: S,
     /// Bytes of one segment.
     pub segment_len: u64,
+}
+
+/// A kept file, and the batch of it that was read last.
+struct InHand<S: Storage> {
+    reader: KeptReader<S>,
+    /// Its offset in the file, and its header.
+    batch: Option<(u64, BatchHeader)>,
 }
 
 /// The agent.
@@ -94,6 +121,8 @@ pub struct ReplayAgent<S: Storage> {
     parts: ReplayParts<S>,
     /// The segment read last: a backlog is read in long stretches of one.
     open: Option<(u64, S::Segment)>,
+    /// The kept file read last.
+    kept: Option<InHand<S>>,
     writer: Option<Writer>,
     /// A request that waits for a chunk.
     waiting: Option<Fetch>,
@@ -108,6 +137,7 @@ impl<S: Storage> ReplayAgent<S> {
         Self {
             parts,
             open: None,
+            kept: None,
             writer: None,
             waiting: None,
             buffer,
@@ -135,13 +165,15 @@ impl<S: Storage> ReplayAgent<S> {
             wanted.position % self.parts.segment_len,
         );
         let len = wanted.len as usize;
-        self.read(segment, offset, len)
-            .map_err(|source| ReplayError::Read {
-                segment,
-                offset,
-                sequence: wanted.sequence,
-                source,
-            })?;
+        if !self.read_kept(&wanted, segment)? {
+            self.read(segment, offset, len)
+                .map_err(|source| ReplayError::Read {
+                    segment,
+                    offset,
+                    sequence: wanted.sequence,
+                    source,
+                })?;
+        }
         let record = &self.buffer[..len];
         if !holds(record, &wanted) {
             let sequence = wanted.sequence;
@@ -165,13 +197,76 @@ impl<S: Storage> ReplayAgent<S> {
         Ok(())
     }
 
+    /// Reads the record from the kept file that stands for its segment; `false`: none does.
+    fn read_kept(&mut self, wanted: &Fetch, segment: u64) -> Result<bool, JournalError> {
+        let files = &self.parts.kept;
+        let behind = files.partition_point(|it| it.header.segments.start <= segment);
+        let Some(index) = behind.checked_sub(1).map(|at| &files[at]) else {
+            return Ok(false);
+        };
+        let segments = &index.header.segments;
+        if !segments.contains(&segment) {
+            return Ok(false);
+        }
+        let storage = &self.parts.storage;
+        if self
+            .kept
+            .as_ref()
+            .is_none_or(|it| it.reader.header().segments != *segments)
+        {
+            let reader = KeptReader::open(storage, segments.clone())?;
+            self.kept = Some(InHand {
+                reader,
+                batch: None,
+            });
+        }
+        let InHand { reader, batch } = self.kept.as_mut().expect("it was opened a moment ago");
+        // A batch that is not there leaves the buffer as it is, which is then found to be wrong.
+        self.buffer[..RECORD_HEADER_LEN].fill(0);
+        let Some(offset) = index.batch_of(wanted.position) else {
+            return Ok(true);
+        };
+        if batch.is_none_or(|(at, _)| at != offset) {
+            reader.seek(offset);
+            *batch = reader.advance(storage)?.map(|header| (offset, header));
+        }
+        let Some((_, header)) = *batch else {
+            return Ok(true);
+        };
+        let mut records = Batch::new(header, reader.body(), 0).records();
+        let found = records
+            .find(|it| it.position >= wanted.position)
+            .filter(|it| it.position == wanted.position);
+        if let Some(record) = found.filter(|it| record_len(it.frame.len()) == wanted.len as usize) {
+            let (head, rest) = self.buffer.split_at_mut(RECORD_HEADER_LEN);
+            let head = head.first_chunk_mut().expect("it was split there");
+            record.header.encode(head);
+            rest[..record.frame.len()].copy_from_slice(record.frame);
+            rest[record.frame.len()] = b'\n';
+        }
+        Ok(true)
+    }
+
+    /// From now on reads from these kept files, and from no file that they replace.
+    fn switch(&mut self) -> usize {
+        let mut work_count = 0;
+        while let Some(files) = self.parts.from_retention.poll() {
+            work_count += 1;
+            self.parts.kept = files;
+            (self.open, self.kept) = (None, None);
+            self.parts.to_retention.send(Switched);
+        }
+        self.parts.to_retention.flush();
+        work_count
+    }
+
     fn read(&mut self, segment: u64, offset: u64, len: usize) -> io::Result<()> {
         if self
             .open
             .as_ref()
             .is_none_or(|(number, _)| *number != segment)
         {
-            self.open = Some((segment, self.parts.storage.open(segment)?));
+            self.open = Some((segment, self.parts.storage.open(Name::Segment(segment))?));
         }
         let (_, file) = self.open.as_ref().expect("it was opened a moment ago");
         let mut read_len = 0;
@@ -207,7 +302,7 @@ impl<S: Storage> Agent for ReplayAgent<S> {
     }
 
     fn do_work(&mut self, _now: Now) -> Result<usize, Fatal> {
-        let mut work_count = 0;
+        let mut work_count = self.switch();
         while work_count < FETCHES_PER_CYCLE {
             let next = self
                 .waiting

@@ -1,45 +1,79 @@
 //! Where segments live: a directory of files behind a narrow trait, so that a simulation can tear
 //! writes and fill disks.
 
+use std::ffi::OsString;
+use std::fmt::{self, Write};
 use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-/// The files of a journal, one a segment, named by number.
+/// The name of a file of the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Name {
+    /// The segment of this number.
+    Segment(u64),
+    /// A file that was the segment of this number, and waits to become another: what it holds
+    /// means nothing.
+    Free(u64),
+    /// What is still needed of the segments from the first number up to, not including, the second.
+    Kept(u64, u64),
+    /// A kept file that is being written.
+    Unfinished(u64, u64),
+}
+
+/// The files of a journal.
 pub trait Storage: Send {
-    /// An open segment.
+    /// An open file.
     type Segment: Send;
 
-    /// The numbers of the segments that exist, ascending.
+    /// The names of the files that exist, in no particular order.
     ///
     /// # Errors
     /// The directory cannot be read.
-    fn segments(&self) -> io::Result<Vec<u64>>;
+    fn list(&self) -> io::Result<Vec<Name>>;
 
-    /// Makes a segment that does not exist yet, for writing.
+    /// Makes a file that does not exist yet, for writing.
     ///
     /// # Errors
     /// It exists, or cannot be made.
-    fn create(&mut self, number: u64) -> io::Result<Self::Segment>;
+    fn create(&mut self, name: Name) -> io::Result<Self::Segment>;
 
-    /// Opens an existing segment for reading.
+    /// Opens an existing file for reading.
     ///
     /// # Errors
     /// It cannot be opened.
-    fn open(&self, number: u64) -> io::Result<Self::Segment>;
+    fn open(&self, name: Name) -> io::Result<Self::Segment>;
 
-    /// Opens an existing segment for writing.
+    /// Opens an existing file for writing.
     ///
     /// # Errors
     /// It cannot be opened.
-    fn resume(&mut self, number: u64) -> io::Result<Self::Segment>;
+    fn resume(&mut self, name: Name) -> io::Result<Self::Segment>;
 
-    /// Removes a segment.
+    /// Gives an existing file another name; a file that has it already is gone.
+    ///
+    /// # Errors
+    /// It keeps its name.
+    fn rename(&mut self, from: Name, to: Name) -> io::Result<()>;
+
+    /// Removes a file.
     ///
     /// # Errors
     /// It cannot be removed.
-    fn remove(&mut self, number: u64) -> io::Result<()>;
+    fn remove(&mut self, name: Name) -> io::Result<()>;
+
+    /// Returns when all names given and taken will survive a power loss.
+    ///
+    /// # Errors
+    /// They may not.
+    fn sync_names(&self) -> io::Result<()>;
+
+    /// Bytes that an open file has.
+    ///
+    /// # Errors
+    /// The system does not say.
+    fn len(&self, file: &Self::Segment) -> io::Result<u64>;
 
     /// Writes the pieces, one behind the other; returns how many bytes were taken.
     ///
@@ -47,7 +81,7 @@ pub trait Storage: Send {
     /// Nothing more could be written.
     fn write_at(
         &self,
-        segment: &Self::Segment,
+        file: &Self::Segment,
         offset: u64,
         pieces: &[IoSlice<'_>],
     ) -> io::Result<usize>;
@@ -56,20 +90,110 @@ pub trait Storage: Send {
     ///
     /// # Errors
     /// The bytes cannot be read.
-    fn read_at(&self, segment: &Self::Segment, offset: u64, into: &mut [u8]) -> io::Result<usize>;
+    fn read_at(&self, file: &Self::Segment, offset: u64, into: &mut [u8]) -> io::Result<usize>;
 
     /// Returns when all that was written will survive a power loss.
     ///
     /// # Errors
     /// It may not: what was written must be taken for lost.
-    fn sync(&self, segment: &Self::Segment) -> io::Result<()>;
+    fn sync(&self, file: &Self::Segment) -> io::Result<()>;
+
+    /// The numbers of the segments that exist, ascending.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    fn segments(&self) -> io::Result<Vec<u64>> {
+        let names = self.list()?.into_iter();
+        let mut numbers: Vec<u64> = names
+            .filter_map(|it| match it {
+                Name::Segment(number) => Some(number),
+                _ => None,
+            })
+            .collect();
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
 }
 
-/// Segments as files `00000000000000000007.segment` of one directory.
+/// Writes all of `bytes`, in as many calls as it takes.
+///
+/// # Errors
+/// Not all of it could be written.
+pub(super) fn write_whole<S: Storage>(
+    storage: &S,
+    file: &S::Segment,
+    offset: u64,
+    bytes: &[u8],
+) -> io::Result<()> {
+    let mut written = 0;
+    while written < bytes.len() {
+        let piece = [IoSlice::new(&bytes[written..])];
+        match storage.write_at(file, offset + written as u64, &piece)? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            taken => written += taken,
+        }
+    }
+    Ok(())
+}
+
+/// Fills `into`, as far as the file reaches; returns how many bytes it got.
+///
+/// # Errors
+/// The bytes cannot be read.
+pub(super) fn read_full<S: Storage>(
+    storage: &S,
+    file: &S::Segment,
+    offset: u64,
+    into: &mut [u8],
+) -> io::Result<usize> {
+    let mut len = 0;
+    while len < into.len() {
+        match storage.read_at(file, offset + len as u64, &mut into[len..]) {
+            Ok(0) => break,
+            Ok(count) => len += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(len)
+}
+
+/// Bytes of the longest file name: two numbers of 20 digits, a dash, `.unfinished`.
+const NAME_LEN_MAX: usize = 2 * 20 + 1 + 11;
+
+/// A journal as files of one directory: `00000000000000000007.segment` and so on, see [`Name`].
 #[derive(Debug, Clone)]
 pub struct Directory(PathBuf);
 
-const SUFFIX: &str = ".segment";
+impl fmt::Display for Name {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Segment(number) => write!(out, "{number:020}.segment"),
+            Self::Free(number) => write!(out, "{number:020}.free"),
+            Self::Kept(from, to) => write!(out, "{from:020}-{to:020}.kept"),
+            Self::Unfinished(from, to) => write!(out, "{from:020}-{to:020}.unfinished"),
+        }
+    }
+}
+
+impl Name {
+    /// What a file name says; `None`: it is no file of a journal.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (stem, kind) = text.split_once('.')?;
+        let range = || {
+            let (from, to) = stem.split_once('-')?;
+            Some((from.parse().ok()?, to.parse().ok()?))
+        };
+        match kind {
+            "segment" => stem.parse().ok().map(Self::Segment),
+            "free" => stem.parse().ok().map(Self::Free),
+            "kept" => range().map(|(from, to)| Self::Kept(from, to)),
+            "unfinished" => range().map(|(from, to)| Self::Unfinished(from, to)),
+            _ => None,
+        }
+    }
+}
 
 impl Directory {
     /// Takes the directory, making it if it is not there.
@@ -87,67 +211,71 @@ impl Directory {
         Self(path.to_owned())
     }
 
-    /// The path of a segment's file.
+    /// The path of a file.
     #[must_use]
-    pub fn path(&self, number: u64) -> PathBuf {
-        self.0.join(format!("{number:020}{SUFFIX}"))
+    pub fn path(&self, name: Name) -> PathBuf {
+        let mut path = OsString::with_capacity(self.0.as_os_str().len() + 1 + NAME_LEN_MAX);
+        path.push(&self.0);
+        write!(path, "/{name}").expect("memory takes it");
+        path.into()
     }
 }
 
 impl Storage for Directory {
     type Segment = File;
 
-    fn segments(&self) -> io::Result<Vec<u64>> {
-        let mut numbers = Vec::new();
+    fn list(&self) -> io::Result<Vec<Name>> {
+        let mut names = Vec::new();
         for entry in std::fs::read_dir(&self.0)? {
-            let name = entry?.file_name();
-            let number = name
-                .to_str()
-                .and_then(|it| it.strip_suffix(SUFFIX))
-                .map(str::parse::<u64>);
-            numbers.extend(number.and_then(Result::ok));
+            names.extend(entry?.file_name().to_str().and_then(Name::parse));
         }
-        numbers.sort_unstable();
-        Ok(numbers)
+        Ok(names)
     }
 
-    fn create(&mut self, number: u64) -> io::Result<File> {
+    fn create(&mut self, name: Name) -> io::Result<File> {
         let mut options = OpenOptions::new();
-        let file = options
+        options
             .read(true)
             .write(true)
             .create_new(true)
-            .open(self.path(number))?;
-        // The name must survive a power loss too, or what is synced in the file would not be found.
-        File::open(&self.0)?.sync_all()?;
-        Ok(file)
+            .open(self.path(name))
     }
 
-    fn open(&self, number: u64) -> io::Result<File> {
-        File::open(self.path(number))
+    fn open(&self, name: Name) -> io::Result<File> {
+        File::open(self.path(name))
     }
 
-    fn resume(&mut self, number: u64) -> io::Result<File> {
-        OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(self.path(number))
+    fn resume(&mut self, name: Name) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).open(self.path(name))
     }
 
-    fn remove(&mut self, number: u64) -> io::Result<()> {
-        std::fs::remove_file(self.path(number))
+    fn rename(&mut self, from: Name, to: Name) -> io::Result<()> {
+        std::fs::rename(self.path(from), self.path(to))
     }
 
-    fn write_at(&self, segment: &File, offset: u64, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        Ok(rustix::io::pwritev(segment, pieces, offset)?)
+    fn remove(&mut self, name: Name) -> io::Result<()> {
+        std::fs::remove_file(self.path(name))
     }
 
-    fn read_at(&self, segment: &File, offset: u64, into: &mut [u8]) -> io::Result<usize> {
-        FileExt::read_at(segment, into, offset)
+    fn sync_names(&self) -> io::Result<()> {
+        File::open(&self.0)?.sync_all()
     }
 
-    fn sync(&self, segment: &File) -> io::Result<()> {
-        segment.sync_data()
+    fn len(&self, file: &File) -> io::Result<u64> {
+        Ok(file.metadata()?.len())
+    }
+
+    fn write_at(&self, file: &File, offset: u64, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        Ok(rustix::io::pwritev(file, pieces, offset)?)
+    }
+
+    fn read_at(&self, file: &File, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+        FileExt::read_at(file, into, offset)
+    }
+
+    fn sync(&self, file: &File) -> io::Result<()> {
+        file.sync_data()
     }
 }
 
@@ -160,15 +288,43 @@ mod tests {
         let home = tempfile::tempdir().expect("a temporary directory");
         let mut directory = Directory::at(home.path()).expect("it can be made");
         for number in [10, 9, 11] {
-            directory.create(number).expect("a new segment");
+            directory
+                .create(Name::Segment(number))
+                .expect("a new segment");
         }
         std::fs::write(home.path().join("notes.txt"), "hello").expect("a file");
         assert_eq!(directory.segments().expect("it can be read"), [9, 10, 11]);
         assert!(
-            directory.create(9).is_err(),
+            directory.create(Name::Segment(9)).is_err(),
             "a segment is never overwritten by a new one"
         );
-        directory.remove(10).expect("it is there");
+        let freed = directory.rename(Name::Segment(10), Name::Free(10));
+        freed.expect("it is there");
         assert_eq!(directory.segments().expect("it can be read"), [9, 11]);
+        directory.remove(Name::Free(10)).expect("it is there");
+        assert_eq!(directory.list().expect("it can be read").len(), 2);
+    }
+
+    #[test]
+    fn a_name_is_read_as_it_is_written() {
+        let (from, to) = (7, u64::MAX);
+        for name in [
+            Name::Segment(to),
+            Name::Free(from),
+            Name::Kept(from, to),
+            Name::Unfinished(from, to),
+        ] {
+            assert_eq!(Name::parse(&name.to_string()), Some(name));
+        }
+        for text in [
+            "7",
+            ".segment",
+            "x.segment",
+            "7.kept",
+            "1-2.segment",
+            "a-b.kept",
+        ] {
+            assert_eq!(Name::parse(text), None, "{text}");
+        }
     }
 }

@@ -12,18 +12,18 @@ use super::record::{
     BATCH_HEADER_LEN, BatchHeader, BatchKind, Position, RECORD_HEADER_LEN, RecordHeader,
     SEGMENT_HEADER_LEN, SETTLEMENT_LEN, SegmentHeader, Settlement, Span,
 };
-use super::storage::Storage;
+use super::storage::{Name, Storage};
 
 /// 2023-11-14 22:13:20 UTC.
 pub(crate) const TIME_US: u64 = 1_700_000_000_000_000;
 
-/// Segments in memory; clones share them.
+/// Files in memory; clones share them.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Memory(Arc<Mutex<BTreeMap<u64, Vec<u8>>>>);
+pub(crate) struct Memory(Arc<Mutex<BTreeMap<Name, Vec<u8>>>>);
 
 impl Memory {
-    /// The bytes of all segments.
-    pub(crate) fn files(&self) -> MutexGuard<'_, BTreeMap<u64, Vec<u8>>> {
+    /// The bytes of all files.
+    pub(crate) fn files(&self) -> MutexGuard<'_, BTreeMap<Name, Vec<u8>>> {
         self.0
             .lock()
             .expect("no test panicked while it held the lock")
@@ -36,36 +36,59 @@ impl Memory {
 }
 
 impl Storage for Memory {
-    type Segment = u64;
+    type Segment = Name;
 
-    fn segments(&self) -> io::Result<Vec<u64>> {
+    fn list(&self) -> io::Result<Vec<Name>> {
         Ok(self.files().keys().copied().collect())
     }
 
-    fn create(&mut self, number: u64) -> io::Result<u64> {
-        self.files().insert(number, Vec::new());
-        Ok(number)
+    fn create(&mut self, name: Name) -> io::Result<Name> {
+        let mut files = self.files();
+        if files.contains_key(&name) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        files.insert(name, Vec::new());
+        Ok(name)
     }
 
-    fn open(&self, number: u64) -> io::Result<u64> {
-        let known = self.files().contains_key(&number);
+    fn open(&self, name: Name) -> io::Result<Name> {
+        let known = self.files().contains_key(&name);
         known
-            .then_some(number)
+            .then_some(name)
             .ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    fn resume(&mut self, number: u64) -> io::Result<u64> {
-        self.open(number)
+    fn resume(&mut self, name: Name) -> io::Result<Name> {
+        self.open(name)
     }
 
-    fn remove(&mut self, number: u64) -> io::Result<()> {
-        self.files().remove(&number);
+    fn rename(&mut self, from: Name, to: Name) -> io::Result<()> {
+        let mut files = self.files();
+        let bytes = files.remove(&from).ok_or(io::ErrorKind::NotFound)?;
+        files.insert(to, bytes);
         Ok(())
     }
 
-    fn write_at(&self, number: &u64, offset: u64, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+    fn remove(&mut self, name: Name) -> io::Result<()> {
+        let removed = self.files().remove(&name);
+        removed
+            .map(drop)
+            .ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn sync_names(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn len(&self, name: &Name) -> io::Result<u64> {
+        let files = self.files();
+        let file = files.get(name).ok_or(io::ErrorKind::NotFound)?;
+        Ok(file.len() as u64)
+    }
+
+    fn write_at(&self, name: &Name, offset: u64, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         let mut files = self.files();
-        let file = files.get_mut(number).ok_or(io::ErrorKind::NotFound)?;
+        let file = files.get_mut(name).ok_or(io::ErrorKind::NotFound)?;
         let bytes: Vec<u8> = pieces.iter().flat_map(|it| it.to_vec()).collect();
         let end = offset as usize + bytes.len();
         file.resize(file.len().max(end), 0);
@@ -74,16 +97,16 @@ impl Storage for Memory {
     }
 
     /// Gives at most 1,000 bytes at a time: short reads are normal.
-    fn read_at(&self, number: &u64, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+    fn read_at(&self, name: &Name, offset: u64, into: &mut [u8]) -> io::Result<usize> {
         let files = self.files();
-        let file = files.get(number).ok_or(io::ErrorKind::NotFound)?;
+        let file = files.get(name).ok_or(io::ErrorKind::NotFound)?;
         let rest = file.get(offset as usize..).unwrap_or_default();
         let count = rest.len().min(into.len()).min(1_000);
         into[..count].copy_from_slice(&rest[..count]);
         Ok(count)
     }
 
-    fn sync(&self, _: &u64) -> io::Result<()> {
+    fn sync(&self, _: &Name) -> io::Result<()> {
         Ok(())
     }
 }
@@ -184,6 +207,8 @@ pub(crate) struct TestWriter<S: Storage> {
     segment_len: u64,
     position: Position,
     segment: Option<S::Segment>,
+    /// How far the next batch stands behind the beginning of its write.
+    behind: u32,
 }
 
 impl<S: Storage> TestWriter<S> {
@@ -193,6 +218,7 @@ impl<S: Storage> TestWriter<S> {
             segment_len,
             position: 0,
             segment: None,
+            behind: 0,
         }
     }
 
@@ -234,6 +260,18 @@ impl<S: Storage> TestWriter<S> {
         )
     }
 
+    /// Writes settlements that came in the write which began at `write`.
+    pub(crate) fn settle_in_write(
+        &mut self,
+        write: Position,
+        sequences: impl Iterator<Item = u64>,
+    ) -> Position {
+        self.behind = (self.position - write) as u32;
+        let at = self.settle(sequences);
+        self.behind = 0;
+        at
+    }
+
     /// Writes any batch, closing segments as needed.
     pub(crate) fn batch(
         &mut self,
@@ -269,7 +307,7 @@ impl<S: Storage> TestWriter<S> {
         let number = self.position / self.segment_len;
         self.segment = Some(
             self.storage
-                .create(number)
+                .create(Name::Segment(number))
                 .expect("memory or a fresh directory"),
         );
         let header = SegmentHeader {
@@ -292,7 +330,7 @@ impl<S: Storage> TestWriter<S> {
             time_us: TIME_US + 1_000_000,
         };
         let mut bytes = [0; BATCH_HEADER_LEN];
-        header.encode(std::iter::once(body), &mut bytes);
+        header.encode_behind(self.behind, std::iter::once(body), &mut bytes);
         let at = self.position;
         self.put(&bytes);
         self.put(body);

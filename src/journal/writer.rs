@@ -2,8 +2,9 @@
 //!
 //! The scheduler feeds it runs of records (leased chunk memory, written as it lies there) and
 //! settlements; it answers with what is recorded, gives the leases back, and publishes its end
-//! position for the store to follow. Batches grow with load by themselves: a batch is what came
-//! while the last one was being written. It does not read, and does not decide what may go.
+//! position for the store to follow. Retention is told of each segment that is begun. Batches grow
+//! with load by themselves: a batch is what came while the last one was being written. It does not
+//! read, and does not decide what may go.
 //!
 //! ```text
 //!  one write:  [ header | run | run | ... ] [ header | settlement | settlement | ... ]
@@ -16,9 +17,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tracing::{error, info};
 
 use super::record::{
-    BATCH_HEADER_LEN, BatchHeader, BatchKind, Position, RECORD_HEADER_LEN, SEGMENT_HEADER_LEN,
-    SETTLEMENT_LEN, SegmentHeader, Settlement,
+    BATCH_HEADER_LEN, BatchHeader, BatchKind, Position, RECORD_HEADER_LEN, SETTLEMENT_LEN,
+    Settlement,
 };
+use super::retention::ToRetention;
+use super::retention::survey::Survey;
+use super::segment::{Begun, Segments, Trouble};
 use super::storage::Storage;
 use crate::agent::{Agent, Fatal};
 use crate::arena::{Homebound, Lease, Returned, View};
@@ -42,6 +46,8 @@ pub enum ToJournal {
     },
     /// A message needs no more work.
     Settled(Settlement),
+    /// To be passed on to retention once all before it is recorded.
+    Survey(Box<Survey>),
 }
 
 /// What the journal tells the scheduler.
@@ -101,6 +107,8 @@ struct Staged {
     entries: u32,
     /// Settlements as they will stand on disk.
     settlements: Vec<u8>,
+    /// Goes on when the rest is recorded.
+    survey: Option<Box<Survey>>,
     headers: [Vec<u8>; 2],
     /// How much of it is on disk.
     written: usize,
@@ -136,15 +144,11 @@ pub struct JournalAgent<S: Storage> {
     from_scheduler: Receiver<ToJournal>,
     to_scheduler: Sender<FromJournal>,
     view: View,
-    storage: S,
-    /// The segment that is being filled.
-    segment: Option<S::Segment>,
-    /// Its number; before there is one, the number that it will have.
-    number: u64,
-    /// Where the next batch goes in it; up to `segment_len`, where nothing more goes.
-    offset: u64,
-    segment_len: u64,
-    synced: bool,
+    to_retention: Sender<ToRetention>,
+    segments: Segments<S>,
+    /// The segment that begins with the staged batch.
+    begun: Option<Begun>,
+    next_sequence: Sequence,
     /// The end of what is recorded, for whoever follows the files.
     recorded: Arc<AtomicU64>,
     staged: Staged,
@@ -160,6 +164,10 @@ pub struct JournalParts<S> {
     pub from_scheduler: Receiver<ToJournal>,
     /// What is recorded goes there.
     pub to_scheduler: Sender<FromJournal>,
+    /// Segments that were begun, and surveys, go there.
+    pub to_retention: Sender<ToRetention>,
+    /// Free files, by their former number, come from here.
+    pub free_files: Receiver<u64>,
     /// Reads the chunks.
     pub view: View,
     /// Where segments live.
@@ -168,6 +176,8 @@ pub struct JournalParts<S> {
     pub segment_len: u64,
     /// A segment boundary behind everything that is there.
     pub position: Position,
+    /// The sequence of the next message.
+    pub next_sequence: Sequence,
     /// Whether a batch is recorded only when the disk has it.
     pub synced: bool,
     /// Told the end of what is recorded.
@@ -180,20 +190,21 @@ impl<S: Storage> JournalAgent<S> {
     /// Puts the agent together; it begins a new segment with its first batch.
     #[must_use]
     pub fn new(parts: JournalParts<S>) -> Self {
-        assert!(
-            parts.position.is_multiple_of(parts.segment_len),
-            "it begins a segment"
+        let segments = Segments::new(
+            parts.storage,
+            parts.segment_len,
+            parts.position,
+            parts.synced,
+            parts.free_files,
         );
         Self {
             from_scheduler: parts.from_scheduler,
             to_scheduler: parts.to_scheduler,
             view: parts.view,
-            storage: parts.storage,
-            segment: None,
-            number: parts.position / parts.segment_len,
-            offset: 0,
-            segment_len: parts.segment_len,
-            synced: parts.synced,
+            to_retention: parts.to_retention,
+            segments,
+            begun: None,
+            next_sequence: parts.next_sequence,
             recorded: parts.recorded,
             staged: Staged {
                 runs: Vec::with_capacity(PIECES_PER_BATCH),
@@ -231,52 +242,9 @@ impl<S: Storage> JournalAgent<S> {
                     settlement.encode(now.epoch_us, &mut bytes);
                     self.staged.settlements.extend_from_slice(&bytes);
                 }
+                ToJournal::Survey(survey) => self.staged.survey = Some(survey),
             }
         }
-    }
-
-    /// Where the next batch goes.
-    fn position(&self) -> Position {
-        self.number * self.segment_len + self.offset
-    }
-
-    /// Makes sure that the segment has room for the staged batch.
-    fn roll_if_needed(&mut self, now: Now) -> io::Result<()> {
-        let left = self.segment_len - self.offset;
-        let number = match &self.segment {
-            Some(_) if self.staged.len() as u64 <= left => return Ok(()),
-            Some(segment) => {
-                if left >= BATCH_HEADER_LEN as u64 {
-                    let end = self.header(BatchKind::End, 0, 0, 0, self.position(), now);
-                    let mut bytes = [0; BATCH_HEADER_LEN];
-                    end.encode(std::iter::empty(), &mut bytes);
-                    write_whole(&self.storage, segment, self.offset, &bytes)?;
-                }
-                self.number + 1
-            }
-            None => self.number,
-        };
-        // The old segment stays the present one until the new one stands: a full disk finds it so,
-        // and its end is marked once more.
-        self.segment = Some(self.begin_segment(number, now)?);
-        self.number = number;
-        self.offset = SEGMENT_HEADER_LEN as u64;
-        Ok(())
-    }
-
-    fn begin_segment(&mut self, number: u64, now: Now) -> io::Result<S::Segment> {
-        let segment = self.storage.create(number)?;
-        let header = SegmentHeader {
-            number,
-            segment_len: self.segment_len,
-            created_ms: now.epoch_ms(),
-        };
-        if let Err(error) = write_whole(&self.storage, &segment, 0, &header.encode()) {
-            // Without its header it is no segment: the next try makes it anew.
-            self.storage.remove(number)?;
-            return Err(error);
-        }
-        Ok(segment)
     }
 
     fn header(
@@ -302,7 +270,7 @@ impl<S: Storage> JournalAgent<S> {
     /// Makes the headers of what is staged, for the place where it will stand.
     fn seal(&mut self, now: Now) {
         let mut bytes = [0; BATCH_HEADER_LEN];
-        let mut position = self.position();
+        let mut position = self.segments.position();
         self.staged.headers.iter_mut().for_each(Vec::clear);
         if !self.staged.runs.is_empty() {
             let (len, entries) = (self.staged.runs_len, self.staged.entries);
@@ -318,8 +286,11 @@ impl<S: Storage> JournalAgent<S> {
         if !self.staged.settlements.is_empty() {
             let len = self.staged.settlements.len();
             let entries = (len / SETTLEMENT_LEN) as u32;
-            let header = self.header(BatchKind::Settlements, len, entries, 0, position, now);
-            header.encode(std::iter::once(&self.staged.settlements[..]), &mut bytes);
+            let next = self.next_sequence + u64::from(self.staged.entries);
+            let header = self.header(BatchKind::Settlements, len, entries, next, position, now);
+            let behind = (position - self.segments.position()) as u32;
+            let body = std::iter::once(&self.staged.settlements[..]);
+            header.encode_behind(behind, body, &mut bytes);
             self.staged.headers[1].extend_from_slice(&bytes);
         }
         self.staged.written = 0;
@@ -328,10 +299,6 @@ impl<S: Storage> JournalAgent<S> {
 
     /// Writes what is left of the staged batch.
     fn write(&mut self) -> io::Result<()> {
-        let segment = self
-            .segment
-            .as_ref()
-            .expect("`roll_if_needed` has made one");
         let staged = &mut self.staged;
         let total = staged.len();
         while staged.written < total {
@@ -350,11 +317,8 @@ impl<S: Storage> JournalAgent<S> {
                     count += 1;
                 }
             }
-            let offset = self.offset + staged.written as u64;
-            let taken = self.storage.write_at(segment, offset, &pieces[..count])?;
-            if taken == 0 {
-                return Err(io::ErrorKind::WriteZero.into());
-            }
+            let ahead = staged.written as u64;
+            let taken = self.segments.write(ahead, &pieces[..count])?;
             staged.written += taken;
         }
         Ok(())
@@ -362,34 +326,38 @@ impl<S: Storage> JournalAgent<S> {
 
     /// Group commit: one sync covers all that came while the last one ran.
     fn sync(&mut self) -> Result<(), WriteError> {
-        if let Some(segment) = self.segment.as_ref().filter(|_| self.synced) {
-            let failed = |source| WriteError::Sync {
-                segment: self.number,
-                source,
-            };
-            self.storage.sync(segment).map_err(failed)?;
-            self.counters.add(Counter::JournalSyncs, 1);
-        }
+        let synced = self.segments.sync().map_err(|it| self.sync_failed(it))?;
+        self.counters.add(Counter::JournalSyncs, u64::from(synced));
         Ok(())
+    }
+
+    fn sync_failed(&self, source: io::Error) -> WriteError {
+        let (segment, _) = self.segments.place();
+        WriteError::Sync { segment, source }
     }
 
     /// The batch is recorded: says so, and gives the leases back.
     fn tell(&mut self) {
         let len = self.staged.len() as u64;
         if self.staged.entries > 0 {
-            let first_record = self.position() + BATCH_HEADER_LEN as u64;
+            let first_record = self.segments.position() + BATCH_HEADER_LEN as u64;
             self.to_scheduler.send(FromJournal::Recorded {
                 first_sequence: self.staged.first_sequence,
                 entries: self.staged.entries,
                 position: first_record,
             });
-            let last = self.staged.first_sequence + u64::from(self.staged.entries) - 1;
+            self.next_sequence = self.staged.first_sequence + u64::from(self.staged.entries);
+            let last = self.next_sequence - 1;
             self.counters.set(Counter::JournalRecorded, last);
         }
         self.give_leases_back();
-        self.offset += len;
+        self.segments.advance(len);
         // Pairs with the acquire load of the store: who sees the position finds the bytes.
-        self.recorded.store(self.position(), Ordering::Release);
+        self.recorded
+            .store(self.segments.position(), Ordering::Release);
+        if let Some(begun) = self.begun.take() {
+            self.to_retention.send(ToRetention::Begun(begun));
+        }
         self.counters.add(Counter::JournalBytes, len);
         self.counters.add(Counter::JournalBatches, 1);
         self.staged.settlements.clear();
@@ -410,7 +378,11 @@ impl<S: Storage> JournalAgent<S> {
     }
 
     /// A full disk is waited for; anything else ends the engine.
-    fn judge(&mut self, error: io::Error, now: Now) -> Result<(), WriteError> {
+    fn judge(&mut self, trouble: Trouble, now: Now) -> Result<(), WriteError> {
+        let error = match trouble {
+            Trouble::Write(error) => error,
+            Trouble::Sync(error) => return Err(self.sync_failed(error)),
+        };
         let full = matches!(
             error.kind(),
             io::ErrorKind::StorageFull
@@ -419,7 +391,7 @@ impl<S: Storage> JournalAgent<S> {
                 | io::ErrorKind::WriteZero
         );
         if !full {
-            let (segment, offset) = (self.number, self.offset);
+            let (segment, offset) = self.segments.place();
             return Err(WriteError::Write {
                 segment,
                 offset,
@@ -435,12 +407,25 @@ impl<S: Storage> JournalAgent<S> {
         Ok(())
     }
 
-    fn append(&mut self, now: Now) -> io::Result<()> {
+    fn append(&mut self, now: Now) -> Result<(), Trouble> {
         if !self.staged.ready {
-            self.roll_if_needed(now)?;
+            let len = self.staged.len() as u64;
+            let begun = self.segments.make_room(len, self.next_sequence, now)?;
+            self.begun = begun.or(self.begun);
             self.seal(now);
         }
-        self.write()
+        Ok(self.write()?)
+    }
+
+    /// A survey goes on when all that came before it is recorded.
+    fn pass_survey_on(&mut self) -> usize {
+        match self.staged.survey.take() {
+            Some(survey) => {
+                self.to_retention.send(ToRetention::Survey(survey));
+                1
+            }
+            None => 0,
+        }
     }
 }
 
@@ -454,6 +439,7 @@ where
 
     fn do_work(&mut self, now: Now) -> Result<usize, Fatal> {
         self.to_scheduler.flush();
+        self.to_retention.flush();
         if now.ns < self.retry_at_ns {
             return Ok(0);
         }
@@ -461,7 +447,9 @@ where
             self.collect(now);
         }
         if self.staged.is_empty() {
-            return Ok(0);
+            let work_count = self.pass_survey_on();
+            self.to_retention.flush();
+            return Ok(work_count);
         }
         if let Err(error) = self.append(now) {
             self.judge(error, now)?;
@@ -473,27 +461,11 @@ where
         self.sync()?;
         let work_count = self.staged.entries as usize + self.staged.settlements.len();
         self.tell();
+        self.pass_survey_on();
         self.to_scheduler.flush();
+        self.to_retention.flush();
         Ok(work_count)
     }
-}
-
-/// Writes all of `bytes`, in as many calls as it takes.
-pub(super) fn write_whole<S: Storage>(
-    storage: &S,
-    segment: &S::Segment,
-    offset: u64,
-    bytes: &[u8],
-) -> io::Result<()> {
-    let mut written = 0;
-    while written < bytes.len() {
-        let piece = [IoSlice::new(&bytes[written..])];
-        match storage.write_at(segment, offset + written as u64, &piece)? {
-            0 => return Err(io::ErrorKind::WriteZero.into()),
-            taken => written += taken,
-        }
-    }
-    Ok(())
 }
 
 const _: () = assert!(

@@ -3,6 +3,8 @@
 //! Ingest feeds it; it feeds the journal and the gate. Records that stand one behind the other in a
 //! chunk go to the journal as one run.
 
+use tracing::{info, warn};
+
 use super::slots::{Line, Slot, Times};
 use super::{Pending, SchedulerAgent};
 use crate::arena::Place;
@@ -63,15 +65,37 @@ impl SchedulerAgent {
         }
     }
 
-    /// Whether another handful finds room in the gate, in slots and in the journal's ring.
+    /// Whether another handful finds room in the gate, in slots, in the journal's ring and on disk.
     fn may_accept(&mut self) -> bool {
         let has_room =
-            self.pending.len() + HANDFUL <= UNRECORDED_MAX && self.slots.has_room(HANDFUL);
+            self.pending.len() + HANDFUL <= UNRECORDED_MAX && self.may_hold_more(HANDFUL);
         let journal_has_room = self.parts.to_journal.room() > HANDFUL;
         if !journal_has_room {
             self.parts.counters.add(Counter::JournalBackPressure, 1);
         }
-        has_room && journal_has_room
+        has_room && journal_has_room && self.journal_may_grow()
+    }
+
+    /// Whether the journal, with what is on its way there, is short of what retention granted.
+    pub(super) fn journal_may_grow(&self) -> bool {
+        self.journal_end + self.unwritten_len < self.granted
+    }
+
+    /// Whether so many more messages may be held, hot and cold.
+    fn may_hold_more(&mut self, count: usize) -> bool {
+        let held = self.slots.used() + self.parts.queues.len_cold();
+        let may = self.slots.has_room(count) && held + count <= self.parts.messages_max;
+        if !may {
+            self.parts.counters.add(Counter::HeldBackPressure, 1);
+        }
+        if may == self.is_full {
+            self.is_full = !may;
+            match may {
+                true => info!(held, "there is room for messages again: sources are read"),
+                false => warn!(held, "no more messages can be held: all sources wait"),
+            }
+        }
+        may
     }
 
     fn judge(&mut self, arrival: Arrival, now: Now) {
@@ -93,6 +117,8 @@ impl SchedulerAgent {
             return;
         }
         self.sums.duplicates += 1;
+        self.meet(arrival.destination);
+        self.allowances.leave(arrival.destination);
         self.parts.ledger.discard(arrival.frame);
         // With `memory` those before it did not wait in the gate either.
         if self.pending.is_empty() || self.parts.durability == Durability::Memory {
@@ -105,6 +131,7 @@ impl SchedulerAgent {
     fn accept(&mut self, arrival: Arrival, line: Line, now: Now) {
         let sequence = self.parts.next_sequence;
         self.parts.next_sequence += 1;
+        self.parts.unsettled.insert(sequence);
         let destination = arrival.destination;
         self.meet(destination);
         let level = self.level(&arrival, now);
@@ -131,8 +158,10 @@ impl SchedulerAgent {
             level,
             again: false,
             fetching: false,
+            was_cold: false,
         });
         let len = place.record_len() as u32;
+        self.unwritten_len += u64::from(len);
         self.pending.push_back(Pending::Message { index, len });
         if self.parts.durability == Durability::Memory {
             self.enqueue(index, now);
@@ -163,6 +192,7 @@ impl SchedulerAgent {
             self.known_destinations += 1;
             self.parts.queues.grow(self.known_destinations as usize);
             self.seats.grow(self.known_destinations as usize);
+            self.allowances.grow(self.known_destinations as usize);
         }
     }
 

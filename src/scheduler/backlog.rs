@@ -1,87 +1,46 @@
 //! The backlog: what an earlier life of the engine accepted and did not settle.
 //!
-//! Recovery feeds it with the journal, record by record; the scheduler takes over what is left. It
-//! restores the dedup window on the way.
-
-use std::collections::VecDeque;
+//! Recovery feeds it with the journal, record by record; the scheduler takes over what is left, as
+//! a cellar that its queues adopt as it is. It restores the dedup window on the way.
+//!
+//! A message goes into its cold lane when its record is read, and stays there when its settlement
+//! comes by: only its mark in the set of those that wait is taken away. The lanes are swept when
+//! more lies in them dead than alive, and once more in the end.
 
 use super::dedup::DedupWindow;
-use super::slots::{Line, Slot, Times};
-use crate::arena::Place;
+use super::queue::clamp_timestamp;
+use super::queue::cold::{Cellar, ColdMessage, Kind};
+use super::unsettled::Unsettled;
 use crate::clock::Now;
 use crate::ingest::parser::text_of;
 use crate::journal::batch::Record;
-use crate::journal::record::{Position, Settlement, record_len};
+use crate::journal::record::{Settlement, record_len};
 use crate::journal::recovery::Sink;
-use crate::message::{DestinationIndex, Directory, Level, Sequence, TypeIndex};
+use crate::message::{DestinationIndex, Directory, TypeIndex};
 
-/// A message that waits in the journal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Waiting {
-    /// Its place in the stream.
-    pub sequence: Sequence,
-    /// Where its record stands.
-    pub position: Position,
-    /// When it arrived, us since the epoch.
-    pub arrival_us: u64,
-    /// Bytes of its record.
-    pub record_len: u32,
-    /// Whom it is for.
-    pub destination: DestinationIndex,
-    /// Its type.
-    pub message_type: TypeIndex,
-    /// Its level when it was accepted.
-    pub level: Level,
-}
-
-impl Waiting {
-    /// The message as the scheduler holds it.
-    pub(super) fn into_slot(self, now: Now) -> Slot {
-        let times = Times {
-            read_ns: now.ns,
-            accepted_ns: now.ns,
-            recorded_ns: now.ns,
-            ..Times::default()
-        };
-        Slot {
-            sequence: self.sequence,
-            place: Place::nowhere(self.record_len),
-            position: self.position,
-            times,
-            bucket_ms: self.arrival_us / 1_000,
-            line: Line {
-                source: 0,
-                connection: 0,
-                number: 0,
-            },
-            destination: self.destination,
-            message_type: self.message_type,
-            level: self.level,
-            again: true,
-            fetching: false,
-        }
-    }
-}
+/// Dead messages that may lie in the lanes, besides as many as are alive: 7 MB.
+const DEAD_MAX: usize = 1024 * 1024;
 
 /// What an engine takes over from its earlier life.
 #[derive(Debug)]
 pub struct Inheritance {
     /// The ids that were accepted lately.
     pub dedup: DedupWindow,
-    /// What was accepted and not settled, in the order of the sequences.
-    pub waiting: Vec<Waiting>,
+    /// What was accepted and not settled: by destination and level, in the order of the sequences.
+    pub waiting: Cellar,
+    /// The sequences of these.
+    pub(crate) unsettled: Unsettled,
+    last_arrival_us: u64,
 }
 
 impl Inheritance {
-    /// When the last message that waits arrived, in ms since the epoch; zero: none waits.
+    /// No message that waits arrived later, in ms since the epoch; zero: none waits.
     #[must_use]
     pub fn last_arrival_ms(&self) -> u64 {
-        self.waiting
-            .iter()
-            .map(|it| it.arrival_us)
-            .max()
-            .unwrap_or(0)
-            / 1_000
+        match self.waiting.is_empty() {
+            true => 0,
+            false => self.last_arrival_us / 1_000,
+        }
     }
 }
 
@@ -91,10 +50,15 @@ pub struct Backlog {
     dedup: DedupWindow,
     destinations: Directory,
     message_types: Directory,
-    /// By sequence, from `first` on; settled ones are gone.
-    waiting: VecDeque<Option<Waiting>>,
-    first: Sequence,
+    cellar: Cellar,
+    /// Which of the messages in the cellar are not settled.
+    alive: Unsettled,
+    alive_count: usize,
+    last_arrival_us: u64,
     levels: u8,
+    /// By which all that is recovered is queued, in ms since the epoch: the beginning of the window
+    /// that timestamps are clamped to. So it goes in the order of the sequences, before all new.
+    timestamp_ms: u64,
 }
 
 impl Backlog {
@@ -105,25 +69,40 @@ impl Backlog {
         destinations: Directory,
         message_types: Directory,
         levels: u8,
+        now: Now,
     ) -> Self {
-        let waiting = VecDeque::new();
         Self {
             dedup,
             destinations,
             message_types,
-            waiting,
-            first: 1,
+            cellar: Cellar::default(),
+            alive: Unsettled::default(),
+            alive_count: 0,
+            last_arrival_us: 0,
             levels,
+            timestamp_ms: clamp_timestamp(0, 0, now.epoch_ms()),
         }
     }
 
     /// What is left when the journal has been read.
     #[must_use]
-    pub fn finish(self) -> Inheritance {
+    pub fn finish(mut self) -> Inheritance {
+        self.sweep();
         Inheritance {
             dedup: self.dedup,
-            waiting: self.waiting.into_iter().flatten().collect(),
+            waiting: self.cellar,
+            unsettled: self.alive,
+            last_arrival_us: self.last_arrival_us,
         }
+    }
+
+    fn cell(&self, destination: DestinationIndex, level0: u8) -> usize {
+        destination as usize * usize::from(self.levels) + usize::from(level0)
+    }
+
+    fn sweep(&mut self) {
+        let alive = &self.alive;
+        self.cellar.retain(|sequence| alive.contains(sequence));
     }
 }
 
@@ -133,38 +112,32 @@ impl Sink for Backlog {
         let text = |span| text_of(record.frame, span, header.escaped);
         let id = self.dedup.hasher().hash(text(header.id).as_bytes());
         self.dedup.claim(id, header.arrival_us / 1_000);
-        if self.waiting.is_empty() {
-            self.first = record.sequence;
-        }
-        // A repaired journal has gaps.
-        let next = self.first + self.waiting.len() as u64;
-        let gap = record.sequence.saturating_sub(next) as usize;
-        self.waiting.extend(std::iter::repeat_n(None, gap));
         let message_type = self
             .message_types
             .find_or_create(&text(header.message_type));
         let message_type = message_type.unwrap_or(self.message_types.len() as u32);
-        self.waiting.push_back(Some(Waiting {
+        let destination = self.destinations.adopt(&text(header.destination));
+        let level0 = header.level.clamp(1, self.levels) - 1;
+        let message = ColdMessage {
             sequence: record.sequence,
             position: record.position,
-            arrival_us: header.arrival_us,
+            timestamp_ms: self.timestamp_ms,
             record_len: record_len(record.frame.len()) as u32,
-            destination: self.destinations.adopt(&text(header.destination)),
             message_type: message_type as TypeIndex,
-            level: header.level.clamp(1, self.levels),
-        }));
+            level0,
+            again: true,
+        };
+        self.cellar
+            .push(self.cell(destination, level0), Kind::Native, message);
+        self.alive.insert(record.sequence);
+        self.alive_count += 1;
+        self.last_arrival_us = self.last_arrival_us.max(header.arrival_us);
     }
 
     fn settled(&mut self, settlement: &Settlement) {
-        let Some(offset) = settlement.sequence.checked_sub(self.first) else {
-            return;
-        };
-        if let Some(entry) = self.waiting.get_mut(offset as usize) {
-            *entry = None;
-        }
-        while self.waiting.front().is_some_and(Option::is_none) {
-            self.waiting.pop_front();
-            self.first += 1;
+        self.alive_count -= usize::from(self.alive.remove(settlement.sequence));
+        if self.cellar.len() > 2 * self.alive_count + DEAD_MAX {
+            self.sweep();
         }
     }
 }

@@ -4,12 +4,14 @@
 //! The queues feed it; it feeds delivery. A message that waited so long that it gave up its chunk is
 //! read from the journal first; those behind it wait for it, so that the order stands.
 
+use super::cold::Shelf;
 use super::seats::SubscriberId;
-use super::slots::{Slot, SlotIndex};
+use super::slots::{Slot, SlotIndex, Times};
 use super::{ReplayLink, SchedulerAgent};
 use crate::clock::Now;
 use crate::counters::Counter;
 use crate::delivery::ToDelivery;
+use crate::journal::record::RecordHeader;
 use crate::journal::replay::{Fetch, FromReplay};
 use crate::limits::DISPATCHES_PER_CYCLE;
 use crate::message::{DestinationIndex, Level};
@@ -22,7 +24,12 @@ impl SchedulerAgent {
                 self.parts.counters.add(Counter::DeliveryBackPressure, 1);
                 break;
             }
-            let Some((destination, index, level)) = self.parts.queues.pop_ready() else {
+            let mut shelf = Shelf {
+                slots: &mut self.slots,
+                ledger: &mut self.parts.ledger,
+                recorder: &mut self.parts.recorder,
+            };
+            let Some((destination, index, level)) = self.parts.queues.pop_ready(&mut shelf) else {
                 break;
             };
             self.dispatch_one(destination, index, level, now);
@@ -51,6 +58,7 @@ impl SchedulerAgent {
         subscriber.credit -= slot.place.wire_len() as i64;
         subscriber.fetching.push_back(index);
         self.sums.in_flight += 1;
+        self.allowances.leave(destination);
         self.hand_over(id, index, now);
         if !self.is_open(id) {
             self.set_open(id, false);
@@ -99,11 +107,18 @@ impl SchedulerAgent {
                     self.parts.replay.chunks -= 1;
                     self.parts.ledger.seal(writer);
                 }
-                FromReplay::Fetched { slot: index, frame } => {
+                FromReplay::Fetched {
+                    slot: index,
+                    mut frame,
+                } => {
+                    let header = RecordHeader::decode(self.view.header_mut(&mut frame));
                     let place = self.parts.ledger.place(frame);
                     let slot = self.slots.get_mut(index);
                     slot.place = place;
                     slot.fetching = false;
+                    if slot.was_cold {
+                        slot.times = Times::of_arrival(header.arrival_us, now);
+                    }
                     self.parts.counters.add(Counter::Fetched, 1);
                     if let Some(id) = self.seats.active(slot.destination) {
                         self.hand_over(id, index, now);

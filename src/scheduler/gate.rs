@@ -43,11 +43,13 @@ impl SchedulerAgent {
                 Pending::Message { index, len } => {
                     self.note_recorded(index, sequence, position, now);
                     position += Position::from(len);
+                    self.unwritten_len -= u64::from(len);
                     sequence += 1;
                 }
             }
             self.pending.pop_front();
         }
+        self.journal_end = position;
     }
 
     fn note_recorded(

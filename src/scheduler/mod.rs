@@ -20,8 +20,10 @@
 //! ```
 
 mod accept;
+pub mod allowance;
 pub mod backlog;
 pub mod bitmap;
+mod cold;
 pub mod dedup;
 mod dispatch;
 mod gate;
@@ -30,17 +32,21 @@ pub mod rules;
 mod seats;
 mod settle;
 mod slots;
+pub(crate) mod unsettled;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use self::backlog::Waiting;
+use self::allowance::{Allowances, MaxQueued};
+use self::cold::Shelf;
 use self::dedup::DedupWindow;
 use self::queue::Queues;
+use self::queue::cold::Cellar;
 use self::rules::Rules;
 use self::seats::Seats;
 use self::slots::{Line, SlotIndex, Slots};
+use self::unsettled::Unsettled;
 use crate::agent::{Agent, Fatal};
 use crate::arena::{Ledger, View, Writer};
 use crate::clock::{LocalMinute, Now};
@@ -48,11 +54,15 @@ use crate::config::Durability;
 use crate::counters::{Counter, Counters};
 use crate::delivery::{FromDelivery, ToDelivery};
 use crate::ingest::{FromIngest, ToIngest};
+use crate::journal::record::Position;
 use crate::journal::replay::{Fetch, FromReplay};
+use crate::journal::retention::FromRetention;
+use crate::journal::retention::survey::Survey;
 use crate::journal::writer::{FromJournal, ToJournal};
 use crate::latency::Recorder;
 use crate::limits::{
-    AGED_PER_CYCLE, CHUNKS_AT_INGEST, CHUNKS_AT_REPLAY, CHUNKS_FREE_MIN, LEVELS_MAX, UNRECORDED_MAX,
+    AGED_PER_CYCLE, CHUNKS_AT_INGEST, CHUNKS_AT_REPLAY, CHUNKS_FREE_MIN, LEVELS_MAX, SLOTS_MAX,
+    UNRECORDED_MAX,
 };
 use crate::message::{DestinationIndex, Directory, Reason, Sequence};
 use crate::ring::{Receiver, Sender};
@@ -89,6 +99,8 @@ pub struct SchedulerParts {
     pub to_journal: Sender<ToJournal>,
     /// Reads back from the journal.
     pub replay: ReplayLink,
+    /// Questions about what is settled come from here.
+    pub from_retention: Receiver<FromRetention>,
     /// The delivery agents.
     pub deliveries: Vec<DeliveryLink>,
     /// Frame memory.
@@ -107,12 +119,18 @@ pub struct SchedulerParts {
     pub durability: Durability,
     /// Bytes on their way to one subscriber.
     pub credit: usize,
-    /// Messages held at most.
+    /// Messages held at most, hot and cold.
     pub messages_max: usize,
+    /// Messages that keep their slots while they wait.
+    pub hot_max: usize,
+    /// Messages that may wait for each destination.
+    pub max_queued: MaxQueued,
     /// The first message's sequence.
     pub next_sequence: Sequence,
     /// What an earlier life of the engine accepted and did not settle.
-    pub backlog: Vec<Waiting>,
+    pub backlog: Cellar,
+    /// Which sequences that is, and whatever is accepted and not settled from now on.
+    pub(crate) unsettled: Unsettled,
     /// What is counted.
     pub counters: Arc<Counters>,
     /// What is measured.
@@ -151,7 +169,13 @@ pub struct SchedulerAgent {
     parts: SchedulerParts,
     view: View,
     slots: Slots,
+    /// Where the last record stands that the journal has, and bytes of those that it has not.
+    journal_end: Position,
+    unwritten_len: u64,
+    /// Messages may go into the journal up to here.
+    granted: Position,
     seats: Seats,
+    allowances: Allowances,
     pending: VecDeque<Pending>,
     /// Messages among `pending`.
     unrecorded: u64,
@@ -163,6 +187,8 @@ pub struct SchedulerAgent {
     /// Destinations that queues, rules and seats have room for; those configured were there first.
     known_destinations: DestinationIndex,
     minute: LocalMinute,
+    /// All sources wait, for no more messages can be held.
+    is_full: bool,
     sums: Sums,
     rejections: [u64; Reason::ALL.len()],
 }
@@ -172,9 +198,15 @@ impl SchedulerAgent {
     #[must_use]
     pub fn new(parts: SchedulerParts) -> Self {
         let configured = parts.configured_destinations;
+        let mut allowances = Allowances::new(parts.max_queued.clone());
+        allowances.grow(configured as usize);
         Self {
+            allowances,
             view: parts.ledger.view(),
-            slots: Slots::new(parts.messages_max),
+            journal_end: 0,
+            unwritten_len: 0,
+            granted: 0,
+            slots: Slots::new(parts.messages_max.min(SLOTS_MAX)),
             seats: Seats::new(parts.deliveries.len()),
             pending: VecDeque::with_capacity(UNRECORDED_MAX),
             unrecorded: 0,
@@ -183,6 +215,7 @@ impl SchedulerAgent {
             chunks_at_ingest: 0,
             known_destinations: configured,
             minute: LocalMinute::default(),
+            is_full: false,
             sums: Sums::default(),
             rejections: [0; Reason::ALL.len()],
             parts,
@@ -192,17 +225,19 @@ impl SchedulerAgent {
     /// Takes over what an earlier life left: it is in the journal, and may have been seen.
     fn take_over(&mut self, now: Now) -> usize {
         let count = self.parts.backlog.len();
-        for waiting in std::mem::take(&mut self.parts.backlog) {
-            self.meet(waiting.destination);
-            let bucket_ms = waiting.arrival_us / 1_000;
-            let index = self.slots.insert(waiting.into_slot(now));
-            let (destination, level) = (waiting.destination, waiting.level);
-            self.parts
-                .queues
-                .push(destination, level, index, bucket_ms, now.epoch_ms());
-            self.sums.received += 1;
-            self.sums.accepted += 1;
+        if count == 0 {
+            return 0;
         }
+        // All names were read before the agents were made.
+        self.meet(self.parts.destinations.len() as DestinationIndex - 1);
+        let cellar = std::mem::take(&mut self.parts.backlog);
+        self.parts.queues.adopt(cellar, now.epoch_ms());
+        for destination in 0..self.known_destinations {
+            let waiting = self.parts.queues.len_of(destination);
+            self.allowances.inherit(destination, waiting);
+        }
+        self.sums.received += count as u64;
+        self.sums.accepted += count as u64;
         self.parts.counters.add(Counter::Recovered, count as u64);
         count
     }
@@ -229,6 +264,18 @@ impl SchedulerAgent {
         }
     }
 
+    fn age(&mut self, now: Now) -> usize {
+        let mut shelf = Shelf {
+            slots: &mut self.slots,
+            ledger: &mut self.parts.ledger,
+            recorder: &mut self.parts.recorder,
+        };
+        let queues = &mut self.parts.queues;
+        let aged = queues.age(now.epoch_ms(), AGED_PER_CYCLE, &mut shelf);
+        self.parts.counters.add(Counter::Aged, aged as u64);
+        aged
+    }
+
     fn publish(&mut self) {
         let counters = &self.parts.counters;
         let queued = self.unrecorded + self.parts.queues.len() as u64;
@@ -244,12 +291,40 @@ impl SchedulerAgent {
             counters.set_rejected(reason, self.rejections[reason as usize]);
         }
         counters.end();
+        let cold = self.parts.queues.len_cold() as u64;
+        counters.set(Counter::QueuedCold, cold);
+    }
+
+    /// Answers what retention asks; the answer follows the settlements that it speaks of.
+    fn hear_retention(&mut self) -> usize {
+        let mut work_count = 0;
+        while let Some(news) = self.parts.from_retention.poll() {
+            work_count += 1;
+            match news {
+                FromRetention::Granted(position) => self.granted = position,
+                FromRetention::Survey(survey) => self.answer(survey),
+            }
+        }
+        work_count
+    }
+
+    fn answer(&mut self, mut survey: Box<Survey>) {
+        self.parts.unsettled.answer(&mut survey);
+        survey.next_sequence = self.parts.next_sequence;
+        survey.is_at_limit = !self.journal_may_grow();
+        let first = self.parts.unsettled.first();
+        survey.first_unsettled = first.unwrap_or(survey.next_sequence);
+        self.parts.to_journal.send(ToJournal::Survey(survey));
     }
 
     fn end_cycle(&mut self, work_count: usize) {
         self.supply_chunks();
         if let Some(line) = self.responsible.take() {
             self.tell_responsible(line);
+        }
+        while let Some((destination, until)) = self.allowances.next_news() {
+            let told = ToIngest::Allowance { destination, until };
+            self.parts.to_ingest.send(told);
         }
         if work_count > 0 {
             self.publish();
@@ -282,10 +357,8 @@ impl Agent for SchedulerAgent {
         for agent in 0..self.parts.deliveries.len() {
             work_count += self.hear_delivery(agent as u16, now);
         }
-        work_count += self.hear_ingest(now);
-        let aged = self.parts.queues.age(now.epoch_ms(), AGED_PER_CYCLE);
-        self.parts.counters.add(Counter::Aged, aged as u64);
-        work_count += aged + self.dispatch(now);
+        work_count += self.hear_retention() + self.hear_ingest(now);
+        work_count += self.age(now) + self.chill(now) + self.dispatch(now);
         self.end_cycle(work_count);
         Ok(work_count)
     }

@@ -242,8 +242,8 @@ mod tests {
 
     fn destinations() -> Vec<config::Destination> {
         let of = |id: &&str| config::Destination {
-            id: (*id).to_owned(),
             vip: *id == "a",
+            ..config::Destination::to(*id)
         };
         NAMES[..3].iter().map(of).collect()
     }

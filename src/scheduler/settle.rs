@@ -133,6 +133,7 @@ impl SchedulerAgent {
     fn settle(&mut self, index: SlotIndex, now: Now) {
         let slot = self.slots.remove(index);
         self.parts.ledger.release(slot.place);
+        self.parts.unsettled.remove(slot.sequence);
         self.sums.settled += 1;
         self.sums.in_flight -= 1;
         let settlement = Settlement {
@@ -146,15 +147,14 @@ impl SchedulerAgent {
     fn measure(&mut self, slot: &Slot, now: Now) {
         let Times {
             read_ns,
-            accepted_ns,
             recorded_ns,
             dispatched_ns,
             written_ns,
+            ..
         } = slot.times;
         let active = self.parts.recorder.active_mut();
+        slot.measure_arrival(active);
         let stages = [
-            (Stage::Ingest, read_ns, accepted_ns),
-            (Stage::Journal, accepted_ns, recorded_ns),
             (Stage::Queue, recorded_ns, dispatched_ns),
             (Stage::Delivery, dispatched_ns, written_ns),
             (Stage::Total, read_ns, written_ns),
@@ -197,6 +197,7 @@ impl SchedulerAgent {
         for (place, &index) in waiting.enumerate() {
             let slot = self.slots.get_mut(index);
             slot.again |= place < subscriber.written;
+            self.allowances.come_back(slot.destination);
             messages.push((slot.destination, index, slot.sequence));
         }
         messages.sort_unstable_by_key(|&(destination, _, sequence)| (destination, sequence));

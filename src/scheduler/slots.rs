@@ -1,6 +1,7 @@
-//! The messages that the scheduler holds, each in a slot of a slab.
+//! The messages that the scheduler holds at hand, each in a slot of a slab; who waits long has none.
 
 use crate::arena::Place;
+use crate::clock::Now;
 use crate::journal::record::Position;
 use crate::message::{DestinationIndex, Level, Sequence, SourceIndex, TypeIndex};
 
@@ -18,6 +19,15 @@ pub struct Line {
     pub number: u64,
 }
 
+impl Line {
+    /// Nobody waits for it.
+    pub const NOBODYS: Self = Self {
+        source: 0,
+        connection: 0,
+        number: 0,
+    };
+}
+
 /// When a message passed the stages, in ns.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Times {
@@ -31,6 +41,21 @@ pub struct Times {
     pub dispatched_ns: u64,
     /// Its frame was wholly in the subscriber's socket.
     pub written_ns: u64,
+}
+
+impl Times {
+    /// Those of a message of which nothing is known but when it was read; what came in an earlier
+    /// life of the engine counts from this one's start.
+    pub(super) fn of_arrival(arrival_us: u64, now: Now) -> Self {
+        let age_us = now.epoch_us.saturating_sub(arrival_us);
+        let read_ns = now.ns.saturating_sub(age_us.saturating_mul(1_000));
+        Self {
+            read_ns,
+            accepted_ns: read_ns,
+            recorded_ns: read_ns,
+            ..Self::default()
+        }
+    }
 }
 
 /// A message that was accepted and is not settled.
@@ -58,6 +83,8 @@ pub struct Slot {
     pub again: bool,
     /// It was asked for at the replay agent, and has not come yet.
     pub fetching: bool,
+    /// It was in the cellar: of its times before, only its arrival is known, once it was fetched.
+    pub was_cold: bool,
 }
 
 /// The slots. Invariant: `used` is the number of slots that are neither free nor beyond the end.
@@ -66,6 +93,8 @@ pub struct Slots {
     slots: Vec<Slot>,
     free: Vec<SlotIndex>,
     max: usize,
+    /// Which one [`Slots::look_at_next`] looks at.
+    hand: usize,
 }
 
 impl Slots {
@@ -76,6 +105,7 @@ impl Slots {
             slots: Vec::new(),
             free: Vec::new(),
             max,
+            hand: 0,
         }
     }
 
@@ -111,6 +141,15 @@ impl Slots {
     #[must_use]
     pub fn get(&self, index: SlotIndex) -> &Slot {
         &self.slots[index as usize]
+    }
+
+    /// Looks at one slot after another, for ever: whom its message is for, or was.
+    ///
+    /// # Panics
+    /// There never was a message.
+    pub fn look_at_next(&mut self) -> DestinationIndex {
+        self.hand = (self.hand + 1) % self.slots.len();
+        self.slots[self.hand].destination
     }
 
     /// A message, to be changed.

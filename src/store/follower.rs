@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::backoff::Backoff;
+use super::lag::{Lag, Sight};
 use super::rows::Rows;
 use super::{Applied, Store, StoreError};
 use crate::clock::Now;
@@ -96,6 +97,7 @@ pub struct Follower<S: Storage, D: Store> {
     is_hurried: bool,
     has_told_gap: bool,
     backoff: Backoff,
+    lag: Lag,
 }
 
 impl<S: Storage, D: Store> Follower<S, D> {
@@ -120,6 +122,7 @@ impl<S: Storage, D: Store> Follower<S, D> {
             is_hurried: false,
             has_told_gap: false,
             backoff: Backoff::new(fastrand::Rng::new()),
+            lag: Lag::default(),
         }
     }
 
@@ -139,24 +142,46 @@ impl<S: Storage, D: Store> Follower<S, D> {
     /// # Errors
     /// What does not pass: the following is over.
     pub fn step(&mut self, recorded: Position, now: Now) -> Result<usize, FollowError> {
-        if recorded == 0 || self.backoff.must_wait(now) {
+        if recorded == 0 {
             return Ok(0);
         }
-        match self.try_step(recorded, now) {
-            Ok(count) => {
-                self.tell_recovery();
-                Ok(count)
-            }
-            Err(error) if error.is_transient() => {
-                self.counters.add(Counter::StoreRetries, 1);
-                let cause = error.to_string();
-                if self.backoff.failed(&cause, now) {
-                    tracing::warn!("{cause}");
+        let stepped = match self.backoff.must_wait(now) {
+            true => Ok(0),
+            false => match self.try_step(recorded, now) {
+                Ok(count) => {
+                    self.tell_recovery();
+                    Ok(count)
                 }
-                Ok(0)
-            }
-            Err(error) => Err(error),
+                Err(error) => self.failed(error, now),
+            },
+        };
+        let is_failing = stepped.is_err() || self.backoff.is_failing();
+        self.counters
+            .set(Counter::StoreFailing, u64::from(is_failing));
+        self.tell_lag(recorded, now);
+        stepped
+    }
+
+    /// A failure that may pass is no error: the same is tried again.
+    fn failed(&mut self, error: FollowError, now: Now) -> Result<usize, FollowError> {
+        if !error.is_transient() {
+            return Err(error);
         }
+        self.counters.add(Counter::StoreRetries, 1);
+        let cause = error.to_string();
+        if self.backoff.failed(&cause, now) {
+            tracing::warn!("{cause}");
+        }
+        Ok(0)
+    }
+
+    fn tell_lag(&mut self, recorded: Position, now: Now) {
+        let sight = Sight {
+            is_behind: !self.is_through(recorded),
+            oldest_us: self.rows.oldest_us(),
+            first_sequence: self.rows.sequences().map(|(first, _)| first),
+        };
+        self.lag.tell(sight, now, &self.counters);
     }
 
     /// From now on batches are written at once, full or not.
@@ -272,6 +297,8 @@ impl<S: Storage, D: Store> Follower<S, D> {
 
     fn wrote(&mut self, applied: Applied) -> usize {
         let count = self.rows.len();
+        let last_sequence = self.rows.sequences().map(|(_, last)| last);
+        self.lag.wrote(count, last_sequence);
         self.rows.clear();
         self.is_second_try = false;
         let stored = self.reader.position();
@@ -279,6 +306,7 @@ impl<S: Storage, D: Store> Follower<S, D> {
         self.counters.add(Counter::Stored, applied.inserted);
         self.counters.add(Counter::StoredSettled, applied.settled);
         self.counters.add(Counter::StoreBatches, 1);
+        self.counters.set(Counter::StoreBatchRows, count as u64);
         self.counters.set(Counter::StorePosition, stored);
         count
     }

@@ -1,21 +1,28 @@
 //! The store: the SQL database that follows the journal, off the path.
 //!
 //! ```text
-//! JOURNAL files -> reader -> FOLLOWER -> rows -> Store (SQLite) -> messages, store_position
+//! JOURNAL files -> reader -> FOLLOWER -> rows -> Store -> messages, store_position
 //!                            gathers, retries    rows and position in one transaction
 //! ```
+//!
+//! There are two: SQLite, embedded, and a server, MySQL or MariaDB. `open` picks.
 //!
 //! The database owns its position: rows and position commit together, so that a crash anywhere
 //! gives each message exactly one row. Nothing waits for the store; a store that is down or slow
 //! lags behind, on disk.
 
 pub mod follower;
+pub mod mysql;
+pub mod node;
 pub mod rows;
+pub mod schema;
 pub mod sqlite;
 pub mod thread;
+pub mod unstored;
 
 mod backoff;
 mod fields;
+mod lag;
 mod text_time;
 
 #[cfg(test)]
@@ -23,9 +30,21 @@ mod speed;
 #[cfg(test)]
 mod testing;
 
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::config::{Config, StoreUrl};
+use crate::counters::Counters;
 use crate::journal::record::Position;
 use crate::message::Sequence;
-use rows::Rows;
+use mysql::{Access, MySqlStore};
+use rows::{Row, Rows};
+use sqlite::SqliteStore;
+use unstored::UnstoredLog;
+
+/// The embedded database's file in the data directory.
+pub const SQLITE_FILE: &str = "messages.db";
 
 /// A database that follows the journal.
 pub trait Store: Send {
@@ -70,6 +89,19 @@ pub struct Applied {
     pub inserted: u64,
     /// Rows that now say DELIVERED: inserted so, or updated.
     pub settled: u64,
+    /// Rows that the database refused for good; they were kept aside.
+    pub unstored: u64,
+}
+
+impl Applied {
+    /// These rows were refused, and not inserted.
+    fn refuse<'a>(&mut self, rows: impl Iterator<Item = &'a Row<'a>>) {
+        for row in rows {
+            self.unstored += 1;
+            self.inserted -= 1;
+            self.settled -= u64::from(row.settled_us.is_some());
+        }
+    }
 }
 
 /// What the database holds.
@@ -90,4 +122,70 @@ pub enum StoreError {
     /// It will not work by itself: the store stops.
     #[error("the store has stopped: {0}")]
     Permanent(String),
+}
+
+impl Store for Box<dyn Store> {
+    fn position(&mut self) -> Result<Position, StoreError> {
+        (**self).position()
+    }
+
+    fn apply(&mut self, rows: &Rows, upto: Position) -> Result<Applied, StoreError> {
+        (**self).apply(rows, upto)
+    }
+
+    fn last_sequence(&mut self) -> Result<Option<Sequence>, StoreError> {
+        (**self).last_sequence()
+    }
+
+    fn totals(&mut self) -> Result<Totals, StoreError> {
+        (**self).totals()
+    }
+
+    fn close(&mut self) -> Result<(), StoreError> {
+        (**self).close()
+    }
+}
+
+/// A store could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The file with the engine's name in the database.
+    #[error("store_node in the data directory cannot be used: {0}; or set [store] node")]
+    Node(#[from] io::Error),
+}
+
+/// Opens the store that the settings name; `None`: they name none. A server may be down: it is
+/// dialled when it is first needed.
+///
+/// # Errors
+/// The embedded database cannot be opened, or the data directory cannot be written.
+pub fn open(
+    config: &Config,
+    counters: &Arc<Counters>,
+) -> Result<Option<Box<dyn Store>>, OpenError> {
+    let settings = &config.store;
+    let unstored = UnstoredLog::new(&config.data_dir, Arc::clone(counters));
+    Ok(match &settings.url {
+        StoreUrl::None => None,
+        StoreUrl::Sqlite(path) => {
+            let node = node::node(&config.data_dir, settings)?;
+            let store = SqliteStore::open(&sqlite_path(config, path.as_ref()), &node)?;
+            Some(Box::new(store.keeping(unstored)))
+        }
+        StoreUrl::MySql(server) => {
+            let node = node::node(&config.data_dir, settings)?;
+            let access = Access::new(server, settings);
+            let store = MySqlStore::new(access, &node, settings.create, unstored);
+            Some(Box::new(store))
+        }
+    })
+}
+
+/// Where the embedded database is.
+fn sqlite_path(config: &Config, path: Option<&PathBuf>) -> PathBuf {
+    let at_home = || config.data_dir.join(SQLITE_FILE);
+    path.cloned().unwrap_or_else(at_home)
 }

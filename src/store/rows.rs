@@ -116,15 +116,40 @@ impl Rows {
     /// What writing all of it does, if each update finds its row unsettled.
     #[must_use]
     pub fn as_applied(&self) -> Applied {
-        let settled = self
-            .rows
-            .iter()
-            .filter(|it| it.settled_us.is_some())
-            .count();
+        let mut applied = self.as_applied_rows();
+        applied.settled += self.updates.len() as u64;
+        applied
+    }
+
+    /// What writing the rows does, without the updates.
+    #[must_use]
+    pub fn as_applied_rows(&self) -> Applied {
+        let settled = self.rows.iter().filter(|it| it.settled_us.is_some());
         Applied {
             inserted: self.rows.len() as u64,
-            settled: (settled + self.updates.len()) as u64,
+            settled: settled.count() as u64,
+            unstored: 0,
         }
+    }
+
+    /// Rows, without the updates.
+    #[must_use]
+    pub fn rows_len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// First and last sequence of the rows.
+    #[must_use]
+    pub fn sequences(&self) -> Option<(u64, u64)> {
+        Some((self.rows.first()?.sequence, self.rows.last()?.sequence))
+    }
+
+    /// When the first of it happened: us since the epoch.
+    #[must_use]
+    pub fn oldest_us(&self) -> Option<u64> {
+        let row = self.rows.first().map(|it| it.header.arrival_us);
+        let update = self.updates.first().map(|it| it.settled_us);
+        row.into_iter().chain(update).min()
     }
 
     /// Whether it is enough for one transaction.

@@ -23,7 +23,7 @@ const FRAME_LEN: usize = 390;
 /// Messages of a journal batch.
 const BATCH: u64 = 500;
 
-fn rows() -> u64 {
+pub(super) fn rows() -> u64 {
     let asked = std::env::var("FLIPPED_LB_TEST_ROWS").ok();
     asked.map_or(ROWS_DEFAULT, |it| it.parse().expect("a number of rows"))
 }
@@ -38,8 +38,8 @@ fn message(sequence: u64) -> TestMessage {
     message
 }
 
-/// Writes the journal; settlements come `behind` batches after their messages, or never.
-fn write(home: &Path, behind: Option<u64>) -> u64 {
+/// Writes a journal; settlements come `behind` batches after their messages, or never.
+pub(super) fn write(home: &Path, behind: Option<u64>) -> u64 {
     let storage = Directory::at(home).expect("a directory");
     let mut writer = TestWriter::new(storage, SEGMENT_LEN_DEFAULT);
     for first in (1..=rows()).step_by(BATCH as usize) {

@@ -3,25 +3,29 @@
 //! Fed by the follower, through [`Store`]; read by anybody with SQLite. It does not retry: it says
 //! whether an error may pass.
 //!
-//! `id` is the sequence, so that settlements find their row by primary key. What a power loss may
+//! `id` is the engine's own base (0 for the first one) plus the sequence, so that settlements find
+//! their row by primary key. What a power loss may
 //! cost (`synchronous = NORMAL`) is the last transactions, rows and position together: they are
 //! written again from the journal.
+
+mod schema;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::ffi::SQLITE_CONSTRAINT_PRIMARYKEY;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, ToSql, Transaction, TransactionBehavior};
 
 use super::fields::Fields;
 use super::rows::{Row, Rows};
-use super::text_time::TextTime;
+use super::text_time::{MOMENT_LEN, TextTime};
+use super::unstored::{Refused, UNSTORED_FILE, UnstoredLog};
 use super::{Applied, Store, StoreError, Totals};
 use crate::journal::record::Position;
 use crate::message::Sequence;
 
-/// The schema, in the order in which it is applied: version and SQL.
-pub const SCHEMA: &[(i64, &str)] = &[(1, include_str!("../../schema/sqlite/0001_messages.sql"))];
+pub use schema::SqliteSchema;
 
 /// How long a lock that a reader holds is waited for, before it counts as a failure.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
@@ -40,28 +44,31 @@ const SETTINGS: &str = "
     PRAGMA journal_size_limit = 67108864;
 ";
 
-const CREATE_VERSIONS: &str = "
-    CREATE TABLE IF NOT EXISTS schema_version (
-        -- Number of the file in schema/sqlite.
-        version    INTEGER PRIMARY KEY,
-        -- UTC.
-        applied_at TEXT NOT NULL
-    )";
-
 const INSERT: &str = "
     INSERT INTO messages (id, messageId, sourceServerId, destinationId, messageType, priority,
         timestamp, payload, status, created_at, delivered_at, sequence)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?1)";
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
 
 const UPDATE: &str = "
     UPDATE messages SET status = 'DELIVERED', delivered_at = ?2
     WHERE id = ?1 AND status = 'INGESTED'";
 
 const MOVE: &str = "
-    INSERT INTO store_position (node, position, updated_at)
-    VALUES (?1, ?2, strftime('%Y-%m-%d %H:%M:%f', 'now'))
-    ON CONFLICT (node)
-    DO UPDATE SET position = excluded.position, updated_at = excluded.updated_at";
+    UPDATE store_position SET position = ?2, updated_at = strftime('%Y-%m-%d %H:%M:%f', 'now')
+    WHERE node = ?1";
+
+/// An engine's first row here, with a base for its ids: 0 for the first engine, else the next
+/// multiple of 2^48.
+const REGISTER: &str = "
+    INSERT INTO store_position (node, id_base, position, updated_at)
+    SELECT ?1, ((highest >> 48) + 1) << 48, 0, strftime('%Y-%m-%d %H:%M:%f', 'now')
+    FROM (SELECT MAX(COALESCE((SELECT MAX(id) FROM messages), -1),
+                     COALESCE((SELECT MAX(id_base) FROM store_position), -1)) AS highest)
+    WHERE true
+    ON CONFLICT (node) DO NOTHING";
+
+/// The last one of an engine's ids, from its base.
+const LAST_ID: &str = "SELECT MAX(id) FROM messages WHERE id >= ?1 AND id < ?1 + (1 << 48)";
 
 /// A SQLite database.
 #[derive(Debug)]
@@ -70,6 +77,10 @@ pub struct SqliteStore {
     connection: Connection,
     /// Whose position this store keeps.
     node: String,
+    /// What the ids of this engine count from.
+    id_base: u64,
+    /// Keeps the rows that the database refuses; `None`: a refused row is an error.
+    unstored: Option<UnstoredLog>,
     /// Neighbouring rows were created, and settled, in the same seconds.
     created: TextTime,
     delivered: TextTime,
@@ -81,27 +92,72 @@ impl SqliteStore {
     /// # Errors
     /// It cannot be opened, is no database, or was made by a newer engine.
     pub fn open(path: &Path, node: &str) -> Result<Self, StoreError> {
-        let mut connection = Connection::open(path).map_err(|error| explain(path, &error))?;
-        prepare(&mut connection, path)?;
+        let explain = |error: rusqlite::Error| explain(path, &error);
+        let mut connection = Connection::open(path).map_err(explain)?;
+        configure(&connection).map_err(explain)?;
+        schema::prepare(&mut connection, path)?;
+        let id_base = register(&connection, node).map_err(explain)?;
         Ok(Self {
             path: path.to_owned(),
             connection,
             node: node.to_owned(),
+            id_base,
+            unstored: None,
             created: TextTime::new(),
             delivered: TextTime::new(),
         })
     }
 
-    fn write(&mut self, rows: &Rows, upto: i64) -> rusqlite::Result<Applied> {
+    /// From now on a row that the database refuses is kept there, and the rest goes on.
+    #[must_use]
+    pub fn keeping(mut self, unstored: UnstoredLog) -> Self {
+        self.unstored = Some(unstored);
+        self
+    }
+
+    fn write(&mut self, rows: &Rows, upto: i64) -> Result<Applied, Failed> {
         let behavior = TransactionBehavior::Immediate;
         let transaction = self.connection.transaction_with_behavior(behavior)?;
-        let mut applied = insert(&transaction, rows, &mut self.created, &mut self.delivered)?;
-        applied.settled += settle(&transaction, rows, &mut self.delivered)?;
+        let times = (&mut self.created, &mut self.delivered);
+        let mut refused = Vec::new();
+        let keeps = self.unstored.is_some();
+        insert(&transaction, rows, self.id_base, times, |row, error| {
+            let is_split_out = keeps && is_of_row(&error) && !transaction.is_autocommit();
+            is_split_out
+                .then(|| refused.push((row, error.to_string())))
+                .ok_or(error)
+        })?;
+        let mut applied = rows.as_applied_rows();
+        applied.refuse(refused.iter().map(|(row, _)| row));
+        applied.settled += settle(&transaction, rows, self.id_base, &mut self.delivered)?;
+        if let Some(unstored) = &mut self.unstored {
+            let refused: Vec<_> = refused
+                .iter()
+                .map(|(row, reason)| Refused { row: *row, reason })
+                .collect();
+            // Before the commit that passes them over.
+            unstored.keep(&refused).map_err(Failed::Unstored)?;
+        }
         transaction
             .prepare_cached(MOVE)?
             .execute((&self.node, upto))?;
         transaction.commit()?;
         Ok(applied)
+    }
+}
+
+/// Why a transaction was not done.
+#[derive(Debug)]
+enum Failed {
+    /// The database.
+    Database(rusqlite::Error),
+    /// What it refuses cannot be kept aside.
+    Unstored(std::io::Error),
+}
+
+impl From<rusqlite::Error> for Failed {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Database(error)
     }
 }
 
@@ -117,16 +173,21 @@ impl Store for SqliteStore {
     }
 
     fn apply(&mut self, rows: &Rows, upto: Position) -> Result<Applied, StoreError> {
-        self.write(rows, upto.cast_signed())
-            .map_err(|error| explain(&self.path, &error))
+        let written = self.write(rows, upto.cast_signed());
+        written.map_err(|failed| match failed {
+            Failed::Database(error) => explain(&self.path, &error),
+            Failed::Unstored(error) => StoreError::Transient(format!(
+                "{UNSTORED_FILE} in the data directory cannot be written: {error}; check its disk"
+            )),
+        })
     }
 
     fn last_sequence(&mut self) -> Result<Option<Sequence>, StoreError> {
         let last: Option<i64> = self
             .connection
-            .query_row("SELECT MAX(id) FROM messages", [], |row| row.get(0))
+            .query_row(LAST_ID, [self.id_base as i64], |row| row.get(0))
             .map_err(|error| explain(&self.path, &error))?;
-        Ok(Some(last.map_or(0, i64::cast_unsigned)))
+        Ok(Some(last.map_or(0, |id| id.cast_unsigned() - self.id_base)))
     }
 
     fn totals(&mut self) -> Result<Totals, StoreError> {
@@ -148,65 +209,46 @@ impl Store for SqliteStore {
     }
 }
 
-/// Settings, then the steps of the schema that are not there yet, each with its version.
-fn prepare(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
-    let explain = |error: rusqlite::Error| explain(path, &error);
-    connection.busy_timeout(BUSY_TIMEOUT).map_err(explain)?;
-    connection.execute_batch(SETTINGS).map_err(explain)?;
-    let transaction = connection
-        .transaction_with_behavior(TransactionBehavior::Immediate)
-        .map_err(explain)?;
-    let present = schema_version(&transaction).map_err(explain)?;
-    let known = SCHEMA.last().map_or(0, |it| it.0);
-    if present > known {
-        let message = format!(
-            "{} has schema version {present}, this engine knows {known}: use the engine that made \
-             it, or set store.url to another file",
-            path.display()
-        );
-        return Err(StoreError::Permanent(message));
-    }
-    for (version, sql) in SCHEMA.iter().filter(|it| it.0 > present) {
-        transaction.execute_batch(sql).map_err(explain)?;
-        let note = "INSERT INTO schema_version VALUES (?1, datetime('now'))";
-        transaction.execute(note, [version]).map_err(explain)?;
-    }
-    transaction.commit().map_err(explain)
+fn configure(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.execute_batch(SETTINGS)
 }
 
-fn schema_version(transaction: &Transaction<'_>) -> rusqlite::Result<i64> {
-    transaction.execute_batch(CREATE_VERSIONS)?;
-    let query = "SELECT COALESCE(MAX(version), 0) FROM schema_version";
-    transaction.query_row(query, [], |row| row.get(0))
+/// Gives a node a base for its ids, if it has none, and returns it.
+fn register(connection: &Connection, node: &str) -> rusqlite::Result<u64> {
+    connection.execute(REGISTER, [node])?;
+    let query = "SELECT id_base FROM store_position WHERE node = ?1";
+    let id_base: i64 = connection.query_row(query, [node], |row| row.get(0))?;
+    Ok(id_base.cast_unsigned())
 }
 
-fn insert(
+/// Inserts the rows; `refused` is told of each that is not taken, and says whether that is an error.
+fn insert<'r>(
     transaction: &Transaction<'_>,
-    rows: &Rows,
-    created: &mut TextTime,
-    delivered: &mut TextTime,
-) -> rusqlite::Result<Applied> {
+    rows: &'r Rows,
+    id_base: u64,
+    (created, delivered): (&mut TextTime, &mut TextTime),
+    mut refused: impl FnMut(Row<'r>, rusqlite::Error) -> rusqlite::Result<()>,
+) -> rusqlite::Result<()> {
     let mut statement = transaction.prepare_cached(INSERT)?;
-    let mut applied = Applied::default();
     for row in rows.iter() {
-        let delivered_at = row.settled_us.map(|it| delivered.format(it));
-        insert_row(
-            &mut statement,
-            &row,
-            created.format(row.header.arrival_us),
-            delivered_at,
-        )?;
-        applied.inserted += 1;
-        applied.settled += u64::from(row.settled_us.is_some());
+        let delivered_at = row.settled_us.map(|it| *delivered.format(it));
+        let created_at = created.format(row.header.arrival_us);
+        let id = id_base + row.sequence;
+        let inserted = insert_row(&mut statement, &row, id, created_at, delivered_at.as_ref());
+        if let Err(error) = inserted {
+            refused(row, error)?;
+        }
     }
-    Ok(applied)
+    Ok(())
 }
 
 fn insert_row(
     statement: &mut rusqlite::Statement<'_>,
     row: &Row<'_>,
+    id: u64,
     created_at: &[u8],
-    delivered_at: Option<&[u8]>,
+    delivered_at: Option<&[u8; MOMENT_LEN]>,
 ) -> rusqlite::Result<usize> {
     let fields = Fields::of(row);
     let status: &[u8] = match delivered_at {
@@ -214,7 +256,7 @@ fn insert_row(
         None => b"INGESTED",
     };
     statement.execute((
-        row.sequence.cast_signed(),
+        id.cast_signed(),
         Text(&fields.id),
         Text(&fields.source),
         Text(&fields.destination),
@@ -224,20 +266,23 @@ fn insert_row(
         fields.payload.map(Text),
         Text(status),
         Text(created_at),
-        delivered_at.map(Text),
+        delivered_at.map(|it| Text(it)),
+        row.sequence.cast_signed(),
     ))
 }
 
 fn settle(
     transaction: &Transaction<'_>,
     rows: &Rows,
+    id_base: u64,
     delivered: &mut TextTime,
 ) -> rusqlite::Result<u64> {
     let mut statement = transaction.prepare_cached(UPDATE)?;
     let mut settled = 0;
     for update in rows.updates() {
         let delivered_at = Text(delivered.format(update.settled_us));
-        settled += statement.execute((update.sequence.cast_signed(), delivered_at))? as u64;
+        settled +=
+            statement.execute(((id_base + update.sequence).cast_signed(), delivered_at))? as u64;
     }
     Ok(settled)
 }
@@ -248,6 +293,17 @@ struct Text<'a>(&'a [u8]);
 impl ToSql for Text<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(ToSqlOutput::Borrowed(ValueRef::Text(self.0)))
+    }
+}
+
+/// Whether one row is to blame: it breaks a constraint or a trigger that somebody added, or it is too
+/// large. A row that is there already is another matter.
+fn is_of_row(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|it| it.extended_code);
+    match error.sqlite_error_code() {
+        Some(ErrorCode::ConstraintViolation) => code != Some(SQLITE_CONSTRAINT_PRIMARYKEY),
+        Some(ErrorCode::TooBig | ErrorCode::TypeMismatch) => true,
+        _ => false,
     }
 }
 

@@ -19,6 +19,7 @@ pub(crate) fn settings(batch_rows: usize, batch_ms: u64) -> config::Store {
         url: config::StoreUrl::Sqlite(None),
         batch_rows,
         batch_time: Duration::from_millis(batch_ms),
+        ..config::Store::default()
     }
 }
 

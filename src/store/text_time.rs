@@ -6,13 +6,15 @@
 use jiff::Timestamp;
 
 const SECOND_LEN: usize = "YYYY-MM-DD HH:MM:SS".len();
+/// Bytes of a moment.
+pub(super) const MOMENT_LEN: usize = SECOND_LEN + 7;
 const MICROS_PER_SECOND: u64 = 1_000_000;
 
 /// Formats moments, remembering the last second.
 #[derive(Debug)]
 pub(super) struct TextTime {
     second: Option<u64>,
-    text: [u8; SECOND_LEN + 7],
+    text: [u8; MOMENT_LEN],
 }
 
 impl TextTime {
@@ -25,7 +27,7 @@ impl TextTime {
 
     /// The text of a moment, in us since the epoch. What no calendar has (beyond the year 9999)
     /// becomes its last moment.
-    pub(super) fn format(&mut self, epoch_us: u64) -> &[u8] {
+    pub(super) fn format(&mut self, epoch_us: u64) -> &[u8; MOMENT_LEN] {
         let second = epoch_us / MICROS_PER_SECOND;
         if self.second != Some(second) {
             let moment = i64::try_from(second).map(Timestamp::from_second);
@@ -59,7 +61,7 @@ mod tests {
             (u64::MAX, "9999-12-30 22:00:00.551615"),
         ];
         for (epoch_us, text) in cases {
-            assert_eq!(times.format(epoch_us), text.as_bytes());
+            assert_eq!(times.format(epoch_us).as_slice(), text.as_bytes());
         }
     }
 }

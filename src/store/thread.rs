@@ -25,6 +25,10 @@ const PAUSE_MAX: Duration = Duration::from_millis(100);
 const PAUSE_MIN: Duration = Duration::from_millis(1);
 /// How often the end of the thread is looked for.
 const FINISH_POLL: Duration = Duration::from_millis(2);
+/// At the end a failing store is tried so often again: what it lacks comes at the next start.
+const FINISH_TRIES: u64 = 2;
+/// How long a thread that was told to give up is waited for; it may be waiting for a server.
+const GIVE_UP_WAIT: Duration = Duration::from_secs(1);
 /// How often the way to the end is told.
 const FINISH_TELL: Duration = Duration::from_secs(2);
 
@@ -112,21 +116,30 @@ impl StoreThread {
         // Pairs with the acquire load in `Runner::run`: who sees the end may read up to it.
         self.orders.end.store(end, Ordering::Release);
         let mut told = Instant::now();
+        let mut gave_up = None;
         while self.is_running() {
             if give_up.load(Ordering::Relaxed) {
                 self.orders.give_up.store(true, Ordering::Relaxed);
+                if gave_up.get_or_insert_with(Instant::now).elapsed() >= GIVE_UP_WAIT {
+                    return self.left(end);
+                }
             }
             if told.elapsed() >= FINISH_TELL {
                 told = Instant::now();
-                let lag = end.saturating_sub(self.counters.get(Counter::StorePosition));
+                let lag = self.left(end);
                 tracing::info!("the store has {lag} bytes of the journal to follow");
             }
             self.handle.thread().unpark();
             std::thread::sleep(FINISH_POLL);
         }
+        let position = self.counters.get(Counter::StorePosition);
         if self.handle.join().is_err() {
             tracing::error!("the store's thread has panicked; its rows come at the next start");
         }
+        end.saturating_sub(position)
+    }
+
+    fn left(&self, end: Position) -> u64 {
         end.saturating_sub(self.counters.get(Counter::StorePosition))
     }
 }
@@ -144,6 +157,7 @@ impl<S: Storage, D: Store, C: Clock> Runner<S, D, C> {
     fn run(&mut self) -> Result<(), FollowError> {
         lower_priority();
         let mut pause = self.pause_min;
+        let mut tries_at_end = None;
         while !self.orders.give_up.load(Ordering::Relaxed) {
             // Pairs with the release store in `StoreThread::finish`.
             let end = self.orders.end.load(Ordering::Acquire);
@@ -157,6 +171,12 @@ impl<S: Storage, D: Store, C: Clock> Runner<S, D, C> {
             };
             if self.follower.is_through(end) {
                 break;
+            }
+            if end != Position::MAX {
+                let tries = self.follower.counters().get(Counter::StoreRetries);
+                if tries - *tries_at_end.get_or_insert(tries) >= FINISH_TRIES {
+                    break;
+                }
             }
             match self.follower.step(through, self.clock.now())? {
                 0 => self.idle(&mut pause),

@@ -105,9 +105,10 @@ impl<C: Clock + 'static> Hand<C> {
             scheduler: Arc::clone(&wake),
             journal: Arc::clone(&wake),
             replay: Arc::clone(&wake),
+            retention: Arc::clone(&wake),
             deliveries: vec![wake],
         };
-        let crank = Crank::new(assemble(&config, world, &wakes, recovered.origin, common));
+        let crank = Crank::new(assemble(&config, world, &wakes, recovered, common));
         Self {
             crank,
             clock,

@@ -8,10 +8,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::config::{
-    Config, Durability, IdleKind, Rule, StoreUrl, ThreadingMode, show_duration, show_hours,
-    show_size,
+    self, Config, Durability, IdleKind, Rule, Server, StoreUrl, ThreadingMode, WhenFull,
+    show_duration, show_hours, show_size,
 };
 use crate::limits;
+use crate::store::SQLITE_FILE;
+use crate::store::mysql::PASSWORD_VARIABLE;
 
 /// Items of a list that are named one by one.
 const LISTED_MAX: usize = 12;
@@ -87,16 +89,39 @@ fn sources(config: &Config) -> Vec<String> {
 }
 
 fn destinations(config: &Config) -> Vec<String> {
-    let mut lines = listed(&config.destinations, |destination| match destination.vip {
-        true => format!("{}, VIP: all its messages are level 1", destination.id),
-        false => destination.id.clone(),
+    let mut lines = listed(&config.destinations, |destination| {
+        let vip = match destination.vip {
+            true => ", VIP: all its messages are level 1",
+            false => "",
+        };
+        let max = destination.max_queued;
+        let max = max.map_or_else(String::new, |max| {
+            format!("; at most {max} may wait for it")
+        });
+        format!("{}{vip}{max}", destination.id)
     });
     let max = config.scheduler.max_destinations;
     lines.push(match config.scheduler.create_destinations {
         true => format!("a message for any other destination creates it, up to {max} in all"),
         false => "a message for any other destination is rejected, counted and kept".to_owned(),
     });
+    lines.push(full(config));
     lines
+}
+
+/// What happens where a subscriber stays away.
+fn full(config: &Config) -> String {
+    let then = match config.scheduler.when_full {
+        WhenFull::Wait => {
+            "a source whose next message is for it is read no further until there is room; other \
+             sources flow"
+        }
+        WhenFull::Reject => "further ones are rejected (queue_full), counted and kept",
+    };
+    let max = config.scheduler.max_queued;
+    format!(
+        "at most {max} messages wait for a destination that has no number of its own; then {then}"
+    )
 }
 
 fn levels(config: &Config) -> Vec<String> {
@@ -225,6 +250,9 @@ fn durability(durability: Durability) -> String {
 /// Bytes that the dedup window needs for an id, its place in the index included.
 const DEDUP_ID_LEN: u64 = 24;
 
+/// Bytes of a message that waits long, as a rule.
+const COLD_LEN: u64 = 7;
+
 fn memory(config: &Config) -> Vec<String> {
     let chunks = limits::CHUNK_COUNT as u64 * limits::CHUNK_LEN as u64;
     let ids = DEDUP_ID_LEN * config.dedup.window_messages as u64;
@@ -234,7 +262,8 @@ fn memory(config: &Config) -> Vec<String> {
             show_size(chunks)
         ),
         format!(
-            "queue: at most {} messages; then the engine stops reading, and drops nothing",
+            "queue: at most {} messages in all; then the engine stops reading, and drops nothing; \
+             those that wait long take some {COLD_LEN} bytes each",
             limits::MESSAGES_MAX
         ),
         format!("dedup: {} when the window is full", rough_size(ids)),
@@ -254,6 +283,10 @@ fn threads(config: &Config, machine: &Machine) -> Vec<String> {
     let mode = config.threading(machine.cores);
     let what = match mode {
         ThreadingMode::Dedicated => "dedicated: a thread of its own for each agent",
+        _ if config.has_relief(machine.cores) => {
+            "shared: ingest, scheduler and delivery on one thread, and ingest on a second one while \
+             that has no rest"
+        }
         _ => "shared: ingest, scheduler and delivery on one thread",
     };
     let why = match config.threads.mode {
@@ -298,26 +331,52 @@ fn cores_words(config: &Config, mode: ThreadingMode) -> Option<String> {
 }
 
 fn store(config: &Config, machine: &Machine) -> String {
-    let path = match &config.store.url {
+    let what = match &config.store.url {
         StoreUrl::None => return "none: no rows are written; the journal is all".to_owned(),
-        StoreUrl::Sqlite(None) => config.data_dir.join("messages.db"),
-        StoreUrl::Sqlite(Some(path)) => path.clone(),
+        StoreUrl::Sqlite(path) => {
+            let path = path.clone();
+            let path = path.unwrap_or_else(|| config.data_dir.join(SQLITE_FILE));
+            format!("SQLite in {}", absolute(&path, machine))
+        }
+        StoreUrl::MySql(server) => server_words(server, &config.store),
     };
     format!(
-        "SQLite in {}, in batches of at most {} rows, at the latest after {}; a store that is down \
+        "{what}, in batches of at most {} rows, at the latest after {}; a store that is down \
          delays no delivery",
-        absolute(&path, machine),
         config.store.batch_rows,
         show_duration(config.store.batch_time)
+    )
+}
+
+/// The server without its password, and where that comes from.
+fn server_words(server: &Server, settings: &config::Store) -> String {
+    let password = match (&settings.password_file, &server.password) {
+        _ if std::env::var_os(PASSWORD_VARIABLE).is_some() => {
+            format!("with the password of {PASSWORD_VARIABLE}")
+        }
+        (Some(file), _) => format!("with the password in {}", file.display()),
+        (None, Some(_)) => "with the password of its address".to_owned(),
+        (None, None) => "without a password".to_owned(),
+    };
+    let tables = match settings.create {
+        true => "makes database and tables where they are not there",
+        false => "expects the tables of flipped-lb schema apply",
+    };
+    format!(
+        "{} {password} (ssl-mode {}), {tables}",
+        server.place(),
+        server.ssl_mode.word()
     )
 }
 
 fn places(config: &Config, machine: &Machine) -> Vec<String> {
     let mut lines = vec![
         format!(
-            "{}: the journal in segments of {}, rejected.ndjson (a new one after {}), histograms",
+            "{}: the journal in segments of {}, at most {}, rejected.ndjson (a new one after {}), \
+             histograms",
             absolute(&config.data_dir, machine),
             show_size(config.journal.segment),
+            show_size(config.journal.max_bytes),
             show_size(config.ingest.rejected_max_bytes)
         ),
         format!(
@@ -332,6 +391,7 @@ fn places(config: &Config, machine: &Machine) -> Vec<String> {
         }
         None => "no HTTP ([admin] listen is none)".to_owned(),
     });
+    lines.push(latency_logs(config));
     lines.push(match config.stats.interval {
         Duration::ZERO => "statistics are printed at exit".to_owned(),
         interval => format!(
@@ -340,6 +400,20 @@ fn places(config: &Config, machine: &Machine) -> Vec<String> {
         ),
     });
     lines
+}
+
+fn latency_logs(config: &Config) -> String {
+    let latency = &config.latency;
+    if latency.log_interval.is_zero() {
+        return "latencies are written when the engine stops (no interval logs)".to_owned();
+    }
+    format!(
+        "latencies are logged every {}, in at most {} files of {}, a new one after {}",
+        show_duration(latency.log_interval),
+        latency.log_files,
+        show_size(latency.log_max_bytes),
+        show_duration(latency.log_max_age)
+    )
 }
 
 fn absolute(path: &Path, machine: &Machine) -> String {

@@ -28,6 +28,9 @@ fn the_defaults_are_explained() {
             "producers may not dial in",
             "table1, VIP: all its messages are level 1",
             "for any other destination is rejected",
+            "at most 16000000 messages wait for a destination",
+            "read no further until there is room",
+            "queue: at most 33554432 messages in all",
             "level 2: moves up to level 1 once it has waited 1s; worst wait: at level 1 after 1s",
             "level 3: moves up to level 2 once it has waited 5s; worst wait: at level 1 after 5s",
             "at least once for every 4 messages",
@@ -40,7 +43,23 @@ fn the_defaults_are_explained() {
             "/srv/flipped-lb-data: the journal in segments of 64MiB",
             "subscribers connect to 127.0.0.1:9000",
             "http://127.0.0.1:9100/stats",
+            "latencies are logged every 10s, in at most 8 files of 16MiB, a new one after",
             "every 10s and at exit",
+        ],
+    );
+}
+
+#[test]
+fn bounds_of_the_queues_are_explained() {
+    let text = "[scheduler]\nwhen_full = 'reject'\nmax_queued = 7\n\
+                [[destination]]\nid = 'a'\nmax_queued = 5\n[[destination]]\nid = 'b'";
+    says(
+        text,
+        2,
+        &[
+            "a; at most 5 may wait for it",
+            "at most 7 messages wait for a destination that has no number of its own; then further \
+             ones are rejected (queue_full), counted and kept",
         ],
     );
 }
@@ -110,6 +129,7 @@ fn threads_are_explained_by_the_machine() {
 fn every_choice_has_its_words() {
     let text = "durability = 'memory'\nsource = []\n[store]\nurl = 'none'\n\
                 [admin]\nlisten = 'none'\n[stats]\ninterval = '0s'\n\
+                [latency]\nlog_interval = '0s'\n\
                 [scheduler]\nunknown_destinations = 'create'\nmax_destinations = 70";
     says(
         text,
@@ -122,6 +142,7 @@ fn every_choice_has_its_words() {
             "none: no rows are written",
             "no HTTP",
             "printed at exit",
+            "no interval logs",
         ],
     );
     let text = "durability = 'synced'\n[store]\nurl = 'sqlite:/rows.db'\n\
@@ -155,4 +176,27 @@ fn rules_are_sentences_and_long_lists_are_cut() {
         .map(|n| format!("[[destination]]\nid = 'd{n}'\n"))
         .collect();
     says(&many, 2, &["d11", "and 8 more"]);
+}
+
+#[test]
+fn a_server_is_named_without_its_password() {
+    let text = "[store]\nurl = 'mysql://me:secret@db/rows?ssl-mode=required'\ncreate = true";
+    says(
+        text,
+        2,
+        &[
+            "mysql://me@db:3306/rows with the password of its address (ssl-mode required), makes \
+             database and tables",
+        ],
+    );
+    assert!(!said(text, 2).contains("secret"));
+    let text = "[store]\nurl = 'mysql://me@db'\npassword_file = '/etc/p'";
+    says(
+        text,
+        2,
+        &[
+            "with the password in /etc/p",
+            "expects the tables of flipped-lb schema apply",
+        ],
+    );
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::place::{Place, PlaceArgs, failed};
 use super::unsettled::Unsettled;
-use super::{Failure, words};
+use super::{Failure, kept_words, words};
 use crate::cli::run::say;
 use crate::ingest::parser::text_of;
 use crate::journal::batch::{Batch, Record};
@@ -150,7 +150,11 @@ impl<W: Write> Dump<'_, W> {
                     holes += 1;
                     say(&format!("damaged: {}", words(&hole, place)));
                 }
-                Finding::Segment(_) | Finding::Tail(_) => {}
+                Finding::KeptHole(hole) => {
+                    holes += 1;
+                    say(&format!("damaged: {}", kept_words(&hole, place)));
+                }
+                Finding::Segment(_) | Finding::Kept { .. } | Finding::Tail(_) => {}
             }
         }
         Ok(holes)

@@ -16,7 +16,8 @@ mod verify;
 use clap::{Args, Subcommand};
 
 use super::Failure;
-use crate::journal::reader::survey::Hole;
+use crate::journal::reader::survey::{Hole, KeptHole};
+use crate::journal::storage::Name;
 
 use place::Place;
 
@@ -65,10 +66,26 @@ pub fn run(args: JournalArgs) -> Result<(), Failure> {
     }
 }
 
+/// The same of a hole in a kept file.
+fn kept_words(hole: &KeptHole, place: &Place) -> String {
+    let file = place.storage.path(hole.name);
+    let KeptHole {
+        offset,
+        len,
+        damage,
+        ..
+    } = hole;
+    let damage = match offset {
+        0 => "its header is damaged".to_owned(),
+        _ => damage.to_string(),
+    };
+    format!("{}, offset {offset}, {len} bytes: {damage}", file.display())
+}
+
 /// A hole as people are told of it: file, offset, bytes, what is wrong.
 fn words(hole: &Hole, place: &Place) -> String {
     let (from, to) = (hole.from / place.segment_len, hole.to / place.segment_len);
-    let file = place.storage.path(from);
+    let file = place.storage.path(Name::Segment(from));
     let file = file.display();
     let offset = hole.from % place.segment_len;
     match to.saturating_sub(from) {

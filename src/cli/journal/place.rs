@@ -2,6 +2,7 @@
 //!
 //! Fed by the command line; opened for reading only.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -11,7 +12,7 @@ use crate::config;
 use crate::engine::journal_folder;
 use crate::journal::error::JournalError;
 use crate::journal::reader::survey::{Survey, segment_len};
-use crate::journal::storage::{Directory, Storage as _};
+use crate::journal::storage::{Directory, Name, Storage as _};
 use crate::limits::SEGMENT_LEN_DEFAULT;
 
 /// Where the journal is.
@@ -59,10 +60,54 @@ impl Place {
         })
     }
 
+    /// The files that hold nothing of the journal.
+    pub(super) fn rest(&self) -> Result<Rest, Failure> {
+        let names = self
+            .storage
+            .list()
+            .map_err(|it| failed(JournalError::List(it)))?;
+        let mut rest = Rest::default();
+        for &name in &names {
+            let is_replaced = match name {
+                Name::Free(_) => {
+                    rest.free.push(name);
+                    false
+                }
+                Name::Unfinished(..) => true,
+                Name::Segment(number) => is_kept(&names, number..number + 1, name),
+                Name::Kept(from, to) => is_kept(&names, from..to, name),
+            };
+            if is_replaced {
+                rest.left_over.push(name);
+            }
+        }
+        rest.free.sort_unstable();
+        rest.left_over.sort_unstable();
+        Ok(rest)
+    }
+
     /// Begins to read all of it.
     pub(super) fn survey(&self) -> Survey<Directory> {
         Survey::new(self.storage.clone(), self.segment_len)
     }
+}
+
+/// Files of a journal's folder that hold nothing of the journal.
+#[derive(Debug, Default)]
+pub(super) struct Rest {
+    /// They wait to become segments.
+    pub(super) free: Vec<Name>,
+    /// They were not finished, or another file stands for them. An engine that runs is about to
+    /// finish or remove them; after a crash, the next start does.
+    pub(super) left_over: Vec<Name>,
+}
+
+/// Whether another kept file stands for these segments, too.
+fn is_kept(names: &[Name], segments: Range<u64>, name: Name) -> bool {
+    names.iter().any(|&it| match it {
+        Name::Kept(from, to) => it != name && from <= segments.start && segments.end <= to,
+        _ => false,
+    })
 }
 
 /// The data directory and its journal folder, from either of them.
@@ -73,7 +118,7 @@ fn folders(named: &Path) -> Result<(PathBuf, PathBuf), Failure> {
     }
     let is_journal = named.file_name() == inner.file_name()
         || Directory::existing(named)
-            .segments()
+            .list()
             .is_ok_and(|it| !it.is_empty());
     if named.is_dir() && is_journal {
         let parent = match named.parent() {

@@ -1,8 +1,8 @@
 //! `flipped-lb journal repair`: keeps what can be kept of a damaged journal, and puts the rest aside.
 //!
-//! New segments are made in `journal/repair/` and then take the place of the damaged ones, one by
+//! New segments and kept files are made in `journal/repair/` and then take the place of the damaged ones, one by
 //! one, each in a single step; the damaged ones stay in `journal-damaged-<time>/`. A crash between
-//! any two steps leaves a journal in which each segment is either the old or the new one, so the
+//! any two steps leaves a journal in which each file is either the old or the new one, so the
 //! repair may be run again.
 
 use std::fmt::Write as _;
@@ -15,10 +15,10 @@ use clap::Args;
 use jiff::Timestamp;
 
 use super::place::{Place, PlaceArgs, failed};
-use super::{Failure, words};
+use super::{Failure, kept_words, words};
 use crate::engine::DirectoryLock;
-use crate::journal::repair::{Plan, plan, rebuild};
-use crate::journal::storage::Directory;
+use crate::journal::repair::{Gap, Plan, plan, rebuild};
+use crate::journal::storage::{Directory, Name};
 
 /// Keep what can be kept of a damaged journal, and put the rest aside.
 #[derive(Debug, Clone, Args)]
@@ -76,21 +76,24 @@ fn tell(text: &str) -> Result<(), Failure> {
 fn report(plan: &Plan, place: &Place) -> String {
     let mut text = String::new();
     for loss in &plan.losses {
-        let hole = words(&loss.hole, place);
+        let (hole, of) = match &loss.gap {
+            Gap::Segments(hole) => (words(hole, place), ""),
+            // What was settled had not been carried forward.
+            Gap::Kept(hole) => (kept_words(hole, place), "unsettled ones of: "),
+        };
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "Lost: {hole}\n      {}", loss.sequences);
+        let _ = writeln!(text, "Lost: {hole}\n      {of}{}", loss.sequences);
     }
     let Plan {
         messages,
         settlements,
-        segments,
         ..
     } = plan;
     let _ = writeln!(
         text,
-        "Kept: {messages} messages, {settlements} settlements; {} segments are made anew.\n\
+        "Kept: {messages} messages, {settlements} settlements; {} files are made anew.\n\
          Messages whose settlement is lost will be delivered again.",
-        segments.len()
+        plan.names().count()
     );
     text
 }
@@ -108,9 +111,9 @@ impl Repair<'_> {
         let workshop = self.place.journal.join("repair");
         self.build(&workshop)?;
         let aside = self.aside(report)?;
-        for &number in &self.plan.segments {
-            self.put_aside(number, &aside)?;
-            self.replace(number, &workshop)?;
+        for name in self.plan.names() {
+            self.put_aside(name, &aside)?;
+            self.replace(name, &workshop)?;
         }
         fs::remove_dir(&workshop).map_err(unwritten(&workshop))?;
         let left = plan(self.place.survey(), self.place.segment_len).map_err(failed)?;
@@ -162,8 +165,8 @@ impl Repair<'_> {
     }
 
     /// Gives the damaged file a second name in the other directory, or a copy of it there.
-    fn put_aside(&self, number: u64, aside: &Path) -> Result<(), Failure> {
-        let from = self.place.storage.path(number);
+    fn put_aside(&self, name: Name, aside: &Path) -> Result<(), Failure> {
+        let from = self.place.storage.path(name);
         if !from.exists() {
             return Ok(());
         }
@@ -175,8 +178,8 @@ impl Repair<'_> {
             .map_err(unwritten(&to))
     }
 
-    fn replace(&self, number: u64, workshop: &Path) -> Result<(), Failure> {
-        let to = self.place.storage.path(number);
+    fn replace(&self, name: Name, workshop: &Path) -> Result<(), Failure> {
+        let to = self.place.storage.path(name);
         let from = workshop.join(to.file_name().unwrap_or_default());
         fs::rename(&from, &to)
             .and_then(|()| sync(&self.place.journal))

@@ -11,11 +11,12 @@ use super::progress::Progress;
 use super::repeated::{Repeated, Repeats};
 use super::summary::Summary;
 use super::unsettled::Unsettled;
-use super::{Failure, words};
+use super::{Failure, kept_words, words};
 use crate::cli::run::say;
 use crate::ingest::parser::text_of;
 use crate::journal::batch::{Batch, Record};
 use crate::journal::reader::survey::Finding;
+use crate::journal::record::BatchKind;
 use crate::limits::LEVELS_MAX;
 use crate::message::Directory;
 
@@ -92,13 +93,21 @@ impl Count {
                     self.batch(&batch);
                 }
                 Finding::Segment(_) => self.summary.segments += 1,
+                Finding::Kept { .. } => self.summary.kept_files += 1,
                 Finding::Hole(hole) => {
                     self.summary.damaged_places += 1;
                     say(&format!("damaged: {}", words(&hole, place)));
                 }
+                Finding::KeptHole(hole) => {
+                    self.summary.damaged_places += 1;
+                    say(&format!("damaged: {}", kept_words(&hole, place)));
+                }
                 Finding::Tail(tail) => self.summary.torn_bytes = tail.torn_len,
             }
         }
+        let rest = place.rest()?;
+        self.summary.free_files = rest.free.len() as u64;
+        self.summary.left_over_files = rest.left_over.len() as u64;
         Ok(())
     }
 
@@ -106,6 +115,9 @@ impl Count {
         let summary = &mut self.summary;
         summary.bytes += batch.len();
         summary.batches += 1;
+        if batch.header().kind == BatchKind::Kept {
+            summary.kept_messages += u64::from(batch.header().entries);
+        }
         summary.largest_batch = summary.largest_batch.max(batch.len());
         for record in batch.records() {
             self.message(&record);

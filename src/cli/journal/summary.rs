@@ -9,6 +9,12 @@ use serde::Serialize;
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Summary {
     pub(super) segments: u64,
+    /// Files with what is still needed of segments that are gone.
+    pub(super) kept_files: u64,
+    /// Files that wait to become segments.
+    pub(super) free_files: u64,
+    /// Files that a crash has left, and the next start removes.
+    pub(super) left_over_files: u64,
     /// In whole batches, with their headers.
     pub(super) bytes: u64,
     pub(super) batches: u64,
@@ -16,6 +22,8 @@ pub(super) struct Summary {
     pub(super) mean_batch: u64,
     pub(super) largest_batch: u64,
     pub(super) messages: u64,
+    /// Those of the messages that stand in kept files.
+    pub(super) kept_messages: u64,
     pub(super) first_sequence: u64,
     pub(super) last_sequence: u64,
     /// The first arrival.
@@ -44,11 +52,15 @@ impl Summary {
         let none = || "-".to_owned();
         let rows = [
             ("segments", self.segments.to_string()),
+            ("kept files", self.kept_files.to_string()),
+            ("free files", self.free_files.to_string()),
+            ("left-over files", self.left_over_files.to_string()),
             ("bytes", self.bytes.to_string()),
             ("batches", self.batches.to_string()),
             ("mean batch, bytes", self.mean_batch.to_string()),
             ("largest batch, bytes", self.largest_batch.to_string()),
             ("messages", self.messages.to_string()),
+            ("messages in kept files", self.kept_messages.to_string()),
             ("first sequence", self.first_sequence.to_string()),
             ("last sequence", self.last_sequence.to_string()),
             ("first time", self.first_time.clone().unwrap_or_else(none)),

@@ -4,14 +4,15 @@ use std::io::Write;
 
 use clap::Args;
 
-use super::place::{Place, PlaceArgs, failed};
+use super::place::{Place, PlaceArgs, Rest, failed};
 use super::progress::Progress;
-use super::{Failure, words};
+use super::{Failure, kept_words, words};
 use crate::engine::DirectoryLock;
 use crate::journal::batch::Batch;
 use crate::journal::reader::Tail;
-use crate::journal::reader::survey::{Finding, Hole};
+use crate::journal::reader::survey::Finding;
 use crate::journal::record::BatchKind;
+use crate::journal::storage::Name;
 
 /// Read all of the journal, and say what is whole and what is not.
 #[derive(Debug, Clone, Args)]
@@ -53,7 +54,7 @@ impl Content {
         let entries = u64::from(header.entries);
         self.batches += 1;
         match header.kind {
-            BatchKind::Messages => self.messages += entries,
+            BatchKind::Messages | BatchKind::Kept => self.messages += entries,
             BatchKind::Settlements => self.settlements += entries,
             BatchKind::Void | BatchKind::End => {}
         }
@@ -75,11 +76,12 @@ impl Content {
 #[derive(Debug, Default)]
 struct Report {
     segments: u64,
+    kept_files: u64,
     total: Content,
     holes: u64,
     tail: Option<Tail>,
-    /// The segment that is being read.
-    present: Option<(u64, Content)>,
+    /// The file that is being read.
+    present: Option<(Name, Content)>,
 }
 
 impl Report {
@@ -93,15 +95,23 @@ impl Report {
                     report.take(&batch);
                 }
                 Finding::Segment(number) => {
-                    report.close(place, out)?;
+                    report.close(out)?;
                     report.segments += 1;
-                    report.present = Some((number, Content::default()));
+                    report.present = Some((Name::Segment(number), Content::default()));
                 }
-                Finding::Hole(hole) => report.hole(&hole, place, out)?,
+                Finding::Kept { segments, .. } => {
+                    report.close(out)?;
+                    report.kept_files += 1;
+                    let name = Name::Kept(segments.start, segments.end);
+                    report.present = Some((name, Content::default()));
+                }
+                Finding::Hole(hole) => report.hole(&words(&hole, place), out)?,
+                Finding::KeptHole(hole) => report.hole(&kept_words(&hole, place), out)?,
                 Finding::Tail(tail) => report.tail = Some(tail),
             }
         }
-        report.close(place, out)?;
+        report.close(out)?;
+        tell_rest(&place.rest()?, out)?;
         Ok(report)
     }
 
@@ -112,23 +122,25 @@ impl Report {
         }
     }
 
-    /// The present segment is read to its end.
-    fn close(&mut self, place: &Place, out: &mut impl Write) -> Result<(), Failure> {
-        let Some((number, content)) = self.present.take() else {
+    /// The present file is read to its end.
+    fn close(&mut self, out: &mut impl Write) -> Result<(), Failure> {
+        let Some((name, content)) = self.present.take() else {
             return Ok(());
         };
-        let path = place.storage.path(number);
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
         writeln!(out, "{name}: {}", content.words()).map_err(Failure::output)
     }
 
-    fn hole(&mut self, hole: &Hole, place: &Place, out: &mut impl Write) -> Result<(), Failure> {
+    fn hole(&mut self, hole: &str, out: &mut impl Write) -> Result<(), Failure> {
         self.holes += 1;
-        writeln!(out, "damaged: {}", words(hole, place)).map_err(Failure::output)
+        writeln!(out, "damaged: {hole}").map_err(Failure::output)
     }
 
     fn verdict(&self, place: &Place) -> String {
-        let total = format!("{} segments, {}", self.segments, self.total.words());
+        let kept = match self.kept_files {
+            0 => String::new(),
+            files => format!("{files} kept files, "),
+        };
+        let total = format!("{} segments, {kept}{}", self.segments, self.total.words());
         let directory = place.data_dir.display();
         if self.holes > 0 {
             return format!(
@@ -145,8 +157,24 @@ impl Report {
     }
 }
 
+/// Names the files that hold nothing of the journal.
+fn tell_rest(rest: &Rest, out: &mut impl Write) -> Result<(), Failure> {
+    let free = rest
+        .free
+        .iter()
+        .map(|name| (name, "free: waits to become a segment"));
+    let left_over = rest.left_over.iter();
+    let left_over = left_over.map(|name| (name, "left over by a crash, or about to go: harmless"));
+    for (name, what) in free.chain(left_over) {
+        writeln!(out, "{name}: {what}").map_err(Failure::output)?;
+    }
+    Ok(())
+}
+
 fn torn(tail: &Tail, place: &Place) -> String {
-    let path = place.storage.path(tail.position / place.segment_len);
+    let path = place
+        .storage
+        .path(Name::Segment(tail.position / place.segment_len));
     let (offset, len) = (tail.position % place.segment_len, tail.torn_len);
     let what = match DirectoryLock::holder(&place.data_dir) {
         Some(process) => format!("an engine (process {process}) is writing it"),

@@ -6,7 +6,9 @@ use std::time::Duration;
 use super::settings;
 use crate::config::items::{DESTINATIONS, RULES, SOURCES};
 use crate::config::keys::{SECTIONS, Shown};
-use crate::config::{Config, Durability, IdleKind, StoreUrl, ThreadingMode, example, load, parse};
+use crate::config::{
+    Config, Durability, IdleKind, StoreUrl, ThreadingMode, WhenFull, example, load, parse,
+};
 
 #[test]
 fn an_empty_file_has_the_defaults_of_the_contract() {
@@ -39,6 +41,8 @@ fn the_sections_have_the_defaults_of_the_contract() {
         [0, 1, 5].map(Duration::from_secs)
     );
     assert!(!config.scheduler.create_destinations);
+    assert_eq!(config.scheduler.max_queued, 16_000_000);
+    assert_eq!(config.scheduler.when_full, WhenFull::Wait);
     assert_eq!(config.dedup.window_messages, 1_000_000);
     assert_eq!(config.dedup.window, Duration::from_secs(600));
     assert_eq!(config.delivery.listen.to_string(), "127.0.0.1:9000");
@@ -46,6 +50,7 @@ fn the_sections_have_the_defaults_of_the_contract() {
     assert_eq!(config.delivery.ack_timeout, Duration::from_secs(30));
     assert_eq!(config.delivery.credit, 256 * 1024);
     assert_eq!(config.journal.segment, 64 * 1024 * 1024);
+    assert_eq!(config.journal.max_bytes, 64 << 30);
     assert_eq!(config.threads.mode, ThreadingMode::Auto);
     assert_eq!(config.threads.idle, IdleKind::Backoff);
     assert_eq!(config.threads.ingest_core, None);
@@ -56,6 +61,10 @@ fn the_sections_have_the_defaults_of_the_contract() {
     let admin = config.admin.listen.map(|address| address.to_string());
     assert_eq!(admin.as_deref(), Some("127.0.0.1:9100"));
     assert_eq!(config.stats.interval, Duration::from_secs(10));
+    assert_eq!(config.latency.log_interval, Duration::from_secs(10));
+    assert_eq!(config.latency.log_max_bytes, 16 * 1024 * 1024);
+    assert_eq!(config.latency.log_max_age, Duration::from_secs(86_400));
+    assert_eq!(config.latency.log_files, 8);
 }
 
 #[test]

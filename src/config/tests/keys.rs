@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::settings;
 use crate::config::keys::SECTIONS;
-use crate::config::{Config, Durability, IdleKind, Rule, StoreUrl, ThreadingMode};
+use crate::config::{Config, Durability, IdleKind, Rule, StoreUrl, ThreadingMode, WhenFull};
 
 /// Section, key, a value that is not the default, and what it must have changed.
 type Case = (
@@ -16,7 +16,7 @@ type Case = (
     fn(&Config) -> bool,
 );
 
-const CASES: [Case; 28] = [
+const CASES: [Case; 38] = [
     ("", "data_dir", "'d'", |c| c.data_dir.as_os_str() == "d"),
     ("", "durability", "'synced'", |c| {
         c.durability == Durability::Synced
@@ -50,6 +50,12 @@ const CASES: [Case; 28] = [
     ("scheduler", "max_destinations", "4", |c| {
         c.scheduler.max_destinations == 4
     }),
+    ("scheduler", "max_queued", "5", |c| {
+        c.scheduler.max_queued == 5
+    }),
+    ("scheduler", "when_full", "'reject'", |c| {
+        c.scheduler.when_full == WhenFull::Reject
+    }),
     ("dedup", "window_messages", "1", |c| {
         c.dedup.window_messages == 1
     }),
@@ -66,6 +72,9 @@ const CASES: [Case; 28] = [
     ("delivery", "credit", "4096", |c| c.delivery.credit == 4096),
     ("journal", "segment", "'4MiB'", |c| {
         c.journal.segment == 4 << 20
+    }),
+    ("journal", "max_bytes", "'100GiB'", |c| {
+        c.journal.max_bytes == 100 << 30
     }),
     ("threads", "mode", "'shared'", |c| {
         c.threads.mode == ThreadingMode::Shared
@@ -91,11 +100,28 @@ const CASES: [Case; 28] = [
     ("threads", "delivery_cores", "[4]", |c| {
         c.threads.delivery_cores == [4]
     }),
+    ("store", "password_file", "'/p'", |c| {
+        c.store.password_file == Some(PathBuf::from("/p"))
+    }),
+    ("store", "create", "true", |c| c.store.create),
+    ("store", "node", "'kitchen1'", |c| {
+        c.store.node.as_deref() == Some("kitchen1")
+    }),
     ("store", "batch_rows", "1", |c| c.store.batch_rows == 1),
     ("store", "batch_time", "'2us'", |c| {
         c.store.batch_time == Duration::from_micros(2)
     }),
     ("stats", "interval", "'0s'", |c| c.stats.interval.is_zero()),
+    ("latency", "log_interval", "'0s'", |c| {
+        c.latency.log_interval.is_zero()
+    }),
+    ("latency", "log_max_bytes", "'1MiB'", |c| {
+        c.latency.log_max_bytes == 1 << 20
+    }),
+    ("latency", "log_max_age", "'1h'", |c| {
+        c.latency.log_max_age == Duration::from_secs(3600)
+    }),
+    ("latency", "log_files", "1", |c| c.latency.log_files == 1),
 ];
 
 #[test]
@@ -128,7 +154,7 @@ fn http_and_producers_can_be_switched_off() {
 }
 
 #[test]
-fn the_store_is_sqlite_somewhere_or_none() {
+fn the_store_is_sqlite_somewhere_a_server_or_none() {
     let url = |url: &str| settings(&format!("[store]\nurl = \"{url}\"")).store.url;
     let at = |path: &str| StoreUrl::Sqlite(Some(PathBuf::from(path)));
     assert_eq!(url("sqlite"), StoreUrl::Sqlite(None));
@@ -136,6 +162,8 @@ fn the_store_is_sqlite_somewhere_or_none() {
     assert_eq!(url("sqlite:/var/rows.db"), at("/var/rows.db"));
     assert_eq!(url("sqlite:///var/rows.db"), at("/var/rows.db"));
     assert_eq!(url("none"), StoreUrl::None);
+    assert!(matches!(url("mysql://me@db:33/rows"), StoreUrl::MySql(it) if it.port == 33));
+    assert!(matches!(url("mariadb://me@db"), StoreUrl::MySql(it) if it.database == "flipped_lb"));
 }
 
 #[test]

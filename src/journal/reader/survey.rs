@@ -2,34 +2,48 @@
 //!
 //! For the `journal` commands. An engine may write the journal meanwhile: what looks damaged is
 //! looked at twice, the second time after what stands behind it was looked for, so that a batch
-//! that is being written is no damage. It decides nothing and writes nothing.
+//! that is being written is no damage. Retention may take files away meanwhile: what is gone is
+//! looked for where it was carried. It decides nothing and writes nothing.
 //!
 //! ```text
-//! segment 4                        5        6               7
-//! | header | batch | hole | batch | | hole | | batch | hole | | batch | tail |
-//!                    damaged          gone            not closed        end
+//! kept 0-4        segment 4                        5        6               7
+//! | batch | hole | | header | batch | hole | batch | | hole | | batch | hole | | batch | tail |
+//!         damaged                     damaged          gone            not closed        end
 //! ```
 
-use std::io;
+mod kept;
 
-use super::{Reader, Tail, read_header};
+use std::io;
+use std::ops::Range;
+
+use super::{Reader, Tail};
 use crate::journal::batch::Batch;
 use crate::journal::error::{Damage, JournalError};
+use crate::journal::kept::{KeptHeader, KeptReader, covering};
 use crate::journal::record::{
     BATCH_HEADER_LEN, BatchHeader, BatchKind, Position, SEGMENT_HEADER_LEN, SegmentHeader,
     SegmentHeaderError,
 };
-use crate::journal::storage::Storage;
+use crate::journal::storage::{Name, Storage, read_full};
 
 /// What a survey comes upon, in the order of the journal.
 #[derive(Debug)]
 pub enum Finding<'a> {
     /// A segment begins.
     Segment(u64),
+    /// A kept file begins.
+    Kept {
+        /// What it stands for.
+        segments: Range<u64>,
+        /// Its header; `None`: that is damaged.
+        header: Option<KeptHeader>,
+    },
     /// A whole batch; end marks are none.
     Batch(Batch<'a>),
     /// Something that cannot be read.
     Hole(Hole),
+    /// Something in a kept file that cannot be read.
+    KeptHole(KeptHole),
     /// The end of the journal; it comes once, and last.
     Tail(Tail),
 }
@@ -45,6 +59,19 @@ pub struct Hole {
     pub damage: Damage,
 }
 
+/// A stretch of a kept file that cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeptHole {
+    /// The file.
+    pub name: Name,
+    /// Where in it; zero: its header.
+    pub offset: u64,
+    /// Bytes up to the next whole batch, or to the file's end.
+    pub len: u64,
+    /// What stands at its beginning.
+    pub damage: Damage,
+}
+
 /// What the next look brought.
 enum Step {
     Batch(BatchHeader),
@@ -52,20 +79,37 @@ enum Step {
     Tail(Tail),
     /// Nothing more stands in this segment.
     Closed,
+    /// Its file is gone.
+    Gone,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// The next segment is this one, or the first one behind it.
-    Between(u64),
+    /// The next file is the one that has this place, or the first one behind it.
+    Between(Position),
     Inside(u64),
+    /// In the kept file that is open.
+    Kept,
     Ended,
+}
+
+/// A file of the journal, and the segments that it stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Next {
+    segments: Range<u64>,
+    is_kept: bool,
+    /// Nothing stands for the segments before it, though there are earlier ones.
+    is_behind_gap: bool,
 }
 
 /// Reads a journal from its first segment to its end.
 pub struct Survey<S: Storage> {
     reader: Reader<S>,
     state: State,
+    /// Where a file was listed and not there, once.
+    gone_at: Option<Position>,
+    /// The header of the kept file that was just opened is damaged.
+    damaged_header: Option<KeptHole>,
     has_begun: bool,
 }
 
@@ -75,6 +119,8 @@ impl<S: Storage> Survey<S> {
         Self {
             reader: Reader::new(storage, segment_len, 0),
             state: State::Between(0),
+            gone_at: None,
+            damaged_header: None,
             has_begun: false,
         }
     }
@@ -87,8 +133,15 @@ impl<S: Storage> Survey<S> {
         loop {
             let step = match self.state {
                 State::Ended => return Ok(None),
-                State::Between(number) => match self.begin(number)? {
+                State::Between(position) => match self.begin(position)? {
                     Some(found) => return Ok(Some(found)),
+                    None => continue,
+                },
+                State::Kept => match self.step_kept()? {
+                    Some(Ok(header)) => {
+                        return Ok(Some(Finding::Batch(self.reader.take_kept(header))));
+                    }
+                    Some(Err(hole)) => return Ok(Some(Finding::KeptHole(hole))),
                     None => continue,
                 },
                 State::Inside(number) if self.reader.number() != number => Step::Closed,
@@ -105,42 +158,97 @@ impl<S: Storage> Survey<S> {
                     return Ok(Some(Finding::Tail(tail)));
                 }
                 Step::Closed => self.leave(),
+                Step::Gone => self.look_again(),
             }
         }
     }
 
     fn leave(&mut self) {
         if let State::Inside(number) = self.state {
-            self.state = State::Between(number + 1);
+            self.state = State::Between((number + 1) * self.reader.segment_len);
         }
     }
 
-    /// Goes to segment `number`, or to the next one that is there.
-    fn begin(&mut self, number: u64) -> Result<Option<Finding<'static>>, JournalError> {
+    /// The file that was read is gone: goes on where its place is now, or behind it, if it is listed
+    /// and cannot be found.
+    fn look_again(&mut self) {
+        let position = self.reader.position;
+        self.reader.kept = None;
+        self.reader.forget();
+        match self.gone_at.replace(position) == Some(position) {
+            true => {
+                let behind = (self.reader.number() + 1) * self.reader.segment_len;
+                self.state = State::Between(behind);
+            }
+            false => self.state = State::Between(position),
+        }
+    }
+
+    /// Goes to the file that has this place, or to the next one that is there.
+    fn begin(&mut self, position: Position) -> Result<Option<Finding<'static>>, JournalError> {
         let len = self.reader.segment_len;
-        let segments = self.reader.storage.segments().map_err(JournalError::List)?;
-        let Some(&found) = segments.iter().find(|&&it| it >= number) else {
+        let number = position / len;
+        let mut next = self.next_file(number)?;
+        // A list that is read while names change may miss one.
+        while next.as_ref().is_none_or(|it| it.is_behind_gap) {
+            let again = self.next_file(number)?;
+            if again == next {
+                break;
+            }
+            next = again;
+        }
+        let Some(next) = next else {
             self.state = State::Ended;
             return Ok(Some(Finding::Tail(Tail {
-                position: number * len,
+                position,
                 torn_len: 0,
                 whole_beyond: None,
             })));
         };
-        // An engine removes from the front: where nothing is left before it, nothing is missing.
-        let is_missed = self.has_begun && segments.first().is_some_and(|&it| it < number);
-        if found > number && is_missed {
-            self.state = State::Between(found);
+        let first = next.segments.start * len;
+        if next.is_behind_gap && self.has_begun {
+            self.state = State::Between(first);
             return Ok(Some(Finding::Hole(Hole {
                 from: number * len,
-                to: found * len,
+                to: first,
                 damage: Damage::Absent,
             })));
         }
         self.has_begun = true;
-        self.reader.stand_at(found * len);
-        self.state = State::Inside(found);
-        Ok(Some(Finding::Segment(found)))
+        self.reader.stand_at(position.max(first));
+        if next.is_kept {
+            return self.begin_kept(next.segments);
+        }
+        self.state = State::Inside(next.segments.start);
+        Ok(Some(Finding::Segment(next.segments.start)))
+    }
+
+    /// The file that stands for segment `number`, or the first one behind it.
+    fn next_file(&self, number: u64) -> Result<Option<Next>, JournalError> {
+        let names = self.reader.storage.list().map_err(JournalError::List)?;
+        if let Some(segments) = covering(&names, number) {
+            return Ok(Some(Next {
+                segments,
+                is_kept: true,
+                is_behind_gap: false,
+            }));
+        }
+        let starts = || {
+            names.iter().filter_map(|name| match *name {
+                Name::Segment(number) | Name::Kept(number, _) => Some(number),
+                _ => None,
+            })
+        };
+        let Some(first) = starts().filter(|&it| it >= number).min() else {
+            return Ok(None);
+        };
+        let kept = covering(&names, first);
+        Ok(Some(Next {
+            is_kept: kept.is_some(),
+            segments: kept.unwrap_or(first..first + 1),
+            // An engine removes from the front: where nothing is left before it, nothing is missing.
+            is_behind_gap: first > number && starts().any(|it| it < number),
+        }))
     }
 
     fn step(&mut self) -> Result<Step, JournalError> {
@@ -150,36 +258,36 @@ impl<S: Storage> Survey<S> {
             Err(damage) => damage,
         };
         let behind = match damage {
-            Damage::Absent => return Ok(Step::Closed),
+            Damage::Absent => return Ok(Step::Gone),
             damage if damage.is_of_segment() => self.reader.first_batch(),
             _ => self.reader.position + BATCH_HEADER_LEN as u64,
         };
-        let beyond = self.reader.whole_from(behind)?;
+        let beyond = self.reader.whole_from(behind)?.map(|it| it.position);
         let goes_on = self.reader.has_later_segment()?;
         self.reader.stand_at(at);
         let damage = match self.examine()? {
             Ok(header) => return Ok(Step::of(header)),
-            Err(Damage::Absent) => return Ok(Step::Closed),
+            Err(Damage::Absent) => return Ok(Step::Gone),
             Err(damage) => damage,
         };
-        let end = (self.reader.number() + 1) * self.reader.segment_len;
-        match beyond {
-            None if !goes_on && !is_of_another_engine(damage) => self.tail(damage),
-            beyond => Ok(Step::Hole(Hole {
-                from: self.reader.position,
-                to: beyond.unwrap_or(end),
-                damage,
-            })),
-        }
-    }
-
-    fn tail(&mut self, damage: Damage) -> Result<Step, JournalError> {
         let position = self.reader.position;
-        let torn_len = self.reader.torn(damage)?;
-        Ok(Step::Tail(Tail {
-            position,
-            torn_len,
-            whole_beyond: None,
+        let number = self.reader.number();
+        // Its file may have become another segment while it was read.
+        let segments = self.reader.storage.segments().map_err(JournalError::List)?;
+        if !segments.contains(&number) {
+            return Ok(Step::Gone);
+        }
+        let is_unfinished = beyond.is_none() || !damage.is_of_segment();
+        if is_unfinished && !goes_on && !is_of_another_engine(damage) {
+            let tail = self.reader.tail_at(position, damage)?;
+            if tail.whole_beyond.is_none() {
+                return Ok(Step::Tail(tail));
+            }
+        }
+        Ok(Step::Hole(Hole {
+            from: position,
+            to: beyond.unwrap_or((number + 1) * self.reader.segment_len),
+            damage,
         }))
     }
 
@@ -212,34 +320,45 @@ impl Step {
     }
 }
 
-/// Bytes of a segment of this journal, as the first segment with a whole header says; `None`: there
-/// is none.
+/// Bytes of a segment of this journal, as its first file with a whole header says; `None`: there is
+/// none.
 ///
 /// # Errors
 /// The journal cannot be read.
 pub fn segment_len<S: Storage>(storage: &S) -> Result<Option<u64>, JournalError> {
-    for number in storage.segments().map_err(JournalError::List)? {
-        let len_min = (SEGMENT_HEADER_LEN + BATCH_HEADER_LEN + 1) as u64;
-        let read = storage
-            .open(number)
-            .and_then(|it| read_header(storage, &it));
-        let bytes = match read {
-            // It was there a moment ago: an engine has removed it.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            read => read.map_err(|source| JournalError::Read {
-                segment: number,
-                offset: 0,
-                source,
-            })?,
-        };
-        match bytes.map(|it| SegmentHeader::decode(&it)) {
-            Some(Ok(header)) if header.segment_len >= len_min => {
-                return Ok(Some(header.segment_len));
+    let mut names = storage.list().map_err(JournalError::List)?;
+    names.sort_unstable();
+    for name in names {
+        let len = match name {
+            Name::Segment(_) => len_in_segment(storage, name)?,
+            Name::Kept(from, to) => {
+                let opened = KeptReader::open(storage, from..to);
+                opened.ok().map(|it| it.header().segment_len)
             }
-            _ => {}
+            Name::Free(_) | Name::Unfinished(..) => None,
+        };
+        if len.is_some() {
+            return Ok(len);
         }
     }
     Ok(None)
+}
+
+fn len_in_segment<S: Storage>(storage: &S, name: Name) -> Result<Option<u64>, JournalError> {
+    let len_min = (SEGMENT_HEADER_LEN + BATCH_HEADER_LEN + 1) as u64;
+    let mut bytes = [0; SEGMENT_HEADER_LEN];
+    let read = storage
+        .open(name)
+        .and_then(|file| read_full(storage, &file, 0, &mut bytes));
+    match read {
+        // It was there a moment ago: an engine has removed it.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(JournalError::File { name, source }),
+        Ok(_) => Ok(SegmentHeader::decode(&bytes)
+            .ok()
+            .map(|it| it.segment_len)
+            .filter(|&it| it >= len_min)),
+    }
 }
 
 #[cfg(test)]

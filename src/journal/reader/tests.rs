@@ -142,7 +142,10 @@ fn with_room_left(left: usize) -> (Memory, TestWriter<Memory>) {
 fn a_segment_ends_by_its_mark_or_by_having_no_room_for_one() {
     for left in 0..120 {
         let (memory, mut writer) = with_room_left(left);
-        assert_eq!(SEGMENT as usize - memory.files()[&0].len(), left);
+        assert_eq!(
+            SEGMENT as usize - memory.files()[&Name::Segment(0)].len(),
+            left
+        );
         assert_eq!(
             read_all(&memory, 0, END),
             Ok(messages(1..=1)),
@@ -170,7 +173,7 @@ fn a_segment_without_its_end_mark_is_corrupt_when_another_follows() {
     writer.plain(2..=2);
     memory
         .files()
-        .get_mut(&0)
+        .get_mut(&Name::Segment(0))
         .expect("there")
         .truncate(SEGMENT as usize - 100);
     for through in [END, writer.position()] {
@@ -188,7 +191,7 @@ fn what_stands_behind_the_end_mark_does_not_matter() {
     writer.plain(2..=2);
     memory
         .files()
-        .get_mut(&0)
+        .get_mut(&Name::Segment(0))
         .expect("there")
         .resize(SEGMENT as usize, b'F');
     assert_eq!(read_all(&memory, 0, END), Ok(messages(1..=2)));
@@ -201,7 +204,7 @@ fn a_former_life_of_the_segment_is_no_batch() {
     for sequence in 1..60 {
         writer.plain(sequence..=sequence);
     }
-    let mut old = memory.files()[&0].clone();
+    let mut old = memory.files()[&Name::Segment(0)].clone();
     let last = *memory.files().keys().last().expect("some");
     let len = memory.files()[&last].len();
     old.resize(SEGMENT as usize, 0);
@@ -231,10 +234,13 @@ fn three_batches() -> (Memory, Vec<Position>) {
 #[test]
 fn a_journal_cut_at_any_byte_reads_up_to_its_last_whole_batch() {
     let (memory, ends) = three_batches();
-    let len = memory.files()[&0].len();
+    let len = memory.files()[&Name::Segment(0)].len();
     for cut in 0..len {
         let torn = memory.copy();
-        torn.files().get_mut(&0).expect("there").truncate(cut);
+        torn.files()
+            .get_mut(&Name::Segment(0))
+            .expect("there")
+            .truncate(cut);
         let whole = ends.iter().skip(1).filter(|&&it| it <= cut as u64).count();
         assert_eq!(read_all(&torn, 0, END), Ok(messages(1..=2 * whole as u64)));
         let tail = tail_of(&torn);
@@ -254,10 +260,10 @@ fn a_journal_cut_at_any_byte_reads_up_to_its_last_whole_batch() {
 #[test]
 fn a_flipped_bit_in_the_last_segment_ends_it_and_shows_what_stands_beyond() {
     let (memory, ends) = three_batches();
-    let len = memory.files()[&0].len();
+    let len = memory.files()[&Name::Segment(0)].len();
     for at in SEGMENT_HEADER_LEN..len {
         let damaged = memory.copy();
-        damaged.files().get_mut(&0).expect("there")[at] ^= 4;
+        damaged.files().get_mut(&Name::Segment(0)).expect("there")[at] ^= 4;
         let whole = ends.iter().skip(1).filter(|&&it| it <= at as u64).count();
         assert_eq!(
             read_all(&damaged, 0, END),
@@ -271,28 +277,64 @@ fn a_flipped_bit_in_the_last_segment_ends_it_and_shows_what_stands_beyond() {
     }
 }
 
+/// A batch of messages, then one more and a batch of settlements that came in one write with it.
+fn two_batches_of_a_write() -> (Memory, Vec<Position>) {
+    let memory = Memory::default();
+    let mut writer = TestWriter::new(memory.clone(), SEGMENT);
+    let mut ends = vec![writer.plain(1..3), writer.plain(3..5), writer.settle(1..2)];
+    ends[0] = SEGMENT_HEADER_LEN as u64;
+    ends.push(writer.position());
+    {
+        let mut files = memory.files();
+        let batch = &mut files.get_mut(&Name::Segment(0)).expect("there")[ends[2] as usize..];
+        let (head, body) = batch
+            .split_first_chunk_mut::<BATCH_HEADER_LEN>()
+            .expect("a header");
+        let header = BatchHeader::decode(head).expect("a batch");
+        let behind = (ends[2] - ends[1]) as u32;
+        header.encode_behind(behind, std::iter::once(&*body), head);
+    }
+    (memory, ends)
+}
+
+#[test]
+fn a_batch_that_came_in_the_write_that_was_torn_is_torn_with_it() {
+    let (memory, ends) = two_batches_of_a_write();
+    let whole = [messages(1..=4), vec![('s', 1)]].concat();
+    assert_eq!(read_all(&memory, 0, END), Ok(whole));
+    for at in ends[1]..ends[2] {
+        let torn = memory.copy();
+        torn.files().get_mut(&Name::Segment(0)).expect("there")[at as usize] ^= 4;
+        let tail = tail_of(&torn);
+        assert_eq!((tail.position, tail.whole_beyond), (ends[1], None));
+    }
+    let damaged = memory.copy();
+    damaged.files().get_mut(&Name::Segment(0)).expect("there")[ends[0] as usize] ^= 4;
+    assert_eq!(tail_of(&damaged).whole_beyond, Some(ends[1]));
+}
+
 #[test]
 fn a_damaged_segment_header_is_refused_when_batches_stand_behind_it() {
     let (memory, _) = three_batches();
     for at in (0..40).filter(|at| !(8..12).contains(at)) {
         let damaged = memory.copy();
-        damaged.files().get_mut(&0).expect("there")[at] ^= 4;
+        damaged.files().get_mut(&Name::Segment(0)).expect("there")[at] ^= 4;
         let error = read_all(&damaged, 0, END).expect_err("it is no tail");
         assert!(error.contains("offset 0"), "{error}");
     }
-    memory.files().get_mut(&0).expect("there")[8] = 9;
+    memory.files().get_mut(&Name::Segment(0)).expect("there")[8] = 9;
     let error = read_all(&memory, 0, END).expect_err("another version");
     assert!(error.contains("format version 9"), "{error}");
 }
 
 #[test]
 fn a_segment_that_was_only_renamed_for_its_new_life_is_an_empty_tail() {
-    let (memory, _) = three_batches();
+    let memory = Memory::default();
     let mut writer = TestWriter::new(memory.clone(), SEGMENT);
     writer.plain(1..=1);
     writer.close();
-    let former = three_batches().0.files()[&0].clone();
-    memory.files().insert(1, former);
+    let former = three_batches().0.files()[&Name::Segment(0)].clone();
+    memory.files().insert(Name::Segment(1), former);
     assert_eq!(read_all(&memory, 0, END), Ok(messages(1..=1)));
     assert_eq!(tail_of(&memory).position, SEGMENT);
 }
@@ -305,8 +347,8 @@ fn segments_that_are_gone_are_skipped_at_the_start_and_missed_in_the_middle() {
         writer.plain(sequence..=sequence);
         writer.close();
     }
-    memory.files().remove(&0);
-    memory.files().remove(&1);
+    memory.files().remove(&Name::Segment(0));
+    memory.files().remove(&Name::Segment(1));
     let mut reader = Reader::new(memory.clone(), SEGMENT, 0);
     let batch = reader
         .next(writer.position())
@@ -314,7 +356,7 @@ fn segments_that_are_gone_are_skipped_at_the_start_and_missed_in_the_middle() {
         .expect("there");
     assert_eq!(batch.records().next().map(|it| it.sequence), Some(3));
     assert_eq!(reader.skipped_segments(), 2);
-    memory.files().remove(&3);
+    memory.files().remove(&Name::Segment(3));
     let error = read_all(&memory, 0, END).expect_err("a hole");
     assert!(
         error.contains("00000000000000000003.segment is missing"),
@@ -379,7 +421,7 @@ proptest! {
     ) {
         let (memory, _) = three_batches();
         let mut files = memory.files();
-        let file = files.get_mut(&0).expect("there");
+        let file = files.get_mut(&Name::Segment(0)).expect("there");
         file.truncate(64 + bytes.len() / 2);
         file.extend_from_slice(&bytes);
         drop(files);
@@ -396,7 +438,7 @@ proptest! {
     ) {
         let (memory, _) = three_batches();
         let mut files = memory.files();
-        let file = files.get_mut(&0).expect("there");
+        let file = files.get_mut(&Name::Segment(0)).expect("there");
         for (at, bit) in flips {
             let at = at.index(file.len());
             file[at] ^= 1 << bit;

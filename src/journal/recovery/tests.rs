@@ -1,129 +1,378 @@
-//! What recovery makes of an end that is not whole.
+//! Recovery of journals whose segments had a former life, cut at every byte.
+
+mod ends;
 
 use super::*;
-use crate::journal::reader::Reader;
+use crate::clock::Now;
+use crate::journal::kept::{KeptHeader, KeptReader};
+use crate::journal::retention::compaction::{Compaction, Needed, Step};
+use crate::journal::retention::survey::Word;
+use crate::journal::segment::Segments;
 use crate::journal::testing::{Memory, TIME_US, TestWriter};
+use crate::ring::{Sender, Wake, ring};
 
 const SEGMENT: u64 = 4_096;
+const NOW_US: u64 = TIME_US + 5_000_000;
 
-/// The sequences that recovery gives out.
-#[derive(Default)]
-struct Seen(Vec<u64>, Vec<u64>);
+/// What recovery told: messages and settlements, by sequence.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Told {
+    messages: Vec<Sequence>,
+    settled: Vec<Sequence>,
+}
 
-impl Sink for Seen {
+impl Sink for Told {
     fn message(&mut self, record: &Record<'_>) {
-        self.0.push(record.sequence);
+        self.messages.push(record.sequence);
     }
 
     fn settled(&mut self, settlement: &Settlement) {
-        self.1.push(settlement.sequence);
+        self.settled.push(settlement.sequence);
     }
 }
 
-fn recovered(memory: &Memory, synced: bool) -> Result<(Recovered, Seen), String> {
-    let mut seen = Seen::default();
-    let recovered = recover(&mut memory.clone(), SEGMENT, synced, TIME_US, &mut seen);
-    recovered.map(|it| (it, seen)).map_err(|it| it.to_string())
+fn recovered(memory: &Memory) -> (Recovered, Told) {
+    let mut told = Told::default();
+    let recovered = recover(&mut memory.clone(), SEGMENT, NOW_US, &mut told);
+    (recovered.expect("it is whole, or torn at its end"), told)
 }
 
-fn flip(memory: &Memory, at: Position) {
-    memory.files().get_mut(&0).expect("a segment")[at as usize] ^= 1;
-}
-
-/// One write of messages and settlements, torn between its halves, and where it begins and ends.
-fn torn_write() -> (Memory, TestWriter<Memory>, Position, Position) {
+/// Segments of a few messages each; what the writer of the next one would go on with.
+fn journal(segments: u64) -> (Memory, TestWriter<Memory>) {
     let memory = Memory::default();
     let mut writer = TestWriter::new(memory.clone(), SEGMENT);
-    writer.plain(1..=3);
-    let begin = writer.plain(4..=5);
-    writer.settle(1..=2);
-    let end = writer.position();
-    flip(&memory, begin + 60);
-    (memory, writer, begin, end)
-}
-
-#[test]
-fn half_of_a_synced_write_is_cut_and_counted() {
-    let (memory, _, begin, end) = torn_write();
-    let (found, seen) = recovered(&memory, true).expect("it was promised to nobody");
-    assert_eq!((found.torn_at, found.torn_len), (begin, end - begin));
-    assert_eq!((seen.0, seen.1.len()), (vec![1, 2, 3], 0));
-    assert_eq!(found.origin.position, SEGMENT);
-    // What was cut stays cut.
-    let (again, seen) = recovered(&memory, true).expect("it is closed");
-    assert_eq!((again.torn_len, seen.0), (0, vec![1, 2, 3]));
-}
-
-#[test]
-fn the_same_is_refused_where_writes_were_not_synced() {
-    let (memory, _, begin, _) = torn_write();
-    let before = memory.files().clone();
-    let refused = recovered(&memory, false).err().expect("it may be damage");
-    assert!(refused.contains(&format!("at offset {begin}")), "{refused}");
-    assert!(refused.contains("journal repair"), "{refused}");
-    assert_eq!(*memory.files(), before, "nothing was changed");
-}
-
-#[test]
-fn more_than_one_write_behind_a_damaged_place_is_damage_however_durable() {
-    let more: [fn(&mut TestWriter<Memory>); 3] = [
-        |writer| _ = writer.plain(6..=6),
-        |writer| _ = writer.settle(4..=4),
-        |writer| writer.close(),
-    ];
-    for more in more {
-        let (memory, mut writer, ..) = torn_write();
-        more(&mut writer);
-        assert!(recovered(&memory, true).is_err());
+    for number in 0..segments {
+        for at in 0..4 {
+            let first = 12 * number + 3 * at + 1;
+            writer.plain(first..first + 3);
+        }
+        writer.close();
     }
-    // The header tells nothing any more, so nothing tells how much is damaged.
-    let (memory, _, begin, _) = torn_write();
-    flip(&memory, begin);
-    assert!(recovered(&memory, true).is_err());
+    (memory, writer)
 }
 
 #[test]
-fn garbage_behind_the_last_batch_is_cut_and_counted() {
-    let memory = Memory::default();
-    let mut writer = TestWriter::new(memory.clone(), SEGMENT);
-    writer.plain(1..=3);
-    let end = writer.position();
+fn a_segment_over_a_former_life_reads_up_to_its_last_whole_batch_wherever_it_is_cut() {
+    let (memory, mut writer) = journal(2);
+    let former = memory
+        .files()
+        .remove(&Name::Segment(0))
+        .expect("the oldest one");
+    let mut ends = vec![64];
+    for first in [25, 28, 31] {
+        writer.plain(first..first + 3);
+        ends.push((writer.position() % SEGMENT) as usize);
+    }
+    let new = memory.files()[&Name::Segment(2)].clone();
+    for cut in 0..=new.len() {
+        let torn = memory.copy();
+        let bytes = [&new[..cut], former.get(cut..).unwrap_or_default()].concat();
+        torn.files().insert(Name::Segment(2), bytes);
+        let whole = ends.iter().skip(1).filter(|&&it| it <= cut).count() as u64;
+        let expected: Vec<_> = (13..25 + 3 * whole).collect();
+        let (first, told) = recovered(&torn);
+        assert_eq!(told.messages, expected, "cut at {cut}");
+        assert_eq!(first.origin.next_sequence, 25 + 3 * whole);
+        assert!(first.origin.position >= 2 * SEGMENT && first.origin.position <= 3 * SEGMENT);
+        let (second, told) = recovered(&torn);
+        assert_eq!(told.messages, expected, "read again after a cut at {cut}");
+        assert_eq!(second.origin, first.origin);
+    }
+}
+
+#[test]
+fn damage_in_the_middle_is_seen_in_front_of_a_former_life_too() {
+    let (memory, mut writer) = journal(2);
+    let former = memory
+        .files()
+        .remove(&Name::Segment(0))
+        .expect("the oldest one");
+    writer.plain(25..28);
+    writer.plain(28..31);
+    let mut files = memory.files();
+    let new = files.get_mut(&Name::Segment(2)).expect("there");
+    let len = new.len();
+    new.extend_from_slice(&former[len..]);
+    new[100] ^= 1;
+    drop(files);
+    let error = recover(&mut memory.clone(), SEGMENT, NOW_US, &mut Told::default());
+    let error = error
+        .expect_err("a whole batch stands behind it")
+        .to_string();
+    assert!(error.contains("at offset 64"), "{error}");
+}
+
+#[test]
+fn a_free_file_is_no_part_of_the_journal() {
+    let (memory, _) = journal(3);
+    let mut storage = memory.clone();
+    let freed = storage.rename(Name::Segment(0), Name::Free(0));
+    freed.expect("it is there");
+    let (recovered, told) = recovered(&memory);
+    assert_eq!(told.messages, (13..37).collect::<Vec<_>>());
+    let numbers: Vec<_> = recovered.segments.iter().map(|it| it.number).collect();
+    assert_eq!(numbers, [1, 2]);
+    assert!(memory.files().contains_key(&Name::Free(0)));
+}
+
+#[test]
+fn sequences_go_on_where_only_settlements_are_left() {
+    let (memory, mut writer) = journal(1);
+    let mut body = [0; 12];
+    let settlement = Settlement {
+        sequence: 12,
+        settled_us: TIME_US,
+    };
+    settlement.encode(TIME_US, &mut body);
+    writer.batch(crate::journal::record::BatchKind::Settlements, 1, 13, &body);
+    memory.files().remove(&Name::Segment(0));
+    let (recovered, told) = recovered(&memory);
+    assert_eq!((told.messages, told.settled), (vec![], vec![12]));
+    assert_eq!(recovered.origin.next_sequence, 13);
+}
+
+#[test]
+fn a_segment_without_a_batch_is_listed_like_any_other() {
+    let (memory, mut writer) = journal(2);
+    let (_, told) = recovered(&memory);
+    assert_eq!(told.messages.len(), 24);
+    writer.plain(25..26);
     memory
         .files()
-        .get_mut(&0)
-        .expect("a segment")
-        .extend([7; 100]);
-    let (found, seen) = recovered(&memory, false).expect("a tail");
-    assert_eq!((found.torn_at, found.torn_len), (end, 100));
-    assert_eq!(seen.0, [1, 2, 3]);
+        .get_mut(&Name::Segment(2))
+        .expect("there")
+        .truncate(64);
+    let (first, _) = recovered(&memory);
+    let numbers: Vec<_> = first.segments.iter().map(|it| it.number).collect();
+    assert_eq!(numbers, [0, 1, 2]);
+    let sequences: Vec<_> = first.segments.iter().map(|it| it.first_sequence).collect();
+    assert_eq!(sequences, [1, 13, 25]);
+    assert_eq!(first.origin.position, 3 * SEGMENT);
+}
+
+fn now(ms: u64) -> Now {
+    Now {
+        ns: ms * 1_000_000,
+        epoch_us: NOW_US + ms * 1_000,
+    }
+}
+
+fn segments(memory: &Memory, position: Position) -> (Segments<Memory>, Sender<u64>) {
+    let (free, freed) = ring(4, &Wake::new().expect("a descriptor"));
+    let segments = Segments::new(memory.clone(), SEGMENT, position, false, freed);
+    (segments, free)
 }
 
 #[test]
-fn the_next_sequence_is_known_without_a_message() {
-    let mut memory = Memory::default();
-    let reached = crate::journal::ahead::Reached {
-        position: 2 * SEGMENT,
-        last_sequence: 41,
-    };
-    let origin = Origin {
-        position: 0,
-        next_sequence: 1,
-    };
-    let behind =
-        crate::journal::ahead::begin_behind(&mut memory, SEGMENT, origin, reached, TIME_US);
-    let behind = behind.expect("memory has room").expect("it is near");
-    let (found, _) = recovered(&memory, false).expect("it is whole");
-    assert_eq!(found.origin, behind);
-    assert_eq!(found.origin.next_sequence, 42);
+fn a_free_file_becomes_the_next_segment_and_one_that_is_gone_is_passed_over() {
+    let (memory, _) = journal(2);
+    let mut storage = memory.clone();
+    let freed = storage.rename(Name::Segment(0), Name::Free(0));
+    freed.expect("it is there");
+    let former = memory.files()[&Name::Free(0)].clone();
+    let (mut segments, mut free) = segments(&memory, 2 * SEGMENT);
+    free.send(77);
+    free.send(0);
+    let begun = segments.make_room(100, 25, now(0)).expect("memory");
+    let begun = begun.expect("there was none");
+    assert_eq!(
+        (begun.number, begun.first_sequence, begun.taken),
+        (2, 25, 2)
+    );
+    assert!(!memory.files().contains_key(&Name::Free(0)));
+    assert_eq!(memory.files()[&Name::Segment(2)][64..], former[64..]);
+    assert!(
+        segments
+            .make_room(100, 25, now(0))
+            .expect("memory")
+            .is_none()
+    );
+    segments.advance(SEGMENT - 64);
+    let begun = segments.make_room(100, 40, now(1)).expect("memory");
+    assert_eq!(begun.map(|it| (it.number, it.taken)), Some((3, 0)));
+    assert_eq!(memory.files()[&Name::Segment(3)].len(), 64, "a new file");
 }
 
 #[test]
-fn a_reader_that_was_told_to_begin_in_what_was_cut_begins_behind_it() {
-    let (memory, _, _, end) = torn_write();
-    recovered(&memory, true).expect("it is cut");
-    let mut writer = TestWriter::new(Memory::default(), SEGMENT);
-    let _ = writer.plain(1..=1);
-    let mut reader = Reader::new(memory.clone(), SEGMENT, end);
-    assert!(reader.next(SEGMENT).expect("no damage").is_none());
-    assert_eq!((reader.position(), reader.has_landed()), (SEGMENT, true));
+fn a_segment_that_is_left_is_marked_where_there_is_room() {
+    let (memory, _) = journal(0);
+    for left in [47, 48, 100] {
+        memory.files().clear();
+        let (mut segments, _free) = segments(&memory, 0);
+        segments.make_room(10, 1, now(0)).expect("memory");
+        segments.advance(SEGMENT - 64 - left);
+        segments.make_room(left + 1, 1, now(0)).expect("memory");
+        let marked = memory.files()[&Name::Segment(0)].len() > 64;
+        assert_eq!(marked, left >= 48, "{left}");
+    }
+}
+
+/// Carries forward what is needed of these segments of [`journal`]; their files stay.
+fn compact(memory: &Memory, segments: Range<u64>, needed: &[Sequence]) {
+    let mut words: Vec<Word> = Vec::new();
+    for &sequence in needed {
+        let (number, bit) = (sequence / 64, 1 << (sequence % 64));
+        match words.last_mut() {
+            Some(last) if last.number == number => last.bits |= bit,
+            _ => words.push(Word { number, bits: bit }),
+        }
+    }
+    let mut wanted = Needed::default();
+    wanted.extend(&words);
+    let header = KeptHeader {
+        sequences: 12 * segments.start + 1..12 * segments.end + 1,
+        segments,
+        segment_len: SEGMENT,
+        end_ms: NOW_US / 1_000,
+    };
+    let mut storage = memory.clone();
+    let mut compaction = Compaction::begin(&mut storage, header, wanted).expect("memory");
+    loop {
+        match compaction.step(&mut storage).expect("it is whole") {
+            Step::More(more) => compaction = more,
+            Step::Done(_) => return,
+        }
+    }
+}
+
+/// Six segments; all but these messages were settled.
+fn with_survivors(survivors: &[Sequence]) -> Memory {
+    let (memory, mut writer) = journal(6);
+    for sequence in (1..=72).filter(|it| !survivors.contains(it)) {
+        writer.settle(sequence..=sequence);
+    }
+    memory
+}
+
+/// What is left when a journal has been read.
+fn left(memory: &Memory) -> Vec<Sequence> {
+    let (_, mut told) = recovered(memory);
+    told.messages.retain(|it| !told.settled.contains(it));
+    told.messages
+}
+
+#[test]
+fn a_kept_file_holds_what_is_needed_and_a_crash_at_any_step_changes_nothing() {
+    let survivors = [2, 13, 30, 31, 71];
+    let memory = with_survivors(&survivors);
+    let next = recovered(&memory.copy()).0.origin.next_sequence;
+    let mut states = vec![memory.copy()];
+    compact(&memory, 0..3, &survivors);
+    let kept = memory.files()[&Name::Kept(0, 3)].clone();
+    // Killed while it was written, at any byte.
+    for cut in 0..kept.len() {
+        let killed = states[0].copy();
+        let unfinished = kept[..cut].to_vec();
+        killed.files().insert(Name::Unfinished(0, 3), unfinished);
+        states.push(killed);
+    }
+    // Killed while the segments went, in their order.
+    for number in 0..=3 {
+        states.push(memory.copy());
+        memory.files().remove(&Name::Segment(number % 3));
+    }
+    for (at, state) in states.iter().enumerate() {
+        assert_eq!(left(state), survivors, "state {at}");
+        assert_eq!(recovered(state).0.origin.next_sequence, next, "state {at}");
+        assert!(!state.files().contains_key(&Name::Unfinished(0, 3)));
+        assert_eq!(left(state), survivors, "state {at}, read again");
+    }
+    let (found, _) = recovered(&memory);
+    let numbers: Vec<_> = found.segments.iter().map(|it| it.number).collect();
+    assert_eq!(numbers[0], 3);
+    assert_eq!(found.kept[0].header.segments, 0..3);
+    assert_eq!(found.kept[0].entries, 4);
+}
+
+#[test]
+fn kept_files_are_merged_with_what_follows_and_the_older_one_counts_no_more() {
+    let survivors = [2, 13, 30, 31, 71];
+    let memory = with_survivors(&survivors);
+    compact(&memory, 0..2, &survivors);
+    for number in 0..2 {
+        memory.files().remove(&Name::Segment(number));
+    }
+    let before = memory.copy();
+    compact(&memory, 0..4, &[2, 30]);
+    let both = memory.copy();
+    memory.files().remove(&Name::Kept(0, 2));
+    for number in 2..4 {
+        memory.files().remove(&Name::Segment(number));
+    }
+    assert_eq!(left(&before), survivors);
+    for state in [both, memory] {
+        assert_eq!(
+            left(&state),
+            [2, 30, 71],
+            "13 and 31 were settled meanwhile"
+        );
+        assert!(!state.files().contains_key(&Name::Kept(0, 2)));
+    }
+}
+
+#[test]
+fn a_kept_file_in_the_middle_keeps_settlements_of_what_stands_before_it() {
+    let memory = Memory::default();
+    let mut writer = TestWriter::new(memory.clone(), SEGMENT);
+    for number in 0..4 {
+        writer.plain(12 * number + 1..12 * number + 13);
+        // The last message of the segment before, and all but two of this one.
+        writer.settle((12 * number).max(1)..12 * number + 11);
+        writer.close();
+    }
+    let expected = left(&memory.copy());
+    compact(&memory, 1..3, &expected);
+    for number in 1..3 {
+        memory.files().remove(&Name::Segment(number));
+    }
+    assert_eq!(left(&memory), expected);
+}
+
+#[test]
+fn positions_stay_and_lead_to_the_batch_of_a_kept_file() {
+    let survivors = [2, 13, 30, 31];
+    let memory = with_survivors(&survivors);
+    let mut reader = Reader::new(memory.clone(), SEGMENT, 0);
+    let mut places = Vec::new();
+    while let Some(batch) = reader.next(3 * SEGMENT).expect("whole") {
+        places.extend(batch.records().map(|it| (it.sequence, it.position)));
+    }
+    places.retain(|it| survivors.contains(&it.0));
+    compact(&memory, 0..3, &survivors);
+    let index = KeptIndex::load(&memory, 0..3).expect("it is whole");
+    let mut reader = KeptReader::open(&memory, 0..3).expect("it is there");
+    for (sequence, position) in places {
+        reader.seek(index.batch_of(position).expect("it is behind the first"));
+        let header = reader.advance(&memory).expect("whole").expect("there");
+        let mut records = Batch::new(header, reader.body(), 0).records();
+        let record = records.find(|it| it.position == position);
+        assert_eq!(record.map(|it| it.sequence), Some(sequence));
+    }
+    assert_eq!(index.batch_of(0), None);
+}
+
+#[test]
+fn a_damaged_kept_file_is_refused_with_its_name() {
+    let memory = with_survivors(&[2, 13]);
+    compact(&memory, 0..3, &[2, 13]);
+    let len = memory.files()[&Name::Kept(0, 3)].len();
+    for at in 0..len {
+        let damaged = memory.copy();
+        damaged.files().get_mut(&Name::Kept(0, 3)).expect("there")[at] ^= 1;
+        let error = recover(&mut damaged.clone(), SEGMENT, NOW_US, &mut Told::default());
+        let error = error.expect_err("no byte may change").to_string();
+        assert!(
+            error.contains("-00000000000000000003.kept"),
+            "{at}: {error}"
+        );
+    }
+    let short = memory.copy();
+    let mut files = short.files();
+    files
+        .get_mut(&Name::Kept(0, 3))
+        .expect("there")
+        .truncate(len - 48);
+    drop(files);
+    recover(&mut short.clone(), SEGMENT, NOW_US, &mut Told::default())
+        .expect_err("its end is gone");
 }

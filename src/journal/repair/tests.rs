@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::journal::kept::KeptReader;
 use crate::journal::reader::Reader;
 use crate::journal::testing::{Memory, TIME_US, TestWriter};
 
@@ -28,8 +29,8 @@ fn repair(memory: &Memory) -> Plan {
     let (plan, mut target) = (planned(memory), Memory::default());
     let survey = Survey::new(memory.clone(), SEGMENT);
     rebuild(survey, SEGMENT, &plan, &mut target, TIME_US).expect("memory has room");
-    let made: Vec<u64> = target.files().keys().copied().collect();
-    assert_eq!(made, plan.segments.iter().copied().collect::<Vec<_>>());
+    let made: BTreeSet<Name> = target.files().keys().copied().collect();
+    assert_eq!(made, plan.names().collect());
     memory.files().extend(target.files().clone());
     plan
 }
@@ -72,7 +73,7 @@ fn read(memory: &Memory, from: Position) -> Entries {
 fn flip(memory: &Memory, at: Position) {
     let mut files = memory.files();
     if let Some(byte) = files
-        .get_mut(&(at / SEGMENT))
+        .get_mut(&Name::Segment(at / SEGMENT))
         .and_then(|it| it.get_mut((at % SEGMENT) as usize))
     {
         *byte ^= 0x10;
@@ -84,7 +85,9 @@ fn a_whole_journal_and_one_with_a_torn_tail_need_no_repair() {
     let (memory, end) = some_segments();
     assert!(planned(&memory).is_empty());
     let mut files = memory.files();
-    let last = files.get_mut(&(end / SEGMENT)).expect("a segment");
+    let last = files
+        .get_mut(&Name::Segment(end / SEGMENT))
+        .expect("a segment");
     last.truncate(last.len() - 7);
     drop(files);
     assert!(planned(&memory).is_empty());
@@ -120,9 +123,12 @@ fn losses_at_the_beginning_and_at_the_end_are_open() {
     flip(&memory, 64 + 60);
     assert_eq!(planned(&memory).losses[0].sequences, Sequences::Before(3));
     let (memory, _) = some_segments();
-    let last = *memory.files().keys().last().expect("some");
-    memory.files().remove(&(last - 1));
-    memory.files().get_mut(&last).expect("there").truncate(64);
+    let last = *memory.segments().expect("memory").last().expect("some");
+    let mut files = memory.files();
+    files.remove(&Name::Segment(last - 1));
+    let file = files.get_mut(&Name::Segment(last));
+    file.expect("there").truncate(64);
+    drop(files);
     let losses = planned(&memory).losses;
     assert!(
         matches!(losses[0].sequences, Sequences::From(_)),
@@ -134,7 +140,7 @@ fn losses_at_the_beginning_and_at_the_end_are_open() {
 fn a_segment_that_is_gone_is_made_empty_and_closed() {
     let (memory, _) = some_segments();
     let whole = read(&memory, 0);
-    memory.files().remove(&1);
+    memory.files().remove(&Name::Segment(1));
     let kept: Entries = whole.into_iter().filter(|it| it.0 / SEGMENT != 1).collect();
     let plan = repair(&memory);
     assert_eq!(plan.segments, BTreeSet::from([1]));
@@ -184,7 +190,7 @@ fn a_void_may_be_of_any_length_that_damage_has() {
 fn another_version_s_segment_is_left_to_its_engine() {
     let (memory, _) = some_segments();
     let mut files = memory.files();
-    let file = files.get_mut(&1).expect("there");
+    let file = files.get_mut(&Name::Segment(1)).expect("there");
     file[8] = 9;
     file[64..].fill(0);
     drop(files);
@@ -193,6 +199,87 @@ fn another_version_s_segment_is_left_to_its_engine() {
         matches!(error, JournalError::Version { segment: 1, .. }),
         "{error}"
     );
+}
+
+/// [`some_segments`] with those of `carried` in a kept file, settlements and all.
+fn with_kept(carried: Range<u64>) -> Memory {
+    let (memory, _) = some_segments();
+    let mut reader = Reader::new(memory.clone(), SEGMENT, carried.start * SEGMENT);
+    let mut storage = memory.clone();
+    let header = KeptHeader {
+        segments: carried.clone(),
+        segment_len: SEGMENT,
+        sequences: 1..1_000,
+        end_ms: TIME_US / 1_000,
+    };
+    let mut kept = KeptWriter::create(&mut storage, header).expect("memory has room");
+    while let Some(batch) = reader.next(carried.end * SEGMENT).expect("whole") {
+        for record in batch.records() {
+            kept.message(&storage, &record, TIME_US)
+                .expect("memory has room");
+        }
+        let settlements: Vec<_> = batch.settlements().collect();
+        let done = kept.settlements(&storage, batch.header(), &settlements);
+        done.expect("memory has room");
+    }
+    kept.finish(&mut storage).expect("memory has room");
+    for number in carried {
+        memory.files().remove(&Name::Segment(number));
+    }
+    memory
+}
+
+#[test]
+fn a_damaged_kept_file_keeps_its_whole_batches_and_free_files_are_not_touched() {
+    for carried in [0..2, 1..3] {
+        let name = Name::Kept(carried.start, carried.end);
+        let memory = with_kept(carried);
+        memory.files().insert(Name::Free(9), b"anything".to_vec());
+        assert!(planned(&memory).is_empty());
+        let whole = read(&memory, 0);
+        let len = memory.files()[&name].len();
+        for at in (0..len).step_by(7) {
+            let damaged = memory.copy();
+            damaged.files().get_mut(&name).expect("there")[at] ^= 1;
+            let before = damaged.copy();
+            let kept = readable(&damaged);
+            let plan = repair(&damaged);
+            assert_eq!(plan.names().collect::<Vec<_>>(), [name], "{at}");
+            assert_eq!(read(&damaged, 0), kept, "{at}");
+            assert!(whole.len() - kept.len() <= 2, "{at}");
+            assert!(planned(&damaged).is_empty(), "{at}");
+            KeptReader::open(
+                &damaged,
+                plan.kept.keys().map(|it| it.0..it.1).next().expect("one"),
+            )
+            .expect("its header is whole");
+            for (other, bytes) in before.files().iter().filter(|it| *it.0 != name) {
+                assert_eq!(damaged.files().get(other), Some(bytes), "{other}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_kept_file_whose_header_is_lost_gets_one_that_names_all_it_may_hold() {
+    let memory = with_kept(1..3);
+    let whole = read(&memory, 0);
+    let in_file = |it: &&(Position, u64)| (SEGMENT..3 * SEGMENT).contains(&it.0);
+    let behind = whole
+        .iter()
+        .find(|it| it.0 >= 3 * SEGMENT && !it.0.is_multiple_of(2));
+    let name = Name::Kept(1, 3);
+    memory.files().get_mut(&name).expect("there")[20] ^= 1;
+    repair(&memory);
+    assert_eq!(read(&memory, 0), whole);
+    let header = KeptReader::open(&memory, 1..3)
+        .expect("whole")
+        .header()
+        .clone();
+    assert_eq!((header.segments, header.segment_len), (1..3, SEGMENT));
+    let held = whole.iter().filter(in_file).map(|it| it.1);
+    assert!(held.max().expect("some") < header.sequences.end);
+    assert!(behind.is_none_or(|it| header.sequences.end <= it.1 + 2));
 }
 
 proptest! {
@@ -209,14 +296,14 @@ proptest! {
         for (at, len) in zeros {
             let at = at.index(end as usize) as u64;
             let mut files = memory.files();
-            if let Some(file) = files.get_mut(&(at / SEGMENT)) {
+            if let Some(file) = files.get_mut(&Name::Segment(at / SEGMENT)) {
                 let from = ((at % SEGMENT) as usize).min(file.len());
                 let to = (from + len as usize).min(file.len());
                 file[from..to].fill(0);
             }
         }
         if let Some(gone) = gone {
-            memory.files().remove(&gone);
+            memory.files().remove(&Name::Segment(gone));
         }
         let kept = readable(&memory);
         repair(&memory);
@@ -225,7 +312,6 @@ proptest! {
             settlements: planned(&memory).settlements,
             ..Plan::default()
         });
-        let first = memory.files().keys().next().copied().unwrap_or(0);
-        prop_assert_eq!(read(&memory, first * SEGMENT), kept);
+        prop_assert_eq!(read(&memory, 0), kept);
     }
 }

@@ -4,14 +4,15 @@
 //! deadlines, never later than its true one; it is looked at when that has come, so that neither
 //! serving nor idling costs anything here.
 
+use super::cold::{Holder, Kind};
 use super::links::NONE;
-use super::{NEVER, Pick, Queues, Returned};
+use super::{NEVER, Pick, Queues, Returned, Taken};
 use crate::message::DestinationIndex;
 
 impl Queues {
     /// Moves up what has waited too long for its level, at most `limit` messages, and gives their
     /// number. A message that has waited too long for the next level as well moves on in turn.
-    pub fn age(&mut self, now_ms: u64, limit: usize) -> usize {
+    pub fn age(&mut self, now_ms: u64, limit: usize, holder: &mut impl Holder) -> usize {
         self.now_ms = self.now_ms.max(now_ms);
         let (mut moved, mut looks) = (0, 0);
         while moved < limit && looks <= limit {
@@ -25,7 +26,7 @@ impl Queues {
             let level0 = queue as usize % self.levels;
             match self.oldest(destination, level0) {
                 Some((pick, oldest_ms)) if self.due_ms(level0, oldest_ms) <= time_ms => {
-                    self.move_up(destination, level0, pick);
+                    self.move_up(destination, level0, pick, holder);
                     moved += 1;
                 }
                 _ => looks += 1,
@@ -129,32 +130,55 @@ impl Queues {
     /// Among each of them, returned ones go first.
     fn oldest(&self, destination: DestinationIndex, level0: usize) -> Option<(Pick, u64)> {
         let at = self.cell_at(destination, level0);
-        let (cell, mut again, mut aged_again) = (&self.cells[at], NONE, NONE);
-        if self.destinations[destination as usize].returned >> level0 & 1 == 1 {
-            again = self.returned[at].again.head();
-            aged_again = self.returned[at].aged.head();
-        }
-        let first = |lanes: [(Pick, u32); 2]| {
-            let mut lanes = lanes.into_iter();
-            let (pick, slot) = lanes.find(|&(_, slot)| slot != NONE)?;
-            Some((pick, self.links.node(slot).timestamp_ms()))
+        let (cell, entry) = (&self.cells[at], &self.destinations[destination as usize]);
+        let hot = |slot: u32| (slot != NONE).then(|| self.links.node(slot).timestamp_ms());
+        let front = |kind, slot| {
+            let cold = self.is_cold(destination, level0);
+            let cold = cold.then(|| self.cellar.first(at, kind)).flatten();
+            cold.map(|it| it.timestamp_ms).or_else(|| hot(slot))
         };
-        let aged = first([(Pick::AgedAgain, aged_again), (Pick::Aged, cell.aged.head)]);
-        let native = first([(Pick::Again, again), (Pick::Native, cell.native.head)]);
+        let (mut again, mut aged_again) = (None, None);
+        if entry.returned >> level0 & 1 == 1 {
+            again = hot(self.returned[at].again.head());
+            aged_again = hot(self.returned[at].aged.head());
+        }
+        let first = |returned: Option<u64>, pick_returned, (kind, slot), pick| {
+            let returned = returned.map(|timestamp_ms| (pick_returned, timestamp_ms));
+            returned.or_else(|| Some((pick, front(kind, slot)?)))
+        };
+        let aged = first(
+            aged_again,
+            Pick::AgedAgain,
+            (Kind::Aged, cell.aged.head),
+            Pick::Aged,
+        );
+        let native = first(
+            again,
+            Pick::Again,
+            (Kind::Native, cell.native.head),
+            Pick::Native,
+        );
         aged.into_iter()
             .chain(native)
             .min_by_key(|&(_, timestamp_ms)| timestamp_ms)
     }
 
     /// Moves the first message of a lane up one level.
-    fn move_up(&mut self, destination: DestinationIndex, level0: usize, pick: Pick) {
-        let slot = self.take(destination, level0, pick);
+    fn move_up(
+        &mut self,
+        destination: DestinationIndex,
+        level0: usize,
+        pick: Pick,
+        holder: &mut impl Holder,
+    ) {
         let above = self.cell_at(destination, level0 - 1);
-        if matches!(pick, Pick::Again | Pick::AgedAgain) {
-            self.returned[above].aged.insert(&mut self.links, slot);
-            self.destinations[destination as usize].returned |= 1 << (level0 - 1);
-        } else {
-            self.cells[above].aged.push_back(&mut self.links, slot);
+        match self.take(destination, level0, pick) {
+            Taken::Hot(slot) if matches!(pick, Pick::Again | Pick::AgedAgain) => {
+                self.returned[above].aged.insert(&mut self.links, slot);
+                self.destinations[destination as usize].returned |= 1 << (level0 - 1);
+            }
+            Taken::Hot(slot) => self.cells[above].aged.push_back(&mut self.links, slot),
+            Taken::Cold(message) => self.append_aged(destination, level0 - 1, message, holder),
         }
         self.enter(destination, level0 - 1);
         self.leave(destination, level0);

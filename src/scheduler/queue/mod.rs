@@ -1,7 +1,9 @@
 //! The bucketed priority queues: what waits for each destination, and which message goes next.
 //!
 //! The scheduler pushes accepted messages and pops what the destinations' credit allows; messages
-//! are the caller's slots, by index. Nothing here knows frames, sources or subscribers.
+//! are the caller's slots, by index. The front of a long lane waits packed, in the [`cold`] cellar,
+//! without a slot: it is given one when it is popped. Nothing here knows frames, sources or
+//! subscribers.
 //!
 //! ```text
 //! destination x level                                        across destinations, for each level
@@ -22,20 +24,26 @@
 //! returned goes where its wait has brought it by now, before all that was not dispatched yet.
 
 mod ageing;
+pub mod cold;
+mod cooling;
 mod deadlines;
 mod lane;
 mod links;
 #[cfg(test)]
 mod model;
+mod serving;
 mod table;
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tests;
 
 use std::time::Duration;
 
-use crate::limits::{LEVELS_MAX, NATIVE_PER_AGED};
-use crate::message::{DestinationIndex, Level};
+use crate::limits::LEVELS_MAX;
+use crate::message::{DestinationIndex, Level, Sequence};
 use crate::scheduler::bitmap::Bitmap;
+use cold::{Cellar, ColdMessage, Holder, Kind};
 use deadlines::Deadlines;
 use lane::{Lane, window_start};
 use links::{Links, List, NONE, Node, Sorted};
@@ -101,6 +109,8 @@ struct Destination {
     occupied: u8,
     /// Levels with a returned message, one bit each.
     returned: u8,
+    /// Levels with a cold message, one bit each.
+    cold: u8,
     /// Whether it may be served.
     open: bool,
 }
@@ -122,6 +132,22 @@ enum Pick {
     Aged,
 }
 
+/// A message on its way out of a lane.
+#[derive(Debug, Clone, Copy)]
+enum Taken {
+    Hot(u32),
+    Cold(ColdMessage),
+}
+
+/// The message that would be popped next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// One with a slot.
+    Slot(u32),
+    /// One in the cellar, by its sequence.
+    Cold(Sequence),
+}
+
 /// All queues of a scheduler. Levels are counted from 1 outside, from 0 within.
 #[derive(Debug)]
 pub struct Queues {
@@ -132,6 +158,7 @@ pub struct Queues {
     cells: Vec<Cell>,
     /// As `cells`; empty until the first message is returned.
     returned: Vec<Returned>,
+    cellar: Cellar,
     links: Links,
     tables: Tables,
     ready: Vec<Ready>,
@@ -165,6 +192,7 @@ impl Queues {
             destinations: Vec::new(),
             cells: Vec::new(),
             returned: Vec::new(),
+            cellar: Cellar::default(),
             links: Links::default(),
             tables: Tables::default(),
             ready: (0..levels).map(ready).collect(),
@@ -188,6 +216,7 @@ impl Queues {
             .resize(destinations, Destination::default());
         self.cells.resize(cells, Cell::EMPTY);
         self.deadlines.grow(cells);
+        self.cellar.grow(cells);
         if !self.returned.is_empty() {
             self.returned.resize(cells, Returned::EMPTY);
         }
@@ -227,29 +256,39 @@ impl Queues {
 
     /// The destination's message that would be popped next.
     #[must_use]
-    pub fn peek(&self, destination: DestinationIndex) -> Option<(u32, Level)> {
+    pub fn peek(&self, destination: DestinationIndex) -> Option<(Next, Level)> {
         let level0 = self.first_level0(destination)?;
         let at = self.cell_at(destination, level0);
-        let slot = match self.pick(destination, level0) {
-            Pick::Again => self.returned[at].again.head(),
-            Pick::Native => self.cells[at].native.head,
-            Pick::AgedAgain => self.returned[at].aged.head(),
-            Pick::Aged => self.cells[at].aged.head,
+        let (cold, slot) = match self.pick(destination, level0) {
+            Pick::Again => (None, self.returned[at].again.head()),
+            Pick::Native => (Some(Kind::Native), self.cells[at].native.head),
+            Pick::AgedAgain => (None, self.returned[at].aged.head()),
+            Pick::Aged => (Some(Kind::Aged), self.cells[at].aged.head),
         };
-        Some((slot, level0 as Level + 1))
+        let cold = cold.and_then(|kind| self.cellar.first(at, kind));
+        let next = cold.map_or(Next::Slot(slot), |it| Next::Cold(it.sequence));
+        Some((next, level0 as Level + 1))
     }
 
     /// Takes the destination's next message, open or not, and the level that it came from.
     #[inline]
-    pub fn pop(&mut self, destination: DestinationIndex) -> Option<(u32, Level)> {
+    pub fn pop(
+        &mut self,
+        destination: DestinationIndex,
+        holder: &mut impl Holder,
+    ) -> Option<(u32, Level)> {
         let level0 = self.first_level0(destination)?;
-        Some((self.serve(destination, level0), level0 as Level + 1))
+        let slot = self.serve(destination, level0, holder);
+        Some((slot, level0 as Level + 1))
     }
 
     /// Takes the next message of all open destinations: the most urgent level first, the
     /// destinations of a level in turn.
     #[inline]
-    pub fn pop_ready(&mut self) -> Option<(DestinationIndex, u32, Level)> {
+    pub fn pop_ready(
+        &mut self,
+        holder: &mut impl Holder,
+    ) -> Option<(DestinationIndex, u32, Level)> {
         if self.ready_levels == 0 {
             return None;
         }
@@ -258,7 +297,7 @@ impl Queues {
         let destination = ready.destinations.next_cyclic(ready.cursor)?;
         ready.cursor = destination + 1;
         let destination = destination as DestinationIndex;
-        let slot = self.serve(destination, level0);
+        let slot = self.serve(destination, level0, holder);
         Some((destination, slot, level0 as Level + 1))
     }
 
@@ -302,6 +341,12 @@ impl Queues {
         self.len_at[usize::from(level) - 1]
     }
 
+    /// Messages that wait in the cellar.
+    #[must_use]
+    pub fn len_cold(&self) -> usize {
+        self.cellar.len()
+    }
+
     /// Messages that wait.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -324,123 +369,6 @@ impl Queues {
     fn cell_at(&self, destination: DestinationIndex, level0: usize) -> usize {
         debug_assert!(level0 < self.levels);
         destination as usize * self.levels + level0
-    }
-
-    /// The most urgent level at which something waits for the destination.
-    #[inline]
-    fn first_level0(&self, destination: DestinationIndex) -> Option<usize> {
-        let occupied = self.destinations[destination as usize].occupied;
-        (occupied != 0).then(|| occupied.trailing_zeros() as usize)
-    }
-
-    /// The lane that a cell in use serves next.
-    #[inline]
-    fn pick(&self, destination: DestinationIndex, level0: usize) -> Pick {
-        let at = self.cell_at(destination, level0);
-        let cell = &self.cells[at];
-        let mut old = (!cell.aged.is_empty()).then_some(Pick::Aged);
-        if self.destinations[destination as usize].returned >> level0 & 1 == 1 {
-            let returned = &self.returned[at];
-            if !returned.again.is_empty() {
-                return Pick::Again;
-            }
-            if !returned.aged.is_empty() {
-                old = Some(Pick::AgedAgain);
-            }
-        }
-        match old {
-            Some(old) if cell.native.is_empty() || cell.streak >= NATIVE_PER_AGED => old,
-            _ => Pick::Native,
-        }
-    }
-
-    /// Takes the next message of a cell in use.
-    #[inline]
-    fn serve(&mut self, destination: DestinationIndex, level0: usize) -> u32 {
-        let at = self.cell_at(destination, level0);
-        let pick = self.pick(destination, level0);
-        let slot = self.take(destination, level0, pick);
-        let has_old = self.has_aged(destination, level0);
-        let cell = &mut self.cells[at];
-        match pick {
-            Pick::Native => cell.streak = if has_old { cell.streak + 1 } else { 0 },
-            Pick::Again => {}
-            Pick::AgedAgain | Pick::Aged => cell.streak = 0,
-        }
-        self.destinations[destination as usize].len -= 1;
-        self.leave(destination, level0);
-        if pick != Pick::Native {
-            // Other lanes are not in the order of time: what comes to their front may be older.
-            self.retime(destination, level0);
-        }
-        slot
-    }
-
-    /// Whether messages that moved up wait in a cell.
-    #[inline]
-    fn has_aged(&self, destination: DestinationIndex, level0: usize) -> bool {
-        let at = self.cell_at(destination, level0);
-        let was_returned = self.destinations[destination as usize].returned >> level0 & 1 == 1;
-        !self.cells[at].aged.is_empty() || was_returned && !self.returned[at].aged.is_empty()
-    }
-
-    /// Takes the first of a lane that is not empty, and no note of it.
-    #[inline]
-    fn take(&mut self, destination: DestinationIndex, level0: usize, pick: Pick) -> u32 {
-        let at = self.cell_at(destination, level0);
-        let slot = match pick {
-            Pick::Native => self.cells[at].native.pop(&self.links, &mut self.tables),
-            Pick::Aged => self.cells[at].aged.pop_front(&self.links),
-            Pick::Again => self.returned[at].again.pop_front(&self.links),
-            Pick::AgedAgain => self.returned[at].aged.pop_front(&self.links),
-        };
-        if matches!(pick, Pick::Again | Pick::AgedAgain) && self.returned[at].is_empty() {
-            self.destinations[destination as usize].returned &= !(1 << level0);
-        }
-        slot.expect("a lane was picked because it is not empty")
-    }
-
-    /// Notes that a message came to a cell.
-    #[inline]
-    fn enter(&mut self, destination: DestinationIndex, level0: usize) {
-        self.len_at[level0] += 1;
-        let entry = &mut self.destinations[destination as usize];
-        if entry.occupied >> level0 & 1 == 0 {
-            entry.occupied |= 1 << level0;
-            if entry.open {
-                self.set_ready(destination, level0);
-            }
-        }
-    }
-
-    /// Notes that a message left a cell.
-    #[inline]
-    fn leave(&mut self, destination: DestinationIndex, level0: usize) {
-        self.len_at[level0] -= 1;
-        let cell = &self.cells[self.cell_at(destination, level0)];
-        let entry = &mut self.destinations[destination as usize];
-        let has_returned = entry.returned >> level0 & 1 == 1;
-        if cell.native.is_empty() && cell.aged.is_empty() && !has_returned {
-            entry.occupied &= !(1 << level0);
-            if entry.open {
-                self.clear_ready(destination, level0);
-            }
-        }
-    }
-
-    #[inline]
-    fn set_ready(&mut self, destination: DestinationIndex, level0: usize) {
-        self.ready[level0].destinations.set(destination as usize);
-        self.ready_levels |= 1 << level0;
-    }
-
-    #[inline]
-    fn clear_ready(&mut self, destination: DestinationIndex, level0: usize) {
-        let destinations = &mut self.ready[level0].destinations;
-        destinations.clear(destination as usize);
-        if destinations.is_empty() {
-            self.ready_levels &= !(1 << level0);
-        }
     }
 }
 

@@ -197,10 +197,10 @@ impl Model {
         there.map(|item| item.level0).min()
     }
 
-    pub(super) fn peek(&self, destination: usize) -> Option<(u32, u8)> {
+    pub(super) fn peek(&self, destination: usize) -> Option<(u64, u8)> {
         let level0 = self.top(destination)?;
         let at = self.pick(destination, level0)?;
-        Some((self.items[at].slot, level0 as u8 + 1))
+        Some((self.items[at].order, level0 as u8 + 1))
     }
 
     pub(super) fn pop(&mut self, destination: usize) -> Option<(Item, u8)> {

@@ -1,6 +1,8 @@
 //! The queues beside their naive model, and what they promise, case by case.
 
+use super::cold::AllHot;
 use super::model::{Item, Model};
+use super::testing::Shelf;
 use super::*;
 use crate::limits::BUCKETS;
 use proptest::prelude::*;
@@ -28,6 +30,12 @@ enum Step {
     Later(u64),
     Open(usize),
     Close(usize),
+    Chill {
+        destination: usize,
+        limit: usize,
+    },
+    /// Whether slots are given up from now on.
+    Refuse(bool),
 }
 
 fn step(levels: usize) -> impl Strategy<Value = Step> {
@@ -48,6 +56,10 @@ fn step(levels: usize) -> impl Strategy<Value = Step> {
         8 => later.prop_map(Step::Later),
         1 => (0..DESTINATIONS).prop_map(Step::Open),
         1 => (0..DESTINATIONS).prop_map(Step::Close),
+        2 => (0..DESTINATIONS, 0usize..9).prop_map(|(destination, limit)| {
+            Step::Chill { destination, limit }
+        }),
+        1 => any::<bool>().prop_map(Step::Refuse),
     ]
 }
 
@@ -58,8 +70,7 @@ struct Pair {
     levels: usize,
     now_ms: u64,
     floors_ms: [u64; SOURCES],
-    free: Vec<u32>,
-    slots: u32,
+    shelf: Shelf,
     sequence: u64,
     in_flight: Vec<Vec<Item>>,
 }
@@ -76,8 +87,7 @@ impl Pair {
             levels,
             now_ms: 100_000,
             floors_ms: [0; SOURCES],
-            free: Vec::new(),
-            slots: 0,
+            shelf: Shelf::default(),
             sequence: 0,
             in_flight: vec![Vec::new(); DESTINATIONS],
         }
@@ -94,17 +104,20 @@ impl Pair {
                 self.push(destination, level0, source, late_ms);
             }
             Step::PopReady => {
-                let (mine, naive) = (self.queues.pop_ready(), self.model.pop_ready());
+                let mine = self.queues.pop_ready(&mut self.shelf);
+                let naive = self.model.pop_ready();
                 let naive_parts =
-                    naive.map(|(item, level)| (item.destination as u32, item.slot, level));
-                assert_eq!(mine, naive_parts);
-                self.popped(naive);
+                    naive.map(|(item, level)| (item.destination as u32, item.order, level));
+                let order = |(destination, slot, level)| (destination, self.shelf.of(slot), level);
+                assert_eq!(mine.map(order), naive_parts);
+                self.popped(naive, mine.map(|(_, slot, _)| slot));
             }
             Step::Pop(destination) => {
-                let mine = self.queues.pop(destination as u32);
+                let mine = self.queues.pop(destination as u32, &mut self.shelf);
                 let naive = self.model.pop(destination);
-                assert_eq!(mine, naive.map(|(item, level)| (item.slot, level)));
-                self.popped(naive);
+                let order = mine.map(|(slot, level)| (self.shelf.of(slot), level));
+                assert_eq!(order, naive.map(|(item, level)| (item.order, level)));
+                self.popped(naive, mine.map(|(slot, _)| slot));
             }
             Step::Return {
                 destination,
@@ -113,7 +126,7 @@ impl Pair {
             } => self.give_back(destination, count, skip),
             Step::Settle(destination) => {
                 let settled = self.in_flight[destination].drain(..);
-                self.free.extend(settled.map(|item| item.slot));
+                settled.for_each(|item| self.shelf.remove(item.slot));
             }
             Step::Age(limit) => self.age(limit),
             Step::Later(ms) => self.now_ms += ms,
@@ -125,6 +138,8 @@ impl Pair {
                 self.queues.close(destination as u32);
                 self.model.open[destination] = false;
             }
+            Step::Chill { destination, limit } => self.chill(destination, limit),
+            Step::Refuse(refuses) => self.shelf.refuses = refuses,
         }
         self.check();
     }
@@ -133,21 +148,31 @@ impl Pair {
         let own_ms = self.now_ms.saturating_sub(late_ms);
         let timestamp_ms = clamp_timestamp(own_ms, self.floors_ms[source], self.now_ms);
         self.floors_ms[source] = timestamp_ms;
-        let slot = self.free.pop().unwrap_or(self.slots);
-        self.slots = self.slots.max(slot + 1);
         self.sequence += 1;
+        let slot = self.shelf.insert(self.sequence);
         let mut item = Item::new(destination, level0, source, timestamp_ms);
-        (item.slot, item.order) = (slot, self.sequence);
+        item.order = self.sequence;
         let level = level0 as Level + 1;
         self.queues
             .push(destination as u32, level, slot, timestamp_ms, self.now_ms);
         self.model.push(item);
     }
 
-    fn popped(&mut self, popped: Option<(Item, Level)>) {
-        let Some((item, _)) = popped else {
+    fn chill(&mut self, destination: usize, limit: usize) {
+        let held = self.shelf.len();
+        let shelf = &mut self.shelf;
+        let chilled = self
+            .queues
+            .chill(destination as u32, self.now_ms, limit, shelf);
+        assert!(chilled <= limit);
+        assert_eq!(self.shelf.len(), held - chilled);
+    }
+
+    fn popped(&mut self, popped: Option<(Item, Level)>, slot: Option<u32>) {
+        let (Some((mut item, _)), Some(slot)) = (popped, slot) else {
             return;
         };
+        item.slot = slot;
         // The promise itself, whatever the model does: no earlier one of its kind still waits.
         let kind = |item: &Item| (item.source, item.destination, item.own0);
         let overtaken = |other: &&Item| kind(other) == kind(&item) && other.order < item.order;
@@ -171,7 +196,7 @@ impl Pair {
     }
 
     fn age(&mut self, limit: usize) {
-        let moved = self.queues.age(self.now_ms, limit);
+        let moved = self.queues.age(self.now_ms, limit, &mut self.shelf);
         assert!(moved <= limit);
         for _ in 0..moved {
             assert!(self.model.age_one(self.now_ms));
@@ -196,7 +221,13 @@ impl Pair {
                 .iter()
                 .filter(|item| item.destination == destination);
             assert_eq!(queues.len_of(destination as u32), of.count());
-            assert_eq!(queues.peek(destination as u32), model.peek(destination));
+            let peeked = queues
+                .peek(destination as u32)
+                .map(|(next, level)| match next {
+                    Next::Slot(slot) => (self.shelf.of(slot), level),
+                    Next::Cold(sequence) => (sequence, level),
+                });
+            assert_eq!(peeked, model.peek(destination));
         }
         if let Some((due_ms, _)) = model.next_due() {
             assert!(
@@ -207,14 +238,20 @@ impl Pair {
         }
         if model.items.is_empty() {
             assert_eq!(queues.tables.in_use(), 0);
+            assert_eq!(queues.cellar.blocks_used(), 0);
         }
+        let flying: usize = self.in_flight.iter().map(Vec::len).sum();
+        assert_eq!(self.shelf.len() + queues.len_cold(), queues.len() + flying);
     }
 }
 
-fn run(wait_ms: &[u64], steps: Vec<Step>) {
+/// Takes the steps; after each of them up to `chilled` messages of each destination go cold.
+fn run(wait_ms: &[u64], steps: Vec<Step>, chilled: usize) {
     let mut pair = Pair::new(wait_ms.len(), wait_ms);
     for step in steps {
         pair.step(step);
+        (0..DESTINATIONS).for_each(|destination| pair.chill(destination, chilled));
+        pair.check();
     }
     (0..DESTINATIONS).for_each(|destination| pair.step(Step::Open(destination)));
     while !pair.queues.is_empty() {
@@ -229,7 +266,15 @@ proptest! {
     fn the_usual_levels_go_as_the_model_does(
         steps in prop::collection::vec(step(3), 1..300),
     ) {
-        run(&[0, 300, 900], steps);
+        run(&[0, 300, 900], steps, 0);
+    }
+
+    #[test]
+    fn what_may_go_cold_does_so_at_once_and_all_goes_as_the_model_does(
+        steps in prop::collection::vec(step(3), 1..300),
+        chilled in prop_oneof![Just(1_000usize), 1usize..3],
+    ) {
+        run(&[0, 300, 900], steps, chilled);
     }
 
     #[test]
@@ -237,7 +282,7 @@ proptest! {
         steps in prop::collection::vec(step(5), 1..300),
         wait_ms in prop::collection::vec(prop_oneof![Just(0u64), 1u64..400], 4),
     ) {
-        run(&[&[0], &wait_ms[..]].concat(), steps);
+        run(&[&[0], &wait_ms[..]].concat(), steps, 0);
     }
 }
 
@@ -254,11 +299,11 @@ proptest! {
             model.insert((now_ms - late_ms, slot));
             for _ in 0..pops / 2 {
                 let first = model.pop_first().map(|(_, slot)| (slot, 2));
-                prop_assert_eq!(queues.pop(0), first);
+                prop_assert_eq!(queues.pop(0, &mut AllHot), first);
             }
         }
         while let Some((_, slot)) = model.pop_first() {
-            prop_assert_eq!(queues.pop(0), Some((slot, 2)));
+            prop_assert_eq!(queues.pop(0, &mut AllHot), Some((slot, 2)));
         }
         prop_assert!(queues.is_empty());
     }
@@ -286,12 +331,12 @@ fn a_message_of_level_3_is_late_in_a_flood_of_level_1_and_not_starved() {
     queues.push(0, 3, 0, 1_000, 1_000);
     let mut slot = 1;
     for now_ms in 1_000..2_000 {
-        queues.age(now_ms, 64);
+        queues.age(now_ms, 64, &mut AllHot);
         for _ in 0..2 {
             queues.push(0, 1, slot, now_ms, now_ms);
             slot += 1;
         }
-        let (popped, level) = queues.pop(0).expect("one was pushed");
+        let (popped, level) = queues.pop(0, &mut AllHot).expect("one was pushed");
         if popped == 0 {
             assert_eq!(level, 1);
             assert!((1_200..1_210).contains(&now_ms), "served at {now_ms}");
@@ -307,12 +352,12 @@ fn a_fresh_message_of_level_1_overtakes_a_hundred_thousand_that_aged_into_it() {
     for slot in 0..100_000 {
         queues.push(0, 3, slot, 1_000, 1_000);
     }
-    while queues.age(1_300, 1_024) > 0 {}
+    while queues.age(1_300, 1_024, &mut AllHot) > 0 {}
     assert_eq!(queues.len_at(1), 100_000);
     queues.push(0, 1, 100_000, 1_300, 1_300);
-    assert_eq!(queues.pop_ready(), Some((0, 100_000, 1)));
+    assert_eq!(queues.pop_ready(&mut AllHot), Some((0, 100_000, 1)));
     for slot in 0..100_000 {
-        assert_eq!(queues.pop_ready(), Some((0, slot, 1)));
+        assert_eq!(queues.pop_ready(&mut AllHot), Some((0, slot, 1)));
     }
 }
 
@@ -320,10 +365,10 @@ fn a_fresh_message_of_level_1_overtakes_a_hundred_thousand_that_aged_into_it() {
 fn one_aged_message_goes_after_every_few_native_ones() {
     let mut queues = queues(1, [0, 100, 200]);
     (0..10).for_each(|slot| queues.push(0, 2, slot, 1_000, 1_000));
-    while queues.age(1_100, 1_024) > 0 {}
+    while queues.age(1_100, 1_024, &mut AllHot) > 0 {}
     (10..30).for_each(|slot| queues.push(0, 1, slot, 1_100, 1_100));
     let popped: Vec<_> = (0..10)
-        .map(|_| queues.pop(0).map(|(slot, _)| slot))
+        .map(|_| queues.pop(0, &mut AllHot).map(|(slot, _)| slot))
         .collect();
     assert_eq!(popped, [10, 11, 12, 13, 0, 14, 15, 16, 17, 1].map(Some));
 }
@@ -338,16 +383,16 @@ fn destinations_of_a_level_are_served_in_turn() {
     }
     queues.close(7);
     queues.push(42, 1, 300, 1_000, 1_000);
-    assert_eq!(queues.pop_ready(), Some((42, 300, 1)));
+    assert_eq!(queues.pop_ready(&mut AllHot), Some((42, 300, 1)));
     for round in 0..3 {
         for destination in (0..100).filter(|&destination| destination != 7) {
             let slot = round * 100 + destination;
-            assert_eq!(queues.pop_ready(), Some((destination, slot, 2)));
+            assert_eq!(queues.pop_ready(&mut AllHot), Some((destination, slot, 2)));
         }
     }
-    assert_eq!(queues.pop_ready(), None);
+    assert_eq!(queues.pop_ready(&mut AllHot), None);
     queues.open(7);
-    assert_eq!(queues.pop_ready(), Some((7, 7, 2)));
+    assert_eq!(queues.pop_ready(&mut AllHot), Some((7, 7, 2)));
 }
 
 #[test]
@@ -355,12 +400,12 @@ fn what_timed_out_in_flight_goes_before_what_aged_past_it_meanwhile() {
     let mut queues = queues(1, [0, 100, 500]);
     queues.push(0, 3, 0, 1_000, 1_000);
     queues.push(0, 3, 1, 1_001, 1_001);
-    assert_eq!(queues.pop(0), Some((0, 3)));
-    while queues.age(31_000, 64) > 0 {}
-    assert_eq!(queues.peek(0), Some((1, 1)));
+    assert_eq!(queues.pop(0, &mut AllHot), Some((0, 3)));
+    while queues.age(31_000, 64, &mut AllHot) > 0 {}
+    assert_eq!(queues.peek(0), Some((Next::Slot(1), 1)));
     queues.push_again(0, &[(0, 1)], 31_000);
-    assert_eq!(queues.pop(0), Some((0, 1)));
-    assert_eq!(queues.pop(0), Some((1, 1)));
+    assert_eq!(queues.pop(0, &mut AllHot), Some((0, 1)));
+    assert_eq!(queues.pop(0, &mut AllHot), Some((1, 1)));
 }
 
 #[test]
@@ -375,7 +420,7 @@ fn a_lane_orders_a_source_whose_clock_lags_far_behind_and_gives_its_table_back()
     assert_eq!(queues.tables.in_use(), 1);
     expected.sort_unstable();
     for (_, slot) in expected {
-        assert_eq!(queues.pop(0), Some((slot, 1)));
+        assert_eq!(queues.pop(0, &mut AllHot), Some((slot, 1)));
     }
     assert_eq!(queues.tables.in_use(), 0);
 }
@@ -401,11 +446,11 @@ fn growing_keeps_what_waits() {
     queues.grow(70);
     queues.open(69);
     queues.push(69, 2, 1, 5, 5);
-    assert_eq!(queues.pop_ready(), Some((0, 0, 2)));
-    assert_eq!(queues.pop_ready(), Some((69, 1, 2)));
+    assert_eq!(queues.pop_ready(&mut AllHot), Some((0, 0, 2)));
+    assert_eq!(queues.pop_ready(&mut AllHot), Some((69, 1, 2)));
     queues.push_again(69, &[(1, 2)], 6);
     queues.grow(5_000);
     queues.push_again(4_999, &[(0, 1)], 6);
     assert_eq!(queues.len(), 2);
-    assert_eq!(queues.pop_ready(), Some((69, 1, 2)));
+    assert_eq!(queues.pop_ready(&mut AllHot), Some((69, 1, 2)));
 }

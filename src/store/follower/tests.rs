@@ -5,6 +5,7 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::*;
+use crate::journal::storage::Name;
 use crate::journal::testing::{Memory, TestWriter};
 use crate::store::sqlite::SqliteStore;
 use crate::store::testing::{Fault, Faulty, SEGMENT, reader, settings};
@@ -211,7 +212,7 @@ fn a_database_that_joins_later_takes_what_is_left() {
         world.writer.plain(sequence..=sequence);
         world.writer.close();
     }
-    world.memory.files().remove(&0);
+    world.memory.files().remove(&Name::Segment(0));
     world.catch_up();
     assert_eq!(world.totals(), (2, 0));
     assert!(world.follower.has_told_gap);
@@ -222,7 +223,11 @@ fn damage_in_the_journal_ends_the_following_with_its_place() {
     let mut world = World::new();
     world.writer.plain(1..=3);
     let second = world.writer.plain(4..=6);
-    world.memory.files().get_mut(&0).expect("there")[second as usize + 60] ^= 1;
+    world
+        .memory
+        .files()
+        .get_mut(&Name::Segment(0))
+        .expect("there")[second as usize + 60] ^= 1;
     let error = world.try_step().expect_err("it is damaged").to_string();
     assert!(error.contains(&format!("at offset {second}")), "{error}");
 }

@@ -142,13 +142,8 @@ fn rows_and_position_stand_or_fall_together() {
     assert_eq!(store.position().expect("it answers"), 0);
     {
         let transaction = store.connection.transaction().expect("it begins");
-        insert(
-            &transaction,
-            &rows,
-            &mut TextTime::new(),
-            &mut TextTime::new(),
-        )
-        .expect("it writes");
+        let times = (&mut TextTime::new(), &mut TextTime::new());
+        insert(&transaction, &rows, 0, times, |_, error| Err(error)).expect("it writes");
         // Dropped without a commit: the crash.
     }
     drop(store);
@@ -235,7 +230,7 @@ fn the_schema_is_applied_once_and_a_newer_one_is_refused() {
     let home = Home::new();
     drop(home.store());
     drop(home.store());
-    assert_eq!(home.ask("SELECT version FROM schema_version"), ["1"]);
+    assert_eq!(home.ask("SELECT version FROM schema_version"), ["1", "2"]);
     let connection = Connection::open(home.path()).expect("it opens");
     connection
         .execute_batch("INSERT INTO schema_version VALUES (9, 'later')")
@@ -295,5 +290,99 @@ fn closing_leaves_one_file() {
             .expect("it lists")
             .count(),
         1
+    );
+}
+
+/// A database as another program made it: the ten columns, and what else.
+fn older(home: &Home, rest: &str) {
+    let connection = Connection::open(home.path()).expect("it opens");
+    let table = format!(
+        "CREATE TABLE messages (id INTEGER PRIMARY KEY AUTOINCREMENT, messageId TEXT, \
+         sourceServerId TEXT, destinationId TEXT, messageType TEXT, priority INTEGER, \
+         timestamp BIGINT, payload TEXT, status TEXT, created_at DATETIME{rest});
+         INSERT INTO messages (id, messageId, status) VALUES (7, 'old', 'DELIVERED');"
+    );
+    connection.execute_batch(&table).expect("it writes");
+}
+
+#[test]
+fn an_older_table_is_named_at_start_and_mended_by_apply() {
+    use crate::store::schema::Schema as _;
+    let home = Home::new();
+    older(&home, "");
+    let error = SqliteStore::open(&home.path(), "here").expect_err("it is older");
+    let error = error.to_string();
+    assert!(error.contains("messages.sequence is not there"), "{error}");
+    assert!(error.contains("ADD COLUMN delivered_at TEXT"), "{error}");
+    let schema = SqliteSchema::new(&home.path());
+    assert_eq!(
+        schema.check().expect("it answers").len(),
+        4,
+        "columns and files"
+    );
+    schema.apply().expect("it is mended");
+    assert_eq!(schema.check().expect("it answers"), []);
+    assert!(schema.apply().expect("nothing to do").is_empty());
+
+    let (memory, mut writer) = journal();
+    writer.plain(1..=2);
+    writer.settle(2..=2);
+    let (rows, upto) = gather(&memory, 0);
+    home.store().apply(&rows, upto).expect("it is written");
+    let base = 1_u64 << 48;
+    assert_eq!(
+        home.ask("SELECT id, messageId, sequence, status FROM messages ORDER BY id"),
+        [
+            "7 | old | NULL | DELIVERED".to_owned(),
+            format!("{} | server1-1-abc | 1 | INGESTED", base + 1),
+            format!("{} | server1-2-abc | 2 | DELIVERED", base + 2),
+        ]
+    );
+}
+
+#[test]
+fn engines_that_share_a_file_do_not_meet() {
+    let home = Home::new();
+    let (memory, mut writer) = journal();
+    writer.plain(1..=3);
+    let (rows, upto) = gather(&memory, 0);
+    let mut there = SqliteStore::open(&home.path(), "there").expect("it opens");
+    home.store().apply(&rows, upto).expect("it is written");
+    there.apply(&rows, upto).expect("it is written");
+    writer.settle(1..=3);
+    let (rows, upto) = gather(&memory, upto);
+    assert_eq!(there.apply(&rows, upto).expect("it is written").settled, 3);
+    let counts = home.ask("SELECT status, COUNT(*) FROM messages GROUP BY status ORDER BY status");
+    assert_eq!(counts, ["DELIVERED | 3", "INGESTED | 3"]);
+}
+
+#[test]
+fn a_row_that_is_refused_is_kept_aside_and_the_rest_goes_on() {
+    let home = Home::new();
+    let counters = std::sync::Arc::new(crate::counters::Counters::default());
+    let log = UnstoredLog::new(home.directory.path(), counters);
+    let mut store = home.store().keeping(log);
+    let connection = Connection::open(home.path()).expect("it opens");
+    connection
+        .execute_batch(
+            "CREATE TRIGGER picky BEFORE INSERT ON messages WHEN NEW.sequence % 3 = 0
+             BEGIN SELECT RAISE(ABORT, 'not a third one'); END",
+        )
+        .expect("a trigger");
+    let (memory, mut writer) = journal();
+    writer.plain(1..=7);
+    writer.settle(3..=4);
+    let (rows, upto) = gather(&memory, 0);
+    let applied = store.apply(&rows, upto).expect("the rest is written");
+    assert_eq!(
+        (applied.inserted, applied.settled, applied.unstored),
+        (5, 1, 2)
+    );
+    assert_eq!(home.ask("SELECT COUNT(*) FROM messages"), ["5"]);
+    let kept = std::fs::read_to_string(home.directory.path().join(UNSTORED_FILE)).expect("there");
+    assert_eq!(kept.lines().count(), 2);
+    assert!(
+        kept.contains("not a third one") && kept.contains("server1-6-abc"),
+        "{kept}"
     );
 }

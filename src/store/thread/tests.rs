@@ -91,3 +91,13 @@ fn a_database_that_refuses_stops_the_thread_and_nothing_else() {
     assert_eq!(world.thread.lag(), end);
     assert_eq!(world.thread.finish(end, &AtomicBool::new(false)), end);
 }
+
+#[test]
+fn a_database_that_is_down_does_not_hold_up_the_end() {
+    let mut world = start();
+    world.store.set(Some(Fault::Down));
+    world.write(1);
+    until(|| world.thread.counters.get(Counter::StoreRetries) > 0);
+    let end = world.writer.position();
+    assert_eq!(world.thread.finish(end, &AtomicBool::new(false)), end);
+}

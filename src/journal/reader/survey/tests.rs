@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
+use crate::journal::kept::KeptWriter;
 use crate::journal::testing::{Memory, TestWriter};
 
 const SEGMENT: u64 = 4_096;
@@ -13,9 +14,11 @@ const SEGMENT: u64 = 4_096;
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Found {
     segments: Vec<u64>,
+    kept: Vec<Range<u64>>,
     sequences: Vec<u64>,
     settled: Vec<u64>,
     holes: Vec<Hole>,
+    kept_holes: Vec<KeptHole>,
     tail: Option<Tail>,
 }
 
@@ -34,7 +37,9 @@ fn survey<S: Storage>(storage: S) -> Found {
                     .settled
                     .extend(batch.settlements().map(|it| it.sequence));
             }
+            Finding::Kept { segments, .. } => found.kept.push(segments),
             Finding::Hole(hole) => found.holes.push(hole),
+            Finding::KeptHole(hole) => found.kept_holes.push(hole),
             Finding::Tail(tail) => found.tail = Some(tail),
         }
     }
@@ -60,7 +65,9 @@ fn three_segments() -> (Memory, Vec<Position>) {
 
 fn flip(memory: &Memory, at: Position) {
     let mut files = memory.files();
-    let file = files.get_mut(&(at / SEGMENT)).expect("a segment");
+    let file = files
+        .get_mut(&Name::Segment(at / SEGMENT))
+        .expect("a segment");
     file[(at % SEGMENT) as usize] ^= 0x10;
 }
 
@@ -93,7 +100,7 @@ fn a_flipped_bit_costs_its_own_batch_and_nothing_else() {
     let (memory, places) = three_segments();
     let whole = survey(memory.copy());
     for number in 0..3 {
-        let len = memory.files()[&number].len() as u64;
+        let len = memory.files()[&Name::Segment(number)].len() as u64;
         for at in (0..len).step_by(5).map(|it| number * SEGMENT + it) {
             let damaged = memory.copy();
             flip(&damaged, at);
@@ -123,7 +130,7 @@ fn a_flipped_bit_costs_its_own_batch_and_nothing_else() {
 fn what_is_gone_is_a_hole_as_long_as_what_is_gone() {
     let (memory, _) = three_segments();
     let whole = survey(memory.copy());
-    memory.files().remove(&1);
+    memory.files().remove(&Name::Segment(1));
     let found = survey(memory.copy());
     let hole = Hole {
         from: SEGMENT,
@@ -131,7 +138,7 @@ fn what_is_gone_is_a_hole_as_long_as_what_is_gone() {
         damage: Damage::Absent,
     };
     assert_eq!((found.segments, found.holes), (vec![0, 2], vec![hole]));
-    memory.files().remove(&0);
+    memory.files().remove(&Name::Segment(0));
     let found = survey(memory);
     assert_eq!(found.holes, [], "a journal may begin anywhere");
     assert!(whole.sequences.ends_with(&found.sequences));
@@ -142,7 +149,7 @@ fn a_segment_that_was_not_closed_has_a_hole_up_to_the_next() {
     let (memory, _) = three_segments();
     let end = {
         let mut files = memory.files();
-        let file = files.get_mut(&0).expect("a segment");
+        let file = files.get_mut(&Name::Segment(0)).expect("a segment");
         let len = file.len() - BATCH_HEADER_LEN;
         file.truncate(len);
         len as u64
@@ -172,11 +179,11 @@ fn a_damaged_segment_header_costs_no_batch() {
 fn garbage_at_the_end_is_measured_and_a_former_life_is_not() {
     let (memory, places) = three_segments();
     let end = *places.last().expect("an end");
-    let former = memory.files()[&1].clone();
+    let former = memory.files()[&Name::Segment(1)].clone();
     let torn_len = |tail: &[u8]| {
         let memory = memory.copy();
         let mut files = memory.files();
-        let file = files.get_mut(&2).expect("a segment");
+        let file = files.get_mut(&Name::Segment(2)).expect("a segment");
         file.truncate((end % SEGMENT) as usize);
         file.extend_from_slice(tail);
         drop(files);
@@ -220,40 +227,58 @@ impl Growing {
 }
 
 impl Storage for Growing {
-    type Segment = u64;
+    type Segment = Name;
 
-    fn segments(&self) -> io::Result<Vec<u64>> {
+    fn list(&self) -> io::Result<Vec<Name>> {
         self.turn();
-        self.now.segments()
+        self.now.list()
     }
 
-    fn open(&self, number: u64) -> io::Result<u64> {
+    fn open(&self, name: Name) -> io::Result<Name> {
         self.turn();
-        self.now.open(number)
+        self.now.open(name)
     }
 
-    fn read_at(&self, number: &u64, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+    fn read_at(&self, name: &Name, offset: u64, into: &mut [u8]) -> io::Result<usize> {
         self.turn();
-        self.now.read_at(number, offset, into)
+        match self.now.read_at(name, offset, into) {
+            // Who has it open reads on: its file is another segment by now.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.now.read_at(&Name::Segment(2), offset, into)
+            }
+            read => read,
+        }
     }
 
-    fn create(&mut self, _: u64) -> io::Result<u64> {
+    fn create(&mut self, _: Name) -> io::Result<Name> {
         unreachable!("a survey writes nothing")
     }
 
-    fn resume(&mut self, _: u64) -> io::Result<u64> {
+    fn resume(&mut self, _: Name) -> io::Result<Name> {
         unreachable!("a survey writes nothing")
     }
 
-    fn remove(&mut self, _: u64) -> io::Result<()> {
+    fn rename(&mut self, _: Name, _: Name) -> io::Result<()> {
         unreachable!("a survey writes nothing")
     }
 
-    fn write_at(&self, _: &u64, _: u64, _: &[IoSlice<'_>]) -> io::Result<usize> {
+    fn remove(&mut self, _: Name) -> io::Result<()> {
         unreachable!("a survey writes nothing")
     }
 
-    fn sync(&self, _: &u64) -> io::Result<()> {
+    fn sync_names(&self) -> io::Result<()> {
+        unreachable!("a survey writes nothing")
+    }
+
+    fn len(&self, name: &Name) -> io::Result<u64> {
+        self.now.len(name)
+    }
+
+    fn write_at(&self, _: &Name, _: u64, _: &[IoSlice<'_>]) -> io::Result<usize> {
+        unreachable!("a survey writes nothing")
+    }
+
+    fn sync(&self, _: &Name) -> io::Result<()> {
         unreachable!("a survey writes nothing")
     }
 }
@@ -263,14 +288,14 @@ fn a_journal_that_is_being_written_is_not_damaged() {
     let (later, places) = three_segments();
     // Cut within a batch of the second segment, and within its end mark.
     let within = places.iter().rfind(|it| **it < 2 * SEGMENT).expect("one") + 60;
-    let closing = SEGMENT + later.files()[&1].len() as u64 - 20;
+    let closing = SEGMENT + later.files()[&Name::Segment(1)].len() as u64 - 20;
     for cut in [within, closing] {
         for reads in 0..60 {
             let now = later.copy();
             {
                 let mut files = now.files();
-                files.remove(&2);
-                let file = files.get_mut(&1).expect("a segment");
+                files.remove(&Name::Segment(2));
+                let file = files.get_mut(&Name::Segment(1)).expect("a segment");
                 file.truncate((cut % SEGMENT) as usize);
             }
             let growing = Growing {
@@ -280,6 +305,109 @@ fn a_journal_that_is_being_written_is_not_damaged() {
             };
             let found = survey(growing);
             assert_eq!(found.holes, [], "cut at {cut}, grown after {reads} reads");
+        }
+    }
+}
+
+/// The journal with segments 0 and 1 carried forward: every fifth message of them is needed.
+fn carried() -> (Memory, Vec<u64>) {
+    let (memory, _) = three_segments();
+    let mut whole = Vec::new();
+    let mut reader = Reader::new(memory.clone(), SEGMENT, 0);
+    let mut storage = memory.clone();
+    let header = KeptHeader {
+        segments: 0..2,
+        segment_len: SEGMENT,
+        sequences: 1..1_000,
+        end_ms: 1,
+    };
+    let mut kept = KeptWriter::create(&mut storage, header).expect("memory has room");
+    while let Some(batch) = reader.next(Position::MAX).expect("whole") {
+        let is_carried = batch.position() < 2 * SEGMENT;
+        for record in batch
+            .records()
+            .filter(|it| !is_carried || it.sequence % 5 == 0)
+        {
+            whole.push(record.sequence);
+            if is_carried {
+                kept.message(&storage, &record, 1).expect("memory has room");
+            }
+        }
+    }
+    kept.finish(&mut storage).expect("memory has room");
+    (memory, whole)
+}
+
+#[test]
+fn kept_files_stand_for_segments_and_free_ones_for_nothing() {
+    let (memory, expected) = carried();
+    let both = survey(memory.copy());
+    assert_eq!((both.kept.first(), both.kept.len()), (Some(&(0..2)), 1));
+    assert_eq!(both.segments, [2]);
+    assert_eq!(both.sequences, expected);
+    let mut storage = memory.clone();
+    memory.files().remove(&Name::Segment(1));
+    let freed = storage.rename(Name::Segment(0), Name::Free(0));
+    freed.expect("it is there");
+    memory.files().insert(Name::Unfinished(0, 3), vec![7; 100]);
+    let found = survey(memory);
+    assert_eq!((found.sequences, found.holes), (expected, vec![]));
+    assert_eq!(
+        (found.kept.first(), found.segments),
+        (Some(&(0..2)), vec![2])
+    );
+}
+
+#[test]
+fn a_damaged_kept_file_costs_the_batch_that_is_damaged() {
+    let (memory, expected) = carried();
+    let name = Name::Kept(0, 2);
+    let len = memory.files()[&name].len();
+    for at in 0..len {
+        let damaged = memory.copy();
+        damaged.files().get_mut(&name).expect("there")[at] ^= 1;
+        let found = survey(damaged);
+        assert_eq!(found.kept_holes.len(), 1, "{at}");
+        let hole = found.kept_holes[0];
+        assert!((hole.offset..hole.offset + hole.len).contains(&(at as u64)));
+        let is_in_batch = (64..len - BATCH_HEADER_LEN).contains(&at);
+        assert_eq!(found.sequences == expected, !is_in_batch, "{at}");
+        assert_eq!((found.segments, found.holes), (vec![2], vec![]), "{at}");
+    }
+    for cut in 0..len {
+        let short = memory.copy();
+        short.files().get_mut(&name).expect("there").truncate(cut);
+        let found = survey(short);
+        assert!(!found.kept_holes.is_empty(), "{cut}");
+        assert_eq!(found.segments, [2], "{cut}");
+    }
+}
+
+#[test]
+fn segments_that_go_while_they_are_read_are_no_damage() {
+    let (all, _) = three_segments();
+    let (carried, _) = carried();
+    let free = |memory: &Memory| {
+        let mut files = memory.files();
+        files.remove(&Name::Segment(1));
+        let former = files.remove(&Name::Segment(0)).expect("there");
+        files.insert(Name::Free(0), former);
+    };
+    free(&carried);
+    let later = all.copy();
+    free(&later);
+    for later in [carried, later] {
+        for reads in 0..80 {
+            let growing = Growing {
+                now: all.copy(),
+                later: later.copy(),
+                reads_left: Arc::new(AtomicUsize::new(reads)),
+            };
+            let found = survey(growing);
+            assert_eq!((found.holes, found.kept_holes), (vec![], vec![]), "{reads}");
+            let mut sequences = found.sequences.clone();
+            sequences.dedup();
+            assert_eq!(sequences, found.sequences, "no message comes twice");
         }
     }
 }

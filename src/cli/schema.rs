@@ -1,0 +1,105 @@
+//! `flipped-lb schema`: makes the store's tables, shows their SQL, or says what is wrong with them.
+//!
+//! Fed by the command line and the settings; the work is [`crate::store::schema`]'s.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::Failure;
+use crate::config;
+use crate::store::schema::{self, Problem, Schema};
+
+const EXAMPLES: &str = "Examples:
+  flipped-lb schema apply --config my.toml      make database and tables, mend older ones
+  flipped-lb schema check                       is the schema as the engine needs it?
+  flipped-lb schema show > schema.sql           the SQL, for hands and reviews
+
+The database is [store] url of the settings. Exit code 1 if check finds a problem.";
+
+/// Make the store's tables, show their SQL, or say what is wrong with them.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct SchemaArgs {
+    /// What to do with it.
+    #[command(subcommand)]
+    pub action: Action,
+    /// The settings' file; without it flipped-lb.toml in the current directory, or the defaults.
+    #[arg(long, value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
+}
+
+/// What to do with the schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+pub enum Action {
+    /// Make database and tables, and mend what is there; rows are kept.
+    Apply,
+    /// Print the SQL.
+    Show,
+    /// Say what is wrong, and which statement mends it; change nothing.
+    Check,
+}
+
+/// Does it.
+///
+/// # Errors
+/// The settings name no database; it cannot be asked; or `check` has found a problem.
+pub fn run(args: SchemaArgs) -> Result<(), Failure> {
+    let config = config::load(args.config.as_deref())?;
+    let Some(schema) = schema::of(&config) else {
+        let words = "[store] url is none: there is no schema; name a database";
+        return Err(Failure::Usage(words.to_owned()));
+    };
+    match args.action {
+        Action::Show => print(&schema.show()),
+        Action::Check => check(&*schema),
+        Action::Apply => {
+            std::fs::create_dir_all(&config.data_dir).map_err(|error| {
+                Failure::Failed(format!("{}: {error}", config.data_dir.display()))
+            })?;
+            apply(&*schema)
+        }
+    }
+}
+
+fn apply(schema: &dyn Schema) -> Result<(), Failure> {
+    let done = schema
+        .apply()
+        .map_err(|it| Failure::Failed(it.to_string()))?;
+    let mut text = format!("{}\n", schema.place());
+    for line in &done {
+        let _ = writeln!(text, "  {line}");
+    }
+    if done.is_empty() {
+        text.push_str("  the schema is as the engine needs it\n");
+    }
+    print(&text)
+}
+
+fn check(schema: &dyn Schema) -> Result<(), Failure> {
+    let problems = schema
+        .check()
+        .map_err(|it| Failure::Failed(it.to_string()))?;
+    if problems.is_empty() {
+        return print(&format!(
+            "{}: the schema is as the engine needs it\n",
+            schema.place()
+        ));
+    }
+    let place = schema.place();
+    let mut text = format!("{place}: the schema is not as the engine needs it\n");
+    for Problem { what, mend } in &problems {
+        let _ = writeln!(text, "  {what}\n    {}", mend.replace('\n', "\n    "));
+    }
+    text.push_str("flipped-lb schema apply does all of it, and keeps the rows");
+    Err(Failure::Failed(text))
+}
+
+fn print(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(Failure::output)
+}

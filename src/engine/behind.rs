@@ -1,0 +1,70 @@
+//! Where a journal goes on when the store has more than it: behind what the store has.
+//!
+//! Asked at start, between recovery and the first write. A store that does not answer is no reason
+//! not to start: its thread asks again, and stops if it is ahead.
+
+use tracing::warn;
+
+use crate::counters::{Counter, Counters};
+use crate::journal::ahead::{self, Reached};
+use crate::journal::error::JournalError;
+use crate::journal::recovery::Recovered;
+use crate::journal::storage::Storage;
+use crate::store::{Store, StoreError};
+
+/// Lets the journal go on behind what `store` has, where that is more than was recovered.
+///
+/// # Errors
+/// The segments that say so cannot be written.
+pub(super) fn behind_store<S: Storage>(
+    segments: &mut S,
+    segment_len: u64,
+    store: &mut impl Store,
+    recovered: Recovered,
+    counters: &Counters,
+    now_us: u64,
+) -> Result<Recovered, JournalError> {
+    let reached = match ask(store) {
+        Ok(Some(reached)) => reached,
+        Ok(None) => return Ok(recovered),
+        Err(error) => {
+            warn!(
+                %error,
+                "the store was not asked whether it has more than the journal: the engine starts \
+                 all the same"
+            );
+            return Ok(recovered);
+        }
+    };
+    let origin = recovered.origin;
+    if !reached.is_ahead_of(&origin) {
+        return Ok(recovered);
+    }
+    let behind = ahead::begin_behind(segments, segment_len, origin, reached, now_us)?;
+    let Some(behind) = behind else {
+        return Ok(recovered);
+    };
+    let bytes = reached.position.saturating_sub(origin.position);
+    counters.add(Counter::StoreAheadBytes, bytes);
+    warn!(
+        bytes,
+        lost_from = origin.next_sequence,
+        next_sequence = behind.origin.next_sequence,
+        "the store has more than the journal, whose end was lost or moved away: rows from lost_from \
+         on that say INGESTED were not delivered; new messages begin at next_sequence"
+    );
+    let mut all = recovered;
+    all.origin = behind.origin;
+    all.segments.extend(behind.segments);
+    Ok(all)
+}
+
+/// How far the store has come; `None`: it cannot tell.
+fn ask(store: &mut impl Store) -> Result<Option<Reached>, StoreError> {
+    let position = store.position()?;
+    let last_sequence = store.last_sequence()?;
+    Ok(last_sequence.map(|last_sequence| Reached {
+        position,
+        last_sequence,
+    }))
+}

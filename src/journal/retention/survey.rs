@@ -1,0 +1,72 @@
+//! A survey: retention's question to the scheduler, which messages are not settled.
+//!
+//! ```text
+//! RETENTION --Survey--> SCHEDULER --Survey--> JOURNAL --Survey--> RETENTION
+//!            asks        answers    behind the settlements,
+//!                                   which are recorded when it arrives
+//! ```
+//! It goes the way that settlements go: whoever holds the answer knows that the settlement of each
+//! message that it does not name is in the journal, so nothing that a crash would bring back is
+//! thrown away.
+
+use crate::limits::SURVEY_WORDS;
+use crate::message::Sequence;
+
+/// Sixty-four sequences, a bit each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Word {
+    /// The first of the sequences, divided by 64.
+    pub number: u64,
+    /// The lowest bit is the first sequence's.
+    pub bits: u64,
+}
+
+impl Word {
+    /// The lowest sequence whose bit is set; one must be.
+    #[must_use]
+    pub fn first(&self) -> Sequence {
+        self.number * 64 + u64::from(self.bits.trailing_zeros())
+    }
+
+    /// The sequences whose bits are set.
+    pub fn sequences(&self) -> impl Iterator<Item = Sequence> + use<> {
+        let Self { number, bits } = *self;
+        let bits = (0..64).filter(move |at| bits >> at & 1 == 1);
+        bits.map(move |at| number * 64 + at)
+    }
+}
+
+/// The question, and its answer: one goes round and round.
+#[derive(Debug)]
+pub struct Survey {
+    /// Asked for sequences from here on...
+    pub from: Sequence,
+    /// ... up to, not including, this one.
+    pub to: Sequence,
+    /// The words that hold an unsettled one of them; `SURVEY_WORDS` at most.
+    pub words: Vec<Word>,
+    /// The answer is complete for the sequences before this one.
+    pub reached: Sequence,
+    /// The first sequence of all that is not settled, or else the next one.
+    pub first_unsettled: Sequence,
+    /// The sequence of the next message.
+    pub next_sequence: Sequence,
+    /// The journal has reached what was granted: nothing more is accepted.
+    pub is_at_limit: bool,
+}
+
+impl Survey {
+    /// One to begin with.
+    #[must_use]
+    pub fn new() -> Box<Self> {
+        Box::new(Self {
+            from: 0,
+            to: 0,
+            words: Vec::with_capacity(SURVEY_WORDS),
+            reached: 0,
+            first_unsettled: 0,
+            next_sequence: 0,
+            is_at_limit: false,
+        })
+    }
+}

@@ -1,0 +1,107 @@
+//! Long waits: which messages give up their slots, and how they get one again.
+//!
+//! While the slots in use are few, all messages keep theirs. Above that, slots are looked at in
+//! turn, and the destination of each gives the front of its lanes to the cellar: what was recorded
+//! and cannot be overtaken any more. Its chunk is released with its slot. When it is popped it has a
+//! slot again and no frame, so dispatching has it read from the journal.
+
+use super::SchedulerAgent;
+use super::queue::cold::{ColdMessage, Holder};
+use super::slots::{Line, Slot, SlotIndex, Slots, Times};
+use crate::arena::{Ledger, Place};
+use crate::clock::Now;
+use crate::latency::{Recorder, Stage};
+use crate::limits::{CHILLED_PER_CYCLE, COLD_LEN_MIN, SLOTS_LOOKED_AT_PER_CYCLE};
+use crate::message::{DestinationIndex, Level};
+
+/// The scheduler's slots, as the queues see them.
+pub(super) struct Shelf<'a> {
+    pub(super) slots: &'a mut Slots,
+    pub(super) ledger: &'a mut Ledger,
+    pub(super) recorder: &'a mut Recorder,
+}
+
+impl Holder for Shelf<'_> {
+    /// What is not recorded yet is nowhere but in memory, and keeps its slot. The stages that the
+    /// message has passed are measured now, for nobody will remember their times.
+    fn chill(&mut self, index: SlotIndex) -> Option<ColdMessage> {
+        if self.slots.get(index).position == 0 {
+            return None;
+        }
+        let slot = self.slots.remove(index);
+        self.ledger.release(slot.place);
+        slot.measure_arrival(self.recorder.active_mut());
+        Some(ColdMessage {
+            sequence: slot.sequence,
+            position: slot.position,
+            timestamp_ms: slot.bucket_ms,
+            record_len: slot.place.record_len() as u32,
+            message_type: slot.message_type,
+            level0: slot.level - 1,
+            again: slot.again,
+        })
+    }
+
+    fn warm(&mut self, destination: DestinationIndex, message: &ColdMessage) -> SlotIndex {
+        self.slots.insert(Slot {
+            sequence: message.sequence,
+            place: Place::nowhere(message.record_len),
+            position: message.position,
+            times: Times::default(),
+            bucket_ms: message.timestamp_ms,
+            line: Line::NOBODYS,
+            destination,
+            message_type: message.message_type,
+            level: message.level0 as Level + 1,
+            again: message.again,
+            fetching: false,
+            was_cold: true,
+        })
+    }
+}
+
+impl SchedulerAgent {
+    /// Has messages that wait give up their slots, where more are in use than shall be.
+    pub(super) fn chill(&mut self, now: Now) -> usize {
+        let over = self.slots.used().saturating_sub(self.parts.hot_max);
+        let mut left = over.min(CHILLED_PER_CYCLE);
+        let (limit, mut looks) = (left, 0);
+        while left > 0 && looks < SLOTS_LOOKED_AT_PER_CYCLE {
+            looks += 1;
+            let destination = self.slots.look_at_next();
+            if self.parts.queues.len_of(destination) < COLD_LEN_MIN {
+                continue;
+            }
+            let mut shelf = Shelf {
+                slots: &mut self.slots,
+                ledger: &mut self.parts.ledger,
+                recorder: &mut self.parts.recorder,
+            };
+            let queues = &mut self.parts.queues;
+            left -= queues.chill(destination, now.epoch_ms(), left, &mut shelf);
+        }
+        limit - left
+    }
+}
+
+impl Slot {
+    /// Measures the stages before the queues.
+    pub(super) fn measure_arrival(&self, active: &mut crate::latency::Interval) {
+        let Times {
+            read_ns,
+            accepted_ns,
+            recorded_ns,
+            ..
+        } = self.times;
+        if self.was_cold {
+            return;
+        }
+        for (stage, from_ns, to_ns) in [
+            (Stage::Ingest, read_ns, accepted_ns),
+            (Stage::Journal, accepted_ns, recorded_ns),
+        ] {
+            let ns = to_ns.saturating_sub(from_ns);
+            active.record(stage, self.level, self.destination, ns, 1);
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Serving: which lane of a cell goes next, and what is noted when a message comes or goes.
+//!
+//! The part of [`Queues`] on the path of every message. It knows cold parts only as what stands in
+//! front of a lane.
+
+use super::cold::{Holder, Kind};
+use super::{Pick, Queues, Taken};
+use crate::limits::NATIVE_PER_AGED;
+use crate::message::DestinationIndex;
+
+impl Queues {
+    /// The most urgent level at which something waits for the destination.
+    #[inline]
+    pub(super) fn first_level0(&self, destination: DestinationIndex) -> Option<usize> {
+        let occupied = self.destinations[destination as usize].occupied;
+        (occupied != 0).then(|| occupied.trailing_zeros() as usize)
+    }
+
+    /// The lane that a cell in use serves next.
+    #[inline]
+    pub(super) fn pick(&self, destination: DestinationIndex, level0: usize) -> Pick {
+        let at = self.cell_at(destination, level0);
+        let cell = &self.cells[at];
+        let mut old = (!cell.aged.is_empty()).then_some(Pick::Aged);
+        let mut has_native = !cell.native.is_empty();
+        if self.is_cold(destination, level0) {
+            has_native |= self.cellar.first(at, Kind::Native).is_some();
+            if self.cellar.first(at, Kind::Aged).is_some() {
+                old = Some(Pick::Aged);
+            }
+        }
+        if self.destinations[destination as usize].returned >> level0 & 1 == 1 {
+            let returned = &self.returned[at];
+            if !returned.again.is_empty() {
+                return Pick::Again;
+            }
+            if !returned.aged.is_empty() {
+                old = Some(Pick::AgedAgain);
+            }
+        }
+        match old {
+            Some(old) if !has_native || cell.streak >= NATIVE_PER_AGED => old,
+            _ => Pick::Native,
+        }
+    }
+
+    /// Takes the next message of a cell in use.
+    #[inline]
+    pub(super) fn serve(
+        &mut self,
+        destination: DestinationIndex,
+        level0: usize,
+        holder: &mut impl Holder,
+    ) -> u32 {
+        let at = self.cell_at(destination, level0);
+        let pick = self.pick(destination, level0);
+        let slot = match self.take(destination, level0, pick) {
+            Taken::Hot(slot) => slot,
+            Taken::Cold(message) => self.warm(destination, &message, holder),
+        };
+        let has_old = self.has_aged(destination, level0);
+        let cell = &mut self.cells[at];
+        match pick {
+            Pick::Native => cell.streak = if has_old { cell.streak + 1 } else { 0 },
+            Pick::Again => {}
+            Pick::AgedAgain | Pick::Aged => cell.streak = 0,
+        }
+        self.destinations[destination as usize].len -= 1;
+        self.leave(destination, level0);
+        if pick != Pick::Native {
+            // Other lanes are not in the order of time: what comes to their front may be older.
+            self.retime(destination, level0);
+        }
+        slot
+    }
+
+    /// Whether messages that moved up wait in a cell.
+    #[inline]
+    fn has_aged(&self, destination: DestinationIndex, level0: usize) -> bool {
+        let at = self.cell_at(destination, level0);
+        let was_returned = self.destinations[destination as usize].returned >> level0 & 1 == 1;
+        !self.cells[at].aged.is_empty()
+            || was_returned && !self.returned[at].aged.is_empty()
+            || self.is_cold(destination, level0) && self.cellar.first(at, Kind::Aged).is_some()
+    }
+
+    /// Takes the first of a lane that is not empty, and no note of it.
+    #[inline]
+    pub(super) fn take(
+        &mut self,
+        destination: DestinationIndex,
+        level0: usize,
+        pick: Pick,
+    ) -> Taken {
+        let at = self.cell_at(destination, level0);
+        if self.is_cold(destination, level0)
+            && let Some(message) = self.take_cold(destination, level0, pick)
+        {
+            return Taken::Cold(message);
+        }
+        let slot = match pick {
+            Pick::Native => self.cells[at].native.pop(&self.links, &mut self.tables),
+            Pick::Aged => self.cells[at].aged.pop_front(&self.links),
+            Pick::Again => self.returned[at].again.pop_front(&self.links),
+            Pick::AgedAgain => self.returned[at].aged.pop_front(&self.links),
+        };
+        if matches!(pick, Pick::Again | Pick::AgedAgain) && self.returned[at].is_empty() {
+            self.destinations[destination as usize].returned &= !(1 << level0);
+        }
+        Taken::Hot(slot.expect("a lane was picked because it is not empty"))
+    }
+
+    /// Notes that a message came to a cell.
+    #[inline]
+    pub(super) fn enter(&mut self, destination: DestinationIndex, level0: usize) {
+        self.len_at[level0] += 1;
+        let entry = &mut self.destinations[destination as usize];
+        if entry.occupied >> level0 & 1 == 0 {
+            entry.occupied |= 1 << level0;
+            if entry.open {
+                self.set_ready(destination, level0);
+            }
+        }
+    }
+
+    /// Notes that a message left a cell.
+    #[inline]
+    pub(super) fn leave(&mut self, destination: DestinationIndex, level0: usize) {
+        self.len_at[level0] -= 1;
+        let cell = &self.cells[self.cell_at(destination, level0)];
+        let entry = &mut self.destinations[destination as usize];
+        let has_more = (entry.returned | entry.cold) >> level0 & 1 == 1;
+        if cell.native.is_empty() && cell.aged.is_empty() && !has_more {
+            entry.occupied &= !(1 << level0);
+            if entry.open {
+                self.clear_ready(destination, level0);
+            }
+        }
+    }
+
+    #[inline]
+    pub(super) fn set_ready(&mut self, destination: DestinationIndex, level0: usize) {
+        self.ready[level0].destinations.set(destination as usize);
+        self.ready_levels |= 1 << level0;
+    }
+
+    #[inline]
+    pub(super) fn clear_ready(&mut self, destination: DestinationIndex, level0: usize) {
+        let destinations = &mut self.ready[level0].destinations;
+        destinations.clear(destination as usize);
+        if destinations.is_empty() {
+            self.ready_levels &= !(1 << level0);
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Which sequences are not settled: a sparse set of bits.
+//!
+//! The scheduler enters what it accepts and strikes out what is settled; retention asks, by a
+//! [`Survey`], what must stay in the journal. It knows sequences alone, so that what it says does
+//! not depend on how and where the messages themselves are held.
+//!
+//! ```text
+//! words   | number, 64 bits | number, 64 bits | ...    numbers ascending, not all there
+//! ```
+//! 16 bytes for 64 messages that stand together, 16 bytes a message at worst.
+
+use std::collections::VecDeque;
+
+use crate::journal::retention::survey::{Survey, Word};
+use crate::limits::SURVEY_WORDS;
+use crate::message::Sequence;
+
+/// Words below which it is not worth sweeping out empty ones.
+const SWEEP_MIN: usize = 1024;
+
+/// The set. Invariant: numbers ascend, the first word is not empty, `empty` words are.
+#[derive(Debug, Default)]
+pub(crate) struct Unsettled {
+    words: VecDeque<Word>,
+    empty: usize,
+}
+
+impl Unsettled {
+    /// Enters a sequence that is higher than all that were entered before.
+    #[inline]
+    pub(super) fn insert(&mut self, sequence: Sequence) {
+        let (number, bit) = (sequence / 64, 1 << (sequence % 64));
+        match self.words.back_mut() {
+            Some(last) if last.number == number => {
+                debug_assert!(last.bits < bit, "sequences ascend");
+                self.empty -= usize::from(last.bits == 0);
+                last.bits |= bit;
+            }
+            last => {
+                debug_assert!(last.is_none_or(|it| it.number < number), "sequences ascend");
+                self.words.push_back(Word { number, bits: bit });
+            }
+        }
+    }
+
+    /// Strikes out a sequence, and says whether it was there; one that is not is none of this set's
+    /// business.
+    #[inline]
+    pub(super) fn remove(&mut self, sequence: Sequence) -> bool {
+        let Some(at) = self.find(sequence / 64) else {
+            return false;
+        };
+        let (word, bit) = (&mut self.words[at], 1 << (sequence % 64));
+        let was_there = word.bits & bit != 0;
+        word.bits &= !bit;
+        if was_there && word.bits == 0 {
+            self.empty += 1;
+            self.tidy();
+        }
+        was_there
+    }
+
+    /// Whether a sequence is there.
+    pub(super) fn contains(&self, sequence: Sequence) -> bool {
+        let at = self.find(sequence / 64);
+        at.is_some_and(|at| self.words[at].bits >> (sequence % 64) & 1 == 1)
+    }
+
+    /// The lowest sequence of the set.
+    pub(super) fn first(&self) -> Option<Sequence> {
+        self.words.front().map(Word::first)
+    }
+
+    /// Answers a survey, as far as it has room.
+    pub(super) fn answer(&self, survey: &mut Survey) {
+        survey.words.clear();
+        let begin = self
+            .words
+            .partition_point(|it| it.number < survey.from / 64);
+        for word in self.words.range(begin..) {
+            if word.number * 64 >= survey.to {
+                break;
+            }
+            if survey.words.len() == SURVEY_WORDS {
+                survey.reached = word.number * 64;
+                return;
+            }
+            if word.bits != 0 {
+                survey.words.push(*word);
+            }
+        }
+        survey.reached = survey.to;
+    }
+
+    /// Where the word of this number stands: counted from the end, if no word between is missing,
+    /// else by halving what may hold it.
+    #[inline]
+    fn find(&self, number: u64) -> Option<usize> {
+        let last = self.words.len().checked_sub(1)?;
+        let back = usize::try_from(self.words[last].number.checked_sub(number)?).ok()?;
+        let guess = last.saturating_sub(back);
+        if self.words[guess].number == number {
+            return Some(guess);
+        }
+        self.words
+            .binary_search_by_key(&number, |it| it.number)
+            .ok()
+    }
+
+    fn tidy(&mut self) {
+        while self.words.front().is_some_and(|it| it.bits == 0) {
+            self.words.pop_front();
+            self.empty -= 1;
+        }
+        if self.words.len() > SWEEP_MIN && self.empty > self.words.len() / 2 {
+            self.words.retain(|it| it.bits != 0);
+            self.empty = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// All that the set says it holds, gathered by surveys.
+    fn surveyed(set: &Unsettled, from: Sequence, to: Sequence) -> Vec<Sequence> {
+        let (mut survey, mut found) = (Survey::new(), Vec::new());
+        (survey.from, survey.to) = (from, to);
+        loop {
+            set.answer(&mut survey);
+            found.extend(survey.words.iter().flat_map(Word::sequences));
+            if survey.reached == to {
+                found.retain(|it| (from..to).contains(it));
+                return found;
+            }
+            survey.from = survey.reached;
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn it_holds_what_a_plain_set_holds(
+            steps in prop::collection::vec((1..200_u64, prop::collection::vec(any::<prop::sample::Index>(), 0..4)), 1..400),
+            from in 0..5_000_u64,
+            len in 0..20_000_u64,
+        ) {
+            let (mut set, mut model) = (Unsettled::default(), BTreeSet::new());
+            let mut next = 1;
+            for (step, removed) in steps {
+                next += step;
+                set.insert(next);
+                model.insert(next);
+                for index in removed {
+                    let sequence = index.index(next as usize + 9) as u64;
+                    set.remove(sequence);
+                    model.remove(&sequence);
+                }
+                prop_assert_eq!(set.first(), model.first().copied());
+            }
+            let expected: Vec<_> = model.range(from..from + len).copied().collect();
+            prop_assert_eq!(surveyed(&set, from, from + len), expected);
+        }
+    }
+
+    #[test]
+    fn a_long_lived_message_among_millions_costs_a_word() {
+        let mut set = Unsettled::default();
+        for sequence in 1..2_000_000 {
+            set.insert(sequence);
+            if sequence % 100_000 != 7 {
+                set.remove(sequence);
+            }
+        }
+        assert_eq!(set.first(), Some(7));
+        assert!(set.words.len() <= SWEEP_MIN + 1, "{}", set.words.len());
+        assert_eq!(surveyed(&set, 0, 2_000_000).len(), 20);
+    }
+}

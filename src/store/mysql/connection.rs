@@ -1,0 +1,207 @@
+//! A connection to the server: how it is dialled, and what is asked once it stands.
+//!
+//! Made by [`super::MySqlStore`] and by the `schema` command from the settings. The password is
+//! looked up anew each time, so that a changed one is taken without a restart; it goes into the
+//! driver's options and nowhere else.
+
+use std::fs;
+use std::time::Duration;
+
+use mysql::prelude::Queryable;
+use mysql::{Conn, Error, Opts, OptsBuilder, SslOpts};
+
+use crate::config::{self, Server, SslMode};
+
+/// The variable with the password.
+pub const PASSWORD_VARIABLE: &str = "FLIPPED_LB_STORE_PASSWORD";
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// A server that says nothing for so long is given up; longer than any lock is waited for.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Bytes of a packet that is held to be possible where the server says nothing.
+const PACKET_LEN_MIN: usize = 1024;
+
+/// Strict, so that no value is cut silently; backslashes escape; moments are UTC; locks are given up
+/// long before the answer is; `lock_wait_timeout` is of tables, the other one of rows.
+const SESSION: [&str; 4] = [
+    "SET NAMES utf8mb4 COLLATE utf8mb4_bin",
+    "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', time_zone = '+00:00'",
+    "SET SESSION lock_wait_timeout = 10, innodb_lock_wait_timeout = 10",
+    "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+];
+
+/// Where the server is and how to get in.
+#[derive(Debug, Clone)]
+pub struct Access {
+    server: Server,
+    password_file: Option<std::path::PathBuf>,
+}
+
+/// What the server allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Facts {
+    /// LOAD DATA LOCAL.
+    pub(super) local_infile: bool,
+    /// Bytes of a statement at most.
+    pub(super) packet_len_max: usize,
+}
+
+/// Why there is no connection.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// The password file.
+    Password(String),
+    /// The server, or the way there.
+    Server(Error),
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::Server(error)
+    }
+}
+
+impl Access {
+    /// To this server, by these settings.
+    #[must_use]
+    pub fn new(server: &Server, settings: &config::Store) -> Self {
+        Self {
+            server: server.clone(),
+            password_file: settings.password_file.clone(),
+        }
+    }
+
+    /// Server and database in words.
+    #[must_use]
+    pub fn place(&self) -> String {
+        self.server.place()
+    }
+
+    /// The database's name.
+    pub(super) fn database(&self) -> &str {
+        &self.server.database
+    }
+
+    /// Connects to the database, or to the server alone.
+    pub(super) fn connect(&self, with_database: bool) -> Result<Conn, Refusal> {
+        let database = with_database.then_some(self.server.database.as_str());
+        let options = self.options(database).map_err(Refusal::Password)?;
+        let mut connection = Conn::new(options)?;
+        for statement in SESSION {
+            connection.query_drop(statement)?;
+        }
+        Ok(connection)
+    }
+
+    fn options(&self, database: Option<&str>) -> Result<Opts, String> {
+        let server = &self.server;
+        let socket = server.socket.as_ref().map(|it| it.display().to_string());
+        let options = OptsBuilder::new()
+            .ip_or_hostname(Some(server.host.as_str()))
+            .tcp_port(server.port)
+            .socket(socket)
+            .user(Some(server.user.as_str()))
+            .pass(self.password()?)
+            .db_name(database)
+            .ssl_opts(self.protection())
+            // Otherwise a second connection is made by the socket, past the protection asked for.
+            .prefer_socket(false)
+            .tcp_connect_timeout(Some(CONNECT_TIMEOUT))
+            .read_timeout(Some(ANSWER_TIMEOUT))
+            .write_timeout(Some(ANSWER_TIMEOUT));
+        Ok(options.into())
+    }
+
+    fn protection(&self) -> Option<SslOpts> {
+        let plain = SslOpts::default().with_root_cert_path(self.server.ssl_ca.clone());
+        match self.server.ssl_mode {
+            SslMode::Disabled => None,
+            SslMode::Required => Some(plain.with_danger_accept_invalid_certs(true)),
+            SslMode::VerifyCa => Some(plain.with_danger_skip_domain_validation(true)),
+            SslMode::VerifyIdentity => Some(plain),
+        }
+    }
+
+    /// The variable, else the file's first line, else what the address holds.
+    fn password(&self) -> Result<Option<String>, String> {
+        if let Ok(password) = std::env::var(PASSWORD_VARIABLE) {
+            return Ok(Some(password));
+        }
+        let Some(path) = &self.password_file else {
+            return Ok(self
+                .server
+                .password
+                .as_ref()
+                .map(|it| it.reveal().to_owned()));
+        };
+        let text = fs::read_to_string(path)
+            .map_err(|error| format!("[store] password_file {}: {error}", path.display()))?;
+        Ok(Some(text.lines().next().unwrap_or_default().to_owned()))
+    }
+}
+
+/// Asks what the server allows.
+pub(super) fn facts(connection: &mut Conn) -> Result<Facts, Error> {
+    let query = "SELECT CAST(@@GLOBAL.local_infile AS UNSIGNED), \
+                 CAST(@@SESSION.max_allowed_packet AS UNSIGNED)";
+    let answer: Option<(u64, u64)> = connection.query_first(query)?;
+    let (local_infile, packet_len_max) = answer.unwrap_or_default();
+    Ok(Facts {
+        local_infile: local_infile != 0,
+        packet_len_max: usize::try_from(packet_len_max)
+            .unwrap_or(usize::MAX)
+            .max(PACKET_LEN_MIN),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn access(url: &str, file: Option<std::path::PathBuf>) -> Access {
+        let settings = config::Store {
+            password_file: file,
+            ..config::Store::default()
+        };
+        Access::new(&Server::parse(url).expect("right"), &settings)
+    }
+
+    #[test]
+    fn the_password_comes_from_the_address_or_the_files_first_line() {
+        let home = tempfile::tempdir().expect("a temporary directory");
+        let file = home.path().join("password");
+        std::fs::write(&file, "of the file\nnot this\n").expect("it is written");
+        let of = |it: Access| it.options(None).map(|it| it.get_pass().map(str::to_owned));
+        assert_eq!(of(access("mysql://me@db", None)), Ok(None));
+        let own = of(access("mysql://me:own@db", None));
+        assert_eq!(own, Ok(Some("own".to_owned())));
+        let filed = of(access("mysql://me:own@db", Some(file)));
+        assert_eq!(filed, Ok(Some("of the file".to_owned())));
+        let gone = of(access("mysql://me:own@db", Some("/no/such".into())));
+        assert!(
+            gone.expect_err("no file")
+                .contains("password_file /no/such")
+        );
+    }
+
+    #[test]
+    fn nothing_that_is_printed_has_the_password() {
+        let access = access("mysql://me:secret@db/x?ssl-mode=required", None);
+        assert!(!format!("{access:?} {}", access.place()).contains("secret"));
+    }
+
+    #[test]
+    fn protection_is_as_the_address_says() {
+        let of = |mode: &str| {
+            let access = access(&format!("mysql://me@db/x?ssl-mode={mode}"), None);
+            let options = access.options(None).expect("right");
+            options
+                .get_ssl_opts()
+                .map(|it| (it.accept_invalid_certs(), it.skip_domain_validation()))
+        };
+        assert_eq!(of("disabled"), None);
+        assert_eq!(of("required"), Some((true, false)));
+        assert_eq!(of("verify-ca"), Some((false, true)));
+        assert_eq!(of("verify-identity"), Some((false, false)));
+    }
+}

@@ -1,0 +1,86 @@
+//! The schema of a store: what it is, what a database lacks of it, and how it gets there.
+//!
+//! Used by `flipped-lb schema` and by the stores when they open a database. The numbered files of
+//! `schema/` make the tables; what stands there already, such as the table of an older engine, is
+//! compared column by column, and each [`Problem`] has the statement that mends it.
+
+use super::StoreError;
+use super::mysql::{Access, MySqlSchema};
+use super::sqlite::SqliteSchema;
+use crate::config::{Config, StoreUrl};
+
+/// A numbered file of `schema/`: version and SQL.
+pub type Migration = (i64, &'static str);
+
+/// Something that is not as the engine needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Which table and column, what it is and what it should be.
+    pub what: String,
+    /// The statement that mends it.
+    pub mend: String,
+}
+
+/// The schema of one database.
+pub trait Schema {
+    /// The SQL of the numbered files.
+    fn show(&self) -> String;
+
+    /// What is wrong with the database's schema; it changes nothing.
+    ///
+    /// # Errors
+    /// The database cannot be asked.
+    fn check(&self) -> Result<Vec<Problem>, StoreError>;
+
+    /// Makes database and tables, and mends those that are there; rows are kept. Returns what was
+    /// done, a line each; nothing if all was right.
+    ///
+    /// # Errors
+    /// The database refuses, or cannot be asked.
+    fn apply(&self) -> Result<Vec<String>, StoreError>;
+
+    /// Which database.
+    fn place(&self) -> String;
+}
+
+/// The schema of the store that the settings name; `None`: they name none.
+#[must_use]
+pub fn of(config: &Config) -> Option<Box<dyn Schema>> {
+    match &config.store.url {
+        StoreUrl::None => None,
+        StoreUrl::Sqlite(path) => {
+            let path = super::sqlite_path(config, path.as_ref());
+            Some(Box::new(SqliteSchema::new(&path)))
+        }
+        StoreUrl::MySql(server) => {
+            let access = Access::new(server, &config.store);
+            Some(Box::new(MySqlSchema::new(access)))
+        }
+    }
+}
+
+/// All problems in a sentence, with what to do.
+pub(super) fn in_words(problems: &[Problem]) -> String {
+    let problems: Vec<_> = problems
+        .iter()
+        .map(|it| format!("{}: {};", it.what, it.mend))
+        .collect();
+    format!(
+        "the schema is not the engine's: {} flipped-lb schema apply does it",
+        problems.join(" ")
+    )
+}
+
+/// Says that a newer engine was here.
+pub(super) fn too_new(place: &str, present: i64, known: i64) -> StoreError {
+    StoreError::Permanent(format!(
+        "{place} has schema version {present}, this engine knows {known}: use the engine that made \
+         it, or set store.url to another database"
+    ))
+}
+
+/// The SQL of numbered files, one after the other.
+pub(super) fn text(migrations: &[Migration]) -> String {
+    let files: Vec<_> = migrations.iter().map(|(_, sql)| *sql).collect();
+    files.join("\n")
+}

@@ -1,0 +1,389 @@
+//! The simulated disk: files with what the operating system has of them and what the disk has.
+//!
+//! A process that dies leaves what the system had; a power loss leaves what was synced, and of the
+//! rest any sectors in any order, and of the names some first changes. Faults: writes that take a part, fail, or find no room; syncs and
+//! reads that fail; a death in the middle of an operation; bits that flip in what was not synced.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, IoSlice};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use flipped_lb::journal::storage::{Name, Storage};
+
+use crate::dice::Dice;
+use crate::plan::Faults;
+use crate::time::Time;
+
+/// What a disk writes at once.
+const SECTOR_LEN: usize = 512;
+/// A full disk has room again after this long at most, in ns.
+const FULL_NS_MAX: u64 = 1_000_000_000;
+
+/// Names a file for good, whatever it is called.
+type Inode = u64;
+
+/// What was done to the names.
+#[derive(Debug, Clone, Copy)]
+enum Change {
+    Give(Name, Inode),
+    Take(Name),
+    Rename(Name, Name),
+}
+
+/// The names of files.
+#[derive(Debug, Clone, Default)]
+struct Names(BTreeMap<Name, Inode>);
+
+impl Names {
+    fn apply(&mut self, change: Change) {
+        match change {
+            Change::Give(name, inode) => drop(self.0.insert(name, inode)),
+            Change::Take(name) => drop(self.0.remove(&name)),
+            Change::Rename(from, to) => {
+                if let Some(inode) = self.0.remove(&from) {
+                    self.0.insert(to, inode);
+                }
+            }
+        }
+    }
+
+    fn get(&self, name: Name) -> io::Result<Inode> {
+        let found = self.0.get(&name).copied();
+        found.ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+}
+
+/// One file.
+#[derive(Debug, Clone, Default)]
+struct File {
+    /// As the operating system shows it.
+    bytes: Vec<u8>,
+    /// As the disk has it.
+    synced: Vec<u8>,
+    /// Sectors that differ.
+    dirty: BTreeSet<usize>,
+}
+
+#[derive(Debug)]
+struct State {
+    time: Time,
+    faults: Faults,
+    dice: Dice,
+    files: BTreeMap<Inode, File>,
+    names: Names,
+    synced_names: Names,
+    /// What the disk has not got of the changes to names.
+    changes: Vec<Change>,
+    full_until_ns: u64,
+    /// Operations that change something, until the process dies within one.
+    dies_in: Option<usize>,
+    is_dead: bool,
+    has_failed: bool,
+    /// The last fault.
+    troubled_ns: u64,
+}
+
+/// The disk; clones share it.
+#[derive(Debug, Clone)]
+pub struct Disk(Arc<Mutex<State>>);
+
+impl Disk {
+    /// An empty one.
+    pub fn new(time: Time, faults: Faults, dice: Dice) -> Self {
+        Self(Arc::new(Mutex::new(State {
+            time,
+            faults,
+            dice,
+            files: BTreeMap::new(),
+            names: Names::default(),
+            synced_names: Names::default(),
+            changes: Vec::new(),
+            full_until_ns: 0,
+            dies_in: None,
+            is_dead: false,
+            has_failed: false,
+            troubled_ns: 0,
+        })))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().expect("one thread, and no panic in here")
+    }
+
+    /// From now on nothing goes wrong.
+    pub fn calm(&self) {
+        let state = &mut *self.state();
+        state.faults = Faults::default();
+        state.dies_in = None;
+        state.full_until_ns = 0;
+    }
+
+    /// The process dies within one of the next operations.
+    pub fn die_soon(&self) {
+        let state = &mut *self.state();
+        state.dies_in = Some(state.dice.skewed(64));
+    }
+
+    /// Whether the process died within an operation.
+    pub fn is_dead(&self) -> bool {
+        self.state().is_dead
+    }
+
+    /// Whether something failed in this life that may end the engine.
+    pub fn has_failed(&self) -> bool {
+        self.state().has_failed
+    }
+
+    /// When the last fault was.
+    pub fn troubled_ns(&self) -> u64 {
+        self.state().troubled_ns
+    }
+
+    /// A look at what it holds, in which nothing goes wrong.
+    pub fn look(&self) -> Self {
+        let state = self.state();
+        let look = Self::new(state.time.clone(), Faults::default(), Dice::new(0, "look"));
+        look.state().files.clone_from(&state.files);
+        look.state().names.clone_from(&state.names);
+        look
+    }
+
+    /// A new process looks at the disk.
+    pub fn restart(&self, power_lost: bool) {
+        let state = &mut *self.state();
+        state.is_dead = false;
+        state.has_failed = false;
+        state.dies_in = None;
+        if power_lost {
+            state.lose_power();
+        }
+    }
+}
+
+impl State {
+    fn lose_power(&mut self) {
+        let arrived = self.dice.pick(0..=self.changes.len());
+        let changes = std::mem::take(&mut self.changes);
+        for &change in &changes[..arrived] {
+            self.synced_names.apply(change);
+        }
+        self.names = self.synced_names.clone();
+        for file in self.files.values_mut() {
+            let kept_of_1000 = self.dice.of(&[0, 200, 500, 900, 1_000]);
+            let flips = self.dice.chance(200);
+            let dirty = std::mem::take(&mut file.dirty);
+            for sector in dirty {
+                if self.dice.chance(kept_of_1000) {
+                    persist(file, sector);
+                    if flips && self.dice.chance(100) {
+                        let start = sector * SECTOR_LEN;
+                        let end = file.synced.len().min(start + SECTOR_LEN) - 1;
+                        let at = self.dice.pick(start..=end);
+                        file.synced[at] ^= 1 << self.dice.pick(0..=7);
+                    }
+                }
+            }
+            file.bytes = file.synced.clone();
+        }
+    }
+
+    /// Counts an operation that changes something; `Err`: the process dies within it.
+    fn change(&mut self) -> io::Result<()> {
+        self.alive()?;
+        if let Some(left) = &mut self.dies_in {
+            *left -= 1;
+            self.is_dead = *left == 0;
+        }
+        self.alive()
+    }
+
+    fn alive(&self) -> io::Result<()> {
+        match self.is_dead {
+            true => Err(io::Error::other("the process is dead")),
+            false => Ok(()),
+        }
+    }
+
+    fn fails(&mut self, per_mille: u32) -> io::Result<()> {
+        if !self.dice.chance(per_mille) {
+            return Ok(());
+        }
+        self.has_failed = true;
+        self.troubled_ns = self.time.ns();
+        Err(io::Error::other("input/output error"))
+    }
+
+    fn has_room(&mut self) -> io::Result<()> {
+        let now_ns = self.time.ns();
+        if self.dice.chance(self.faults.full) {
+            self.full_until_ns = now_ns + self.dice.long(0..=FULL_NS_MAX);
+        }
+        if now_ns < self.full_until_ns {
+            self.has_failed = true;
+            self.troubled_ns = now_ns;
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        Ok(())
+    }
+
+    fn file(&mut self, inode: Inode) -> &mut File {
+        self.files
+            .get_mut(&inode)
+            .expect("files are never forgotten")
+    }
+
+    fn rename(&mut self, change: Change) {
+        self.names.apply(change);
+        self.changes.push(change);
+    }
+
+    fn create(&mut self, name: Name) -> io::Result<Inode> {
+        self.change()?;
+        self.has_room()?;
+        if self.names.get(name).is_ok() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let inode = self.files.len() as Inode;
+        self.files.insert(inode, File::default());
+        self.rename(Change::Give(name, inode));
+        Ok(inode)
+    }
+
+    fn write(&mut self, inode: Inode, offset: u64, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.alive()?;
+        let dies = self.change().is_err();
+        if !dies {
+            self.has_room()?;
+            self.fails(self.faults.write_fails)?;
+        }
+        let mut bytes: Vec<u8> = pieces.iter().flat_map(|it| it.iter().copied()).collect();
+        if dies || self.dice.chance(self.faults.short_write) {
+            let len = self.dice.skewed(bytes.len());
+            bytes.truncate(len);
+        }
+        let start = offset as usize;
+        let file = self.file(inode);
+        if file.bytes.len() < start + bytes.len() {
+            file.bytes.resize(start + bytes.len(), 0);
+        }
+        file.bytes[start..start + bytes.len()].copy_from_slice(&bytes);
+        let end = (start + bytes.len()).div_ceil(SECTOR_LEN);
+        file.dirty.extend(start / SECTOR_LEN..end);
+        self.alive()?;
+        Ok(bytes.len())
+    }
+
+    fn read(&mut self, inode: Inode, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+        self.alive()?;
+        self.fails(self.faults.read_fails)?;
+        let len_max = match self.dice.chance(self.faults.short_write) {
+            true => self.dice.skewed(into.len()),
+            false => into.len(),
+        };
+        let file = self.file(inode);
+        let rest = file.bytes.get(offset as usize..).unwrap_or_default();
+        let len = rest.len().min(len_max);
+        into[..len].copy_from_slice(&rest[..len]);
+        Ok(len)
+    }
+
+    fn sync(&mut self, inode: Inode) -> io::Result<()> {
+        self.alive()?;
+        let dies = self.change().is_err();
+        if !dies {
+            self.fails(self.faults.sync_fails)?;
+        }
+        let kept_of_1000 = if dies {
+            self.dice.of(&[0, 500, 1_000])
+        } else {
+            1_000
+        };
+        let dirty = std::mem::take(&mut self.file(inode).dirty);
+        for sector in dirty {
+            let is_kept = self.dice.chance(kept_of_1000);
+            let file = self.file(inode);
+            match is_kept {
+                true => persist(file, sector),
+                false => drop(file.dirty.insert(sector)),
+            }
+        }
+        self.alive()
+    }
+}
+
+/// The disk takes a sector.
+fn persist(file: &mut File, sector: usize) {
+    let start = sector * SECTOR_LEN;
+    let end = file.bytes.len().min(start + SECTOR_LEN);
+    if file.synced.len() < end {
+        file.synced.resize(end, 0);
+    }
+    file.synced[start..end].copy_from_slice(&file.bytes[start..end]);
+}
+
+impl Storage for Disk {
+    type Segment = Inode;
+
+    fn list(&self) -> io::Result<Vec<Name>> {
+        let state = self.state();
+        state.alive()?;
+        Ok(state.names.0.keys().copied().collect())
+    }
+
+    fn create(&mut self, name: Name) -> io::Result<Inode> {
+        self.state().create(name)
+    }
+
+    fn open(&self, name: Name) -> io::Result<Inode> {
+        let state = self.state();
+        state.alive()?;
+        state.names.get(name)
+    }
+
+    fn resume(&mut self, name: Name) -> io::Result<Inode> {
+        self.open(name)
+    }
+
+    fn rename(&mut self, from: Name, to: Name) -> io::Result<()> {
+        let state = &mut *self.state();
+        state.change()?;
+        state.names.get(from)?;
+        state.rename(Change::Rename(from, to));
+        Ok(())
+    }
+
+    fn remove(&mut self, name: Name) -> io::Result<()> {
+        let state = &mut *self.state();
+        state.change()?;
+        state.names.get(name)?;
+        state.rename(Change::Take(name));
+        Ok(())
+    }
+
+    fn sync_names(&self) -> io::Result<()> {
+        let state = &mut *self.state();
+        state.change()?;
+        state.fails(state.faults.sync_fails)?;
+        state.changes.clear();
+        state.synced_names = state.names.clone();
+        Ok(())
+    }
+
+    fn len(&self, inode: &Inode) -> io::Result<u64> {
+        let state = &mut *self.state();
+        state.alive()?;
+        Ok(state.file(*inode).bytes.len() as u64)
+    }
+
+    fn write_at(&self, inode: &Inode, offset: u64, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.state().write(*inode, offset, pieces)
+    }
+
+    fn read_at(&self, inode: &Inode, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+        self.state().read(*inode, offset, into)
+    }
+
+    fn sync(&self, inode: &Inode) -> io::Result<()> {
+        self.state().sync(*inode)
+    }
+}

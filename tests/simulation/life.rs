@@ -1,0 +1,167 @@
+//! One life of the engine: its real agents, rings and cores, wired as ever, over the simulated
+//! world, with the core of its store beside them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use flipped_lb::agent::{Agent, Fatal};
+use flipped_lb::clock::Clock;
+use flipped_lb::config::Config;
+use flipped_lb::counters::Counters;
+use flipped_lb::engine::pipeline::{Common, Names, Signals, Wakes, World, assemble, recover};
+use flipped_lb::ingest::rejected::RejectedLog;
+use flipped_lb::journal::error::JournalError;
+use flipped_lb::journal::reader::Reader;
+use flipped_lb::latency::{self, Collector};
+use flipped_lb::ring::Wake;
+use flipped_lb::scheduler::rules::Rules;
+use flipped_lb::store::follower::Follower;
+
+use crate::database::Database;
+use crate::disk::Disk;
+use crate::history::{MessageId, Surviving};
+use crate::script::message_of;
+use crate::time::EngineClock;
+use crate::wire::Wire;
+
+/// Cycles without work after which an agent that was stopped ends, as its thread would.
+const LAST_CYCLES: usize = 4;
+
+/// A running engine.
+pub struct Life {
+    agents: Vec<Box<dyn Agent>>,
+    follower: Follower<Disk, Database>,
+    pub counters: Arc<Counters>,
+    pub signals: Signals,
+    clock: EngineClock,
+    _collector: Collector,
+}
+
+/// Who can be given a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Part {
+    /// An agent of the pipeline, in the order the data flows.
+    Agent(usize),
+    /// The store's core.
+    Store,
+}
+
+impl Life {
+    /// Starts an engine on what the disk holds.
+    pub fn start(
+        config: &Config,
+        home: &Path,
+        (disk, wire, database): (&Disk, &Wire, &Database),
+        clock: EngineClock,
+        seed: u64,
+    ) -> Result<Self, JournalError> {
+        let counters = Arc::new(Counters::default());
+        let signals = Signals::default();
+        let rules = Rules::new(&config.rules, &config.destinations, config.scheduler.levels);
+        let names = Names::new(config, &rules);
+        let mut storage = disk.clone();
+        let (recovered, inheritance) = recover(config, &mut storage, &names, seed, clock.now())?;
+        let position = recovered.origin.position;
+        signals.recorded.store(position, Ordering::Release);
+        let (recorder, collector) =
+            latency::exchange(config.scheduler.levels, config.destinations.len());
+        let reader = Reader::new(disk.clone(), config.journal.segment, 0);
+        let counted = Arc::clone(&counters);
+        let follower = Follower::new(reader, database.clone(), counted, &config.store);
+        let mut ports = wire.ports(1 + config.delivery.agents).into_iter();
+        let world = World {
+            ingest_net: ports.next().expect("ingest has one"),
+            delivery_nets: ports.collect(),
+            storage,
+            clock: clock.clone(),
+            seed,
+        };
+        let common = Common {
+            counters: Arc::clone(&counters),
+            signals: signals.clone(),
+            names,
+            rules,
+            inheritance,
+            recorder,
+            rejected: RejectedLog::open(home, config.ingest.rejected_max_bytes).expect("a file"),
+        };
+        let pipeline = assemble(
+            config,
+            world,
+            &wakes(config.delivery.agents),
+            recovered,
+            common,
+        );
+        Ok(Self {
+            agents: pipeline.into_agents(),
+            follower,
+            counters,
+            signals,
+            clock,
+            _collector: collector,
+        })
+    }
+
+    /// One turn of a part; returns its work count.
+    pub fn turn(&mut self, part: Part) -> Result<usize, Fatal> {
+        match part {
+            Part::Agent(index) => self.agents[index].do_work(self.clock.now()),
+            Part::Store => self.follow(),
+        }
+    }
+
+    fn follow(&mut self) -> Result<usize, Fatal> {
+        let recorded = self.signals.recorded.load(Ordering::Acquire);
+        Ok(self.follower.step(recorded, self.clock.now())?)
+    }
+
+    /// Ends the agents in an orderly way, sources first, the journal last.
+    pub fn finish(&mut self) -> Result<(), Fatal> {
+        let journal = 2;
+        let others = (0..self.agents.len()).filter(|&it| it != journal);
+        for index in others.chain([journal]) {
+            let mut fruitless = 0;
+            while fruitless < LAST_CYCLES {
+                let work_count = self.agents[index].do_work(self.clock.now())?;
+                fruitless = if work_count > 0 { 0 } else { fruitless + 1 };
+            }
+        }
+        Ok(())
+    }
+}
+
+fn wakes(deliveries: usize) -> Wakes {
+    let wake = Wake::new().expect("a descriptor");
+    let another = || Arc::clone(&wake);
+    Wakes {
+        ingest: another(),
+        scheduler: another(),
+        journal: another(),
+        replay: another(),
+        retention: another(),
+        deliveries: (0..deliveries).map(|_| another()).collect(),
+    }
+}
+
+/// What stands in the journal, as its own reader finds it; adds to what was found before, for what
+/// is settled may leave the journal.
+pub fn read_journal(disk: &Disk, segment_len: u64, surviving: &mut Surviving) {
+    let mut reader = Reader::new(disk.clone(), segment_len, 0);
+    let mut by_sequence: BTreeMap<u64, MessageId> = BTreeMap::new();
+    while let Ok(Some(batch)) = reader.next(u64::MAX) {
+        for record in batch.records() {
+            let id = std::str::from_utf8(record.header.id.of(record.frame)).ok();
+            if let Some(message) = id.and_then(message_of) {
+                surviving.recorded.insert(message);
+                by_sequence.insert(record.sequence, message);
+            }
+        }
+        for settlement in batch.settlements() {
+            surviving
+                .settled
+                .extend(by_sequence.get(&settlement.sequence));
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! The deterministic simulation: the real agents, rings and cores, turned by one thread over a
+//! simulated network, disk, database and clock, all drawn from one seed.
+//!
+//! ```text
+//!  sources ==> [ wire ] ==> the real pipeline ==> [ wire ] ==> customers
+//!                            |            |
+//!                         [ disk ] --> follower --> [ database ]
+//!  the world gives turns, lets time pass, ends lives; the checkers look on from outside
+//! ```
+//!
+//! A seed decides everything: a failing one is printed, and replays exactly.
+//!
+//! ```text
+//! FLIPPED_LB_SIMULATION_SEED=42 cargo nextest run --test simulation one_seed
+//! FLIPPED_LB_SIMULATION_SEEDS=10000 cargo nextest run --release --test simulation new_seeds
+//! FLIPPED_LB_SIMULATION_MINUTES=60 cargo nextest run --release --test simulation new_seeds
+//! ```
+
+#![allow(missing_docs, reason = "nobody links to a test")]
+
+mod checkers;
+mod customer;
+mod database;
+mod dice;
+mod disk;
+mod failure;
+mod history;
+mod life;
+mod plan;
+mod rejected;
+mod script;
+mod source;
+mod swarm;
+mod tap;
+mod time;
+mod trace;
+mod turns;
+mod wire;
+mod world;
+
+use std::time::Duration;
+
+/// Seeds of each swarm of the suite.
+const SEEDS: u64 = 300;
+
+fn setting(name: &str) -> Option<u64> {
+    let value = std::env::var(format!("FLIPPED_LB_SIMULATION_{name}")).ok()?;
+    Some(value.parse().expect("a number"))
+}
+
+#[test]
+fn the_promises_hold_for_the_same_seeds_every_time() {
+    swarm::swarm(1, SEEDS, None);
+}
+
+#[test]
+fn the_promises_hold_for_new_seeds() {
+    let first = fastrand::u64(..) >> 16;
+    println!("seeds from {first} on");
+    let minutes = setting("MINUTES").map(|it| Duration::from_secs(60 * it));
+    swarm::swarm(first, setting("SEEDS").unwrap_or(SEEDS), minutes);
+}
+
+/// For whoever breaks something on purpose: which checkers see it, and how soon.
+#[test]
+#[ignore = "a tool: FLIPPED_LB_SIMULATION_SEEDS says how many"]
+fn census() {
+    let failures = swarm::census(1, setting("SEEDS").unwrap_or(SEEDS));
+    assert!(failures.is_empty(), "{failures:?}");
+}
+
+#[test]
+fn one_seed_replays_exactly() {
+    let seeds = match setting("SEED") {
+        Some(seed) => vec![seed],
+        None => (1..=5).collect(),
+    };
+    for seed in seeds {
+        let [one, other] = [(); 2].map(|()| swarm::run(seed).unwrap_or_else(|it| panic!("{it}")));
+        assert_eq!(one, other, "seed {seed}");
+    }
+}

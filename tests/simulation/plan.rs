@@ -1,0 +1,299 @@
+//! What a seed draws: the settings of the engine, who takes part, and which faults there are.
+//!
+//! Each seed switches on a part of the faults only, each at a rate of its own: faults that are
+//! always all there hide each other, and the rare states lie behind few of them.
+
+use flipped_lb::config::{self, Config, Durability};
+use flipped_lb::limits::BATCH_LEN_MAX;
+
+use crate::dice::Dice;
+use crate::script::LINE_LEN_MAX;
+
+/// The port of the first source that is dialled.
+pub const FIRST_PORT: u16 = 8001;
+
+/// Everything that a seed decides before the run.
+#[derive(Debug)]
+pub struct Plan {
+    pub seed: u64,
+    pub durability: Durability,
+    pub levels: u8,
+    /// Destinations that there are; the first one may be a VIP.
+    pub destinations: usize,
+    pub has_vip: bool,
+    /// Bytes of a payload at most.
+    pub fill_max: usize,
+    /// All payloads are that long, and there are many: segments are filled.
+    pub is_heavy: bool,
+    pub max_wait_ms: Vec<u64>,
+    pub credit: usize,
+    pub segment: u64,
+    pub agents: usize,
+    pub ack_timeout_ms: u64,
+    pub batch_rows: usize,
+    pub batch_ms: u64,
+    pub sources: Vec<SourcePlan>,
+    pub customers: Vec<CustomerPlan>,
+    pub faults: Faults,
+    /// How long there are faults, in ns.
+    pub trouble_ns: u64,
+    /// Lives of the engine that end before the last one.
+    pub ends: usize,
+}
+
+/// One source.
+#[derive(Debug)]
+pub struct SourcePlan {
+    /// It connects to the engine; otherwise the engine connects to it.
+    pub dials_in: bool,
+    /// It is acknowledged, and sends again what was not.
+    pub acks: bool,
+    pub lines: usize,
+    /// Lines sent at once, at most.
+    pub burst: usize,
+    /// Between two bursts at most, in ns.
+    pub pause_ns: u64,
+    /// Copies of messages, per mille.
+    pub duplicates: u32,
+    /// Lines that break a rule, per mille.
+    pub wrong: u32,
+}
+
+/// One subscriber.
+#[derive(Debug)]
+pub struct CustomerPlan {
+    pub destinations: Vec<usize>,
+    pub acks: bool,
+    /// Bytes that it reads in a turn at most.
+    pub speed: usize,
+    /// Frames that it receives before it acknowledges.
+    pub ack_every: usize,
+}
+
+/// How often things go wrong: per mille of the occasions, or nanoseconds.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Faults {
+    /// A read or a write of a socket takes a part only.
+    pub short: u32,
+    /// A socket that could be used says that it would block.
+    pub would_block: u32,
+    /// A connection is reset, of a peer's turns.
+    pub reset: u32,
+    /// Bytes are on their way for so long at most.
+    pub delay_ns: u64,
+    /// Connections are accepted in any order, and some not at once.
+    pub accept: u32,
+    /// A source cannot be reached, of the dials.
+    pub refuse: u32,
+    /// A customer stops reading for a while, of its turns.
+    pub pause: u32,
+    /// A write to the journal takes a part only.
+    pub short_write: u32,
+    /// The disk fills up, of the writes.
+    pub full: u32,
+    /// A write fails.
+    pub write_fails: u32,
+    /// A sync fails.
+    pub sync_fails: u32,
+    /// A read of the journal fails.
+    pub read_fails: u32,
+    /// A life ends by a power loss rather than by a kill.
+    pub power: u32,
+    /// A life ends in an orderly way.
+    pub orderly: u32,
+    /// A life ends within an operation of the storage or the database, not between two steps.
+    pub within: u32,
+    /// The database goes down, of its transactions.
+    pub database_down: u32,
+    /// The answer of a commit is lost.
+    pub answer_lost: u32,
+    /// The wall clock is wrong by so much at most in a new life, in us.
+    pub wrong_clock_us: i64,
+    /// Agents stand still for a while.
+    pub stall: u32,
+}
+
+impl Faults {
+    fn draw(dice: &mut Dice, durability: Durability) -> Self {
+        let power = dice.of(&[0, 300, 1_000]);
+        let within = dice.of(&[0, 300, 1_000]);
+        let mut rate = |max: usize| match dice.flip() {
+            true => dice.skewed(max) as u32,
+            false => 0,
+        };
+        let is_synced = durability == Durability::Synced;
+        Self {
+            short: rate(900),
+            would_block: rate(300),
+            reset: rate(8),
+            delay_ns: 1_000 + u64::from(rate(100_000)) * 1_000,
+            accept: rate(300),
+            refuse: rate(500),
+            pause: rate(10),
+            short_write: rate(500),
+            full: rate(20),
+            write_fails: rate(4),
+            sync_fails: rate(8),
+            read_fails: rate(4),
+            power: if is_synced { power } else { 0 },
+            orderly: rate(500),
+            within,
+            database_down: rate(200),
+            answer_lost: rate(200),
+            wrong_clock_us: i64::from(rate(10_000_000)),
+            stall: rate(500),
+        }
+    }
+}
+
+impl Plan {
+    /// What this seed decides.
+    pub fn draw(seed: u64) -> Self {
+        let dice = &mut Dice::new(seed, "plan");
+        let durability = dice.of(&[
+            Durability::Written,
+            Durability::Synced,
+            Durability::Synced,
+            Durability::Written,
+            Durability::Memory,
+        ]);
+        let levels = dice.pick(1..=4) as u8;
+        let destinations = dice.pick(1..=4);
+        let is_heavy = dice.chance(150);
+        let fill_max = match is_heavy {
+            true => LINE_LEN_MAX - 512,
+            false => dice.of(&[64, 64, 400, LINE_LEN_MAX - 512]),
+        };
+        let trouble_ns = dice.long(200..=20_000) * 1_000_000;
+        let lines = if is_heavy {
+            600
+        } else {
+            dice.skewed(400).max(5)
+        };
+        Self {
+            seed,
+            durability,
+            levels,
+            destinations,
+            has_vip: dice.flip(),
+            fill_max,
+            is_heavy,
+            max_wait_ms: draw_waits(levels, dice),
+            credit: dice.of(&[4 * 1024, 4 * 1024, 16 * 1024, 256 * 1024]),
+            segment: BATCH_LEN_MAX as u64 + dice.of(&[4_096, 65_536, 1 << 20]),
+            agents: dice.pick(1..=2),
+            ack_timeout_ms: dice.of(&[300, 3_000, 30_000]),
+            batch_rows: dice.skewed(1_000),
+            batch_ms: dice.of(&[1, 10, 100]),
+            sources: (0..dice.pick(1..=4))
+                .map(|_| draw_source(lines, trouble_ns, dice))
+                .collect(),
+            customers: draw_customers(destinations, dice),
+            faults: Faults::draw(dice, durability),
+            trouble_ns,
+            ends: dice.of(&[0, 1, 1, 2, 3, 6]),
+        }
+    }
+
+    /// The engine's settings.
+    pub fn config(&self) -> Config {
+        let durability = match self.durability {
+            Durability::Memory => "memory",
+            Durability::Written => "written",
+            Durability::Synced => "synced",
+        };
+        let waits: Vec<String> = self
+            .max_wait_ms
+            .iter()
+            .map(|it| format!("\"{it}ms\""))
+            .collect();
+        let dialled = self
+            .sources
+            .iter()
+            .enumerate()
+            .filter(|(_, it)| !it.dials_in);
+        let sources: Vec<String> = dialled
+            .map(|(index, it)| {
+                let port = FIRST_PORT + index as u16;
+                format!("{{ address = \"127.0.0.1:{port}\", ack = {} }}", it.acks)
+            })
+            .collect();
+        let destinations: Vec<String> = (0..self.destinations)
+            .map(|it| {
+                let vip = self.has_vip && it == 0;
+                format!("{{ id = \"table{it}\", vip = {vip} }}")
+            })
+            .collect();
+        let text = format!(
+            "durability = \"{durability}\"\n\
+             source = [{}]\ndestination = [{}]\n\
+             [ingest]\nmax_line = {LINE_LEN_MAX}\nlisten = \"127.0.0.1:0\"\n\
+             [scheduler]\nlevels = {}\nmax_wait = [{}]\n\
+             [dedup]\nwindow_messages = 10_000\n\
+             [delivery]\nagents = {}\nack_timeout = \"{}ms\"\ncredit = {}\n\
+             [store]\nbatch_rows = {}\nbatch_time = \"{}ms\"\n",
+            sources.join(", "),
+            destinations.join(", "),
+            self.levels,
+            waits.join(", "),
+            self.agents,
+            self.ack_timeout_ms,
+            self.credit,
+            self.batch_rows,
+            self.batch_ms,
+        );
+        let mut config = config::parse("simulation", &text, &[]).expect("good settings");
+        // Smaller than users may have them, so that they are filled.
+        config.journal.segment = self.segment;
+        config
+    }
+}
+
+fn draw_waits(levels: u8, dice: &mut Dice) -> Vec<u64> {
+    let waits = [0, 0, 5, 50, 1_000];
+    let mut drawn = vec![0];
+    drawn.extend((1..levels).map(|_| dice.of(&waits)));
+    drawn
+}
+
+fn draw_source(lines: usize, trouble_ns: u64, dice: &mut Dice) -> SourcePlan {
+    let lines = dice.pick(1..=lines);
+    let burst = dice.skewed(64);
+    let bursts = (lines / burst + 1) as u64;
+    SourcePlan {
+        dials_in: dice.flip(),
+        acks: !dice.chance(300),
+        lines,
+        burst,
+        pause_ns: if dice.flip() {
+            trouble_ns / bursts
+        } else {
+            1_000
+        },
+        duplicates: dice.of(&[0, 0, 50, 400]),
+        wrong: dice.of(&[0, 0, 50, 300]),
+    }
+}
+
+/// Each destination has somebody; some have others who stand by.
+fn draw_customers(destinations: usize, dice: &mut Dice) -> Vec<CustomerPlan> {
+    let mut rows: Vec<Vec<usize>> = Vec::new();
+    if dice.flip() {
+        rows.push((0..destinations).collect());
+    } else {
+        rows.extend((0..destinations).map(|it| vec![it]));
+    }
+    for _ in 0..dice.pick(0..=2) {
+        let first = dice.pick(0..=destinations - 1);
+        rows.push((first..destinations).collect());
+    }
+    let all_ack = dice.of(&[Some(true), Some(false), None]);
+    rows.into_iter()
+        .map(|destinations| CustomerPlan {
+            destinations,
+            acks: all_ack.unwrap_or_else(|| dice.flip()),
+            speed: dice.of(&[100, 2_000, 100_000]),
+            ack_every: dice.skewed(40),
+        })
+        .collect()
+}

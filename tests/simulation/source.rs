@@ -1,0 +1,197 @@
+//! A simulated message server: says its lines, again those that were not acknowledged.
+
+use std::sync::Arc;
+
+use crate::dice::Dice;
+use crate::history::{Event, LineId};
+use crate::plan::SourcePlan;
+use crate::script::Script;
+use crate::tap::{lines, number_of};
+use crate::time::Time;
+use crate::wire::{LinkId, Peer, Wire};
+
+/// A producer dials again after this long at most, in ns.
+const REDIAL_NS_MAX: u64 = 200_000_000;
+
+/// One source.
+#[derive(Debug)]
+pub struct Source {
+    number: usize,
+    script: Arc<Script>,
+    wire: Wire,
+    time: Time,
+    dice: Dice,
+    dials_in: bool,
+    acks: bool,
+    burst: usize,
+    pause_ns: u64,
+    link: Option<LinkId>,
+    /// The connection before, which the engine may still read from.
+    former: Option<LinkId>,
+    /// Lines that it need not send any more.
+    taken: usize,
+    /// The first line of this connection.
+    base: usize,
+    /// The next line to send.
+    next: usize,
+    /// Bytes of what it is sending that found no room.
+    unsent: Vec<u8>,
+    heard: Vec<u8>,
+    rests_until_ns: u64,
+}
+
+impl Source {
+    /// Not connected yet.
+    pub fn new(
+        number: usize,
+        plan: &SourcePlan,
+        script: Arc<Script>,
+        wire: Wire,
+        time: Time,
+        dice: Dice,
+    ) -> Self {
+        Self {
+            number,
+            script,
+            wire,
+            time,
+            dice,
+            dials_in: plan.dials_in,
+            acks: plan.acks,
+            burst: plan.burst,
+            pause_ns: plan.pause_ns,
+            link: None,
+            former: None,
+            taken: 0,
+            base: 0,
+            next: 0,
+            unsent: Vec::new(),
+            heard: Vec::new(),
+            rests_until_ns: 0,
+        }
+    }
+
+    /// It has said everything, and was told so where it wants to be.
+    pub fn is_done(&self) -> bool {
+        let all = self.script.of(self.number).len();
+        let upto = if self.acks { self.taken } else { self.next };
+        upto == all && self.unsent.is_empty()
+    }
+
+    /// How far it is, for people.
+    pub fn state(&self) -> String {
+        format!(
+            "source {}: {} of {} lines sent, {} need not be sent again, link {:?}",
+            self.number,
+            self.next,
+            self.script.of(self.number).len(),
+            self.taken,
+            self.link,
+        )
+    }
+
+    /// One turn: listens, and says something. Returns whether it did anything.
+    pub fn turn(&mut self, resets: u32, events: &mut Vec<Event>) -> bool {
+        let Some(link) = self.link else {
+            return self.meet();
+        };
+        if self.dice.chance(resets) {
+            self.wire.leave(link, false);
+            self.part();
+            return true;
+        }
+        let Some(bytes) = self.wire.take(link, 1 << 16) else {
+            self.wire.leave(link, true);
+            self.part();
+            return true;
+        };
+        self.listen(&bytes, events);
+        if self.time.ns() >= self.rests_until_ns {
+            self.speak();
+        }
+        self.push(link) || !bytes.is_empty()
+    }
+
+    fn meet(&mut self) -> bool {
+        if self.dials_in {
+            // Two connections of one producer at once would be two sources.
+            let is_read_still = self.former.is_some_and(|it| self.wire.is_held(it));
+            if is_read_still || self.time.ns() < self.rests_until_ns || self.is_done() {
+                return false;
+            }
+            self.link = Some(self.wire.connect(Peer::Source(self.number)));
+            let word = format!("{{\"producer\":{{\"ack\":{}}}}}\n", self.acks);
+            if self.acks || self.dice.flip() {
+                self.unsent = word.into_bytes();
+            }
+        } else {
+            self.link = self.wire.accept_dial(self.number);
+        }
+        self.link.is_some()
+    }
+
+    fn part(&mut self) {
+        self.former = self.link.take();
+        self.unsent.clear();
+        self.heard.clear();
+        // Who is not acknowledged does not know what arrived, and goes on.
+        if self.acks {
+            self.next = self.taken;
+        } else {
+            self.taken = self.next;
+        }
+        self.base = self.next;
+        self.rests_until_ns = self.time.ns() + self.dice.long(0..=REDIAL_NS_MAX);
+    }
+
+    fn listen(&mut self, bytes: &[u8], events: &mut Vec<Event>) {
+        self.heard.extend_from_slice(bytes);
+        for line in lines(&mut self.heard) {
+            let count = number_of(&line, "{\"ack\":").filter(|_| self.acks);
+            let upto = count.map(|it| self.base + it);
+            match upto.filter(|&it| it >= self.taken && it <= self.next) {
+                Some(upto) => {
+                    let of = |line| LineId {
+                        source: self.number,
+                        line,
+                    };
+                    events.extend((self.taken..upto).map(of).map(Event::Acknowledged));
+                    self.taken = upto;
+                }
+                None => {
+                    let line = String::from_utf8_lossy(&line);
+                    let what = format!("{} was told {line}", self.state());
+                    events.push(Event::Nonsense(what));
+                }
+            }
+        }
+    }
+
+    fn speak(&mut self) {
+        let Some(link) = self.link.filter(|_| self.unsent.is_empty()) else {
+            return;
+        };
+        let script = Arc::clone(&self.script);
+        let lines = script.of(self.number);
+        let burst = self.dice.pick(1..=self.burst);
+        let upto = lines.len().min(self.next + burst);
+        for (line, it) in lines.iter().enumerate().take(upto).skip(self.next) {
+            let source = self.number;
+            self.wire.announce(link, LineId { source, line });
+            self.unsent.extend_from_slice(&it.text);
+            let end: &[u8] = self.dice.of(&[b"\n", b"\n", b"\r\n", b"\n \n"]);
+            self.unsent.extend_from_slice(end);
+        }
+        self.next = upto;
+        self.rests_until_ns = self.time.ns() + self.dice.long(0..=self.pause_ns);
+    }
+
+    fn push(&mut self, link: LinkId) -> bool {
+        if self.unsent.is_empty() {
+            return false;
+        }
+        let taken = self.wire.send(link, &self.unsent).unwrap_or(0);
+        self.unsent.drain(..taken);
+        taken > 0
+    }
+}

@@ -1,0 +1,68 @@
+//! Many seeds, one after the other; the first that fails ends it.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use crate::failure::Failure;
+use crate::world::{Outcome, World};
+
+/// What a swarm has seen.
+#[derive(Debug, Default)]
+pub struct Summary {
+    pub seeds: u64,
+    pub lives: usize,
+    pub handed: usize,
+    pub turns: usize,
+}
+
+/// Runs a seed. A panic of the engine is a failure like any other.
+pub fn run(seed: u64) -> Result<Outcome, Box<Failure>> {
+    let mut world = World::new(seed);
+    match catch_unwind(AssertUnwindSafe(|| world.run())) {
+        Ok(result) => result.map_err(Box::new),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().cloned();
+            let text = text.or_else(|| panic.downcast_ref::<&str>().map(|&it| it.to_owned()));
+            let what = format!("a panic: {}", text.unwrap_or_default());
+            Err(Box::new(world.failure("panic", what)))
+        }
+    }
+}
+
+/// Runs so many seeds from `first` on, all of them, and counts by checker what fails.
+pub fn census(first: u64, count: u64) -> BTreeMap<&'static str, Vec<u64>> {
+    let mut failures: BTreeMap<&'static str, Vec<u64>> = BTreeMap::new();
+    for seed in first..first + count {
+        if let Err(failure) = run(seed) {
+            println!("{seed}: {}: {}", failure.checker, failure.what);
+            failures.entry(failure.checker).or_default().push(seed);
+        }
+    }
+    for (checker, seeds) in &failures {
+        println!(
+            "{checker}: {} of {count} seeds, {} first",
+            seeds.len(),
+            seeds[0]
+        );
+    }
+    failures
+}
+
+/// Runs seeds from `first` on: so many, or for so long.
+pub fn swarm(first: u64, count: u64, time: Option<Duration>) -> Summary {
+    let begun = Instant::now();
+    let mut summary = Summary::default();
+    while match time {
+        Some(time) => begun.elapsed() < time,
+        None => summary.seeds < count,
+    } {
+        let outcome = run(first.wrapping_add(summary.seeds)).unwrap_or_else(|it| panic!("{it}"));
+        summary.seeds += 1;
+        summary.lives += outcome.lives;
+        summary.handed += outcome.handed;
+        summary.turns += outcome.turns;
+    }
+    println!("{summary:?} in {:.1} s", begun.elapsed().as_secs_f64());
+    summary
+}

@@ -1,0 +1,415 @@
+//! The world of one seed: gives everybody turns in an order that the seed decides, lets time pass,
+//! ends lives of the engine and starts new ones, and has the checkers look on.
+//!
+//! ```text
+//! trouble:  turns, faults, lives that end   |  calm: nothing goes wrong any more, and all that was
+//!                                           |  promised must come to pass
+//! ```
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use flipped_lb::config::Config;
+use flipped_lb::counters::{Counter, Snapshot};
+
+use crate::checkers::{self, Checker, Facts, Remains};
+use crate::customer::Customer;
+use crate::database::Database;
+use crate::dice::Dice;
+use crate::disk::Disk;
+use crate::failure::Failure;
+use crate::history::{End, Event, Surviving};
+use crate::life::{Life, Part, read_journal};
+use crate::plan::{Faults, Plan};
+use crate::rejected;
+use crate::script::Script;
+use crate::source::Source;
+use crate::time::Time;
+use crate::trace::Trace;
+use crate::turns::{Actor, Turns};
+use crate::wire::Wire;
+
+/// Calm lasts this long at most, in ns: back-off, time-outs of acknowledgements and all.
+const CALM_NS_MAX: u64 = 180_000_000_000;
+/// Nothing may happen for this long, in ns, before all is believed to be done: a store that failed
+/// rests for up to five seconds.
+const QUIET_NS: u64 = 12_000_000_000;
+/// Turns for which nothing may happen in an engine that was told to stop.
+const QUIET_TURNS: usize = 300;
+/// A stop is waited for this long, in ns.
+const STOP_NS_MAX: u64 = 5_000_000_000;
+/// Who was told to die within an operation dies after this long in any case, in ns.
+const DEATH_NS_MAX: u64 = 300_000_000;
+
+/// What is to become of the present life.
+#[derive(Debug, Clone, Copy)]
+enum Fate {
+    /// It ends at this time.
+    Until(u64),
+    /// It dies within an operation, or at this time.
+    Doomed(u64),
+    /// It was told to stop, and is killed at this time.
+    Stopping(u64),
+}
+
+/// What a run was like.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Of everything that happened.
+    pub hash: u64,
+    /// Lives of the engine.
+    pub lives: usize,
+    /// Frames handed over.
+    pub handed: usize,
+    /// Turns given.
+    pub turns: usize,
+}
+
+/// See the module.
+pub struct World {
+    plan: Rc<Plan>,
+    config: Config,
+    home: tempfile::TempDir,
+    dice: Dice,
+    time: Time,
+    wire: Wire,
+    disk: Disk,
+    database: Database,
+    sources: Vec<Source>,
+    customers: Vec<Customer>,
+    turns: Turns,
+    life: Option<Life>,
+    fate: Fate,
+    faults: Faults,
+    ends_left: usize,
+    starts_ns: u64,
+    calm_since_ns: Option<u64>,
+    /// When something happened last that is to be seen from outside.
+    happened_ns: u64,
+    surviving: Surviving,
+    counters: Snapshot,
+    checkers: Vec<Box<dyn Checker>>,
+    trace: Trace,
+    outcome: Outcome,
+}
+
+impl World {
+    /// The world of this seed, before it begins.
+    pub fn new(seed: u64) -> Self {
+        // What has randomness of its own takes it from this thread's.
+        fastrand::seed(seed);
+        let plan = Rc::new(Plan::draw(seed));
+        let script = Arc::new(Script::draw(&plan));
+        let (time, faults) = (Time::default(), plan.faults);
+        let dice = |part: &str| Dice::new(seed, part);
+        let wire = Wire::new(time.clone(), &plan, dice("wire"), Arc::clone(&script));
+        let disk = Disk::new(time.clone(), faults, dice("disk"));
+        let database = Database::new(time.clone(), faults, dice("database"));
+        let sources = plan.sources.iter().enumerate().map(|(number, it)| {
+            let dice = dice(&format!("source {number}"));
+            Source::new(
+                number,
+                it,
+                Arc::clone(&script),
+                wire.clone(),
+                time.clone(),
+                dice,
+            )
+        });
+        let customers = plan.customers.iter().enumerate().map(|(number, it)| {
+            let dice = dice(&format!("customer {number}"));
+            Customer::new(
+                number,
+                it,
+                Arc::clone(&script),
+                wire.clone(),
+                time.clone(),
+                dice,
+            )
+        });
+        let (sources, customers) = (sources.collect(), customers.collect());
+        let facts = Facts {
+            plan: Rc::clone(&plan),
+            script,
+        };
+        Self {
+            config: plan.config(),
+            home: tempfile::tempdir().expect("a temporary directory"),
+            dice: dice("world"),
+            time,
+            wire,
+            disk,
+            database,
+            sources,
+            customers,
+            turns: Turns::new(&plan, dice("turns")),
+            life: None,
+            fate: Fate::Until(0),
+            faults,
+            ends_left: plan.ends,
+            starts_ns: 0,
+            calm_since_ns: None,
+            happened_ns: 0,
+            surviving: Surviving::default(),
+            counters: flipped_lb::counters::Counters::default().snapshot(),
+            checkers: checkers::all(&facts),
+            trace: Trace::new(),
+            outcome: Outcome::default(),
+            plan,
+        }
+    }
+
+    /// Runs it to its end.
+    pub fn run(&mut self) -> Result<Outcome, Failure> {
+        loop {
+            self.step()?;
+            if self.calm_since_ns.is_none() && self.time.ns() >= self.plan.trouble_ns {
+                self.calm();
+            }
+            if let Some(since_ns) = self.calm_since_ns {
+                let is_quiet = self.time.ns() > self.happened_ns + QUIET_NS;
+                if is_quiet && self.is_done() {
+                    break;
+                }
+                if self.time.ns() > since_ns + CALM_NS_MAX {
+                    return Err(self.failure("progress", self.stuck()));
+                }
+            }
+        }
+        let remains = Remains {
+            rows: self.database.rows(),
+            rejected: rejected::kept(self.home.path()),
+            counters: self.counters.clone(),
+        };
+        self.ask(|it| it.end(&remains))?;
+        self.outcome.hash = self.trace.hash();
+        self.outcome.turns = self.turns.count();
+        Ok(self.outcome)
+    }
+
+    /// One turn of somebody.
+    fn step(&mut self) -> Result<(), Failure> {
+        self.time.pass(self.turns.pause_ns());
+        self.wire.fly();
+        if self.life.is_none() && self.time.ns() >= self.starts_ns {
+            self.start()?;
+        }
+        let actor = self.turns.next(self.calm_since_ns.is_some());
+        let worked = self.turn(actor)?;
+        self.trace.step((actor, worked, self.time.ns()));
+        self.turns.note(worked);
+        self.look_at_fate()
+    }
+
+    fn turn(&mut self, actor: Actor) -> Result<bool, Failure> {
+        let mut events = Vec::new();
+        let worked = match actor {
+            Actor::Source(it) => self.sources[it].turn(self.faults.reset, &mut events),
+            Actor::Customer(it) => self.customers[it].turn(&self.faults, &mut events),
+            Actor::Engine(part) => return self.turn_engine(part),
+        };
+        self.note(events)?;
+        Ok(worked)
+    }
+
+    fn turn_engine(&mut self, part: Part) -> Result<bool, Failure> {
+        let Some(life) = &mut self.life else {
+            return Ok(false);
+        };
+        let result = life.turn(part);
+        let is_scheduler = part == Part::Agent(1);
+        let counters = is_scheduler.then(|| life.counters.snapshot());
+        let mut events = self.wire.events();
+        events.extend(self.database.events());
+        self.note(events)?;
+        if let Some(counters) = counters {
+            self.counters = counters;
+            let counters = self.counters.clone();
+            self.ask(|it| it.look(&counters))?;
+        }
+        if self.disk.is_dead() || self.database.is_dead() {
+            self.end(None)?;
+            return Ok(true);
+        }
+        match result {
+            Ok(work_count) => Ok(work_count > 0),
+            Err(error) if part == Part::Store => {
+                self.note(vec![Event::StoreStopped(error.to_string())])?;
+                Ok(true)
+            }
+            Err(error) => {
+                let (error, has_reason) = (error.to_string(), self.disk.has_failed());
+                self.note(vec![Event::Failed { error, has_reason }])?;
+                self.end(None)?;
+                Ok(true)
+            }
+        }
+    }
+
+    // ---- lives ----
+
+    fn start(&mut self) -> Result<(), Failure> {
+        let max = self.faults.wrong_clock_us;
+        let wrong_by_us = self.dice.long(0..=2 * max as u64) as i64 - max;
+        let is_calm = self.calm_since_ns.is_some();
+        if !is_calm && self.dice.chance(self.faults.within / 4) {
+            self.disk.die_soon();
+        }
+        let (clock, seed) = (self.time.clock(wrong_by_us), self.dice.seed());
+        let world = (&self.disk, &self.wire, &self.database);
+        match Life::start(&self.config, self.home.path(), world, clock, seed) {
+            Ok(life) => {
+                self.life = Some(life);
+                self.outcome.lives += 1;
+                self.fate = self.draw_fate();
+                self.note(vec![Event::Started])
+            }
+            Err(_) if self.disk.is_dead() || self.disk.has_failed() => self.end(None),
+            Err(error) => self.note(vec![Event::Refused(error.to_string())]),
+        }
+    }
+
+    fn draw_fate(&mut self) -> Fate {
+        if self.ends_left == 0 || self.calm_since_ns.is_some() {
+            return Fate::Until(u64::MAX);
+        }
+        let trouble_ms = (self.plan.trouble_ns / 1_000_000) as usize;
+        let life_ns = self.dice.skewed(trouble_ms) as u64 * 1_000_000;
+        Fate::Until(self.time.ns() + life_ns)
+    }
+
+    fn look_at_fate(&mut self) -> Result<(), Failure> {
+        if self.life.is_none() {
+            return Ok(());
+        }
+        let now_ns = self.time.ns();
+        match self.fate {
+            Fate::Until(at_ns) if at_ns <= now_ns => self.begin_end(now_ns),
+            Fate::Doomed(at_ns) if at_ns <= now_ns => self.end(None),
+            Fate::Stopping(at_ns) if at_ns <= now_ns => self.end(None),
+            Fate::Stopping(_) if self.turns.quiet() > QUIET_TURNS => self.finish(),
+            _ => Ok(()),
+        }
+    }
+
+    fn begin_end(&mut self, now_ns: u64) -> Result<(), Failure> {
+        if self.dice.chance(self.faults.orderly) {
+            let life = self.life.as_ref().expect("who has a fate lives");
+            life.signals.draining.store(true, Ordering::Relaxed);
+            self.fate = Fate::Stopping(now_ns + STOP_NS_MAX);
+            return Ok(());
+        }
+        if !self.dice.chance(self.faults.within) {
+            return self.end(None);
+        }
+        match self.dice.flip() {
+            true => self.disk.die_soon(),
+            false => self.database.die_soon(),
+        }
+        self.fate = Fate::Doomed(now_ns + DEATH_NS_MAX);
+        Ok(())
+    }
+
+    /// Completes an orderly stop, if it is quiet.
+    fn finish(&mut self) -> Result<(), Failure> {
+        let life = self.life.as_mut().expect("who has a fate lives");
+        if !life.signals.quiet.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let result = life.finish();
+        let mut events = self.wire.events();
+        events.extend(self.database.events());
+        self.note(events)?;
+        self.end(result.is_ok().then_some(End::Orderly))
+    }
+
+    /// The present life is over, or an engine that was being started is.
+    fn end(&mut self, how: Option<End>) -> Result<(), Failure> {
+        let power = self.calm_since_ns.is_none() && self.dice.chance(self.faults.power);
+        let how = how.unwrap_or(if power { End::PowerLost } else { End::Killed });
+        self.life = None;
+        self.ends_left = self.ends_left.saturating_sub(1);
+        self.wire.engine_ends(how == End::PowerLost);
+        self.disk.restart(how == End::PowerLost);
+        self.database.restart();
+        read_journal(&self.disk.look(), self.plan.segment, &mut self.surviving);
+        self.starts_ns = self.time.ns() + self.dice.skewed(1_000) as u64 * 1_000_000;
+        let event = Event::Ended {
+            how,
+            surviving: self.surviving.clone(),
+            storage_well_since_ns: self.disk.troubled_ns(),
+        };
+        self.note(vec![event])
+    }
+
+    // ---- the end of trouble ----
+
+    fn calm(&mut self) {
+        self.calm_since_ns = Some(self.time.ns());
+        self.faults = Faults::default();
+        self.ends_left = 0;
+        if let Fate::Until(_) = self.fate {
+            self.fate = Fate::Until(u64::MAX);
+        }
+        self.wire.calm();
+        self.disk.calm();
+        self.database.calm();
+        self.customers.iter_mut().for_each(Customer::calm);
+    }
+
+    fn is_done(&self) -> bool {
+        let waits = [Counter::Queued, Counter::InFlight].map(|it| self.counters.get(it));
+        self.life.is_some()
+            && self.sources.iter().all(Source::is_done)
+            && self.wire.is_read()
+            && waits == [0, 0]
+    }
+
+    fn stuck(&self) -> String {
+        let mut lines = vec!["the faults are over, and not everything gets done".to_owned()];
+        lines.extend(self.sources.iter().map(Source::state));
+        lines.extend(self.customers.iter().map(Customer::state));
+        let of = |it: &Counter| format!("{}: {}", it.label(), self.counters.get(*it));
+        lines.push(Counter::ALL.iter().map(of).collect::<Vec<_>>().join(", "));
+        lines.push(format!("an engine runs: {}", self.life.is_some()));
+        lines.join("\n  ")
+    }
+
+    // ---- the checkers ----
+
+    fn note(&mut self, events: Vec<Event>) -> Result<(), Failure> {
+        let now_ns = self.time.ns();
+        for event in events {
+            self.happened_ns = now_ns;
+            self.outcome.handed += usize::from(matches!(event, Event::Handed { .. }));
+            self.trace.note(now_ns, event.clone());
+            self.ask(|it| it.note(&event, now_ns))?;
+        }
+        Ok(())
+    }
+
+    fn ask(
+        &mut self,
+        mut question: impl FnMut(&mut dyn Checker) -> checkers::Verdict,
+    ) -> Result<(), Failure> {
+        for checker in &mut self.checkers {
+            if let Err(what) = question(checker.as_mut()) {
+                let name = checker.name();
+                return Err(self.failure(name, what));
+            }
+        }
+        Ok(())
+    }
+
+    /// A failure that shows what happened last.
+    pub fn failure(&self, checker: &'static str, what: String) -> Failure {
+        Failure {
+            seed: self.plan.seed,
+            checker,
+            what,
+            plan: format!("{:#?}", self.plan),
+            trace: self.trace.tail(),
+        }
+    }
+}
