@@ -257,11 +257,14 @@ impl<S: Storage> Survey<S> {
             Ok(header) => return Ok(Step::of(header)),
             Err(damage) => damage,
         };
+        let position = self.reader.position;
         let behind = match damage {
             Damage::Absent => return Ok(Step::Gone),
             damage if damage.is_of_segment() => self.reader.first_batch(),
-            _ => self.reader.position + BATCH_HEADER_LEN as u64,
+            _ => position + BATCH_HEADER_LEN as u64,
         };
+        // All of this before the second look: what is written in between stands at the position first.
+        let tail = self.reader.tail_at(position, damage)?;
         let beyond = self.reader.whole_from(behind)?.map(|it| it.position);
         let goes_on = self.reader.has_later_segment()?;
         self.reader.stand_at(at);
@@ -270,19 +273,16 @@ impl<S: Storage> Survey<S> {
             Err(Damage::Absent) => return Ok(Step::Gone),
             Err(damage) => damage,
         };
-        let position = self.reader.position;
-        let number = self.reader.number();
+        let number = position / self.reader.segment_len;
         // Its file may have become another segment while it was read.
         let segments = self.reader.storage.segments().map_err(JournalError::List)?;
         if !segments.contains(&number) {
             return Ok(Step::Gone);
         }
         let is_unfinished = beyond.is_none() || !damage.is_of_segment();
-        if is_unfinished && !goes_on && !is_of_another_engine(damage) {
-            let tail = self.reader.tail_at(position, damage)?;
-            if tail.whole_beyond.is_none() {
-                return Ok(Step::Tail(tail));
-            }
+        let is_last = is_unfinished && !goes_on && !is_of_another_engine(damage);
+        if is_last && tail.whole_beyond.is_none() {
+            return Ok(Step::Tail(tail));
         }
         Ok(Step::Hole(Hole {
             from: position,
