@@ -544,6 +544,46 @@ fn a_repair_that_is_cut_short_may_be_run_again() {
     assert_delivers(&home, &kept);
 }
 
+#[test]
+fn a_repair_that_died_between_setting_aside_and_renaming_may_be_run_again() {
+    let (done, home) = (home(), home());
+    leave_segments(&home, THREE_SEGMENTS);
+    let data = home.path().join("data");
+    flip(&segment(&home, 0), 64 + 500);
+    flip(&segment(&home, 1), 64 + 500);
+    let kept = readable(&data);
+    // What a whole repair makes of a copy.
+    std::fs::create_dir_all(done.path().join("data/journal")).expect("a directory");
+    for number in 0..3 {
+        std::fs::copy(segment(&home, number), segment(&done, number)).expect("a copy");
+    }
+    fine(&["repair"], &done.path().join("data"));
+    // The first segment has taken its place; the second one is put aside, and still the damaged one.
+    let (aside, workshop) = (
+        data.join("journal-damaged-then"),
+        data.join("journal/repair"),
+    );
+    std::fs::create_dir(&aside).expect("a directory");
+    std::fs::create_dir(&workshop).expect("a directory");
+    std::fs::rename(segment(&home, 0), aside.join("first")).expect("moved");
+    std::fs::copy(segment(&done, 0), segment(&home, 0)).expect("a copy");
+    std::fs::hard_link(segment(&home, 1), aside.join("second")).expect("a second name");
+    let made = workshop.join(format!("{:020}.segment", 1));
+    std::fs::copy(segment(&done, 1), made).expect("a copy");
+    assert!(refusal(&home).contains("journal repair"));
+    assert_eq!(readable(&data), kept);
+    let damaged = std::fs::read(segment(&home, 1)).expect("a segment");
+    fine(&["repair"], &data);
+    assert_eq!(readable(&data), kept);
+    assert!(!workshop.exists());
+    assert_eq!(
+        std::fs::read(aside.join("second")).ok(),
+        Some(damaged),
+        "what was put aside before stays as it was"
+    );
+    assert_delivers(&home, &kept);
+}
+
 /// Few ids are remembered and nothing is stored, so settled segments go at once.
 const RETAINING: &str = "source = []\nstore = { url = \"none\" }\ndedup = { window_messages = 100 }\n\
      journal = { segment = \"4MiB\" }\n[ingest]\nlisten = \"127.0.0.1:0\"\n";
