@@ -16,6 +16,11 @@ const FRAMES: usize = 512;
 
 /// One order, filled up to its length by the notes.
 fn frame(index: usize) -> Vec<u8> {
+    frame_with(index, FRAME_LEN, "no syrup, extra butter, please. ")
+}
+
+/// The same of some other length, repeating these notes.
+fn frame_with(index: usize, len: usize, notes: &str) -> Vec<u8> {
     let table = index % 4 + 1;
     let with_notes = |notes: &str| {
         format!(
@@ -31,12 +36,9 @@ fn frame(index: usize) -> Vec<u8> {
         )
     };
     let bare = with_notes("").len();
-    let notes: String = "no syrup, extra butter, please. "
-        .chars()
-        .cycle()
-        .take(FRAME_LEN - bare)
-        .collect();
-    with_notes(&notes).into_bytes()
+    let room = len.saturating_sub(bare);
+    let (whole, rest) = (room / notes.len(), room % notes.len());
+    with_notes(&(notes.repeat(whole) + &".".repeat(rest))).into_bytes()
 }
 
 fn frames() -> Vec<Vec<u8>> {
@@ -205,6 +207,13 @@ fn bench_parser(criterion: &mut Criterion) {
             }
         });
     });
+    group.bench_function("parse_by_tape_padded", |bencher| {
+        bencher.iter(|| {
+            for (line, frame) in black_box(&mut padded).iter_mut().zip(&frames) {
+                black_box(parser.parse_by_tape(line, frame).is_ok());
+            }
+        });
+    });
     group.bench_function("parse_copying", |bencher| {
         bencher.iter(|| {
             for (line, frame) in black_box(&mut padded).iter_mut().zip(&frames) {
@@ -215,5 +224,44 @@ fn bench_parser(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, bench_stream, bench_parser);
+/// The parser, and its long way alone, over frames that are other than those of the simulator.
+fn bench_kinds(criterion: &mut Criterion) {
+    let bare = "{\"messageId\":\"m-1\",\"sourceServerId\":\"s1\",\"destinationId\":\"t1\",\
+                \"messageType\":\"lunch\",\"priority\":1}";
+    let deep = format!(
+        "{},\"payload\":{{\"deep\":{}{}}}}}",
+        &bare[..bare.len() - 1],
+        "[".repeat(100),
+        "]".repeat(100)
+    );
+    let kinds = [
+        ("100_bytes", bare.as_bytes().to_vec()),
+        ("1_kib", frame_with(1, 1024, "no syrup. ")),
+        ("8_kib", frame_with(1, 8192, "no syrup. ")),
+        ("not_ascii", frame_with(1, FRAME_LEN, "\u{e9}\u{e0}")),
+        ("escapes", frame_with(1, FRAME_LEN, "\\n\\\"")),
+        ("deep", deep.into_bytes()),
+    ];
+    let mut parser = Parser::new(3);
+    for (name, frame) in kinds {
+        let mut padded = [frame.as_slice(), &[0; PADDING]].concat();
+        assert!(parser.parse(&mut padded, &frame).is_ok(), "{name}");
+        assert!(parser.parse_by_tape(&mut padded, &frame).is_ok(), "{name}");
+        let mut group = criterion.benchmark_group(format!("kinds/{name}"));
+        group.throughput(Throughput::Elements(1));
+        group.bench_function("parse", |bencher| {
+            bencher.iter(|| parser.parse(black_box(&mut padded), &frame).is_ok());
+        });
+        group.bench_function("parse_by_tape", |bencher| {
+            bencher.iter(|| {
+                // The tape's escapes are resolved in place.
+                padded[..frame.len()].copy_from_slice(&frame);
+                parser.parse_by_tape(black_box(&mut padded), &frame).is_ok()
+            });
+        });
+        group.finish();
+    }
+}
+
+criterion_group!(benches, bench_stream, bench_parser, bench_kinds);
 criterion_main!(benches);

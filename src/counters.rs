@@ -105,6 +105,8 @@ counters! {
     StoreLagMessages "store_lag_messages" gauge "Journaled messages that the store has not followed yet.";
     StoreLagSeconds "store_lag_seconds" gauge "How long the oldest of what the store has not followed has waited.";
     StoreFailing "store_failing" gauge "1 while the store's last try has failed, or it has stopped for good.";
+
+    LatencyLogLost "latency_log_lost" count "Lines of the interval logs that could not be written; the totals have them.";
 }
 
 /// One cell on a cache line of its own: neighbours are written by other cores.

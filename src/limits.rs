@@ -109,6 +109,26 @@ pub const LATENCY_NS_MAX: u64 = 3_600_000_000_000;
 /// Significant digits of a latency: 1 % is finer than two runs of the same load differ.
 pub const LATENCY_DIGITS: u8 = 2;
 
+/// Bytes of one interval log, by default: at 4 destinations and a line in ten seconds some 100 MB a
+/// day are written under load, and the 8 files kept are 128 MiB.
+pub const LATENCY_LOG_LEN_DEFAULT: u64 = 16 * 1024 * 1024;
+
+/// Smallest interval log, by setting. At 8 levels and 65 slots one interval has 565 lines of some
+/// 300 to 1,000 bytes, which should fit.
+pub const LATENCY_LOG_LEN_MIN: u64 = 1024 * 1024;
+
+/// Largest interval log, by setting: whoever reads it takes it into memory.
+pub const LATENCY_LOG_LEN_CEILING: u64 = 256 * 1024 * 1024;
+
+/// Shortest time between two lines of an interval log: the monitor would do little else.
+pub const LATENCY_LOG_INTERVAL_MIN: Duration = Duration::from_millis(100);
+
+/// Longest age of an interval log, by setting.
+pub const LATENCY_LOG_AGE_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Interval logs that are kept at most, by setting: a directory listing stays cheap.
+pub const LATENCY_LOG_FILES_MAX: usize = 10_000;
+
 /// Message types that are told apart for one customer, by first use; later ones count together. A
 /// table of all `MESSAGE_TYPES_MAX` would be 1 KiB for each of 10,000 customers.
 pub const CUSTOMER_TYPES_MAX: usize = 16;

@@ -131,3 +131,32 @@ fn usage_help_and_version_have_their_exit_codes() {
         assert_eq!(output.status.code(), Some(code), "{arguments:?}");
     }
 }
+
+#[test]
+fn doctor_examines_this_machine_and_says_what_is_bad_by_its_exit_code() {
+    let here = directory();
+    let doctor = |settings: &str| {
+        std::fs::write(here.path().join("flipped-lb.toml"), settings).expect("written");
+        let output = command(here.path()).args(["doctor", "--json"]).output();
+        let output = output.expect("it starts");
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        (output.status.code(), report)
+    };
+    let verdicts = |report: &serde_json::Value| -> Vec<(String, String)> {
+        let list = report["findings"].as_array().expect("a list").iter();
+        list.map(|it| (it["subject"].to_string(), it["verdict"].to_string()))
+            .collect()
+    };
+    let (code, report) = doctor("");
+    let found = verdicts(&report);
+    assert!(found.len() >= 17, "{report:#}");
+    let is_bad = found.iter().any(|(_, verdict)| verdict == "\"bad\"");
+    assert_eq!(code, Some(i32::from(is_bad)), "{report:#}");
+
+    let (code, report) = doctor("[threads]\nmode = \"dedicated\"\ningest_core = 1000\n");
+    let core = ("\"named cores\"".to_owned(), "\"bad\"".to_owned());
+    assert!(verdicts(&report).contains(&core), "{report:#}");
+    assert_eq!(code, Some(1));
+    let left = std::fs::read_dir(here.path()).expect("it is there").count();
+    assert_eq!(left, 1, "the settings alone");
+}

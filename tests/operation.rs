@@ -99,7 +99,10 @@ fn sigterm_and_sigint_print_the_statistics_and_write_the_histograms() {
             1
         );
         for entry in std::fs::read_dir(&histograms).expect("a folder") {
-            histogram_count(&entry.expect("an entry").path());
+            let path = entry.expect("an entry").path();
+            if path.extension().is_some_and(|it| it == "hgrm") {
+                histogram_count(&path);
+            }
         }
     }
 }

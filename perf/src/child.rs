@@ -11,6 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::error::{Context, PerfError};
 use crate::parts::Event;
 use crate::process::{Usage, usage};
@@ -128,6 +130,28 @@ impl Child {
         stdin
             .write_all(b"go\n")
             .context(format!("telling the {} to go", self.name))
+    }
+
+    /// Interrupts it, as Ctrl-C does, and waits until it has ended.
+    ///
+    /// # Errors
+    /// It does not end.
+    pub(crate) fn interrupt(&mut self) -> Result<(), PerfError> {
+        let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw);
+        let pid = pid.expect("a process has a number");
+        kill_process(pid, Signal::INT).context(format!("interrupting the {}", self.name))?;
+        let until = Instant::now() + PATIENCE;
+        while Instant::now() < until {
+            let end = self.process.try_wait();
+            if end
+                .context(format!("waiting for the {}", self.name))?
+                .is_some()
+            {
+                return Ok(());
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        Err(self.failed("was interrupted and does not end"))
     }
 
     /// An error about it, with the last it said.

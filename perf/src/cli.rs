@@ -8,13 +8,14 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::bench::{self, idle, latency, target, throughput};
+use crate::bench::Benchmark;
 use crate::engine::{self, Durability};
 use crate::error::PerfError;
-use crate::machine;
+use crate::lab::{Lab, on_path};
+use crate::machine::{self, Steal};
 use crate::parts::{self, Part};
-use crate::report::{self, Section};
-use crate::round::Lab;
+use crate::report::{self, Chapter, Section};
+use crate::screen::say;
 
 /// Whole-system benchmarks of the Flipped Load Balancer, beside a bare relay in the same run.
 #[derive(Debug, Parser)]
@@ -29,16 +30,16 @@ struct Cli {
 /// What every benchmark takes.
 #[derive(Debug, Args)]
 pub(crate) struct Common {
-    /// Where report.md and raw.json go [default: perf/results/BENCHMARK-DATE].
+    /// Where the report, the data and the pictures go [default: perf/results/BENCHMARK-DATE].
     #[arg(long, global = true, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Rounds of each case, engine and relay in turn [default: 5 for throughput, 3 for latency].
+    /// Rounds of each case, engine and baseline in turn [default: 5 for throughput, 3 elsewhere].
     #[arg(
         long, global = true, value_name = "N",
         value_parser = clap::value_parser!(u32).range(1..)
     )]
     pub(crate) rounds: Option<u32>,
-    /// A minute at most, to see that all works: its figures are rough.
+    /// Seconds a benchmark, to see that all works: its figures are rough.
     #[arg(long, global = true)]
     pub(crate) quick: bool,
     /// The engine's durability.
@@ -53,17 +54,24 @@ pub(crate) struct Common {
     engine: Option<PathBuf>,
 }
 
+impl Common {
+    /// Rounds of each case: as asked for, else so many, or one to see that it works.
+    pub(crate) fn rounds(&self, default: u32) -> u32 {
+        let default = if self.quick { 1 } else { default };
+        self.rounds.unwrap_or(default)
+    }
+
+    /// A number that was asked for, else the full or the quick one.
+    pub(crate) fn pick(&self, asked: Option<u64>, full: u64, quick: u64) -> u64 {
+        asked.unwrap_or(if self.quick { quick } else { full })
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Flat out: messages a second, engine against relay.
-    Throughput(throughput::ThroughputArgs),
-    /// On schedule at several rates: p50 to p99.99, engine against relay.
-    Latency(latency::LatencyArgs),
-    /// 10,000 msg/s for a minute: PASS or FAIL, and the exit status to match.
-    Target(target::TargetArgs),
-    /// The processor time of an engine with nothing to do, by idle strategy.
-    Idle(idle::IdleArgs),
-    /// All of them, as by default, into one report.
+    #[command(flatten)]
+    One(Benchmark),
+    /// All of them, as by default, into one report: an hour.
     All,
     /// A part of a round.
     #[command(hide = true)]
@@ -78,7 +86,8 @@ pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
         Command::Part { part } => parts::play(part).map(|()| true),
-        command => measure(&command, &cli.common),
+        Command::One(benchmark) => measure(&benchmark.name(), &[benchmark], &cli.common),
+        Command::All => measure("all", &Benchmark::all(), &cli.common),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,
@@ -91,51 +100,47 @@ pub(crate) fn main() -> ExitCode {
 }
 
 /// Measures, reports, and says whether all was good.
-fn measure(command: &Command, common: &Common) -> Result<bool, PerfError> {
+fn measure(name: &str, benchmarks: &[Benchmark], common: &Common) -> Result<bool, PerfError> {
     if cfg!(debug_assertions) {
-        bench::say(&format!("build: {}", machine::build()));
+        say(&format!("build: {}", machine::build()));
     }
-    let data = common.data.clone().unwrap_or_else(std::env::temp_dir);
-    let mut facts = machine::facts(&data);
-    let durability = engine::name_of(common.durability);
-    facts.push(("durability".into(), durability));
-    let engine = engine::program(common.engine.as_deref())?;
+    let lab = Lab {
+        engine: engine::program(common.engine.as_deref())?,
+        data: common.data.clone().unwrap_or_else(std::env::temp_dir),
+        nats: on_path("nats-server"),
+    };
+    let (mut facts, steal) = (machine::facts(&lab.data), Steal::begin());
+    facts.push(("durability".into(), engine::name_of(common.durability)));
     crate::cleanup::on_signals()?;
-    let sections = sections(command, common, &Lab { engine, data })?;
-    for section in &sections {
-        println!("{}", section.render());
-    }
-    let name = name(command);
     let out = common.out.clone().unwrap_or_else(|| default_out(name));
-    let path = report::write(&out, &format!("Benchmark: {name}"), &facts, &sections)?;
-    bench::say(&format!("report: {}", path.display()));
-    Ok(sections.iter().all(|it| it.is_good))
-}
-
-fn sections(command: &Command, common: &Common, lab: &Lab) -> Result<Vec<Section>, PerfError> {
-    match command {
-        Command::Throughput(args) => throughput::run(lab, common, args).map(|it| vec![it]),
-        Command::Latency(args) => latency::run(lab, common, args).map(|it| vec![it]),
-        Command::Target(args) => target::run(lab, common, args).map(|it| vec![it]),
-        Command::Idle(args) => idle::run(lab, common, args).map(|it| vec![it]),
-        Command::All => Ok(vec![
-            throughput::run(lab, common, &throughput::ThroughputArgs::full())?,
-            latency::run(lab, common, &latency::LatencyArgs::default())?,
-            target::run(lab, common, &target::TargetArgs::default())?,
-            idle::run(lab, common, &idle::IdleArgs::default())?,
-        ]),
-        // `main` has taken it.
-        Command::Part { .. } => Ok(Vec::new()),
+    let title = format!("Benchmark: {name}");
+    let mut chapters = Vec::new();
+    let mut failed = None;
+    for benchmark in benchmarks {
+        let section = match benchmark.run(&lab, common) {
+            Ok(section) => section,
+            Err(error) => {
+                say(&format!("{}: {error}", benchmark.name()));
+                let section = Section::not_measured(&benchmark.name(), &error);
+                failed = Some(error);
+                section
+            }
+        };
+        let chapter = Chapter {
+            name: benchmark.name(),
+            section,
+            command: machine::command(&benchmark.name()),
+        };
+        println!("{}", chapter.render());
+        chapters.push(chapter);
+        // After each: an hour's run that is cut short has not measured in vain.
+        let facts = [&facts[..], &[steal.fact()]].concat();
+        let path = report::write(&out, &title, &facts, &chapters)?;
+        say(&format!("report: {}", path.display()));
     }
-}
-
-fn name(command: &Command) -> &'static str {
-    match command {
-        Command::Throughput(_) => "throughput",
-        Command::Latency(_) => "latency",
-        Command::Target(_) => "target",
-        Command::Idle(_) => "idle",
-        Command::All | Command::Part { .. } => "all",
+    match failed {
+        Some(error) => Err(error),
+        None => Ok(chapters.iter().all(|it| it.section.is_good)),
     }
 }
 
@@ -162,7 +167,8 @@ mod tests {
             "--quick",
         ];
         let cli = Cli::try_parse_from(line).expect("a good line");
-        assert!(matches!(cli.command, Command::Latency(it) if it.rate == [1_000, 2_000]));
+        assert_eq!((cli.common.rounds(3), cli.common.quick), (2, true));
+        assert_eq!(cli.common.pick(None, 60, 2), 2);
         assert!(Cli::try_parse_from(["x", "all", "--rounds", "0"]).is_err());
     }
 }

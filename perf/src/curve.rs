@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 /// Two significant digits in three: a value is off by at most one in a thousand.
 const SIGNIFICANT_DIGITS: u8 = 3;
-/// A minute: later than that counts as a minute.
-const MAX_NS: u64 = 60_000_000_000;
+/// Ten minutes: later than that counts as ten minutes.
+const MAX_NS: u64 = 600_000_000_000;
 /// Points of the curve for each halving of the distance to 100 %.
 const TICKS_PER_HALF: u32 = 4;
 
@@ -54,6 +54,15 @@ impl Curve {
                 .collect(),
         }
     }
+
+    /// The points that can be drawn: 100 % lies infinitely far to the right and stands where the
+    /// last value is, at one in so many.
+    #[expect(clippy::cast_precision_loss, reason = "counts and ns fit 52 bits")]
+    pub(crate) fn drawable(&self) -> Vec<(f64, f64)> {
+        let last = 1.0 - 1.0 / (self.count.max(1) as f64);
+        let point = |&(quantile, ns): &(f64, u64)| (quantile.min(last), ns as f64);
+        self.points.iter().map(point).collect()
+    }
 }
 
 #[cfg(test)]
@@ -73,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_recorded_is_all_zeros_and_too_much_is_a_minute() {
+    fn nothing_recorded_is_all_zeros_and_too_much_is_ten_minutes() {
         assert_eq!(Curve::new(&histogram()).max, 0);
         let mut histogram = histogram();
         histogram.saturating_record(u64::MAX);

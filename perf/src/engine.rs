@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use crate::error::{Context, PerfError};
-use crate::frames::destination_names;
+use crate::plan::LEVELS;
 
 const PROGRAM: &str = "flipped-lb";
 /// What to do where it cannot be built from here.
@@ -49,6 +49,11 @@ pub(crate) struct Settings {
     pub(crate) store: String,
     /// `[threads] idle`.
     pub(crate) idle: Idle,
+    /// `[scheduler] levels`.
+    pub(crate) levels: usize,
+    /// `[delivery] agents`; with more than one in the dedicated mode, else it has no threads for
+    /// them.
+    pub(crate) agents: usize,
 }
 
 impl Settings {
@@ -58,6 +63,8 @@ impl Settings {
             durability,
             store: "none".into(),
             idle: Idle::Backoff,
+            levels: LEVELS,
+            agents: 1,
         }
     }
 
@@ -67,7 +74,7 @@ impl Settings {
         &self,
         data_dir: &Path,
         sources: &[std::net::SocketAddr],
-        destinations: usize,
+        destinations: &[String],
     ) -> String {
         // Debug's quotes and escapes are TOML's for all that can stand here.
         let mut lines = vec![
@@ -77,11 +84,16 @@ impl Settings {
         lines.extend((sources.iter()).map(|it| format!("[[source]]\naddress = \"{it}\"")));
         let vip = |index: usize| if index == 0 { "\nvip = true" } else { "" };
         lines.extend(
-            (destination_names(destinations).iter().enumerate())
+            (destinations.iter().enumerate())
                 .map(|(index, id)| format!("[[destination]]\nid = \"{id}\"{}", vip(index))),
         );
+        lines.push(format!("[scheduler]\nlevels = {}", self.levels));
         lines.push("[delivery]\nlisten = \"127.0.0.1:0\"".into());
+        lines.push(format!("agents = {}", self.agents));
         lines.push(format!("[threads]\nidle = \"{}\"", name_of(self.idle)));
+        if self.agents > 1 {
+            lines.push("mode = \"dedicated\"".into());
+        }
         lines.push(format!("[store]\nurl = {:?}", self.store));
         lines.push("[admin]\nlisten = \"127.0.0.1:0\"".into());
         lines.push("[stats]\ninterval = \"0s\"\n".into());
@@ -106,6 +118,12 @@ pub(crate) fn without_password(text: &str) -> String {
         Some((Some((user, _)), host)) => format!("{before}://{user}:...@{host}"),
         _ => text.to_owned(),
     }
+}
+
+/// A store's kind: what a URL begins with.
+pub(crate) fn store_name(url: &str) -> String {
+    let (kind, _) = url.split_once([':']).unwrap_or((url, ""));
+    kind.to_owned()
 }
 
 /// A setting's word.
@@ -201,17 +219,24 @@ mod tests {
     }
 
     #[test]
+    fn a_store_is_named_without_its_password() {
+        assert_eq!(store_name("mysql://me:secret@host/db"), "mysql");
+        assert_eq!(store_name("none"), "none");
+    }
+
+    #[test]
     fn the_settings_file_says_what_was_chosen() {
         let mut settings = Settings::new(Durability::Synced);
         settings.store = "sqlite".into();
+        let names = ["table001".to_owned(), "table002".to_owned()];
         let sources = [8001, 8002].map(|port| ([127, 0, 0, 1], port).into());
-        let file = settings.file(Path::new("/data/\"odd\""), &sources, 2);
+        let file = settings.file(Path::new("/data/\"odd\""), &sources, &names);
         for line in [
             "data_dir = \"/data/\\\"odd\\\"\"",
             "durability = \"synced\"",
             "[[source]]\naddress = \"127.0.0.1:8002\"",
-            "[[destination]]\nid = \"table1\"\nvip = true\n",
-            "[[destination]]\nid = \"table2\"\n[delivery]",
+            "[[destination]]\nid = \"table001\"\nvip = true\n",
+            "[[destination]]\nid = \"table002\"\n[scheduler]\nlevels = 3",
             "idle = \"backoff\"",
             "url = \"sqlite\"",
         ] {

@@ -15,6 +15,7 @@ use message_server_simulator::{FrameMaker, FrameSpec};
 
 use crate::error::PerfError;
 use crate::plan::Plan;
+use crate::wire::Wire;
 
 const ID_AT: usize = b"{\"messageId\": \"".len();
 const NUMBER_LEN: usize = 10;
@@ -24,16 +25,15 @@ const DUE_AT: usize = SOURCE_AT + SOURCE_LEN + 1;
 /// 31 years of ns.
 const DUE_LEN: usize = 18;
 const TIMESTAMP_LEN: usize = 13;
-/// Orders for each destination.
-const VARIANTS: usize = 8;
+/// Orders for each destination: as many of each of three levels, all of eight, and not ten, for the
+/// simulator's own numbers, which ours replace, are to have one digit.
+const VARIANTS: usize = 9;
 /// Slots that source and number choose from: many enough that no pattern can be learnt.
 const SLOTS: usize = 4096;
 /// How far apart two sources are in the table.
 const SOURCE_STRIDE: usize = 977;
 /// Chooses the orders and the slots: the same in every round, for both sides.
 const SEED: u64 = 0x0f11_99ed;
-/// Levels of a frame's own priority.
-pub(crate) const LEVELS: usize = 3;
 
 /// All frames of a round.
 #[derive(Debug)]
@@ -42,14 +42,20 @@ pub(crate) struct FrameBook {
     /// Slot to template.
     slots: Vec<u16>,
     is_timed: bool,
+    /// Bytes before a line's first: what another server's protocol puts there.
+    head_len: usize,
     line_len: usize,
+    first_source: usize,
 }
 
 #[derive(Debug, Clone, PartialEq)]
 struct Template {
     /// The whole line, with its newline; number, source, due and timestamp are to be patched.
     line: Vec<u8>,
+    /// Where the frame begins; the other places count from here.
+    head_len: usize,
     server_at: usize,
+    priority_at: usize,
     timestamp_at: Option<usize>,
     destination: usize,
     level: usize,
@@ -75,34 +81,33 @@ pub(crate) struct Place {
     pub(crate) level: usize,
 }
 
-/// table1 to tableN, all of one width.
-pub(crate) fn destination_names(destinations: usize) -> Vec<String> {
-    let width = destinations.to_string().len();
-    let name = |n| format!("table{n:0width$}");
-    (1..=destinations).map(name).collect()
-}
-
 impl FrameBook {
-    /// The frames of this plan.
+    /// The frames of this plan as they travel on this wire.
     ///
     /// # Errors
     /// A length that the simulator cannot make.
-    pub(crate) fn new(plan: &Plan) -> Result<Self, PerfError> {
+    pub(crate) fn new(plan: &Plan, wire: Wire) -> Result<Self, PerfError> {
         let is_timed = plan.rate.is_some();
         let mut templates = Vec::new();
-        for (destination, name) in destination_names(plan.destinations).iter().enumerate() {
+        for (destination, name) in plan.destination_names().iter().enumerate() {
             let lines = orders(plan, name, destination)?.unwrap_or_else(|| bare(plan, name));
-            templates.extend(lines.iter().map(|it| Template::new(it, destination)));
+            for (variant, line) in lines.iter().enumerate() {
+                let mut template = Template::new(line, destination);
+                template.set_level(variant % plan.levels);
+                templates.push(template.wrapped(wire, name));
+            }
         }
         let line_len = templates[0].line.len();
         assert!(templates.iter().all(|it| it.line.len() == line_len));
         let mut rng = fastrand::Rng::with_seed(SEED);
-        let draw = |_| u16::try_from(rng.usize(..templates.len())).expect("8 times 999 fit");
+        let draw = |_| u16::try_from(rng.usize(..templates.len())).expect("9 times 999 fit");
         Ok(Self {
             slots: (0..SLOTS).map(draw).collect(),
+            head_len: templates[0].head_len,
             templates,
             is_timed,
             line_len,
+            first_source: plan.first_source,
         })
     }
 
@@ -117,9 +122,9 @@ impl FrameBook {
         let start = out.len();
         let template = self.template(mark);
         out.extend_from_slice(&template.line);
-        let line = &mut out[start..];
+        let line = &mut out[start + self.head_len..];
         put_decimal(&mut line[ID_AT..ID_AT + NUMBER_LEN], mark.number);
-        let source = mark.source as u64 + 1;
+        let source = (self.first_source + mark.source) as u64 + 1;
         put_decimal(&mut line[SOURCE_AT..SOURCE_AT + SOURCE_LEN], source);
         let server_at = template.server_at;
         put_decimal(&mut line[server_at..server_at + SOURCE_LEN], source);
@@ -137,15 +142,17 @@ impl FrameBook {
         if line.len() != self.line_len || line[self.line_len - 1] != b'\n' {
             return None;
         }
+        let line = &line[self.head_len..];
         let number = decimal(&line[ID_AT..ID_AT + NUMBER_LEN])?;
-        let source = decimal(&line[SOURCE_AT..SOURCE_AT + SOURCE_LEN])?.checked_sub(1)?;
+        let source = decimal(&line[SOURCE_AT..SOURCE_AT + SOURCE_LEN])?;
+        let first_source = self.first_source as u64;
         let due_ns = match self.is_timed {
             true => decimal(&line[DUE_AT..DUE_AT + DUE_LEN])?,
             false => 0,
         };
         Some(Mark {
             number,
-            source: usize::try_from(source).ok()?,
+            source: usize::try_from(source.checked_sub(first_source + 1)?).ok()?,
             due_ns,
         })
     }
@@ -162,6 +169,7 @@ impl FrameBook {
     /// Whether a line is, byte for byte, the frame with this mark; its timestamp is its own.
     pub(crate) fn is_verbatim(&self, line: &[u8], mark: Mark, spare: &mut Vec<u8>) -> bool {
         let timestamp_at = self.template(mark).timestamp_at;
+        let timestamp_at = timestamp_at.map(|at| at + self.head_len);
         let digits = timestamp_at.and_then(|at| line[at..at + TIMESTAMP_LEN].try_into().ok());
         let timestamp = Timestamp(digits.unwrap_or([b'0'; TIMESTAMP_LEN]));
         spare.clear();
@@ -200,10 +208,26 @@ impl Template {
         let priority_at = behind("\"priority\": ").expect("every frame has a priority");
         Self {
             line: line.to_vec(),
+            head_len: 0,
+            priority_at,
             server_at: behind("\"sourceServerId\": \"server").expect("every frame has a source"),
             timestamp_at: behind("\"timestamp\": "),
             destination,
             level: usize::from(line[priority_at] - b'1'),
+        }
+    }
+
+    fn set_level(&mut self, level: usize) {
+        self.level = level;
+        self.line[self.priority_at] = b"12345678"[level];
+    }
+
+    fn wrapped(self, wire: Wire, destination: &str) -> Self {
+        let (head, tail) = wire.around(destination, self.line.len());
+        Self {
+            line: [head.as_bytes(), &self.line, tail.as_bytes()].concat(),
+            head_len: head.len(),
+            ..self
         }
     }
 }
@@ -259,17 +283,18 @@ fn with_id(line: &[u8], id: &str) -> Vec<u8> {
     [&line[..ID_AT], id.as_bytes(), &line[end..]].concat()
 }
 
-/// The shortest frames there are, one for each level.
+/// The shortest frames there are.
 fn bare(plan: &Plan, destination: &str) -> Vec<Vec<u8>> {
     let (id, zeros) = (id(plan), "0".repeat(SOURCE_LEN));
-    let line = |priority: usize| {
-        format!(
+    let line = |_| {
+        let line = format!(
             "{{\"messageId\": \"{id}\", \"sourceServerId\": \"server{zeros}\", \
              \"destinationId\": \"{destination}\", \"messageType\": \"meal\", \
-             \"priority\": {priority}}}\n"
-        )
+             \"priority\": 1}}\n"
+        );
+        line.into_bytes()
     };
-    (1..=LEVELS).map(|it| line(it).into_bytes()).collect()
+    (0..VARIANTS).map(line).collect()
 }
 
 /// A timestamp's digits.
@@ -285,12 +310,28 @@ impl Timestamp {
     }
 }
 
-/// Fills the place with the value's last digits.
+/// All numbers of two digits.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[0; 2]; 100];
+    let mut value = 0_u8;
+    while value < 100 {
+        pairs[value as usize] = [b'0' + value / 10, b'0' + value % 10];
+        value += 1;
+    }
+    pairs
+};
+
+/// Fills the place with the value's last digits: two at a time, for each division waits for the one
+/// before it.
 #[inline]
 fn put_decimal(place: &mut [u8], mut value: u64) {
-    for digit in place.iter_mut().rev() {
+    let mut pairs = place.rchunks_exact_mut(2);
+    for pair in &mut pairs {
+        pair.copy_from_slice(&PAIRS[(value % 100) as usize]);
+        value /= 100;
+    }
+    if let [digit] = pairs.into_remainder() {
         *digit = b'0' + (value % 10) as u8;
-        value /= 10;
     }
 }
 

@@ -17,11 +17,12 @@ pub(crate) fn facts(data: &Path) -> Vec<Fact> {
         fact("cores", cores()),
         fact("memory", memory()),
         fact("kernel", kernel()),
+        fact("governor", governor()),
         fact("load before", first_words("/proc/loadavg", 3)),
         fact("engine's data on", file_system(data)),
         fact("commit", commit()),
         fact("build", build().into()),
-        fact("command", command()),
+        fact("command", command("all")),
     ]
 }
 
@@ -63,6 +64,47 @@ fn memory() -> String {
     let total = info.lines().find_map(|line| line.strip_prefix("MemTotal:"));
     let kib = total.and_then(|it| it.trim().trim_end_matches(" kB").parse::<u64>().ok());
     kib.map_or_else(unknown, |kib| format!("{} MiB", kib / 1024))
+}
+
+fn governor() -> String {
+    let governor = read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor");
+    match governor.trim() {
+        "" => "none that can be seen".into(),
+        governor => governor.to_owned(),
+    }
+}
+
+/// What other machines on the same hardware took from this one since it began.
+#[derive(Debug)]
+pub(crate) struct Steal {
+    before: [u64; 2],
+}
+
+impl Steal {
+    /// From now on.
+    pub(crate) fn begin() -> Self {
+        Self {
+            before: stolen(&read("/proc/stat")),
+        }
+    }
+
+    /// As it stands now.
+    #[expect(clippy::cast_precision_loss, reason = "ticks fit 52 bits")]
+    pub(crate) fn fact(&self) -> Fact {
+        let [stolen, all] = stolen(&read("/proc/stat"));
+        let [stolen, all] = [stolen - self.before[0], all - self.before[1]];
+        let percent = stolen as f64 / all.max(1) as f64 * 100.0;
+        let fact = format!("{percent:.1} % of its processor time, by other virtual machines");
+        ("stolen while it ran".into(), fact)
+    }
+}
+
+/// Ticks stolen, and ticks in all: user, nice, system, idle, iowait, irq, softirq, steal.
+fn stolen(stat: &str) -> [u64; 2] {
+    let line = stat.lines().next().unwrap_or_default();
+    let ticks = line.split_whitespace().skip(1).take(8);
+    let ticks: Vec<u64> = ticks.filter_map(|it| it.parse().ok()).collect();
+    [ticks.get(7).copied().unwrap_or(0), ticks.iter().sum()]
 }
 
 fn kernel() -> String {
@@ -108,11 +150,13 @@ pub(crate) fn build() -> &'static str {
     }
 }
 
-fn command() -> String {
-    let arguments: Vec<String> = std::env::args()
-        .skip(1)
-        .map(|word| quoted(without_password(&word)))
-        .collect();
+/// This run's command line, for this benchmark alone.
+pub(crate) fn command(benchmark: &str) -> String {
+    let alone = |word: String| match word.as_str() {
+        "all" => benchmark.to_owned(),
+        _ => quoted(without_password(&word)),
+    };
+    let arguments: Vec<String> = std::env::args().skip(1).map(alone).collect();
     format!(
         "cargo run --release -p flipped-lb-perf -- {}",
         arguments.join(" ")
@@ -144,6 +188,14 @@ mod tests {
         );
         let has = |name: &str| facts.iter().any(|(it, _)| it == name);
         assert!(has("machine") && has("kernel") && has("commit") && has("command"));
+    }
+
+    #[test]
+    fn stolen_time_is_the_eighth_figure() {
+        let stat = "cpu  1 2 3 4 5 6 7 8 100 0\ncpu0 9 9 9 9 9 9 9 9 9 9\n";
+        assert_eq!(stolen(stat), [8, 36]);
+        assert_eq!(stolen(""), [0, 0]);
+        assert!(Steal::begin().fact().1.contains('%'));
     }
 
     #[test]

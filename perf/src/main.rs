@@ -1,13 +1,13 @@
 //! `flipped-lb-perf`: what the whole engine does, over real sockets, beside a bare relay.
 //!
 //! ```text
-//!  cli -> bench (throughput, latency, target, idle) -> round -> parts, each a process
-//!                     |                                  |        source ==TCP==> engine | relay
-//!                     v                                  v        sink   <==TCP==  engine | relay
-//!                  report  <- spread, curve  <-       outcome
+//!  cli -> bench (throughput, latency, ...) -> rounds -> round -> lane, lab, each part a process
+//!                     |                         |                    source ==TCP==> engine | relay
+//!                     v                         v                    sink   <==TCP==  engine | relay
+//!          report <- aim, picture  <-  spread, curve
 //! ```
-//! `plan`, `frames` and `clock` are what all processes of a round agree on. README.md says what
-//! each benchmark measures and how to read it.
+//! `plan`, `frames`, `wire` and `clock` are what all processes of a round agree on. README.md says
+//! what each benchmark measures and how to read it.
 
 mod bench;
 mod child;
@@ -15,16 +15,25 @@ mod cleanup;
 mod cli;
 mod clock;
 mod curve;
+mod disk;
 mod engine;
 mod error;
 mod frames;
+mod http;
+mod lab;
+mod lane;
 mod machine;
 mod parts;
+mod picture;
 mod plan;
 mod process;
 mod report;
 mod round;
+mod rounds;
+mod screen;
 mod spread;
+mod strace;
+mod wire;
 
 use std::process::ExitCode;
 

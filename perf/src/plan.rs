@@ -11,8 +11,12 @@ use crate::error::PerfError;
 const SECOND_NS: u128 = 1_000_000_000;
 /// The source's number has three digits in a frame's id.
 pub(crate) const SOURCES_MAX: usize = 999;
-/// Names get one width, `table01` to `table99`.
+/// The destination's number has three digits in its name.
 pub(crate) const DESTINATIONS_MAX: usize = 999;
+/// A frame's own priority has one digit, and the engine has so many levels.
+pub(crate) const LEVELS_MAX: usize = 8;
+/// Levels of the simulator's orders, and of the engine as by default.
+pub(crate) const LEVELS: usize = 3;
 
 /// A round's plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,6 +33,14 @@ pub(crate) struct Plan {
     pub(crate) rate: Option<u64>,
     /// The first so many frames are verified but not measured.
     pub(crate) warmup: u64,
+    /// Priorities of the frames.
+    pub(crate) levels: usize,
+    /// Sources of the round's other plans that are numbered before these.
+    pub(crate) first_source: usize,
+    /// Destinations of the round's other plans that are numbered before these.
+    pub(crate) first_destination: usize,
+    /// Frames a second that a subscriber takes at most; `None`: as fast as they come.
+    pub(crate) reader_rate: Option<u64>,
 }
 
 impl Plan {
@@ -41,6 +53,10 @@ impl Plan {
             messages,
             rate: None,
             warmup: 0,
+            levels: LEVELS,
+            first_source: 0,
+            first_destination: 0,
+            reader_rate: None,
         }
     }
 
@@ -62,12 +78,30 @@ impl Plan {
                 "{value} {what}: 1 to {max} are possible"
             ))),
         };
-        within("sources", self.sources, SOURCES_MAX)?;
-        within("destinations", self.destinations, DESTINATIONS_MAX)?;
+        within("sources", self.sources, SOURCES_MAX - self.first_source)?;
+        let destinations_max = DESTINATIONS_MAX - self.first_destination;
+        within("destinations", self.destinations, destinations_max)?;
+        within("levels", self.levels, LEVELS_MAX)?;
         match self.rate {
             Some(0) => Err(PerfError::Usage("a rate of 0: say 1 or more".into())),
             _ => Ok(()),
         }
+    }
+
+    /// This plan for parties that are numbered behind those of another one of the same round.
+    pub(crate) fn behind(self, other: &Self) -> Self {
+        Self {
+            first_source: other.first_source + other.sources,
+            first_destination: other.first_destination + other.destinations,
+            ..self
+        }
+    }
+
+    /// The names of its destinations.
+    pub(crate) fn destination_names(&self) -> Vec<String> {
+        let first = self.first_destination + 1;
+        let name = |number| format!("table{number:03}");
+        (first..first + self.destinations).map(name).collect()
     }
 
     /// Frames that a source sends: all are dealt out in turn.
@@ -145,6 +179,16 @@ mod tests {
         let dues: Vec<u64> = measured.map(|(s, n)| plan.due_ns(s, n)).collect();
         assert_eq!(dues.len(), 2_000);
         assert!(dues.iter().all(|due| *due >= 1_000_000_000));
+    }
+
+    #[test]
+    fn plans_of_one_round_share_no_source_and_no_destination() {
+        let first = Plan::flat_out(10, 390);
+        let second = Plan::flat_out(10, 390).behind(&first);
+        let third = Plan::flat_out(10, 390).behind(&second);
+        assert_eq!((third.first_source, third.first_destination), (8, 8));
+        assert_eq!(second.destination_names()[0], "table005");
+        assert_eq!(third.destination_names().len(), 4);
     }
 
     #[test]

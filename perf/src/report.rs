@@ -1,7 +1,11 @@
-//! The paper: a Markdown report and the raw data, into a folder; sections also to the screen.
+//! The paper: a Markdown report, the raw data and the pictures, into a folder; chapters also to the
+//! screen.
 //!
 //! The benchmarks give sections and raw rounds; the header is the machine's, commit's and
 //! command's. Whoever has only the report knows what was measured and how to do it again.
+
+pub(crate) mod aim;
+mod csv;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -11,6 +15,8 @@ use serde_json::{Value, json};
 
 use crate::error::{Context, PerfError};
 use crate::machine::Fact;
+use crate::picture::Picture;
+pub(crate) use aim::Aim;
 
 /// A table: its columns, and rows as long.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -22,20 +28,37 @@ pub(crate) struct Table {
 }
 
 /// What one benchmark has to say.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Section {
     /// Its heading.
     pub(crate) title: String,
+    /// The result in a sentence, for who reads no further.
+    pub(crate) summary: String,
     /// What is measured, how, and what it is to be compared with.
     pub(crate) text: String,
     /// The figures.
     pub(crate) table: Table,
+    /// The design's aims, beside what was found.
+    pub(crate) aims: Vec<Aim>,
+    /// The same figures, drawn.
+    pub(crate) pictures: Vec<Picture>,
     /// What follows from them: the verdict, or what to keep in mind.
     pub(crate) notes: Vec<String>,
     /// Every round, for other programs.
     pub(crate) raw: Value,
-    /// False when frames were lost or a target was missed.
+    /// False when frames were lost or the target was missed.
     pub(crate) is_good: bool,
+}
+
+/// A section, with how it came about.
+#[derive(Debug, Clone)]
+pub(crate) struct Chapter {
+    /// The benchmark's name.
+    pub(crate) name: String,
+    /// What to type to see it again.
+    pub(crate) command: String,
+    /// What it says.
+    pub(crate) section: Section,
 }
 
 impl Table {
@@ -76,31 +99,74 @@ impl Table {
 }
 
 impl Section {
+    /// Of a benchmark that could not be taken: what stopped it.
+    pub(crate) fn not_measured(name: &str, error: &PerfError) -> Self {
+        Self {
+            title: format!("Not measured: {name}"),
+            summary: format!("{name} could not be measured."),
+            notes: vec![error.to_string()],
+            raw: Value::Array(Vec::new()),
+            ..Self::default()
+        }
+    }
+}
+
+impl Chapter {
     /// As Markdown.
     pub(crate) fn render(&self) -> String {
-        let mut text = format!("## {}\n\n{}\n\n", self.title, self.text);
-        text.push_str(&self.table.render());
-        for note in &self.notes {
+        let it = &self.section;
+        let mut text = format!("## {}\n\n{}\n", it.title, it.summary);
+        if !it.table.rows.is_empty() {
+            let _ = write!(text, "\n{}\n\n{}", it.text, it.table.render());
+        }
+        if !it.aims.is_empty() {
+            let _ = write!(text, "\n{}", aim::table(&it.aims).render());
+        }
+        for note in &it.notes {
             let _ = write!(text, "\n{note}\n");
         }
+        for picture in &it.pictures {
+            let (title, file) = (&picture.title, self.file_of(picture));
+            let _ = write!(text, "\n![{title}]({file})\n");
+        }
+        let (name, command) = (&self.name, &self.command);
+        let _ = write!(
+            text,
+            "\nAgain: `{command}`. Every round: [{name}.csv]({name}.csv), [raw.json](raw.json).\n"
+        );
         text
+    }
+
+    fn file_of(&self, picture: &Picture) -> String {
+        format!("{}-{}.svg", self.name, picture.name)
     }
 }
 
 /// The whole report as Markdown.
-pub(crate) fn render(title: &str, facts: &[Fact], sections: &[Section]) -> String {
+pub(crate) fn render(title: &str, facts: &[Fact], chapters: &[Chapter]) -> String {
+    let summaries = chapters.iter().map(|it| it.section.summary.as_str());
+    let summaries: Vec<&str> = summaries.collect();
     let mut header = Table::new(&["what", "value"]);
     for (name, value) in facts {
         header.push([name.clone(), value.replace('|', "\\|")]);
     }
-    let mut text = format!("# {title}\n\n{}", header.render());
-    for section in sections {
-        let _ = write!(text, "\n{}", section.render());
+    let mut text = format!(
+        "# {title}\n\n{INTRODUCTION} {}\n\n{}",
+        summaries.join(" "),
+        header.render()
+    );
+    for chapter in chapters {
+        let _ = write!(text, "\n{}", chapter.render());
     }
     text
 }
 
-/// Writes `report.md` and `raw.json`; returns where the report is.
+const INTRODUCTION: &str = "Measured over real sockets between separate processes: sources send \
+frames, the engine orders them and hands them to subscribers, who verify every one. All parties \
+share the machine named here.";
+
+/// Writes `report.md`, `raw.json`, and for each chapter its rounds and its pictures; returns where
+/// the report is.
 ///
 /// # Errors
 /// The folder cannot be written to.
@@ -108,27 +174,47 @@ pub(crate) fn write(
     folder: &Path,
     title: &str,
     facts: &[Fact],
-    sections: &[Section],
+    chapters: &[Chapter],
 ) -> Result<PathBuf, PerfError> {
     fs::create_dir_all(folder).context(format!("making {}", folder.display()))?;
-    let put = |name: &str, text: String| {
+    let put = |name: &str, text: &str| {
         let path = folder.join(name);
         fs::write(&path, text).context(format!("writing {}", path.display()))?;
         Ok(path)
     };
-    put("raw.json", raw(title, facts, sections)?)?;
-    put("report.md", render(title, facts, sections))
+    for chapter in chapters {
+        let name = format!("{}.csv", chapter.name);
+        put(&name, &csv::render(facts, &chapter.section.raw))?;
+        for picture in &chapter.section.pictures {
+            put(&chapter.file_of(picture), &picture.svg)?;
+        }
+    }
+    put("raw.json", &raw(title, facts, chapters)?)?;
+    put("report.md", &render(title, facts, chapters))
 }
 
-fn raw(title: &str, facts: &[Fact], sections: &[Section]) -> Result<String, PerfError> {
+fn raw(title: &str, facts: &[Fact], chapters: &[Chapter]) -> Result<String, PerfError> {
     let facts = facts.iter().map(|(name, it)| (name.clone(), json!(it)));
-    let sections = sections
-        .iter()
-        .map(|it| json!({ "title": it.title, "good": it.is_good, "data": it.raw }));
+    let chapters = chapters.iter().map(
+        |Chapter {
+             name,
+             command,
+             section,
+         }| {
+            json!({
+                "name": name,
+                "command": command,
+                "title": section.title,
+                "good": section.is_good,
+                "aims": section.aims,
+                "data": section.raw,
+            })
+        },
+    );
     let value = json!({
         "title": title,
         "facts": facts.collect::<serde_json::Map<_, _>>(),
-        "sections": sections.collect::<Vec<_>>(),
+        "sections": chapters.collect::<Vec<_>>(),
     });
     serde_json::to_string_pretty(&value).context("rendering the raw data")
 }
@@ -137,49 +223,67 @@ fn raw(title: &str, facts: &[Fact], sections: &[Section]) -> Result<String, Perf
 mod tests {
     use super::*;
 
-    fn section() -> Section {
+    fn chapter() -> Chapter {
         let mut table = Table::new(&["subject", "msg/s"]);
         table.push(["engine".into(), "1.25 M".into()]);
         table.push(["relay".into(), "3.30 M".into()]);
-        Section {
-            title: "Throughput".into(),
-            text: "Flat out.".into(),
-            table,
-            notes: vec!["Ratio 0.38.".into()],
-            raw: json!([{ "rate": 1.0 }]),
-            is_good: true,
+        Chapter {
+            name: "throughput".into(),
+            command: "perf throughput".into(),
+            section: Section {
+                title: "Throughput".into(),
+                summary: "1.25 M msg/s.".into(),
+                text: "Flat out.".into(),
+                table,
+                aims: vec![Aim::new("ratio", "0.4 at least", "0.38", false)],
+                pictures: vec![Picture {
+                    name: "rate".into(),
+                    title: "Messages a second".into(),
+                    svg: "<svg></svg>".into(),
+                }],
+                notes: vec!["Ratio 0.38.".into()],
+                raw: json!([{ "rate": 1.0 }]),
+                is_good: true,
+            },
         }
     }
 
     #[test]
-    fn a_report_has_its_header_its_tables_and_its_notes() {
+    fn a_report_has_its_header_its_tables_its_pictures_and_how_to_repeat_it() {
         let facts = [("kernel".to_owned(), "Linux 6 | odd".to_owned())];
-        let text = render("Results", &facts, &[section()]);
-        let want = "# Results\n\n\
+        let text = render("Results", &facts, &[chapter()]);
+        let want = "# Results\n\n".to_owned()
+            + INTRODUCTION
+            + " 1.25 M msg/s.\n\n\
             | what   | value          |\n\
             | ------ | -------------- |\n\
             | kernel | Linux 6 \\| odd |\n\n\
-            ## Throughput\n\nFlat out.\n\n\
+            ## Throughput\n\n1.25 M msg/s.\n\nFlat out.\n\n\
             | subject | msg/s  |\n\
             | ------- | ------ |\n\
             | engine  | 1.25 M |\n\
             | relay   | 3.30 M |\n\n\
-            Ratio 0.38.\n";
+            | aim   | wanted       | found | verdict     |\n\
+            | ----- | ------------ | ----- | ----------- |\n\
+            | ratio | 0.4 at least | 0.38  | **not met** |\n\n\
+            Ratio 0.38.\n\n\
+            ![Messages a second](throughput-rate.svg)\n\n\
+            Again: `perf throughput`. Every round: [throughput.csv](throughput.csv), \
+            [raw.json](raw.json).\n";
         assert_eq!(text, want);
     }
 
     #[test]
-    fn both_files_are_written_and_the_raw_data_is_json() {
+    fn all_files_are_written_and_the_raw_data_is_json() {
         let folder = tempfile::tempdir().expect("a directory");
         let out = folder.path().join("new/folder");
-        let path = write(&out, "Results", &[], &[section()]).expect("it is written");
-        assert!(
-            fs::read_to_string(path)
-                .expect("a report")
-                .contains("1.25 M")
-        );
+        let path = write(&out, "Results", &[], &[chapter()]).expect("it is written");
+        let report = fs::read_to_string(path).expect("a report");
+        assert!(report.contains("1.25 M"));
         let raw = fs::read(out.join("raw.json")).expect("raw data");
         let raw: Value = serde_json::from_slice(&raw).expect("JSON");
         assert_eq!(raw["sections"][0]["data"][0]["rate"], 1.0);
+        assert_eq!(raw["sections"][0]["aims"][0]["is_met"], false);
+        assert!(out.join("throughput.csv").is_file() && out.join("throughput-rate.svg").is_file());
     }
 }

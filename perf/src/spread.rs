@@ -61,6 +61,12 @@ pub(crate) fn time(ns: f64) -> String {
     }
 }
 
+/// The same of whole ones.
+#[expect(clippy::cast_precision_loss, reason = "ns of ten minutes fit 52 bits")]
+pub(crate) fn shown(ns: u64) -> String {
+    time(ns as f64)
+}
+
 /// A ratio, to two places.
 pub(crate) fn ratio(value: f64) -> String {
     format!("{value:.2}")

@@ -29,53 +29,100 @@ fn run(arguments: &[&str]) -> Run {
     Run { folder, output }
 }
 
+/// Whether a program is on PATH.
+fn has(program: &str) -> bool {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&folders).any(|it| it.join(program).is_file())
+}
+
 impl Run {
     fn said(&self) -> String {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         text(&self.output.stderr) + &text(&self.output.stdout)
     }
 
-    fn rounds(&self) -> Vec<Value> {
-        let raw = std::fs::read(self.folder.path().join("out/raw.json"));
-        let raw = raw.unwrap_or_else(|_| panic!("no raw data:\n{}", self.said()));
-        let raw: Value = serde_json::from_slice(&raw).expect("JSON");
-        raw["sections"][0]["data"]
-            .as_array()
-            .expect("rounds")
-            .clone()
+    fn file(&self, name: &str) -> String {
+        let text = std::fs::read_to_string(self.folder.path().join("out").join(name));
+        text.unwrap_or_else(|error| panic!("{name}: {error}\n{}", self.said()))
     }
 
-    fn assert_exact(&self, rounds: usize, messages: u64) {
+    fn section(&self) -> Value {
+        let raw: Value = serde_json::from_str(&self.file("raw.json")).expect("JSON");
+        raw["sections"][0].clone()
+    }
+
+    /// Its rounds; where they are parts of something larger, those.
+    fn rounds(&self) -> Vec<Value> {
+        let data = self.section()["data"].as_array().expect("rounds").clone();
+        let outcome = |it: Value| match it.get("outcome") {
+            Some(outcome) => outcome.clone(),
+            None => it,
+        };
+        data.into_iter().map(outcome).collect()
+    }
+
+    /// It ended well, every round was exact, and report, data and pictures are there.
+    fn assert_good(&self, name: &str, rounds: usize) {
         assert_eq!(self.output.status.code(), Some(0), "{}", self.said());
         let played = self.rounds();
         assert_eq!(played.len(), rounds, "{}", self.said());
         for round in played {
-            assert_eq!(round["received"]["frames"], messages, "{round}");
+            let messages = &round["plan"]["messages"];
+            assert!(messages.as_u64() > Some(0), "{round}");
+            assert_eq!(round["received"]["frames"], *messages, "{round}");
             assert_eq!(round["received"]["missing"], 0, "{round}");
             assert_eq!(round["received"]["wrong"], 0, "{round}");
-            assert_eq!(round["sent"]["sent"], messages, "{round}");
+            assert_eq!(round["sent"]["sent"], *messages, "{round}");
         }
+        self.assert_written(name, rounds);
+    }
+
+    fn assert_written(&self, name: &str, rounds: usize) {
         let left = std::fs::read_dir(self.folder.path()).expect("it is there");
         assert_eq!(left.count(), 1, "only the report stays");
+        let csv = self.file(&format!("{name}.csv"));
+        let lines = csv.lines().filter(|it| !it.starts_with('#'));
+        assert_eq!(lines.count(), rounds + 1, "{csv}");
+        let report = self.file("report.md");
+        let again = format!("Again: `cargo run --release -p flipped-lb-perf -- {name}");
+        for part in [
+            "| machine ",
+            "| commit ",
+            "| durability ",
+            "| stolen ",
+            &again,
+        ] {
+            assert!(report.contains(part), "{part} is missing in\n{report}");
+        }
+        let pictures = report.split("](").filter_map(|it| it.split_once(".svg)"));
+        for (picture, _) in pictures {
+            let svg = self.file(&format!("{picture}.svg"));
+            let is_drawn = svg.contains("<polyline") || svg.contains("<rect");
+            assert!(is_drawn && svg.trim_end().ends_with("</svg>"), "{picture}");
+            assert!(!svg.contains("NaN"), "{picture}");
+        }
+    }
+
+    fn assert_exact(&self, name: &str, rounds: usize, messages: u64) {
+        self.assert_good(name, rounds);
+        for round in self.rounds() {
+            assert_eq!(round["plan"]["messages"], messages, "{round}");
+        }
+    }
+
+    fn pictures(&self) -> usize {
+        self.file("report.md").matches("\n![").count()
     }
 }
 
 #[test]
 fn flat_out_engine_and_relay_deliver_exactly() {
-    let run = run(&["throughput", "--messages", "6000", "--rounds", "2"]);
-    run.assert_exact(2 * 2 * 2, 6_000);
-    let report = std::fs::read_to_string(run.folder.path().join("out/report.md"));
-    let report = report.expect("a report");
-    for fact in [
-        "machine",
-        "kernel",
-        "commit",
-        "durability",
-        "command",
-        " | sqlite ",
-    ] {
-        assert!(report.contains(fact), "{fact} is missing in\n{report}");
-    }
+    let words = ["throughput", "--messages", "6000", "--rounds", "2"];
+    let run = run(&[&words[..], &["--size", "390"]].concat());
+    run.assert_exact("throughput", 2 * 2 * 2, 6_000);
+    assert!(run.file("report.md").contains(" | sqlite "));
+    assert_eq!(run.section()["aims"].as_array().map(Vec::len), Some(1));
+    assert_eq!(run.pictures(), 1);
 }
 
 #[test]
@@ -86,7 +133,7 @@ fn the_shortest_and_long_frames_and_other_numbers_of_parties_are_exact_too() {
         &["--store", "none", "--size", "0,8192", "--sources", "1,16"],
     ];
     let run = run(&sizes.concat());
-    run.assert_exact(4 * 2, 3_000);
+    run.assert_exact("throughput", 4 * 2, 3_000);
 }
 
 #[test]
@@ -100,17 +147,17 @@ fn on_schedule_every_measured_frame_has_a_latency_and_the_pace_is_kept() {
         "--rounds",
         "1",
     ]);
-    run.assert_exact(2, 4_000);
+    let subjects = if has("nats-server") { 3 } else { 2 };
+    run.assert_exact("latency", subjects, 4_000);
+    assert_eq!(run.pictures(), 1);
     for round in run.rounds() {
-        let latency = &round["received"]["latency"];
-        assert_eq!(latency["count"], 2_000, "{round}");
+        let arrivals = &round["received"]["arrivals"];
+        assert_eq!(arrivals["latency"]["count"], 2_000, "{round}");
         let seconds = round["seconds"].as_f64().expect("a number");
         assert!(seconds > 1.9, "not before the last was due: {round}");
         let late = round["sent"]["late"]["p50"].as_u64().expect("a number");
-        assert!(
-            latency["p50"].as_u64() >= Some(late),
-            "the source's part is in it"
-        );
+        let p50 = arrivals["latency"]["p50"].as_u64();
+        assert!(p50 >= Some(late), "the source's part is in it");
     }
 }
 
@@ -118,11 +165,121 @@ fn on_schedule_every_measured_frame_has_a_latency_and_the_pace_is_kept() {
 fn a_target_that_is_met_passes_and_one_that_is_not_fails() {
     let rate = ["target", "--seconds", "1", "--rate", "1000"];
     let met = run(&[&rate[..], &["--p99", "20000"]].concat());
-    met.assert_exact(1, 2_000);
+    met.assert_exact("target", 1, 2_000);
     assert!(met.said().contains("PASS"), "{}", met.said());
     let missed = run(&[&rate[..], &["--p99", "0"]].concat());
     assert_eq!(missed.output.status.code(), Some(1), "{}", missed.said());
     assert!(missed.said().contains("FAIL"), "{}", missed.said());
+}
+
+#[test]
+fn a_minute_flat_out_is_as_many_messages_as_fit_and_stands_beside_the_disk() {
+    let run = run(&[
+        "sustained",
+        "--messages",
+        "20000",
+        "--rounds",
+        "1",
+        "--quick",
+    ]);
+    run.assert_exact("sustained", 1, 20_000);
+    let data = &run.section()["data"];
+    for figure in ["disk_bytes_a_second", "journal_bytes_a_second"] {
+        assert!(data[0][figure].as_f64() > Some(0.0), "{data}");
+    }
+}
+
+#[test]
+fn a_slow_reader_gets_all_of_it_later_than_the_others() {
+    let words = ["overload", "--rate", "2000", "--seconds", "1"];
+    let run = run(&[&words[..], &["--rounds", "1"]].concat());
+    run.assert_good("overload", 2 * 2);
+    let p99 = |round: &Value| round["received"]["arrivals"]["latency"]["p99"].as_u64();
+    let rounds = run.rounds();
+    let slow = |it: &&Value| !it["plan"]["reader_rate"].is_null();
+    let slow = rounds.iter().find(slow).expect("a slow reader");
+    assert_eq!(
+        slow["received"]["arrivals"]["by_level"]
+            .as_array()
+            .map(Vec::len),
+        Some(3)
+    );
+    // Half of its second's worth, at half the pace: up to a second late.
+    assert!(p99(slow) > Some(100_000_000), "{slow}");
+    assert!(run.said().contains("worst wait"), "what check promises");
+}
+
+#[test]
+fn an_absent_customer_gets_its_backlog_when_it_comes() {
+    let words = ["backlog", "--messages", "20000", "--seconds", "1"];
+    let run = run(&[&words[..], &["--fill-rate", "20000", "--rate", "500"]].concat());
+    run.assert_good("backlog", 5);
+    assert_eq!(run.rounds()[4]["received"]["frames"], 20_000);
+    assert_eq!(run.pictures(), 3);
+}
+
+#[test]
+fn every_durability_delivers_exactly() {
+    let words = ["durability", "--messages", "3000", "--rate", "500"];
+    let run = run(&[&words[..], &["--seconds", "1", "--rounds", "1"]].concat());
+    run.assert_good("durability", 3 + 3);
+    let rounds = run.rounds();
+    let durability = |it: &Value| it["settings"]["durability"].clone();
+    let seen: Vec<Value> = rounds[..3].iter().map(durability).collect();
+    assert_eq!(seen, ["memory", "written", "synced"]);
+}
+
+#[test]
+fn a_killed_engine_has_all_of_its_journal_again() {
+    let run = run(&["recovery", "--messages", "20000", "--rounds", "1"]);
+    run.assert_exact("recovery", 1, 20_000);
+    assert!(run.section()["data"][0]["seconds"].as_f64() > Some(0.0));
+}
+
+#[test]
+fn system_calls_are_counted_where_there_is_strace() {
+    let run = run(&["syscalls", "--messages", "5000", "--seconds", "1"]);
+    if has("strace") {
+        run.assert_good("syscalls", 3);
+        let calls = run.section()["data"][0]["calls"].as_array().cloned();
+        assert!(calls.is_some_and(|it| !it.is_empty()), "{}", run.said());
+    } else {
+        assert_eq!(run.output.status.code(), Some(2));
+        assert!(run.said().contains("strace is not on PATH"));
+    }
+}
+
+#[test]
+fn idle_engines_are_watched_by_strategy() {
+    let run = run(&["idle", "--seconds", "1"]);
+    assert_eq!(run.output.status.code(), Some(0), "{}", run.said());
+    run.assert_written("idle", 3);
+}
+
+#[test]
+fn growth_has_a_curve_for_each_thing_that_grows() {
+    for (of, values) in [
+        ("sources", "1,3"),
+        ("destinations", "1,20"),
+        ("levels", "1,8"),
+        ("frame", "0,1000"),
+        ("backlog", "0,2000"),
+        ("agents", "1,2"),
+    ] {
+        let words = [
+            "growth",
+            "--of",
+            of,
+            "--values",
+            values,
+            "--messages",
+            "2000",
+        ];
+        let rest = ["--rate", "500", "--seconds", "1", "--rounds", "1"];
+        let run = run(&[&words[..], &rest].concat());
+        run.assert_good("growth", 2 * 2);
+        assert_eq!(run.pictures(), 2, "{of}");
+    }
 }
 
 #[test]

@@ -13,6 +13,7 @@
 //! nothing in the engine: there is no command to give.
 
 mod health;
+mod histograms;
 mod metrics;
 mod monitor;
 mod server;

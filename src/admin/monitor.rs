@@ -1,4 +1,5 @@
-//! The monitor thread: collects latencies, prints the statistics, writes the histogram files.
+//! The monitor thread: collects latencies, prints the statistics, writes the histogram files and
+//! the interval logs.
 //!
 //! Fed by the scheduler's [`Collector`] and the counters; feeds [`Shown`], from which HTTP answers,
 //! and standard output. Off the path: it may lock, allocate and block; the scheduler never waits
@@ -11,13 +12,13 @@ use std::sync::{Arc, Mutex};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::statistics::Statistics;
 use super::{Names, Shown, lock};
 use crate::clock::{Clock, StepWatch, SystemClock, wall_us};
 use crate::counters::{Counter, Counters};
-use crate::latency::{Collector, FilesError, Totals, write_all};
+use crate::latency::{Collector, FilesError, IntervalLog, Totals, write_all};
 use crate::limits::MONITOR_TICK_MS;
 
 /// What a monitor works with.
@@ -34,6 +35,8 @@ pub struct MonitorParts {
     pub interval: Duration,
     /// Where the `.hgrm` files go at the end; `None`: there are none.
     pub histograms: Option<PathBuf>,
+    /// Writes the interval logs; `None`: there are none.
+    pub log: Option<IntervalLog>,
     /// Wakes the scheduler after it was asked for its interval: a parked one would keep the
     /// latencies of the last messages to itself.
     pub wake: Box<dyn Fn() + Send>,
@@ -109,6 +112,8 @@ struct Run {
     started: Instant,
     printed: Instant,
     delivered_then: u64,
+    /// The last period of the interval log was not written whole.
+    log_failing: bool,
     /// As old as the engine's, and like it tied to the wall clock once.
     clock: SystemClock,
     steps: StepWatch,
@@ -123,6 +128,7 @@ impl Run {
             started: now,
             printed: now,
             delivered_then,
+            log_failing: false,
             clock: SystemClock::start(),
             steps: StepWatch::default(),
         }
@@ -130,10 +136,7 @@ impl Run {
 
     fn until(mut self, stopped: &Receiver<()>) -> Result<usize, FilesError> {
         let delivered_before = self.delivered_then;
-        let mut tick = Duration::from_millis(MONITOR_TICK_MS);
-        if !self.parts.interval.is_zero() {
-            tick = tick.min(self.parts.interval);
-        }
+        let tick = self.tick();
         while stopped.recv_timeout(tick) == Err(RecvTimeoutError::Timeout) {
             self.collect();
             self.watch_clock();
@@ -142,15 +145,61 @@ impl Run {
             if !interval.is_zero() && self.printed.elapsed() >= interval {
                 self.print_period();
             }
+            self.write_log_if_due();
         }
         self.collect();
+        self.write_log();
         self.print(delivered_before, self.started.elapsed());
         self.write_files()
     }
 
+    /// How long it sleeps: no longer than what is on the shortest beat.
+    fn tick(&self) -> Duration {
+        let log = self.parts.log.as_ref().map(IntervalLog::interval);
+        let beats = [Some(self.parts.interval), log].into_iter().flatten();
+        let longest = Duration::from_millis(MONITOR_TICK_MS);
+        beats
+            .filter(|it| !it.is_zero())
+            .fold(longest, Duration::min)
+    }
+
     fn collect(&mut self) {
         let mut shown = lock(&self.parts.shown);
-        self.parts.collector.collect(&mut shown.totals);
+        let log = &mut self.parts.log;
+        self.parts.collector.collect_with(|interval| {
+            shown.totals.merge(interval);
+            if let Some(log) = log {
+                log.merge(interval);
+            }
+        });
+    }
+
+    fn write_log_if_due(&mut self) {
+        let now = self.started.elapsed();
+        if self.parts.log.as_ref().is_some_and(|it| it.is_due(now)) {
+            self.write_log();
+        }
+    }
+
+    /// A log that cannot be written is no reason to stop: counted, and told when it begins and ends.
+    fn write_log(&mut self) {
+        let Some(log) = &mut self.parts.log else {
+            return;
+        };
+        let written = log.write(self.started.elapsed(), &*self.parts.names);
+        match &written {
+            Err(error) => {
+                self.parts
+                    .counters
+                    .add(Counter::LatencyLogLost, error.lost());
+                if !self.log_failing {
+                    warn!("{error}");
+                }
+            }
+            Ok(()) if self.log_failing => info!("the latency log is written again"),
+            Ok(()) => {}
+        }
+        self.log_failing = written.is_err();
     }
 
     fn watch_clock(&mut self) {
@@ -203,10 +252,12 @@ impl Run {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
+    use std::time::SystemTime;
 
     use super::super::testing;
     use super::*;
-    use crate::latency::{Recorder, Stage, View, exchange};
+    use crate::latency::log_reader::HistogramLog;
+    use crate::latency::{LogLimits, Recorder, Stage, View, exchange};
 
     /// Standard output, for a test.
     #[derive(Clone, Default)]
@@ -239,6 +290,7 @@ mod tests {
             names: Arc::new(testing::Restaurant),
             interval: Duration::ZERO,
             histograms: None,
+            log: None,
             wake: Box::new(|| ()),
             out: Box::new(paper.clone()),
         };
@@ -292,6 +344,53 @@ mod tests {
         assert!(woken.load(Ordering::Relaxed) >= 3);
         let last = paper.pages().pop().unwrap();
         assert!(last.contains("Customer table2:     4 (breakfast 2, lunch 2)"));
+    }
+
+    fn log(folder: PathBuf, interval: Duration) -> IntervalLog {
+        let limits = LogLimits {
+            interval,
+            max_bytes: 1024 * 1024,
+            max_age: Duration::from_secs(3600),
+            files: 2,
+        };
+        IntervalLog::new(folder, limits, SystemTime::now(), (3, 4))
+    }
+
+    #[test]
+    fn intervals_are_logged_on_their_beat_and_at_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut recorder, mut parts) = parts(&Paper::default());
+        parts.log = Some(log(folder.path().to_owned(), Duration::from_millis(20)));
+        let monitor = Monitor::start(parts).unwrap();
+        testing::ten(recorder.active_mut());
+        let file = folder.path().join("latency-000001.hlog");
+        while !std::fs::read_to_string(&file).is_ok_and(|it| it.contains("Tag=total,")) {
+            recorder.poll_swap();
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        testing::ten(recorder.active_mut());
+        drop(recorder);
+        let totals = monitor.finish().totals;
+        let text = std::fs::read_to_string(file).unwrap();
+        let log = HistogramLog::parse(&text).unwrap();
+        assert!(text.matches("Tag=total,").count() >= 2, "{text}");
+        let view = View::Level(Stage::Total, 1);
+        assert_eq!(log.histogram("total-level1"), Some(&totals.histogram(view)));
+    }
+
+    #[test]
+    fn a_log_that_cannot_be_written_is_counted() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let (mut recorder, mut parts) = parts(&Paper::default());
+        let counters = Arc::clone(&parts.counters);
+        let folder = file.path().join("histograms");
+        parts.log = Some(log(folder, Duration::from_secs(3600)));
+        let monitor = Monitor::start(parts).unwrap();
+        testing::ten(recorder.active_mut());
+        drop(recorder);
+        assert_eq!(monitor.finish().totals.count(View::Stage(Stage::Total)), 10);
+        // Five stages, each as a whole and at two levels, and two destinations.
+        assert_eq!(counters.get(Counter::LatencyLogLost), 5 * 3 + 2);
     }
 
     #[test]

@@ -20,8 +20,8 @@ use tokio::sync::oneshot;
 use super::health::degraded;
 use super::metrics::{CONTENT_TYPE, metrics};
 use super::stats::stats;
-use super::{AdminState, lock};
-use crate::latency::{views, write_hgrm};
+use super::{AdminState, histograms};
+use crate::latency::plot::PlotError;
 
 const PATHS: &str = "\
 /stats              all figures, as JSON
@@ -29,7 +29,8 @@ const PATHS: &str = "\
 /healthz            200 while all agents are alive, else 503
 /readyz             200 while frames are welcome, else 503
 /histograms         the names of the latency histograms
-/histograms/{name}  one of them, as HdrHistogram percentiles in microseconds
+/histograms/{name}  one of them: NAME.hgrm, percentiles in microseconds; NAME.hlog, an interval log
+                    of nanoseconds; NAME.svg, a picture; latency.hlog and latency.svg, all of them
 ";
 
 /// The running thread.
@@ -159,32 +160,26 @@ async fn get_readyz(State(state): Shared) -> (StatusCode, Json<Value>) {
 }
 
 async fn get_histograms(State(state): Shared) -> Json<Value> {
-    let totals = &lock(&state.shown).totals;
-    let views = views(totals).into_iter();
-    let list: Vec<_> = views
-        .map(|view| json!({ "name": view.name(&*state.names), "count": totals.count(view) }))
-        .collect();
-    Json(json!({ "histograms": list }))
+    Json(histograms::index(&state))
 }
 
 async fn get_histogram(State(state): Shared, Path(name): Path<String>) -> Response {
-    let histogram = {
-        let totals = &lock(&state.shown).totals;
-        let views = views(totals).into_iter();
-        let mut named = views.filter(|view| view.name(&*state.names) == name);
-        named.next().map(|view| totals.histogram(view))
-    };
-    let Some(histogram) = histogram else {
-        let text = format!(
-            "no histogram {}; /histograms lists them\n",
-            name.escape_debug()
-        );
-        return (StatusCode::NOT_FOUND, text).into_response();
-    };
-    let mut text = Vec::new();
-    match write_hgrm(&histogram, &mut text) {
-        Ok(()) => ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response(),
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    match histograms::file(&state, &name) {
+        Some(Ok(file)) => ([(header::CONTENT_TYPE, file.content_type)], file.bytes).into_response(),
+        Some(Err(error)) => {
+            let status = match error {
+                PlotError::Empty => StatusCode::NOT_FOUND,
+                PlotError::Draw(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            };
+            (status, format!("{error}\n")).into_response()
+        }
+        None => {
+            let text = format!(
+                "no histogram {}; /histograms lists them\n",
+                name.escape_debug()
+            );
+            (StatusCode::NOT_FOUND, text).into_response()
+        }
     }
 }
 
@@ -206,8 +201,10 @@ mod tests {
     use std::io::{Read as _, Write as _};
     use std::net::TcpStream;
 
-    use super::super::{Phase, testing};
+    use super::super::{Phase, lock, testing};
     use super::*;
+    use crate::latency::Totals;
+    use crate::latency::log_reader::HistogramLog;
 
     struct Answer {
         status: u16,
@@ -274,8 +271,58 @@ mod tests {
             let footer = format!("Total count    = {:>12}]", entry["count"].as_u64().unwrap());
             assert!(answer.body.contains(&footer), "{name}: {}", answer.body);
         }
-        let answer = ask(&admin, "GET", "/histograms/nothing.hgrm");
+        for name in [
+            "nothing.hgrm",
+            "total",
+            "total.txt",
+            "total.svg.svg",
+            ".svg",
+        ] {
+            let answer = ask(&admin, "GET", &format!("/histograms/{name}"));
+            assert_eq!(answer.status, 404, "{name}");
+        }
+        admin.stop();
+    }
+
+    #[test]
+    fn histograms_are_served_as_pictures_and_as_logs() {
+        let (admin, _) = start();
+        let index = ask(&admin, "GET", "/histograms").json();
+        let first = &index["histograms"][0];
+        for (name, curves) in [(&first["svg"], 1), (&index["svg"], 5)] {
+            let path = format!("/histograms/{}", name.as_str().unwrap());
+            let answer = ask(&admin, "GET", &path);
+            assert!(
+                answer.head.contains("content-type: image/svg+xml"),
+                "{}",
+                answer.head
+            );
+            let lines = answer.body.lines();
+            // A curve is a line of two points or more in a colour of its own; axes are black.
+            let drawn =
+                lines.filter(|it| it.contains("<polyline") && it.contains("stroke-width=\"2\""));
+            assert_eq!(
+                drawn.count(),
+                2 * curves,
+                "each with its legend: {}",
+                answer.body
+            );
+        }
+        for (name, tags) in [(&first["hlog"], 1), (&index["hlog"], 5 * 3 + 2)] {
+            let path = format!("/histograms/{}", name.as_str().unwrap());
+            let log = HistogramLog::parse(&ask(&admin, "GET", &path).body).unwrap();
+            assert_eq!(log.tags().count(), tags);
+        }
+        admin.stop();
+    }
+
+    #[test]
+    fn nothing_to_draw_is_told() {
+        let (admin, state) = start();
+        lock(&state.shown).totals = Totals::new(3, 4);
+        let answer = ask(&admin, "GET", "/histograms/total.svg");
         assert_eq!(answer.status, 404);
+        assert!(answer.body.contains("nothing to draw"), "{}", answer.body);
         admin.stop();
     }
 

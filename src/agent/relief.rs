@@ -11,6 +11,8 @@
 //!   flat out:     [ home: agents...         ]   [ relief: lodger ]
 //! ```
 
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
@@ -52,28 +54,50 @@ pub struct Shift {
     from_other: Receiver<Lodger>,
     /// Wakes the other thread.
     other: Arc<Wake>,
+    /// What the thread that has the lodger sleeps on besides its own; made at the start, so that a
+    /// move needs no descriptor when there may be none.
+    doors: Vec<OwnedFd>,
     load: Load,
     busy_windows: u32,
 }
 
 /// Makes both sides; the lodger begins at home. `home` and `relief` wake the threads.
-#[must_use]
-pub fn shifts(lodger: Lodger, home: &Arc<Wake>, relief: &Arc<Wake>) -> (Shift, Shift) {
+///
+/// # Errors
+/// The process has no file descriptor left.
+pub fn shifts(lodger: Lodger, home: &Arc<Wake>, relief: &Arc<Wake>) -> io::Result<(Shift, Shift)> {
     let (to_relief, from_home) = channel();
     let (to_home, from_relief) = channel();
-    let shift = |side, lodger, to_other, from_other, other: &Arc<Wake>| Shift {
+    let (at_home, helping) = (doors(&lodger)?, doors(&lodger)?);
+    let shift = |side, lodger, to_other, from_other, other: &Arc<Wake>, doors| Shift {
         side,
         lodger,
         to_other,
         from_other,
         other: Arc::clone(other),
+        doors,
         load: Load::default(),
         busy_windows: 0,
     };
-    (
-        shift(Side::Home, Some(lodger), to_relief, from_relief, relief),
-        shift(Side::Relief, None, to_home, from_home, home),
-    )
+    Ok((
+        shift(
+            Side::Home,
+            Some(lodger),
+            to_relief,
+            from_relief,
+            relief,
+            at_home,
+        ),
+        shift(Side::Relief, None, to_home, from_home, home, helping),
+    ))
+}
+
+/// What becomes readable when the lodger has work.
+fn doors(lodger: &Lodger) -> io::Result<Vec<OwnedFd>> {
+    let wake = Some(lodger.wake.as_fd());
+    let readiness = lodger.agent.readiness();
+    let all = wake.into_iter().chain(readiness);
+    all.map(|it| it.try_clone_to_owned()).collect()
 }
 
 impl Shift {
@@ -81,6 +105,12 @@ impl Shift {
     #[must_use]
     pub fn is_off_duty(&self) -> bool {
         self.side == Side::Relief && self.lodger.is_none()
+    }
+
+    /// What the thread sleeps on while it has the lodger.
+    #[must_use]
+    pub fn doors(&self) -> &[OwnedFd] {
+        &self.doors
     }
 
     /// Whether this is the thread that helps out.
@@ -191,7 +221,7 @@ mod tests {
             agent: Box::new(Nothing),
             wake: wake(),
         };
-        shifts(lodger, &wake(), &wake())
+        shifts(lodger, &wake(), &wake()).expect("descriptors")
     }
 
     /// Lets `windows` pass in steps of 1 ms of which `busy` in ten are work; says whether the lodger

@@ -1,6 +1,6 @@
 //! The thread that turns its agents' cranks, and rests when they find nothing.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -73,14 +73,12 @@ impl<C: Clock + 'static> Runner<C> {
     }
 
     fn run(mut self) -> Result<(), Fatal> {
-        let mut bed = None;
+        let bed = self.make_bed()?;
         let mut idle = Idle::new(self.idle);
         let mut worked = false;
         while !self.stop.load(Ordering::Relaxed) {
             let now = self.clock.now();
-            if self.change_shift(now, worked) {
-                bed = None;
-            }
+            self.change_shift(now, worked, &bed)?;
             worked = self.cycle(now)? > 0;
             if worked {
                 idle.reset();
@@ -94,19 +92,30 @@ impl<C: Clock + 'static> Runner<C> {
                 Rest::Spin => std::hint::spin_loop(),
                 Rest::Yield => thread::yield_now(),
                 Rest::Park { timeout_ms } => {
-                    if self.park(&mut bed, timeout_ms)? {
+                    if self.park(&bed, timeout_ms)? {
                         idle.reset();
                     }
                 }
             }
         }
-        self.finish()
+        self.finish(&bed)
     }
 
     /// Lends or takes the lodger, if it is time; says whether it moved.
-    fn change_shift(&mut self, now: Now, worked: bool) -> bool {
-        let shift = self.shift.as_mut();
-        shift.is_some_and(|it| it.note(now.ns, worked))
+    fn change_shift(&mut self, now: Now, worked: bool, bed: &OwnedFd) -> Result<bool, Fatal> {
+        let Some(shift) = &mut self.shift else {
+            return Ok(false);
+        };
+        let moved = shift.note(now.ns, worked);
+        if moved {
+            for door in shift.doors() {
+                match shift.lodger {
+                    Some(_) => add(bed, door)?,
+                    None => epoll::delete(bed, door)?,
+                }
+            }
+        }
+        Ok(moved)
     }
 
     /// One duty cycle of every agent, on one reading of the clock.
@@ -134,34 +143,25 @@ impl<C: Clock + 'static> Runner<C> {
     /// What the thread sleeps on: its wake-ups, and whatever its agents wait for.
     fn make_bed(&self) -> Result<OwnedFd, Fatal> {
         let bed = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        let data = epoll::EventData::new_u64(0);
-        // Level-triggered, so that what was already there keeps the thread from sleeping.
-        for wake in self.wakes() {
-            epoll::add(&bed, &**wake, data, epoll::EventFlags::IN)?;
+        add(&bed, &*self.wake)?;
+        for fd in self.agents.iter().filter_map(|agent| agent.readiness()) {
+            add(&bed, fd)?;
         }
-        let agents = self.agents.iter().chain(self.lodger().map(|it| &it.agent));
-        for fd in agents.filter_map(|agent| agent.readiness()) {
-            epoll::add(&bed, fd, data, epoll::EventFlags::IN)?;
+        if let Some(shift) = self.shift.as_ref().filter(|it| it.lodger.is_some()) {
+            shift.doors().iter().try_for_each(|door| add(&bed, door))?;
         }
         Ok(bed)
     }
 
     /// Sleeps unless a last look finds work; says whether there was a reason to wake up.
-    fn park(&mut self, bed: &mut Option<OwnedFd>, timeout_ms: u32) -> Result<bool, Fatal> {
+    fn park(&mut self, bed: &OwnedFd, timeout_ms: u32) -> Result<bool, Fatal> {
         self.wakes().for_each(|wake| wake.prepare_park());
         let now = self.clock.now();
-        let moved = self.change_shift(now, false);
-        if moved {
-            *bed = None;
-        }
+        let moved = self.change_shift(now, false, bed)?;
         if moved || self.cycle(now)? > 0 || self.stop.load(Ordering::Relaxed) {
             self.wakes().for_each(|wake| wake.unpark());
             return Ok(true);
         }
-        let bed = match bed {
-            Some(bed) => bed,
-            None => bed.insert(self.make_bed()?),
-        };
         let timeout = Timespec {
             tv_sec: i64::from(timeout_ms) / 1_000,
             tv_nsec: i64::from(timeout_ms) % 1_000 * 1_000_000,
@@ -178,7 +178,7 @@ impl<C: Clock + 'static> Runner<C> {
         Ok(woken > 0)
     }
 
-    fn finish(&mut self) -> Result<(), Fatal> {
+    fn finish(&mut self, bed: &OwnedFd) -> Result<(), Fatal> {
         if let Some(shift) = self.shift.as_mut().filter(|it| it.is_relief()) {
             shift.hand_over();
             return Ok(());
@@ -190,10 +190,17 @@ impl<C: Clock + 'static> Runner<C> {
             }
             // The relief thread ends first, and what it was lent comes home.
             let now = self.clock.now();
-            let moved = self.change_shift(now, false);
+            let moved = self.change_shift(now, false, bed)?;
             let is_fruitless = self.cycle(now)? == 0 && !moved;
             fruitless = if is_fruitless { fruitless + 1 } else { 0 };
         }
         Ok(())
     }
+}
+
+/// Has the thread wake up when `fd` becomes readable.
+fn add(bed: &OwnedFd, fd: impl AsFd) -> rustix::io::Result<()> {
+    let data = epoll::EventData::new_u64(0);
+    // Level-triggered, so that what was already there keeps the thread from sleeping.
+    epoll::add(bed, fd, data, epoll::EventFlags::IN)
 }

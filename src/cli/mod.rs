@@ -7,6 +7,7 @@
 
 pub mod check;
 pub mod demo;
+pub mod doctor;
 pub mod histogram;
 pub mod publish;
 pub mod run;
@@ -60,11 +61,13 @@ pub enum Command {
     Demo(demo::DemoArgs),
     /// Say what the settings mean, or what is wrong with them.
     Check(check::CheckArgs),
+    /// Say whether this machine is fit: cores, isolation, limits, clock, disk.
+    Doctor(doctor::DoctorArgs),
     /// Read the messages of destinations.
     Subscribe(subscribe::SubscribeArgs),
     /// Send messages to the engine.
     Publish(publish::PublishArgs),
-    /// Show latency files as a table, and draw them.
+    /// Show latency files as a table, draw them, compare them.
     Histogram(histogram::HistogramArgs),
     /// Make the store's tables, show their SQL, or say what is wrong with them.
     Schema(schema::SchemaArgs),
@@ -104,6 +107,7 @@ impl Command {
             Command::Run(args) => run::run(args),
             Command::Demo(args) => demo::run(args),
             Command::Check(args) => check::run(args),
+            Command::Doctor(args) => doctor::run(args),
             Command::Subscribe(args) => subscribe::run(args),
             Command::Publish(args) => publish::run(args),
             Command::Histogram(args) => histogram::run(args),

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{
-    Admin, Config, Dedup, Delivery, Destination, Durability, IdleKind, Ingest, Journal, Scheduler,
-    Source, Stats, Store, StoreUrl, ThreadingMode, Threads,
+    Admin, Config, Dedup, Delivery, Destination, Durability, IdleKind, Ingest, Journal, Latency,
+    Scheduler, Source, Stats, Store, StoreUrl, ThreadingMode, Threads,
 };
 use crate::limits;
 
@@ -54,6 +54,7 @@ impl Default for Config {
             store: Store::default(),
             admin: Admin::default(),
             stats: Stats::default(),
+            latency: Latency::default(),
         }
     }
 }
@@ -156,6 +157,17 @@ impl Default for Stats {
     fn default() -> Stats {
         Stats {
             interval: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Default for Latency {
+    fn default() -> Latency {
+        Latency {
+            log_interval: Duration::from_secs(10),
+            log_max_bytes: limits::LATENCY_LOG_LEN_DEFAULT,
+            log_max_age: Duration::from_secs(24 * 3600),
+            log_files: 8,
         }
     }
 }

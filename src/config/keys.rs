@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::found::Found;
 use super::server::Server;
+use super::units::show_duration;
 use super::{Config, Durability, IdleKind, StoreUrl, ThreadingMode};
 use crate::limits;
 
@@ -47,8 +48,8 @@ pub(super) struct Section {
 }
 
 /// The top of the file, then the sections, in the order of the example file.
-pub(super) const SECTIONS: [Section; 10] = [
-    TOP, INGEST, SCHEDULER, DEDUP, DELIVERY, JOURNAL, THREADS, STORE, ADMIN, STATS,
+pub(super) const SECTIONS: [Section; 11] = [
+    TOP, INGEST, SCHEDULER, DEDUP, DELIVERY, JOURNAL, THREADS, STORE, ADMIN, STATS, LATENCY,
 ];
 
 const MICRO: Duration = Duration::from_micros(1);
@@ -415,6 +416,55 @@ const STATS: Section = Section {
             set(&mut c.stats.interval, interval)
         },
     )],
+};
+
+const LATENCY: Section = Section {
+    name: "latency",
+    meaning: "Interval logs of latencies while the engine runs: data_dir/histograms/latency-N.hlog.",
+    keys: &[
+        key(
+            "log_interval",
+            "\"10s\"",
+            "Between two lines of a histogram; 0s: there are no interval logs.",
+            |c, v| {
+                let interval = v.duration(Duration::ZERO, limits::WAIT_MAX)?;
+                if interval > Duration::ZERO && interval < limits::LATENCY_LOG_INTERVAL_MIN {
+                    let min = show_duration(limits::LATENCY_LOG_INTERVAL_MIN);
+                    return Err(format!(
+                        "found less than {min}; write 0s, or {min} at least"
+                    ));
+                }
+                set(&mut c.latency.log_interval, interval)
+            },
+        ),
+        key(
+            "log_max_bytes",
+            "\"16MiB\"",
+            "A file is replaced by a new one before it grows past this size.",
+            |c, v| {
+                let (min, max) = (limits::LATENCY_LOG_LEN_MIN, limits::LATENCY_LOG_LEN_CEILING);
+                set(&mut c.latency.log_max_bytes, v.size(min, max)?)
+            },
+        ),
+        key(
+            "log_max_age",
+            "\"24h\"",
+            "A file is replaced by a new one when it is this old.",
+            |c, v| {
+                let (min, max) = (Duration::from_secs(1), limits::LATENCY_LOG_AGE_MAX);
+                set(&mut c.latency.log_max_age, v.duration(min, max)?)
+            },
+        ),
+        key(
+            "log_files",
+            "8",
+            "How many files are kept, the one being written included; the oldest go.",
+            |c, v| {
+                let count = v.count(1, limits::LATENCY_LOG_FILES_MAX)?;
+                set(&mut c.latency.log_files, count)
+            },
+        ),
+    ],
 };
 
 /// Takes a value, in the form that ends a [`Set`].

@@ -75,6 +75,8 @@ pub struct Config {
     pub admin: Admin,
     /// When statistics are printed.
     pub stats: Stats,
+    /// Interval logs of latencies.
+    pub latency: Latency,
 }
 
 /// What has happened before a message is delivered (promise 2).
@@ -254,6 +256,19 @@ pub struct Admin {
 pub struct Stats {
     /// Between two prints of the delivery statistics; zero: at exit only.
     pub interval: Duration,
+}
+
+/// `[latency]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Latency {
+    /// Between two lines of a histogram; zero: no interval logs.
+    pub log_interval: Duration,
+    /// Bytes of one log at most.
+    pub log_max_bytes: u64,
+    /// A log is replaced when it is this old.
+    pub log_max_age: Duration,
+    /// Logs that are kept.
+    pub log_files: usize,
 }
 
 impl Config {

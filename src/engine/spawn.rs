@@ -126,7 +126,8 @@ impl Spawner<'_> {
                 agent: pipeline.ingest,
                 wake: Arc::clone(&wakes.ingest),
             };
-            let (at_home, helping) = shifts(lodger, &path.wake, &relief_wake);
+            let (at_home, helping) =
+                shifts(lodger, &path.wake, &relief_wake).map_err(system("descriptor"))?;
             (path.shift, relief.shift) = (Some(at_home), Some(helping));
             seats.push(relief);
         } else {

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use tracing::info;
 
@@ -26,7 +26,7 @@ use crate::journal::error::JournalError;
 use crate::journal::reader::Reader;
 use crate::journal::recovery::Recovered;
 use crate::journal::storage::Directory as Segments;
-use crate::latency::{self, Collector, Totals};
+use crate::latency::{self, Collector, IntervalLog, LogLimits, Totals};
 use crate::limits::SUBSCRIBER_SEND_BUFFER;
 use crate::net::{SocketOptions, Tcp};
 use crate::ring::Wake;
@@ -291,6 +291,7 @@ impl<'a> Starter<'a> {
             collector,
             names,
             interval: self.config.stats.interval,
+            log: self.latency_log(),
             histograms: Some(self.config.data_dir.join("histograms")),
             wake: Box::new(move || scheduler_wake.notify()),
             out: Box::new(io::stdout()),
@@ -309,6 +310,23 @@ impl<'a> Starter<'a> {
             admin,
             _lock: lock,
         })
+    }
+
+    fn latency_log(&self) -> Option<IntervalLog> {
+        let settings = &self.config.latency;
+        let limits = LogLimits {
+            interval: settings.log_interval,
+            max_bytes: settings.log_max_bytes,
+            max_age: settings.log_max_age,
+            files: settings.log_files,
+        };
+        let shape = (
+            self.config.scheduler.levels,
+            destinations_max(self.config, &self.names),
+        );
+        let folder = self.config.data_dir.join("histograms");
+        let wanted = !settings.log_interval.is_zero();
+        wanted.then(|| IntervalLog::new(folder, limits, SystemTime::now(), shape))
     }
 
     fn admin_state(

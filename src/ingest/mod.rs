@@ -454,16 +454,19 @@ impl<N: Network> IngestAgent<N> {
             .unwrap_or(types.len() as u32);
         connection.floor_ms = place_in_time(&parsed, connection.floor_ms, now);
         connection.forwarded = connection.lines;
-        parsed.header(now.epoch_us).encode(claim.header_mut());
+        let id = self.parts.hasher.hash(parsed.id.as_bytes());
+        let priority = parsed.priority;
+        let header = parsed.header(now.epoch_us);
+        header.encode(claim.header_mut());
         let arrival = Arrival {
-            id: self.parts.hasher.hash(parsed.id.as_bytes()),
+            id,
             frame: claim.commit(),
             destination,
             source: connection.source,
             connection: connection.number,
             line: if connection.ack { connection.lines } else { 0 },
             message_type: message_type as TypeIndex,
-            priority: parsed.priority,
+            priority,
             bucket_ms: connection.floor_ms,
             read_ns: now.ns,
         };

@@ -4,25 +4,39 @@
 //! where they stand in the frame goes into the journal's record, so that nobody parses twice.
 //! It does not know which destinations exist: that is checked after it.
 //!
-//! simd-json makes a tape of the whole line; only the top level of it is walked. What simd-json
-//! refuses is judged again, exactly and without haste, in `exact`.
-
-use std::mem;
-
-use simd_json::{Buffers, Node, StaticNode, Tape};
+//! ```text
+//! line --> quick ----- accepted ----------------------------------> fields
+//!            | wrong, or unusual                                      ^
+//!            v                                                        |
+//!          by tape --- refused by simd-json --> exact --> reason      |
+//!            +-------- accepted --------------------------------------+
+//! ```
+//! Nearly all lines are accepted by the quick way; every reason is found by the long way.
+#![cfg_attr(
+    not(target_arch = "x86_64"),
+    allow(dead_code, reason = "the quick way needs AVX2")
+)]
 
 use crate::journal::record::{RecordHeader, Span};
-use crate::limits::{LINE_LEN_MAX, MESSAGE_ID_LEN_MAX, NAME_LEN_MAX, NESTING_MAX};
 use crate::message::Reason;
 
-use spans::Spans;
+use quick::Quick;
+use tape::ByTape;
 
+mod blocks;
 mod exact;
 #[cfg(test)]
 mod fuzz;
+mod grammar;
 #[cfg(test)]
 pub(crate) mod model;
+mod outline;
+mod quick;
+mod scalars;
+#[cfg(target_arch = "x86_64")]
+mod simd;
 mod spans;
+mod tape;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -93,16 +107,10 @@ impl Parsed<'_> {
     }
 }
 
-/// Judges lines, one at a time; its buffers are reused, so it allocates only until it is warm.
+/// Judges lines, one at a time.
 pub struct Parser {
-    levels: u8,
-    /// Empty between two lines.
-    tape: Tape<'static>,
-    buffers: Buffers,
-    /// Tape positions of a line's unknown keys.
-    unknown: Vec<u32>,
-    /// A line with numbers that simd-json refuses, once they are replaced.
-    tamed: Vec<u8>,
+    quick: Quick,
+    by_tape: ByTape,
 }
 
 impl Parser {
@@ -110,11 +118,8 @@ impl Parser {
     #[must_use]
     pub fn new(levels: u8) -> Self {
         Self {
-            levels,
-            tape: Tape(Vec::new()),
-            buffers: Buffers::with_max_depth(LINE_LEN_MAX, NESTING_MAX),
-            unknown: Vec::new(),
-            tamed: Vec::new(),
+            quick: Quick::new(levels),
+            by_tape: ByTape::new(levels),
         }
     }
 
@@ -123,58 +128,29 @@ impl Parser {
     ///
     /// # Errors
     /// The first reason, in the order of [`Reason::ALL`], for which the line is rejected.
-    pub fn parse<'a>(&'a mut self, line: &'a mut [u8], frame: &[u8]) -> Result<Parsed<'a>, Reason> {
-        debug_assert_eq!(&line[..frame.len()], frame);
-        let base = line.as_ptr() as usize;
-        let mut tape = mem::replace(&mut self.tape, Tape(Vec::new())).reset();
-        let filled = fill(line, frame.len(), &mut self.buffers, &mut tape);
-        if filled.is_err() {
-            self.tape = tape.reset();
-            return self.parse_refused(frame);
+    #[inline]
+    pub fn parse<'a>(
+        &'a mut self,
+        line: &'a mut [u8],
+        frame: &'a [u8],
+    ) -> Result<Parsed<'a>, Reason> {
+        match self.quick.parse(frame) {
+            Some(parsed) => Ok(parsed),
+            None => self.parse_by_tape(line, frame),
         }
-        let spans = Spans { base, frame };
-        let parsed = read(&tape.0, spans, self.levels, &mut self.unknown);
-        self.tape = tape.reset();
-        parsed
     }
 
-    /// Judges a line that simd-json refused. If it is valid all the same, a number in it is beyond
-    /// simd-json: such numbers give way to `-1`, which is right nowhere that a number is looked at.
+    /// The same by the long way alone, for benches and tests to compare with.
+    ///
+    /// # Errors
+    /// As [`Parser::parse`].
     #[cold]
-    fn parse_refused(&mut self, frame: &[u8]) -> Result<Parsed<'_>, Reason> {
-        exact::check(frame)?;
-        self.tamed.clear();
-        self.tamed.extend_from_slice(frame);
-        exact::tame_numbers(&mut self.tamed);
-        let base = self.tamed.as_ptr() as usize;
-        let mut tape = mem::replace(&mut self.tape, Tape(Vec::new())).reset();
-        let filled = fill(&mut self.tamed, frame.len(), &mut self.buffers, &mut tape);
-        debug_assert!(filled.is_ok(), "valid JSON was refused: {filled:?}");
-        let parsed = match filled {
-            Ok(()) => read(
-                &tape.0,
-                Spans { base, frame },
-                self.levels,
-                &mut self.unknown,
-            ),
-            Err(_) => Err(Reason::BadJson),
-        };
-        self.tape = tape.reset();
-        parsed
-    }
-}
-
-#[inline]
-fn fill<'a>(
-    line: &'a mut [u8],
-    len: usize,
-    buffers: &mut Buffers,
-    tape: &mut Tape<'a>,
-) -> simd_json::Result<()> {
-    if line.len() - len >= PADDING {
-        simd_json::fill_tape_padded(line, len, buffers, tape)
-    } else {
-        simd_json::fill_tape(&mut line[..len], buffers, tape)
+    pub fn parse_by_tape<'a>(
+        &'a mut self,
+        line: &'a mut [u8],
+        frame: &[u8],
+    ) -> Result<Parsed<'a>, Reason> {
+        self.by_tape.parse(line, frame)
     }
 }
 
@@ -208,188 +184,23 @@ impl Field {
             _ => None,
         }
     }
-}
 
-/// A field's value on the tape, and the key after it; zero: the field is absent, for the tape
-/// begins with the object itself.
-#[derive(Clone, Copy, Default)]
-struct Place {
-    value: u32,
-    next: u32,
-}
-
-/// Reads the top level of a whole line's tape.
-fn read<'a>(
-    nodes: &[Node<'a>],
-    spans: Spans<'_>,
-    levels: u8,
-    unknown: &mut Vec<u32>,
-) -> Result<Parsed<'a>, Reason> {
-    let mut places = [Place::default(); FIELDS];
-    find_places(nodes, &mut places, unknown)?;
-    if places[..REQUIRED].iter().any(|place| place.value == 0) {
-        return Err(Reason::MissingField);
-    }
-    let top = Top {
-        nodes,
-        places,
-        spans,
-    };
-    let (id, id_span) = top.text(Field::Id, MESSAGE_ID_LEN_MAX)?;
-    let (source, source_span) = top.text(Field::Source, NAME_LEN_MAX)?;
-    let (destination, destination_span) = top.text(Field::Destination, NAME_LEN_MAX)?;
-    let (message_type, message_type_span) = top.text(Field::MessageType, NAME_LEN_MAX)?;
-    let values_len = id.len() + source.len() + destination.len() + message_type.len();
-    let spans_len = u32::from(id_span.len)
-        + u32::from(source_span.len)
-        + u32::from(destination_span.len)
-        + u32::from(message_type_span.len);
-    Ok(Parsed {
-        id,
-        source,
-        destination,
-        message_type,
-        priority: top.priority(levels)?,
-        timestamp_ms: top.timestamp()?,
-        escaped: spans_len as usize != values_len,
-        id_span,
-        source_span,
-        destination_span,
-        message_type_span,
-        payload_span: top.payload()?,
-        frame_len: spans.frame.len() as u32,
-    })
-}
-
-/// Finds the known fields, and refuses keys that stand there twice.
-#[inline]
-fn find_places(
-    nodes: &[Node<'_>],
-    places: &mut [Place; FIELDS],
-    unknown: &mut Vec<u32>,
-) -> Result<(), Reason> {
-    if !matches!(nodes.first(), Some(Node::Object { .. })) {
-        return Err(Reason::NotAnObject);
-    }
-    unknown.clear();
-    let mut at = 1;
-    while at + 1 < nodes.len() {
-        let next = at + 2 + inner_count(&nodes[at + 1]);
-        match Field::of_key(key_at(nodes, at)) {
-            Some(field) => {
-                let place = &mut places[field as usize];
-                if place.value != 0 {
-                    return Err(Reason::DuplicateField);
-                }
-                place.value = at as u32 + 1;
-                place.next = next as u32;
-            }
-            None => unknown.push(at as u32),
-        }
-        at = next;
-    }
-    if unknown.len() > 1 && any_twice(nodes, unknown) {
-        return Err(Reason::DuplicateField);
-    }
-    Ok(())
-}
-
-#[inline]
-fn key_at<'a>(nodes: &[Node<'a>], at: usize) -> &'a str {
-    match nodes[at] {
-        Node::String(key) => key,
-        _ => unreachable!("every key of a tape is a string"),
-    }
-}
-
-#[inline]
-fn inner_count(node: &Node<'_>) -> usize {
-    match node {
-        Node::Object { count, .. } | Node::Array { count, .. } => *count,
-        Node::String(_) | Node::Static(_) => 0,
-    }
-}
-
-/// Sorting keeps a hostile line of thousands of keys harmless.
-fn any_twice(nodes: &[Node<'_>], keys: &mut [u32]) -> bool {
-    let order = |at: &u32| {
-        let key = key_at(nodes, *at as usize);
-        (key.len(), key)
-    };
-    keys.sort_unstable_by(|one, other| order(one).cmp(&order(other)));
-    keys.windows(2)
-        .any(|pair| order(&pair[0]) == order(&pair[1]))
-}
-
-/// The top level of a tape, with its known fields found.
-struct Top<'n, 'a> {
-    nodes: &'n [Node<'a>],
-    places: [Place; FIELDS],
-    spans: Spans<'n>,
-}
-
-// Inlined always: results that go through memory are stored in halves and loaded whole, which a
-// processor cannot forward. The walk cost 62 ns a frame with such loads, and costs 44 without.
-impl<'a> Top<'_, 'a> {
+    /// The field whose key, and the quote that ends it, begin these bytes; and the key's length.
     #[inline]
-    fn node(&self, field: Field) -> Option<Node<'a>> {
-        match self.places[field as usize].value {
-            0 => None,
-            value => Some(self.nodes[value as usize]),
-        }
-    }
-
-    /// Where the bytes of `field`'s value end.
-    #[inline(always)]
-    fn value_end(&self, field: Field) -> usize {
-        let next = self.places[field as usize].next as usize;
-        let next_key = (next < self.nodes.len()).then(|| key_at(self.nodes, next));
-        self.spans.value_end(next_key)
-    }
-
-    #[inline(always)]
-    fn text(&self, field: Field, len_max: usize) -> Result<(&'a str, Span), Reason> {
-        match self.node(field) {
-            Some(Node::String(text)) if !text.is_empty() && text.len() <= len_max => {
-                Ok((text, self.spans.of_text(text, self.value_end(field))))
-            }
-            _ => Err(Reason::BadField),
-        }
-    }
-
-    #[inline(always)]
-    fn priority(&self, levels: u8) -> Result<u8, Reason> {
-        match self.node(Field::Priority) {
-            Some(Node::Static(StaticNode::U64(priority)))
-                if (1..=u64::from(levels)).contains(&priority) =>
-            {
-                Ok(priority as u8)
-            }
-            _ => Err(Reason::BadField),
-        }
-    }
-
-    #[inline(always)]
-    fn timestamp(&self) -> Result<Option<i64>, Reason> {
-        match self.node(Field::Timestamp) {
-            None => Ok(None),
-            Some(Node::Static(StaticNode::U64(timestamp))) => i64::try_from(timestamp)
-                .map(Some)
-                .map_err(|_| Reason::BadField),
-            Some(_) => Err(Reason::BadField),
-        }
-    }
-
-    #[inline(always)]
-    fn payload(&self) -> Result<Span, Reason> {
-        match self.node(Field::Payload) {
-            None => Ok(Span::default()),
-            Some(Node::Object { .. }) => {
-                let key_at_tape = self.places[Field::Payload as usize].value as usize - 1;
-                let key = key_at(self.nodes, key_at_tape);
-                Ok(self.spans.of_object(key, self.value_end(Field::Payload)))
-            }
-            Some(_) => Err(Reason::BadField),
+    fn at_start(bytes: &[u8]) -> Option<(Self, usize)> {
+        let known = |key: &[u8], field| {
+            let is_it = bytes.starts_with(key);
+            is_it.then_some((field, key.len() - 1))
+        };
+        match bytes.first()? {
+            b'm' => known(b"messageId\"", Field::Id)
+                .or_else(|| known(b"messageType\"", Field::MessageType)),
+            b's' => known(b"sourceServerId\"", Field::Source),
+            b'd' => known(b"destinationId\"", Field::Destination),
+            b'p' => known(b"priority\"", Field::Priority)
+                .or_else(|| known(b"payload\"", Field::Payload)),
+            b't' => known(b"timestamp\"", Field::Timestamp),
+            _ => None,
         }
     }
 }

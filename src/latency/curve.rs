@@ -1,12 +1,17 @@
-//! A percentile curve, as an `.hgrm` file tells it: of this engine, or of any HdrHistogram tool.
+//! A percentile curve, of a histogram or as an `.hgrm` file tells it: of this engine, or of any
+//! HdrHistogram tool.
 //!
-//! The `histogram` command feeds it with text and shows what it finds; [`super::plot`] draws it.
-//! It opens no file. What the columns mean is drawn in `hgrm`.
+//! The `histogram` command and the HTTP rooms feed it; [`super::plot`] draws it. It opens no file.
+//! What the columns of the text mean is drawn in `hgrm`.
+
+use hdrhistogram::Histogram;
+
+use super::hgrm::max;
 
 /// What is shown of a curve, besides mean and maximum.
 pub const PERCENTILES: [f64; 5] = [50.0, 90.0, 99.0, 99.9, 99.99];
 
-/// One line of the file.
+/// One line of the file, or one bin of the histogram.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Point {
     /// The latency, in microseconds.
@@ -20,7 +25,7 @@ pub struct Point {
 /// A percentile curve: neither value, quantile nor total ever goes down.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Curve {
-    /// The lines of the file; none for an empty histogram.
+    /// None for an empty histogram.
     points: Vec<Point>,
     /// In microseconds.
     mean_us: f64,
@@ -52,6 +57,51 @@ pub enum CurveError {
 }
 
 impl Curve {
+    /// The curve of a histogram whose values are of a unit of so many microseconds: a point a bin,
+    /// so that its percentiles are as exact as the histogram.
+    #[must_use]
+    pub fn of(histogram: &Histogram<u64>, unit_us: f64) -> Self {
+        let mut points = Vec::new();
+        let mut total = 0;
+        for bin in histogram.iter_recorded() {
+            total += bin.count_at_value();
+            let point = Point {
+                value_us: bin.value_iterated_to() as f64 * unit_us,
+                quantile: bin.quantile(),
+                total,
+            };
+            if points.is_empty() {
+                let quantile = 0.0;
+                points.push(Point { quantile, ..point });
+            }
+            points.push(point);
+        }
+        Self {
+            points,
+            mean_us: histogram.mean() * unit_us,
+            max_us: max(histogram) as f64 * unit_us,
+            count: histogram.len(),
+        }
+    }
+
+    /// Whether a text begins as `.hgrm` files do.
+    #[must_use]
+    pub fn is_heading(line: &str) -> bool {
+        let columns = line.split_whitespace().take(3);
+        columns.eq(["Value", "Percentile", "TotalCount"])
+    }
+
+    /// The same curve, of values that were taken for microseconds and are of another unit.
+    #[must_use]
+    pub fn scaled(mut self, unit_us: f64) -> Self {
+        for point in &mut self.points {
+            point.value_us *= unit_us;
+        }
+        self.mean_us *= unit_us;
+        self.max_us *= unit_us;
+        self
+    }
+
     /// Reads the text of a `.hgrm` file.
     ///
     /// # Errors
@@ -59,12 +109,7 @@ impl Curve {
     pub fn parse(text: &str) -> Result<Self, CurveError> {
         let mut lines = text.lines().zip(1..);
         let (heading, _) = lines.next().ok_or(CurveError::Heading)?;
-        let mut columns = heading.split_whitespace();
-        if !["Value", "Percentile", "TotalCount"]
-            .map(Some)
-            .iter()
-            .all(|it| columns.next() == *it)
-        {
+        if !Self::is_heading(heading) {
             return Err(CurveError::Heading);
         }
         let mut points: Vec<Point> = Vec::new();
@@ -90,7 +135,7 @@ impl Curve {
         })
     }
 
-    /// The lines of the file.
+    /// From the shortest to the longest.
     #[must_use]
     pub fn points(&self) -> &[Point] {
         &self.points
@@ -115,7 +160,8 @@ impl Curve {
     }
 
     /// What that many per cent of the messages took at most, in microseconds; none of an empty
-    /// histogram. A file has steps, so this is at most one step above the truth, never below.
+    /// histogram. An `.hgrm` file has steps, so this is at most one step above the truth, never
+    /// below.
     #[must_use]
     pub fn percentile_us(&self, percent: f64) -> Option<f64> {
         // Without the slack, 99 % of 100 would be the 100th: 99.00000000000001.
@@ -164,7 +210,10 @@ fn footer(text: &str) -> Option<(f64, f64, u64)> {
     Some((
         number(named("Mean")?)?,
         number(named("Max")?)?,
-        named("Total count")?.parse().ok()?,
+        // The Python library writes it as one word, with two digits behind the point.
+        named("Total count")
+            .or_else(|| named("TotalCount"))
+            .and_then(number)? as u64,
     ))
 }
 
@@ -201,6 +250,27 @@ mod tests {
     }
 
     #[test]
+    fn the_curve_of_a_histogram_has_its_percentiles() {
+        let mut histogram = bins::histogram();
+        for value in 1..=10_000_u64 {
+            histogram.record(value * value).unwrap();
+        }
+        let curve = Curve::of(&histogram, 0.001);
+        for percent in PERCENTILES {
+            let ns = curve.percentile_us(percent).unwrap() * 1_000.0;
+            let truth = histogram.value_at_quantile(percent / 100.0) as f64;
+            assert!((ns - truth).abs() < 0.5, "{percent}: {ns} {truth}");
+        }
+        assert_eq!((curve.count(), curve.points()[0].quantile), (10_000, 0.0));
+        let ordered = |pair: &[Point]| pair[1].follows(&pair[0]);
+        assert!(curve.points().windows(2).all(ordered));
+        assert!((curve.mean_us() - histogram.mean() / 1_000.0).abs() < 1e-6);
+        assert_eq!(Curve::of(&bins::histogram(), 0.001).points(), []);
+        let seconds = curve.clone().scaled(1e6);
+        assert!((seconds.max_us() / curve.max_us() - 1e6).abs() < 1.0);
+    }
+
+    #[test]
     fn an_empty_histogram_has_no_percentiles() {
         let curve = Curve::parse(&written([])).unwrap();
         assert_eq!((curve.count(), curve.percentile_us(50.0)), (0, None));
@@ -225,6 +295,22 @@ mod tests {
                 assert!(text[end..].lines().count() <= 2, "cut at {end}");
             }
         }
+    }
+
+    #[test]
+    fn what_the_python_library_writes_is_read() {
+        let text = "\
+       Value     Percentile TotalCount 1/(1-Percentile)
+
+        9.86 0.000000000000          1           1.00
+       18.82 0.500000000000          2           2.00
+       18.82 1.000000000000          2
+#[Mean    =        14.33, StdDeviation   =      4480.00]
+#[Max     =        18.82, TotalCount     =         2.00]
+#[Buckets =           28, SubBuckets     =          256]
+";
+        let curve = Curve::parse(text).unwrap();
+        assert_eq!((curve.count(), curve.max_us()), (2, 18.82));
     }
 
     #[test]

@@ -92,8 +92,13 @@ impl Collector {
     /// Adds what came back since the last call, and asks for the next. So the totals lag one call
     /// behind, save for the last call after the recorder has gone: that one has everything.
     pub fn collect(&mut self, totals: &mut Totals) {
+        self.collect_with(|interval| totals.merge(interval));
+    }
+
+    /// As [`Collector::collect`], for whoever adds intervals up himself.
+    pub fn collect_with(&mut self, mut take: impl FnMut(&Interval)) {
         while let Ok(mut interval) = self.full.pop() {
-            totals.merge(&interval);
+            take(&interval);
             interval.clear();
             self.spare = Some(interval);
         }

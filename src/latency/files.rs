@@ -35,15 +35,21 @@ impl View {
     /// Its file's name.
     #[must_use]
     pub fn name(self, names: &dyn Names) -> String {
+        self.tag(names) + ".hgrm"
+    }
+
+    /// Its tag in interval logs: its file's name without the ending.
+    #[must_use]
+    pub fn tag(self, names: &dyn Names) -> String {
         let total = Stage::Total.label();
         match self {
-            View::Stage(stage) => format!("{}.hgrm", stage.label()),
-            View::Level(stage, level) => format!("{}-level{level}.hgrm", stage.label()),
+            View::Stage(stage) => stage.label().to_owned(),
+            View::Level(stage, level) => format!("{}-level{level}", stage.label()),
             View::Destination(level, destination) => {
                 let id = names.destination(destination);
-                format!("{total}-level{level}-{}.hgrm", escaped(&id))
+                format!("{total}-level{level}-{}", escaped(&id))
             }
-            View::Others(level) => format!("{total}-level{level}.others.hgrm"),
+            View::Others(level) => format!("{total}-level{level}.others"),
         }
     }
 }

@@ -132,6 +132,18 @@ fn range(number: usize, cell: Cell) -> std::ops::RangeInclusive<usize> {
     base + usize::from(cell.low)..=base + usize::from(cell.high)
 }
 
+impl<C: Copy + Default> Grid<C> {
+    /// Back to empty; untouched pages stay untouched.
+    pub(super) fn clear(&mut self) {
+        for (number, cell) in self.cells.iter_mut().enumerate() {
+            if !cell.is_empty() {
+                self.counts[range(number, *cell)].fill(C::default());
+                *cell = Cell::EMPTY;
+            }
+        }
+    }
+}
+
 impl Grid<u32> {
     /// Counts `count` latencies of `ns`. On the path.
     #[inline]
@@ -140,16 +152,6 @@ impl Grid<u32> {
         let tally = &mut self.counts[cell * BINS + bin];
         *tally = tally.saturating_add(count);
         self.cells[cell].widen(bin as u16, bin as u16);
-    }
-
-    /// Back to empty; untouched pages stay untouched.
-    pub(super) fn clear(&mut self) {
-        for (number, cell) in self.cells.iter_mut().enumerate() {
-            if !cell.is_empty() {
-                self.counts[range(number, *cell)].fill(0);
-                *cell = Cell::EMPTY;
-            }
-        }
     }
 }
 

@@ -49,10 +49,7 @@ pub fn write_hgrm(histogram: &Histogram<u64>, out: &mut impl Write) -> io::Resul
 fn write_footer(histogram: &Histogram<u64>, out: &mut impl Write) -> io::Result<()> {
     let mean = histogram.mean() / NS_PER_US;
     let deviation = histogram.stdev() / NS_PER_US;
-    let max = match histogram.is_empty() {
-        true => 0.0,
-        false => histogram.max() as f64 / NS_PER_US,
-    };
+    let max = max(histogram) as f64 / NS_PER_US;
     let count = histogram.len();
     let buckets = histogram.buckets();
     let sub_buckets = super::bins::SUB_BUCKETS;
@@ -65,6 +62,15 @@ fn write_footer(histogram: &Histogram<u64>, out: &mut impl Write) -> io::Result<
         out,
         "#[Buckets = {buckets:12}, SubBuckets     = {sub_buckets:12}]"
     )
+}
+
+/// The longest latency by the end of its bin, as percentiles are told; 0 of nothing. The crate tells
+/// the first bin by its beginning instead, and then 100 % were above the maximum.
+pub(super) fn max(histogram: &Histogram<u64>) -> u64 {
+    match histogram.is_empty() {
+        true => 0,
+        false => histogram.highest_equivalent(histogram.max()),
+    }
 }
 
 #[cfg(test)]
@@ -145,6 +151,18 @@ mod tests {
             assert!((1.0 / (1.0 - percentile) - inverse).abs() <= inverse * 0.01);
         }
         assert!(text.contains("Total count    =        10000]"));
+    }
+
+    #[test]
+    fn the_maximum_of_the_shortest_latencies_is_not_below_their_percentiles() {
+        let mut histogram = bins::histogram();
+        histogram.record_n(60, 3).unwrap();
+        let text = text(&histogram);
+        assert!(
+            text.contains("\n       0.127 1.000000000000          3\n"),
+            "{text}"
+        );
+        assert!(text.contains("#[Max     =        0.127, Total count    =            3]"));
     }
 
     #[test]

@@ -3,13 +3,14 @@
 //! ```text
 //! SCHEDULER agent                                  MONITOR thread
 //! Recorder { active } --full interval-->   ring --> Collector --merge--> Totals --> text, JSON,
-//!                     <-- ring <--empty interval--                                  .hgrm files
+//!                     <-- ring <--empty interval--          |                       .hgrm files
+//!                                                           +--> IntervalLog --> .hlog files
 //! ```
 //!
 //! The scheduler agent feeds it: it owns one [`Interval`] and records into it without a lock, an
 //! atomic or an allocation. The monitor ([`crate::admin`]) asks for it by sending an empty one,
 //! adds it to [`Totals`], and sends it back cleared. Nothing here reads a clock or opens a socket;
-//! the only IO is [`write_all`], which writes the histogram files.
+//! the only IO is [`write_all`] and [`IntervalLog`], which write the histogram files.
 
 mod bins;
 pub mod curve;
@@ -18,7 +19,10 @@ mod exchange;
 mod files;
 mod grid;
 mod hgrm;
+mod hlog;
 mod interval;
+mod interval_log;
+pub mod log_reader;
 pub mod plot;
 mod totals;
 
@@ -26,7 +30,9 @@ pub use customer::{CustomerTotals, Last};
 pub use exchange::{Collector, Recorder, exchange};
 pub use files::{FilesError, View, views, write_all};
 pub use hgrm::write_hgrm;
+pub use hlog::{HlogEncoder, Span};
 pub use interval::{Delivered, Interval};
+pub use interval_log::{IntervalLog, LogError, LogLimits};
 pub use totals::{Summary, Totals};
 
 use crate::message::{DestinationIndex, TypeIndex};

@@ -1,7 +1,7 @@
 //! Draws percentile curves into one SVG.
 //!
-//! The `histogram` command feeds it with curves and writes the text to a file. Pure: curves in, text
-//! out.
+//! The `histogram` command feeds it with curves and writes the text to a file; the HTTP rooms send it.
+//! Pure: curves in, text out.
 //!
 //! ```text
 //!   ms |                                x: 1/(1-percentile), so each nine takes the same room
@@ -19,7 +19,7 @@ use plotters::chart::{ChartBuilder, SeriesLabelPosition};
 use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
 use plotters::drawing::IntoDrawingArea as _;
 use plotters::element::PathElement;
-use plotters::series::LineSeries;
+use plotters::series::{DashedLineSeries, LineSeries};
 use plotters::style::{BLACK, Color as _, RGBColor, WHITE};
 
 use super::curve::{Curve, Point};
@@ -44,6 +44,22 @@ const COLORS: [RGBColor; 7] = [
     RGBColor(0, 0, 0),
 ];
 
+/// Pixels of a dash, and of the gap behind it.
+const DASH: (u32, u32) = (6, 5);
+
+/// A curve, and how it is drawn.
+#[derive(Debug, Clone, Copy)]
+pub struct Drawn<'a> {
+    /// Its name in the legend.
+    pub name: &'a str,
+    /// What is drawn; nothing, if it is empty.
+    pub curve: &'a Curve,
+    /// Curves of one number have one colour.
+    pub color: usize,
+    /// What the others are compared with.
+    pub dashed: bool,
+}
+
 /// The picture could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum PlotError {
@@ -55,16 +71,31 @@ pub enum PlotError {
     Draw(String),
 }
 
-/// Draws curves with their names; empty ones are left out.
+/// Draws curves with their names, each in its colour; empty ones are left out.
 ///
 /// # Errors
 /// There is nothing to draw.
 pub fn plot(title: &str, curves: &[(String, Curve)]) -> Result<String, PlotError> {
     let drawn: Vec<_> = curves
         .iter()
-        .filter(|(_, curve)| curve.count() > 0)
+        .enumerate()
+        .map(|(color, (name, curve))| Drawn {
+            name,
+            curve,
+            color,
+            dashed: false,
+        })
         .collect();
-    let all = || drawn.iter().map(|(_, curve)| curve);
+    plot_drawn(title, &drawn)
+}
+
+/// Draws curves as they are told; empty ones are left out.
+///
+/// # Errors
+/// There is nothing to draw.
+pub fn plot_drawn(title: &str, curves: &[Drawn<'_>]) -> Result<String, PlotError> {
+    let drawn: Vec<_> = curves.iter().filter(|it| it.curve.count() > 0).collect();
+    let all = || drawn.iter().map(|it| it.curve);
     let count = all().map(Curve::count).max().ok_or(PlotError::Empty)?;
     let nines = nines(count);
     let decades = decades(all());
@@ -76,7 +107,7 @@ pub fn plot(title: &str, curves: &[(String, Curve)]) -> Result<String, PlotError
 fn draw(
     svg: &mut String,
     title: &str,
-    curves: &[&(String, Curve)],
+    curves: &[&Drawn<'_>],
     nines: i32,
     decades: Range<i32>,
 ) -> Result<(), Box<dyn Error>> {
@@ -99,12 +130,17 @@ fn draw(
         .light_line_style(WHITE)
         .bold_line_style(BLACK.mix(0.15))
         .draw()?;
-    for ((name, curve), color) in curves.iter().zip(COLORS.iter().cycle()) {
-        let line = color.stroke_width(2);
-        chart
-            .draw_series(LineSeries::new(points(curve, nines, &decades), line))?
-            .label(name)
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 20, y)], line));
+    for it in curves {
+        let line = COLORS[it.color % COLORS.len()].stroke_width(2);
+        let points = points(it.curve, nines, &decades);
+        let drawn = match it.dashed {
+            false => chart.draw_series(LineSeries::new(points, line))?,
+            true => chart.draw_series(DashedLineSeries::new(points, DASH.0, DASH.1, line))?,
+        };
+        let len = if it.dashed { 8 } else { 20 };
+        drawn
+            .label(it.name)
+            .legend(move |(x, y)| PathElement::new([(x, y), (x + len, y)], line));
     }
     chart
         .configure_series_labels()
@@ -235,6 +271,25 @@ mod tests {
             .filter(|it| it.contains("<polyline") && it.len() > 300);
         assert_eq!(long.count(), 2, "a curve each");
         assert!(svg.len() < 100_000);
+    }
+
+    #[test]
+    fn what_is_compared_has_one_colour_and_dashes() {
+        let (one, other) = (curve(20..=5_000), curve(40..=9_000));
+        let drawn = |name, curve, dashed| Drawn {
+            name,
+            curve,
+            color: 1,
+            dashed,
+        };
+        let both = [drawn("now", &one, false), drawn("then", &other, true)];
+        let svg = plot_drawn("Latency", &both).unwrap();
+        let (long, short): (Vec<_>, Vec<_>) = svg
+            .lines()
+            .filter(|it| it.contains("<polyline") && it.contains("#D55E00"))
+            .partition(|it| it.len() > 300);
+        assert_eq!(long.len(), 1, "the one that is whole");
+        assert!(short.len() > 20, "the one in dashes");
     }
 
     #[test]

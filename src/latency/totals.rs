@@ -7,6 +7,7 @@ use hdrhistogram::Histogram;
 use super::customer::CustomerTotals;
 use super::files::View;
 use super::grid::{Grid, Shape};
+use super::hgrm::max;
 use super::interval::Interval;
 use super::{Stage, bins};
 use crate::limits::LEVELS_MAX;
@@ -52,7 +53,7 @@ impl Totals {
     /// # Panics
     /// It was made for other levels or destinations: a bug.
     pub fn merge(&mut self, interval: &Interval) {
-        self.grid.merge(interval.grid());
+        self.merge_latencies(interval);
         for customer in interval.customers() {
             let index = customer.destination() as usize;
             if self.customers.len() <= index {
@@ -62,6 +63,20 @@ impl Totals {
                 .get_or_insert_default()
                 .merge(customer);
         }
+    }
+
+    /// Adds an interval's latencies, and not what customers got.
+    ///
+    /// # Panics
+    /// It was made for other levels or destinations: a bug.
+    pub fn merge_latencies(&mut self, interval: &Interval) {
+        self.grid.merge(interval.grid());
+    }
+
+    /// Back to nothing; only what was used is touched.
+    pub fn clear(&mut self) {
+        self.grid.clear();
+        self.customers.clear();
     }
 
     /// Takes what was added up, leaving nothing.
@@ -159,7 +174,7 @@ impl Summary {
             p50_ns: histogram.value_at_quantile(0.5),
             p99_ns: histogram.value_at_quantile(0.99),
             p999_ns: histogram.value_at_quantile(0.999),
-            max_ns: histogram.max(),
+            max_ns: max(histogram),
         }
     }
 }
@@ -220,6 +235,24 @@ mod tests {
         assert_eq!(totals.count(View::Destination(1, 0)), 1);
         assert_eq!(totals.count(View::Others(1)), 5);
         assert_eq!(totals.count(View::Stage(Stage::Total)), destinations as u64);
+    }
+
+    #[test]
+    fn the_longest_of_the_shortest_is_told_by_its_bin_as_percentiles_are() {
+        let mut interval = Interval::new(1, 1);
+        interval.record(Stage::Queue, 1, 0, 5, 1);
+        let mut totals = Totals::new(1, 1);
+        totals.merge(&interval);
+        let summary = totals.summary(View::Stage(Stage::Queue));
+        assert_eq!((summary.p50_ns, summary.max_ns), (127, 127));
+    }
+
+    #[test]
+    fn cleared_is_as_new() {
+        let mut totals = filled();
+        totals.clear();
+        assert_eq!(totals.count(View::Stage(Stage::Total)), 0);
+        assert_eq!(totals.customers().count(), 0);
     }
 
     #[test]

@@ -6,28 +6,40 @@
 use clap::Args;
 use serde_json::json;
 
-use super::{Pair, faults, outcomes, pairs, say};
+use super::{Bench, FRAME_LEN};
 use crate::cli::Common;
 use crate::curve::Curve;
 use crate::engine::Settings;
 use crate::error::PerfError;
+use crate::lab::{Lab, Subject};
+use crate::picture::{Axis, LATENCY, Picture, Scale, lines, percentiles};
 use crate::plan::Plan;
-use crate::report::{Section, Table};
-use crate::round::{Lab, Outcome};
-use crate::spread::{Spread, rate, ratio, time};
+use crate::report::{Aim, Section, Table};
+use crate::round::Outcome;
+use crate::rounds::{Contestant, Played, are_exact, faults, outcomes, play};
+use crate::screen::say;
+use crate::spread::{Spread, rate, ratio, shown, time};
 
-const FRAME_LEN: usize = 390;
-const RATES: [u64; 4] = [1_000, 10_000, 50_000, 100_000];
+const RATES: [u64; 5] = [1_000, 10_000, 50_000, 100_000, 500_000];
 const ROUNDS: u32 = 3;
 const SECONDS: u64 = 10;
 const SECONDS_QUICK: u64 = 2;
 const WARMUP_SECONDS: u64 = 1;
+/// At this rate the budget of the design is a part of the relay's.
+const RELAY_RATE: u64 = 10_000;
+const P50_RATIO_MAX: f64 = 1.25;
+const P99_RATIO_MAX: f64 = 1.5;
+/// At this rate it is nats-server's own.
+const NATS_RATE: u64 = 100_000;
 
 const TEXT: &str = "Four sources send on a fixed schedule, whatever happens; every frame carries \
 the time at which it was due, and its latency runs from then to the subscriber's read that \
-completed it, on one clock. What the source itself was late is in it, for both sides alike, and \
-shown. A second of warm-up is verified but not measured. Medians of the rounds, with the least and \
-the most for p50 and p99; the ratios are taken within each pair of rounds.";
+completed it, on one clock. What the source itself was late is in it, for all alike, and shown. \
+A second of warm-up is verified but not measured. nats-server, where it is on PATH, gets the same \
+frames as messages over its own protocol: it keeps no journal, filters no duplicates and drops \
+what a subscriber does not take. Medians of the rounds, with the least and the most for p50 and \
+p99; the ratios are taken within each round. A rate that is not reached has no latency to speak \
+of: it measures how far behind it fell.";
 
 /// What `latency` takes.
 #[derive(Debug, Clone, Args)]
@@ -40,7 +52,7 @@ pub(crate) struct LatencyArgs {
         default_values_t = RATES,
         value_parser = clap::value_parser!(u64).range(1..=10_000_000)
     )]
-    pub(crate) rate: Vec<u64>,
+    rate: Vec<u64>,
     /// How long each round is [default: 10].
     #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     seconds: Option<u64>,
@@ -49,30 +61,31 @@ pub(crate) struct LatencyArgs {
     size: usize,
 }
 
-impl Default for LatencyArgs {
-    fn default() -> Self {
-        Self {
-            rate: RATES.to_vec(),
-            seconds: None,
-            size: FRAME_LEN,
+impl Bench for LatencyArgs {
+    fn run(&self, lab: &Lab, common: &Common) -> Result<Section, PerfError> {
+        let rounds = common.rounds(ROUNDS);
+        let seconds = common.pick(self.seconds, SECONDS, SECONDS_QUICK);
+        let settings = Settings::new(common.durability);
+        let mut all = Vec::new();
+        for &planned in &self.rate {
+            let plan = Plan::at_rate(planned, seconds, WARMUP_SECONDS, self.size);
+            let mut contestants = Contestant::engine_and_relay(&plan, &settings);
+            if lab.nats.is_some() {
+                contestants.push(Contestant::new(Subject::Nats, &plan, &settings));
+            }
+            say(&format!("latency: {planned} msg/s for {seconds} s"));
+            all.push((planned, play(lab, &contestants, rounds, show)?));
         }
+        section(&all, rounds, seconds)
     }
 }
 
-/// Plays all rates.
-///
-/// # Errors
-/// A process failed.
-pub(crate) fn run(lab: &Lab, common: &Common, args: &LatencyArgs) -> Result<Section, PerfError> {
-    let rounds = common
-        .rounds
-        .unwrap_or(if common.quick { 1 } else { ROUNDS });
-    let seconds = match (args.seconds, common.quick) {
-        (Some(seconds), _) => seconds,
-        (None, true) => SECONDS_QUICK,
-        (None, false) => SECONDS,
-    };
-    let settings = Settings::new(common.durability);
+type Figure = fn(&Outcome) -> f64;
+
+/// A rate, and who played it.
+type Case = (u64, Vec<Played>);
+
+fn section(all: &[Case], rounds: u32, seconds: u64) -> Result<Section, PerfError> {
     let mut table = Table::new(&[
         "msg/s",
         "subject",
@@ -85,88 +98,147 @@ pub(crate) fn run(lab: &Lab, common: &Common, args: &LatencyArgs) -> Result<Sect
         "source late p50, p99",
         "reached",
     ]);
-    let (mut notes, mut raw, mut is_good) = (Vec::new(), Vec::new(), true);
-    for &planned in &args.rate {
-        let plan = Plan::at_rate(planned, seconds, WARMUP_SECONDS, args.size);
-        plan.check()?;
-        say(&format!("latency: {planned} msg/s for {seconds} s"));
-        let pairs = pairs(lab, &plan, &settings, rounds, show)?;
-        table.push(row(planned, "engine", pairs.iter().map(|it| &it.engine)));
-        table.push(row(planned, "relay", pairs.iter().map(|it| &it.relay)));
-        notes.push(comparison(planned, &pairs));
-        notes.extend(faults(outcomes(&pairs)));
-        is_good &= outcomes(&pairs).all(Outcome::is_exact);
-        raw.extend(outcomes(&pairs).map(|it| json!(it)));
+    let every = || all.iter().flat_map(|(_, played)| outcomes(played));
+    let mut notes = faults(every());
+    for (planned, played) in all {
+        for it in played {
+            table.push(row(*planned, it));
+        }
+        let others = played[1..].iter();
+        notes.extend(others.map(|it| comparison(*planned, &played[0], it)));
+    }
+    if all.iter().all(|(_, played)| played.len() < 3) {
+        notes.push(
+            "nats-server is not on PATH: not measured (`apt-get install nats-server`).".into(),
+        );
     }
     Ok(Section {
-        title: format!("Latency on schedule, {rounds} pairs of rounds of {seconds} s, no store"),
+        title: format!("Latency on schedule, {rounds} rounds of {seconds} s, no store"),
+        summary: summary(all),
         text: TEXT.into(),
         table,
+        aims: all.iter().flat_map(aims).collect(),
+        pictures: pictures(all)?,
         notes,
-        raw: raw.into(),
-        is_good,
+        raw: every().map(|it| json!(it)).collect(),
+        is_good: are_exact(every()),
     })
+}
+
+fn summary(all: &[Case]) -> String {
+    let near = |(planned, _): &&Case| planned.abs_diff(RELAY_RATE);
+    let Some((planned, played)) = all.iter().min_by_key(near) else {
+        return String::new();
+    };
+    let median = |figure: fn(&Outcome) -> f64| time(played[0].spread(figure).median);
+    let (p50, p99) = (median(p50), median(p99));
+    format!("At {planned} msg/s half of the messages arrive within {p50}, 99 % within {p99}.")
 }
 
 /// A round in a line.
 pub(super) fn show(outcome: &Outcome) -> String {
-    let latency = outcome.latency();
+    let latency = outcome.received.latency();
     let [p50, p99, max] = [latency.p50, latency.p99, latency.max].map(shown);
     format!("p50 {p50}, p99 {p99}, max {max}")
 }
 
-/// A latency in words.
-#[expect(clippy::cast_precision_loss, reason = "ns of a minute fit 52 bits")]
-pub(super) fn shown(ns: u64) -> String {
-    time(ns as f64)
-}
-
-fn row<'a>(
-    planned: u64,
-    subject: &str,
-    outcomes: impl Iterator<Item = &'a Outcome> + Clone,
-) -> [String; 10] {
-    let spread = |figure: fn(&Outcome) -> f64| Spread::of(outcomes.clone().map(figure));
-    let median = |figure: fn(&Outcome) -> f64| time(spread(figure).median);
+fn row(planned: u64, played: &Played) -> [String; 10] {
+    let median = |figure: fn(&Curve) -> u64| {
+        let spread = played.spread(|it| float(figure(&it.received.latency())));
+        time(spread.median)
+    };
+    let late =
+        |figure: fn(&Curve) -> u64| time(played.spread(|it| float(figure(&late(it)))).median);
     [
         planned.to_string(),
-        subject.to_owned(),
-        spread(p50).show(time),
-        median(|it| float(it.latency().p90)),
-        spread(p99).show(time),
-        median(|it| float(it.latency().p999)),
-        median(|it| float(it.latency().p9999)),
-        median(|it| float(it.latency().max)),
-        format!(
-            "{}, {}",
-            median(|it| float(late(it).p50)),
-            median(|it| float(late(it).p99))
-        ),
-        rate(spread(|it| it.rate).median),
+        played.name.clone(),
+        played.spread(p50).show(time),
+        median(|it| it.p90),
+        played.spread(p99).show(time),
+        median(|it| it.p999),
+        median(|it| it.p9999),
+        median(|it| it.max),
+        format!("{}, {}", late(|it| it.p50), late(|it| it.p99)),
+        rate(played.spread(|it| it.rate).median),
     ]
 }
 
-fn comparison(planned: u64, pairs: &[Pair]) -> String {
-    let of = |figure: fn(&Outcome) -> f64| {
-        Spread::of(pairs.iter().map(|it| it.ratio(figure))).show(ratio)
-    };
+fn comparison(planned: u64, engine: &Played, other: &Played) -> String {
+    let of = |figure: fn(&Outcome) -> f64| engine.ratio(other, figure).show(ratio);
     let (p50, p99) = (of(p50), of(p99));
-    format!("At {planned} msg/s, engine over relay: p50 {p50}, p99 {p99}.")
+    format!(
+        "At {planned} msg/s, engine over {}: p50 {p50}, p99 {p99}.",
+        other.name
+    )
+}
+
+fn aims((planned, played): &Case) -> Vec<Aim> {
+    let (against, limits) = match (*planned, played.get(2)) {
+        (RELAY_RATE, _) => (&played[1], [P50_RATIO_MAX, P99_RATIO_MAX]),
+        (NATS_RATE, Some(nats)) => (nats, [1.0, 1.0]),
+        _ => return Vec::new(),
+    };
+    let aim = |name: &str, found: Spread, limit: f64| {
+        Aim::new(
+            format!("{name} at {planned} msg/s over {}'s", against.name),
+            format!("{limit} at most"),
+            found.show(ratio),
+            found.median <= limit,
+        )
+    };
+    vec![
+        aim("p50", played[0].ratio(against, p50), limits[0]),
+        aim("p99", played[0].ratio(against, p99), limits[1]),
+    ]
+}
+
+fn pictures(all: &[Case]) -> Result<Vec<Picture>, PerfError> {
+    let mut pictures = Vec::new();
+    for (planned, played) in all {
+        let curve = |it: &Played| (it.name.clone(), it.middle(p99).received.latency());
+        let curves: Vec<_> = played.iter().map(curve).collect();
+        let title = format!("Latency at {planned} msg/s");
+        pictures.push(percentiles(&planned.to_string(), &title, &curves)?);
+    }
+    if all.len() > 1 {
+        pictures.push(by_rate(all)?);
+    }
+    Ok(pictures)
+}
+
+/// p50 and p99 over the rate.
+fn by_rate(all: &[Case]) -> Result<Picture, PerfError> {
+    let mut series = Vec::new();
+    for (index, it) in all[0].1.iter().enumerate() {
+        for (figure_name, figure) in [("p50", p50 as Figure), ("p99", p99)] {
+            let point =
+                |(planned, played): &Case| (float(*planned), played[index].spread(figure).median);
+            let name = format!("{} {figure_name}", it.name);
+            series.push((name, all.iter().map(point).collect()));
+        }
+    }
+    let x = Axis {
+        label: "messages a second",
+        scale: Scale::Logarithm,
+    };
+    lines("rates", "Latency by rate", [x, LATENCY], &series)
 }
 
 fn late(outcome: &Outcome) -> Curve {
     outcome.sent.late.clone().unwrap_or_default()
 }
 
-fn p50(outcome: &Outcome) -> f64 {
-    float(outcome.latency().p50)
+/// The median latency of a round, in ns.
+pub(super) fn p50(outcome: &Outcome) -> f64 {
+    float(outcome.received.latency().p50)
 }
 
-fn p99(outcome: &Outcome) -> f64 {
-    float(outcome.latency().p99)
+/// The 99th percentile of a round, in ns.
+pub(super) fn p99(outcome: &Outcome) -> f64 {
+    float(outcome.received.latency().p99)
 }
 
-#[expect(clippy::cast_precision_loss, reason = "ns of a minute fit 52 bits")]
+#[expect(clippy::cast_precision_loss, reason = "ns of ten minutes fit 52 bits")]
 fn float(ns: u64) -> f64 {
     ns as f64
 }

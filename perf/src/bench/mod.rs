@@ -1,77 +1,115 @@
 //! The benchmarks: what is played, how often, and what the report says of it.
+//!
+//! A new one is a file here and a line below: its arguments, which say how it runs.
 
-pub(crate) mod idle;
-pub(crate) mod latency;
-pub(crate) mod target;
-pub(crate) mod throughput;
+mod backlog;
+mod durability;
+mod growth;
+mod idle;
+mod latency;
+mod overload;
+mod recovery;
+mod sustained;
+mod syscalls;
+mod taken;
+mod target;
+mod throughput;
 
-use crate::engine::Settings;
+use clap::{FromArgMatches, Subcommand};
+
+use crate::cli::Common;
 use crate::error::PerfError;
-use crate::plan::Plan;
-use crate::round::{Lab, Outcome, Subject};
+use crate::lab::Lab;
+use crate::report::Section;
 
-/// Rounds of both, one of each in turn: what the machine does to one, it does to the other.
-#[derive(Debug)]
-pub(crate) struct Pair {
-    /// The engine's round.
-    pub(crate) engine: Outcome,
-    /// The relay's, at once after it.
-    pub(crate) relay: Outcome,
+/// Bytes of a frame where nothing else is said: a typical order.
+const FRAME_LEN: usize = 390;
+
+/// A benchmark, with its arguments.
+trait Bench {
+    /// Plays it.
+    ///
+    /// # Errors
+    /// A process failed, or the machine has not what it takes. What was measured is no error.
+    fn run(&self, lab: &Lab, common: &Common) -> Result<Section, PerfError>;
 }
 
-impl Pair {
-    /// The engine's figure over the relay's.
-    pub(crate) fn ratio(&self, figure: impl Fn(&Outcome) -> f64) -> f64 {
-        figure(&self.engine) / figure(&self.relay).max(f64::MIN_POSITIVE)
+macro_rules! benchmarks {
+    ($($(#[$doc:meta])* $name:ident($arguments:ty),)*) => {
+        /// All benchmarks, in the order in which `all` plays them.
+        #[derive(Debug, Clone, Subcommand)]
+        pub(crate) enum Benchmark {
+            $($(#[$doc])* $name($arguments),)*
+        }
+
+        impl Benchmark {
+            /// Its name on the command line.
+            pub(crate) fn name(&self) -> String {
+                match self {
+                    $(Self::$name(_) => stringify!($name).to_lowercase(),)*
+                }
+            }
+
+            /// Plays it.
+            ///
+            /// # Errors
+            /// It could not be measured.
+            pub(crate) fn run(&self, lab: &Lab, common: &Common) -> Result<Section, PerfError> {
+                match self {
+                    $(Self::$name(arguments) => arguments.run(lab, common),)*
+                }
+            }
+        }
+    };
+}
+
+benchmarks! {
+    /// 10,000 msg/s for a minute: PASS or FAIL, and the exit status to match.
+    Target(target::TargetArgs),
+    /// Flat out: messages a second, engine against relay.
+    Throughput(throughput::ThroughputArgs),
+    /// Flat out for a minute, against the disk's own rate.
+    Sustained(sustained::SustainedArgs),
+    /// On schedule at several rates: p50 to p99.99, against the relay and nats-server.
+    Latency(latency::LatencyArgs),
+    /// One customer reads at half its input: what its levels and the other customers notice.
+    Overload(overload::OverloadArgs),
+    /// Ten million messages for an absent customer: memory, the others' latency, how fast they go.
+    Backlog(backlog::BacklogArgs),
+    /// Memory, written, synced: throughput and latency side by side.
+    Durability(durability::DurabilityArgs),
+    /// A killed engine with a long journal: time until it is ready, and its memory.
+    Recovery(recovery::RecoveryArgs),
+    /// System calls for a thousand messages (needs strace).
+    Syscalls(syscalls::SyscallsArgs),
+    /// The processor time of an engine with nothing to do, by idle strategy.
+    Idle(idle::IdleArgs),
+    /// Throughput and latency over sources, destinations, levels, frame size, backlog, agents.
+    Growth(growth::GrowthArgs),
+}
+
+impl Benchmark {
+    /// All of them, with the arguments that they have by default.
+    pub(crate) fn all() -> Vec<Self> {
+        let command = Self::augment_subcommands(clap::Command::new("all"));
+        let names = command.get_subcommands().map(|it| it.get_name().to_owned());
+        let by_name = |name: String| {
+            let matches = command.clone().get_matches_from(["all", &name]);
+            Self::from_arg_matches(&matches).expect("a benchmark's name is one")
+        };
+        names.collect::<Vec<_>>().into_iter().map(by_name).collect()
     }
 }
 
-/// Progress, to the screen.
-pub(crate) fn say(line: &str) {
-    eprintln!("{line}");
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Plays engine and relay in turn; the order changes from pair to pair, so that neither always
-/// finds the machine as the other left it.
-pub(crate) fn pairs(
-    lab: &Lab,
-    plan: &Plan,
-    settings: &Settings,
-    rounds: u32,
-    show: impl Fn(&Outcome) -> String,
-) -> Result<Vec<Pair>, PerfError> {
-    let play = |subject: Subject, round: u32| {
-        let outcome = lab.play(subject, plan, settings)?;
-        let name = format!("{subject:?}").to_lowercase();
-        let (shown, verdict) = (show(&outcome), outcome.verdict());
-        say(&format!(
-            "  {} of {rounds} {name:6} {shown}, {verdict}",
-            round + 1
-        ));
-        Ok::<_, PerfError>(outcome)
-    };
-    let pair = |round: u32| {
-        if round.is_multiple_of(2) {
-            let engine = play(Subject::Engine, round)?;
-            let relay = play(Subject::Relay, round)?;
-            Ok(Pair { engine, relay })
-        } else {
-            let relay = play(Subject::Relay, round)?;
-            let engine = play(Subject::Engine, round)?;
-            Ok(Pair { engine, relay })
-        }
-    };
-    (0..rounds).map(pair).collect()
-}
-
-/// A note for every round that was not exact.
-pub(crate) fn faults<'a>(outcomes: impl IntoIterator<Item = &'a Outcome>) -> Vec<String> {
-    let bad = outcomes.into_iter().filter(|it| !it.is_exact());
-    bad.map(|it| format!("**{:?}: {}**", it.subject, it.verdict()))
-        .collect()
-}
-
-/// Both outcomes of every pair.
-pub(crate) fn outcomes(pairs: &[Pair]) -> impl Iterator<Item = &Outcome> {
-    pairs.iter().flat_map(|it| [&it.engine, &it.relay])
+    #[test]
+    fn all_are_all_under_the_names_they_are_called_by() {
+        let names: Vec<String> = Benchmark::all().iter().map(Benchmark::name).collect();
+        let command = Benchmark::augment_subcommands(clap::Command::new("all"));
+        let known: Vec<&str> = command.get_subcommands().map(|it| it.get_name()).collect();
+        assert_eq!(names, known);
+    }
 }

@@ -3,21 +3,24 @@
 use clap::Args;
 use serde_json::json;
 
-use super::latency::{show, shown};
-use super::{faults, say};
+use super::latency::show;
+use super::{Bench, FRAME_LEN};
 use crate::cli::Common;
-use crate::engine::Settings;
+use crate::engine::{Settings, store_name};
 use crate::error::PerfError;
+use crate::lab::{Lab, Subject};
+use crate::picture::percentiles;
 use crate::plan::Plan;
 use crate::report::{Section, Table};
-use crate::round::{Lab, Outcome, Subject};
-use crate::spread::rate;
+use crate::round::Outcome;
+use crate::rounds::faults;
+use crate::screen::say;
+use crate::spread::{rate, shown};
 
 const RATE: u64 = 10_000;
 const SECONDS: u64 = 60;
 const SECONDS_QUICK: u64 = 5;
 const WARMUP_SECONDS: u64 = 1;
-const FRAME_LEN: usize = 390;
 /// Of the rate asked for, over a time that may end as late as the p99 allows for its last frame.
 const RATE_PART_MIN: f64 = 0.998;
 /// The budget of the design.
@@ -49,17 +52,6 @@ pub(crate) struct TargetArgs {
     store: String,
 }
 
-impl Default for TargetArgs {
-    fn default() -> Self {
-        Self {
-            rate: RATE,
-            seconds: None,
-            p99: P99_MS_MAX,
-            store: "sqlite".into(),
-        }
-    }
-}
-
 /// One thing that must hold.
 struct Check {
     what: &'static str,
@@ -68,25 +60,22 @@ struct Check {
     holds: bool,
 }
 
-/// Plays the target.
-///
-/// # Errors
-/// A process failed.
-pub(crate) fn run(lab: &Lab, common: &Common, args: &TargetArgs) -> Result<Section, PerfError> {
-    let default = if common.quick { SECONDS_QUICK } else { SECONDS };
-    let seconds = args.seconds.unwrap_or(default);
-    let plan = Plan::at_rate(args.rate, seconds, WARMUP_SECONDS, FRAME_LEN);
-    let settings = Settings {
-        store: args.store.clone(),
-        ..Settings::new(common.durability)
-    };
-    say(&format!("target: {} msg/s for {seconds} s", args.rate));
-    let outcome = lab.play(Subject::Engine, &plan, &settings)?;
-    say(&format!("  {}, {}", show(&outcome), outcome.verdict()));
-    Ok(section(args, seconds, &outcome))
+impl Bench for TargetArgs {
+    fn run(&self, lab: &Lab, common: &Common) -> Result<Section, PerfError> {
+        let seconds = common.pick(self.seconds, SECONDS, SECONDS_QUICK);
+        let plan = Plan::at_rate(self.rate, seconds, WARMUP_SECONDS, FRAME_LEN);
+        let settings = Settings {
+            store: self.store.clone(),
+            ..Settings::new(common.durability)
+        };
+        say(&format!("target: {} msg/s for {seconds} s", self.rate));
+        let outcome = lab.play(Subject::Engine, &plan, &settings)?;
+        say(&format!("  {}, {}", show(&outcome), outcome.verdict()));
+        section(self, seconds, &outcome)
+    }
 }
 
-fn section(args: &TargetArgs, seconds: u64, outcome: &Outcome) -> Section {
+fn section(args: &TargetArgs, seconds: u64, outcome: &Outcome) -> Result<Section, PerfError> {
     let checks = checks(args, outcome);
     let is_good = checks.iter().all(|it| it.holds);
     let mut table = Table::new(&["figure", "wanted", "found", "verdict"]);
@@ -95,7 +84,7 @@ fn section(args: &TargetArgs, seconds: u64, outcome: &Outcome) -> Section {
         let what = check.what.to_owned();
         table.push([what, check.wanted, check.found, verdict.to_owned()]);
     }
-    let latency = outcome.latency();
+    let latency = outcome.received.latency();
     for (what, value) in [
         ("p50", latency.p50),
         ("p99.9", latency.p999),
@@ -104,25 +93,33 @@ fn section(args: &TargetArgs, seconds: u64, outcome: &Outcome) -> Section {
         table.push([what.into(), String::new(), shown(value), String::new()]);
     }
     let verdict = if is_good { "PASS" } else { "FAIL" };
+    let title = format!("Target: {} msg/s for {seconds} s: {verdict}", args.rate);
     let mut notes = faults([outcome]);
-    notes.push(format!(
-        "**{verdict}**: {} msg/s for {seconds} s",
-        args.rate
-    ));
-    Section {
-        title: format!("Target: {} msg/s for {seconds} s: {verdict}", args.rate),
+    let goal = format!("{} msg/s for {seconds} s", args.rate);
+    notes.push(format!("**{verdict}**: {goal}"));
+    let picture = percentiles("latency", &title, &[("engine".into(), latency.clone())])?;
+    Ok(Section {
+        title,
+        summary: format!(
+            "{goal}, store {}: {verdict}, p50 {}, p99 {}.",
+            store_name(&args.store),
+            shown(latency.p50),
+            shown(latency.p99)
+        ),
         text: TEXT.into(),
         table,
+        pictures: vec![picture],
         notes,
         raw: json!([outcome]),
         is_good,
-    }
+        ..Section::default()
+    })
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a rate fits 52 bits")]
 fn checks(args: &TargetArgs, outcome: &Outcome) -> Vec<Check> {
     let usage = outcome.usage;
-    let latency = outcome.latency();
+    let latency = outcome.received.latency();
     let least = outcome.plan.messages as f64 / (args.rate as f64 * RATE_PART_MIN);
     let seconds_max = least + args.p99 as f64 / 1e3;
     vec![

@@ -5,7 +5,7 @@ use super::*;
 const LENS: [usize; 4] = [0, 390, 1024, 8192];
 
 fn book(plan: &Plan) -> FrameBook {
-    FrameBook::new(plan).expect("frames of this length")
+    FrameBook::new(plan, Wire::Bare).expect("frames of this length")
 }
 
 fn mark(number: u64, source: usize, due_ns: u64) -> Mark {
@@ -35,7 +35,7 @@ fn every_frame_is_json_of_the_length_asked_for_and_says_what_its_place_says() {
             let place = book.place(mark);
             assert_eq!(
                 value["destinationId"],
-                format!("table{}", place.destination + 1)
+                format!("table{:03}", place.destination + 1)
             );
             assert_eq!(value["priority"], place.level + 1);
             assert_eq!(value["sourceServerId"], "server004");
@@ -98,4 +98,78 @@ fn the_slots_use_every_destination_and_level() {
     let places = (0..4096).map(|number| book.place(mark(number, 0, 0)));
     let seen: HashSet<_> = places.map(|it| (it.destination, it.level)).collect();
     assert!(seen.len() >= 9, "{seen:?}");
+}
+
+#[test]
+fn every_customer_gets_about_as_much_of_each_level() {
+    let book = book(&Plan::flat_out(1, 390));
+    let mut counts = [[0; 3]; 4];
+    for number in 0..4096 {
+        let place = book.place(mark(number, 0, 0));
+        counts[place.destination][place.level] += 1;
+    }
+    for count in counts.as_flattened() {
+        assert!((250..450).contains(count), "{counts:?}");
+    }
+}
+
+#[test]
+fn more_and_fewer_levels_are_used_all_and_stand_in_the_frames() {
+    for levels in [1, 8] {
+        let plan = Plan {
+            levels,
+            ..Plan::flat_out(1, 390)
+        };
+        let book = book(&plan);
+        let mut seen = HashSet::new();
+        for number in 0..1_000 {
+            let mark = mark(number, 0, 0);
+            let line: serde_json::Value = serde_json::from_slice(&line(&book, mark)).expect("JSON");
+            let level = book.place(mark).level;
+            assert_eq!(line["priority"], level + 1);
+            seen.insert(level);
+        }
+        assert_eq!(seen.len(), levels);
+    }
+}
+
+#[test]
+fn another_plans_sources_are_not_taken_for_ours() {
+    let first = Plan::flat_out(100, 390);
+    let second = first.clone().behind(&first);
+    let (ours, theirs) = (book(&first), book(&second));
+    assert_eq!(theirs.read(&line(&ours, mark(7, 3, 0))), None);
+    assert_eq!(
+        theirs.read(&line(&theirs, mark(7, 3, 0))),
+        Some(mark(7, 3, 0))
+    );
+    let foreign = ours
+        .read(&line(&theirs, mark(7, 0, 0)))
+        .expect("it can be read");
+    assert_eq!(foreign.source, 4, "which is none of our four");
+}
+
+#[test]
+fn a_frame_is_read_and_compared_behind_the_words_of_another_protocol() {
+    let plan = Plan::at_rate(1_000, 1, 0, 390);
+    let deliver = FrameBook::new(&plan, Wire::NatsDeliver).expect("frames");
+    let mark = mark(17, 2, 5);
+    let mut good = line(&deliver, mark);
+    assert!(good.starts_with(b"MSG table0") && good.ends_with(b"}\n\r\n"));
+    assert_eq!(deliver.read(&good), Some(mark));
+    assert!(deliver.is_verbatim(&good, mark, &mut Vec::new()));
+    good[30] ^= 1;
+    assert!(!deliver.is_verbatim(&good, mark, &mut Vec::new()));
+}
+
+#[test]
+fn digits_are_the_values_last_ones_in_places_of_any_width() {
+    for value in [0, 7, 10, 99, 100, 12_345, 999_999_999_999_999_999] {
+        for width in [1, 2, 3, 10, 13, 18] {
+            let mut place = vec![0; width];
+            put_decimal(&mut place, value);
+            let all = format!("{value:018}");
+            assert_eq!(place, &all.as_bytes()[18 - width..], "{value}, {width}");
+        }
+    }
 }

@@ -4,8 +4,8 @@
 //! level the numbers must rise, each must belong to this destination, and their count must be the
 //! plan's. All three together leave room for exactly the frames that were sent, each once.
 
-use crate::frames::{FrameBook, LEVELS, Mark};
-use crate::plan::Plan;
+use crate::frames::{FrameBook, Mark};
+use crate::plan::{LEVELS_MAX, Plan};
 
 /// One frame in so many is compared byte for byte; of the others the fixed places.
 const COMPARE_EVERY: u64 = 16;
@@ -23,7 +23,7 @@ pub(crate) struct Ledger<'a> {
     /// What was wrong first.
     first_wrong: Option<String>,
     /// The least number that may come next, by source and level.
-    next: Vec<[u64; LEVELS]>,
+    next: Vec<[u64; LEVELS_MAX]>,
     spare: Vec<u8>,
 }
 
@@ -37,18 +37,18 @@ impl<'a> Ledger<'a> {
             counted: 0,
             wrong: 0,
             first_wrong: None,
-            next: vec![[0; LEVELS]; plan.sources],
+            next: vec![[0; LEVELS_MAX]; plan.sources],
             spare: Vec::new(),
         }
     }
 
-    /// Enters a line, newline included; `None` when it is wrong.
+    /// Enters a line, newline included, and tells its level; `None` when it is wrong.
     #[inline]
-    pub(crate) fn enter(&mut self, line: &[u8]) -> Option<Mark> {
+    pub(crate) fn enter(&mut self, line: &[u8]) -> Option<(Mark, usize)> {
         match self.check(line) {
-            Ok(mark) => {
+            Ok(right) => {
                 self.counted += 1;
-                Some(mark)
+                Some(right)
             }
             Err(what) => {
                 self.note_wrong(what, line);
@@ -58,7 +58,7 @@ impl<'a> Ledger<'a> {
     }
 
     #[inline]
-    fn check(&mut self, line: &[u8]) -> Result<Mark, &'static str> {
+    fn check(&mut self, line: &[u8]) -> Result<(Mark, usize), &'static str> {
         let mark = self.book.read(line).ok_or("no frame of this round")?;
         if mark.source >= self.plan.sources || mark.number >= self.plan.messages_of(mark.source) {
             return Err("a frame that nobody sent");
@@ -76,14 +76,14 @@ impl<'a> Ledger<'a> {
         if is_compared && !self.book.is_verbatim(line, mark, &mut self.spare) {
             return Err("a frame that was changed on its way");
         }
-        Ok(mark)
+        Ok((mark, place.level))
     }
 
     #[cold]
     fn note_wrong(&mut self, what: &str, line: &[u8]) {
         self.wrong += 1;
         let text = String::from_utf8_lossy(&line[..line.len().min(200)]);
-        let destination = self.destination + 1;
+        let destination = self.plan.first_destination + self.destination + 1;
         self.first_wrong.get_or_insert_with(|| {
             format!("destination {destination}: {what}: {}", text.trim_end())
         });
@@ -104,6 +104,7 @@ impl<'a> Ledger<'a> {
 mod tests {
     use super::*;
     use crate::frames::Timestamp;
+    use crate::wire::Wire;
 
     fn lines(book: &FrameBook, plan: &Plan, destination: usize) -> Vec<Vec<u8>> {
         let mut lines = Vec::new();
@@ -126,7 +127,7 @@ mod tests {
 
     fn wrongs(change: impl FnOnce(&mut Vec<Vec<u8>>)) -> (u64, u64, u64) {
         let plan = Plan::flat_out(2_000, 390);
-        let book = FrameBook::new(&plan).expect("frames");
+        let book = FrameBook::new(&plan, Wire::Bare).expect("frames");
         let mut lines = lines(&book, &plan, 1);
         change(&mut lines);
         let mut ledger = Ledger::new(&book, &plan, 1);
@@ -150,7 +151,7 @@ mod tests {
         assert!(wrongs(|lines| lines.reverse()).2 > 300);
         let foreign = wrongs(|lines| {
             let plan = Plan::flat_out(2_000, 390);
-            let book = FrameBook::new(&plan).expect("frames");
+            let book = FrameBook::new(&plan, Wire::Bare).expect("frames");
             lines[3] = super::tests::lines(&book, &plan, 2).swap_remove(0);
         });
         assert_eq!((foreign.1, foreign.2), (1, 1));

@@ -10,8 +10,10 @@
 //! ```
 //! A part ends when its stdin does, and is killed by the kernel when its parent dies.
 
+pub(crate) mod arrivals;
 pub(crate) mod launch;
 mod ledger;
+mod nats;
 pub(crate) mod relay;
 mod routes;
 pub(crate) mod sink;
@@ -26,6 +28,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Context, PerfError};
 use crate::plan::Plan;
+use crate::wire::Wire;
 
 pub(crate) use sink::SinkReport;
 pub(crate) use source::SourceReport;
@@ -37,6 +40,9 @@ pub(crate) enum Part {
     Source {
         /// The round, as JSON.
         plan: String,
+        /// Publish to this nats-server.
+        #[arg(long)]
+        nats: Option<SocketAddr>,
     },
     /// The subscribers.
     Sink {
@@ -47,6 +53,9 @@ pub(crate) enum Part {
         /// Subscribe and then only stay.
         #[arg(long)]
         silent: bool,
+        /// It is a nats-server.
+        #[arg(long)]
+        nats: bool,
     },
     /// The baseline.
     Relay {
@@ -55,8 +64,8 @@ pub(crate) enum Part {
         /// The message servers.
         sources: Vec<SocketAddr>,
     },
-    /// The engine: becomes that program.
-    Engine {
+    /// The engine or nats-server: becomes that program.
+    Become {
         /// The program and its arguments.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<String>,
@@ -86,17 +95,21 @@ pub(crate) enum Event {
 pub(crate) fn play(part: Part) -> Result<(), PerfError> {
     die_with_parent()?;
     match part {
-        Part::Source { plan } => source::run(&plan_of(&plan)?),
+        Part::Source { plan, nats } => source::run(&plan_of(&plan)?, nats),
         Part::Sink {
             plan,
             address,
             silent,
-        } => sink::run(&plan_of(&plan)?, address, silent),
+            nats,
+        } => {
+            let wire = if nats { Wire::NatsDeliver } else { Wire::Bare };
+            sink::run(&plan_of(&plan)?, wire, address, silent)
+        }
         Part::Relay {
             destinations,
             sources,
         } => relay::run(destinations, &sources),
-        Part::Engine { command } => launch::become_engine(&command),
+        Part::Become { command } => launch::become_program(&command),
     }
 }
 

@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use super::routes::Routes;
 use crate::error::{Context, PerfError};
-use crate::frames::destination_names;
+use crate::plan::Plan;
 
 /// Room for one read.
 const READ_LEN: usize = 256 * 1024;
@@ -72,6 +72,11 @@ pub(crate) fn run(destinations: usize, sources: &[SocketAddr]) -> Result<(), Per
 
 impl Relay {
     fn new(destinations: usize, addresses: &[SocketAddr]) -> io::Result<Self> {
+        let names = Plan {
+            destinations,
+            ..Plan::flat_out(0, 0)
+        };
+        let names = names.destination_names();
         let poll = Poll::new()?;
         let mut listener = TcpListener::bind(([127, 0, 0, 1], 0).into())?;
         let registry = poll.registry();
@@ -95,7 +100,7 @@ impl Relay {
             listener,
             sources,
             subscribers: Vec::new(),
-            routes: Routes::new(&destination_names(destinations)),
+            routes: Routes::new(&names),
             taker: vec![None; destinations],
         })
     }

@@ -9,16 +9,18 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use hdrhistogram::Histogram;
+use rustix::net::sockopt::set_socket_recv_buffer_size;
 use serde::{Deserialize, Serialize};
 
+use super::arrivals::{ArrivalReport, Arrivals};
 use super::ledger::Ledger;
-use super::{Event, hear, tell};
-use crate::clock::now_ns;
-use crate::curve::{Curve, histogram};
+use super::{Event, hear, nats, tell};
+use crate::clock::{now_ns, sleep_sharply, sleep_until};
+use crate::curve::Curve;
 use crate::error::{Context, PerfError};
-use crate::frames::{FrameBook, destination_names};
+use crate::frames::FrameBook;
 use crate::plan::Plan;
+use crate::wire::Wire;
 
 /// Room for one read.
 const READ_LEN: usize = 256 * 1024;
@@ -27,6 +29,12 @@ const READ_LEN: usize = 256 * 1024;
 const LOOK: Duration = Duration::from_millis(250);
 /// Looks without a byte after which it waits no longer: 30 s.
 const LOOKS_MAX: u32 = 120;
+/// A slow reader takes this much at a time.
+const SLOW_READ_LEN: usize = 16 * 1024;
+/// ... from a socket that holds no more than this: what is not there yet is the server's to order.
+/// Two segments of the loopback device: with less its window closes for fractions of a second.
+pub(crate) const SLOW_SOCKET_LEN: usize = 128 * 1024;
+const SECOND_NS: u128 = 1_000_000_000;
 
 /// What was received.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,10 +47,15 @@ pub(crate) struct SinkReport {
     pub(crate) wrong: u64,
     /// The first of them.
     pub(crate) first_wrong: Option<String>,
-    /// When the last right frame was there.
-    pub(crate) last_ns: u64,
-    /// On schedule: from due to here.
-    pub(crate) latency: Option<Curve>,
+    /// When they came, and how late.
+    pub(crate) arrivals: ArrivalReport,
+}
+
+impl SinkReport {
+    /// The latencies; empty flat out.
+    pub(crate) fn latency(&self) -> Curve {
+        self.arrivals.latency.clone().unwrap_or_default()
+    }
 }
 
 /// One subscriber.
@@ -52,45 +65,51 @@ struct Subscriber<'a> {
     book: &'a FrameBook,
     plan: &'a Plan,
     expected: u64,
-    last_ns: u64,
-    latency: Histogram<u64>,
+    arrivals: Arrivals,
     buffer: Vec<u8>,
     /// Bytes in the buffer.
     filled: usize,
+    /// When a slow reader may read again.
+    turn_ns: u64,
 }
 
 /// Plays all subscribers of the plan.
 ///
 /// # Errors
 /// The subscription was refused, or the connection broke.
-pub(crate) fn run(plan: &Plan, address: SocketAddr, silent: bool) -> Result<(), PerfError> {
-    let book = FrameBook::new(plan)?;
+pub(crate) fn run(
+    plan: &Plan,
+    wire: Wire,
+    address: SocketAddr,
+    silent: bool,
+) -> Result<(), PerfError> {
+    let book = FrameBook::new(plan, wire)?;
     let expected = book.expected(plan);
-    let names = destination_names(plan.destinations);
-    let subscribers = names
-        .iter()
-        .enumerate()
-        .map(|(destination, name)| {
-            Ok(Subscriber {
-                stream: subscribe(address, name)?,
-                ledger: Ledger::new(&book, plan, destination),
-                book: &book,
-                plan,
-                expected: expected[destination],
-                last_ns: 0,
-                latency: histogram(),
-                buffer: vec![0; READ_LEN],
-                filled: 0,
-            })
+    let subscriber = |(destination, name): (usize, &String)| {
+        let stream = match wire {
+            Wire::NatsDeliver => subscribe_to_nats(address, name)?,
+            _ => subscribe(address, name)?,
+        };
+        set_up(plan, &stream).context("setting up a socket")?;
+        Ok(Subscriber {
+            stream,
+            ledger: Ledger::new(&book, plan, destination),
+            book: &book,
+            plan,
+            expected: expected[destination],
+            arrivals: Arrivals::new(plan),
+            buffer: vec![0; READ_LEN],
+            filled: 0,
+            turn_ns: 0,
         })
-        .collect::<Result<Vec<_>, PerfError>>()?;
+    };
+    let names = plan.destination_names();
+    let subscribers = names.iter().enumerate().map(subscriber);
+    let subscribers = subscribers.collect::<Result<Vec<_>, PerfError>>()?;
     tell(&Event::Subscribed)?;
-    if silent {
-        hear();
-        return Ok(());
+    if !silent {
+        tell(&Event::Received(receive_all(plan, subscribers)?))?;
     }
-    let report = receive_all(subscribers)?;
-    tell(&Event::Received(report))?;
     hear();
     Ok(())
 }
@@ -98,7 +117,6 @@ pub(crate) fn run(plan: &Plan, address: SocketAddr, silent: bool) -> Result<(), 
 /// Subscribes; the answer ends before the first frame, so it is read byte by byte.
 fn subscribe(address: SocketAddr, name: &str) -> Result<TcpStream, PerfError> {
     let mut stream = TcpStream::connect(address).context("subscribing")?;
-    stream.set_nodelay(true).context("setting up a socket")?;
     writeln!(stream, "{{\"subscribe\":[\"{name}\"]}}").context("subscribing")?;
     let (mut answer, mut byte) = (Vec::new(), [0]);
     while byte != *b"\n" {
@@ -106,20 +124,32 @@ fn subscribe(address: SocketAddr, name: &str) -> Result<TcpStream, PerfError> {
         answer.push(byte[0]);
     }
     let want = format!("{{\"subscribed\":[\"{name}\"],\"standby\":[]}}\n");
-    if answer != want.as_bytes() {
-        return Err(PerfError::Part {
+    match answer == want.as_bytes() {
+        true => Ok(stream),
+        false => Err(PerfError::Part {
             part: "the subscription".into(),
             what: "was answered with something else than ours alone".into(),
             said: String::from_utf8_lossy(&answer).into_owned(),
-        });
+        }),
     }
-    stream
-        .set_read_timeout(Some(LOOK))
-        .context("setting up a socket")?;
+}
+
+fn subscribe_to_nats(address: SocketAddr, name: &str) -> Result<TcpStream, PerfError> {
+    let mut stream = nats::connect(address)?;
+    nats::subscribe(&mut stream, name)?;
     Ok(stream)
 }
 
-fn receive_all(mut subscribers: Vec<Subscriber<'_>>) -> Result<SinkReport, PerfError> {
+fn set_up(plan: &Plan, stream: &TcpStream) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(LOOK))?;
+    if plan.reader_rate.is_some() {
+        set_socket_recv_buffer_size(stream, SLOW_SOCKET_LEN)?;
+    }
+    Ok(())
+}
+
+fn receive_all(plan: &Plan, mut subscribers: Vec<Subscriber<'_>>) -> Result<SinkReport, PerfError> {
     thread::scope(|scope| {
         let threads: Vec<_> = (subscribers.iter_mut())
             .map(|subscriber| scope.spawn(|| subscriber.receive()))
@@ -128,22 +158,19 @@ fn receive_all(mut subscribers: Vec<Subscriber<'_>>) -> Result<SinkReport, PerfE
         ends.map(|end| end.expect("a subscriber does not panic"))
             .collect::<Result<Vec<()>, _>>()
     })?;
-    Ok(report(&subscribers))
+    Ok(report(plan, &subscribers))
 }
 
-fn report(subscribers: &[Subscriber<'_>]) -> SinkReport {
-    let mut latency = histogram();
+fn report(plan: &Plan, subscribers: &[Subscriber<'_>]) -> SinkReport {
     let sum = |of: fn(&Subscriber<'_>) -> u64| subscribers.iter().map(of).sum::<u64>();
-    for it in subscribers {
-        latency.add(&it.latency).expect("equal bounds");
-    }
+    let mut arrivals = Arrivals::new(plan);
+    subscribers.iter().for_each(|it| arrivals.add(&it.arrivals));
     SinkReport {
         frames: sum(|it| it.ledger.counted()),
         missing: sum(|it| it.expected.saturating_sub(it.ledger.counted())),
         wrong: sum(|it| it.ledger.wrong().0),
         first_wrong: subscribers.iter().find_map(|it| it.ledger.wrong().1),
-        last_ns: subscribers.iter().map(|it| it.last_ns).max().unwrap_or(0),
-        latency: (!latency.is_empty()).then(|| Curve::new(&latency)),
+        arrivals: arrivals.report(),
     }
 }
 
@@ -151,13 +178,19 @@ impl Subscriber<'_> {
     /// Reads until all is there and nothing follows, or nothing comes any more.
     fn receive(&mut self) -> Result<(), PerfError> {
         let mut looks = 0;
+        if self.plan.reader_rate.is_some() {
+            sleep_sharply();
+        }
         while looks < LOOKS_MAX {
-            match self.stream.read(&mut self.buffer[self.filled..]) {
+            sleep_until(self.turn_ns);
+            match self.read() {
                 Ok(0) => break,
                 Ok(len) => {
                     looks = 0;
                     self.filled += len;
-                    self.enter_lines(now_ns());
+                    let now_ns = now_ns();
+                    self.enter_lines(now_ns)?;
+                    self.wait_its_turn(len, now_ns);
                 }
                 Err(error) if is_time_out(error.kind()) => {
                     if self.ledger.counted() >= self.expected {
@@ -172,21 +205,45 @@ impl Subscriber<'_> {
         Ok(())
     }
 
-    fn enter_lines(&mut self, now_ns: u64) {
-        let mut at = 0;
+    fn read(&mut self) -> std::io::Result<usize> {
+        let room = &mut self.buffer[self.filled..];
+        let len = match self.plan.reader_rate {
+            Some(_) => room.len().min(SLOW_READ_LEN),
+            None => room.len(),
+        };
+        self.stream.read(&mut room[..len])
+    }
+
+    /// A slow reader handles what it read for as long as its rate says.
+    fn wait_its_turn(&mut self, len: usize, now_ns: u64) {
+        if let Some(rate) = self.plan.reader_rate {
+            let bytes_a_second = u128::from(rate) * self.book.line_len() as u128;
+            let busy_ns = len as u128 * SECOND_NS / bytes_a_second.max(1);
+            let busy_ns = u64::try_from(busy_ns).unwrap_or(u64::MAX);
+            self.turn_ns = self.turn_ns.max(now_ns).saturating_add(busy_ns);
+        }
+    }
+
+    fn enter_lines(&mut self, now_ns: u64) -> Result<(), PerfError> {
+        let (mut at, before) = (0, self.ledger.counted());
         while let Some(len) = self.line_len(at) {
             let line = &self.buffer[at..at + len];
-            if let Some(mark) = self.ledger.enter(line) {
-                self.last_ns = now_ns;
-                if mark.due_ns > 0 && self.plan.is_measured(mark.source, mark.number) {
-                    self.latency
-                        .saturating_record(now_ns.saturating_sub(mark.due_ns));
-                }
+            if line == nats::PING {
+                nats::pong(&mut self.stream)?;
+            } else if let Some((mark, level)) = self.ledger.enter(line)
+                && mark.due_ns > 0
+                && self.plan.is_measured(mark.source, mark.number)
+            {
+                let latency_ns = now_ns.saturating_sub(mark.due_ns);
+                self.arrivals.record(level, latency_ns);
             }
             at += len;
         }
         self.buffer.copy_within(at..self.filled, 0);
         self.filled -= at;
+        let frames = self.ledger.counted() - before;
+        self.arrivals.count(frames, now_ns);
+        Ok(())
     }
 
     /// The length of the line that begins there, newline included; `None` while it is not whole. A

@@ -10,12 +10,13 @@ use std::thread;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
-use super::{Event, hear, tell};
+use super::{Event, hear, nats, tell};
 use crate::clock::{now_ns, sleep_sharply, sleep_until, wall_ms};
 use crate::curve::{Curve, histogram};
 use crate::error::{Context, PerfError};
 use crate::frames::{FrameBook, Mark, Timestamp};
 use crate::plan::Plan;
+use crate::wire::Wire;
 
 /// Rendered before a write: a write call then costs nanoseconds a frame, and the bytes are still
 /// in the second-level cache.
@@ -43,29 +44,37 @@ struct Sent {
     late: Histogram<u64>,
 }
 
-/// Plays all sources of the plan.
+/// Plays all sources of the plan: listens, or publishes to the nats-server named.
 ///
 /// # Errors
 /// No sockets, or the peer broke the connection.
-pub(crate) fn run(plan: &Plan) -> Result<(), PerfError> {
-    let book = FrameBook::new(plan)?;
+pub(crate) fn run(plan: &Plan, nats: Option<SocketAddr>) -> Result<(), PerfError> {
+    let (wire, streams) = match nats {
+        None => (Wire::Bare, accepted(plan)?),
+        Some(address) => {
+            let streams = (0..plan.sources).map(|_| nats::connect(address));
+            (Wire::NatsPublish, streams.collect::<Result<_, _>>()?)
+        }
+    };
+    let book = FrameBook::new(plan, wire)?;
+    tell(&Event::Connected)?;
+    if hear() {
+        tell(&Event::Sent(send_all(plan, &book, &streams)?))?;
+        // The connections stay: their end would be one more thing for the engine to do.
+        hear();
+    }
+    Ok(())
+}
+
+/// A listener for each source, and the engine's or relay's connection to it.
+fn accepted(plan: &Plan) -> Result<Vec<TcpStream>, PerfError> {
     let listeners = (0..plan.sources)
         .map(|_| TcpListener::bind("127.0.0.1:0").context("listening as a source"))
         .collect::<Result<Vec<_>, _>>()?;
     let addresses = listeners.iter().map(TcpListener::local_addr);
     let addresses: Vec<SocketAddr> = addresses.collect::<Result<_, _>>().context("our address")?;
     tell(&Event::Listening { addresses })?;
-    let streams = listeners
-        .iter()
-        .map(accept)
-        .collect::<Result<Vec<_>, _>>()?;
-    tell(&Event::Connected)?;
-    if hear() {
-        tell(&Event::Sent(send_all(plan, &book, streams.as_slice())?))?;
-        // The connections stay: their end would be one more thing for the engine to do.
-        hear();
-    }
-    Ok(())
+    listeners.iter().map(accept).collect()
 }
 
 fn accept(listener: &TcpListener) -> Result<TcpStream, PerfError> {

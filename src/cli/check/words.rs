@@ -362,6 +362,7 @@ fn places(config: &Config, machine: &Machine) -> Vec<String> {
         }
         None => "no HTTP ([admin] listen is none)".to_owned(),
     });
+    lines.push(latency_logs(config));
     lines.push(match config.stats.interval {
         Duration::ZERO => "statistics are printed at exit".to_owned(),
         interval => format!(
@@ -370,6 +371,20 @@ fn places(config: &Config, machine: &Machine) -> Vec<String> {
         ),
     });
     lines
+}
+
+fn latency_logs(config: &Config) -> String {
+    let latency = &config.latency;
+    if latency.log_interval.is_zero() {
+        return "latencies are written when the engine stops (no interval logs)".to_owned();
+    }
+    format!(
+        "latencies are logged every {}, in at most {} files of {}, a new one after {}",
+        show_duration(latency.log_interval),
+        latency.log_files,
+        show_size(latency.log_max_bytes),
+        show_duration(latency.log_max_age)
+    )
 }
 
 fn absolute(path: &Path, machine: &Machine) -> String {

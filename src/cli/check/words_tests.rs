@@ -40,6 +40,7 @@ fn the_defaults_are_explained() {
             "/srv/flipped-lb-data: the journal in segments of 64MiB",
             "subscribers connect to 127.0.0.1:9000",
             "http://127.0.0.1:9100/stats",
+            "latencies are logged every 10s, in at most 8 files of 16MiB, a new one after",
             "every 10s and at exit",
         ],
     );
@@ -110,6 +111,7 @@ fn threads_are_explained_by_the_machine() {
 fn every_choice_has_its_words() {
     let text = "durability = 'memory'\nsource = []\n[store]\nurl = 'none'\n\
                 [admin]\nlisten = 'none'\n[stats]\ninterval = '0s'\n\
+                [latency]\nlog_interval = '0s'\n\
                 [scheduler]\nunknown_destinations = 'create'\nmax_destinations = 70";
     says(
         text,
@@ -122,6 +124,7 @@ fn every_choice_has_its_words() {
             "none: no rows are written",
             "no HTTP",
             "printed at exit",
+            "no interval logs",
         ],
     );
     let text = "durability = 'synced'\n[store]\nurl = 'sqlite:/rows.db'\n\

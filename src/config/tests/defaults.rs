@@ -56,6 +56,10 @@ fn the_sections_have_the_defaults_of_the_contract() {
     let admin = config.admin.listen.map(|address| address.to_string());
     assert_eq!(admin.as_deref(), Some("127.0.0.1:9100"));
     assert_eq!(config.stats.interval, Duration::from_secs(10));
+    assert_eq!(config.latency.log_interval, Duration::from_secs(10));
+    assert_eq!(config.latency.log_max_bytes, 16 * 1024 * 1024);
+    assert_eq!(config.latency.log_max_age, Duration::from_secs(86_400));
+    assert_eq!(config.latency.log_files, 8);
 }
 
 #[test]

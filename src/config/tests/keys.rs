@@ -16,7 +16,7 @@ type Case = (
     fn(&Config) -> bool,
 );
 
-const CASES: [Case; 31] = [
+const CASES: [Case; 35] = [
     ("", "data_dir", "'d'", |c| c.data_dir.as_os_str() == "d"),
     ("", "durability", "'synced'", |c| {
         c.durability == Durability::Synced
@@ -103,6 +103,16 @@ const CASES: [Case; 31] = [
         c.store.batch_time == Duration::from_micros(2)
     }),
     ("stats", "interval", "'0s'", |c| c.stats.interval.is_zero()),
+    ("latency", "log_interval", "'0s'", |c| {
+        c.latency.log_interval.is_zero()
+    }),
+    ("latency", "log_max_bytes", "'1MiB'", |c| {
+        c.latency.log_max_bytes == 1 << 20
+    }),
+    ("latency", "log_max_age", "'1h'", |c| {
+        c.latency.log_max_age == Duration::from_secs(3600)
+    }),
+    ("latency", "log_files", "1", |c| c.latency.log_files == 1),
 ];
 
 #[test]

@@ -71,6 +71,10 @@ fn wrong_types_say_what_was_found_and_what_is_right() {
             "found 0; write it with a unit, in quotes: \"0s\"",
         ),
         (
+            "[latency]\nlog_interval = \"99ms\"",
+            "found less than 100ms; write 0s, or 100ms at least",
+        ),
+        (
             "[dedup]\nwindow = 10",
             "[dedup] window: found 10; write it with a unit",
         ),

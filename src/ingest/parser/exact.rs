@@ -9,6 +9,7 @@ use serde::de::IgnoredAny;
 use crate::limits::NESTING_MAX;
 use crate::message::Reason;
 
+use super::scalars::code_unit;
 use super::spans::closing_quote;
 
 /// Judges whether a line is one JSON object, of any keys.
@@ -83,7 +84,10 @@ fn has_lone_surrogate(json: &[u8]) -> bool {
     let mut at = 0;
     while let Some(distance) = memchr::memchr(b'\\', &json[at..]) {
         at += distance;
-        match (code_unit(json, at), code_unit(json, at + 6)) {
+        match (
+            code_unit(&json[at..]),
+            json.get(at + 6..).and_then(code_unit),
+        ) {
             (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => at += 12,
             (Some(0xd800..=0xdfff), _) => return true,
             (Some(_), _) => at += 6,
@@ -91,12 +95,6 @@ fn has_lone_surrogate(json: &[u8]) -> bool {
         }
     }
     false
-}
-
-/// The code unit that `\uXXXX` names, if that stands at `at`.
-fn code_unit(json: &[u8], at: usize) -> Option<u32> {
-    let digits = json.get(at..at + 6)?.strip_prefix(b"\\u")?;
-    u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! The parser against the naive model, over random lines, mutated lines and noise.
 
+use message_server_simulator::{FrameMaker, FrameSpec, tables};
 use proptest::prelude::*;
 
 use super::model;
-use super::verdict::{LEVELS, verdict};
+use super::verdict::{LEVELS, is_quick, verdict};
 use crate::message::Reason;
 
 /// Text as it stands between quotes.
@@ -191,6 +192,23 @@ fn mutate(line: &mut Vec<u8>, mutation: &Mutation) {
     }
 }
 
+/// An order as the simulator makes it.
+fn order(seed: u64) -> Vec<u8> {
+    let spec = FrameSpec {
+        server: "server1".to_owned(),
+        destinations: tables(4),
+        len: None,
+        fresh: true,
+        seed,
+        run: 7,
+    };
+    let mut line = Vec::new();
+    let mut maker = FrameMaker::new(spec).expect("a good order of orders");
+    maker.append(&mut line, 1_693_123_456_789);
+    line.pop();
+    line
+}
+
 /// The model itself, where serde_json's `Value` has an opinion.
 fn model_agrees_with_serde(line: &[u8]) {
     let model_says_json = !matches!(
@@ -221,6 +239,17 @@ proptest! {
         let mut line = line.into_bytes();
         mutations.iter().for_each(|one| mutate(&mut line, one));
         model_agrees_with_serde(&line);
+        let _ = verdict(&line);
+    }
+
+    #[test]
+    fn mutated_orders_get_the_verdict_of_the_model(
+        seed in any::<u64>(),
+        mutations in proptest::collection::vec(mutation(), 1..4),
+    ) {
+        let mut line = order(seed);
+        prop_assert!(is_quick(&line), "usual lines go the quick way");
+        mutations.iter().for_each(|one| mutate(&mut line, one));
         let _ = verdict(&line);
     }
 

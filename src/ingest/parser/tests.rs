@@ -1,8 +1,9 @@
 //! The parser against the table of the design, line by line; every verdict is the model's too.
 
 use super::model;
-use super::verdict::{LEVELS, judge, verdict};
+use super::verdict::{LEVELS, is_quick, judge, verdict};
 use super::*;
+use crate::limits::{LINE_LEN_MAX, NESTING_MAX};
 
 /// A valid line with `more` members behind the required ones.
 fn line_with(more: &str) -> String {
@@ -59,6 +60,55 @@ fn escaped_keys_are_the_keys_they_mean() {
     assert_eq!(judged.expect("it is good").priority, 3);
     let twice = r#""priority":3,"\u0070riority":3"#;
     assert_eq!(reason(line_with(twice)), Reason::DuplicateField);
+}
+
+#[test]
+fn usual_lines_go_the_quick_way() {
+    let contents = [
+        "{}",
+        r#"{ "a" : { } , "b" : [ ] }"#,
+        r#"{"a":{"b":[{"c":1.5e-3},[2,[]],"x",true,null,{"d":{}}]},"e":false}"#,
+        r#"{"text":"a, b: {c} [d] \"e\" \\"}"#,
+        r#"{"text":"\\\\","more":"\u00e9 \ud83d\ude00 \n"}"#,
+        "{\"text\":\"caf\u{e9} \u{1f600}\"}",
+        r#"{"key \" , : { [":1,"":2}"#,
+    ];
+    for content in contents {
+        for indent in 0..130 {
+            // Each byte stands at each place of a block, once.
+            let line = " ".repeat(indent) + &payload(content);
+            assert!(is_quick(&line), "{line}");
+            assert!(verdict(&line).is_ok(), "{line}");
+        }
+    }
+    let nested = |depth: usize| format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
+    assert!(is_quick(payload(&nested(NESTING_MAX - 2))));
+    assert!(!is_quick(payload(&nested(NESTING_MAX - 1))));
+    let others: Vec<String> = (0..19).map(|key| format!(",\"x{key}\":[{key}]")).collect();
+    assert!(is_quick(line_with(&format!(
+        "\"priority\":1{}",
+        others.concat()
+    ))));
+    assert!(is_quick(line_with(
+        r#""more":1, "priority" : 1 , "timestamp" : 999999999999999999  "#
+    )));
+}
+
+#[test]
+fn what_is_rare_goes_the_long_way() {
+    let many: String = (0..20).map(|key| format!(",\"x{key}\":0")).collect();
+    for more in [
+        r#""priority":1,"pa\u0079load":{}"#,
+        r#""priority":1,"x\n":{}"#,
+        "\"priority\":1,\"payload\":{\t}",
+        "\"priority\":1\r",
+        r#""priority":1,"timestamp":1693123456789012345"#,
+        &format!("\"priority\":1{many}"),
+    ] {
+        let line = line_with(more);
+        assert!(!is_quick(&line), "{line}");
+        assert!(verdict(&line).is_ok(), "{line}");
+    }
 }
 
 #[test]

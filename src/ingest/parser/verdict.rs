@@ -18,7 +18,26 @@ pub(crate) fn judge(parser: &mut Parser, frame: &[u8]) -> Result<Judged, Reason>
         .map(|it| judged(&it, frame));
     assert_eq!(first, second, "padding makes a difference");
     assert_eq!(padded[frame.len()..], [b'"'; PADDING]);
+    let mut line = frame.to_vec();
+    let by_tape = parser.parse_by_tape(&mut line, frame);
+    assert_eq!(by_tape.map(|it| judged(&it, frame)), first, "by tape alone");
+    judge_quickly(parser, frame, first.as_ref().ok());
     first
+}
+
+/// The quick way accepts only what is good, and says the same with vector instructions and without.
+fn judge_quickly(parser: &mut Parser, frame: &[u8], expected: Option<&Judged>) {
+    let levels = parser.quick.levels();
+    let quick = parser.quick.parse(frame);
+    assert_eq!(Quick::portable(levels).parse(frame), quick);
+    if let Some(parsed) = quick {
+        assert_eq!(Some(&judged(&parsed, frame)), expected);
+    }
+}
+
+/// Whether the quick way accepts a line, by itself.
+pub(crate) fn is_quick(line: impl AsRef<[u8]>) -> bool {
+    Quick::new(LEVELS).parse(line.as_ref()).is_some()
 }
 
 fn judged(parsed: &Parsed<'_>, frame: &[u8]) -> Judged {

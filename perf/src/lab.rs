@@ -1,0 +1,218 @@
+//! What is measured, started: the engine, the relay or nats-server between sources and subscribers.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::child::Child;
+use crate::cleanup::Home;
+use crate::engine::Settings;
+use crate::error::{Context, PerfError};
+use crate::http;
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Subject {
+    /// The engine.
+    Engine,
+    /// The baseline.
+    Relay,
+    /// nats-server, where there is one.
+    Nats,
+}
+
+/// What every round of a run shares.
+#[derive(Debug)]
+pub(crate) struct Lab {
+    /// The engine's program.
+    pub(crate) engine: PathBuf,
+    /// Where the engine's data lives during a round.
+    pub(crate) data: PathBuf,
+    /// nats-server, where it is on PATH.
+    pub(crate) nats: Option<PathBuf>,
+}
+
+/// The engine, the relay or nats-server, running.
+#[derive(Debug)]
+pub(crate) struct Running {
+    /// The process. Before its home, so that it is gone when that is removed.
+    pub(crate) child: Child,
+    /// Where subscribers connect.
+    pub(crate) address: SocketAddr,
+    /// The engine's HTTP.
+    admin: Option<SocketAddr>,
+    home: Option<Home>,
+}
+
+impl Lab {
+    /// Starts the engine between these sources and the subscribers to come.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub(crate) fn start_engine(
+        &self,
+        settings: &Settings,
+        sources: &[SocketAddr],
+        destinations: &[String],
+    ) -> Result<Running, PerfError> {
+        let home = Home::new(&self.data)?;
+        let text = settings.file(&home.path().join("data"), sources, destinations);
+        std::fs::write(settings_file(&home), text).context("writing the engine's settings")?;
+        self.start_engine_in(home)
+    }
+
+    /// Starts an engine again where another one left its data, with the same settings.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub(crate) fn start_engine_in(&self, home: Home) -> Result<Running, PerfError> {
+        let file = settings_file(&home);
+        let command = [
+            &*self.engine,
+            Path::new("run"),
+            Path::new("--config"),
+            &file,
+        ];
+        let child = become_program("engine", &command, home.path())?;
+        home.note_writer(child.pid());
+        let line = child.logged_after("running: ")?;
+        let address = address_after(&line, "subscribers on ");
+        Ok(Running {
+            address: address.ok_or_else(|| child.failed("does not say where it listens"))?,
+            admin: address_after(&line, "http://"),
+            child,
+            home: Some(home),
+        })
+    }
+
+    /// Starts nats-server.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub(crate) fn start_nats(&self) -> Result<Running, PerfError> {
+        let Some(program) = &self.nats else {
+            return Err(PerfError::Usage("nats-server is not on PATH".into()));
+        };
+        let options = ["--addr", "127.0.0.1", "--port", "-1"].map(Path::new);
+        let command = [&[&**program], &options[..]].concat();
+        let child = become_program("nats-server", &command, &self.data)?;
+        let line = child.logged_after("Listening for client connections on ")?;
+        let address = address_after(&line, "");
+        Ok(Running {
+            address: address.ok_or_else(|| child.failed("does not say where it listens"))?,
+            child,
+            admin: None,
+            home: None,
+        })
+    }
+}
+
+impl Running {
+    /// Starts the relay between these sources and the subscribers to come.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub(crate) fn relay(sources: &[SocketAddr], destinations: usize) -> Result<Self, PerfError> {
+        let mut arguments = vec!["relay".to_owned(), destinations.to_string()];
+        arguments.extend(sources.iter().map(SocketAddr::to_string));
+        let child = Child::start("relay", &arguments)?;
+        let line = child.logged_after("running: ")?;
+        let address = address_after(&line, "subscribers on ");
+        Ok(Self {
+            address: address.ok_or_else(|| child.failed("does not say where it listens"))?,
+            child,
+            admin: None,
+            home: None,
+        })
+    }
+
+    /// A counter of the engine.
+    ///
+    /// # Errors
+    /// It does not answer, or has no such counter.
+    pub(crate) fn counter(&self, name: &str) -> Result<u64, PerfError> {
+        let Some(admin) = self.admin else {
+            return Err(self.child.failed("has no HTTP address"));
+        };
+        let stats: Value = serde_json::from_str(&http::get(admin, "/stats")?)
+            .context("reading the engine's statistics")?;
+        let value = stats.get(name).and_then(Value::as_u64);
+        value.ok_or_else(|| self.child.failed(&format!("has no counter {name}")))
+    }
+
+    /// Where its data is.
+    pub(crate) fn folder(&self) -> Option<&Path> {
+        self.home.as_ref().map(Home::path)
+    }
+
+    /// Where its settings are, for other commands of the engine.
+    pub(crate) fn settings_file(&self) -> Option<PathBuf> {
+        self.home.as_ref().map(settings_file)
+    }
+
+    /// Kills it, as a crash would; its data stays.
+    pub(crate) fn kill(self) -> Option<Home> {
+        drop(self.child);
+        self.home
+    }
+}
+
+/// Starts another program so that it ends with us.
+///
+/// # Errors
+/// It cannot be started.
+pub(crate) fn become_program(
+    name: &str,
+    command: &[&Path],
+    folder: &Path,
+) -> Result<Child, PerfError> {
+    let mut arguments = vec!["become".to_owned()];
+    let words = command.iter().map(|it| it.to_string_lossy().into_owned());
+    arguments.extend(words);
+    Child::start_with(name, &arguments, |it| it.current_dir(folder))
+}
+
+fn settings_file(home: &Home) -> PathBuf {
+    home.path().join("flipped-lb.toml")
+}
+
+fn address_after(text: &str, mark: &str) -> Option<SocketAddr> {
+    let (_, rest) = text.split_once(mark)?;
+    let end = rest.find([',', '/', ' ']).unwrap_or(rest.len());
+    rest[..end].parse().ok()
+}
+
+/// A program on PATH.
+pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
+    let folders = std::env::var_os("PATH")?;
+    let candidates = std::env::split_paths(&folders).map(|it| it.join(name));
+    candidates.into_iter().find(|it| it.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_of_a_program_that_runs_says_where_subscribers_connect() {
+        let engine = "4 sources, subscribers on 127.0.0.1:901, data in x, http://127.0.0.1:7/stats";
+        for line in [engine, "4 sources, subscribers on 127.0.0.1:901"] {
+            let address = address_after(line, "subscribers on ");
+            assert_eq!(address, Some(([127, 0, 0, 1], 901).into()));
+        }
+        let admin = address_after(engine, "http://");
+        assert_eq!(admin, Some(([127, 0, 0, 1], 7).into()));
+        assert_eq!(
+            address_after("127.0.0.1:5", ""),
+            Some(([127, 0, 0, 1], 5).into())
+        );
+    }
+
+    #[test]
+    fn programs_are_found_on_path() {
+        assert!(on_path("sh").is_some() && on_path("no-such-program").is_none());
+    }
+}

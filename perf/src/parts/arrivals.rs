@@ -1,0 +1,169 @@
+//! What a subscriber measures: when frames came, how many in each tenth of a second, and how late.
+//!
+//! The sink feeds it with every frame that was right; the sums of all subscribers go to the parent.
+
+use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
+
+use crate::curve::{Curve, histogram};
+use crate::plan::Plan;
+
+/// The timeline's resolution.
+pub(crate) const SLICE_NS: u64 = 100_000_000;
+/// With more subscribers the levels share a histogram: they are 240 KiB each.
+const BY_LEVEL_DESTINATIONS_MAX: usize = 16;
+
+/// The arrivals of one or several subscribers.
+#[derive(Debug)]
+pub(super) struct Arrivals {
+    /// When the first right frame was there; 0: none came.
+    first_ns: u64,
+    /// ... and the last.
+    last_ns: u64,
+    /// By level, from due to here; shared by all levels where there is only one.
+    latency: Vec<Histogram<u64>>,
+    /// The clock's slice that `slices` begins with.
+    first_slice: u64,
+    /// Frames in each slice.
+    slices: Vec<u64>,
+}
+
+/// The same, for the parent.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ArrivalReport {
+    /// When the first right frame was there; 0: none came.
+    pub(crate) first_ns: u64,
+    /// When the last was.
+    pub(crate) last_ns: u64,
+    /// On schedule: from due to here, all levels together.
+    pub(crate) latency: Option<Curve>,
+    /// The same for each level of the frames' own, from the most urgent; empty where there are too
+    /// many subscribers.
+    pub(crate) by_level: Vec<Curve>,
+    /// Frames in each tenth of a second, from the one with the first frame on.
+    pub(crate) timeline: Vec<u64>,
+}
+
+impl Arrivals {
+    /// None yet.
+    pub(super) fn new(plan: &Plan) -> Self {
+        let is_by_level = plan.rate.is_some() && plan.destinations <= BY_LEVEL_DESTINATIONS_MAX;
+        let histograms = if is_by_level { plan.levels } else { 1 };
+        Self {
+            first_ns: 0,
+            last_ns: 0,
+            latency: (0..histograms).map(|_| histogram()).collect(),
+            first_slice: 0,
+            slices: Vec::new(),
+        }
+    }
+
+    /// So many right frames came with one read.
+    pub(super) fn count(&mut self, frames: u64, now_ns: u64) {
+        if frames == 0 {
+            return;
+        }
+        let slice = now_ns / SLICE_NS;
+        if self.slices.is_empty() {
+            (self.first_ns, self.first_slice) = (now_ns, slice);
+        }
+        self.last_ns = now_ns;
+        let index = (slice - self.first_slice) as usize;
+        if index >= self.slices.len() {
+            self.slices.resize(index + 1, 0);
+        }
+        self.slices[index] += frames;
+    }
+
+    /// One of them is measured.
+    #[inline]
+    pub(super) fn record(&mut self, level: usize, latency_ns: u64) {
+        let last = self.latency.len() - 1;
+        self.latency[level.min(last)].saturating_record(latency_ns);
+    }
+
+    /// Adds another subscriber's.
+    pub(super) fn add(&mut self, other: &Self) {
+        for (mine, theirs) in self.latency.iter_mut().zip(&other.latency) {
+            mine.add(theirs).expect("equal bounds");
+        }
+        if other.slices.is_empty() {
+            return;
+        }
+        if self.slices.is_empty() {
+            (self.first_ns, self.first_slice) = (other.first_ns, other.first_slice);
+        }
+        self.first_ns = self.first_ns.min(other.first_ns);
+        self.last_ns = self.last_ns.max(other.last_ns);
+        let first_slice = self.first_slice.min(other.first_slice);
+        let mut slices = Vec::new();
+        for it in [&*self, other] {
+            let offset = (it.first_slice - first_slice) as usize;
+            slices.resize(slices.len().max(offset + it.slices.len()), 0);
+            let places = slices[offset..].iter_mut().zip(&it.slices);
+            places.for_each(|(sum, frames)| *sum += frames);
+        }
+        (self.first_slice, self.slices) = (first_slice, slices);
+    }
+
+    /// The figures.
+    pub(super) fn report(self) -> ArrivalReport {
+        let mut all = histogram();
+        for it in &self.latency {
+            all.add(it).expect("equal bounds");
+        }
+        let by_level = match self.latency.len() > 1 && !all.is_empty() {
+            true => self.latency.iter().map(Curve::new).collect(),
+            false => Vec::new(),
+        };
+        ArrivalReport {
+            first_ns: self.first_ns,
+            last_ns: self.last_ns,
+            latency: (!all.is_empty()).then(|| Curve::new(&all)),
+            by_level,
+            timeline: self.slices,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arrivals(at: &[(u64, u64)]) -> Arrivals {
+        let mut arrivals = Arrivals::new(&Plan::at_rate(1, 1, 0, 390));
+        for &(slice, frames) in at {
+            arrivals.count(frames, slice * SLICE_NS + 5);
+        }
+        arrivals
+    }
+
+    #[test]
+    fn the_timelines_of_subscribers_that_began_apart_add_up_slice_by_slice() {
+        for (mut one, other) in [
+            (arrivals(&[(10, 1), (12, 2)]), arrivals(&[(8, 4), (10, 8)])),
+            (arrivals(&[(8, 4), (10, 8)]), arrivals(&[(10, 1), (12, 2)])),
+        ] {
+            one.add(&other);
+            one.add(&arrivals(&[]));
+            let report = one.report();
+            assert_eq!(report.timeline, [4, 0, 9, 0, 2]);
+            assert_eq!(report.first_ns, 8 * SLICE_NS + 5);
+            assert_eq!(report.last_ns, 12 * SLICE_NS + 5);
+        }
+        let mut none = arrivals(&[]);
+        none.add(&arrivals(&[(3, 7)]));
+        assert_eq!(none.report().timeline, [7]);
+    }
+
+    #[test]
+    fn the_levels_curves_are_parts_of_the_whole() {
+        let mut arrivals = arrivals(&[]);
+        (0..9).for_each(|it| arrivals.record(it % 3, 1_000 * (it as u64 + 1)));
+        let report = arrivals.report();
+        assert_eq!(report.latency.map(|it| it.count), Some(9));
+        let counts: Vec<u64> = report.by_level.iter().map(|it| it.count).collect();
+        assert_eq!(counts, [3, 3, 3]);
+        assert!(report.by_level[0].max < report.by_level[2].max);
+    }
+}

@@ -1,0 +1,63 @@
+//! What it costs to ask for the time, and how late timers may be.
+
+use super::finding::Finding;
+use super::machine::Patient;
+
+/// Clocks that are read without a system call.
+const QUICK: [&str; 5] = [
+    "tsc",
+    "kvm-clock",
+    "arch_sys_counter",
+    "hyperv_clocksource_tsc_page",
+    "xen",
+];
+
+/// The kernel's default is 50 us; agents park for milliseconds.
+const SLACK_NS_MAX: u64 = 1_000_000;
+
+pub(super) fn look(patient: &Patient<'_>) -> Vec<Finding> {
+    vec![source(patient), slack(patient)]
+}
+
+fn source(patient: &Patient<'_>) -> Finding {
+    const SUBJECT: &str = "clock source";
+    const FOLDER: &str = "sys/devices/system/clocksource/clocksource0";
+    let Some(source) = patient
+        .machine
+        .read(&format!("{FOLDER}/current_clocksource"))
+    else {
+        return Finding::unknown(SUBJECT, "/sys/devices/system/clocksource");
+    };
+    if QUICK.contains(&source.as_str()) {
+        return Finding::ok(SUBJECT, source);
+    }
+    let available = patient
+        .machine
+        .read(&format!("{FOLDER}/available_clocksource"));
+    let available = available.unwrap_or_default();
+    let advice = match available.split_whitespace().find(|it| QUICK.contains(it)) {
+        Some(quick) => format!("echo {quick} > /{FOLDER}/current_clocksource"),
+        None => {
+            "the kernel found no better one: see why it distrusts the tsc (dmesg | grep -i tsc)"
+                .to_owned()
+        }
+    };
+    let found = format!("{source}: each duty cycle asks for the time by a system call");
+    Finding::warn(SUBJECT, found, advice)
+}
+
+fn slack(patient: &Patient<'_>) -> Finding {
+    const SUBJECT: &str = "timer slack";
+    let Some(slack_ns) = patient.machine.number("proc/self/timerslack_ns") else {
+        return Finding::unknown(SUBJECT, "/proc/self/timerslack_ns");
+    };
+    let found = format!("timers may be {} us late", slack_ns / 1_000);
+    match slack_ns <= SLACK_NS_MAX {
+        true => Finding::ok(SUBJECT, found),
+        false => Finding::warn(
+            SUBJECT,
+            found,
+            "it is inherited: start the engine from a process with the default of 50 us",
+        ),
+    }
+}

@@ -1,0 +1,104 @@
+//! `flipped-lb doctor`: is this machine fit for the engine, and what would make it fitter.
+//!
+//! Fed by the command line. Each subject is a file: it reads what the system says of itself under
+//! `machine::Machine`'s root, holds it against the settings, and gives `Finding`s. Only `disk`
+//! writes: a file of its own in the data directory, which it removes. What the system does not say
+//! is `unknown`, never guessed.
+
+mod clock;
+mod cores;
+mod disk;
+mod finding;
+mod frequency;
+mod host;
+mod isolation;
+mod limits;
+mod machine;
+mod memory;
+mod numa;
+mod sockets;
+mod steal;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::Failure;
+use crate::config;
+use finding::{Finding, Verdict};
+use machine::{Machine, Patient};
+
+const EXAMPLES: &str = "Examples:
+  flipped-lb doctor
+  flipped-lb doctor --config /etc/flipped-lb.toml
+  flipped-lb doctor --json | jq '.findings[] | select(.verdict != \"ok\")'
+
+It takes some three seconds, one of them at full load. ok: nothing to do. warn: works, and could be
+faster or steadier. bad: will not work as the settings say. Exit code 1 if something is bad, else 0.";
+
+/// Say whether this machine is fit: cores, isolation, limits, clock, disk.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct DoctorArgs {
+    /// The settings' file; without it flipped-lb.toml in the current directory, or the defaults.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Measure the disk of this directory instead of data_dir's.
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Examines the machine and prints what it found.
+///
+/// # Errors
+/// Something is bad, or the settings are wrong.
+pub fn run(args: DoctorArgs) -> Result<(), Failure> {
+    let mut config = config::load(args.config.as_deref())?;
+    if let Some(data_dir) = args.data_dir {
+        config.data_dir = data_dir;
+    }
+    let patient = Patient::new(Machine::here(), &config);
+    let mut findings = read(&patient);
+    findings.push(steal::measure(&patient.machine));
+    findings.extend(disk::measure(&config));
+    let text = match args.json {
+        true => finding::json(&findings),
+        false => finding::text(&findings),
+    };
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(Failure::output)?;
+    match findings
+        .iter()
+        .filter(|it| it.verdict == Verdict::Bad)
+        .count()
+    {
+        0 => Ok(()),
+        1 => Err(Failure::Failed("doctor: 1 finding is bad".to_owned())),
+        n => Err(Failure::Failed(format!("doctor: {n} findings are bad"))),
+    }
+}
+
+/// All that is found by reading.
+fn read(patient: &Patient<'_>) -> Vec<Finding> {
+    let subjects: [fn(&Patient<'_>) -> Vec<Finding>; 9] = [
+        cores::look,
+        isolation::look,
+        numa::look,
+        frequency::look,
+        memory::look,
+        limits::look,
+        sockets::look,
+        clock::look,
+        host::look,
+    ];
+    subjects.iter().flat_map(|look| look(patient)).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,108 @@
+//! Which cores share an execution unit, and which share memory.
+
+use super::finding::Finding;
+use super::machine::{Patient, parse_cores, show_cores};
+
+pub(super) fn look(patient: &Patient<'_>) -> Vec<Finding> {
+    vec![siblings(patient), nodes(patient)]
+}
+
+/// Two hardware threads of one core halve each other.
+fn siblings(patient: &Patient<'_>) -> Finding {
+    const SUBJECT: &str = "smt siblings";
+    let Some(allowed) = &patient.allowed else {
+        return Finding::unknown(SUBJECT, "the list of cores");
+    };
+    let groups: Vec<_> = allowed
+        .iter()
+        .filter_map(|core| {
+            let path = format!("sys/devices/system/cpu/cpu{core}/topology/thread_siblings_list");
+            patient.machine.cores(&path)
+        })
+        .collect();
+    if groups.is_empty() {
+        return Finding::unknown(SUBJECT, "/sys/devices/system/cpu/cpu*/topology");
+    }
+    let mut paired: Vec<_> = groups.into_iter().filter(|it| it.len() > 1).collect();
+    paired.sort_unstable();
+    paired.dedup();
+    if paired.is_empty() {
+        return Finding::ok(SUBJECT, "none: each core is a whole one");
+    }
+    let named = patient.named_cores();
+    let count = |it: &Vec<usize>| it.iter().filter(|core| named.contains(core)).count();
+    if let Some(shared) = paired.iter().find(|it| count(it) > 1) {
+        return Finding::warn(
+            SUBJECT,
+            format!(
+                "two agents are on {}, which are one core",
+                show_cores(shared)
+            ),
+            "name cores that are no siblings",
+        );
+    }
+    let beside: Vec<usize> = paired
+        .iter()
+        .filter(|it| count(it) == 1)
+        .flatten()
+        .copied()
+        .filter(|core| !named.contains(core))
+        .collect();
+    match beside.is_empty() {
+        true => Finding::ok(
+            SUBJECT,
+            format!("{} pairs, no agent is pinned to one", paired.len()),
+        ),
+        false => Finding::warn(
+            SUBJECT,
+            format!("{} share their core with an agent", show_cores(&beside)),
+            "keep them free: isolate them too, or switch them off \
+             (echo 0 > /sys/devices/system/cpu/cpuN/online), or SMT as a whole",
+        ),
+    }
+}
+
+fn nodes(patient: &Patient<'_>) -> Finding {
+    const SUBJECT: &str = "numa";
+    const FOLDER: &str = "sys/devices/system/node";
+    let names = patient.machine.names(FOLDER);
+    let nodes: Vec<(String, Vec<usize>)> = names
+        .into_iter()
+        .filter(|it| {
+            it.strip_prefix("node")
+                .is_some_and(|it| it.parse::<u32>().is_ok())
+        })
+        .filter_map(|name| {
+            let list = patient.machine.read(&format!("{FOLDER}/{name}/cpulist"))?;
+            Some((name, parse_cores(&list)?))
+        })
+        .collect();
+    if nodes.is_empty() {
+        return Finding::unknown(SUBJECT, "/sys/devices/system/node");
+    }
+    if nodes.len() == 1 {
+        return Finding::ok(SUBJECT, "one node: all memory is equally near");
+    }
+    let named = patient.named_cores();
+    let cores = match (named.is_empty(), &patient.allowed) {
+        (false, _) => named,
+        (true, Some(allowed)) => allowed.clone(),
+        (true, None) => return Finding::unknown(SUBJECT, "the list of cores"),
+    };
+    let used: Vec<_> = nodes
+        .iter()
+        .filter(|(_, list)| list.iter().any(|it| cores.contains(it)))
+        .map(|(name, list)| format!("{name} ({})", show_cores(list)))
+        .collect();
+    match used.as_slice() {
+        [one] => Finding::ok(
+            SUBJECT,
+            format!("of {} nodes the agents use {one}", nodes.len()),
+        ),
+        many => Finding::warn(
+            SUBJECT,
+            format!("the agents may be on {}", many.join(" and ")),
+            "name cores of one node, the network card's, or start it with `numactl -N NODE -m NODE`",
+        ),
+    }
+}

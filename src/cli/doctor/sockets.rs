@@ -1,0 +1,60 @@
+//! How much the kernel lets sockets hold.
+
+use super::finding::Finding;
+use super::machine::Patient;
+use crate::config::show_size;
+use crate::limits::{READ_LEN_MAX, SUBSCRIBER_SEND_BUFFER};
+
+pub(super) fn look(patient: &Patient<'_>) -> Vec<Finding> {
+    vec![sending(patient), receiving(patient)]
+}
+
+/// The engine asks for the send buffer of its subscribers; the kernel cuts what is above its limit.
+fn sending(patient: &Patient<'_>) -> Finding {
+    const SUBJECT: &str = "send buffer";
+    let Some(max) = patient.machine.number("proc/sys/net/core/wmem_max") else {
+        return Finding::unknown(SUBJECT, "/proc/sys/net/core/wmem_max");
+    };
+    let wanted = SUBSCRIBER_SEND_BUFFER.min(patient.config.delivery.credit) as u64;
+    let found = format!(
+        "{} at most, the engine takes {} a subscriber",
+        show_size(max),
+        show_size(wanted)
+    );
+    match max >= wanted {
+        true => Finding::ok(SUBJECT, found),
+        false => Finding::warn(
+            SUBJECT,
+            found,
+            format!("sysctl -w net.core.wmem_max={wanted}"),
+        ),
+    }
+}
+
+/// The kernel sizes receive buffers by itself, up to the third figure of `tcp_rmem`.
+fn receiving(patient: &Patient<'_>) -> Finding {
+    const SUBJECT: &str = "receive buffer";
+    let rmem = patient.machine.read("proc/sys/net/ipv4/tcp_rmem");
+    let max = rmem
+        .as_deref()
+        .and_then(|it| it.split_whitespace().nth(2)?.parse::<u64>().ok());
+    let core = patient.machine.number("proc/sys/net/core/rmem_max");
+    let (Some(max), Some(core)) = (max, core) else {
+        return Finding::unknown(SUBJECT, "/proc/sys/net/ipv4/tcp_rmem or net/core/rmem_max");
+    };
+    // A read takes this much at once, and one should be able to come in meanwhile.
+    let wanted = 2 * READ_LEN_MAX as u64;
+    let found = format!(
+        "grows to {} by itself (rmem_max {}), a read takes {}",
+        show_size(max),
+        show_size(core),
+        show_size(READ_LEN_MAX as u64)
+    );
+    match max >= wanted {
+        true => Finding::ok(SUBJECT, found),
+        false => {
+            let advice = format!("sysctl -w net.ipv4.tcp_rmem=\"4096 131072 {}\"", 8 * wanted);
+            Finding::warn(SUBJECT, found, advice)
+        }
+    }
+}

@@ -1,0 +1,496 @@
+//! Recorded and made-up machines, and what is said of them.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::finding::{Finding, Verdict};
+use super::machine::{Machine, Patient};
+use super::*;
+use crate::config::{Config, parse};
+
+const DEDICATED: &str = "[threads]\nmode = 'dedicated'\ningest_core = 2\nscheduler_core = 3\n\
+                         journal_core = 4\ndelivery_cores = [5]";
+
+/// Writes a machine's files.
+fn machine(files: &[(&str, &str)]) -> (tempfile::TempDir, Machine) {
+    let root = tempfile::tempdir().expect("a folder");
+    for (path, text) in files {
+        let path = root.path().join(path);
+        std::fs::create_dir_all(path.parent().expect("it is in one")).expect("a folder");
+        std::fs::write(path, text).expect("written");
+    }
+    let machine = Machine::at(root.path());
+    (root, machine)
+}
+
+fn config(text: &str) -> Config {
+    parse("flipped-lb.toml", text, &[]).expect("right")
+}
+
+/// All that is read of such a machine.
+fn examine(files: &[(&str, &str)], settings: &str) -> Vec<Finding> {
+    let (_root, machine) = machine(files);
+    read(&Patient::new(machine, &config(settings)))
+}
+
+#[track_caller]
+fn says(findings: &[Finding], subject: &str, verdict: Verdict, words: &str) {
+    let found = findings
+        .iter()
+        .find(|it| it.subject == subject)
+        .unwrap_or_else(|| panic!("nothing about {subject}"));
+    let said = format!("{} -> {:?}", found.found, found.advice);
+    assert_eq!(found.verdict, verdict, "{said}");
+    assert!(said.contains(words), "{subject}: {said}");
+}
+
+/// A machine of 16 cores made ready for agents on cores 2 to 5.
+fn isolated() -> Vec<(&'static str, &'static str)> {
+    let mut files = vec![
+        ("proc/self/status", "Name:\tx\nCpus_allowed_list:\t0-15\n"),
+        ("sys/devices/system/cpu/present", "0-15\n"),
+        ("sys/devices/system/cpu/isolated", "2-5\n"),
+        ("sys/devices/system/cpu/nohz_full", "2-5\n"),
+        (
+            "proc/cmdline",
+            "quiet isolcpus=2-5 nohz_full=2-5 rcu_nocbs=2-5\n",
+        ),
+        ("sys/devices/system/node/node0/cpulist", "0-15\n"),
+        (
+            "sys/kernel/mm/transparent_hugepage/enabled",
+            "always [madvise] never\n",
+        ),
+        (
+            "proc/self/limits",
+            "Limit  Soft Limit\nMax open files   1048576   1048576  files\n",
+        ),
+        ("proc/sys/net/core/wmem_max", "4194304\n"),
+        ("proc/sys/net/core/rmem_max", "4194304\n"),
+        ("proc/sys/net/ipv4/tcp_rmem", "4096\t131072\t6291456\n"),
+        (
+            "sys/devices/system/clocksource/clocksource0/current_clocksource",
+            "tsc\n",
+        ),
+        ("proc/self/timerslack_ns", "50000\n"),
+        ("proc/cpuinfo", "flags\t: fpu vme sse4_2\n"),
+        ("sys/fs/cgroup/cpu.max", "max 100000\n"),
+        ("proc/self/cgroup", "0::/\n"),
+    ];
+    for core in 0..16 {
+        let folder = format!("sys/devices/system/cpu/cpu{core}");
+        let put = |path: &str, text: String| -> (&'static str, &'static str) {
+            let path: &'static str = Box::leak(format!("{folder}/{path}").into_boxed_str());
+            (path, Box::leak(text.into_boxed_str()))
+        };
+        files.push(put("topology/thread_siblings_list", core.to_string()));
+        files.push(put("cpufreq/scaling_governor", "performance\n".to_owned()));
+    }
+    files
+}
+
+/// The same machine with some files of other content, or gone where there is none.
+fn but(changes: &[(&'static str, Option<&'static str>)]) -> Vec<(&'static str, &'static str)> {
+    let mut files = isolated();
+    for (path, text) in changes {
+        files.retain(|(known, _)| known != path);
+        files.extend(text.map(|text| (*path, text)));
+    }
+    files
+}
+
+#[test]
+fn a_machine_made_ready_has_nothing_to_mend() {
+    let findings = examine(&isolated(), DEDICATED);
+    for it in &findings {
+        assert_eq!(it.verdict, Verdict::Ok, "{it:?}");
+    }
+    says(&findings, "cores", Verdict::Ok, "16 of the 16 installed");
+    says(
+        &findings,
+        "named cores",
+        Verdict::Ok,
+        "ingest 2, scheduler 3, journal 4, delivery 5",
+    );
+    says(&findings, "isolcpus", Verdict::Ok, "cores 2-5");
+}
+
+#[test]
+fn where_nothing_can_be_read_nothing_is_guessed() {
+    for settings in ["", DEDICATED] {
+        let findings = examine(&[], settings);
+        assert!(findings.len() >= 14);
+        for it in &findings {
+            let needless = it.subject == "named cores" && settings.is_empty();
+            let verdict = if needless {
+                Verdict::Ok
+            } else {
+                Verdict::Unknown
+            };
+            assert_eq!(it.verdict, verdict, "{it:?}");
+        }
+    }
+}
+
+#[test]
+fn nonsense_is_unknown_and_never_a_panic() {
+    for noise in [
+        "",
+        "\0\u{fffd}",
+        "999999999999999999999999",
+        "- - -",
+        "[",
+        "a\nb\nc",
+        ",",
+    ] {
+        let files = isolated();
+        let files: Vec<_> = files.iter().map(|(path, _)| (*path, noise)).collect();
+        for settings in ["", DEDICATED] {
+            let findings = examine(&files, settings);
+            assert!(findings.iter().all(|it| !it.found.is_empty()), "{noise}");
+        }
+        assert_eq!(steal::judge(noise, noise).verdict, Verdict::Unknown);
+    }
+}
+
+#[test]
+fn the_machine_that_this_runs_on_can_be_read() {
+    let config = config("");
+    let findings = read(&Patient::new(Machine::here(), &config));
+    let cores = findings.iter().find(|it| it.subject == "cores");
+    assert!(
+        cores.is_some_and(|it| it.found.contains("may be used")),
+        "{findings:?}"
+    );
+}
+
+#[test]
+fn agents_on_cores_that_are_not_isolated_are_named() {
+    let files = but(&[
+        ("sys/devices/system/cpu/isolated", Some("2-4\n")),
+        ("sys/devices/system/cpu/nohz_full", Some("(null)\n")),
+        ("proc/cmdline", Some("quiet isolcpus=2-4\n")),
+    ]);
+    let findings = examine(&files, DEDICATED);
+    says(
+        &findings,
+        "isolcpus",
+        Verdict::Warn,
+        "cores 2-4: other processes may be put on the agents' 5",
+    );
+    says(&findings, "isolcpus", Verdict::Warn, "isolcpus=2-5");
+    says(&findings, "nohz_full", Verdict::Warn, "no core");
+    says(&findings, "rcu_nocbs", Verdict::Warn, "rcu_nocbs=2-5");
+    // In shared mode they are nobody's.
+    let findings = examine(&files, "[threads]\nmode = 'shared'");
+    says(
+        &findings,
+        "isolcpus",
+        Verdict::Ok,
+        "shared mode asks for none",
+    );
+}
+
+#[test]
+fn isolated_cores_that_the_process_was_not_given_are_bad() {
+    let status = "Cpus_allowed_list:\t0-1,6-15\n";
+    let findings = examine(&but(&[("proc/self/status", Some(status))]), DEDICATED);
+    says(
+        &findings,
+        "named cores",
+        Verdict::Bad,
+        "2-5 may not be used",
+    );
+    says(&findings, "named cores", Verdict::Bad, "taskset -c");
+}
+
+#[test]
+fn a_core_named_twice_is_said() {
+    let twice = DEDICATED.replace("[5]", "[3]");
+    let findings = examine(&isolated(), &twice);
+    says(
+        &findings,
+        "named cores",
+        Verdict::Warn,
+        "two agents share a core",
+    );
+}
+
+#[test]
+fn without_named_cores_dedicated_is_told_to_name_them() {
+    let findings = examine(&isolated(), "");
+    says(&findings, "cores", Verdict::Ok, "the engine runs dedicated");
+    says(&findings, "named cores", Verdict::Warn, "ingest_core");
+    says(
+        &findings,
+        "isolcpus",
+        Verdict::Warn,
+        "name the agents' cores",
+    );
+}
+
+#[test]
+fn a_big_machine_has_nodes_and_siblings() {
+    let files = but(&[
+        ("proc/self/status", Some("Cpus_allowed_list:\t0-255\n")),
+        ("sys/devices/system/cpu/present", Some("0-255\n")),
+        (
+            "sys/devices/system/node/node0/cpulist",
+            Some("0-3,128-191\n"),
+        ),
+        (
+            "sys/devices/system/node/node1/cpulist",
+            Some("4-127,192-255\n"),
+        ),
+        ("sys/devices/system/node/possible", Some("0-1\n")),
+        (
+            "sys/devices/system/cpu/cpu2/topology/thread_siblings_list",
+            Some("2,130\n"),
+        ),
+        (
+            "sys/devices/system/cpu/cpu130/topology/thread_siblings_list",
+            Some("2,130\n"),
+        ),
+    ]);
+    let findings = examine(&files, DEDICATED);
+    says(
+        &findings,
+        "numa",
+        Verdict::Warn,
+        "node0 (0-3,128-191) and node1 (4-127,192-255)",
+    );
+    says(
+        &findings,
+        "smt siblings",
+        Verdict::Warn,
+        "130 share their core with an agent",
+    );
+    let one_node = DEDICATED.replace("= 4", "= 131").replace("[5]", "[130]");
+    let findings = examine(&files, &one_node);
+    says(
+        &findings,
+        "numa",
+        Verdict::Ok,
+        "of 2 nodes the agents use node0",
+    );
+    says(
+        &findings,
+        "smt siblings",
+        Verdict::Warn,
+        "two agents are on 2,130",
+    );
+}
+
+#[test]
+fn a_container_has_a_quota_of_either_version() {
+    for (path, files) in [
+        (
+            "0::/pod/box\n",
+            [("sys/fs/cgroup/pod/cpu.max", "250000 100000\n"), ("a", "")],
+        ),
+        (
+            "4:memory:/x\n3:cpu,cpuacct:/pod\n",
+            [
+                ("sys/fs/cgroup/cpu/cpu.cfs_quota_us", "250000\n"),
+                ("sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n"),
+            ],
+        ),
+    ] {
+        let group = ("proc/self/cgroup", path);
+        let mut machine = but(&[("proc/self/cgroup", None), ("sys/fs/cgroup/cpu.max", None)]);
+        machine.push(group);
+        machine.extend(files);
+        let findings = examine(&machine, "");
+        says(&findings, "cpu quota", Verdict::Warn, "2.50 cores' time");
+    }
+    let half = but(&[("sys/fs/cgroup/cpu.max", Some("50000 100000\n"))]);
+    says(&examine(&half, ""), "cpu quota", Verdict::Bad, "0.50 cores");
+    let nothing = but(&[("sys/fs/cgroup/cpu.max", Some("100000 0\n"))]);
+    says(&examine(&nothing, ""), "cpu quota", Verdict::Ok, "none");
+    let docker = but(&[(".dockerenv", Some(""))]);
+    says(
+        &examine(&docker, ""),
+        "virtualisation",
+        Verdict::Ok,
+        "a container",
+    );
+}
+
+#[test]
+fn governor_huge_pages_clock_and_slack_are_told_with_the_command_that_mends_them() {
+    let files = but(&[
+        (
+            "sys/devices/system/cpu/cpu4/cpufreq/scaling_governor",
+            Some("powersave\n"),
+        ),
+        (
+            "sys/kernel/mm/transparent_hugepage/enabled",
+            Some("[always] madvise never\n"),
+        ),
+        (
+            "sys/devices/system/clocksource/clocksource0/current_clocksource",
+            Some("hpet\n"),
+        ),
+        (
+            "sys/devices/system/clocksource/clocksource0/available_clocksource",
+            Some("hpet tsc acpi_pm\n"),
+        ),
+        ("proc/self/timerslack_ns", Some("5000000\n")),
+        ("proc/cpuinfo", Some("flags\t: fpu hypervisor lm\n")),
+    ]);
+    let findings = examine(&files, DEDICATED);
+    says(
+        &findings,
+        "governor",
+        Verdict::Warn,
+        "performance on 2-3,5, powersave on 4",
+    );
+    says(&findings, "huge pages", Verdict::Warn, "echo madvise");
+    says(&findings, "clock source", Verdict::Warn, "echo tsc > /sys");
+    says(&findings, "timer slack", Verdict::Warn, "5000 us late");
+    says(
+        &findings,
+        "virtualisation",
+        Verdict::Warn,
+        "a virtual machine",
+    );
+}
+
+#[test]
+fn limits_are_held_against_the_settings() {
+    let files = but(&[
+        (
+            "proc/self/limits",
+            Some("Max open files            1024                 4096 files\n"),
+        ),
+        ("proc/sys/net/core/wmem_max", Some("65536\n")),
+        ("proc/sys/net/ipv4/tcp_rmem", Some("4096 16384 65536\n")),
+    ]);
+    let findings = examine(&files, "");
+    says(&findings, "open files", Verdict::Ok, "1024 allowed");
+    says(
+        &findings,
+        "send buffer",
+        Verdict::Warn,
+        "net.core.wmem_max=262144",
+    );
+    says(&findings, "receive buffer", Verdict::Warn, "tcp_rmem");
+    let crowd: String = (0..480)
+        .map(|n| format!("[[destination]]\nid = 'd{n}'\n"))
+        .collect();
+    says(
+        &examine(&files, &crowd),
+        "open files",
+        Verdict::Bad,
+        "LimitNOFILE=2056",
+    );
+    let crowd: String = (0..440)
+        .map(|n| format!("[[destination]]\nid = 'd{n}'\n"))
+        .collect();
+    says(
+        &examine(&files, &crowd),
+        "open files",
+        Verdict::Warn,
+        "take 948",
+    );
+    let credit = "[delivery]\ncredit = '16KiB'";
+    says(
+        &examine(&files, credit),
+        "send buffer",
+        Verdict::Ok,
+        "takes 16KiB",
+    );
+}
+
+#[test]
+fn stolen_time_is_a_part_of_what_was_wanted() {
+    let stat = |busy: u64, idle: u64, steal: u64| {
+        format!("cpu  {busy} 0 0 {idle} 7 0 0 {steal} 0 0\ncpu0 1 2 3\nintr 5\n")
+    };
+    let judge = |busy, idle, steal| steal::judge(&stat(100, 100, 10), &stat(busy, idle, steal));
+    assert_eq!(judge(200, 200, 10).verdict, Verdict::Ok);
+    let some = judge(198, 900, 12);
+    assert_eq!(some.verdict, Verdict::Warn);
+    assert!(some.found.starts_with("2.0 %"), "{}", some.found);
+    assert_eq!(judge(150, 200, 60).verdict, Verdict::Bad);
+    assert_eq!(judge(100, 200, 10).verdict, Verdict::Unknown);
+    assert_eq!(
+        steal::judge("cpu 1 2 3", "cpu 2 3 4").verdict,
+        Verdict::Unknown
+    );
+}
+
+#[test]
+fn the_disk_is_judged_by_what_messages_need() {
+    let synced = config("durability = 'synced'");
+    let times = |ms| vec![Duration::from_millis(ms); 100];
+    for (ms, verdict) in [(1, Verdict::Ok), (50, Verdict::Warn), (900, Verdict::Bad)] {
+        assert_eq!(disk::sync(&times(ms), &synced).verdict, verdict, "{ms}");
+        assert_eq!(disk::sync(&times(ms), &config("")).verdict, Verdict::Ok);
+    }
+    let mut mixed = times(1);
+    mixed[7] = Duration::from_millis(80);
+    mixed[8] = Duration::from_millis(90);
+    let found = disk::sync(&mixed, &synced).found;
+    assert!(found.contains("p50 1000 us, p99 80000 us"), "{found}");
+    for (rate, verdict) in [
+        (400e6, Verdict::Ok),
+        (20e6, Verdict::Warn),
+        (4e6, Verdict::Bad),
+    ] {
+        assert_eq!(disk::rate_finding(rate).verdict, verdict);
+    }
+    let (mib, segment) = (1024 * 1024, 64 * 1024 * 1024);
+    for (free, verdict) in [
+        (100_000 * mib, Verdict::Ok),
+        (10_000 * mib, Verdict::Warn),
+        (200 * mib, Verdict::Bad),
+        (0, Verdict::Bad),
+    ] {
+        assert_eq!(
+            disk::space_finding(free, segment).verdict,
+            verdict,
+            "{free}"
+        );
+    }
+}
+
+#[test]
+fn measuring_the_disk_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut config = config("");
+    // A directory that is yet to be made is measured where it would be.
+    config.data_dir = folder.path().join("data/of/mine");
+    let subjects: Vec<_> = disk::measure(&config).iter().map(|it| it.subject).collect();
+    assert_eq!(subjects, ["disk space", "disk sync", "disk rate"]);
+    let left = std::fs::read_dir(folder.path())
+        .expect("it is there")
+        .count();
+    assert_eq!(left, 0);
+    config.data_dir = Path::new("/proc/self").to_owned();
+    let findings = disk::measure(&config);
+    says(
+        &findings,
+        "disk sync",
+        Verdict::Bad,
+        "/proc/self cannot be written",
+    );
+}
+
+#[test]
+fn text_has_columns_and_json_has_fields() {
+    let findings = [
+        Finding::ok("cores", "16"),
+        Finding::warn("governor", "powersave", "cpupower"),
+    ];
+    let text = finding::text(&findings);
+    let expected = "\
+ok       cores          16
+warn     governor       powersave
+                        -> cpupower
+";
+    assert_eq!(text, expected);
+    let json: serde_json::Value = serde_json::from_str(&finding::json(&findings)).expect("JSON");
+    assert_eq!(json["findings"][0]["verdict"], "ok");
+    assert!(json["findings"][0]["advice"].is_null());
+    assert_eq!(json["findings"][1]["advice"], "cpupower");
+}

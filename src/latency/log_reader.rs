@@ -1,0 +1,348 @@
+//! Reads HdrHistogram interval logs (`.hlog`), of this engine or of any HdrHistogram tool, and adds
+//! their intervals up by tag.
+//!
+//! The `histogram` command feeds it with text. It opens no file, and trusts none: what a histogram
+//! unpacks to is bounded before it is unpacked.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use flate2::read::ZlibDecoder;
+use hdrhistogram::Histogram;
+use hdrhistogram::serialization::Deserializer;
+use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry, LogIteratorError};
+
+/// What lines without a tag are called here.
+pub const UNTAGGED: &str = "untagged";
+
+/// A histogram unpacked. The most exact one that the format knows, five digits over all of 64 bits,
+/// has 6 million counts of 9 bytes at most.
+const UNPACKED_LEN_MAX: u64 = 64 * 1024 * 1024;
+
+/// How the encodings begin, as numbers: the high byte stands first.
+const COOKIE_PLAIN: u32 = 0x1c84_9313;
+const COOKIE_DEFLATED: u32 = 0x1c84_9314;
+/// Cookie, length of the counts, and what the counts mean: see [`plain_len`].
+const PLAIN_HEADER_LEN: usize = 40;
+
+/// The histograms of one or more logs, by tag.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct HistogramLog {
+    by_tag: BTreeMap<String, Histogram<u64>>,
+    intervals: usize,
+    /// The last line has no end: the writer was killed, or is writing it now.
+    torn: bool,
+}
+
+/// The text is no interval log, or a damaged one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HlogError {
+    /// A line is neither comment, legend nor interval.
+    #[error(
+        "line {line} is no line of an HdrHistogram interval log \
+         (Tag=TAG,start,length,max,histogram)"
+    )]
+    Line {
+        /// From 1.
+        line: usize,
+    },
+    /// An interval's histogram cannot be unpacked.
+    #[error("the histogram in line {line} cannot be read: {why}")]
+    Histogram {
+        /// From 1.
+        line: usize,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+impl HistogramLog {
+    /// Reads a log. A last line that was cut off is left out; [`HistogramLog::is_torn`] tells.
+    ///
+    /// # Errors
+    /// It is another kind of file, or damaged before its last line.
+    pub fn parse(text: &str) -> Result<Self, HlogError> {
+        let (whole, rest) = match text.rfind('\n') {
+            Some(last) => text.split_at(last + 1),
+            None => ("", text),
+        };
+        let mut log = Self {
+            torn: !rest.trim().is_empty(),
+            ..Self::default()
+        };
+        let lines = whole.lines().zip(1..);
+        for (text, line) in lines.filter(|(text, _)| !text.trim().is_empty()) {
+            log.line(&format!("{text}\n"), line)?;
+        }
+        Ok(log)
+    }
+
+    fn line(&mut self, text: &str, line: usize) -> Result<(), HlogError> {
+        for entry in IntervalLogIterator::new(text.as_bytes()) {
+            let entry =
+                entry.map_err(|LogIteratorError::ParseError { .. }| HlogError::Line { line })?;
+            if let LogEntry::Interval(interval) = entry {
+                let histogram = unpack(interval.encoded_histogram())
+                    .map_err(|why| HlogError::Histogram { line, why })?;
+                let tag = interval.tag().map_or(UNTAGGED, |it| it.as_str());
+                self.add(tag, histogram)
+                    .map_err(|why| HlogError::Histogram { line, why })?;
+                self.intervals += 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, tag: &str, histogram: Histogram<u64>) -> Result<(), String> {
+        match self.by_tag.get_mut(tag) {
+            Some(sum) => sum.add(histogram).map_err(|it| it.to_string()),
+            None => {
+                let mut histogram = histogram;
+                // Another log's histograms may reach further.
+                histogram.auto(true);
+                self.by_tag.insert(tag.to_owned(), histogram);
+                Ok(())
+            }
+        }
+    }
+
+    /// Adds the intervals of another log: of the next file of a run, say.
+    ///
+    /// # Errors
+    /// The values of one tag do not fit into one histogram.
+    pub fn merge(&mut self, other: Self) -> Result<(), String> {
+        for (tag, histogram) in other.by_tag {
+            self.add(&tag, histogram)
+                .map_err(|why| format!("{tag}: {why}"))?;
+        }
+        self.intervals += other.intervals;
+        self.torn |= other.torn;
+        Ok(())
+    }
+
+    /// The tags with their histograms, in the order of the tags.
+    pub fn tags(&self) -> impl Iterator<Item = (&str, &Histogram<u64>)> {
+        self.by_tag.iter().map(|(tag, it)| (tag.as_str(), it))
+    }
+
+    /// The sum of a tag's intervals.
+    #[must_use]
+    pub fn histogram(&self, tag: &str) -> Option<&Histogram<u64>> {
+        self.by_tag.get(tag)
+    }
+
+    /// How many lines held a histogram.
+    #[must_use]
+    pub fn intervals(&self) -> usize {
+        self.intervals
+    }
+
+    /// Whether a last line was cut off and left out.
+    #[must_use]
+    pub fn is_torn(&self) -> bool {
+        self.torn
+    }
+}
+
+fn unpack(encoded: &str) -> Result<Histogram<u64>, String> {
+    let bytes = BASE64
+        .decode(encoded.trim())
+        .map_err(|it| format!("it is not base64: {it}"))?;
+    let plain = match u32_at(&bytes, 0) {
+        Some(COOKIE_PLAIN) => bytes,
+        Some(COOKIE_DEFLATED) => inflate(bytes.get(8..).unwrap_or_default())?,
+        _ => return Err("it has another encoding than V2; write the log by a newer tool".into()),
+    };
+    if plain_len(&plain).is_none_or(|said| said > plain.len()) {
+        return Err("it is shorter than it says".into());
+    }
+    Deserializer::new()
+        .deserialize(&mut plain.as_slice())
+        .map_err(|it| it.to_string())
+}
+
+fn inflate(deflated: &[u8]) -> Result<Vec<u8>, String> {
+    let mut plain = Vec::new();
+    ZlibDecoder::new(deflated)
+        .take(UNPACKED_LEN_MAX + 1)
+        .read_to_end(&mut plain)
+        .map_err(|it| it.to_string())?;
+    match plain.len() as u64 {
+        0..=UNPACKED_LEN_MAX => Ok(plain),
+        _ => Err("it unpacks to more than any histogram has".into()),
+    }
+}
+
+/// How long a plain histogram says it is: the length of its counts stands behind the cookie.
+fn plain_len(plain: &[u8]) -> Option<usize> {
+    let cookie = u32_at(plain, 0)?;
+    let counts = u32_at(plain, 4)? as usize;
+    (cookie == COOKIE_PLAIN).then_some(PLAIN_HEADER_LEN + counts)
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    let bytes = bytes.get(at..at + 4)?;
+    Some(u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::latency::bins;
+    use crate::latency::hlog::{HlogEncoder, Span};
+
+    fn span(second: u64) -> Span {
+        Span {
+            start: Duration::from_secs(second),
+            length: Duration::from_secs(1),
+        }
+    }
+
+    fn histogram(values: &[u64]) -> Histogram<u64> {
+        let mut histogram = bins::histogram();
+        values.iter().for_each(|&it| histogram.record(it).unwrap());
+        histogram
+    }
+
+    fn written(lines: &[(&str, &[u64])]) -> String {
+        let mut encoder = HlogEncoder::default();
+        let mut text = encoder.header(UNIX_EPOCH);
+        for ((tag, values), second) in lines.iter().zip(0..) {
+            text.extend(encoder.line(tag, span(second), &histogram(values)));
+        }
+        String::from_utf8(text).unwrap()
+    }
+
+    /// As jHiccup begins its logs.
+    const OTHERS: &str = "\
+#[Logged with jHiccup version 2.0.3-SNAPSHOT]
+#[Histogram log format version 1.01]
+#[StartTime: 1403476110.183 (seconds since epoch), Sun Jun 22 15:28:30 PDT 2014]
+\"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\"Interval_Compressed_Histogram\"
+";
+
+    #[test]
+    fn intervals_are_added_up_by_tag() {
+        let text = written(&[("a", &[1_000, 2_000]), ("b", &[5]), ("a", &[9_000_000])]);
+        let mut log = HistogramLog::parse(&text).unwrap();
+        assert_eq!(
+            log.histogram("a"),
+            Some(&histogram(&[1_000, 2_000, 9_000_000]))
+        );
+        assert_eq!(log.histogram("b").unwrap().len(), 1);
+        assert_eq!((log.intervals(), log.is_torn()), (3, false));
+        log.merge(HistogramLog::parse(&written(&[("b", &[7]), ("c", &[8])])).unwrap())
+            .unwrap();
+        let tags: Vec<_> = log.tags().map(|(tag, it)| (tag, it.len())).collect();
+        assert_eq!(tags, [("a", 3), ("b", 2), ("c", 1)]);
+    }
+
+    #[test]
+    fn logs_of_other_precision_and_range_are_added() {
+        let mut wide = Histogram::<u64>::new_with_bounds(1, 1_000_000_000_000_000, 3).unwrap();
+        wide.record(900_000_000_000_000).unwrap();
+        let line = |it: &Histogram<u64>| {
+            let line = HlogEncoder::default().line("a", span(0), it);
+            String::from_utf8(line).unwrap().replace("Tag=a,", "")
+        };
+        let text = format!("{OTHERS}{}\r\n{}", line(&histogram(&[1_000])), line(&wide));
+        let log = HistogramLog::parse(&text).unwrap();
+        let sum = log.histogram(UNTAGGED).unwrap();
+        assert_eq!(sum.len(), 2);
+        assert!(sum.max() > 890_000_000_000_000, "{}", sum.max());
+    }
+
+    #[test]
+    fn a_log_cut_anywhere_loses_its_last_line_only() {
+        let text = written(&[("a", &[1_000]), ("b", &[2_000])]);
+        for end in 0..text.len() {
+            let log = HistogramLog::parse(&text[..end]).unwrap();
+            let whole = text[..end].lines().filter(|it| it.starts_with("Tag="));
+            let torn = !text[..end].is_empty() && !text[..end].ends_with('\n');
+            let lines = whole.count();
+            let cut = usize::from(torn && text[..end].lines().last().unwrap().starts_with("Tag="));
+            assert_eq!(
+                (log.intervals(), log.is_torn()),
+                (lines - cut, torn),
+                "{end}"
+            );
+        }
+    }
+
+    #[test]
+    fn damage_is_named_by_its_line() {
+        let good = written(&[("a", &[1_000]), ("b", &[2_000])]);
+        let noise = good.replacen("Tag=a,0.000", "Tag=a,zero", 1);
+        assert_eq!(
+            HistogramLog::parse(&noise),
+            Err(HlogError::Line { line: 6 })
+        );
+        let noise = good.replacen("HIST", "HI!T", 1);
+        let error = HistogramLog::parse(&noise).unwrap_err().to_string();
+        assert!(
+            error.contains("line 6") && error.contains("base64"),
+            "{error}"
+        );
+        let old = good.replacen("HIST", "AIST", 1);
+        let error = HistogramLog::parse(&old).unwrap_err().to_string();
+        assert!(error.contains("encoding"), "{error}");
+        assert!(HistogramLog::parse("hello\nworld\n").is_err());
+    }
+
+    #[test]
+    fn a_histogram_that_says_it_is_huge_is_refused_unread() {
+        let mut bytes = COOKIE_PLAIN.to_be_bytes().to_vec();
+        bytes.extend(u32::MAX.to_be_bytes());
+        bytes.extend([0; 64]);
+        assert!(unpack(&BASE64.encode(&bytes)).unwrap_err().contains("says"));
+        let mut bomb = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+        std::io::copy(
+            &mut std::io::repeat(0).take(UNPACKED_LEN_MAX + 2),
+            &mut bomb,
+        )
+        .unwrap();
+        let mut bytes = COOKIE_DEFLATED.to_be_bytes().to_vec();
+        bytes.extend([0; 4]);
+        bytes.extend(bomb.finish().unwrap());
+        assert!(
+            unpack(&BASE64.encode(&bytes))
+                .unwrap_err()
+                .contains("more than")
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn hostile_histograms_are_refused_or_read_but_never_panic(
+            mut plain in proptest::collection::vec(any::<u8>(), 40..80),
+            digits in 0..8_u8,
+            deflated in any::<bool>(),
+        ) {
+            plain[..4].copy_from_slice(&COOKIE_PLAIN.to_be_bytes());
+            let counts = plain.len() as u32 - PLAIN_HEADER_LEN as u32;
+            plain[4..8].copy_from_slice(&counts.to_be_bytes());
+            plain[8..15].fill(0);
+            plain[15] = digits;
+            // Values from 1 to something that fits into memory, and no scaling.
+            plain[16..24].copy_from_slice(&1_u64.to_be_bytes());
+            plain[24..29].fill(0);
+            plain[32..40].copy_from_slice(&1_f64.to_be_bytes());
+            let mut bytes = plain.clone();
+            if deflated {
+                let mut encoder =
+                    flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+                std::io::Write::write_all(&mut encoder, &plain).unwrap();
+                bytes = COOKIE_DEFLATED.to_be_bytes().to_vec();
+                bytes.extend([0; 4]);
+                bytes.extend(encoder.finish().unwrap());
+            }
+            let _ = unpack(&BASE64.encode(&bytes));
+        }
+    }
+}
