@@ -84,7 +84,7 @@ counters! {
     JournalBatches "journal_batches" count "Batches appended to the journal.";
     JournalRecorded "journal_recorded" gauge "The last sequence whose record was handed to the operating system.";
     JournalSyncs "journal_syncs" count "fdatasync calls that returned.";
-    JournalFull "journal_full" count "Tries to append that found the disk full; they are repeated.";
+    JournalFull "journal_full" count "Tries to append that found the disk full, or no descriptor left; they are repeated.";
     JournalSegments "journal_segments" gauge "Files that the journal consists of, without free ones.";
     JournalDisk "journal_disk" gauge "Bytes that the journal takes on disk, free files included.";
     JournalRecycled "journal_recycled" count "Segments written over the file of an earlier one.";

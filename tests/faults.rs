@@ -44,6 +44,34 @@ fn wait_for_log(engine: &Engine, words: &str) {
 }
 
 #[test]
+fn without_descriptors_the_journal_waits_for_its_next_segment() {
+    const COUNT: usize = 30_000;
+    let engine = Engine::start(&format!(
+        "{LISTENING}[journal]\nsegment = \"4MiB\"\n[store]\nurl = \"none\"\n"
+    ));
+    let mut subscriber = Subscriber::new(&engine, &["table2"], false);
+    let mut source = producer(&engine);
+    writeln!(source, "{}", frame("first", "table2", 1)).expect("it takes a line");
+    assert_eq!(id(subscriber.frame()), "first");
+
+    limit_descriptors(&engine, Some(0));
+    let sending = std::thread::spawn(move || {
+        for number in 0..COUNT {
+            writeln!(source, "{}", frame(&number.to_string(), "table2", 1))
+                .expect("it takes a line");
+        }
+    });
+    wait_for_log(&engine, "the journal finds no descriptor");
+    limit_descriptors(&engine, None);
+    for number in 0..COUNT {
+        assert_eq!(id(subscriber.frame()), number.to_string());
+    }
+    sending.join().expect("all was taken");
+    assert!(engine.count("journal_full") >= 1);
+    wait_for_log(&engine, "has room again");
+}
+
+#[test]
 fn without_descriptors_accepting_pauses_and_those_connected_live_on() {
     let engine = Engine::start(LISTENING);
     let mut source = producer(&engine);
