@@ -63,6 +63,7 @@ counters! {
     QueuedCold "queued_cold" gauge "Messages among the queued that wait packed, without a slot: their frames are in the journal only.";
     HeldBackPressure "held_back_pressure" count "Cycles in which all sources waited because no more messages could be held.";
     ChunksEvicted "chunks_evicted" count "Chunks taken from messages that wait: these are read again from the journal.";
+    ReplayFailures "replay_failures" count "Messages that could not be read again from the journal; they are tried again.";
     Fetched "fetched" count "Messages read again from the journal.";
 
     ClockSteps "clock_steps" count "Times that the system's wall clock was set; the engine goes on with its own until it is started again.";
