@@ -14,6 +14,7 @@
 pub mod follower;
 pub mod mysql;
 pub mod node;
+pub mod reader;
 pub mod rows;
 pub mod schema;
 pub mod sqlite;
