@@ -199,7 +199,13 @@ mod tests {
             until: None,
             limit: Some(7),
         };
-        for Statement { name, sql, is_bounded, .. } in all(Dialect::Sqlite, &bounds) {
+        for Statement {
+            name,
+            sql,
+            is_bounded,
+            ..
+        } in all(Dialect::Sqlite, &bounds)
+        {
             let bounded = name != "position";
             assert_eq!(is_bounded, bounded, "{name}");
             assert_eq!(sql.contains("created_at >= '2026-01-01"), bounded, "{sql}");
