@@ -115,6 +115,16 @@ pub enum StoreError {
     Permanent(String),
 }
 
+impl StoreError {
+    /// What happened and what to do, without what the follower does about it.
+    #[must_use]
+    pub fn words(&self) -> &str {
+        match self {
+            Self::Transient(words) | Self::Permanent(words) => words,
+        }
+    }
+}
+
 impl Store for Box<dyn Store> {
     fn position(&mut self) -> Result<Position, StoreError> {
         (**self).position()
