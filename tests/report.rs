@@ -399,6 +399,7 @@ fn what_cannot_be_asked_says_what_to_do() {
         &report_alone(&["--url", "mysql://me:swordfish@127.0.0.1:1/x"]),
         1,
     );
+    assert!(words.contains("is the server running"), "{words}");
     assert!(!words.contains("swordfish"), "{words}");
 
     let folder = tempfile::tempdir().expect("a temporary directory");

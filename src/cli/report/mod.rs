@@ -56,7 +56,7 @@ pub struct ReportArgs {
     /// The settings' file; without it flipped-lb.toml in the current directory, or the defaults.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// The database, as in [store] url, instead of that of the settings.
+    /// The database, written as `store.url` is, instead of that of the settings.
     #[arg(long, value_name = "URL", conflicts_with = "config", value_parser = secret)]
     pub url: Option<Secret>,
 }
