@@ -18,6 +18,7 @@
 
 mod connection;
 mod fault;
+mod reader;
 mod schema;
 mod session;
 mod text;
@@ -36,6 +37,7 @@ use super::{Applied, Store, StoreError, Totals};
 use crate::journal::record::Position;
 
 pub use connection::{Access, PASSWORD_VARIABLE};
+pub use reader::MySqlReader;
 pub use schema::MySqlSchema;
 
 use connection::Refusal;
