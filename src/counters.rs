@@ -63,6 +63,7 @@ counters! {
     QueuedCold "queued_cold" gauge "Messages among the queued that wait packed, without a slot: their frames are in the journal only.";
     HeldBackPressure "held_back_pressure" count "Cycles in which all sources waited because no more messages could be held.";
     ChunksEvicted "chunks_evicted" count "Chunks taken from messages that wait: these are read again from the journal.";
+    ReplayFailures "replay_failures" count "Messages that could not be read again from the journal; they are tried again.";
     Fetched "fetched" count "Messages read again from the journal.";
 
     ClockSteps "clock_steps" count "Times that the system's wall clock was set; the engine goes on with its own until it is started again.";
@@ -84,7 +85,7 @@ counters! {
     JournalBatches "journal_batches" count "Batches appended to the journal.";
     JournalRecorded "journal_recorded" gauge "The last sequence whose record was handed to the operating system.";
     JournalSyncs "journal_syncs" count "fdatasync calls that returned.";
-    JournalFull "journal_full" count "Tries to append that found the disk full; they are repeated.";
+    JournalFull "journal_full" count "Tries to append that found the disk full, or no descriptor left; they are repeated.";
     JournalTornBytes "journal_torn_bytes" count "Bytes of a torn tail that were cut at start.";
     JournalSegments "journal_segments" gauge "Files that the journal consists of, without free ones.";
     JournalDisk "journal_disk" gauge "Bytes that the journal takes on disk, free files included.";

@@ -160,3 +160,26 @@ fn doctor_examines_this_machine_and_says_what_is_bad_by_its_exit_code() {
     let left = std::fs::read_dir(here.path()).expect("it is there").count();
     assert_eq!(left, 1, "the settings alone");
 }
+
+#[test]
+fn a_store_that_does_not_answer_is_told_as_it_is_and_not_as_the_follower_would() {
+    let here = directory();
+    for action in ["check", "apply"] {
+        let mut command = command(here.path());
+        command.env("FLIPPED_LB_STORE_URL", "mysql://me:swordfish@127.0.0.1:1/x");
+        let output = command
+            .args(["schema", action])
+            .output()
+            .expect("it starts");
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(
+            said.starts_with("flipped-lb: mysql://me@127.0.0.1:1/x: "),
+            "{said}"
+        );
+        assert!(
+            !said.contains("tried again") && !said.contains("swordfish"),
+            "{said}"
+        );
+    }
+}

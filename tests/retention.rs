@@ -249,7 +249,7 @@ fn at_max_bytes_sources_wait_delivery_goes_on_and_room_lets_them_in_again() {
         it["journal_disk"].as_u64() <= Some(8 * SEGMENT)
     });
     assert_eq!(stats["accepted"], count);
-    assert_eq!(engine.get("/readyz").0, 200);
+    engine.wait("it is ready again", |_| engine.get("/readyz").0 == 200);
 }
 
 #[test]

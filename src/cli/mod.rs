@@ -11,6 +11,7 @@ pub mod doctor;
 pub mod histogram;
 pub mod journal;
 pub mod publish;
+pub mod report;
 pub mod run;
 pub mod schema;
 pub mod subscribe;
@@ -37,6 +38,7 @@ const EXAMPLES: &str = "Examples:
   flipped-lb subscribe table1 table2      read the messages of two customers
   flipped-lb publish --address 127.0.0.1:9001 --destination table1 --count 10
   flipped-lb schema apply                 the tables of the store's database
+  flipped-lb report --by slowest          the usual questions to the store
   flipped-lb histogram flipped-lb-data/histograms/total.hgrm --svg latency.svg
   flipped-lb journal verify               is the journal whole
 
@@ -75,6 +77,8 @@ pub enum Command {
     Journal(journal::JournalArgs),
     /// Make the store's tables, show their SQL, or say what is wrong with them.
     Schema(schema::SchemaArgs),
+    /// Answer the usual questions from the store: by priority, customer, hour; slowest; lag.
+    Report(report::ReportArgs),
 }
 
 /// Runs the command that the process was started with.
@@ -117,6 +121,7 @@ impl Command {
             Command::Histogram(args) => histogram::run(args),
             Command::Journal(args) => journal::run(args),
             Command::Schema(args) => schema::run(args),
+            Command::Report(args) => report::run(args),
         }
     }
 }

@@ -67,7 +67,7 @@ pub fn run(args: SchemaArgs) -> Result<(), Failure> {
 fn apply(schema: &dyn Schema) -> Result<(), Failure> {
     let done = schema
         .apply()
-        .map_err(|it| Failure::Failed(it.to_string()))?;
+        .map_err(|it| Failure::Failed(it.words().to_owned()))?;
     let mut text = format!("{}\n", schema.place());
     for line in &done {
         let _ = writeln!(text, "  {line}");
@@ -81,7 +81,7 @@ fn apply(schema: &dyn Schema) -> Result<(), Failure> {
 fn check(schema: &dyn Schema) -> Result<(), Failure> {
     let problems = schema
         .check()
-        .map_err(|it| Failure::Failed(it.to_string()))?;
+        .map_err(|it| Failure::Failed(it.words().to_owned()))?;
     if problems.is_empty() {
         return print(&format!(
             "{}: the schema is as the engine needs it\n",

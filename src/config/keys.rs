@@ -507,7 +507,10 @@ pub(super) fn set<T>(field: &mut T, value: T) -> Result<(), String> {
 }
 
 /// Reads the database's address; never repeats it, for it may hold a password.
-fn store_url(text: &str) -> Result<StoreUrl, String> {
+///
+/// # Errors
+/// Says how an address is written.
+pub fn store_url(text: &str) -> Result<StoreUrl, String> {
     match text.split_once(':') {
         None if text == "sqlite" => Ok(StoreUrl::Sqlite(None)),
         None if text == "none" => Ok(StoreUrl::None),

@@ -39,6 +39,7 @@ use std::time::Duration;
 
 pub use defaults::default_max_wait;
 pub use example::example;
+pub use keys::store_url;
 pub use load::{DEFAULT_FILE, load, overrides, parse, used_file};
 pub use problem::ConfigError;
 pub use server::{Secret, Server, SslMode};

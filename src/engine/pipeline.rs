@@ -203,6 +203,7 @@ where
         config,
         world.storage.clone(),
         wakes,
+        Arc::clone(&common.counters),
         (kept_files, switched, recovered.kept.clone()),
     );
     let (to_retention, from_journal) = ring(RETENTION_RING, &wakes.retention);
@@ -307,6 +308,7 @@ fn replay<S: Storage>(
     config: &Config,
     storage: S,
     wakes: &Wakes,
+    counters: Arc<Counters>,
     (from_retention, to_retention, kept): (Receiver<KeptFiles>, Sender<Switched>, KeptFiles),
 ) -> (ReplayAgent<S>, ReplayLink) {
     let (to, from_scheduler) = ring(HOP_RING, &wakes.replay);
@@ -322,6 +324,7 @@ fn replay<S: Storage>(
         kept,
         storage,
         segment_len,
+        counters,
     };
     (
         ReplayAgent::new(parts),

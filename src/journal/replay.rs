@@ -2,10 +2,14 @@
 //!
 //! The scheduler asks for records by position, in the order it wants to deliver them, and lends
 //! chunks to read them into; they come back as if ingest had just read them. It has a thread of its
-//! own, for a disk may be slow. It writes no file.
+//! own, for a disk may be slow. What cannot be read is set aside and tried again: its destination
+//! waits, and the others go on. It writes no file.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
+
+use tracing::{error, info};
 
 use super::batch::Batch;
 use super::error::JournalError;
@@ -15,6 +19,7 @@ use super::storage::{Name, Storage};
 use crate::agent::{Agent, Fatal};
 use crate::arena::{Committed, Writer};
 use crate::clock::Now;
+use crate::counters::{Counter, Counters};
 use crate::limits::{FETCHES_PER_CYCLE, LINE_LEN_MAX};
 use crate::message::Sequence;
 use crate::ring::{Receiver, Sender};
@@ -52,7 +57,7 @@ pub enum ReplayError {
     /// It cannot be read.
     #[error(
         "journal segment {segment} cannot be read at offset {offset}: {source}; message {sequence} \
-         is there and stays there: check the disk, then start again"
+         and its destination wait, and it is tried again each second: check the disk"
     )]
     Read {
         /// Number of the segment.
@@ -82,6 +87,9 @@ pub enum ReplayError {
     Kept(#[from] JournalError),
 }
 
+/// A pause before what could not be read is tried again, in ns.
+const RETRY_NS: u64 = 1_000_000_000;
+
 /// All kept files that there are, in their order.
 pub type KeptFiles = Vec<Arc<KeptIndex>>;
 
@@ -107,6 +115,8 @@ pub struct ReplayParts<S> {
     pub storage: S,
     /// Bytes of one segment.
     pub segment_len: u64,
+    /// What is counted.
+    pub counters: Arc<Counters>,
 }
 
 /// A kept file, and the batch of it that was read last.
@@ -126,6 +136,10 @@ pub struct ReplayAgent<S: Storage> {
     writer: Option<Writer>,
     /// A request that waits for a chunk.
     waiting: Option<Fetch>,
+    /// Requests that failed, and when they are tried again, in ns.
+    failed: VecDeque<Fetch>,
+    retry_at_ns: u64,
+    is_failing: bool,
     buffer: Vec<u8>,
 }
 
@@ -140,6 +154,9 @@ impl<S: Storage> ReplayAgent<S> {
             kept: None,
             writer: None,
             waiting: None,
+            failed: VecDeque::new(),
+            retry_at_ns: 0,
+            is_failing: false,
             buffer,
         }
     }
@@ -260,6 +277,22 @@ impl<S: Storage> ReplayAgent<S> {
         work_count
     }
 
+    /// What cannot be read now may be later; what is not what was written never is.
+    fn set_aside(&mut self, wanted: Fetch, error: ReplayError, now: Now) -> Result<(), Fatal> {
+        if !matches!(error, ReplayError::Read { .. }) {
+            return Err(error.into());
+        }
+        if !std::mem::replace(&mut self.is_failing, true) {
+            error!("{error}");
+        }
+        self.parts.counters.add(Counter::ReplayFailures, 1);
+        // The descriptor may be the trouble.
+        self.open = None;
+        self.failed.push_back(wanted);
+        self.retry_at_ns = now.ns + RETRY_NS;
+        Ok(())
+    }
+
     fn read(&mut self, segment: u64, offset: u64, len: usize) -> io::Result<()> {
         if self
             .open
@@ -301,20 +334,33 @@ impl<S: Storage> Agent for ReplayAgent<S> {
         "replay"
     }
 
-    fn do_work(&mut self, _now: Now) -> Result<usize, Fatal> {
+    fn do_work(&mut self, now: Now) -> Result<usize, Fatal> {
         let mut work_count = self.switch();
+        let mut retries = match now.ns >= self.retry_at_ns {
+            true => self.failed.len(),
+            false => 0,
+        };
         while work_count < FETCHES_PER_CYCLE {
-            let next = self
-                .waiting
-                .take()
-                .or_else(|| self.parts.from_scheduler.poll());
+            let next = self.waiting.take().or_else(|| match retries {
+                0 => self.parts.from_scheduler.poll(),
+                _ => {
+                    retries -= 1;
+                    self.failed.pop_front()
+                }
+            });
             let Some(wanted) = next else { break };
             if !self.has_room(&wanted) {
                 self.waiting = Some(wanted);
                 break;
             }
-            self.fetch(wanted)?;
-            work_count += 1;
+            match self.fetch(wanted) {
+                Ok(()) => work_count += 1,
+                Err(error) => self.set_aside(wanted, error, now)?,
+            }
+        }
+        if self.is_failing && self.failed.is_empty() && self.waiting.is_none() {
+            self.is_failing = false;
+            info!("what could not be read from the journal is read");
         }
         self.parts.to_scheduler.flush();
         Ok(work_count)

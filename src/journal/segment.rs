@@ -211,3 +211,24 @@ impl<S: Storage> Segments<S> {
         }
     }
 }
+
+/// Whether an operation failed for want of something that comes back: room on the disk, descriptors.
+pub(super) fn is_shortage(error: &io::Error) -> bool {
+    is_descriptors(error)
+        || matches!(
+            error.kind(),
+            io::ErrorKind::StorageFull
+                | io::ErrorKind::QuotaExceeded
+                | io::ErrorKind::FileTooLarge
+                | io::ErrorKind::WriteZero
+        )
+}
+
+/// Whether the process, or the system, has no descriptor left.
+pub(super) fn is_descriptors(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::MFILE | Errno::NFILE)
+    )
+}

@@ -22,7 +22,7 @@ use super::record::{
 };
 use super::retention::ToRetention;
 use super::retention::survey::Survey;
-use super::segment::{Begun, Segments, Trouble};
+use super::segment::{Begun, Segments, Trouble, is_descriptors, is_shortage};
 use super::storage::Storage;
 use crate::agent::{Agent, Fatal};
 use crate::arena::{Homebound, Lease, Returned, View};
@@ -377,20 +377,13 @@ impl<S: Storage> JournalAgent<S> {
         }
     }
 
-    /// A full disk is waited for; anything else ends the engine.
+    /// What is short comes back and is waited for; anything else ends the engine.
     fn judge(&mut self, trouble: Trouble, now: Now) -> Result<(), WriteError> {
         let error = match trouble {
             Trouble::Write(error) => error,
             Trouble::Sync(error) => return Err(self.sync_failed(error)),
         };
-        let full = matches!(
-            error.kind(),
-            io::ErrorKind::StorageFull
-                | io::ErrorKind::QuotaExceeded
-                | io::ErrorKind::FileTooLarge
-                | io::ErrorKind::WriteZero
-        );
-        if !full {
+        if !is_shortage(&error) {
             let (segment, offset) = self.segments.place();
             return Err(WriteError::Write {
                 segment,
@@ -399,7 +392,13 @@ impl<S: Storage> JournalAgent<S> {
             });
         }
         if !self.is_full {
-            error!(%error, "the journal's disk is full: sources wait until there is room");
+            let short = if is_descriptors(&error) {
+                "the journal finds no descriptor for its next segment: sources wait until there is \
+                 one (raise `ulimit -n`)"
+            } else {
+                "the journal's disk is full: sources wait until there is room"
+            };
+            error!(%error, "{short}");
         }
         self.is_full = true;
         self.retry_at_ns = now.ns + FULL_RETRY_NS;
@@ -456,7 +455,7 @@ where
             return Ok(0);
         }
         if std::mem::take(&mut self.is_full) {
-            info!("the journal's disk has room again");
+            info!("the journal has room again");
         }
         self.sync()?;
         let work_count = self.staged.entries as usize + self.staged.settlements.len();

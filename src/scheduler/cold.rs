@@ -10,7 +10,7 @@ use super::queue::cold::{ColdMessage, Holder};
 use super::slots::{Line, Slot, SlotIndex, Slots, Times};
 use crate::arena::{Ledger, Place};
 use crate::clock::Now;
-use crate::latency::{Recorder, Stage};
+use crate::latency::Recorder;
 use crate::limits::{CHILLED_PER_CYCLE, COLD_LEN_MIN, SLOTS_LOOKED_AT_PER_CYCLE};
 use crate::message::{DestinationIndex, Level};
 
@@ -81,27 +81,5 @@ impl SchedulerAgent {
             left -= queues.chill(destination, now.epoch_ms(), left, &mut shelf);
         }
         limit - left
-    }
-}
-
-impl Slot {
-    /// Measures the stages before the queues.
-    pub(super) fn measure_arrival(&self, active: &mut crate::latency::Interval) {
-        let Times {
-            read_ns,
-            accepted_ns,
-            recorded_ns,
-            ..
-        } = self.times;
-        if self.was_cold {
-            return;
-        }
-        for (stage, from_ns, to_ns) in [
-            (Stage::Ingest, read_ns, accepted_ns),
-            (Stage::Journal, accepted_ns, recorded_ns),
-        ] {
-            let ns = to_ns.saturating_sub(from_ns);
-            active.record(stage, self.level, self.destination, ns, 1);
-        }
     }
 }

@@ -5,13 +5,12 @@
 
 use super::SchedulerAgent;
 use super::seats::{Subscriber, SubscriberId};
-use super::slots::{Slot, SlotIndex, Times};
+use super::slots::SlotIndex;
 use crate::clock::Now;
 use crate::counters::Counter;
 use crate::delivery::{FromDelivery, ToDelivery};
 use crate::journal::record::Settlement;
 use crate::journal::writer::ToJournal;
-use crate::latency::{Delivered, Stage};
 use crate::message::{DestinationIndex, Sequence};
 
 impl SchedulerAgent {
@@ -125,6 +124,7 @@ impl SchedulerAgent {
                 .expect("what was written is in flight");
             self.settle(index, now);
         }
+        self.record_alike();
         if !was_open && self.is_open(id) {
             self.set_open(id, true);
         }
@@ -142,35 +142,6 @@ impl SchedulerAgent {
         };
         self.parts.to_journal.send(ToJournal::Settled(settlement));
         self.measure(&slot, now);
-    }
-
-    fn measure(&mut self, slot: &Slot, now: Now) {
-        let Times {
-            read_ns,
-            recorded_ns,
-            dispatched_ns,
-            written_ns,
-            ..
-        } = slot.times;
-        let active = self.parts.recorder.active_mut();
-        slot.measure_arrival(active);
-        let stages = [
-            (Stage::Queue, recorded_ns, dispatched_ns),
-            (Stage::Delivery, dispatched_ns, written_ns),
-            (Stage::Total, read_ns, written_ns),
-        ];
-        for (stage, from_ns, to_ns) in stages {
-            let ns = to_ns.saturating_sub(from_ns);
-            active.record(stage, slot.level, slot.destination, ns, 1);
-        }
-        active.delivered(Delivered {
-            destination: slot.destination,
-            level: slot.level,
-            message_type: slot.message_type,
-            sequence: slot.sequence,
-            latency_ns: written_ns.saturating_sub(read_ns),
-            epoch_us: now.epoch_us,
-        });
     }
 
     /// A subscriber has gone: what it did not settle goes to the next one, before what is later.

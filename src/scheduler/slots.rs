@@ -29,7 +29,7 @@ impl Line {
 }
 
 /// When a message passed the stages, in ns.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Times {
     /// The read that completed it returned.
     pub read_ns: u64,

@@ -14,6 +14,7 @@
 pub mod follower;
 pub mod mysql;
 pub mod node;
+pub mod reader;
 pub mod rows;
 pub mod schema;
 pub mod sqlite;
@@ -122,6 +123,16 @@ pub enum StoreError {
     /// It will not work by itself: the store stops.
     #[error("the store has stopped: {0}")]
     Permanent(String),
+}
+
+impl StoreError {
+    /// What happened and what to do, without what the follower does about it.
+    #[must_use]
+    pub fn words(&self) -> &str {
+        match self {
+            Self::Transient(words) | Self::Permanent(words) => words,
+        }
+    }
 }
 
 impl Store for Box<dyn Store> {

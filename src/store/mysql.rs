@@ -18,6 +18,7 @@
 
 mod connection;
 mod fault;
+mod reader;
 mod schema;
 mod session;
 mod text;
@@ -37,6 +38,7 @@ use crate::journal::record::Position;
 use crate::message::Sequence;
 
 pub use connection::{Access, PASSWORD_VARIABLE};
+pub use reader::MySqlReader;
 pub use schema::MySqlSchema;
 
 use connection::Refusal;

@@ -1,11 +1,13 @@
 //! The simulated disk: files with what the operating system has of them and what the disk has.
 //!
 //! A process that dies leaves what the system had; a power loss leaves what was synced, and of the
-//! rest any sectors in any order, and of the names some first changes. Faults: writes that take a part, fail, or find no room; syncs and
-//! reads that fail; a death in the middle of an operation; bits that flip in what was not synced.
+//! rest any sectors in any order, and of the names some first changes. Faults: writes that take a
+//! part, fail, or find no room; syncs and reads that fail; a death in the middle of an operation;
+//! bits that flip in what was not synced.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, IoSlice};
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use flipped_lb::journal::storage::{Name, Storage};
@@ -62,6 +64,8 @@ struct File {
     synced: Vec<u8>,
     /// Sectors that differ.
     dirty: BTreeSet<usize>,
+    /// What was written since the last sync.
+    unsynced: Vec<Range<usize>>,
 }
 
 #[derive(Debug)]
@@ -176,13 +180,13 @@ impl State {
                 if self.dice.chance(kept_of_1000) {
                     persist(file, sector);
                     if flips && self.dice.chance(100) {
-                        let start = sector * SECTOR_LEN;
-                        let end = file.synced.len().min(start + SECTOR_LEN) - 1;
-                        let at = self.dice.pick(start..=end);
+                        let within = file.unsynced_in(sector);
+                        let at = self.dice.pick(within.start..=within.end - 1);
                         file.synced[at] ^= 1 << self.dice.pick(0..=7);
                     }
                 }
             }
+            file.unsynced.clear();
             file.bytes = file.synced.clone();
         }
     }
@@ -267,8 +271,11 @@ impl State {
             file.bytes.resize(start + bytes.len(), 0);
         }
         file.bytes[start..start + bytes.len()].copy_from_slice(&bytes);
-        let end = (start + bytes.len()).div_ceil(SECTOR_LEN);
-        file.dirty.extend(start / SECTOR_LEN..end);
+        if !bytes.is_empty() {
+            let end = (start + bytes.len()).div_ceil(SECTOR_LEN);
+            file.dirty.extend(start / SECTOR_LEN..end);
+            file.unsynced.push(start..start + bytes.len());
+        }
         self.alive()?;
         Ok(bytes.len())
     }
@@ -307,7 +314,27 @@ impl State {
                 false => drop(file.dirty.insert(sector)),
             }
         }
+        if !dies {
+            self.file(inode).unsynced.clear();
+        }
         self.alive()
+    }
+}
+
+impl File {
+    /// Bytes of a dirty sector that were written since the last sync: what was synced before may
+    /// share the sector, and is not harmed.
+    fn unsynced_in(&self, sector: usize) -> Range<usize> {
+        let (start, end) = (sector * SECTOR_LEN, (sector + 1) * SECTOR_LEN);
+        let within = self
+            .unsynced
+            .iter()
+            .rev()
+            .map(|it| it.start.max(start)..it.end.min(end));
+        within
+            .into_iter()
+            .find(|it| !it.is_empty())
+            .expect("the sector is dirty")
     }
 }
 

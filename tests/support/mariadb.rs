@@ -208,8 +208,25 @@ impl Drop for MariaDb {
     }
 }
 
-/// Makes the system tables, and what makes the user at each start.
+/// Makes the system tables, and what makes the users at each start. A server that is short of
+/// something for a moment fails at it now and then; it has three tries.
 fn install(data: &Path) {
+    let mut said = String::new();
+    let is_made = (0..3).any(|_| {
+        let _ = std::fs::remove_dir_all(data);
+        try_install(data).map_err(|it| said.push_str(&it)).is_ok()
+    });
+    assert!(is_made, "{said}");
+    // The engine's user has what an engine needs, and nothing that lets it past a read-only server.
+    let users = "CREATE USER IF NOT EXISTS engine@'%' IDENTIFIED BY 's3cret''\\\\pass';\n\
+                 CREATE USER IF NOT EXISTS admin@'%' IDENTIFIED BY 's3cret''\\\\pass';\n\
+                 GRANT ALL ON `flb\\_%`.* TO engine@'%';\n\
+                 GRANT ALL ON *.* TO admin@'%';\n";
+    std::fs::write(data.with_file_name("init.sql"), users).expect("it is written");
+}
+
+/// Makes the system tables; else what the program said.
+fn try_install(data: &Path) -> Result<(), String> {
     let output = Command::new("mariadb-install-db")
         .arg("--no-defaults")
         .arg(format!("--datadir={}", data.display()))
@@ -225,17 +242,13 @@ fn install(data: &Path) {
         ])
         .output()
         .expect("mariadb-install-db: install the Debian package mariadb-server");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&[output.stdout, output.stderr].concat())
-    );
-    // The engine's user has what an engine needs, and nothing that lets it past a read-only server.
-    let users = "CREATE USER IF NOT EXISTS engine@'%' IDENTIFIED BY 's3cret''\\\\pass';\n\
-                 CREATE USER IF NOT EXISTS admin@'%' IDENTIFIED BY 's3cret''\\\\pass';\n\
-                 GRANT ALL ON `flb\\_%`.* TO engine@'%';\n\
-                 GRANT ALL ON *.* TO admin@'%';\n";
-    std::fs::write(data.with_file_name("init.sql"), users).expect("it is written");
+    match output.status.success() {
+        true => Ok(()),
+        false => {
+            let said = [output.stdout, output.stderr].concat();
+            Err(String::from_utf8_lossy(&said).into_owned())
+        }
+    }
 }
 
 fn free_port() -> u16 {

@@ -35,6 +35,7 @@ const SESSION: [&str; 4] = [
 pub struct Access {
     server: Server,
     password_file: Option<std::path::PathBuf>,
+    answer_timeout: Duration,
 }
 
 /// What the server allows.
@@ -68,7 +69,15 @@ impl Access {
         Self {
             server: server.clone(),
             password_file: settings.password_file.clone(),
+            answer_timeout: ANSWER_TIMEOUT,
         }
+    }
+
+    /// Waits so long for an answer before it gives the server up.
+    #[must_use]
+    pub(super) fn patient(mut self, answer_timeout: Duration) -> Self {
+        self.answer_timeout = answer_timeout;
+        self
     }
 
     /// Server and database in words.
@@ -107,7 +116,7 @@ impl Access {
             // Otherwise a second connection is made by the socket, past the protection asked for.
             .prefer_socket(false)
             .tcp_connect_timeout(Some(CONNECT_TIMEOUT))
-            .read_timeout(Some(ANSWER_TIMEOUT))
+            .read_timeout(Some(self.answer_timeout))
             .write_timeout(Some(ANSWER_TIMEOUT));
         Ok(options.into())
     }

@@ -1,0 +1,106 @@
+//! Measuring: how long settled messages took in each stage.
+//!
+//! Messages that came with one read and went with one write took the same time everywhere: flat
+//! out, most neighbours do. They are recorded at once, which spares five look-ups a message.
+
+use super::SchedulerAgent;
+use super::slots::{Slot, Times};
+use crate::clock::Now;
+use crate::latency::{Delivered, Interval, Stage};
+use crate::message::{DestinationIndex, Level};
+
+/// Messages whose latencies are the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Alike {
+    times: Times,
+    destination: DestinationIndex,
+    level: Level,
+    /// They went through the stages before the queues in another way: only the rest counts.
+    was_cold: bool,
+}
+
+impl Alike {
+    fn of(slot: &Slot) -> Self {
+        Self {
+            times: slot.times,
+            destination: slot.destination,
+            level: slot.level,
+            was_cold: slot.was_cold,
+        }
+    }
+
+    fn record(&self, stages: &[(Stage, u64, u64)], count: u32, active: &mut Interval) {
+        for &(stage, from_ns, to_ns) in stages {
+            let ns = to_ns.saturating_sub(from_ns);
+            active.record(stage, self.level, self.destination, ns, count);
+        }
+    }
+
+    /// The stages before the queues.
+    fn record_arrival(&self, count: u32, active: &mut Interval) {
+        if self.was_cold {
+            return;
+        }
+        let times = &self.times;
+        let stages = [
+            (Stage::Ingest, times.read_ns, times.accepted_ns),
+            (Stage::Journal, times.accepted_ns, times.recorded_ns),
+        ];
+        self.record(&stages, count, active);
+    }
+
+    /// The stages from the queues on, and the whole way.
+    fn record_departure(&self, count: u32, active: &mut Interval) {
+        let times = &self.times;
+        let stages = [
+            (Stage::Queue, times.recorded_ns, times.dispatched_ns),
+            (Stage::Delivery, times.dispatched_ns, times.written_ns),
+            (Stage::Total, times.read_ns, times.written_ns),
+        ];
+        self.record(&stages, count, active);
+    }
+}
+
+impl Slot {
+    /// Measures the stages before the queues of a message that gives up its slot.
+    pub(super) fn measure_arrival(&self, active: &mut Interval) {
+        Alike::of(self).record_arrival(1, active);
+    }
+}
+
+impl SchedulerAgent {
+    /// Takes note of a settled message; [`Self::record_alike`] must follow the last of a batch.
+    pub(super) fn measure(&mut self, slot: &Slot, now: Now) {
+        let Times {
+            read_ns,
+            written_ns,
+            ..
+        } = slot.times;
+        self.parts.recorder.active_mut().delivered(Delivered {
+            destination: slot.destination,
+            level: slot.level,
+            message_type: slot.message_type,
+            sequence: slot.sequence,
+            latency_ns: written_ns.saturating_sub(read_ns),
+            epoch_us: now.epoch_us,
+        });
+        let alike = Alike::of(slot);
+        if let Some((seen, count)) = &mut self.alike
+            && *seen == alike
+        {
+            *count += 1;
+            return;
+        }
+        self.record_alike();
+        self.alike = Some((alike, 1));
+    }
+
+    /// Records the messages noted last.
+    pub(super) fn record_alike(&mut self) {
+        if let Some((alike, count)) = self.alike.take() {
+            let active = self.parts.recorder.active_mut();
+            alike.record_arrival(count, active);
+            alike.record_departure(count, active);
+        }
+    }
+}
