@@ -29,6 +29,8 @@ const READ_LEN: usize = 256 * 1024;
 const LOOK: Duration = Duration::from_millis(250);
 /// Looks without a byte after which it waits no longer: 30 s.
 const LOOKS_MAX: u32 = 120;
+/// ... and before the first byte, for others may have their turn before it: ten minutes.
+const LOOKS_MAX_FIRST: u32 = 4 * 600;
 /// A slow reader takes this much at a time.
 const SLOW_READ_LEN: usize = 16 * 1024;
 /// ... from a socket that holds no more than this: what is not there yet is the server's to order.
@@ -177,16 +179,16 @@ fn report(plan: &Plan, subscribers: &[Subscriber<'_>]) -> SinkReport {
 impl Subscriber<'_> {
     /// Reads until all is there and nothing follows, or nothing comes any more.
     fn receive(&mut self) -> Result<(), PerfError> {
-        let mut looks = 0;
+        let (mut looks, mut looks_max) = (0, LOOKS_MAX_FIRST);
         if self.plan.reader_rate.is_some() {
             sleep_sharply();
         }
-        while looks < LOOKS_MAX {
+        while looks < looks_max {
             sleep_until(self.turn_ns);
             match self.read() {
                 Ok(0) => break,
                 Ok(len) => {
-                    looks = 0;
+                    (looks, looks_max) = (0, LOOKS_MAX);
                     self.filled += len;
                     let now_ns = now_ns();
                     self.enter_lines(now_ns)?;
