@@ -288,8 +288,11 @@ impl<S: Storage> ReplayAgent<S> {
         self.parts.counters.add(Counter::ReplayFailures, 1);
         // The descriptor may be the trouble.
         self.open = None;
+        // A later failure must not put off the retry of an earlier one.
+        if self.failed.is_empty() && now.ns >= self.retry_at_ns {
+            self.retry_at_ns = now.ns + RETRY_NS;
+        }
         self.failed.push_back(wanted);
-        self.retry_at_ns = now.ns + RETRY_NS;
         Ok(())
     }
 
@@ -336,10 +339,11 @@ impl<S: Storage> Agent for ReplayAgent<S> {
 
     fn do_work(&mut self, now: Now) -> Result<usize, Fatal> {
         let mut work_count = self.switch();
-        let mut retries = match now.ns >= self.retry_at_ns {
-            true => self.failed.len(),
-            false => 0,
-        };
+        let mut retries = 0;
+        if now.ns >= self.retry_at_ns && !self.failed.is_empty() {
+            retries = self.failed.len();
+            self.retry_at_ns = now.ns + RETRY_NS;
+        }
         while work_count < FETCHES_PER_CYCLE {
             let next = self.waiting.take().or_else(|| match retries {
                 0 => self.parts.from_scheduler.poll(),
