@@ -19,6 +19,7 @@ pub mod subscribe;
 mod client;
 mod failure;
 mod log;
+mod output;
 mod publish_acks;
 #[cfg(test)]
 mod testing;

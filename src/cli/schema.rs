@@ -3,12 +3,12 @@
 //! Fed by the command line and the settings; the work is [`crate::store::schema`]'s.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
 use super::Failure;
+use super::output::print;
 use crate::config;
 use crate::store::schema::{self, Problem, Schema};
 
@@ -95,11 +95,4 @@ fn check(schema: &dyn Schema) -> Result<(), Failure> {
     }
     text.push_str("flipped-lb schema apply does all of it, and keeps the rows");
     Err(Failure::Failed(text))
-}
-
-fn print(text: &str) -> Result<(), Failure> {
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .map_err(Failure::output)
 }

@@ -15,7 +15,7 @@ use super::batch::Batch;
 use super::error::JournalError;
 use super::kept::{KeptIndex, KeptReader};
 use super::record::{BatchHeader, Position, RECORD_HEADER_LEN, RecordHeader, record_len};
-use super::storage::{Name, Storage};
+use super::storage::{Name, Storage, read_full};
 use crate::agent::{Agent, Fatal};
 use crate::arena::{Committed, Writer};
 use crate::clock::Now;
@@ -289,7 +289,7 @@ impl<S: Storage> ReplayAgent<S> {
         // The descriptor may be the trouble.
         self.open = None;
         // A later failure must not put off the retry of an earlier one.
-        if self.failed.is_empty() && now.ns >= self.retry_at_ns {
+        if now.ns >= self.retry_at_ns {
             self.retry_at_ns = now.ns + RETRY_NS;
         }
         self.failed.push_back(wanted);
@@ -305,17 +305,9 @@ impl<S: Storage> ReplayAgent<S> {
             self.open = Some((segment, self.parts.storage.open(Name::Segment(segment))?));
         }
         let (_, file) = self.open.as_ref().expect("it was opened a moment ago");
-        let mut read_len = 0;
-        while read_len < len {
-            let into = &mut self.buffer[read_len..len];
-            match self
-                .parts
-                .storage
-                .read_at(file, offset + read_len as u64, into)?
-            {
-                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                more => read_len += more,
-            }
+        let into = &mut self.buffer[..len];
+        if read_full(&self.parts.storage, file, offset, into)? < len {
+            return Err(io::ErrorKind::UnexpectedEof.into());
         }
         Ok(())
     }

@@ -5,12 +5,12 @@
 
 mod words;
 
-use std::io::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
 
 use super::Failure;
+use super::output::print;
 use crate::config;
 
 pub use words::{Machine, words};
@@ -46,10 +46,7 @@ pub fn run(args: CheckArgs) -> Result<(), Failure> {
         let origin = origin(&args);
         format!("{origin}{}", words(&config, &Machine::here()))
     };
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .map_err(Failure::output)
+    print(&text)
 }
 
 /// Where the settings come from.

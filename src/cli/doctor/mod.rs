@@ -19,12 +19,12 @@ mod numa;
 mod sockets;
 mod steal;
 
-use std::io::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
 
 use super::Failure;
+use super::output::print;
 use crate::config;
 use finding::{Finding, Verdict};
 use machine::{Machine, Patient};
@@ -69,10 +69,7 @@ pub fn run(args: DoctorArgs) -> Result<(), Failure> {
         true => finding::json(&findings),
         false => finding::text(&findings),
     };
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .map_err(Failure::output)?;
+    print(&text)?;
     match findings
         .iter()
         .filter(|it| it.verdict == Verdict::Bad)

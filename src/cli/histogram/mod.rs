@@ -8,12 +8,12 @@ mod input;
 mod pairs;
 mod table;
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
 use super::Failure;
+use super::output::print;
 use super::run::say;
 use crate::latency::curve::Curve;
 use crate::latency::plot::{Drawn, PlotError, plot, plot_drawn};
@@ -105,13 +105,6 @@ pub fn run(args: HistogramArgs) -> Result<(), Failure> {
     let pairs = pairs::pair(input, other)?;
     print(&table::comparison(&pairs))?;
     save(&args, || plot_drawn(&args.title, &drawn(&pairs)))
-}
-
-fn print(text: &str) -> Result<(), Failure> {
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .map_err(Failure::output)
 }
 
 /// Both of a pair in one colour, the one that is compared with in dashes.

@@ -1,7 +1,6 @@
 //! `flipped-lb journal stats`: counts what is in a journal; a table, or JSON.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 
 use clap::Args;
 
@@ -12,6 +11,7 @@ use super::repeated::{Repeated, Repeats};
 use super::summary::Summary;
 use super::unsettled::Unsettled;
 use super::{Failure, kept_words, words};
+use crate::cli::output::print;
 use crate::cli::run::say;
 use crate::ingest::parser::text_of;
 use crate::journal::batch::{Batch, Record};
@@ -47,10 +47,7 @@ pub fn run(args: &StatsArgs) -> Result<(), Failure> {
         }
         false => summary.tables(),
     };
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .map_err(Failure::output)?;
+    print(&text)?;
     match summary.damaged_places {
         0 => Ok(()),
         places => Err(Failure::Failed(format!(

@@ -7,7 +7,6 @@ mod moment;
 mod questions;
 mod table;
 
-use std::io::Write as _;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -15,6 +14,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value as Json, json};
 
 use super::Failure;
+use super::output::print;
 use crate::config::{self, Config, Secret};
 use crate::store::reader::{self, Answer, Dialect, ReadError};
 pub use questions::Question;
@@ -177,11 +177,4 @@ fn in_json(config: &Config, bounds: &Bounds, answered: &[Answered]) -> String {
         report.insert(statement.name.to_owned(), rows.collect());
     }
     format!("{:#}\n", Json::Object(report))
-}
-
-fn print(text: &str) -> Result<(), Failure> {
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .map_err(Failure::output)
 }
