@@ -21,6 +21,7 @@ pub mod clock;
 pub mod message;
 
 pub mod arena;
+pub mod memory;
 pub mod net;
 pub mod ring;
 

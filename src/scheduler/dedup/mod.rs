@@ -6,12 +6,12 @@
 //!
 //! ```text
 //! keys   [ .. | oldest ..... newest | .. ]     FIFO ring of the 16-byte hashes
-//! table  [16 entries][16 entries] ...          one cache line a bucket, half full
-//! entry  tag | ring index + 1                  32 bits, 0 = free; the tag spares a look at the key
+//! table  [15 entries][15 entries] ...          one cache line a bucket, half full
+//! entry  tag | low bits of the id's number     32 bits, 0 = free; the tag spares a look at the key
 //! ```
-//! An entry lives in its home bucket, or, when that is full, in the next one that is not: a bucket
-//! with a free place ends every search. Removal keeps this true by pulling such guests back.
-//! A new id costs two cold cache lines: its own bucket, and that of the oldest id, which goes.
+//! Ids are numbered as they come; those that live are a range of numbers. An entry stands in its
+//! home bucket, or, when that is full, in the next one that is not. A new id costs one cold cache
+//! line, its own bucket, which [`DedupWindow::touch`] has fetched.
 //! Time is kept in coarse marks: an id is remembered for `window`, and at most 1/256 longer.
 
 mod marks;
@@ -20,6 +20,7 @@ mod table;
 mod tests;
 
 use std::hash::{BuildHasher, Hasher};
+use std::ops::Range;
 use std::time::Duration;
 
 use ahash::RandomState;
@@ -27,14 +28,7 @@ use ahash::RandomState;
 use marks::Marks;
 use table::Table;
 
-/// Ids past their time that one claim forgets at most: one comes, so two are enough to keep up.
-const SWEEP: usize = 2;
-
-/// How many ids before it goes the oldest one's bucket is fetched: a new id in a full window of a
-/// million takes 54 ns with it and 65 ns without (`bench/scheduler.rs`, best of 8 runs).
-const AHEAD: usize = 8;
-
-/// Ids that a window may remember: leaves four bits of an entry for the tag.
+/// Ids that a window may remember: leaves three bits of an entry for the tag.
 pub const WINDOW_MESSAGES_MAX: usize = (1 << 28) - 1;
 
 /// What stands for a messageId: 128 randomly keyed bits.
@@ -85,16 +79,10 @@ pub struct DedupWindow {
     hasher: IdHasher,
     table: Table,
     keys: Vec<[u64; 2]>,
-    /// Ids claimed ever; the next one's number. `oldest <= next <= oldest + capacity`.
-    next: u64,
-    /// Number of the oldest id in the ring. Below `live_from` they are past their time, but not
-    /// yet swept out.
-    oldest: u64,
-    /// Number of the first id that time has not ended.
-    live_from: u64,
-    /// `next` and `oldest` as places in the ring.
+    /// Numbers of the ids that live; the end is the next one's. No more than `keys` has room for.
+    live: Range<u64>,
+    /// The next id's place in the ring.
     next_at: usize,
-    oldest_at: usize,
     marks: Marks,
 }
 
@@ -110,11 +98,8 @@ impl DedupWindow {
             hasher: IdHasher::new(seed),
             table: Table::new(capacity),
             keys: vec![[0; 2]; capacity],
-            next: 0,
-            oldest: 0,
-            live_from: 0,
+            live: 0..0,
             next_at: 0,
-            oldest_at: 0,
             marks: Marks::new(window),
         }
     }
@@ -128,7 +113,7 @@ impl DedupWindow {
     /// Ids that are remembered.
     #[must_use]
     pub fn len(&self) -> usize {
-        (self.next - self.live_from.max(self.oldest)) as usize
+        (self.live.end - self.live.start) as usize
     }
 
     /// Whether no id is remembered.
@@ -155,14 +140,12 @@ impl DedupWindow {
             return true;
         }
         if now_ms >= self.marks.turn_ms {
-            self.live_from = self.marks.turn(now_ms, self.next);
+            let from = self.marks.turn(now_ms, self.live.end);
+            self.live.start = self.live.start.max(from);
         }
-        self.sweep();
-        if let Some(place) = self.table.find(hash.0, &self.keys) {
-            if self.is_live(self.table.index(place)) {
-                return false;
-            }
-            self.table.remove(place, &self.keys);
+        let is_key = |number| self.keys[self.at(number)] == hash.0;
+        if self.table.find(hash.0, &self.live, is_key).is_some() {
+            return false;
         }
         self.remember(hash.0);
         true
@@ -171,66 +154,37 @@ impl DedupWindow {
     /// The ids remembered, oldest first, each with a time that makes a later
     /// [`Self::claim`] of it expire when this one would.
     pub fn iter(&self) -> impl Iterator<Item = (IdHash, u64)> + '_ {
-        let from = self.live_from.max(self.oldest);
         let mut marks = self.marks.iter().peekable();
         let mut start_ms = 0;
-        (from..self.next).map(move |number| {
+        self.live.clone().map(move |number| {
             while let Some(mark) = marks.next_if(|mark| mark.first <= number) {
                 start_ms = mark.start_ms;
             }
-            let at = self.oldest_at + (number - self.oldest) as usize;
-            let at = if at < self.keys.len() {
-                at
-            } else {
-                at - self.keys.len()
-            };
-            (IdHash(self.keys[at]), start_ms)
+            (IdHash(self.keys[self.at(number)]), start_ms)
         })
-    }
-
-    fn is_live(&self, at: usize) -> bool {
-        let back = if at < self.next_at {
-            self.next_at - at
-        } else {
-            self.next_at + self.keys.len() - at
-        };
-        self.next - back as u64 >= self.live_from
     }
 
     #[inline]
     fn remember(&mut self, key: [u64; 2]) {
-        if self.next - self.oldest == self.keys.len() as u64 {
-            self.forget_oldest();
+        if self.len() == self.keys.len() {
+            self.live.start += 1;
         }
+        self.table.insert(key, &self.live);
         self.keys[self.next_at] = key;
-        self.table.insert(key, self.next_at);
-        self.next += 1;
-        self.next_at = self.after(self.next_at);
-        debug_assert!(self.next - self.oldest <= self.keys.len() as u64);
-    }
-
-    #[inline]
-    fn sweep(&mut self) {
-        for _ in 0..SWEEP {
-            if self.oldest >= self.live_from {
-                return;
-            }
-            self.forget_oldest();
+        self.live.end += 1;
+        self.next_at += 1;
+        if self.next_at == self.keys.len() {
+            self.next_at = 0;
         }
     }
 
+    /// Where in the ring the id of a number that lives stands.
     #[inline]
-    fn forget_oldest(&mut self) {
-        self.table.forget(self.oldest_at, &self.keys);
-        self.oldest += 1;
-        self.oldest_at = self.after(self.oldest_at);
-        if let Some(&key) = self.keys.get(self.oldest_at + AHEAD) {
-            self.table.touch(key);
+    fn at(&self, number: u64) -> usize {
+        let back = (self.live.end - number) as usize;
+        match self.next_at.checked_sub(back) {
+            Some(at) => at,
+            None => self.next_at + self.keys.len() - back,
         }
-    }
-
-    #[inline]
-    fn after(&self, at: usize) -> usize {
-        if at + 1 == self.keys.len() { 0 } else { at + 1 }
     }
 }

@@ -1,102 +1,117 @@
-//! The index over the dedup window's ring of keys: hash to place in the ring, four bytes an entry.
+//! The index over the dedup window's ring of keys: hash to the number of the id, four bytes an entry.
 //!
 //! It holds no keys: where a tag is not enough, it looks at the ring that its caller passes along.
-//! It knows neither time nor order.
+//! An id that goes is not looked up to be removed, which would cost a cold cache line for each that
+//! comes: its entry dies by its number, and a hand that goes round the buckets clears the dead.
 //!
 //! ```text
 //! key[0]  | high 32 bits: home bucket | low 32 bits: their upper part is the tag |
+//! entry   | tag, not zero | low bits of the id's number |           0 = free
+//! bucket  [entry] x 15 [spill: low bits of the number of the last id that found it full]
 //! ```
-//! Invariant: an entry outside its home bucket has only full buckets between home and itself.
+//! Invariant: between an entry's home bucket and the one it stands in, each bucket has spilled for
+//! this entry or a later one. So a search goes on only where something that lives may have been
+//! spilled, and a bucket that was swept since ends no search too early.
 
-use std::hint::black_box;
+use std::ops::Range;
 
-/// Entries of a bucket: a cache line of them.
+use crate::memory::{prefer_huge_pages, prefetch};
+
+/// Words of a bucket: a cache line.
 const BUCKET: usize = 16;
 
-/// Entries that a bucket holds on average when the window is full; more than 16 come to 0.4 % of
-/// the buckets.
+/// Entries of a bucket; the last word says how far a search must go on.
+const ENTRIES: usize = BUCKET - 1;
+const SPILL: usize = ENTRIES;
+
+/// Live entries that a bucket holds on average when the window is full; more than 15 come to 0.8 %
+/// of the buckets.
 const BUCKET_FILL: usize = 8;
 
-/// Buckets of 16 entries, half full at most.
+/// Buckets of 15 entries, half full at most.
 #[derive(Debug)]
 pub(super) struct Table {
     /// Longer than needed by what brings its first bucket to the start of a cache line.
-    entries: Vec<u32>,
+    words: Vec<u32>,
     start: usize,
     buckets: usize,
-    /// Bits of an entry that hold ring index + 1.
-    index_bits: u32,
-}
-
-/// Where an entry stands.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
-    bucket: usize,
-    slot: usize,
+    /// The bucket that is swept next.
+    hand: usize,
+    /// Bits of an entry that hold the id's number.
+    number_bits: u32,
 }
 
 type Bucket = [u32; BUCKET];
 
 impl Table {
-    /// An index for a ring of `capacity` keys.
+    /// An index for `capacity` ids.
     pub(super) fn new(capacity: usize) -> Self {
         let buckets = capacity.div_ceil(BUCKET_FILL).max(1);
-        let entries = vec![0; (buckets + 1) * BUCKET];
-        let start = entries
+        let words = vec![0; (buckets + 1) * BUCKET];
+        prefer_huge_pages(&words);
+        let start = words
             .as_ptr()
             .align_offset(size_of::<Bucket>())
             .min(BUCKET);
+        // The hand comes round once in as many ids as there are buckets: no dead entry is older.
+        let ages = capacity + buckets + 2;
         Self {
-            entries,
+            words,
             start,
             buckets,
-            index_bits: usize::BITS - capacity.leading_zeros(),
+            hand: 0,
+            number_bits: usize::BITS - ages.leading_zeros(),
         }
     }
 
     #[cfg(test)]
     pub(super) fn bytes(&self) -> usize {
-        size_of_val(&self.entries[..])
+        size_of_val(&self.words[..])
     }
 
-    /// Reads a bucket for no other end than to have it in the cache soon.
+    /// Has the bucket of `key` fetched.
     #[inline]
     pub(super) fn touch(&self, key: [u64; 2]) {
-        black_box(self.bucket(self.home(key))[0]);
+        prefetch(self.bucket(self.home(key)));
     }
 
-    /// Where `key` stands.
+    /// The number of the id whose key this is, if it is among the `live` ones; `is_key` says whether
+    /// the id of a number has it.
     #[inline]
-    pub(super) fn find(&self, key: [u64; 2], keys: &[[u64; 2]]) -> Option<Place> {
+    pub(super) fn find(
+        &self,
+        key: [u64; 2],
+        live: &Range<u64>,
+        is_key: impl Fn(u64) -> bool,
+    ) -> Option<u64> {
         let tag = self.tag(key);
         let mut at = self.home(key);
-        loop {
+        for _ in 0..self.buckets {
             let bucket = self.bucket(at);
-            let mut hits = matches(bucket, |entry| entry >> self.index_bits == tag);
+            let mut hits = matches(bucket, |entry| entry >> self.number_bits == tag);
             while hits != 0 {
-                let slot = hits.trailing_zeros() as usize;
-                // A free entry looks like one with the tag 0.
-                if bucket[slot] != 0 && keys[self.index_of(bucket[slot])] == key {
-                    return Some(Place { bucket: at, slot });
+                let entry = bucket[hits.trailing_zeros() as usize];
+                let number = self.number_of(entry, live);
+                if let Some(number) = number.filter(|&number| is_key(number)) {
+                    return Some(number);
                 }
                 hits &= hits - 1;
             }
-            if !is_full(bucket) {
+            if !may_have_spilled(bucket, live) {
                 return None;
             }
             at = self.after(at);
         }
+        None
     }
 
-    /// The ring index that stands at `place`.
-    pub(super) fn index(&self, place: Place) -> usize {
-        self.index_of(self.bucket(place.bucket)[place.slot])
-    }
-
-    /// Enters `key`, which stands at `index` of the ring and not in this table.
+    /// Enters the id that comes behind the `live` ones; none of them has its key. Clears what died
+    /// in the next bucket of the round.
     #[inline]
-    pub(super) fn insert(&mut self, key: [u64; 2], index: usize) {
-        let entry = self.entry(key, index);
+    pub(super) fn insert(&mut self, key: [u64; 2], live: &Range<u64>) {
+        self.sweep(live);
+        let number = live.end;
+        let entry = self.tag(key) << self.number_bits | number as u32 & self.number_mask();
         let mut at = self.home(key);
         loop {
             let bucket = self.bucket_mut(at);
@@ -105,75 +120,39 @@ impl Table {
                 bucket[free.trailing_zeros() as usize] = entry;
                 return;
             }
+            bucket[SPILL] = spill_of(number);
             at = self.after(at);
         }
     }
 
-    /// Removes the entry of the ring's `index`, if it is still that key's.
+    /// Clears the entries of the hand's bucket that do not live; the hand goes on.
     #[inline]
-    pub(super) fn forget(&mut self, index: usize, keys: &[[u64; 2]]) {
-        let key = keys[index];
-        let entry = self.entry(key, index);
-        let mut at = self.home(key);
-        loop {
-            let bucket = self.bucket(at);
-            let hits = matches(bucket, |other| other == entry);
-            if hits != 0 {
-                let slot = hits.trailing_zeros() as usize;
-                return self.remove(Place { bucket: at, slot }, keys);
-            }
-            if !is_full(bucket) {
-                return;
-            }
-            at = self.after(at);
+    fn sweep(&mut self, live: &Range<u64>) {
+        let (mask, end) = (self.number_mask(), live.end as u32);
+        let count = (live.end - live.start) as u32;
+        let hand = self.hand;
+        self.hand = self.after(hand);
+        let bucket = self.bucket_mut(hand);
+        let spill = bucket[SPILL];
+        for entry in bucket.iter_mut() {
+            // A branch would keep this from becoming vector code.
+            let age = end.wrapping_sub(*entry) & mask;
+            *entry &= u32::from(age.wrapping_sub(1) < count).wrapping_neg();
         }
+        bucket[SPILL] = spill;
     }
 
-    /// Removes what stands at `place`.
+    /// The whole number of an entry, if it is among the `live` ones.
     #[inline]
-    pub(super) fn remove(&mut self, place: Place, keys: &[[u64; 2]]) {
-        let bucket = self.bucket_mut(place.bucket);
-        let was_full = is_full(bucket);
-        bucket[place.slot] = 0;
-        if was_full {
-            self.pull_back(place, keys);
-        }
+    fn number_of(&self, entry: u32, live: &Range<u64>) -> Option<u64> {
+        let age = (live.end as u32).wrapping_sub(entry) & self.number_mask();
+        let number = live.end.checked_sub(u64::from(age))?;
+        live.contains(&number).then_some(number)
     }
 
-    /// Fills the hole in a bucket that was full with a guest of a later one, and so on for the hole
-    /// that it leaves, to keep the invariant.
-    #[cold]
-    fn pull_back(&mut self, hole: Place, keys: &[[u64; 2]]) {
-        let mut hole = hole;
-        let mut at = self.after(hole.bucket);
-        while at != hole.bucket {
-            let was_full = is_full(self.bucket(at));
-            if let Some(slot) = self.guest(at, hole.bucket, keys) {
-                let entry = std::mem::take(&mut self.bucket_mut(at)[slot]);
-                self.bucket_mut(hole.bucket)[hole.slot] = entry;
-                hole = Place { bucket: at, slot };
-            }
-            if !was_full {
-                return;
-            }
-            at = self.after(at);
-        }
-    }
-
-    /// A slot of bucket `at` whose entry passed by bucket `hole` on the way from its home.
-    fn guest(&self, at: usize, hole: usize, keys: &[[u64; 2]]) -> Option<usize> {
-        let from_hole = self.distance(hole, at);
-        self.bucket(at).iter().position(|&entry| {
-            entry != 0 && self.distance(self.home(keys[self.index_of(entry)]), at) >= from_hole
-        })
-    }
-
-    fn distance(&self, from: usize, to: usize) -> usize {
-        if to >= from {
-            to - from
-        } else {
-            to + self.buckets - from
-        }
+    #[inline]
+    fn number_mask(&self) -> u32 {
+        (1 << self.number_bits) - 1
     }
 
     #[inline]
@@ -181,19 +160,10 @@ impl Table {
         (((key[0] >> 32) * self.buckets as u64) >> 32) as usize
     }
 
+    /// Never zero, so that no entry is taken for a free one.
     #[inline]
     fn tag(&self, key: [u64; 2]) -> u32 {
-        key[0] as u32 >> self.index_bits
-    }
-
-    #[inline]
-    fn entry(&self, key: [u64; 2], index: usize) -> u32 {
-        self.tag(key) << self.index_bits | (index as u32 + 1)
-    }
-
-    #[inline]
-    fn index_of(&self, entry: u32) -> usize {
-        (entry & ((1 << self.index_bits) - 1)) as usize - 1
+        (key[0] as u32 >> self.number_bits).max(1)
     }
 
     #[inline]
@@ -207,13 +177,27 @@ impl Table {
 
     #[inline]
     fn bucket(&self, at: usize) -> &Bucket {
-        &self.entries[self.start..].as_chunks().0[at]
+        &self.words[self.start..].as_chunks().0[at]
     }
 
     #[inline]
     fn bucket_mut(&mut self, at: usize) -> &mut Bucket {
-        &mut self.entries[self.start..].as_chunks_mut().0[at]
+        &mut self.words[self.start..].as_chunks_mut().0[at]
     }
+}
+
+/// What a bucket remembers of the id of this number that found it full; never zero.
+#[inline]
+fn spill_of(number: u64) -> u32 {
+    number as u32 | 1
+}
+
+/// Whether an id that was spilled from the bucket may live. After four thousand million ids a spill
+/// looks young again, which costs a look at the next bucket.
+#[inline]
+fn may_have_spilled(bucket: &Bucket, live: &Range<u64>) -> bool {
+    let age = (live.end as u32).wrapping_sub(bucket[SPILL]);
+    bucket[SPILL] != 0 && u64::from(age) <= live.end - live.start + 1
 }
 
 /// One bit for each entry that `hit` holds for; without branches, so that it becomes vector code.
@@ -223,21 +207,16 @@ fn matches(bucket: &Bucket, hit: impl Fn(u32) -> bool) -> u32 {
     for (slot, &entry) in bucket.iter().enumerate() {
         bits |= u32::from(hit(entry)) << slot;
     }
-    bits
-}
-
-#[inline]
-fn is_full(bucket: &Bucket) -> bool {
-    bucket.iter().fold(true, |full, &entry| full & (entry != 0))
+    bits & !(1 << SPILL)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::collections::HashMap;
+    use std::collections::VecDeque;
 
-    /// Keys with few homes, so that buckets overflow, chains wrap round and guests are pulled back.
+    /// Keys with few homes, so that buckets overflow and spill, also round the end of the table.
     fn crowded(number: u64, buckets: u64) -> [u64; 2] {
         let home = number % 3 + buckets - 2;
         let high = ((home % buckets) << 32).div_ceil(buckets);
@@ -247,27 +226,36 @@ mod tests {
     proptest! {
         #[test]
         fn crowded_buckets_lose_and_invent_nothing(
-            steps in prop::collection::vec((any::<bool>(), 0u64..60), 1..600),
+            start in prop_oneof![Just(0_u64), Just((1 << 32) - 100), any::<u32>().prop_map(u64::from)],
+            steps in prop::collection::vec((0u64..90, 0usize..40), 1..600),
         ) {
-            let mut table = Table::new(64);
-            let (mut keys, mut model) = (vec![[0; 2]; 64], HashMap::new());
-            for (enter, number) in steps {
-                let (key, index) = (crowded(number, 8), number as usize);
-                match (enter, model.remove(&number)) {
-                    (true, None) => {
-                        keys[index] = key;
-                        table.insert(key, index);
-                        model.insert(number, index);
-                    }
-                    (true, Some(index)) => { model.insert(number, index); }
-                    (false, Some(index)) => table.forget(index, &keys),
-                    (false, None) => table.forget(index, &keys),
+            let (capacity, buckets) = (64, 8);
+            let mut table = Table::new(capacity);
+            let (mut live, mut model) = (start..start, VecDeque::new());
+            for (id, forgotten) in steps {
+                // Now and then time ends more than the one that must make room.
+                let gone = if forgotten > 35 { forgotten } else { 0 };
+                for _ in 0..gone.min(model.len()) {
+                    model.pop_front();
+                    live.start += 1;
                 }
-                for number in 0..60 {
-                    let found = table.find(crowded(number, 8), &keys);
-                    let found = found.map(|place| table.index(place));
-                    prop_assert_eq!(found, model.get(&number).copied());
+                let key_of = |number: u64| crowded(model[(number - live.start) as usize], buckets);
+                for id in 0..90 {
+                    let key = crowded(id, buckets);
+                    let found = table.find(key, &live, |number| key_of(number) == key);
+                    let place = model.iter().position(|&it| it == id);
+                    prop_assert_eq!(found, place.map(|at| live.start + at as u64));
                 }
+                if model.contains(&id) {
+                    continue;
+                }
+                if model.len() == capacity {
+                    model.pop_front();
+                    live.start += 1;
+                }
+                table.insert(crowded(id, buckets), &live);
+                model.push_back(id);
+                live.end += 1;
             }
         }
     }
@@ -277,7 +265,14 @@ mod tests {
         for capacity in [1, 100, 1_000_000] {
             let table = Table::new(capacity);
             assert_eq!(table.bucket(0).as_ptr().align_offset(64), 0);
-            assert!(table.entries.len() >= table.start + table.buckets * BUCKET);
+            assert!(table.words.len() >= table.start + table.buckets * BUCKET);
         }
+    }
+
+    #[test]
+    fn the_largest_window_leaves_room_for_a_tag() {
+        let buckets = super::super::WINDOW_MESSAGES_MAX.div_ceil(BUCKET_FILL);
+        let ages = super::super::WINDOW_MESSAGES_MAX + buckets + 2;
+        assert!(usize::BITS - ages.leading_zeros() <= 29);
     }
 }
