@@ -214,27 +214,33 @@ proptest! {
 
 // ---- synced ----
 
+#[derive(Debug, Default)]
+struct Asked {
+    jobs: Vec<Job>,
+    answer: Option<io::Result<()>>,
+}
+
 /// A disk that answers when it is told to.
 #[derive(Debug, Clone, Default)]
-struct Slow(Arc<Mutex<(Vec<Job>, Option<io::Result<()>>)>>);
+struct Slow(Arc<Mutex<Asked>>);
 
 impl Slow {
     fn answer(&self, answer: io::Result<()>) {
-        self.0.lock().expect("one thread").1 = Some(answer);
+        self.0.lock().expect("one thread").answer = Some(answer);
     }
 
     fn jobs(&self) -> Vec<Job> {
-        std::mem::take(&mut self.0.lock().expect("one thread").0)
+        std::mem::take(&mut self.0.lock().expect("one thread").jobs)
     }
 }
 
 impl Syncer for Slow {
     fn begin(&mut self, job: Job) {
-        self.0.lock().expect("one thread").0.push(job);
+        self.0.lock().expect("one thread").jobs.push(job);
     }
 
     fn poll(&mut self) -> Option<io::Result<()>> {
-        self.0.lock().expect("one thread").1.take()
+        self.0.lock().expect("one thread").answer.take()
     }
 }
 
