@@ -89,6 +89,8 @@ pub struct World {
     /// When something happened last that is to be seen from outside.
     happened_ns: u64,
     surviving: Surviving,
+    /// What of it no power loss takes: an engine has started on it.
+    certain: Surviving,
     counters: Snapshot,
     checkers: Vec<Box<dyn Checker>>,
     trace: Trace,
@@ -156,6 +158,7 @@ impl World {
             calm_since_ns: None,
             happened_ns: 0,
             surviving: Surviving::default(),
+            certain: Surviving::default(),
             counters: flipped_lb::counters::Counters::default().snapshot(),
             checkers: checkers::all(&facts),
             trace: Trace::new(),
@@ -265,6 +268,7 @@ impl World {
         match Life::start(&self.config, self.home.path(), world, clock, seed) {
             Ok(life) => {
                 self.life = Some(life);
+                self.certain.clone_from(&self.surviving);
                 self.outcome.lives += 1;
                 self.fate = self.draw_fate();
                 self.note(vec![Event::Started])
@@ -338,6 +342,10 @@ impl World {
         self.disk.restart(how == End::PowerLost);
         self.database.restart();
         self.rejected.restart(how == End::PowerLost);
+        if how == End::PowerLost {
+            // What a killed life had not synced may be gone now.
+            self.surviving.clone_from(&self.certain);
+        }
         read_journal(&self.disk.look(), self.plan.segment, &mut self.surviving);
         self.starts_ns = self.time.ns() + self.dice.skewed(1_000) as u64 * 1_000_000;
         let event = Event::Ended {
