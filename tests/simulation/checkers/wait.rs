@@ -8,7 +8,8 @@
 //! Besides those that were on their way to the subscriber already.
 //!
 //! A message waits in the engine's queues for certain when one that was read later is delivered, for
-//! all messages go through one gate.
+//! all messages go through one gate. Who stood longer at the gate than timestamps may be old begins
+//! to wait behind it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -53,6 +54,8 @@ struct Waiting {
     destination: usize,
     read_ns: u64,
     urgent: Urgent,
+    /// How long it waits until it is among the most urgent.
+    wait_ns: u64,
     /// It is in the engine's queues.
     is_queued: bool,
     native: u64,
@@ -124,6 +127,7 @@ impl Wait {
                 destination,
                 read_ns: now_ns,
                 urgent,
+                wait_ns: urgent.since_ns - now_ns,
                 is_queued: false,
                 native: 0,
                 aged: 0,
@@ -152,7 +156,9 @@ impl Wait {
         let levels = u64::from(self.facts.plan.levels);
         for it in self.waiting.values_mut() {
             let is_urgent = it.is_queued && it.urgent.since_ns <= now_ns;
-            it.is_queued |= it.read_ns < read_ns;
+            if it.read_ns < read_ns {
+                it.note_queued(now_ns);
+            }
             if it.destination == destination && is_urgent {
                 it.note(handed);
                 it.judge(on_their_way, levels)
@@ -164,6 +170,14 @@ impl Wait {
 }
 
 impl Waiting {
+    /// It has passed the gate.
+    fn note_queued(&mut self, now_ns: u64) {
+        if !self.is_queued && now_ns > self.read_ns + CLAMPED_NS && self.wait_ns > 0 {
+            self.urgent.since_ns = now_ns + self.wait_ns;
+        }
+        self.is_queued = true;
+    }
+
     /// This one goes before it.
     fn note(&mut self, handed: Urgent) {
         match handed.by {
@@ -196,7 +210,7 @@ impl Waiting {
              {:?} for {} ms:",
             (now_ns - self.read_ns) / 1_000_000,
             self.urgent.by,
-            (now_ns - self.urgent.since_ns) / 1_000_000,
+            now_ns.saturating_sub(self.urgent.since_ns) / 1_000_000,
         )
     }
 }
