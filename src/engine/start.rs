@@ -11,7 +11,7 @@ use tracing::{info, warn};
 
 use super::behind::behind_store;
 use super::lock::{DirectoryLock, LockError};
-use super::pipeline::{self, Common, Names, Signals, World};
+use super::pipeline::{self, Common, Names, Signals, Wakes, World};
 use super::spawn::{self, Spawner};
 use super::threads::{self, Plan};
 use super::{Addresses, Engine, Failed, Thread};
@@ -23,6 +23,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Durability, ThreadingMode};
 use crate::counters::{Counter, Counters};
 use crate::ingest::rejected::RejectedLog;
+use crate::ingest::rejected::sync::SyncThread;
 use crate::journal::error::JournalError;
 use crate::journal::reader::Reader;
 use crate::journal::recovery::Recovered;
@@ -134,6 +135,7 @@ pub fn start(config: &Config) -> Result<Engine, StartError> {
         .map(|store| follow(config, clock, &segments, &signals, &counters, store))
         .transpose()?;
     let world = world(config, clock, seed, segments, ingest, delivery)?;
+    let wakes = spawn::wakes(&plan, syncs(config))?;
     let common = Common {
         counters: Arc::clone(&counters),
         signals: signals.clone(),
@@ -141,16 +143,29 @@ pub fn start(config: &Config) -> Result<Engine, StartError> {
         rules,
         inheritance,
         recorder,
-        rejected: RejectedLog::open(&config.data_dir, config.ingest.rejected_max_bytes)
-            .map_err(files("rejected.ndjson"))?,
+        rejected: rejected_log(config, &wakes)?,
     };
     let starter = Starter::new(&plan, config, counters, signals, names);
     starter.announce(&recovered);
-    let wakes = spawn::wakes(&plan, starter.syncs())?;
     let pipeline = pipeline::assemble(config, world, &wakes, recovered, common);
     let scheduler_wake = Arc::clone(&wakes.scheduler);
     let threads = starter.spawner(clock).spawn(pipeline, &wakes)?;
     starter.finish(threads, collector, scheduler_wake, addresses, store, lock)
+}
+
+/// Whether the journal waits for the disk, and so has a thread of its own in any mode.
+fn syncs(config: &Config) -> bool {
+    config.durability == Durability::Synced
+}
+
+fn rejected_log(config: &Config, wakes: &Wakes) -> Result<RejectedLog, StartError> {
+    let log = RejectedLog::open(&config.data_dir, config.ingest.rejected_max_bytes)
+        .map_err(files("rejected.ndjson"))?;
+    if !syncs(config) {
+        return Ok(log);
+    }
+    let thread = SyncThread::start(Arc::clone(&wakes.ingest)).map_err(system("thread"))?;
+    Ok(log.synced_by(Box::new(thread)))
 }
 
 /// Starts the store's thread.
@@ -244,11 +259,6 @@ impl<'a> Starter<'a> {
         }
     }
 
-    /// Whether the journal waits for the disk, and so has a thread of its own in any mode.
-    fn syncs(&self) -> bool {
-        self.config.durability == Durability::Synced
-    }
-
     fn announce(&self, recovered: &Recovered) {
         if recovered.torn_len > 0 {
             let segment_len = self.config.journal.segment;
@@ -274,7 +284,7 @@ impl<'a> Starter<'a> {
         Spawner {
             plan: self.plan,
             idle: self.config.threads.idle,
-            syncs: self.syncs(),
+            syncs: syncs(self.config),
             clock,
             health: &self.health,
             failing: &self.failing,

@@ -7,6 +7,7 @@ use std::io::{self, IoSlice, Write};
 
 use super::IngestAgent;
 use super::source::Connection;
+use crate::agent::Fatal;
 use crate::clock::Now;
 use crate::counters::Counter;
 use crate::message::SourceIndex;
@@ -29,17 +30,21 @@ impl<N: Network> IngestAgent<N> {
         }
     }
 
-    /// Rejected lines that are not kept yet hold up all acknowledgements: a count covers every line
-    /// before it.
+    /// Tells sources what is taken. Those that wait for a rejected line to be kept come again.
     pub(super) fn acknowledge(&mut self, now: Now) {
-        if self.parts.rejected.pending() > 0 {
-            return;
-        }
+        let kept = self.parts.rejected.kept();
         let mut owing = std::mem::take(&mut self.owing);
         for key in owing.drain(..) {
             let Some(mut connection) = self.connections.get_mut(key).and_then(Option::take) else {
                 continue;
             };
+            connection.unkept.advance(kept);
+            if let Some(end) = connection.unkept.wants() {
+                self.parts.rejected.want(end);
+                if !std::mem::replace(&mut connection.awaits_kept, true) {
+                    self.awaiting_kept.push(key);
+                }
+            }
             match self.acknowledge_one(key, &mut connection) {
                 Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
                     self.end(key, connection, &error, now);
@@ -48,6 +53,23 @@ impl<N: Network> IngestAgent<N> {
             }
         }
         self.owing = owing;
+        self.parts.rejected.begin_sync();
+    }
+
+    /// Sees whether more rejected lines are kept than before; who waits for that is looked at.
+    pub(super) fn hear_kept(&mut self) -> Result<usize, Fatal> {
+        self.parts.rejected.hear_sync()?;
+        let kept = self.parts.rejected.kept();
+        if std::mem::replace(&mut self.rejected_kept, kept) == kept {
+            return Ok(0);
+        }
+        for key in self.awaiting_kept.drain(..) {
+            if let Some(connection) = self.connections.get_mut(key).and_then(Option::as_mut) {
+                connection.awaits_kept = false;
+                self.owing.push(key);
+            }
+        }
+        Ok(1)
     }
 
     fn acknowledge_one(&mut self, key: Key, connection: &mut Connection) -> io::Result<()> {

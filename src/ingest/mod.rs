@@ -40,7 +40,7 @@ use self::framer::{Framer, Line, buffer_len};
 use self::parser::{PADDING, Parsed, Parser};
 use self::rejected::RejectedLog;
 use self::resolver::Resolver;
-use self::source::{Connection, Source};
+use self::source::{Connection, Source, Unkept};
 use crate::agent::{Agent, Fatal};
 use crate::arena::{Committed, Writer};
 use crate::clock::Now;
@@ -199,6 +199,9 @@ pub struct IngestAgent<N> {
     readable: VecDeque<Key>,
     /// Connections with something to acknowledge, or to go on writing.
     owing: Vec<Key>,
+    /// Connections that wait until rejected lines are kept, and how far these are.
+    awaiting_kept: Vec<Key>,
+    rejected_kept: u64,
     ready: Vec<Ready>,
     resolver: Resolver,
     /// Connections that wait for room at a destination.
@@ -244,6 +247,8 @@ impl<N: Network> IngestAgent<N> {
             next_number: 0,
             readable: VecDeque::with_capacity(1024),
             owing: Vec::with_capacity(64),
+            awaiting_kept: Vec::new(),
+            rejected_kept: 0,
             ready: Vec::with_capacity(1024),
             resolver: Resolver::new(),
             holding: Vec::new(),
@@ -343,6 +348,8 @@ impl<N: Network> IngestAgent<N> {
             forwarded: 0,
             responsible: 0,
             acknowledged: 0,
+            unkept: Unkept::default(),
+            awaits_kept: false,
             unsent: Vec::new(),
         });
         self.parts.counters.add(Counter::SourceConnects, 1);
@@ -428,7 +435,8 @@ impl<N: Network> IngestAgent<N> {
         connection.framer.keep(&self.buffer[..filled]);
         self.note_held_len(connection);
         self.tell_rejections();
-        if connection.acknowledgeable() > connection.acknowledged {
+        let awaits = connection.unkept.wants().is_some() && !connection.awaits_kept;
+        if awaits || connection.acknowledgeable() > connection.acknowledged {
             self.owing.push(key);
         }
         Ok(filled)
@@ -454,6 +462,7 @@ impl<N: Network> IngestAgent<N> {
                 self.parts
                     .rejected
                     .push(Reason::Oversize, &connection.name, now, start);
+                connection.note_rejected(self.parts.rejected.end());
                 self.rejections[Reason::Oversize as usize] += 1;
                 return Fate::Taken;
             }
@@ -512,6 +521,7 @@ impl<N: Network> IngestAgent<N> {
                 self.parts
                     .rejected
                     .push(reason, &connection.name, now, claim.frame());
+                connection.note_rejected(self.parts.rejected.end());
                 self.rejections[reason as usize] += 1;
                 return Fate::Taken;
             }
@@ -626,6 +636,7 @@ impl<N: Network> Agent for IngestAgent<N> {
             work_count += self.read(now);
         }
         self.flush_rejected(now);
+        work_count += self.hear_kept()?;
         self.acknowledge(now);
         self.parts.to_scheduler.flush();
         Ok(work_count)

@@ -1,7 +1,8 @@
 //! The log of rejected lines: `rejected.ndjson` in the data directory, so that nothing is lost.
 //!
 //! The ingest agent pushes each line that it rejects, and flushes once a turn; a source may be told
-//! that its line was taken when `pending` is zero again. People read the file; the engine does not.
+//! that its line was taken when it is `kept`: written, and with a [`Syncer`] on the disk as well.
+//! People read the file; the engine does not.
 //! It bounds nothing: at a limit of pending bytes, the agent stops reading its sources.
 //!
 //! ```text
@@ -12,18 +13,22 @@
 //!
 //! A file that has grown past its limit becomes `rejected.N.ndjson`, N counting from 1, and a new
 //! one is begun. The numbered files are never deleted: what was rejected is the operator's to
-//! judge.
+//! judge. A power loss may leave one with a torn last line, whose source was never told.
+
+pub mod sync;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
 use serde::de::IgnoredAny;
 use serde::{Serialize, Serializer};
 
+use self::sync::{Syncer, Syncing};
 use crate::clock::Now;
 use crate::message::Reason;
 
@@ -34,15 +39,27 @@ const BLOCK_LEN: u64 = 64 * 1024;
 #[derive(Debug)]
 pub struct RejectedLog {
     directory: PathBuf,
-    file: File,
+    file: Arc<File>,
     /// Bytes of the file.
     file_len: u64,
     /// The file is rotated when it has grown to this.
     file_len_max: u64,
     pending: Pending,
+    /// Bytes that files have taken since the log was opened.
+    written: u64,
+    /// `None`: what is written is kept.
+    syncing: Option<Syncing>,
     /// Bytes of a torn line that were cut off when the file was opened.
     torn_len: u64,
 }
+
+/// The disk failed; whether it has what it was asked to sync, nobody knows.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "rejected.ndjson cannot be synced: {0}; what the disk may lack was not acknowledged to its \
+     sources: look at the disk, and start the engine again"
+)]
+pub struct SyncFailed(io::Error);
 
 impl RejectedLog {
     /// Opens the log in `directory`, and heals what a crash left: a torn last line is cut off (its
@@ -57,9 +74,11 @@ impl RejectedLog {
         let mut log = Self {
             directory: directory.to_owned(),
             file_len: file.metadata()?.len(),
-            file,
+            file: Arc::new(file),
             file_len_max,
             pending: Pending::default(),
+            written: 0,
+            syncing: None,
             torn_len: 0,
         };
         if whole {
@@ -70,6 +89,13 @@ impl RejectedLog {
             log.file.set_len(log.file_len)?;
         }
         Ok(log)
+    }
+
+    /// From now on lines count as kept when this has synced them.
+    #[must_use]
+    pub fn synced_by(mut self, syncer: Box<dyn Syncer>) -> Self {
+        self.syncing = Some(Syncing::new(syncer));
+        self
     }
 
     /// Adds a line, as it came from `source`, to what the next flush writes.
@@ -97,7 +123,10 @@ impl RejectedLog {
         if self.pending() == 0 {
             return Ok(());
         }
-        self.pending.write_to(&mut self.file, &mut self.file_len)?;
+        let len_before = self.file_len;
+        let result = self.pending.write_to(&mut self.file, &mut self.file_len);
+        self.written += self.file_len - len_before;
+        result?;
         if self.file_len >= self.file_len_max {
             self.rotate()?;
         }
@@ -108,6 +137,42 @@ impl RejectedLog {
     #[must_use]
     pub fn pending(&self) -> usize {
         self.pending.len()
+    }
+
+    /// Where the line that was pushed last ends: bytes since the log was opened.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.written + self.pending() as u64
+    }
+
+    /// The lines that end up to here will survive what the durability says.
+    #[must_use]
+    pub fn kept(&self) -> u64 {
+        let synced = self.syncing.as_ref().map(Syncing::synced);
+        synced.unwrap_or(self.written)
+    }
+
+    /// A source waits until what ends at `end` is kept.
+    pub fn want(&mut self, end: u64) {
+        if let Some(syncing) = &mut self.syncing {
+            syncing.want(end);
+        }
+    }
+
+    /// Begins a sync, if somebody waits for one and none is under way.
+    pub fn begin_sync(&mut self) {
+        if let Some(syncing) = &mut self.syncing {
+            syncing.begin(&self.file, &self.directory, self.written);
+        }
+    }
+
+    /// Hears of the sync that is under way.
+    ///
+    /// # Errors
+    /// It failed: the engine must not go on as if it had not.
+    pub fn hear_sync(&mut self) -> Result<(), SyncFailed> {
+        let syncing = self.syncing.as_mut();
+        syncing.map_or(Ok(()), Syncing::hear).map_err(SyncFailed)
     }
 
     /// Bytes of a torn last line that [`RejectedLog::open`] cut off.
@@ -122,8 +187,11 @@ impl RejectedLog {
         if current.try_exists()? {
             fs::rename(&current, self.free_numbered_path()?)?;
         }
-        self.file = open_file(&current)?;
+        let full = std::mem::replace(&mut self.file, Arc::new(open_file(&current)?));
         self.file_len = 0;
+        if let Some(syncing) = &mut self.syncing {
+            syncing.note_rotated(full, self.written);
+        }
         Ok(())
     }
 
@@ -233,212 +301,4 @@ impl Serialize for Base64<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::symlink;
-
-    use proptest::prelude::*;
-    use serde_json::Value;
-
-    use super::*;
-
-    const NOW: Now = Now {
-        ns: 0,
-        epoch_us: 1_769_842_800_123_999,
-    };
-
-    fn open(directory: &Path) -> RejectedLog {
-        RejectedLog::open(directory, 1 << 20).expect("it opens")
-    }
-
-    fn read(directory: &Path, name: &str) -> String {
-        fs::read_to_string(directory.join(name)).expect("it can be read")
-    }
-
-    fn entries(text: &str) -> Vec<Value> {
-        assert!(text.is_empty() || text.ends_with('\n'));
-        text.lines()
-            .map(|line| serde_json::from_str(line).expect("whole JSON"))
-            .collect()
-    }
-
-    #[test]
-    fn a_line_is_kept_with_its_reason_source_and_time() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let mut log = open(directory.path());
-        log.push(Reason::BadJson, "127.0.0.1:8001", NOW, b"{\"a\":\\\x01");
-        log.push(Reason::BadUtf8, "[::1]:9", NOW, b"\xff");
-        assert!(log.pending() > 0);
-        log.flush().expect("it is written");
-        assert_eq!(log.pending(), 0);
-        let expected = concat!(
-            r#"{"reason":"bad_json","source":"127.0.0.1:8001","time":"2026-01-31T07:00:00.123Z","#,
-            r#""line":"{\"a\":\\\u0001"}"#,
-            "\n",
-            r#"{"reason":"bad_utf8","source":"[::1]:9","time":"2026-01-31T07:00:00.123Z","#,
-            r#""line_base64":"/w=="}"#,
-            "\n",
-        );
-        assert_eq!(read(directory.path(), "rejected.ndjson"), expected);
-    }
-
-    #[test]
-    fn a_reopened_log_is_continued() {
-        let directory = tempfile::tempdir().expect("a directory");
-        for line in [&b"one"[..], b"two", b"three"] {
-            let mut log = open(directory.path());
-            assert_eq!(log.torn_len(), 0);
-            log.push(Reason::BadJson, "s", NOW, line);
-            log.flush().expect("it is written");
-        }
-        let entries = entries(&read(directory.path(), "rejected.ndjson"));
-        let lines: Vec<_> = entries.iter().map(|entry| entry["line"].as_str()).collect();
-        assert_eq!(lines, [Some("one"), Some("two"), Some("three")]);
-    }
-
-    #[test]
-    fn a_crash_at_any_byte_costs_no_whole_line() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let mut log = open(directory.path());
-        log.push(Reason::BadJson, "s", NOW, b"first");
-        log.push(Reason::BadUtf8, "s", NOW, b"second\xff");
-        log.flush().expect("it is written");
-        let whole = fs::read(directory.path().join("rejected.ndjson")).expect("it can be read");
-        let first_len = whole
-            .iter()
-            .position(|byte| *byte == b'\n')
-            .expect("two lines")
-            + 1;
-        for cut in 0..=whole.len() {
-            fs::write(directory.path().join("rejected.ndjson"), &whole[..cut]).expect("written");
-            let mut log = open(directory.path());
-            log.push(Reason::NotAnObject, "s", NOW, b"after");
-            log.flush().expect("it is written");
-            let expected = match cut {
-                _ if cut + 1 < first_len => 1,
-                _ if cut + 1 < whole.len() => 2,
-                _ => 3,
-            };
-            let kept = entries(&read(directory.path(), "rejected.ndjson"));
-            assert_eq!(kept.len(), expected, "cut at {cut}");
-        }
-    }
-
-    #[test]
-    fn a_torn_line_longer_than_a_block_is_cut_off() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let torn = format!("{{}}\n{{\"line\":\"{}", "x".repeat(3 * BLOCK_LEN as usize));
-        fs::write(directory.path().join("rejected.ndjson"), &torn).expect("written");
-        let log = open(directory.path());
-        assert_eq!(log.torn_len(), torn.len() as u64 - 3);
-        assert_eq!(read(directory.path(), "rejected.ndjson"), "{}\n");
-    }
-
-    #[test]
-    fn full_files_are_numbered_and_none_is_overwritten() {
-        let directory = tempfile::tempdir().expect("a directory");
-        fs::write(directory.path().join("rejected.2.ndjson"), "not ours\n").expect("written");
-        let mut log = RejectedLog::open(directory.path(), 200).expect("it opens");
-        for number in 0..9 {
-            log.push(
-                Reason::BadJson,
-                "s",
-                NOW,
-                format!("line {number}").as_bytes(),
-            );
-            log.flush().expect("it is written");
-        }
-        let lens = [
-            "rejected.1.ndjson",
-            "rejected.3.ndjson",
-            "rejected.4.ndjson",
-        ]
-        .map(|name| entries(&read(directory.path(), name)).len());
-        assert_eq!(lens, [3, 3, 3]);
-        assert_eq!(read(directory.path(), "rejected.ndjson"), "");
-        assert_eq!(read(directory.path(), "rejected.2.ndjson"), "not ours\n");
-    }
-
-    #[test]
-    fn a_full_device_leaves_everything_pending() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let path = directory.path().join("rejected.ndjson");
-        symlink("/dev/full", &path).expect("a link");
-        let mut log = open(directory.path());
-        log.push(Reason::BadJson, "s", NOW, b"kept");
-        let pending = log.pending();
-        for _ in 0..2 {
-            let error = log.flush().expect_err("the device is full");
-            assert_eq!(error.kind(), io::ErrorKind::StorageFull);
-            assert_eq!(log.pending(), pending);
-        }
-        fs::remove_file(&path).expect("removed");
-        log.file = open_file(&path).expect("room again");
-        log.push(Reason::BadJson, "s", NOW, b"and more");
-        log.flush().expect("it is written");
-        assert_eq!(entries(&read(directory.path(), "rejected.ndjson")).len(), 2);
-    }
-
-    #[test]
-    fn a_rotation_that_fails_is_made_good_later() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let elsewhere = directory.path().join("gone");
-        fs::create_dir(&elsewhere).expect("made");
-        let mut log = RejectedLog::open(&elsewhere, 1).expect("it opens");
-        fs::remove_dir_all(&elsewhere).expect("removed");
-        log.push(Reason::BadJson, "s", NOW, b"one");
-        assert!(log.flush().is_err());
-        assert_eq!(log.pending(), 0, "it was written all the same");
-        fs::create_dir(&elsewhere).expect("made");
-        log.push(Reason::BadJson, "s", NOW, b"two");
-        log.flush().expect("written, and rotated");
-        log.push(Reason::BadJson, "s", NOW, b"three");
-        log.flush().expect("written, and rotated");
-        assert_eq!(entries(&read(&elsewhere, "rejected.1.ndjson")).len(), 1);
-    }
-
-    /// Takes a few bytes at a time, and fails as it is told.
-    struct Moody {
-        taken: Vec<u8>,
-        answers: std::vec::IntoIter<Option<usize>>,
-    }
-
-    impl Write for Moody {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            match self.answers.next() {
-                None => self.taken.extend_from_slice(bytes),
-                Some(None) => return Err(io::ErrorKind::StorageFull.into()),
-                Some(Some(0)) => return Err(io::ErrorKind::Interrupted.into()),
-                Some(Some(most)) => {
-                    let len = most.min(bytes.len());
-                    self.taken.extend_from_slice(&bytes[..len]);
-                    return Ok(len);
-                }
-            }
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn retries_tear_and_repeat_nothing(
-            lines in proptest::collection::vec("[a-z]{0,9}\n", 1..9),
-            answers in proptest::collection::vec(proptest::option::of(0_usize..7), 0..30),
-        ) {
-            let mut pending = Pending::default();
-            let mut file = Moody { taken: Vec::new(), answers: answers.into_iter() };
-            let mut file_len = 0;
-            for line in &lines {
-                pending.bytes.extend_from_slice(line.as_bytes());
-                let _ = pending.write_to(&mut file, &mut file_len);
-                prop_assert_eq!(file_len as usize, file.taken.len());
-            }
-            while pending.write_to(&mut file, &mut file_len).is_err() {}
-            prop_assert_eq!(String::from_utf8_lossy(&file.taken), lines.concat());
-            prop_assert_eq!(pending.len(), 0);
-        }
-    }
-}
+mod tests;

@@ -107,26 +107,100 @@ pub struct Connection {
     pub responsible: u64,
     /// Lines up to here were acknowledged.
     pub acknowledged: u64,
+    /// Rejected lines that hold up its acknowledgements.
+    pub unkept: Unkept,
+    /// It is in the list of connections that wait for rejected lines to be kept.
+    pub awaits_kept: bool,
     /// Bytes of an acknowledgement that the socket did not take.
     pub unsent: Vec<u8>,
 }
 
 impl Connection {
     /// How many lines can be acknowledged now: rejected lines behind the last one that the
-    /// scheduler answered for are already taken care of, once they have ended.
+    /// scheduler answered for are taken care of once they have ended and are kept.
     #[must_use]
     pub fn acknowledgeable(&self) -> u64 {
-        if self.responsible == self.forwarded {
+        let line = if self.responsible == self.forwarded {
             self.lines - u64::from(self.framer.is_skipping())
         } else {
             self.responsible
+        };
+        self.unkept.bound(line)
+    }
+
+    /// The last line was rejected, and is kept when the log is kept up to `end`.
+    pub fn note_rejected(&mut self, end: u64) {
+        if self.ack {
+            self.unkept.add(self.lines, end);
         }
+    }
+}
+
+/// Rejected lines of a connection that are not kept yet: an acknowledgement covers all lines before
+/// it, so none may go past the first of them. They are waited for in two groups: what comes while
+/// the first group waits does not put off its end.
+#[derive(Debug, Default)]
+pub struct Unkept {
+    waiting: Option<Group>,
+    gathering: Option<Group>,
+}
+
+#[derive(Debug)]
+struct Group {
+    first_line: u64,
+    /// Where in the log its last line ends.
+    end: u64,
+}
+
+impl Unkept {
+    fn add(&mut self, line: u64, end: u64) {
+        let group = match self.waiting {
+            None => &mut self.waiting,
+            Some(_) => &mut self.gathering,
+        };
+        let first_line = group.as_ref().map_or(line, |it| it.first_line);
+        *group = Some(Group { first_line, end });
+    }
+
+    /// The log is kept up to here.
+    pub fn advance(&mut self, kept: u64) {
+        while self.waiting.as_ref().is_some_and(|it| it.end <= kept) {
+            self.waiting = self.gathering.take();
+        }
+    }
+
+    /// Up to where the log must be kept before more can be acknowledged; `None`: nothing is missing.
+    #[must_use]
+    pub fn wants(&self) -> Option<u64> {
+        self.waiting.as_ref().map(|it| it.end)
+    }
+
+    fn bound(&self, line: u64) -> u64 {
+        let before = self.waiting.as_ref().map(|it| it.first_line - 1);
+        before.map_or(line, |it| line.min(it))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_that_are_rejected_without_end_do_not_put_off_those_before_them() {
+        let mut unkept = Unkept::default();
+        let (mut written, mut bound) = (0, 0);
+        for line in 1..=100 {
+            written += 10;
+            unkept.add(line, written);
+            // Each sync covers what was written three lines ago.
+            unkept.advance(written - 30.min(written));
+            assert!(unkept.bound(line) < line, "line {line} is not kept");
+            bound = unkept.bound(line);
+        }
+        assert!(bound > 90, "{bound}");
+        unkept.advance(written);
+        assert_eq!((unkept.bound(100), unkept.wants()), (100, None));
+    }
 
     #[test]
     fn pauses_grow_to_the_limit_and_begin_anew_after_a_frame() {

@@ -171,6 +171,11 @@ impl SchedulerAgent {
             self.allowances.come_back(slot.destination);
             messages.push((slot.destination, index, slot.sequence));
         }
+        // What was written had its turn, whatever became of it.
+        for &(destination, index, _) in messages[subscriber.written..].iter().rev() {
+            let level = self.slots.get(index).level;
+            self.parts.queues.unserve(destination, index, level);
+        }
         messages.sort_unstable_by_key(|&(destination, _, sequence)| (destination, sequence));
         for of_one in messages.chunk_by(|one, next| one.0 == next.0) {
             let returned: Vec<(SlotIndex, Sequence)> = of_one

@@ -1,14 +1,19 @@
 //! The store's thread: turns the follower's crank, and sleeps in between.
 //!
 //! Started and finished by the engine. It runs at the lowest priority, for nobody waits for it: on
-//! a small machine it must not take a core from delivery. It polls the recorded position instead of
-//! being woken, so that the journal's writer never makes a system call for it.
+//! a small machine it must not take a core from delivery. When the engine stops somebody does wait,
+//! and a thread of usual priority takes over: on a machine that others keep busy, the lowest one
+//! may get a hundredth of a core. It polls the recorded position instead of being woken, so that
+//! the journal's writer never makes a system call for it.
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, getpriority_process, setpriority_process};
+use rustix::thread::gettid;
 
 use super::Store;
 use super::follower::{FollowError, Follower};
@@ -35,11 +40,15 @@ const FINISH_TELL: Duration = Duration::from_secs(2);
 /// The running thread.
 #[derive(Debug)]
 pub struct StoreThread {
-    handle: JoinHandle<()>,
+    handle: JoinHandle<Rest>,
     orders: Arc<Orders>,
     recorded: Arc<AtomicU64>,
     counters: Arc<Counters>,
 }
+
+/// What is left to do when the end is known, by a thread that may take its time from others;
+/// `None`: the thread has ended for good.
+type Rest = Option<Box<dyn FnOnce() + Send>>;
 
 /// What the engine tells the thread.
 #[derive(Debug)]
@@ -48,6 +57,20 @@ struct Orders {
     end: AtomicU64,
     /// End now, wherever it stands.
     give_up: AtomicBool,
+    /// The thread of the lowest priority, as the system knows it; zero: not yet.
+    thread_id: AtomicI32,
+}
+
+impl Orders {
+    /// Gives the thread the caller's priority, where the system allows that to whoever asks; where
+    /// it does not, the step under way takes its time, and only what is left goes faster.
+    fn restore_priority(&self) {
+        let thread = Pid::from_raw(self.thread_id.load(Ordering::Relaxed));
+        if let (Some(thread), Ok(nice)) = (thread, getpriority_process(None)) {
+            // Refused is the usual answer.
+            let _ = setpriority_process(Some(thread), nice);
+        }
+    }
 }
 
 impl StoreThread {
@@ -70,6 +93,7 @@ impl StoreThread {
         let orders = Arc::new(Orders {
             end: AtomicU64::new(Position::MAX),
             give_up: AtomicBool::new(false),
+            thread_id: AtomicI32::new(0),
         });
         let counters = Arc::clone(follower.counters());
         let mut runner = Runner {
@@ -79,9 +103,15 @@ impl StoreThread {
             recorded: Arc::clone(&recorded),
             orders: Arc::clone(&orders),
         };
-        let run = move || match runner.run() {
-            Ok(()) => runner.close(),
-            Err(error) => tracing::error!("{error}"),
+        let run = move || -> Rest {
+            runner.lower_priority();
+            match runner.follow() {
+                Ok(()) => Some(Box::new(move || runner.complete())),
+                Err(error) => {
+                    tracing::error!("{error}");
+                    None
+                }
+            }
         };
         let handle = std::thread::Builder::new()
             .name("store".to_owned())
@@ -113,34 +143,74 @@ impl StoreThread {
     /// not in the store: they will be at the next start.
     #[must_use]
     pub fn finish(self, end: Position, give_up: &AtomicBool) -> u64 {
-        // Pairs with the acquire load in `Runner::run`: who sees the end may read up to it.
-        self.orders.end.store(end, Ordering::Release);
-        let mut told = Instant::now();
-        let mut gave_up = None;
-        while self.is_running() {
+        let Self {
+            handle,
+            orders,
+            counters,
+            ..
+        } = self;
+        // Pairs with the acquire load in `Runner::follow`: who sees the end may read up to it.
+        orders.end.store(end, Ordering::Release);
+        if !handle.is_finished() {
+            orders.restore_priority();
+        }
+        let mut ending = Ending {
+            orders,
+            counters,
+            end,
+            gave_up: None,
+            told: Instant::now(),
+        };
+        if let Some(rest) = ending.wait(handle, give_up).flatten() {
+            match std::thread::Builder::new()
+                .name("store".to_owned())
+                .spawn(rest)
+            {
+                Ok(handle) => drop(ending.wait(handle, give_up)),
+                Err(error) => tracing::error!("the store cannot be completed: {error}"),
+            }
+        }
+        ending.left()
+    }
+}
+
+/// Waits for the store to be complete.
+struct Ending {
+    orders: Arc<Orders>,
+    counters: Arc<Counters>,
+    end: Position,
+    gave_up: Option<Instant>,
+    told: Instant,
+}
+
+impl Ending {
+    /// Waits for a thread; `None`: it has panicked, or is not waited for any more.
+    fn wait<T>(&mut self, handle: JoinHandle<T>, give_up: &AtomicBool) -> Option<T> {
+        while !handle.is_finished() {
             if give_up.load(Ordering::Relaxed) {
                 self.orders.give_up.store(true, Ordering::Relaxed);
-                if gave_up.get_or_insert_with(Instant::now).elapsed() >= GIVE_UP_WAIT {
-                    return self.left(end);
+                if self.gave_up.get_or_insert_with(Instant::now).elapsed() >= GIVE_UP_WAIT {
+                    return None;
                 }
             }
-            if told.elapsed() >= FINISH_TELL {
-                told = Instant::now();
-                let lag = self.left(end);
+            if self.told.elapsed() >= FINISH_TELL {
+                self.told = Instant::now();
+                let lag = self.left();
                 tracing::info!("the store has {lag} bytes of the journal to follow");
             }
-            self.handle.thread().unpark();
+            handle.thread().unpark();
             std::thread::sleep(FINISH_POLL);
         }
-        let position = self.counters.get(Counter::StorePosition);
-        if self.handle.join().is_err() {
+        let result = handle.join();
+        if result.is_err() {
             tracing::error!("the store's thread has panicked; its rows come at the next start");
         }
-        end.saturating_sub(position)
+        result.ok()
     }
 
-    fn left(&self, end: Position) -> u64 {
-        end.saturating_sub(self.counters.get(Counter::StorePosition))
+    fn left(&self) -> u64 {
+        let position = self.counters.get(Counter::StorePosition);
+        self.end.saturating_sub(position)
     }
 }
 
@@ -154,36 +224,67 @@ struct Runner<S: Storage, D: Store, C: Clock> {
 }
 
 impl<S: Storage, D: Store, C: Clock> Runner<S, D, C> {
-    fn run(&mut self) -> Result<(), FollowError> {
-        lower_priority();
+    /// Follows until the end is known, or it is to give up.
+    fn follow(&mut self) -> Result<(), FollowError> {
         let mut pause = self.pause_min;
-        let mut tries_at_end = None;
-        while !self.orders.give_up.load(Ordering::Relaxed) {
+        while !self.is_to_give_up() {
             // Pairs with the release store in `StoreThread::finish`.
-            let end = self.orders.end.load(Ordering::Acquire);
-            let through = match end {
-                // Pairs with the writer's release store: what stands before it was written.
-                Position::MAX => self.recorded.load(Ordering::Acquire),
-                end => {
-                    self.follower.hurry();
-                    end
-                }
-            };
-            if self.follower.is_through(end) {
+            if self.orders.end.load(Ordering::Acquire) != Position::MAX {
                 break;
             }
-            if end != Position::MAX {
-                let tries = self.follower.counters().get(Counter::StoreRetries);
-                if tries - *tries_at_end.get_or_insert(tries) >= FINISH_TRIES {
-                    break;
-                }
-            }
-            match self.follower.step(through, self.clock.now())? {
-                0 => self.idle(&mut pause),
-                _ => pause = self.pause_min,
-            }
+            // Pairs with the writer's release store: what stands before it was written.
+            let through = self.recorded.load(Ordering::Acquire);
+            self.step(through, &mut pause)?;
         }
         Ok(())
+    }
+
+    /// Follows to the end, unless the store fails or it is to give up, and closes the database.
+    fn complete(mut self) {
+        let end = self.orders.end.load(Ordering::Acquire);
+        match self.follow_to(end) {
+            Ok(()) => self.close(),
+            Err(error) => tracing::error!("{error}"),
+        }
+    }
+
+    fn follow_to(&mut self, end: Position) -> Result<(), FollowError> {
+        let mut pause = self.pause_min;
+        let tries = self.tries();
+        self.follower.hurry();
+        while !self.is_to_give_up() && !self.follower.is_through(end) {
+            if self.tries() - tries >= FINISH_TRIES {
+                break;
+            }
+            self.step(end, &mut pause)?;
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, through: Position, pause: &mut Duration) -> Result<(), FollowError> {
+        match self.follower.step(through, self.clock.now())? {
+            0 => self.idle(pause),
+            _ => *pause = self.pause_min,
+        }
+        Ok(())
+    }
+
+    /// Gives way to every other thread; where that is not allowed, it is as good a thread as any.
+    fn lower_priority(&self) {
+        let thread = gettid();
+        let id = thread.as_raw_nonzero().get();
+        self.orders.thread_id.store(id, Ordering::Relaxed);
+        if let Err(error) = setpriority_process(Some(thread), NICE) {
+            tracing::debug!("the store's thread keeps its priority: {error}");
+        }
+    }
+
+    fn is_to_give_up(&self) -> bool {
+        self.orders.give_up.load(Ordering::Relaxed)
+    }
+
+    fn tries(&self) -> u64 {
+        self.follower.counters().get(Counter::StoreRetries)
     }
 
     /// Sleeps, each time longer, but never past the moment when gathered rows must be written.
@@ -197,14 +298,6 @@ impl<S: Storage, D: Store, C: Clock> Runner<S, D, C> {
         if let Err(error) = self.follower.close() {
             tracing::warn!("{error}");
         }
-    }
-}
-
-/// Gives way to every other thread; where that is not allowed, it is as good a thread as any.
-fn lower_priority() {
-    let thread = rustix::thread::gettid();
-    if let Err(error) = rustix::process::setpriority_process(Some(thread), NICE) {
-        tracing::debug!("the store's thread keeps its priority: {error}");
     }
 }
 

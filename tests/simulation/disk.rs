@@ -152,6 +152,13 @@ impl Disk {
         look
     }
 
+    /// A sync of files that are kept elsewhere on it.
+    pub fn sync_elsewhere(&self) -> io::Result<()> {
+        let state = &mut *self.state();
+        state.change()?;
+        state.fails(state.faults.sync_fails)
+    }
+
     /// A new process looks at the disk.
     pub fn restart(&self, power_lost: bool) {
         let state = &mut *self.state();

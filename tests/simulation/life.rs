@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 
 use flipped_lb::agent::{Agent, Fatal};
 use flipped_lb::clock::Clock;
-use flipped_lb::config::Config;
+use flipped_lb::config::{Config, Durability};
 use flipped_lb::counters::Counters;
 use flipped_lb::engine::pipeline::{Common, Names, Signals, Wakes, World, assemble, recover};
 use flipped_lb::ingest::rejected::RejectedLog;
@@ -22,6 +22,7 @@ use flipped_lb::store::follower::Follower;
 use crate::database::Database;
 use crate::disk::Disk;
 use crate::history::{MessageId, Surviving};
+use crate::rejected::RejectedDisk;
 use crate::script::message_of;
 use crate::time::EngineClock;
 use crate::wire::Wire;
@@ -53,7 +54,7 @@ impl Life {
     pub fn start(
         config: &Config,
         home: &Path,
-        (disk, wire, database): (&Disk, &Wire, &Database),
+        (disk, wire, database, rejected): (&Disk, &Wire, &Database, &RejectedDisk),
         clock: EngineClock,
         seed: u64,
     ) -> Result<Self, JournalError> {
@@ -85,7 +86,7 @@ impl Life {
             rules,
             inheritance,
             recorder,
-            rejected: RejectedLog::open(home, config.ingest.rejected_max_bytes).expect("a file"),
+            rejected: rejected_log(config, home, rejected),
         };
         let pipeline = assemble(
             config,
@@ -129,6 +130,14 @@ impl Life {
             }
         }
         Ok(())
+    }
+}
+
+fn rejected_log(config: &Config, home: &Path, disk: &RejectedDisk) -> RejectedLog {
+    let log = RejectedLog::open(home, config.ingest.rejected_max_bytes).expect("a file");
+    match config.durability {
+        Durability::Synced => log.synced_by(Box::new(disk.clone())),
+        _ => log,
     }
 }
 

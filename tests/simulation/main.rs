@@ -43,7 +43,7 @@ use std::time::Duration;
 /// Seeds of the suite: the same ones every time, so that a change is judged by what it changed.
 const SEEDS: u64 = 400;
 /// New seeds that every run tries besides.
-const NEW_SEEDS: u64 = 10;
+const NEW_SEEDS: u64 = 300;
 
 fn setting(name: &str) -> Option<u64> {
     let value = std::env::var(format!("FLIPPED_LB_SIMULATION_{name}")).ok()?;

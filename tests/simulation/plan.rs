@@ -28,6 +28,8 @@ pub struct Plan {
     pub max_wait_ms: Vec<u64>,
     pub credit: usize,
     pub segment: u64,
+    /// Rejected lines go into files of about so many bytes.
+    pub rejected_max_bytes: u64,
     pub agents: usize,
     pub ack_timeout_ms: u64,
     pub batch_rows: usize,
@@ -150,6 +152,7 @@ impl Plan {
     /// What this seed decides.
     pub fn draw(seed: u64) -> Self {
         let dice = &mut Dice::new(seed, "plan");
+        let rejected_max_bytes = Dice::new(seed, "rejected plan").of(&[4_096, 1 << 26]);
         let durability = dice.of(&[
             Durability::Written,
             Durability::Synced,
@@ -170,7 +173,7 @@ impl Plan {
         } else {
             dice.skewed(400).max(5)
         };
-        Self {
+        let mut plan = Self {
             seed,
             durability,
             levels,
@@ -181,6 +184,7 @@ impl Plan {
             max_wait_ms: draw_waits(levels, dice),
             credit: dice.of(&[4 * 1024, 4 * 1024, 16 * 1024, 256 * 1024]),
             segment: BATCH_LEN_MAX as u64 + dice.of(&[4_096, 65_536, 1 << 20]),
+            rejected_max_bytes,
             agents: dice.pick(1..=2),
             ack_timeout_ms: dice.of(&[300, 3_000, 30_000]),
             batch_rows: dice.skewed(1_000),
@@ -192,6 +196,32 @@ impl Plan {
             faults: Faults::draw(dice, durability),
             trouble_ns,
             ends: dice.of(&[0, 1, 1, 2, 3, 6]),
+        };
+        let dice = &mut Dice::new(seed, "rush");
+        if dice.chance(150) {
+            plan.rush(dice);
+        }
+        plan
+    }
+
+    /// More comes for one destination, all the time, than its customers take; and none of it waits
+    /// long before it is among the most urgent.
+    fn rush(&mut self, dice: &mut Dice) {
+        self.destinations = 1;
+        self.has_vip = false;
+        self.levels = self.levels.max(2);
+        self.credit = 4 * 1024;
+        self.max_wait_ms = vec![0];
+        let waits = (1..self.levels).map(|_| dice.of(&[1, 1, 5]));
+        self.max_wait_ms.extend(waits);
+        let lines = 400 / self.sources.len();
+        for source in &mut self.sources {
+            source.lines = source.lines.max(lines);
+            source.pause_ns = 1_000;
+        }
+        for customer in &mut self.customers {
+            customer.destinations = vec![0];
+            customer.speed = dice.of(&[100, 400, 2_000]);
         }
     }
 
@@ -245,6 +275,7 @@ impl Plan {
         let mut config = config::parse("simulation", &text, &[]).expect("good settings");
         // Smaller than users may have them, so that they are filled.
         config.journal.segment = self.segment;
+        config.ingest.rejected_max_bytes = self.rejected_max_bytes;
         config
     }
 }

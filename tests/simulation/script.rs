@@ -81,6 +81,14 @@ impl Script {
         }
     }
 
+    /// Bytes on the wire of the shortest frame for a destination.
+    pub fn shortest_for(&self, destination: usize) -> usize {
+        let lines = self.sources.iter().flatten();
+        let is_for_it = |it: &&Line| matches!(it.kind, Kind::Message { destination: to, .. } if to == destination);
+        let lens = lines.filter(is_for_it).map(|it| it.text.len() + 1);
+        lens.min().unwrap_or(1)
+    }
+
     /// Which line a frame is, byte for byte.
     pub fn find(&self, frame: &[u8]) -> Option<LineId> {
         let at = memchr::memmem::find(frame, b"\"line\":[")?;

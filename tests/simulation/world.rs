@@ -22,7 +22,7 @@ use crate::failure::Failure;
 use crate::history::{End, Event, Surviving};
 use crate::life::{Life, Part, read_journal};
 use crate::plan::{Faults, Plan};
-use crate::rejected;
+use crate::rejected::{self, RejectedDisk};
 use crate::script::Script;
 use crate::source::Source;
 use crate::time::Time;
@@ -76,6 +76,7 @@ pub struct World {
     wire: Wire,
     disk: Disk,
     database: Database,
+    rejected: RejectedDisk,
     sources: Vec<Source>,
     customers: Vec<Customer>,
     turns: Turns,
@@ -88,6 +89,8 @@ pub struct World {
     /// When something happened last that is to be seen from outside.
     happened_ns: u64,
     surviving: Surviving,
+    /// What of it no power loss takes: an engine has started on it.
+    certain: Surviving,
     counters: Snapshot,
     checkers: Vec<Box<dyn Checker>>,
     trace: Trace,
@@ -106,6 +109,8 @@ impl World {
         let wire = Wire::new(time.clone(), &plan, dice("wire"), Arc::clone(&script));
         let disk = Disk::new(time.clone(), faults, dice("disk"));
         let database = Database::new(time.clone(), faults, dice("database"));
+        let home = tempfile::tempdir().expect("a temporary directory");
+        let rejected = RejectedDisk::new(home.path(), disk.clone(), dice("rejected"));
         let sources = plan.sources.iter().enumerate().map(|(number, it)| {
             let dice = dice(&format!("source {number}"));
             Source::new(
@@ -135,12 +140,13 @@ impl World {
         };
         Self {
             config: plan.config(),
-            home: tempfile::tempdir().expect("a temporary directory"),
+            home,
             dice: dice("world"),
             time,
             wire,
             disk,
             database,
+            rejected,
             sources,
             customers,
             turns: Turns::new(&plan, dice("turns")),
@@ -152,6 +158,7 @@ impl World {
             calm_since_ns: None,
             happened_ns: 0,
             surviving: Surviving::default(),
+            certain: Surviving::default(),
             counters: flipped_lb::counters::Counters::default().snapshot(),
             checkers: checkers::all(&facts),
             trace: Trace::new(),
@@ -257,10 +264,11 @@ impl World {
             self.disk.die_soon();
         }
         let (clock, seed) = (self.time.clock(wrong_by_us), self.dice.seed());
-        let world = (&self.disk, &self.wire, &self.database);
+        let world = (&self.disk, &self.wire, &self.database, &self.rejected);
         match Life::start(&self.config, self.home.path(), world, clock, seed) {
             Ok(life) => {
                 self.life = Some(life);
+                self.certain.clone_from(&self.surviving);
                 self.outcome.lives += 1;
                 self.fate = self.draw_fate();
                 self.note(vec![Event::Started])
@@ -333,6 +341,11 @@ impl World {
         self.wire.engine_ends(how == End::PowerLost);
         self.disk.restart(how == End::PowerLost);
         self.database.restart();
+        self.rejected.restart(how == End::PowerLost);
+        if how == End::PowerLost {
+            // What a killed life had not synced may be gone now.
+            self.surviving.clone_from(&self.certain);
+        }
         read_journal(&self.disk.look(), self.plan.segment, &mut self.surviving);
         self.starts_ns = self.time.ns() + self.dice.skewed(1_000) as u64 * 1_000_000;
         let event = Event::Ended {

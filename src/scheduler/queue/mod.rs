@@ -8,15 +8,15 @@
 //! ```text
 //! destination x level                                        across destinations, for each level
 //! +---------------------------------------------------+
-//! | again     were returned, in the caller's order    |     bitmap of the destinations that are
-//! | native    by timestamp, FIFO within a millisecond |     open and have a message here,
-//! | aged again   \ moved up from less urgent levels,  |     served in turn
-//! | aged         / FIFO                               |
+//! | again        \ own: returned, in the caller's     |     bitmap of the destinations that are
+//! | native       / order; by timestamp, then FIFO     |     open and have a message here,
+//! | aged again   \ moved up from less urgent levels:  |     served in turn
+//! | aged         / returned; FIFO                     |
 //! +---------------------------------------------------+
 //! ```
-//! Within a level `again` goes first, then `native`; but while aged ones wait, one of them goes
-//! after every `NATIVE_PER_AGED` native ones: an urgent message overtakes a backlog that aged, and
-//! the backlog moves on all the same.
+//! Within a level its own go first, and what was returned before what was not; but while aged ones
+//! wait, one of them goes after every `NATIVE_PER_AGED` own ones: an urgent message overtakes a
+//! backlog that aged, and the backlog moves on all the same. What is returned gives back its turn.
 //!
 //! **Order.** Of the messages of one source, destination and level as pushed, none overtakes
 //! another, if the source's timestamps never go back (see [`clamp_timestamp`]): native lanes keep
@@ -63,7 +63,7 @@ pub fn clamp_timestamp(own_ms: u64, floor_ms: u64, now_ms: u64) -> u64 {
 struct Cell {
     native: Lane,
     aged: List,
-    /// Native ones served in a row while aged ones waited.
+    /// Own ones served in a row while aged ones waited.
     streak: u32,
     /// The timestamp behind this cell's deadline; no message here that may move up is older.
     /// `NEVER`: no deadline.

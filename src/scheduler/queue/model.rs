@@ -20,7 +20,7 @@ pub(super) struct Item {
     pub(super) timestamp_ms: u64,
     pub(super) order: u64,
     pub(super) source: usize,
-    level0: usize,
+    pub(super) level0: usize,
     lane: Lane,
     /// When it came into its lane.
     entered: u64,
@@ -99,6 +99,15 @@ impl Model {
             let item = self.landed(item, now_ms);
             self.push(item);
         }
+    }
+
+    /// A message was popped and is to be pushed again.
+    pub(super) fn unserve(&mut self, item: &Item) {
+        let streak = &mut self.streaks[item.destination * self.levels + item.level0];
+        *streak = match item.level0 == item.own0 {
+            true => streak.saturating_sub(1),
+            false => NATIVE_PER_AGED,
+        };
     }
 
     fn landed(&self, item: Item, now_ms: u64) -> Item {
@@ -181,12 +190,10 @@ impl Model {
 
     fn pick(&self, destination: usize, level0: usize) -> Option<usize> {
         let aged = self.first_of(destination, level0, [Lane::AgedAgain, Lane::Aged]);
-        let native = self.first(destination, level0, Lane::Native);
+        let own = self.first_of(destination, level0, [Lane::Again, Lane::Native]);
         let has_turn = self.streaks[destination * self.levels + level0] >= NATIVE_PER_AGED;
-        self.first(destination, level0, Lane::Again)
-            .or(if has_turn { aged } else { None })
-            .or(native)
-            .or(aged)
+        let aged_first = if has_turn { aged } else { None };
+        aged_first.or(own).or(aged)
     }
 
     fn top(&self, destination: usize) -> Option<usize> {
@@ -211,8 +218,7 @@ impl Model {
             .is_some();
         let streak = &mut self.streaks[destination * self.levels + level0];
         *streak = match item.lane {
-            Lane::Again => *streak,
-            Lane::Native if has_aged => *streak + 1,
+            Lane::Again | Lane::Native if has_aged => *streak + 1,
             _ => 0,
         };
         Some((item, level0 as u8 + 1))

@@ -6,7 +6,7 @@
 use super::cold::{Holder, Kind};
 use super::{Pick, Queues, Taken};
 use crate::limits::NATIVE_PER_AGED;
-use crate::message::DestinationIndex;
+use crate::message::{DestinationIndex, Level};
 
 impl Queues {
     /// The most urgent level at which something waits for the destination.
@@ -22,9 +22,9 @@ impl Queues {
         let at = self.cell_at(destination, level0);
         let cell = &self.cells[at];
         let mut old = (!cell.aged.is_empty()).then_some(Pick::Aged);
-        let mut has_native = !cell.native.is_empty();
+        let (mut own, mut has_own) = (Pick::Native, !cell.native.is_empty());
         if self.is_cold(destination, level0) {
-            has_native |= self.cellar.first(at, Kind::Native).is_some();
+            has_own |= self.cellar.first(at, Kind::Native).is_some();
             if self.cellar.first(at, Kind::Aged).is_some() {
                 old = Some(Pick::Aged);
             }
@@ -32,15 +32,15 @@ impl Queues {
         if self.destinations[destination as usize].returned >> level0 & 1 == 1 {
             let returned = &self.returned[at];
             if !returned.again.is_empty() {
-                return Pick::Again;
+                (own, has_own) = (Pick::Again, true);
             }
             if !returned.aged.is_empty() {
                 old = Some(Pick::AgedAgain);
             }
         }
         match old {
-            Some(old) if !has_native || cell.streak >= NATIVE_PER_AGED => old,
-            _ => Pick::Native,
+            Some(old) if !has_own || cell.streak >= NATIVE_PER_AGED => old,
+            _ => own,
         }
     }
 
@@ -61,8 +61,7 @@ impl Queues {
         let has_old = self.has_aged(destination, level0);
         let cell = &mut self.cells[at];
         match pick {
-            Pick::Native => cell.streak = if has_old { cell.streak + 1 } else { 0 },
-            Pick::Again => {}
+            Pick::Again | Pick::Native => cell.streak = if has_old { cell.streak + 1 } else { 0 },
             Pick::AgedAgain | Pick::Aged => cell.streak = 0,
         }
         self.destinations[destination as usize].len -= 1;
@@ -72,6 +71,21 @@ impl Queues {
             self.retime(destination, level0);
         }
         slot
+    }
+
+    /// Gives back the turn that a message had at this level, for it was not delivered. To be called
+    /// for all of those that are pushed again, the one that was served last first: then the turns go
+    /// on where the first of them was served, and subscribers that come and go do not give them all
+    /// to the same lane.
+    pub fn unserve(&mut self, destination: DestinationIndex, slot: u32, level: Level) {
+        let level0 = usize::from(level) - 1;
+        let at = self.cell_at(destination, level0);
+        let is_own = self.links.node(slot).level0() == level0;
+        let streak = &mut self.cells[at].streak;
+        *streak = match is_own {
+            true => streak.saturating_sub(1),
+            false => NATIVE_PER_AGED,
+        };
     }
 
     /// Whether messages that moved up wait in a cell.

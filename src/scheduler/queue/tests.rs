@@ -186,6 +186,11 @@ impl Pair {
         let from = skip.min(flying.len());
         let until = (from + count).min(flying.len());
         let mut back: Vec<_> = flying.drain(from..until).collect();
+        for item in back.iter().rev() {
+            let level = item.level0 as Level + 1;
+            self.queues.unserve(destination as u32, item.slot, level);
+            self.model.unserve(item);
+        }
         if count.is_multiple_of(2) {
             back.sort_by_key(|item| item.order);
         }
@@ -371,6 +376,39 @@ fn one_aged_message_goes_after_every_few_native_ones() {
         .map(|_| queues.pop(0, &mut AllHot).map(|(slot, _)| slot))
         .collect();
     assert_eq!(popped, [10, 11, 12, 13, 0, 14, 15, 16, 17, 1].map(Some));
+}
+
+/// Ten aged messages wait, and own ones of level 1 without end. Each subscriber takes `takes` of
+/// the sixteen that it is handed, and goes.
+fn delivered_by_subscribers_that_go(takes: usize) -> Vec<u32> {
+    let mut queues = queues(1, [0, 100, 200]);
+    (0..10).for_each(|slot| queues.push(0, 2, slot, 1_000, 1_000));
+    while queues.age(1_100, 1_024, &mut AllHot) > 0 {}
+    (10..500).for_each(|slot| queues.push(0, 1, slot, 1_100, 1_100));
+    let mut delivered = Vec::new();
+    while delivered.len() < 40 {
+        let popped: Vec<_> = (0..16).filter_map(|_| queues.pop(0, &mut AllHot)).collect();
+        delivered.extend(popped[..takes].iter().map(|&(slot, _)| slot));
+        for &(slot, level) in popped[takes..].iter().rev() {
+            queues.unserve(0, slot, level);
+        }
+        let mut back: Vec<_> = popped[takes..]
+            .iter()
+            .map(|&(slot, _)| (slot, u64::from(slot)))
+            .collect();
+        back.sort_unstable();
+        queues.push_again(0, &back, 1_100);
+    }
+    delivered
+}
+
+#[test]
+fn subscribers_that_come_and_go_starve_neither_aged_messages_nor_urgent_ones() {
+    let expected = delivered_by_subscribers_that_go(16);
+    for takes in 1..16 {
+        let delivered = delivered_by_subscribers_that_go(takes);
+        assert_eq!(delivered[..40], expected[..40], "{takes} each");
+    }
 }
 
 #[test]

@@ -1,12 +1,13 @@
 //! "Order. For one source, destination and level: first in, first out, redelivery included."
 //!
 //! So: on one connection, and among first deliveries over all of them, the lines of one source for
-//! one destination and level only ascend.
+//! one destination and level only ascend. A copy of what was delivered as another line is no first
+//! delivery: with `memory`, it may come after a crash in which the engine forgot that one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Checker, Facts, Verdict};
-use crate::history::{Event, LineId};
+use crate::history::{Event, MessageId};
 use crate::script::Kind;
 
 /// A source, a destination, a level.
@@ -15,7 +16,7 @@ type Stream = (usize, usize, u8);
 /// See the module.
 pub struct Order {
     facts: Facts,
-    seen: BTreeSet<LineId>,
+    seen: BTreeSet<MessageId>,
     first: BTreeMap<Stream, usize>,
     by_link: BTreeMap<(usize, Stream), usize>,
 }
@@ -42,7 +43,9 @@ impl Checker for Order {
             return Ok(());
         };
         let Kind::Message {
-            destination, level, ..
+            id,
+            destination,
+            level,
         } = self.facts.script.line(*line).kind
         else {
             return Err(format!("{line:?} is wrong, and was delivered"));
@@ -52,7 +55,7 @@ impl Checker for Order {
         if let Some(last) = last.filter(|&it| it >= line.line) {
             return Err(format!("{line:?} came behind line {last} on link {link}"));
         }
-        if !self.seen.insert(*line) {
+        if !self.seen.insert(id) {
             return Ok(());
         }
         match self.first.insert(stream, line.line) {

@@ -24,6 +24,9 @@ pub struct Twice {
     settled_at_ns: BTreeMap<MessageId, u64>,
     /// Settled for good.
     settled: BTreeSet<MessageId>,
+    /// The journal knows that they are settled; a power loss before an engine has started on it may
+    /// still make it forget.
+    known: BTreeSet<MessageId>,
     lives: u32,
 }
 
@@ -35,6 +38,7 @@ impl Twice {
             handed: BTreeSet::new(),
             settled_at_ns: BTreeMap::new(),
             settled: BTreeSet::new(),
+            known: BTreeSet::new(),
             lives: 0,
         }
     }
@@ -84,7 +88,7 @@ impl Twice {
                 ));
             }
         }
-        self.settled.extend(&surviving.settled);
+        self.known.clone_from(&surviving.settled);
         if how != End::Orderly && self.facts.is_memory() {
             self.handed.retain(|it| surviving.recorded.contains(it));
         }
@@ -99,7 +103,10 @@ impl Checker for Twice {
 
     fn note(&mut self, event: &Event, now_ns: u64) -> Verdict {
         match event {
-            Event::Started => self.lives += 1,
+            Event::Started => {
+                self.lives += 1;
+                self.settled.append(&mut self.known);
+            }
             Event::Handed {
                 ack,
                 line,

@@ -1,9 +1,15 @@
 //! "Ageing: a message that has waited `max_wait` of its level moves up one level: low priority is
-//! late, never starved, and `check` prints the worst wait." (Section 6.)
+//! late, never starved, and `check` prints the worst wait." (Section 6.) And while aged messages
+//! wait, one of them goes after every four native ones of their level: neither starves the other.
 //!
-//! So: once a message has waited as long as it takes to reach level 1, at most four that became as
-//! urgent later go before it for each that was as urgent earlier, besides those that were on their
-//! way already.
+//! So, while a message waits that is among the most urgent of its destination, natively or by its
+//! age: of its own kind, only those go before it that were as urgent before; and of the two kinds,
+//! at most four native ones go for each aged one, and one aged one for each four native ones.
+//! Besides those that were on their way to the subscriber already.
+//!
+//! A message waits in the engine's queues for certain when one that was read later is delivered, for
+//! all messages go through one gate. Who stood longer at the gate than timestamps may be old begins
+//! to wait behind it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,107 +19,199 @@ use super::{Checker, Facts, Verdict};
 use crate::history::{Event, LineId, MessageId};
 use crate::script::Kind;
 
-/// Frames of a subscriber's credit, at most: the shortest has more bytes than this.
-const FRAME_LEN_MIN: usize = 100;
-/// Agents may stand still for this long, in ns.
-const SLACK_NS: u64 = 3_000_000_000;
+/// Messages are ordered by their timestamps, which may be so much older than their arrival, in ns.
+const CLAMPED_NS: u64 = 258_000_000;
+/// Times are rounded to this, in ns.
+const ROUNDED_NS: u64 = 2_000_000;
 
-/// A message that is not delivered yet.
+/// How a message became one of the most urgent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    /// It came as one.
+    Level,
+    /// It waited for long.
+    Age,
+}
+
+/// A message that the present life has read.
+#[derive(Debug, Clone, Copy)]
+struct Urgent {
+    by: By,
+    /// Among the most urgent from here on; `u64::MAX`: never.
+    since_ns: u64,
+}
+
+impl Urgent {
+    /// Whether it must not go before `other`, which is of its kind.
+    fn is_behind(self, other: Self) -> bool {
+        self.by == other.by && self.since_ns > other.since_ns.saturating_add(CLAMPED_NS)
+    }
+}
+
+/// A message that is not delivered yet, and what went before it since it is among the most urgent.
 #[derive(Debug, Clone, Copy)]
 struct Waiting {
     destination: usize,
-    /// The engine read it at this time.
     read_ns: u64,
-    /// From here on it is among the most urgent.
-    urgent_ns: u64,
-    /// Those that were handed over since, and were as urgent earlier or later.
-    earlier: u64,
-    later: u64,
+    urgent: Urgent,
+    /// How long it waits until it is among the most urgent.
+    wait_ns: u64,
+    /// It is in the engine's queues.
+    is_queued: bool,
+    native: u64,
+    aged: u64,
+    /// Those of its kind that became as urgent later.
+    behind: u64,
 }
 
 /// See the module.
 pub struct Wait {
     facts: Facts,
     waiting: BTreeMap<MessageId, Waiting>,
+    /// What the present life has read: when, and how urgent it is.
+    urgent: BTreeMap<MessageId, (u64, Urgent)>,
     /// Messages that were read at any time: their copies do not wait.
     known: BTreeSet<MessageId>,
+    /// Frames that a subscriber may have on their way, by destination.
+    on_their_way: Vec<u64>,
 }
 
 impl Wait {
     /// Nothing waits.
     pub fn new(facts: Facts) -> Self {
+        let credit = facts.plan.credit as u64;
+        let of = |destination| credit / facts.script.shortest_for(destination) as u64 + 1;
         Self {
+            on_their_way: (0..facts.plan.destinations).map(of).collect(),
             facts,
             waiting: BTreeMap::new(),
+            urgent: BTreeMap::new(),
             known: BTreeSet::new(),
         }
     }
 
-    /// How long a message of this level waits until it is at level 1; `None`: it may never be.
-    fn worst_ns(&self, level: u8) -> Option<u64> {
+    /// How urgent a message of this level is that is read now.
+    fn urgent(&self, level: u8, now_ns: u64) -> Urgent {
+        if level == 1 {
+            let (by, since_ns) = (By::Level, now_ns);
+            return Urgent { by, since_ns };
+        }
+        // Who has waited long for its own level may have waited long enough for the next ones.
         let waits = &self.facts.plan.max_wait_ms[1..usize::from(level)];
-        let moves = waits.iter().all(|&it| it > 0);
-        moves.then(|| waits.iter().max().copied().unwrap_or(0) * 1_000_000)
+        let longest_ms = waits.iter().max().copied().unwrap_or(0);
+        let since_ns = match waits.contains(&0) {
+            true => u64::MAX,
+            false => now_ns + longest_ms * 1_000_000 + ROUNDED_NS,
+        };
+        let by = By::Age;
+        Urgent { by, since_ns }
     }
 
-    fn begin(&mut self, event: &Event, now_ns: u64) {
-        let Event::Read(line) = event else { return };
+    fn begin(&mut self, line: LineId, now_ns: u64) {
+        let kind = self.facts.script.line(line).kind;
         let Kind::Message {
             id,
             destination,
             level,
-        } = self.facts.script.line(*line).kind
+        } = kind
         else {
             return;
         };
-        if let (true, Some(worst_ns)) = (self.known.insert(id), self.worst_ns(level)) {
+        if !self.known.insert(id) {
+            return;
+        }
+        let urgent = self.urgent(level, now_ns);
+        self.urgent.insert(id, (now_ns, urgent));
+        if urgent.since_ns < u64::MAX {
             let waiting = Waiting {
                 destination,
                 read_ns: now_ns,
-                urgent_ns: now_ns + worst_ns,
-                earlier: 0,
-                later: 0,
+                urgent,
+                wait_ns: urgent.since_ns - now_ns,
+                is_queued: false,
+                native: 0,
+                aged: 0,
+                behind: 0,
             };
             self.waiting.insert(id, waiting);
         }
     }
 
     fn note_handed(&mut self, line: LineId, now_ns: u64) -> Verdict {
+        let kind = self.facts.script.line(line).kind;
         let Kind::Message {
             id,
             destination,
             level,
-        } = self.facts.script.line(line).kind
+        } = kind
         else {
             return Ok(());
         };
-        // Who was read in an earlier life, or is delivered again, was as urgent earlier; who never
-        // reaches level 1 never is.
-        let handed_ns = match (self.waiting.remove(&id), self.worst_ns(level)) {
-            (Some(handed), _) => handed.urgent_ns,
-            (None, Some(_)) => 0,
-            (None, None) => u64::MAX,
-        };
-        let on_their_way = (self.facts.plan.credit / FRAME_LEN_MIN) as u64;
-        let of_it = |it: &&mut Waiting| it.destination == destination;
-        for it in self.waiting.values_mut().filter(of_it) {
-            if it.urgent_ns + SLACK_NS > now_ns {
-                continue;
+        self.waiting.remove(&id);
+        // Who was read in an earlier life was as urgent earlier.
+        let by = if level == 1 { By::Level } else { By::Age };
+        let former = (0, Urgent { by, since_ns: 0 });
+        let (read_ns, handed) = self.urgent.get(&id).copied().unwrap_or(former);
+        let on_their_way = self.on_their_way[destination];
+        let levels = u64::from(self.facts.plan.levels);
+        for it in self.waiting.values_mut() {
+            let is_urgent = it.is_queued && it.urgent.since_ns <= now_ns;
+            if it.read_ns < read_ns {
+                it.note_queued(now_ns);
             }
-            match handed_ns > it.urgent_ns {
-                true => it.later += 1,
-                false => it.earlier += 1,
-            }
-            if it.later > u64::from(NATIVE_PER_AGED) * (it.earlier + 1) + on_their_way {
-                return Err(format!(
-                    "a message of table{destination} waits for {} ms, and {} less urgent ones went \
-                     before it",
-                    (now_ns - it.read_ns) / 1_000_000,
-                    it.later,
-                ));
+            if it.destination == destination && is_urgent {
+                it.note(handed);
+                it.judge(on_their_way, levels)
+                    .map_err(|what| format!("{} {what}", it.words(destination, now_ns)))?;
             }
         }
         Ok(())
+    }
+}
+
+impl Waiting {
+    /// It has passed the gate.
+    fn note_queued(&mut self, now_ns: u64) {
+        if !self.is_queued && now_ns > self.read_ns + CLAMPED_NS && self.wait_ns > 0 {
+            self.urgent.since_ns = now_ns + self.wait_ns;
+        }
+        self.is_queued = true;
+    }
+
+    /// This one goes before it.
+    fn note(&mut self, handed: Urgent) {
+        match handed.by {
+            By::Level => self.native += 1,
+            By::Age => self.aged += 1,
+        }
+        self.behind += u64::from(handed.is_behind(self.urgent));
+    }
+
+    fn judge(&self, on_their_way: u64, levels: u64) -> Verdict {
+        let per_aged = u64::from(NATIVE_PER_AGED);
+        // Of each level, so many may have been on their way to somebody who went.
+        if self.behind > on_their_way * levels {
+            return Err(format!("{} that came to it later went first", self.behind));
+        }
+        let (native, aged) = (self.native, self.aged);
+        let is_fair = match self.urgent.by {
+            By::Age => native <= per_aged * (aged + 1) + on_their_way,
+            By::Level => aged <= native / per_aged + 1 + on_their_way,
+        };
+        match is_fair {
+            true => Ok(()),
+            false => Err(format!("{native} native and {aged} aged ones went first")),
+        }
+    }
+
+    fn words(&self, destination: usize, now_ns: u64) -> String {
+        format!(
+            "a message of table{destination} waits for {} ms, and is among the most urgent by its \
+             {:?} for {} ms:",
+            (now_ns - self.read_ns) / 1_000_000,
+            self.urgent.by,
+            now_ns.saturating_sub(self.urgent.since_ns) / 1_000_000,
+        )
     }
 }
 
@@ -124,17 +222,15 @@ impl Checker for Wait {
 
     fn note(&mut self, event: &Event, now_ns: u64) -> Verdict {
         match event {
-            Event::Handed { line, .. } => self.note_handed(*line, now_ns),
-            // Who waits begins to wait anew, as the engine sees it: from its arrival on, still, but
-            // nobody knows which were on their way.
+            Event::Handed { line, .. } => return self.note_handed(*line, now_ns),
+            Event::Read(line) => self.begin(*line, now_ns),
+            // Who waits begins to wait anew, as the engine sees it.
             Event::Ended { .. } => {
                 self.waiting.clear();
-                Ok(())
+                self.urgent.clear();
             }
-            _ => {
-                self.begin(event, now_ns);
-                Ok(())
-            }
+            _ => {}
         }
+        Ok(())
     }
 }
