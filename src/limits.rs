@@ -252,6 +252,18 @@ pub const JOURNAL_READ_LEN: usize = 1024 * 1024 + 4096;
 /// 5,000 rows of the longest line would be 320 MB.
 pub const STORE_GATHER_LEN_MAX: usize = 8 * 1024 * 1024;
 
+/// A store that is behind takes so many times `batch_rows` into one transaction, if their frames fit
+/// [`STORE_GATHER_LEN_MAX`]: its cost beside the rows' own is then a part of what it was.
+pub const STORE_BATCH_GROWTH: usize = 8;
+
+/// Updates in one transaction: 8 MiB of them. They are in the order of delivery, by priority, and
+/// the database's pages in the order of arrival: the more at once, the fewer visits to each page.
+pub const STORE_UPDATES_MAX: usize = 512 * 1024;
+
+/// Updates in one statement at a server: it answers within a second or two, even where it has to
+/// write each row anew, and so long before it is given up.
+pub const STORE_UPDATES_STATEMENT: usize = 40_000;
+
 /// Bytes of rows that one INSERT holds: beyond some hundred rows a statement gains nothing, and the
 /// server needs memory for the whole of it.
 pub const STORE_STATEMENT_LEN_MAX: usize = 1024 * 1024;

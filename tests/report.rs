@@ -3,7 +3,6 @@
 //! Against SQLite and a private MariaDB, or against any server: see `support/mariadb.rs`.
 
 #[path = "support/mariadb.rs"]
-#[allow(dead_code, reason = "these tests leave the server alone")]
 mod mariadb;
 mod support;
 

@@ -81,6 +81,10 @@ impl Settings {
             format!("data_dir = {:?}", data_dir.to_string_lossy()),
             format!("durability = \"{}\"", name_of(self.durability)),
         ];
+        if sources.is_empty() {
+            // Otherwise it dials the four of the example.
+            lines.push("source = []".into());
+        }
         lines.extend((sources.iter()).map(|it| format!("[[source]]\naddress = \"{it}\"")));
         let vip = |index: usize| if index == 0 { "\nvip = true" } else { "" };
         lines.extend(

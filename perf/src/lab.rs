@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -42,6 +43,8 @@ pub(crate) struct Running {
     pub(crate) child: Child,
     /// Where subscribers connect.
     pub(crate) address: SocketAddr,
+    /// When it began to work, its journal read; of others, when they were there.
+    pub(crate) started: Instant,
     /// The engine's HTTP.
     admin: Option<SocketAddr>,
     home: Option<Home>,
@@ -59,6 +62,20 @@ impl Lab {
         destinations: &[String],
     ) -> Result<Running, PerfError> {
         let home = Home::new(&self.data)?;
+        self.start_engine_with(home, settings, sources, destinations)
+    }
+
+    /// Starts the engine in a home that may have data of an earlier one.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub(crate) fn start_engine_with(
+        &self,
+        home: Home,
+        settings: &Settings,
+        sources: &[SocketAddr],
+        destinations: &[String],
+    ) -> Result<Running, PerfError> {
         let text = settings.file(&home.path().join("data"), sources, destinations);
         std::fs::write(settings_file(&home), text).context("writing the engine's settings")?;
         self.start_engine_in(home)
@@ -78,12 +95,16 @@ impl Lab {
         ];
         let child = become_program("engine", &command, home.path())?;
         home.note_writer(child.pid());
+        // The store begins to follow just before this.
+        child.logged_after("starting")?;
+        let started = Instant::now();
         let line = child.logged_after("running: ")?;
         let address = address_after(&line, "subscribers on ");
         Ok(Running {
             address: address.ok_or_else(|| child.failed("does not say where it listens"))?,
             admin: address_after(&line, "http://"),
             child,
+            started,
             home: Some(home),
         })
     }
@@ -104,6 +125,7 @@ impl Lab {
         Ok(Running {
             address: address.ok_or_else(|| child.failed("does not say where it listens"))?,
             child,
+            started: Instant::now(),
             admin: None,
             home: None,
         })
@@ -124,6 +146,7 @@ impl Running {
         Ok(Self {
             address: address.ok_or_else(|| child.failed("does not say where it listens"))?,
             child,
+            started: Instant::now(),
             admin: None,
             home: None,
         })
@@ -137,10 +160,12 @@ impl Running {
         let Some(admin) = self.admin else {
             return Err(self.child.failed("has no HTTP address"));
         };
-        let stats: Value = serde_json::from_str(&http::get(admin, "/stats")?)
-            .context("reading the engine's statistics")?;
-        let value = stats.get(name).and_then(Value::as_u64);
-        value.ok_or_else(|| self.child.failed(&format!("has no counter {name}")))
+        counter_at(admin, name)
+    }
+
+    /// The engine's HTTP, for who looks from another thread.
+    pub(crate) fn admin(&self) -> Option<SocketAddr> {
+        self.admin
     }
 
     /// Where its data is.
@@ -158,6 +183,17 @@ impl Running {
         drop(self.child);
         self.home
     }
+}
+
+/// A counter of the engine whose HTTP is there.
+///
+/// # Errors
+/// It does not answer, or has no such counter.
+pub(crate) fn counter_at(admin: SocketAddr, name: &str) -> Result<u64, PerfError> {
+    let stats: Value = serde_json::from_str(&http::get(admin, "/stats")?)
+        .context("reading the engine's statistics")?;
+    let value = stats.get(name).and_then(Value::as_u64);
+    value.ok_or_else(|| PerfError::Usage(format!("the engine has no counter {name}")))
 }
 
 /// Starts another program so that it ends with us.

@@ -15,6 +15,7 @@ mod cleanup;
 mod cli;
 mod clock;
 mod curve;
+mod database;
 mod disk;
 mod engine;
 mod error;

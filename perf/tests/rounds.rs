@@ -237,6 +237,36 @@ fn a_killed_engine_has_all_of_its_journal_again() {
 }
 
 #[test]
+fn every_row_is_there_whoever_wrote_it_and_delivery_goes_on_beside_a_server_that_hangs() {
+    let words = ["store", "--rows", "3000", "--rounds", "1"];
+    let run = run(&[&words[..], &["--rate", "500", "--seconds", "1"]].concat());
+    assert_eq!(run.output.status.code(), Some(0), "{}", run.said());
+    let data = run.section()["data"].as_array().expect("rounds").clone();
+    let (calm, rows): (Vec<_>, Vec<_>) = data.iter().partition(|it| !it["outcome"].is_null());
+    // The server is private: its variable would name one that must not be stopped.
+    let has_server = has("mariadbd");
+    assert_eq!(rows.len(), if has_server { 6 } else { 3 }, "{}", run.said());
+    assert_eq!(calm.len(), if has_server { 5 } else { 3 }, "{}", run.said());
+    for round in rows {
+        assert_eq!(
+            round["totals"],
+            serde_json::json!([3_000, 3_000]),
+            "{round}"
+        );
+    }
+    for round in calm {
+        let messages = &round["outcome"]["plan"]["messages"];
+        assert_eq!(round["outcome"]["received"]["frames"], *messages, "{round}");
+        let lag = round["seen"]["lag_messages"].as_u64();
+        if let Some("down" | "stalled") = round["beside"].as_str() {
+            assert!(lag > Some(100), "{round}");
+        }
+    }
+    run.assert_written("store", data.len());
+    assert_eq!(run.pictures(), 2);
+}
+
+#[test]
 fn system_calls_are_counted_where_there_is_strace() {
     let run = run(&["syscalls", "--messages", "5000", "--seconds", "1"]);
     if has("strace") {

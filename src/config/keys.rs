@@ -410,10 +410,15 @@ const STORE: Section = Section {
                 set(&mut c.store.node, (name != "auto").then_some(name))
             },
         ),
-        key("batch_rows", "5000", "Rows a batch at most.", |c, v| {
-            let rows = v.count(1, limits::BATCH_ROWS_MAX)?;
-            set(&mut c.store.batch_rows, rows)
-        }),
+        key(
+            "batch_rows",
+            "5000",
+            "Rows that make a batch; a store that is behind takes up to eight times as many.",
+            |c, v| {
+                let rows = v.count(1, limits::BATCH_ROWS_MAX)?;
+                set(&mut c.store.batch_rows, rows)
+            },
+        ),
         key(
             "batch_time",
             "\"100ms\"",

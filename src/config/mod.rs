@@ -245,7 +245,7 @@ pub struct Store {
     pub create: bool,
     /// Whose position the store keeps; `None`: a name that is kept in the data directory.
     pub node: Option<String>,
-    /// Rows a batch at most.
+    /// Rows that make a batch; behind, a store takes more.
     pub batch_rows: usize,
     /// A batch is written after this long at the latest.
     pub batch_time: Duration,

@@ -22,6 +22,7 @@ use crate::journal::error::JournalError;
 use crate::journal::reader::Reader;
 use crate::journal::record::Position;
 use crate::journal::storage::Storage;
+use crate::limits::STORE_BATCH_GROWTH;
 
 /// What ends the following. Delivery goes on without it.
 #[derive(Debug, thiserror::Error)]
@@ -81,7 +82,8 @@ pub struct Follower<S: Storage, D: Store> {
     reader: Reader<S>,
     store: D,
     counters: Arc<Counters>,
-    rows_max: usize,
+    /// So many are not waited for.
+    rows_full: usize,
     batch_time: Duration,
     /// Where the journal ended when the engine started: the database can have no more of it. `None`:
     /// not known.
@@ -112,7 +114,7 @@ impl<S: Storage, D: Store> Follower<S, D> {
             reader,
             store,
             counters,
-            rows_max: settings.batch_rows.max(1),
+            rows_full: settings.batch_rows.max(1),
             batch_time: settings.batch_time,
             origin: None,
             stored: None,
@@ -237,7 +239,7 @@ impl<S: Storage, D: Store> Follower<S, D> {
             return self.reader.position() != stored;
         }
         let is_old = self.due_in(now).is_some_and(|it| it.is_zero());
-        is_old || self.rows.is_full(self.rows_max)
+        is_old || self.rows.len() >= self.rows_full || self.rows.is_full(self.rows_full)
     }
 
     /// Asks the database how far it is, and has the reader go on there.
@@ -259,8 +261,11 @@ impl<S: Storage, D: Store> Follower<S, D> {
         Ok(stored)
     }
 
+    /// Takes what is there: more than makes a batch full where there is more, for a store that is
+    /// behind does better with fewer and larger transactions.
     fn gather(&mut self, recorded: Position, now: Now) -> Result<(), FollowError> {
-        while !self.rows.is_full(self.rows_max) {
+        let rows_max = self.rows_full.saturating_mul(STORE_BATCH_GROWTH);
+        while !self.rows.is_full(rows_max) {
             if self.rows.is_empty() {
                 self.gathered_ns = now.ns;
             }
@@ -291,6 +296,7 @@ impl<S: Storage, D: Store> Follower<S, D> {
                 });
             }
         }
+        self.rows.order_updates();
         self.is_second_try = true;
         Ok(self.store.apply(&self.rows, upto)?)
     }

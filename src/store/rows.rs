@@ -13,7 +13,7 @@
 use super::Applied;
 use crate::journal::batch::Batch;
 use crate::journal::record::{RecordHeader, Settlement};
-use crate::limits::STORE_GATHER_LEN_MAX;
+use crate::limits::{STORE_GATHER_LEN_MAX, STORE_UPDATES_MAX};
 
 /// Rows and settlements, gathered for one transaction.
 #[derive(Debug, Default)]
@@ -21,6 +21,8 @@ pub struct Rows {
     rows: Vec<Stored>,
     frames: Vec<u8>,
     updates: Vec<Settlement>,
+    /// When the first of the updates was settled.
+    first_settled_us: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -67,7 +69,10 @@ impl Rows {
             Some(row) => {
                 row.settled_us.get_or_insert(settlement.settled_us);
             }
-            None => self.updates.push(settlement),
+            None => {
+                self.first_settled_us.get_or_insert(settlement.settled_us);
+                self.updates.push(settlement);
+            }
         }
     }
 
@@ -93,6 +98,13 @@ impl Rows {
             frame: &self.frames[it.frame_start..][..it.header.frame_len as usize],
             settled_us: it.settled_us,
         })
+    }
+
+    /// Sorts the updates by sequence, which is the order of the rows in the database: messages are
+    /// delivered by priority, and each page should be visited once. The first settlement of a
+    /// message stays before its later ones.
+    pub fn order_updates(&mut self) {
+        self.updates.sort_by_key(|it| it.sequence);
     }
 
     /// Settlements of messages whose rows were written earlier.
@@ -148,14 +160,15 @@ impl Rows {
     #[must_use]
     pub fn oldest_us(&self) -> Option<u64> {
         let row = self.rows.first().map(|it| it.header.arrival_us);
-        let update = self.updates.first().map(|it| it.settled_us);
-        row.into_iter().chain(update).min()
+        row.into_iter().chain(self.first_settled_us).min()
     }
 
-    /// Whether it is enough for one transaction.
+    /// Whether more would be too much for one transaction.
     #[must_use]
     pub fn is_full(&self, rows_max: usize) -> bool {
-        self.len() >= rows_max || self.frames.len() >= STORE_GATHER_LEN_MAX
+        self.rows.len() >= rows_max
+            || self.frames.len() >= STORE_GATHER_LEN_MAX
+            || self.updates.len() >= STORE_UPDATES_MAX
     }
 
     /// Empties it, keeping its memory.
@@ -163,5 +176,6 @@ impl Rows {
         self.rows.clear();
         self.frames.clear();
         self.updates.clear();
+        self.first_settled_us = None;
     }
 }

@@ -3,6 +3,7 @@
 //! `FLIPPED_LB_TEST_MYSQL_URL=mysql://root:password@host:3306` has the tests use that server instead:
 //! each makes a database of its own there and drops it. Tests that kill or stop the server are then
 //! passed over, with a word.
+#![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 use mysql::prelude::{FromRow, Queryable};
 use mysql::{Conn, Opts, OptsBuilder};
 
-use super::PATIENCE;
+use super::support::PATIENCE;
 
 /// The variable with the address of another server.
 pub const URL_VARIABLE: &str = "FLIPPED_LB_TEST_MYSQL_URL";
@@ -83,6 +84,11 @@ impl MariaDb {
     /// Whether it can be killed and started: not if it is somebody else's.
     pub fn is_private(&self) -> bool {
         self.home.is_some()
+    }
+
+    /// From its next start on it has these options besides.
+    pub fn set_options(&mut self, options: &[&str]) {
+        self.options = options.iter().map(|&it| it.to_owned()).collect();
     }
 
     /// Starts the server again, and waits until it answers.

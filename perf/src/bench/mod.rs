@@ -9,6 +9,7 @@ mod idle;
 mod latency;
 mod overload;
 mod recovery;
+mod store;
 mod sustained;
 mod syscalls;
 mod taken;
@@ -78,6 +79,8 @@ benchmarks! {
     Backlog(backlog::BacklogArgs),
     /// Memory, written, synced: throughput and latency side by side.
     Durability(durability::DurabilityArgs),
+    /// Rows a second into SQLite and a server against a bare load, and latency beside a store that fails.
+    Store(store::StoreArgs),
     /// A killed engine with a long journal: time until it is ready, and its memory.
     Recovery(recovery::RecoveryArgs),
     /// System calls for a thousand messages (needs strace).

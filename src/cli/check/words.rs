@@ -341,8 +341,8 @@ fn store(config: &Config, machine: &Machine) -> String {
         StoreUrl::MySql(server) => server_words(server, &config.store),
     };
     format!(
-        "{what}, in batches of at most {} rows, at the latest after {}; a store that is down \
-         delays no delivery",
+        "{what}, in batches of {} rows, at the latest after {}, and of more when it is behind; a \
+         store that is down delays no delivery",
         config.store.batch_rows,
         show_duration(config.store.batch_time)
     )

@@ -74,6 +74,12 @@ pub(super) fn is_absent(error: &Error) -> bool {
 
 /// The server's words, and what to do.
 pub(super) fn words(error: &Error) -> String {
+    if error.to_string().contains("certificate") {
+        return format!(
+            "{error}; see that ssl-ca in the address names the authority that signed the server's \
+             certificate, and with ssl-mode=verify-identity, that the certificate is of that host"
+        );
+    }
     let advice = match code(error) {
         Some(NO_DATABASE | NO_TABLE | NO_COLUMN) => {
             "; flipped-lb schema check says what is missing, and schema apply makes it"

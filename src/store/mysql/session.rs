@@ -13,7 +13,7 @@ use super::connection::{Facts, facts};
 use super::fault;
 use super::text::{COLUMNS, Form, SETTLED_COLUMNS, Writer};
 use crate::journal::record::{Position, Settlement};
-use crate::limits::STORE_STATEMENT_LEN_MAX;
+use crate::limits::{STORE_STATEMENT_LEN_MAX, STORE_UPDATES_STATEMENT};
 use crate::message::Sequence;
 use crate::store::rows::{Row, Rows};
 use crate::store::unstored::{Refused, UnstoredLog};
@@ -219,9 +219,11 @@ impl Session {
 
     /// Settles rows that were written earlier. Returns how many.
     pub(super) fn settle(&mut self, settlements: &[Settlement]) -> Result<u64, Error> {
-        if settlements.is_empty() {
-            return Ok(0);
-        }
+        let statements = settlements.chunks(STORE_UPDATES_STATEMENT);
+        statements.map(|it| self.settle_some(it)).sum()
+    }
+
+    fn settle_some(&mut self, settlements: &[Settlement]) -> Result<u64, Error> {
         if !self.has_settled_table {
             self.connection.query_drop(CREATE_SETTLED)?;
             self.has_settled_table = true;

@@ -1,0 +1,235 @@
+//! The databases that rows are written to: emptied, loaded without the engine, counted.
+//!
+//! The baseline has the same rows, as the engine wrote them, in the same table with the same
+//! indexes, which `flipped-lb schema apply` makes for both.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, params_from_iter};
+
+use crate::cleanup::Home;
+use crate::database::Server;
+use crate::error::{Context, PerfError};
+use crate::lab::Lab;
+
+const COLUMNS: &str = "id, messageId, sourceServerId, destinationId, messageType, priority, \
+    timestamp, payload, status, created_at, sequence, delivered_at";
+/// Rows of a transaction of the plain insert: as many as the engine's by default.
+const BATCH: usize = 5_000;
+/// What the engine sets, so that the insert alone is compared; page size and journal are the file's.
+const SQLITE_SETTINGS: &str = "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -16384; \
+    PRAGMA wal_autocheckpoint = 4000;";
+
+/// A database that the engine follows into.
+pub(super) trait Target {
+    /// Its name in tables.
+    fn name(&self) -> &'static str;
+
+    /// `[store] url`.
+    fn url(&self) -> String;
+
+    /// Removes all, and makes the table.
+    fn renew(&self, lab: &Lab) -> Result<(), PerfError>;
+
+    /// Keeps the rows that are there for the loads to come.
+    fn keep(&self) -> Result<(), PerfError>;
+
+    /// Loads the rows that were kept, without the engine.
+    fn load(&self) -> Result<Duration, PerfError>;
+
+    /// How many rows there are, and how many of them say DELIVERED.
+    fn totals(&self) -> Result<[u64; 2], PerfError>;
+}
+
+/// A SQLite file.
+#[derive(Debug)]
+pub(super) struct Sqlite {
+    home: Home,
+}
+
+impl Sqlite {
+    pub(super) fn new(lab: &Lab) -> Result<Self, PerfError> {
+        let home = Home::new(&lab.data)?;
+        Ok(Self { home })
+    }
+
+    fn file(&self) -> PathBuf {
+        self.home.path().join("messages.db")
+    }
+
+    fn kept(&self) -> PathBuf {
+        self.home.path().join("kept.db")
+    }
+
+    fn try_load(&self) -> rusqlite::Result<Duration> {
+        let from = Connection::open(self.kept())?;
+        let mut to = Connection::open(self.file())?;
+        to.execute_batch(SQLITE_SETTINGS)?;
+        let mut rows = from.prepare(&format!("SELECT {COLUMNS} FROM messages ORDER BY id"))?;
+        let mut rows = rows.query([])?;
+        let mut took = Duration::ZERO;
+        loop {
+            let mut batch: Vec<Vec<Value>> = Vec::new();
+            while batch.len() < BATCH
+                && let Some(row) = rows.next()?
+            {
+                batch.push((0..12).map(|it| row.get(it)).collect::<Result<_, _>>()?);
+            }
+            if batch.is_empty() {
+                return Ok(took);
+            }
+            // Reading them is not what is measured.
+            let begun = Instant::now();
+            insert(&mut to, &batch)?;
+            took += begun.elapsed();
+        }
+    }
+}
+
+fn insert(to: &mut Connection, rows: &[Vec<Value>]) -> rusqlite::Result<()> {
+    let transaction = to.transaction()?;
+    let values = "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12";
+    let statement = format!("INSERT INTO messages ({COLUMNS}) VALUES ({values})");
+    let mut statement = transaction.prepare_cached(&statement)?;
+    for row in rows {
+        statement.execute(params_from_iter(row))?;
+    }
+    drop(statement);
+    transaction.commit()
+}
+
+impl Target for Sqlite {
+    fn name(&self) -> &'static str {
+        "SQLite"
+    }
+
+    fn url(&self) -> String {
+        format!("sqlite:{}", self.file().display())
+    }
+
+    fn renew(&self, lab: &Lab) -> Result<(), PerfError> {
+        for ending in ["", "-wal", "-shm"] {
+            // The others are there only while it is open.
+            let _ = std::fs::remove_file(format!("{}{ending}", self.file().display()));
+        }
+        make_table(lab, &self.url(), self.home.path())
+    }
+
+    fn keep(&self) -> Result<(), PerfError> {
+        // Closed, it is one file; whoever opens it takes over what its log still holds.
+        let closed = Connection::open(self.file())
+            .and_then(|it| it.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())));
+        closed.map_err(sqlite)?;
+        std::fs::rename(self.file(), self.kept()).context("keeping the rows")
+    }
+
+    fn load(&self) -> Result<Duration, PerfError> {
+        self.try_load().map_err(sqlite)
+    }
+
+    fn totals(&self) -> Result<[u64; 2], PerfError> {
+        let query = "SELECT COUNT(*), COUNT(*) FILTER (WHERE status = 'DELIVERED') FROM messages";
+        let totals = Connection::open(self.file())
+            .and_then(|it| it.query_row(query, [], |row| Ok([row.get::<_, i64>(0)?, row.get(1)?])));
+        Ok(totals.map_err(sqlite)?.map(i64::cast_unsigned))
+    }
+}
+
+fn sqlite(error: rusqlite::Error) -> PerfError {
+    PerfError::Part {
+        part: "SQLite".into(),
+        what: "refuses".into(),
+        said: error.to_string(),
+    }
+}
+
+/// A database at a server.
+#[derive(Debug)]
+pub(super) struct AtServer<'a> {
+    server: &'a Server,
+    home: Home,
+}
+
+impl<'a> AtServer<'a> {
+    pub(super) fn new(lab: &Lab, server: &'a Server) -> Result<Self, PerfError> {
+        let home = Home::new(&lab.data)?;
+        Ok(Self { server, home })
+    }
+
+    fn kept(&self) -> PathBuf {
+        self.home.path().join("rows.tsv")
+    }
+}
+
+/// The columns, for a server: one of them is a word of its language.
+fn quoted() -> String {
+    COLUMNS.replace("timestamp", "`timestamp`")
+}
+
+impl Target for AtServer<'_> {
+    fn name(&self) -> &'static str {
+        "MariaDB/MySQL"
+    }
+
+    fn url(&self) -> String {
+        self.server.url().to_owned()
+    }
+
+    fn renew(&self, lab: &Lab) -> Result<(), PerfError> {
+        self.server.clear()?;
+        make_table(lab, &self.url(), self.home.path())
+    }
+
+    fn keep(&self) -> Result<(), PerfError> {
+        let file = File::create(self.kept()).context("keeping the rows")?;
+        let query = format!("SELECT {} FROM messages ORDER BY id", quoted());
+        // The client escapes its lines as a bulk load reads them; no column is NULL here.
+        self.server.query_into(&query, file)
+    }
+
+    fn load(&self) -> Result<Duration, PerfError> {
+        let file = self.kept();
+        let statement = format!(
+            "LOAD DATA LOCAL INFILE '{}' INTO TABLE messages CHARACTER SET utf8mb4 ({})",
+            file.display(),
+            quoted()
+        );
+        let begun = Instant::now();
+        self.server.query(&statement)?;
+        Ok(begun.elapsed())
+    }
+
+    fn totals(&self) -> Result<[u64; 2], PerfError> {
+        let query =
+            "SELECT COUNT(*), COUNT(CASE WHEN status = 'DELIVERED' THEN 1 END) FROM messages";
+        let answer = self.server.query(query)?;
+        let mut numbers = answer.split_whitespace().map(str::parse);
+        match [numbers.next(), numbers.next()] {
+            [Some(Ok(rows)), Some(Ok(delivered))] => Ok([rows, delivered]),
+            _ => Err(PerfError::Usage(format!("the server counts {answer:?}"))),
+        }
+    }
+}
+
+/// Has the engine make its table.
+fn make_table(lab: &Lab, url: &str, folder: &Path) -> Result<(), PerfError> {
+    let output = Command::new(&lab.engine)
+        .args(["schema", "apply"])
+        .env("FLIPPED_LB_STORE_URL", url)
+        .env("FLIPPED_LB_DATA_DIR", folder)
+        .current_dir(folder)
+        .output()
+        .context("running flipped-lb schema apply")?;
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(PerfError::Part {
+            part: "flipped-lb schema apply".into(),
+            what: "failed".into(),
+            said: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }),
+    }
+}
