@@ -49,10 +49,7 @@ impl Table {
         let buckets = capacity.div_ceil(BUCKET_FILL).max(1);
         let words = vec![0; (buckets + 1) * BUCKET];
         prefer_huge_pages(&words);
-        let start = words
-            .as_ptr()
-            .align_offset(size_of::<Bucket>())
-            .min(BUCKET);
+        let start = words.as_ptr().align_offset(size_of::<Bucket>()).min(BUCKET);
         // The hand comes round once in as many ids as there are buckets: no dead entry is older.
         let ages = capacity + buckets + 2;
         Self {
