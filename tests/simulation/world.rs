@@ -175,7 +175,8 @@ impl World {
                 self.calm();
             }
             if let Some(since_ns) = self.calm_since_ns {
-                let is_quiet = self.time.ns() > self.happened_ns + QUIET_NS;
+                let moved_ns = self.happened_ns.max(since_ns);
+                let is_quiet = self.time.ns() > moved_ns + QUIET_NS;
                 if is_quiet && self.is_done() {
                     break;
                 }

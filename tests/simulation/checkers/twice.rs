@@ -81,7 +81,9 @@ impl Twice {
     ) -> Verdict {
         for (message, at_ns) in std::mem::take(&mut self.settled_at_ns) {
             let is_late = at_ns.max(well_since_ns) + WINDOW_NS < now_ns;
-            if (is_late || how == End::Orderly) && !surviving.settled.contains(&message) {
+            // An orderly stop does not wait for a disk that is full.
+            let is_ended_well = how == End::Orderly && well_since_ns < at_ns;
+            if (is_late || is_ended_well) && !surviving.settled.contains(&message) {
                 return Err(format!(
                     "m{message} was settled {} ms before the end, and the journal does not know",
                     (now_ns - at_ns) / 1_000_000
