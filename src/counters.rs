@@ -86,6 +86,7 @@ counters! {
     JournalRecorded "journal_recorded" gauge "The last sequence whose record was handed to the operating system.";
     JournalSyncs "journal_syncs" count "fdatasync calls that returned.";
     JournalFull "journal_full" count "Tries to append that found the disk full, or no descriptor left; they are repeated.";
+    JournalWaiting "journal_waiting" gauge "1 while the journal waits for that: sources wait as well.";
     JournalTornBytes "journal_torn_bytes" count "Bytes of a torn tail that were cut at start.";
     JournalSegments "journal_segments" gauge "Files that the journal consists of, without free ones.";
     JournalDisk "journal_disk" gauge "Bytes that the journal takes on disk, free files included.";

@@ -693,6 +693,8 @@ fn a_full_disk_stops_the_sources_but_not_delivery_and_is_got_over() {
     });
     let log = engine.log();
     assert_eq!(log.matches("journal's disk is full").count(), 1, "{log}");
+    let (status, why) = engine.get("/readyz");
+    assert!(status == 503 && why.contains("disk full"), "{status} {why}");
     let mut subscriber = Subscriber::new(&engine, &["table2"], false);
     assert_eq!(ids(&subscriber.frames(400)), names("before", 400));
     let stats = engine.wait("what is recorded is settled", |it| it["settled"] == 400);
@@ -706,6 +708,7 @@ fn a_full_disk_stops_the_sources_but_not_delivery_and_is_got_over() {
     }
     assert_eq!(sending.join().expect("it is acknowledged"), 0);
     assert!(engine.log().contains("has room again"), "{}", engine.log());
+    assert_eq!(engine.get("/readyz").0, 200);
     assert_eq!(engine.stop().code, Some(0));
     assert_all_delivered(home.path(), 400 + total);
 }

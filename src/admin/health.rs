@@ -147,6 +147,17 @@ impl Health {
     }
 }
 
+/// Whether the journal takes frames; otherwise why not.
+///
+/// # Errors
+/// The reason, in a few words.
+pub fn has_journal(counters: &Counters) -> Result<(), String> {
+    match counters.get(Counter::JournalWaiting) {
+        0 => Ok(()),
+        _ => Err("the journal finds the disk full, or no descriptor: sources wait".to_owned()),
+    }
+}
+
 /// What does not work as it should while frames are welcome nevertheless: a store that is behind
 /// delays no delivery, and is no reason to send them elsewhere.
 #[must_use]

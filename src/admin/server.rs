@@ -17,7 +17,7 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use super::health::degraded;
+use super::health::{degraded, has_journal};
 use super::metrics::{CONTENT_TYPE, metrics};
 use super::stats::stats;
 use super::{AdminState, histograms};
@@ -146,7 +146,8 @@ async fn get_healthz(State(state): Shared) -> (StatusCode, String) {
 }
 
 async fn get_readyz(State(state): Shared) -> (StatusCode, Json<Value>) {
-    match state.health.ready() {
+    let ready = state.health.ready();
+    match ready.and_then(|()| has_journal(&state.counters)) {
         Ok(()) => {
             let degraded = degraded(&state.counters);
             let answer = json!({ "ready": true, "reason": "running", "degraded": degraded });

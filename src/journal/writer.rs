@@ -403,6 +403,7 @@ impl<S: Storage> JournalAgent<S> {
         self.is_full = true;
         self.retry_at_ns = now.ns + FULL_RETRY_NS;
         self.counters.add(Counter::JournalFull, 1);
+        self.counters.set(Counter::JournalWaiting, 1);
         Ok(())
     }
 
@@ -455,6 +456,7 @@ where
             return Ok(0);
         }
         if std::mem::take(&mut self.is_full) {
+            self.counters.set(Counter::JournalWaiting, 0);
             info!("the journal has room again");
         }
         self.sync()?;
