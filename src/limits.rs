@@ -178,11 +178,11 @@ pub const MONITOR_TICK_MS: u64 = 250;
 pub const DESTINATIONS_MAX_DEFAULT: usize = 10_000;
 
 /// Bytes on their way to one subscriber, by default: 600 frames of 390 bytes, a tenth of a
-/// millisecond of loopback.
+/// millisecond of loopback. Half of them wait in the engine: two pieces as the kernel makes them.
 pub const CREDIT_DEFAULT: usize = 256 * 1024;
 
-/// Bytes of a subscriber's send buffer in the kernel, or its credit where that is less: small, for
-/// what is in it cannot be overtaken.
+/// Bytes of a subscriber's send buffer in the kernel, or its credit where that is less: for what is
+/// under way to its machine. What waits in it for the peer to read is part of the credit.
 pub const SUBSCRIBER_SEND_BUFFER: usize = 256 * 1024;
 
 /// Frames that a subscriber may hold without having acknowledged them. Clients may acknowledge as

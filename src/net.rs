@@ -16,6 +16,9 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 use socket2::{SockRef, TcpKeepalive};
 
+use crate::config::Delivery;
+use crate::limits::SUBSCRIBER_SEND_BUFFER;
+
 /// A stream; numbers of closed streams are used again.
 pub type Key = usize;
 
@@ -88,9 +91,38 @@ pub trait Network: Send {
 pub struct SocketOptions {
     /// Bytes of the kernel's send buffer; `None`: the system's own choice.
     pub send_buffer: Option<usize>,
+    /// While fewer bytes wait in the kernel for the peer to have room, it takes more; `None`: as long
+    /// as its buffer has room.
+    pub unsent: Option<usize>,
     /// Events taken from the poller at once.
     pub events: usize,
 }
+
+impl SocketOptions {
+    /// Those of whoever sends to the engine.
+    #[must_use]
+    pub fn of_sources() -> Self {
+        Self {
+            send_buffer: None,
+            unsent: None,
+            events: EVENTS,
+        }
+    }
+
+    /// Those of whoever gets messages, with these settings: what is in the kernel's buffer cannot be
+    /// overtaken either.
+    #[must_use]
+    pub fn of_subscribers(settings: &Delivery) -> Self {
+        Self {
+            send_buffer: Some(SUBSCRIBER_SEND_BUFFER.min(settings.credit)),
+            unsent: Some(settings.credit_unsent()),
+            events: EVENTS,
+        }
+    }
+}
+
+/// Events that are taken from the poller at once.
+const EVENTS: usize = 1024;
 
 /// A peer that is silent this long is asked whether it lives.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
@@ -167,6 +199,9 @@ impl Tcp {
         socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
         if let Some(len) = self.options.send_buffer {
             socket.set_send_buffer_size(len)?;
+        }
+        if let Some(len) = self.options.unsent {
+            socket.set_tcp_notsent_lowat(u32::try_from(len).unwrap_or(u32::MAX))?;
         }
         Ok(())
     }
@@ -263,6 +298,7 @@ mod tests {
         socket.set_nonblocking(true).expect("an option");
         let options = SocketOptions {
             send_buffer: None,
+            unsent: None,
             events: 8,
         };
         let mut net = Tcp::new(None, options).expect("a poller");

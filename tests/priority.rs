@@ -19,12 +19,13 @@ use support::{Engine, PATIENCE, Subscriber, frame, with_sources};
 /// Some Tuesday evening.
 const EPOCH_US: u64 = 1_700_000_000_000_000;
 /// The credit of tests that count what cannot be overtaken.
-const CREDIT: usize = 16 * 1024;
+const CREDIT: usize = 256 * 1024;
 /// The receive buffer that those tests ask for.
 const RECEIVE_BUFFER: usize = 4 * 1024;
-/// What stands before an urgent message at most: the credit, the kernel's buffers - which take
-/// twice what they are asked for - and a last packet of each that they take all the same.
-const AHEAD_MAX: usize = CREDIT + 2 * (CREDIT + RECEIVE_BUFFER) + 2 * 16 * 1024;
+/// What stands before an urgent message at most: the credit, the reader's buffer - the kernel takes
+/// twice what it is asked for - and a last packet that it takes all the same. A send buffer that fills
+/// up to its end would hold 128 KiB more.
+const AHEAD_MAX: usize = CREDIT + 2 * RECEIVE_BUFFER + 16 * 1024;
 const BACKLOG: usize = 30_000;
 
 fn settings(max_wait: &str, rest: &str) -> String {

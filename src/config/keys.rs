@@ -267,8 +267,9 @@ const DELIVERY: Section = Section {
         key(
             "credit",
             "\"256KiB\"",
-            "Bytes on their way to one subscriber: what an urgent message cannot overtake. \
-             Smaller: sharper priorities. Larger: more throughput over long distances.",
+            "Bytes on their way to one subscriber, in the engine and unsent in its socket: what an \
+             urgent message cannot overtake. Smaller: sharper priorities. Larger: more throughput \
+             over long distances.",
             |c, v| {
                 let credit = v.size(limits::CREDIT_MIN as u64, limits::CREDIT_MAX as u64)?;
                 set(&mut c.delivery.credit, credit as usize)

@@ -181,9 +181,24 @@ pub struct Delivery {
     pub agents: usize,
     /// A subscriber that owes acknowledgements for this long is cut.
     pub ack_timeout: Duration,
-    /// Bytes that may be on their way to one subscriber's socket: what an urgent message cannot
-    /// overtake.
+    /// Bytes that may be on their way to one subscriber, in the engine and in its own socket, unsent:
+    /// what an urgent message cannot overtake.
     pub credit: usize,
+}
+
+impl Delivery {
+    /// The half of the credit that waits in the engine for the socket to take it.
+    #[must_use]
+    pub fn credit_waiting(&self) -> usize {
+        self.credit / 2
+    }
+
+    /// How much may stand in the socket, unsent, when it takes another piece. The piece is the other
+    /// quarter: the kernel makes them 64 KiB long.
+    #[must_use]
+    pub fn credit_unsent(&self) -> usize {
+        self.credit / 4
+    }
 }
 
 /// `[journal]`.

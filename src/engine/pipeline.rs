@@ -279,7 +279,7 @@ where
             destinations: common.names.destinations,
             configured_destinations: config.destinations.len() as u32,
             durability: config.durability,
-            credit: config.delivery.credit,
+            credit: config.delivery.credit_waiting(),
             messages_max: MESSAGES_MAX,
             hot_max: HOT_MAX,
             max_queued,

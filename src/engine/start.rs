@@ -29,7 +29,6 @@ use crate::journal::reader::Reader;
 use crate::journal::recovery::Recovered;
 use crate::journal::storage::{Directory as Segments, Name};
 use crate::latency::{self, Collector, IntervalLog, LogLimits, Totals};
-use crate::limits::SUBSCRIBER_SEND_BUFFER;
 use crate::net::{SocketOptions, Tcp};
 use crate::ring::Wake;
 use crate::scheduler::rules::Rules;
@@ -201,22 +200,15 @@ fn world(
     ingest: Option<TcpListener>,
     delivery: TcpListener,
 ) -> Result<World<Tcp, Segments, SystemClock>, StartError> {
-    let make = |listener, send_buffer| {
-        let options = SocketOptions {
-            send_buffer,
-            events: 1024,
-        };
-        Tcp::new(listener, options).map_err(system("poller"))
-    };
-    // What is in the kernel's buffer cannot be overtaken either.
-    let send_buffer = SUBSCRIBER_SEND_BUFFER.min(config.delivery.credit);
+    let make = |listener, options| Tcp::new(listener, options).map_err(system("poller"));
+    let options = SocketOptions::of_subscribers(&config.delivery);
     let mut delivery_nets = Vec::new();
     for _ in 0..config.delivery.agents {
         let listener = delivery.try_clone().map_err(system("descriptor"))?;
-        delivery_nets.push(make(Some(listener), Some(send_buffer))?);
+        delivery_nets.push(make(Some(listener), options)?);
     }
     Ok(World {
-        ingest_net: make(ingest, None)?,
+        ingest_net: make(ingest, SocketOptions::of_sources())?,
         delivery_nets,
         storage,
         clock,

@@ -25,7 +25,6 @@ use flipped_lb::engine::pipeline::{
 use flipped_lb::ingest::rejected::RejectedLog;
 use flipped_lb::journal::storage::Directory;
 use flipped_lb::latency::{self, Collector};
-use flipped_lb::limits::SUBSCRIBER_SEND_BUFFER;
 use flipped_lb::net::{SocketOptions, Tcp};
 use flipped_lb::ring::Wake;
 use flipped_lb::scheduler::backlog::Inheritance;
@@ -87,9 +86,8 @@ impl<C: Clock + 'static> Hand<C> {
         let names = Names::new(&config, &rules(&config));
         let (recovered, inheritance) =
             recover(&config, &mut segments, &names, 7, clock.now()).expect("an empty journal");
-        let (ingest, ingest_net) = listener(None);
-        let (delivery, delivery_net) =
-            listener(Some(SUBSCRIBER_SEND_BUFFER.min(config.delivery.credit)));
+        let (ingest, ingest_net) = listener(SocketOptions::of_sources());
+        let (delivery, delivery_net) = listener(SocketOptions::of_subscribers(&config.delivery));
         let counters = Arc::new(Counters::default());
         let (common, collector) = common(&config, &counters, home.path(), inheritance);
         let world = World {
@@ -203,13 +201,9 @@ pub fn id_of(line: &str) -> Option<String> {
     value["messageId"].as_str().map(str::to_owned)
 }
 
-fn listener(send_buffer: Option<usize>) -> (SocketAddr, Tcp) {
+fn listener(options: SocketOptions) -> (SocketAddr, Tcp) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("it is bound");
-    let options = SocketOptions {
-        send_buffer,
-        events: 1024,
-    };
     (
         address,
         Tcp::new(Some(listener), options).expect("a poller"),

@@ -14,7 +14,7 @@ use crate::engine::Settings;
 use crate::error::{Context, PerfError};
 use crate::lab::{Lab, Running, Subject};
 use crate::lane::Lane;
-use crate::parts::sink::SLOW_SOCKET_LEN;
+use crate::parts::sink::SLOW_SOCKET_HELD;
 use crate::picture::{Picture, percentiles};
 use crate::plan::Plan;
 use crate::report::{Aim, Section, Table};
@@ -208,7 +208,7 @@ impl OverloadArgs {
         };
         let level_1 = level(0);
         let drained_a_second = (self.rate / (OTHERS as u64 + 1) / 2).max(1) * FRAME_LEN as u64;
-        let drained = CREDIT_BYTES + SLOW_SOCKET_LEN as u64;
+        let drained = CREDIT_BYTES + SLOW_SOCKET_HELD as u64;
         let drain_ns = drained as f64 * 1e9 / drained_a_second as f64;
         let limit = LEVEL_1_TIMES_MAX * p99(&compared.without, &level_1) + drain_ns;
         let found = p99(&compared.with, &level_1);

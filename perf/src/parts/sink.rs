@@ -33,9 +33,11 @@ const LOOKS_MAX: u32 = 120;
 const LOOKS_MAX_FIRST: u32 = 4 * 600;
 /// A slow reader takes this much at a time.
 const SLOW_READ_LEN: usize = 16 * 1024;
-/// ... from a socket that holds no more than this: what is not there yet is the server's to order.
-/// Two segments of the loopback device: with less its window closes for fractions of a second.
-pub(crate) const SLOW_SOCKET_LEN: usize = 128 * 1024;
+/// ... from a socket that was asked to hold this: what is not there yet is the server's to order. Two
+/// segments of the loopback device: with less its window closes for fractions of a second.
+const SLOW_SOCKET_LEN: usize = 128 * 1024;
+/// What that socket holds: Linux takes twice what it is asked for (`man 7 socket`, SO_RCVBUF).
+pub(crate) const SLOW_SOCKET_HELD: usize = 2 * SLOW_SOCKET_LEN;
 const SECOND_NS: u128 = 1_000_000_000;
 
 /// What was received.
