@@ -1,4 +1,4 @@
-//! Flat out for a minute: past what memory takes for the disk, so that the disk is the limit.
+//! Flat out for a minute: past what memory takes for the disk, so that the disk would be the limit.
 //!
 //! The disk's own rate is taken before each round, by one file written from begin to end.
 
@@ -40,10 +40,13 @@ const RATIO_MIN: f64 = 0.9;
 const SLICES: usize = 10;
 
 const TEXT: &str = "Four sources write as fast as the engine takes it, for so long that the \
-journal's bytes no longer fit into the memory that the system lends its disk. Journal MB/s is what \
-the engine had the system write, over the round and the time until the disk had all of it. The \
-disk's MB/s is one file written in order and synced, just before the round. A ratio below the aim \
-with a core to spare is the engine's fault; with none, the processor is the limit and not the disk.";
+journal's bytes no longer fit into the memory that the system lends its disk. Appended MB/s is what \
+the journal took, a second of the round; the disk's MB/s is one file written in order and synced, just \
+before it; the ratio is between these two. Written MB/s is what the engine had the system write, over \
+the round and the time until the disk had all of it: a segment whose messages are settled and out of \
+the dedup window is written over, mostly before the system has sent it to the disk, and then the disk \
+is no limit at all. A ratio below the aim with a core to spare is the engine's fault; with none, the \
+processor is the limit.";
 
 /// What `sustained` takes.
 #[derive(Debug, Clone, Args)]
@@ -61,8 +64,10 @@ struct Sustained {
     outcome: Outcome,
     /// Bytes a second.
     disk: f64,
-    /// Bytes a second, the journal's.
-    journal: f64,
+    /// Bytes a second that the journal took.
+    appended: f64,
+    /// Bytes a second that the system wrote for it.
+    written: f64,
 }
 
 impl Bench for SustainedArgs {
@@ -80,9 +85,9 @@ impl Bench for SustainedArgs {
             let disk = sequential_rate(&lab.data, disk_bytes)?;
             let it = play(lab, &plan, &settings, disk)?;
             say(&format!(
-                "  {round} of {rounds} {} msg/s, journal {} MB/s, disk {} MB/s, {}",
+                "  {round} of {rounds} {} msg/s, appended {} MB/s, disk {} MB/s, {}",
                 rate(it.outcome.rate),
-                megabytes(it.journal),
+                megabytes(it.appended),
                 megabytes(it.disk),
                 it.outcome.verdict()
             ));
@@ -126,11 +131,13 @@ impl SustainedArgs {
 fn play(lab: &Lab, plan: &Plan, settings: &Settings, disk: f64) -> Result<Sustained, PerfError> {
     let (running, lane) = lab.connect(Subject::Engine, plan, settings)?;
     let outcome = finish(Subject::Engine, &running, lane, settings)?;
+    let appended = running.counter("journal_bytes")? as f64 / outcome.seconds;
     let begun = Instant::now();
     running.folder().map_or(Ok(()), sync)?;
     let seconds = outcome.seconds + begun.elapsed().as_secs_f64();
     Ok(Sustained {
-        journal: outcome.usage.written_bytes as f64 / seconds,
+        appended,
+        written: outcome.usage.written_bytes as f64 / seconds,
         outcome,
         disk,
     })
@@ -142,9 +149,10 @@ fn section(all: &[Sustained], messages: u64) -> Result<Section, PerfError> {
         "msg/s",
         "seconds",
         "engine's CPU",
-        "journal MB/s",
+        "appended MB/s",
         "disk MB/s",
         "ratio",
+        "written MB/s",
     ]);
     for (round, it) in all.iter().enumerate() {
         let (outcome, cores) = (&it.outcome, it.outcome.usage.cpu_seconds);
@@ -153,18 +161,20 @@ fn section(all: &[Sustained], messages: u64) -> Result<Section, PerfError> {
             rate(outcome.rate),
             format!("{:.1}", outcome.seconds),
             format!("{:.0} % of a core", cores / outcome.seconds * 100.0),
-            megabytes(it.journal),
+            megabytes(it.appended),
             megabytes(it.disk),
-            ratio(it.journal / it.disk),
+            ratio(it.appended / it.disk),
+            megabytes(it.written),
         ]);
     }
-    let found = Spread::of(all.iter().map(|it| it.journal / it.disk));
+    let found = Spread::of(all.iter().map(|it| it.appended / it.disk));
     let reached = Spread::of(all.iter().map(|it| it.outcome.rate));
     let outcomes = || all.iter().map(|it| &it.outcome);
     let raw = |it: &Sustained| {
         json!({
             "outcome": it.outcome,
-            "journal_bytes_a_second": it.journal,
+            "appended_bytes_a_second": it.appended,
+            "written_bytes_a_second": it.written,
             "disk_bytes_a_second": it.disk,
         })
     };
@@ -177,8 +187,8 @@ fn section(all: &[Sustained], messages: u64) -> Result<Section, PerfError> {
         text: TEXT.into(),
         table,
         aims: vec![Aim::new(
-            "journal over the disk's own rate",
-            format!("{RATIO_MIN} at least, where the disk is the limit"),
+            "what the journal takes, over the disk's own rate",
+            format!("{RATIO_MIN} at least"),
             found.show(ratio),
             found.median >= RATIO_MIN,
         )],
