@@ -193,18 +193,18 @@ fn a_failing_batch_stays_as_it_is_until_it_is_written() {
 #[test]
 fn a_restart_goes_on_at_the_databases_position() {
     let mut world = World::new();
-    for sequence in 1..=85 {
+    for sequence in 1..=205 {
         world.writer.plain(sequence..=sequence);
     }
-    assert_eq!((world.step(), world.step()), (80, 0));
-    assert_eq!(world.totals(), (80, 0));
+    assert_eq!((world.step(), world.step()), (200, 0));
+    assert_eq!(world.totals(), (200, 0));
     world.restart();
     world.catch_up();
-    assert_eq!(world.totals(), (85, 0));
+    assert_eq!(world.totals(), (205, 0));
     world.restart();
-    world.writer.settle(1..=85);
+    world.writer.settle(1..=205);
     world.catch_up();
-    assert_eq!(world.totals(), (85, 85));
+    assert_eq!(world.totals(), (205, 205));
 }
 
 #[test]
