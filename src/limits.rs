@@ -248,13 +248,32 @@ pub const PIECES_PER_BATCH: usize = 256;
 /// their system calls vanish (one for some 2,500 frames of 390 bytes).
 pub const JOURNAL_READ_LEN: usize = 1024 * 1024 + 4096;
 
-/// Bytes of frames that the store gathers for one transaction: 5,000 rows of 390 bytes are 2 MB, but
-/// 5,000 rows of the longest line would be 320 MB.
-pub const STORE_GATHER_LEN_MAX: usize = 8 * 1024 * 1024;
+/// Bytes of frames that the store gathers for one transaction when it is behind: some 90,000 rows of
+/// 390 bytes. The fewer transactions, the less their logs are synced, and the more settlements find
+/// their message among the rows and cost no update; 5,000 rows of the longest line would be 320 MB.
+pub const STORE_GATHER_LEN_MAX: usize = 32 * 1024 * 1024;
 
-/// A store that is behind takes so many times `batch_rows` into one transaction, if their frames fit
-/// [`STORE_GATHER_LEN_MAX`]: its cost beside the rows' own is then a part of what it was.
-pub const STORE_BATCH_GROWTH: usize = 8;
+/// Rows in one transaction, of whatever length: a server that takes 10,000 a second has them in 10 s,
+/// a third of the time after which an answer is given up.
+pub const STORE_GATHER_ROWS_MAX: usize = 100_000;
+
+/// A store that is behind takes so many times `batch_rows` into one transaction, within
+/// [`STORE_GATHER_ROWS_MAX`] and [`STORE_GATHER_LEN_MAX`]: 100,000 where nothing else is set.
+pub const STORE_BATCH_GROWTH: usize = 20;
+
+/// Bytes for frames that are kept from one transaction to the next; one of 5,000 rows needs 2 MB.
+/// What more was needed while the store was behind is given back.
+pub const STORE_GATHER_LEN_KEPT: usize = 4 * 1024 * 1024;
+
+/// Rows, and updates, for which room is kept in the same way.
+pub const STORE_GATHER_ROWS_KEPT: usize = 10_000;
+
+/// Bytes that a bulk load writes before it hands them to the server: some 700 rows of 390 bytes, so
+/// that the server has the first ones soon, and the hand-over costs nothing.
+pub const STORE_LOAD_BLOCK_LEN: usize = 256 * 1024;
+
+/// Blocks that are written ahead of the server: it need not wait, and a load takes 1 MiB of memory.
+pub const STORE_LOAD_BLOCKS: usize = 2;
 
 /// Updates in one transaction: 8 MiB of them. They are in the order of delivery, by priority, and
 /// the database's pages in the order of arrival: the more at once, the fewer visits to each page.
@@ -349,6 +368,7 @@ const _: () = assert!(BUCKETS.is_multiple_of(64), "bitmaps are of 64-bit words")
 const _: () = assert!(CHUNKS_FREE_MIN + CHUNKS_AT_INGEST + CHUNKS_AT_REPLAY < CHUNK_COUNT / 2);
 const _: () = assert!(CREDIT_MAX * 4 <= CHUNK_LEN * CHUNK_COUNT);
 const _: () = assert!(SEGMENT_LEN_MIN <= SEGMENT_LEN_DEFAULT);
+const _: () = assert!(BATCH_ROWS_MAX <= STORE_GATHER_ROWS_MAX);
 const _: () = assert!(2 * (1 + JOURNAL_RESERVE) <= JOURNAL_SEGMENTS_MIN);
 const _: () = assert!(SEGMENT_LEN_MAX * JOURNAL_SEGMENTS_MIN <= JOURNAL_LEN_MAX_DEFAULT);
 const _: () = assert!(MAX_QUEUED_DEFAULT <= MESSAGES_MAX);

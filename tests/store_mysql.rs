@@ -198,6 +198,39 @@ fn a_poison_row_is_split_out_and_kept_with_the_servers_words() {
     }
 }
 
+#[test]
+fn a_large_load_that_the_server_refuses_ends_and_a_poison_row_in_it_stands_alone() {
+    const COUNT: u64 = 20_000;
+    let server = MariaDb::start();
+    let home = home();
+    let output = schema(&server, &home, "apply");
+    assert!(output.status.success(), "{}", words(&output));
+    let check = "ALTER TABLE messages ADD CONSTRAINT picky CHECK (messageType <> 'poison')";
+    let mut client = server.client();
+    client.query_drop(check).expect("a constraint");
+    let engine = engine(&server, &home, "");
+    take_all(&engine, &["table2"]);
+    client
+        .query_drop("LOCK TABLES messages WRITE")
+        .expect("a lock");
+    let mut lines = frames("large", COUNT as usize);
+    lines[12_345] = lines[12_345].replace("lunch", "poison");
+    assert!(send(&engine, &lines));
+    // The statement waits for the table without asking for its rows, and is given up.
+    engine.wait("a load was given up", |it| {
+        it["store_retries"].as_u64() > Some(0)
+    });
+    assert_eq!(engine.count("stored"), 0);
+    client.query_drop("UNLOCK TABLES").expect("no lock");
+    engine.wait("all is followed", |it| {
+        it["stored_settled"] == COUNT - 1 && it["store_unstored"] == 1
+    });
+    assert_eq!(engine.stop().code, Some(0));
+    assert_all_delivered(&server, COUNT - 1);
+    let kept = support::lines_of(&home.path().join("data/unstored.ndjson"));
+    assert_eq!(kept.len(), 1);
+}
+
 // ---- servers and engines that go ----
 
 #[test]

@@ -414,7 +414,7 @@ const STORE: Section = Section {
         key(
             "batch_rows",
             "5000",
-            "Rows that make a batch; a store that is behind takes up to eight times as many.",
+            "Rows that make a batch; a store that is behind takes up to twenty times as many.",
             |c, v| {
                 let rows = v.count(1, limits::BATCH_ROWS_MAX)?;
                 set(&mut c.store.batch_rows, rows)

@@ -22,7 +22,7 @@ use crate::journal::error::JournalError;
 use crate::journal::reader::Reader;
 use crate::journal::record::Position;
 use crate::journal::storage::Storage;
-use crate::limits::STORE_BATCH_GROWTH;
+use crate::limits::{STORE_BATCH_GROWTH, STORE_GATHER_ROWS_MAX};
 
 /// What ends the following. Delivery goes on without it.
 #[derive(Debug, thiserror::Error)]
@@ -265,6 +265,7 @@ impl<S: Storage, D: Store> Follower<S, D> {
     /// behind does better with fewer and larger transactions.
     fn gather(&mut self, recorded: Position, now: Now) -> Result<(), FollowError> {
         let rows_max = self.rows_full.saturating_mul(STORE_BATCH_GROWTH);
+        let rows_max = rows_max.min(STORE_GATHER_ROWS_MAX);
         while !self.rows.is_full(rows_max) {
             if self.rows.is_empty() {
                 self.gathered_ns = now.ns;

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! transaction | lock the position | rows | settlements | move the position | commit |
-//! rows        LOAD DATA LOCAL from memory, all at once; where that is not allowed, or the server
+//! rows        LOAD DATA LOCAL from memory, all in one, the server reading while we write; where that is not allowed, or the server
 //!             has a doubt about a row: INSERT of many rows, halved until the rows that it refuses
 //!             stand alone
 //! settlements into a table of this connection, then one UPDATE by primary key
@@ -18,6 +18,7 @@
 
 mod connection;
 mod fault;
+mod load;
 mod reader;
 mod schema;
 mod session;

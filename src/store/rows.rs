@@ -13,7 +13,9 @@
 use super::Applied;
 use crate::journal::batch::Batch;
 use crate::journal::record::{RecordHeader, Settlement};
-use crate::limits::{STORE_GATHER_LEN_MAX, STORE_UPDATES_MAX};
+use crate::limits::{
+    STORE_GATHER_LEN_KEPT, STORE_GATHER_LEN_MAX, STORE_GATHER_ROWS_KEPT, STORE_UPDATES_MAX,
+};
 
 /// Rows and settlements, gathered for one transaction.
 #[derive(Debug, Default)]
@@ -171,11 +173,14 @@ impl Rows {
             || self.updates.len() >= STORE_UPDATES_MAX
     }
 
-    /// Empties it, keeping its memory.
+    /// Empties it, keeping the memory that a store which is not behind needs.
     pub fn clear(&mut self) {
         self.rows.clear();
         self.frames.clear();
         self.updates.clear();
+        self.rows.shrink_to(STORE_GATHER_ROWS_KEPT);
+        self.frames.shrink_to(STORE_GATHER_LEN_KEPT);
+        self.updates.shrink_to(STORE_GATHER_ROWS_KEPT);
         self.first_settled_us = None;
     }
 }

@@ -109,17 +109,17 @@ fn a_batch_is_written_when_it_is_full_or_old() {
 #[test]
 fn a_store_that_is_behind_takes_more_at_once_but_not_without_end() {
     let mut world = World::new();
-    for sequence in 1..=200 {
+    for sequence in 1..=500 {
         world.writer.plain(sequence..=sequence);
     }
-    assert_eq!((world.step(), world.step(), world.step()), (80, 80, 40));
+    assert_eq!((world.step(), world.step(), world.step()), (200, 200, 100));
     // By priority, not by sequence; and a second settlement of one changes nothing.
-    for sequence in (1..=200).rev().step_by(2).chain((1..=200).step_by(2)) {
+    for sequence in (1..=500).rev().step_by(2).chain((1..=500).step_by(2)) {
         world.writer.settle(sequence..=sequence);
     }
-    world.writer.settle(1..=200);
-    assert_eq!((world.step(), world.step()), (400, 0));
-    assert_eq!(world.totals(), (200, 200));
+    world.writer.settle(1..=500);
+    assert_eq!((world.step(), world.step()), (1_000, 0));
+    assert_eq!(world.totals(), (500, 500));
 }
 
 #[test]
@@ -193,18 +193,18 @@ fn a_failing_batch_stays_as_it_is_until_it_is_written() {
 #[test]
 fn a_restart_goes_on_at_the_databases_position() {
     let mut world = World::new();
-    for sequence in 1..=85 {
+    for sequence in 1..=205 {
         world.writer.plain(sequence..=sequence);
     }
-    assert_eq!((world.step(), world.step()), (80, 0));
-    assert_eq!(world.totals(), (80, 0));
+    assert_eq!((world.step(), world.step()), (200, 0));
+    assert_eq!(world.totals(), (200, 0));
     world.restart();
     world.catch_up();
-    assert_eq!(world.totals(), (85, 0));
+    assert_eq!(world.totals(), (205, 0));
     world.restart();
-    world.writer.settle(1..=85);
+    world.writer.settle(1..=205);
     world.catch_up();
-    assert_eq!(world.totals(), (85, 85));
+    assert_eq!(world.totals(), (205, 205));
 }
 
 #[test]

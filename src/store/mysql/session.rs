@@ -2,15 +2,13 @@
 //!
 //! Used by [`super::MySqlStore`], which drops it after any error.
 
-use std::io::Write as _;
-use std::sync::{Arc, Mutex, PoisonError};
-
 use mysql::prelude::Queryable;
-use mysql::{Conn, Error, LocalInfileHandler};
+use mysql::{Conn, Error};
 
 use super::Failed;
 use super::connection::{Facts, facts};
 use super::fault;
+use super::load::Loads;
 use super::text::{COLUMNS, Form, SETTLED_COLUMNS, Writer};
 use crate::journal::record::{Position, Settlement};
 use crate::limits::{STORE_STATEMENT_LEN_MAX, STORE_UPDATES_STATEMENT};
@@ -39,16 +37,13 @@ const MOVE: &str = "UPDATE store_position SET position = ?, updated_at = UTC_TIM
 const LOAD_FORM: &str = r"CHARACTER SET utf8mb4 FIELDS TERMINATED BY '\t' ESCAPED BY '\\'
     LINES TERMINATED BY '\n'";
 
-/// What the driver sends when the server asks for the file of a bulk load.
-type Loaded = Arc<Mutex<Vec<u8>>>;
-
 /// A connection whose tables are as they should be.
 pub(super) struct Session {
     connection: Conn,
     node: String,
     facts: Facts,
     id_base: u64,
-    loaded: Loaded,
+    loads: Loads,
     has_settled_table: bool,
 }
 
@@ -60,20 +55,13 @@ impl Session {
             Some(id_base) => id_base,
             None => register(&mut connection, node)?,
         };
-        let loaded = Loaded::default();
-        let source = Arc::clone(&loaded);
-        // Whatever file the server asks for, it gets the rows and nothing of this machine.
-        let handler = LocalInfileHandler::new(move |_, out| {
-            let bytes = source.lock().unwrap_or_else(PoisonError::into_inner);
-            out.write_all(&bytes)
-        });
-        connection.set_local_infile_handler(Some(handler));
+        let loads = Loads::of(&mut connection);
         Ok(Self {
             connection,
             node: node.to_owned(),
             facts,
             id_base,
-            loaded,
+            loads,
             has_settled_table: false,
         })
     }
@@ -126,10 +114,10 @@ impl Session {
         if rows.rows_len() == 0 {
             return Ok(true);
         }
-        self.fill(|writer| rows.iter().for_each(|it| writer.row(&it)));
         let statement =
             format!("LOAD DATA LOCAL INFILE 'rows' INTO TABLE messages {LOAD_FORM} ({COLUMNS})");
-        match self.connection.query_drop(statement) {
+        let line = |writer: &mut Writer, it: Row<'_>| writer.row(&it);
+        match self.load(&statement, rows.iter(), line) {
             Ok(()) => Ok(self.connection.affected_rows() == rows.rows_len() as u64
                 && self.connection.warnings() == 0),
             Err(error) if fault::is_local_refused(&error) => {
@@ -141,14 +129,14 @@ impl Session {
         }
     }
 
-    /// Writes lines into what the next bulk load takes.
-    fn fill(&mut self, write: impl FnOnce(&mut Writer)) {
-        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut bytes = std::mem::take(&mut *loaded);
-        bytes.clear();
-        let mut writer = Writer::new(Form::Line, bytes, self.id_base);
-        write(&mut writer);
-        *loaded = writer.finish();
+    fn load<T>(
+        &mut self,
+        statement: &str,
+        things: impl Iterator<Item = T> + Send,
+        line: fn(&mut Writer, T),
+    ) -> Result<(), Error> {
+        let (loads, id_base) = (&self.loads, self.id_base);
+        loads.run(&mut self.connection, statement, things, id_base, line)
     }
 
     fn insert_rows(&mut self, rows: &Rows, unstored: &mut UnstoredLog) -> Result<Applied, Failed> {
@@ -240,11 +228,11 @@ impl Session {
     }
 
     fn load_settlements(&mut self, settlements: &[Settlement]) -> Result<(), Error> {
-        self.fill(|writer| settlements.iter().for_each(|it| writer.settlement(it)));
-        self.connection.query_drop(format!(
+        let statement = format!(
             "LOAD DATA LOCAL INFILE 'settlements' IGNORE INTO TABLE flipped_lb_settled {LOAD_FORM} \
              ({SETTLED_COLUMNS})"
-        ))
+        );
+        self.load(&statement, settlements.iter(), Writer::settlement)
     }
 
     fn insert_settlements(&mut self, settlements: &[Settlement]) -> Result<(), Error> {

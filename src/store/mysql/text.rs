@@ -49,6 +49,17 @@ impl Writer {
         }
     }
 
+    /// Bytes written, of which none was taken.
+    pub(super) fn len(&self) -> usize {
+        self.out.len()
+    }
+
+    /// Takes what was written; the next row begins with nothing before it.
+    pub(super) fn take(&mut self) -> Vec<u8> {
+        let room = Vec::with_capacity(self.out.len());
+        std::mem::replace(&mut self.out, room)
+    }
+
     /// What was written; without the comma behind the last tuple.
     pub(super) fn finish(mut self) -> Vec<u8> {
         if self.form == Form::Tuple && self.out.last() == Some(&b',') {
