@@ -643,8 +643,6 @@ fn kept_free_and_recycled_files_are_told_apart_and_a_damaged_kept_file_is_repair
     let home = home();
     leave_kept(&home);
     let data = home.path().join("data");
-    let kept = ending(&data, ".kept");
-    assert!(!kept.is_empty());
     let journal = data.join("journal");
     std::fs::write(
         journal.join(format!("{:020}-{:020}.unfinished", 0, 9)),
@@ -655,6 +653,13 @@ fn kept_free_and_recycled_files_are_told_apart_and_a_damaged_kept_file_is_repair
     let said = fine(&["verify"], &data);
     assert!(said.contains(".free: free: waits"), "{said}");
     assert!(said.contains(".unfinished: left over by a crash"), "{said}");
+    // The engine may have stopped between a kept file and the removal of what it stands for.
+    let is_used = |it: &PathBuf| {
+        let name = it.file_name().expect("a name").to_string_lossy();
+        !said.contains(&format!("{name}: left over"))
+    };
+    let kept: Vec<_> = ending(&data, ".kept").into_iter().filter(is_used).collect();
+    assert!(!kept.is_empty());
     assert!(
         said.contains(&format!(" {} kept files, ", kept.len())),
         "{said}"
