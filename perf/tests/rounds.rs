@@ -184,7 +184,7 @@ fn a_minute_flat_out_is_as_many_messages_as_fit_and_stands_beside_the_disk() {
     ]);
     run.assert_exact("sustained", 1, 20_000);
     let data = &run.section()["data"];
-    for figure in ["disk_bytes_a_second", "journal_bytes_a_second"] {
+    for figure in ["disk_bytes_a_second", "appended_bytes_a_second"] {
         assert!(data[0][figure].as_f64() > Some(0.0), "{data}");
     }
 }
