@@ -296,12 +296,7 @@ mod tests {
         let own = socket.local_addr().expect("it is bound");
         socket.connect(&own).expect("TCP allows it");
         socket.set_nonblocking(true).expect("an option");
-        let options = SocketOptions {
-            send_buffer: None,
-            unsent: None,
-            events: 8,
-        };
-        let mut net = Tcp::new(None, options).expect("a poller");
+        let mut net = Tcp::new(None, SocketOptions::of_sources()).expect("a poller");
         let key = net.adopt(TcpStream::from_std(socket.into())).expect("room");
         let error = net.connected(key).expect_err("nobody else is there");
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);

@@ -6,9 +6,9 @@
 //!
 //! ```text
 //! transaction | lock the position | rows | settlements | move the position | commit |
-//! rows        LOAD DATA LOCAL from memory, all in one, the server reading while we write; where that is not allowed, or the server
-//!             has a doubt about a row: INSERT of many rows, halved until the rows that it refuses
-//!             stand alone
+//! rows        LOAD DATA LOCAL from memory, all in one, written while the server reads; where that
+//!             is not allowed, or the server has a doubt about a row: INSERT of many rows, halved
+//!             until the rows that it refuses stand alone
 //! settlements into a table of this connection, then one UPDATE by primary key
 //! ```
 //!
