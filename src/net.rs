@@ -70,6 +70,10 @@ pub trait Network: Send {
     /// `WouldBlock`, or the connection is gone.
     fn read(&mut self, key: Key, into: &mut [u8]) -> io::Result<usize>;
 
+    /// Has the system tell a stream's peer that what was read has come. Where the role's sockets put
+    /// this off, and [`Network::read`] does not tell it, it is told in 40 ms at the latest.
+    fn confirm(&mut self, _key: Key) {}
+
     /// Writes the pieces, one behind the other; returns how many bytes were taken.
     ///
     /// # Errors
@@ -94,6 +98,9 @@ pub struct SocketOptions {
     /// While fewer bytes wait in the kernel for the peer to have room, it takes more; `None`: as long
     /// as its buffer has room.
     pub unsent: Option<usize>,
+    /// A read does not confirm at once what it read: that takes longer than the read itself, and has
+    /// time until [`Network::confirm`].
+    pub confirms_late: bool,
     /// Events taken from the poller at once.
     pub events: usize,
 }
@@ -105,6 +112,7 @@ impl SocketOptions {
         Self {
             send_buffer: None,
             unsent: None,
+            confirms_late: true,
             events: EVENTS,
         }
     }
@@ -116,6 +124,7 @@ impl SocketOptions {
         Self {
             send_buffer: Some(SUBSCRIBER_SEND_BUFFER.min(settings.credit)),
             unsent: Some(settings.credit_unsent()),
+            confirms_late: false,
             events: EVENTS,
         }
     }
@@ -203,6 +212,9 @@ impl Tcp {
         if let Some(len) = self.options.unsent {
             socket.set_tcp_notsent_lowat(u32::try_from(len).unwrap_or(u32::MAX))?;
         }
+        if self.options.confirms_late {
+            socket.set_tcp_quickack(false)?;
+        }
         Ok(())
     }
 }
@@ -255,6 +267,18 @@ impl Network for Tcp {
 
     fn read(&mut self, key: Key, into: &mut [u8]) -> io::Result<usize> {
         self.stream(key)?.read(into)
+    }
+
+    fn confirm(&mut self, key: Key) {
+        let late = self.options.confirms_late;
+        let Some(stream) = self.streams.get(key).and_then(Option::as_ref) else {
+            return;
+        };
+        let socket = SockRef::from(stream);
+        // On sends what is due and lasts until off. A stream that is gone owes nothing.
+        if late && socket.set_tcp_quickack(true).is_ok() {
+            let _ = socket.set_tcp_quickack(false);
+        }
     }
 
     fn write(&mut self, key: Key, pieces: &[IoSlice<'_>]) -> io::Result<usize> {

@@ -3,6 +3,7 @@
 pub mod affinity;
 pub mod idle;
 pub mod relief;
+pub mod round_trip;
 pub mod runner;
 
 use std::os::fd::BorrowedFd;
@@ -23,6 +24,12 @@ pub trait Agent: Send {
     /// # Errors
     /// What the engine cannot survive.
     fn do_work(&mut self, now: Now) -> Result<usize, Fatal>;
+
+    /// Acts on what an agent of the same thread has just answered, and on nothing else: the rest of
+    /// a duty cycle has its time. Returns the work count.
+    fn hear_answers(&mut self, _now: Now) -> usize {
+        0
+    }
 
     /// A descriptor that becomes readable when the outside world has work for this agent, for the
     /// idle thread to park on.

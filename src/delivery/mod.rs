@@ -223,10 +223,12 @@ impl<N: Network, C: Clock> Agent for DeliveryAgent<N, C> {
     }
 
     fn do_work(&mut self, now: Now) -> Result<usize, Fatal> {
-        let mut work_count = self.poll_net()?;
+        // What is to be delivered does not wait for a look at the sockets.
+        let mut work_count = self.hear_scheduler();
+        self.write();
+        work_count += self.poll_net()?;
         work_count += self.accept(now);
         work_count += self.read(now);
-        work_count += self.hear_scheduler();
         self.tick(now);
         self.write();
         if let Some(returned) = self.homebound.take() {

@@ -16,6 +16,7 @@ use super::{Failed, Thread};
 use crate::admin::Health;
 use crate::agent::affinity::PinError;
 use crate::agent::relief::{Lodger, Shift, shifts};
+use crate::agent::round_trip::RoundTrip;
 use crate::agent::runner::Runner;
 use crate::agent::{Agent, Fatal};
 use crate::clock::SystemClock;
@@ -133,17 +134,19 @@ impl Spawner<'_> {
         } else {
             path.agents.push(pipeline.ingest);
         }
-        path.agents.push(pipeline.scheduler);
-        path.agents.extend(pipeline.deliveries);
-        let journal = vec![pipeline.journal];
         let replay = Seat::new("replay", vec![pipeline.replay], None, &wakes.replay);
         let retention = vec![pipeline.retention];
         let retention = Seat::new("retention", retention, None, &wakes.retention);
         if self.syncs {
+            path.agents.push(pipeline.scheduler);
+            let journal = vec![pipeline.journal];
             let journal = Seat::new("journal", journal, plan.journal, &wakes.journal);
+            path.agents.extend(pipeline.deliveries);
             seats.extend([path, replay, retention, journal]);
         } else {
-            path.agents.extend(journal);
+            let recorded = RoundTrip::new(pipeline.scheduler, pipeline.journal, self.clock);
+            path.agents.push(Box::new(recorded));
+            path.agents.extend(pipeline.deliveries);
             seats.extend([path, replay, retention]);
         }
         Ok(seats)

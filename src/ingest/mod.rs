@@ -60,6 +60,9 @@ use crate::scheduler::queue::clamp_timestamp;
 const ENTRIES_PER_READ: usize =
     (READ_LEN_MAX + LINE_LEN_MAX) / LINE_LEN_MIN + CHUNKS_PER_READ + Reason::ALL.len();
 
+/// Of a longer read the system has confirmed all but the last by itself.
+const UNCONFIRMED_LEN_MAX: usize = 4096;
+
 /// A pause after something that will not get better at once, in ns.
 const PAUSE_NS: u64 = 100_000_000;
 
@@ -197,6 +200,8 @@ pub struct IngestAgent<N> {
     next_number: u32,
     /// Connections that may have something to read, in turn.
     readable: VecDeque<Key>,
+    /// Connections of which little was read: the system has not told their peers yet that it came.
+    unconfirmed: Vec<Key>,
     /// Connections with something to acknowledge, or to go on writing.
     owing: Vec<Key>,
     /// Connections that wait until rejected lines are kept, and how far these are.
@@ -246,6 +251,7 @@ impl<N: Network> IngestAgent<N> {
             free_indices: Vec::new(),
             next_number: 0,
             readable: VecDeque::with_capacity(1024),
+            unconfirmed: Vec::with_capacity(READS_PER_CYCLE),
             owing: Vec::with_capacity(64),
             awaiting_kept: Vec::new(),
             rejected_kept: 0,
@@ -383,10 +389,8 @@ impl<N: Network> IngestAgent<N> {
 
     fn read(&mut self, now: Now) -> usize {
         let mut work_count = 0;
-        for _ in 0..READS_PER_CYCLE {
-            if self.readable.is_empty() {
-                break;
-            }
+        // Each once: whether there is more can wait until what was read is on its way.
+        for _ in 0..READS_PER_CYCLE.min(self.readable.len()) {
             if !self.has_room() {
                 self.parts.counters.add(Counter::IngestBackPressure, 1);
                 break;
@@ -450,7 +454,17 @@ impl<N: Network> IngestAgent<N> {
             other => other,
         }?;
         self.parts.counters.add(Counter::BytesIn, read_len as u64);
+        if read_len < UNCONFIRMED_LEN_MAX {
+            self.unconfirmed.push(key);
+        }
         Ok(read_len)
+    }
+
+    /// What was read is on its way by now: here is the time that its read did not take.
+    fn confirm(&mut self) {
+        for key in self.unconfirmed.drain(..) {
+            self.parts.net.confirm(key);
+        }
     }
 
     fn take_line(&mut self, connection: &mut Connection, line: Line, now: Now) -> Fate {
@@ -624,6 +638,7 @@ impl<N: Network> Agent for IngestAgent<N> {
     }
 
     fn do_work(&mut self, now: Now) -> Result<usize, Fatal> {
+        self.confirm();
         let mut work_count = self.take_commands();
         if self.parts.draining.load(Ordering::Relaxed) {
             if !self.is_drained {

@@ -367,6 +367,14 @@ impl Agent for SchedulerAgent {
         self.end_cycle(work_count);
         Ok(work_count)
     }
+
+    /// What was recorded goes on its way. What ingest has is left for the next cycle: accepted more
+    /// often than they are written to subscribers, messages would pile up here instead of there.
+    fn hear_answers(&mut self, now: Now) -> usize {
+        let work_count = self.hear_journal(now) + self.dispatch(now);
+        self.end_cycle(work_count);
+        work_count
+    }
 }
 
 const _: () = assert!(LEVELS_MAX < 16, "levels are counted in small arrays");
