@@ -30,6 +30,7 @@ use std::time::Instant;
 
 pub use crate::latency::Names;
 
+use crate::agent::background;
 use crate::counters::Counters;
 use crate::latency::Totals;
 
@@ -71,6 +72,13 @@ pub struct AdminState {
 /// A thread that died while it held the lock left whole numbers behind: read on.
 fn lock(shown: &Mutex<Shown>) -> MutexGuard<'_, Shown> {
     shown.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Where the path's threads wait for this thread's core, it goes on for a moment only.
+fn take_turns(thread: &str) {
+    if let Err(error) = background::take_turns() {
+        tracing::debug!("the {thread} thread keeps its usual slice: {error}");
+    }
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use tracing::{info, warn};
 
 use super::statistics::Statistics;
-use super::{Names, Shown, lock};
+use super::{Names, Shown, lock, take_turns};
 use crate::clock::{Clock, StepWatch, SystemClock, wall_us};
 use crate::counters::{Counter, Counters};
 use crate::latency::{Collector, FilesError, IntervalLog, Totals, write_all};
@@ -81,9 +81,10 @@ impl Monitor {
         let (stop, stopped) = channel();
         let shown = Arc::clone(&parts.shown);
         let run = Run::new(parts);
-        let thread = Builder::new()
-            .name("monitor".to_owned())
-            .spawn(move || run.until(&stopped))?;
+        let thread = Builder::new().name("monitor".to_owned()).spawn(move || {
+            take_turns("monitor");
+            run.until(&stopped)
+        })?;
         Ok(Self {
             stop,
             thread,

@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 use super::health::{degraded, has_journal};
 use super::metrics::{CONTENT_TYPE, metrics};
 use super::stats::stats;
-use super::{AdminState, histograms};
+use super::{AdminState, histograms, take_turns};
 use crate::latency::plot::PlotError;
 
 const PATHS: &str = "\
@@ -77,7 +77,10 @@ impl Admin {
         let (stop, stopped) = oneshot::channel();
         let thread = Builder::new()
             .name("admin".to_owned())
-            .spawn(move || runtime.block_on(serve(listener, state, stopped)))
+            .spawn(move || {
+                take_turns("admin");
+                runtime.block_on(serve(listener, state, stopped));
+            })
             .map_err(AdminError::Thread)?;
         Ok(Self {
             address,

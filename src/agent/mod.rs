@@ -1,6 +1,7 @@
 //! Agents: the stages as things that do a bounded piece of work when asked, and never block.
 
 pub mod affinity;
+pub mod background;
 pub mod idle;
 pub mod relief;
 pub mod round_trip;

@@ -4,9 +4,7 @@
 //! whether an error may pass.
 //!
 //! `id` is the engine's own base (0 for the first one) plus the sequence, so that settlements find
-//! their row by primary key. What a power loss may
-//! cost (`synchronous = NORMAL`) is the last transactions, rows and position together: they are
-//! written again from the journal.
+//! their row by primary key. Every transaction is on the disk when it counts as written.
 
 mod schema;
 
@@ -35,12 +33,18 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 /// to 155,000, with pages of 8 KiB besides 175,000 to 205,000. Still larger pages gain a fifth with
 /// a hundred destinations and write more with thousands of them; `mmap_size` gains nothing that
 /// repeats.
+///
+/// Much is never synced at once, for a long write to the disk shows in the path's latency where the
+/// machine is small or virtual: at 10,000 messages a second beside this store the p99 was 3.6 ms,
+/// and p99.9 20 ms, with WALs of 4,000 pages that were synced at their end, and is 1.4 and 3.7 ms
+/// with a sync for each transaction and a checkpoint every 500 pages. A store that is behind writes
+/// more than that in a transaction, so its pace is the same.
 const SETTINGS: &str = "
     PRAGMA page_size = 8192;
     PRAGMA journal_mode = WAL;
-    PRAGMA synchronous = NORMAL;
+    PRAGMA synchronous = FULL;
     PRAGMA cache_size = -16384;
-    PRAGMA wal_autocheckpoint = 4000;
+    PRAGMA wal_autocheckpoint = 500;
     PRAGMA journal_size_limit = 67108864;
 ";
 

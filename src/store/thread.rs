@@ -17,13 +17,12 @@ use rustix::thread::gettid;
 
 use super::Store;
 use super::follower::{FollowError, Follower};
+use crate::agent::background;
 use crate::clock::Clock;
 use crate::counters::{Counter, Counters};
 use crate::journal::record::Position;
 use crate::journal::storage::Storage;
 
-/// The lowest priority that Linux has for a thread.
-const NICE: i32 = 19;
 /// Longest sleep when there is nothing to do.
 const PAUSE_MAX: Duration = Duration::from_millis(100);
 /// Shortest sleep when there is nothing to do.
@@ -274,7 +273,7 @@ impl<S: Storage, D: Store, C: Clock> Runner<S, D, C> {
         let thread = gettid();
         let id = thread.as_raw_nonzero().get();
         self.orders.thread_id.store(id, Ordering::Relaxed);
-        if let Err(error) = setpriority_process(Some(thread), NICE) {
+        if let Err(error) = background::give_way() {
             tracing::debug!("the store's thread keeps its priority: {error}");
         }
     }

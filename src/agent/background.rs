@@ -1,0 +1,108 @@
+//! Threads beside the path: they are to take a core from no thread that a message waits for.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::mem::size_of;
+
+use rustix::process::getpriority_process;
+
+/// How long such a thread may go on while another one waits for its core, in ns: the least that
+/// Linux allows. The usual slice is some 3 ms, and a message waits as long for its subscriber.
+const SLICE_NS: u64 = 100_000;
+/// The lowest priority that Linux has for a thread.
+const NICE_MAX: i32 = 19;
+
+/// The system's `struct sched_attr` in its first form, as `sched_setattr(2)` has it.
+#[repr(C)]
+struct SchedAttr {
+    size: u32,
+    policy: u32,
+    flags: u64,
+    nice: i32,
+    priority: u32,
+    /// In ns: the thread's slice, where the kernel (6.12 and later) lets each have its own.
+    runtime: u64,
+    deadline: u64,
+    period: u64,
+}
+
+/// The calling thread, for which nobody waits, gets the lowest priority and the shortest slice.
+///
+/// # Errors
+/// The system refuses.
+pub fn give_way() -> io::Result<()> {
+    set(NICE_MAX)
+}
+
+/// The calling thread, for which somebody waits now and then, keeps its priority, and goes on for no
+/// longer than a moment where others wait for its core.
+///
+/// # Errors
+/// The system refuses.
+pub fn take_turns() -> io::Result<()> {
+    set(getpriority_process(None)?)
+}
+
+fn set(nice: i32) -> io::Result<()> {
+    let attr = SchedAttr {
+        size: size_of::<SchedAttr>() as u32,
+        policy: libc::SCHED_OTHER as u32,
+        flags: 0,
+        nice,
+        priority: 0,
+        runtime: SLICE_NS,
+        deadline: 0,
+        period: 0,
+    };
+    // SAFETY: the system reads `size` bytes of the struct, which outlives the call.
+    let result = unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attr, 0) };
+    match result {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the system says of the calling thread: its slice, in ns; zero: it tells none.
+    fn slice_ns() -> u64 {
+        let mut attr = SchedAttr {
+            size: 0,
+            policy: 0,
+            flags: 0,
+            nice: 0,
+            priority: 0,
+            runtime: 0,
+            deadline: 0,
+            period: 0,
+        };
+        let size = size_of::<SchedAttr>() as u32;
+        // SAFETY: the system writes `size` bytes at most, which the struct has.
+        let result = unsafe { libc::syscall(libc::SYS_sched_getattr, 0, &raw mut attr, size, 0) };
+        assert_eq!(result, 0, "{}", io::Error::last_os_error());
+        attr.runtime
+    }
+
+    #[test]
+    fn a_thread_gives_way_and_the_others_stay_as_they_are() {
+        let own = getpriority_process(None).expect("it can be asked");
+        let before_ns = slice_ns();
+        std::thread::spawn(move || {
+            take_turns().expect("anybody may");
+            assert_eq!(getpriority_process(None).expect("it can be asked"), own);
+            give_way().expect("anybody may");
+            assert_eq!(
+                getpriority_process(None).expect("it can be asked"),
+                NICE_MAX
+            );
+            // Older kernels take it, and have one slice for all.
+            assert!([SLICE_NS, before_ns].contains(&slice_ns()));
+        })
+        .join()
+        .expect("all is as it should be");
+        assert_eq!(getpriority_process(None).expect("it can be asked"), own);
+        assert_eq!(slice_ns(), before_ns);
+    }
+}
