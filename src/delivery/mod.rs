@@ -13,6 +13,7 @@
 mod hear;
 mod hop;
 mod outbox;
+mod staging;
 mod subscriber;
 mod write;
 
@@ -21,6 +22,7 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 pub use self::hop::{FromDelivery, ToDelivery};
+use self::staging::Staging;
 use self::subscriber::{Connection, Phase};
 use crate::agent::{Agent, Fatal};
 use crate::arena::{Homebound, View};
@@ -67,6 +69,7 @@ pub struct DeliveryAgent<N, C> {
     listed: Vec<Key>,
     ready: Vec<Ready>,
     buffer: Vec<u8>,
+    staging: Staging,
     homebound: Homebound,
     acceptor: Acceptor,
     tick_at_ns: u64,
@@ -83,6 +86,7 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
             listed: Vec::with_capacity(1024),
             ready: Vec::with_capacity(1024),
             buffer: vec![0; buffer_len(SUBSCRIBER_READ_LEN_MAX, SUBSCRIBER_LINE_LEN_MAX)],
+            staging: Staging::new(),
             homebound: Homebound::default(),
             acceptor: Acceptor::new("a subscriber"),
             tick_at_ns: 0,

@@ -124,7 +124,12 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
             }
             let mut slices = [IoSlice::new(&[]); FRAMES_PER_WRITE];
             let count = connection.outbox.gather(&self.parts.view, &mut slices);
-            let taken = match self.parts.net.write(key, &slices[..count]) {
+            let pieces = &slices[..count];
+            let written = match self.staging.join(pieces) {
+                Some(joined) => self.parts.net.write(key, &[joined]),
+                None => self.parts.net.write(key, pieces),
+            };
+            let taken = match written {
                 Ok(taken) => taken,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     connection.is_writable = false;
