@@ -4,7 +4,7 @@
 use std::io;
 use std::mem::size_of;
 
-use rustix::process::getpriority_process;
+use rustix::process::{getpriority_process, setpriority_process};
 
 /// How long such a thread may go on while another one waits for its core, in ns: the least that
 /// Linux allows. The usual slice is some 3 ms, and a message waits as long for its subscriber.
@@ -26,12 +26,13 @@ struct SchedAttr {
     period: u64,
 }
 
-/// The calling thread, for which nobody waits, gets the lowest priority and the shortest slice.
+/// The calling thread, for which nobody waits, gets the lowest priority and the shortest slice; or
+/// the priority alone, where the system knows no slices.
 ///
 /// # Errors
-/// The system refuses.
+/// The system refuses both.
 pub fn give_way() -> io::Result<()> {
-    set(NICE_MAX)
+    set(NICE_MAX).or_else(|_| Ok(setpriority_process(None, NICE_MAX)?))
 }
 
 /// The calling thread, for which somebody waits now and then, keeps its priority, and goes on for no
