@@ -271,14 +271,15 @@ impl Network for Tcp {
     }
 
     fn confirm(&mut self, key: Key) {
-        let late = self.options.confirms_late;
-        let Some(stream) = self.streams.get(key).and_then(Option::as_ref) else {
+        if !self.options.confirms_late {
             return;
-        };
-        let socket = SockRef::from(stream);
-        // On sends what is due and lasts until off. A stream that is gone owes nothing.
-        if late && socket.set_tcp_quickack(true).is_ok() {
-            let _ = socket.set_tcp_quickack(false);
+        }
+        if let Ok(stream) = self.stream(key) {
+            let socket = SockRef::from(&*stream);
+            // On sends what is due and lasts until off. A stream that is gone owes nothing.
+            let _ = socket
+                .set_tcp_quickack(true)
+                .and_then(|()| socket.set_tcp_quickack(false));
         }
     }
 

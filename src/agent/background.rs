@@ -14,6 +14,7 @@ const NICE_MAX: i32 = 19;
 
 /// The system's `struct sched_attr` in its first form, as `sched_setattr(2)` has it.
 #[repr(C)]
+#[derive(Default)]
 struct SchedAttr {
     size: u32,
     policy: u32,
@@ -48,12 +49,9 @@ fn set(nice: i32) -> io::Result<()> {
     let attr = SchedAttr {
         size: size_of::<SchedAttr>() as u32,
         policy: libc::SCHED_OTHER as u32,
-        flags: 0,
         nice,
-        priority: 0,
         runtime: SLICE_NS,
-        deadline: 0,
-        period: 0,
+        ..SchedAttr::default()
     };
     // SAFETY: the system reads `size` bytes of the struct, which outlives the call.
     let result = unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attr, 0) };
@@ -69,16 +67,7 @@ mod tests {
 
     /// What the system says of the calling thread: its slice, in ns; zero: it tells none.
     fn slice_ns() -> u64 {
-        let mut attr = SchedAttr {
-            size: 0,
-            policy: 0,
-            flags: 0,
-            nice: 0,
-            priority: 0,
-            runtime: 0,
-            deadline: 0,
-            period: 0,
-        };
+        let mut attr = SchedAttr::default();
         let size = size_of::<SchedAttr>() as u32;
         // SAFETY: the system writes `size` bytes at most, which the struct has.
         let result = unsafe { libc::syscall(libc::SYS_sched_getattr, 0, &raw mut attr, size, 0) };

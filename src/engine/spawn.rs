@@ -137,18 +137,18 @@ impl Spawner<'_> {
         let replay = Seat::new("replay", vec![pipeline.replay], None, &wakes.replay);
         let retention = vec![pipeline.retention];
         let retention = Seat::new("retention", retention, None, &wakes.retention);
-        if self.syncs {
-            path.agents.push(pipeline.scheduler);
-            let journal = vec![pipeline.journal];
-            let journal = Seat::new("journal", journal, plan.journal, &wakes.journal);
-            path.agents.extend(pipeline.deliveries);
-            seats.extend([path, replay, retention, journal]);
+        let mut journal = None;
+        path.agents.push(if self.syncs {
+            let agents = vec![pipeline.journal];
+            journal = Some(Seat::new("journal", agents, plan.journal, &wakes.journal));
+            pipeline.scheduler
         } else {
-            let recorded = RoundTrip::new(pipeline.scheduler, pipeline.journal, self.clock);
-            path.agents.push(Box::new(recorded));
-            path.agents.extend(pipeline.deliveries);
-            seats.extend([path, replay, retention]);
-        }
+            let (scheduler, journal) = (pipeline.scheduler, pipeline.journal);
+            Box::new(RoundTrip::new(scheduler, journal, self.clock))
+        });
+        path.agents.extend(pipeline.deliveries);
+        seats.extend([path, replay, retention]);
+        seats.extend(journal);
         Ok(seats)
     }
 

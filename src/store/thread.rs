@@ -270,8 +270,7 @@ impl<S: Storage, D: Store, C: Clock> Runner<S, D, C> {
 
     /// Gives way to every other thread; where that is not allowed, it is as good a thread as any.
     fn lower_priority(&self) {
-        let thread = gettid();
-        let id = thread.as_raw_nonzero().get();
+        let id = gettid().as_raw_nonzero().get();
         self.orders.thread_id.store(id, Ordering::Relaxed);
         if let Err(error) = background::give_way() {
             tracing::debug!("the store's thread keeps its priority: {error}");
