@@ -27,18 +27,19 @@ mod blocks;
 mod exact;
 #[cfg(test)]
 mod fuzz;
-mod grammar;
+mod members;
 #[cfg(test)]
 pub(crate) mod model;
-mod outline;
 mod quick;
 mod scalars;
+mod shapes;
 #[cfg(target_arch = "x86_64")]
 mod simd;
 mod spans;
 mod tape;
 #[cfg(test)]
 mod tests;
+mod tokens;
 #[cfg(test)]
 pub(crate) mod verdict;
 
@@ -170,6 +171,9 @@ enum Field {
 const FIELDS: usize = Field::Payload as usize + 1;
 const REQUIRED: usize = Field::Priority as usize + 1;
 
+/// Bytes of the longest key.
+const KEY_LEN_MAX: usize = "sourceServerId".len();
+
 impl Field {
     #[inline]
     fn of_key(key: &str) -> Option<Self> {
@@ -185,22 +189,12 @@ impl Field {
         }
     }
 
-    /// The field whose key, and the quote that ends it, begin these bytes; and the key's length.
-    #[inline]
-    fn at_start(bytes: &[u8]) -> Option<(Self, usize)> {
-        let known = |key: &[u8], field| {
-            let is_it = bytes.starts_with(key);
-            is_it.then_some((field, key.len() - 1))
-        };
-        match bytes.first()? {
-            b'm' => known(b"messageId\"", Field::Id)
-                .or_else(|| known(b"messageType\"", Field::MessageType)),
-            b's' => known(b"sourceServerId\"", Field::Source),
-            b'd' => known(b"destinationId\"", Field::Destination),
-            b'p' => known(b"priority\"", Field::Priority)
-                .or_else(|| known(b"payload\"", Field::Payload)),
-            b't' => known(b"timestamp\"", Field::Timestamp),
-            _ => None,
-        }
+    /// The field whose key, and the quote that ends it, begin these bytes.
+    fn at_start(bytes: &[u8]) -> Option<Self> {
+        let len = bytes
+            .iter()
+            .take(KEY_LEN_MAX + 1)
+            .position(|it| *it == b'"')?;
+        Self::of_key(std::str::from_utf8(&bytes[..len]).ok()?)
     }
 }

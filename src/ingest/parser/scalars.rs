@@ -1,13 +1,6 @@
-//! Numbers, words and escapes, byte by byte: what the quick way does not judge by masks.
+//! Numbers, words and escapes: what the quick way looks at one by one.
 
-/// Where JSON's white space ends that begins at `at`: spaces alone, for the quick way knows no other.
-#[inline]
-pub(super) fn skip_spaces(line: &[u8], mut at: usize) -> usize {
-    while line.get(at) == Some(&b' ') {
-        at += 1;
-    }
-    at
-}
+use super::blocks::Vectors;
 
 /// Where the spaces before `end` begin.
 #[inline]
@@ -21,29 +14,35 @@ pub(super) fn skip_spaces_back(line: &[u8], mut end: usize) -> usize {
 /// Whether a number or a word stands at `at`, and nothing sticks to its end. Short numbers, which
 /// most are, are read at once.
 #[inline(always)]
-pub(super) fn is_scalar(line: &[u8], at: usize) -> bool {
-    let bytes = eight_bytes(line, at);
-    let count = leading_digits(bytes);
-    if !(1..8).contains(&count) || bytes as u8 == b'0' && count > 1 {
+pub(super) fn is_scalar(line: &[u8], at: usize, vectors: impl Vectors) -> bool {
+    let from = at.min(line.len().saturating_sub(16));
+    let Some(bytes) = line[from..].first_chunk() else {
         return is_long_scalar(line, at);
-    }
-    match (bytes >> (8 * count)) as u8 {
-        b'.' => is_fraction(line, at + count + 1) || is_long_scalar(line, at),
-        behind => ends_scalar(behind) || is_long_scalar(line, at),
-    }
-}
-
-/// Whether up to seven digits stand at `at`, and nothing sticks to their end.
-#[inline(always)]
-fn is_fraction(line: &[u8], at: usize) -> bool {
-    let bytes = eight_bytes(line, at);
-    let count = leading_digits(bytes);
-    (1..8).contains(&count) && ends_scalar((bytes >> (8 * count)) as u8)
+    };
+    // Bit n: the byte at `at + n` is no digit, or not among the sixteen.
+    let others = !(u32::from(vectors.digits(bytes)) >> (at - from));
+    let whole = others.trailing_zeros() as usize;
+    let has_fraction = byte(line, at + whole) == b'.';
+    // Behind the fraction, where there is one: without its lowest bit.
+    let ends = others & others.wrapping_sub(u32::from(has_fraction));
+    let end = ends.trailing_zeros() as usize;
+    let is_whole_good = (whole == 1) | (whole > 1) & (line[at] != b'0');
+    let is_fraction_good = !has_fraction | (end > whole + 1);
+    is_whole_good & is_fraction_good & ends_scalar(byte(line, at + end)) || is_long_scalar(line, at)
 }
 
 #[inline(always)]
 fn ends_scalar(byte: u8) -> bool {
-    matches!(byte, b',' | b'}' | b']' | b' ')
+    const ENDS: [bool; 256] = {
+        let mut ends = [false; 256];
+        let mut index = 0;
+        while index < 4 {
+            ends[b",}] "[index] as usize] = true;
+            index += 1;
+        }
+        ends
+    };
+    ENDS[usize::from(byte)]
 }
 
 #[inline(never)]
@@ -93,11 +92,13 @@ fn digits_end(line: &[u8], at: usize) -> Option<usize> {
     }
 }
 
+/// One in each byte.
+const EACH: u64 = 0x0101_0101_0101_0101;
+
 /// A digit less `0` is below ten: anything else sets its byte's highest bit, by itself or by the
 /// addition. A byte that overflows spoils only those behind it.
 #[inline]
 fn leading_digits(bytes: u64) -> usize {
-    const EACH: u64 = 0x0101_0101_0101_0101;
     let digits = bytes ^ (EACH * b'0' as u64);
     let others = (digits.wrapping_add(EACH * (0x80 - 10)) | digits) & (EACH * 0x80);
     others.trailing_zeros() as usize / 8
@@ -119,25 +120,33 @@ fn last_bytes(line: &[u8], at: usize) -> u64 {
         .fold(0, |bytes, byte| bytes << 8 | u64::from(*byte))
 }
 
-/// The value of up to 18 digits; `None`: it is something else.
+/// The value of up to 18 digits, the first of more than one no zero; `None`: it is something else.
 #[inline]
 pub(super) fn natural(digits: &[u8]) -> Option<i64> {
-    let mut number = 0;
-    let (eights, rest) = digits.as_chunks::<8>();
+    if digits.len() > 1 && digits[0] == b'0' {
+        return None;
+    }
+    match (digits.first_chunk(), digits.last_chunk()) {
+        (Some(first), Some(last)) if digits.len() <= 16 => {
+            // The digits before the last eight, behind as many zeros as make eight of them.
+            let zeros = 8 * (16 - digits.len() as u32);
+            let before = u64::from_le_bytes(*first).unbounded_shl(zeros)
+                | (EACH * u64::from(b'0')).unbounded_shr(64 - zeros);
+            let last = eight_digits(u64::from_le_bytes(*last))?;
+            Some(eight_digits(before)? * 100_000_000 + last)
+        }
+        _ => natural_by_digit(digits),
+    }
+}
+
+fn natural_by_digit(digits: &[u8]) -> Option<i64> {
     if digits.is_empty() || digits.len() > 18 {
         return None;
     }
-    for eight in eights {
-        number = number * 100_000_000 + eight_digits(u64::from_le_bytes(*eight))?;
-    }
-    for digit in rest {
+    digits.iter().try_fold(0, |number, digit| {
         let digit = digit.wrapping_sub(b'0');
-        if digit > 9 {
-            return None;
-        }
-        number = number * 10 + i64::from(digit);
-    }
-    Some(number)
+        (digit <= 9).then(|| number * 10 + i64::from(digit))
+    })
 }
 
 /// The value of eight digits: pairs, fours and all eight, side by side.
@@ -194,30 +203,79 @@ pub(super) fn code_unit(bytes: &[u8]) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::blocks::BitByBit;
     use super::*;
+
+    /// The verdict on the scalar with which the text begins; it is the same further behind in a line.
+    fn is_scalar(text: &str) -> bool {
+        let verdict = super::is_scalar(text.as_bytes(), 0, BitByBit);
+        let line = format!("{{\"some_key\": [{text}");
+        let further = super::is_scalar(line.as_bytes(), line.len() - text.len(), BitByBit);
+        assert_eq!(further, verdict, "{text}");
+        let longer = format!("{text},12345678901234567890]");
+        assert_eq!(
+            super::is_scalar(longer.as_bytes(), 0, BitByBit),
+            verdict || is_cut(text)
+        );
+        verdict
+    }
+
+    /// Whether the text is a scalar alone, so that what stands behind it decides.
+    fn is_cut(text: &str) -> bool {
+        let json = serde_json::from_str::<serde_json::Value>(text);
+        json.is_ok() && text.trim_end() == text
+    }
 
     #[test]
     fn numbers_and_words_end_where_a_value_may() {
         for good in [
-            "0", "-0", "7", "10", "0.5", "-1.25", "1e9", "1E+9", "0e-0", "true", "false", "null",
+            "0",
+            "-0",
+            "7",
+            "10",
+            "0.5",
+            "-1.25",
+            "1e9",
+            "1E+9",
+            "0e-0",
+            "true",
+            "false",
+            "null",
+            "123456789012345",
+            "1234567890123456",
+            "12345678901234567",
+            "1234567890.1234",
+            "1234567890.12345",
+            "1234567890.123456",
+            "12345678901234567.5",
         ] {
             for behind in [",", "}", "]", " :"] {
-                assert!(
-                    is_scalar(format!("{good}{behind}").as_bytes(), 0),
-                    "{good}{behind}"
-                );
+                assert!(is_scalar(&format!("{good}{behind}")), "{good}{behind}");
             }
             for behind in ["", ":", "x", "\"", "[", "\0", "\u{e9}"] {
-                assert!(
-                    !is_scalar(format!("{good}{behind}").as_bytes(), 0),
-                    "{good}{behind}"
-                );
+                assert!(!is_scalar(&format!("{good}{behind}")), "{good}{behind}");
             }
         }
         for bad in [
-            "01", "-", "-a", "1.", ".5", "1e", "1e+", "+1", "tru", "nul", "True", "--1", "1.5.2",
+            "01",
+            "-",
+            "-a",
+            "1.",
+            ".5",
+            "1e",
+            "1e+",
+            "+1",
+            "tru",
+            "nul",
+            "True",
+            "--1",
+            "1.5.2",
+            "00",
+            "0123456789012345",
+            "1234567890123456.",
+            "123456789012345.",
         ] {
-            assert!(!is_scalar(format!("{bad},").as_bytes(), 0), "{bad}");
+            assert!(!is_scalar(&format!("{bad},")), "{bad}");
         }
     }
 
@@ -229,12 +287,16 @@ mod tests {
             12_345_678,
             123_456_789,
             1_693_123_456_789,
+            1_234_567_890_123_456,
+            12_345_678_901_234_567,
             999_999_999_999_999_999,
         ] {
             assert_eq!(natural(number.to_string().as_bytes()), Some(number));
         }
         for bad in [
             "",
+            "00",
+            "01693123456789",
             "-1",
             "1.5",
             "1234567x",
@@ -242,6 +304,8 @@ mod tests {
             "/1234567",
             ":1234567",
             "1234567890123456789",
+            "123456789/23456",
+            "1234:56789012",
         ] {
             assert_eq!(natural(bad.as_bytes()), None, "{bad}");
         }

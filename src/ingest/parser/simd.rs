@@ -1,15 +1,15 @@
-//! The first look at a line by AVX2: 32 bytes a step, where the processor has it.
+//! The vectors of an x86-64 processor: AVX2 looks at 32 bytes a step.
 //!
-//! All unsafe code of the parser is here; `blocks` has the same without, and tests hold the two
-//! together.
+//! `blocks` says what they are asked, and has the same bit by bit; tests hold the two together.
 #![allow(unsafe_code)]
 
 use std::arch::x86_64::*;
 
-use super::blocks::{BLOCK_LEN, Block};
-use super::outline::Outline;
+use super::Parsed;
+use super::blocks::{BLOCK_LEN, Block, TELLING_BITS, Vectors};
+use super::quick::Quick;
 
-/// A witness that this processor has what [`outline`] is compiled for.
+/// A witness that this processor has what the functions below are compiled for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Avx2(());
 
@@ -18,53 +18,116 @@ impl Avx2 {
     pub(super) fn detect() -> Option<Self> {
         let has_all = is_x86_feature_detected!("avx2")
             && is_x86_feature_detected!("bmi1")
-            && is_x86_feature_detected!("bmi2");
-        has_all.then_some(Self(()))
+            && is_x86_feature_detected!("bmi2")
+            && is_x86_feature_detected!("pclmulqdq")
+            && is_x86_feature_detected!("popcnt");
+        (has_all && !is_bmi2_slow()).then_some(Self(()))
     }
 
-    /// [`Outline::draw`] by AVX2.
+    /// [`Quick::parse_by`] these vectors.
     #[inline]
-    pub(super) fn draw(self, outline: &mut Outline, frame: &[u8]) -> bool {
+    pub(super) fn parse<'a>(self, quick: &mut Quick, frame: &'a [u8]) -> Option<Parsed<'a>> {
         // SAFETY: `detect`, which alone makes this witness, has seen every feature that it needs.
-        unsafe { draw(outline, frame) }
+        unsafe { parse(self, quick, frame) }
     }
 }
 
-#[target_feature(enable = "avx2,bmi1,bmi2")]
-fn draw(outline: &mut Outline, frame: &[u8]) -> bool {
-    outline.draw(frame, |bytes| block(bytes))
+/// AMD's processors before Zen 3 take hundreds of cycles for the extraction and deposit of bits.
+fn is_bmi2_slow() -> bool {
+    let vendor = __cpuid(0);
+    let is_of = |name: &[u8; 12]| {
+        let words = [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes);
+        words.as_flattened() == name
+    };
+    let signature = __cpuid(1).eax;
+    let family = (signature >> 8 & 0xf) + (signature >> 20 & 0xff);
+    is_of(b"HygonGenuine") || is_of(b"AuthenticAMD") && family < 0x19
 }
+
+#[target_feature(enable = "avx2,bmi1,bmi2,pclmulqdq,popcnt")]
+fn parse<'a>(avx2: Avx2, quick: &mut Quick, frame: &'a [u8]) -> Option<Parsed<'a>> {
+    quick.parse_by(avx2, frame)
+}
+
+// Inlined always, into `parse`: there alone the functions below can be inlined, too.
+impl Vectors for Avx2 {
+    #[inline(always)]
+    fn block(self, bytes: &[u8; BLOCK_LEN]) -> Block {
+        // SAFETY: the witness is there, here and below.
+        unsafe { block(bytes) }
+    }
+
+    #[inline(always)]
+    fn xor_of_all_before(self, bits: u64) -> u64 {
+        // SAFETY: as above.
+        unsafe { xor_of_all_before(bits) }
+    }
+
+    #[inline(always)]
+    fn extract(self, bits: u64, mask: u64) -> u64 {
+        // SAFETY: as above.
+        unsafe { _pext_u64(bits, mask) }
+    }
+
+    #[inline(always)]
+    fn deposit(self, bits: u64, mask: u64) -> u64 {
+        // SAFETY: as above.
+        unsafe { _pdep_u64(bits, mask) }
+    }
+
+    #[inline(always)]
+    fn digits(self, bytes: &[u8; 16]) -> u16 {
+        // SAFETY: as above.
+        unsafe { digits(bytes) }
+    }
+}
+
+/// For the low half of a byte the operator that it may be, with its bit 5 set.
+const OPERATORS: [u8; 32] = {
+    let mut operators = [u8::MAX; 32];
+    let mut index = 0;
+    while index < 4 {
+        let operator = b"{}:,"[index];
+        let low_half = (operator & 0xf) as usize;
+        operators[low_half] = operator;
+        operators[16 + low_half] = operator;
+        index += 1;
+    }
+    operators
+};
 
 #[inline]
-#[target_feature(enable = "avx2,bmi1,bmi2")]
+#[target_feature(enable = "avx2")]
 fn block(bytes: &[u8; BLOCK_LEN]) -> Block {
     let halves = bytes.as_chunks::<32>().0;
     let (low, high) = (load(&halves[0]), load(&halves[1]));
+    let all = |byte: u8| _mm256_set1_epi8(byte.cast_signed());
     let equal = |byte: u8| {
-        let byte = _mm256_set1_epi8(byte.cast_signed());
+        let byte = all(byte);
         mask(_mm256_cmpeq_epi8(low, byte), _mm256_cmpeq_epi8(high, byte))
     };
-    // `[` and `{`, and `]` and `}`, differ in this bit alone.
-    let bit = _mm256_set1_epi8(0x20);
-    let (low_set, high_set) = (_mm256_or_si256(low, bit), _mm256_or_si256(high, bit));
-    let equal_or_square = |byte: u8| {
-        let byte = _mm256_set1_epi8(byte.cast_signed());
-        mask(
-            _mm256_cmpeq_epi8(low_set, byte),
-            _mm256_cmpeq_epi8(high_set, byte),
-        )
+    // `[` and `{`, and `]` and `}`, differ in bit 5 alone, which `:` and `,` have, too. Where a
+    // byte's highest bit is set, the shuffle gives zero.
+    let operators = load(&OPERATORS);
+    let is_operator = |bytes| {
+        let candidates = _mm256_shuffle_epi8(operators, bytes);
+        _mm256_cmpeq_epi8(candidates, _mm256_or_si256(bytes, all(1 << 5)))
     };
-    let least = _mm256_min_epu8(low, high);
-    let control = _mm256_cmpeq_epi8(_mm256_min_epu8(least, _mm256_set1_epi8(0x1f)), least);
+    // Bytes beyond ASCII are negative.
+    let is_unusual = |bytes| _mm256_cmpgt_epi8(all(b' '), bytes);
+    const { assert!(matches!(TELLING_BITS, [5, 1, 6])) };
     Block {
         quote: equal(b'"'),
         backslash: equal(b'\\'),
         space: equal(b' '),
-        open: equal_or_square(b'{'),
-        close: equal_or_square(b'}'),
-        colon: equal(b':'),
-        comma: equal(b','),
-        has_control: _mm256_testz_si256(control, control) == 0,
+        operator: mask(is_operator(low), is_operator(high)),
+        unusual: mask(is_unusual(low), is_unusual(high)),
+        // Each bit becomes the highest of its byte.
+        bits: [
+            mask(_mm256_slli_epi16::<2>(low), _mm256_slli_epi16::<2>(high)),
+            mask(_mm256_slli_epi16::<6>(low), _mm256_slli_epi16::<6>(high)),
+            mask(_mm256_slli_epi16::<1>(low), _mm256_slli_epi16::<1>(high)),
+        ],
     }
 }
 
@@ -83,13 +146,21 @@ fn mask(low: __m256i, high: __m256i) -> u64 {
     half(low) | half(high) << 32
 }
 
-#[cfg(test)]
-pub(super) mod tests {
-    use super::*;
+/// The product without carries by a number of ones alone.
+#[inline]
+#[target_feature(enable = "pclmulqdq")]
+fn xor_of_all_before(bits: u64) -> u64 {
+    let bits = _mm_set_epi64x(0, bits.cast_signed());
+    let product = _mm_clmulepi64_si128::<0>(bits, _mm_set1_epi8(-1));
+    _mm_cvtsi128_si64(product).cast_unsigned()
+}
 
-    /// The block by vectors; `None`: this processor has none.
-    pub(in super::super) fn block(bytes: &[u8; BLOCK_LEN]) -> Option<Block> {
-        // SAFETY: the processor has been asked.
-        Avx2::detect().map(|_| unsafe { super::block(bytes) })
-    }
+#[inline]
+#[target_feature(enable = "avx2")]
+fn digits(bytes: &[u8; 16]) -> u16 {
+    // SAFETY: the reference covers the 16 bytes that are read, at any alignment.
+    let bytes = unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) };
+    let values = _mm_sub_epi8(bytes, _mm_set1_epi8(b'0'.cast_signed()));
+    let at_most_nine = _mm_min_epu8(values, _mm_set1_epi8(9));
+    _mm_movemask_epi8(_mm_cmpeq_epi8(at_most_nine, values)) as u16
 }

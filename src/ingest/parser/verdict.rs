@@ -1,6 +1,9 @@
 //! The parser's verdict in the naive model's terms, for tests; spans and record header are checked
 //! on the way.
 
+use std::cell::RefCell;
+
+use super::blocks::BitByBit;
 use super::model::{self, Judged};
 use super::*;
 
@@ -27,9 +30,9 @@ pub(crate) fn judge(parser: &mut Parser, frame: &[u8]) -> Result<Judged, Reason>
 
 /// The quick way accepts only what is good, and says the same with vector instructions and without.
 fn judge_quickly(parser: &mut Parser, frame: &[u8], expected: Option<&Judged>) {
-    let levels = parser.quick.levels();
     let quick = parser.quick.parse(frame);
-    assert_eq!(Quick::portable(levels).parse(frame), quick);
+    let by_bits = Quick::new(parser.quick.levels()).parse_by(BitByBit, frame);
+    assert_eq!(by_bits, quick);
     if let Some(parsed) = quick {
         assert_eq!(Some(&judged(&parsed, frame)), expected);
     }
@@ -77,10 +80,16 @@ fn judged(parsed: &Parsed<'_>, frame: &[u8]) -> Judged {
     }
 }
 
-/// The verdict on a line, on which parser and model agree.
+thread_local! {
+    /// It has seen all lines of a test, and kept their shapes.
+    static EXPERIENCED: RefCell<Parser> = RefCell::new(Parser::new(LEVELS));
+}
+
+/// The verdict on a line, on which parser and model agree, whatever lines were before.
 pub(crate) fn verdict(line: impl AsRef<[u8]>) -> Result<Judged, Reason> {
     let line = line.as_ref();
     let verdict = judge(&mut Parser::new(LEVELS), line);
+    EXPERIENCED.with_borrow_mut(|parser| assert_eq!(judge(parser, line), verdict));
     assert_eq!(
         verdict,
         model::judge(line, LEVELS),
