@@ -163,6 +163,15 @@ impl<T> Receiver<T> {
         self.0.pop().ok()
     }
 
+    /// Shows the next entries to `look`, at most so many, without taking them.
+    pub fn peek(&mut self, count: usize, look: impl FnMut(&T)) {
+        let count = count.min(self.0.slots());
+        if let Ok(chunk) = self.0.read_chunk(count) {
+            let (first, rest) = chunk.as_slices();
+            first.iter().chain(rest).for_each(look);
+        }
+    }
+
     /// Whether nothing is in the ring now.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -15,39 +15,51 @@ use crate::ingest::{Arrival, FromIngest};
 use crate::journal::record::RecordHeader;
 use crate::journal::writer::ToJournal;
 use crate::limits::{ARRIVALS_PER_CYCLE, UNRECORDED_MAX};
+use crate::memory::{prefetch, prefetch_all};
 use crate::message::{DestinationIndex, Level, Sequence};
 
-/// Arrivals that are taken at once.
+/// Arrivals that are taken between two looks at those behind them.
 const HANDFUL: usize = 16;
 
 impl SchedulerAgent {
-    /// Takes arrivals a handful at a time: while the first is judged, the memory that the dedup
-    /// window needs for the others is on its way (a tenth of the path's time without it).
     pub(super) fn hear_ingest(&mut self, now: Now) -> usize {
         let mut work_count = 0;
+        self.look_ahead(0);
         while work_count < ARRIVALS_PER_CYCLE && self.may_accept() {
-            let mut handful: [Option<FromIngest>; HANDFUL] = [const { None }; HANDFUL];
-            let mut count = 0;
-            while count < HANDFUL
+            self.look_ahead(HANDFUL);
+            let end = work_count + HANDFUL;
+            while work_count < end
                 && let Some(news) = self.parts.from_ingest.poll()
             {
-                if let FromIngest::Arrived(arrival) = &news {
-                    self.parts.dedup.touch(arrival.id);
-                }
-                handful[count] = Some(news);
-                count += 1;
+                self.hear(news, now);
+                work_count += 1;
             }
-            work_count += count;
-            handful
-                .into_iter()
-                .flatten()
-                .for_each(|news| self.hear(news, now));
-            if count < HANDFUL {
+            if work_count < end {
                 break;
             }
         }
         self.end_run();
         work_count
+    }
+
+    /// Has all memory fetched that the handful behind `skipped` arrivals needs, and the arrivals of
+    /// the next one: other cores have had them, or none for long. Without it the fetching of what
+    /// the dedup window needs alone took a tenth of the path's time.
+    fn look_ahead(&mut self, skipped: usize) {
+        let (dedup, view) = (&self.parts.dedup, &self.view);
+        let mut index = 0;
+        let ring = &mut self.parts.from_ingest;
+        ring.peek(skipped + 2 * HANDFUL, |news| {
+            index += 1;
+            match news {
+                _ if index <= skipped => {}
+                FromIngest::Arrived(arrival) if index <= skipped + HANDFUL => {
+                    dedup.touch(arrival.id);
+                    prefetch(view.record(&arrival.frame));
+                }
+                _ => prefetch_all(news),
+            }
+        });
     }
 
     fn hear(&mut self, news: FromIngest, now: Now) {

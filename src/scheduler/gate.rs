@@ -13,6 +13,9 @@ use crate::journal::record::Position;
 use crate::journal::writer::FromJournal;
 use crate::message::Sequence;
 
+/// How many messages ahead slots are fetched.
+const AHEAD: usize = 8;
+
 impl SchedulerAgent {
     pub(super) fn hear_journal(&mut self, now: Now) -> usize {
         let mut work_count = 0;
@@ -41,6 +44,9 @@ impl SchedulerAgent {
                 Pending::Duplicate(line) => self.take_responsibility(line),
                 Pending::Message { .. } if sequence == end => break,
                 Pending::Message { index, len } => {
+                    if let Some(Pending::Message { index, .. }) = self.pending.get(AHEAD) {
+                        self.slots.touch(*index);
+                    }
                     self.note_recorded(index, sequence, position, now);
                     position += Position::from(len);
                     self.unwritten_len -= u64::from(len);

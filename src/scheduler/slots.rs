@@ -3,6 +3,7 @@
 use crate::arena::Place;
 use crate::clock::Now;
 use crate::journal::record::Position;
+use crate::memory::prefetch_all;
 use crate::message::{DestinationIndex, Level, Sequence, SourceIndex, TypeIndex};
 
 /// Index of a slot.
@@ -60,6 +61,7 @@ impl Times {
 
 /// A message that was accepted and is not settled.
 #[derive(Debug, Clone, Copy)]
+#[repr(align(64))]
 pub struct Slot {
     /// Its place in the stream.
     pub sequence: Sequence,
@@ -135,6 +137,11 @@ impl Slots {
     pub fn remove(&mut self, index: SlotIndex) -> Slot {
         self.free.push(index);
         self.slots[index as usize]
+    }
+
+    /// Has a message's slot fetched.
+    pub fn touch(&self, index: SlotIndex) {
+        prefetch_all(&self.slots[index as usize]);
     }
 
     /// A message.
