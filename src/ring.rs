@@ -163,11 +163,15 @@ impl<T> Receiver<T> {
         self.0.pop().ok()
     }
 
-    /// Shows the next entries to `look`, at most so many, without taking them.
-    pub fn peek(&mut self, count: usize, look: impl FnMut(&T)) {
-        let count = count.min(self.0.slots());
-        if let Ok(chunk) = self.0.read_chunk(count) {
+    /// Shows entries to `look` without taking them: so many behind the next `skipped` ones, as far
+    /// as they are there.
+    pub fn peek(&mut self, skipped: usize, count: usize, look: impl FnMut(&T)) {
+        let there = self.0.slots().min(skipped + count);
+        if let Ok(chunk) = self.0.read_chunk(there) {
             let (first, rest) = chunk.as_slices();
+            let behind = skipped.saturating_sub(first.len());
+            let first = first.get(skipped..).unwrap_or_default();
+            let rest = rest.get(behind..).unwrap_or_default();
             first.iter().chain(rest).for_each(look);
         }
     }
@@ -193,6 +197,25 @@ mod tests {
         );
         assert_eq!(receiver.poll(), Some(1));
         assert_eq!(sender.room(), 1);
+    }
+
+    #[test]
+    fn entries_can_be_seen_before_they_are_taken() {
+        let wake = Wake::new().expect("a descriptor");
+        let (mut sender, mut receiver) = ring(5, &wake);
+        let mut next = 0;
+        for taken in 0..20 {
+            while sender.offer(next).is_ok() {
+                next += 1;
+            }
+            for (skipped, count) in [(0, 2), (1, 3), (3, 9), (4, 1), (5, 1), (9, 9)] {
+                let mut seen = Vec::new();
+                receiver.peek(skipped, count, |entry| seen.push(*entry));
+                let end = taken + (skipped + count).min(5);
+                assert_eq!(seen, (taken + skipped..end).collect::<Vec<_>>());
+            }
+            assert_eq!(receiver.poll(), Some(taken));
+        }
     }
 
     #[test]

@@ -18,23 +18,24 @@ use crate::limits::{ARRIVALS_PER_CYCLE, UNRECORDED_MAX};
 use crate::memory::{prefetch, prefetch_all};
 use crate::message::{DestinationIndex, Level, Sequence};
 
-/// Arrivals that are taken between two looks at those behind them.
+/// Arrivals that are taken without asking for room.
 const HANDFUL: usize = 16;
+
+/// Arrivals that are taken without a look ahead. A processor fetches some twenty lines at once: what
+/// is asked for beyond that makes it wait.
+const STRIDE: usize = 4;
+
+/// How many arrivals ahead what they need is fetched, and they themselves before.
+const NEEDS_AHEAD: usize = 12;
+const ARRIVALS_AHEAD: usize = 28;
 
 impl SchedulerAgent {
     pub(super) fn hear_ingest(&mut self, now: Now) -> usize {
         let mut work_count = 0;
-        self.look_ahead(0);
         while work_count < ARRIVALS_PER_CYCLE && self.may_accept() {
-            self.look_ahead(HANDFUL);
-            let end = work_count + HANDFUL;
-            while work_count < end
-                && let Some(news) = self.parts.from_ingest.poll()
-            {
-                self.hear(news, now);
-                work_count += 1;
-            }
-            if work_count < end {
+            let heard = self.hear_handful(now);
+            work_count += heard;
+            if heard < HANDFUL {
                 break;
             }
         }
@@ -42,22 +43,29 @@ impl SchedulerAgent {
         work_count
     }
 
-    /// Has all memory fetched that the handful behind `skipped` arrivals needs, and the arrivals of
-    /// the next one: other cores have had them, or none for long. Without it the fetching of what
-    /// the dedup window needs alone took a tenth of the path's time.
-    fn look_ahead(&mut self, skipped: usize) {
+    fn hear_handful(&mut self, now: Now) -> usize {
+        for heard in 0..HANDFUL {
+            if heard % STRIDE == 0 {
+                self.look_ahead();
+            }
+            let Some(news) = self.parts.from_ingest.poll() else {
+                return heard;
+            };
+            self.hear(news, now);
+        }
+        HANDFUL
+    }
+
+    /// Has memory fetched that other cores have had last, or none for long. Without it, the wait for
+    /// what the dedup window needs alone was a tenth of the path's time.
+    fn look_ahead(&mut self) {
         let (dedup, view) = (&self.parts.dedup, &self.view);
-        let mut index = 0;
         let ring = &mut self.parts.from_ingest;
-        ring.peek(skipped + 2 * HANDFUL, |news| {
-            index += 1;
-            match news {
-                _ if index <= skipped => {}
-                FromIngest::Arrived(arrival) if index <= skipped + HANDFUL => {
-                    dedup.touch(arrival.id);
-                    prefetch(view.record(&arrival.frame));
-                }
-                _ => prefetch_all(news),
+        ring.peek(ARRIVALS_AHEAD, STRIDE, prefetch_all);
+        ring.peek(NEEDS_AHEAD, STRIDE, |news| {
+            if let FromIngest::Arrived(arrival) = news {
+                dedup.touch(arrival.id);
+                prefetch(view.record(&arrival.frame));
             }
         });
     }

@@ -121,7 +121,7 @@ fn last_bytes(line: &[u8], at: usize) -> u64 {
 }
 
 /// The value of up to 18 digits, the first of more than one no zero; `None`: it is something else.
-#[inline]
+#[inline(always)]
 pub(super) fn natural(digits: &[u8]) -> Option<i64> {
     if digits.len() > 1 && digits[0] == b'0' {
         return None;
