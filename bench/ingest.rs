@@ -263,5 +263,48 @@ fn bench_kinds(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, bench_stream, bench_parser, bench_kinds);
+/// Lines of so many shapes that each of them is new, and lines of one of these shapes alone.
+fn bench_shapes(criterion: &mut Criterion) {
+    let line = |first: usize, second: usize| {
+        let list = |count: usize| vec!["1"; count].join(",");
+        let line = format!(
+            "{{\"messageId\":\"m-1\",\"sourceServerId\":\"s1\",\"destinationId\":\"t1\",\
+             \"messageType\":\"lunch\",\"priority\":1,\"payload\":{{\"a\":[{}],\"b\":[{}]}}}}",
+            list(first),
+            list(second),
+        );
+        line.into_bytes()
+    };
+    let many: Vec<_> = (0..400).map(|index| line(index / 20, index % 20)).collect();
+    let one = vec![line(10, 10); many.len()];
+    let mut parser = Parser::new(3);
+    let mut group = criterion.benchmark_group("shapes");
+    group.throughput(Throughput::Elements(many.len() as u64));
+    for (name, lines) in [("all new", &many), ("all known", &one)] {
+        let mut padded: Vec<_> = lines
+            .iter()
+            .map(|it| [it, &[0; PADDING][..]].concat())
+            .collect();
+        let mut count_good = |padded: &mut [Vec<u8>]| {
+            let mut good = 0;
+            for (padded, line) in padded.iter_mut().zip(lines) {
+                good += usize::from(parser.parse(padded, line).is_ok());
+            }
+            good
+        };
+        assert_eq!(count_good(&mut padded), lines.len());
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| count_good(black_box(&mut padded)));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(
+    benches,
+    bench_stream,
+    bench_parser,
+    bench_kinds,
+    bench_shapes
+);
 criterion_main!(benches);

@@ -155,6 +155,48 @@ fn a_server_that_cuts_idle_connections_or_has_none_left_delays_rows() {
     assert_eq!(engine.stop().code, Some(0));
 }
 
+#[test]
+fn a_connection_killed_within_a_large_load_leaves_one_row_a_message() {
+    const COUNT: u64 = 20_000;
+    let Some(server) = private(&[]) else { return };
+    let home = home();
+    let engine = engine(&server, &home, "");
+    let mut subscriber = Subscriber::new(&engine, &["table2"], false);
+    assert!(send(&engine, &frames("before", 10)));
+    assert_eq!(subscriber.frames(10).len(), 10);
+    wait_for_rows(&engine, 10);
+    // In the middle of its rows, the load will wait for this lock.
+    let mut holder = server.client();
+    run(&mut holder, "DO GET_LOCK('brake', 0)");
+    let mut client = server.client();
+    let brake = "CREATE TRIGGER brake BEFORE INSERT ON messages FOR EACH ROW \
+                 IF NEW.messageId = 'large-10000' \
+                 THEN DO GET_LOCK('brake', 600); DO RELEASE_LOCK('brake'); END IF";
+    run(&mut client, brake);
+    run(&mut client, "LOCK TABLES messages WRITE");
+    assert!(send(&engine, &frames("large", COUNT as usize)));
+    assert_eq!(subscriber.frames(COUNT as usize).len(), COUNT as usize);
+    engine.wait("all rows wait for one load", |it| {
+        it["store_lag_messages"].as_u64() >= Some(COUNT)
+    });
+    run(&mut client, "UNLOCK TABLES");
+    let braked = "SELECT id FROM information_schema.processlist WHERE state = 'User lock'";
+    wait_until(
+        &mut client,
+        &format!("SELECT COUNT(*) FROM ({braked}) b"),
+        |it| it == 1,
+    );
+    let rows = "SELECT MAX(trx_rows_modified) FROM information_schema.innodb_trx";
+    wait_until(&mut client, rows, |it| it >= 5_000);
+    let id: Option<u64> = client.query_first(braked).expect(braked);
+    run(&mut client, &format!("KILL {}", id.expect("it waits")));
+    engine.wait("it is missed", |it| it["store_retries"].as_u64() > Some(0));
+    run(&mut holder, "DO RELEASE_LOCK('brake')");
+    wait_for_rows(&engine, COUNT + 10);
+    assert_all_delivered(&server, COUNT + 10);
+    assert_eq!(engine.stop().code, Some(0));
+}
+
 // ---- room ----
 
 #[test]

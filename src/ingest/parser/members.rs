@@ -1,7 +1,8 @@
 //! Which members of a line's top level are the fields that the engine knows.
 //!
-//! The quick way asks, with the line's shape at hand. Where the last line of a shape had its fields,
-//! the next one has them too, nearly always: then seven comparisons find all keys to be the same.
+//! The quick way asks, with the line's shape at hand. Where the last good line of a shape had its
+//! fields, the next one has them too, nearly always. Then it is enough to see that the same bytes
+//! stand before each value: so the keys are the same, and no two of them are.
 
 use super::blocks::Vectors;
 use super::scalars::{is_scalar, skip_spaces_back};
@@ -9,8 +10,8 @@ use super::shapes::{Joints, MEMBERS_MAX, Shape, judge};
 use super::tokens::{Kind, Tokens};
 use super::{FIELDS, Field};
 
-/// The values of a line's fields.
-pub(super) type Values = [Value; FIELDS];
+/// The values of a line's fields; and one of a member that is none, if there is one.
+pub(super) type Values = [Value; FIELDS + 1];
 
 /// Where a field's value stands in the line; empty: the field is absent.
 #[derive(Debug, Clone, Copy, Default)]
@@ -30,53 +31,48 @@ impl Value {
     }
 }
 
-/// What is known of the members of a shape's lines.
-#[derive(Debug, Clone, Default)]
-pub(super) enum Known {
-    /// No line was looked at.
-    #[default]
-    Nothing,
-    /// Of the last line that was looked at.
-    Order(Order),
-    /// There was a line with members that are no fields, or are wrong.
-    Others,
-}
-
-/// Which members are which fields, in lines where all members are fields of the right kind.
+/// What stood between the tokens of a shape's last line, and which of its members were fields.
 #[derive(Debug, Clone)]
 pub(super) struct Order {
     /// The tokens to look at: what stands below are their numbers among these.
     picked: u128,
-    fields: [FieldPicks; FIELDS],
-    /// Numbers and words that the fields' own rules do not judge.
+    /// The first ones, in the order of the line.
+    members: [Option<OrderedMember>; ORDERED_MAX],
+    /// Numbers and words that no field's own rules judge.
     scalars: [u8; SCALARS_MAX],
     scalar_count: u8,
 }
 
-/// A field's key, its value, and the joint behind it; `end` zero: the field is absent.
-#[derive(Debug, Clone, Copy, Default)]
-struct FieldPicks {
-    key: u8,
-    value: u8,
-    end: u8,
-}
+/// Members of an order.
+const ORDERED_MAX: usize = 12;
 
 /// Numbers and words of an order.
 const SCALARS_MAX: usize = 64;
+
+/// A member of an order.
+#[derive(Debug, Clone, Copy)]
+struct OrderedMember {
+    /// Its place among the values: without a branch, also if it is no field.
+    value: u8,
+    /// From the joint before it up to its value.
+    head: Head,
+    /// The joint behind it.
+    end: u8,
+}
 
 /// Finds the fields of a line whose tokens are drawn. All numbers and words are judged but those of
 /// fields. `None`: the line is wrong, or unusual.
 #[inline(always)]
 pub(super) fn find(
     tokens: &mut Tokens,
-    shape: Option<&mut Shape<Known>>,
+    shape: Option<&mut Shape<Option<Order>>>,
     line: &[u8],
     vectors: impl Vectors,
 ) -> Option<Values> {
     let Some(shape) = shape else {
         return find_shapeless(tokens, line, vectors);
     };
-    if let Known::Order(order) = &shape.known {
+    if let Some(order) = &shape.known {
         tokens.pick(|token| (order.picked >> token) as u64, vectors);
         if let Some(values) = order.values(tokens, line) {
             return order
@@ -92,18 +88,20 @@ pub(super) fn find(
 #[inline(never)]
 fn find_anew(
     tokens: &mut Tokens,
-    shape: &mut Shape<Known>,
+    shape: &mut Shape<Option<Order>>,
     line: &[u8],
     vectors: impl Vectors,
 ) -> Option<Values> {
     tokens.pick(|_| u64::MAX, vectors);
-    if !matches!(shape.known, Known::Others) {
-        let order = Order::learn(tokens, shape, line);
-        shape.known = order.map_or(Known::Others, Known::Order);
-    }
     let mut scalars = ones(shape.scalars);
-    let are_good = scalars.all(|token| is_scalar(line, tokens.place(token), vectors));
-    are_good.then(|| find_values(tokens, &shape.joints, line))?
+    if !scalars.all(|token| is_scalar(line, tokens.place(token), vectors)) {
+        return None;
+    }
+    let values = find_values(tokens, &shape.joints, line)?;
+    if let Some(order) = Order::learn(tokens, shape, line) {
+        shape.known = Some(order);
+    }
+    Some(values)
 }
 
 /// The same where the shape is not kept.
@@ -141,38 +139,45 @@ fn find_values(tokens: &Tokens, joints: &Joints, line: &[u8]) -> Option<Values> 
 }
 
 impl Order {
-    /// The order of a line, all of whose tokens are picked; `None`: it has none.
-    fn learn(tokens: &Tokens, shape: &Shape<Known>, line: &[u8]) -> Option<Self> {
-        let mut members = [None; FIELDS];
-        let (mut picked, mut of_fields) = (shape.scalars, 0_u128);
-        for member in shape.joints.members() {
-            let field = Field::at_start(&line[tokens.place(member.key) + 1..])?;
-            let kind = match field {
-                Field::Priority | Field::Timestamp => Kind::Scalar,
-                Field::Payload => Kind::Object,
-                _ => Kind::Text,
-            };
-            let is_second = members[field as usize].replace(member).is_some();
-            if is_second || tokens.kind(member.value) != kind {
-                return None;
+    /// The order of a line whose fields were found, and all of whose tokens are picked; `None`: it
+    /// has too many members, or long keys, or a field that is of the wrong kind.
+    fn learn(tokens: &Tokens, shape: &Shape<Option<Self>>, line: &[u8]) -> Option<Self> {
+        let mut members = [None; ORDERED_MAX];
+        let mut scalars = shape.scalars;
+        let mut joints = 1_u128;
+        for (index, member) in shape.joints.members().enumerate() {
+            let field = Field::at_start(&line[tokens.place(member.key) + 1..]);
+            if let Some(field) = field {
+                let kind = match field {
+                    Field::Priority | Field::Timestamp => Kind::Scalar,
+                    Field::Payload => Kind::Object,
+                    _ => Kind::Text,
+                };
+                if tokens.kind(member.value) != kind {
+                    return None;
+                }
+                scalars &= !(1 << member.value);
             }
-            picked |= 1 << member.key | 1 << member.value | 1 << member.end;
-            of_fields |= 1 << member.value;
+            let head = tokens.place(member.key - 1) + 1..tokens.place(member.value);
+            *members.get_mut(index)? = Some(OrderedMember {
+                value: field.map_or(FIELDS as u8, |field| field as u8),
+                head: Head::of(&line[head])?,
+                end: member.end as u8,
+            });
+            joints |= 1 << member.end;
         }
+        let picked = joints | scalars;
         let pick_of = |token: usize| (picked & ((1 << token) - 1)).count_ones() as u8;
+        for member in members.iter_mut().flatten() {
+            member.end = pick_of(usize::from(member.end));
+        }
         let mut order = Self {
             picked,
-            fields: members.map(|member| {
-                member.map_or(FieldPicks::default(), |member| FieldPicks {
-                    key: pick_of(member.key),
-                    value: pick_of(member.value),
-                    end: pick_of(member.end),
-                })
-            }),
+            members,
             scalars: [0; SCALARS_MAX],
             scalar_count: 0,
         };
-        for token in ones(shape.scalars & !of_fields) {
+        for token in ones(scalars) {
             *order.scalars.get_mut(usize::from(order.scalar_count))? = pick_of(token);
             order.scalar_count += 1;
         }
@@ -182,17 +187,19 @@ impl Order {
     /// The values of the line whose tokens are picked; `None`: it has another order.
     #[inline(always)]
     fn values(&self, tokens: &Tokens, line: &[u8]) -> Option<Values> {
-        let mut differences = 0;
         let mut values = Values::default();
-        for ((field, value), key) in self.fields.iter().zip(&mut values).zip(&KEYS) {
-            if field.end == 0 {
-                continue;
-            }
-            let bytes = sixteen_bytes(line, tokens.place(field.key) + 1)?;
-            differences |= (bytes ^ key.bytes) & key.mask;
-            *value = Value::between(tokens.place(field.value), tokens.place(field.end), line);
+        let mut differences = Head::default().bytes;
+        let mut is_same = true;
+        let mut joint = tokens.place(0_usize);
+        for member in self.members.iter().map_while(Option::as_ref) {
+            is_same &= member.head.compare(line, joint + 1, &mut differences);
+            let start = joint + 1 + usize::from(member.head.len);
+            // Here may be more spaces than there were.
+            is_same &= line.get(start) != Some(&b' ');
+            joint = tokens.place(member.end);
+            values[usize::from(member.value)] = Value::between(start, joint, line);
         }
-        (differences == 0).then_some(values)
+        (is_same & (differences == Head::default().bytes)).then_some(values)
     }
 
     #[inline(always)]
@@ -205,46 +212,53 @@ impl Order {
     }
 }
 
-/// The first bytes of a field's key behind its quote, the closing quote included.
-struct Key {
-    bytes: u128,
-    mask: u128,
+/// What stands between a joint and a value: a key, a colon, and spaces.
+#[derive(Debug, Clone, Copy, Default)]
+struct Head {
+    /// The bytes, and as many ones; zeros behind them.
+    bytes: [u64; 4],
+    mask: [u64; 4],
+    len: u8,
 }
 
-/// In the order of [`Field`].
-const KEYS: [Key; FIELDS] = [
-    Key::of("messageId\""),
-    Key::of("sourceServerId\""),
-    Key::of("destinationId\""),
-    Key::of("messageType\""),
-    Key::of("priority\""),
-    Key::of("timestamp\""),
-    Key::of("payload\""),
-];
+impl Head {
+    /// `None`: it is too long.
+    fn of(head: &[u8]) -> Option<Self> {
+        let (mut bytes, mut mask) = ([0; 32], [0; 32]);
+        bytes.get_mut(..head.len())?.copy_from_slice(head);
+        mask[..head.len()].fill(u8::MAX);
+        let words = |bytes: [u8; 32]| {
+            let words = bytes.as_chunks::<8>().0;
+            std::array::from_fn(|index| u64::from_le_bytes(words[index]))
+        };
+        Some(Self {
+            bytes: words(bytes),
+            mask: words(mask),
+            len: head.len() as u8,
+        })
+    }
 
-impl Key {
-    const fn of(key: &str) -> Self {
-        let (mut bytes, mut mask) = (0, 0);
-        let mut at = 0;
-        while at < key.len() {
-            bytes |= (key.as_bytes()[at] as u128) << (8 * at);
-            mask |= 0xff << (8 * at);
-            at += 1;
+    /// Whether the line has the same bytes at `at`; in place of `false`, bits may be set in
+    /// `differences`, which remain vectors while many heads are compared.
+    #[inline(always)]
+    fn compare(&self, line: &[u8], at: usize, differences: &mut [u64; 4]) -> bool {
+        let Some(bytes) = line.get(at..).and_then(<[u8]>::first_chunk::<32>) else {
+            return self.is_at(line, at);
+        };
+        let words = bytes.as_chunks::<8>().0;
+        for index in 0..4 {
+            let word = u64::from_le_bytes(words[index]);
+            differences[index] |= (word ^ self.bytes[index]) & self.mask[index];
         }
-        Self { bytes, mask }
+        true
     }
-}
 
-/// The next sixteen bytes, the first of them lowest; zeros behind the line. `None`: the whole line
-/// is shorter.
-#[inline(always)]
-fn sixteen_bytes(line: &[u8], at: usize) -> Option<u128> {
-    if let Some(bytes) = line.get(at..).and_then(<[u8]>::first_chunk) {
-        return Some(u128::from_le_bytes(*bytes));
+    #[cold]
+    fn is_at(&self, line: &[u8], at: usize) -> bool {
+        let bytes = self.bytes.map(u64::to_le_bytes);
+        let head = &bytes.as_flattened()[..usize::from(self.len)];
+        line.get(at..).is_some_and(|rest| rest.starts_with(head))
     }
-    let last = u128::from_le_bytes(*line.last_chunk()?);
-    let before = at - (line.len() - size_of::<u128>());
-    Some(last.checked_shr(8 * before as u32).unwrap_or(0))
 }
 
 /// Which bits are ones, from the lowest.

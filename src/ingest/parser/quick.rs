@@ -18,7 +18,7 @@
 //! A processor without AVX2, or with a slow BMI2, goes the long way only.
 
 use super::blocks::Vectors;
-use super::members::{self, Known, Value, Values};
+use super::members::{self, Order, Value, Values};
 use super::scalars::{are_escapes_good, natural};
 use super::shapes::Shapes;
 #[cfg(target_arch = "x86_64")]
@@ -32,7 +32,7 @@ use crate::limits::{MESSAGE_ID_LEN_MAX, NAME_LEN_MAX};
 pub(super) struct Quick {
     levels: u8,
     tokens: Tokens,
-    shapes: Shapes<Known>,
+    shapes: Shapes<Option<Order>>,
     #[cfg(target_arch = "x86_64")]
     avx2: Option<Avx2>,
 }

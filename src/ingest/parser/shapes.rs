@@ -12,8 +12,8 @@ use super::tokens::{KINDS_LEN, Kind, Kinds, Tokens};
 /// Top-level members of a line that the quick way knows.
 pub(super) const MEMBERS_MAX: usize = 24;
 
-/// Tokens of a shape that is kept; they can be numbered by a byte.
-pub(super) const TOKENS_MAX: usize = 2 * KINDS_LEN;
+/// Tokens of a shape that is kept: so many that a bit for each of them can be shifted by all of them.
+pub(super) const TOKENS_MAX: usize = 2 * KINDS_LEN - 1;
 
 /// Shapes that are kept.
 const SHAPES: usize = 256;
@@ -27,7 +27,7 @@ pub(super) struct Shapes<K> {
 #[derive(Debug, Clone)]
 pub(super) struct Shape<K> {
     count: usize,
-    kinds: [Kinds; TOKENS_MAX / KINDS_LEN],
+    kinds: [Kinds; 2],
     /// Where the members of its top level meet.
     pub(super) joints: Joints,
     /// One bit for each token: it is a number or a word.
@@ -36,7 +36,7 @@ pub(super) struct Shape<K> {
     pub(super) known: K,
 }
 
-const _: () = assert!(TOKENS_MAX == u128::BITS as usize);
+const _: () = assert!(TOKENS_MAX < u128::BITS as usize);
 
 impl<K: Default + Clone> Default for Shapes<K> {
     fn default() -> Self {
@@ -90,7 +90,7 @@ impl<K: Default> Shape<K> {
 
 /// Where a shape is, if it is kept.
 #[inline(always)]
-fn place_of(count: usize, [first, second]: &[Kinds; TOKENS_MAX / KINDS_LEN]) -> usize {
+fn place_of(count: usize, [first, second]: &[Kinds; 2]) -> usize {
     const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
     let mix = |kinds: &Kinds| kinds[0] ^ kinds[1].rotate_left(21) ^ kinds[2].rotate_left(42);
     let mixed = mix(first) ^ mix(second).rotate_left(7) ^ count as u64;

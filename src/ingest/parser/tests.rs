@@ -1,5 +1,6 @@
 //! The parser against the table of the design, line by line; every verdict is the model's too.
 
+use super::blocks::BitByBit;
 use super::model;
 use super::verdict::{LEVELS, is_quick, judge, verdict};
 use super::*;
@@ -92,6 +93,69 @@ fn usual_lines_go_the_quick_way() {
     assert!(is_quick(line_with(
         r#""more":1, "priority" : 1 , "timestamp" : 999999999999999999  "#
     )));
+}
+
+#[test]
+fn lines_of_one_shape_are_quick_whatever_is_between_their_tokens() {
+    let bare = payload(r#"{"a":[1,{"b":2.5}],"c":"d"}"#);
+    let spaced = bare.replace(':', " : ").replace(',', " , ");
+    let orders = [
+        bare.clone(),
+        bare.replace(':', ": "),
+        bare.replace(':', ":  ").replace(',', ",  "),
+        bare.replace(':', " :"),
+        bare.replace(',', " ,"),
+        spaced,
+        // The same tokens, other members.
+        bare.replace("messageId", "M")
+            .replace("messageType", "messageId")
+            .replace("\"M\"", "\"messageType\""),
+        bare.replace("\"payload\"", "\"other\""),
+        bare.replace("\"payload\"", "\"one that is too long to be remembered\""),
+    ];
+    let mut parser = Parser::new(LEVELS);
+    for before in &orders {
+        for line in &orders {
+            for line in [before, line] {
+                let quick = parser.quick.parse(line.as_bytes());
+                let fresh = Quick::new(LEVELS).parse_by(BitByBit, line.as_bytes());
+                assert!(quick.is_some(), "{line} behind {before}");
+                assert_eq!(quick, fresh, "{line} behind {before}");
+            }
+        }
+    }
+}
+
+#[test]
+fn lines_of_any_number_of_tokens_and_members_are_quick() {
+    let mut parser = Parser::new(LEVELS);
+    for count in 0..200 {
+        let list = vec!["1"; count].join(",");
+        let line = payload(&format!("{{\"a\":[{list}]}}"));
+        for line in [line.clone() + &" ".repeat(200), line] {
+            assert!(is_quick(&line), "{count}");
+            for _ in 0..2 {
+                assert!(judge(&mut parser, line.as_bytes()).is_ok(), "{count}");
+            }
+        }
+    }
+    for count in 0..19 {
+        let others: Vec<String> = (0..count)
+            .map(|key| format!("\"x{key}\":[{key}],"))
+            .collect();
+        let line = line_with(&format!("{}\"priority\":1", others.concat()));
+        for _ in 0..2 {
+            assert!(parser.quick.parse(line.as_bytes()).is_some(), "{count}");
+            assert!(judge(&mut parser, line.as_bytes()).is_ok(), "{count}");
+        }
+        if count > 1 {
+            let twice = line.replace("x0", "x1");
+            assert_eq!(
+                judge(&mut parser, twice.as_bytes()),
+                Err(Reason::DuplicateField)
+            );
+        }
+    }
 }
 
 #[test]

@@ -57,8 +57,9 @@ pub(super) struct Tokens {
     /// Where tokens begin, a word for each block.
     marks: Box<[u64]>,
     block_count: usize,
-    /// What they are; zeros for 64 tokens behind the last one.
+    /// What they are.
     kinds: Box<[Kinds]>,
+    first_kinds: [Kinds; 2],
     count: usize,
     /// Where those begin that were picked.
     places: Box<[u16]>,
@@ -71,7 +72,8 @@ impl Default for Tokens {
         Self {
             marks: vec![0; LINE_LEN_MAX / BLOCK_LEN + 1].into(),
             block_count: 0,
-            kinds: vec![Kinds::default(); LINE_LEN_MAX / KINDS_LEN + 2].into(),
+            kinds: vec![Kinds::default(); LINE_LEN_MAX / KINDS_LEN + 1].into(),
+            first_kinds: Default::default(),
             count: 0,
             places: vec![0; LINE_LEN_MAX + STEP].into(),
         }
@@ -98,7 +100,7 @@ impl Tokens {
             self.marks[blocks.len()] = pen.mark(&block, vectors);
         }
         self.block_count = blocks.len() + usize::from(!rest.is_empty());
-        self.count = pen.end();
+        (self.count, self.first_kinds) = pen.end();
         (pen.in_text == 0).then_some(Drawn {
             frame,
             has_backslash: pen.has_backslash,
@@ -115,7 +117,7 @@ impl Tokens {
     /// The kinds of the first tokens; zeros behind the last one.
     #[inline(always)]
     pub(super) fn first_kinds(&self) -> [Kinds; 2] {
-        [self.kinds[0], self.kinds[1]]
+        self.first_kinds
     }
 
     /// What a token is.
@@ -270,12 +272,17 @@ impl<'t> Pen<'t> {
         }
     }
 
-    /// The last kinds; returns how many tokens there are.
+    /// Adds the last kinds; returns how many tokens there are, and the kinds of the first ones, which
+    /// would be read again before they are written.
     #[inline(always)]
-    fn end(&mut self) -> usize {
+    fn end(&mut self) -> (usize, [Kinds; 2]) {
         self.full[self.full_count] = self.kinds;
-        self.full[self.full_count + 1] = Kinds::default();
-        self.full_count * KINDS_LEN + self.kind_count
+        let first = match self.full_count {
+            0 => [self.kinds, Kinds::default()],
+            1 => [self.full[0], self.kinds],
+            _ => [self.full[0], self.full[1]],
+        };
+        (self.full_count * KINDS_LEN + self.kind_count, first)
     }
 
     /// Bytes that a backslash before them escapes.
