@@ -243,7 +243,8 @@ fn a_server_killed_while_it_is_written_to_has_one_row_a_message() {
     // The engine comes first, and delivers without it.
     server.kill();
     let home = home();
-    let engine = engine(&server, &home, "batch_rows = 100");
+    // So few rows a batch that they are not all stored when the server is killed.
+    let engine = engine(&server, &home, "batch_rows = 10");
     let mut subscriber = Subscriber::new(&engine, &["table2"], false);
     for round in 0..5 {
         assert!(send(&engine, &frames(&format!("round{round}"), 2_000)));
