@@ -186,8 +186,9 @@ fn a_connection_killed_within_a_large_load_leaves_one_row_a_message() {
         &format!("SELECT COUNT(*) FROM ({braked}) b"),
         |it| it == 1,
     );
+    // The rows before it may be of the load before.
     let rows = "SELECT MAX(trx_rows_modified) FROM information_schema.innodb_trx";
-    wait_until(&mut client, rows, |it| it >= 5_000);
+    wait_until(&mut client, rows, |it| it > 0);
     let id: Option<u64> = client.query_first(braked).expect(braked);
     run(&mut client, &format!("KILL {}", id.expect("it waits")));
     engine.wait("it is missed", |it| it["store_retries"].as_u64() > Some(0));
