@@ -240,6 +240,10 @@ impl<'t> Pen<'t> {
     #[inline(always)]
     fn mark(&mut self, block: &Block, vectors: impl Vectors) -> u64 {
         self.unusual |= block.unusual;
+        if self.in_text != 0 && block.quote | block.backslash | self.escaped == 0 {
+            // All of it is text.
+            return 0;
+        }
         let quote = block.quote & !self.escapes(block.backslash);
         // From each opening quote up to its closing one.
         let text = vectors.xor_of_all_before(quote) ^ self.in_text;
