@@ -56,17 +56,23 @@ fn run(client: &mut Conn, statement: &str) {
     client.query_drop(statement).expect(statement);
 }
 
+/// An engine whose first ten messages were delivered and stored; and who took them.
+fn engine_with_ten_rows(server: &MariaDb, home: &Home) -> (Engine, Subscriber) {
+    let engine = engine(server, home, "");
+    let mut subscriber = Subscriber::new(&engine, &["table2"], false);
+    assert!(send(&engine, &frames("before", 10)));
+    assert_eq!(subscriber.frames(10).len(), 10);
+    wait_for_rows(&engine, 10);
+    (engine, subscriber)
+}
+
 // ---- locks ----
 
 #[test]
 fn a_deadlock_that_the_engine_loses_delays_its_rows() {
     let Some(server) = private(&[]) else { return };
     let home = home();
-    let engine = engine(&server, &home, "");
-    let mut subscriber = Subscriber::new(&engine, &["table2"], false);
-    assert!(send(&engine, &frames("before", 10)));
-    assert_eq!(subscriber.frames(10).len(), 10);
-    wait_for_rows(&engine, 10);
+    let (engine, mut subscriber) = engine_with_ten_rows(&server, &home);
     // It holds the next row, and has done so much that the engine's transaction is the lesser one.
     let mut other = server.client();
     run(&mut other, "START TRANSACTION");
@@ -160,11 +166,7 @@ fn a_connection_killed_within_a_large_load_leaves_one_row_a_message() {
     const COUNT: u64 = 20_000;
     let Some(server) = private(&[]) else { return };
     let home = home();
-    let engine = engine(&server, &home, "");
-    let mut subscriber = Subscriber::new(&engine, &["table2"], false);
-    assert!(send(&engine, &frames("before", 10)));
-    assert_eq!(subscriber.frames(10).len(), 10);
-    wait_for_rows(&engine, 10);
+    let (engine, mut subscriber) = engine_with_ten_rows(&server, &home);
     // In the middle of its rows, the load will wait for this lock.
     let mut holder = server.client();
     run(&mut holder, "DO GET_LOCK('brake', 0)");
