@@ -9,43 +9,72 @@ pub(super) const BLOCK_LEN: usize = 64;
 /// Which bits of a byte tell the operators apart, in the order of [`Block::bits`].
 pub(super) const TELLING_BITS: [u32; 3] = [5, 1, 6];
 
+/// The bit that operators have, and neither quote nor space.
+pub(super) const OPERATOR_BIT: u32 = 3;
+
 /// What stands where in a block: bit n speaks of byte n.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Block {
-    /// `"`
-    pub(super) quote: u64,
-    /// `\`
-    pub(super) backslash: u64,
-    /// The space character alone: other white space is a control character.
-    pub(super) space: u64,
-    /// One of `{}[]:,`; or a control character that is one of them but for its bit 5.
-    pub(super) operator: u64,
-    /// A control character below the space, or a byte beyond ASCII.
-    pub(super) unusual: u64,
+    /// `"`, the space character, or one of `{}[]:,`; or a control character that is one of them but
+    /// for its bit 5.
+    pub(super) apart: u64,
+    /// [`OPERATOR_BIT`] is set.
+    pub(super) operator_bit: u64,
     /// For each of [`TELLING_BITS`]: it is set.
     pub(super) bits: [u64; 3],
+    /// There is a `\` in it, or was in the bytes that it is without.
+    pub(super) has_backslash: bool,
 }
 
 impl Block {
+    /// `"`
+    #[inline(always)]
+    pub(super) fn quote(&self) -> u64 {
+        // The space has neither of the two bits.
+        self.apart & !self.operator_bit & self.bits[1]
+    }
+
+    /// One of `{}[]:,`
+    #[inline(always)]
+    pub(super) fn operator(&self) -> u64 {
+        self.apart & self.operator_bit
+    }
+
     /// The same block without its first bytes; spaces follow on the others.
     #[inline(always)]
     pub(super) fn without(self, skipped: usize) -> Self {
         let rest = |mask: u64| mask >> skipped;
         Self {
-            quote: rest(self.quote),
-            backslash: rest(self.backslash),
-            space: !rest(!self.space),
-            operator: rest(self.operator),
-            unusual: rest(self.unusual),
+            apart: !rest(!self.apart),
+            operator_bit: rest(self.operator_bit),
             bits: self.bits.map(rest),
+            has_backslash: self.has_backslash,
         }
     }
 }
 
 /// What the quick way asks of a processor.
 pub(super) trait Vectors: Copy {
+    /// What is kept of all bytes of a line, to be asked once.
+    type Seen: Copy;
+
+    /// Before any block was looked at.
+    fn nothing_seen(self) -> Self::Seen;
+
+    /// And when this block is, too.
+    fn see(self, seen: Self::Seen, bytes: &[u8; BLOCK_LEN]) -> Self::Seen;
+
+    /// Whether there was a control character below the space.
+    fn has_control(self, seen: Self::Seen) -> bool;
+
+    /// Whether all bytes were ASCII.
+    fn is_ascii(self, seen: Self::Seen) -> bool;
+
     /// Looks at a block.
     fn block(self, bytes: &[u8; BLOCK_LEN]) -> Block;
+
+    /// Where `\` stands.
+    fn backslash(self, bytes: &[u8; BLOCK_LEN]) -> u64;
 
     /// Bit n of the result: whether an odd number of ones stands in the bits up to n.
     fn xor_of_all_before(self, bits: u64) -> u64;
@@ -66,21 +95,48 @@ pub(super) trait Vectors: Copy {
 pub(super) struct BitByBit;
 
 #[cfg(test)]
+fn mask(bytes: &[u8; BLOCK_LEN], is_wanted: impl Fn(u8) -> bool) -> u64 {
+    (0..BLOCK_LEN)
+        .filter(|at| is_wanted(bytes[*at]))
+        .fold(0, |mask, at| mask | 1 << at)
+}
+
+#[cfg(test)]
 impl Vectors for BitByBit {
+    /// The lowest byte and the highest.
+    type Seen = [u8; 2];
+
+    fn nothing_seen(self) -> [u8; 2] {
+        [u8::MAX, 0]
+    }
+
+    fn see(self, seen: [u8; 2], bytes: &[u8; BLOCK_LEN]) -> [u8; 2] {
+        let bytes = bytes.iter();
+        bytes.fold(seen, |[lowest, highest], byte| {
+            [lowest.min(*byte), highest.max(*byte)]
+        })
+    }
+
     fn block(self, bytes: &[u8; BLOCK_LEN]) -> Block {
-        let mask = |is_wanted: &dyn Fn(u8) -> bool| {
-            (0..BLOCK_LEN)
-                .filter(|at| is_wanted(bytes[*at]))
-                .fold(0, |mask, at| mask | 1 << at)
-        };
+        let bit = |bit| mask(bytes, |byte| byte >> bit & 1 == 1);
         Block {
-            quote: mask(&|byte| byte == b'"'),
-            backslash: mask(&|byte| byte == b'\\'),
-            space: mask(&|byte| byte == b' '),
-            operator: mask(&|byte| b"{}[]:,\x1a\x0c".contains(&byte)),
-            unusual: mask(&|byte| !(b' '..0x80).contains(&byte)),
-            bits: TELLING_BITS.map(|bit| mask(&|byte| byte >> bit & 1 == 1)),
+            apart: mask(bytes, |byte| b"{}[]:,\" \x1a\x0c\x02\0".contains(&byte)),
+            operator_bit: bit(OPERATOR_BIT),
+            bits: TELLING_BITS.map(bit),
+            has_backslash: bytes.contains(&b'\\'),
         }
+    }
+
+    fn has_control(self, [lowest, _]: [u8; 2]) -> bool {
+        lowest < b' '
+    }
+
+    fn is_ascii(self, [_, highest]: [u8; 2]) -> bool {
+        highest.is_ascii()
+    }
+
+    fn backslash(self, bytes: &[u8; BLOCK_LEN]) -> u64 {
+        mask(bytes, |byte| byte == b'\\')
     }
 
     fn xor_of_all_before(self, bits: u64) -> u64 {
@@ -112,10 +168,24 @@ mod tests {
     use super::super::simd::Avx2;
     use super::*;
 
+    /// A block, whether it has a control character, and whether all of it is ASCII.
+    fn look(vectors: impl Vectors, bytes: &[u8; BLOCK_LEN]) -> (Block, bool, bool) {
+        let seen = vectors.see(vectors.nothing_seen(), bytes);
+        let (has_control, is_ascii) = (vectors.has_control(seen), vectors.is_ascii(seen));
+        (vectors.block(bytes), has_control, is_ascii)
+    }
+
     fn compare_blocks(bytes: &[u8; BLOCK_LEN]) {
-        if let Some(avx2) = Avx2::detect() {
-            assert_eq!(avx2.block(bytes), BitByBit.block(bytes), "{bytes:?}");
-        }
+        let Some(avx2) = Avx2::detect() else {
+            return;
+        };
+        let (seen, by_bits) = (look(avx2, bytes), look(BitByBit, bytes));
+        assert_eq!(seen, by_bits, "{bytes:?}");
+        assert_eq!(
+            avx2.backslash(bytes),
+            BitByBit.backslash(bytes),
+            "{bytes:?}"
+        );
     }
 
     #[test]
@@ -137,13 +207,10 @@ mod tests {
             rest[..BLOCK_LEN - skipped].copy_from_slice(&bytes[skipped..]);
             let expected = BitByBit.block(&rest);
             let block = BitByBit.block(&bytes).without(skipped);
-            assert_eq!(
-                Block {
-                    bits: expected.bits,
-                    ..block
-                },
-                expected
-            );
+            assert_eq!(block.quote(), expected.quote());
+            assert_eq!(block.operator(), expected.operator());
+            assert_eq!(block.apart, expected.apart);
+            assert!(block.has_backslash);
             let there = u64::MAX >> skipped;
             assert_eq!(block.bits, expected.bits.map(|bits| bits & there));
         }

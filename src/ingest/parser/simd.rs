@@ -6,7 +6,7 @@
 use std::arch::x86_64::*;
 
 use super::Parsed;
-use super::blocks::{BLOCK_LEN, Block, TELLING_BITS, Vectors};
+use super::blocks::{BLOCK_LEN, Block, OPERATOR_BIT, TELLING_BITS, Vectors};
 use super::quick::Quick;
 
 /// A witness that this processor has what the functions below are compiled for.
@@ -51,10 +51,42 @@ fn parse<'a>(avx2: Avx2, quick: &mut Quick, frame: &'a [u8]) -> Option<Parsed<'a
 
 // Inlined always, into `parse`: there alone the functions below can be inlined, too.
 impl Vectors for Avx2 {
+    type Seen = Seen;
+
+    #[inline(always)]
+    fn nothing_seen(self) -> Seen {
+        // SAFETY: the witness is there, here and below.
+        unsafe { nothing_seen() }
+    }
+
+    #[inline(always)]
+    fn see(self, seen: Seen, bytes: &[u8; BLOCK_LEN]) -> Seen {
+        // SAFETY: as above.
+        unsafe { see(seen, bytes) }
+    }
+
+    #[inline(always)]
+    fn has_control(self, seen: Seen) -> bool {
+        // SAFETY: as above.
+        unsafe { has_control(seen) }
+    }
+
+    #[inline(always)]
+    fn is_ascii(self, seen: Seen) -> bool {
+        // SAFETY: as above.
+        unsafe { is_ascii(seen) }
+    }
+
     #[inline(always)]
     fn block(self, bytes: &[u8; BLOCK_LEN]) -> Block {
-        // SAFETY: the witness is there, here and below.
+        // SAFETY: as above.
         unsafe { block(bytes) }
+    }
+
+    #[inline(always)]
+    fn backslash(self, bytes: &[u8; BLOCK_LEN]) -> u64 {
+        // SAFETY: as above.
+        unsafe { backslash(bytes) }
     }
 
     #[inline(always)]
@@ -82,53 +114,109 @@ impl Vectors for Avx2 {
     }
 }
 
-/// For the low half of a byte the operator that it may be, with its bit 5 set.
-const OPERATORS: [u8; 32] = {
-    let mut operators = [u8::MAX; 32];
+/// What was seen of all blocks of a line, byte by byte of half a block.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seen {
+    lowest: __m256i,
+    /// The bits that any of them has.
+    any: __m256i,
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn nothing_seen() -> Seen {
+    Seen {
+        lowest: _mm256_set1_epi8(-1),
+        any: _mm256_setzero_si256(),
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn see(seen: Seen, bytes: &[u8; BLOCK_LEN]) -> Seen {
+    let [low, high] = halves(bytes);
+    Seen {
+        lowest: _mm256_min_epu8(_mm256_min_epu8(seen.lowest, low), high),
+        any: _mm256_or_si256(_mm256_or_si256(seen.any, low), high),
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn has_control(seen: Seen) -> bool {
+    let space = all(b' ');
+    let lowest = _mm256_min_epu8(seen.lowest, space);
+    _mm256_movemask_epi8(_mm256_cmpeq_epi8(lowest, space)) != -1
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn is_ascii(seen: Seen) -> bool {
+    _mm256_movemask_epi8(seen.any) == 0
+}
+
+/// For the low half of a byte what it may be of all that stands apart, with its bit 5 set. For the
+/// others it is what no byte with that bit can be.
+const APART: [u8; 32] = {
+    let mut apart = [0; 32];
     let mut index = 0;
-    while index < 4 {
-        let operator = b"{}:,"[index];
-        let low_half = (operator & 0xf) as usize;
-        operators[low_half] = operator;
-        operators[16 + low_half] = operator;
+    while index < 6 {
+        let byte = b"{}:,\" "[index];
+        let low_half = (byte & 0xf) as usize;
+        apart[low_half] = byte;
+        apart[16 + low_half] = byte;
         index += 1;
     }
-    operators
+    apart
 };
 
 #[inline]
 #[target_feature(enable = "avx2")]
 fn block(bytes: &[u8; BLOCK_LEN]) -> Block {
-    let halves = bytes.as_chunks::<32>().0;
-    let (low, high) = (load(&halves[0]), load(&halves[1]));
-    let all = |byte: u8| _mm256_set1_epi8(byte.cast_signed());
-    let equal = |byte: u8| {
-        let byte = all(byte);
-        mask(_mm256_cmpeq_epi8(low, byte), _mm256_cmpeq_epi8(high, byte))
-    };
-    // `[` and `{`, and `]` and `}`, differ in bit 5 alone, which `:` and `,` have, too. Where a
+    let [low, high] = halves(bytes);
+    // `[` and `{`, and `]` and `}`, differ in bit 5 alone, which the others have, too. Where a
     // byte's highest bit is set, the shuffle gives zero.
-    let operators = load(&OPERATORS);
-    let is_operator = |bytes| {
-        let candidates = _mm256_shuffle_epi8(operators, bytes);
+    let apart = load(&APART);
+    let is_apart = |bytes| {
+        let candidates = _mm256_shuffle_epi8(apart, bytes);
         _mm256_cmpeq_epi8(candidates, _mm256_or_si256(bytes, all(1 << 5)))
     };
-    // Bytes beyond ASCII are negative.
-    let is_unusual = |bytes| _mm256_cmpgt_epi8(all(b' '), bytes);
-    const { assert!(matches!(TELLING_BITS, [5, 1, 6])) };
+    const { assert!(matches!((TELLING_BITS, OPERATOR_BIT), ([5, 1, 6], 3))) };
     Block {
-        quote: equal(b'"'),
-        backslash: equal(b'\\'),
-        space: equal(b' '),
-        operator: mask(is_operator(low), is_operator(high)),
-        unusual: mask(is_unusual(low), is_unusual(high)),
+        apart: mask(is_apart(low), is_apart(high)),
         // Each bit becomes the highest of its byte.
+        operator_bit: mask(_mm256_slli_epi16::<4>(low), _mm256_slli_epi16::<4>(high)),
         bits: [
             mask(_mm256_slli_epi16::<2>(low), _mm256_slli_epi16::<2>(high)),
             mask(_mm256_slli_epi16::<6>(low), _mm256_slli_epi16::<6>(high)),
             mask(_mm256_slli_epi16::<1>(low), _mm256_slli_epi16::<1>(high)),
         ],
+        has_backslash: {
+            let is_backslash = |bytes| _mm256_cmpeq_epi8(bytes, all(b'\\'));
+            let in_any = _mm256_or_si256(is_backslash(low), is_backslash(high));
+            _mm256_movemask_epi8(in_any) != 0
+        },
     }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn backslash(bytes: &[u8; BLOCK_LEN]) -> u64 {
+    let [low, high] = halves(bytes).map(|half| _mm256_cmpeq_epi8(half, all(b'\\')));
+    mask(low, high)
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn halves(bytes: &[u8; BLOCK_LEN]) -> [__m256i; 2] {
+    let halves = bytes.as_chunks().0;
+    [load(&halves[0]), load(&halves[1])]
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn all(byte: u8) -> __m256i {
+    _mm256_set1_epi8(byte.cast_signed())
 }
 
 #[inline]

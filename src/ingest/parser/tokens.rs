@@ -13,7 +13,7 @@
 
 use crate::limits::LINE_LEN_MAX;
 
-use super::blocks::{BLOCK_LEN, Block, TELLING_BITS, Vectors};
+use super::blocks::{BLOCK_LEN, TELLING_BITS, Vectors};
 
 /// What a token is; its bits are those of its first byte that tell: see [`TELLING_BITS`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +72,7 @@ impl Default for Tokens {
         Self {
             marks: vec![0; LINE_LEN_MAX / BLOCK_LEN + 1].into(),
             block_count: 0,
-            kinds: vec![Kinds::default(); LINE_LEN_MAX / KINDS_LEN + 1].into(),
+            kinds: vec![Kinds::default(); LINE_LEN_MAX / KINDS_LEN + 2].into(),
             first_kinds: Default::default(),
             count: 0,
             places: vec![0; LINE_LEN_MAX + STEP].into(),
@@ -87,24 +87,29 @@ impl Tokens {
         if frame.len() > LINE_LEN_MAX {
             return None;
         }
-        let mut pen = Pen::new(&mut self.kinds);
+        let mut pen = Pen::new(&mut self.kinds, vectors);
         let (blocks, rest) = frame.as_chunks::<BLOCK_LEN>();
         for (marks, bytes) in self.marks.iter_mut().zip(blocks) {
-            *marks = pen.mark(&vectors.block(bytes), vectors);
+            *marks = pen.mark(bytes, 0);
         }
         if !rest.is_empty() {
-            let block = match frame.last_chunk() {
-                Some(last) => vectors.block(last).without(BLOCK_LEN - rest.len()),
-                None => vectors.block(&padded(rest)),
+            let short;
+            let (last, skipped) = match frame.last_chunk() {
+                Some(last) => (last, BLOCK_LEN - rest.len()),
+                None => {
+                    short = padded(rest);
+                    (&short, 0)
+                }
             };
-            self.marks[blocks.len()] = pen.mark(&block, vectors);
+            self.marks[blocks.len()] = pen.mark(last, skipped);
         }
         self.block_count = blocks.len() + usize::from(!rest.is_empty());
         (self.count, self.first_kinds) = pen.end();
         (pen.in_text == 0).then_some(Drawn {
             frame,
             has_backslash: pen.has_backslash,
-            is_plain: pen.unusual == 0,
+            has_control: vectors.has_control(pen.seen),
+            is_ascii: vectors.is_ascii(pen.seen),
         })
     }
 
@@ -170,15 +175,20 @@ pub(super) struct Drawn<'a> {
     frame: &'a [u8],
     /// Texts of the line may contain escapes.
     pub(super) has_backslash: bool,
-    /// All of the line is ASCII, and none of it a control character.
-    is_plain: bool,
+    /// There is a control character in it.
+    has_control: bool,
+    /// All of it is ASCII.
+    is_ascii: bool,
 }
 
 impl<'a> Drawn<'a> {
     /// The line, if it is UTF-8 without control characters.
     #[inline(always)]
     pub(super) fn text(self) -> Option<&'a str> {
-        if self.is_plain {
+        if self.has_control {
+            return None;
+        }
+        if self.is_ascii {
             // SAFETY: `draw`, which alone makes this, has seen that each byte of it is ASCII.
             #[allow(
                 unsafe_code,
@@ -186,33 +196,21 @@ impl<'a> Drawn<'a> {
             )]
             return Some(unsafe { std::str::from_utf8_unchecked(self.frame) });
         }
-        self.unusual_text()
-    }
-
-    #[inline(never)]
-    fn unusual_text(self) -> Option<&'a str> {
-        let is_control = |byte: &u8| *byte < b' ';
-        let has_control = self
-            .frame
-            .iter()
-            .fold(false, |has, it| has | is_control(it));
-        if has_control {
-            return None;
-        }
         simdutf8::basic::from_utf8(self.frame).ok()
     }
 }
 
 /// What the blocks so far hand on to the next one.
-struct Pen<'t> {
+struct Pen<'t, V: Vectors> {
+    vectors: V,
+    seen: V::Seen,
     /// All ones: the block begins in a text.
     in_text: u64,
-    /// The first byte is escaped.
+    /// One: the first byte is escaped.
     escaped: u64,
-    /// The first byte goes on with a number or a word, if it is of one.
+    /// One: the first byte goes on with a number or a word, if it is of one.
     in_scalar: u64,
     has_backslash: bool,
-    unusual: u64,
     /// The kinds of the last tokens, fewer than 64; and how many they are.
     kinds: Kinds,
     kind_count: usize,
@@ -221,14 +219,16 @@ struct Pen<'t> {
     full_count: usize,
 }
 
-impl<'t> Pen<'t> {
-    fn new(full: &'t mut [Kinds]) -> Self {
+impl<'t, V: Vectors> Pen<'t, V> {
+    #[inline(always)]
+    fn new(full: &'t mut [Kinds], vectors: V) -> Self {
         Self {
+            vectors,
+            seen: vectors.nothing_seen(),
             in_text: 0,
             escaped: 0,
             in_scalar: 0,
             has_backslash: false,
-            unusual: 0,
             kinds: Kinds::default(),
             kind_count: 0,
             full,
@@ -236,22 +236,32 @@ impl<'t> Pen<'t> {
         }
     }
 
-    /// Where the next block's tokens begin: bit n speaks of byte n.
+    /// Where the next block's tokens begin, without its first bytes: bit n speaks of byte n behind
+    /// them.
     #[inline(always)]
-    fn mark(&mut self, block: &Block, vectors: impl Vectors) -> u64 {
-        self.unusual |= block.unusual;
-        if self.in_text != 0 && block.quote | block.backslash | self.escaped == 0 {
+    fn mark(&mut self, bytes: &[u8; BLOCK_LEN], skipped: usize) -> u64 {
+        let vectors = self.vectors;
+        let block = vectors.block(bytes).without(skipped);
+        self.seen = vectors.see(self.seen, bytes);
+        let mut quote = block.quote();
+        if block.has_backslash | (self.escaped != 0) {
+            self.has_backslash = true;
+            let escaped;
+            let backslash = vectors.backslash(bytes) >> skipped;
+            (escaped, self.escaped) = escapes(backslash, self.escaped);
+            quote &= !escaped;
+        }
+        if quote == 0 && self.in_text != 0 {
             // All of it is text.
             return 0;
         }
-        let quote = block.quote & !self.escapes(block.backslash);
         // From each opening quote up to its closing one.
         let text = vectors.xor_of_all_before(quote) ^ self.in_text;
         self.in_text = ((text as i64) >> 63) as u64;
-        let operators = block.operator & !text;
-        let scalar = !(text | block.quote | block.space | block.operator);
-        let scalars = scalar & !(scalar << 1 | self.in_scalar);
-        self.in_scalar = scalar >> 63;
+        let operators = block.operator() & !text;
+        let others = block.apart | text;
+        let scalars = !others & (others << 1 | 1) & !self.in_scalar;
+        self.in_scalar = !others >> 63;
         let marks = operators | scalars | quote & text;
         let [curly, opening, bracket] = block.bits;
         // Of a quote, the bit in the middle alone is set.
@@ -264,50 +274,51 @@ impl<'t> Pen<'t> {
     #[inline(always)]
     fn add(&mut self, kinds: Kinds, marks: u64) {
         let before = self.kind_count;
-        for (all, more) in self.kinds.iter_mut().zip(kinds) {
-            *all |= more << before;
-        }
+        let more = kinds;
+        self.kinds[0] |= more[0] << before;
+        self.kinds[1] |= more[1] << before;
+        self.kinds[2] |= more[2] << before;
         self.kind_count += marks.count_ones() as usize;
         if self.kind_count >= KINDS_LEN {
-            self.full[self.full_count] = self.kinds;
-            self.full_count += 1;
+            self.write();
             self.kind_count -= KINDS_LEN;
-            self.kinds = kinds.map(|more| more >> 1 >> (KINDS_LEN - 1 - before));
+            let rest = |more: u64| more >> 1 >> (KINDS_LEN - 1 - before);
+            self.kinds[0] = rest(more[0]);
+            self.kinds[1] = rest(more[1]);
+            self.kinds[2] = rest(more[2]);
         }
+    }
+
+    #[inline(always)]
+    fn write(&mut self) {
+        let full = &mut self.full[self.full_count];
+        full[0] = self.kinds[0];
+        full[1] = self.kinds[1];
+        full[2] = self.kinds[2];
+        self.full_count += 1;
     }
 
     /// Adds the last kinds; returns how many tokens there are, and the kinds of the first ones, which
     /// would be read again before they are written.
     #[inline(always)]
     fn end(&mut self) -> (usize, [Kinds; 2]) {
-        self.full[self.full_count] = self.kinds;
-        let first = match self.full_count {
-            0 => [self.kinds, Kinds::default()],
-            1 => [self.full[0], self.kinds],
-            _ => [self.full[0], self.full[1]],
-        };
-        (self.full_count * KINDS_LEN + self.kind_count, first)
+        let full_count = self.full_count;
+        self.write();
+        self.full[full_count + 1] = Kinds::default();
+        let first = [self.full[0], self.full[1]];
+        (full_count * KINDS_LEN + self.kind_count, first)
     }
+}
 
-    /// Bytes that a backslash before them escapes.
-    #[inline(always)]
-    fn escapes(&mut self, backslash: u64) -> u64 {
-        if backslash == 0 {
-            return std::mem::take(&mut self.escaped);
-        }
-        self.has_backslash = true;
-        self.escapes_of(backslash)
-    }
-
-    /// A run of backslashes escapes every second byte, the one behind it included, if it began where
-    /// no escaped byte is.
-    fn escapes_of(&mut self, backslash: u64) -> u64 {
-        const EVEN: u64 = 0x5555_5555_5555_5555;
-        let backslash = backslash & !self.escaped;
-        let followers = backslash << 1 | self.escaped;
-        let odd_beginnings = backslash & !EVEN & !followers;
-        let (ends, carried) = odd_beginnings.overflowing_add(backslash);
-        self.escaped = u64::from(carried);
-        (EVEN ^ (ends << 1)) & followers
-    }
+/// Bytes that a backslash before them escapes; and whether one behind the block is. A run of
+/// backslashes escapes every second byte, the one behind it included, if it began where no escaped
+/// byte is.
+#[inline(never)]
+fn escapes(backslash: u64, first: u64) -> (u64, u64) {
+    const EVEN: u64 = 0x5555_5555_5555_5555;
+    let backslash = backslash & !first;
+    let followers = backslash << 1 | first;
+    let odd_beginnings = backslash & !EVEN & !followers;
+    let (ends, carried) = odd_beginnings.overflowing_add(backslash);
+    ((EVEN ^ (ends << 1)) & followers, u64::from(carried))
 }
