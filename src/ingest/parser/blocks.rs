@@ -22,8 +22,8 @@ pub(super) struct Block {
     pub(super) operator_bit: u64,
     /// For each of [`TELLING_BITS`]: it is set.
     pub(super) bits: [u64; 3],
-    /// There is a `\` in it, or was in the bytes that it is without.
-    pub(super) has_backslash: bool,
+    /// `\`: bit n speaks of the bytes n and n + 32, and of the first ones that it is without, too.
+    pub(super) backslash_in_half: u64,
 }
 
 impl Block {
@@ -48,7 +48,7 @@ impl Block {
             apart: !rest(!self.apart),
             operator_bit: rest(self.operator_bit),
             bits: self.bits.map(rest),
-            has_backslash: self.has_backslash,
+            backslash_in_half: self.backslash_in_half,
         }
     }
 }
@@ -87,6 +87,9 @@ pub(super) trait Vectors: Copy {
 
     /// Which bytes are digits: bit n speaks of byte n.
     fn digits(self, bytes: &[u8; 16]) -> u16;
+
+    /// Which bytes are this one: bit n speaks of byte n.
+    fn equal(self, bytes: &[u8; 16], byte: u8) -> u16;
 }
 
 /// The same bit by bit, for tests to compare with.
@@ -123,7 +126,10 @@ impl Vectors for BitByBit {
             apart: mask(bytes, |byte| b"{}[]:,\" \x1a\x0c\x02\0".contains(&byte)),
             operator_bit: bit(OPERATOR_BIT),
             bits: TELLING_BITS.map(bit),
-            has_backslash: bytes.contains(&b'\\'),
+            backslash_in_half: {
+                let backslash = self.backslash(bytes);
+                (backslash | backslash >> 32) & u64::from(u32::MAX)
+            },
         }
     }
 
@@ -158,6 +164,10 @@ impl Vectors for BitByBit {
         (0..16).fold(0, |all, at| {
             all | u16::from(bytes[at].is_ascii_digit()) << at
         })
+    }
+
+    fn equal(self, bytes: &[u8; 16], byte: u8) -> u16 {
+        (0..16).fold(0, |all, at| all | u16::from(bytes[at] == byte) << at)
     }
 }
 
@@ -210,7 +220,7 @@ mod tests {
             assert_eq!(block.quote(), expected.quote());
             assert_eq!(block.operator(), expected.operator());
             assert_eq!(block.apart, expected.apart);
-            assert!(block.has_backslash);
+            assert_ne!(block.backslash_in_half, 0);
             let there = u64::MAX >> skipped;
             assert_eq!(block.bits, expected.bits.map(|bits| bits & there));
         }
@@ -231,6 +241,8 @@ mod tests {
                 prop_assert_eq!(avx2.deposit(bits, mask), BitByBit.deposit(bits, mask));
                 let some = bytes.first_chunk().expect("sixteen");
                 prop_assert_eq!(avx2.digits(some), BitByBit.digits(some));
+                let byte = some[5];
+                prop_assert_eq!(avx2.equal(some, byte), BitByBit.equal(some, byte));
             }
         }
     }

@@ -17,13 +17,15 @@
 //! a line that is accepted here must be good, and no more: tests and `fuzz` hold it to that.
 //! A processor without AVX2, or with a slow BMI2, goes the long way only.
 
+use std::ops::Range;
+
 use super::blocks::Vectors;
 use super::members::{self, Order, Value, Values};
 use super::scalars::{are_escapes_good, natural};
 use super::shapes::Shapes;
 #[cfg(target_arch = "x86_64")]
 use super::simd::Avx2;
-use super::tokens::Tokens;
+use super::tokens::{Tokens, unquoted};
 use super::{Field, Parsed};
 use crate::journal::record::Span;
 use crate::limits::{MESSAGE_ID_LEN_MAX, NAME_LEN_MAX};
@@ -77,12 +79,13 @@ impl Quick {
     ) -> Option<Parsed<'a>> {
         let drawn = self.tokens.draw(frame, vectors)?;
         let shape = self.shapes.find(&self.tokens);
-        let values = members::find(&mut self.tokens, shape, frame, vectors)?;
+        let mut values = Values::default();
+        members::find(&mut self.tokens, shape, frame, vectors, &mut values)?;
         if drawn.has_backslash && !are_escapes_good(frame) {
             return None;
         }
         let top = Top {
-            text: drawn.text()?,
+            line: drawn.text()?,
             values,
             has_backslash: drawn.has_backslash,
         };
@@ -92,7 +95,7 @@ impl Quick {
 
 /// The top level of a line, with its known fields found.
 struct Top<'a> {
-    text: &'a str,
+    line: &'a str,
     values: Values,
     has_backslash: bool,
 }
@@ -117,51 +120,59 @@ impl<'a> Top<'a> {
             destination_span,
             message_type_span,
             payload_span: self.payload()?,
-            frame_len: self.text.len() as u32,
+            frame_len: self.line.len() as u32,
         })
     }
 
+    /// Where a field's value stands; empty: it is absent.
     #[inline(always)]
-    fn value(&self, field: Field) -> Option<(usize, &'a [u8])> {
+    fn place(&self, field: Field) -> Range<usize> {
         let Value { start, end } = self.values[field as usize];
-        let value = self.text.as_bytes().get(start as usize..end as usize)?;
-        (!value.is_empty()).then_some((start as usize, value))
+        start..end
+    }
+
+    /// A field's value; empty: it is absent.
+    #[inline(always)]
+    fn value(&self, field: Field) -> &'a [u8] {
+        let value = self.line.as_bytes().get(self.place(field));
+        value.unwrap_or_default()
     }
 
     #[inline(always)]
     fn text(&self, field: Field, len_max: usize) -> Option<(&'a str, Span)> {
-        let (start, value) = self.value(field)?;
-        let is_text = value[0] == b'"';
-        let len = value.len().checked_sub(2)?;
-        let is_known = is_text && (1..=len_max).contains(&len);
-        if !is_known || self.has_backslash && value.contains(&b'\\') {
+        let place = self.place(field);
+        let start = place.start + 1;
+        let text = unquoted(self.line, place)?;
+        let is_known = (1..=len_max).contains(&text.len());
+        if !is_known || self.has_backslash && text.contains('\\') {
             return None;
         }
-        let text = self.text.get(start + 1..start + 1 + len)?;
-        Some((text, span(start + 1, len)))
+        Some((text, span(start, text.len())))
     }
 
     #[inline(always)]
     fn priority(&self, levels: u8) -> Option<u8> {
-        match self.value(Field::Priority)? {
-            (_, &[digit @ b'1'..=b'9']) if digit - b'0' <= levels => Some(digit - b'0'),
+        match self.value(Field::Priority) {
+            &[digit @ b'1'..=b'9'] if digit - b'0' <= levels => Some(digit - b'0'),
             _ => None,
         }
     }
 
     #[inline(always)]
     fn timestamp(&self) -> Option<Option<i64>> {
-        let Some((_, digits)) = self.value(Field::Timestamp) else {
-            return Some(None);
-        };
-        natural(digits).map(Some)
+        match self.value(Field::Timestamp) {
+            [] => Some(None),
+            digits => natural(digits).map(Some),
+        }
     }
 
     #[inline(always)]
     fn payload(&self) -> Option<Span> {
-        match self.value(Field::Payload) {
+        let value = self.value(Field::Payload);
+        match value.first() {
             None => Some(Span::default()),
-            Some((start, object)) => (object[0] == b'{').then(|| span(start, object.len())),
+            Some(b'{') => Some(span(self.place(Field::Payload).start, value.len())),
+            Some(_) => None,
         }
     }
 }

@@ -3,32 +3,49 @@
 use super::blocks::Vectors;
 
 /// Where the spaces before `end` begin.
-#[inline]
-pub(super) fn skip_spaces_back(line: &[u8], mut end: usize) -> usize {
-    while end.checked_sub(1).and_then(|at| line.get(at)) == Some(&b' ') {
-        end -= 1;
+#[inline(always)]
+pub(super) fn skip_spaces_back(line: &[u8], end: usize) -> usize {
+    if line.get(end.wrapping_sub(1)) == Some(&b' ') {
+        return skip_more_spaces_back(&line[..end - 1]);
     }
     end
 }
 
-/// Whether a number or a word stands at `at`, and nothing sticks to its end. Short numbers, which
-/// most are, are read at once.
+#[cold]
+fn skip_more_spaces_back(line: &[u8]) -> usize {
+    let last = line.iter().rposition(|byte| *byte != b' ');
+    last.map_or(0, |last| last + 1)
+}
+
+/// Whether a number or a word stands at `at`, and nothing sticks to its end.
 #[inline(always)]
 pub(super) fn is_scalar(line: &[u8], at: usize, vectors: impl Vectors) -> bool {
+    is_short_number(line, at, vectors) || is_long_scalar(line, at)
+}
+
+/// The same of those that most are: without a sign and an exponent, and so short that they are read
+/// at once.
+#[inline(always)]
+fn is_short_number(line: &[u8], at: usize, vectors: impl Vectors) -> bool {
     let from = at.min(line.len().saturating_sub(16));
-    let Some(bytes) = line[from..].first_chunk() else {
-        return is_long_scalar(line, at);
+    let Some(bytes) = line.get(from..from + 16).and_then(<[u8]>::first_chunk) else {
+        return false;
     };
-    // Bit n: the byte at `at + n` is no digit, or not among the sixteen.
-    let others = !(u32::from(vectors.digits(bytes)) >> (at - from));
-    let whole = others.trailing_zeros() as usize;
-    let has_fraction = byte(line, at + whole) == b'.';
-    // Behind the fraction, where there is one: without its lowest bit.
-    let ends = others & others.wrapping_sub(u32::from(has_fraction));
-    let end = ends.trailing_zeros() as usize;
-    let is_whole_good = (whole == 1) | (whole > 1) & (line[at] != b'0');
-    let is_fraction_good = !has_fraction | (end > whole + 1);
-    is_whole_good & is_fraction_good & ends_scalar(byte(line, at + end)) || is_long_scalar(line, at)
+    // Bit n: what the byte at `at + n` is, if it is among the sixteen.
+    let here = |mask: u16| u32::from(mask) >> (at - from);
+    let digits = here(vectors.digits(bytes));
+    let zeros = here(vectors.equal(bytes, b'0'));
+    let dots = here(vectors.equal(bytes, b'.'));
+    let others = !digits;
+    let dot = dots & others & others.wrapping_neg();
+    // Behind the fraction, where there is one.
+    let ends = others ^ dot;
+    let is_bad_whole = (others | zeros & digits >> 1) & 1;
+    let is_bad_fraction = ends & dot << 1;
+    let Some(behind) = line.get(at + ends.trailing_zeros() as usize) else {
+        return false;
+    };
+    is_bad_whole | is_bad_fraction == 0 && ends_scalar(*behind)
 }
 
 #[inline(always)]

@@ -58,8 +58,8 @@ impl<K: Default> Shapes<K> {
     #[inline(always)]
     pub(super) fn find(&mut self, tokens: &Tokens) -> Option<&mut Shape<K>> {
         let (count, kinds) = (tokens.count(), tokens.first_kinds());
-        let shape = &mut self.shapes[place_of(count, &kinds)];
-        if shape.count != count || shape.kinds != kinds {
+        let shape = &mut self.shapes[place_of(count, kinds)];
+        if shape.count != count || shape.kinds != *kinds {
             *shape = Shape::learn(tokens)?;
         }
         Some(shape)
@@ -80,7 +80,7 @@ impl<K: Default> Shape<K> {
         });
         Some(Self {
             count: tokens.count(),
-            kinds: tokens.first_kinds(),
+            kinds: *tokens.first_kinds(),
             joints: joints?,
             scalars,
             known: K::default(),

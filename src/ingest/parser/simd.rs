@@ -112,6 +112,12 @@ impl Vectors for Avx2 {
         // SAFETY: as above.
         unsafe { digits(bytes) }
     }
+
+    #[inline(always)]
+    fn equal(self, bytes: &[u8; 16], byte: u8) -> u16 {
+        // SAFETY: as above.
+        unsafe { equal(bytes, byte) }
+    }
 }
 
 /// What was seen of all blocks of a line, byte by byte of half a block.
@@ -191,10 +197,9 @@ fn block(bytes: &[u8; BLOCK_LEN]) -> Block {
             mask(_mm256_slli_epi16::<6>(low), _mm256_slli_epi16::<6>(high)),
             mask(_mm256_slli_epi16::<1>(low), _mm256_slli_epi16::<1>(high)),
         ],
-        has_backslash: {
+        backslash_in_half: {
             let is_backslash = |bytes| _mm256_cmpeq_epi8(bytes, all(b'\\'));
-            let in_any = _mm256_or_si256(is_backslash(low), is_backslash(high));
-            _mm256_movemask_epi8(in_any) != 0
+            half_mask(_mm256_or_si256(is_backslash(low), is_backslash(high)))
         },
     }
 }
@@ -230,8 +235,14 @@ fn load(bytes: &[u8; 32]) -> __m256i {
 #[inline]
 #[target_feature(enable = "avx2")]
 fn mask(low: __m256i, high: __m256i) -> u64 {
-    let half = |it| u64::from(_mm256_movemask_epi8(it).cast_unsigned());
-    half(low) | half(high) << 32
+    half_mask(low) | half_mask(high) << 32
+}
+
+/// The highest bits of 32 bytes.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn half_mask(bytes: __m256i) -> u64 {
+    u64::from(_mm256_movemask_epi8(bytes).cast_unsigned())
 }
 
 /// The product without carries by a number of ones alone.
@@ -246,9 +257,21 @@ fn xor_of_all_before(bits: u64) -> u64 {
 #[inline]
 #[target_feature(enable = "avx2")]
 fn digits(bytes: &[u8; 16]) -> u16 {
-    // SAFETY: the reference covers the 16 bytes that are read, at any alignment.
-    let bytes = unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) };
-    let values = _mm_sub_epi8(bytes, _mm_set1_epi8(b'0'.cast_signed()));
+    let values = _mm_sub_epi8(load_some(bytes), _mm_set1_epi8(b'0'.cast_signed()));
     let at_most_nine = _mm_min_epu8(values, _mm_set1_epi8(9));
     _mm_movemask_epi8(_mm_cmpeq_epi8(at_most_nine, values)) as u16
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn equal(bytes: &[u8; 16], byte: u8) -> u16 {
+    let byte = _mm_set1_epi8(byte.cast_signed());
+    _mm_movemask_epi8(_mm_cmpeq_epi8(load_some(bytes), byte)) as u16
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load_some(bytes: &[u8; 16]) -> __m128i {
+    // SAFETY: the reference covers the 16 bytes that are read, at any alignment.
+    unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) }
 }

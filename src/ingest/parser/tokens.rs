@@ -11,6 +11,8 @@
 //! kinds    {":[0,0],":"}                 one behind the other, however long they are
 //! ```
 
+use std::ops::Range;
+
 use crate::limits::LINE_LEN_MAX;
 
 use super::blocks::{BLOCK_LEN, TELLING_BITS, Vectors};
@@ -55,29 +57,39 @@ const STEP: usize = 4;
 /// A line's tokens; drawn anew for each line.
 pub(super) struct Tokens {
     /// Where tokens begin, a word for each block.
-    marks: Box<[u64]>,
+    marks: Box<[u64; BLOCKS_MAX]>,
     block_count: usize,
     /// What they are.
-    kinds: Box<[Kinds]>,
-    first_kinds: [Kinds; 2],
+    kinds: Box<AllKinds>,
     count: usize,
     /// Where those begin that were picked.
-    places: Box<[u16]>,
+    places: Box<[u16; LINE_LEN_MAX + STEP]>,
 }
+
+/// Blocks of the longest line.
+const BLOCKS_MAX: usize = LINE_LEN_MAX.div_ceil(BLOCK_LEN);
+
+/// The kinds of the longest line's tokens, and those of none.
+type AllKinds = [Kinds; LINE_LEN_MAX / KINDS_LEN + 2];
 
 const _: () = assert!(LINE_LEN_MAX <= 1 << u16::BITS);
 
 impl Default for Tokens {
     fn default() -> Self {
         Self {
-            marks: vec![0; LINE_LEN_MAX / BLOCK_LEN + 1].into(),
+            marks: all_of(0),
             block_count: 0,
-            kinds: vec![Kinds::default(); LINE_LEN_MAX / KINDS_LEN + 2].into(),
-            first_kinds: Default::default(),
+            kinds: all_of(Kinds::default()),
             count: 0,
-            places: vec![0; LINE_LEN_MAX + STEP].into(),
+            places: all_of(0),
         }
     }
+}
+
+/// An array that never stands on the stack.
+fn all_of<T: Clone + std::fmt::Debug, const LEN: usize>(one: T) -> Box<[T; LEN]> {
+    let all = vec![one; LEN].into_boxed_slice();
+    all.try_into().expect("its length")
 }
 
 impl Tokens {
@@ -104,7 +116,7 @@ impl Tokens {
             self.marks[blocks.len()] = pen.mark(last, skipped);
         }
         self.block_count = blocks.len() + usize::from(!rest.is_empty());
-        (self.count, self.first_kinds) = pen.end();
+        self.count = pen.end();
         (pen.in_text == 0).then_some(Drawn {
             frame,
             has_backslash: pen.has_backslash,
@@ -121,8 +133,8 @@ impl Tokens {
 
     /// The kinds of the first tokens; zeros behind the last one.
     #[inline(always)]
-    pub(super) fn first_kinds(&self) -> [Kinds; 2] {
-        self.first_kinds
+    pub(super) fn first_kinds(&self) -> &[Kinds; 2] {
+        self.kinds.first_chunk().expect("two are there")
     }
 
     /// What a token is.
@@ -136,21 +148,25 @@ impl Tokens {
     /// Lists where some tokens begin. `picked` says which, for 64 tokens from one that it is given.
     #[inline(always)]
     pub(super) fn pick(&mut self, picked: impl Fn(usize) -> u64, vectors: impl Vectors) {
-        let (mut token, mut pick) = (0, 0);
-        for (index, marks) in self.marks[..self.block_count].iter().enumerate() {
+        let (mut token, mut pick, mut begin) = (0, 0, 0);
+        for marks in &self.marks[..self.block_count] {
             let mut left = vectors.deposit(picked(token), *marks);
             token += marks.count_ones() as usize;
             let mut at = pick;
             pick += left.count_ones() as usize;
-            while left != 0 {
-                let places = self.places[at..].first_chunk_mut::<STEP>();
-                for place in places.expect("a line has a byte for each token") {
-                    let in_block = left.trailing_zeros() as usize;
-                    *place = (index * BLOCK_LEN + in_block) as u16;
+            // Few blocks have more of them than a step, and few have none.
+            loop {
+                let places = self.places[at % LINE_LEN_MAX..].first_chunk_mut::<STEP>();
+                for place in places.expect("there is room for a step") {
+                    *place = (begin + left.trailing_zeros()) as u16;
                     left &= left.wrapping_sub(1);
                 }
                 at += STEP;
+                if left == 0 {
+                    break;
+                }
             }
+            begin += BLOCK_LEN as u32;
         }
     }
 
@@ -200,6 +216,20 @@ impl<'a> Drawn<'a> {
     }
 }
 
+/// The text between the quotes that begin and end a part of a line; `None`: there are none.
+#[inline(always)]
+pub(super) fn unquoted(line: &str, part: Range<usize>) -> Option<&str> {
+    let [b'"', text @ .., b'"'] = line.as_bytes().get(part)? else {
+        return None;
+    };
+    // SAFETY: a quote is a character of its own, so all characters between two of them are whole.
+    #[allow(
+        unsafe_code,
+        reason = "to look for the borders of characters would be as much work as all else here"
+    )]
+    Some(unsafe { std::str::from_utf8_unchecked(text) })
+}
+
 /// What the blocks so far hand on to the next one.
 struct Pen<'t, V: Vectors> {
     vectors: V,
@@ -208,26 +238,26 @@ struct Pen<'t, V: Vectors> {
     in_text: u64,
     /// One: the first byte is escaped.
     escaped: u64,
-    /// One: the first byte goes on with a number or a word, if it is of one.
-    in_scalar: u64,
+    /// One: the first byte begins a number or a word, if it is of one.
+    apart: u64,
     has_backslash: bool,
     /// The kinds of the last tokens, fewer than 64; and how many they are.
     kinds: Kinds,
     kind_count: usize,
     /// The kinds of all tokens before them; and how many times 64 they are.
-    full: &'t mut [Kinds],
+    full: &'t mut AllKinds,
     full_count: usize,
 }
 
 impl<'t, V: Vectors> Pen<'t, V> {
     #[inline(always)]
-    fn new(full: &'t mut [Kinds], vectors: V) -> Self {
+    fn new(full: &'t mut AllKinds, vectors: V) -> Self {
         Self {
             vectors,
             seen: vectors.nothing_seen(),
             in_text: 0,
             escaped: 0,
-            in_scalar: 0,
+            apart: 1,
             has_backslash: false,
             kinds: Kinds::default(),
             kind_count: 0,
@@ -244,7 +274,7 @@ impl<'t, V: Vectors> Pen<'t, V> {
         let block = vectors.block(bytes).without(skipped);
         self.seen = vectors.see(self.seen, bytes);
         let mut quote = block.quote();
-        if block.has_backslash | (self.escaped != 0) {
+        if block.backslash_in_half | self.escaped != 0 {
             self.has_backslash = true;
             let escaped;
             let backslash = vectors.backslash(bytes) >> skipped;
@@ -260,8 +290,8 @@ impl<'t, V: Vectors> Pen<'t, V> {
         self.in_text = ((text as i64) >> 63) as u64;
         let operators = block.operator() & !text;
         let others = block.apart | text;
-        let scalars = !others & (others << 1 | 1) & !self.in_scalar;
-        self.in_scalar = !others >> 63;
+        let scalars = !others & (others << 1).wrapping_add(self.apart);
+        self.apart = others >> 63;
         let marks = operators | scalars | quote & text;
         let [curly, opening, bracket] = block.bits;
         // Of a quote, the bit in the middle alone is set.
@@ -298,15 +328,13 @@ impl<'t, V: Vectors> Pen<'t, V> {
         self.full_count += 1;
     }
 
-    /// Adds the last kinds; returns how many tokens there are, and the kinds of the first ones, which
-    /// would be read again before they are written.
+    /// Adds the last kinds, and none behind them; returns how many tokens there are.
     #[inline(always)]
-    fn end(&mut self) -> (usize, [Kinds; 2]) {
-        let full_count = self.full_count;
+    fn end(&mut self) -> usize {
+        let count = self.full_count * KINDS_LEN + self.kind_count;
         self.write();
-        self.full[full_count + 1] = Kinds::default();
-        let first = [self.full[0], self.full[1]];
-        (full_count * KINDS_LEN + self.kind_count, first)
+        self.full[self.full_count] = Kinds::default();
+        count
     }
 }
 
