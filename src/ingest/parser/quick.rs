@@ -86,7 +86,7 @@ impl Quick {
         }
         let top = Top {
             line: drawn.text()?,
-            values,
+            values: &values,
             has_backslash: drawn.has_backslash,
         };
         top.read(self.levels)
@@ -94,13 +94,13 @@ impl Quick {
 }
 
 /// The top level of a line, with its known fields found.
-struct Top<'a> {
+struct Top<'a, 'v> {
     line: &'a str,
-    values: Values,
+    values: &'v Values,
     has_backslash: bool,
 }
 
-impl<'a> Top<'a> {
+impl<'a> Top<'a, '_> {
     #[inline(always)]
     fn read(&self, levels: u8) -> Option<Parsed<'a>> {
         let (id, id_span) = self.text(Field::Id, MESSAGE_ID_LEN_MAX)?;

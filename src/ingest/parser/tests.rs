@@ -112,6 +112,12 @@ fn lines_of_one_shape_are_quick_whatever_is_between_their_tokens() {
             .replace("\"M\"", "\"messageType\""),
         bare.replace("\"payload\"", "\"other\""),
         bare.replace("\"payload\"", "\"one that is too long to be remembered\""),
+        // A value so near to the line's end that the bytes before it are compared by themselves.
+        line_with("\"priority\":1"),
+        line_with("\"priority\": 1"),
+        line_with("\"priority\":1  "),
+        line_with("\"priority\":  1 "),
+        line_with("\"timestamp\":7, \"priority\":1"),
     ];
     let mut parser = Parser::new(LEVELS);
     for before in &orders {
@@ -154,6 +160,72 @@ fn lines_of_any_number_of_tokens_and_members_are_quick() {
                 judge(&mut parser, twice.as_bytes()),
                 Err(Reason::DuplicateField)
             );
+        }
+    }
+}
+
+#[test]
+fn a_control_character_is_seen_wherever_it_stands() {
+    // Among them those that are a quote, a space, or an operator but for one bit.
+    let controls = b"\0\x01\x02\x0c\x1a\x1f\t";
+    let contents = [
+        r#"{"a":[1,{"b":2.5}],"c":"caf\u00e9"}"#,
+        "{\"a\":\"caf\u{e9}\"}",
+    ];
+    for line in contents.map(payload) {
+        for (at, control) in (0..line.len()).flat_map(|at| controls.map(|it| (at, it))) {
+            let mut line = line.clone().into_bytes();
+            line[at] = control;
+            assert!(!is_quick(&line), "{control} at {at}");
+            let _ = verdict(&line);
+            line.insert(at, b' ');
+            let _ = verdict(&line);
+        }
+    }
+}
+
+#[test]
+fn a_character_beyond_ascii_is_seen_wherever_it_stands() {
+    for len in 0..200 {
+        let text = "x".repeat(len) + "\u{e9}" + &"x".repeat(200 - len);
+        let line = payload(&format!("{{\"a\":\"{text}\"}}"));
+        assert!(is_quick(&line), "{len}");
+        assert!(verdict(&line).is_ok(), "{len}");
+        let mut cut = line.into_bytes();
+        cut.retain(|byte| *byte != 0xa9);
+        assert!(!is_quick(&cut), "{len}");
+        assert_eq!(reason(&cut), Reason::BadUtf8, "{len}");
+    }
+}
+
+#[test]
+fn backslashes_escape_over_the_borders_of_blocks() {
+    for len in 0..130 {
+        for count in 0..5 {
+            let text = "x".repeat(len) + &"\\".repeat(count);
+            for behind in ["n", "\"", ",", "x"] {
+                let _ = verdict(payload(&format!("{{\"a\":\"{text}{behind}\",\"b\":1}}")));
+                let _ = verdict(payload(&format!("{{\"a\":\"{text}{behind},\"b\":1}}")));
+            }
+        }
+    }
+}
+
+#[test]
+fn numbers_are_judged_over_the_borders_of_blocks() {
+    for indent in 0..70 {
+        for number in [
+            "1234567.12345",
+            "-0.5e-7",
+            "12.",
+            "1.2.3",
+            "007",
+            "1 2",
+            "1.5",
+        ] {
+            let content = format!("{{\"a\":{}{number}}}", " ".repeat(indent));
+            let _ = verdict(payload(&content));
+            let _ = verdict(payload(&format!("{content}  ")));
         }
     }
 }

@@ -341,7 +341,7 @@ impl<'t, V: Vectors> Pen<'t, V> {
 /// Bytes that a backslash before them escapes; and whether one behind the block is. A run of
 /// backslashes escapes every second byte, the one behind it included, if it began where no escaped
 /// byte is.
-#[inline(never)]
+#[inline(always)]
 fn escapes(backslash: u64, first: u64) -> (u64, u64) {
     const EVEN: u64 = 0x5555_5555_5555_5555;
     let backslash = backslash & !first;
