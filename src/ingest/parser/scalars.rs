@@ -31,18 +31,19 @@ fn is_short_number(line: &[u8], at: usize, vectors: impl Vectors) -> bool {
     let Some(bytes) = line.get(from..from + 16).and_then(<[u8]>::first_chunk) else {
         return false;
     };
-    // Bit n: what the byte at `at + n` is, if it is among the sixteen.
-    let here = |mask: u16| u32::from(mask) >> (at - from);
-    let digits = here(vectors.digits(bytes));
-    let zeros = here(vectors.equal(bytes, b'0'));
-    let dots = here(vectors.equal(bytes, b'.'));
-    let others = !digits;
+    // Bit n speaks of byte n of the sixteen; those before `at` are none of the others.
+    let here = u32::MAX << (at - from);
+    let digits = u32::from(vectors.digits(bytes));
+    let zeros = u32::from(vectors.equal(bytes, b'0'));
+    let dots = u32::from(vectors.equal(bytes, b'.'));
+    let others = !digits & here;
     let dot = dots & others & others.wrapping_neg();
     // Behind the fraction, where there is one.
     let ends = others ^ dot;
-    let is_bad_whole = (others | zeros & digits >> 1) & 1;
+    let start = here & here.wrapping_neg();
+    let is_bad_whole = (others | zeros & digits >> 1) & start;
     let is_bad_fraction = ends & dot << 1;
-    let Some(behind) = line.get(at + ends.trailing_zeros() as usize) else {
+    let Some(behind) = line.get(from + ends.trailing_zeros() as usize) else {
         return false;
     };
     is_bad_whole | is_bad_fraction == 0 && ends_scalar(*behind)
