@@ -159,14 +159,14 @@ fn rules(criterion: &mut Criterion) {
     };
     let destinations: Vec<_> = (1..=10_000).map(destination).collect();
     let rules = Rules::new(&[], &destinations, 3);
-    let unasked = || -> &[u8] { unreachable!("no rule looks at the source") };
-    assert_eq!(rules.level(0, 0, 3, 0, unasked), 1);
-    assert_eq!(rules.level(1, 0, 3, 0, unasked), 3);
+    let unasked = || -> (u16, &[u8]) { unreachable!("no rule looks at the source") };
+    assert_eq!(rules.level(0, 0, 3, unasked), 1);
+    assert_eq!(rules.level(1, 0, 3, unasked), 3);
     let mut at = 0u32;
     criterion.bench_function("rules: level, no rules", |bencher| {
         bencher.iter(|| {
             at = (at + 6_133) % 10_000;
-            rules.level(black_box(at), black_box(3), black_box(2), 0, unasked)
+            rules.level(black_box(at), black_box(3), black_box(2), unasked)
         });
     });
 }

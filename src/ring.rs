@@ -98,6 +98,7 @@ impl<T> Sender<T> {
     ///
     /// # Errors
     /// The ring is full: the entry comes back.
+    #[inline]
     pub fn offer(&mut self, entry: T) -> Result<(), T> {
         if !self.kept.is_empty() && !self.move_kept() {
             return Err(entry);
@@ -113,13 +114,20 @@ impl<T> Sender<T> {
 
     /// Puts a control entry into the ring, or keeps it until there is room. Only for entries whose
     /// number is bounded by what they answer.
+    #[inline]
     pub fn send(&mut self, entry: T) {
         if let Err(entry) = self.offer(entry) {
-            self.kept.push_back(entry);
+            self.keep(entry);
         }
     }
 
+    #[cold]
+    fn keep(&mut self, entry: T) {
+        self.kept.push_back(entry);
+    }
+
     /// How many entries can be offered now.
+    #[inline]
     #[must_use]
     pub fn room(&self) -> usize {
         self.producer.slots().saturating_sub(self.kept.len())
@@ -133,7 +141,9 @@ impl<T> Sender<T> {
 
     /// Ends a duty cycle: moves what was kept, wakes the receiver if there is news.
     pub fn flush(&mut self) {
-        self.move_kept();
+        if !self.kept.is_empty() {
+            self.move_kept();
+        }
         if self.unannounced {
             self.unannounced = false;
             self.wake.notify();
@@ -141,6 +151,7 @@ impl<T> Sender<T> {
     }
 
     /// Moves kept entries into the ring; says whether none is left.
+    #[cold]
     fn move_kept(&mut self) -> bool {
         while let Some(entry) = self.kept.pop_front() {
             if let Err(rtrb::PushError::Full(entry)) = self.producer.push(entry) {
@@ -159,6 +170,7 @@ pub struct Receiver<T>(rtrb::Consumer<T>);
 
 impl<T> Receiver<T> {
     /// The next entry, if there is one.
+    #[inline]
     pub fn poll(&mut self) -> Option<T> {
         self.0.pop().ok()
     }

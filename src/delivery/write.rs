@@ -138,7 +138,7 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
                 Err(error) => break Err(error),
             };
             let (homebound, to_scheduler) = (&mut self.homebound, &mut self.parts.to_scheduler);
-            let completed = connection.outbox.advance(&self.parts.view, taken, |lease| {
+            let completed = connection.outbox.advance(taken, |lease| {
                 if let Some(returned) = homebound.add(lease) {
                     to_scheduler.send(FromDelivery::Returned(returned));
                 }

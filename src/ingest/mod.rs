@@ -516,35 +516,37 @@ impl<N: Network> IngestAgent<N> {
             .claim(&self.buffer[range.clone()])
             .expect("a chunk with room for any line");
         let line = &mut self.buffer[range.start..range.end + PADDING];
-        let parsed = self.parser.parse(line, claim.frame()).and_then(|parsed| {
-            let destination = self.parts.destinations.find_or_create(parsed.destination);
-            Ok((parsed, destination.ok_or(Reason::UnknownDestination)?))
-        });
-        let mut has_room = |destination| self.parts.allowances.claim(destination);
-        let (parsed, destination) = match parsed {
-            Ok((parsed, destination)) if has_room(destination) => (parsed, destination),
-            Ok((_, destination)) if self.when_full == WhenFull::Wait => {
-                // The parser has changed it.
-                self.buffer[range.clone()].copy_from_slice(claim.frame());
-                connection.framer.hold(&range);
-                connection.lines -= 1;
-                return Fate::Held(destination);
-            }
-            refused => {
-                let reason = refused.err().unwrap_or(Reason::QueueFull);
-                self.parts
-                    .rejected
-                    .push(reason, &connection.name, now, claim.frame());
-                connection.note_rejected(self.parts.rejected.end());
-                self.rejections[reason as usize] += 1;
-                return Fate::Taken;
-            }
+        let mut refuse = |connection: &mut Connection, frame: &[u8], reason: Reason| {
+            let rejected = &mut self.parts.rejected;
+            rejected.push(reason, &connection.name, now, frame);
+            connection.note_rejected(rejected.end());
+            self.rejections[reason as usize] += 1;
+            Fate::Taken
         };
+        let judged = self.parser.parse(line, claim.frame());
+        let parsed = match &judged {
+            Ok(parsed) => parsed,
+            Err(reason) => return refuse(connection, claim.frame(), *reason),
+        };
+        let destinations = &mut self.parts.destinations;
+        let Some(destination) = destinations.find_or_create(parsed.destination) else {
+            return refuse(connection, claim.frame(), Reason::UnknownDestination);
+        };
+        if !self.parts.allowances.claim(destination) {
+            if self.when_full != WhenFull::Wait {
+                return refuse(connection, claim.frame(), Reason::QueueFull);
+            }
+            // The parser has changed it.
+            self.buffer[range.clone()].copy_from_slice(claim.frame());
+            connection.framer.hold(&range);
+            connection.lines -= 1;
+            return Fate::Held(destination);
+        }
         let types = &mut self.parts.message_types;
         let message_type = types
             .find_or_create(parsed.message_type)
             .unwrap_or(types.len() as u32);
-        connection.floor_ms = place_in_time(&parsed, connection.floor_ms, now);
+        connection.floor_ms = place_in_time(parsed, connection.floor_ms, now);
         connection.forwarded = connection.lines;
         let id = self.parts.hasher.hash(parsed.id.as_bytes());
         let priority = parsed.priority;

@@ -191,19 +191,25 @@ impl SchedulerAgent {
     }
 
     fn level(&mut self, arrival: &Arrival, now: Now) -> Level {
-        let minute = self.minute.of_day(now);
-        let (view, frame) = (&self.view, &arrival.frame);
+        let (view, frame, minute) = (&self.view, &arrival.frame, &mut self.minute);
         self.parts.rules.level(
             arrival.destination,
             arrival.message_type,
             arrival.priority,
-            minute,
-            || source_of(view.record(frame)),
+            || (minute.of_day(now), source_of(view.record(frame))),
         )
     }
 
     /// A destination may be new.
+    #[inline]
     pub(super) fn meet(&mut self, destination: DestinationIndex) {
+        if self.known_destinations <= destination {
+            self.meet_all_until(destination);
+        }
+    }
+
+    #[cold]
+    fn meet_all_until(&mut self, destination: DestinationIndex) {
         while self.known_destinations <= destination {
             let name = self.parts.destinations.name(self.known_destinations);
             self.parts

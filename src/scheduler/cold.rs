@@ -28,7 +28,8 @@ impl Holder for Shelf<'_> {
         if self.slots.get(index).position == 0 {
             return None;
         }
-        let slot = self.slots.remove(index);
+        let slot = *self.slots.get(index);
+        self.slots.remove(index);
         self.ledger.release(slot.place);
         slot.measure_arrival(self.recorder.active_mut());
         Some(ColdMessage {

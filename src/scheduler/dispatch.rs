@@ -5,9 +5,10 @@
 //! read from the journal first; those behind it wait for it, so that the order stands.
 
 use super::cold::Shelf;
-use super::seats::SubscriberId;
+use super::seats::{Subscriber, SubscriberId};
 use super::slots::{Slot, SlotIndex, Times};
 use super::{ReplayLink, SchedulerAgent};
+use crate::arena::Lease;
 use crate::clock::Now;
 use crate::counters::Counter;
 use crate::delivery::ToDelivery;
@@ -18,22 +19,23 @@ use crate::message::{DestinationIndex, Level};
 
 impl SchedulerAgent {
     pub(super) fn dispatch(&mut self, now: Now) -> usize {
+        let rooms = self.parts.deliveries.iter().map(|it| it.to.room());
+        let room = rooms.min().unwrap_or(0);
         let mut work_count = 0;
-        while work_count < DISPATCHES_PER_CYCLE {
-            if self.parts.deliveries.iter().any(|it| it.to.room() == 0) {
-                self.parts.counters.add(Counter::DeliveryBackPressure, 1);
-                break;
-            }
+        while work_count < room.min(DISPATCHES_PER_CYCLE) {
             let mut shelf = Shelf {
                 slots: &mut self.slots,
                 ledger: &mut self.parts.ledger,
                 recorder: &mut self.parts.recorder,
             };
             let Some((destination, index, level)) = self.parts.queues.pop_ready(&mut shelf) else {
-                break;
+                return work_count;
             };
             self.dispatch_one(destination, index, level, now);
             work_count += 1;
+        }
+        if work_count < DISPATCHES_PER_CYCLE {
+            self.parts.counters.add(Counter::DeliveryBackPressure, 1);
         }
         work_count
     }
@@ -56,17 +58,32 @@ impl SchedulerAgent {
         // It may have aged while it waited.
         slot.level = level;
         subscriber.credit -= slot.place.wire_len() as i64;
-        subscriber.fetching.push_back(index);
         self.sums.in_flight += 1;
         self.allowances.leave(destination);
-        self.hand_over(id, index, now);
-        if !self.is_open(id) {
+        let lease = match subscriber.fetching.is_empty() {
+            true => self.parts.ledger.lend(slot.place),
+            false => None,
+        };
+        let is_open = match lease {
+            Some(lease) => {
+                let frame = subscriber.take(id.key, index, slot, lease, now);
+                self.parts.deliveries[usize::from(id.agent)].to.send(frame);
+                subscriber.is_open()
+            }
+            None => {
+                subscriber.fetching.push_back(index);
+                self.hand_over(id, index, now);
+                self.is_open(id)
+            }
+        };
+        if !is_open {
             self.set_open(id, false);
         }
     }
 
     /// Hands over what a subscriber waits for, as far as it is in memory; `last` is the message that
     /// joined last.
+    #[cold]
     fn hand_over(&mut self, id: SubscriberId, last: SlotIndex, now: Now) {
         let Some(subscriber) = self.seats.get_mut(id) else {
             return;
@@ -78,14 +95,7 @@ impl SchedulerAgent {
                 break;
             };
             subscriber.fetching.pop_front();
-            slot.times.dispatched_ns = now.ns;
-            subscriber.in_flight.push_back(index);
-            subscriber.unwritten[usize::from(slot.level)] += 1;
-            let frame = ToDelivery::Frame {
-                subscriber: id.key,
-                lease,
-                again: slot.again,
-            };
+            let frame = subscriber.take(id.key, index, slot, lease, now);
             // `dispatch` saw room; what was fetched is bounded by the credit.
             self.parts.deliveries[usize::from(id.agent)].to.send(frame);
         }
@@ -152,6 +162,28 @@ impl SchedulerAgent {
 
     pub(super) fn is_open(&mut self, id: SubscriberId) -> bool {
         self.seats.get_mut(id).is_some_and(|it| it.is_open())
+    }
+}
+
+impl Subscriber {
+    /// The message in this slot is on its way to the subscriber from now on.
+    #[inline]
+    fn take(
+        &mut self,
+        key: u32,
+        index: SlotIndex,
+        slot: &mut Slot,
+        lease: Lease,
+        now: Now,
+    ) -> ToDelivery {
+        slot.times.dispatched_ns = now.ns;
+        self.in_flight.push_back(index);
+        self.unwritten.add(slot.level);
+        ToDelivery::Frame {
+            subscriber: key,
+            lease,
+            again: slot.again,
+        }
     }
 }
 

@@ -3,7 +3,6 @@
 //! Messages that came with one read and went with one write took the same time everywhere: flat
 //! out, most neighbours do. They are recorded at once, which spares five look-ups a message.
 
-use super::SchedulerAgent;
 use super::slots::{Slot, Times};
 use crate::clock::Now;
 use crate::latency::{Delivered, Interval, Stage};
@@ -11,7 +10,7 @@ use crate::message::{DestinationIndex, Level};
 
 /// Messages whose latencies are the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Alike {
+struct Alike {
     times: Times,
     destination: DestinationIndex,
     level: Level,
@@ -27,6 +26,10 @@ impl Alike {
             level: slot.level,
             was_cold: slot.was_cold,
         }
+    }
+
+    fn holds(&self, slot: &Slot) -> bool {
+        *self == Self::of(slot)
     }
 
     fn record(&self, stages: &[(Stage, u64, u64)], count: u32, active: &mut Interval) {
@@ -68,15 +71,22 @@ impl Slot {
     }
 }
 
-impl SchedulerAgent {
-    /// Takes note of a settled message; [`Self::record_alike`] must follow the last of a batch.
-    pub(super) fn measure(&mut self, slot: &Slot, now: Now) {
+/// Settled messages that took the same time and are not recorded yet, and how many.
+#[derive(Debug, Default)]
+pub(super) struct Measurement {
+    last: Option<(Alike, u32)>,
+}
+
+impl Measurement {
+    /// Takes note of a settled message; [`Self::record`] must follow the last of a batch.
+    #[inline]
+    pub(super) fn note(&mut self, slot: &Slot, now: Now, active: &mut Interval) {
         let Times {
             read_ns,
             written_ns,
             ..
         } = slot.times;
-        self.parts.recorder.active_mut().delivered(Delivered {
+        active.delivered(Delivered {
             destination: slot.destination,
             level: slot.level,
             message_type: slot.message_type,
@@ -84,21 +94,18 @@ impl SchedulerAgent {
             latency_ns: written_ns.saturating_sub(read_ns),
             epoch_us: now.epoch_us,
         });
-        let alike = Alike::of(slot);
-        if let Some((seen, count)) = &mut self.alike
-            && *seen == alike
-        {
-            *count += 1;
-            return;
+        match &mut self.last {
+            Some((seen, count)) if seen.holds(slot) => *count += 1,
+            _ => {
+                self.record(active);
+                self.last = Some((Alike::of(slot), 1));
+            }
         }
-        self.record_alike();
-        self.alike = Some((alike, 1));
     }
 
     /// Records the messages noted last.
-    pub(super) fn record_alike(&mut self) {
-        if let Some((alike, count)) = self.alike.take() {
-            let active = self.parts.recorder.active_mut();
+    pub(super) fn record(&mut self, active: &mut Interval) {
+        if let Some((alike, count)) = self.last.take() {
             alike.record_arrival(count, active);
             alike.record_departure(count, active);
         }

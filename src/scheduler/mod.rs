@@ -42,7 +42,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use self::allowance::{Allowances, MaxQueued};
 use self::cold::Shelf;
 use self::dedup::DedupWindow;
-use self::measure::Alike;
+use self::measure::Measurement;
 use self::queue::Queues;
 use self::queue::cold::Cellar;
 use self::rules::Rules;
@@ -191,8 +191,7 @@ pub struct SchedulerAgent {
     minute: LocalMinute,
     /// All sources wait, for no more messages can be held.
     is_full: bool,
-    /// Settled messages that took the same time and are not recorded yet, and how many.
-    alike: Option<(Alike, u32)>,
+    measurement: Measurement,
     sums: Sums,
     rejections: [u64; Reason::ALL.len()],
 }
@@ -220,7 +219,7 @@ impl SchedulerAgent {
             known_destinations: configured,
             minute: LocalMinute::default(),
             is_full: false,
-            alike: None,
+            measurement: Measurement::default(),
             sums: Sums::default(),
             rejections: [0; Reason::ALL.len()],
             parts,

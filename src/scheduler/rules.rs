@@ -101,8 +101,8 @@ impl Rules {
         self.classes.push(class);
     }
 
-    /// The level of a message. `source`, its sourceServerId, is asked for only if a rule looks at
-    /// it; `minute_of_day` is local, 0 to 1439.
+    /// The level of a message. Its `circumstances` are asked for only if a rule looks at them: the
+    /// local minute of the day, 0 to 1439, and its sourceServerId.
     ///
     /// The first rule whose conditions hold wins; a VIP destination is level 1 before all rules;
     /// where none holds it is `own`.
@@ -113,8 +113,7 @@ impl Rules {
         destination: DestinationIndex,
         message_type: TypeIndex,
         own: Level,
-        minute_of_day: u16,
-        source: impl FnOnce() -> &'a [u8],
+        circumstances: impl FnOnce() -> (u16, &'a [u8]),
     ) -> Level {
         let others = self.message_types.len();
         let column = usize::from(message_type).min(others);
@@ -122,12 +121,12 @@ impl Rules {
         match self.decisions[class * (others + 1) + column] {
             Decision::Own => own,
             Decision::Level(level) => level,
-            Decision::Try(at) => self.try_rules(at, minute_of_day, source()).unwrap_or(own),
+            Decision::Try(at) => self.try_rules(at, circumstances()).unwrap_or(own),
         }
     }
 
     #[cold]
-    fn try_rules(&self, at: u16, minute_of_day: u16, source: &[u8]) -> Option<Level> {
+    fn try_rules(&self, at: u16, (minute_of_day, source): (u16, &[u8])) -> Option<Level> {
         let fits = |trial: &&Trial| {
             trial
                 .source
@@ -303,8 +302,8 @@ mod tests {
                     for (type_index, message_type) in types.iter().enumerate() {
                         for (own, minute) in [(1, 0), (2, 1), (3, 2), (2, 3)] {
                             let level = compiled.level(
-                                index as u32, type_index as u16, own, minute,
-                                || source.as_bytes(),
+                                index as u32, type_index as u16, own,
+                                || (minute, source.as_bytes()),
                             );
                             let message = [destination, source, message_type];
                             prop_assert_eq!(level, naive(&rules, message, own, minute));
@@ -316,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn the_source_is_not_asked_for_where_no_rule_looks_at_it() {
+    fn source_and_hour_are_not_asked_for_where_no_rule_looks_at_them() {
         let breakfast = config::Rule {
             message_type: Some("breakfast".to_owned()),
             ..rule(2)
@@ -327,11 +326,11 @@ mod tests {
         };
         let rules = Rules::new(&[breakfast, from_b], &destinations(), 3);
         assert_eq!(rules.message_types(), ["breakfast"]);
-        let unasked = || -> &[u8] { panic!("asked") };
-        assert_eq!(rules.level(1, 0, 3, 0, unasked), 2);
-        assert_eq!(rules.level(0, 1, 3, 0, unasked), 1);
-        assert_eq!(rules.level(1, 1, 3, 0, || b"b"), 1);
-        assert_eq!(rules.level(1, TypeIndex::MAX, 3, 0, || b"a"), 3);
+        let unasked = || -> (u16, &[u8]) { panic!("asked") };
+        assert_eq!(rules.level(1, 0, 3, unasked), 2);
+        assert_eq!(rules.level(0, 1, 3, unasked), 1);
+        assert_eq!(rules.level(1, 1, 3, || (0, b"b")), 1);
+        assert_eq!(rules.level(1, TypeIndex::MAX, 3, || (0, b"a")), 3);
     }
 
     #[test]

@@ -33,8 +33,8 @@ pub struct Subscriber {
     pub fetching: VecDeque<SlotIndex>,
     /// How many of them are wholly written.
     pub written: usize,
-    /// How many of them are not, by level.
-    pub unwritten: [u32; LEVELS_MAX + 1],
+    /// The others.
+    pub unwritten: Unwritten,
     /// Bytes that it may be handed; the last frame may overdraw it.
     pub credit: i64,
 }
@@ -49,9 +49,38 @@ impl Subscriber {
     /// Whether something less urgent than `level` is on its way, and cannot be overtaken.
     #[must_use]
     pub fn is_ahead_of(&self, level: Level) -> bool {
-        self.unwritten[usize::from(level) + 1..]
-            .iter()
-            .any(|&count| count > 0)
+        self.unwritten.has_beyond(level)
+    }
+}
+
+/// Frames on their way to a socket, counted by level.
+#[derive(Debug, Default)]
+pub struct Unwritten {
+    counts: [u32; LEVELS_MAX + 1],
+    /// The levels that have one, one bit each.
+    levels: u16,
+}
+
+impl Unwritten {
+    /// One more of this level.
+    #[inline]
+    pub fn add(&mut self, level: Level) {
+        self.counts[usize::from(level)] += 1;
+        self.levels |= 1 << level;
+    }
+
+    /// One less.
+    #[inline]
+    pub fn remove(&mut self, level: Level) {
+        let count = &mut self.counts[usize::from(level)];
+        *count -= 1;
+        self.levels &= !(u16::from(*count == 0) << level);
+    }
+
+    /// Whether there is one that is less urgent than `level`.
+    #[inline]
+    fn has_beyond(&self, level: Level) -> bool {
+        self.levels >> level >> 1 != 0
     }
 }
 
@@ -136,7 +165,7 @@ impl Seats {
             in_flight: VecDeque::new(),
             fetching: VecDeque::new(),
             written: 0,
-            unwritten: [0; LEVELS_MAX + 1],
+            unwritten: Unwritten::default(),
             credit,
         });
         seated
@@ -192,9 +221,14 @@ mod tests {
         let mut seats = Seats::new(1);
         seats.seat(id(0), vec![0], false, 1);
         let subscriber = seats.get_mut(id(0)).expect("it is there");
-        subscriber.unwritten[2] = 1;
+        subscriber.unwritten.add(2);
         assert!(subscriber.is_ahead_of(1));
         assert!(!subscriber.is_ahead_of(2) && !subscriber.is_ahead_of(3));
         assert!(!subscriber.is_ahead_of(LEVELS_MAX as Level));
+        subscriber.unwritten.add(2);
+        subscriber.unwritten.remove(2);
+        assert!(subscriber.is_ahead_of(1), "one is left");
+        subscriber.unwritten.remove(2);
+        assert!(!subscriber.is_ahead_of(1));
     }
 }

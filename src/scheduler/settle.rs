@@ -93,10 +93,10 @@ impl SchedulerAgent {
         let first = subscriber.written;
         subscriber.written += frames as usize;
         subscriber.credit += i64::from(bytes);
-        for index in first..subscriber.written {
-            let slot = self.slots.get_mut(subscriber.in_flight[index]);
+        for &index in subscriber.in_flight.range(first..subscriber.written) {
+            let slot = self.slots.get_mut(index);
             slot.times.written_ns = at_ns;
-            subscriber.unwritten[usize::from(slot.level)] -= 1;
+            subscriber.unwritten.remove(slot.level);
         }
         let (ack, is_open) = (subscriber.ack, subscriber.is_open());
         self.parts
@@ -111,27 +111,27 @@ impl SchedulerAgent {
     }
 
     fn note_settled(&mut self, id: SubscriberId, frames: u32, now: Now) {
-        let was_open = self.is_open(id);
-        for _ in 0..frames {
-            let Some(subscriber) = self.seats.get_mut(id) else {
-                return;
-            };
-            assert!(subscriber.written > 0, "only what was written is settled");
-            subscriber.written -= 1;
-            let index = subscriber
-                .in_flight
-                .pop_front()
-                .expect("what was written is in flight");
+        let Some(subscriber) = self.seats.get_mut(id) else {
+            return;
+        };
+        let was_open = subscriber.is_open();
+        let still_written = subscriber.written.checked_sub(frames as usize);
+        subscriber.written = still_written.expect("only what was written is settled");
+        let mut in_flight = std::mem::take(&mut subscriber.in_flight);
+        for index in in_flight.drain(..frames as usize) {
             self.settle(index, now);
         }
-        self.record_alike();
+        self.measurement.record(self.parts.recorder.active_mut());
+        if let Some(subscriber) = self.seats.get_mut(id) {
+            subscriber.in_flight = in_flight;
+        }
         if !was_open && self.is_open(id) {
             self.set_open(id, true);
         }
     }
 
     fn settle(&mut self, index: SlotIndex, now: Now) {
-        let slot = self.slots.remove(index);
+        let slot = self.slots.get(index);
         self.parts.ledger.release(slot.place);
         self.parts.unsettled.remove(slot.sequence);
         self.sums.settled += 1;
@@ -141,7 +141,9 @@ impl SchedulerAgent {
             settled_us: now.epoch_us,
         };
         self.parts.to_journal.send(ToJournal::Settled(settlement));
-        self.measure(&slot, now);
+        let active = self.parts.recorder.active_mut();
+        self.measurement.note(slot, now, active);
+        self.slots.remove(index);
     }
 
     /// A subscriber has gone: what it did not settle goes to the next one, before what is later.

@@ -14,6 +14,7 @@
 //! line, its own bucket, which [`DedupWindow::touch`] has fetched.
 //! Time is kept in coarse marks: an id is remembered for `window`, and at most 1/256 longer.
 
+mod bucket;
 mod marks;
 mod table;
 #[cfg(test)]

@@ -15,18 +15,19 @@
 
 use std::ops::Range;
 
+use super::bucket::{BUCKET, Bucket, equals, zeros};
 use crate::memory::{prefer_huge_pages, prefetch};
-
-/// Words of a bucket: a cache line.
-const BUCKET: usize = 16;
 
 /// Entries of a bucket; the last word says how far a search must go on.
 const ENTRIES: usize = BUCKET - 1;
 const SPILL: usize = ENTRIES;
 
-/// Live entries that a bucket holds on average when the window is full; more than 15 come to 0.8 %
-/// of the buckets.
+/// Live entries that a bucket holds on average when the window is full; beside them stands a dead
+/// one. More than 15 come to 2 % of the buckets.
 const BUCKET_FILL: usize = 8;
+
+/// A bucket is swept with every so many-th new id.
+const SWEEP_STRIDE: usize = 2;
 
 /// Buckets of 15 entries, half full at most.
 #[derive(Debug)]
@@ -41,8 +42,6 @@ pub(super) struct Table {
     number_bits: u32,
 }
 
-type Bucket = [u32; BUCKET];
-
 impl Table {
     /// An index for `capacity` ids.
     pub(super) fn new(capacity: usize) -> Self {
@@ -50,8 +49,8 @@ impl Table {
         let words = vec![0; (buckets + 1) * BUCKET];
         prefer_huge_pages(&words);
         let start = words.as_ptr().align_offset(size_of::<Bucket>()).min(BUCKET);
-        // The hand comes round once in as many ids as there are buckets: no dead entry is older.
-        let ages = capacity + buckets + 2;
+        // No dead entry is older than the ids in which the hand comes round once.
+        let ages = capacity + SWEEP_STRIDE * buckets + 2;
         Self {
             words,
             start,
@@ -85,7 +84,8 @@ impl Table {
         let mut at = self.home(key);
         for _ in 0..self.buckets {
             let bucket = self.bucket(at);
-            let mut hits = matches(bucket, |entry| entry >> self.number_bits == tag);
+            // Where the last word is taken for an entry, its number and its key are another's, or right.
+            let mut hits = equals(bucket, self.number_bits, tag);
             while hits != 0 {
                 let entry = bucket[hits.trailing_zeros() as usize];
                 let number = self.number_of(entry, live);
@@ -102,19 +102,21 @@ impl Table {
         None
     }
 
-    /// Enters the id that comes behind the `live` ones; none of them has its key. Clears what died
-    /// in the next bucket of the round.
+    /// Enters the id that comes behind the `live` ones; none of them has its key. Now and then clears
+    /// what died in the next bucket of the round.
     #[inline]
     pub(super) fn insert(&mut self, key: [u64; 2], live: &Range<u64>) {
-        self.sweep(live);
         let number = live.end;
+        if number.is_multiple_of(SWEEP_STRIDE as u64) {
+            self.sweep(live);
+        }
         let entry = self.tag(key) << self.number_bits | number as u32 & self.number_mask();
         let mut at = self.home(key);
         loop {
             let bucket = self.bucket_mut(at);
-            let free = matches(bucket, |entry| entry == 0);
-            if free != 0 {
-                bucket[free.trailing_zeros() as usize] = entry;
+            let free = zeros(bucket).trailing_zeros() as usize;
+            if free < ENTRIES {
+                bucket[free] = entry;
                 return;
             }
             bucket[SPILL] = spill_of(number);
@@ -197,16 +199,6 @@ fn may_have_spilled(bucket: &Bucket, live: &Range<u64>) -> bool {
     bucket[SPILL] != 0 && u64::from(age) <= live.end - live.start + 1
 }
 
-/// One bit for each entry that `hit` holds for; without branches, so that it becomes vector code.
-#[inline]
-fn matches(bucket: &Bucket, hit: impl Fn(u32) -> bool) -> u32 {
-    let mut bits = 0;
-    for (slot, &entry) in bucket.iter().enumerate() {
-        bits |= u32::from(hit(entry)) << slot;
-    }
-    bits & !(1 << SPILL)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -269,7 +261,7 @@ mod tests {
     #[test]
     fn the_largest_window_leaves_room_for_a_tag() {
         let buckets = super::super::WINDOW_MESSAGES_MAX.div_ceil(BUCKET_FILL);
-        let ages = super::super::WINDOW_MESSAGES_MAX + buckets + 2;
+        let ages = super::super::WINDOW_MESSAGES_MAX + SWEEP_STRIDE * buckets + 2;
         assert!(usize::BITS - ages.leading_zeros() <= 29);
     }
 }

@@ -52,6 +52,43 @@ impl Queues {
         level0: usize,
         holder: &mut impl Holder,
     ) -> u32 {
+        match self.serve_native(destination, level0) {
+            Some(slot) => slot,
+            None => self.serve_any(destination, level0, holder),
+        }
+    }
+
+    /// The same where nothing waits but the native lane, all of it with slots; `None`: something does.
+    #[inline]
+    fn serve_native(&mut self, destination: DestinationIndex, level0: usize) -> Option<u32> {
+        let at = self.cell_at(destination, level0);
+        let (cell, entry) = (
+            &mut self.cells[at],
+            &mut self.destinations[destination as usize],
+        );
+        if !cell.aged.is_empty() || (entry.returned | entry.cold) >> level0 & 1 == 1 {
+            return None;
+        }
+        let slot = cell.native.pop(&self.links, &mut self.tables)?;
+        cell.streak = 0;
+        entry.len -= 1;
+        self.len_at[level0] -= 1;
+        if cell.native.is_empty() {
+            entry.occupied &= !(1 << level0);
+            if entry.open {
+                self.clear_ready(destination, level0);
+            }
+        }
+        Some(slot)
+    }
+
+    #[inline(never)]
+    fn serve_any(
+        &mut self,
+        destination: DestinationIndex,
+        level0: usize,
+        holder: &mut impl Holder,
+    ) -> u32 {
         let at = self.cell_at(destination, level0);
         let pick = self.pick(destination, level0);
         let slot = match self.take(destination, level0, pick) {
