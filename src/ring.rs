@@ -98,7 +98,7 @@ impl<T> Sender<T> {
     ///
     /// # Errors
     /// The ring is full: the entry comes back.
-    #[inline]
+    #[inline(always)]
     pub fn offer(&mut self, entry: T) -> Result<(), T> {
         if !self.kept.is_empty() && !self.move_kept() {
             return Err(entry);
@@ -114,7 +114,7 @@ impl<T> Sender<T> {
 
     /// Puts a control entry into the ring, or keeps it until there is room. Only for entries whose
     /// number is bounded by what they answer.
-    #[inline]
+    #[inline(always)]
     pub fn send(&mut self, entry: T) {
         if let Err(entry) = self.offer(entry) {
             self.keep(entry);

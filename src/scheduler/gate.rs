@@ -39,10 +39,11 @@ impl SchedulerAgent {
     fn open_gate(&mut self, first: Sequence, entries: u32, mut position: Position, now: Now) {
         let mut sequence = first;
         let end = first + u64::from(entries);
-        while let Some(&front) = self.pending.front() {
+        while sequence < end
+            && let Some(front) = self.pending.pop_front()
+        {
             match front {
                 Pending::Duplicate(line) => self.take_responsibility(line),
-                Pending::Message { .. } if sequence == end => break,
                 Pending::Message { index, len } => {
                     if let Some(Pending::Message { index, .. }) = self.pending.get(AHEAD) {
                         self.slots.touch(*index);
@@ -53,6 +54,9 @@ impl SchedulerAgent {
                     sequence += 1;
                 }
             }
+        }
+        while let Some(&Pending::Duplicate(line)) = self.pending.front() {
+            self.take_responsibility(line);
             self.pending.pop_front();
         }
         self.journal_end = position;

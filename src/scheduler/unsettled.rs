@@ -22,6 +22,8 @@ const SWEEP_MIN: usize = 1024;
 #[derive(Debug, Default)]
 pub(crate) struct Unsettled {
     words: VecDeque<Word>,
+    /// The number of the word that came last, if one ever did.
+    last_number: u64,
     empty: usize,
 }
 
@@ -39,6 +41,7 @@ impl Unsettled {
             last => {
                 debug_assert!(last.is_none_or(|it| it.number < number), "sequences ascend");
                 self.words.push_back(Word { number, bits: bit });
+                self.last_number = number;
             }
         }
     }
@@ -47,10 +50,10 @@ impl Unsettled {
     /// business.
     #[inline]
     pub(super) fn remove(&mut self, sequence: Sequence) -> bool {
-        let Some(at) = self.find(sequence / 64) else {
+        let Some(word) = self.word_mut(sequence / 64) else {
             return false;
         };
-        let (word, bit) = (&mut self.words[at], 1 << (sequence % 64));
+        let bit = 1 << (sequence % 64);
         let was_there = word.bits & bit != 0;
         word.bits &= !bit;
         if was_there && word.bits == 0 {
@@ -92,16 +95,22 @@ impl Unsettled {
         survey.reached = survey.to;
     }
 
-    /// Where the word of this number stands: counted from the end, if no word between is missing,
-    /// else by halving what may hold it.
+    /// The word of this number: counted from the end, if no word between is missing, else looked for.
     #[inline]
+    fn word_mut(&mut self, number: u64) -> Option<&mut Word> {
+        let back = self.last_number.wrapping_sub(number) as usize;
+        let guess = self.words.len().wrapping_sub(1).wrapping_sub(back);
+        let is_guessed = (self.words.get(guess)).is_some_and(|it| it.number == number);
+        let at = if is_guessed {
+            guess
+        } else {
+            self.find(number)?
+        };
+        self.words.get_mut(at)
+    }
+
+    /// Where the word of this number stands, by halving what may hold it.
     fn find(&self, number: u64) -> Option<usize> {
-        let last = self.words.len().checked_sub(1)?;
-        let back = usize::try_from(self.words[last].number.checked_sub(number)?).ok()?;
-        let guess = last.saturating_sub(back);
-        if self.words[guess].number == number {
-            return Some(guess);
-        }
         self.words
             .binary_search_by_key(&number, |it| it.number)
             .ok()
