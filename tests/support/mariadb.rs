@@ -8,6 +8,7 @@
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use mysql::prelude::{FromRow, Queryable};
@@ -257,7 +258,17 @@ fn try_install(data: &Path) -> Result<(), String> {
     }
 }
 
+/// A port that nobody listens on. The system hands those from 32,768 on to whoever asks for any, also
+/// while a server is down that means to come back; and each test process begins at ports of its own,
+/// for else two servers would be told the same one, and one test's engine would go to the other's.
 fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("it is bound").port()
+    const PORTS: std::ops::Range<u32> = 12_000..32_000;
+    const STRIDE: u32 = 8;
+    static STEPS: AtomicU32 = AtomicU32::new(0);
+    let begin = std::process::id().wrapping_mul(STRIDE) % (PORTS.end - PORTS.start);
+    let steps = (0..STRIDE).map(|_| STEPS.fetch_add(1, Ordering::Relaxed) % STRIDE);
+    let ports = steps.map(|step| PORTS.start + begin + step);
+    let mut ports = ports.filter_map(|port| u16::try_from(port).ok());
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    ports.find(is_free).expect("a port")
 }
