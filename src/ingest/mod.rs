@@ -17,7 +17,9 @@ pub mod allowance;
 mod dial;
 pub mod framer;
 mod hold;
+mod judge;
 pub mod parser;
+mod read;
 pub mod rejected;
 mod resolver;
 mod source;
@@ -26,18 +28,16 @@ mod stream_tests;
 
 use std::collections::VecDeque;
 use std::io;
-use std::ops::Range;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use fastrand::Rng;
-use serde::Deserialize;
-use tracing::{info, warn};
+use tracing::info;
 
 use self::allowance::Allowances;
-use self::framer::{Framer, Line, buffer_len};
-use self::parser::{PADDING, Parsed, Parser};
+use self::framer::{Framer, buffer_len};
+use self::parser::Parser;
 use self::rejected::RejectedLog;
 use self::resolver::Resolver;
 use self::source::{Connection, Source, Unkept};
@@ -46,22 +46,12 @@ use crate::arena::{Committed, Writer};
 use crate::clock::Now;
 use crate::config::{Config, WhenFull};
 use crate::counters::{Counter, Counters};
-use crate::limits::{
-    ACCEPTS_PER_CYCLE, CHUNKS_PER_READ, LINE_LEN_MAX, LINE_LEN_MIN, READ_LEN_MAX, READS_PER_CYCLE,
-};
+use crate::limits::{ACCEPTS_PER_CYCLE, CHUNKS_PER_READ, READ_LEN_MAX, READS_PER_CYCLE};
 use crate::message::{DestinationIndex, Directory, Reason, SourceIndex, TypeIndex};
 use crate::net::acceptor::Acceptor;
 use crate::net::{Key, Network, Ready};
 use crate::ring::{Receiver, Sender};
 use crate::scheduler::dedup::{IdHash, IdHasher};
-use crate::scheduler::queue::clamp_timestamp;
-
-/// Ring entries that a read may need: its lines, and the sums of what was rejected.
-const ENTRIES_PER_READ: usize =
-    (READ_LEN_MAX + LINE_LEN_MAX) / LINE_LEN_MIN + CHUNKS_PER_READ + Reason::ALL.len();
-
-/// Of a longer read the system has confirmed all but the last by itself.
-const UNCONFIRMED_LEN_MAX: usize = 4096;
 
 /// A pause after something that will not get better at once, in ns.
 const PAUSE_NS: u64 = 100_000_000;
@@ -128,36 +118,6 @@ pub enum ToIngest {
         /// The count.
         until: u64,
     },
-}
-
-/// What became of a line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
-    /// It is the engine's.
-    Taken,
-    /// Its destination has no room: it was not read yet, so to say.
-    Held(DestinationIndex),
-}
-
-/// The first line of a producer that dials in, if it has wishes. With any other field it is a
-/// message.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Hello {
-    producer: Producer,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Producer {
-    #[serde(default)]
-    ack: bool,
-}
-
-/// Understands a producer's wishes. An array is none: serde would fill a struct from it too.
-fn hello(line: &[u8]) -> Option<Hello> {
-    let is_object = line.trim_ascii_start().starts_with(b"{");
-    serde_json::from_slice(line).ok().filter(|_| is_object)
 }
 
 /// What the ingest agent is made of.
@@ -380,221 +340,6 @@ impl<N: Network> IngestAgent<N> {
         work_count
     }
 
-    /// Whether a whole read finds room downstream.
-    fn has_room(&self) -> bool {
-        self.parts.to_scheduler.room() >= ENTRIES_PER_READ
-            && self.spare.len() >= CHUNKS_PER_READ
-            && self.parts.rejected.pending() == 0
-    }
-
-    fn read(&mut self, now: Now) -> usize {
-        let mut work_count = 0;
-        // Each once: whether there is more can wait until what was read is on its way.
-        for _ in 0..READS_PER_CYCLE.min(self.readable.len()) {
-            if !self.has_room() {
-                self.parts.counters.add(Counter::IngestBackPressure, 1);
-                break;
-            }
-            let Some(key) = self.readable.pop_front() else {
-                break;
-            };
-            let Some(mut connection) = self.connections[key].take() else {
-                continue;
-            };
-            connection.is_queued = false;
-            if self.must_pause(&connection) {
-                self.parts.counters.add(Counter::IngestBackPressure, 1);
-                self.connections[key] = Some(connection);
-                self.enqueue(key);
-                continue;
-            }
-            match self.read_one(key, &mut connection, now) {
-                Ok(read_len) => {
-                    work_count += read_len.div_ceil(LINE_LEN_MIN);
-                    self.connections[key] = Some(connection);
-                    self.enqueue(key);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.connections[key] = Some(connection);
-                }
-                Err(error) => self.end(key, connection, &error, now),
-            }
-            self.flush_rejected(now);
-        }
-        work_count
-    }
-
-    fn read_one(&mut self, key: Key, connection: &mut Connection, now: Now) -> io::Result<usize> {
-        let kept = connection.framer.restore(&mut self.buffer);
-        let filled = match self.release(connection) {
-            true => kept,
-            false => kept + self.read_socket(key, kept)?,
-        };
-        while let Some(line) = connection.framer.next_line(&self.buffer[..filled]) {
-            if let Fate::Held(destination) = self.take_line(connection, line, now) {
-                self.hold(key, connection, destination, now);
-                break;
-            }
-        }
-        connection.framer.keep(&self.buffer[..filled]);
-        self.note_held_len(connection);
-        self.tell_rejections();
-        let awaits = connection.unkept.wants().is_some() && !connection.awaits_kept;
-        if awaits || connection.acknowledgeable() > connection.acknowledged {
-            self.owing.push(key);
-        }
-        Ok(filled)
-    }
-
-    /// Reads behind what a connection has kept.
-    fn read_socket(&mut self, key: Key, kept: usize) -> io::Result<usize> {
-        let into = &mut self.buffer[kept..kept + READ_LEN_MAX];
-        let read_len = match self.parts.net.read(key, into) {
-            Ok(0) => Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
-            other => other,
-        }?;
-        self.parts.counters.add(Counter::BytesIn, read_len as u64);
-        if read_len < UNCONFIRMED_LEN_MAX {
-            self.unconfirmed.push(key);
-        }
-        Ok(read_len)
-    }
-
-    /// What was read is on its way by now: here is the time that its read did not take.
-    fn confirm(&mut self) {
-        for key in self.unconfirmed.drain(..) {
-            self.parts.net.confirm(key);
-        }
-    }
-
-    fn take_line(&mut self, connection: &mut Connection, line: Line, now: Now) -> Fate {
-        let is_first = std::mem::replace(&mut connection.is_new, false);
-        let range = match line {
-            Line::Oversize(range) => {
-                connection.lines += 1;
-                let start = &self.buffer[range];
-                self.parts
-                    .rejected
-                    .push(Reason::Oversize, &connection.name, now, start);
-                connection.note_rejected(self.parts.rejected.end());
-                self.rejections[Reason::Oversize as usize] += 1;
-                return Fate::Taken;
-            }
-            Line::Whole(range) => range,
-        };
-        if is_first
-            && connection.configured.is_none()
-            && let Some(Hello { producer }) = hello(&self.buffer[range.clone()])
-        {
-            connection.ack = producer.ack;
-            return Fate::Taken;
-        }
-        connection.lines += 1;
-        if self
-            .writer
-            .as_ref()
-            .is_none_or(|it| it.room() < LINE_LEN_MAX + 128)
-        {
-            self.change_chunk();
-        }
-        self.judge(connection, range, now)
-    }
-
-    fn change_chunk(&mut self) {
-        if let Some(full) = self.writer.take() {
-            self.parts.to_scheduler.send(FromIngest::Sealed(full));
-        }
-        self.writer = self.spare.pop();
-    }
-
-    fn judge(&mut self, connection: &mut Connection, range: Range<usize>, now: Now) -> Fate {
-        let writer = self
-            .writer
-            .as_mut()
-            .expect("`has_room` saw enough chunks for this read");
-        let mut claim = writer
-            .claim(&self.buffer[range.clone()])
-            .expect("a chunk with room for any line");
-        let line = &mut self.buffer[range.start..range.end + PADDING];
-        let mut refuse = |connection: &mut Connection, frame: &[u8], reason: Reason| {
-            let rejected = &mut self.parts.rejected;
-            rejected.push(reason, &connection.name, now, frame);
-            connection.note_rejected(rejected.end());
-            self.rejections[reason as usize] += 1;
-            Fate::Taken
-        };
-        let judged = self.parser.parse(line, claim.frame());
-        let parsed = match &judged {
-            Ok(parsed) => parsed,
-            Err(reason) => return refuse(connection, claim.frame(), *reason),
-        };
-        let destinations = &mut self.parts.destinations;
-        let Some(destination) = destinations.find_or_create(parsed.destination) else {
-            return refuse(connection, claim.frame(), Reason::UnknownDestination);
-        };
-        if !self.parts.allowances.claim(destination) {
-            if self.when_full != WhenFull::Wait {
-                return refuse(connection, claim.frame(), Reason::QueueFull);
-            }
-            // The parser has changed it.
-            self.buffer[range.clone()].copy_from_slice(claim.frame());
-            connection.framer.hold(&range);
-            connection.lines -= 1;
-            return Fate::Held(destination);
-        }
-        let types = &mut self.parts.message_types;
-        let message_type = types
-            .find_or_create(parsed.message_type)
-            .unwrap_or(types.len() as u32);
-        connection.floor_ms = place_in_time(parsed, connection.floor_ms, now);
-        connection.forwarded = connection.lines;
-        let id = self.parts.hasher.hash(parsed.id.as_bytes());
-        let priority = parsed.priority;
-        let header = parsed.header(now.epoch_us);
-        header.encode(claim.header_mut());
-        let arrival = Arrival {
-            id,
-            frame: claim.commit(),
-            destination,
-            source: connection.source,
-            connection: connection.number,
-            line: if connection.ack { connection.lines } else { 0 },
-            message_type: message_type as TypeIndex,
-            priority,
-            bucket_ms: connection.floor_ms,
-            read_ns: now.ns,
-        };
-        // `has_room` saw room for all entries of this read.
-        self.parts.to_scheduler.send(FromIngest::Arrived(arrival));
-        Fate::Taken
-    }
-
-    fn tell_rejections(&mut self) {
-        for reason in Reason::ALL {
-            let count = std::mem::take(&mut self.rejections[reason as usize]);
-            if count > 0 {
-                self.parts
-                    .to_scheduler
-                    .send(FromIngest::Rejected { reason, count });
-            }
-        }
-    }
-
-    fn flush_rejected(&mut self, now: Now) {
-        if self.parts.rejected.pending() == 0 || now.ns < self.flush_at_ns {
-            return;
-        }
-        if let Err(error) = self.parts.rejected.flush() {
-            if self.flush_at_ns == 0 {
-                warn!(%error, "rejected.ndjson cannot be written; sources wait until it can");
-            }
-            self.parts.counters.add(Counter::RejectedUnwritable, 1);
-            self.flush_at_ns = now.ns + PAUSE_NS;
-        } else {
-            self.flush_at_ns = 0;
-        }
-    }
-
     fn end(&mut self, key: Key, mut connection: Connection, error: &io::Error, now: Now) {
         self.parts.net.close(key);
         self.forget_held(key, &connection);
@@ -625,13 +370,6 @@ impl<N: Network> IngestAgent<N> {
         }
         info!("sources are read no more");
     }
-}
-
-/// A message's bucket: its own time within the window around its arrival, never before that of its
-/// predecessor from the same source.
-fn place_in_time(parsed: &Parsed<'_>, floor_ms: u64, now: Now) -> u64 {
-    let own_ms = parsed.timestamp_ms.and_then(|it| u64::try_from(it).ok());
-    clamp_timestamp(own_ms.unwrap_or(now.epoch_ms()), floor_ms, now.epoch_ms())
 }
 
 impl<N: Network> Agent for IngestAgent<N> {

@@ -59,7 +59,7 @@ impl Directory {
     }
 
     /// The index of a name, which is created if that is allowed and there is room.
-    #[inline]
+    #[inline(always)]
     pub fn find_or_create(&mut self, name: &str) -> Option<u32> {
         let Some(short) = ShortName::of(name) else {
             return self.look_up_or_create(name);
@@ -72,6 +72,7 @@ impl Directory {
         Some(index)
     }
 
+    #[inline(never)]
     fn look_up_or_create(&mut self, name: &str) -> Option<u32> {
         if let Some(&index) = self.known.get(name) {
             return Some(index);

@@ -1,0 +1,188 @@
+//! Judging: what becomes of a line.
+//!
+//! Reading feeds it. An accepted frame goes to the scheduler as a record in a chunk; a rejected one is
+//! kept aside; one whose destination has no room is held, or rejected, as the settings say.
+
+use std::ops::Range;
+
+use serde::Deserialize;
+use tracing::warn;
+
+use super::framer::Line;
+use super::parser::{PADDING, Parsed};
+use super::source::Connection;
+use super::{Arrival, FromIngest, IngestAgent, PAUSE_NS};
+use crate::clock::Now;
+use crate::config::WhenFull;
+use crate::counters::Counter;
+use crate::limits::LINE_LEN_MAX;
+use crate::message::{DestinationIndex, Reason, TypeIndex};
+use crate::net::Network;
+use crate::scheduler::queue::clamp_timestamp;
+
+/// What became of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It is the engine's.
+    Taken,
+    /// Its destination has no room: it was not read yet, so to say.
+    Held(DestinationIndex),
+}
+
+/// The first line of a producer that dials in, if it has wishes. With any other field it is a
+/// message.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Hello {
+    producer: Producer,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Producer {
+    #[serde(default)]
+    ack: bool,
+}
+
+/// Understands a producer's wishes. An array is none: serde would fill a struct from it too.
+fn hello(line: &[u8]) -> Option<Hello> {
+    let is_object = line.trim_ascii_start().starts_with(b"{");
+    serde_json::from_slice(line).ok().filter(|_| is_object)
+}
+
+impl<N: Network> IngestAgent<N> {
+    pub(super) fn take_line(&mut self, connection: &mut Connection, line: Line, now: Now) -> Fate {
+        let is_first = std::mem::replace(&mut connection.is_new, false);
+        let range = match line {
+            Line::Oversize(range) => {
+                connection.lines += 1;
+                let start = &self.buffer[range];
+                self.parts
+                    .rejected
+                    .push(Reason::Oversize, &connection.name, now, start);
+                connection.note_rejected(self.parts.rejected.end());
+                self.rejections[Reason::Oversize as usize] += 1;
+                return Fate::Taken;
+            }
+            Line::Whole(range) => range,
+        };
+        if is_first
+            && connection.configured.is_none()
+            && let Some(Hello { producer }) = hello(&self.buffer[range.clone()])
+        {
+            connection.ack = producer.ack;
+            return Fate::Taken;
+        }
+        connection.lines += 1;
+        if self
+            .writer
+            .as_ref()
+            .is_none_or(|it| it.room() < LINE_LEN_MAX + 128)
+        {
+            self.change_chunk();
+        }
+        self.judge(connection, range, now)
+    }
+
+    fn change_chunk(&mut self) {
+        if let Some(full) = self.writer.take() {
+            self.parts.to_scheduler.send(FromIngest::Sealed(full));
+        }
+        self.writer = self.spare.pop();
+    }
+
+    fn judge(&mut self, connection: &mut Connection, range: Range<usize>, now: Now) -> Fate {
+        let writer = self
+            .writer
+            .as_mut()
+            .expect("`has_room` saw enough chunks for this read");
+        let mut claim = writer
+            .claim(&self.buffer[range.clone()])
+            .expect("a chunk with room for any line");
+        let line = &mut self.buffer[range.start..range.end + PADDING];
+        let mut refuse = |connection: &mut Connection, frame: &[u8], reason: Reason| {
+            let rejected = &mut self.parts.rejected;
+            rejected.push(reason, &connection.name, now, frame);
+            connection.note_rejected(rejected.end());
+            self.rejections[reason as usize] += 1;
+            Fate::Taken
+        };
+        let judged = self.parser.parse(line, claim.frame());
+        let parsed = match &judged {
+            Ok(parsed) => parsed,
+            Err(reason) => return refuse(connection, claim.frame(), *reason),
+        };
+        let destinations = &mut self.parts.destinations;
+        let Some(destination) = destinations.find_or_create(parsed.destination) else {
+            return refuse(connection, claim.frame(), Reason::UnknownDestination);
+        };
+        if !self.parts.allowances.claim(destination) {
+            if self.when_full != WhenFull::Wait {
+                return refuse(connection, claim.frame(), Reason::QueueFull);
+            }
+            // The parser has changed it.
+            self.buffer[range.clone()].copy_from_slice(claim.frame());
+            connection.framer.hold(&range);
+            connection.lines -= 1;
+            return Fate::Held(destination);
+        }
+        let types = &mut self.parts.message_types;
+        let message_type = types
+            .find_or_create(parsed.message_type)
+            .unwrap_or(types.len() as u32);
+        connection.floor_ms = place_in_time(parsed, connection.floor_ms, now);
+        connection.forwarded = connection.lines;
+        let id = self.parts.hasher.hash(parsed.id.as_bytes());
+        let priority = parsed.priority;
+        let header = parsed.header(now.epoch_us);
+        header.encode(claim.header_mut());
+        let arrival = Arrival {
+            id,
+            frame: claim.commit(),
+            destination,
+            source: connection.source,
+            connection: connection.number,
+            line: if connection.ack { connection.lines } else { 0 },
+            message_type: message_type as TypeIndex,
+            priority,
+            bucket_ms: connection.floor_ms,
+            read_ns: now.ns,
+        };
+        // `has_room` saw room for all entries of this read.
+        self.parts.to_scheduler.send(FromIngest::Arrived(arrival));
+        Fate::Taken
+    }
+
+    pub(super) fn tell_rejections(&mut self) {
+        for reason in Reason::ALL {
+            let count = std::mem::take(&mut self.rejections[reason as usize]);
+            if count > 0 {
+                self.parts
+                    .to_scheduler
+                    .send(FromIngest::Rejected { reason, count });
+            }
+        }
+    }
+
+    pub(super) fn flush_rejected(&mut self, now: Now) {
+        if self.parts.rejected.pending() == 0 || now.ns < self.flush_at_ns {
+            return;
+        }
+        if let Err(error) = self.parts.rejected.flush() {
+            if self.flush_at_ns == 0 {
+                warn!(%error, "rejected.ndjson cannot be written; sources wait until it can");
+            }
+            self.parts.counters.add(Counter::RejectedUnwritable, 1);
+            self.flush_at_ns = now.ns + PAUSE_NS;
+        } else {
+            self.flush_at_ns = 0;
+        }
+    }
+}
+
+/// A message's bucket: its own time within the window around its arrival, never before that of its
+/// predecessor from the same source.
+fn place_in_time(parsed: &Parsed<'_>, floor_ms: u64, now: Now) -> u64 {
+    let own_ms = parsed.timestamp_ms.and_then(|it| u64::try_from(it).ok());
+    clamp_timestamp(own_ms.unwrap_or(now.epoch_ms()), floor_ms, now.epoch_ms())
+}
