@@ -38,6 +38,7 @@ use tracing::info;
 use self::allowance::Allowances;
 use self::framer::{Framer, buffer_len};
 use self::parser::Parser;
+use self::read::DRAINED_MAX;
 use self::rejected::RejectedLog;
 use self::resolver::Resolver;
 use self::source::{Connection, Source, Unkept};
@@ -160,8 +161,9 @@ pub struct IngestAgent<N> {
     next_number: u32,
     /// Connections that may have something to read, in turn.
     readable: VecDeque<Key>,
-    /// Connections of which little was read: the system has not told their peers yet that it came.
-    unconfirmed: Vec<Key>,
+    /// Connections of which little was read: the system has not told their peers yet that it came, and
+    /// they were not looked at again.
+    drained: Vec<Key>,
     /// Connections with something to acknowledge, or to go on writing.
     owing: Vec<Key>,
     /// Connections that wait until rejected lines are kept, and how far these are.
@@ -211,7 +213,7 @@ impl<N: Network> IngestAgent<N> {
             free_indices: Vec::new(),
             next_number: 0,
             readable: VecDeque::with_capacity(1024),
-            unconfirmed: Vec::with_capacity(READS_PER_CYCLE),
+            drained: Vec::with_capacity(DRAINED_MAX + READS_PER_CYCLE),
             owing: Vec::with_capacity(64),
             awaiting_kept: Vec::new(),
             rejected_kept: 0,
@@ -378,7 +380,6 @@ impl<N: Network> Agent for IngestAgent<N> {
     }
 
     fn do_work(&mut self, now: Now) -> Result<usize, Fatal> {
-        self.confirm();
         let mut work_count = self.take_commands();
         if self.parts.draining.load(Ordering::Relaxed) {
             if !self.is_drained {
@@ -388,7 +389,11 @@ impl<N: Network> Agent for IngestAgent<N> {
             work_count += self.dial(now);
             work_count += self.poll_net(now)?;
             work_count += self.accept(now);
-            work_count += self.read(now);
+            let read_count = self.read(now);
+            work_count += match read_count {
+                0 => self.look_again(),
+                _ => read_count,
+            };
         }
         self.flush_rejected(now);
         work_count += self.hear_kept()?;

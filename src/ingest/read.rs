@@ -17,8 +17,11 @@ use crate::net::{Key, Network};
 const ENTRIES_PER_READ: usize =
     (READ_LEN_MAX + LINE_LEN_MAX) / LINE_LEN_MIN + CHUNKS_PER_READ + Reason::ALL.len();
 
-/// Of a longer read the system has confirmed all but the last by itself.
-const UNCONFIRMED_LEN_MAX: usize = 4096;
+/// Of a longer read the system has confirmed all but the last by itself, and more may be there.
+const DRAINED_LEN_MAX: usize = 4096;
+
+/// So many drained connections do not wait for a cycle in which there is nothing to read.
+pub(super) const DRAINED_MAX: usize = 16;
 
 impl<N: Network> IngestAgent<N> {
     /// Whether a whole read finds room downstream.
@@ -50,10 +53,12 @@ impl<N: Network> IngestAgent<N> {
                 continue;
             }
             match self.read_one(key, &mut connection, now) {
-                Ok(read_len) => {
-                    work_count += read_len.div_ceil(LINE_LEN_MIN);
+                Ok(filled) => {
+                    work_count += filled.div_ceil(LINE_LEN_MIN);
                     self.connections[key] = Some(connection);
-                    self.enqueue(key);
+                    if self.drained.last() != Some(&key) {
+                        self.enqueue(key);
+                    }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.connections[key] = Some(connection);
@@ -61,6 +66,9 @@ impl<N: Network> IngestAgent<N> {
                 Err(error) => self.end(key, connection, &error, now),
             }
             self.flush_rejected(now);
+        }
+        if self.drained.len() >= DRAINED_MAX {
+            self.look_again();
         }
         work_count
     }
@@ -95,16 +103,22 @@ impl<N: Network> IngestAgent<N> {
             other => other,
         }?;
         self.parts.counters.add(Counter::BytesIn, read_len as u64);
-        if read_len < UNCONFIRMED_LEN_MAX {
-            self.unconfirmed.push(key);
+        if read_len < DRAINED_LEN_MAX {
+            self.drained.push(key);
         }
         Ok(read_len)
     }
 
-    /// What was read is on its way by now: here is the time that its read did not take.
-    pub(super) fn confirm(&mut self) {
-        for key in self.unconfirmed.drain(..) {
+    /// Nothing waits to be read, and what was read is on its way: here is the time that its read did
+    /// not take, to confirm it, and to see whether its peer has gone.
+    pub(super) fn look_again(&mut self) -> usize {
+        let mut drained = std::mem::take(&mut self.drained);
+        let work_count = drained.len();
+        for key in drained.drain(..) {
             self.parts.net.confirm(key);
+            self.enqueue(key);
         }
+        self.drained = drained;
+        work_count
     }
 }
