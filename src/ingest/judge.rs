@@ -10,6 +10,7 @@ use tracing::warn;
 
 use super::framer::Line;
 use super::parser::{PADDING, Parsed};
+use super::rejected::RejectedLog;
 use super::source::Connection;
 use super::{Arrival, FromIngest, IngestAgent, PAUSE_NS};
 use crate::clock::Now;
@@ -56,13 +57,9 @@ impl<N: Network> IngestAgent<N> {
         let range = match line {
             Line::Oversize(range) => {
                 connection.lines += 1;
+                let (log, counts) = (&mut self.parts.rejected, &mut self.rejections);
                 let start = &self.buffer[range];
-                self.parts
-                    .rejected
-                    .push(Reason::Oversize, &connection.name, now, start);
-                connection.note_rejected(self.parts.rejected.end());
-                self.rejections[Reason::Oversize as usize] += 1;
-                return Fate::Taken;
+                return refuse(log, counts, connection, start, Reason::Oversize, now);
             }
             Line::Whole(range) => range,
         };
@@ -101,11 +98,8 @@ impl<N: Network> IngestAgent<N> {
             .expect("a chunk with room for any line");
         let line = &mut self.buffer[range.start..range.end + PADDING];
         let mut refuse = |connection: &mut Connection, frame: &[u8], reason: Reason| {
-            let rejected = &mut self.parts.rejected;
-            rejected.push(reason, &connection.name, now, frame);
-            connection.note_rejected(rejected.end());
-            self.rejections[reason as usize] += 1;
-            Fate::Taken
+            let (log, counts) = (&mut self.parts.rejected, &mut self.rejections);
+            refuse(log, counts, connection, frame, reason, now)
         };
         let judged = self.parser.parse(line, claim.frame());
         let parsed = match &judged {
@@ -178,6 +172,21 @@ impl<N: Network> IngestAgent<N> {
             self.flush_at_ns = 0;
         }
     }
+}
+
+/// Keeps a line that is rejected, and counts it.
+fn refuse(
+    log: &mut RejectedLog,
+    counts: &mut [u32; Reason::ALL.len()],
+    connection: &mut Connection,
+    line: &[u8],
+    reason: Reason,
+    now: Now,
+) -> Fate {
+    log.push(reason, &connection.name, now, line);
+    connection.note_rejected(log.end());
+    counts[reason as usize] += 1;
+    Fate::Taken
 }
 
 /// A message's bucket: its own time within the window around its arrival, never before that of its

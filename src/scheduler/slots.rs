@@ -45,14 +45,6 @@ pub struct Times {
 }
 
 impl Times {
-    const NONE: Self = Self {
-        read_ns: 0,
-        accepted_ns: 0,
-        recorded_ns: 0,
-        dispatched_ns: 0,
-        written_ns: 0,
-    };
-
     /// Those of a message of which nothing is known but when it was read; what came in an earlier
     /// life of the engine counts from this one's start.
     pub(super) fn of_arrival(arrival_us: u64, now: Now) -> Self {
@@ -97,23 +89,6 @@ pub struct Slot {
     pub was_cold: bool,
 }
 
-impl Slot {
-    const EMPTY: Self = Self {
-        sequence: 0,
-        place: Place::nowhere(0),
-        position: 0,
-        times: Times::NONE,
-        bucket_ms: 0,
-        line: Line::NOBODYS,
-        destination: 0,
-        message_type: 0,
-        level: 0,
-        again: false,
-        fetching: false,
-        was_cold: false,
-    };
-}
-
 /// The slots. Invariant: `used` is the number of slots that are neither free nor beyond the end.
 #[derive(Debug)]
 pub struct Slots {
@@ -151,15 +126,11 @@ impl Slots {
     /// Takes a message in; the slot freed last is used first, for it is warm.
     #[inline]
     pub fn insert(&mut self, slot: Slot) -> SlotIndex {
-        let index = self.free.pop().unwrap_or_else(|| self.grow());
-        self.slots[index as usize] = slot;
-        index
-    }
-
-    /// One more slot, for whoever asked.
-    #[cold]
-    fn grow(&mut self) -> SlotIndex {
-        self.slots.push(Slot::EMPTY);
+        if let Some(index) = self.free.pop() {
+            self.slots[index as usize] = slot;
+            return index;
+        }
+        self.slots.push(slot);
         (self.slots.len() - 1) as SlotIndex
     }
 
