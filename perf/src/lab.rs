@@ -160,7 +160,7 @@ impl Running {
         let Some(admin) = self.admin else {
             return Err(self.child.failed("has no HTTP address"));
         };
-        counter_at(admin, name)
+        counters_at(admin, [name]).map(|[it]| it)
     }
 
     /// The engine's HTTP, for who looks from another thread.
@@ -185,15 +185,23 @@ impl Running {
     }
 }
 
-/// A counter of the engine whose HTTP is there.
+/// Counters of the engine whose HTTP is there, of one moment.
 ///
 /// # Errors
 /// It does not answer, or has no such counter.
-pub(crate) fn counter_at(admin: SocketAddr, name: &str) -> Result<u64, PerfError> {
+pub(crate) fn counters_at<const N: usize>(
+    admin: SocketAddr,
+    names: [&str; N],
+) -> Result<[u64; N], PerfError> {
     let stats: Value = serde_json::from_str(&http::get(admin, "/stats")?)
         .context("reading the engine's statistics")?;
-    let value = stats.get(name).and_then(Value::as_u64);
-    value.ok_or_else(|| PerfError::Usage(format!("the engine has no counter {name}")))
+    let mut values = [0; N];
+    for (value, name) in values.iter_mut().zip(names) {
+        let found = stats.get(name).and_then(Value::as_u64);
+        let missing = || PerfError::Usage(format!("the engine has no counter {name}"));
+        *value = found.ok_or_else(missing)?;
+    }
+    Ok(values)
 }
 
 /// Starts another program so that it ends with us.

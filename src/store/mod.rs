@@ -184,7 +184,8 @@ pub fn open(
         StoreUrl::Sqlite(path) => {
             let node = node::node(&config.data_dir, settings)?;
             let store = SqliteStore::open(&sqlite_path(config, path.as_ref()), &node)?;
-            Some(Box::new(store.keeping(unstored)))
+            let store = store.keeping(unstored).resting_below(settings.batch_rows);
+            Some(Box::new(store))
         }
         StoreUrl::MySql(server) => {
             let node = node::node(&config.data_dir, settings)?;

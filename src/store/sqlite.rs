@@ -6,6 +6,7 @@
 //! `id` is the engine's own base (0 for the first one) plus the sequence, so that settlements find
 //! their row by primary key. Every transaction is on the disk when it counts as written.
 
+mod pieces;
 mod schema;
 
 use std::path::{Path, PathBuf};
@@ -20,9 +21,10 @@ use super::rows::{Row, Rows};
 use super::text_time::{MOMENT_LEN, TextTime};
 use super::unstored::{Refused, UNSTORED_FILE, UnstoredLog};
 use super::{Applied, Store, StoreError, Totals};
-use crate::journal::record::Position;
+use crate::journal::record::{Position, Settlement};
 use crate::message::Sequence;
 
+use pieces::Pieces;
 pub use schema::SqliteSchema;
 
 /// How long a lock that a reader holds is waited for, before it counts as a failure.
@@ -85,6 +87,8 @@ pub struct SqliteStore {
     id_base: u64,
     /// Keeps the rows that the database refuses; `None`: a refused row is an error.
     unstored: Option<UnstoredLog>,
+    /// A transaction of fewer rows is written in pieces: the store is not behind.
+    rests_below: usize,
     /// Neighbouring rows were created, and settled, in the same seconds.
     created: TextTime,
     delivered: TextTime,
@@ -107,6 +111,7 @@ impl SqliteStore {
             node: node.to_owned(),
             id_base,
             unstored: None,
+            rests_below: 0,
             created: TextTime::new(),
             delivered: TextTime::new(),
         })
@@ -119,13 +124,22 @@ impl SqliteStore {
         self
     }
 
+    /// From now on a transaction of fewer rows leaves the core to others now and then.
+    #[must_use]
+    pub fn resting_below(mut self, rows: usize) -> Self {
+        self.rests_below = rows;
+        self
+    }
+
     fn write(&mut self, rows: &Rows, upto: i64) -> Result<Applied, Failed> {
         let behavior = TransactionBehavior::Immediate;
         let transaction = self.connection.transaction_with_behavior(behavior)?;
         let times = (&mut self.created, &mut self.delivered);
         let mut refused = Vec::new();
         let keeps = self.unstored.is_some();
-        insert(&transaction, rows, self.id_base, times, |row, error| {
+        let mut pieces = Pieces::begin(rows.len() < self.rests_below);
+        let each = rows.iter().inspect(|_| pieces.row());
+        insert(&transaction, each, self.id_base, times, |row, error| {
             let is_split_out = keeps && is_of_row(&error) && !transaction.is_autocommit();
             is_split_out
                 .then(|| refused.push((row, error.to_string())))
@@ -133,7 +147,8 @@ impl SqliteStore {
         })?;
         let mut applied = rows.as_applied_rows();
         applied.refuse(refused.iter().map(|(row, _)| row));
-        applied.settled += settle(&transaction, rows, self.id_base, &mut self.delivered)?;
+        let updates = rows.updates().iter().inspect(|_| pieces.row());
+        applied.settled += settle(&transaction, updates, self.id_base, &mut self.delivered)?;
         if let Some(unstored) = &mut self.unstored {
             let refused: Vec<_> = refused
                 .iter()
@@ -229,13 +244,13 @@ fn register(connection: &Connection, node: &str) -> rusqlite::Result<u64> {
 /// Inserts the rows; `refused` is told of each that is not taken, and says whether that is an error.
 fn insert<'r>(
     transaction: &Transaction<'_>,
-    rows: &'r Rows,
+    rows: impl Iterator<Item = Row<'r>>,
     id_base: u64,
     (created, delivered): (&mut TextTime, &mut TextTime),
     mut refused: impl FnMut(Row<'r>, rusqlite::Error) -> rusqlite::Result<()>,
 ) -> rusqlite::Result<()> {
     let mut statement = transaction.prepare_cached(INSERT)?;
-    for row in rows.iter() {
+    for row in rows {
         let delivered_at = row.settled_us.map(|it| *delivered.format(it));
         let created_at = created.format(row.header.arrival_us);
         let id = id_base + row.sequence;
@@ -275,15 +290,15 @@ fn insert_row(
     ))
 }
 
-fn settle(
+fn settle<'r>(
     transaction: &Transaction<'_>,
-    rows: &Rows,
+    updates: impl Iterator<Item = &'r Settlement>,
     id_base: u64,
     delivered: &mut TextTime,
 ) -> rusqlite::Result<u64> {
     let mut statement = transaction.prepare_cached(UPDATE)?;
     let mut settled = 0;
-    for update in rows.updates() {
+    for update in updates {
         let delivered_at = Text(delivered.format(update.settled_us));
         settled +=
             statement.execute(((id_base + update.sequence).cast_signed(), delivered_at))? as u64;

@@ -143,7 +143,7 @@ fn rows_and_position_stand_or_fall_together() {
     {
         let transaction = store.connection.transaction().expect("it begins");
         let times = (&mut TextTime::new(), &mut TextTime::new());
-        insert(&transaction, &rows, 0, times, |_, error| Err(error)).expect("it writes");
+        insert(&transaction, rows.iter(), 0, times, |_, error| Err(error)).expect("it writes");
         // Dropped without a commit: the crash.
     }
     drop(store);
@@ -354,6 +354,28 @@ fn engines_that_share_a_file_do_not_meet() {
     assert_eq!(there.apply(&rows, upto).expect("it is written").settled, 3);
     let counts = home.ask("SELECT status, COUNT(*) FROM messages GROUP BY status ORDER BY status");
     assert_eq!(counts, ["DELIVERED | 3", "INGESTED | 3"]);
+}
+
+#[test]
+fn a_transaction_in_pieces_writes_what_one_at_a_stretch_does() {
+    let (memory, mut writer) = journal();
+    for first in (1..=81).step_by(10) {
+        writer.plain(first..=first + 9);
+    }
+    writer.settle(1..=60);
+    let (rows, upto) = gather(&memory, 0);
+    writer.settle(61..=80);
+    let (late, end) = gather(&memory, upto);
+    let written = [0, usize::MAX].map(|rests_below| {
+        let home = Home::new();
+        let mut store = home.store().resting_below(rests_below);
+        store.apply(&rows, upto).expect("rows");
+        store.apply(&late, end).expect("settlements");
+        assert_eq!(store.position().expect("it is kept"), end);
+        home.ask("SELECT * FROM messages ORDER BY id")
+    });
+    assert_eq!(written[0].len(), 90);
+    assert_eq!(written[0], written[1]);
 }
 
 #[test]

@@ -15,13 +15,14 @@ use super::target::Target;
 use crate::database::{Server, stall};
 use crate::engine::Settings;
 use crate::error::PerfError;
-use crate::lab::{Lab, Subject, counter_at};
+use crate::lab::{Lab, Subject, counters_at};
 use crate::plan::Plan;
 use crate::round::{Outcome, finish};
 use crate::rounds::Played;
 use crate::screen::say;
 
-const LOOK: Duration = Duration::from_millis(100);
+/// Between two looks at the lag: each takes the engine a millisecond, on cores that messages wait for.
+const LOOK: Duration = Duration::from_millis(500);
 /// The server hangs from here on: the store is at work by then, and the warm-up not over.
 const STALL_AFTER: Duration = Duration::from_millis(500);
 
@@ -180,8 +181,7 @@ fn look(
         }
         if let Some(admin) = admin {
             // Not what the store says of itself: it says nothing while it waits for an answer.
-            let stored = counter_at(admin, "stored")?;
-            let recorded = counter_at(admin, "journal_recorded")?;
+            let [stored, recorded] = counters_at(admin, ["stored", "journal_recorded"])?;
             lag_max = lag_max.max(recorded.saturating_sub(stored));
         }
         thread::sleep(LOOK);
