@@ -1,6 +1,7 @@
 //! The store: rows a second into each database against a bare load of the same rows, and whether
 //! delivery notices a store that is down or hangs.
 
+mod bystander;
 mod calm;
 mod follow;
 mod journals;

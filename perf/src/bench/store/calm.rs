@@ -9,6 +9,7 @@ use rustix::process::Pid;
 use serde::Serialize;
 
 use super::super::latency::show;
+use super::bystander;
 use super::follow::wait_for;
 use super::journals::DOWN;
 use super::target::Target;
@@ -34,6 +35,8 @@ pub(super) enum Beside {
     Nothing,
     /// SQLite, which works.
     Sqlite,
+    /// There is none, but a program that writes and syncs as much as SQLite.
+    Bystander,
     /// A server that works.
     Server,
     /// A server that refuses connections.
@@ -43,11 +46,17 @@ pub(super) enum Beside {
 }
 
 impl Beside {
+    /// Whether the engine follows into one.
+    pub(super) fn is_store(self) -> bool {
+        !matches!(self, Self::Nothing | Self::Bystander)
+    }
+
     /// In words.
     pub(super) fn words(self) -> &'static str {
         match self {
             Self::Nothing => "no store",
             Self::Sqlite => "SQLite",
+            Self::Bystander => "disk writer",
             Self::Server => "server",
             Self::Down => "server down",
             Self::Stalled => "server stalled",
@@ -98,8 +107,9 @@ pub(super) fn play(
             order.reverse();
         }
         for index in order {
+            let disk_bytes = disk_bytes(&all);
             let it = &mut all[index];
-            let (outcome, seen) = play_one(lab, plan, settings, server, it.beside)?;
+            let (outcome, seen) = play_one(lab, plan, settings, server, it.beside, disk_bytes)?;
             let (number, name) = (round + 1, it.beside.words());
             let (shown, verdict) = (show(&outcome), outcome.verdict());
             say(&format!(
@@ -113,7 +123,9 @@ pub(super) fn play(
 }
 
 fn kinds(server: Option<&Server>) -> Vec<Beside> {
-    let mut kinds = vec![Beside::Nothing, Beside::Sqlite, Beside::Down];
+    use Beside::{Bystander, Down, Nothing, Sqlite};
+    // The bystander has to know what SQLite wrote.
+    let mut kinds = vec![Nothing, Sqlite, Bystander, Down];
     if let Some(server) = server {
         kinds.push(Beside::Server);
         if server.pid().is_some() {
@@ -123,12 +135,23 @@ fn kinds(server: Option<&Server>) -> Vec<Beside> {
     kinds
 }
 
+/// What the bystander writes: as much as SQLite did in the latest round; nothing before that.
+fn disk_bytes(all: &[Calm]) -> usize {
+    let latest = |beside| {
+        let it = all.iter().find(|it| it.beside == beside);
+        it.and_then(|it| it.played.outcomes.last())
+    };
+    let both = latest(Beside::Sqlite).zip(latest(Beside::Nothing));
+    both.map_or(0, |(sqlite, nothing)| bystander::bytes(sqlite, nothing))
+}
+
 fn play_one(
     lab: &Lab,
     plan: &Plan,
     settings: &Settings,
     server: Option<(&Server, &dyn Target)>,
     beside: Beside,
+    disk_bytes: usize,
 ) -> Result<(Outcome, Seen), PerfError> {
     let url = match (beside, server) {
         (Beside::Sqlite, _) => "sqlite".into(),
@@ -150,9 +173,15 @@ fn play_one(
     let admin = running.admin();
     let (outcome, lag_messages) = thread::scope(|scope| {
         let looker = scope.spawn(|| look(admin, stalled, &is_over));
+        let folder = running.folder().filter(|_| beside == Beside::Bystander);
+        let writer = folder
+            .map(|folder| scope.spawn(|| bystander::write_and_sync(folder, disk_bytes, &is_over)));
         let outcome = finish(Subject::Engine, &running, lane, &settings);
         is_over.store(true, Ordering::Relaxed);
         let lag = looker.join().expect("it does not panic");
+        if let Some(writer) = writer {
+            writer.join().expect("it does not panic")?;
+        }
         Ok::<_, PerfError>((outcome?, lag?))
     })?;
     let begun = Instant::now();
