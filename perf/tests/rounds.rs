@@ -246,7 +246,7 @@ fn every_row_is_there_whoever_wrote_it_and_delivery_goes_on_beside_a_server_that
     // The server is private: its variable would name one that must not be stopped.
     let has_server = has("mariadbd");
     assert_eq!(rows.len(), if has_server { 6 } else { 3 }, "{}", run.said());
-    assert_eq!(calm.len(), if has_server { 5 } else { 3 }, "{}", run.said());
+    assert_eq!(calm.len(), if has_server { 6 } else { 4 }, "{}", run.said());
     for round in rows {
         assert_eq!(
             round["totals"],
