@@ -3,12 +3,12 @@
 //! Where a machine has few cores the store shares one with threads that messages wait for. The system
 //! gives even the lowest priority its turn, and takes the core back at its next tick, milliseconds
 //! later: a thread that sleeps by itself takes so much from nobody. The store that writes calls it
-//! row by row.
+//! row by row; the commit at the end is one piece.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a piece is: what a message may have to wait for the core.
+/// How long a piece of rows is: what a message may have to wait for the core.
 const WORK: Duration = Duration::from_micros(100);
 /// How long the core is left to others then; the system makes it some 50 us more.
 const REST: Duration = Duration::from_micros(100);

@@ -51,6 +51,11 @@ impl Beside {
         !matches!(self, Self::Nothing | Self::Bystander)
     }
 
+    /// Whether all messages have a row in the end.
+    pub(super) fn takes_rows(self) -> bool {
+        self.is_store() && self != Self::Down
+    }
+
     /// In words.
     pub(super) fn words(self) -> &'static str {
         match self {
@@ -185,7 +190,7 @@ fn play_one(
         Ok::<_, PerfError>((outcome?, lag?))
     })?;
     let begun = Instant::now();
-    if matches!(beside, Beside::Sqlite | Beside::Server | Beside::Stalled) {
+    if beside.takes_rows() {
         wait_for(&running, "stored_settled", plan.messages)?;
     }
     let seen = Seen {

@@ -145,8 +145,6 @@ fn calm_table(calm: &[Calm]) -> Table {
     for it in calm {
         let of = |figure: fn(&Outcome) -> f64| it.played.spread(figure).show(time);
         let seen = |figure: fn(&super::calm::Seen) -> f64| Spread::of(it.seen.iter().map(figure));
-        let has_store = it.beside.is_store();
-        let has_rows = has_store && it.beside != Beside::Down;
         let lag = seen(|it| it.lag_messages as f64).show(|it| format!("{it:.0}"));
         let catch_up = seen(|it| it.catch_up_seconds).show(|it| format!("{it:.2} s"));
         table.push([
@@ -155,11 +153,16 @@ fn calm_table(calm: &[Calm]) -> Table {
             of(p99),
             of(p999),
             it.played.ratio(&calm[0].played, p99).show(ratio),
-            if has_store { lag } else { String::new() },
-            if has_rows { catch_up } else { String::new() },
+            shown(it.beside.is_store(), lag),
+            shown(it.beside.takes_rows(), catch_up),
         ]);
     }
     table
+}
+
+/// A cell where it has a meaning, else an empty one.
+fn shown(has_meaning: bool, cell: String) -> String {
+    if has_meaning { cell } else { String::new() }
 }
 
 fn p999(outcome: &Outcome) -> f64 {
