@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use super::backoff::Backoff;
 use super::lag::{Lag, Sight};
+use super::pace::Pace;
 use super::rows::Rows;
 use super::{Applied, Store, StoreError};
 use crate::clock::Now;
@@ -298,8 +299,17 @@ impl<S: Storage, D: Store> Follower<S, D> {
             }
         }
         self.rows.order_updates();
+        self.rows.set_pace(self.pace());
         self.is_second_try = true;
         Ok(self.store.apply(&self.rows, upto)?)
+    }
+
+    /// A store that keeps up, with nobody waiting for it, has time.
+    fn pace(&self) -> Pace {
+        match self.is_hurried || self.rows.len() >= self.rows_full {
+            true => Pace::AtAStretch,
+            false => Pace::InPieces,
+        }
     }
 
     fn wrote(&mut self, applied: Applied) -> usize {

@@ -14,6 +14,7 @@
 pub mod follower;
 pub mod mysql;
 pub mod node;
+pub mod pace;
 pub mod reader;
 pub mod rows;
 pub mod schema;
@@ -184,8 +185,7 @@ pub fn open(
         StoreUrl::Sqlite(path) => {
             let node = node::node(&config.data_dir, settings)?;
             let store = SqliteStore::open(&sqlite_path(config, path.as_ref()), &node)?;
-            let store = store.keeping(unstored).resting_below(settings.batch_rows);
-            Some(Box::new(store))
+            Some(Box::new(store.keeping(unstored)))
         }
         StoreUrl::MySql(server) => {
             let node = node::node(&config.data_dir, settings)?;

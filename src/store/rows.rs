@@ -11,6 +11,7 @@
 //! ```
 
 use super::Applied;
+use super::pace::Pace;
 use crate::journal::batch::Batch;
 use crate::journal::record::{RecordHeader, Settlement};
 use crate::limits::{
@@ -25,6 +26,7 @@ pub struct Rows {
     updates: Vec<Settlement>,
     /// When the first of the updates was settled.
     first_settled_us: Option<u64>,
+    pace: Pace,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -107,6 +109,17 @@ impl Rows {
     /// message stays before its later ones.
     pub fn order_updates(&mut self) {
         self.updates.sort_by_key(|it| it.sequence);
+    }
+
+    /// Sets how they are to be written.
+    pub fn set_pace(&mut self, pace: Pace) {
+        self.pace = pace;
+    }
+
+    /// How they are to be written.
+    #[must_use]
+    pub fn pace(&self) -> Pace {
+        self.pace
     }
 
     /// Settlements of messages whose rows were written earlier.

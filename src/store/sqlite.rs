@@ -6,7 +6,6 @@
 //! `id` is the engine's own base (0 for the first one) plus the sequence, so that settlements find
 //! their row by primary key. Every transaction is on the disk when it counts as written.
 
-mod pieces;
 mod schema;
 
 use std::path::{Path, PathBuf};
@@ -17,6 +16,7 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, ToSql, Transaction, TransactionBehavior};
 
 use super::fields::Fields;
+use super::pace::Pieces;
 use super::rows::{Row, Rows};
 use super::text_time::{MOMENT_LEN, TextTime};
 use super::unstored::{Refused, UNSTORED_FILE, UnstoredLog};
@@ -24,7 +24,6 @@ use super::{Applied, Store, StoreError, Totals};
 use crate::journal::record::{Position, Settlement};
 use crate::message::Sequence;
 
-use pieces::Pieces;
 pub use schema::SqliteSchema;
 
 /// How long a lock that a reader holds is waited for, before it counts as a failure.
@@ -87,8 +86,6 @@ pub struct SqliteStore {
     id_base: u64,
     /// Keeps the rows that the database refuses; `None`: a refused row is an error.
     unstored: Option<UnstoredLog>,
-    /// A transaction of fewer rows is written in pieces: the store is not behind.
-    rests_below: usize,
     /// Neighbouring rows were created, and settled, in the same seconds.
     created: TextTime,
     delivered: TextTime,
@@ -111,7 +108,6 @@ impl SqliteStore {
             node: node.to_owned(),
             id_base,
             unstored: None,
-            rests_below: 0,
             created: TextTime::new(),
             delivered: TextTime::new(),
         })
@@ -124,20 +120,13 @@ impl SqliteStore {
         self
     }
 
-    /// From now on a transaction of fewer rows leaves the core to others now and then.
-    #[must_use]
-    pub fn resting_below(mut self, rows: usize) -> Self {
-        self.rests_below = rows;
-        self
-    }
-
     fn write(&mut self, rows: &Rows, upto: i64) -> Result<Applied, Failed> {
         let behavior = TransactionBehavior::Immediate;
         let transaction = self.connection.transaction_with_behavior(behavior)?;
         let times = (&mut self.created, &mut self.delivered);
         let mut refused = Vec::new();
         let keeps = self.unstored.is_some();
-        let mut pieces = Pieces::begin(rows.len() < self.rests_below);
+        let mut pieces = Pieces::begin(rows.pace());
         let each = rows.iter().inspect(|_| pieces.row());
         insert(&transaction, each, self.id_base, times, |row, error| {
             let is_split_out = keeps && is_of_row(&error) && !transaction.is_autocommit();

@@ -107,6 +107,24 @@ fn a_batch_is_written_when_it_is_full_or_old() {
 }
 
 #[test]
+fn a_store_that_keeps_up_writes_in_pieces_and_others_at_a_stretch() {
+    let mut world = World::new();
+    let mut write = |through, ms| {
+        world.writer.plain(through);
+        world.step();
+        world.wait(ms);
+        world.step();
+        world.follower.rows.pace()
+    };
+    assert_eq!(write(1..=9, BATCH_MS), Pace::InPieces, "old, and not full");
+    assert_eq!(write(10..=19, 0), Pace::AtAStretch, "full");
+    assert_eq!(write(20..=20, BATCH_MS), Pace::InPieces);
+    world.writer.plain(21..=21);
+    world.catch_up();
+    assert_eq!(world.follower.rows.pace(), Pace::AtAStretch, "the end");
+}
+
+#[test]
 fn a_store_that_is_behind_takes_more_at_once_but_not_without_end() {
     let mut world = World::new();
     for sequence in 1..=500 {

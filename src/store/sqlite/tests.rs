@@ -4,6 +4,7 @@ use rusqlite::Connection;
 
 use super::*;
 use crate::journal::testing::{Memory, TestMessage, TestWriter};
+use crate::store::pace::Pace;
 use crate::store::testing::{SEGMENT, gather};
 
 struct Home {
@@ -363,12 +364,14 @@ fn a_transaction_in_pieces_writes_what_one_at_a_stretch_does() {
         writer.plain(first..=first + 9);
     }
     writer.settle(1..=60);
-    let (rows, upto) = gather(&memory, 0);
+    let (mut rows, upto) = gather(&memory, 0);
     writer.settle(61..=80);
-    let (late, end) = gather(&memory, upto);
-    let written = [0, usize::MAX].map(|rests_below| {
+    let (mut late, end) = gather(&memory, upto);
+    let written = [Pace::AtAStretch, Pace::InPieces].map(|pace| {
         let home = Home::new();
-        let mut store = home.store().resting_below(rests_below);
+        let mut store = home.store();
+        rows.set_pace(pace);
+        late.set_pace(pace);
         store.apply(&rows, upto).expect("rows");
         store.apply(&late, end).expect("settlements");
         assert_eq!(store.position().expect("it is kept"), end);

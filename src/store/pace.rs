@@ -1,9 +1,10 @@
-//! A transaction in small pieces, with rests between them.
+//! How a transaction is written: at a stretch, or in small pieces with rests between them.
 //!
-//! Where a machine has few cores the store shares one with threads that messages wait for. The system
-//! gives even the lowest priority its turn, and takes the core back at its next tick, milliseconds
-//! later: a thread that sleeps by itself takes so much from nobody. The store that writes calls it
-//! row by row; the commit at the end is one piece.
+//! Where a machine has few cores the store, and a server that runs beside it, share one with threads
+//! that messages wait for. The system gives even the lowest priority its turn, and takes the core
+//! back at its next tick, milliseconds later: who sleeps by himself takes so much from nobody. The
+//! follower picks a pace for each transaction; the store that writes keeps it, row by row where the
+//! work is its own, and in small sends where it is a server's. What commits at the end is one piece.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,19 +16,34 @@ const REST: Duration = Duration::from_micros(100);
 /// Rows between two looks at the clock; each takes 5 to 10 us.
 const ROWS_A_LOOK: u32 = 8;
 
-/// The pieces of one transaction.
+/// The pace of one transaction.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Pace {
+    /// More waits behind it, or somebody for its end.
+    #[default]
+    AtAStretch,
+    /// There is time, and the core may be needed.
+    InPieces,
+}
+
+/// Leaves the core to others, between two pieces.
+pub(super) fn rest() {
+    thread::sleep(REST);
+}
+
+/// Tells the pieces of one transaction by the clock.
 #[derive(Debug)]
 pub(super) struct Pieces {
-    /// When this piece began; `None`: there are no rests, for the store is behind.
+    /// When this piece began; `None`: it is all at a stretch.
     begun: Option<Instant>,
     rows: u32,
 }
 
 impl Pieces {
-    /// The first piece begins; `rests`: there is time.
-    pub(super) fn begin(rests: bool) -> Self {
+    /// The first piece begins.
+    pub(super) fn begin(pace: Pace) -> Self {
         Self {
-            begun: rests.then(Instant::now),
+            begun: (pace == Pace::InPieces).then(Instant::now),
             rows: 0,
         }
     }
@@ -37,7 +53,7 @@ impl Pieces {
         let Some(begun) = &mut self.begun else { return };
         self.rows += 1;
         if self.rows.is_multiple_of(ROWS_A_LOOK) && begun.elapsed() >= WORK {
-            thread::sleep(REST);
+            rest();
             *begun = Instant::now();
         }
     }
@@ -49,7 +65,7 @@ mod tests {
 
     #[test]
     fn a_piece_that_was_long_enough_is_followed_by_a_rest_and_another_one() {
-        let mut pieces = Pieces::begin(true);
+        let mut pieces = Pieces::begin(Pace::InPieces);
         let first = pieces.begun.expect("it rests");
         thread::sleep(WORK);
         for _ in 1..ROWS_A_LOOK {
@@ -62,8 +78,8 @@ mod tests {
     }
 
     #[test]
-    fn without_rests_no_clock_is_looked_at() {
-        let mut pieces = Pieces::begin(false);
+    fn at_a_stretch_no_clock_is_looked_at() {
+        let mut pieces = Pieces::begin(Pace::AtAStretch);
         (0..3 * ROWS_A_LOOK).for_each(|_| pieces.row());
         assert_eq!(pieces.begun, None);
     }
