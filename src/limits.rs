@@ -272,6 +272,16 @@ pub const STORE_GATHER_ROWS_KEPT: usize = 10_000;
 /// that the server has the first ones soon, and the hand-over costs nothing.
 pub const STORE_LOAD_BLOCK_LEN: usize = 256 * 1024;
 
+/// The same where a load goes in small pieces: some seven rows, which a server on the same machine
+/// writes within 0.3 ms. Measured at 10,000 messages a second beside MariaDB on the same two cores
+/// and a disk in memory, with as long a rest as below: the p99 of delivery was 2.5 ms with whole
+/// loads, 0.7 ms with 3 KiB, and 0.8 to 1.6 ms with pieces from 512 bytes to 6 KiB and rests of 50
+/// to 600 us. Shorter ones cost the server more, a fifth at 1 KiB.
+pub const STORE_LOAD_PIECE_LEN: usize = 3 * 1024;
+
+/// How long a server has no work between two pieces, us; the system makes it some 50 us more.
+pub const STORE_SERVER_REST_US: u64 = 300;
+
 /// Blocks that are written ahead of the server: it need not wait, and a load takes 1 MiB of memory.
 pub const STORE_LOAD_BLOCKS: usize = 2;
 
@@ -283,9 +293,15 @@ pub const STORE_UPDATES_MAX: usize = 512 * 1024;
 /// write each row anew, and so long before it is given up.
 pub const STORE_UPDATES_STATEMENT: usize = 40_000;
 
+/// The same where they go in small pieces.
+pub const STORE_UPDATES_PIECE: usize = 32;
+
 /// Bytes of rows that one INSERT holds: beyond some hundred rows a statement gains nothing, and the
 /// server needs memory for the whole of it.
 pub const STORE_STATEMENT_LEN_MAX: usize = 1024 * 1024;
+
+/// The same where rows go in small pieces: some twenty, for a statement has a price of its own.
+pub const STORE_STATEMENT_PIECE_LEN: usize = 8 * 1024;
 
 /// A store that is so many seconds behind is called slow: a hundred times its usual `batch_time`.
 pub const STORE_LAG_DEGRADED_S: u64 = 10;

@@ -28,6 +28,7 @@ mod text;
 mod speed;
 
 use std::fmt;
+use std::time::Duration;
 
 use mysql::Error;
 
@@ -36,6 +37,7 @@ use super::schema::{Schema as _, in_words};
 use super::unstored::UnstoredLog;
 use super::{Applied, Store, StoreError, Totals};
 use crate::journal::record::Position;
+use crate::limits::STORE_SERVER_REST_US;
 use crate::message::Sequence;
 
 pub use connection::{Access, PASSWORD_VARIABLE};
@@ -44,6 +46,9 @@ pub use schema::MySqlSchema;
 
 use connection::Refusal;
 use session::Session;
+
+/// Between two pieces of a transaction.
+const REST: Duration = Duration::from_micros(STORE_SERVER_REST_US);
 
 /// A database at a server.
 pub struct MySqlStore {
@@ -211,7 +216,7 @@ impl Store for MySqlStore {
         let known = self.known;
         let applied = self.with(|session, unstored| {
             let mut applied = session.write(rows, known, unstored)?;
-            applied.settled += session.settle(rows.updates())?;
+            applied.settled += session.settle(rows.updates(), rows.pace())?;
             session.commit(upto)?;
             Ok(applied)
         })?;

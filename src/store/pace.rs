@@ -26,9 +26,21 @@ pub enum Pace {
     InPieces,
 }
 
-/// Leaves the core to others, between two pieces.
-pub(super) fn rest() {
-    thread::sleep(REST);
+impl Pace {
+    /// How large a piece is: one of the two.
+    pub(super) fn pick<T>(self, at_a_stretch: T, in_pieces: T) -> T {
+        match self {
+            Self::AtAStretch => at_a_stretch,
+            Self::InPieces => in_pieces,
+        }
+    }
+
+    /// Between two pieces: leaves the core to others, where there is time.
+    pub(super) fn rest(self, length: Duration) {
+        if self == Self::InPieces {
+            thread::sleep(length);
+        }
+    }
 }
 
 /// Tells the pieces of one transaction by the clock.
@@ -53,7 +65,7 @@ impl Pieces {
         let Some(begun) = &mut self.begun else { return };
         self.rows += 1;
         if self.rows.is_multiple_of(ROWS_A_LOOK) && begun.elapsed() >= WORK {
-            rest();
+            Pace::InPieces.rest(REST);
             *begun = Instant::now();
         }
     }

@@ -5,14 +5,18 @@
 use mysql::prelude::Queryable;
 use mysql::{Conn, Error};
 
-use super::Failed;
 use super::connection::{Facts, facts};
 use super::fault;
-use super::load::Loads;
+use super::load::{Lines, Loads};
 use super::text::{COLUMNS, Form, SETTLED_COLUMNS, Writer};
+use super::{Failed, REST};
 use crate::journal::record::{Position, Settlement};
-use crate::limits::{STORE_STATEMENT_LEN_MAX, STORE_UPDATES_STATEMENT};
+use crate::limits::{
+    STORE_STATEMENT_LEN_MAX, STORE_STATEMENT_PIECE_LEN, STORE_UPDATES_PIECE,
+    STORE_UPDATES_STATEMENT,
+};
 use crate::message::Sequence;
+use crate::store::pace::Pace;
 use crate::store::rows::{Row, Rows};
 use crate::store::unstored::{Refused, UnstoredLog};
 use crate::store::{Applied, Totals};
@@ -116,8 +120,13 @@ impl Session {
         }
         let statement =
             format!("LOAD DATA LOCAL INFILE 'rows' INTO TABLE messages {LOAD_FORM} ({COLUMNS})");
-        let line = |writer: &mut Writer, it: Row<'_>| writer.row(&it);
-        match self.load(&statement, rows.iter(), line) {
+        let lines = Lines {
+            things: rows.iter(),
+            line: |writer, it| writer.row(&it),
+            id_base: self.id_base,
+            pace: rows.pace(),
+        };
+        match self.loads.run(&mut self.connection, &statement, lines) {
             Ok(()) => Ok(self.connection.affected_rows() == rows.rows_len() as u64
                 && self.connection.warnings() == 0),
             Err(error) if fault::is_local_refused(&error) => {
@@ -129,21 +138,12 @@ impl Session {
         }
     }
 
-    fn load<T>(
-        &mut self,
-        statement: &str,
-        things: impl Iterator<Item = T> + Send,
-        line: fn(&mut Writer, T),
-    ) -> Result<(), Error> {
-        let (loads, id_base) = (&self.loads, self.id_base);
-        loads.run(&mut self.connection, statement, things, id_base, line)
-    }
-
     fn insert_rows(&mut self, rows: &Rows, unstored: &mut UnstoredLog) -> Result<Applied, Failed> {
         let all: Vec<Row<'_>> = rows.iter().collect();
         let mut refused = Vec::new();
-        for rows in self.statements_of(&all) {
-            self.insert(rows, &mut refused)?;
+        for statement in self.statements_of(&all, rows.pace()) {
+            rows.pace().rest(REST);
+            self.insert(statement, &mut refused)?;
         }
         let kept: Vec<_> = refused
             .iter()
@@ -157,9 +157,10 @@ impl Session {
     }
 
     /// Cuts the rows where a statement would become too long.
-    fn statements_of<'a, 'r>(&self, rows: &'a [Row<'r>]) -> Vec<&'a [Row<'r>]> {
+    fn statements_of<'a, 'r>(&self, rows: &'a [Row<'r>], pace: Pace) -> Vec<&'a [Row<'r>]> {
         // Escapes may double a frame, and the packet has room for other things as well.
-        let len_max = (self.facts.packet_len_max / 3).min(STORE_STATEMENT_LEN_MAX);
+        let wanted = pace.pick(STORE_STATEMENT_LEN_MAX, STORE_STATEMENT_PIECE_LEN);
+        let len_max = (self.facts.packet_len_max / 3).min(wanted);
         let mut statements = Vec::new();
         let (mut start, mut len) = (0, 0);
         for (at, row) in rows.iter().enumerate() {
@@ -206,9 +207,14 @@ impl Session {
     }
 
     /// Settles rows that were written earlier. Returns how many.
-    pub(super) fn settle(&mut self, settlements: &[Settlement]) -> Result<u64, Error> {
-        let statements = settlements.chunks(STORE_UPDATES_STATEMENT);
-        statements.map(|it| self.settle_some(it)).sum()
+    pub(super) fn settle(&mut self, settlements: &[Settlement], pace: Pace) -> Result<u64, Error> {
+        let count = pace.pick(STORE_UPDATES_STATEMENT, STORE_UPDATES_PIECE);
+        let statements = settlements.chunks(count);
+        let settle = |it| {
+            pace.rest(REST);
+            self.settle_some(it)
+        };
+        statements.map(settle).sum()
     }
 
     fn settle_some(&mut self, settlements: &[Settlement]) -> Result<u64, Error> {
@@ -232,7 +238,13 @@ impl Session {
             "LOAD DATA LOCAL INFILE 'settlements' IGNORE INTO TABLE flipped_lb_settled {LOAD_FORM} \
              ({SETTLED_COLUMNS})"
         );
-        self.load(&statement, settlements.iter(), Writer::settlement)
+        let lines = Lines {
+            things: settlements.iter(),
+            line: Writer::settlement,
+            id_base: self.id_base,
+            pace: Pace::AtAStretch,
+        };
+        self.loads.run(&mut self.connection, &statement, lines)
     }
 
     fn insert_settlements(&mut self, settlements: &[Settlement]) -> Result<(), Error> {
