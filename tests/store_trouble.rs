@@ -162,6 +162,34 @@ fn a_server_that_cuts_idle_connections_or_has_none_left_delays_rows() {
 }
 
 #[test]
+fn the_lag_is_told_while_the_server_does_not_answer() {
+    let Some(server) = private(&[]) else { return };
+    let home = home();
+    let (engine, mut subscriber) = engine_with_ten_rows(&server, &home);
+    let mut client = server.client();
+    run(&mut client, "LOCK TABLES messages WRITE");
+    let mut sent = 10;
+    for burst in ["first", "more"] {
+        assert!(send(&engine, &frames(burst, 10)));
+        assert_eq!(subscriber.frames(10).len(), 10);
+        sent += 10;
+        // No statement has ended meanwhile: there is nothing to try again.
+        engine.wait("the lag is told", |it| {
+            it["store_lag_messages"].as_u64() == Some(sent - 10)
+                && it["store_lag_seconds"].as_u64() >= Some(1)
+                && it["store_retries"] == 0
+        });
+    }
+    run(&mut client, "UNLOCK TABLES");
+    wait_for_rows(&engine, sent);
+    engine.wait("there is no lag", |it| {
+        it["store_lag_messages"] == 0 && it["store_lag_seconds"] == 0
+    });
+    assert_all_delivered(&server, sent);
+    assert_eq!(engine.stop().code, Some(0));
+}
+
+#[test]
 fn a_connection_killed_within_a_large_load_leaves_one_row_a_message() {
     const COUNT: u64 = 20_000;
     let Some(server) = private(&[]) else { return };

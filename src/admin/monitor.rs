@@ -20,6 +20,7 @@ use crate::clock::{Clock, StepWatch, SystemClock, wall_us};
 use crate::counters::{Counter, Counters};
 use crate::latency::{Collector, FilesError, IntervalLog, Totals, write_all};
 use crate::limits::MONITOR_TICK_MS;
+use crate::store::lag::Followed;
 
 /// What a monitor works with.
 pub struct MonitorParts {
@@ -31,6 +32,8 @@ pub struct MonitorParts {
     pub collector: Collector,
     /// What destinations and types are called.
     pub names: Arc<dyn Names>,
+    /// The lag of a store that waits for an answer is told from it; `None`: there is no store.
+    pub followed: Option<Arc<Followed>>,
     /// Between two prints; zero: at the end only.
     pub interval: Duration,
     /// Where the `.hgrm` files go at the end; `None`: there are none.
@@ -141,6 +144,7 @@ impl Run {
         while stopped.recv_timeout(tick) == Err(RecvTimeoutError::Timeout) {
             self.collect();
             self.watch_clock();
+            self.tell_lag();
             (self.parts.wake)();
             let interval = self.parts.interval;
             if !interval.is_zero() && self.printed.elapsed() >= interval {
@@ -211,6 +215,12 @@ impl Run {
                  over the system's when it is started again",
                 step_us as f64 / 1e6
             );
+        }
+    }
+
+    fn tell_lag(&self) {
+        if let Some(followed) = &self.parts.followed {
+            followed.tell(self.clock.now().epoch_us, &self.parts.counters);
         }
     }
 
@@ -289,6 +299,7 @@ mod tests {
             shown: Arc::new(Mutex::new(Shown { totals })),
             collector,
             names: Arc::new(testing::Restaurant),
+            followed: None,
             interval: Duration::ZERO,
             histograms: None,
             log: None,

@@ -306,6 +306,7 @@ impl<'a> Starter<'a> {
             shown,
             collector,
             names,
+            followed: store.as_ref().map(|it| Arc::clone(it.followed())),
             interval: self.config.stats.interval,
             log: self.latency_log(),
             histograms: Some(self.config.data_dir.join("histograms")),

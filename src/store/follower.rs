@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::backoff::Backoff;
-use super::lag::{Lag, Sight};
+use super::lag::{Followed, Lag, Sight};
 use super::pace::Pace;
 use super::rows::Rows;
 use super::{Applied, Store, StoreError};
@@ -211,6 +211,12 @@ impl<S: Storage, D: Store> Follower<S, D> {
         &self.counters
     }
 
+    /// How far it has followed, for others to tell while it waits for an answer.
+    #[must_use]
+    pub fn followed(&self) -> &Arc<Followed> {
+        self.lag.followed()
+    }
+
     /// Tidies the database; nothing may be written afterwards.
     ///
     /// # Errors
@@ -230,6 +236,8 @@ impl<S: Storage, D: Store> Follower<S, D> {
         if !self.must_write(stored, now) {
             return Ok(0);
         }
+        // The answer may take its time.
+        self.tell_lag(recorded, now);
         let applied = self.write(stored)?;
         Ok(self.wrote(applied))
     }
@@ -240,7 +248,12 @@ impl<S: Storage, D: Store> Follower<S, D> {
             return self.reader.position() != stored;
         }
         let is_old = self.due_in(now).is_some_and(|it| it.is_zero());
-        is_old || self.rows.len() >= self.rows_full || self.rows.is_full(self.rows_full)
+        is_old || self.is_full()
+    }
+
+    /// Whether it need not wait for more: there is much, or much waits behind it.
+    fn is_full(&self) -> bool {
+        self.rows.len() >= self.rows_full || self.rows.is_full(self.rows_full)
     }
 
     /// Asks the database how far it is, and has the reader go on there.
@@ -306,7 +319,7 @@ impl<S: Storage, D: Store> Follower<S, D> {
 
     /// A store that keeps up, with nobody waiting for it, has time.
     fn pace(&self) -> Pace {
-        match self.is_hurried || self.rows.len() >= self.rows_full {
+        match self.is_hurried || self.is_full() {
             true => Pace::AtAStretch,
             false => Pace::InPieces,
         }

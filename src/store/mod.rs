@@ -12,6 +12,7 @@
 //! lags behind, on disk.
 
 pub mod follower;
+pub mod lag;
 pub mod mysql;
 pub mod node;
 pub mod pace;
@@ -24,7 +25,6 @@ pub mod unstored;
 
 mod backoff;
 mod fields;
-mod lag;
 mod text_time;
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use rustix::thread::gettid;
 
 use super::Store;
 use super::follower::{FollowError, Follower};
+use super::lag::Followed;
 use crate::agent::background;
 use crate::clock::Clock;
 use crate::counters::{Counter, Counters};
@@ -43,6 +44,7 @@ pub struct StoreThread {
     orders: Arc<Orders>,
     recorded: Arc<AtomicU64>,
     counters: Arc<Counters>,
+    followed: Arc<Followed>,
 }
 
 /// What is left to do when the end is known, by a thread that may take its time from others;
@@ -95,6 +97,7 @@ impl StoreThread {
             thread_id: AtomicI32::new(0),
         });
         let counters = Arc::clone(follower.counters());
+        let followed = Arc::clone(follower.followed());
         let mut runner = Runner {
             follower,
             clock,
@@ -120,6 +123,7 @@ impl StoreThread {
             orders,
             recorded,
             counters,
+            followed,
         })
     }
 
@@ -129,6 +133,12 @@ impl StoreThread {
         // Relaxed: a figure for people; nothing is read on the strength of it.
         let recorded = self.recorded.load(Ordering::Relaxed);
         recorded.saturating_sub(self.counters.get(Counter::StorePosition))
+    }
+
+    /// How far it has followed, for others to tell while it waits for an answer.
+    #[must_use]
+    pub fn followed(&self) -> &Arc<Followed> {
+        &self.followed
     }
 
     /// Whether it still follows; it stops by itself when something is wrong for good.
