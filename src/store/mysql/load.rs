@@ -140,8 +140,8 @@ mod tests {
         assert_eq!(one.len(), 1);
         assert_eq!(pieces.concat(), one.concat());
         let (last, full) = pieces.split_last().expect("some");
-        let len_max = STORE_LOAD_PIECE_LEN..STORE_LOAD_PIECE_LEN + 40;
-        assert!(full.len() >= 2 && full.iter().all(|it| len_max.contains(&it.len())));
+        let lens = STORE_LOAD_PIECE_LEN..STORE_LOAD_PIECE_LEN + 40;
+        assert!(full.len() >= 2 && full.iter().all(|it| lens.contains(&it.len())));
         assert!(last.len() < STORE_LOAD_PIECE_LEN);
         assert!(pieces.iter().all(|it| it.ends_with(b"\n")), "whole lines");
     }
