@@ -65,7 +65,7 @@ impl Pieces {
         let Some(begun) = &mut self.begun else { return };
         self.rows += 1;
         if self.rows.is_multiple_of(ROWS_A_LOOK) && begun.elapsed() >= WORK {
-            Pace::InPieces.rest(REST);
+            thread::sleep(REST);
             *begun = Instant::now();
         }
     }

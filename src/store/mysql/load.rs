@@ -34,6 +34,7 @@ pub(super) struct Lines<I, T> {
     pub(super) line: fn(&mut Writer, T),
     /// What the ids of this engine count from.
     pub(super) id_base: u64,
+    /// How large the blocks are, and whether there are rests between them.
     pub(super) pace: Pace,
 }
 

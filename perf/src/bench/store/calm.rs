@@ -214,7 +214,7 @@ fn look(
             stalls = true;
         }
         if let Some(admin) = admin {
-            // Not what the store says of itself: it says nothing while it waits for an answer.
+            // Counted from rows and messages: not what the store says of itself.
             let [stored, recorded] = counters_at(admin, ["stored", "journal_recorded"])?;
             lag_max = lag_max.max(recorded.saturating_sub(stored));
         }
