@@ -4,7 +4,9 @@
 //! On a machine with few cores one thread turns all agents of the path: a message then never waits
 //! for another thread to wake up. Flat out, though, that thread is the limit while a core may be
 //! left. So two runners share a *lodger*: it begins at home; when the home thread has hardly rested
-//! for a while it moves to the relief thread, and it moves back when a quarter of a thread would do.
+//! for a while, though it had its core, it moves to the relief thread, and it moves back when a
+//! quarter of a thread would do. Where other programs take the cores, it stays: two threads would
+//! wait for one each, one after the other.
 //!
 //! ```text
 //!   little load:  [ home: lodger, agents... ]   [ relief: asleep ]
@@ -23,8 +25,11 @@ use crate::ring::Wake;
 const HOME_WINDOW_NS: u64 = 8_000_000;
 /// Windows in a row that must be busy before it lends: one alone may be a thread that was preempted.
 const BUSY_WINDOWS: u32 = 3;
-/// Per cent of a window that make it busy.
+/// Per cent of a window with work that make it busy.
 const BUSY_PERCENT: u64 = 90;
+/// Per cent of a window that it must have had its core for as well: a thread that finds no rest
+/// because it waits for a core gains nothing from a second one that does the same.
+const RUNNING_PERCENT: u64 = 70;
 /// How long the relief thread's load is looked at, in ns.
 const RELIEF_WINDOW_NS: u64 = 64_000_000;
 /// Per cent of a window below which the lodger goes home.
@@ -120,27 +125,31 @@ impl Shift {
     }
 
     /// Takes note of a duty cycle that begins at `now_ns`, and of whether the one before it found
-    /// work; lends or takes the lodger. Returns whether it moved.
-    pub fn note(&mut self, now_ns: u64, worked: bool) -> bool {
+    /// work; lends or takes the lodger. `ran_ns`, which is asked once a window, says for how long
+    /// the thread has had a core in its life, in ns. Returns whether the lodger moved.
+    pub fn note(&mut self, now_ns: u64, worked: bool, ran_ns: impl FnOnce() -> u64) -> bool {
         if self.lodger.is_none() {
             self.lodger = self.from_other.try_recv().ok();
-            self.load = Load::beginning(now_ns);
-            return self.lodger.is_some();
+            let came = self.lodger.is_some();
+            if came {
+                self.load = Load::beginning(now_ns, ran_ns());
+            }
+            return came;
         }
         let window_ns = match self.side {
             Side::Home => HOME_WINDOW_NS,
             Side::Relief => RELIEF_WINDOW_NS,
         };
-        let Some(percent) = self.load.note(now_ns, worked, window_ns) else {
+        let Some(shares) = self.load.note(now_ns, worked, window_ns, ran_ns) else {
             return false;
         };
         let goes = match self.side {
             Side::Home => {
-                let is_busy = percent >= BUSY_PERCENT;
+                let is_busy = shares.working >= BUSY_PERCENT && shares.running >= RUNNING_PERCENT;
                 self.busy_windows = if is_busy { self.busy_windows + 1 } else { 0 };
                 self.busy_windows >= BUSY_WINDOWS
             }
-            Side::Relief => percent < RESTING_PERCENT,
+            Side::Relief => shares.working.min(shares.running) < RESTING_PERCENT,
         };
         goes && self.hand_over()
     }
@@ -161,26 +170,43 @@ impl Shift {
     }
 }
 
-/// How much of its time a thread finds work.
+/// How much of its time a thread finds work, and how much of it the system lets it run.
 #[derive(Debug, Default)]
 struct Load {
     begun_ns: u64,
     noted_ns: u64,
     busy_ns: u64,
+    /// What the thread had run when the window began.
+    ran_ns: u64,
+}
+
+/// Of a window, in per cent.
+#[derive(Debug)]
+struct Shares {
+    /// From a cycle that found work to the next one, whether the thread ran or waited for a core.
+    working: u64,
+    /// On a core, whether it found work or not.
+    running: u64,
 }
 
 impl Load {
-    fn beginning(now_ns: u64) -> Self {
+    fn beginning(now_ns: u64, ran_ns: u64) -> Self {
         Self {
             begun_ns: now_ns,
             noted_ns: now_ns,
             busy_ns: 0,
+            ran_ns,
         }
     }
 
-    /// What passed since the last note was work or not; at the end of a window, how many per cent
-    /// of it were.
-    fn note(&mut self, now_ns: u64, worked: bool, window_ns: u64) -> Option<u64> {
+    /// What passed since the last note was work or not; at the end of a window, how much of it was.
+    fn note(
+        &mut self,
+        now_ns: u64,
+        worked: bool,
+        window_ns: u64,
+        ran_ns: impl FnOnce() -> u64,
+    ) -> Option<Shares> {
         if worked {
             self.busy_ns += now_ns - self.noted_ns;
         }
@@ -189,9 +215,13 @@ impl Load {
         if passed_ns < window_ns {
             return None;
         }
-        let percent = self.busy_ns * 100 / passed_ns;
-        *self = Self::beginning(now_ns);
-        Some(percent)
+        let ran_ns = ran_ns();
+        let shares = Shares {
+            working: self.busy_ns * 100 / passed_ns,
+            running: ran_ns.saturating_sub(self.ran_ns) * 100 / passed_ns,
+        };
+        *self = Self::beginning(now_ns, ran_ns);
+        Some(shares)
     }
 }
 
@@ -225,25 +255,45 @@ mod tests {
     }
 
     /// Lets `windows` pass in steps of 1 ms of which `busy` in ten are work; says whether the lodger
-    /// moved.
+    /// moved. The thread always has its core.
     fn pass(shift: &mut Shift, from_ms: u64, window_ns: u64, windows: u64, busy: u64) -> bool {
         let until_ms = from_ms + windows * window_ns / 1_000_000;
-        (from_ms + 1..=until_ms).any(|ms| shift.note(ms * 1_000_000, ms % 10 < busy))
+        (from_ms + 1..=until_ms)
+            .map(|ms| ms * 1_000_000)
+            .any(|now_ns| shift.note(now_ns, now_ns / 1_000_000 % 10 < busy, || now_ns))
+    }
+
+    /// The same for a thread that always finds work, and has a core for `running` steps in ten.
+    fn wait(shift: &mut Shift, from_ms: u64, window_ns: u64, windows: u64, running: u64) -> bool {
+        let until_ms = from_ms + windows * window_ns / 1_000_000;
+        (from_ms + 1..=until_ms)
+            .map(|ms| ms * 1_000_000)
+            .any(|now_ns| shift.note(now_ns, true, || now_ns / 10 * running))
     }
 
     #[test]
     fn the_lodger_leaves_a_busy_home_and_comes_back_from_a_resting_relief() {
         let (mut home, mut relief) = both();
         assert!(relief.is_off_duty());
-        assert!(!relief.note(0, false), "nobody came yet");
+        assert!(!relief.note(0, false, || 0), "nobody came yet");
         assert!(!pass(&mut home, 0, HOME_WINDOW_NS, 50, 5), "half a load");
         assert!(pass(&mut home, 400, HOME_WINDOW_NS, 4, 10), "flat out");
         assert!(home.lodger.is_none() && !home.is_off_duty());
-        assert!(relief.note(500_000_000, false), "it comes");
+        assert!(relief.note(500_000_000, false, || 500_000_000), "it comes");
         assert!(!relief.is_off_duty());
         assert!(!pass(&mut relief, 500, RELIEF_WINDOW_NS, 10, 4), "it stays");
         assert!(pass(&mut relief, 1_140, RELIEF_WINDOW_NS, 1, 1), "it goes");
-        assert!(home.note(1_300_000_000, true), "it is back");
+        assert!(home.note(1_300_000_000, true, || 0), "it is back");
+    }
+
+    #[test]
+    fn a_thread_that_waits_for_its_core_has_no_use_for_another_thread() {
+        let (mut home, mut relief) = both();
+        assert!(!wait(&mut home, 0, HOME_WINDOW_NS, 50, 5));
+        assert!(wait(&mut home, 400, HOME_WINDOW_NS, 5, 8), "it has it");
+        assert!(relief.note(500_000_000, false, || 100_000_000));
+        assert!(!wait(&mut relief, 500, RELIEF_WINDOW_NS, 10, 4), "it stays");
+        assert!(wait(&mut relief, 1_140, RELIEF_WINDOW_NS, 2, 2), "it goes");
     }
 
     #[test]

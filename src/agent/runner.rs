@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 use rustix::event::{Timespec, epoll};
+use rustix::time::ClockId;
 
 use super::affinity::{self, PinError};
 use super::idle::{Idle, Rest};
@@ -106,7 +107,7 @@ impl<C: Clock + 'static> Runner<C> {
         let Some(shift) = &mut self.shift else {
             return Ok(false);
         };
-        let moved = shift.note(now.ns, worked);
+        let moved = shift.note(now.ns, worked, ran_ns);
         if moved {
             for door in shift.doors() {
                 match shift.lodger {
@@ -196,6 +197,13 @@ impl<C: Clock + 'static> Runner<C> {
         }
         Ok(())
     }
+}
+
+/// How long the calling thread has had a core, in ns.
+fn ran_ns() -> u64 {
+    let ran = rustix::time::clock_gettime(ClockId::ThreadCPUTime);
+    // Neither is ever negative.
+    ran.tv_sec as u64 * 1_000_000_000 + ran.tv_nsec as u64
 }
 
 /// Has the thread wake up when `fd` becomes readable.
