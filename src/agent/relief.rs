@@ -29,7 +29,7 @@ const BUSY_WINDOWS: u32 = 3;
 const BUSY_PERCENT: u64 = 90;
 /// Per cent of a window that it must have had its core for as well: a thread that finds no rest
 /// because it waits for a core gains nothing from a second one that does the same.
-const RUNNING_PERCENT: u64 = 70;
+const RUNNING_PERCENT: u64 = 60;
 /// How long the relief thread's load is looked at, in ns.
 const RELIEF_WINDOW_NS: u64 = 64_000_000;
 /// Per cent of a window below which the lodger goes home.
