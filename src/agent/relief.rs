@@ -254,21 +254,25 @@ mod tests {
         shifts(lodger, &wake(), &wake()).expect("descriptors")
     }
 
-    /// Lets `windows` pass in steps of 1 ms of which `busy` in ten are work; says whether the lodger
-    /// moved. The thread always has its core.
-    fn pass(shift: &mut Shift, from_ms: u64, window_ns: u64, windows: u64, busy: u64) -> bool {
+    /// Lets `windows` pass in steps of 1 ms: of ten, the thread finds work in `busy`, and has a core
+    /// for `running`. Says whether the lodger moved.
+    fn spend(
+        shift: &mut Shift,
+        from_ms: u64,
+        window_ns: u64,
+        windows: u64,
+        (busy, running): (u64, u64),
+    ) -> bool {
         let until_ms = from_ms + windows * window_ns / 1_000_000;
-        (from_ms + 1..=until_ms)
-            .map(|ms| ms * 1_000_000)
-            .any(|now_ns| shift.note(now_ns, now_ns / 1_000_000 % 10 < busy, || now_ns))
+        (from_ms + 1..=until_ms).any(|ms| {
+            let ran_ns = ms * 100_000 * running;
+            shift.note(ms * 1_000_000, ms % 10 < busy, || ran_ns)
+        })
     }
 
-    /// The same for a thread that always finds work, and has a core for `running` steps in ten.
-    fn wait(shift: &mut Shift, from_ms: u64, window_ns: u64, windows: u64, running: u64) -> bool {
-        let until_ms = from_ms + windows * window_ns / 1_000_000;
-        (from_ms + 1..=until_ms)
-            .map(|ms| ms * 1_000_000)
-            .any(|now_ns| shift.note(now_ns, true, || now_ns / 10 * running))
+    /// The same for a thread that always has its core.
+    fn pass(shift: &mut Shift, from_ms: u64, window_ns: u64, windows: u64, busy: u64) -> bool {
+        spend(shift, from_ms, window_ns, windows, (busy, 10))
     }
 
     #[test]
@@ -289,11 +293,20 @@ mod tests {
     #[test]
     fn a_thread_that_waits_for_its_core_has_no_use_for_another_thread() {
         let (mut home, mut relief) = both();
-        assert!(!wait(&mut home, 0, HOME_WINDOW_NS, 50, 5));
-        assert!(wait(&mut home, 400, HOME_WINDOW_NS, 5, 8), "it has it");
+        assert!(!spend(&mut home, 0, HOME_WINDOW_NS, 50, (10, 5)));
+        assert!(
+            spend(&mut home, 400, HOME_WINDOW_NS, 5, (10, 8)),
+            "it has it"
+        );
         assert!(relief.note(500_000_000, false, || 100_000_000));
-        assert!(!wait(&mut relief, 500, RELIEF_WINDOW_NS, 10, 4), "it stays");
-        assert!(wait(&mut relief, 1_140, RELIEF_WINDOW_NS, 2, 2), "it goes");
+        assert!(
+            !spend(&mut relief, 500, RELIEF_WINDOW_NS, 10, (10, 4)),
+            "it stays"
+        );
+        assert!(
+            spend(&mut relief, 1_140, RELIEF_WINDOW_NS, 2, (10, 2)),
+            "it goes"
+        );
     }
 
     #[test]
