@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 use rustix::event::{Timespec, epoll};
-use rustix::time::ClockId;
+use rustix::time::{ClockId, clock_gettime};
 
 use super::affinity::{self, PinError};
 use super::idle::{Idle, Rest};
@@ -201,7 +201,7 @@ impl<C: Clock + 'static> Runner<C> {
 
 /// How long the calling thread has had a core, in ns.
 fn ran_ns() -> u64 {
-    let ran = rustix::time::clock_gettime(ClockId::ThreadCPUTime);
+    let ran = clock_gettime(ClockId::ThreadCPUTime);
     // Neither is ever negative.
     ran.tv_sec as u64 * 1_000_000_000 + ran.tv_nsec as u64
 }
