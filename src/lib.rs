@@ -18,6 +18,7 @@ pub mod config;
 pub mod limits;
 
 pub mod clock;
+pub mod log_limit;
 pub mod message;
 
 pub mod arena;

@@ -275,11 +275,7 @@ impl Network for Tcp {
             return;
         }
         if let Ok(stream) = self.stream(key) {
-            let socket = SockRef::from(&*stream);
-            // On sends what is due and lasts until off. A stream that is gone owes nothing.
-            let _ = socket
-                .set_tcp_quickack(true)
-                .and_then(|()| socket.set_tcp_quickack(false));
+            confirm_now(stream);
         }
     }
 
@@ -306,6 +302,24 @@ impl Network for Tcp {
         // SAFETY: the descriptor is the poller's own and lives as long as the borrow of `self`.
         Some(unsafe { BorrowedFd::borrow_raw(self.poll.as_raw_fd()) })
     }
+}
+
+/// Has the system send the acknowledgement that is due, and put off those to come, in one call.
+fn confirm_now(stream: &TcpStream) {
+    // tcp(7) knows 0 and 1. Linux: any value but 0 sends what is due, and an even one goes back to
+    // putting off (`__tcp_sock_set_quickack`).
+    let once: libc::c_int = 2;
+    // SAFETY: the descriptor is open while the stream lives, and the system reads four bytes of `once`.
+    // It fails only where the stream is gone: then nothing is due.
+    let _ = unsafe {
+        libc::setsockopt(
+            stream.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_QUICKACK,
+            (&raw const once).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    };
 }
 
 #[cfg(test)]

@@ -3,14 +3,20 @@
 //!
 //! Acknowledgements are in `producers`, load is in `flood` and `crowds`.
 
+#[path = "support/hand.rs"]
+mod hand;
 mod support;
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use flipped_lb::counters::Counter;
+use flipped_lb::limits::{LOG_LINES_PER_WINDOW, LOG_WINDOW_NS};
+use hand::{Hand, HandClock};
 use serde_json::{Value, json};
 
 use support::{Engine, Server, Subscriber, frame, lines_of, with_sources};
@@ -114,20 +120,19 @@ fn a_server_killed_in_the_middle_of_a_line_loses_nothing_that_was_whole() {
         drop(server);
         let received: Vec<usize> = (first..torn).collect();
         assert_eq!(numbers(&mut subscriber, 100), received);
-        let stats = engine.wait("the cut line is dropped", |it| {
-            it["partial_lines"] == round + 1
-        });
-        assert_eq!(stats["received"], torn);
-        assert_eq!(stats["rejected"], 0);
+        // The system ends a killed server's connection in an orderly way: what came is a line.
+        let stats = engine.wait("the cut line is kept", |it| it["rejected"] == round + 1);
+        assert_eq!(stats["received"], torn + round + 1);
+        assert_eq!(stats["rejected_by_reason"]["bad_json"], round + 1);
         server = Python::start(port);
     }
     server.run("whole 300 301");
     assert_eq!(numbers(&mut subscriber, 1), [300]);
     let stats = engine.wait("all is settled", |it| it["settled"] == 301);
-    assert_eq!(stats["received"], 301);
+    assert_eq!(stats["received"], 304);
     assert_eq!(
         (&stats["duplicates"], &stats["rejected"]),
-        (&json!(0), &json!(0))
+        (&json!(0), &json!(3))
     );
     assert_eq!(stats["source_connects"], 4);
 }
@@ -177,6 +182,120 @@ fn a_server_that_is_not_there_at_start_is_no_error() {
         1,
         "said once"
     );
+}
+
+#[test]
+fn a_server_that_sends_only_wrong_lines_is_dialled_ever_more_rarely() {
+    // What the server says, and dials in a minute: with pauses of 50 ms on average, and of 2.5 s.
+    for (says, dials) in [("{}", 0..80), (&*frame("m", "table1", 1), 400..4_000)] {
+        let server = Server::listen();
+        let settings = format!("source = [{{ address = \"{}\" }}]", server.address());
+        let mut hand = Hand::new(&settings, HandClock::at(1_700_000_000_000_000));
+        let connects = |it: &Hand<HandClock>| it.count(Counter::SourceConnects);
+        for _ in 0..6_000 {
+            hand.clock.advance(Duration::from_millis(10));
+            let before = connects(&hand);
+            hand.turn();
+            // A dial is answered at once: what it leads to takes no time either.
+            if connects(&hand) > before {
+                writeln!(server.accept(), "{says}").expect("it reads");
+                let lines = connects(&hand);
+                hand.turn_until("it disconnects", |it| {
+                    it.count(Counter::SourceDisconnects) == lines
+                });
+                assert_eq!(hand.count(Counter::Received), lines, "each line was read");
+            }
+        }
+        let count = connects(&hand);
+        assert!(dials.contains(&count), "{count} dials, each told {says}");
+    }
+}
+
+#[test]
+fn a_server_that_comes_and_goes_does_not_fill_the_log() {
+    let server = Server::listen();
+    let begun = Instant::now();
+    let engine = Engine::start(&with_sources(&[server.address()], ""));
+    let rounds = 40;
+    for at in 0..rounds {
+        writeln!(server.accept(), "{}", frame(&format!("m{at}"), "table1", 1)).expect("it reads");
+    }
+    engine.wait("all of them end", |it| it["source_disconnects"] == rounds);
+    let windows = 1 + begun.elapsed().as_nanos() as u64 / LOG_WINDOW_NS;
+    let lines_max = windows * u64::from(LOG_LINES_PER_WINDOW);
+    let log = engine.log();
+    for cause in [" connected", "disconnected"] {
+        let lines = log.matches(cause).count() as u64;
+        assert!(
+            (1..=lines_max).contains(&lines),
+            "{lines} times {cause}: {log}"
+        );
+    }
+}
+
+// ---- the end of a connection ----
+
+/// Ends the connection by a reset.
+fn reset(stream: TcpStream) {
+    let linger = Some(Duration::ZERO);
+    socket2::SockRef::from(&stream)
+        .set_linger(linger)
+        .expect("an option");
+}
+
+#[test]
+fn the_end_of_a_stream_ends_its_last_line() {
+    let server = Server::listen();
+    let engine = Engine::start(&with_sources(&[server.address()], ""));
+    let mut subscriber = Subscriber::new(&engine, &["table1"], false);
+    // Whole, with half a line end, and not a message: each is a line.
+    let endings = ["", "\r", "x"];
+    for (round, ending) in endings.iter().enumerate() {
+        let [first, last] = [0, 1].map(|at| frame(&format!("m{round}-{at}"), "table1", 1));
+        write!(server.accept(), "{first}\n{last}{ending}").expect("it reads");
+        assert_eq!(subscriber.line(), Some(first));
+        if *ending != "x" {
+            assert_eq!(subscriber.line(), Some(last));
+        }
+    }
+    // Blank or nothing: no line.
+    for (round, blank) in ["", " ", "\r"].iter().enumerate() {
+        let line = frame(&format!("b{round}"), "table1", 1);
+        write!(server.accept(), "{line}\n{blank}").expect("it reads");
+    }
+    let stats = engine.wait("all is read", |it| it["source_disconnects"] == 6);
+    assert_eq!(
+        (&stats["received"], &stats["accepted"]),
+        (&json!(9), &json!(8))
+    );
+    assert_eq!(stats["rejected_by_reason"]["bad_json"], 1);
+    assert_eq!(stats["partial_lines"], 0);
+}
+
+#[test]
+fn a_line_that_a_reset_cuts_off_is_kept_whole_as_rejected() {
+    let server = Server::listen();
+    let engine = Engine::start(&with_sources(&[server.address()], ""));
+    let mut subscriber = Subscriber::new(&engine, &["table1"], false);
+    let (whole, torn) = (frame("m", "table1", 1), frame("torn", "table1", 1));
+    let mut sent = 0;
+    for torn in [&torn[..torn.len() / 2], &torn] {
+        let mut stream = server.accept();
+        write!(stream, "{whole}\n{torn}").expect("it reads");
+        sent += whole.len() + 1 + torn.len();
+        engine.wait("it has read all of it", |it| it["bytes_in"] == sent);
+        reset(stream);
+    }
+    assert_eq!(subscriber.line(), Some(whole));
+    let stats = engine.wait("both are kept", |it| it["rejected"] == 2);
+    assert_eq!(stats["partial_lines"], 2);
+    assert_eq!(
+        (&stats["received"], &stats["duplicates"]),
+        (&json!(4), &json!(1))
+    );
+    assert_eq!(stats["rejected_by_reason"]["bad_json"], 2);
+    let kept: Vec<_> = rejected(&engine).iter().map(kept).collect();
+    assert_eq!(kept, [&torn.as_bytes()[..torn.len() / 2], torn.as_bytes()]);
 }
 
 // ---- hostile lines ----

@@ -148,6 +148,97 @@ fn a_dialled_source_is_told_anew_on_each_connection() {
     assert_eq!(stats["received"], first_sent + second.sent);
 }
 
+/// Sends a first part, then a last line without its newline, ends its side, and hears all.
+fn end_side(mut peer: Peer, name: &str, range: std::ops::Range<usize>) {
+    peer.send(&frames(name, range.clone()));
+    peer.send(&["nonsense".to_owned()]);
+    peer.sent += 1;
+    peer.write(frame(&format!("{name}-{}", range.end), "table1", 1).as_bytes());
+    peer.stream
+        .get_mut()
+        .shutdown(std::net::Shutdown::Write)
+        .expect("it is connected");
+    peer.await_all();
+    assert_eq!(peer.rest(), b"", "then it is closed");
+}
+
+#[test]
+fn a_producer_that_ends_its_side_is_told_of_all_its_lines_before_it_is_closed() {
+    for durability in ["memory", "written", "synced"] {
+        let engine = Engine::start(&format!("durability = \"{durability}\"\n{LISTENING}"));
+        let sizes = [0, 1, 5, 20_000];
+        for (round, &count) in sizes.iter().enumerate() {
+            let peer = Peer::dial(&engine, "{\"producer\":{\"ack\":true}}\n");
+            end_side(peer, &format!("end{round}"), 0..count);
+        }
+        let accepted: usize = sizes.iter().map(|it| it + 1).sum();
+        let stats = engine.wait("all have gone", |it| it["sources_connected"] == 0);
+        assert_eq!(stats["accepted"], accepted);
+        assert_eq!(stats["rejected"], sizes.len());
+    }
+}
+
+#[test]
+fn a_dialled_source_that_ends_its_side_is_told_of_all_its_lines_before_it_is_closed() {
+    let server = Server::listen();
+    let address = server.address();
+    let settings = format!("source = [{{ address = \"{address}\", ack = true }}]\n");
+    let engine = Engine::start(&settings);
+    for round in 0..4 {
+        end_side(Peer::new(server.accept()), &format!("end{round}"), 0..1_000);
+    }
+    assert_eq!(engine.count("accepted"), 4 * 1_001);
+}
+
+#[test]
+fn a_producer_that_ends_its_side_while_the_disk_is_full_is_told_when_there_is_room() {
+    const ROOM: usize = 64 * 1024;
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", ENGINE]);
+    let home = Arc::new(tempfile::tempdir().expect("a temporary directory"));
+    let engine = Engine::start_by(shell, home, LISTENING);
+    let limit = |fsize: &str| {
+        let pid = engine.pid().to_string();
+        let done = Command::new("prlimit")
+            .args(["--pid", &pid, fsize])
+            .status();
+        assert!(done.expect("prlimit, of util-linux").success());
+    };
+    limit(&format!("--fsize={ROOM}:"));
+    let mut peer = Peer::dial(&engine, "{\"producer\":{\"ack\":true}}\n");
+    peer.send(&frames("full", 0..2_000));
+    peer.stream
+        .get_mut()
+        .shutdown(std::net::Shutdown::Write)
+        .expect("it is connected");
+    engine.wait("the journal takes no more", |it| it["journal_waiting"] == 1);
+    assert_eq!(engine.count("sources_connected"), 1, "it is not closed yet");
+    limit("--fsize=unlimited:");
+    peer.await_all();
+    assert_eq!(peer.rest(), b"");
+}
+
+#[test]
+fn a_producer_that_has_closed_without_hearing_its_acknowledgements_is_read_to_its_end() {
+    let engine = Engine::start(LISTENING);
+    for round in 0..20 {
+        let mut peer = Peer::dial(&engine, "{\"producer\":{\"ack\":true}}\n");
+        peer.send(&frames(&format!("gone{round}"), 0..50));
+        peer.write(frame(&format!("gone{round}-50"), "table1", 1).as_bytes());
+        let stream = peer.stream.into_inner();
+        // It reads nothing, and what it is told does not turn its end into a reset.
+        stream
+            .shutdown(std::net::Shutdown::Both)
+            .expect("it is connected");
+    }
+    let stats = engine.wait("all are read", |it| it["received"] == 20 * 51);
+    assert_eq!(
+        (&stats["accepted"], &stats["rejected"]),
+        (&json!(20 * 51), &json!(0))
+    );
+    engine.wait("all have gone", |it| it["sources_connected"] == 0);
+}
+
 #[test]
 fn who_asks_for_no_acknowledgements_is_never_written_to() {
     let server = Server::listen();

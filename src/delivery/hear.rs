@@ -54,26 +54,37 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
     fn read_one(&mut self, key: Key, connection: &mut Connection, now: Now) -> io::Result<()> {
         let kept = connection.framer.restore(&mut self.buffer);
         let room = &mut self.buffer[kept..kept + SUBSCRIBER_READ_LEN_MAX];
-        let filled = match self.parts.net.read(key, room)? {
-            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            read_len => kept + read_len,
-        };
+        let read_len = self.parts.net.read(key, room)?;
+        let filled = kept + read_len;
         while let Some(line) = connection.framer.next_line(&self.buffer[..filled]) {
-            if matches!(connection.phase, Phase::Leaving(_)) {
-                continue;
-            }
-            let heard = match line {
-                Line::Whole(range) => connection.hear(&self.buffer[range], now.ns),
-                Line::Oversize(_) => Err(format!(
-                    "the line is longer than {SUBSCRIBER_LINE_LEN_MAX} bytes"
-                )),
-            };
-            if let Err(why) = heard.and_then(|request| self.obey(key, connection, request)) {
-                self.turn_away(connection, &why, now);
-            }
+            self.hear_line(key, connection, line, now);
+        }
+        // An orderly end ends the last line too: it may be an acknowledgement.
+        if read_len == 0
+            && let Some(line) = connection.framer.finish(&self.buffer[..filled])
+        {
+            self.hear_line(key, connection, line, now);
         }
         connection.framer.keep(&self.buffer[..filled]);
-        Ok(())
+        match read_len {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn hear_line(&mut self, key: Key, connection: &mut Connection, line: Line, now: Now) {
+        if matches!(connection.phase, Phase::Leaving(_)) {
+            return;
+        }
+        let heard = match line {
+            Line::Whole(range) => connection.hear(&self.buffer[range], now.ns),
+            Line::Oversize(_) => Err(format!(
+                "the line is longer than {SUBSCRIBER_LINE_LEN_MAX} bytes"
+            )),
+        };
+        if let Err(why) = heard.and_then(|request| self.obey(key, connection, request)) {
+            self.turn_away(connection, &why, now);
+        }
     }
 
     fn obey(&mut self, key: Key, connection: &Connection, request: Request) -> Result<(), String> {
@@ -146,7 +157,10 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
         };
         let owed = connection.written - connection.acknowledged;
         let seconds = self.parts.ack_timeout_ns as f64 / 1e9;
-        warn!(subscriber = %connection.peer, owed, "nothing acknowledged for {seconds} s: cut");
+        if let Some(more) = self.log_cut.admit(now) {
+            let peer = connection.peer;
+            warn!(subscriber = %peer, owed, "nothing acknowledged for {seconds} s: cut{more}");
+        }
         self.parts.counters.add(Counter::AckTimeouts, 1);
         if !connection.is_writable {
             self.connections[key] = Some(connection);

@@ -21,6 +21,8 @@ use std::collections::VecDeque;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
+use tracing::warn;
+
 pub use self::hop::{FromDelivery, ToDelivery};
 use self::staging::Staging;
 use self::subscriber::{Connection, Phase};
@@ -32,6 +34,7 @@ use crate::ingest::framer::buffer_len;
 use crate::limits::{
     ACCEPTS_PER_CYCLE, GREETING_NS_MAX, SUBSCRIBER_LINE_LEN_MAX, SUBSCRIBER_READ_LEN_MAX,
 };
+use crate::log_limit::LogLimit;
 use crate::message::Directory;
 use crate::net::acceptor::Acceptor;
 use crate::net::{Key, Network, Ready};
@@ -73,6 +76,7 @@ pub struct DeliveryAgent<N, C> {
     homebound: Homebound,
     acceptor: Acceptor,
     tick_at_ns: u64,
+    log_cut: LogLimit,
 }
 
 impl<N: Network, C: Clock> DeliveryAgent<N, C> {
@@ -90,6 +94,7 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
             homebound: Homebound::default(),
             acceptor: Acceptor::new("a subscriber"),
             tick_at_ns: 0,
+            log_cut: LogLimit::default(),
         }
     }
 
@@ -197,6 +202,12 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
             return;
         }
         self.tick_at_ns = now.ns + TICK_NS;
+        if let Some(more) = self.log_cut.overdue(now) {
+            warn!(
+                count = more.count,
+                "subscribers were cut that acknowledged nothing for too long"
+            );
+        }
         for key in 0..self.connections.len() {
             let Some(connection) = &mut self.connections[key] else {
                 continue;

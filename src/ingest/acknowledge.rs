@@ -10,6 +10,7 @@ use super::source::Connection;
 use crate::agent::Fatal;
 use crate::clock::Now;
 use crate::counters::Counter;
+use crate::limits::{LEAVING_TICK_NS, UNTAKEN_ACK_NS_MAX};
 use crate::message::SourceIndex;
 use crate::net::{Key, Network};
 
@@ -45,8 +46,12 @@ impl<N: Network> IngestAgent<N> {
                     self.awaiting_kept.push(key);
                 }
             }
-            match self.acknowledge_one(key, &mut connection) {
+            match self.acknowledge_one(key, &mut connection, now) {
                 Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
+                    self.note_broken(key, connection, &error, now);
+                }
+                _ if connection.is_done() => {
+                    let error = io::ErrorKind::UnexpectedEof.into();
                     self.end(key, connection, &error, now);
                 }
                 _ => self.connections[key] = Some(connection),
@@ -72,10 +77,56 @@ impl<N: Network> IngestAgent<N> {
         Ok(1)
     }
 
-    fn acknowledge_one(&mut self, key: Key, connection: &mut Connection) -> io::Result<()> {
+    /// The peer cannot be told any more. What it has sent before is read still; a connection of which
+    /// nothing more can be read now is over.
+    fn note_broken(&mut self, key: Key, mut connection: Connection, error: &io::Error, now: Now) {
+        if connection.has_ended || connection.waits_for.is_some() {
+            self.end(key, connection, error, now);
+            return;
+        }
+        connection.broken = Some(error.kind());
+        connection.unsent.clear();
+        self.connections[key] = Some(connection);
+        self.enqueue(key);
+    }
+
+    /// A peer that has ended its side and takes none of its acknowledgements is not waited for for
+    /// ever. One that takes them is, however long the journal needs.
+    pub(super) fn give_up_leaving(&mut self, now: Now) {
+        if self.leaving.is_empty() || now.ns < self.leaving_tick_at_ns {
+            return;
+        }
+        self.leaving_tick_at_ns = now.ns + LEAVING_TICK_NS;
+        let mut leaving = std::mem::take(&mut self.leaving);
+        leaving.retain(|&key| {
+            let Some(connection) = self.connections[key].take_if(|it| it.has_ended) else {
+                return false;
+            };
+            let waited_ns = now.ns.saturating_sub(connection.unsent_since_ns);
+            let is_late = !connection.unsent.is_empty() && waited_ns >= UNTAKEN_ACK_NS_MAX;
+            if is_late {
+                self.end(key, connection, &io::ErrorKind::TimedOut.into(), now);
+            } else {
+                self.connections[key] = Some(connection);
+            }
+            !is_late
+        });
+        self.leaving = leaving;
+    }
+
+    fn acknowledge_one(
+        &mut self,
+        key: Key,
+        connection: &mut Connection,
+        now: Now,
+    ) -> io::Result<()> {
+        if connection.broken.is_some() {
+            return Ok(());
+        }
         let line = connection.acknowledgeable();
         if connection.unsent.is_empty() && connection.ack && line > connection.acknowledged {
             connection.acknowledged = line;
+            connection.unsent_since_ns = now.ns;
             self.parts.counters.add(Counter::AcksSent, 1);
             writeln!(connection.unsent, "{{\"ack\":{line}}}")?;
         }
@@ -85,6 +136,7 @@ impl<N: Network> IngestAgent<N> {
                 .net
                 .write(key, &[IoSlice::new(&connection.unsent)])?;
             connection.unsent.drain(..taken);
+            connection.unsent_since_ns = now.ns;
         }
         Ok(())
     }

@@ -12,6 +12,7 @@ use super::IngestAgent;
 use super::source::Dial;
 use crate::clock::Now;
 use crate::counters::Counter;
+use crate::limits::LOG_TICK_NS;
 use crate::message::SourceIndex;
 use crate::net::{Key, Network};
 
@@ -56,8 +57,10 @@ impl<N: Network> IngestAgent<N> {
     fn note_dial_failure(&mut self, index: usize, error: &io::Error, now: Now) {
         self.parts.counters.add(Counter::SourceConnectFailures, 1);
         let source = &mut self.sources[index];
-        if source.rest(now.ns, &mut self.rng) == 1 {
-            warn!(source = %source.address, %error, "not reachable; dialling until it is");
+        if source.rest(now.ns, &mut self.rng) == 1
+            && let Some(more) = source.log_failures.admit(now)
+        {
+            warn!(source = %source.address, %error, "not reachable; dialling until it is{more}");
         }
         self.plan_dials();
     }
@@ -82,7 +85,7 @@ impl<N: Network> IngestAgent<N> {
             .position(|it| it.dial == Dial::Connecting(key));
         let Some(index) = dialled else { return };
         match self.parts.net.connected(key) {
-            Ok(true) => self.begin_dialled(index, key),
+            Ok(true) => self.begin_dialled(index, key, now),
             Ok(false) => {}
             Err(error) => {
                 self.parts.net.close(key);
@@ -91,11 +94,39 @@ impl<N: Network> IngestAgent<N> {
         }
     }
 
-    fn begin_dialled(&mut self, index: usize, key: Key) {
+    fn begin_dialled(&mut self, index: usize, key: Key, now: Now) {
         let source = &mut self.sources[index];
         source.dial = Dial::Connected(key);
         let (name, ack) = (source.address.clone(), source.ack);
-        info!(source = %name, "connected");
+        if let Some(more) = source.log_connects.admit(now) {
+            info!(source = %name, "connected{more}");
+        }
         self.begin(key, index as SourceIndex, Some(index), name, ack);
+    }
+
+    /// Tells of log lines that were left out, where none came since that could.
+    pub(super) fn tell_left_out(&mut self, now: Now) {
+        if now.ns < self.log_tick_at_ns {
+            return;
+        }
+        self.log_tick_at_ns = now.ns + LOG_TICK_NS;
+        if let Some(more) = self.log_held.overdue(now) {
+            info!(
+                count = more.count,
+                "sources have waited: max_queued was reached"
+            );
+        }
+        for source in &mut self.sources {
+            let name = &source.address;
+            if let Some(more) = source.log_connects.overdue(now) {
+                info!(source = %name, count = more.count, "connected again and again");
+            }
+            if let Some(more) = source.log_disconnects.overdue(now) {
+                info!(source = %name, count = more.count, "disconnected again and again");
+            }
+            if let Some(more) = source.log_failures.overdue(now) {
+                warn!(source = %name, count = more.count, "not reachable again and again");
+            }
+        }
     }
 }

@@ -94,9 +94,21 @@ impl Framer {
         self.unfinished(buffer)
     }
 
-    fn finished(&self, buffer: &[u8], start: usize, newline: usize) -> Option<Line> {
-        let returned = newline > start && buffer[newline - 1] == b'\r';
-        let end = newline - usize::from(returned);
+    /// The last line, which has no newline, of a stream that ended in an orderly way: all of `buffer`
+    /// behind the lines that [`Framer::next_line`] has returned before it found no more.
+    /// [`Framer::hold`] may follow, and [`Framer::keep`] does.
+    pub fn finish(&mut self, buffer: &[u8]) -> Option<Line> {
+        let start = std::mem::replace(&mut self.start, buffer.len());
+        self.scanned = buffer.len();
+        match std::mem::take(&mut self.skipping) {
+            true => None,
+            false => self.finished(buffer, start, buffer.len()),
+        }
+    }
+
+    fn finished(&self, buffer: &[u8], start: usize, line_end: usize) -> Option<Line> {
+        let returned = line_end > start && buffer[line_end - 1] == b'\r';
+        let end = line_end - usize::from(returned);
         if end - start > self.line_len_max {
             return Some(Line::Oversize(start..start + self.line_len_max));
         }
@@ -168,8 +180,8 @@ impl Framer {
         self.skipping
     }
 
-    /// Ends the connection, and makes ready for its successor. Returns how many bytes of an
-    /// unfinished line are dropped: it counts as never received, for its source has it still.
+    /// Ends the connection, and makes ready for its successor. Returns how many bytes are dropped:
+    /// none behind [`Framer::finish`].
     pub fn end(&mut self) -> usize {
         let dropped = self.kept.len();
         self.kept.clear();
@@ -340,6 +352,61 @@ mod tests {
         assert_eq!(seen, [whole("whole"), oversize("far too "), whole("new")]);
     }
 
+    /// Turns for `reads`, then the end of the stream.
+    fn finished(reads: &[&[u8]]) -> Vec<Seen> {
+        let mut framer = Framer::new(LINE_LEN_MAX);
+        let mut seen = Vec::new();
+        for read in reads {
+            turn(&mut framer, read, &mut seen);
+        }
+        let mut buffer = vec![0; buffer_len(0, LINE_LEN_MAX)];
+        let kept = framer.restore(&mut buffer);
+        assert_eq!(framer.next_line(&buffer[..kept]), None);
+        match framer.finish(&buffer[..kept]) {
+            Some(Line::Whole(range)) => seen.push(Seen::Whole(buffer[range].to_vec())),
+            Some(Line::Oversize(range)) => seen.push(Seen::Oversize(buffer[range].to_vec())),
+            None => {}
+        }
+        framer.keep(&buffer[..kept]);
+        assert!(!framer.is_skipping());
+        assert_eq!(framer.end(), 0, "nothing is left");
+        seen
+    }
+
+    #[test]
+    fn the_end_of_a_stream_ends_its_last_line_too() {
+        assert_eq!(finished(&[b"one\ntwo"]), [whole("one"), whole("two")]);
+        assert_eq!(
+            finished(&[b"one\n", b"t", b"wo\r"]),
+            [whole("one"), whole("two")]
+        );
+        assert_eq!(finished(&[b"12345678\r"]), [whole("12345678")]);
+        assert_eq!(finished(&[b"123456789"]), [oversize("12345678")]);
+        assert_eq!(finished(&[b"123456789", b"more"]), [oversize("12345678")]);
+        for nothing in [&b""[..], b" ", b"\r", b" \t\r"] {
+            assert_eq!(finished(&[b"one\n", nothing]), [whole("one")]);
+        }
+    }
+
+    #[test]
+    fn a_last_line_that_is_held_comes_again() {
+        let mut framer = Framer::new(LINE_LEN_MAX);
+        turn(&mut framer, b"1\n23\r", &mut Vec::new());
+        for held in [true, true, false] {
+            let mut buffer = vec![0; buffer_len(0, LINE_LEN_MAX)];
+            let kept = framer.restore(&mut buffer);
+            framer.resume();
+            assert_eq!(framer.next_line(&buffer[..kept]), None);
+            let line = framer.finish(&buffer[..kept]);
+            assert_eq!(line, Some(Line::Whole(0..2)));
+            if held {
+                framer.hold(&(0..2));
+            }
+            framer.keep(&buffer[..kept]);
+        }
+        assert_eq!((framer.partial_len(), framer.is_holding()), (0, false));
+    }
+
     #[test]
     fn a_turn_that_reads_nothing_changes_nothing() {
         let mut framer = Framer::new(LINE_LEN_MAX);
@@ -363,6 +430,8 @@ mod tests {
             cuts.sort_unstable();
             let reads: Vec<&[u8]> = cuts.windows(2).map(|pair| &bytes[pair[0]..pair[1]]).collect();
             prop_assert_eq!(lines(&reads), model(&bytes));
+            let (ended, _) = model(&[&bytes[..], b"\n"].concat());
+            prop_assert_eq!(finished(&reads), ended);
         }
     }
 }

@@ -10,7 +10,7 @@ use super::source::Connection;
 use super::{IngestAgent, IngestParts};
 use crate::clock::Now;
 use crate::counters::Counter;
-use crate::limits::{HELD_LEN_MAX, HELD_LOG_NS};
+use crate::limits::HELD_LEN_MAX;
 use crate::message::DestinationIndex;
 use crate::net::{Key, Network};
 
@@ -43,11 +43,10 @@ impl<N: Network> IngestAgent<N> {
         self.holding.push(key);
         self.parts.counters.add(Counter::QueueFullWaits, 1);
         self.show_held();
-        if now.ns >= self.hold_log_at_ns {
-            self.hold_log_at_ns = now.ns + HELD_LOG_NS;
+        if let Some(more) = self.log_held.admit(now) {
             let IngestParts { destinations, .. } = &self.parts;
             let name = destinations.name(destination).unwrap_or_default();
-            info!(source = %connection.name, destination = %name, "waits: max_queued is reached");
+            info!(source = %connection.name, destination = %name, "waits: max_queued is reached{more}");
         }
     }
 

@@ -147,6 +147,20 @@ impl<N: Network> IngestAgent<N> {
         Fate::Taken
     }
 
+    /// A line that a reset has cut off: nobody knows what it would have been.
+    pub(super) fn refuse_cut_off(
+        &mut self,
+        connection: &mut Connection,
+        range: Range<usize>,
+        now: Now,
+    ) {
+        connection.lines += 1;
+        let (log, counts) = (&mut self.parts.rejected, &mut self.rejections);
+        let line = &self.buffer[range];
+        let _ = refuse(log, counts, connection, line, Reason::BadJson, now);
+        self.tell_rejections();
+    }
+
     pub(super) fn tell_rejections(&mut self) {
         for reason in Reason::ALL {
             let count = std::mem::take(&mut self.rejections[reason as usize]);

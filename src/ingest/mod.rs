@@ -41,13 +41,14 @@ use self::parser::Parser;
 use self::read::DRAINED_MAX;
 use self::rejected::RejectedLog;
 use self::resolver::Resolver;
-use self::source::{Connection, Source, Unkept};
+use self::source::{Confirmation, Connection, Source, Unkept};
 use crate::agent::{Agent, Fatal};
 use crate::arena::{Committed, Writer};
 use crate::clock::Now;
 use crate::config::{Config, WhenFull};
 use crate::counters::{Counter, Counters};
 use crate::limits::{ACCEPTS_PER_CYCLE, CHUNKS_PER_READ, READ_LEN_MAX, READS_PER_CYCLE};
+use crate::log_limit::LogLimit;
 use crate::message::{DestinationIndex, Directory, Reason, SourceIndex, TypeIndex};
 use crate::net::acceptor::Acceptor;
 use crate::net::{Key, Network, Ready};
@@ -161,11 +162,15 @@ pub struct IngestAgent<N> {
     next_number: u32,
     /// Connections that may have something to read, in turn.
     readable: VecDeque<Key>,
-    /// Connections of which little was read: the system has not told their peers yet that it came, and
-    /// they were not looked at again.
+    /// Connections whose peers the system has not told yet that what they sent has come, and when the
+    /// first of them is told at the latest, in ns.
     drained: Vec<Key>,
+    confirm_at_ns: u64,
     /// Connections with something to acknowledge, or to go on writing.
     owing: Vec<Key>,
+    /// Connections whose peers have ended their side, and are not told all yet.
+    leaving: Vec<Key>,
+    leaving_tick_at_ns: u64,
     /// Connections that wait until rejected lines are kept, and how far these are.
     awaiting_kept: Vec<Key>,
     rejected_kept: u64,
@@ -175,7 +180,8 @@ pub struct IngestAgent<N> {
     holding: Vec<Key>,
     /// Bytes of lines that these hold.
     held_len: usize,
-    hold_log_at_ns: u64,
+    log_held: LogLimit,
+    log_tick_at_ns: u64,
     when_full: WhenFull,
     line_len_max: usize,
     /// All reads go here: a connection's unfinished line first, padding last.
@@ -214,14 +220,18 @@ impl<N: Network> IngestAgent<N> {
             next_number: 0,
             readable: VecDeque::with_capacity(1024),
             drained: Vec::with_capacity(DRAINED_MAX + READS_PER_CYCLE),
+            confirm_at_ns: 0,
             owing: Vec::with_capacity(64),
+            leaving: Vec::new(),
+            leaving_tick_at_ns: 0,
             awaiting_kept: Vec::new(),
             rejected_kept: 0,
             ready: Vec::with_capacity(1024),
             resolver: Resolver::new(),
             holding: Vec::new(),
             held_len: 0,
-            hold_log_at_ns: 0,
+            log_held: LogLimit::default(),
+            log_tick_at_ns: 0,
             when_full: config.scheduler.when_full,
             line_len_max: config.ingest.max_line,
             buffer: vec![0; buffer_len(READ_LEN_MAX, config.ingest.max_line)],
@@ -319,6 +329,10 @@ impl<N: Network> IngestAgent<N> {
             unkept: Unkept::default(),
             awaits_kept: false,
             unsent: Vec::new(),
+            unsent_since_ns: 0,
+            confirmation: Confirmation::Told,
+            has_ended: false,
+            broken: None,
         });
         self.parts.counters.add(Counter::SourceConnects, 1);
         self.parts.counters.add(Counter::SourcesConnected, 1);
@@ -356,11 +370,14 @@ impl<N: Network> IngestAgent<N> {
             return;
         };
         let source = &mut self.sources[index];
-        if connection.lines > 0 {
+        if connection.forwarded > 0 {
             source.is_well();
         }
         let _ = source.rest(now.ns, &mut self.rng);
-        info!(source = %source.address, lines = connection.lines, %error, "disconnected");
+        if let Some(more) = source.log_disconnects.admit(now) {
+            let (address, lines) = (&source.address, connection.lines);
+            info!(source = %address, lines, %error, "disconnected{more}");
+        }
         self.plan_dials();
     }
 
@@ -387,6 +404,7 @@ impl<N: Network> Agent for IngestAgent<N> {
             }
         } else {
             work_count += self.dial(now);
+            self.tell_left_out(now);
             work_count += self.poll_net(now)?;
             work_count += self.accept(now);
             let read_count = self.read(now);
@@ -398,6 +416,7 @@ impl<N: Network> Agent for IngestAgent<N> {
         self.flush_rejected(now);
         work_count += self.hear_kept()?;
         self.acknowledge(now);
+        self.give_up_leaving(now);
         self.parts.to_scheduler.flush();
         Ok(work_count)
     }

@@ -5,11 +5,14 @@
 use std::io;
 
 use super::IngestAgent;
+use super::framer::Line;
 use super::judge::Fate;
-use super::source::Connection;
+use super::source::{Confirmation, Connection};
 use crate::clock::Now;
 use crate::counters::Counter;
-use crate::limits::{CHUNKS_PER_READ, LINE_LEN_MAX, LINE_LEN_MIN, READ_LEN_MAX, READS_PER_CYCLE};
+use crate::limits::{
+    CHUNKS_PER_READ, CONFIRM_NS_MAX, LINE_LEN_MAX, LINE_LEN_MIN, READ_LEN_MAX, READS_PER_CYCLE,
+};
 use crate::message::Reason;
 use crate::net::{Key, Network};
 
@@ -17,11 +20,19 @@ use crate::net::{Key, Network};
 const ENTRIES_PER_READ: usize =
     (READ_LEN_MAX + LINE_LEN_MAX) / LINE_LEN_MIN + CHUNKS_PER_READ + Reason::ALL.len();
 
-/// Of a longer read the system has confirmed all but the last by itself, and more may be there.
+/// Behind a longer read there may be more: the next one tells.
 const DRAINED_LEN_MAX: usize = 4096;
 
 /// So many drained connections do not wait for a cycle in which there is nothing to read.
 pub(super) const DRAINED_MAX: usize = 16;
+
+/// What a connection's turn has come to.
+struct Turn {
+    /// Bytes of the buffer that were looked at.
+    filled: usize,
+    /// Little was read: it is confirmed before the connection is looked at again.
+    is_short: bool,
+}
 
 impl<N: Network> IngestAgent<N> {
     /// Whether a whole read finds room downstream.
@@ -53,31 +64,39 @@ impl<N: Network> IngestAgent<N> {
                 continue;
             }
             match self.read_one(key, &mut connection, now) {
-                Ok(filled) => {
-                    work_count += filled.div_ceil(LINE_LEN_MIN);
+                Ok(turn) => {
+                    work_count += turn.filled.div_ceil(LINE_LEN_MIN);
+                    if turn.is_short || connection.waits_for.is_some() {
+                        self.confirm_soon(key, &mut connection, true, now);
+                    }
                     self.connections[key] = Some(connection);
-                    if self.drained.last() != Some(&key) {
+                    if !turn.is_short {
                         self.enqueue(key);
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.confirm_soon(key, &mut connection, false, now);
                     self.connections[key] = Some(connection);
                 }
-                Err(error) => self.end(key, connection, &error, now),
+                Err(error) => {
+                    self.keep_cut_off(&mut connection, now);
+                    self.end(key, connection, &error, now);
+                }
             }
             self.flush_rejected(now);
         }
-        if self.drained.len() >= DRAINED_MAX {
+        let is_late = !self.drained.is_empty() && now.ns >= self.confirm_at_ns;
+        if is_late || self.drained.len() >= DRAINED_MAX {
             self.look_again();
         }
         work_count
     }
 
-    fn read_one(&mut self, key: Key, connection: &mut Connection, now: Now) -> io::Result<usize> {
+    fn read_one(&mut self, key: Key, connection: &mut Connection, now: Now) -> io::Result<Turn> {
         let kept = connection.framer.restore(&mut self.buffer);
         let filled = match self.release(connection) {
             true => kept,
-            false => kept + self.read_socket(key, kept)?,
+            false => kept + self.read_socket(key, connection, kept)?,
         };
         while let Some(line) = connection.framer.next_line(&self.buffer[..filled]) {
             if let Fate::Held(destination) = self.take_line(connection, line, now) {
@@ -85,38 +104,112 @@ impl<N: Network> IngestAgent<N> {
                 break;
             }
         }
+        if connection.has_ended {
+            self.take_last_line(key, connection, filled, now);
+        }
         connection.framer.keep(&self.buffer[..filled]);
         self.note_held_len(connection);
         self.tell_rejections();
         let awaits = connection.unkept.wants().is_some() && !connection.awaits_kept;
-        if awaits || connection.acknowledgeable() > connection.acknowledged {
+        if awaits || connection.has_ended || connection.acknowledgeable() > connection.acknowledged
+        {
             self.owing.push(key);
         }
-        Ok(filled)
+        let is_short = (1..DRAINED_LEN_MAX).contains(&(filled - kept));
+        Ok(Turn { filled, is_short })
     }
 
-    /// Reads behind what a connection has kept.
-    fn read_socket(&mut self, key: Key, kept: usize) -> io::Result<usize> {
+    /// Reads behind what a connection has kept; zero: its peer has just ended its side.
+    fn read_socket(
+        &mut self,
+        key: Key,
+        connection: &mut Connection,
+        kept: usize,
+    ) -> io::Result<usize> {
         let into = &mut self.buffer[kept..kept + READ_LEN_MAX];
         let read_len = match self.parts.net.read(key, into) {
-            Ok(0) => Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
-            other => other,
-        }?;
-        self.parts.counters.add(Counter::BytesIn, read_len as u64);
-        if read_len < DRAINED_LEN_MAX {
-            self.drained.push(key);
+            // The peer ended its side, then closed, and refuses what it is told: all it sent is here.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                connection.broken = Some(io::ErrorKind::BrokenPipe);
+                0
+            }
+            result => result?,
+        };
+        if read_len > 0 {
+            self.parts.counters.add(Counter::BytesIn, read_len as u64);
+            connection.note_read();
+        } else if let Some(kind) = connection
+            .broken
+            .filter(|it| *it != io::ErrorKind::BrokenPipe)
+        {
+            // The system has told a write of the reset, and tells it once.
+            return Err(kind.into());
+        } else if std::mem::replace(&mut connection.has_ended, true) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        } else {
+            self.leaving.push(key);
         }
         Ok(read_len)
     }
 
-    /// Nothing waits to be read, and what was read is on its way: here is the time that its read did
-    /// not take, to confirm it, and to see whether its peer has gone.
+    /// An orderly end ends the last line too.
+    fn take_last_line(&mut self, key: Key, connection: &mut Connection, filled: usize, now: Now) {
+        if connection.framer.is_holding() {
+            return;
+        }
+        if let Some(line) = connection.framer.finish(&self.buffer[..filled])
+            && let Fate::Held(destination) = self.take_line(connection, line, now)
+        {
+            self.hold(key, connection, destination, now);
+        }
+    }
+
+    /// The connection was reset: the line that this cut off is kept, for its source may not have it any
+    /// more. What was held was not taken, and its source was told so.
+    fn keep_cut_off(&mut self, connection: &mut Connection, now: Now) {
+        if connection.framer.is_holding() {
+            return;
+        }
+        let kept = connection.framer.restore(&mut self.buffer);
+        if let Some(Line::Whole(range)) = connection.framer.finish(&self.buffer[..kept]) {
+            self.parts.counters.add(Counter::PartialLines, 1);
+            self.refuse_cut_off(connection, range, now);
+        }
+        connection.framer.keep(&self.buffer[..kept]);
+    }
+
+    /// The peer is told soon that what was read has come: it may wait for that with its next bytes
+    /// (Nagle's algorithm). With `again`, there may be more to read.
+    fn confirm_soon(&mut self, key: Key, connection: &mut Connection, again: bool, now: Now) {
+        match &mut connection.confirmation {
+            Confirmation::Listed { again: looks } => {
+                *looks |= again;
+                return;
+            }
+            Confirmation::Told if !again => return,
+            listed => *listed = Confirmation::Listed { again },
+        }
+        if self.drained.is_empty() {
+            self.confirm_at_ns = now.ns + CONFIRM_NS_MAX;
+        }
+        self.drained.push(key);
+    }
+
+    /// Nothing waits to be read, and what was read is on its way, or it is late: here is the time that
+    /// its read did not take, to confirm it, and to see whether its peer has gone.
     pub(super) fn look_again(&mut self) -> usize {
         let mut drained = std::mem::take(&mut self.drained);
         let work_count = drained.len();
         for key in drained.drain(..) {
+            let connection = self.connections.get_mut(key).and_then(Option::as_mut);
+            let Some(connection) = connection else {
+                continue;
+            };
+            let before = std::mem::replace(&mut connection.confirmation, Confirmation::Told);
             self.parts.net.confirm(key);
-            self.enqueue(key);
+            if before != (Confirmation::Listed { again: false }) {
+                self.enqueue(key);
+            }
         }
         self.drained = drained;
         work_count

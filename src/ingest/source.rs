@@ -2,12 +2,14 @@
 //!
 //! Values only; the agent in `mod` owns the sockets.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 
 use fastrand::Rng;
 
 use super::framer::Framer;
 use crate::limits::{RECONNECT_MS_MAX, RECONNECT_MS_MIN};
+use crate::log_limit::LogLimit;
 use crate::message::{DestinationIndex, SourceIndex};
 use crate::net::Key;
 
@@ -34,6 +36,12 @@ pub struct Source {
     /// What it is doing.
     pub dial: Dial,
     failures: u32,
+    /// Limits the lines about its connections that ended, ...
+    pub log_disconnects: LogLimit,
+    /// ... that were made, ...
+    pub log_connects: LogLimit,
+    /// ... and that could not be made.
+    pub log_failures: LogLimit,
 }
 
 impl Source {
@@ -45,6 +53,9 @@ impl Source {
             ack,
             dial: Dial::Resting(0),
             failures: 0,
+            log_disconnects: LogLimit::default(),
+            log_connects: LogLimit::default(),
+            log_failures: LogLimit::default(),
         }
     }
 
@@ -70,10 +81,25 @@ impl Source {
         self.failures
     }
 
-    /// A frame came: the next failure is a first one.
+    /// It has sent a line that was accepted, or is known: the next failure is a first one. Lines that
+    /// are rejected do not count, or who sends one and closes is dialled without a pause.
     pub fn is_well(&mut self) {
         self.failures = 0;
     }
+}
+
+/// Whether a connection's peer was told that what was read of it has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Confirmation {
+    /// It was, or nothing was read.
+    Told,
+    /// It may not have been.
+    Due,
+    /// It is in the list of connections whose peers are told soon.
+    Listed {
+        /// The connection is looked at again then, for there may be more to read.
+        again: bool,
+    },
 }
 
 /// A connection to or from a source.
@@ -113,6 +139,14 @@ pub struct Connection {
     pub awaits_kept: bool,
     /// Bytes of an acknowledgement that the socket did not take.
     pub unsent: Vec<u8>,
+    /// Since when the socket has taken none of them, in ns.
+    pub unsent_since_ns: u64,
+    /// Whether its peer knows what was read.
+    pub confirmation: Confirmation,
+    /// The peer has ended its side: nothing more comes, and it is told what is taken.
+    pub has_ended: bool,
+    /// A write has failed, in this way: the peer is told nothing more, and what it has sent is read.
+    pub broken: Option<ErrorKind>,
 }
 
 impl Connection {
@@ -126,6 +160,21 @@ impl Connection {
             self.responsible
         };
         self.unkept.bound(line)
+    }
+
+    /// Bytes of it were read.
+    pub fn note_read(&mut self) {
+        if self.confirmation == Confirmation::Told {
+            self.confirmation = Confirmation::Due;
+        }
+    }
+
+    /// Whether nothing more is to be read, nor to be told.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        let is_told = self.acknowledged == self.lines && self.unsent.is_empty();
+        let owes = self.ack && self.broken.is_none() && !is_told;
+        self.has_ended && !self.framer.is_holding() && !owes
     }
 
     /// The last line was rejected, and is kept when the log is kept up to `end`.

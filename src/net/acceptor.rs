@@ -12,6 +12,7 @@ use tracing::{info, warn};
 use super::{Key, Network};
 use crate::clock::Now;
 use crate::counters::{Counter, Counters};
+use crate::log_limit::LogLimit;
 
 /// A pause after a connection that could not be accepted, in ns.
 const PAUSE_NS: u64 = 100_000_000;
@@ -27,6 +28,7 @@ pub struct Acceptor {
     resume_at_ns: u64,
     /// The last try failed.
     failing: bool,
+    log: LogLimit,
 }
 
 impl Acceptor {
@@ -38,6 +40,7 @@ impl Acceptor {
             waiting: false,
             resume_at_ns: 0,
             failing: false,
+            log: LogLimit::default(),
         }
     }
 
@@ -58,8 +61,10 @@ impl Acceptor {
         }
         match net.accept() {
             Ok(accepted) => {
-                if std::mem::take(&mut self.failing) {
-                    info!("{} can be accepted again", self.who);
+                if std::mem::take(&mut self.failing)
+                    && let Some(more) = self.log.admit(now)
+                {
+                    info!("{} can be accepted again{more}", self.who);
                 }
                 return Some(accepted);
             }
@@ -72,11 +77,13 @@ impl Acceptor {
     fn note_failure(&mut self, error: &io::Error, counters: &Counters, now: Now) {
         counters.add(Counter::AcceptFailures, 1);
         self.resume_at_ns = now.ns + PAUSE_NS;
-        if !std::mem::replace(&mut self.failing, true) {
+        if !std::mem::replace(&mut self.failing, true)
+            && let Some(more) = self.log.admit(now)
+        {
             warn!(
                 %error,
                 "{} could not be accepted; those connected live on, and it is tried again until \
-                 it succeeds (out of descriptors? raise `ulimit -n`)",
+                 it succeeds (out of descriptors? raise `ulimit -n`){more}",
                 self.who
             );
         }

@@ -32,7 +32,7 @@ const ARRIVALS_AHEAD: usize = 28;
 impl SchedulerAgent {
     pub(super) fn hear_ingest(&mut self, now: Now) -> usize {
         let mut work_count = 0;
-        while work_count < ARRIVALS_PER_CYCLE && self.may_accept() {
+        while work_count < ARRIVALS_PER_CYCLE && self.may_accept(now) {
             let heard = self.hear_handful(now);
             work_count += heard;
             if heard < HANDFUL {
@@ -86,9 +86,9 @@ impl SchedulerAgent {
     }
 
     /// Whether another handful finds room in the gate, in slots, in the journal's ring and on disk.
-    fn may_accept(&mut self) -> bool {
+    fn may_accept(&mut self, now: Now) -> bool {
         let has_room =
-            self.pending.len() + HANDFUL <= UNRECORDED_MAX && self.may_hold_more(HANDFUL);
+            self.pending.len() + HANDFUL <= UNRECORDED_MAX && self.may_hold_more(HANDFUL, now);
         let journal_has_room = self.parts.to_journal.room() > HANDFUL;
         if !journal_has_room {
             self.parts.counters.add(Counter::JournalBackPressure, 1);
@@ -102,7 +102,7 @@ impl SchedulerAgent {
     }
 
     /// Whether so many more messages may be held, hot and cold.
-    fn may_hold_more(&mut self, count: usize) -> bool {
+    fn may_hold_more(&mut self, count: usize, now: Now) -> bool {
         let held = self.slots.used() + self.parts.queues.len_cold();
         let may = self.slots.has_room(count) && held + count <= self.parts.messages_max;
         if !may {
@@ -110,9 +110,15 @@ impl SchedulerAgent {
         }
         if may == self.is_full {
             self.is_full = !may;
-            match may {
-                true => info!(held, "there is room for messages again: sources are read"),
-                false => warn!(held, "no more messages can be held: all sources wait"),
+            match self.log_full.admit(now) {
+                None => {}
+                Some(more) if may => {
+                    info!(
+                        held,
+                        "there is room for messages again: sources are read{more}"
+                    );
+                }
+                Some(more) => warn!(held, "no more messages can be held: all sources wait{more}"),
             }
         }
         may

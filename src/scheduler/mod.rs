@@ -66,6 +66,7 @@ use crate::limits::{
     AGED_PER_CYCLE, CHUNKS_AT_INGEST, CHUNKS_AT_REPLAY, CHUNKS_FREE_MIN, LEVELS_MAX, SLOTS_MAX,
     UNRECORDED_MAX,
 };
+use crate::log_limit::LogLimit;
 use crate::message::{DestinationIndex, Directory, Reason, Sequence};
 use crate::ring::{Receiver, Sender};
 
@@ -191,6 +192,7 @@ pub struct SchedulerAgent {
     minute: LocalMinute,
     /// All sources wait, for no more messages can be held.
     is_full: bool,
+    log_full: LogLimit,
     measurement: Measurement,
     sums: Sums,
     rejections: [u64; Reason::ALL.len()],
@@ -219,6 +221,7 @@ impl SchedulerAgent {
             known_destinations: configured,
             minute: LocalMinute::default(),
             is_full: false,
+            log_full: LogLimit::default(),
             measurement: Measurement::default(),
             sums: Sums::default(),
             rejections: [0; Reason::ALL.len()],

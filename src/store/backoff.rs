@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::clock::Now;
 use crate::limits::{STORE_RETRY_MS_MAX, STORE_RETRY_MS_MIN};
+use crate::log_limit::{LeftOut, LogLimit};
 
 /// The same cause is told again after this long.
 const TELL_AGAIN: Duration = Duration::from_secs(60);
@@ -19,6 +20,9 @@ pub(super) struct Backoff {
     retry_at_ns: u64,
     /// The cause that was told last, and when.
     told: Option<(String, u64)>,
+    /// Causes may take turns, and the store fail and work by turns.
+    log_failures: LogLimit,
+    log_recoveries: LogLimit,
 }
 
 impl Backoff {
@@ -28,6 +32,8 @@ impl Backoff {
             failures: 0,
             retry_at_ns: 0,
             told: None,
+            log_failures: LogLimit::default(),
+            log_recoveries: LogLimit::default(),
         }
     }
 
@@ -41,7 +47,7 @@ impl Backoff {
     }
 
     /// Notes a failure: exponential, with full jitter. Returns whether it should be told.
-    pub(super) fn failed(&mut self, cause: &str, now: Now) -> bool {
+    pub(super) fn failed(&mut self, cause: &str, now: Now) -> Option<LeftOut> {
         let ceiling_ms = STORE_RETRY_MS_MIN
             .checked_shl(self.failures.min(16))
             .map_or(STORE_RETRY_MS_MAX, |it| it.min(STORE_RETRY_MS_MAX));
@@ -52,15 +58,18 @@ impl Backoff {
             Some((told, at_ns)) => told != cause || now.ns >= at_ns + again_ns,
             None => true,
         };
-        if is_news {
+        let told = self.log_failures.admit_if(is_news, now);
+        if told.is_some() {
             self.told = Some((cause.to_owned(), now.ns));
         }
-        is_news
+        told
     }
 
-    /// Notes a success. Returns how many failures went before it.
-    pub(super) fn succeeded(&mut self) -> u32 {
-        std::mem::take(&mut self.failures)
+    /// Notes a success. Returns how many failures went before it, if that should be told.
+    pub(super) fn succeeded(&mut self, now: Now) -> Option<(u32, LeftOut)> {
+        let failures = std::mem::take(&mut self.failures);
+        let told = self.log_recoveries.admit_if(failures > 0, now)?;
+        Some((failures, told))
     }
 }
 
@@ -87,17 +96,17 @@ mod tests {
         }
         assert!(pauses.iter().any(|&it| it > 4_000 * NS_PER_MS));
         assert!(pauses[20..].iter().any(|&it| it < 1_000 * NS_PER_MS));
-        assert_eq!(backoff.succeeded(), 100);
+        assert_eq!(backoff.succeeded(at(1_000)).map(|it| it.0), Some(100));
         assert!(!backoff.must_wait(at(1_000)));
     }
 
     #[test]
     fn a_cause_is_told_once_a_minute_and_a_new_one_at_once() {
         let mut backoff = Backoff::new(fastrand::Rng::with_seed(7));
-        assert!(backoff.failed("down", at(0)));
-        assert!(!backoff.failed("down", at(59_000)));
-        assert!(backoff.failed("down", at(60_000)));
-        assert!(backoff.failed("full", at(60_001)));
-        assert!(!backoff.failed("full", at(60_002)));
+        assert!(backoff.failed("down", at(0)).is_some());
+        assert!(backoff.failed("down", at(59_000)).is_none());
+        assert!(backoff.failed("down", at(60_000)).is_some());
+        assert!(backoff.failed("full", at(60_001)).is_some());
+        assert!(backoff.failed("full", at(60_002)).is_none());
     }
 }

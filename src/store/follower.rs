@@ -152,7 +152,7 @@ impl<S: Storage, D: Store> Follower<S, D> {
             true => Ok(0),
             false => match self.try_step(recorded, now) {
                 Ok(count) => {
-                    self.tell_recovery();
+                    self.tell_recovery(now);
                     Ok(count)
                 }
                 Err(error) => self.failed(error, now),
@@ -172,8 +172,8 @@ impl<S: Storage, D: Store> Follower<S, D> {
         }
         self.counters.add(Counter::StoreRetries, 1);
         let cause = error.to_string();
-        if self.backoff.failed(&cause, now) {
-            tracing::warn!("{cause}");
+        if let Some(more) = self.backoff.failed(&cause, now) {
+            tracing::warn!("{cause}{more}");
         }
         Ok(0)
     }
@@ -341,10 +341,9 @@ impl<S: Storage, D: Store> Follower<S, D> {
         count
     }
 
-    fn tell_recovery(&mut self) {
-        if self.backoff.is_failing() {
-            let failures = self.backoff.succeeded();
-            tracing::info!("the store works again after {failures} failures");
+    fn tell_recovery(&mut self, now: Now) {
+        if let Some((failures, more)) = self.backoff.succeeded(now) {
+            tracing::info!("the store works again after {failures} failures{more}");
         }
     }
 

@@ -59,6 +59,17 @@ pub enum Event {
     },
     /// The engine has read a whole line.
     Read(LineId),
+    /// The engine has seen a reset of a source's connection, and had read this much of its next line.
+    CutOff(Vec<u8>),
+    /// The engine has closed the connection of a source that had ended its side.
+    Dismissed {
+        /// Which source.
+        source: usize,
+        /// So many of its lines the engine had not read.
+        unread: usize,
+        /// Of so many it was not told that they were taken, and wants to be.
+        untold: usize,
+    },
     /// A source was told that its line was taken.
     Acknowledged(LineId),
     /// A frame is wholly in a subscriber's socket.

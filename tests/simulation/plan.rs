@@ -81,6 +81,8 @@ pub struct Faults {
     pub would_block: u32,
     /// A connection is reset, of a peer's turns.
     pub reset: u32,
+    /// A source ends its side behind what it says, and its last line has no newline.
+    pub half_close: u32,
     /// Bytes are on their way for so long at most.
     pub delay_ns: u64,
     /// Connections are accepted in any order, and some not at once.
@@ -128,6 +130,7 @@ impl Faults {
             short: rate(900),
             would_block: rate(300),
             reset: rate(8),
+            half_close: 0,
             delay_ns: 1_000 + u64::from(rate(100_000)) * 1_000,
             accept: rate(300),
             refuse: rate(500),
@@ -197,6 +200,7 @@ impl Plan {
             trouble_ns,
             ends: dice.of(&[0, 1, 1, 2, 3, 6]),
         };
+        plan.faults.half_close = Dice::new(seed, "half close").of(&[0, 0, 50, 300]);
         let dice = &mut Dice::new(seed, "rush");
         if dice.chance(150) {
             plan.rush(dice);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::dice::Dice;
 use crate::history::{Event, LineId};
-use crate::plan::SourcePlan;
+use crate::plan::{Faults, SourcePlan};
 use crate::script::Script;
 use crate::tap::{lines, number_of};
 use crate::time::Time;
@@ -37,6 +37,10 @@ pub struct Source {
     /// Bytes of what it is sending that found no room.
     unsent: Vec<u8>,
     heard: Vec<u8>,
+    /// What it is sending is the last of this connection, without a newline.
+    is_ending: bool,
+    /// It has ended its side.
+    has_ended: bool,
     rests_until_ns: u64,
 }
 
@@ -67,6 +71,8 @@ impl Source {
             next: 0,
             unsent: Vec::new(),
             heard: Vec::new(),
+            is_ending: false,
+            has_ended: false,
             rests_until_ns: 0,
         }
     }
@@ -91,25 +97,37 @@ impl Source {
     }
 
     /// One turn: listens, and says something. Returns whether it did anything.
-    pub fn turn(&mut self, resets: u32, events: &mut Vec<Event>) -> bool {
+    pub fn turn(&mut self, faults: &Faults, events: &mut Vec<Event>) -> bool {
         let Some(link) = self.link else {
             return self.meet();
         };
-        if self.dice.chance(resets) {
+        if self.dice.chance(faults.reset) {
             self.wire.leave(link, false);
             self.part();
             return true;
         }
         let Some(bytes) = self.wire.take(link, 1 << 16) else {
+            self.note_dismissed(link, events);
             self.wire.leave(link, true);
             self.part();
             return true;
         };
         self.listen(&bytes, events);
         if self.time.ns() >= self.rests_until_ns {
-            self.speak();
+            self.speak(faults.half_close);
         }
         self.push(link) || !bytes.is_empty()
+    }
+
+    fn note_dismissed(&self, link: LinkId, events: &mut Vec<Event>) {
+        if let Some(unread) = self.wire.dismissed(link).filter(|_| self.has_ended) {
+            let untold = if self.acks { self.next - self.taken } else { 0 };
+            events.push(Event::Dismissed {
+                source: self.number,
+                unread,
+                untold,
+            });
+        }
     }
 
     fn meet(&mut self) -> bool {
@@ -134,6 +152,7 @@ impl Source {
         self.former = self.link.take();
         self.unsent.clear();
         self.heard.clear();
+        (self.is_ending, self.has_ended) = (false, false);
         // Who is not acknowledged does not know what arrived, and goes on.
         if self.acks {
             self.next = self.taken;
@@ -167,8 +186,9 @@ impl Source {
         }
     }
 
-    fn speak(&mut self) {
-        let Some(link) = self.link.filter(|_| self.unsent.is_empty()) else {
+    fn speak(&mut self, half_closes: u32) {
+        let may_speak = self.unsent.is_empty() && !self.is_ending;
+        let Some(link) = self.link.filter(|_| may_speak) else {
             return;
         };
         let script = Arc::clone(&self.script);
@@ -182,6 +202,11 @@ impl Source {
             let end: &[u8] = self.dice.of(&[b"\n", b"\n", b"\r\n", b"\n \n"]);
             self.unsent.extend_from_slice(end);
         }
+        if upto > self.next && half_closes > 0 && self.dice.chance(half_closes) {
+            let end = self.unsent.trim_ascii_end().len();
+            self.unsent.truncate(end);
+            self.is_ending = true;
+        }
         self.next = upto;
         self.rests_until_ns = self.time.ns() + self.dice.long(0..=self.pause_ns);
     }
@@ -192,6 +217,10 @@ impl Source {
         }
         let taken = self.wire.send(link, &self.unsent).unwrap_or(0);
         self.unsent.drain(..taken);
+        if self.unsent.is_empty() && self.is_ending {
+            self.has_ended = true;
+            self.wire.end_sending(link);
+        }
         taken > 0
     }
 }

@@ -75,6 +75,31 @@ impl Tap {
         }
     }
 
+    /// The engine has read the orderly end of the stream, which ends the last line too.
+    pub fn finish(&mut self, events: &mut Vec<Event>) {
+        let line = std::mem::take(&mut self.read);
+        if !std::mem::take(&mut self.is_skipping) && matches!(self.peer, Peer::Source(_)) {
+            self.heard_source(&line, events);
+        }
+    }
+
+    /// The engine has seen the connection reset.
+    pub fn cut_off(&mut self, events: &mut Vec<Event>) {
+        let mut line = std::mem::take(&mut self.read);
+        if line.last() == Some(&b'\r') {
+            line.pop();
+        }
+        let is_line = !self.is_skipping && !line.iter().all(u8::is_ascii_whitespace);
+        if is_line && matches!(self.peer, Peer::Source(_)) {
+            events.push(Event::CutOff(line));
+        }
+    }
+
+    /// Lines that the engine has not read.
+    pub fn unread(&self) -> usize {
+        self.expected.len()
+    }
+
     /// The engine has written these bytes.
     pub fn wrote(&mut self, bytes: &[u8], now_ns: u64, script: &Script, events: &mut Vec<Event>) {
         if self.settled == self.handed.len() {

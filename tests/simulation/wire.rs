@@ -108,6 +108,8 @@ struct Link {
     /// The engine has gone, as the peer sees it.
     reset_for_peer_ns: Option<u64>,
     peer_is_gone: bool,
+    /// The engine has closed it, with nothing left to read.
+    is_dismissed: bool,
     /// The engine's last write found no room.
     was_full: bool,
     tap: Tap,
@@ -269,6 +271,24 @@ impl Wire {
         self.state().leave(link, orderly);
     }
 
+    /// A source ends its side: it sends nothing more, and listens on.
+    pub fn end_sending(&self, link: LinkId) {
+        let state = &mut *self.state();
+        let at_ns = state.delay();
+        if let Some(link) = state.links.get_mut(&link) {
+            link.up.end(at_ns);
+        }
+    }
+
+    /// How many of the peer's lines the engine had not read when it closed the connection by itself, in
+    /// an orderly way. `None`: it is not gone in this way.
+    pub fn dismissed(&self, link: LinkId) -> Option<usize> {
+        let state = self.state();
+        let link = state.links.get(&link)?;
+        let is_cut = link.reset_for_peer_ns.is_some() || link.reset_for_engine_ns.is_some();
+        (link.is_dismissed && !is_cut).then(|| link.tap.unread())
+    }
+
     /// Whether the engine still has its end.
     pub fn is_held(&self, link: LinkId) -> bool {
         let state = self.state();
@@ -309,6 +329,7 @@ impl State {
             reset_for_engine_ns: None,
             reset_for_peer_ns: None,
             peer_is_gone: false,
+            is_dismissed: false,
             was_full: false,
             tap: Tap::new(id, peer, self.ack_timeout_ns),
         };
@@ -380,6 +401,8 @@ impl State {
         }
         if purges {
             link.up.clear();
+            // The reset comes instead of the end that the peer may have sent.
+            link.up.end_ns = None;
         }
         link.reset_for_engine_ns.get_or_insert(at_ns);
     }
@@ -432,9 +455,11 @@ impl State {
     }
 
     fn read(&mut self, agent: usize, key: Key, into: &mut [u8]) -> io::Result<usize> {
-        let id = self.check(agent, key)?;
+        let checked = self.check(agent, key);
+        let id = checked.inspect_err(|_| self.note_cut_off(agent, key))?;
         let link = self.links.get_mut(&id).expect("`check` has found it");
         if link.up.has_ended(self.looked_ns) {
+            link.tap.finish(&mut self.events);
             return Ok(0);
         }
         if link.up.here.is_empty() {
@@ -452,6 +477,13 @@ impl State {
         into[..bytes.len()].copy_from_slice(&bytes);
         link.tap.read(&bytes, self.looked_ns, &mut self.events);
         Ok(bytes.len())
+    }
+
+    fn note_cut_off(&mut self, agent: usize, key: Key) {
+        let id = self.agents[agent].keys.get(key).copied().flatten();
+        if let Some(link) = id.and_then(|it| self.links.get_mut(&it)) {
+            link.tap.cut_off(&mut self.events);
+        }
     }
 
     fn write(&mut self, agent: usize, key: Key, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
@@ -473,6 +505,10 @@ impl State {
             .take(len)
             .collect();
         link.down.send(&bytes, at_ns);
+        if link.peer_is_gone {
+            // Whoever has closed refuses what comes.
+            link.reset_for_engine_ns.get_or_insert(at_ns);
+        }
         link.tap
             .wrote(&bytes, self.looked_ns, &self.script, &mut self.events);
         Ok(bytes.len())
@@ -534,6 +570,7 @@ impl State {
             link.reset_for_peer_ns.get_or_insert(at_ns);
         } else {
             link.down.end(at_ns);
+            link.is_dismissed = true;
         }
     }
 

@@ -213,7 +213,7 @@ impl World {
     fn turn(&mut self, actor: Actor) -> Result<bool, Failure> {
         let mut events = Vec::new();
         let worked = match actor {
-            Actor::Source(it) => self.sources[it].turn(self.faults.reset, &mut events),
+            Actor::Source(it) => self.sources[it].turn(&self.faults, &mut events),
             Actor::Customer(it) => self.customers[it].turn(&self.faults, &mut events),
             Actor::Engine(part) => return self.turn_engine(part),
         };

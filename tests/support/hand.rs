@@ -77,10 +77,16 @@ pub struct Hand<C> {
 }
 
 impl<C: Clock + 'static> Hand<C> {
-    /// Puts a pipeline together that producers dial in to.
+    /// Puts a pipeline together that producers dial in to, and that dials no source unless the settings
+    /// begin with some.
     pub fn new(settings: &str, clock: C) -> Self {
         let home = tempfile::tempdir().expect("a temporary directory");
-        let settings = format!("source = []\n{settings}\n");
+        let none = if settings.starts_with("source") {
+            ""
+        } else {
+            "source = []"
+        };
+        let settings = format!("{none}\n{settings}\n");
         let config = config::parse("test", &settings, &[]).expect("good settings");
         let mut segments = Directory::at(&journal_folder(home.path())).expect("a folder");
         let names = Names::new(&config, &rules(&config));

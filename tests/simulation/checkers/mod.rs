@@ -3,6 +3,7 @@
 //! None of them asks the engine. Each quotes its promise, from the design's section 4 where nothing
 //! else is said.
 
+mod ends;
 mod lost;
 mod order;
 mod progress;
@@ -79,5 +80,6 @@ pub fn all(facts: &Facts) -> Vec<Box<dyn Checker>> {
         Box::new(rows::Rows::new(facts.clone())),
         Box::new(lost::Lost::new(facts.clone())),
         Box::new(wait::Wait::new(facts.clone())),
+        Box::new(ends::Ends::default()),
     ]
 }
