@@ -116,6 +116,7 @@ counters! {
     StoreLagSeconds "store_lag_seconds" gauge "How long the oldest of what the store has not followed has waited.";
     StoreFailing "store_failing" gauge "1 while the store's last try has failed, or it has stopped for good.";
 
+    LogLinesLost "log_lines_lost" count "Lines of the log, and blocks of the statistics, that nobody took since the process began: standard error or output is gone, full or unread.";
     LatencyLogLost "latency_log_lost" count "Lines of the interval logs that could not be written; the totals have them.";
 }
 

@@ -18,6 +18,8 @@ pub mod config;
 pub mod limits;
 
 pub mod clock;
+pub mod escape;
+pub mod log;
 pub mod log_limit;
 pub mod message;
 

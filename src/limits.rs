@@ -335,6 +335,35 @@ pub const STORE_RETRY_MS_MIN: u64 = 100;
 /// Longest pause before a store that failed is tried again.
 pub const STORE_RETRY_MS_MAX: u64 = 5_000;
 
+/// Longest time that a stopping engine delivers what is queued for connected subscribers. With the
+/// other waits below and `[store] stop_timeout` (30 s) it is 81 s: systemd kills after 90.
+pub const STOP_DRAIN_MAX: Duration = Duration::from_secs(30);
+
+/// A drain that settles nothing for this long is over: subscribers that do not read are not waited
+/// for, their messages are in the journal.
+pub const STOP_DRAIN_STALL: Duration = Duration::from_secs(5);
+
+/// Longest time that the agents' threads, all together, may take to complete their work: a disk that
+/// takes 10 s for a sync is slow, one that takes longer hangs.
+pub const STOP_THREADS_MAX: Duration = Duration::from_secs(15);
+
+/// Longest time that HTTP answers under way may take at the end: a picture takes some 10 ms.
+pub const STOP_ADMIN_MAX: Duration = Duration::from_secs(1);
+
+/// Longest time that the last statistics and histogram files may take: 10,000 customers' share some
+/// 600 files, written in less than 100 ms.
+pub const STOP_FILES_MAX: Duration = Duration::from_secs(5);
+
+/// How long a second signal leaves a stopping engine before it is ended where it stands.
+pub const STOP_HURRY_MAX: Duration = Duration::from_secs(1);
+
+/// Lines of the log, or blocks of statistics, that wait for a stream which takes none: some 150 bytes
+/// each, so 600 KiB, and 4 MiB where all are as long as a server's words may make them.
+pub const LOG_QUEUE: usize = 4 * 1024;
+
+/// How long the last words of a process wait for whoever reads them.
+pub const LAST_WORDS_MAX: Duration = Duration::from_millis(500);
+
 /// `rejected.ndjson` is rotated when it grows past this many bytes, by default.
 pub const REJECTED_LEN_MAX_DEFAULT: u64 = 64 * 1024 * 1024;
 

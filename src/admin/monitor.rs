@@ -20,6 +20,7 @@ use crate::clock::{Clock, StepWatch, SystemClock, wall_us};
 use crate::counters::{Counter, Counters};
 use crate::latency::{Collector, FilesError, IntervalLog, Totals, write_all};
 use crate::limits::MONITOR_TICK_MS;
+use crate::log;
 use crate::store::lag::Followed;
 
 /// What a monitor works with.
@@ -95,12 +96,22 @@ impl Monitor {
         })
     }
 
-    /// Collects what is left, writes the files, prints the statistics for the last time, and takes
-    /// the totals (HTTP shows none from then on). Drop the scheduler's recorder first: then nothing
-    /// is missing.
-    pub fn finish(self) -> Finished {
+    /// Has the thread collect what is left, write the files, and print the statistics for the last
+    /// time. Drop the scheduler's recorder first: then nothing is missing.
+    pub fn tell_to_end(&self) {
         // A failed send means that the thread has panicked: the join says so.
         let _ = self.stop.send(());
+    }
+
+    /// Whether all that is done.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// Waits for the end, and takes the totals (HTTP shows none from then on).
+    pub fn finish(self) -> Finished {
+        self.tell_to_end();
         let files = match self.thread.join() {
             Ok(written) => written.map_err(MonitorError::Files),
             Err(_) => Err(MonitorError::Panicked),
@@ -145,6 +156,7 @@ impl Run {
             self.collect();
             self.watch_clock();
             self.tell_lag();
+            self.tell_lost_lines();
             (self.parts.wake)();
             let interval = self.parts.interval;
             if !interval.is_zero() && self.printed.elapsed() >= interval {
@@ -154,6 +166,7 @@ impl Run {
         }
         self.collect();
         self.write_log();
+        self.tell_lost_lines();
         self.print(delivered_before, self.started.elapsed());
         self.write_files()
     }
@@ -222,6 +235,10 @@ impl Run {
         if let Some(followed) = &self.parts.followed {
             followed.tell(self.clock.now().epoch_us, &self.parts.counters);
         }
+    }
+
+    fn tell_lost_lines(&self) {
+        self.parts.counters.set(Counter::LogLinesLost, log::lost());
     }
 
     fn print_period(&mut self) {

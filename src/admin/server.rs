@@ -37,39 +37,27 @@ const PATHS: &str = "\
 #[derive(Debug)]
 pub struct Admin {
     address: SocketAddr,
-    stop: oneshot::Sender<()>,
+    /// `None`: it was told to end.
+    stop: Option<oneshot::Sender<()>>,
     thread: JoinHandle<()>,
 }
 
 /// HTTP could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum AdminError {
-    /// The address is taken, or is not this machine's.
-    #[error("cannot listen for HTTP on {address}: {source}; set another address in [admin] listen")]
-    Bind {
-        /// From the settings.
-        address: SocketAddr,
-        /// The system's word.
-        source: io::Error,
-    },
     /// No thread or no runtime.
     #[error("cannot start the admin thread: {0}; the system is short of threads or descriptors")]
     Thread(io::Error),
 }
 
 impl Admin {
-    /// Binds the address, then answers from a thread of its own.
+    /// Answers those that connect to a bound address, from a thread of its own.
     ///
     /// # Errors
-    /// The address cannot be bound, or the system has no thread to give.
-    pub fn start(listen: SocketAddr, state: AdminState) -> Result<Self, AdminError> {
-        let bind = |source| AdminError::Bind {
-            address: listen,
-            source,
-        };
-        let listener = TcpListener::bind(listen).map_err(bind)?;
-        listener.set_nonblocking(true).map_err(bind)?;
-        let address = listener.local_addr().map_err(bind)?;
+    /// The system has no thread or descriptor to give.
+    pub fn start(listener: TcpListener, state: AdminState) -> Result<Self, AdminError> {
+        listener.set_nonblocking(true).map_err(AdminError::Thread)?;
+        let address = listener.local_addr().map_err(AdminError::Thread)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -84,7 +72,7 @@ impl Admin {
             .map_err(AdminError::Thread)?;
         Ok(Self {
             address,
-            stop,
+            stop: Some(stop),
             thread,
         })
     }
@@ -95,10 +83,24 @@ impl Admin {
         self.address
     }
 
-    /// Ends the thread; answers under way are cut.
-    pub fn stop(self) {
-        // Either fails only if the thread has gone already.
-        let _ = self.stop.send(());
+    /// Has the thread end; answers under way are cut.
+    pub fn tell_to_end(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            // It fails only if the thread has gone already.
+            let _ = stop.send(());
+        }
+    }
+
+    /// Whether it has.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// Ends the thread and waits for that.
+    pub fn stop(mut self) {
+        self.tell_to_end();
+        // A thread that has panicked has ended too.
         let _ = self.thread.join();
     }
 }
@@ -241,7 +243,8 @@ mod tests {
 
     fn start() -> (Admin, AdminState) {
         let state = testing::state();
-        let admin = Admin::start("127.0.0.1:0".parse().unwrap(), state.clone()).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let admin = Admin::start(listener, state.clone()).unwrap();
         (admin, state)
     }
 
@@ -374,17 +377,6 @@ mod tests {
         let answer = ask(&admin, "POST", "/stats");
         assert_eq!(answer.status, 405);
         assert!(answer.head.contains("allow: get"), "{}", answer.head);
-        admin.stop();
-    }
-
-    #[test]
-    fn a_taken_address_is_named_with_its_setting() {
-        let (admin, state) = start();
-        let error = Admin::start(admin.address(), state)
-            .unwrap_err()
-            .to_string();
-        assert!(error.contains(&admin.address().to_string()), "{error}");
-        assert!(error.contains("[admin] listen"), "{error}");
         admin.stop();
     }
 

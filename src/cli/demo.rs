@@ -16,10 +16,12 @@ use clap::Args;
 use message_server_simulator::{Handle, Options, Pace, Simulation, Totals, listening};
 
 use super::Failure;
-use super::run::{Signals, say};
+use super::run::{prepare, tell_passed_over};
+use super::signals::Signals;
 use crate::config::{self, Config, Source, StoreUrl};
 use crate::counters::{Counter, Snapshot};
 use crate::engine::{self, Ended, Engine};
+use crate::log::say;
 
 const EXAMPLES: &str = "Examples:
   flipped-lb demo
@@ -57,14 +59,16 @@ pub struct DemoArgs {
 /// # Errors
 /// A part of it failed, or something that was sent was not delivered.
 pub fn run(args: DemoArgs) -> Result<(), Failure> {
-    let signals = Signals::watch()?;
+    let signals = prepare()?;
     let mut config = config::load(None)?;
+    tell_passed_over();
     if let Some(data_dir) = &args.data_dir {
         config.data_dir.clone_from(data_dir);
     }
     let servers = play_servers(&config, args.rate)?;
     adapt(&mut config, &servers.addresses());
     let engine = engine::start(&config).map_err(|error| Failure::Failed(error.to_string()))?;
+    signals.has_started();
     let customers = Customers::connect(&engine, &config)?;
     introduce(&engine, &config, args.rate);
     watch(
@@ -75,7 +79,7 @@ pub fn run(args: DemoArgs) -> Result<(), Failure> {
     );
     let sent = servers.stop();
     settle(&engine, &signals);
-    let ended = engine.stop(&signals.hurry, say);
+    let ended = engine.stop(&signals.hurry, |what| say(what));
     let received = customers.leave();
     conclude(&config, &sent, received, &ended)
 }
@@ -126,12 +130,12 @@ fn introduce(engine: &Engine, config: &Config, rate: u64) {
         .iter()
         .map(|it| it.id.as_str())
         .collect();
-    say(&format!(
+    say(format!(
         "demo: {SERVERS} message servers at {rate} orders a second together, customers {}",
         names.join(", ")
     ));
     if let Some(admin) = addresses.admin {
-        say(&format!("demo: live numbers at http://{admin}/stats"));
+        say(format!("demo: live numbers at http://{admin}/stats"));
     }
 }
 
@@ -144,7 +148,7 @@ fn watch(engine: &Engine, servers: &Handle, signals: &Signals, time: Duration) {
         let second = begun.elapsed().as_secs();
         if second > shown.0 {
             let counters = engine.counters().snapshot();
-            say(&progress(
+            say(progress(
                 second,
                 &counters,
                 counters.get(Counter::Delivered) - shown.1,
@@ -238,21 +242,21 @@ fn count_frames(mut stream: BufReader<TcpStream>, received: &AtomicU64) {
 
 fn conclude(config: &Config, sent: &Totals, received: u64, ended: &Ended) -> Result<(), Failure> {
     let counters = &ended.counters;
-    say(&format!(
+    say(format!(
         "demo: {} distinct orders sent, {received} received by customers, {} stored, {} duplicates \
          filtered",
         sent.valid,
         counters.get(Counter::Stored),
         counters.get(Counter::Duplicates),
     ));
-    say(&format!("demo: files are in {}", config.data_dir.display()));
+    say(format!("demo: files are in {}", config.data_dir.display()));
     let database = match &config.store.url {
         StoreUrl::Sqlite(None) => Some(config.data_dir.join("messages.db")),
         StoreUrl::Sqlite(Some(path)) => Some(path.clone()),
         StoreUrl::MySql(_) | StoreUrl::None => None,
     };
     if let Some(database) = database {
-        say(&format!(
+        say(format!(
             "demo: sqlite3 {} 'SELECT status, COUNT(*) FROM messages GROUP BY status'",
             database.display()
         ));

@@ -21,11 +21,11 @@ mod failure;
 mod log;
 mod output;
 mod publish_acks;
+mod signals;
 #[cfg(test)]
 mod testing;
 
 use std::ffi::OsString;
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -98,19 +98,27 @@ pub fn run_args(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
             return u8::try_from(answer.exit_code()).unwrap_or(2);
         }
     };
-    match log::start().and_then(|()| cli.command.run()) {
+    let runs_engine = cli.command.runs_engine();
+    let done = log::start(runs_engine).and_then(|()| cli.command.run());
+    let exit_code = match done {
         Ok(()) => 0,
         Err(failure) => {
             if let Some(words) = failure.words() {
-                // There is nobody left to tell where this fails.
-                let _ = writeln!(std::io::stderr(), "{words}");
+                crate::log::say_last(words);
             }
             failure.exit_code()
         }
-    }
+    };
+    crate::log::finish();
+    exit_code
 }
 
 impl Command {
+    /// Whether an engine runs in this process: then nothing waits for who reads its output.
+    fn runs_engine(&self) -> bool {
+        matches!(self, Command::Run(_) | Command::Demo(_))
+    }
+
     fn run(self) -> Result<(), Failure> {
         match self {
             Command::Run(args) => run::run(args),

@@ -2,19 +2,18 @@
 //!
 //! Fed by the command line; hands the settings to the engine and waits for signals.
 
-use std::io::Write as _;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use clap::Args;
-use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
-use signal_hook::flag;
+use tracing::info;
 
 use super::Failure;
+use super::signals::Signals;
 use crate::config::{self, Config};
-use crate::engine::{self, Addresses, Engine};
+use crate::engine::{self, Addresses, Engine, directory};
+use crate::log::{self, say};
 
 const EXAMPLES: &str = "Examples:
   flipped-lb run
@@ -40,10 +39,12 @@ const LOOK: Duration = Duration::from_millis(50);
 /// # Errors
 /// The settings are wrong, or the engine failed.
 pub fn run(args: RunArgs) -> Result<(), Failure> {
+    let signals = prepare()?;
     let config = config::load(args.config.as_deref())?;
-    let signals = Signals::watch()?;
+    tell_passed_over();
     let engine = engine::start(&config).map_err(|error| Failure::Failed(error.to_string()))?;
-    say(&listening(&engine, &config));
+    signals.has_started();
+    say(listening(&engine, &config));
     let failed = loop {
         if signals.stop.load(Ordering::Relaxed) {
             break None;
@@ -53,40 +54,26 @@ pub fn run(args: RunArgs) -> Result<(), Failure> {
         }
         std::thread::sleep(LOOK);
     };
-    let ended = engine.stop(&signals.hurry, |what| say(&format!("stopping: {what}")));
+    let ended = engine.stop(&signals.hurry, |what| say(format_args!("stopping: {what}")));
     let trouble = failed
         .map(|it| format!("{} failed: {}", it.agent, it.error))
         .or(ended.trouble);
     trouble.map_or(Ok(()), |trouble| Err(Failure::Failed(trouble)))
 }
 
-/// What signals ask for: the first one to stop in good order, the second one to stop now.
-pub(super) struct Signals {
-    /// Stop in good order.
-    pub(super) stop: Arc<AtomicBool>,
-    /// Wait for nothing any more.
-    pub(super) hurry: Arc<AtomicBool>,
+/// Kubernetes' variables for a Service of this name are no settings: said once.
+pub(super) fn tell_passed_over() {
+    let names = config::passed_over().join(", ");
+    if !names.is_empty() {
+        info!("{names}: set by Kubernetes for a Service of this name, no settings: passed over");
+    }
 }
 
-impl Signals {
-    /// Watches for SIGTERM and SIGINT; the second one ends the process.
-    pub(super) fn watch() -> Result<Self, Failure> {
-        let (stop, hurry) = (
-            Arc::new(AtomicBool::new(false)),
-            Arc::new(AtomicBool::new(false)),
-        );
-        for signal in [SIGTERM, SIGINT] {
-            // The order counts: at the first signal `stop` is not set yet, so nothing else happens.
-            flag::register_conditional_shutdown(signal, 1, Arc::clone(&stop))
-                .and_then(|_| flag::register(signal, Arc::clone(&stop)))
-                .map_err(|error| Failure::Failed(format!("signals cannot be watched: {error}")))?;
-        }
-        // A limit on file sizes ends a process that does not listen for it; the journal would rather
-        // have the error, which it takes for a full disk.
-        flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)))
-            .map_err(|error| Failure::Failed(format!("signals cannot be watched: {error}")))?;
-        Ok(Self { stop, hurry })
-    }
+/// Makes the process one that runs an engine: private files, signals, and an end where it panics.
+pub(super) fn prepare() -> Result<Signals, Failure> {
+    log::end_on_panic();
+    directory::private_files();
+    Signals::watch()
 }
 
 fn listening(engine: &Engine, config: &Config) -> String {
@@ -107,9 +94,4 @@ fn listening(engine: &Engine, config: &Config) -> String {
         line.push_str(&format!(", http://{admin}/stats"));
     }
     line
-}
-
-/// To the operator, who may have gone.
-pub(super) fn say(line: &str) {
-    let _ = writeln!(std::io::stderr(), "flipped-lb: {line}");
 }

@@ -8,6 +8,7 @@ use super::found::Found;
 use super::keys::{Key, SECTIONS};
 use super::nearest::nearest;
 use super::problem::{Place, Problem};
+use super::service_links::is_service_link;
 use super::{Config, Destination, Source};
 
 /// What all variables of the engine begin with.
@@ -45,6 +46,7 @@ pub(super) fn read(draft: &mut Draft, variables: &[(String, String)]) {
                     (key.set)(&mut draft.config, &found)
                         .map_err(|why| format!("{}: {why}", label(section, key.name)))
                 }
+                None if is_service_link(name, value) => Ok(()),
                 None => Err(unknown(name, &settings)),
             },
         };

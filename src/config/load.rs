@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use super::defaults::default_max_wait;
 use super::draft::Draft;
 use super::problem::{Place, Problem};
+use super::service_links::is_service_link;
 use super::{Config, ConfigError, checks, environment, file};
 
 /// The file that is read when none is named, if it is in the current directory.
@@ -65,10 +66,28 @@ pub fn used_file(file: Option<&Path>) -> Option<PathBuf> {
 /// The names of the environment variables that [`load`] takes for settings, sorted.
 #[must_use]
 pub fn overrides() -> Vec<String> {
+    names(|name| !is_link(name))
+}
+
+/// The names of those that [`load`] passes over: Kubernetes sets them for a Service whose name begins
+/// as the engine's does; sorted.
+#[must_use]
+pub fn passed_over() -> Vec<String> {
+    names(is_link)
+}
+
+fn names(is_wanted: impl Fn(&str) -> bool) -> Vec<String> {
     let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-    let mut names: Vec<String> = names.filter(|n| environment::is_setting(n)).collect();
+    let mut names: Vec<String> = names
+        .filter(|it| environment::is_setting(it) && is_wanted(it))
+        .collect();
     names.sort();
     names
+}
+
+fn is_link(name: &str) -> bool {
+    let value = std::env::var(name).unwrap_or_default();
+    is_service_link(name, &value)
 }
 
 fn read_text(path: &Path) -> Result<String, ConfigError> {

@@ -20,6 +20,7 @@ mod file;
 mod found;
 mod nearest;
 mod server;
+mod service_links;
 mod units;
 
 mod items;
@@ -40,7 +41,7 @@ use std::time::Duration;
 pub use defaults::default_max_wait;
 pub use example::example;
 pub use keys::store_url;
-pub use load::{DEFAULT_FILE, load, overrides, parse, used_file};
+pub use load::{DEFAULT_FILE, load, overrides, parse, passed_over, used_file};
 pub use problem::ConfigError;
 pub use server::{Secret, Server, SslMode};
 pub use units::{parse_duration, parse_hours, parse_size, show_duration, show_hours, show_size};

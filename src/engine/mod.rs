@@ -12,38 +12,31 @@
 
 mod behind;
 pub mod crank;
+pub mod directory;
+mod listeners;
 mod lock;
 pub mod pipeline;
 mod spawn;
 mod start;
+mod stop;
 pub mod threads;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 
-use tracing::{error, info};
-
+pub use self::listeners::ListenError;
 pub use self::lock::{DirectoryLock, LockError};
 use self::pipeline::Signals;
 pub use self::pipeline::journal_folder;
 pub use self::start::{StartError, start};
-use crate::admin::{Admin, Health, Monitor, Phase};
+use crate::admin::{Admin, Health, Monitor};
 use crate::agent::Fatal;
-use crate::counters::{Counter, Counters, Snapshot};
+use crate::counters::{Counters, Snapshot};
 use crate::ring::Wake;
 use crate::store::thread::StoreThread;
-
-/// How often a stopping engine looks whether it is done.
-const DRAIN_POLL: Duration = Duration::from_millis(5);
-/// Looks in a row that must find it quiet.
-const QUIET_LOOKS: u32 = 4;
-/// A drain that makes no progress for this long is over: subscribers that do not read are not
-/// waited for, their messages are in the journal.
-const DRAIN_STALL: Duration = Duration::from_secs(5);
 
 /// A thread of agents.
 struct Thread {
@@ -86,7 +79,7 @@ pub struct Engine {
     monitor: Monitor,
     admin: Option<Admin>,
     /// Keeps other engines off the directory.
-    _lock: DirectoryLock,
+    lock: DirectoryLock,
 }
 
 /// What a stopped engine leaves.
@@ -117,69 +110,5 @@ impl Engine {
     #[must_use]
     pub fn failed(&self) -> Option<Failed> {
         self.failures.try_recv().ok()
-    }
-
-    /// Stops it in an orderly way: sources are read no more, what is queued for connected
-    /// subscribers is delivered, the journal and the store are completed, statistics and histograms
-    /// written. `hurry` cuts all waiting short. `progress` is told what is waited for.
-    pub fn stop(self, hurry: &AtomicBool, mut progress: impl FnMut(&str)) -> Ended {
-        self.health.set_phase(Phase::Draining);
-        self.signals.draining.store(true, Ordering::Relaxed);
-        self.threads.iter().for_each(|it| it.wake.notify());
-        progress("delivering what is queued for connected subscribers");
-        self.drain(hurry);
-        for thread in self.threads {
-            thread.stop.store(true, Ordering::Relaxed);
-            thread.wake.notify();
-            if thread.handle.join().is_err() {
-                error!(thread = thread.name, "panicked");
-            }
-        }
-        let mut trouble = Vec::new();
-        if let Some(store) = self.store {
-            progress("completing the store");
-            let end = self.signals.recorded.load(Ordering::Acquire);
-            let left = store.finish(end, hurry);
-            if left > 0 {
-                trouble.push(format!(
-                    "{left} journal bytes are not in the store yet; they will be after the next \
-                     start"
-                ));
-            }
-        }
-        self.health.set_phase(Phase::Stopped);
-        if let Some(admin) = self.admin {
-            admin.stop();
-        }
-        let finished = self.monitor.finish();
-        let histogram_files = finished.files.unwrap_or_else(|error| {
-            trouble.push(error.to_string());
-            0
-        });
-        let trouble = (!trouble.is_empty()).then(|| trouble.join("; "));
-        Ended {
-            counters: self.counters.snapshot(),
-            histogram_files,
-            trouble,
-        }
-    }
-
-    /// Waits until nothing is left that can be delivered, or nothing moves any more.
-    fn drain(&self, hurry: &AtomicBool) {
-        let mut quiet_looks = 0;
-        let mut moved = (0, Instant::now());
-        while quiet_looks < QUIET_LOOKS && !hurry.load(Ordering::Relaxed) {
-            std::thread::sleep(DRAIN_POLL);
-            let is_quiet = self.signals.quiet.load(Ordering::Acquire);
-            quiet_looks = if is_quiet { quiet_looks + 1 } else { 0 };
-            let settled = self.counters.get(Counter::Settled);
-            if settled != moved.0 {
-                moved = (settled, Instant::now());
-            } else if moved.1.elapsed() > DRAIN_STALL {
-                let left = self.counters.get(Counter::InFlight);
-                info!(left, "subscribers do not take or acknowledge what is left");
-                return;
-            }
-        }
     }
 }

@@ -1,15 +1,18 @@
 //! Starts an engine: takes the directory, binds, reads the journal, wires, spawns.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Instant, SystemTime};
 
 use tracing::{info, warn};
 
 use super::behind::behind_store;
+use super::directory;
+use super::listeners::{ListenError, Listeners};
 use super::lock::{DirectoryLock, LockError};
 use super::pipeline::{self, Common, Names, Signals, Wakes, World};
 use super::spawn::{self, Spawner};
@@ -29,6 +32,7 @@ use crate::journal::reader::Reader;
 use crate::journal::recovery::Recovered;
 use crate::journal::storage::{Directory as Segments, Name};
 use crate::latency::{self, Collector, IntervalLog, LogLimits, Totals};
+use crate::log;
 use crate::net::{SocketOptions, Tcp};
 use crate::ring::Wake;
 use crate::scheduler::rules::Rules;
@@ -46,16 +50,9 @@ pub enum StartError {
     #[error(transparent)]
     Pin(#[from] PinError),
     /// A listener.
-    #[error("{setting} = \"{address}\" cannot be listened on: {source}; is the port in use?")]
-    Listen {
-        /// The setting.
-        setting: &'static str,
-        /// Its value.
-        address: SocketAddr,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The HTTP address.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The HTTP thread.
     #[error(transparent)]
     Admin(#[from] AdminError),
     /// The journal.
@@ -93,31 +90,28 @@ pub(super) fn system(what: &'static str) -> impl Fn(io::Error) -> StartError {
     }
 }
 
-/// Starts an engine with these settings.
+/// Starts an engine with these settings: directory and addresses first, so that what is taken is told
+/// before anything else begins; then HTTP, which tells that it starts; then what may take long.
 ///
 /// # Errors
 /// What it needs cannot be had; the message says which setting to change.
 pub fn start(config: &Config) -> Result<Engine, StartError> {
-    let lock = DirectoryLock::take(&config.data_dir)?;
+    let lock = take_directory(config)?;
     let plan = threads::plan(config)?;
-    let delivery = bind("[delivery] listen", config.delivery.listen)?;
-    let ingest = match config.ingest.listen {
-        Some(address) => Some(bind("[ingest] listen", address)?),
-        None => None,
-    };
-    let addresses = Addresses {
-        delivery: delivery.local_addr().map_err(system("local address"))?,
-        ingest: ingest.as_ref().and_then(|it| it.local_addr().ok()),
-        admin: None,
-    };
-    let journal_folder = pipeline::journal_folder(&config.data_dir);
-    let mut segments = Segments::at(&journal_folder).map_err(files("journal/"))?;
+    let listeners = Listeners::bind(config)?;
+    let addresses = listeners.addresses()?;
     let clock = SystemClock::start();
-    let counters = Arc::new(Counters::default());
-    let signals = Signals::default();
     let rules = Rules::new(&config.rules, &config.destinations, config.scheduler.levels);
-    let names = Names::new(config, &rules);
+    let starter = Starter::new(&plan, config, Names::new(config, &rules));
+    let Listeners {
+        delivery,
+        ingest,
+        admin,
+    } = listeners;
+    let admin = admin.map(|it| starter.admin(it)).transpose()?;
+    let mut segments = Segments::at(&journal_folder(config)?).map_err(files("journal/"))?;
     let seed = fastrand::u64(..);
+    let (names, counters) = (starter.names.clone(), Arc::clone(&starter.counters));
     let (mut recovered, inheritance) =
         pipeline::recover(config, &mut segments, &names, seed, clock.now())?;
     let mut store = store::open(config, &counters)?;
@@ -125,6 +119,7 @@ pub fn start(config: &Config) -> Result<Engine, StartError> {
         let (len, now_us) = (config.journal.segment, clock.now().epoch_us);
         recovered = behind_store(&mut segments, len, store, recovered, &counters, now_us)?;
     }
+    let signals = starter.signals.clone();
     signals
         .recorded
         .store(recovered.origin.position, Ordering::Release);
@@ -136,20 +131,38 @@ pub fn start(config: &Config) -> Result<Engine, StartError> {
     let world = world(config, clock, seed, segments, ingest, delivery)?;
     let wakes = spawn::wakes(&plan, syncs(config))?;
     let common = Common {
-        counters: Arc::clone(&counters),
-        signals: signals.clone(),
-        names: names.clone(),
+        counters,
+        signals,
+        names,
         rules,
         inheritance,
         recorder,
         rejected: rejected_log(config, &wakes)?,
     };
-    let starter = Starter::new(&plan, config, counters, signals, names);
     starter.announce(&recovered);
     let pipeline = pipeline::assemble(config, world, &wakes, recovered, common);
     let scheduler_wake = Arc::clone(&wakes.scheduler);
     let threads = starter.spawner(clock).spawn(pipeline, &wakes)?;
-    starter.finish(threads, collector, scheduler_wake, addresses, store, lock)
+    let monitor = starter.monitor(collector, scheduler_wake, store.as_ref())?;
+    Ok(starter.engine(threads, store, monitor, admin, addresses, lock))
+}
+
+/// Makes the data directory if it is not there, and locks it.
+fn take_directory(config: &Config) -> Result<DirectoryLock, StartError> {
+    let path = &config.data_dir;
+    directory::make(path, syncs(config)).map_err(|source| LockError::Unusable {
+        directory: path.display().to_string(),
+        source,
+    })?;
+    let lock = DirectoryLock::take(path)?;
+    directory::warn_if_open(path);
+    Ok(lock)
+}
+
+fn journal_folder(config: &Config) -> Result<PathBuf, StartError> {
+    let folder = pipeline::journal_folder(&config.data_dir);
+    directory::make(&folder, syncs(config)).map_err(files("journal/"))?;
+    Ok(folder)
 }
 
 /// Whether the journal waits for the disk, and so has a thread of its own in any mode.
@@ -184,14 +197,6 @@ fn follow(
         .map_err(system("thread"))
 }
 
-fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).map_err(|source| StartError::Listen {
-        setting,
-        address,
-        source,
-    })
-}
-
 fn world(
     config: &Config,
     clock: SystemClock,
@@ -223,32 +228,51 @@ struct Starter<'a> {
     counters: Arc<Counters>,
     signals: Signals,
     names: Names,
+    shown: Arc<Mutex<Shown>>,
     health: Arc<Health>,
     failing: Sender<Failed>,
-    failures: Option<std::sync::mpsc::Receiver<Failed>>,
+    failures: Receiver<Failed>,
 }
 
 impl<'a> Starter<'a> {
-    fn new(
-        plan: &'a Plan,
-        config: &'a Config,
-        counters: Arc<Counters>,
-        signals: Signals,
-        names: Names,
-    ) -> Self {
+    fn new(plan: &'a Plan, config: &'a Config, names: Names) -> Self {
         let (failing, failures) = channel();
+        let signals = Signals::default();
         let health = Health::new(spawn::names(plan).iter().copied());
         let health = health.watching(Arc::clone(&signals.journal_limited));
+        let totals = Totals::new(config.scheduler.levels, destinations_max(config, &names));
         Self {
             plan,
             config,
-            counters,
+            counters: Arc::default(),
             signals,
             names,
+            shown: Arc::new(Mutex::new(Shown { totals })),
             health: Arc::new(health),
             failing,
-            failures: Some(failures),
+            failures,
         }
+    }
+
+    fn latency_names(&self) -> Arc<dyn latency::Names> {
+        Arc::new(self.names.clone())
+    }
+
+    /// Starts HTTP.
+    fn admin(&self, listener: TcpListener) -> Result<Admin, StartError> {
+        let state = AdminState {
+            counters: Arc::clone(&self.counters),
+            shown: Arc::clone(&self.shown),
+            health: Arc::clone(&self.health),
+            names: self.latency_names(),
+            facts: Facts {
+                version: env!("CARGO_PKG_VERSION"),
+                durability: durability_word(self.config.durability),
+                threading_mode: mode_word(self.plan.mode),
+                started: Instant::now(),
+            },
+        };
+        Ok(Admin::start(listener, state)?)
     }
 
     fn announce(&self, recovered: &Recovered) {
@@ -283,50 +307,50 @@ impl<'a> Starter<'a> {
         }
     }
 
-    fn finish(
-        self,
-        threads: Vec<Thread>,
+    fn monitor(
+        &self,
         collector: Collector,
         scheduler_wake: Arc<Wake>,
-        mut addresses: Addresses,
-        store: Option<StoreThread>,
-        lock: DirectoryLock,
-    ) -> Result<Engine, StartError> {
-        let levels = self.config.scheduler.levels;
-        let totals = Totals::new(levels, destinations_max(self.config, &self.names));
-        let shown = Arc::new(Mutex::new(Shown { totals }));
-        let names: Arc<dyn latency::Names> = Arc::new(self.names.clone());
-        let admin = match self.config.admin.listen {
-            Some(listen) => Some(Admin::start(listen, self.admin_state(&shown, &names))?),
-            None => None,
-        };
-        addresses.admin = admin.as_ref().map(Admin::address);
-        let monitor = Monitor::start(MonitorParts {
+        store: Option<&StoreThread>,
+    ) -> Result<Monitor, StartError> {
+        let out = log::stdout().map_err(system("thread"))?;
+        let parts = MonitorParts {
             counters: Arc::clone(&self.counters),
-            shown,
+            shown: Arc::clone(&self.shown),
             collector,
-            names,
-            followed: store.as_ref().map(|it| Arc::clone(it.followed())),
+            names: self.latency_names(),
+            followed: store.map(|it| Arc::clone(it.followed())),
             interval: self.config.stats.interval,
             log: self.latency_log(),
             histograms: Some(self.config.data_dir.join("histograms")),
             wake: Box::new(move || scheduler_wake.notify()),
-            out: Box::new(io::stdout()),
-        })
-        .map_err(system("thread"))?;
+            out: Box::new(log::Writer(out)),
+        };
+        Monitor::start(parts).map_err(system("thread"))
+    }
+
+    fn engine(
+        self,
+        threads: Vec<Thread>,
+        store: Option<StoreThread>,
+        monitor: Monitor,
+        admin: Option<Admin>,
+        addresses: Addresses,
+        lock: DirectoryLock,
+    ) -> Engine {
         self.health.set_phase(Phase::Running);
-        Ok(Engine {
+        Engine {
             addresses,
             counters: self.counters,
             health: self.health,
             signals: self.signals,
             threads,
-            failures: self.failures.expect("it was made with the starter"),
+            failures: self.failures,
             store,
             monitor,
             admin,
-            _lock: lock,
-        })
+            lock,
+        }
     }
 
     fn latency_log(&self) -> Option<IntervalLog> {
@@ -344,25 +368,6 @@ impl<'a> Starter<'a> {
         let folder = self.config.data_dir.join("histograms");
         let wanted = !settings.log_interval.is_zero();
         wanted.then(|| IntervalLog::new(folder, limits, SystemTime::now(), shape))
-    }
-
-    fn admin_state(
-        &self,
-        shown: &Arc<Mutex<Shown>>,
-        names: &Arc<dyn latency::Names>,
-    ) -> AdminState {
-        AdminState {
-            counters: Arc::clone(&self.counters),
-            shown: Arc::clone(shown),
-            health: Arc::clone(&self.health),
-            names: Arc::clone(names),
-            facts: Facts {
-                version: env!("CARGO_PKG_VERSION"),
-                durability: durability_word(self.config.durability),
-                threading_mode: mode_word(self.plan.mode),
-                started: Instant::now(),
-            },
-        }
     }
 }
 

@@ -55,8 +55,15 @@ fn origin(args: &CheckArgs) -> String {
         Some(path) => path.display().to_string(),
         None => format!("the defaults ({} is not here)", config::DEFAULT_FILE),
     };
-    match config::overrides().join(", ") {
+    let mut origin = match config::overrides().join(", ") {
         names if names.is_empty() => format!("Settings: {file}\n"),
         names => format!("Settings: {file}, and {names}\n"),
+    };
+    let passed_over = config::passed_over().join(", ");
+    if !passed_over.is_empty() {
+        origin.push_str(&format!(
+            "Passed over, for Kubernetes sets them: {passed_over}\n"
+        ));
     }
+    origin
 }

@@ -14,9 +14,9 @@ use clap::{Args, ValueEnum};
 
 use super::Failure;
 use super::output::print;
-use super::run::say;
 use crate::latency::curve::Curve;
 use crate::latency::plot::{Drawn, PlotError, plot, plot_drawn};
+use crate::log::say;
 use input::Input;
 use pairs::Pair;
 
@@ -98,7 +98,7 @@ pub fn run(args: HistogramArgs) -> Result<(), Failure> {
     let input = Input::read(&args.files, &args.tags, args.unit)?;
     if args.compare.is_empty() {
         print(&table::table(&input.curves))?;
-        input.remarks().iter().for_each(|it| say(it));
+        input.remarks().iter().for_each(say);
         return save(&args, || plot(&args.title, &input.curves));
     }
     let other = Input::read(&args.compare, &args.tags, args.unit)?;

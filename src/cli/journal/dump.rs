@@ -11,11 +11,11 @@ use serde::Serialize;
 use super::place::{Place, PlaceArgs, failed};
 use super::unsettled::Unsettled;
 use super::{Failure, kept_words, words};
-use crate::cli::run::say;
 use crate::ingest::parser::text_of;
 use crate::journal::batch::{Batch, Record};
 use crate::journal::reader::survey::Finding;
 use crate::journal::record::{Position, Settlement, Span};
+use crate::log::say;
 
 /// Print the journal's entries, one JSON line each.
 #[derive(Debug, Clone, Args)]
@@ -148,11 +148,11 @@ impl<W: Write> Dump<'_, W> {
                 Finding::Batch(batch) => self.batch(&batch).map_err(Failure::output)?,
                 Finding::Hole(hole) => {
                     holes += 1;
-                    say(&format!("damaged: {}", words(&hole, place)));
+                    say(format!("damaged: {}", words(&hole, place)));
                 }
                 Finding::KeptHole(hole) => {
                     holes += 1;
-                    say(&format!("damaged: {}", kept_words(&hole, place)));
+                    say(format!("damaged: {}", kept_words(&hole, place)));
                 }
                 Finding::Segment(_) | Finding::Kept { .. } | Finding::Tail(_) => {}
             }

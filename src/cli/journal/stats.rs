@@ -12,12 +12,12 @@ use super::summary::Summary;
 use super::unsettled::Unsettled;
 use super::{Failure, kept_words, words};
 use crate::cli::output::print;
-use crate::cli::run::say;
 use crate::ingest::parser::text_of;
 use crate::journal::batch::{Batch, Record};
 use crate::journal::reader::survey::Finding;
 use crate::journal::record::BatchKind;
 use crate::limits::LEVELS_MAX;
+use crate::log::say;
 use crate::message::Directory;
 
 /// Count what is in the journal.
@@ -93,11 +93,11 @@ impl Count {
                 Finding::Kept { .. } => self.summary.kept_files += 1,
                 Finding::Hole(hole) => {
                     self.summary.damaged_places += 1;
-                    say(&format!("damaged: {}", words(&hole, place)));
+                    say(format!("damaged: {}", words(&hole, place)));
                 }
                 Finding::KeptHole(hole) => {
                     self.summary.damaged_places += 1;
-                    say(&format!("damaged: {}", kept_words(&hole, place)));
+                    say(format!("damaged: {}", kept_words(&hole, place)));
                 }
                 Finding::Tail(tail) => self.summary.torn_bytes = tail.torn_len,
             }
