@@ -130,6 +130,8 @@ fn end_admin(mut admin: Admin, patience: &mut Patience<'_>) {
 /// Returns how many histogram files were written, or why they were not.
 fn end_monitor(monitor: Monitor, patience: &mut Patience<'_>) -> Result<usize, String> {
     if patience.is_over() {
+        // Dropped, it would do at its leisure what it does at the end.
+        std::mem::forget(monitor);
         return Ok(0);
     }
     monitor.tell_to_end();
