@@ -367,6 +367,33 @@ pub const LAST_WORDS_MAX: Duration = Duration::from_millis(500);
 /// `rejected.ndjson` is rotated when it grows past this many bytes, by default.
 pub const REJECTED_LEN_MAX_DEFAULT: u64 = 64 * 1024 * 1024;
 
+/// Look-ups of names at once whose answers are expected soon; each has a thread while it lasts.
+pub const LOOKUPS_MAX: usize = 8;
+
+/// Look-ups at once that are known to be slow, besides: name servers that do not answer take 5 to 60 s
+/// of the system's time each. A start with more of them delays what is not known to be quick by that, once.
+/// With all of them there are 64 threads at most, of some 30 KiB of memory each.
+pub const LOOKUPS_SLOW_MAX: usize = 56;
+
+/// A look-up that takes longer is slow, in ns: a name server next door answers in 1 ms, one across the
+/// ocean in 100.
+pub const LOOKUP_SLOW_NS: u64 = 200_000_000;
+
+/// A source goes on with its back-off if its name was not looked up for so long, in ns. The answer is
+/// used when it comes, however late: a system whose first name server is dead needs 5 s for each.
+pub const LOOKUP_NS_MAX: u64 = 5_000_000_000;
+
+/// The next address of a name is tried beside those that were not answered for so long, in ns: what
+/// RFC 8305 recommends.
+pub const CONNECT_NEXT_NS: u64 = 250_000_000;
+
+/// A connection that is not answered for so long, in ns, is given up: time for three SYNs, which the
+/// system sends at 0, 1 and 3 s. By itself it would go on for two minutes.
+pub const CONNECT_NS_MAX: u64 = 5_000_000_000;
+
+/// Addresses of one name that are tried in one dial: the last one begins 4 s behind the first.
+pub const ADDRESSES_MAX: usize = 16;
+
 /// First pause before a source is dialled again.
 pub const RECONNECT_MS_MIN: u64 = 100;
 
@@ -439,3 +466,4 @@ const _: () = assert!(SEGMENT_LEN_MAX * JOURNAL_SEGMENTS_MIN <= JOURNAL_LEN_MAX_
 const _: () = assert!(MAX_QUEUED_DEFAULT <= MESSAGES_MAX);
 const _: () = assert!(HOT_MAX < SLOTS_MAX && SLOTS_MAX <= MESSAGES_MAX);
 const _: () = assert!(LATENCY_NS_MIN.is_power_of_two());
+const _: () = assert!(ADDRESSES_MAX as u64 * CONNECT_NEXT_NS <= CONNECT_NS_MAX);

@@ -6,6 +6,8 @@
 #![allow(unsafe_code)]
 
 pub mod acceptor;
+mod lookups;
+mod resolver;
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::SocketAddr;
@@ -13,9 +15,12 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Duration;
 
 use mio::net::{TcpListener, TcpStream};
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Interest, Poll, Token, Waker};
 use socket2::{SockRef, TcpKeepalive};
 
+pub use self::resolver::Answer;
+use self::resolver::Resolver;
+use crate::clock::Now;
 use crate::config::Delivery;
 use crate::limits::SUBSCRIBER_SEND_BUFFER;
 
@@ -45,6 +50,13 @@ pub trait Network: Send {
     /// # Errors
     /// The poller itself failed.
     fn poll(&mut self, ready: &mut Vec<Ready>) -> io::Result<()>;
+
+    /// Begins to look up the addresses of a name, `host:port`. [`Network::looked_up`] answers under this
+    /// number; where the last question of the number has no answer yet, that one is the answer.
+    fn look_up(&mut self, number: usize, name: &str, now: Now);
+
+    /// The next answer to a [`Network::look_up`], if there is one.
+    fn looked_up(&mut self, now: Now) -> Option<Answer>;
 
     /// Begins to connect; a later `writable` says that [`Network::connected`] may be asked.
     ///
@@ -141,6 +153,8 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const USER_TIMEOUT: Duration = Duration::from_secs(60);
 
 const LISTENER: Token = Token(usize::MAX);
+/// An answer of the resolver has come.
+const ANSWER: Token = Token(usize::MAX - 1);
 
 /// The machine's TCP, through mio.
 #[derive(Debug)]
@@ -151,6 +165,7 @@ pub struct Tcp {
     streams: Vec<Option<TcpStream>>,
     free: Vec<Key>,
     options: SocketOptions,
+    resolver: Resolver,
 }
 
 impl Tcp {
@@ -177,6 +192,7 @@ impl Tcp {
             streams: Vec::new(),
             free: Vec::new(),
             options,
+            resolver: Resolver::new(),
         })
     }
 
@@ -226,7 +242,8 @@ impl Network for Tcp {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             result => result?,
         }
-        ready.extend(self.events.iter().map(|event| match event.token() {
+        let told = self.events.iter().filter(|it| it.token() != ANSWER);
+        ready.extend(told.map(|event| match event.token() {
             LISTENER => Ready::Listener,
             Token(key) => Ready::Stream {
                 key,
@@ -235,6 +252,20 @@ impl Network for Tcp {
             },
         }));
         Ok(())
+    }
+
+    fn look_up(&mut self, number: usize, name: &str, now: Now) {
+        if !self.resolver.has_waker()
+            // Without one, whoever sleeps looks by itself, if later.
+            && let Ok(waker) = Waker::new(self.poll.registry(), ANSWER)
+        {
+            self.resolver.wakes(waker);
+        }
+        self.resolver.ask(number, name, now);
+    }
+
+    fn looked_up(&mut self, now: Now) -> Option<Answer> {
+        self.resolver.poll(now)
     }
 
     fn connect(&mut self, address: SocketAddr) -> io::Result<Key> {

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flipped_lb::counters::Counter;
-use flipped_lb::limits::{LOG_LINES_PER_WINDOW, LOG_WINDOW_NS};
+use flipped_lb::limits::{CONNECT_NS_MAX, LOG_LINES_PER_WINDOW, LOG_WINDOW_NS};
 use hand::{Hand, HandClock};
 use serde_json::{Value, json};
 
@@ -182,6 +182,51 @@ fn a_server_that_is_not_there_at_start_is_no_error() {
         1,
         "said once"
     );
+}
+
+#[test]
+fn a_name_is_found_whichever_of_its_addresses_its_server_listens_at() {
+    let server = Server::listen();
+    let port = server.address().port();
+    let engine = Engine::start(&format!(
+        "source = [{{ address = \"localhost:{port}\" }}, {{ address = \"name.invalid:1\" }}]\n"
+    ));
+    let mut subscriber = Subscriber::new(&engine, &["table1"], false);
+    // Looked up anew each time.
+    for at in 0..3 {
+        let line = frame(&format!("m{at}"), "table1", 1);
+        writeln!(server.accept(), "{line}").expect("it reads");
+        assert_eq!(subscriber.line(), Some(line));
+    }
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_given_up_after_seconds() {
+    use socket2::{Domain, Socket, Type};
+    let listener = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+    listener.bind(&any.into()).expect("a port");
+    listener.listen(0).expect("an option");
+    let address = listener.local_addr().expect("it is bound");
+    // Its queue is full: the system answers nobody any more.
+    let others = [(); 4].map(|()| {
+        let other = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        other.set_nonblocking(true).expect("an option");
+        let _ = other.connect(&address);
+        other
+    });
+    let address = address.as_socket().expect("an address");
+    let settings = format!("source = [{{ address = \"{address}\" }}]");
+    let mut hand = Hand::new(&settings, HandClock::at(1_700_000_000_000_000));
+    let failures = |it: &Hand<HandClock>| it.count(Counter::SourceConnectFailures);
+    hand.turn();
+    hand.clock.advance(Duration::from_nanos(CONNECT_NS_MAX - 1));
+    hand.turn();
+    assert_eq!(failures(&hand), 0);
+    hand.clock.advance(Duration::from_nanos(1));
+    hand.turn();
+    assert_eq!(failures(&hand), 1);
+    drop(others);
 }
 
 #[test]

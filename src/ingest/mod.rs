@@ -14,6 +14,7 @@
 
 mod acknowledge;
 pub mod allowance;
+mod attempts;
 mod dial;
 pub mod framer;
 mod hold;
@@ -21,7 +22,6 @@ mod judge;
 pub mod parser;
 mod read;
 pub mod rejected;
-mod resolver;
 mod source;
 #[cfg(test)]
 mod stream_tests;
@@ -40,7 +40,6 @@ use self::framer::{Framer, buffer_len};
 use self::parser::Parser;
 use self::read::DRAINED_MAX;
 use self::rejected::RejectedLog;
-use self::resolver::Resolver;
 use self::source::{Confirmation, Connection, Source, Unkept};
 use crate::agent::{Agent, Fatal};
 use crate::arena::{Committed, Writer};
@@ -175,7 +174,6 @@ pub struct IngestAgent<N> {
     awaiting_kept: Vec<Key>,
     rejected_kept: u64,
     ready: Vec<Ready>,
-    resolver: Resolver,
     /// Connections that wait for room at a destination.
     holding: Vec<Key>,
     /// Bytes of lines that these hold.
@@ -227,7 +225,6 @@ impl<N: Network> IngestAgent<N> {
             awaiting_kept: Vec::new(),
             rejected_kept: 0,
             ready: Vec::with_capacity(1024),
-            resolver: Resolver::new(),
             holding: Vec::new(),
             held_len: 0,
             log_held: LogLimit::default(),

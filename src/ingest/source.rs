@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 
 use fastrand::Rng;
 
+use super::attempts::Attempts;
 use super::framer::Framer;
 use crate::limits::{RECONNECT_MS_MAX, RECONNECT_MS_MIN};
 use crate::log_limit::LogLimit;
@@ -14,16 +15,16 @@ use crate::message::{DestinationIndex, SourceIndex};
 use crate::net::Key;
 
 /// What a configured source is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Dial {
     /// It waits until then, in ns.
     Resting(u64),
-    /// Its name is being looked up.
-    Resolving,
-    /// The connection has been begun.
-    Connecting(Key),
+    /// Its name is being looked up, until then, in ns.
+    Resolving(u64),
+    /// Connections have been begun.
+    Connecting(Attempts),
     /// The connection stands.
-    Connected(Key),
+    Connected,
 }
 
 /// A message server that the engine dials.
@@ -75,10 +76,20 @@ impl Source {
         self.failures
     }
 
-    /// How many failures there were in a row.
+    /// When it must be looked at if nothing happens, in ns.
     #[must_use]
-    pub fn failures(&self) -> u32 {
-        self.failures
+    pub fn wakes_at_ns(&self) -> u64 {
+        match &self.dial {
+            Dial::Resting(until_ns) | Dial::Resolving(until_ns) => *until_ns,
+            Dial::Connecting(attempts) => attempts.wakes_at_ns(),
+            Dial::Connected => u64::MAX,
+        }
+    }
+
+    /// Whether this is one of its connections that were begun.
+    #[must_use]
+    pub fn tries(&self, key: Key) -> bool {
+        matches!(&self.dial, Dial::Connecting(attempts) if attempts.has(key))
     }
 
     /// It has sent a line that was accepted, or is known: the next failure is a first one. Lines that

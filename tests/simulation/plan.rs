@@ -41,6 +41,8 @@ pub struct Plan {
     pub trouble_ns: u64,
     /// Lives of the engine that end before the last one.
     pub ends: usize,
+    /// Sources that are dialled have names that must be looked up.
+    pub has_names: bool,
 }
 
 /// One source.
@@ -89,6 +91,12 @@ pub struct Faults {
     pub accept: u32,
     /// A source cannot be reached, of the dials.
     pub refuse: u32,
+    /// A source does not answer, of the dials.
+    pub silent: u32,
+    /// The name of a source is unknown, of the look-ups.
+    pub unknown_name: u32,
+    /// It takes seconds to look it up.
+    pub slow_name: u32,
     /// A customer stops reading for a while, of its turns.
     pub pause: u32,
     /// A write to the journal takes a part only.
@@ -131,6 +139,9 @@ impl Faults {
             would_block: rate(300),
             reset: rate(8),
             half_close: 0,
+            silent: 0,
+            unknown_name: 0,
+            slow_name: 0,
             delay_ns: 1_000 + u64::from(rate(100_000)) * 1_000,
             accept: rate(300),
             refuse: rate(500),
@@ -199,7 +210,13 @@ impl Plan {
             faults: Faults::draw(dice, durability),
             trouble_ns,
             ends: dice.of(&[0, 1, 1, 2, 3, 6]),
+            has_names: false,
         };
+        let dice = &mut Dice::new(seed, "names");
+        plan.has_names = dice.flip();
+        plan.faults.silent = dice.of(&[0, 0, 200]);
+        plan.faults.unknown_name = dice.of(&[0, 0, 300]);
+        plan.faults.slow_name = dice.of(&[0, 0, 300]);
         plan.faults.half_close = Dice::new(seed, "half close").of(&[0, 0, 50, 300]);
         let dice = &mut Dice::new(seed, "rush");
         if dice.chance(150) {
@@ -249,7 +266,12 @@ impl Plan {
         let sources: Vec<String> = dialled
             .map(|(index, it)| {
                 let port = FIRST_PORT + index as u16;
-                format!("{{ address = \"127.0.0.1:{port}\", ack = {} }}", it.acks)
+                let host = if self.has_names {
+                    "kitchen"
+                } else {
+                    "127.0.0.1"
+                };
+                format!("{{ address = \"{host}:{port}\", ack = {} }}", it.acks)
             })
             .collect();
         let destinations: Vec<String> = (0..self.destinations)

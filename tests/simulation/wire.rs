@@ -10,11 +10,12 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use flipped_lb::net::{Key, Network, Ready};
+use flipped_lb::clock::Now;
+use flipped_lb::net::{Answer, Key, Network, Ready};
 
 use crate::dice::Dice;
 use crate::history::{Event, LineId};
@@ -25,6 +26,11 @@ use crate::time::Time;
 
 /// Names a link for good.
 pub type LinkId = usize;
+
+/// Where sources listen; other addresses of theirs are dead.
+const ALIVE: Ipv4Addr = Ipv4Addr::LOCALHOST;
+/// A slow look-up takes this long at most, in ns: longer than the engine waits for it.
+const LOOKUP_NS_MAX: usize = 12_000_000_000;
 
 /// Bytes that a pipe holds at most: small, so that it fills.
 const PIPE_LEN: usize = 16 * 1024;
@@ -156,6 +162,8 @@ struct State {
     waiting: [Vec<LinkId>; 2],
     /// Dials that reached a source that has not looked yet.
     dialled: Vec<(usize, LinkId)>,
+    /// Look-ups of names: when each is answered, and which it is.
+    lookups: Vec<(u64, usize, io::Result<Vec<SocketAddr>>)>,
     looked_ns: u64,
     events: Vec<Event>,
 }
@@ -185,6 +193,7 @@ impl Wire {
             agents: Vec::new(),
             waiting: [Vec::new(), Vec::new()],
             dialled: Vec::new(),
+            lookups: Vec::new(),
             looked_ns: 0,
             events: Vec::new(),
         })))
@@ -420,6 +429,7 @@ impl State {
         self.refuse_waiting();
         self.agents.clear();
         self.dialled.clear();
+        self.lookups.clear();
         let ids: Vec<LinkId> = self.links.keys().copied().collect();
         for id in ids {
             let at_ns = self.delay();
@@ -516,15 +526,58 @@ impl State {
 
     fn connect(&mut self, agent: usize, address: SocketAddr) -> Key {
         let source = usize::from(address.port() - FIRST_PORT);
-        let accepted = !self.dice.chance(self.faults.refuse);
-        let at_ns = self.delay() + 1;
+        let is_dead = address.ip() != ALIVE;
+        let accepted = !is_dead && !self.dice.chance(self.faults.refuse);
+        let is_silent = match is_dead {
+            true => self.dice.flip(),
+            false => self.dice.chance(self.faults.silent),
+        };
+        let at_ns = match is_silent {
+            true => u64::MAX,
+            false => self.delay() + 1,
+        };
         let id = self.open(Peer::Source(source));
         let key = self.agents[agent].adopt(id);
         let link = self.links.get_mut(&id).expect("it was just opened");
         link.opens = Some((at_ns, accepted));
         link.port = Some((agent, key));
-        link.peer_is_gone = !accepted;
+        link.peer_is_gone = !accepted || is_silent;
         key
+    }
+
+    /// A name has the address of its source, and perhaps dead ones before or behind it.
+    fn look_up(&mut self, number: usize, name: &str) {
+        if self.lookups.iter().any(|it| it.1 == number) {
+            return;
+        }
+        let port = name.rsplit(':').next().and_then(|it| it.parse().ok());
+        let port: u16 = port.expect("a port that the plan gave it");
+        let mut found = vec![SocketAddr::from((ALIVE, port))];
+        for dead in [
+            Ipv4Addr::new(127, 0, 0, 2).into(),
+            Ipv6Addr::LOCALHOST.into(),
+        ] {
+            if self.dice.flip() {
+                let at = self.dice.pick(0..=found.len());
+                found.insert(at, SocketAddr::new(dead, port));
+            }
+        }
+        let is_unknown = self.dice.chance(self.faults.unknown_name);
+        let answer = match is_unknown {
+            true => Err(io::Error::other("no such name")),
+            false => Ok(found),
+        };
+        let mut at_ns = self.delay();
+        if self.dice.chance(self.faults.slow_name) {
+            at_ns += self.dice.skewed(LOOKUP_NS_MAX) as u64;
+        }
+        self.lookups.push((at_ns, number, answer));
+    }
+
+    fn looked_up(&mut self) -> Option<Answer> {
+        let at = self.lookups.iter().position(|it| it.0 <= self.looked_ns)?;
+        let (_, number, answer) = self.lookups.swap_remove(at);
+        Some((number, answer))
     }
 
     fn connected(&mut self, agent: usize, key: Key) -> io::Result<bool> {
@@ -587,6 +640,14 @@ impl Network for Port {
     fn poll(&mut self, ready: &mut Vec<Ready>) -> io::Result<()> {
         ready.append(&mut self.wire.state().agents[self.agent].ready);
         Ok(())
+    }
+
+    fn look_up(&mut self, number: usize, name: &str, _now: Now) {
+        self.wire.state().look_up(number, name);
+    }
+
+    fn looked_up(&mut self, _now: Now) -> Option<Answer> {
+        self.wire.state().looked_up()
     }
 
     fn connect(&mut self, address: SocketAddr) -> io::Result<Key> {
