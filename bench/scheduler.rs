@@ -109,7 +109,7 @@ fn backlog(destinations: u32, slots: u32) -> Queues {
     ];
     let mut queues = Queues::new(3, destinations as usize, &wait);
     queues.reserve_slots(slots as usize);
-    (0..destinations).for_each(|destination| queues.open(destination));
+    (0..destinations).for_each(|destination| queues.open(destination, 0));
     queues
 }
 

@@ -126,6 +126,13 @@ impl<T> Sender<T> {
         self.kept.push_back(entry);
     }
 
+    /// Whether so many entries can be offered now. Asks the receiver's side only where there seems
+    /// to be no room.
+    #[inline]
+    pub fn has_room(&mut self, count: usize) -> bool {
+        self.kept.is_empty() && self.producer.write_chunk_uninit(count).is_ok()
+    }
+
     /// How many entries can be offered now.
     #[inline]
     #[must_use]

@@ -9,15 +9,25 @@ use crate::engine::pipeline::Pipeline;
 /// A pipeline to be turned by hand.
 pub struct Crank {
     agents: Vec<Box<dyn Agent>>,
+    /// Agents that get no turn.
+    stands_still: Vec<bool>,
 }
 
 impl Crank {
     /// Takes the agents, in the order the data flows.
     #[must_use]
     pub fn new(pipeline: Pipeline) -> Self {
+        let agents = pipeline.into_agents();
         Self {
-            agents: pipeline.into_agents(),
+            stands_still: vec![false; agents.len()],
+            agents,
         }
+    }
+
+    /// Gives an agent no more turns, or turns again: ingest, scheduler, journal, replay, retention
+    /// and the delivery agents are counted from 0.
+    pub fn stand_still(&mut self, agent: usize, stands_still: bool) {
+        self.stands_still[agent] = stands_still;
     }
 
     /// One duty cycle of each agent; returns the work count of all.
@@ -26,7 +36,8 @@ impl Crank {
     /// An agent cannot go on.
     pub fn turn(&mut self, now: Now) -> Result<usize, Fatal> {
         let mut work_count = 0;
-        for agent in &mut self.agents {
+        let agents = self.agents.iter_mut().zip(&self.stands_still);
+        for (agent, _) in agents.filter(|(_, stands_still)| !**stands_still) {
             work_count += agent.do_work(now)?;
         }
         Ok(work_count)

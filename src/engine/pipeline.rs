@@ -38,7 +38,7 @@ use crate::journal::storage::Storage;
 use crate::journal::writer::{JournalAgent, JournalParts};
 use crate::latency::Recorder;
 use crate::limits::{
-    ARRIVALS_RING, CHUNK_COUNT, CHUNK_LEN, CHUNKS_AT_REPLAY, FREE_FILES_MAX, HOP_RING, HOT_MAX,
+    ARRIVALS_RING, CHUNK_COUNT, CHUNK_LEN, CHUNKS_AT_REPLAY, FREE_FILES_MAX, HOT_MAX,
     MESSAGE_TYPES_MAX, MESSAGES_MAX, RETENTION_RING,
 };
 use crate::message::Directory;
@@ -85,6 +85,9 @@ pub struct World<N, S, C> {
     pub clock: C,
     /// Of all randomness.
     pub seed: u64,
+    /// Entries of the rings to and from journal, replay and delivery: [`crate::limits::HOP_RING`], or fewer, so that
+    /// they fill.
+    pub hop_ring: usize,
 }
 
 /// Which thread's wake-up each agent has.
@@ -181,7 +184,7 @@ where
     let waiting = common.inheritance.waiting.len_by_destination(levels);
     let ledger = Ledger::new(CHUNK_LEN, CHUNK_COUNT as u16);
     let (to_scheduler, from_ingest) = ring(ARRIVALS_RING, &wakes.scheduler);
-    let (to_ingest, from_scheduler) = ring(HOP_RING, &wakes.ingest);
+    let (to_ingest, from_scheduler) = ring(world.hop_ring, &wakes.ingest);
     let ingest = IngestParts {
         net: world.ingest_net,
         to_scheduler,
@@ -196,12 +199,13 @@ where
         floor_ms: common.inheritance.last_arrival_ms(),
         allowances: Allowances::new(max_queued.clone(), &waiting),
     };
+    let hop_ring = world.hop_ring;
     let origin = recovered.origin;
     let (to_replay, kept_files) = ring(RETENTION_RING, &wakes.replay);
     let (switched, from_replay) = ring(RETENTION_RING, &wakes.retention);
     let (replay, replay_link) = replay(
         config,
-        world.storage.clone(),
+        (world.storage.clone(), hop_ring),
         wakes,
         Arc::clone(&common.counters),
         (kept_files, switched, recovered.kept.clone()),
@@ -227,8 +231,8 @@ where
         has_store: config.store.url != StoreUrl::None,
         counters: Arc::clone(&common.counters),
     });
-    let (to_journal, inbox) = ring(HOP_RING, &wakes.journal);
-    let (outbox, from_journal) = ring(HOP_RING, &wakes.scheduler);
+    let (to_journal, inbox) = ring(hop_ring, &wakes.journal);
+    let (outbox, from_journal) = ring(hop_ring, &wakes.scheduler);
     let journal = JournalAgent::new(JournalParts {
         from_scheduler: inbox,
         to_scheduler: outbox,
@@ -245,8 +249,8 @@ where
     });
     let (mut deliveries, mut links) = (Vec::new(), Vec::new());
     for (net, wake) in world.delivery_nets.into_iter().zip(&wakes.deliveries) {
-        let (to, from_scheduler) = ring(HOP_RING, wake);
-        let (to_scheduler, from) = ring(HOP_RING, &wakes.scheduler);
+        let (to, from_scheduler) = ring(hop_ring, wake);
+        let (to_scheduler, from) = ring(hop_ring, &wakes.scheduler);
         links.push(DeliveryLink { to, from });
         deliveries.push(DeliveryParts {
             net,
@@ -302,18 +306,19 @@ fn queues(config: &Config) -> Queues {
         config.destinations.len(),
         &config.scheduler.max_wait,
     )
+    .served_by(config.delivery.agents)
 }
 
 fn replay<S: Storage>(
     config: &Config,
-    storage: S,
+    (storage, hop_ring): (S, usize),
     wakes: &Wakes,
     counters: Arc<Counters>,
     (from_retention, to_retention, kept): (Receiver<KeptFiles>, Sender<Switched>, KeptFiles),
 ) -> (ReplayAgent<S>, ReplayLink) {
-    let (to, from_scheduler) = ring(HOP_RING, &wakes.replay);
+    let (to, from_scheduler) = ring(hop_ring, &wakes.replay);
     let (to_chunks, chunks) = ring(CHUNKS_AT_REPLAY, &wakes.replay);
-    let (to_scheduler, from) = ring(HOP_RING, &wakes.scheduler);
+    let (to_scheduler, from) = ring(hop_ring, &wakes.scheduler);
     let segment_len = config.journal.segment;
     let parts = ReplayParts {
         from_scheduler,

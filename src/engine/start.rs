@@ -32,6 +32,7 @@ use crate::journal::reader::Reader;
 use crate::journal::recovery::Recovered;
 use crate::journal::storage::{Directory as Segments, Name};
 use crate::latency::{self, Collector, IntervalLog, LogLimits, Totals};
+use crate::limits::HOP_RING;
 use crate::log;
 use crate::net::{SocketOptions, Tcp};
 use crate::ring::Wake;
@@ -218,6 +219,7 @@ fn world(
         storage,
         clock,
         seed,
+        hop_ring: HOP_RING,
     })
 }
 

@@ -18,37 +18,54 @@ use crate::limits::DISPATCHES_PER_CYCLE;
 use crate::message::{DestinationIndex, Level};
 
 impl SchedulerAgent {
+    /// Hands out what may go. The destinations of a delivery agent whose ring is full are passed
+    /// over until it has room: one agent that stands still is no reason for the others to wait.
     pub(super) fn dispatch(&mut self, now: Now) -> usize {
-        let rooms = self.parts.deliveries.iter().map(|it| it.to.room());
-        let room = rooms.min().unwrap_or(0);
+        let mut full = self.full_agents();
         let mut work_count = 0;
-        while work_count < room.min(DISPATCHES_PER_CYCLE) {
+        while work_count < DISPATCHES_PER_CYCLE {
             let mut shelf = Shelf {
                 slots: &mut self.slots,
                 ledger: &mut self.parts.ledger,
                 recorder: &mut self.parts.recorder,
             };
-            let Some((destination, index, level)) = self.parts.queues.pop_ready(&mut shelf) else {
-                return work_count;
+            let queues = &mut self.parts.queues;
+            let Some((destination, index, level)) = queues.pop_ready_except(full, &mut shelf)
+            else {
+                break;
             };
-            self.dispatch_one(destination, index, level, now);
+            let agent = self.dispatch_one(destination, index, level, now);
+            full |= self.is_full(agent);
             work_count += 1;
         }
-        if work_count < DISPATCHES_PER_CYCLE {
+        if work_count < DISPATCHES_PER_CYCLE && self.parts.queues.has_ready() {
             self.parts.counters.add(Counter::DeliveryBackPressure, 1);
         }
         work_count
     }
 
+    /// The delivery agents that have no room, one bit each.
+    fn full_agents(&mut self) -> u64 {
+        let agents = 0..self.parts.deliveries.len();
+        agents.fold(0, |full, agent| full | self.is_full(agent as u16))
+    }
+
+    /// The agent's bit, if it has no room.
+    fn is_full(&mut self, agent: u16) -> u64 {
+        let link = &mut self.parts.deliveries[usize::from(agent)];
+        u64::from(!link.to.has_room(1)) << agent
+    }
+
     /// Hands a message over; or, where it must be read from the journal first or stands behind one
-    /// that must, has it wait for that. Either way it takes its subscriber's credit.
+    /// that must, has it wait for that. Either way it takes its subscriber's credit. Says which
+    /// delivery agent it is for.
     fn dispatch_one(
         &mut self,
         destination: DestinationIndex,
         index: SlotIndex,
         level: Level,
         now: Now,
-    ) {
+    ) -> u16 {
         let id = self
             .seats
             .active(destination)
@@ -79,6 +96,7 @@ impl SchedulerAgent {
         if !is_open {
             self.set_open(id, false);
         }
+        id.agent
     }
 
     /// Hands over what a subscriber waits for, as far as it is in memory; `last` is the message that
@@ -150,7 +168,7 @@ impl SchedulerAgent {
                 continue;
             }
             if open {
-                self.parts.queues.open(destination);
+                self.parts.queues.open(destination, id.agent);
             } else {
                 self.parts.queues.close(destination);
             }

@@ -75,7 +75,7 @@ impl SchedulerAgent {
             .seats
             .seat(id, destinations, ack, self.parts.credit as i64);
         for &destination in &seated.active {
-            self.parts.queues.open(destination);
+            self.parts.queues.open(destination, id.agent);
         }
         let answer = ToDelivery::Seated {
             subscriber: id.key,
@@ -152,11 +152,9 @@ impl SchedulerAgent {
             self.requeue(&subscriber, now);
             for &destination in &subscriber.destinations {
                 let next = self.seats.active(destination);
-                let open = next.is_some_and(|next| self.is_open(next));
-                if open {
-                    self.parts.queues.open(destination);
-                } else {
-                    self.parts.queues.close(destination);
+                match next.filter(|&next| self.is_open(next)) {
+                    Some(next) => self.parts.queues.open(destination, next.agent),
+                    None => self.parts.queues.close(destination),
                 }
             }
         }

@@ -73,6 +73,11 @@ impl Customer {
         self.rests_until_ns = 0;
     }
 
+    /// Its connection, and the destinations that it subscribes to.
+    pub fn seat(&self) -> (Option<LinkId>, &[usize]) {
+        (self.link, &self.destinations)
+    }
+
     /// How far it is, for people.
     pub fn state(&self) -> String {
         format!(

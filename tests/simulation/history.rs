@@ -104,6 +104,12 @@ pub enum Event {
         /// Of this sequence.
         sequence: u64,
     },
+    /// A delivery agent has stood still for a while; the subscribers of these destinations were with
+    /// another one all the time.
+    StoodStill {
+        /// The destinations.
+        spared: Vec<usize>,
+    },
     /// The store follows no more.
     StoreStopped(String),
     /// Something that should not be possible on a wire.

@@ -56,7 +56,7 @@ impl Life {
         home: &Path,
         (disk, wire, database, rejected): (&Disk, &Wire, &Database, &RejectedDisk),
         clock: EngineClock,
-        seed: u64,
+        (seed, hop_ring): (u64, usize),
     ) -> Result<Self, JournalError> {
         let counters = Arc::new(Counters::default());
         let signals = Signals::default();
@@ -78,6 +78,7 @@ impl Life {
             storage,
             clock: clock.clone(),
             seed,
+            hop_ring,
         };
         let common = Common {
             counters: Arc::clone(&counters),

@@ -4,7 +4,7 @@
 //! always all there hide each other, and the rare states lie behind few of them.
 
 use flipped_lb::config::{self, Config, Durability};
-use flipped_lb::limits::BATCH_LEN_MAX;
+use flipped_lb::limits::{BATCH_LEN_MAX, HOP_RING};
 
 use crate::dice::Dice;
 use crate::script::LINE_LEN_MAX;
@@ -31,6 +31,10 @@ pub struct Plan {
     /// Rejected lines go into files of about so many bytes.
     pub rejected_max_bytes: u64,
     pub agents: usize,
+    /// Entries of the rings between the agents.
+    pub hop_ring: usize,
+    /// The second delivery agent's thread stands still from the first time to the second, in ns.
+    pub standstill: Option<(u64, u64)>,
     pub ack_timeout_ms: u64,
     pub batch_rows: usize,
     pub batch_ms: u64,
@@ -200,6 +204,8 @@ impl Plan {
             segment: BATCH_LEN_MAX as u64 + dice.of(&[4_096, 65_536, 1 << 20]),
             rejected_max_bytes,
             agents: dice.pick(1..=2),
+            hop_ring: Dice::new(seed, "rings").of(&[64, 64, 256, HOP_RING]),
+            standstill: None,
             ack_timeout_ms: dice.of(&[300, 3_000, 30_000]),
             batch_rows: dice.skewed(1_000),
             batch_ms: dice.of(&[1, 10, 100]),
@@ -222,7 +228,38 @@ impl Plan {
         if dice.chance(150) {
             plan.rush(dice);
         }
+        let dice = &mut Dice::new(seed, "standstill");
+        if dice.chance(100) {
+            plan.stand_still(dice);
+        }
         plan
+    }
+
+    /// One of two delivery agents stands still for a while, and nothing else goes wrong.
+    fn stand_still(&mut self, dice: &mut Dice) {
+        let second = 1_000_000_000;
+        self.trouble_ns = 20 * second;
+        self.standstill = Some((5 * second, 15 * second));
+        (self.agents, self.hop_ring, self.ends) = (2, 64, 0);
+        self.faults = Faults {
+            delay_ns: self.faults.delay_ns,
+            ..Faults::default()
+        };
+        (self.fill_max, self.is_heavy, self.credit) = (64, false, 256 * 1024);
+        let destinations = 0..self.destinations.max(3);
+        self.destinations = destinations.end;
+        self.customers = destinations
+            .map(|it| CustomerPlan {
+                destinations: vec![it],
+                acks: dice.flip(),
+                speed: 100_000,
+                ack_every: 1,
+            })
+            .collect();
+        for source in &mut self.sources {
+            (source.lines, source.burst) = (400, 8);
+            source.pause_ns = 2 * self.trouble_ns / 50;
+        }
     }
 
     /// More comes for one destination, all the time, than its customers take; and none of it waits

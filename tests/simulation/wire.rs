@@ -305,6 +305,13 @@ impl Wire {
             || state.links.get(&link).is_some_and(|it| it.port.is_some())
     }
 
+    /// The engine's agent that has this connection: ingest is the first, delivery agents follow.
+    pub fn agent_of(&self, link: LinkId) -> Option<usize> {
+        let state = self.state();
+        let port = state.links.get(&link)?.port;
+        port.map(|(agent, _)| agent)
+    }
+
     /// Whether the engine has read all that was sent to it.
     pub fn is_read(&self) -> bool {
         let state = self.state();

@@ -28,7 +28,7 @@ use crate::source::Source;
 use crate::time::Time;
 use crate::trace::Trace;
 use crate::turns::{Actor, Turns};
-use crate::wire::Wire;
+use crate::wire::{LinkId, Wire};
 
 /// Calm lasts this long at most, in ns: back-off, time-outs of acknowledgements and all.
 const CALM_NS_MAX: u64 = 180_000_000_000;
@@ -41,6 +41,9 @@ const QUIET_TURNS: usize = 300;
 const STOP_NS_MAX: u64 = 5_000_000_000;
 /// Who was told to die within an operation dies after this long in any case, in ns.
 const DEATH_NS_MAX: u64 = 300_000_000;
+
+/// The second delivery agent.
+const STANDS_STILL: Part = Part::Agent(6);
 
 /// What is to become of the present life.
 #[derive(Debug, Clone, Copy)]
@@ -81,6 +84,8 @@ pub struct World {
     customers: Vec<Customer>,
     turns: Turns,
     life: Option<Life>,
+    /// The subscribers' connections when a delivery agent came to stand still.
+    seats: Option<Vec<Option<LinkId>>>,
     fate: Fate,
     faults: Faults,
     ends_left: usize,
@@ -151,6 +156,7 @@ impl World {
             customers,
             turns: Turns::new(&plan, dice("turns")),
             life: None,
+            seats: None,
             fate: Fate::Until(0),
             faults,
             ends_left: plan.ends,
@@ -204,10 +210,41 @@ impl World {
             self.start()?;
         }
         let actor = self.turns.next(self.calm_since_ns.is_some());
-        let worked = self.turn(actor)?;
+        let worked = !self.stands_still(actor)? && self.turn(actor)?;
         self.trace.step((actor, worked, self.time.ns()));
         self.turns.note(worked);
         self.look_at_fate()
+    }
+
+    /// Whether this is the agent that stands still now. When that ends, it is said who was spared.
+    fn stands_still(&mut self, actor: Actor) -> Result<bool, Failure> {
+        let Some((begin_ns, end_ns)) = self.plan.standstill else {
+            return Ok(false);
+        };
+        let is_now = (begin_ns..end_ns).contains(&self.time.ns());
+        match (is_now, self.seats.is_some()) {
+            (true, false) => self.seats = Some(self.seats()),
+            (false, true) => {
+                let before = self.seats.take().unwrap_or_default();
+                let spared = self.spared(&before, &self.seats());
+                self.note(vec![Event::StoodStill { spared }])?;
+            }
+            _ => {}
+        }
+        Ok(is_now && actor == Actor::Engine(STANDS_STILL))
+    }
+
+    fn seats(&self) -> Vec<Option<LinkId>> {
+        self.customers.iter().map(|it| it.seat().0).collect()
+    }
+
+    /// The destinations whose subscribers were with the other agent all the time.
+    fn spared(&self, before: &[Option<LinkId>], after: &[Option<LinkId>]) -> Vec<usize> {
+        let is_with_other = |link: LinkId| self.wire.agent_of(link) == Some(1);
+        let seats = self.customers.iter().zip(before.iter().zip(after));
+        let spared = seats
+            .filter(|(_, (before, after))| before == after && before.is_some_and(is_with_other));
+        spared.flat_map(|(it, _)| it.seat().1.to_vec()).collect()
     }
 
     fn turn(&mut self, actor: Actor) -> Result<bool, Failure> {
@@ -266,7 +303,8 @@ impl World {
         }
         let (clock, seed) = (self.time.clock(wrong_by_us), self.dice.seed());
         let world = (&self.disk, &self.wire, &self.database, &self.rejected);
-        match Life::start(&self.config, self.home.path(), world, clock, seed) {
+        let drawn = (seed, self.plan.hop_ring);
+        match Life::start(&self.config, self.home.path(), world, clock, drawn) {
             Ok(life) => {
                 self.life = Some(life);
                 self.certain.clone_from(&self.surviving);

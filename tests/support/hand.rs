@@ -25,6 +25,7 @@ use flipped_lb::engine::pipeline::{
 use flipped_lb::ingest::rejected::RejectedLog;
 use flipped_lb::journal::storage::Directory;
 use flipped_lb::latency::{self, Collector};
+use flipped_lb::limits::HOP_RING;
 use flipped_lb::net::{SocketOptions, Tcp};
 use flipped_lb::ring::Wake;
 use flipped_lb::scheduler::backlog::Inheritance;
@@ -67,10 +68,13 @@ impl Clock for HandClock {
 
 /// The pipeline, and whoever turns it.
 pub struct Hand<C> {
-    crank: Crank,
+    pub crank: Crank,
     pub clock: C,
     pub counters: Arc<Counters>,
+    /// The first delivery agent's address.
     pub delivery: SocketAddr,
+    /// Each delivery agent's.
+    pub deliveries: Vec<SocketAddr>,
     pub ingest: SocketAddr,
     pub collector: Collector,
     _home: tempfile::TempDir,
@@ -93,15 +97,18 @@ impl<C: Clock + 'static> Hand<C> {
         let (recovered, inheritance) =
             recover(&config, &mut segments, &names, 7, clock.now()).expect("an empty journal");
         let (ingest, ingest_net) = listener(SocketOptions::of_sources());
-        let (delivery, delivery_net) = listener(SocketOptions::of_subscribers(&config.delivery));
+        let options = SocketOptions::of_subscribers(&config.delivery);
+        let listeners = (0..config.delivery.agents).map(|_| listener(options));
+        let (deliveries, delivery_nets): (Vec<_>, Vec<_>) = listeners.unzip();
         let counters = Arc::new(Counters::default());
         let (common, collector) = common(&config, &counters, home.path(), inheritance);
         let world = World {
             ingest_net,
-            delivery_nets: vec![delivery_net],
+            delivery_nets,
             storage: segments,
             clock: clock.clone(),
             seed: 7,
+            hop_ring: HOP_RING,
         };
         let wake = Wake::new().expect("a descriptor");
         let wakes = Wakes {
@@ -110,14 +117,15 @@ impl<C: Clock + 'static> Hand<C> {
             journal: Arc::clone(&wake),
             replay: Arc::clone(&wake),
             retention: Arc::clone(&wake),
-            deliveries: vec![wake],
+            deliveries: vec![wake; deliveries.len()],
         };
         let crank = Crank::new(assemble(&config, world, &wakes, recovered, common));
         Self {
             crank,
             clock,
             counters,
-            delivery,
+            delivery: deliveries[0],
+            deliveries,
             ingest,
             collector,
             _home: home,
@@ -171,7 +179,12 @@ impl<C: Clock + 'static> Hand<C> {
 
     /// Connects a subscriber and turns until it is answered.
     pub fn subscriber(&mut self, line: &str) -> Peer {
-        let mut peer = Peer::connect(self.delivery);
+        self.subscriber_at(self.delivery, line)
+    }
+
+    /// The same at this delivery agent's address.
+    pub fn subscriber_at(&mut self, address: SocketAddr, line: &str) -> Peer {
+        let mut peer = Peer::connect(address);
         peer.say(line);
         let answer = self.line(&mut peer);
         assert!(answer.starts_with("{\"subscribed\":"), "{answer}");

@@ -40,7 +40,7 @@ mod tests;
 
 use std::time::Duration;
 
-use crate::limits::LEVELS_MAX;
+use crate::limits::{AGENTS_MAX, LEVELS_MAX};
 use crate::message::{DestinationIndex, Level, Sequence};
 use crate::scheduler::bitmap::Bitmap;
 use cold::{Cellar, ColdMessage, Holder, Kind};
@@ -101,7 +101,7 @@ impl Returned {
     }
 }
 
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 struct Destination {
     /// Messages that wait, at all levels.
     len: u32,
@@ -111,16 +111,48 @@ struct Destination {
     returned: u8,
     /// Levels with a cold message, one bit each.
     cold: u8,
-    /// Whether it may be served.
-    open: bool,
+    /// The delivery agent that it is served by; [`CLOSED`]: it may not be served.
+    agent: u8,
+}
+
+/// No delivery agent.
+const CLOSED: u8 = u8::MAX;
+
+const _: () = assert!(AGENTS_MAX <= u64::BITS as usize && AGENTS_MAX <= CLOSED as usize);
+
+impl Destination {
+    const EMPTY: Self = Self {
+        len: 0,
+        occupied: 0,
+        returned: 0,
+        cold: 0,
+        agent: CLOSED,
+    };
+
+    #[inline]
+    fn is_open(&self) -> bool {
+        self.agent != CLOSED
+    }
 }
 
 /// The destinations that can be served at one level.
 #[derive(Debug)]
 struct Ready {
     destinations: Bitmap,
+    /// The same for each delivery agent; empty with a single one, whose are all.
+    by_agent: Vec<Bitmap>,
     /// Where the next turn begins.
     cursor: usize,
+}
+
+impl Ready {
+    /// The destination whose turn is next, of those whose agents are not in the set `passed_over`.
+    fn next_except(&self, passed_over: u64) -> Option<usize> {
+        let agents = self.by_agent.iter().enumerate();
+        let served = agents.filter(|(agent, _)| passed_over >> agent & 1 == 0);
+        let firsts = served.filter_map(|(_, ready)| ready.next_cyclic(self.cursor));
+        firsts.min_by_key(|&destination| (destination < self.cursor, destination))
+    }
 }
 
 /// The lanes of a cell.
@@ -184,6 +216,7 @@ impl Queues {
         }
         let ready = |_| Ready {
             destinations: Bitmap::new(0),
+            by_agent: Vec::new(),
             cursor: 0,
         };
         let mut queues = Self {
@@ -205,6 +238,20 @@ impl Queues {
         queues
     }
 
+    /// Serves the destinations by so many delivery agents, of which some may be passed over.
+    ///
+    /// # Panics
+    /// There are more than [`AGENTS_MAX`].
+    #[must_use]
+    pub fn served_by(mut self, agents: usize) -> Self {
+        assert!(agents <= AGENTS_MAX, "agents are counted in a word");
+        let of_each = if agents > 1 { agents } else { 0 };
+        for ready in &mut self.ready {
+            ready.by_agent = vec![Bitmap::new(self.destinations.len()); of_each];
+        }
+        self
+    }
+
     /// Makes room for the destinations below `destinations`; new ones are closed.
     pub fn grow(&mut self, destinations: usize) {
         if destinations <= self.destinations.len() {
@@ -212,8 +259,7 @@ impl Queues {
         }
         let cells = destinations * self.levels;
         assert!(cells < NONE as usize, "cells are counted in 32 bits");
-        self.destinations
-            .resize(destinations, Destination::default());
+        self.destinations.resize(destinations, Destination::EMPTY);
         self.cells.resize(cells, Cell::EMPTY);
         self.deadlines.grow(cells);
         self.cellar.grow(cells);
@@ -222,6 +268,10 @@ impl Queues {
         }
         for ready in &mut self.ready {
             ready.destinations.grow(destinations);
+            ready
+                .by_agent
+                .iter_mut()
+                .for_each(|it| it.grow(destinations));
         }
     }
 
@@ -293,40 +343,71 @@ impl Queues {
             return None;
         }
         let level0 = self.ready_levels.trailing_zeros() as usize;
-        let ready = &mut self.ready[level0];
+        let ready = &self.ready[level0];
         let destination = ready.destinations.next_cyclic(ready.cursor)?;
-        ready.cursor = destination + 1;
-        let destination = destination as DestinationIndex;
-        let slot = self.serve(destination, level0, holder);
-        Some((destination, slot, level0 as Level + 1))
+        Some(self.serve_turn(destination, level0, holder))
     }
 
-    /// Lets [`Self::pop_ready`] serve the destination.
-    pub fn open(&mut self, destination: DestinationIndex) {
+    /// The same without the destinations of the delivery agents in the set `passed_over`, one bit
+    /// each. With a single agent and that one in the set, there is none.
+    #[inline]
+    pub fn pop_ready_except(
+        &mut self,
+        passed_over: u64,
+        holder: &mut impl Holder,
+    ) -> Option<(DestinationIndex, u32, Level)> {
+        if passed_over == 0 {
+            return self.pop_ready(holder);
+        }
+        let (level0, destination) = bits(self.ready_levels).find_map(|level0| {
+            let destination = self.ready[level0].next_except(passed_over)?;
+            Some((level0, destination))
+        })?;
+        Some(self.serve_turn(destination, level0, holder))
+    }
+
+    #[inline]
+    fn serve_turn(
+        &mut self,
+        destination: usize,
+        level0: usize,
+        holder: &mut impl Holder,
+    ) -> (DestinationIndex, u32, Level) {
+        self.ready[level0].cursor = destination + 1;
+        let destination = destination as DestinationIndex;
+        let slot = self.serve(destination, level0, holder);
+        (destination, slot, level0 as Level + 1)
+    }
+
+    /// Lets [`Self::pop_ready`] serve the destination, by this delivery agent.
+    pub fn open(&mut self, destination: DestinationIndex, agent: u16) {
+        let agent = agent as u8;
+        if self.destinations[destination as usize].agent == agent {
+            return;
+        }
+        self.close(destination);
         let entry = &mut self.destinations[destination as usize];
-        if !entry.open {
-            entry.open = true;
-            for level0 in bits(entry.occupied) {
-                self.set_ready(destination, level0);
-            }
+        entry.agent = agent;
+        for level0 in bits(entry.occupied) {
+            self.set_ready(destination, level0);
         }
     }
 
     /// Keeps [`Self::pop_ready`] from the destination.
     pub fn close(&mut self, destination: DestinationIndex) {
-        let entry = &mut self.destinations[destination as usize];
-        if entry.open {
-            entry.open = false;
+        let entry = self.destinations[destination as usize];
+        if entry.is_open() {
             for level0 in bits(entry.occupied) {
                 self.clear_ready(destination, level0);
             }
+            self.destinations[destination as usize].agent = CLOSED;
         }
     }
 
     /// Whether the destination may be served.
     #[must_use]
     pub fn is_open(&self, destination: DestinationIndex) -> bool {
-        self.destinations[destination as usize].open
+        self.destinations[destination as usize].is_open()
     }
 
     /// Messages that wait for the destination.

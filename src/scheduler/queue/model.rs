@@ -54,7 +54,8 @@ impl Item {
 #[derive(Debug)]
 pub(super) struct Model {
     pub(super) items: Vec<Item>,
-    pub(super) open: Vec<bool>,
+    /// The delivery agent that each destination is served by, if it is open.
+    pub(super) open: Vec<Option<u16>>,
     levels: usize,
     wait_ms: Vec<u64>,
     streaks: Vec<u32>,
@@ -66,7 +67,7 @@ impl Model {
     pub(super) fn new(levels: usize, destinations: usize, wait_ms: &[u64]) -> Self {
         Self {
             items: Vec::new(),
-            open: vec![false; destinations],
+            open: vec![None; destinations],
             levels,
             wait_ms: wait_ms.to_vec(),
             streaks: vec![0; levels * destinations],
@@ -224,8 +225,9 @@ impl Model {
         Some((item, level0 as u8 + 1))
     }
 
-    pub(super) fn pop_ready(&mut self) -> Option<(Item, u8)> {
-        let open = (0..self.open.len()).filter(|&destination| self.open[destination]);
+    pub(super) fn pop_ready(&mut self, passed_over: u64) -> Option<(Item, u8)> {
+        let is_served = |agent: u16| passed_over >> agent & 1 == 0;
+        let open = (0..self.open.len()).filter(|&it| self.open[it].is_some_and(is_served));
         let tops = open.filter_map(|destination| Some((self.top(destination)?, destination)));
         let (level0, _) = tops.clone().min()?;
         let cursor = self.cursors[level0];

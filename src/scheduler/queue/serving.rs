@@ -75,7 +75,7 @@ impl Queues {
         self.len_at[level0] -= 1;
         if cell.native.is_empty() {
             entry.occupied &= !(1 << level0);
-            if entry.open {
+            if entry.is_open() {
                 self.clear_ready(destination, level0);
             }
         }
@@ -168,7 +168,7 @@ impl Queues {
         let entry = &mut self.destinations[destination as usize];
         if entry.occupied >> level0 & 1 == 0 {
             entry.occupied |= 1 << level0;
-            if entry.open {
+            if entry.is_open() {
                 self.set_ready(destination, level0);
             }
         }
@@ -183,7 +183,7 @@ impl Queues {
         let has_more = (entry.returned | entry.cold) >> level0 & 1 == 1;
         if cell.native.is_empty() && cell.aged.is_empty() && !has_more {
             entry.occupied &= !(1 << level0);
-            if entry.open {
+            if entry.is_open() {
                 self.clear_ready(destination, level0);
             }
         }
@@ -191,15 +191,24 @@ impl Queues {
 
     #[inline]
     pub(super) fn set_ready(&mut self, destination: DestinationIndex, level0: usize) {
-        self.ready[level0].destinations.set(destination as usize);
+        let agent = self.destinations[destination as usize].agent;
+        let ready = &mut self.ready[level0];
+        ready.destinations.set(destination as usize);
+        if let Some(of_agent) = ready.by_agent.get_mut(usize::from(agent)) {
+            of_agent.set(destination as usize);
+        }
         self.ready_levels |= 1 << level0;
     }
 
     #[inline]
     pub(super) fn clear_ready(&mut self, destination: DestinationIndex, level0: usize) {
-        let destinations = &mut self.ready[level0].destinations;
-        destinations.clear(destination as usize);
-        if destinations.is_empty() {
+        let agent = self.destinations[destination as usize].agent;
+        let ready = &mut self.ready[level0];
+        ready.destinations.clear(destination as usize);
+        if let Some(of_agent) = ready.by_agent.get_mut(usize::from(agent)) {
+            of_agent.clear(destination as usize);
+        }
+        if ready.destinations.is_empty() {
             self.ready_levels &= !(1 << level0);
         }
     }

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 
 const DESTINATIONS: usize = 3;
 const SOURCES: usize = 3;
+const AGENTS: usize = 2;
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -18,7 +19,8 @@ enum Step {
         source: usize,
         late_ms: u64,
     },
-    PopReady,
+    /// Without the destinations of these delivery agents, one bit each.
+    PopReady(u64),
     Pop(usize),
     Return {
         destination: usize,
@@ -28,7 +30,7 @@ enum Step {
     Settle(usize),
     Age(usize),
     Later(u64),
-    Open(usize),
+    Open(usize, u16),
     Close(usize),
     Chill {
         destination: usize,
@@ -46,7 +48,7 @@ fn step(levels: usize) -> impl Strategy<Value = Step> {
         12 => push.prop_map(|(destination, level0, source, late_ms)| {
             Step::Push { destination, level0, source, late_ms }
         }),
-        4 => Just(Step::PopReady),
+        4 => prop_oneof![2 => Just(0), 1 => 1u64..1 << AGENTS].prop_map(Step::PopReady),
         3 => (0..DESTINATIONS).prop_map(Step::Pop),
         2 => (0..DESTINATIONS, 0usize..9, 0usize..3).prop_map(|(destination, count, skip)| {
             Step::Return { destination, count, skip }
@@ -54,7 +56,7 @@ fn step(levels: usize) -> impl Strategy<Value = Step> {
         1 => (0..DESTINATIONS).prop_map(Step::Settle),
         3 => prop_oneof![Just(1_000usize), 1usize..4].prop_map(Step::Age),
         8 => later.prop_map(Step::Later),
-        1 => (0..DESTINATIONS).prop_map(Step::Open),
+        1 => (0..DESTINATIONS, 0..AGENTS as u16).prop_map(|(it, agent)| Step::Open(it, agent)),
         1 => (0..DESTINATIONS).prop_map(Step::Close),
         2 => (0..DESTINATIONS, 0usize..9).prop_map(|(destination, limit)| {
             Step::Chill { destination, limit }
@@ -82,7 +84,7 @@ impl Pair {
             .map(|&ms| Duration::from_millis(ms))
             .collect();
         Self {
-            queues: Queues::new(levels, DESTINATIONS, &max_wait),
+            queues: Queues::new(levels, DESTINATIONS, &max_wait).served_by(AGENTS),
             model: Model::new(levels, DESTINATIONS, wait_ms),
             levels,
             now_ms: 100_000,
@@ -103,9 +105,9 @@ impl Pair {
             } => {
                 self.push(destination, level0, source, late_ms);
             }
-            Step::PopReady => {
-                let mine = self.queues.pop_ready(&mut self.shelf);
-                let naive = self.model.pop_ready();
+            Step::PopReady(passed_over) => {
+                let mine = self.queues.pop_ready_except(passed_over, &mut self.shelf);
+                let naive = self.model.pop_ready(passed_over);
                 let naive_parts =
                     naive.map(|(item, level)| (item.destination as u32, item.order, level));
                 let order = |(destination, slot, level)| (destination, self.shelf.of(slot), level);
@@ -130,13 +132,13 @@ impl Pair {
             }
             Step::Age(limit) => self.age(limit),
             Step::Later(ms) => self.now_ms += ms,
-            Step::Open(destination) => {
-                self.queues.open(destination as u32);
-                self.model.open[destination] = true;
+            Step::Open(destination, agent) => {
+                self.queues.open(destination as u32, agent);
+                self.model.open[destination] = Some(agent);
             }
             Step::Close(destination) => {
                 self.queues.close(destination as u32);
-                self.model.open[destination] = false;
+                self.model.open[destination] = None;
             }
             Step::Chill { destination, limit } => self.chill(destination, limit),
             Step::Refuse(refuses) => self.shelf.refuses = refuses,
@@ -258,9 +260,9 @@ fn run(wait_ms: &[u64], steps: Vec<Step>, chilled: usize) {
         (0..DESTINATIONS).for_each(|destination| pair.chill(destination, chilled));
         pair.check();
     }
-    (0..DESTINATIONS).for_each(|destination| pair.step(Step::Open(destination)));
+    (0..DESTINATIONS).for_each(|destination| pair.step(Step::Open(destination, 0)));
     while !pair.queues.is_empty() {
-        pair.step(Step::PopReady);
+        pair.step(Step::PopReady(0));
     }
 }
 
@@ -316,7 +318,7 @@ proptest! {
 
 fn queues(destinations: usize, wait_ms: [u64; 3]) -> Queues {
     let mut queues = Queues::new(3, destinations, &wait_ms.map(Duration::from_millis));
-    (0..destinations as u32).for_each(|destination| queues.open(destination));
+    (0..destinations as u32).for_each(|destination| queues.open(destination, 0));
     queues
 }
 
@@ -429,8 +431,32 @@ fn destinations_of_a_level_are_served_in_turn() {
         }
     }
     assert_eq!(queues.pop_ready(&mut AllHot), None);
-    queues.open(7);
+    queues.open(7, 0);
     assert_eq!(queues.pop_ready(&mut AllHot), Some((7, 7, 2)));
+}
+
+#[test]
+fn who_is_passed_over_keeps_its_turn_and_delays_nobody() {
+    let mut queues = Queues::new(3, 100, &[]).served_by(2);
+    for destination in 0..100 {
+        queues.open(destination, destination as u16 % 2);
+        queues.push(destination, 2, destination, 1_000, 1_000);
+    }
+    queues.push(1, 1, 100, 1_000, 1_000);
+    // An urgent message of an agent that has no room delays no other agent's.
+    let of_agent_0 = (0..100).step_by(2).take(10);
+    for destination in of_agent_0 {
+        let popped = queues.pop_ready_except(0b10, &mut AllHot);
+        assert_eq!(popped, Some((destination, destination, 2)));
+    }
+    assert_eq!(queues.pop_ready(&mut AllHot), Some((1, 100, 1)));
+    // The turns go on where they were, for both.
+    for destination in 19..30 {
+        let popped = queues.pop_ready(&mut AllHot);
+        assert_eq!(popped, Some((destination, destination, 2)));
+    }
+    assert_eq!(queues.pop_ready_except(0b11, &mut AllHot), None);
+    assert!(queues.has_ready());
 }
 
 #[test]
@@ -482,7 +508,7 @@ fn growing_keeps_what_waits() {
     let mut queues = queues(1, [0; 3]);
     queues.push(0, 2, 0, 5, 5);
     queues.grow(70);
-    queues.open(69);
+    queues.open(69, 0);
     queues.push(69, 2, 1, 5, 5);
     assert_eq!(queues.pop_ready(&mut AllHot), Some((0, 0, 2)));
     assert_eq!(queues.pop_ready(&mut AllHot), Some((69, 1, 2)));

@@ -4,6 +4,7 @@
 //! else is said.
 
 mod ends;
+mod isolation;
 mod lost;
 mod order;
 mod progress;
@@ -81,5 +82,6 @@ pub fn all(facts: &Facts) -> Vec<Box<dyn Checker>> {
         Box::new(lost::Lost::new(facts.clone())),
         Box::new(wait::Wait::new(facts.clone())),
         Box::new(ends::Ends::default()),
+        Box::new(isolation::Isolation::new(facts.clone())),
     ]
 }
