@@ -96,8 +96,29 @@ pub const CHILLED_PER_CYCLE: usize = ARRIVALS_PER_CYCLE + ARRIVALS_PER_CYCLE / 4
 /// Slots that are looked at in one duty cycle for a destination whose messages may give up theirs.
 pub const SLOTS_LOOKED_AT_PER_CYCLE: usize = 64;
 
-/// Entries of each ring between scheduler and journal, and between scheduler and delivery.
+/// Entries of each ring between scheduler and journal, replay, delivery, and from scheduler to
+/// ingest: several cycles of what one of them does, [`DISPATCHES_PER_CYCLE`] or less. Whoever finds
+/// one full does no more of what would fill it; nothing is kept behind it.
 pub const HOP_RING: usize = 8 * 1024;
+
+/// Entries of a ring to a delivery agent that frames leave to answers: one for each subscriber that
+/// comes or goes while frames fill the ring, so that the others are heard behind it.
+pub const ANSWERS_RESERVED: usize = 16;
+
+/// What the scheduler hears from one delivery agent in one duty cycle: as many frames as are
+/// dispatched in one can each be written, acknowledged and returned by an entry of their own.
+pub const DELIVERY_NEWS_PER_CYCLE: usize = 4 * DISPATCHES_PER_CYCLE;
+
+/// What the scheduler hears from the journal in one duty cycle. One entry speaks of a batch of 1 MiB
+/// at most; in the usual case there is one, and some chunks come home.
+pub const JOURNAL_NEWS_PER_CYCLE: usize = 64;
+
+/// What the scheduler hears from replay in one duty cycle: as much as is read in one.
+pub const REPLAY_NEWS_PER_CYCLE: usize = FETCHES_PER_CYCLE;
+
+/// What ingest hears from the scheduler in one duty cycle: chunks, a line of each source, and where
+/// destinations have room again.
+pub const COMMANDS_PER_CYCLE: usize = 1024;
 
 /// Arrivals that the scheduler takes in one duty cycle.
 pub const ARRIVALS_PER_CYCLE: usize = 1024;
@@ -446,6 +467,7 @@ const _: () = assert!(
     CHUNK_LEN >= 2 * (LINE_LEN_MAX + 128),
     "a chunk holds any frame"
 );
+const _: () = assert!(HOP_RING >= 2 * (DISPATCHES_PER_CYCLE + ANSWERS_RESERVED));
 const _: () = assert!(
     ARRIVALS_RING >= 2 * (READ_LEN_MAX / LINE_LEN_MIN),
     "a read fits the ring"

@@ -1,15 +1,35 @@
 //! The hops between agents: single-producer, single-consumer rings (rtrb) whose sender wakes a
 //! parked receiver.
 //!
-//! A full ring is a value: [`Sender::offer`] gives the entry back and the agent tries again in its
-//! next cycle. Control entries that must not be lost, and of which there are few by design, go
-//! through [`Sender::send`], which keeps them in order until there is room.
+//! A full ring is a value: [`Sender::claim`] gives a [`Permit`] for so many entries, or none, and who
+//! has none leaves its work where it is and tries again in its next cycle. Nothing is kept behind a
+//! full ring. What an agent has to tell stands in the state that it is about - a connection's
+//! counts, a chunk's leases, a source's last line - until it is sent, so it is bounded by these.
+//!
+//! **Why no two agents wait for each other**, on one thread or on many. Some agents take what comes
+//! whether or not they can send: delivery (a connection remembers what to tell of it), retention (one
+//! survey goes round), and the scheduler, as far as the journal and replay are concerned (what is
+//! recorded goes to the queues, what was read back to its slot). Whoever waits, waits for one of these:
+//!
+//! ```text
+//! who waits for room        in the ring to    which takes entries
+//! ingest: reads no socket   scheduler         while the journal has room
+//! scheduler: takes no       journal           while the scheduler and retention have room, and there
+//!   arrival, settles not                      is a disk
+//! journal: writes no batch  scheduler         always
+//! journal: no new segment   retention         always
+//! scheduler: dispatches     delivery          always
+//!   not, hears no subscriber
+//! scheduler: reads not back replay            while the scheduler has room
+//! replay: reads no record   scheduler         always
+//! scheduler: tells nothing  ingest            always
+//! retention: asks nothing   scheduler         while the journal has room
+//! ```
 //!
 //! Parking must never cost a missed wake-up. The receiver's thread says `parked` *before* it looks
 //! at its rings a last time; the sender publishes *before* it looks at `parked`; both put a
 //! sequentially consistent fence between the two, so at least one of them sees the other.
 
-use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -75,7 +95,6 @@ pub fn ring<T>(capacity: usize, wake: &Arc<Wake>) -> (Sender<T>, Receiver<T>) {
     let (producer, consumer) = rtrb::RingBuffer::new(capacity);
     let sender = Sender {
         producer,
-        kept: VecDeque::new(),
         wake: Arc::clone(wake),
         unannounced: false,
     };
@@ -86,8 +105,6 @@ pub fn ring<T>(capacity: usize, wake: &Arc<Wake>) -> (Sender<T>, Receiver<T>) {
 #[derive(Debug)]
 pub struct Sender<T> {
     producer: rtrb::Producer<T>,
-    /// Control entries that found the ring full, in order; they go first.
-    kept: VecDeque<T>,
     wake: Arc<Wake>,
     /// Something was published since the last `flush`.
     unannounced: bool,
@@ -100,9 +117,6 @@ impl<T> Sender<T> {
     /// The ring is full: the entry comes back.
     #[inline(always)]
     pub fn offer(&mut self, entry: T) -> Result<(), T> {
-        if !self.kept.is_empty() && !self.move_kept() {
-            return Err(entry);
-        }
         match self.producer.push(entry) {
             Ok(()) => {
                 self.unannounced = true;
@@ -112,62 +126,50 @@ impl<T> Sender<T> {
         }
     }
 
-    /// Puts a control entry into the ring, or keeps it until there is room. Only for entries whose
-    /// number is bounded by what they answer.
+    /// The right to put `count` entries into the ring; `None`: it has no room for all of them now.
     #[inline(always)]
-    pub fn send(&mut self, entry: T) {
-        if let Err(entry) = self.offer(entry) {
-            self.keep(entry);
-        }
+    pub fn claim(&mut self, count: usize) -> Option<Permit<'_, T>> {
+        self.has_room(count).then_some(Permit {
+            sender: self,
+            left: count,
+        })
     }
 
-    #[cold]
-    fn keep(&mut self, entry: T) {
-        self.kept.push_back(entry);
-    }
-
-    /// Whether so many entries can be offered now. Asks the receiver's side only where there seems
-    /// to be no room.
-    #[inline]
+    /// Whether [`Self::claim`] gives a permit: room does not go before it is used. Asks the
+    /// receiver's side only where there seems to be none.
+    #[inline(always)]
     pub fn has_room(&mut self, count: usize) -> bool {
-        self.kept.is_empty() && self.producer.write_chunk_uninit(count).is_ok()
+        self.producer.write_chunk_uninit(count).is_ok()
     }
 
-    /// How many entries can be offered now.
-    #[inline]
-    #[must_use]
-    pub fn room(&self) -> usize {
-        self.producer.slots().saturating_sub(self.kept.len())
-    }
-
-    /// Whether everything sent is in the ring.
-    #[must_use]
-    pub fn is_caught_up(&self) -> bool {
-        self.kept.is_empty()
-    }
-
-    /// Ends a duty cycle: moves what was kept, wakes the receiver if there is news.
+    /// Ends a duty cycle: wakes the receiver if there is news.
     pub fn flush(&mut self) {
-        if !self.kept.is_empty() {
-            self.move_kept();
-        }
         if self.unannounced {
             self.unannounced = false;
             self.wake.notify();
         }
     }
+}
 
-    /// Moves kept entries into the ring; says whether none is left.
-    #[cold]
-    fn move_kept(&mut self) -> bool {
-        while let Some(entry) = self.kept.pop_front() {
-            if let Err(rtrb::PushError::Full(entry)) = self.producer.push(entry) {
-                self.kept.push_front(entry);
-                return false;
-            }
-            self.unannounced = true;
-        }
-        true
+/// The right to put some entries into a ring.
+#[derive(Debug)]
+#[must_use]
+pub struct Permit<'a, T> {
+    sender: &'a mut Sender<T>,
+    left: usize,
+}
+
+impl<T> Permit<'_, T> {
+    /// Puts an entry into the ring.
+    ///
+    /// # Panics
+    /// As many as were claimed are there already.
+    #[inline(always)]
+    pub fn send(&mut self, entry: T) {
+        assert!(self.left > 0, "a permit is for as many as were claimed");
+        self.left -= 1;
+        let sent = self.sender.offer(entry);
+        assert!(sent.is_ok(), "nobody else puts anything into the ring");
     }
 }
 
@@ -204,6 +206,8 @@ impl<T> Receiver<T> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -215,7 +219,43 @@ mod tests {
             (Ok(()), Ok(()), Err(3))
         );
         assert_eq!(receiver.poll(), Some(1));
-        assert_eq!(sender.room(), 1);
+        assert!(sender.has_room(1) && !sender.has_room(2));
+    }
+
+    proptest! {
+        #[test]
+        fn a_permit_is_given_exactly_where_there_is_room_and_nothing_is_lost(
+            capacity in 1..9_usize,
+            steps in prop::collection::vec((0..10_usize, 0..10_usize, 0..10_usize), 1..60),
+        ) {
+            let wake = Wake::new().expect("a descriptor");
+            let (mut sender, mut receiver) = ring(capacity, &wake);
+            let (mut model, mut next) = (std::collections::VecDeque::new(), 0);
+            for (claimed, used, polled) in steps {
+                let permit = sender.claim(claimed);
+                prop_assert_eq!(permit.is_some(), claimed <= capacity - model.len());
+                if let Some(mut permit) = permit {
+                    // What is not used is no more claimed.
+                    for _ in 0..used.min(claimed) {
+                        permit.send(next);
+                        model.push_back(next);
+                        next += 1;
+                    }
+                }
+                for _ in 0..polled {
+                    prop_assert_eq!(receiver.poll(), model.pop_front());
+                }
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "as many as were claimed")]
+    fn nobody_sends_more_than_was_claimed() {
+        let (mut sender, _receiver) = ring(4, &Wake::new().expect("a descriptor"));
+        let mut permit = sender.claim(1).expect("there is room");
+        permit.send(1);
+        permit.send(2);
     }
 
     #[test]
@@ -238,23 +278,6 @@ mod tests {
     }
 
     #[test]
-    fn kept_entries_stay_in_order() {
-        let wake = Wake::new().expect("a descriptor");
-        let (mut sender, mut receiver) = ring(1, &wake);
-        for entry in 0..5 {
-            sender.send(entry);
-        }
-        assert_eq!(sender.offer(5), Err(5), "what was kept goes first");
-        let mut seen = Vec::new();
-        while let Some(entry) = receiver.poll() {
-            seen.push(entry);
-            sender.flush();
-        }
-        assert_eq!(seen, [0, 1, 2, 3, 4]);
-        assert!(sender.is_caught_up());
-    }
-
-    #[test]
     fn the_last_entry_never_waits_for_the_next_one() {
         use rustix::event::{PollFd, PollFlags, poll};
         let wake = Wake::new().expect("a descriptor");
@@ -266,7 +289,7 @@ mod tests {
                 while seen < 20_000 {
                     if let Some(entry) = receiver.poll() {
                         seen += 1;
-                        answer.send(entry);
+                        answer.offer(entry).expect("one is on its way");
                         answer.flush();
                         continue;
                     }
@@ -280,7 +303,7 @@ mod tests {
                 }
             });
             for entry in 0..20_000_u32 {
-                sender.send(entry);
+                sender.offer(entry).expect("one is on its way");
                 sender.flush();
                 while answers.poll() != Some(entry) {
                     std::thread::yield_now();

@@ -74,7 +74,8 @@ mod tests {
             if self.next == 0 {
                 return Ok(0);
             }
-            self.questions.send(std::mem::take(&mut self.next));
+            let question = std::mem::take(&mut self.next);
+            self.questions.offer(question).expect("there is room");
             self.questions.flush();
             Ok(1)
         }
@@ -98,7 +99,7 @@ mod tests {
             let Some(question) = self.questions.poll() else {
                 return Ok(0);
             };
-            self.answers.send(question + 1);
+            self.answers.offer(question + 1).expect("there is room");
             self.answers.flush();
             Ok(1)
         }

@@ -262,42 +262,56 @@ impl Returned {
             count: 1,
         }
     }
-
-    /// Takes others of the same chunk along; gives them back if they are of another.
-    ///
-    /// # Errors
-    /// They are of another chunk.
-    pub fn absorb(&mut self, other: Returned) -> Result<(), Returned> {
-        if (other.arena, other.chunk) != (self.arena, self.chunk) {
-            return Err(other);
-        }
-        self.count += other.count;
-        Ok(())
-    }
 }
 
-/// Gathers leases that end, so that those of one chunk go home together.
-#[derive(Debug, Default)]
-pub struct Homebound(Option<Returned>);
+/// Gathers leases that end, so that those of one chunk go home together: an entry a chunk at most.
+#[derive(Debug)]
+pub struct Homebound {
+    arena: u16,
+    /// Leases that have ended and are not on their way, by chunk.
+    counts: Vec<u32>,
+    /// The chunks that have some.
+    chunks: Vec<u16>,
+}
 
 impl Homebound {
-    /// Ends a lease. What is returned is of another chunk, and shall be sent home.
+    /// None has ended.
     #[must_use]
-    pub fn add(&mut self, lease: Lease) -> Option<Returned> {
-        let one = Returned::one(lease);
-        let Some(gathered) = &mut self.0 else {
-            self.0 = Some(one);
-            return None;
-        };
-        match gathered.absorb(one) {
-            Ok(()) => None,
-            Err(other) => self.0.replace(other),
+    pub fn new(view: &View) -> Self {
+        let chunk_count = view.0.chunk_count as usize;
+        Self {
+            arena: view.0.id,
+            counts: vec![0; chunk_count],
+            chunks: Vec::with_capacity(chunk_count),
         }
     }
 
-    /// What is gathered, to be sent home.
+    /// Ends a lease.
+    #[inline]
+    pub fn add(&mut self, lease: Lease) {
+        let Lease(span) = lease;
+        debug_assert_eq!(span.arena, self.arena, "a token of another arena");
+        let count = &mut self.counts[usize::from(span.chunk)];
+        if *count == 0 {
+            self.chunks.push(span.chunk);
+        }
+        *count += 1;
+    }
+
+    /// Whether nothing is to be sent home.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.chunks.is_empty()
+    }
+
+    /// The leases of a chunk, to be sent home.
     #[must_use]
     pub fn take(&mut self) -> Option<Returned> {
-        self.0.take()
+        let chunk = self.chunks.pop()?;
+        Some(Returned {
+            arena: self.arena,
+            chunk,
+            count: std::mem::take(&mut self.counts[usize::from(chunk)]),
+        })
     }
 }

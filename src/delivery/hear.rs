@@ -6,8 +6,8 @@ use std::io;
 
 use tracing::warn;
 
+use super::DeliveryAgent;
 use super::subscriber::{Connection, Phase, Request};
-use super::{DeliveryAgent, FromDelivery};
 use crate::clock::{Clock, Now};
 use crate::counters::Counter;
 use crate::ingest::framer::Line;
@@ -38,6 +38,7 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
             }
             let result = self.read_one(key, &mut connection, now);
             self.connections[key] = Some(connection);
+            self.list_news(key);
             match result {
                 Ok(()) => {
                     work_count += 1;
@@ -57,13 +58,13 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
         let read_len = self.parts.net.read(key, room)?;
         let filled = kept + read_len;
         while let Some(line) = connection.framer.next_line(&self.buffer[..filled]) {
-            self.hear_line(key, connection, line, now);
+            self.hear_line(connection, line, now);
         }
         // An orderly end ends the last line too: it may be an acknowledgement.
         if read_len == 0
             && let Some(line) = connection.framer.finish(&self.buffer[..filled])
         {
-            self.hear_line(key, connection, line, now);
+            self.hear_line(connection, line, now);
         }
         connection.framer.keep(&self.buffer[..filled]);
         match read_len {
@@ -72,7 +73,7 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
         }
     }
 
-    fn hear_line(&mut self, key: Key, connection: &mut Connection, line: Line, now: Now) {
+    fn hear_line(&mut self, connection: &mut Connection, line: Line, now: Now) {
         if matches!(connection.phase, Phase::Leaving(_)) {
             return;
         }
@@ -82,29 +83,19 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
                 "the line is longer than {SUBSCRIBER_LINE_LEN_MAX} bytes"
             )),
         };
-        if let Err(why) = heard.and_then(|request| self.obey(key, connection, request)) {
+        if let Err(why) = heard.and_then(|request| self.obey(connection, request)) {
             self.turn_away(connection, &why, now);
         }
     }
 
-    fn obey(&mut self, key: Key, connection: &Connection, request: Request) -> Result<(), String> {
-        let subscriber = key as u32;
+    fn obey(&mut self, connection: &mut Connection, request: Request) -> Result<(), String> {
         match request {
-            Request::Acknowledge(0) => {}
-            Request::Acknowledge(frames) => {
-                let news = FromDelivery::Acknowledged { subscriber, frames };
-                self.parts.to_scheduler.send(news);
-            }
+            Request::Acknowledge(frames) => connection.news.acknowledged += frames,
             Request::Subscribe { destinations, ack } => {
                 debug_assert_eq!(connection.phase, Phase::Subscribed { ack });
                 let found = destinations.iter().map(|name| self.find(name));
                 let destinations = found.collect::<Result<Vec<_>, _>>()?;
-                let news = FromDelivery::Subscribe {
-                    subscriber,
-                    destinations,
-                    ack,
-                };
-                self.parts.to_scheduler.send(news);
+                connection.news.subscribe = Some((destinations, ack));
             }
         }
         Ok(())

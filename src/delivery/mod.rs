@@ -15,6 +15,7 @@ mod hop;
 mod outbox;
 mod staging;
 mod subscriber;
+mod tell;
 mod write;
 
 use std::collections::VecDeque;
@@ -73,7 +74,10 @@ pub struct DeliveryAgent<N, C> {
     ready: Vec<Ready>,
     buffer: Vec<u8>,
     staging: Staging,
+    /// Leases that have ended and are not on their way.
     homebound: Homebound,
+    /// Connections of which the scheduler is to be told.
+    with_news: VecDeque<Key>,
     acceptor: Acceptor,
     tick_at_ns: u64,
     log_cut: LogLimit,
@@ -84,6 +88,8 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
     #[must_use]
     pub fn new(parts: DeliveryParts<N, C>) -> Self {
         Self {
+            homebound: Homebound::new(&parts.view),
+            with_news: VecDeque::with_capacity(1024),
             parts,
             connections: Vec::new(),
             readable: VecDeque::with_capacity(1024),
@@ -91,7 +97,6 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
             ready: Vec::with_capacity(1024),
             buffer: vec![0; buffer_len(SUBSCRIBER_READ_LEN_MAX, SUBSCRIBER_LINE_LEN_MAX)],
             staging: Staging::new(),
-            homebound: Homebound::default(),
             acceptor: Acceptor::new("a subscriber"),
             tick_at_ns: 0,
             log_cut: LogLimit::default(),
@@ -178,12 +183,7 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
         let Some(mut connection) = self.connections[key].take() else {
             return;
         };
-        let (homebound, to_scheduler) = (&mut self.homebound, &mut self.parts.to_scheduler);
-        connection.outbox.clear(|lease| {
-            if let Some(returned) = homebound.add(lease) {
-                to_scheduler.send(FromDelivery::Returned(returned));
-            }
-        });
+        connection.outbox.clear(|lease| self.homebound.add(lease));
         self.parts.counters.add(Counter::SubscriberDisconnects, 1);
         self.parts
             .counters
@@ -191,10 +191,9 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
         self.parts.net.shut_down(key);
         // The key stays taken until the scheduler says that no more frames come for it.
         connection.phase = Phase::Gone;
+        connection.news.gone = true;
         self.connections[key] = Some(connection);
-        self.parts.to_scheduler.send(FromDelivery::Gone {
-            subscriber: key as u32,
-        });
+        self.list_news(key);
     }
 
     fn tick(&mut self, now: Now) {
@@ -212,13 +211,9 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
             let Some(connection) = &mut self.connections[key] else {
                 continue;
             };
-            let (homebound, to_scheduler) = (&mut self.homebound, &mut self.parts.to_scheduler);
             if !connection.is_writable && std::mem::replace(&mut connection.was_blocked, true) {
-                connection.outbox.detach(&self.parts.view, |lease| {
-                    if let Some(returned) = homebound.add(lease) {
-                        to_scheduler.send(FromDelivery::Returned(returned));
-                    }
-                });
+                let end = |lease| self.homebound.add(lease);
+                connection.outbox.detach(&self.parts.view, end);
             }
             match connection.phase {
                 Phase::Greeting(until_ns) if until_ns <= now.ns => self.lose_patience(key, now),
@@ -246,11 +241,7 @@ impl<N: Network, C: Clock> Agent for DeliveryAgent<N, C> {
         work_count += self.read(now);
         self.tick(now);
         self.write();
-        if let Some(returned) = self.homebound.take() {
-            self.parts
-                .to_scheduler
-                .send(FromDelivery::Returned(returned));
-        }
+        self.tell();
         self.parts.to_scheduler.flush();
         Ok(work_count)
     }

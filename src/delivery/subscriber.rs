@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use serde::de::{Deserialize, Deserializer, Visitor};
 
 use super::outbox::Outbox;
+use super::tell::News;
 use crate::ingest::framer::Framer;
 use crate::limits::SUBSCRIBER_LINE_LEN_MAX;
 
@@ -94,6 +95,8 @@ pub struct Connection {
     pub framer: Framer,
     /// What waits to be written.
     pub outbox: Outbox,
+    /// What the scheduler is to be told of it.
+    pub news: News,
     /// The socket takes bytes, as far as is known.
     pub is_writable: bool,
     /// It took no bytes for at least a tick.
@@ -119,6 +122,7 @@ impl Connection {
             phase: Phase::Greeting(until_ns),
             framer: Framer::new(SUBSCRIBER_LINE_LEN_MAX),
             outbox: Outbox::default(),
+            news: News::default(),
             is_writable: true,
             was_blocked: false,
             is_listed: false,

@@ -6,7 +6,7 @@
 use std::io::{self, IoSlice};
 
 use super::subscriber::{Connection, Phase};
-use super::{DeliveryAgent, FromDelivery, ToDelivery};
+use super::{DeliveryAgent, ToDelivery};
 use crate::arena::Lease;
 use crate::clock::Clock;
 use crate::counters::Counter;
@@ -61,15 +61,7 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
                 }
             }
             // It has gone; the scheduler hears of that, and hands the message to another.
-            None => self.end_lease(lease),
-        }
-    }
-
-    fn end_lease(&mut self, lease: Lease) {
-        if let Some(returned) = self.homebound.add(lease) {
-            self.parts
-                .to_scheduler
-                .send(FromDelivery::Returned(returned));
+            None => self.homebound.add(lease),
         }
     }
 
@@ -105,6 +97,7 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
             let left =
                 matches!(connection.phase, Phase::Leaving(_)) && connection.outbox.is_empty();
             self.connections[key] = Some(connection);
+            self.list_news(key);
             match result {
                 Ok(()) if left => self.parts.net.shut_down(key),
                 Ok(()) => {}
@@ -113,6 +106,7 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
         }
         listed.clear();
         self.listed = listed;
+        self.tell();
     }
 
     /// Writes until nothing is left or the socket takes no more.
@@ -137,12 +131,8 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
                 }
                 Err(error) => break Err(error),
             };
-            let (homebound, to_scheduler) = (&mut self.homebound, &mut self.parts.to_scheduler);
-            let completed = connection.outbox.advance(taken, |lease| {
-                if let Some(returned) = homebound.add(lease) {
-                    to_scheduler.send(FromDelivery::Returned(returned));
-                }
-            });
+            let end = |lease| self.homebound.add(lease);
+            let completed = connection.outbox.advance(taken, end);
             self.parts.counters.add(Counter::BytesOut, taken as u64);
             frames += completed.frames;
             bytes += completed.bytes;
@@ -150,13 +140,7 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
         if frames > 0 {
             let at_ns = self.parts.clock.now().ns;
             connection.note_written(frames, at_ns);
-            let news = FromDelivery::Wrote {
-                subscriber: key as u32,
-                frames,
-                bytes,
-                at_ns,
-            };
-            self.parts.to_scheduler.send(news);
+            connection.news.add_written(frames, bytes, at_ns);
         }
         result
     }

@@ -83,7 +83,9 @@ impl<N: Network> IngestAgent<N> {
 
     fn change_chunk(&mut self) {
         if let Some(full) = self.writer.take() {
-            self.parts.to_scheduler.send(FromIngest::Sealed(full));
+            let permit = self.parts.to_scheduler.claim(1);
+            let mut permit = permit.expect("`has_room` saw room for this read");
+            permit.send(FromIngest::Sealed(full));
         }
         self.writer = self.spare.pop();
     }
@@ -142,8 +144,9 @@ impl<N: Network> IngestAgent<N> {
             bucket_ms: connection.floor_ms,
             read_ns: now.ns,
         };
-        // `has_room` saw room for all entries of this read.
-        self.parts.to_scheduler.send(FromIngest::Arrived(arrival));
+        let permit = self.parts.to_scheduler.claim(1);
+        let mut permit = permit.expect("`has_room` saw room for this read");
+        permit.send(FromIngest::Arrived(arrival));
         Fate::Taken
     }
 
@@ -165,9 +168,9 @@ impl<N: Network> IngestAgent<N> {
         for reason in Reason::ALL {
             let count = std::mem::take(&mut self.rejections[reason as usize]);
             if count > 0 {
-                self.parts
-                    .to_scheduler
-                    .send(FromIngest::Rejected { reason, count });
+                let permit = self.parts.to_scheduler.claim(1);
+                let mut permit = permit.expect("`has_room` saw room for this read");
+                permit.send(FromIngest::Rejected { reason, count });
             }
         }
     }

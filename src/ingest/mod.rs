@@ -46,7 +46,9 @@ use crate::arena::{Committed, Writer};
 use crate::clock::Now;
 use crate::config::{Config, WhenFull};
 use crate::counters::{Counter, Counters};
-use crate::limits::{ACCEPTS_PER_CYCLE, CHUNKS_PER_READ, READ_LEN_MAX, READS_PER_CYCLE};
+use crate::limits::{
+    ACCEPTS_PER_CYCLE, CHUNKS_PER_READ, COMMANDS_PER_CYCLE, READ_LEN_MAX, READS_PER_CYCLE,
+};
 use crate::log_limit::LogLimit;
 use crate::message::{DestinationIndex, Directory, Reason, SourceIndex, TypeIndex};
 use crate::net::acceptor::Acceptor;
@@ -245,7 +247,9 @@ impl<N: Network> IngestAgent<N> {
 
     fn take_commands(&mut self) -> usize {
         let mut work_count = 0;
-        while let Some(command) = self.parts.from_scheduler.poll() {
+        while work_count < COMMANDS_PER_CYCLE
+            && let Some(command) = self.parts.from_scheduler.poll()
+        {
             work_count += 1;
             match command {
                 ToIngest::Chunk(writer) => self.spare.push(writer),
@@ -380,9 +384,12 @@ impl<N: Network> IngestAgent<N> {
 
     /// Nothing more is read; what was read is on its way.
     fn drain(&mut self) {
+        let Some(mut permit) = self.parts.to_scheduler.claim(1) else {
+            return;
+        };
         self.is_drained = true;
         if let Some(writer) = self.writer.take() {
-            self.parts.to_scheduler.send(FromIngest::Sealed(writer));
+            permit.send(FromIngest::Sealed(writer));
         }
         info!("sources are read no more");
     }

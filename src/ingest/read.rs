@@ -36,8 +36,8 @@ struct Turn {
 
 impl<N: Network> IngestAgent<N> {
     /// Whether a whole read finds room downstream.
-    fn has_room(&self) -> bool {
-        self.parts.to_scheduler.room() >= ENTRIES_PER_READ
+    fn has_room(&mut self) -> bool {
+        self.parts.to_scheduler.has_room(ENTRIES_PER_READ)
             && self.spare.len() >= CHUNKS_PER_READ
             && self.parts.rejected.pending() == 0
     }

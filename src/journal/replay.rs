@@ -90,6 +90,9 @@ pub enum ReplayError {
 /// A pause before what could not be read is tried again, in ns.
 const RETRY_NS: u64 = 1_000_000_000;
 
+/// A chunk that is full, and the record that found no room in it.
+const ENTRIES_PER_FETCH: usize = 2;
+
 /// All kept files that there are, in their order.
 pub type KeptFiles = Vec<Arc<KeptIndex>>;
 
@@ -136,7 +139,8 @@ pub struct ReplayAgent<S: Storage> {
     writer: Option<Writer>,
     /// A request that waits for a chunk.
     waiting: Option<Fetch>,
-    /// Requests that failed, and when they are tried again, in ns.
+    /// Requests that failed, and when they are tried again, in ns. There is one for a message on its
+    /// way to a subscriber at most, and credit bounds these.
     failed: VecDeque<Fetch>,
     retry_at_ns: u64,
     is_failing: bool,
@@ -161,8 +165,11 @@ impl<S: Storage> ReplayAgent<S> {
         }
     }
 
-    /// Makes sure of a chunk with room; `false`: none is here yet.
+    /// Makes sure of room in the ring and of a chunk with room; `false`: there is none yet.
     fn has_room(&mut self, wanted: &Fetch) -> bool {
+        if !self.parts.to_scheduler.has_room(ENTRIES_PER_FETCH) {
+            return false;
+        }
         let fits = |writer: &Writer| writer.room() >= wanted.len as usize;
         if self.writer.as_ref().is_some_and(fits) {
             return true;
@@ -171,7 +178,9 @@ impl<S: Storage> ReplayAgent<S> {
             return false;
         };
         if let Some(full) = self.writer.replace(empty) {
-            self.parts.to_scheduler.send(FromReplay::Sealed(full));
+            let permit = self.parts.to_scheduler.claim(1);
+            let mut permit = permit.expect("`has_room` has seen to it");
+            permit.send(FromReplay::Sealed(full));
         }
         true
     }
@@ -207,7 +216,9 @@ impl<S: Storage> ReplayAgent<S> {
             .header_mut()
             .copy_from_slice(&record[..RECORD_HEADER_LEN]);
         let frame = claim.commit();
-        self.parts.to_scheduler.send(FromReplay::Fetched {
+        let permit = self.parts.to_scheduler.claim(1);
+        let mut permit = permit.expect("`has_room` has seen to it");
+        permit.send(FromReplay::Fetched {
             slot: wanted.slot,
             frame,
         });
@@ -271,7 +282,9 @@ impl<S: Storage> ReplayAgent<S> {
             work_count += 1;
             self.parts.kept = files;
             (self.open, self.kept) = (None, None);
-            self.parts.to_retention.send(Switched);
+            let permit = self.parts.to_retention.claim(1);
+            let mut permit = permit.expect("retention waits for each before it sends the next");
+            permit.send(Switched);
         }
         self.parts.to_retention.flush();
         work_count

@@ -144,6 +144,8 @@ pub struct JournalAgent<S: Storage> {
     from_scheduler: Receiver<ToJournal>,
     to_scheduler: Sender<FromJournal>,
     view: View,
+    /// Leases that have ended and are not on their way.
+    homebound: Homebound,
     to_retention: Sender<ToRetention>,
     segments: Segments<S>,
     /// The segment that begins with the staged batch.
@@ -200,6 +202,7 @@ impl<S: Storage> JournalAgent<S> {
         Self {
             from_scheduler: parts.from_scheduler,
             to_scheduler: parts.to_scheduler,
+            homebound: Homebound::new(&parts.view),
             view: parts.view,
             to_retention: parts.to_retention,
             segments,
@@ -341,7 +344,8 @@ impl<S: Storage> JournalAgent<S> {
         let len = self.staged.len() as u64;
         if self.staged.entries > 0 {
             let first_record = self.segments.position() + BATCH_HEADER_LEN as u64;
-            self.to_scheduler.send(FromJournal::Recorded {
+            let mut permit = self.to_scheduler.claim(1).expect("`has_room` saw it");
+            permit.send(FromJournal::Recorded {
                 first_sequence: self.staged.first_sequence,
                 entries: self.staged.entries,
                 position: first_record,
@@ -350,13 +354,16 @@ impl<S: Storage> JournalAgent<S> {
             let last = self.next_sequence - 1;
             self.counters.set(Counter::JournalRecorded, last);
         }
+        let runs = self.staged.runs.drain(..);
+        runs.for_each(|lease| self.homebound.add(lease));
         self.give_leases_back();
         self.segments.advance(len);
         // Pairs with the acquire load of the store: who sees the position finds the bytes.
         self.recorded
             .store(self.segments.position(), Ordering::Release);
         if let Some(begun) = self.begun.take() {
-            self.to_retention.send(ToRetention::Begun(begun));
+            let mut permit = self.to_retention.claim(1).expect("`has_room` saw it");
+            permit.send(ToRetention::Begun(begun));
         }
         self.counters.add(Counter::JournalBytes, len);
         self.counters.add(Counter::JournalBatches, 1);
@@ -366,15 +373,18 @@ impl<S: Storage> JournalAgent<S> {
     }
 
     fn give_leases_back(&mut self) {
-        let mut homebound = Homebound::default();
-        for lease in self.staged.runs.drain(..) {
-            if let Some(returned) = homebound.add(lease) {
-                self.to_scheduler.send(FromJournal::Returned(returned));
-            }
+        while !self.homebound.is_empty()
+            && let Some(mut permit) = self.to_scheduler.claim(1)
+            && let Some(returned) = self.homebound.take()
+        {
+            permit.send(FromJournal::Returned(returned));
         }
-        if let Some(returned) = homebound.take() {
-            self.to_scheduler.send(FromJournal::Returned(returned));
-        }
+    }
+
+    /// Whether the scheduler and retention can be told of a batch: what it holds is recorded, a
+    /// segment was begun, a survey goes on.
+    fn has_room(&mut self) -> bool {
+        self.to_scheduler.has_room(1) && self.to_retention.has_room(2)
     }
 
     /// What is short comes back and is waited for; anything else ends the engine.
@@ -421,7 +431,8 @@ impl<S: Storage> JournalAgent<S> {
     fn pass_survey_on(&mut self) -> usize {
         match self.staged.survey.take() {
             Some(survey) => {
-                self.to_retention.send(ToRetention::Survey(survey));
+                let mut permit = self.to_retention.claim(1).expect("`has_room` saw it");
+                permit.send(ToRetention::Survey(survey));
                 1
             }
             None => 0,
@@ -438,9 +449,9 @@ where
     }
 
     fn do_work(&mut self, now: Now) -> Result<usize, Fatal> {
-        self.to_scheduler.flush();
-        self.to_retention.flush();
-        if now.ns < self.retry_at_ns {
+        self.give_leases_back();
+        if now.ns < self.retry_at_ns || !self.has_room() {
+            self.to_scheduler.flush();
             return Ok(0);
         }
         if !self.staged.ready {
@@ -448,10 +459,12 @@ where
         }
         if self.staged.is_empty() {
             let work_count = self.pass_survey_on();
+            self.to_scheduler.flush();
             self.to_retention.flush();
             return Ok(work_count);
         }
         if let Err(error) = self.append(now) {
+            self.to_scheduler.flush();
             self.judge(error, now)?;
             return Ok(0);
         }

@@ -89,7 +89,8 @@ impl SchedulerAgent {
     fn may_accept(&mut self, now: Now) -> bool {
         let has_room =
             self.pending.len() + HANDFUL <= UNRECORDED_MAX && self.may_hold_more(HANDFUL, now);
-        let journal_has_room = self.parts.to_journal.room() > HANDFUL;
+        // A run for each arrival, and the one that was begun.
+        let journal_has_room = self.parts.to_journal.has_room(HANDFUL + 1);
         if !journal_has_room {
             self.parts.counters.add(Counter::JournalBackPressure, 1);
         }
@@ -251,8 +252,8 @@ impl SchedulerAgent {
 
     pub(super) fn end_run(&mut self) {
         if let Some(run) = self.run.take() {
-            // `may_accept` saw room for it.
-            self.parts.to_journal.send(run);
+            let permit = self.parts.to_journal.claim(1);
+            permit.expect("`may_accept` saw room for it").send(run);
         }
     }
 }

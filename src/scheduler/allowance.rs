@@ -108,6 +108,12 @@ impl Allowances {
         self.of[destination as usize].left -= 1;
     }
 
+    /// Whether ingest is to be told something: of each destination once.
+    #[must_use]
+    pub fn has_news(&self) -> bool {
+        !self.news.is_empty()
+    }
+
     /// The next destination for which ingest may go on, and the count up to which.
     pub fn next_news(&mut self) -> Option<(DestinationIndex, u64)> {
         let destination = self.news.pop()?;

@@ -7,20 +7,21 @@
 use super::cold::Shelf;
 use super::seats::{Subscriber, SubscriberId};
 use super::slots::{Slot, SlotIndex, Times};
-use super::{ReplayLink, SchedulerAgent};
+use super::{DeliveryLink, ReplayLink, SchedulerAgent};
 use crate::arena::Lease;
 use crate::clock::Now;
 use crate::counters::Counter;
 use crate::delivery::ToDelivery;
 use crate::journal::record::RecordHeader;
 use crate::journal::replay::{Fetch, FromReplay};
-use crate::limits::DISPATCHES_PER_CYCLE;
+use crate::limits::{ANSWERS_RESERVED, DISPATCHES_PER_CYCLE, REPLAY_NEWS_PER_CYCLE};
 use crate::message::{DestinationIndex, Level};
 
 impl SchedulerAgent {
     /// Hands out what may go. The destinations of a delivery agent whose ring is full are passed
     /// over until it has room: one agent that stands still is no reason for the others to wait.
     pub(super) fn dispatch(&mut self, now: Now) -> usize {
+        self.go_on_with_held_up(now);
         let mut full = self.full_agents();
         let mut work_count = 0;
         while work_count < DISPATCHES_PER_CYCLE {
@@ -53,7 +54,20 @@ impl SchedulerAgent {
     /// The agent's bit, if it has no room.
     fn is_full(&mut self, agent: u16) -> u64 {
         let link = &mut self.parts.deliveries[usize::from(agent)];
-        u64::from(!link.to.has_room(1)) << agent
+        u64::from(!link.has_room_for_frame()) << agent
+    }
+
+    /// Tries again with those for whose messages a ring had no room.
+    fn go_on_with_held_up(&mut self, now: Now) {
+        for _ in 0..self.held_up.len().min(DISPATCHES_PER_CYCLE) {
+            let Some(id) = self.held_up.pop_front() else {
+                return;
+            };
+            if let Some(subscriber) = self.seats.get_mut(id) {
+                subscriber.is_held_up = false;
+                self.hand_over(id, None, now);
+            }
+        }
     }
 
     /// Hands a message over; or, where it must be read from the journal first or stands behind one
@@ -84,12 +98,13 @@ impl SchedulerAgent {
         let is_open = match lease {
             Some(lease) => {
                 let frame = subscriber.take(id.key, index, slot, lease, now);
-                self.parts.deliveries[usize::from(id.agent)].to.send(frame);
+                let permit = self.parts.deliveries[usize::from(id.agent)].to.claim(1);
+                permit.expect("who has no room is passed over").send(frame);
                 subscriber.is_open()
             }
             None => {
                 subscriber.fetching.push_back(index);
-                self.hand_over(id, index, now);
+                self.hand_over(id, Some(index), now);
                 self.is_open(id)
             }
         };
@@ -99,25 +114,36 @@ impl SchedulerAgent {
         id.agent
     }
 
-    /// Hands over what a subscriber waits for, as far as it is in memory; `last` is the message that
-    /// joined last.
+    /// Hands over what a subscriber waits for, as far as it is in memory and there is room; `last` is
+    /// the message that joined last. One of these that cannot be asked for now will be as the first.
     #[cold]
-    fn hand_over(&mut self, id: SubscriberId, last: SlotIndex, now: Now) {
+    fn hand_over(&mut self, id: SubscriberId, last: Option<SlotIndex>, now: Now) {
         let Some(subscriber) = self.seats.get_mut(id) else {
             return;
         };
+        let link = &mut self.parts.deliveries[usize::from(id.agent)];
+        let mut has_room = true;
         while let Some(&index) = subscriber.fetching.front() {
             let slot = self.slots.get_mut(index);
-            let Some(lease) = self.parts.ledger.lend(slot.place) else {
-                request(&mut self.parts.replay, slot, index);
+            if !self.parts.ledger.is_resident(slot.place) {
+                has_room = request(&mut self.parts.replay, slot, index);
                 break;
-            };
+            }
+            has_room = link.has_room_for_frame();
+            if !has_room {
+                break;
+            }
+            let lease = self.parts.ledger.lend(slot.place);
+            let lease = lease.expect("it is in memory");
             subscriber.fetching.pop_front();
             let frame = subscriber.take(id.key, index, slot, lease, now);
-            // `dispatch` saw room; what was fetched is bounded by the credit.
-            self.parts.deliveries[usize::from(id.agent)].to.send(frame);
+            let permit = link.to.claim(1);
+            permit.expect("there is room for a frame").send(frame);
         }
-        if !subscriber.fetching.is_empty() {
+        if !has_room && !std::mem::replace(&mut subscriber.is_held_up, true) {
+            self.held_up.push_back(id);
+        }
+        if let Some(last) = last.filter(|_| has_room && !subscriber.fetching.is_empty()) {
             let slot = self.slots.get_mut(last);
             if !self.parts.ledger.is_resident(slot.place) {
                 request(&mut self.parts.replay, slot, last);
@@ -128,7 +154,9 @@ impl SchedulerAgent {
     /// Takes what was read from the journal.
     pub(super) fn hear_replay(&mut self, now: Now) -> usize {
         let mut work_count = 0;
-        while let Some(news) = self.parts.replay.from.poll() {
+        while work_count < REPLAY_NEWS_PER_CYCLE
+            && let Some(news) = self.parts.replay.from.poll()
+        {
             work_count += 1;
             match news {
                 FromReplay::Sealed(writer) => {
@@ -149,7 +177,7 @@ impl SchedulerAgent {
                     }
                     self.parts.counters.add(Counter::Fetched, 1);
                     if let Some(id) = self.seats.active(slot.destination) {
-                        self.hand_over(id, index, now);
+                        self.hand_over(id, Some(index), now);
                     }
                 }
             }
@@ -205,16 +233,27 @@ impl Subscriber {
     }
 }
 
-/// Asks for a record, unless that was done.
-fn request(replay: &mut ReplayLink, slot: &mut Slot, index: SlotIndex) {
-    if slot.fetching {
-        return;
+impl DeliveryLink {
+    /// Whether a frame may be sent: answers find room behind it, so that who comes and goes is heard.
+    fn has_room_for_frame(&mut self) -> bool {
+        self.to.has_room(1 + ANSWERS_RESERVED)
     }
+}
+
+/// Asks for a record, unless that was done; `false`: the ring has no room for that.
+fn request(replay: &mut ReplayLink, slot: &mut Slot, index: SlotIndex) -> bool {
+    if slot.fetching {
+        return true;
+    }
+    let Some(mut permit) = replay.to.claim(1) else {
+        return false;
+    };
     slot.fetching = true;
-    replay.to.send(Fetch {
+    permit.send(Fetch {
         slot: index,
         sequence: slot.sequence,
         position: slot.position,
         len: slot.place.record_len() as u32,
     });
+    true
 }

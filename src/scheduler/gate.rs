@@ -8,9 +8,9 @@ use super::{Pending, SchedulerAgent};
 use crate::clock::Now;
 use crate::config::Durability;
 use crate::counters::Counter;
-use crate::ingest::ToIngest;
 use crate::journal::record::Position;
 use crate::journal::writer::FromJournal;
+use crate::limits::JOURNAL_NEWS_PER_CYCLE;
 use crate::message::Sequence;
 
 /// How many messages ahead slots are fetched.
@@ -19,7 +19,9 @@ const AHEAD: usize = 8;
 impl SchedulerAgent {
     pub(super) fn hear_journal(&mut self, now: Now) -> usize {
         let mut work_count = 0;
-        while let Some(news) = self.parts.from_journal.poll() {
+        while work_count < JOURNAL_NEWS_PER_CYCLE
+            && let Some(news) = self.parts.from_journal.poll()
+        {
             work_count += 1;
             match news {
                 FromJournal::Returned(returned) => self.parts.ledger.take_back(returned),
@@ -105,28 +107,8 @@ impl SchedulerAgent {
     }
 
     pub(super) fn take_responsibility(&mut self, line: Line) {
-        if line.number == 0 {
-            return;
+        if line.number > 0 {
+            self.responsible.take(line);
         }
-        let same = |it: Line| (it.source, it.connection) == (line.source, line.connection);
-        if let Some(other) = self.responsible.replace(line).filter(|it| !same(*it)) {
-            self.tell_responsible(other);
-        }
-    }
-
-    pub(super) fn tell_responsible(
-        &mut self,
-        Line {
-            source,
-            connection,
-            number,
-        }: Line,
-    ) {
-        let told = ToIngest::Responsible {
-            source,
-            connection,
-            line: number,
-        };
-        self.parts.to_ingest.send(told);
     }
 }

@@ -29,6 +29,7 @@ mod dispatch;
 mod gate;
 mod measure;
 pub mod queue;
+mod responsible;
 pub mod rules;
 mod seats;
 mod settle;
@@ -45,8 +46,9 @@ use self::dedup::DedupWindow;
 use self::measure::Measurement;
 use self::queue::Queues;
 use self::queue::cold::Cellar;
+use self::responsible::Responsible;
 use self::rules::Rules;
-use self::seats::Seats;
+use self::seats::{Seats, SubscriberId};
 use self::slots::{Line, SlotIndex, Slots};
 use self::unsettled::Unsettled;
 use crate::agent::{Agent, Fatal};
@@ -63,8 +65,8 @@ use crate::journal::retention::survey::Survey;
 use crate::journal::writer::{FromJournal, ToJournal};
 use crate::latency::Recorder;
 use crate::limits::{
-    AGED_PER_CYCLE, CHUNKS_AT_INGEST, CHUNKS_AT_REPLAY, CHUNKS_FREE_MIN, LEVELS_MAX, SLOTS_MAX,
-    UNRECORDED_MAX,
+    AGED_PER_CYCLE, CHUNKS_AT_INGEST, CHUNKS_AT_REPLAY, CHUNKS_FREE_MIN, LEVELS_MAX,
+    RETENTION_RING, SLOTS_MAX, UNRECORDED_MAX,
 };
 use crate::log_limit::LogLimit;
 use crate::message::{DestinationIndex, Directory, Reason, Sequence};
@@ -184,8 +186,14 @@ pub struct SchedulerAgent {
     unrecorded: u64,
     /// Accepted records of this cycle that stand one behind the other.
     run: Option<ToJournal>,
-    /// What was acknowledged last, until another source's line comes.
-    responsible: Option<Line>,
+    /// Lines that sources need not send again, until ingest knows.
+    responsible: Responsible,
+    /// Messages that were delivered, until the journal's ring takes their settlements. They have
+    /// their slots, so these bound them.
+    settling: VecDeque<SlotIndex>,
+    /// Subscribers whose next message could not be asked for or handed over, for want of room in a
+    /// ring: each once.
+    held_up: VecDeque<SubscriberId>,
     chunks_at_ingest: usize,
     /// Destinations that queues, rules and seats have room for; those configured were there first.
     known_destinations: DestinationIndex,
@@ -216,7 +224,9 @@ impl SchedulerAgent {
             pending: VecDeque::with_capacity(UNRECORDED_MAX),
             unrecorded: 0,
             run: None,
-            responsible: None,
+            responsible: Responsible::default(),
+            settling: VecDeque::new(),
+            held_up: VecDeque::new(),
             chunks_at_ingest: 0,
             known_destinations: configured,
             minute: LocalMinute::default(),
@@ -255,19 +265,19 @@ impl SchedulerAgent {
         while self.parts.ledger.free_count() < CHUNKS_FREE_MIN && self.parts.ledger.evict() {
             self.parts.counters.add(Counter::ChunksEvicted, 1);
         }
-        while self.chunks_at_ingest < CHUNKS_AT_INGEST {
-            let Some(writer) = self.parts.ledger.writer() else {
-                break;
-            };
+        while self.chunks_at_ingest < CHUNKS_AT_INGEST
+            && let Some(mut permit) = self.parts.to_ingest.claim(1)
+            && let Some(writer) = self.parts.ledger.writer()
+        {
             self.chunks_at_ingest += 1;
-            self.parts.to_ingest.send(ToIngest::Chunk(writer));
+            permit.send(ToIngest::Chunk(writer));
         }
-        while self.parts.replay.chunks < CHUNKS_AT_REPLAY {
-            let Some(writer) = self.parts.ledger.writer() else {
-                break;
-            };
+        while self.parts.replay.chunks < CHUNKS_AT_REPLAY
+            && let Some(mut permit) = self.parts.replay.to_chunks.claim(1)
+            && let Some(writer) = self.parts.ledger.writer()
+        {
             self.parts.replay.chunks += 1;
-            self.parts.replay.to_chunks.send(writer);
+            permit.send(writer);
         }
     }
 
@@ -305,7 +315,10 @@ impl SchedulerAgent {
     /// Answers what retention asks; the answer follows the settlements that it speaks of.
     fn hear_retention(&mut self) -> usize {
         let mut work_count = 0;
-        while let Some(news) = self.parts.from_retention.poll() {
+        while work_count < RETENTION_RING
+            && self.parts.to_journal.has_room(1)
+            && let Some(news) = self.parts.from_retention.poll()
+        {
             work_count += 1;
             match news {
                 FromRetention::Granted(position) => self.granted = position,
@@ -321,18 +334,35 @@ impl SchedulerAgent {
         survey.is_at_limit = !self.journal_may_grow();
         let first = self.parts.unsettled.first();
         survey.first_unsettled = first.unwrap_or(survey.next_sequence);
-        self.parts.to_journal.send(ToJournal::Survey(survey));
+        let permit = self.parts.to_journal.claim(1);
+        let mut permit = permit.expect("room was seen before the question was taken");
+        permit.send(ToJournal::Survey(survey));
+    }
+
+    /// Tells ingest what sources need not send again, and where they may go on, as far as its ring
+    /// takes it.
+    fn tell_ingest(&mut self) {
+        while !self.responsible.is_empty()
+            && let Some(mut permit) = self.parts.to_ingest.claim(1)
+            && let Some(line) = self.responsible.next()
+        {
+            permit.send(ToIngest::Responsible {
+                source: line.source,
+                connection: line.connection,
+                line: line.number,
+            });
+        }
+        while self.allowances.has_news()
+            && let Some(mut permit) = self.parts.to_ingest.claim(1)
+            && let Some((destination, until)) = self.allowances.next_news()
+        {
+            permit.send(ToIngest::Allowance { destination, until });
+        }
     }
 
     fn end_cycle(&mut self, work_count: usize) {
         self.supply_chunks();
-        if let Some(line) = self.responsible.take() {
-            self.tell_responsible(line);
-        }
-        while let Some((destination, until)) = self.allowances.next_news() {
-            let told = ToIngest::Allowance { destination, until };
-            self.parts.to_ingest.send(told);
-        }
+        self.tell_ingest();
         if work_count > 0 {
             self.publish();
         }
@@ -360,7 +390,7 @@ impl Agent for SchedulerAgent {
 
     fn do_work(&mut self, now: Now) -> Result<usize, Fatal> {
         let mut work_count = self.take_over(now);
-        work_count += self.hear_journal(now) + self.hear_replay(now);
+        work_count += self.hear_journal(now) + self.hear_replay(now) + self.settle_waiting(now);
         for agent in 0..self.parts.deliveries.len() {
             work_count += self.hear_delivery(agent as u16, now);
         }

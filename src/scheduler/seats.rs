@@ -31,6 +31,8 @@ pub struct Subscriber {
     pub in_flight: VecDeque<SlotIndex>,
     /// What it will be handed next, in this order, as soon as it was read from the journal.
     pub fetching: VecDeque<SlotIndex>,
+    /// It is in the list of those for whose messages a ring had no room.
+    pub is_held_up: bool,
     /// How many of them are wholly written.
     pub written: usize,
     /// The others.
@@ -164,6 +166,7 @@ impl Seats {
             destinations,
             in_flight: VecDeque::new(),
             fetching: VecDeque::new(),
+            is_held_up: false,
             written: 0,
             unwritten: Unwritten::default(),
             credit,

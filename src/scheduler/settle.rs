@@ -11,12 +11,18 @@ use crate::counters::Counter;
 use crate::delivery::{FromDelivery, ToDelivery};
 use crate::journal::record::Settlement;
 use crate::journal::writer::ToJournal;
+use crate::limits::DELIVERY_NEWS_PER_CYCLE;
 use crate::message::{DestinationIndex, Sequence};
 
 impl SchedulerAgent {
     pub(super) fn hear_delivery(&mut self, agent: u16, now: Now) -> usize {
         let mut work_count = 0;
-        while let Some(news) = self.parts.deliveries[usize::from(agent)].from.poll() {
+        let place = usize::from(agent);
+        // Each is answered by one entry at most.
+        while work_count < DELIVERY_NEWS_PER_CYCLE
+            && self.parts.deliveries[place].to.has_room(1)
+            && let Some(news) = self.parts.deliveries[place].from.poll()
+        {
             work_count += 1;
             match news {
                 FromDelivery::Returned(returned) => self.parts.ledger.take_back(returned),
@@ -82,7 +88,7 @@ impl SchedulerAgent {
             active: seated.active,
             standby: seated.standby,
         };
-        self.parts.deliveries[usize::from(id.agent)].to.send(answer);
+        self.answer_delivery(id.agent, answer);
     }
 
     fn note_written(&mut self, id: SubscriberId, frames: u32, bytes: u32, at_ns: u64, now: Now) {
@@ -119,7 +125,10 @@ impl SchedulerAgent {
         subscriber.written = still_written.expect("only what was written is settled");
         let mut in_flight = std::mem::take(&mut subscriber.in_flight);
         for index in in_flight.drain(..frames as usize) {
-            self.settle(index, now);
+            // What waits goes first: the journal shall not be asked for each of a long row.
+            if !self.settling.is_empty() || !self.settle(index, now) {
+                self.settling.push_back(index);
+            }
         }
         self.measurement.record(self.parts.recorder.active_mut());
         if let Some(subscriber) = self.seats.get_mut(id) {
@@ -130,7 +139,24 @@ impl SchedulerAgent {
         }
     }
 
-    fn settle(&mut self, index: SlotIndex, now: Now) {
+    /// Settles what found no room in the journal's ring before.
+    pub(super) fn settle_waiting(&mut self, now: Now) -> usize {
+        let mut work_count = 0;
+        while let Some(&index) = self.settling.front()
+            && self.settle(index, now)
+        {
+            self.settling.pop_front();
+            work_count += 1;
+        }
+        self.measurement.record(self.parts.recorder.active_mut());
+        work_count
+    }
+
+    /// The message needs no more work; `false`: the journal's ring has no room for that.
+    fn settle(&mut self, index: SlotIndex, now: Now) -> bool {
+        let Some(mut permit) = self.parts.to_journal.claim(1) else {
+            return false;
+        };
         let slot = self.slots.get(index);
         self.parts.ledger.release(slot.place);
         self.parts.unsettled.remove(slot.sequence);
@@ -140,10 +166,11 @@ impl SchedulerAgent {
             sequence: slot.sequence,
             settled_us: now.epoch_us,
         };
-        self.parts.to_journal.send(ToJournal::Settled(settlement));
+        permit.send(ToJournal::Settled(settlement));
         let active = self.parts.recorder.active_mut();
         self.measurement.note(slot, now, active);
         self.slots.remove(index);
+        true
     }
 
     /// A subscriber has gone: what it did not settle goes to the next one, before what is later.
@@ -159,7 +186,13 @@ impl SchedulerAgent {
             }
         }
         let forget = ToDelivery::Forget { subscriber: id.key };
-        self.parts.deliveries[usize::from(id.agent)].to.send(forget);
+        self.answer_delivery(id.agent, forget);
+    }
+
+    fn answer_delivery(&mut self, agent: u16, answer: ToDelivery) {
+        let permit = self.parts.deliveries[usize::from(agent)].to.claim(1);
+        let mut permit = permit.expect("room was seen before the news was taken");
+        permit.send(answer);
     }
 
     fn requeue(&mut self, subscriber: &Subscriber, now: Now) {

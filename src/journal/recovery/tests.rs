@@ -171,8 +171,9 @@ fn a_free_file_becomes_the_next_segment_and_one_that_is_gone_is_passed_over() {
     freed.expect("it is there");
     let former = memory.files()[&Name::Free(0)].clone();
     let (mut segments, mut free) = segments(&memory, 2 * SEGMENT);
-    free.send(77);
-    free.send(0);
+    let mut permit = free.claim(2).expect("there is room");
+    permit.send(77);
+    permit.send(0);
     let begun = segments.make_room(100, 25, now(0)).expect("memory");
     let begun = begun.expect("there was none");
     assert_eq!(

@@ -276,11 +276,14 @@ impl<S: Storage + Clone> RetentionAgent<S> {
             _ if self.stretches.is_empty() || now.ns < self.next_survey_ns => return 0,
             _ => 0..0,
         };
+        let Some(mut permit) = self.parts.to_scheduler.claim(1) else {
+            return 0;
+        };
         let Some(mut survey) = self.survey.take() else {
             return 0;
         };
         (survey.from, survey.to) = (asked.start, asked.end);
-        self.parts.to_scheduler.send(FromRetention::Survey(survey));
+        permit.send(FromRetention::Survey(survey));
         self.parts.to_scheduler.flush();
         1
     }
@@ -391,7 +394,9 @@ impl<S: Storage + Clone> RetentionAgent<S> {
                     .add(Counter::JournalCarried, index.entries);
                 let gone = self.stretches.replace(&Arc::new(index));
                 let kept = self.stretches.iter().filter_map(|it| it.kept.clone());
-                self.parts.to_replay.send(kept.collect());
+                let permit = self.parts.to_replay.claim(1);
+                let mut permit = permit.expect("replay has answered the one before");
+                permit.send(kept.collect());
                 self.parts.to_replay.flush();
                 self.task = Task::Switch(gone);
             }
@@ -403,7 +408,9 @@ impl<S: Storage + Clone> RetentionAgent<S> {
     fn offer_free(&mut self, former: u64) {
         if self.free < FREE_FILES_MAX {
             self.free += 1;
-            self.parts.free_files.send(former);
+            let permit = self.parts.free_files.claim(1);
+            let mut permit = permit.expect("the ring has room for `FREE_FILES_MAX`");
+            permit.send(former);
             self.parts.free_files.flush();
         } else {
             self.surplus.push_back(former);
@@ -475,10 +482,11 @@ impl<S: Storage + Clone> RetentionAgent<S> {
             // What may go is not known before the first survey; until then nothing is granted.
             return;
         }
-        if self.granted.replace(granted) != Some(granted) {
-            self.parts
-                .to_scheduler
-                .send(FromRetention::Granted(granted));
+        if self.granted != Some(granted)
+            && let Some(mut permit) = self.parts.to_scheduler.claim(1)
+        {
+            permit.send(FromRetention::Granted(granted));
+            self.granted = Some(granted);
         }
         // Back when a whole segment is free: not at each one that goes and is filled at once.
         let is_short = granted < (open + 2) * self.parts.segment_len;
