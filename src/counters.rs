@@ -74,6 +74,8 @@ counters! {
     SourceDisconnects "source_disconnects" count "Connections to or from sources that ended.";
     SourceConnectFailures "source_connect_failures" count "Dials that failed; they are tried again.";
     PartialLines "partial_lines" count "Lines cut off by the reset of their connection: rejected as bad_json and kept whole. Lines that were held for max_queued count as one, and are their source's still.";
+    Destinations "destinations" gauge "Destinations that there are: configured, and created by messages or subscribers.";
+    DestinationsFull "destinations_full" count "Lines and subscriptions for a new destination that were refused because there are max_destinations.";
     QueueFullWaits "queue_full_waits" count "Times that a source was read no more because its next line was for a destination with max_queued messages.";
     SourcesHeld "sources_held" gauge "Sources that are not read now for that reason.";
     IngestBackPressure "ingest_back_pressure" count "Reads put off because the pipeline was full.";

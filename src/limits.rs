@@ -215,6 +215,10 @@ pub const CUSTOMERS_PRINTED_MAX: usize = 50;
 /// The monitor looks for new latencies this often; also how old what `/stats` shows of them may be.
 pub const MONITOR_TICK_MS: u64 = 250;
 
+/// Destinations that messages create in one turn of a connection: each costs all stages some
+/// microseconds, so that a turn takes no longer than that of 256 KiB of lines.
+pub const CREATED_PER_TURN: usize = 64;
+
 /// Destinations that may exist when they are created by messages, by default.
 pub const DESTINATIONS_MAX_DEFAULT: usize = 10_000;
 

@@ -168,7 +168,14 @@ pub fn degraded(counters: &Counters) -> Vec<String> {
     let is_behind = behind_s >= STORE_LAG_DEGRADED_S;
     let what = if is_failing { "fails" } else { "is slow" };
     let words = || format!("the store {what}: {messages} messages and {behind_s} s behind");
-    (is_failing || is_behind).then(words).into_iter().collect()
+    let store = (is_failing || is_behind).then(words);
+    let refused = counters.get(Counter::DestinationsFull);
+    let words = || {
+        format!(
+            "there are max_destinations: {refused} lines and subscriptions for others were refused"
+        )
+    };
+    store.into_iter().chain((refused > 0).then(words)).collect()
 }
 
 impl Drop for AgentGuard {
@@ -213,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_store_that_fails_or_lags_degrades() {
+    fn a_store_that_fails_or_lags_degrades_and_so_does_a_full_directory() {
         let counters = Counters::default();
         counters.set(Counter::StoreLagSeconds, STORE_LAG_DEGRADED_S - 1);
         assert!(degraded(&counters).is_empty());
@@ -227,6 +234,9 @@ mod tests {
             degraded(&counters),
             ["the store fails: 7 messages and 0 s behind"]
         );
+        counters.set(Counter::StoreFailing, 0);
+        counters.set(Counter::DestinationsFull, 3);
+        assert!(degraded(&counters)[0].contains("max_destinations"));
     }
 
     #[test]

@@ -140,6 +140,17 @@ pub struct Scheduler {
     pub when_full: WhenFull,
 }
 
+impl Scheduler {
+    /// Destinations that there may be in all where messages create them; else 0.
+    #[must_use]
+    pub fn created_max(&self) -> usize {
+        match self.create_destinations {
+            true => self.max_destinations,
+            false => 0,
+        }
+    }
+}
+
 /// What happens to a message whose destination has no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WhenFull {

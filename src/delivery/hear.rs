@@ -103,16 +103,20 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
 
     fn find(&mut self, name: &str) -> Result<DestinationIndex, String> {
         let directory = &mut self.parts.destinations;
-        let found = (1..=NAME_LEN_MAX).contains(&name.len());
-        let found = found.then(|| directory.find_or_create(name)).flatten();
+        let before = directory.len();
+        let is_name = (1..=NAME_LEN_MAX).contains(&name.len());
+        let found = is_name.then(|| directory.find_or_create(name)).flatten();
+        let count = directory.len();
+        if count > before {
+            self.parts.counters.set(Counter::Destinations, count as u64);
+        }
+        if is_name && found.is_none() && directory.may_create() {
+            self.parts.counters.add(Counter::DestinationsFull, 1);
+        }
         found.ok_or_else(|| {
-            let names = directory.all();
-            let shown: Vec<&str> = names.iter().take(NAMES_SHOWN).map(|it| &**it).collect();
-            let more = if names.len() > NAMES_SHOWN {
-                ", ..."
-            } else {
-                ""
-            };
+            let names = directory.first(NAMES_SHOWN);
+            let shown: Vec<&str> = names.iter().map(|it| &**it).collect();
+            let more = if count > NAMES_SHOWN { ", ..." } else { "" };
             format!(
                 "unknown destination {name:?}; there are {}{more}",
                 shown.join(", ")

@@ -4,6 +4,7 @@
 //! The scheduler feeds it; it tells the scheduler what was written, and when.
 
 use std::io::{self, IoSlice};
+use std::sync::Arc;
 
 use super::subscriber::{Connection, Phase};
 use super::{DeliveryAgent, ToDelivery};
@@ -66,17 +67,19 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
     }
 
     fn answer(&mut self, key: Key, active: &[DestinationIndex], standby: &[DestinationIndex]) {
-        let names = self.parts.destinations.all();
-        let named = |list: &[DestinationIndex]| -> Vec<&str> {
-            list.iter()
-                .filter_map(|&it| names.get(it as usize))
-                .map(|it| &**it)
-                .collect()
+        let destinations = &self.parts.destinations;
+        let named = |list: &[DestinationIndex]| -> Vec<Arc<str>> {
+            let names = list.iter().filter_map(|&it| destinations.name(it));
+            names.collect()
+        };
+        let text = |names: Vec<Arc<str>>| {
+            let names: Vec<&str> = names.iter().map(|it| &**it).collect();
+            serde_json::json!(names)
         };
         let line = format!(
             "{{\"subscribed\":{},\"standby\":{}}}",
-            serde_json::json!(named(active)),
-            serde_json::json!(named(standby))
+            text(named(active)),
+            text(named(standby))
         );
         if let Some(connection) = self.get(key)
             && matches!(connection.phase, Phase::Subscribed { .. })

@@ -307,6 +307,7 @@ fn queues(config: &Config) -> Queues {
         &config.scheduler.max_wait,
     )
     .served_by(config.delivery.agents)
+    .with_room_for(config.scheduler.created_max())
 }
 
 fn replay<S: Storage>(

@@ -16,16 +16,12 @@ use crate::net::{Key, Network};
 
 impl<N: Network> IngestAgent<N> {
     pub(super) fn note_responsible(&mut self, source: SourceIndex, number: u32, line: u64) {
-        let found = self
-            .connections
-            .iter_mut()
-            .enumerate()
-            .find_map(|(key, it)| {
-                it.as_mut()
-                    .filter(|it| it.source == source && it.number == number)
-                    .map(|it| (key, it))
-            });
-        if let Some((key, connection)) = found {
+        let Some(&key) = self.keys.get(source as usize) else {
+            return;
+        };
+        let connection = self.connections.get_mut(key).and_then(Option::as_mut);
+        let is_it = |it: &&mut Connection| it.source == source && it.number == number;
+        if let Some(connection) = connection.filter(is_it) {
             connection.responsible = line;
             self.owing.push(key);
         }

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use tracing::warn;
 
 use super::framer::Line;
+use super::names::Addressee;
 use super::parser::{PADDING, Parsed};
 use super::rejected::RejectedLog;
 use super::source::Connection;
@@ -28,6 +29,8 @@ pub(super) enum Fate {
     Taken,
     /// Its destination has no room: it was not read yet, so to say.
     Held(DestinationIndex),
+    /// Its destination is new, and enough were created in this turn: it was not read yet either.
+    Postponed,
 }
 
 /// The first line of a producer that dials in, if it has wishes. With any other field it is a
@@ -108,9 +111,18 @@ impl<N: Network> IngestAgent<N> {
             Ok(parsed) => parsed,
             Err(reason) => return refuse(connection, claim.frame(), *reason),
         };
-        let destinations = &mut self.parts.destinations;
-        let Some(destination) = destinations.find_or_create(parsed.destination) else {
-            return refuse(connection, claim.frame(), Reason::UnknownDestination);
+        let (directory, counters) = (&mut self.parts.destinations, &self.parts.counters);
+        let names = &mut self.new_names;
+        let destination = match names.find(directory, parsed.destination, counters, now) {
+            Addressee::Known(destination) => destination,
+            Addressee::Unknown => {
+                return refuse(connection, claim.frame(), Reason::UnknownDestination);
+            }
+            Addressee::Later => {
+                self.buffer[range.clone()].copy_from_slice(claim.frame());
+                connection.put_off(&range);
+                return Fate::Postponed;
+            }
         };
         if !self.parts.allowances.claim(destination) {
             if self.when_full != WhenFull::Wait {
@@ -118,8 +130,7 @@ impl<N: Network> IngestAgent<N> {
             }
             // The parser has changed it.
             self.buffer[range.clone()].copy_from_slice(claim.frame());
-            connection.framer.hold(&range);
-            connection.lines -= 1;
+            connection.put_off(&range);
             return Fate::Held(destination);
         }
         let types = &mut self.parts.message_types;

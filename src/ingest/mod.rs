@@ -19,6 +19,7 @@ mod dial;
 pub mod framer;
 mod hold;
 mod judge;
+mod names;
 pub mod parser;
 mod read;
 pub mod rejected;
@@ -37,6 +38,7 @@ use tracing::info;
 
 use self::allowance::Allowances;
 use self::framer::{Framer, buffer_len};
+use self::names::NewNames;
 use self::parser::Parser;
 use self::read::DRAINED_MAX;
 use self::rejected::RejectedLog;
@@ -157,6 +159,8 @@ pub struct IngestAgent<N> {
     parts: IngestParts<N>,
     sources: Vec<Source>,
     connections: Vec<Option<Connection>>,
+    /// The last connection of each source.
+    keys: Vec<Key>,
     /// Source indices of connections that dialled in and went.
     free_indices: Vec<SourceIndex>,
     next_index: SourceIndex,
@@ -176,6 +180,7 @@ pub struct IngestAgent<N> {
     awaiting_kept: Vec<Key>,
     rejected_kept: u64,
     ready: Vec<Ready>,
+    new_names: NewNames,
     /// Connections that wait for room at a destination.
     holding: Vec<Key>,
     /// Bytes of lines that these hold.
@@ -204,6 +209,8 @@ impl<N: Network> IngestAgent<N> {
     /// Puts the agent together.
     #[must_use]
     pub fn new(config: &Config, parts: IngestParts<N>) -> Self {
+        let names = parts.destinations.len() as u64;
+        parts.counters.set(Counter::Destinations, names);
         let sources: Vec<Source> = config
             .sources
             .iter()
@@ -214,6 +221,7 @@ impl<N: Network> IngestAgent<N> {
             rng: Rng::with_seed(parts.seed),
             gone_floor_ms: parts.floor_ms,
             parts,
+            keys: vec![0; sources.len()],
             sources,
             connections: Vec::new(),
             free_indices: Vec::new(),
@@ -227,6 +235,7 @@ impl<N: Network> IngestAgent<N> {
             awaiting_kept: Vec::new(),
             rejected_kept: 0,
             ready: Vec::with_capacity(1024),
+            new_names: NewNames::default(),
             holding: Vec::new(),
             held_len: 0,
             log_held: LogLimit::default(),
@@ -312,6 +321,10 @@ impl<N: Network> IngestAgent<N> {
         if self.connections.len() <= key {
             self.connections.resize_with(key + 1, || None);
         }
+        if self.keys.len() <= source as usize {
+            self.keys.resize(source as usize + 1, 0);
+        }
+        self.keys[source as usize] = key;
         self.connections[key] = Some(Connection {
             source,
             configured,

@@ -69,8 +69,10 @@ impl<N: Network> IngestAgent<N> {
                     if turn.is_short || connection.waits_for.is_some() {
                         self.confirm_soon(key, &mut connection, true, now);
                     }
+                    // Lines that were put off need no look at the socket.
+                    let has_lines = connection.framer.is_holding();
                     self.connections[key] = Some(connection);
-                    if !turn.is_short {
+                    if has_lines || !turn.is_short {
                         self.enqueue(key);
                     }
                 }
@@ -93,15 +95,20 @@ impl<N: Network> IngestAgent<N> {
     }
 
     fn read_one(&mut self, key: Key, connection: &mut Connection, now: Now) -> io::Result<Turn> {
+        self.new_names.begin_turn();
         let kept = connection.framer.restore(&mut self.buffer);
         let filled = match self.release(connection) {
             true => kept,
             false => kept + self.read_socket(key, connection, kept)?,
         };
         while let Some(line) = connection.framer.next_line(&self.buffer[..filled]) {
-            if let Fate::Held(destination) = self.take_line(connection, line, now) {
-                self.hold(key, connection, destination, now);
-                break;
+            match self.take_line(connection, line, now) {
+                Fate::Taken => {}
+                Fate::Held(destination) => {
+                    self.hold(key, connection, destination, now);
+                    break;
+                }
+                Fate::Postponed => break,
             }
         }
         if connection.has_ended {

@@ -4,6 +4,7 @@
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::ops::Range;
 
 use fastrand::Rng;
 
@@ -186,6 +187,12 @@ impl Connection {
         let is_told = self.acknowledged == self.lines && self.unsent.is_empty();
         let owes = self.ack && self.broken.is_none() && !is_told;
         self.has_ended && !self.framer.is_holding() && !owes
+    }
+
+    /// The line that was cut last is to be cut again in another turn.
+    pub(super) fn put_off(&mut self, range: &Range<usize>) {
+        self.framer.hold(range);
+        self.lines -= 1;
     }
 
     /// The last line was rejected, and is kept when the log is kept up to `end`.

@@ -49,6 +49,8 @@ impl Inheritance {
 pub struct Backlog {
     dedup: DedupWindow,
     destinations: Directory,
+    /// Destinations that the settings name.
+    configured: DestinationIndex,
     message_types: Directory,
     cellar: Cellar,
     /// Which of the messages in the cellar are not settled.
@@ -73,6 +75,7 @@ impl Backlog {
     ) -> Self {
         Self {
             dedup,
+            configured: destinations.len() as DestinationIndex,
             destinations,
             message_types,
             cellar: Cellar::default(),
@@ -88,12 +91,25 @@ impl Backlog {
     #[must_use]
     pub fn finish(mut self) -> Inheritance {
         self.sweep();
+        self.forget_names();
         Inheritance {
             dedup: self.dedup,
             waiting: self.cellar,
             unsettled: self.alive,
             last_arrival_us: self.last_arrival_us,
         }
+    }
+
+    /// Names that messages created, and for which none waits, go: what an earlier life of the engine
+    /// created does not count for this one.
+    fn forget_names(&mut self) {
+        let levels = usize::from(self.levels);
+        let waiting = self.cellar.len_by_destination(levels);
+        let is_needed = |index: DestinationIndex| {
+            index < self.configured || waiting.get(index as usize).is_some_and(|&it| it > 0)
+        };
+        let indices = self.destinations.retain(is_needed);
+        self.cellar.renumber(&indices, levels);
     }
 
     fn cell(&self, destination: DestinationIndex, level0: u8) -> usize {

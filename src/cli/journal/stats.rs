@@ -154,7 +154,7 @@ impl Count {
             counts[value as usize / LEVELS_MAX][value as usize % LEVELS_MAX] += 1;
             summary.unsettled += 1;
         }
-        for (name, counts) in self.destinations.all().iter().zip(counts) {
+        for (name, counts) in self.destinations.first(usize::MAX).iter().zip(counts) {
             let levels: BTreeMap<u8, u64> = (1..).zip(counts).filter(|it| it.1 > 0).collect();
             if !levels.is_empty() {
                 let by_destination = &mut summary.unsettled_by_destination;

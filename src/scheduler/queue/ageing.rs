@@ -55,9 +55,6 @@ impl Queues {
         now_ms: u64,
     ) {
         self.now_ms = self.now_ms.max(now_ms);
-        if self.returned.is_empty() {
-            self.returned.resize(self.cells.len(), Returned::EMPTY);
-        }
         let levels0 = messages.iter().map(|&(slot, _)| self.earned_level0(slot));
         let Some(top0) = levels0.min() else {
             return;

@@ -21,6 +21,14 @@ impl Deadlines {
         self.heap.reserve(queues - self.heap.len());
     }
 
+    /// Has memory set aside for so many queues.
+    pub(super) fn reserve(&mut self, queues: usize) {
+        self.heap
+            .reserve_exact(queues.saturating_sub(self.heap.len()));
+        self.places
+            .reserve_exact(queues.saturating_sub(self.places.len()));
+    }
+
     /// The earliest time, and its queue; the lower number first where times are equal.
     #[inline]
     pub(super) fn first(&self) -> Option<(u64, u32)> {

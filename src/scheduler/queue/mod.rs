@@ -188,7 +188,7 @@ pub struct Queues {
     destinations: Vec<Destination>,
     /// By destination, then level.
     cells: Vec<Cell>,
-    /// As `cells`; empty until the first message is returned.
+    /// As `cells`.
     returned: Vec<Returned>,
     cellar: Cellar,
     links: Links,
@@ -263,9 +263,7 @@ impl Queues {
         self.cells.resize(cells, Cell::EMPTY);
         self.deadlines.grow(cells);
         self.cellar.grow(cells);
-        if !self.returned.is_empty() {
-            self.returned.resize(cells, Returned::EMPTY);
-        }
+        self.returned.resize(cells, Returned::EMPTY);
         for ready in &mut self.ready {
             ready.destinations.grow(destinations);
             ready
@@ -273,6 +271,21 @@ impl Queues {
                 .iter_mut()
                 .for_each(|it| it.grow(destinations));
         }
+    }
+
+    /// Has memory set aside for so many destinations at once, untouched: else tables are moved as
+    /// they grow.
+    #[must_use]
+    pub fn with_room_for(mut self, destinations: usize) -> Self {
+        let room = |len: usize, count: usize| count.saturating_sub(len);
+        let cells = destinations * self.levels;
+        let len = self.destinations.len();
+        self.destinations.reserve_exact(room(len, destinations));
+        self.cells.reserve_exact(room(self.cells.len(), cells));
+        self.returned
+            .reserve_exact(room(self.returned.len(), cells));
+        self.deadlines.reserve(cells);
+        self
     }
 
     /// Makes room for the slots below `slots` at once; else it is made as they come.

@@ -89,9 +89,8 @@ pub enum Kind {
 /// All cold lanes, by cell: destination x level, as the queues count them.
 #[derive(Debug)]
 pub struct Cellar {
-    /// The lane of each cell and kind, or `NONE`; empty until the first message comes.
+    /// The lane of each cell and kind, or `NONE`.
     cells: Vec<[u32; 2]>,
-    cell_count: usize,
     lanes: Vec<ColdLane>,
     free: Vec<u32>,
     blocks: Blocks,
@@ -102,7 +101,6 @@ impl Default for Cellar {
     fn default() -> Self {
         Self {
             cells: Vec::new(),
-            cell_count: 0,
             lanes: Vec::new(),
             free: Vec::new(),
             blocks: Blocks::new(),
@@ -114,10 +112,23 @@ impl Default for Cellar {
 impl Cellar {
     /// Makes room for the cells below `cells`.
     pub fn grow(&mut self, cells: usize) {
-        self.cell_count = self.cell_count.max(cells);
-        if !self.cells.is_empty() {
-            self.cells.resize(self.cell_count, [NONE; 2]);
+        let count = self.cells.len().max(cells);
+        self.cells.resize(count, [NONE; 2]);
+    }
+
+    /// Destinations, of so many levels, have other indices now, or none: these have no messages.
+    /// None has a higher one than before.
+    pub fn renumber(&mut self, indices: &[Option<DestinationIndex>], levels: usize) {
+        self.grow(indices.len() * levels);
+        let mut kept = 0;
+        for (former, index) in indices.iter().enumerate() {
+            if let Some(index) = index {
+                let cells = former * levels..(former + 1) * levels;
+                self.cells.copy_within(cells, *index as usize * levels);
+                kept = (*index as usize + 1) * levels;
+            }
         }
+        self.cells.truncate(kept);
     }
 
     /// Messages in it.
@@ -206,7 +217,6 @@ impl Cellar {
     #[cold]
     fn add_lane(&mut self, cell: usize, kind: Kind) -> u32 {
         self.grow(cell + 1);
-        self.cells.resize(self.cell_count, [NONE; 2]);
         let at = self.free.pop().unwrap_or_else(|| {
             self.lanes.push(ColdLane::EMPTY);
             self.free.reserve(self.lanes.len());
@@ -263,6 +273,22 @@ mod tests {
         }
         assert!(cellar.is_empty());
         assert_eq!(cellar.blocks_used(), 0);
+    }
+
+    #[test]
+    fn destinations_that_are_renumbered_keep_their_messages() {
+        let mut cellar = Cellar::default();
+        for (sequence, cell) in (0..).zip([0, 4, 5, 10]) {
+            cellar.push(cell, Kind::Native, message(sequence));
+        }
+        // Of three levels each: the third destination has no message.
+        cellar.renumber(&[Some(0), Some(1), None, Some(2)], 3);
+        let first = |cell| cellar.first(cell, Kind::Native).map(|it| it.sequence);
+        let found: Vec<_> = (0..12).map(first).collect();
+        let mut expected = vec![None; 12];
+        (expected[0], expected[4], expected[5], expected[7]) = (Some(0), Some(1), Some(2), Some(3));
+        assert_eq!(found, expected);
+        assert_eq!(cellar.len_by_destination(3), [1, 2, 1]);
     }
 
     #[test]
