@@ -17,13 +17,14 @@ impl<T: Display> Display for Escaped<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = Escaping {
             out: f,
-            is_harmful: |it| it == '\n' || is_harmful(it),
+            is_harmful: |it| matches!(it, '\n' | '\t') || is_harmful(it),
         };
         write!(out, "{}", self.0)
     }
 }
 
-/// The same for a text of several lines: its line ends stay. Values within it are to be [`Escaped`].
+/// The same for a text of several lines: its line ends and tabs stay. Values within it are to be
+/// [`Escaped`].
 #[derive(Debug, Clone, Copy)]
 pub struct EscapedLines<T>(pub T);
 
@@ -56,13 +57,12 @@ impl Write for Escaping<'_, '_> {
     }
 }
 
-/// Whether a terminal acts on the character, or does not show it where it stands; the line end aside,
-/// which [`EscapedLines`] lets through.
+/// Whether a terminal acts on the character, or does not show it where it stands; line end and tab
+/// aside, which [`EscapedLines`] lets through.
 #[must_use]
 pub fn is_harmful(char: char) -> bool {
     match char {
-        '\n' => false,
-        ' '..='~' => false,
+        '\n' | '\t' | ' '..='~' => false,
         // Soft hyphen, Arabic letter mark, Mongolian vowel separator.
         '\u{ad}' | '\u{61c}' | '\u{180e}' => true,
         // Zero width, marks of direction, line and paragraph ends, embeddings and overrides.
@@ -96,8 +96,8 @@ mod tests {
 
     #[test]
     fn a_text_of_lines_keeps_its_lines() {
-        let text = "one\ntwo\u{1b}[0m\r\n";
-        let shown = "one\ntwo\\u{1b}[0m\\r\n";
+        let text = "one\n\ttwo\u{1b}[0m\r\n";
+        let shown = "one\n\ttwo\\u{1b}[0m\\r\n";
         assert_eq!(EscapedLines(text).to_string(), shown);
     }
 }

@@ -389,6 +389,20 @@ pub const LOG_QUEUE: usize = 4 * 1024;
 /// How long the last words of a process wait for whoever reads them.
 pub const LAST_WORDS_MAX: Duration = Duration::from_millis(500);
 
+/// A thread of agents whose duty cycle has stood still for this long is told: it parks for 64 ms at
+/// most (an idle relief for a second), and a cycle takes a millisecond.
+pub const STALL_MAX: Duration = Duration::from_secs(5);
+
+/// The same for a thread that waits for the disk: kernels tell of a task that hangs after 120 s, and
+/// before half of that a disk may come back.
+pub const STALL_DISK_MAX: Duration = Duration::from_secs(60);
+
+/// How often the threads are looked at: a tenth of [`STALL_MAX`].
+pub const STALL_LOOK: Duration = Duration::from_millis(500);
+
+/// What one look counts at most: more has passed only where the whole process stood still.
+pub const STALL_LOOK_MAX: Duration = Duration::from_secs(1);
+
 /// `rejected.ndjson` is rotated when it grows past this many bytes, by default.
 pub const REJECTED_LEN_MAX_DEFAULT: u64 = 64 * 1024 * 1024;
 

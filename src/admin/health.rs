@@ -5,7 +5,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::time::Duration;
 
+use super::stalls::{Stalls, Waits};
+use crate::agent::pulse::Pulse;
 use crate::counters::{Counter, Counters};
 use crate::limits::STORE_LAG_DEGRADED_S;
 
@@ -63,6 +66,7 @@ pub struct Health {
     agents: Vec<Agent>,
     /// Set while sources wait because the journal may not grow.
     journal_limited: Arc<AtomicBool>,
+    stalls: Stalls,
 }
 
 /// An agent's thread is alive as long as it holds this.
@@ -84,6 +88,7 @@ impl Health {
             phase: AtomicU8::new(Phase::Starting as u8),
             agents: agents.collect(),
             journal_limited: Arc::default(),
+            stalls: Stalls::default(),
         }
     }
 
@@ -119,7 +124,31 @@ impl Health {
         })
     }
 
-    /// The agents that died, by name; empty: all is well.
+    /// The pulse of a thread that is about to start, and is looked at from now on.
+    pub fn watch(&self, thread: &'static str, waits: Waits) -> Arc<Pulse> {
+        self.stalls.watch(thread, waits)
+    }
+
+    /// Looks whether all threads go on, so long after the last look.
+    pub(super) fn look(&self, elapsed: Duration) {
+        self.stalls.look(elapsed);
+    }
+
+    /// What is wrong for good, a line each; empty: all is well.
+    #[must_use]
+    pub fn unwell(&self) -> Vec<String> {
+        let died = self.died();
+        let died = (!died.is_empty()).then(|| format!("died: {}", died.join(", ")));
+        died.into_iter().chain(self.stalls.found().unwell).collect()
+    }
+
+    /// Threads that wait for the disk while frames are welcome nevertheless.
+    #[must_use]
+    pub fn late(&self) -> Vec<String> {
+        self.stalls.found().degraded
+    }
+
+    /// The agents that died, by name; empty: none.
     #[must_use]
     pub fn died(&self) -> Vec<&str> {
         let died = |agent: &&Agent| agent.state.load(Ordering::Relaxed) == DIED;
@@ -132,9 +161,9 @@ impl Health {
     /// # Errors
     /// The reason, in a word or two.
     pub fn ready(&self) -> Result<(), String> {
-        let died = self.died();
-        if !died.is_empty() {
-            return Err(format!("died: {}", died.join(", ")));
+        let wrong = [self.unwell(), self.stalls.found().unready].concat();
+        if !wrong.is_empty() {
+            return Err(wrong.join("; "));
         }
         match self.phase() {
             Phase::Running if self.journal_limited.load(Ordering::Relaxed) => Err(

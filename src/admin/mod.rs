@@ -17,12 +17,14 @@ mod histograms;
 mod metrics;
 mod monitor;
 mod server;
+mod stalls;
 mod statistics;
 mod stats;
 
 pub use health::{AgentGuard, Health, Phase};
 pub use monitor::{Finished, Monitor, MonitorError, MonitorParts};
 pub use server::{Admin, AdminError};
+pub use stalls::Waits;
 pub use statistics::Statistics;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -8,6 +8,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
+use std::time::Instant;
 
 use axum::extract::{Path, State};
 use axum::http::{HeaderName, StatusCode, header};
@@ -17,16 +18,18 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use super::health::{degraded, has_journal};
+use super::health::{Health, degraded, has_journal};
 use super::metrics::{CONTENT_TYPE, metrics};
 use super::stats::stats;
 use super::{AdminState, histograms, take_turns};
+use crate::escape::Escaped;
 use crate::latency::plot::PlotError;
+use crate::limits::STALL_LOOK;
 
 const PATHS: &str = "\
 /stats              all figures, as JSON
 /metrics            the same for Prometheus
-/healthz            200 while all agents are alive, else 503
+/healthz            200 while all agents are alive and go on, else 503
 /readyz             200 while frames are welcome, else 503
 /histograms         the names of the latency histograms
 /histograms/{name}  one of them: NAME.hgrm, percentiles in microseconds; NAME.hlog, an interval log
@@ -106,6 +109,7 @@ impl Admin {
 }
 
 async fn serve(listener: TcpListener, state: AdminState, stopped: oneshot::Receiver<()>) {
+    let watch = tokio::spawn(watch(Arc::clone(&state.health)));
     let router = router(state);
     let server = tokio::spawn(async move {
         let listener = tokio::net::TcpListener::from_std(listener)?;
@@ -114,6 +118,17 @@ async fn serve(listener: TcpListener, state: AdminState, stopped: oneshot::Recei
     // An error says that the handle was dropped: the engine is gone, and so should this be.
     let _ = stopped.await;
     server.abort();
+    watch.abort();
+}
+
+/// Looks after the agents' threads, beside answering.
+async fn watch(health: Arc<Health>) {
+    let mut last = Instant::now();
+    loop {
+        tokio::time::sleep(STALL_LOOK).await;
+        health.look(last.elapsed());
+        last = Instant::now();
+    }
 }
 
 fn router(state: AdminState) -> Router {
@@ -140,13 +155,10 @@ async fn get_metrics(State(state): Shared) -> ([(HeaderName, &'static str); 1], 
 }
 
 async fn get_healthz(State(state): Shared) -> (StatusCode, String) {
-    let died = state.health.died();
-    match died.is_empty() {
+    let unwell = state.health.unwell();
+    match unwell.is_empty() {
         true => (StatusCode::OK, "ok\n".to_owned()),
-        false => {
-            let text = format!("died: {}\n", died.join(", "));
-            (StatusCode::SERVICE_UNAVAILABLE, text)
-        }
+        false => (StatusCode::SERVICE_UNAVAILABLE, unwell.join("\n") + "\n"),
     }
 }
 
@@ -154,7 +166,7 @@ async fn get_readyz(State(state): Shared) -> (StatusCode, Json<Value>) {
     let ready = state.health.ready();
     match ready.and_then(|()| has_journal(&state.counters)) {
         Ok(()) => {
-            let degraded = degraded(&state.counters);
+            let degraded = [degraded(&state.counters), state.health.late()].concat();
             let answer = json!({ "ready": true, "reason": "running", "degraded": degraded });
             (StatusCode::OK, Json(answer))
         }
@@ -180,10 +192,7 @@ async fn get_histogram(State(state): Shared, Path(name): Path<String>) -> Respon
             (status, format!("{error}\n")).into_response()
         }
         None => {
-            let text = format!(
-                "no histogram {}; /histograms lists them\n",
-                name.escape_debug()
-            );
+            let text = format!("no histogram {}; /histograms lists them\n", Escaped(name));
             (StatusCode::NOT_FOUND, text).into_response()
         }
     }

@@ -17,6 +17,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::counters::{Counter, Snapshot};
+use crate::escape::Escaped;
 use crate::latency::{CustomerTotals, Names, Stage, Summary, Totals, View};
 use crate::limits::CUSTOMERS_PRINTED_MAX;
 
@@ -105,7 +106,7 @@ impl Statistics<'_> {
         let mut lines: Vec<_> = shown
             .map(|(destination, customer)| {
                 let id = self.names.destination(destination);
-                let label = format!("Customer {}", id.escape_debug());
+                let label = format!("Customer {}", Escaped(id));
                 line(&label, one_customer(customer, self.names))
             })
             .collect();
@@ -120,7 +121,7 @@ impl Statistics<'_> {
 fn one_customer(customer: &CustomerTotals, names: &dyn Names) -> String {
     let types = by_type(customer, names).into_iter();
     let types: Vec<_> = types
-        .map(|(name, count)| format!("{} {count}", name.escape_debug()))
+        .map(|(name, count)| format!("{} {count}", Escaped(name)))
         .collect();
     format!("{} ({})", customer.delivered, types.join(", "))
 }

@@ -10,6 +10,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::affinity::{self, PinError};
 use super::idle::{Idle, Rest};
+use super::pulse::Pulse;
 use super::relief::{Lodger, Shift};
 use super::{Agent, Fatal};
 use crate::clock::{Clock, Now};
@@ -41,6 +42,8 @@ pub struct Runner<C> {
     pub clock: C,
     /// Set when it shall finish what is there, and end.
     pub stop: Arc<AtomicBool>,
+    /// Shows that its duty cycle goes on.
+    pub pulse: Arc<Pulse>,
     /// An agent that it shares with another thread; turned before `agents`.
     pub shift: Option<Shift>,
 }
@@ -65,8 +68,10 @@ impl<C: Clock + 'static> Runner<C> {
                 // The starter waits for this answer, so it is there to take it.
                 let _ = pinned.send(result);
                 if !failed {
-                    let name = self.name;
-                    on_end(name, self.run());
+                    let (name, pulse) = (self.name, Arc::clone(&self.pulse));
+                    let result = self.run();
+                    pulse.end();
+                    on_end(name, result);
                 }
             })?;
         answer.recv()??;
@@ -121,6 +126,7 @@ impl<C: Clock + 'static> Runner<C> {
 
     /// One duty cycle of every agent, on one reading of the clock.
     fn cycle(&mut self, now: Now) -> Result<usize, Fatal> {
+        self.pulse.beat(now.ns);
         let mut work_count = 0;
         if let Some(lodger) = self.shift.as_mut().and_then(|it| it.lodger.as_mut()) {
             work_count += lodger.agent.do_work(now)?;

@@ -67,8 +67,7 @@ pub fn run(args: DemoArgs) -> Result<(), Failure> {
     }
     let servers = play_servers(&config, args.rate)?;
     adapt(&mut config, &servers.addresses());
-    let engine = engine::start(&config).map_err(|error| Failure::Failed(error.to_string()))?;
-    signals.has_started();
+    let engine = engine::start(&config, || signals.has_started()).map_err(Failure::because)?;
     let customers = Customers::connect(&engine, &config)?;
     introduce(&engine, &config, args.rate);
     watch(

@@ -2,9 +2,11 @@
 //!
 //! Made by the commands; read by `cli::run_args`, which prints it.
 
+use std::fmt::Display;
 use std::io;
 
 use crate::config::ConfigError;
+use crate::escape::Escaped;
 
 /// Why a command did not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +43,11 @@ impl Failure {
             Failure::OutputClosed => None,
             failure => Some(format!("flipped-lb: {failure}")),
         }
+    }
+
+    /// It could not be done, for a reason that others gave: a server, the system, a file's name.
+    pub(crate) fn because(why: impl Display) -> Failure {
+        Failure::Failed(Escaped(why).to_string())
     }
 
     /// Writing to standard output failed.

@@ -79,7 +79,7 @@ impl Acks {
         match news {
             News::Acknowledged(count) => self.acknowledged = self.acknowledged.max(count),
             News::Refused(why) => {
-                return Err(Failure::Failed(format!("the engine refuses: {why}")));
+                return Err(Failure::because(format_args!("the engine refuses: {why}")));
             }
         }
         Ok(())

@@ -42,8 +42,7 @@ pub fn run(args: RunArgs) -> Result<(), Failure> {
     let signals = prepare()?;
     let config = config::load(args.config.as_deref())?;
     tell_passed_over();
-    let engine = engine::start(&config).map_err(|error| Failure::Failed(error.to_string()))?;
-    signals.has_started();
+    let engine = engine::start(&config, || signals.has_started()).map_err(Failure::because)?;
     say(listening(&engine, &config));
     let failed = loop {
         if signals.stop.load(Ordering::Relaxed) {
@@ -58,7 +57,7 @@ pub fn run(args: RunArgs) -> Result<(), Failure> {
     let trouble = failed
         .map(|it| format!("{} failed: {}", it.agent, it.error))
         .or(ended.trouble);
-    trouble.map_or(Ok(()), |trouble| Err(Failure::Failed(trouble)))
+    trouble.map_or(Ok(()), |trouble| Err(Failure::because(trouble)))
 }
 
 /// Kubernetes' variables for a Service of this name are no settings: said once.

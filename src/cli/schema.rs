@@ -10,6 +10,8 @@ use clap::{Args, Subcommand};
 use super::Failure;
 use super::output::print;
 use crate::config;
+use crate::engine::directory;
+use crate::escape::Escaped;
 use crate::store::schema::{self, Problem, Schema};
 
 const EXAMPLES: &str = "Examples:
@@ -56,6 +58,7 @@ pub fn run(args: SchemaArgs) -> Result<(), Failure> {
         Action::Show => print(&schema.show()),
         Action::Check => check(&*schema),
         Action::Apply => {
+            directory::private_files();
             std::fs::create_dir_all(&config.data_dir).map_err(|error| {
                 Failure::Failed(format!("{}: {error}", config.data_dir.display()))
             })?;
@@ -65,9 +68,7 @@ pub fn run(args: SchemaArgs) -> Result<(), Failure> {
 }
 
 fn apply(schema: &dyn Schema) -> Result<(), Failure> {
-    let done = schema
-        .apply()
-        .map_err(|it| Failure::Failed(it.words().to_owned()))?;
+    let done = schema.apply().map_err(|it| Failure::because(it.words()))?;
     let mut text = format!("{}\n", schema.place());
     for line in &done {
         let _ = writeln!(text, "  {line}");
@@ -79,9 +80,7 @@ fn apply(schema: &dyn Schema) -> Result<(), Failure> {
 }
 
 fn check(schema: &dyn Schema) -> Result<(), Failure> {
-    let problems = schema
-        .check()
-        .map_err(|it| Failure::Failed(it.words().to_owned()))?;
+    let problems = schema.check().map_err(|it| Failure::because(it.words()))?;
     if problems.is_empty() {
         return print(&format!(
             "{}: the schema is as the engine needs it\n",
@@ -91,7 +90,12 @@ fn check(schema: &dyn Schema) -> Result<(), Failure> {
     let place = schema.place();
     let mut text = format!("{place}: the schema is not as the engine needs it\n");
     for Problem { what, mend } in &problems {
-        let _ = writeln!(text, "  {what}\n    {}", mend.replace('\n', "\n    "));
+        let _ = writeln!(
+            text,
+            "  {}\n    {}",
+            Escaped(what),
+            mend.replace('\n', "\n    ")
+        );
     }
     text.push_str("flipped-lb schema apply does all of it, and keeps the rows");
     Err(Failure::Failed(text))

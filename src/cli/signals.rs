@@ -69,7 +69,7 @@ impl Signals {
         Ok(signals)
     }
 
-    /// The engine runs. Before, a signal ends the process where it stands: a large journal may take
+    /// The engine's agents are about to run. Before, a signal ends the process where it stands: a large journal may take
     /// minutes to read, a database to answer, and neither minds.
     pub(super) fn has_started(&self) {
         self.is_running.store(true, Ordering::Relaxed);

@@ -3,7 +3,7 @@
 //! Fed by the engine's delivery; frames go to standard output as they came, the engine's own
 //! words to standard error. It does not reconnect: a script that wants to can start it again.
 
-use std::io::{BufReader, BufWriter, Read as _, Write};
+use std::io::{BufReader, Read as _, Write};
 use std::net::{Shutdown, TcpStream};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -14,14 +14,17 @@ use serde::de::IgnoredAny;
 
 use super::Failure;
 use super::client::{Line, dial, name, reachable, read_line};
+use super::output::Frames;
 use crate::config;
+use crate::escape::EscapedLines;
 
 const EXAMPLES: &str = "Examples:
   flipped-lb subscribe table1
   flipped-lb subscribe table1 table2 --ack | my-kitchen-printer
   flipped-lb subscribe table1 --count 10 --address 10.0.0.7:9000
 
-Each line is a message, byte for byte as its server sent it. With --ack a message is acknowledged
+Each line is a message, byte for byte as its server sent it (on a terminal, characters that would
+steer it are spelled \\u001b). With --ack a message is acknowledged
 once it was written to standard output; what was not is delivered again to the next subscriber.
 Without --ack, --count leaves messages behind that were on their way already.";
 
@@ -62,8 +65,12 @@ pub fn run(args: SubscribeArgs) -> Result<(), Failure> {
         None => reachable(config::load(args.config.as_deref())?.delivery.listen),
     };
     let stream = dial(&address)?;
-    let out = BufWriter::with_capacity(64 * 1024, std::io::stdout().lock());
-    follow(stream, &args, out, std::io::stderr())
+    follow(
+        stream,
+        &args,
+        Frames::to_stdout(64 * 1024),
+        std::io::stderr(),
+    )
 }
 
 /// One subscription.
@@ -140,10 +147,11 @@ impl<W: Write, E: Write> Session<'_, W, E> {
         };
         if let Some(why) = word.error {
             self.settle()?;
-            return Err(Failure::Failed(format!("the engine refuses: {why}")));
+            return Err(Failure::because(format_args!("the engine refuses: {why}")));
         }
         // Standard error may be closed; frames matter more.
-        let _ = self.words.write_all(line);
+        let line = EscapedLines(String::from_utf8_lossy(line));
+        let _ = write!(self.words, "{line}");
         Ok(())
     }
 

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use crate::escape::Escaped;
+
 /// Where a value came from; the order is that of the report.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Place {
@@ -63,7 +65,12 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.text)
+        // A file has values, and a variable a name, of anybody's.
+        write!(
+            f,
+            "{}",
+            Escaped(format_args!("{}: {}", self.place, self.text))
+        )
     }
 }
 

@@ -5,6 +5,7 @@
 //!              by auto:  ... [ relief: ingest, while the path has no rest ]
 //!            dedicated:  [ ingest ] [ scheduler ] [ journal ] [ delivery ] ...
 //!            always:     [ store ] [ monitor ] [ admin ]
+//!            by process: [ log ] [ statistics ] [ signals ]
 //! ```
 //!
 //! `flipped-lb run` and `demo` start one and stop it; tests do too, or turn its cranks by hand

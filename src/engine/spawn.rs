@@ -13,7 +13,7 @@ use super::pipeline::{Pipeline, Wakes};
 use super::start::{StartError, system};
 use super::threads::Plan;
 use super::{Failed, Thread};
-use crate::admin::Health;
+use crate::admin::{Health, Waits};
 use crate::agent::affinity::PinError;
 use crate::agent::relief::{Lodger, Shift, shifts};
 use crate::agent::round_trip::RoundTrip;
@@ -35,6 +35,15 @@ pub fn names(plan: &Plan) -> &'static [&'static str] {
             "retention",
             "journal",
         ],
+    }
+}
+
+/// What a thread may wait for: those beside the path read and write files.
+fn waits(name: &str) -> Waits {
+    match name {
+        "journal" => Waits::SourcesToo,
+        "replay" | "retention" => Waits::Alone,
+        _ => Waits::Never,
     }
 }
 
@@ -195,6 +204,7 @@ impl Spawner<'_> {
             wake: Arc::clone(&wake),
             clock: self.clock,
             stop: Arc::clone(&stop),
+            pulse: self.health.watch(name, waits(name)),
             shift: seat.shift,
         };
         let guard = self.health.alive(name);

@@ -93,10 +93,11 @@ pub(super) fn system(what: &'static str) -> impl Fn(io::Error) -> StartError {
 
 /// Starts an engine with these settings: directory and addresses first, so that what is taken is told
 /// before anything else begins; then HTTP, which tells that it starts; then what may take long.
+/// `begins` is called behind that, before the first agent runs.
 ///
 /// # Errors
 /// What it needs cannot be had; the message says which setting to change.
-pub fn start(config: &Config) -> Result<Engine, StartError> {
+pub fn start(config: &Config, begins: impl FnOnce()) -> Result<Engine, StartError> {
     let lock = take_directory(config)?;
     let plan = threads::plan(config)?;
     let listeners = Listeners::bind(config)?;
@@ -143,6 +144,7 @@ pub fn start(config: &Config) -> Result<Engine, StartError> {
     starter.announce(&recovered);
     let pipeline = pipeline::assemble(config, world, &wakes, recovered, common);
     let scheduler_wake = Arc::clone(&wakes.scheduler);
+    begins();
     let threads = starter.spawner(clock).spawn(pipeline, &wakes)?;
     let monitor = starter.monitor(collector, scheduler_wake, store.as_ref())?;
     Ok(starter.engine(threads, store, monitor, admin, addresses, lock))

@@ -24,7 +24,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::Failure;
-use super::output::print;
+use super::output::{print, print_json};
 use crate::config;
 use finding::{Finding, Verdict};
 use machine::{Machine, Patient};
@@ -65,11 +65,10 @@ pub fn run(args: DoctorArgs) -> Result<(), Failure> {
     let mut findings = read(&patient);
     findings.push(steal::measure(&patient.machine));
     findings.extend(disk::measure(&config));
-    let text = match args.json {
-        true => finding::json(&findings),
-        false => finding::text(&findings),
-    };
-    print(&text)?;
+    match args.json {
+        true => print_json(&finding::json(&findings))?,
+        false => print(&finding::text(&findings))?,
+    }
     match findings
         .iter()
         .filter(|it| it.verdict == Verdict::Bad)

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Named, Unit, name};
 use crate::cli::Failure;
+use crate::escape::Escaped;
 use crate::latency::curve::{Curve, CurveError};
 use crate::latency::log_reader::HistogramLog;
 use crate::limits::LATENCY_LOG_LEN_CEILING;
@@ -74,13 +75,13 @@ impl Input {
                 more => format!(" and {more} more"),
             };
             let words = format!("--tag {none}: there are {}{more}", told.join(", "));
-            return Err(Failure::Usage(words));
+            return Err(Failure::Usage(Escaped(words).to_string()));
         }
         for (tag, histogram) in logs.tags().filter(|(tag, _)| chosen(tag)) {
             let taken = self.curves.iter().any(|(name, _)| name == tag);
             let name = match taken {
-                true => format!("{tag} (logs)"),
-                false => tag.to_owned(),
+                true => format!("{} (logs)", Escaped(tag)),
+                false => Escaped(tag).to_string(),
             };
             self.curves.push((name, Curve::of(histogram, us)));
         }
@@ -111,7 +112,7 @@ impl Input {
 }
 
 fn failed(path: &Path, why: &dyn std::fmt::Display) -> Failure {
-    Failure::Failed(format!("{}: {why}", path.display()))
+    Failure::because(format_args!("{}: {why}", path.display()))
 }
 
 fn read(path: &Path) -> Result<Kind, Failure> {

@@ -2,7 +2,7 @@
 //!
 //! What cannot be read is told on standard error, and the rest is printed.
 
-use std::io::{BufWriter, Write};
+use std::io::Write;
 
 use clap::Args;
 use jiff::Timestamp;
@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::place::{Place, PlaceArgs, failed};
 use super::unsettled::Unsettled;
 use super::{Failure, kept_words, words};
+use crate::cli::output::Frames;
 use crate::ingest::parser::text_of;
 use crate::journal::batch::{Batch, Record};
 use crate::journal::reader::survey::Finding;
@@ -46,7 +47,7 @@ pub struct DumpArgs {
 /// The journal cannot be read, or not all of it.
 pub fn run(args: &DumpArgs) -> Result<(), Failure> {
     let place = Place::find(&args.place)?;
-    let out = BufWriter::with_capacity(256 * 1024, std::io::stdout().lock());
+    let out = Frames::to_stdout(256 * 1024);
     let selection = Selection::new(args, &place)?;
     let mut dump = Dump {
         args,

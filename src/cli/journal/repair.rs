@@ -16,7 +16,7 @@ use jiff::Timestamp;
 
 use super::place::{Place, PlaceArgs, failed};
 use super::{Failure, kept_words, words};
-use crate::engine::DirectoryLock;
+use crate::engine::{DirectoryLock, directory};
 use crate::journal::repair::{Gap, Plan, plan, rebuild};
 use crate::journal::storage::{Directory, Name};
 
@@ -37,6 +37,7 @@ pub struct RepairArgs {
 /// An engine runs on it, or it cannot be read or written.
 pub fn run(args: &RepairArgs) -> Result<(), Failure> {
     let place = Place::find(&args.place)?;
+    directory::private_files();
     // Held to the end: no engine starts on a journal that is being repaired.
     let _lock = match args.dry_run {
         true => None,

@@ -11,7 +11,7 @@ use super::repeated::{Repeated, Repeats};
 use super::summary::Summary;
 use super::unsettled::Unsettled;
 use super::{Failure, kept_words, words};
-use crate::cli::output::print;
+use crate::cli::output::{print, print_json};
 use crate::ingest::parser::text_of;
 use crate::journal::batch::{Batch, Record};
 use crate::journal::reader::survey::Finding;
@@ -41,13 +41,13 @@ pub fn run(args: &StatsArgs) -> Result<(), Failure> {
     count.all(&place)?;
     let repeats = count.ids.find(&place)?;
     let summary = count.summary(repeats);
-    let text = match args.json {
+    match args.json {
         true => {
-            serde_json::to_string(&summary).map_err(|it| Failure::Failed(it.to_string()))? + "\n"
+            let json = serde_json::to_string(&summary).map_err(Failure::because)?;
+            print_json(&(json + "\n"))?;
         }
-        false => summary.tables(),
-    };
-    print(&text)?;
+        false => print(&summary.tables())?,
+    }
     match summary.damaged_places {
         0 => Ok(()),
         places => Err(Failure::Failed(format!(

@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use crate::escape::Escaped;
+
 /// What a journal holds.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Summary {
@@ -80,7 +82,8 @@ impl Summary {
             let _ = writeln!(text, "{name:<28} {value}");
         }
         if !self.repeated_examples.is_empty() {
-            let _ = writeln!(text, "repeated: {}", self.repeated_examples.join(", "));
+            let repeated = self.repeated_examples.join(", ");
+            let _ = writeln!(text, "repeated: {}", Escaped(repeated));
         }
         if !self.unsettled_by_destination.is_empty() {
             text.push_str(&self.unsettled_table());
@@ -104,7 +107,7 @@ impl Summary {
         }
         text.push('\n');
         for (name, counts) in &self.unsettled_by_destination {
-            let _ = write!(text, "{name:<width$}");
+            let _ = write!(text, "{:<width$}", Escaped(name).to_string());
             for level in 1..=levels {
                 let _ = write!(text, " {:>12}", counts.get(&level).unwrap_or(&0));
             }

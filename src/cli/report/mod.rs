@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value as Json, json};
 
 use super::Failure;
-use super::output::print;
+use super::output::{print, print_json};
 use crate::config::{self, Config, Secret};
 use crate::store::reader::{self, Answer, Dialect, ReadError};
 pub use questions::Question;
@@ -87,9 +87,9 @@ pub fn run(args: ReportArgs) -> Result<(), Failure> {
         let statements: Vec<_> = statements.into_iter().map(|it| it.sql).collect();
         return print(&statements.join("\n"));
     }
-    let answered = ask(&config, statements).map_err(|it| Failure::Failed(it.to_string()))?;
+    let answered = ask(&config, statements).map_err(Failure::because)?;
     match args.json {
-        true => print(&in_json(&config, &bounds, &answered)),
+        true => print_json(&in_json(&config, &bounds, &answered)),
         false => print(&in_tables(&config, &bounds, &answered)),
     }
 }

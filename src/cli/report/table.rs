@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::questions::Statement;
+use crate::escape::Escaped;
 use crate::store::reader::{Answer, Value};
 
 /// The column that is added up.
@@ -63,15 +64,8 @@ fn cell(value: &Value) -> String {
         Value::Null => "-".to_owned(),
         Value::Integer(number) => thousands(&number.to_string()),
         Value::Real(number) => thousands(&format!("{number:.1}")),
-        Value::Text(text) => text.chars().flat_map(shown).collect(),
-    }
-}
-
-/// Names are their senders' words: what would steer the terminal is spelled out.
-fn shown(letter: char) -> Box<dyn Iterator<Item = char>> {
-    match letter.is_control() {
-        true => Box::new(letter.escape_default()),
-        false => Box::new(std::iter::once(letter)),
+        // Names are their senders' words.
+        Value::Text(text) => Escaped(text).to_string(),
     }
 }
 
