@@ -114,6 +114,7 @@ counters! {
     StoreBatchRows "store_batch_rows" gauge "Rows and updates of the last store transaction.";
     StoreRowsPerSecond "store_rows_per_second" gauge "Rows and updates that the store wrote in the last second.";
     StoreUnstored "store_unstored" count "Rows that the database refused and that are kept in unstored.ndjson.";
+    StoreUnsettled "store_unsettled" count "Settlements that the database refused and that are kept in unstored.ndjson; their rows say INGESTED.";
     StoreLagMessages "store_lag_messages" gauge "Journaled messages that the store has not followed yet.";
     StoreLagSeconds "store_lag_seconds" gauge "How long the oldest of what the store has not followed has waited.";
     StoreFailing "store_failing" gauge "1 while the store's last try has failed, or it has stopped for good.";

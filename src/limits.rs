@@ -341,6 +341,10 @@ pub const STORE_UPDATES_STATEMENT: usize = 40_000;
 /// The same where they go in small pieces.
 pub const STORE_UPDATES_PIECE: usize = 32;
 
+/// Updates in one statement that names each row: the server looks through all of them for each row,
+/// 500 * 250 comparisons, some 2 ms.
+pub const STORE_UPDATES_NAMED: usize = 500;
+
 /// Bytes of rows that one INSERT holds: beyond some hundred rows a statement gains nothing, and the
 /// server needs memory for the whole of it.
 pub const STORE_STATEMENT_LEN_MAX: usize = 1024 * 1024;
@@ -353,6 +357,15 @@ pub const STORE_LAG_DEGRADED_S: u64 = 10;
 /// Segments that are made at start to begin behind a store that has more than the journal: at 64 MiB
 /// each, 256 GiB, which no power loss takes.
 pub const SEGMENTS_AHEAD_MAX: u64 = 4096;
+
+/// Rows that find another message under their id, with no row stored between them: so many are kept
+/// aside as some other program's doing. More of them are a database that followed another journal,
+/// and the store stops before settlements reach rows that are not its own.
+pub const STORE_OTHER_ROWS_MAX: u32 = 100;
+
+/// Rows of a transaction that are looked for in the database to know its rows again: any of them that
+/// is there will do, and the first ones may have been refused.
+pub const STORE_SAMPLE_ROWS: usize = 8;
 
 /// First pause before a store that failed is tried again.
 pub const STORE_RETRY_MS_MIN: u64 = 100;

@@ -11,13 +11,14 @@ use flipped_lb::limits::{
     CHUNK_COUNT, CHUNK_LEN, LINE_LEN_MAX_DEFAULT, MAX_QUEUED_DEFAULT, MESSAGES_MAX,
 };
 
-const PAPERS: [&str; 6] = [
+const PAPERS: [&str; 7] = [
     "README.md",
     "ARCHITECTURE.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "perf/README.md",
     "docs/dedicated-hardware.md",
+    "docs/store.md",
 ];
 
 fn root() -> &'static Path {

@@ -537,7 +537,7 @@ fn the_schema_is_shown_made_and_found_right() {
         server.ask::<String>(columns),
         [
             "id,messageId,sourceServerId,destinationId,messageType,priority,timestamp,payload,status,\
-          created_at,sequence,delivered_at"
+          created_at,sequence,delivered_at,room"
         ]
     );
     let uncommented = "SELECT COUNT(*) FROM information_schema.columns \

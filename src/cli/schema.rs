@@ -82,10 +82,12 @@ fn apply(schema: &dyn Schema) -> Result<(), Failure> {
 fn check(schema: &dyn Schema) -> Result<(), Failure> {
     let problems = schema.check().map_err(|it| Failure::because(it.words()))?;
     if problems.is_empty() {
-        return print(&format!(
-            "{}: the schema is as the engine needs it\n",
-            schema.place()
-        ));
+        let notes = schema.notes().map_err(|it| Failure::because(it.words()))?;
+        let mut text = format!("{}: the schema is as the engine needs it\n", schema.place());
+        for Problem { what, mend } in &notes {
+            let _ = writeln!(text, "  note: {what}\n    {mend}");
+        }
+        return print(&text);
     }
     let place = schema.place();
     let mut text = format!("{place}: the schema is not as the engine needs it\n");

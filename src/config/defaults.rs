@@ -157,6 +157,8 @@ impl Default for Store {
             node: None,
             batch_rows: 5000,
             batch_time: Duration::from_millis(100),
+            // A third of systemd's patience (TimeoutStopSec, 90 s).
+            stop_timeout: Duration::from_secs(30),
         }
     }
 }

@@ -429,6 +429,16 @@ const STORE: Section = Section {
                 set(&mut c.store.batch_time, time)
             },
         ),
+        key(
+            "stop_timeout",
+            "\"30s\"",
+            "How long a stopping engine goes on writing what the store has not followed yet; the rest \
+             is written after the next start. 0s: nothing more.",
+            |c, v| {
+                let time = v.duration(Duration::ZERO, Duration::from_secs(3600))?;
+                set(&mut c.store.stop_timeout, time)
+            },
+        ),
     ],
 };
 

@@ -276,6 +276,8 @@ pub struct Store {
     pub batch_rows: usize,
     /// A batch is written after this long at the latest.
     pub batch_time: Duration,
+    /// How long a stopping engine goes on writing what the store has not followed.
+    pub stop_timeout: Duration,
 }
 
 /// Which database the store writes.

@@ -1,7 +1,11 @@
 //! Where a journal goes on when the store has more than it: behind what the store has.
 //!
-//! Asked at start, between recovery and the first write. A store that does not answer is no reason
-//! not to start: its thread asks again, and stops if it is ahead.
+//! Asked at start, between recovery and the first write. A store that fails or does not answer soon is
+//! no reason not to start: its thread asks again, and stops if it is ahead.
+
+use std::sync::mpsc::sync_channel;
+use std::thread;
+use std::time::Duration;
 
 use tracing::warn;
 
@@ -12,6 +16,9 @@ use crate::journal::recovery::Recovered;
 use crate::journal::storage::Storage;
 use crate::store::{Store, StoreError};
 
+/// How long the start waits for a database that accepts connections and says nothing.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// Lets the journal go on behind what `store` has, where that is more than was recovered.
 ///
 /// # Errors
@@ -19,12 +26,12 @@ use crate::store::{Store, StoreError};
 pub(super) fn behind_store<S: Storage>(
     segments: &mut S,
     segment_len: u64,
-    store: &mut impl Store,
+    store: Box<dyn Store>,
     recovered: Recovered,
     counters: &Counters,
     now_us: u64,
 ) -> Result<Recovered, JournalError> {
-    let reached = match ask(store) {
+    let reached = match ask_within(store, PATIENCE) {
         Ok(Some(reached)) => reached,
         Ok(None) => return Ok(recovered),
         Err(error) => {
@@ -57,6 +64,28 @@ pub(super) fn behind_store<S: Storage>(
     all.origin = behind.origin;
     all.segments.extend(behind.segments);
     Ok(all)
+}
+
+/// Asks on a thread that is left behind if there is no answer.
+fn ask_within(
+    mut store: Box<dyn Store>,
+    patience: Duration,
+) -> Result<Option<Reached>, StoreError> {
+    let (sender, receiver) = sync_channel(1);
+    let asking = move || {
+        let answer = ask(&mut store);
+        drop(store);
+        // Nobody listens if it took too long.
+        let _ = sender.send(answer);
+    };
+    let late = |_| Err(StoreError::Transient("it does not answer".to_owned()));
+    match thread::Builder::new()
+        .name("store".to_owned())
+        .spawn(asking)
+    {
+        Ok(_) => receiver.recv_timeout(patience).unwrap_or_else(late),
+        Err(error) => Err(StoreError::Transient(error.to_string())),
+    }
 }
 
 /// How far the store has come; `None`: it cannot tell.

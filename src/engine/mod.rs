@@ -27,6 +27,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 pub use self::listeners::ListenError;
 pub use self::lock::{DirectoryLock, LockError};
@@ -77,6 +78,8 @@ pub struct Engine {
     threads: Vec<Thread>,
     failures: Receiver<Failed>,
     store: Option<StoreThread>,
+    /// How long the store goes on at stop.
+    store_patience: Duration,
     monitor: Monitor,
     admin: Option<Admin>,
     /// Keeps other engines off the directory.

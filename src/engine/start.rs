@@ -116,10 +116,11 @@ pub fn start(config: &Config, begins: impl FnOnce()) -> Result<Engine, StartErro
     let (names, counters) = (starter.names.clone(), Arc::clone(&starter.counters));
     let (mut recovered, inheritance) =
         pipeline::recover(config, &mut segments, &names, seed, clock.now())?;
-    let mut store = store::open(config, &counters)?;
-    if let Some(store) = &mut store {
+    let store = store::open(config, &counters)?;
+    // One of its own: if it does not answer, it is left behind.
+    if let Some(asked) = store::open(config, &counters)? {
         let (len, now_us) = (config.journal.segment, clock.now().epoch_us);
-        recovered = behind_store(&mut segments, len, store, recovered, &counters, now_us)?;
+        recovered = behind_store(&mut segments, len, asked, recovered, &counters, now_us)?;
     }
     let signals = starter.signals.clone();
     signals
@@ -351,6 +352,7 @@ impl<'a> Starter<'a> {
             threads,
             failures: self.failures,
             store,
+            store_patience: self.config.store.stop_timeout,
             monitor,
             admin,
             lock,

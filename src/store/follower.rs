@@ -239,7 +239,7 @@ impl<S: Storage, D: Store> Follower<S, D> {
         // The answer may take its time.
         self.tell_lag(recorded, now);
         let applied = self.write(stored)?;
-        Ok(self.wrote(applied))
+        Ok(applied.map_or(0, |it| self.wrote(it)))
     }
 
     fn must_write(&self, stored: Position, now: Now) -> bool {
@@ -297,12 +297,17 @@ impl<S: Storage, D: Store> Follower<S, D> {
         Ok(())
     }
 
-    fn write(&mut self, stored: Position) -> Result<Applied, FollowError> {
+    /// `None`: the database has gone back, and so has the reader.
+    fn write(&mut self, stored: Position) -> Result<Option<Applied>, FollowError> {
         let upto = self.reader.position();
         if self.is_second_try {
             let found = self.store.position()?;
             if found == upto {
-                return Ok(self.rows.as_applied());
+                return Ok(Some(self.rows.as_applied()));
+            }
+            if found < stored {
+                self.go_back(stored, found);
+                return Ok(None);
             }
             if found != stored {
                 return Err(FollowError::Moved {
@@ -314,7 +319,23 @@ impl<S: Storage, D: Store> Follower<S, D> {
         self.rows.order_updates();
         self.rows.set_pace(self.pace());
         self.is_second_try = true;
-        Ok(self.store.apply(&self.rows, upto)?)
+        Ok(Some(self.store.apply(&self.rows, upto)?))
+    }
+
+    /// The database has less than it had: it was restored, replaced, or made anew. What the journal
+    /// still has is followed again; rows that are there are known again.
+    fn go_back(&mut self, stored: Position, found: Position) {
+        tracing::warn!(
+            from = found,
+            instead_of = stored,
+            "the database has less than it had: it is filled again from what the journal still has"
+        );
+        self.rows.clear();
+        self.is_second_try = false;
+        self.has_told_gap = false;
+        self.reader.seek(found);
+        self.stored = Some(found);
+        self.counters.set(Counter::StorePosition, found);
     }
 
     /// A store that keeps up, with nobody waiting for it, has time.

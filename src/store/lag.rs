@@ -37,18 +37,24 @@ pub struct Followed {
 }
 
 impl Followed {
+    /// Journaled messages that the store has not followed yet.
+    #[must_use]
+    pub fn messages(&self, counters: &Counters) -> u64 {
+        let recorded = counters.get(Counter::JournalRecorded);
+        let sequence = self.sequence.load(Ordering::Relaxed);
+        match self.waits_since_us.load(Ordering::Relaxed) {
+            0 => 0,
+            _ => recorded.saturating_sub(sequence),
+        }
+    }
+
     /// Writes the lag as it is now.
     pub fn tell(&self, epoch_us: u64, counters: &Counters) {
-        let (messages, seconds) = match self.waits_since_us.load(Ordering::Relaxed) {
-            0 => (0, 0),
-            since_us => {
-                let recorded = counters.get(Counter::JournalRecorded);
-                let waited_us = epoch_us.saturating_sub(since_us);
-                let sequence = self.sequence.load(Ordering::Relaxed);
-                (recorded.saturating_sub(sequence), waited_us / US_PER_SECOND)
-            }
+        let seconds = match self.waits_since_us.load(Ordering::Relaxed) {
+            0 => 0,
+            since_us => epoch_us.saturating_sub(since_us) / US_PER_SECOND,
         };
-        counters.set(Counter::StoreLagMessages, messages);
+        counters.set(Counter::StoreLagMessages, self.messages(counters));
         counters.set(Counter::StoreLagSeconds, seconds);
     }
 }

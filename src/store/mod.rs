@@ -13,10 +13,12 @@
 
 pub mod follower;
 pub mod lag;
+mod marks;
 pub mod mysql;
 pub mod node;
 pub mod pace;
 pub mod reader;
+mod refusals;
 pub mod rows;
 pub mod schema;
 pub mod sqlite;
@@ -96,13 +98,10 @@ pub struct Applied {
 }
 
 impl Applied {
-    /// These rows were refused, and not inserted.
-    fn refuse<'a>(&mut self, rows: impl Iterator<Item = &'a Row<'a>>) {
-        for row in rows {
-            self.unstored += 1;
-            self.inserted -= 1;
-            self.settled -= u64::from(row.settled_us.is_some());
-        }
+    /// This row was not inserted.
+    fn pass_over(&mut self, row: &Row<'_>) {
+        self.inserted -= 1;
+        self.settled -= u64::from(row.settled_us.is_some());
     }
 }
 
@@ -161,19 +160,16 @@ impl Store for Box<dyn Store> {
 /// A store could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The database.
-    #[error(transparent)]
-    Store(#[from] StoreError),
     /// The file with the engine's name in the database.
     #[error("store_node in the data directory cannot be used: {0}; or set [store] node")]
     Node(#[from] io::Error),
 }
 
-/// Opens the store that the settings name; `None`: they name none. A server may be down: it is
-/// dialled when it is first needed.
+/// The store that the settings name; `None`: they name none. A server may be down, and a file may be
+/// damaged: they are opened when they are first needed, and again after each failure.
 ///
 /// # Errors
-/// The embedded database cannot be opened, or the data directory cannot be written.
+/// The data directory cannot be written.
 pub fn open(
     config: &Config,
     counters: &Arc<Counters>,
@@ -184,7 +180,7 @@ pub fn open(
         StoreUrl::None => None,
         StoreUrl::Sqlite(path) => {
             let node = node::node(&config.data_dir, settings)?;
-            let store = SqliteStore::open(&sqlite_path(config, path.as_ref()), &node)?;
+            let store = SqliteStore::new(&sqlite_path(config, path.as_ref()), &node);
             Some(Box::new(store.keeping(unstored)))
         }
         StoreUrl::MySql(server) => {

@@ -9,19 +9,24 @@
 //! rows        LOAD DATA LOCAL from memory, all in one, written while the server reads; where that
 //!             is not allowed, or the server has a doubt about a row: INSERT of many rows, halved
 //!             until the rows that it refuses stand alone
-//! settlements into a table of this connection, then one UPDATE by primary key
+//! settlements into a table of this connection, then one UPDATE by primary key; where the account may
+//!             not make it, an UPDATE that names the rows; halved as rows are
 //! ```
 //!
-//! The position's row is locked first: whatever an earlier connection left under way has ended when
+//! What is left in the position's row tells whether somebody else wrote there ([`super::marks`]).
+//! The row is locked first: whatever an earlier connection left under way has ended when
 //! the lock is given, and what it committed is seen. `id` is the engine's own base plus the
 //! sequence, so that several engines share one table and a settlement finds its row by primary key.
 
 mod connection;
 mod fault;
+mod ids;
+mod inserting;
 mod load;
 mod reader;
 mod schema;
 mod session;
+mod settling;
 mod text;
 
 #[cfg(test)]
@@ -32,8 +37,9 @@ use std::time::Duration;
 
 use mysql::Error;
 
+use super::marks::{Marks, Strange};
 use super::rows::Rows;
-use super::schema::{Schema as _, in_words};
+use super::schema::{in_words, lacks_table};
 use super::unstored::UnstoredLog;
 use super::{Applied, Store, StoreError, Totals};
 use crate::journal::record::Position;
@@ -44,8 +50,11 @@ pub use connection::{Access, PASSWORD_VARIABLE};
 pub use reader::MySqlReader;
 pub use schema::MySqlSchema;
 
-use connection::Refusal;
+use connection::{Refusal, SCHEMA_GRANTS, STORE_GRANTS};
 use session::Session;
+
+const LOAD_FORM: &str = r"CHARACTER SET utf8mb4 FIELDS TERMINATED BY '\t' ESCAPED BY '\\'
+    LINES TERMINATED BY '\n'";
 
 /// Between two pieces of a transaction.
 const REST: Duration = Duration::from_micros(STORE_SERVER_REST_US);
@@ -59,8 +68,9 @@ pub struct MySqlStore {
     create: bool,
     unstored: UnstoredLog,
     session: Option<Session>,
-    /// Where this store left the position, or found it; `None`: not known.
-    known: Option<Position>,
+    marks: Marks,
+    /// What the ids of this engine count from, once it is known.
+    id_base: Option<u64>,
     /// It was told that the bulk load is not allowed.
     has_told_insert: bool,
 }
@@ -71,7 +81,7 @@ impl fmt::Debug for MySqlStore {
         f.debug_struct("MySqlStore")
             .field("access", &self.access)
             .field("node", &self.node)
-            .field("known", &self.known)
+            .field("marks", &self.marks)
             .finish_non_exhaustive()
     }
 }
@@ -83,17 +93,40 @@ enum Failed {
     Server(Error),
     /// There is no connection.
     Refused(Refusal),
-    /// Somebody else moved the position, or an earlier try of ours has arrived after all.
-    Moved(Position),
+    /// The position's row shows somebody else.
+    Strange(Strange),
+    /// The row of the position is gone.
+    Lost,
+    /// The database is not as far as it was.
+    Back(Position),
     /// What the server refuses cannot be kept aside.
     Unstored(std::io::Error),
+    /// A table is not there.
+    Absent(String),
     /// The tables are not as they should be.
     Schema(String),
+}
+
+impl Failed {
+    /// Whether there is no database, or no table.
+    fn is_absent(&self) -> bool {
+        match self {
+            Self::Server(error) => fault::is_absent(error),
+            Self::Absent(_) => true,
+            _ => false,
+        }
+    }
 }
 
 impl From<Error> for Failed {
     fn from(error: Error) -> Self {
         Self::Server(error)
+    }
+}
+
+impl From<Strange> for Failed {
+    fn from(strange: Strange) -> Self {
+        Self::Strange(strange)
     }
 }
 
@@ -116,7 +149,8 @@ impl MySqlStore {
             create,
             unstored,
             session: None,
-            known: None,
+            marks: Marks::default(),
+            id_base: None,
             has_told_insert: false,
         }
     }
@@ -125,23 +159,25 @@ impl MySqlStore {
     /// transaction.
     fn with<T>(
         &mut self,
-        work: impl FnOnce(&mut Session, &mut UnstoredLog) -> Result<T, Failed>,
+        work: impl FnOnce(&mut Session, &mut Marks, &mut UnstoredLog) -> Result<T, Failed>,
     ) -> Result<T, StoreError> {
         let mut session = match self.session.take() {
             Some(session) => session,
             None => self.open().map_err(|it| self.explain(it))?,
         };
-        let done = work(&mut session, &mut self.unstored).map_err(|it| self.explain(it))?;
+        let done = work(&mut session, &mut self.marks, &mut self.unstored);
+        let done = done.map_err(|it| self.explain(it))?;
+        self.id_base = Some(session.id_base);
         self.session = Some(session);
         Ok(done)
     }
 
     fn open(&mut self) -> Result<Session, Failed> {
         let session = match self.try_open() {
-            Err(Failed::Server(error)) if self.create && fault::is_absent(&error) => {
+            Err(failed) if self.create && failed.is_absent() => {
                 let done = MySqlSchema::new(self.access.clone())
-                    .apply()
-                    .map_err(|it| Failed::Schema(it.to_string()))?;
+                    .make()
+                    .map_err(|it| Failed::Schema(it.words().to_owned()))?;
                 for line in done {
                     tracing::info!("{}: {line}", self.access.place());
                 }
@@ -151,85 +187,83 @@ impl MySqlStore {
         }?;
         if !session.loads() && !self.has_told_insert {
             self.has_told_insert = true;
+            let why = match session.facts.local_infile {
+                true => "the server logs statements (binlog_format)",
+                false => "LOAD DATA LOCAL is switched off at the server (local_infile)",
+            };
             tracing::info!(
-                "{}: LOAD DATA LOCAL is switched off at the server (local_infile): rows go by \
-                 INSERT, which is slower",
+                "{}: {why}: rows go by INSERT, which is slower",
                 self.access.place()
             );
         }
         Ok(session)
     }
 
-    fn try_open(&self) -> Result<Session, Failed> {
+    fn try_open(&mut self) -> Result<Session, Failed> {
         let mut connection = self.access.connect(true)?;
         let problems = schema::problems(&mut connection, self.access.database())?;
-        let is_new = problems
-            .iter()
-            .any(|it| it.what.contains("no table messages"));
-        if is_new && self.create {
-            let absent = mysql::MySqlError {
-                state: "42S02".to_owned(),
-                message: "there is no table messages".to_owned(),
-                code: 1146,
-            };
-            return Err(Error::MySqlError(absent).into());
+        if lacks_table(&problems) {
+            return Err(Failed::Absent(in_words(&problems)));
         }
         if !problems.is_empty() {
             return Err(Failed::Schema(in_words(&problems)));
         }
-        Ok(Session::begin(connection, &self.node)?)
+        Session::begin(connection, &self.node, self.id_base, &mut self.marks)
     }
 
     fn explain(&self, failed: Failed) -> StoreError {
         let place = self.access.place();
-        match failed {
-            Failed::Server(error) if fault::is_repeated(&error) => StoreError::Permanent(format!(
-                "{place}: {error}; it holds other messages under these ids, so it followed another \
-                 journal as \"{}\": set [store] node to a new name",
-                self.node
-            )),
+        let grants = match self.create {
+            true => SCHEMA_GRANTS,
+            false => STORE_GRANTS,
+        };
+        StoreError::Transient(match failed {
             Failed::Server(error) | Failed::Refused(Refusal::Server(error)) => {
-                StoreError::Transient(format!("{place}: {}", fault::words(&error)))
+                format!("{place}: {}", self.access.words(&error, grants))
             }
-            Failed::Refused(Refusal::Password(words)) => StoreError::Transient(words),
-            Failed::Moved(found) => StoreError::Transient(format!(
-                "{place}: the position of \"{}\" was moved to {found} meanwhile",
+            Failed::Refused(Refusal::Password(words)) => words,
+            Failed::Strange(strange) => {
+                let words = format!("{place}: {}", strange.words(&self.node));
+                match strange {
+                    Strange::Once(_) => words,
+                    Strange::Lives | Strange::OtherJournal => return StoreError::Permanent(words),
+                }
+            }
+            Failed::Lost => format!(
+                "{place}: the position of \"{}\" is gone from store_position; it is made again",
                 self.node
-            )),
-            Failed::Unstored(error) => StoreError::Transient(format!(
+            ),
+            Failed::Back(position) => format!(
+                "{place}: it was made anew or went back: rows go on from position {position}"
+            ),
+            Failed::Unstored(error) => format!(
                 "{} in the data directory cannot be written: {error}; check its disk",
                 super::unstored::UNSTORED_FILE
-            )),
-            Failed::Schema(words) => StoreError::Transient(format!("{place}: {words}")),
-        }
+            ),
+            Failed::Absent(words) | Failed::Schema(words) => format!("{place}: {words}"),
+        })
     }
 }
 
 impl Store for MySqlStore {
     fn position(&mut self) -> Result<Position, StoreError> {
-        let position = self.with(|session, _| Ok(session.position()?))?;
-        self.known = Some(position);
-        Ok(position)
+        self.with(|session, marks, _| session.position(marks))
     }
 
     fn apply(&mut self, rows: &Rows, upto: Position) -> Result<Applied, StoreError> {
-        let known = self.known;
-        let applied = self.with(|session, unstored| {
-            let mut applied = session.write(rows, known, unstored)?;
-            applied.settled += session.settle(rows.updates(), rows.pace())?;
-            session.commit(upto)?;
-            Ok(applied)
-        })?;
-        self.known = Some(upto);
-        Ok(applied)
+        let known = self.marks.position();
+        self.with(|session, marks, unstored| match (known, marks.position()) {
+            (Some(known), Some(found)) if known != found => Err(Failed::Back(found)),
+            _ => session.write(rows, upto, marks, unstored),
+        })
     }
 
     fn last_sequence(&mut self) -> Result<Option<Sequence>, StoreError> {
-        self.with(|session, _| Ok(Some(session.last_sequence()?)))
+        self.with(|session, _, _| Ok(session.last_sequence()?))
     }
 
     fn totals(&mut self) -> Result<Totals, StoreError> {
-        self.with(|session, _| Ok(session.totals()?))
+        self.with(|session, _, _| Ok(session.totals()?))
     }
 
     fn close(&mut self) -> Result<(), StoreError> {

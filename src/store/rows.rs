@@ -104,6 +104,12 @@ impl Rows {
         })
     }
 
+    /// At most `count` of the rows, from all over them.
+    pub fn sample(&self, count: usize) -> impl Iterator<Item = Row<'_>> {
+        let step = self.rows.len().div_ceil(count).max(1);
+        self.iter().step_by(step)
+    }
+
     /// Sorts the updates by sequence, which is the order of the rows in the database: messages are
     /// delivered by priority, and each page should be visited once. The first settlement of a
     /// message stays before its later ones.

@@ -12,6 +12,9 @@ use crate::config::{Config, StoreUrl};
 /// A numbered file of `schema/`: version and SQL.
 pub type Migration = (i64, &'static str);
 
+/// How a problem begins that is a missing table.
+const NO_TABLE: &str = "there is no table ";
+
 /// Something that is not as the engine needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -31,6 +34,14 @@ pub trait Schema {
     /// # Errors
     /// The database cannot be asked.
     fn check(&self) -> Result<Vec<Problem>, StoreError>;
+
+    /// What is right as it is, and could be better: of the statements none is needed.
+    ///
+    /// # Errors
+    /// The database cannot be asked.
+    fn notes(&self) -> Result<Vec<Problem>, StoreError> {
+        Ok(Vec::new())
+    }
 
     /// Makes database and tables, and mends those that are there; rows are kept. Returns what was
     /// done, a line each; nothing if all was right.
@@ -56,6 +67,19 @@ pub fn of(config: &Config) -> Option<Box<dyn Schema>> {
             let access = Access::new(server, &config.store);
             Some(Box::new(MySqlSchema::new(access)))
         }
+    }
+}
+
+/// Whether a table is not there.
+pub(super) fn lacks_table(problems: &[Problem]) -> bool {
+    problems.iter().any(|it| it.what.starts_with(NO_TABLE))
+}
+
+/// A table is not there.
+pub(super) fn no_table(table: &str, mend: String) -> Problem {
+    Problem {
+        what: format!("{NO_TABLE}{table}"),
+        mend,
     }
 }
 

@@ -1,30 +1,31 @@
 //! The embedded database: `data_dir/messages.db`, WAL mode.
 //!
 //! Fed by the follower, through [`Store`]; read by anybody with SQLite. It does not retry: it says
-//! whether an error may pass.
+//! that something failed, drops the connection after any error, and opens the file anew when it is
+//! asked again. So a file that is damaged, locked, or not there delays its rows alone, and once it
+//! was moved away a new one is made.
 //!
 //! `id` is the engine's own base (0 for the first one) plus the sequence, so that settlements find
 //! their row by primary key. Every transaction is on the disk when it counts as written.
 
 mod schema;
+mod session;
+mod transaction;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::ffi::SQLITE_CONSTRAINT_PRIMARYKEY;
-use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Connection, ErrorCode, OptionalExtension, ToSql, Transaction, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode};
 
-use super::fields::Fields;
-use super::pace::Pieces;
-use super::rows::{Row, Rows};
-use super::text_time::{MOMENT_LEN, TextTime};
-use super::unstored::{Refused, UNSTORED_FILE, UnstoredLog};
+use super::marks::{Marks, Strange};
+use super::rows::Rows;
+use super::unstored::{UNSTORED_FILE, UnstoredLog};
 use super::{Applied, Store, StoreError, Totals};
-use crate::journal::record::{Position, Settlement};
+use crate::journal::record::Position;
 use crate::message::Sequence;
 
 pub use schema::SqliteSchema;
+use session::Session;
 
 /// How long a lock that a reader holds is waited for, before it counts as a failure.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
@@ -49,116 +50,35 @@ const SETTINGS: &str = "
     PRAGMA journal_size_limit = 67108864;
 ";
 
-const INSERT: &str = "
-    INSERT INTO messages (id, messageId, sourceServerId, destinationId, messageType, priority,
-        timestamp, payload, status, created_at, delivered_at, sequence)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
-
-const UPDATE: &str = "
-    UPDATE messages SET status = 'DELIVERED', delivered_at = ?2
-    WHERE id = ?1 AND status = 'INGESTED'";
-
-const MOVE: &str = "
-    UPDATE store_position SET position = ?2, updated_at = strftime('%Y-%m-%d %H:%M:%f', 'now')
-    WHERE node = ?1";
-
-/// An engine's first row here, with a base for its ids: 0 for the first engine, else the next
-/// multiple of 2^48.
-const REGISTER: &str = "
-    INSERT INTO store_position (node, id_base, position, updated_at)
-    SELECT ?1, ((highest >> 48) + 1) << 48, 0, strftime('%Y-%m-%d %H:%M:%f', 'now')
-    FROM (SELECT MAX(COALESCE((SELECT MAX(id) FROM messages), -1),
-                     COALESCE((SELECT MAX(id_base) FROM store_position), -1)) AS highest)
-    WHERE true
-    ON CONFLICT (node) DO NOTHING";
-
-/// The last one of an engine's ids, from its base.
-const LAST_ID: &str = "SELECT MAX(id) FROM messages WHERE id >= ?1 AND id < ?1 + (1 << 48)";
-
 /// A SQLite database.
 #[derive(Debug)]
 pub struct SqliteStore {
     path: PathBuf,
-    connection: Connection,
     /// Whose position this store keeps.
     node: String,
-    /// What the ids of this engine count from.
-    id_base: u64,
-    /// Keeps the rows that the database refuses; `None`: a refused row is an error.
+    /// Keeps what the database refuses; `None`: a refused row is an error.
     unstored: Option<UnstoredLog>,
-    /// Neighbouring rows were created, and settled, in the same seconds.
-    created: TextTime,
-    delivered: TextTime,
+    marks: Marks,
+    session: Option<Session>,
+    /// What the ids of this engine count from, once it is known.
+    id_base: Option<u64>,
 }
 
-impl SqliteStore {
-    /// Opens the database of a file, makes it if it is not there, and brings its schema up to date.
-    ///
-    /// # Errors
-    /// It cannot be opened, is no database, or was made by a newer engine.
-    pub fn open(path: &Path, node: &str) -> Result<Self, StoreError> {
-        let explain = |error: rusqlite::Error| explain(path, &error);
-        let mut connection = Connection::open(path).map_err(explain)?;
-        configure(&connection).map_err(explain)?;
-        schema::prepare(&mut connection, path)?;
-        let id_base = register(&connection, node).map_err(explain)?;
-        Ok(Self {
-            path: path.to_owned(),
-            connection,
-            node: node.to_owned(),
-            id_base,
-            unstored: None,
-            created: TextTime::new(),
-            delivered: TextTime::new(),
-        })
-    }
-
-    /// From now on a row that the database refuses is kept there, and the rest goes on.
-    #[must_use]
-    pub fn keeping(mut self, unstored: UnstoredLog) -> Self {
-        self.unstored = Some(unstored);
-        self
-    }
-
-    fn write(&mut self, rows: &Rows, upto: i64) -> Result<Applied, Failed> {
-        let behavior = TransactionBehavior::Immediate;
-        let transaction = self.connection.transaction_with_behavior(behavior)?;
-        let times = (&mut self.created, &mut self.delivered);
-        let mut refused = Vec::new();
-        let keeps = self.unstored.is_some();
-        let mut pieces = Pieces::begin(rows.pace());
-        let each = rows.iter().inspect(|_| pieces.row());
-        insert(&transaction, each, self.id_base, times, |row, error| {
-            let is_split_out = keeps && is_of_row(&error) && !transaction.is_autocommit();
-            is_split_out
-                .then(|| refused.push((row, error.to_string())))
-                .ok_or(error)
-        })?;
-        let mut applied = rows.as_applied_rows();
-        applied.refuse(refused.iter().map(|(row, _)| row));
-        let updates = rows.updates().iter().inspect(|_| pieces.row());
-        applied.settled += settle(&transaction, updates, self.id_base, &mut self.delivered)?;
-        if let Some(unstored) = &mut self.unstored {
-            let refused: Vec<_> = refused
-                .iter()
-                .map(|(row, reason)| Refused { row: *row, reason })
-                .collect();
-            // Before the commit that passes them over.
-            unstored.keep(&refused).map_err(Failed::Unstored)?;
-        }
-        transaction
-            .prepare_cached(MOVE)?
-            .execute((&self.node, upto))?;
-        transaction.commit()?;
-        Ok(applied)
-    }
-}
-
-/// Why a transaction was not done.
+/// Why a piece of work was not done.
 #[derive(Debug)]
 enum Failed {
     /// The database.
     Database(rusqlite::Error),
+    /// The tables are not as they should be.
+    Schema(StoreError),
+    /// The position's row shows somebody else.
+    Strange(Strange),
+    /// The row of the position is gone.
+    Lost,
+    /// The database is not as far as it was.
+    Back(Position),
+    /// It refuses a row, and there is nowhere to keep that.
+    Refused(String),
     /// What it refuses cannot be kept aside.
     Unstored(std::io::Error),
 }
@@ -169,51 +89,143 @@ impl From<rusqlite::Error> for Failed {
     }
 }
 
-impl Store for SqliteStore {
-    fn position(&mut self) -> Result<Position, StoreError> {
-        let query = "SELECT position FROM store_position WHERE node = ?1";
-        let position: Option<i64> = self
-            .connection
-            .prepare_cached(query)
-            .and_then(|mut it| it.query_row([&self.node], |row| row.get(0)).optional())
-            .map_err(|error| explain(&self.path, &error))?;
-        Ok(position.map_or(0, i64::cast_unsigned))
+impl From<Strange> for Failed {
+    fn from(strange: Strange) -> Self {
+        Self::Strange(strange)
+    }
+}
+
+impl SqliteStore {
+    /// The database of a file. It is opened, or made, and its schema brought up to date, when it is
+    /// first needed.
+    #[must_use]
+    pub fn new(path: &Path, node: &str) -> Self {
+        Self {
+            path: path.to_owned(),
+            node: node.to_owned(),
+            unstored: None,
+            marks: Marks::default(),
+            session: None,
+            id_base: None,
+        }
     }
 
-    fn apply(&mut self, rows: &Rows, upto: Position) -> Result<Applied, StoreError> {
-        let written = self.write(rows, upto.cast_signed());
-        written.map_err(|failed| match failed {
+    /// The same, opened at once.
+    ///
+    /// # Errors
+    /// It cannot be opened, is no database, or was made by a newer engine.
+    pub fn open(path: &Path, node: &str) -> Result<Self, StoreError> {
+        let mut store = Self::new(path, node);
+        store.with(|_| Ok(()))?;
+        Ok(store)
+    }
+
+    /// From now on what the database refuses is kept there, and the rest goes on.
+    #[must_use]
+    pub fn keeping(mut self, unstored: UnstoredLog) -> Self {
+        self.unstored = Some(unstored);
+        self
+    }
+
+    /// Does a piece of work on an open file; after an error that is closed, and with it the
+    /// transaction.
+    fn with<T>(
+        &mut self,
+        work: impl FnOnce(Work<'_>) -> Result<T, Failed>,
+    ) -> Result<T, StoreError> {
+        // A file that was moved away would be written on, and found by nobody.
+        let open = self.session.take().filter(|it| it.is_at(&self.path));
+        let mut session = match open {
+            Some(session) => session,
+            None => self.begin().map_err(|it| self.explain(it))?,
+        };
+        let done = work(Work {
+            session: &mut session,
+            marks: &mut self.marks,
+            unstored: self.unstored.as_mut(),
+        });
+        let done = done.map_err(|it| self.explain(it))?;
+        self.id_base = Some(session.id_base());
+        self.session = Some(session);
+        Ok(done)
+    }
+
+    fn begin(&mut self) -> Result<Session, Failed> {
+        let mut connection = Connection::open(&self.path)?;
+        configure(&connection)?;
+        schema::prepare(&mut connection, &self.path).map_err(Failed::Schema)?;
+        Session::begin(
+            connection,
+            &self.path,
+            &self.node,
+            self.id_base,
+            &mut self.marks,
+        )
+    }
+
+    fn explain(&self, failed: Failed) -> StoreError {
+        let place = self.path.display();
+        match failed {
             Failed::Database(error) => explain(&self.path, &error),
+            Failed::Schema(error) => error,
+            Failed::Strange(strange) => {
+                let words = format!("{place}: {}", strange.words(&self.node));
+                match strange {
+                    Strange::Once(_) => StoreError::Transient(words),
+                    Strange::Lives | Strange::OtherJournal => StoreError::Permanent(words),
+                }
+            }
+            Failed::Lost => StoreError::Transient(format!(
+                "{place}: the position of \"{}\" is gone from store_position; it is made again",
+                self.node
+            )),
+            Failed::Back(position) => StoreError::Transient(format!(
+                "{place}: it was replaced or went back: rows go on from position {position}"
+            )),
+            Failed::Refused(reason) => StoreError::Permanent(format!("{place}: {reason}")),
             Failed::Unstored(error) => StoreError::Transient(format!(
                 "{UNSTORED_FILE} in the data directory cannot be written: {error}; check its disk"
             )),
+        }
+    }
+}
+
+/// What a piece of work has.
+struct Work<'a> {
+    session: &'a mut Session,
+    marks: &'a mut Marks,
+    unstored: Option<&'a mut UnstoredLog>,
+}
+
+impl Store for SqliteStore {
+    fn position(&mut self) -> Result<Position, StoreError> {
+        self.with(|it| it.session.position(it.marks))
+    }
+
+    fn apply(&mut self, rows: &Rows, upto: Position) -> Result<Applied, StoreError> {
+        let known = self.marks.position();
+        self.with(|it| {
+            let found = it.marks.position();
+            match (known, found) {
+                (Some(known), Some(found)) if known != found => Err(Failed::Back(found)),
+                _ => it.session.write(rows, upto, it.marks, it.unstored),
+            }
         })
     }
 
     fn last_sequence(&mut self) -> Result<Option<Sequence>, StoreError> {
-        let last: Option<i64> = self
-            .connection
-            .query_row(LAST_ID, [self.id_base as i64], |row| row.get(0))
-            .map_err(|error| explain(&self.path, &error))?;
-        Ok(Some(last.map_or(0, |id| id.cast_unsigned() - self.id_base)))
+        self.with(|it| Ok(it.session.last_sequence()?))
     }
 
     fn totals(&mut self) -> Result<Totals, StoreError> {
-        let query = "SELECT COUNT(*), COUNT(*) FILTER (WHERE status = 'DELIVERED') FROM messages";
-        let totals = self.connection.query_row(query, [], |row| {
-            let (rows, delivered): (i64, i64) = (row.get(0)?, row.get(1)?);
-            Ok(Totals {
-                rows: rows.cast_unsigned(),
-                delivered: delivered.cast_unsigned(),
-            })
-        });
-        totals.map_err(|error| explain(&self.path, &error))
+        self.with(|it| Ok(it.session.totals()?))
     }
 
     fn close(&mut self) -> Result<(), StoreError> {
-        self.connection
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
-            .map_err(|error| explain(&self.path, &error))
+        match self.session.take() {
+            Some(session) => session.close().map_err(|error| explain(&self.path, &error)),
+            None => Ok(()),
+        }
     }
 }
 
@@ -222,128 +234,32 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(SETTINGS)
 }
 
-/// Gives a node a base for its ids, if it has none, and returns it.
-fn register(connection: &Connection, node: &str) -> rusqlite::Result<u64> {
-    connection.execute(REGISTER, [node])?;
-    let query = "SELECT id_base FROM store_position WHERE node = ?1";
-    let id_base: i64 = connection.query_row(query, [node], |row| row.get(0))?;
-    Ok(id_base.cast_unsigned())
-}
-
-/// Inserts the rows; `refused` is told of each that is not taken, and says whether that is an error.
-fn insert<'r>(
-    transaction: &Transaction<'_>,
-    rows: impl Iterator<Item = Row<'r>>,
-    id_base: u64,
-    (created, delivered): (&mut TextTime, &mut TextTime),
-    mut refused: impl FnMut(Row<'r>, rusqlite::Error) -> rusqlite::Result<()>,
-) -> rusqlite::Result<()> {
-    let mut statement = transaction.prepare_cached(INSERT)?;
-    for row in rows {
-        let delivered_at = row.settled_us.map(|it| *delivered.format(it));
-        let created_at = created.format(row.header.arrival_us);
-        let id = id_base + row.sequence;
-        let inserted = insert_row(&mut statement, &row, id, created_at, delivered_at.as_ref());
-        if let Err(error) = inserted {
-            refused(row, error)?;
-        }
-    }
-    Ok(())
-}
-
-fn insert_row(
-    statement: &mut rusqlite::Statement<'_>,
-    row: &Row<'_>,
-    id: u64,
-    created_at: &[u8],
-    delivered_at: Option<&[u8; MOMENT_LEN]>,
-) -> rusqlite::Result<usize> {
-    let fields = Fields::of(row);
-    let status: &[u8] = match delivered_at {
-        Some(_) => b"DELIVERED",
-        None => b"INGESTED",
-    };
-    statement.execute((
-        id.cast_signed(),
-        Text(&fields.id),
-        Text(&fields.source),
-        Text(&fields.destination),
-        Text(&fields.message_type),
-        row.header.priority,
-        row.header.timestamp_ms,
-        fields.payload.map(Text),
-        Text(status),
-        Text(created_at),
-        delivered_at.map(|it| Text(it)),
-        row.sequence.cast_signed(),
-    ))
-}
-
-fn settle<'r>(
-    transaction: &Transaction<'_>,
-    updates: impl Iterator<Item = &'r Settlement>,
-    id_base: u64,
-    delivered: &mut TextTime,
-) -> rusqlite::Result<u64> {
-    let mut statement = transaction.prepare_cached(UPDATE)?;
-    let mut settled = 0;
-    for update in updates {
-        let delivered_at = Text(delivered.format(update.settled_us));
-        settled +=
-            statement.execute(((id_base + update.sequence).cast_signed(), delivered_at))? as u64;
-    }
-    Ok(settled)
-}
-
-/// Text that ingest has found to be UTF-8.
-struct Text<'a>(&'a [u8]);
-
-impl ToSql for Text<'_> {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(ToSqlOutput::Borrowed(ValueRef::Text(self.0)))
-    }
-}
-
-/// Whether one row is to blame: it breaks a constraint or a trigger that somebody added, or it is too
-/// large. A row that is there already is another matter.
-fn is_of_row(error: &rusqlite::Error) -> bool {
-    let code = error.sqlite_error().map(|it| it.extended_code);
-    match error.sqlite_error_code() {
-        Some(ErrorCode::ConstraintViolation) => code != Some(SQLITE_CONSTRAINT_PRIMARYKEY),
-        Some(ErrorCode::TooBig | ErrorCode::TypeMismatch) => true,
-        _ => false,
-    }
-}
-
-/// Says which file it was, what to do, and whether waiting helps.
+/// Says which file it was and what to do. All of it may pass: the file is opened anew each time.
 fn explain(path: &Path, error: &rusqlite::Error) -> StoreError {
     let place = path.display();
-    match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Transient(
-            format!("{place}: {error}; another program is writing to it"),
-        ),
-        Some(ErrorCode::DiskFull) => {
-            StoreError::Transient(format!("{place}: {error}; make room on its disk"))
+    let advice = match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            "another program is writing to it"
         }
-        Some(
-            ErrorCode::SystemIoFailure
-            | ErrorCode::CannotOpen
-            | ErrorCode::ReadOnly
-            | ErrorCode::PermissionDenied
-            | ErrorCode::OutOfMemory
-            | ErrorCode::FileLockingProtocolFailed
-            | ErrorCode::OperationInterrupted
-            | ErrorCode::OperationAborted
-            | ErrorCode::SchemaChanged,
-        ) => StoreError::Transient(format!("{place}: {error}; check the disk and permissions")),
-        Some(ErrorCode::ConstraintViolation) => StoreError::Permanent(format!(
-            "{place}: {error}; it holds other messages under these sequences, so it followed \
-             another journal: move it away, and a new one is made"
-        )),
-        _ => StoreError::Permanent(format!(
-            "{place}: {error}; move it away, and a new one is made from what the journal has"
-        )),
-    }
+        Some(ErrorCode::DiskFull) => "make room on its disk",
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            "move it away, with its -wal and -shm: a new one is made, and filled with what the \
+             journal still has"
+        }
+        _ if path.is_dir() => "it is a directory: move it away, and a new database is made",
+        _ if transaction::wants_value(error) => {
+            "give the column a default, or let it be NULL: the engine has no value for it"
+        }
+        Some(ErrorCode::ConstraintViolation) => {
+            "a constraint that was added to its tables refuses the transaction as a whole: drop it, \
+             or have it checked row by row"
+        }
+        Some(ErrorCode::Unknown) => {
+            "flipped-lb schema check says what is missing, and schema apply makes it"
+        }
+        _ => "check the disk and permissions",
+    };
+    StoreError::Transient(format!("{place}: {error}; {advice}"))
 }
 
 #[cfg(test)]

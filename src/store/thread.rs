@@ -35,7 +35,7 @@ const FINISH_TRIES: u64 = 2;
 /// How long a thread that was told to give up is waited for; it may be waiting for a server.
 const GIVE_UP_WAIT: Duration = Duration::from_secs(1);
 /// How often the way to the end is told.
-const FINISH_TELL: Duration = Duration::from_secs(2);
+const FINISH_TELL: Duration = Duration::from_secs(1);
 
 /// The running thread.
 #[derive(Debug)]
@@ -148,14 +148,16 @@ impl StoreThread {
     }
 
     /// Follows up to `end`, where the journal ends for good, and closes the database; or stops
-    /// where it stands when `give_up` is set meanwhile. Returns the bytes of the journal that are
-    /// not in the store: they will be at the next start.
+    /// where it stands after `patience`, or when `give_up` is set meanwhile. A thread that waits for
+    /// a server is left behind then: what it has not committed comes at the next start. Returns the
+    /// bytes of the journal that are not in the store.
     #[must_use]
-    pub fn finish(self, end: Position, give_up: &AtomicBool) -> u64 {
+    pub fn finish(self, end: Position, patience: Duration, give_up: &AtomicBool) -> u64 {
         let Self {
             handle,
             orders,
             counters,
+            followed,
             ..
         } = self;
         // Pairs with the acquire load in `Runner::follow`: who sees the end may read up to it.
@@ -166,7 +168,10 @@ impl StoreThread {
         let mut ending = Ending {
             orders,
             counters,
+            followed,
             end,
+            begun: Instant::now(),
+            patience,
             gave_up: None,
             told: Instant::now(),
         };
@@ -187,7 +192,10 @@ impl StoreThread {
 struct Ending {
     orders: Arc<Orders>,
     counters: Arc<Counters>,
+    followed: Arc<Followed>,
     end: Position,
+    begun: Instant,
+    patience: Duration,
     gave_up: Option<Instant>,
     told: Instant,
 }
@@ -196,7 +204,7 @@ impl Ending {
     /// Waits for a thread; `None`: it has panicked, or is not waited for any more.
     fn wait<T>(&mut self, handle: JoinHandle<T>, give_up: &AtomicBool) -> Option<T> {
         while !handle.is_finished() {
-            if give_up.load(Ordering::Relaxed) {
+            if give_up.load(Ordering::Relaxed) || self.begun.elapsed() >= self.patience {
                 self.orders.give_up.store(true, Ordering::Relaxed);
                 if self.gave_up.get_or_insert_with(Instant::now).elapsed() >= GIVE_UP_WAIT {
                     return None;
@@ -204,8 +212,7 @@ impl Ending {
             }
             if self.told.elapsed() >= FINISH_TELL {
                 self.told = Instant::now();
-                let lag = self.left();
-                tracing::info!("the store has {lag} bytes of the journal to follow");
+                self.tell();
             }
             handle.thread().unpark();
             std::thread::sleep(FINISH_POLL);
@@ -215,6 +222,16 @@ impl Ending {
             tracing::error!("the store's thread has panicked; its rows come at the next start");
         }
         result.ok()
+    }
+
+    fn tell(&self) {
+        let bytes = self.left();
+        let messages = self.followed.messages(&self.counters);
+        let seconds = self.patience.saturating_sub(self.begun.elapsed()).as_secs();
+        tracing::info!(
+            "the store has {messages} messages ({bytes} bytes of the journal) to follow, and goes on \
+             for at most {seconds} s ([store] stop_timeout)"
+        );
     }
 
     fn left(&self) -> u64 {

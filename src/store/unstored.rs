@@ -1,11 +1,13 @@
-//! The rows that the database refuses: `unstored.ndjson` in the data directory, so that nothing is
-//! lost.
+//! The rows that the database refuses, and the settlements that it refuses: `unstored.ndjson` in the
+//! data directory, so that nothing is lost.
 //!
-//! Fed by a [`super::Store`], inside the transaction that passes the row over; people read the file.
+//! Fed by a [`super::Store`], inside the transaction that passes them over; people read the file.
 //!
 //! ```text
 //! {"sequence":7,"reason":"Data too long for column ... (error 1406)",
 //!  "time":"2026-01-31T07:00:00.123456Z","line":"{...}"}    (one line in the file)
+//! {"sequence":5,"settlement":"DELIVERED","reason":"... (error 1644)",
+//!  "time":"2026-01-31T07:00:01.123456Z"}                   (its row is there, and says INGESTED)
 //! ```
 //!
 //! A line is in the file, and on the disk, before the transaction commits. After a crash in between
@@ -20,7 +22,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::rows::Row;
+use super::refusals::Refusals;
 use crate::counters::{Counter, Counters};
 
 /// The name of the file.
@@ -38,28 +40,30 @@ pub struct UnstoredLog {
 #[derive(Debug)]
 struct Open {
     file: File,
-    sequences: HashSet<u64>,
-}
-
-/// One row that the database refuses.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Refused<'a> {
-    pub(super) row: Row<'a>,
-    /// In the database's words.
-    pub(super) reason: &'a str,
+    known: HashSet<Known>,
 }
 
 #[derive(Serialize)]
 struct Entry<'a> {
     sequence: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    settlement: Option<&'static str>,
     reason: &'a str,
     time: String,
-    line: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<&'a str>,
 }
 
-#[derive(Deserialize)]
+/// What the file has: a row, or a settlement.
+#[derive(Debug, PartialEq, Eq, Hash, Deserialize)]
 struct Known {
     sequence: u64,
+    #[serde(default, deserialize_with = "is_there")]
+    settlement: bool,
+}
+
+fn is_there<'de, D: serde::Deserializer<'de>>(value: D) -> Result<bool, D::Error> {
+    Option::<serde::de::IgnoredAny>::deserialize(value).map(|it| it.is_some())
 }
 
 impl UnstoredLog {
@@ -73,66 +77,86 @@ impl UnstoredLog {
         }
     }
 
-    /// Keeps the rows that the file does not have yet, and returns when the disk has them.
+    /// Keeps what the file does not have yet, and returns when the disk has it.
     ///
     /// # Errors
-    /// The file cannot be written: nothing may be committed that passes the rows over.
-    pub(super) fn keep(&mut self, refused: &[Refused<'_>]) -> io::Result<()> {
-        if refused.is_empty() {
+    /// The file cannot be written: nothing may be committed that passes it over.
+    pub(super) fn keep(&mut self, refused: &Refusals<'_>) -> io::Result<()> {
+        if refused.len() == 0 {
             return Ok(());
         }
         let mut open = match self.open.take() {
             Some(open) => open,
             None => Open::at(&self.path)?,
         };
-        let count = open.append(refused)?;
-        self.counters.add(Counter::StoreUnstored, count);
+        let (rows, settlements) = open.append(refused)?;
+        self.counters.add(Counter::StoreUnstored, rows);
+        self.counters.add(Counter::StoreUnsettled, settlements);
         self.open = Some(open);
         Ok(())
     }
 }
 
 impl Open {
-    /// Opens the file, reads which sequences it has, and cuts off a torn last line.
+    /// Opens the file, reads what it has, and cuts off a torn last line.
     fn at(path: &Path) -> io::Result<Self> {
         let mut options = OpenOptions::new();
         let mut file = options.read(true).append(true).create(true).open(path)?;
-        let mut sequences = HashSet::new();
+        let mut known = HashSet::new();
         let mut whole_len = 0;
         let mut reader = BufReader::new(&mut file);
         let mut line = Vec::new();
         while reader.read_until(b'\n', &mut line)? > 0 && line.ends_with(b"\n") {
             whole_len += line.len() as u64;
-            if let Ok(known) = serde_json::from_slice::<Known>(&line) {
-                sequences.insert(known.sequence);
-            }
+            known.extend(serde_json::from_slice::<Known>(&line).ok());
             line.clear();
         }
         file.set_len(whole_len)?;
         file.seek(SeekFrom::End(0))?;
-        Ok(Self { file, sequences })
+        Ok(Self { file, known })
     }
 
-    fn append(&mut self, refused: &[Refused<'_>]) -> io::Result<u64> {
+    /// Returns how many rows, and how many settlements, were new.
+    fn append(&mut self, refused: &Refusals<'_>) -> io::Result<(u64, u64)> {
         let mut lines = Vec::new();
-        let mut count = 0;
-        for refused in refused {
-            let row = &refused.row;
-            if self.sequences.insert(row.sequence) {
-                let entry = Entry {
-                    sequence: row.sequence,
-                    reason: refused.reason,
-                    time: moment(row.header.arrival_us),
-                    line: &String::from_utf8_lossy(row.frame),
-                };
-                serde_json::to_writer(&mut lines, &entry)?;
-                lines.push(b'\n');
-                count += 1;
-            }
+        let mut count = (0, 0);
+        for (row, reason) in refused.rows() {
+            let entry = Entry {
+                sequence: row.sequence,
+                settlement: None,
+                reason,
+                time: moment(row.header.arrival_us),
+                line: Some(&String::from_utf8_lossy(row.frame)),
+            };
+            count.0 += self.add(&entry, &mut lines)?;
+        }
+        for (settlement, reason) in refused.settlements() {
+            let entry = Entry {
+                sequence: settlement.sequence,
+                settlement: Some("DELIVERED"),
+                reason,
+                time: moment(settlement.settled_us),
+                line: None,
+            };
+            count.1 += self.add(&entry, &mut lines)?;
         }
         self.file.write_all(&lines)?;
         self.file.sync_data()?;
         Ok(count)
+    }
+
+    /// Adds a line, if the file does not have it; returns how many were added.
+    fn add(&mut self, entry: &Entry<'_>, lines: &mut Vec<u8>) -> io::Result<u64> {
+        let known = Known {
+            sequence: entry.sequence,
+            settlement: entry.settlement.is_some(),
+        };
+        if !self.known.insert(known) {
+            return Ok(0);
+        }
+        serde_json::to_writer(&mut *lines, entry)?;
+        lines.push(b'\n');
+        Ok(1)
     }
 }
 
@@ -145,6 +169,7 @@ fn moment(epoch_us: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::journal::record::Settlement;
     use crate::journal::testing::{Memory, TestWriter};
     use crate::store::testing::{SEGMENT, gather};
 
@@ -153,10 +178,8 @@ mod tests {
         let memory = Memory::default();
         TestWriter::new(memory.clone(), SEGMENT).plain(sequences);
         let (rows, _) = gather(&memory, 0);
-        let refused: Vec<_> = rows
-            .iter()
-            .map(|row| Refused { row, reason: "no" })
-            .collect();
+        let mut refused = Refusals::default();
+        rows.iter().for_each(|it| refused.row(it, "no".to_owned()));
         let counters = Arc::new(Counters::default());
         let mut log = UnstoredLog::new(directory, counters.clone());
         log.keep(&refused).expect("it is written");
@@ -182,6 +205,30 @@ mod tests {
         );
         assert_eq!(keep(home.path(), 1..=7), 2, "an older row is no known row");
         assert_eq!(sequences(home.path()), [3, 4, 5, 6, 7, 1, 2]);
+    }
+
+    #[test]
+    fn a_settlement_is_kept_beside_its_row_and_once() {
+        let home = tempfile::tempdir().expect("a temporary directory");
+        keep(home.path(), 3..=3);
+        let counters = Arc::new(Counters::default());
+        let mut refused = Refusals::default();
+        let settlement = Settlement {
+            sequence: 3,
+            settled_us: 1_700_000_000_000_007,
+        };
+        refused.settlement(settlement, "not now".to_owned());
+        for _ in 0..2 {
+            let mut log = UnstoredLog::new(home.path(), counters.clone());
+            log.keep(&refused).expect("it is written");
+        }
+        assert_eq!(counters.get(Counter::StoreUnsettled), 1);
+        assert_eq!(sequences(home.path()), [3, 3]);
+        let text = std::fs::read_to_string(home.path().join(UNSTORED_FILE)).expect("there");
+        assert_eq!(
+            text.lines().last().expect("two lines"),
+            r#"{"sequence":3,"settlement":"DELIVERED","reason":"not now","time":"2023-11-14T22:13:20.000007Z"}"#
+        );
     }
 
     #[test]

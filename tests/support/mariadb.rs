@@ -145,6 +145,15 @@ impl MariaDb {
         }
     }
 
+    /// Sends the server's process a signal by name.
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.as_ref().map(|it| it.id().to_string());
+        let mut kill = Command::new("kill");
+        kill.arg(format!("-{name}"))
+            .arg(pid.expect("a private server"));
+        assert!(kill.status().expect("the command kill").success());
+    }
+
     /// The address of its database for `[store] url`, without the password.
     pub fn url(&self) -> String {
         format!(
@@ -228,7 +237,7 @@ fn install(data: &Path) {
     let users = "CREATE USER IF NOT EXISTS engine@'%' IDENTIFIED BY 's3cret''\\\\pass';\n\
                  CREATE USER IF NOT EXISTS admin@'%' IDENTIFIED BY 's3cret''\\\\pass';\n\
                  GRANT ALL ON `flb\\_%`.* TO engine@'%';\n\
-                 GRANT ALL ON *.* TO admin@'%';\n";
+                 GRANT ALL ON *.* TO admin@'%' WITH GRANT OPTION;\n";
     std::fs::write(data.with_file_name("init.sql"), users).expect("it is written");
 }
 

@@ -342,9 +342,10 @@ fn store(config: &Config, machine: &Machine) -> String {
     };
     format!(
         "{what}, in batches of {} rows, at the latest after {}, and of more when it is behind; a \
-         store that is down delays no delivery",
+         store that is down delays no delivery; at stop it goes on for at most {}",
         config.store.batch_rows,
-        show_duration(config.store.batch_time)
+        show_duration(config.store.batch_time),
+        show_duration(config.store.stop_timeout)
     )
 }
 

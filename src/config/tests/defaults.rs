@@ -58,6 +58,7 @@ fn the_sections_have_the_defaults_of_the_contract() {
     assert_eq!(config.store.url, StoreUrl::Sqlite(None));
     assert_eq!(config.store.batch_rows, 5000);
     assert_eq!(config.store.batch_time, Duration::from_millis(100));
+    assert_eq!(config.store.stop_timeout, Duration::from_secs(30));
     let admin = config.admin.listen.map(|address| address.to_string());
     assert_eq!(admin.as_deref(), Some("127.0.0.1:9100"));
     assert_eq!(config.stats.interval, Duration::from_secs(10));

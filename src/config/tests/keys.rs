@@ -16,7 +16,7 @@ type Case = (
     fn(&Config) -> bool,
 );
 
-const CASES: [Case; 38] = [
+const CASES: [Case; 39] = [
     ("", "data_dir", "'d'", |c| c.data_dir.as_os_str() == "d"),
     ("", "durability", "'synced'", |c| {
         c.durability == Durability::Synced
@@ -108,6 +108,9 @@ const CASES: [Case; 38] = [
         c.store.node.as_deref() == Some("kitchen1")
     }),
     ("store", "batch_rows", "1", |c| c.store.batch_rows == 1),
+    ("store", "stop_timeout", "'0s'", |c| {
+        c.store.stop_timeout == Duration::ZERO
+    }),
     ("store", "batch_time", "'2us'", |c| {
         c.store.batch_time == Duration::from_micros(2)
     }),

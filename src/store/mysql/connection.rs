@@ -10,10 +10,16 @@ use std::time::Duration;
 use mysql::prelude::Queryable;
 use mysql::{Conn, Error, Opts, OptsBuilder, SslOpts};
 
+use super::fault;
 use crate::config::{self, Server, SslMode};
 
 /// The variable with the password.
 pub const PASSWORD_VARIABLE: &str = "FLIPPED_LB_STORE_PASSWORD";
+
+/// What the store needs.
+pub(super) const STORE_GRANTS: &str = "SELECT, INSERT, UPDATE";
+/// What making and mending the tables needs besides.
+pub(super) const SCHEMA_GRANTS: &str = "SELECT, INSERT, UPDATE, CREATE, ALTER, INDEX";
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A server that says nothing for so long is given up; longer than any lock is waited for.
@@ -21,14 +27,22 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes of a packet that is held to be possible where the server says nothing.
 const PACKET_LEN_MIN: usize = 1024;
 
-/// Strict, so that no value is cut silently; backslashes escape; moments are UTC; locks are given up
-/// long before the answer is; `lock_wait_timeout` is of tables, the other one of rows.
-const SESSION: [&str; 4] = [
+/// Whatever the server or its `init_connect` says. Strict, so that no value is cut silently;
+/// backslashes escape; moments are UTC; locks are given up long before the answer is;
+/// `lock_wait_timeout` is of tables, the other one of rows.
+const SESSION: [&str; 6] = [
     "SET NAMES utf8mb4 COLLATE utf8mb4_bin",
     "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', time_zone = '+00:00'",
+    "SET SESSION autocommit = 1, completion_type = 'NO_CHAIN', sql_safe_updates = 0",
+    "SET SESSION sql_big_selects = 1, sql_select_limit = DEFAULT",
     "SET SESSION lock_wait_timeout = 10, innodb_lock_wait_timeout = 10",
-    "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+    "SET SESSION TRANSACTION READ WRITE",
 ];
+
+/// A server that logs statements takes changes of rows at no lower level than this.
+const REPEATABLE: &str = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ";
+/// Any other one: fewer locks.
+const COMMITTED: &str = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
 
 /// Where the server is and how to get in.
 #[derive(Debug, Clone)]
@@ -43,6 +57,8 @@ pub struct Access {
 pub(super) struct Facts {
     /// LOAD DATA LOCAL.
     pub(super) local_infile: bool,
+    /// It logs statements, and would have a load repeated elsewhere by its file.
+    pub(super) logs_statements: bool,
     /// Bytes of a statement at most.
     pub(super) packet_len_max: usize,
 }
@@ -86,6 +102,24 @@ impl Access {
         self.server.place()
     }
 
+    /// The server's words about an error, and what to do.
+    pub(super) fn words(&self, error: &Error, grants: &str) -> String {
+        let words = fault::words(error);
+        if fault::is_not_granted(error) {
+            let database = &self.server.database;
+            let account = account_in(&error.to_string());
+            let account = account.unwrap_or_else(|| format!("'{}'@'%'", self.server.user));
+            return format!("{words}: GRANT {grants} ON `{database}`.* TO {account}");
+        }
+        if fault::is_not_let_in(error) && self.server.ssl_mode == SslMode::Disabled {
+            return format!(
+                "{words}; an account or a server that wants TLS (REQUIRE SSL) lets in who adds \
+                 ?ssl-mode=required to the address"
+            );
+        }
+        words
+    }
+
     /// The database's name.
     pub(super) fn database(&self) -> &str {
         &self.server.database
@@ -99,6 +133,11 @@ impl Access {
         for statement in SESSION {
             connection.query_drop(statement)?;
         }
+        let level = match facts(&mut connection)?.logs_statements {
+            true => REPEATABLE,
+            false => COMMITTED,
+        };
+        connection.query_drop(level)?;
         Ok(connection)
     }
 
@@ -149,16 +188,33 @@ impl Access {
     }
 }
 
+/// The account that a server's words name: `'user'@'host'`.
+fn account_in(words: &str) -> Option<String> {
+    let (head, tail) = words.split_once("'@'")?;
+    let user = &head[head.rfind('\'')? + 1..];
+    let host = &tail[..tail.find('\'')?];
+    Some(format!("'{user}'@'{host}'"))
+}
+
 /// Asks what the server allows.
 pub(super) fn facts(connection: &mut Conn) -> Result<Facts, Error> {
-    let query = "SELECT CAST(@@GLOBAL.local_infile AS UNSIGNED), \
-                 CAST(@@SESSION.max_allowed_packet AS UNSIGNED)";
-    let answer: Option<(u64, u64)> = connection.query_first(query)?;
-    let (local_infile, packet_len_max) = answer.unwrap_or_default();
+    // Servers that lack a variable leave its row out.
+    let query = "SHOW VARIABLES WHERE Variable_name IN \
+                 ('local_infile', 'max_allowed_packet', 'log_bin', 'binlog_format')";
+    let rows: Vec<(String, String)> = connection.query(query)?;
+    let value = |name: &str| {
+        let row = rows.iter().find(|it| it.0.eq_ignore_ascii_case(name));
+        row.map_or("", |it| it.1.as_str())
+    };
+    let is_on = |name| value(name).eq_ignore_ascii_case("ON");
+    let logs_statements =
+        is_on("log_bin") && value("binlog_format").eq_ignore_ascii_case("STATEMENT");
     Ok(Facts {
-        local_infile: local_infile != 0,
-        packet_len_max: usize::try_from(packet_len_max)
-            .unwrap_or(usize::MAX)
+        local_infile: is_on("local_infile"),
+        logs_statements,
+        packet_len_max: value("max_allowed_packet")
+            .parse()
+            .unwrap_or(0)
             .max(PACKET_LEN_MIN),
     })
 }
@@ -190,6 +246,29 @@ mod tests {
         assert!(
             gone.expect_err("no file")
                 .contains("password_file /no/such")
+        );
+    }
+
+    #[test]
+    fn what_is_denied_names_the_grant_or_the_option_that_mends_it() {
+        let error = |code, message: &str| {
+            Error::MySqlError(mysql::MySqlError {
+                state: "42000".to_owned(),
+                message: message.to_owned(),
+                code,
+            })
+        };
+        let access = access("mysql://least@db/orders", None);
+        let denied = "UPDATE command denied to user 'least'@'10.1.%' for table `orders`.`messages`";
+        let words = access.words(&error(1142, denied), STORE_GRANTS);
+        assert!(
+            words.ends_with("GRANT SELECT, INSERT, UPDATE ON `orders`.* TO 'least'@'10.1.%'"),
+            "{words}"
+        );
+        let words = access.words(&error(1045, "Access denied for user"), STORE_GRANTS);
+        assert!(
+            words.contains("password") && words.contains("ssl-mode=required"),
+            "{words}"
         );
     }
 

@@ -6,7 +6,7 @@
 use mysql::prelude::Queryable;
 use mysql::{Conn, Error, Row};
 
-use super::connection::{Access, Refusal};
+use super::connection::{Access, Refusal, SCHEMA_GRANTS, STORE_GRANTS};
 use super::fault;
 use crate::store::StoreError;
 use crate::store::schema::{self, Migration, Problem, Schema};
@@ -18,6 +18,10 @@ const CREATE_VERSIONS: &str = "CREATE TABLE IF NOT EXISTS schema_version (
     version    INT         NOT NULL PRIMARY KEY COMMENT 'number of the file in schema/mysql',
     applied_at DATETIME(6) NOT NULL COMMENT 'UTC'
 ) ENGINE = InnoDB";
+
+const TABLES: [&str; 2] = ["messages", "store_position"];
+
+const POSITION_COLUMNS: [&str; 4] = ["node", "id_base", "position", "updated_at"];
 
 const COLUMNS: [&str; 12] = [
     "id",
@@ -74,12 +78,21 @@ impl MySqlSchema {
         let place = self.access.place();
         StoreError::Transient(match refusal {
             Refusal::Password(words) => words,
-            Refusal::Server(error) => format!("{place}: {}", fault::words(&error)),
+            Refusal::Server(error) => {
+                format!("{place}: {}", self.access.words(&error, SCHEMA_GRANTS))
+            }
         })
     }
 
-    fn try_apply(&self) -> Result<Vec<String>, Refusal> {
+    /// Makes database and tables where they are not there; those that are there stay as they are.
+    pub(super) fn make(&self) -> Result<Vec<String>, StoreError> {
         let mut done = Vec::new();
+        let made = self.try_make(&mut done).map(drop);
+        made.map_err(|it| self.explain(it))?;
+        Ok(done)
+    }
+
+    fn try_make(&self, done: &mut Vec<String>) -> Result<Conn, Refusal> {
         let mut connection = self.access.connect(false)?;
         let database = self.access.database();
         // CREATE DATABASE needs a grant that a user of an existing one may lack.
@@ -90,24 +103,64 @@ impl MySqlSchema {
         }
         let mut connection = self.access.connect(true)?;
         connection.query_drop(LOCK)?;
-        connection.query_drop(CREATE_VERSIONS)?;
-        let present = version(&mut connection, database)?.unwrap_or(0);
-        for (version, sql) in MIGRATIONS.iter().filter(|it| it.0 > present) {
-            for statement in statements(sql) {
-                connection.query_drop(statement)?;
+        // CREATE needs a grant even where it finds the table there.
+        if !has_table(&mut connection, database, "schema_version")? {
+            connection.query_drop(CREATE_VERSIONS)?;
+        }
+        for table in TABLES {
+            // Also where the files were applied: a table may have been dropped or renamed since.
+            if !has_table(&mut connection, database, table)? {
+                connection.query_drop(create_table(table))?;
+                done.push(format!("made the table {table}"));
             }
+        }
+        let present = version(&mut connection, database)?.unwrap_or(0);
+        for (version, _) in MIGRATIONS.iter().filter(|it| it.0 > present) {
             let note = "INSERT IGNORE INTO schema_version VALUES (?, UTC_TIMESTAMP(6))";
             connection.exec_drop(note, (version,))?;
             done.push(format!("applied schema/mysql/{version:04}"));
         }
-        let problems = table_problems(&mut connection, database)?;
-        if !problems.is_empty() {
-            // One statement, so that the table is rebuilt once, and wholly or not at all.
-            let clauses: Vec<_> = problems.iter().map(Clause::sql).collect();
-            connection.query_drop(format!("ALTER TABLE messages {}", clauses.join(", ")))?;
-            done.extend(problems.iter().map(|it| format!("mended {}", it.what)));
+        Ok(connection)
+    }
+
+    fn try_apply(&self) -> Result<Vec<String>, Refusal> {
+        let mut done = Vec::new();
+        let mut connection = self.try_make(&mut done)?;
+        let database = self.access.database();
+        for table in TABLES {
+            let problems = table_problems(&mut connection, database, table)?;
+            if !problems.is_empty() {
+                // One statement, so that the table is rebuilt once, and wholly or not at all.
+                let clauses: Vec<_> = problems.iter().map(Clause::sql).collect();
+                connection.query_drop(format!("ALTER TABLE {table} {}", clauses.join(", ")))?;
+                done.extend(problems.iter().map(|it| format!("mended {}", it.what)));
+            }
         }
         Ok(done)
+    }
+
+    fn try_notes(&self) -> Result<Vec<Problem>, Refusal> {
+        let mut connection = self.access.connect(true)?;
+        let query = "SELECT row_format FROM information_schema.tables \
+                     WHERE table_schema = DATABASE() AND table_name = 'messages'";
+        let format: Option<Option<String>> = connection.query_first(query)?;
+        let format = format.flatten().unwrap_or_default();
+        let has_long_keys = ["Dynamic", "Compressed"].map(|it| format.eq_ignore_ascii_case(it));
+        if format.is_empty() || has_long_keys.contains(&true) {
+            return Ok(Vec::new());
+        }
+        let columns = columns(&mut connection, self.access.database(), "messages")?;
+        let add_room = match columns.iter().any(|it| it.name == "room") {
+            true => String::new(),
+            false => format!("ADD COLUMN {}, ", definition("room")),
+        };
+        Ok(vec![Problem {
+            what: format!(
+                "table messages has ROW_FORMAT = {format}: an index on messageId fails there (error \
+                 1709); this rebuilds the table in a format that takes it"
+            ),
+            mend: format!("ALTER TABLE messages {add_room}ROW_FORMAT = DYNAMIC"),
+        }])
     }
 
     fn try_check(&self) -> Result<Vec<Problem>, Refusal> {
@@ -119,7 +172,43 @@ impl MySqlSchema {
                 mend: format!("CREATE DATABASE `{database}` CHARACTER SET utf8mb4"),
             }]);
         }
-        Ok(problems(&mut connection, database)?)
+        let mut problems = problems(&mut connection, database)?;
+        if problems.is_empty() {
+            problems.extend(self.grant_problems()?);
+        }
+        Ok(problems)
+    }
+
+    /// What the account may not do to the tables, found by statements that touch no row.
+    fn grant_problems(&self) -> Result<Vec<Problem>, Refusal> {
+        let mut connection = self.access.connect(true)?;
+        let account: Option<String> = connection.query_first("SELECT CURRENT_USER()")?;
+        let account = account_words(&account.unwrap_or_default());
+        let database = self.access.database();
+        let mut problems = Vec::new();
+        for (table, column) in [("messages", "id"), ("store_position", "node")] {
+            for (verb, statement) in [
+                ("SELECT", format!("SELECT {column} FROM {table} LIMIT 0")),
+                (
+                    "INSERT",
+                    format!("INSERT INTO {table} ({column}) SELECT 1 FROM DUAL WHERE 1 = 0"),
+                ),
+                (
+                    "UPDATE",
+                    format!("UPDATE {table} SET {column} = 1 WHERE 1 = 0"),
+                ),
+            ] {
+                match connection.query_drop(statement) {
+                    Err(error) if fault::is_not_granted(&error) => problems.push(Problem {
+                        what: format!("the account may not {verb}: {}", fault::words(&error)),
+                        mend: format!("GRANT {STORE_GRANTS} ON `{database}`.* TO {account}"),
+                    }),
+                    // What else there is, the store will say when it writes.
+                    Ok(()) | Err(_) => {}
+                }
+            }
+        }
+        Ok(problems)
     }
 
     fn refuse_newer(&self) -> Result<(), StoreError> {
@@ -145,6 +234,10 @@ impl Schema for MySqlSchema {
         self.try_check().map_err(|it| self.explain(it))
     }
 
+    fn notes(&self) -> Result<Vec<Problem>, StoreError> {
+        self.try_notes().map_err(|it| self.explain(it))
+    }
+
     fn apply(&self) -> Result<Vec<String>, StoreError> {
         self.refuse_newer()?;
         self.try_apply().map_err(|it| self.explain(it))
@@ -153,6 +246,12 @@ impl Schema for MySqlSchema {
     fn place(&self) -> String {
         self.access.place()
     }
+}
+
+/// `user@host` as statements take it.
+fn account_words(account: &str) -> String {
+    let (user, host) = account.rsplit_once('@').unwrap_or((account, "%"));
+    format!("'{user}'@'{host}'")
 }
 
 fn known() -> i64 {
@@ -185,27 +284,29 @@ fn version(connection: &mut Conn, database: &str) -> Result<Option<i64>, Error> 
     Ok(connection.query_first::<Option<i64>, _>(query)?.flatten())
 }
 
+/// The statement of `schema/mysql` that makes a table.
+fn create_table(table: &str) -> &'static str {
+    let (_, sql) = MIGRATIONS[0];
+    let begin = format!("CREATE TABLE IF NOT EXISTS {table} ");
+    let mut creates = statements(sql).filter(|it| it.contains(&begin));
+    creates.next().unwrap_or_default()
+}
+
 /// All that is wrong in a database that exists.
 pub(super) fn problems(connection: &mut Conn, database: &str) -> Result<Vec<Problem>, Error> {
     let mut problems = Vec::new();
-    for table in ["messages", "store_position"] {
+    for table in TABLES {
         if !has_table(connection, database, table)? {
-            let creates = |it: &&str| it.contains(&format!("CREATE TABLE IF NOT EXISTS {table} "));
-            let sql = MIGRATIONS.iter().flat_map(|(_, sql)| statements(sql));
-            problems.push(Problem {
-                what: format!("there is no table {table}"),
-                mend: sql.into_iter().find(creates).unwrap_or_default().to_owned(),
-            });
+            problems.push(schema::no_table(table, create_table(table).to_owned()));
+            continue;
         }
-    }
-    if has_table(connection, database, "messages")? {
-        let clauses = table_problems(connection, database)?;
-        problems.extend(clauses.into_iter().map(Clause::into_problem));
+        let clauses = table_problems(connection, database, table)?;
+        problems.extend(clauses.into_iter().map(|it| it.into_problem(table)));
     }
     Ok(problems)
 }
 
-/// What is wrong with the table `messages`, and the part of an ALTER TABLE that mends it.
+/// What is wrong with a table, and the part of an ALTER TABLE that mends it.
 #[derive(Debug)]
 struct Clause {
     what: String,
@@ -217,41 +318,55 @@ impl Clause {
         &self.sql
     }
 
-    fn into_problem(self) -> Problem {
+    fn into_problem(self, table: &str) -> Problem {
         Problem {
-            mend: format!("ALTER TABLE messages {}", self.sql),
+            mend: format!("ALTER TABLE {table} {}", self.sql),
             what: self.what,
         }
     }
 }
 
-fn table_problems(connection: &mut Conn, database: &str) -> Result<Vec<Clause>, Error> {
-    let columns = columns(connection, database)?;
-    let mut clauses: Vec<_> = COLUMNS
+fn table_problems(
+    connection: &mut Conn,
+    database: &str,
+    table: &str,
+) -> Result<Vec<Clause>, Error> {
+    let columns = columns(connection, database, table)?;
+    let wanted = match table {
+        "messages" => &COLUMNS[..],
+        _ => &POSITION_COLUMNS[..],
+    };
+    let mut clauses: Vec<_> = wanted
         .iter()
-        .filter_map(|name| column_problem(name, &columns))
+        .filter_map(|name| column_problem(table, name, &columns))
         .collect();
-    clauses.extend(columns.iter().filter_map(stranger_problem));
-    clauses.extend(index_problems(connection, database)?);
+    let strangers = columns.iter().filter(|it| {
+        let is_it = |name: &&str| it.name.eq_ignore_ascii_case(name);
+        !wanted.iter().any(is_it)
+    });
+    clauses.extend(strangers.filter_map(|it| stranger_problem(table, it)));
+    if table == "messages" {
+        clauses.extend(index_problems(connection, database)?);
+    }
     let query = "SELECT engine FROM information_schema.tables \
-                 WHERE table_schema = ? AND table_name = 'messages'";
-    let engine: Option<Option<String>> = connection.exec_first(query, (database,))?;
+                 WHERE table_schema = ? AND table_name = ?";
+    let engine: Option<Option<String>> = connection.exec_first(query, (database, table))?;
     let engine = engine.flatten().unwrap_or_default();
     if !engine.eq_ignore_ascii_case("InnoDB") {
         clauses.push(Clause {
-            what: format!("table messages is kept by {engine}, which has no transactions"),
+            what: format!("table {table} is kept by {engine}, which has no transactions"),
             sql: "ENGINE = InnoDB".to_owned(),
         });
     }
     Ok(clauses)
 }
 
-fn columns(connection: &mut Conn, database: &str) -> Result<Vec<Column>, Error> {
+fn columns(connection: &mut Conn, database: &str, table: &str) -> Result<Vec<Column>, Error> {
     let query = "SELECT column_name, data_type, column_type, is_nullable, \
                  column_default IS NOT NULL, extra, character_maximum_length, collation_name, \
                  datetime_precision FROM information_schema.columns \
-                 WHERE table_schema = ? AND table_name = 'messages' ORDER BY ordinal_position";
-    let rows: Vec<Row> = connection.exec(query, (database,))?;
+                 WHERE table_schema = ? AND table_name = ? ORDER BY ordinal_position";
+    let rows: Vec<Row> = connection.exec(query, (database, table))?;
     Ok(rows.iter().map(column).collect())
 }
 
@@ -284,20 +399,20 @@ fn definition(name: &str) -> &'static str {
     named.next().unwrap_or_default().trim_end_matches(',')
 }
 
-fn column_problem(name: &str, columns: &[Column]) -> Option<Clause> {
+fn column_problem(table: &str, name: &str, columns: &[Column]) -> Option<Clause> {
     let found = columns.iter().find(|it| it.name.eq_ignore_ascii_case(name));
     let (definition, ty) = (definition(name), wanted(name));
     match found {
         Some(found) if fits(name, found) => None,
         Some(found) => Some(Clause {
             what: format!(
-                "column messages.{name} is {}, and should be {ty}",
+                "column {table}.{name} is {}, and should be {ty}",
                 described(found)
             ),
             sql: format!("MODIFY {definition}"),
         }),
         None => Some(Clause {
-            what: format!("column messages.{name} is not there, and should be {ty}"),
+            what: format!("column {table}.{name} is not there, and should be {ty}"),
             sql: format!("ADD COLUMN {definition}"),
         }),
     }
@@ -345,19 +460,20 @@ fn fits(name: &str, found: &Column) -> bool {
         "created_at" => is(&["datetime"]) && found.precision == Some(6) && !found.is_generated,
         "delivered_at" => is(&["datetime"]) && found.precision == Some(6) && found.is_nullable,
         "sequence" => is(&["bigint"]) && found.is_nullable,
+        "id_base" | "position" => is(&["bigint"]),
+        "node" => exact && holds(64),
+        // Its value is compared with the one that was written.
+        "updated_at" => is(&["datetime"]) && found.precision == Some(6),
         _ => true,
     }
 }
 
 /// A column that the engine does not know must do without a value.
-fn stranger_problem(column: &Column) -> Option<Clause> {
-    let is_known = COLUMNS
-        .iter()
-        .any(|it| column.name.eq_ignore_ascii_case(it));
+fn stranger_problem(table: &str, column: &Column) -> Option<Clause> {
     let is_optional = column.is_nullable || column.has_default || column.is_generated;
-    (!is_known && !is_optional).then(|| Clause {
+    (!is_optional).then(|| Clause {
         what: format!(
-            "column messages.{} is not the engine's, and rows need a value for it",
+            "column {table}.{} is not the engine's, and rows need a value for it",
             column.name
         ),
         sql: format!("MODIFY `{}` {} NULL", column.name, column.column_type),
@@ -414,7 +530,7 @@ mod tests {
 
     #[test]
     fn every_column_has_its_line_in_the_file() {
-        for name in COLUMNS {
+        for name in COLUMNS.into_iter().chain(POSITION_COLUMNS).chain(["room"]) {
             assert!(definition(name).contains(" COMMENT '"), "{name}");
         }
         assert_eq!(wanted("id"), "BIGINT NOT NULL");

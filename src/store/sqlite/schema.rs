@@ -38,6 +38,20 @@ const COLUMNS: [(&str, &str); 12] = [
     ("delivered_at", "TEXT"),
 ];
 
+/// The columns of `store_position`.
+const POSITION_COLUMNS: [(&str, &str); 4] = [
+    ("node", "TEXT"),
+    ("id_base", "INTEGER NOT NULL DEFAULT 0"),
+    ("position", "INTEGER NOT NULL DEFAULT 0"),
+    ("updated_at", "TEXT NOT NULL DEFAULT ''"),
+];
+
+const INDEXES: [(&str, &str); 3] = [
+    ("destinationId", "messages_destination"),
+    ("priority", "messages_priority"),
+    ("timestamp", "messages_timestamp"),
+];
+
 /// The schema of a database file.
 #[derive(Debug)]
 pub struct SqliteSchema {
@@ -58,7 +72,12 @@ impl SqliteSchema {
         for version in migrate(&transaction)? {
             done.push(format!("applied schema/sqlite/{version:04}"));
         }
-        for problem in problems(&transaction)? {
+        for table in make_missing(&transaction)? {
+            done.push(format!("made the table {table}"));
+        }
+        let mut problems = problems(&transaction)?;
+        problems.extend(index_problems(&transaction)?);
+        for problem in problems {
             transaction.execute_batch(&problem.mend)?;
             done.push(format!("mended {}", problem.what));
         }
@@ -88,14 +107,7 @@ impl Schema for SqliteSchema {
             }]);
         }
         let connection = self.open()?;
-        let found = problems(&connection).map_err(|error| explain(&self.path, &error))?;
-        let version = version(&connection).map_err(|error| explain(&self.path, &error))?;
-        let missing = MIGRATIONS.iter().filter(|it| it.0 > version);
-        let missing = missing.map(|(version, sql)| Problem {
-            what: format!("schema/sqlite/{version:04} was not applied"),
-            mend: (*sql).to_owned(),
-        });
-        Ok(found.into_iter().chain(missing).collect())
+        try_check(&connection).map_err(|error| explain(&self.path, &error))
     }
 
     fn apply(&self) -> Result<Vec<String>, StoreError> {
@@ -109,8 +121,26 @@ impl Schema for SqliteSchema {
     }
 }
 
-/// Brings an open database up to date at the engine's start. A table that is not the engine's is
-/// left alone, and named: it is mended by `flipped-lb schema apply`.
+fn try_check(connection: &Connection) -> rusqlite::Result<Vec<Problem>> {
+    let mut found = problems(connection)?;
+    found.extend(stranger_problems(connection)?);
+    let version = version(connection)?;
+    let unapplied = MIGRATIONS.iter().filter(|it| it.0 > version);
+    found.extend(unapplied.map(|(version, sql)| Problem {
+        what: format!("schema/sqlite/{version:04} was not applied"),
+        mend: (*sql).to_owned(),
+    }));
+    if version > 0 {
+        for table in missing(connection)? {
+            found.push(schema::no_table(table, MIGRATIONS[0].1.to_owned()));
+        }
+        found.extend(index_problems(connection)?);
+    }
+    Ok(found)
+}
+
+/// Brings an open database up to date for the engine: what is not there is made. A table that is not
+/// the engine's is left alone, and named: it is mended by `flipped-lb schema apply`.
 pub(super) fn prepare(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
     let explain = |error: rusqlite::Error| explain(path, &error);
     refuse_newer(connection, path)?;
@@ -118,12 +148,45 @@ pub(super) fn prepare(connection: &mut Connection, path: &Path) -> Result<(), St
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(explain)?;
     migrate(&transaction).map_err(explain)?;
+    let made = make_missing(&transaction).map_err(explain)?;
     let problems = problems(&transaction).map_err(explain)?;
     if !problems.is_empty() {
         let words = format!("{}: {}", path.display(), in_words(&problems));
-        return Err(StoreError::Permanent(words));
+        return Err(StoreError::Transient(words));
     }
-    transaction.commit().map_err(explain)
+    transaction.commit().map_err(explain)?;
+    for table in made {
+        tracing::warn!(
+            "{}: there was no table {table}: it was made",
+            path.display()
+        );
+    }
+    Ok(())
+}
+
+/// The tables that are not there, though the files that make them were applied.
+fn missing(connection: &Connection) -> rusqlite::Result<Vec<&'static str>> {
+    let mut missing = Vec::new();
+    for table in ["messages", "store_position"] {
+        if !has_table(connection, table)? {
+            missing.push(table);
+        }
+    }
+    Ok(missing)
+}
+
+/// Makes tables anew that somebody has dropped or renamed.
+fn make_missing(transaction: &Transaction<'_>) -> rusqlite::Result<Vec<&'static str>> {
+    let missing = missing(transaction)?;
+    if missing.is_empty() {
+        return Ok(missing);
+    }
+    let [(_, messages), (_, id_base)] = MIGRATIONS;
+    transaction.execute_batch(messages)?;
+    if missing.contains(&"store_position") {
+        transaction.execute_batch(id_base)?;
+    }
+    Ok(missing)
 }
 
 fn refuse_newer(connection: &Connection, path: &Path) -> Result<(), StoreError> {
@@ -164,28 +227,87 @@ fn has_table(connection: &Connection, name: &str) -> rusqlite::Result<bool> {
     Ok(count > 0)
 }
 
-/// What the table `messages` lacks, if there is one.
-fn problems(connection: &Connection) -> rusqlite::Result<Vec<Problem>> {
-    if !has_table(connection, "messages")? {
-        return Ok(Vec::new());
-    }
-    let query = "SELECT name, pk FROM pragma_table_info('messages')";
+/// A column: its name, its place in the primary key, and whether a row must give it a value.
+type Column = (String, i64, bool);
+
+fn columns(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Column>> {
+    let query =
+        "SELECT name, pk, \"notnull\" = 1 AND dflt_value IS NULL FROM pragma_table_info(?1)";
     let mut statement = connection.prepare(query)?;
-    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let columns: Vec<(String, i64)> = rows.collect::<rusqlite::Result<_>>()?;
+    let rows = statement.query_map([table], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    rows.collect()
+}
+
+/// What the tables lack, where they are there.
+fn problems(connection: &Connection) -> rusqlite::Result<Vec<Problem>> {
+    let mut problems = Vec::new();
+    let tables = [
+        ("messages", &COLUMNS[..]),
+        ("store_position", &POSITION_COLUMNS[..]),
+    ];
+    for (table, wanted) in tables {
+        if has_table(connection, table)? {
+            let columns = columns(connection, table)?;
+            problems.extend(column_problems(table, wanted, &columns));
+        }
+    }
+    Ok(problems)
+}
+
+fn column_problems(table: &str, wanted: &[(&str, &str)], columns: &[Column]) -> Vec<Problem> {
     let found = |name: &str| columns.iter().find(|it| it.0.eq_ignore_ascii_case(name));
-    let missing = COLUMNS.iter().filter(|(name, _)| found(name).is_none());
+    let missing = wanted.iter().filter(|(name, _)| found(name).is_none());
     let mut problems: Vec<_> = missing
         .map(|(name, ty)| Problem {
-            what: format!("column messages.{name} is not there"),
-            mend: format!("ALTER TABLE messages ADD COLUMN {name} {ty}"),
+            what: format!("column {table}.{name} is not there"),
+            mend: format!("ALTER TABLE {table} ADD COLUMN {name} {ty}"),
         })
         .collect();
-    if found("id").is_some_and(|it| it.1 != 1) {
+    if table == "messages" && found("id").is_some_and(|it| it.1 != 1) {
         problems.push(Problem {
             what: "column messages.id is not the primary key".to_owned(),
             mend: "CREATE UNIQUE INDEX IF NOT EXISTS messages_id ON messages (id)".to_owned(),
         });
+    }
+    problems
+}
+
+/// Columns of somebody else's that want a value of each row. No statement mends that.
+fn stranger_problems(connection: &Connection) -> rusqlite::Result<Vec<Problem>> {
+    let columns = columns(connection, "messages")?;
+    let is_known = |name: &str| COLUMNS.iter().any(|it| it.0.eq_ignore_ascii_case(name));
+    let strangers = columns.iter().filter(|it| it.2 && !is_known(&it.0));
+    let problems = strangers.map(|(name, ..)| Problem {
+        what: format!("column messages.{name} is not the engine's, and rows need a value for it"),
+        mend: format!("-- make the table anew with a default for {name}: SQLite alters no column"),
+    });
+    Ok(problems.collect())
+}
+
+/// Columns that questions ask by, and that have no index.
+fn index_problems(connection: &Connection) -> rusqlite::Result<Vec<Problem>> {
+    let mut problems = Vec::new();
+    if !has_table(connection, "messages")? {
+        return Ok(problems);
+    }
+    let query = "SELECT COUNT(*) FROM pragma_index_list('messages') l, pragma_index_info(l.name) i
+        WHERE i.seqno = 0 AND i.name = ?1 COLLATE NOCASE";
+    let taken = "SELECT COUNT(*) FROM sqlite_schema WHERE type = 'index' AND name = ?1";
+    for (column, name) in INDEXES {
+        let count: i64 = connection.query_row(query, [column], |row| row.get(0))?;
+        // An index keeps its name when its table is renamed.
+        let is_taken: i64 = connection.query_row(taken, [name], |row| row.get(0))?;
+        let name = if is_taken > 0 {
+            format!("{name}_2")
+        } else {
+            name.to_owned()
+        };
+        if count == 0 {
+            problems.push(Problem {
+                what: format!("column messages.{column} has no index"),
+                mend: format!("CREATE INDEX {name} ON messages ({column})"),
+            });
+        }
     }
     Ok(problems)
 }

@@ -6,6 +6,8 @@ use crate::journal::testing::{Memory, TestWriter};
 use crate::store::sqlite::SqliteStore;
 use crate::store::testing::{Fault, Faulty, SEGMENT, reader, settings};
 
+const PATIENCE: Duration = Duration::from_secs(60);
+
 struct World {
     _home: tempfile::TempDir,
     writer: TestWriter<Memory>,
@@ -60,14 +62,17 @@ fn it_follows_while_the_journal_grows_and_to_its_end() {
         world.write(sequence);
     }
     let end = world.writer.position();
-    assert_eq!(world.thread.finish(end, &AtomicBool::new(false)), 0);
+    assert_eq!(
+        world.thread.finish(end, PATIENCE, &AtomicBool::new(false)),
+        0
+    );
     assert_eq!(world.store.totals().expect("it answers").rows, 400);
 }
 
 #[test]
 fn an_empty_journal_is_finished_at_once() {
     let world = start();
-    assert_eq!(world.thread.finish(0, &AtomicBool::new(false)), 0);
+    assert_eq!(world.thread.finish(0, PATIENCE, &AtomicBool::new(false)), 0);
 }
 
 #[test]
@@ -78,7 +83,10 @@ fn giving_up_leaves_the_rest_for_the_next_start() {
     until(|| world.thread.counters.get(Counter::StoreRetries) > 0);
     assert!(world.thread.is_running());
     let end = world.writer.position();
-    assert_eq!(world.thread.finish(end, &AtomicBool::new(true)), end);
+    assert_eq!(
+        world.thread.finish(end, PATIENCE, &AtomicBool::new(true)),
+        end
+    );
 }
 
 #[test]
@@ -89,7 +97,10 @@ fn a_database_that_refuses_stops_the_thread_and_nothing_else() {
     until(|| !world.thread.is_running());
     let end = world.writer.position();
     assert_eq!(world.thread.lag(), end);
-    assert_eq!(world.thread.finish(end, &AtomicBool::new(false)), end);
+    assert_eq!(
+        world.thread.finish(end, PATIENCE, &AtomicBool::new(false)),
+        end
+    );
 }
 
 #[test]
@@ -99,5 +110,8 @@ fn a_database_that_is_down_does_not_hold_up_the_end() {
     world.write(1);
     until(|| world.thread.counters.get(Counter::StoreRetries) > 0);
     let end = world.writer.position();
-    assert_eq!(world.thread.finish(end, &AtomicBool::new(false)), end);
+    assert_eq!(
+        world.thread.finish(end, PATIENCE, &AtomicBool::new(false)),
+        end
+    );
 }
