@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::bench::Benchmark;
-use crate::engine::{self, Durability};
+use crate::engine::{self, Durability, Settings, Threads};
 use crate::error::PerfError;
 use crate::lab::{Lab, on_path};
 use crate::machine::{self, Steal};
@@ -45,6 +45,12 @@ pub(crate) struct Common {
     /// The engine's durability.
     #[arg(long, global = true, value_enum, default_value = "written")]
     pub(crate) durability: Durability,
+    /// The engine's threading modes: `throughput` and `latency` play each, the others the first.
+    #[arg(
+        long, global = true, value_enum, value_name = "MODE", value_delimiter = ',',
+        default_values = ["auto"]
+    )]
+    pub(crate) threads: Vec<Threads>,
     /// Where the engine's data lives while it runs: on the disk that is to be measured [default:
     /// the system's temporary directory].
     #[arg(long, global = true, value_name = "DIR")]
@@ -59,6 +65,14 @@ impl Common {
     pub(crate) fn rounds(&self, default: u32) -> u32 {
         let default = if self.quick { 1 } else { default };
         self.rounds.unwrap_or(default)
+    }
+
+    /// The engine's settings as asked for, all else as by default.
+    pub(crate) fn settings(&self) -> Settings {
+        Settings {
+            threads: self.threads[0],
+            ..Settings::new(self.durability)
+        }
     }
 
     /// A number that was asked for, else the full or the quick one.

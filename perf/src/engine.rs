@@ -39,6 +39,18 @@ pub(crate) enum Idle {
     Spin,
 }
 
+/// How an engine's agents share threads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Threads {
+    /// By the cores that there are.
+    Auto,
+    /// One thread for the path.
+    Shared,
+    /// A thread for each agent, as far as there are cores.
+    Dedicated,
+}
+
 /// The settings that a benchmark chooses; all others are the engine's defaults.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Settings {
@@ -49,10 +61,11 @@ pub(crate) struct Settings {
     pub(crate) store: String,
     /// `[threads] idle`.
     pub(crate) idle: Idle,
+    /// `[threads] mode`.
+    pub(crate) threads: Threads,
     /// `[scheduler] levels`.
     pub(crate) levels: usize,
-    /// `[delivery] agents`; with more than one in the dedicated mode, else it has no threads for
-    /// them.
+    /// `[delivery] agents`.
     pub(crate) agents: usize,
 }
 
@@ -63,6 +76,7 @@ impl Settings {
             durability,
             store: "none".into(),
             idle: Idle::Backoff,
+            threads: Threads::Auto,
             levels: LEVELS,
             agents: 1,
         }
@@ -95,9 +109,7 @@ impl Settings {
         lines.push("[delivery]\nlisten = \"127.0.0.1:0\"".into());
         lines.push(format!("agents = {}", self.agents));
         lines.push(format!("[threads]\nidle = \"{}\"", name_of(self.idle)));
-        if self.agents > 1 {
-            lines.push("mode = \"dedicated\"".into());
-        }
+        lines.push(format!("mode = \"{}\"", name_of(self.threads)));
         lines.push(format!("[store]\nurl = {:?}", self.store));
         lines.push("[admin]\nlisten = \"127.0.0.1:0\"".into());
         lines.push("[stats]\ninterval = \"0s\"\n".into());
@@ -241,7 +253,7 @@ mod tests {
             "[[source]]\naddress = \"127.0.0.1:8002\"",
             "[[destination]]\nid = \"table001\"\nvip = true\n",
             "[[destination]]\nid = \"table002\"\n[scheduler]\nlevels = 3",
-            "idle = \"backoff\"",
+            "idle = \"backoff\"\nmode = \"auto\"",
             "url = \"sqlite\"",
         ] {
             assert!(file.contains(line), "{line} is missing in\n{file}");

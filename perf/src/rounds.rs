@@ -1,6 +1,6 @@
 //! Rounds of several contestants, interleaved: what the machine does to one, it does to the others.
 
-use crate::engine::Settings;
+use crate::engine::{Settings, Threads, name_of};
 use crate::error::PerfError;
 use crate::lab::{Lab, Subject};
 use crate::plan::Plan;
@@ -26,16 +26,32 @@ pub(crate) struct Contestant {
 pub(crate) struct Played {
     /// Its name.
     pub(crate) name: String,
+    /// What was measured.
+    pub(crate) subject: Subject,
     /// What each round showed.
     pub(crate) outcomes: Vec<Outcome>,
 }
 
 impl Contestant {
-    /// The engine, and beside it the relay with the same plan.
-    pub(crate) fn engine_and_relay(plan: &Plan, settings: &Settings) -> Vec<Self> {
-        [Subject::Engine, Subject::Relay]
-            .map(|subject| Self::new(subject, plan, settings))
-            .to_vec()
+    /// The engine in each of these threading modes, and beside it the relay with the same plan.
+    pub(crate) fn engines_and_relay(
+        plan: &Plan,
+        settings: &Settings,
+        modes: &[Threads],
+    ) -> Vec<Self> {
+        let engine = |&threads: &Threads| {
+            let settings = Settings {
+                threads,
+                ..settings.clone()
+            };
+            let mut engine = Self::new(Subject::Engine, plan, &settings);
+            if modes.len() > 1 {
+                engine.name = format!("engine, {}", name_of(threads));
+            }
+            engine
+        };
+        let relay = Self::new(Subject::Relay, plan, settings);
+        modes.iter().map(engine).chain([relay]).collect()
     }
 
     /// A subject under its own name.
@@ -88,6 +104,7 @@ pub(crate) fn play(
 ) -> Result<Vec<Played>, PerfError> {
     let played = |it: &Contestant| Played {
         name: it.name.clone(),
+        subject: it.subject,
         outcomes: Vec::new(),
     };
     let mut all: Vec<Played> = contestants.iter().map(played).collect();

@@ -3,6 +3,7 @@
 pub mod affinity;
 pub mod background;
 pub mod idle;
+pub mod pressure;
 pub mod pulse;
 pub mod relief;
 pub mod round_trip;

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 use rustix::event::{Timespec, epoll};
-use rustix::time::{ClockId, clock_gettime};
 
 use super::affinity::{self, PinError};
 use super::idle::{Idle, Rest};
@@ -81,12 +80,10 @@ impl<C: Clock + 'static> Runner<C> {
     fn run(mut self) -> Result<(), Fatal> {
         let bed = self.make_bed()?;
         let mut idle = Idle::new(self.idle);
-        let mut worked = false;
         while !self.stop.load(Ordering::Relaxed) {
             let now = self.clock.now();
-            self.change_shift(now, worked, &bed)?;
-            worked = self.cycle(now)? > 0;
-            if worked {
+            self.change_shift(now, &bed)?;
+            if self.cycle(now)? > 0 {
                 idle.reset();
                 continue;
             }
@@ -108,11 +105,11 @@ impl<C: Clock + 'static> Runner<C> {
     }
 
     /// Lends or takes the lodger, if it is time; says whether it moved.
-    fn change_shift(&mut self, now: Now, worked: bool, bed: &OwnedFd) -> Result<bool, Fatal> {
+    fn change_shift(&mut self, now: Now, bed: &OwnedFd) -> Result<bool, Fatal> {
         let Some(shift) = &mut self.shift else {
             return Ok(false);
         };
-        let moved = shift.note(now.ns, worked, ran_ns);
+        let moved = shift.note(now.ns);
         if moved {
             for door in shift.doors() {
                 match shift.lodger {
@@ -164,7 +161,7 @@ impl<C: Clock + 'static> Runner<C> {
     fn park(&mut self, bed: &OwnedFd, timeout_ms: u32) -> Result<bool, Fatal> {
         self.wakes().for_each(|wake| wake.prepare_park());
         let now = self.clock.now();
-        let moved = self.change_shift(now, false, bed)?;
+        let moved = self.change_shift(now, bed)?;
         if moved || self.cycle(now)? > 0 || self.stop.load(Ordering::Relaxed) {
             self.wakes().for_each(|wake| wake.unpark());
             return Ok(true);
@@ -197,19 +194,12 @@ impl<C: Clock + 'static> Runner<C> {
             }
             // The relief thread ends first, and what it was lent comes home.
             let now = self.clock.now();
-            let moved = self.change_shift(now, false, bed)?;
+            let moved = self.change_shift(now, bed)?;
             let is_fruitless = self.cycle(now)? == 0 && !moved;
             fruitless = if is_fruitless { fruitless + 1 } else { 0 };
         }
         Ok(())
     }
-}
-
-/// How long the calling thread has had a core, in ns.
-fn ran_ns() -> u64 {
-    let ran = clock_gettime(ClockId::ThreadCPUTime);
-    // Neither is ever negative.
-    ran.tv_sec as u64 * 1_000_000_000 + ran.tv_nsec as u64
 }
 
 /// Has the thread wake up when `fd` becomes readable.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  threads   shared:     [ path: ingest, scheduler, delivery..., journal ]
-//!              by auto:  ... [ relief: ingest, while the path has no rest ]
+//!              by auto:  ... [ relief: ingest, while input piles up ]
 //!            dedicated:  [ ingest ] [ scheduler ] [ journal ] [ delivery ] ...
 //!            always:     [ store ] [ monitor ] [ admin ]
 //!            by process: [ log ] [ statistics ] [ signals ]

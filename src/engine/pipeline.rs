@@ -20,7 +20,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
+use super::threads::Role;
 use crate::agent::Agent;
+use crate::agent::pressure::InputPressure;
 use crate::arena::Ledger;
 use crate::clock::{Clock, Now};
 use crate::config::{Config, Durability, StoreUrl};
@@ -54,6 +56,8 @@ use crate::scheduler::{DeliveryLink, ReplayLink, SchedulerAgent, SchedulerParts}
 /// What is told, read and asked across threads besides the rings.
 #[derive(Debug, Clone, Default)]
 pub struct Signals {
+    /// What ingest's reads find.
+    pub pressure: Arc<InputPressure>,
     /// Set when nothing more shall be read from sources.
     pub draining: Arc<AtomicBool>,
     /// Says that all that can be delivered has been.
@@ -104,6 +108,19 @@ pub struct Wakes {
     pub retention: Arc<Wake>,
     /// The delivery agents', one each.
     pub deliveries: Vec<Arc<Wake>>,
+}
+
+impl Wakes {
+    /// That of an agent of the path.
+    #[must_use]
+    pub fn of(&self, role: Role) -> &Arc<Wake> {
+        match role {
+            Role::Ingest => &self.ingest,
+            Role::Scheduler => &self.scheduler,
+            Role::Journal => &self.journal,
+            Role::Delivery(index) => &self.deliveries[index],
+        }
+    }
 }
 
 /// The agents, wired, and not yet on any thread.
@@ -194,6 +211,7 @@ where
         hasher: common.inheritance.dedup.hasher(),
         rejected: common.rejected,
         counters: Arc::clone(&common.counters),
+        pressure: Arc::clone(&common.signals.pressure),
         draining: Arc::clone(&common.signals.draining),
         seed: world.seed,
         floor_ms: common.inheritance.last_arrival_ms(),

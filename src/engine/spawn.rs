@@ -11,31 +11,31 @@ use tracing::error;
 
 use super::pipeline::{Pipeline, Wakes};
 use super::start::{StartError, system};
-use super::threads::Plan;
+use super::threads::{Plan, Role};
 use super::{Failed, Thread};
 use crate::admin::{Health, Waits};
 use crate::agent::affinity::PinError;
+use crate::agent::pressure::InputPressure;
 use crate::agent::relief::{Lodger, Shift, shifts};
 use crate::agent::round_trip::RoundTrip;
 use crate::agent::runner::Runner;
 use crate::agent::{Agent, Fatal};
 use crate::clock::SystemClock;
-use crate::config::{IdleKind, ThreadingMode};
+use crate::config::IdleKind;
 use crate::ring::Wake;
 
-/// Names of the threads that a plan may have, as health and logs call them.
-pub fn names(plan: &Plan) -> &'static [&'static str] {
-    match plan.mode {
-        ThreadingMode::Shared => &["relief", "path", "replay", "retention", "journal"],
-        _ => &[
-            "ingest",
-            "scheduler",
-            "delivery",
-            "replay",
-            "retention",
-            "journal",
-        ],
+/// The thread to which ingest may move.
+const RELIEF: &str = "relief";
+
+/// Names of the threads that a plan has, as health and logs call them.
+pub fn names(plan: &Plan) -> Vec<&'static str> {
+    let mut names: Vec<&str> = plan.threads.iter().map(|it| it.name).collect();
+    names.dedup();
+    names.extend(["replay", "retention"]);
+    if plan.relief {
+        names.push(RELIEF);
     }
+    names
 }
 
 /// What a thread may wait for: those beside the path read and write files.
@@ -47,29 +47,30 @@ fn waits(name: &str) -> Waits {
     }
 }
 
-/// The agents' wake-ups: one a thread, and in `shared` mode one for ingest, which may move.
-pub fn wakes(plan: &Plan, syncs: bool) -> Result<Wakes, StartError> {
+/// The agents' wake-ups: one a thread, and one for ingest where it may move.
+pub fn wakes(plan: &Plan) -> Result<Wakes, StartError> {
     let wake = || Wake::new().map_err(system("event descriptor"));
-    let deliveries = plan.deliveries.len();
-    if plan.mode == ThreadingMode::Shared {
-        let path = wake()?;
-        let same = || Arc::clone(&path);
-        return Ok(Wakes {
-            ingest: if plan.relief { wake()? } else { same() },
-            scheduler: same(),
-            journal: if syncs { wake()? } else { same() },
-            replay: wake()?,
-            retention: wake()?,
-            deliveries: (0..deliveries).map(|_| same()).collect(),
-        });
-    }
+    let threads = plan.threads.iter().map(|_| wake());
+    let threads = threads.collect::<Result<Vec<_>, _>>()?;
+    let of = |role: Role| {
+        let thread = plan.threads.iter().position(|it| it.roles.contains(&role));
+        Arc::clone(&threads[thread.expect("the plan has each agent")])
+    };
+    let roles = plan.threads.iter().flat_map(|it| &it.roles);
+    let deliveries = roles.filter(|role| matches!(role, Role::Delivery(_)));
     Ok(Wakes {
-        ingest: wake()?,
-        scheduler: wake()?,
-        journal: wake()?,
+        ingest: if plan.relief {
+            wake()?
+        } else {
+            of(Role::Ingest)
+        },
+        scheduler: of(Role::Scheduler),
+        journal: of(Role::Journal),
         replay: wake()?,
         retention: wake()?,
-        deliveries: (0..deliveries).map(|_| wake()).collect::<Result<_, _>>()?,
+        deliveries: (0..deliveries.count())
+            .map(|index| of(Role::Delivery(index)))
+            .collect(),
     })
 }
 
@@ -99,14 +100,86 @@ impl Seat {
     }
 }
 
+/// The agents, until each has a thread.
+struct Agents {
+    ingest: Option<Box<dyn Agent>>,
+    scheduler: Option<Box<dyn Agent>>,
+    journal: Option<Box<dyn Agent>>,
+    deliveries: Vec<Option<Box<dyn Agent>>>,
+    replay: Box<dyn Agent>,
+    retention: Box<dyn Agent>,
+    clock: SystemClock,
+}
+
+impl Agents {
+    fn new(pipeline: Pipeline, clock: SystemClock) -> Self {
+        Self {
+            ingest: Some(pipeline.ingest),
+            scheduler: Some(pipeline.scheduler),
+            journal: Some(pipeline.journal),
+            deliveries: pipeline.deliveries.into_iter().map(Some).collect(),
+            replay: pipeline.replay,
+            retention: pipeline.retention,
+            clock,
+        }
+    }
+
+    /// The agents of one thread, in the order of the data. A scheduler and a journal that share it
+    /// answer each other in one duty cycle.
+    fn take(&mut self, roles: &[Role]) -> Vec<Box<dyn Agent>> {
+        let has = |role| roles.contains(&role);
+        let (scheduler, journal) = (&mut self.scheduler, &mut self.journal);
+        let mut agents: Vec<Box<dyn Agent>> = Vec::new();
+        if has(Role::Ingest) {
+            agents.extend(self.ingest.take());
+        }
+        match (has(Role::Scheduler), has(Role::Journal)) {
+            (true, true) => {
+                let pair = scheduler.take().zip(journal.take());
+                agents.extend(pair.map(|(asks, answers)| {
+                    Box::new(RoundTrip::new(asks, answers, self.clock)) as Box<dyn Agent>
+                }));
+            }
+            (true, false) => agents.extend(scheduler.take()),
+            (false, true) => agents.extend(journal.take()),
+            (false, false) => {}
+        }
+        for (index, agent) in self.deliveries.iter_mut().enumerate() {
+            if has(Role::Delivery(index)) {
+                agents.extend(agent.take());
+            }
+        }
+        agents
+    }
+}
+
+/// Has ingest begin at `home`, and makes the thread to which it may move.
+fn lend(
+    ingest: Option<Box<dyn Agent>>,
+    home: &mut Seat,
+    wakes: &Wakes,
+    pressure: &Arc<InputPressure>,
+) -> Result<Seat, StartError> {
+    let wake = Wake::new().map_err(system("event descriptor"))?;
+    let mut relief = Seat::new(RELIEF, vec![], None, &wake);
+    let lodger = Lodger {
+        agent: ingest.expect("one thread of the plan has it"),
+        wake: Arc::clone(&wakes.ingest),
+        pressure: Arc::clone(pressure),
+    };
+    let (at_home, helping) = shifts(lodger, &home.wake, &wake).map_err(system("descriptor"))?;
+    (home.shift, relief.shift) = (Some(at_home), Some(helping));
+    Ok(relief)
+}
+
 /// Starts threads.
 pub struct Spawner<'a> {
     /// Which agent goes where.
     pub plan: &'a Plan,
     /// What threads do without work.
     pub idle: IdleKind,
-    /// Whether the journal waits for the disk, and so has a thread of its own in any mode.
-    pub syncs: bool,
+    /// What ingest's reads find.
+    pub pressure: &'a Arc<InputPressure>,
     /// The time.
     pub clock: SystemClock,
     /// Told which threads live.
@@ -118,79 +191,43 @@ pub struct Spawner<'a> {
 impl Spawner<'_> {
     /// Starts all threads; they are in the order in which they are to be stopped.
     pub fn spawn(&self, pipeline: Pipeline, wakes: &Wakes) -> Result<Vec<Thread>, StartError> {
-        let seats = match self.plan.mode {
-            ThreadingMode::Shared => self.shared(pipeline, wakes)?,
-            _ => self.dedicated(pipeline, wakes),
-        };
+        let seats = self.seats(pipeline, wakes)?;
         seats.into_iter().map(|it| self.spawn_one(it)).collect()
     }
 
-    fn shared(&self, pipeline: Pipeline, wakes: &Wakes) -> Result<Vec<Seat>, StartError> {
-        let plan = self.plan;
-        let mut path = Seat::new("path", vec![], plan.ingest, &wakes.scheduler);
-        let mut seats = Vec::new();
-        if plan.relief {
-            let relief_wake = Wake::new().map_err(system("event descriptor"))?;
-            let mut relief = Seat::new("relief", vec![], None, &relief_wake);
-            let lodger = Lodger {
-                agent: pipeline.ingest,
-                wake: Arc::clone(&wakes.ingest),
-            };
-            let (at_home, helping) =
-                shifts(lodger, &path.wake, &relief_wake).map_err(system("descriptor"))?;
-            (path.shift, relief.shift) = (Some(at_home), Some(helping));
-            seats.push(relief);
-        } else {
-            path.agents.push(pipeline.ingest);
+    fn seats(&self, pipeline: Pipeline, wakes: &Wakes) -> Result<Vec<Seat>, StartError> {
+        let mut agents = Agents::new(pipeline, self.clock);
+        let mut path: Vec<Seat> = Vec::new();
+        let mut relief = None;
+        for thread in &self.plan.threads {
+            let mut roles = &thread.roles[..];
+            if self.plan.relief && roles[0] == Role::Ingest {
+                roles = &roles[1..];
+            }
+            let mut seat = Seat::new(
+                thread.name,
+                agents.take(roles),
+                thread.core,
+                wakes.of(roles[0]),
+            );
+            if roles.len() < thread.roles.len() {
+                relief = Some(lend(agents.ingest.take(), &mut seat, wakes, self.pressure)?);
+            }
+            path.push(seat);
         }
-        let replay = Seat::new("replay", vec![pipeline.replay], None, &wakes.replay);
-        let retention = vec![pipeline.retention];
-        let retention = Seat::new("retention", retention, None, &wakes.retention);
-        let mut journal = None;
-        path.agents.push(if self.syncs {
-            let agents = vec![pipeline.journal];
-            journal = Some(Seat::new("journal", agents, plan.journal, &wakes.journal));
-            pipeline.scheduler
-        } else {
-            let (scheduler, journal) = (pipeline.scheduler, pipeline.journal);
-            Box::new(RoundTrip::new(scheduler, journal, self.clock))
-        });
-        path.agents.extend(pipeline.deliveries);
-        seats.extend([path, replay, retention]);
+        let is_last = |it: &Seat| it.name == "journal";
+        let journal = path.pop_if(|it| is_last(it));
+        let mut seats: Vec<Seat> = relief.into_iter().chain(path).collect();
+        seats.push(Seat::new(
+            "replay",
+            vec![agents.replay],
+            None,
+            &wakes.replay,
+        ));
+        let retention = vec![agents.retention];
+        seats.push(Seat::new("retention", retention, None, &wakes.retention));
         seats.extend(journal);
         Ok(seats)
-    }
-
-    fn dedicated(&self, pipeline: Pipeline, wakes: &Wakes) -> Vec<Seat> {
-        let plan = self.plan;
-        let seat = |name, agent, core, wake| Seat::new(name, vec![agent], core, wake);
-        let mut seats = vec![
-            seat("ingest", pipeline.ingest, plan.ingest, &wakes.ingest),
-            seat(
-                "scheduler",
-                pipeline.scheduler,
-                plan.scheduler,
-                &wakes.scheduler,
-            ),
-        ];
-        let places = plan.deliveries.iter().zip(&wakes.deliveries);
-        for (agent, (&core, wake)) in pipeline.deliveries.into_iter().zip(places) {
-            seats.push(seat("delivery", agent, core, wake));
-        }
-        seats.push(seat("replay", pipeline.replay, None, &wakes.replay));
-        seats.push(seat(
-            "retention",
-            pipeline.retention,
-            None,
-            &wakes.retention,
-        ));
-        seats.push(seat(
-            "journal",
-            pipeline.journal,
-            plan.journal,
-            &wakes.journal,
-        ));
-        seats
     }
 
     fn spawn_one(&self, seat: Seat) -> Result<Thread, StartError> {

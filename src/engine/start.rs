@@ -16,7 +16,7 @@ use super::listeners::{ListenError, Listeners};
 use super::lock::{DirectoryLock, LockError};
 use super::pipeline::{self, Common, Names, Signals, Wakes, World};
 use super::spawn::{self, Spawner};
-use super::threads::{self, Plan};
+use super::threads::{self, Plan, syncs};
 use super::{Addresses, Engine, Failed, Thread};
 use crate::admin::{
     Admin, AdminError, AdminState, Facts, Health, Monitor, MonitorParts, Phase, Shown,
@@ -132,7 +132,7 @@ pub fn start(config: &Config, begins: impl FnOnce()) -> Result<Engine, StartErro
         .map(|store| follow(config, clock, &segments, &signals, &counters, store))
         .transpose()?;
     let world = world(config, clock, seed, segments, ingest, delivery)?;
-    let wakes = spawn::wakes(&plan, syncs(config))?;
+    let wakes = spawn::wakes(&plan)?;
     let common = Common {
         counters,
         signals,
@@ -167,11 +167,6 @@ fn journal_folder(config: &Config) -> Result<PathBuf, StartError> {
     let folder = pipeline::journal_folder(&config.data_dir);
     directory::make(&folder, syncs(config)).map_err(files("journal/"))?;
     Ok(folder)
-}
-
-/// Whether the journal waits for the disk, and so has a thread of its own in any mode.
-fn syncs(config: &Config) -> bool {
-    config.durability == Durability::Synced
 }
 
 fn rejected_log(config: &Config, wakes: &Wakes) -> Result<RejectedLog, StartError> {
@@ -243,7 +238,7 @@ impl<'a> Starter<'a> {
     fn new(plan: &'a Plan, config: &'a Config, names: Names) -> Self {
         let (failing, failures) = channel();
         let signals = Signals::default();
-        let health = Health::new(spawn::names(plan).iter().copied());
+        let health = Health::new(spawn::names(plan));
         let health = health.watching(Arc::clone(&signals.journal_limited));
         let totals = Totals::new(config.scheduler.levels, destinations_max(config, &names));
         Self {
@@ -293,8 +288,12 @@ impl<'a> Starter<'a> {
                 "the journal's torn tail was cut"
             );
         }
+        if let Some(words) = self.plan.shortage(self.config) {
+            warn!("{words}");
+        }
         info!(
             mode = mode_word(self.plan.mode),
+            threads = %self.plan,
             durability = durability_word(self.config.durability),
             next_sequence = recovered.origin.next_sequence,
             "starting"
@@ -305,7 +304,7 @@ impl<'a> Starter<'a> {
         Spawner {
             plan: self.plan,
             idle: self.config.threads.idle,
-            syncs: syncs(self.config),
+            pressure: &self.signals.pressure,
             clock,
             health: &self.health,
             failing: &self.failing,

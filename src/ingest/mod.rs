@@ -43,6 +43,7 @@ use self::parser::Parser;
 use self::read::DRAINED_MAX;
 use self::rejected::RejectedLog;
 use self::source::{Confirmation, Connection, Source, Unkept};
+use crate::agent::pressure::InputPressure;
 use crate::agent::{Agent, Fatal};
 use crate::arena::{Committed, Writer};
 use crate::clock::Now;
@@ -143,6 +144,8 @@ pub struct IngestParts<N> {
     pub rejected: RejectedLog,
     /// What is counted.
     pub counters: Arc<Counters>,
+    /// Told what each read finds.
+    pub pressure: Arc<InputPressure>,
     /// Set when nothing more shall be read.
     pub draining: Arc<AtomicBool>,
     /// For jitter.

@@ -144,6 +144,7 @@ impl<N: Network> IngestAgent<N> {
         };
         if read_len > 0 {
             self.parts.counters.add(Counter::BytesIn, read_len as u64);
+            self.parts.pressure.note(read_len);
             connection.note_read();
         } else if let Some(kind) = connection
             .broken

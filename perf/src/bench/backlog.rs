@@ -106,7 +106,7 @@ impl Bench for BacklogArgs {
         say(&format!(
             "backlog: {messages} messages for an absent customer"
         ));
-        let settings = Settings::new(common.durability);
+        let settings = common.settings();
         let scene = self.scene(lab, &settings, messages, seconds)?;
         let watch = Watch::begin(scene.engine.child.pid());
         let shown = scene.play(messages, watch)?;

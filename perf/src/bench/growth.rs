@@ -9,7 +9,7 @@ use super::latency::{p50, p99};
 use super::taken::wait_until_taken;
 use super::{Bench, FRAME_LEN};
 use crate::cli::Common;
-use crate::engine::Settings;
+use crate::engine::{Settings, Threads};
 use crate::error::PerfError;
 use crate::lab::{Lab, Subject};
 use crate::lane::Lane;
@@ -141,7 +141,13 @@ impl Dimension {
                 point.plan.messages = point.plan.messages.min(most);
             }
             Self::Backlog => point.waiting = value as u64,
-            Self::Agents => point.settings.agents = value,
+            Self::Agents => {
+                point.settings.agents = value;
+                if value > 1 {
+                    // Else they share one thread, and more of them show nothing.
+                    point.settings.threads = Threads::Dedicated;
+                }
+            }
         }
         point
     }
@@ -182,7 +188,7 @@ fn grow(
     values: &[usize],
     plans: &[Plan; 2],
 ) -> Result<Vec<Seen>, PerfError> {
-    let settings = Settings::new(common.durability);
+    let settings = common.settings();
     let seen = |&value: &usize| Seen {
         value,
         flat_out: Vec::new(),

@@ -44,7 +44,7 @@ impl Bench for IdleArgs {
         for idle in [Idle::Backoff, Idle::Yield, Idle::Spin] {
             let settings = Settings {
                 idle,
-                ..Settings::new(common.durability)
+                ..common.settings()
             };
             let (usage, watched) = watch(lab, &settings, Duration::from_secs(seconds))?;
             let percent = usage.cpu_seconds / watched * 100.0;

@@ -73,7 +73,7 @@ impl Bench for OverloadArgs {
     fn run(&self, lab: &Lab, common: &Common) -> Result<Section, PerfError> {
         let seconds = common.pick(self.seconds, SECONDS, SECONDS_QUICK);
         let rounds = common.rounds(ROUNDS);
-        let settings = Settings::new(common.durability);
+        let settings = common.settings();
         say(&format!("overload: {} msg/s for {seconds} s", self.rate));
         let mut compared = Compared {
             without: Vec::new(),

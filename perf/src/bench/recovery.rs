@@ -53,7 +53,7 @@ impl Bench for RecoveryArgs {
     fn run(&self, lab: &Lab, common: &Common) -> Result<Section, PerfError> {
         let messages = common.pick(self.messages, MESSAGES, MESSAGES_QUICK);
         let rounds = common.rounds(ROUNDS);
-        let settings = Settings::new(common.durability);
+        let settings = common.settings();
         say(&format!("recovery: {messages} messages in the journal"));
         let mut all = Vec::new();
         for round in 1..=rounds {

@@ -13,7 +13,6 @@ use clap::{Args, ValueEnum};
 use super::{Bench, FRAME_LEN};
 use crate::cli::Common;
 use crate::database::Server;
-use crate::engine::Settings;
 use crate::error::PerfError;
 use crate::lab::Lab;
 use crate::plan::Plan;
@@ -113,7 +112,7 @@ impl Bench for StoreArgs {
             found.followed = self.follow(lab, common, at_server.as_ref(), found.rows)?;
         }
         if self.part.contains(&Part::Latency) {
-            let settings = Settings::new(common.durability);
+            let settings = common.settings();
             let plan = Plan::at_rate(self.rate, seconds, WARMUP_SECONDS, FRAME_LEN);
             say(&format!("store: {} msg/s for {seconds} s", self.rate));
             let both = server.as_ref().zip(at_server.as_ref());
@@ -144,10 +143,7 @@ impl StoreArgs {
             targets.push(&sqlite);
         }
         targets.extend(at_server.map(|it| it as &dyn Target));
-        let (plan, settings) = (
-            Plan::flat_out(rows, FRAME_LEN),
-            Settings::new(common.durability),
-        );
+        let (plan, settings) = (Plan::flat_out(rows, FRAME_LEN), common.settings());
         say(&format!("store: a journal of {rows} messages"));
         let journals = Journals::write(lab, &plan, &settings)?;
         let world = |target| World {

@@ -72,7 +72,7 @@ struct Sustained {
 
 impl Bench for SustainedArgs {
     fn run(&self, lab: &Lab, common: &Common) -> Result<Section, PerfError> {
-        let settings = Settings::new(common.durability);
+        let settings = common.settings();
         let messages = match self.messages {
             Some(messages) => messages,
             None => self.messages_of_time(lab, common, &settings)?,

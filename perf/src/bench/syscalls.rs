@@ -8,7 +8,6 @@ use serde_json::json;
 
 use super::{Bench, FRAME_LEN};
 use crate::cli::Common;
-use crate::engine::Settings;
 use crate::error::PerfError;
 use crate::lab::{Lab, Subject, on_path};
 use crate::picture::{Axis, Picture, Scale, bars};
@@ -57,7 +56,7 @@ impl Bench for SyscallsArgs {
             let what = "strace is not on PATH (`apt-get install strace`)";
             return Err(PerfError::Usage(format!("no system calls counted: {what}")));
         };
-        let settings = Settings::new(common.durability);
+        let settings = common.settings();
         let messages = common.pick(self.messages, MESSAGES, MESSAGES_QUICK);
         let seconds = common.pick(self.seconds, SECONDS, SECONDS_QUICK);
         let mut loads = vec![("flat out".to_owned(), Plan::flat_out(messages, FRAME_LEN))];

@@ -66,7 +66,7 @@ impl Bench for TargetArgs {
         let plan = Plan::at_rate(self.rate, seconds, WARMUP_SECONDS, FRAME_LEN);
         let settings = Settings {
             store: self.store.clone(),
-            ..Settings::new(common.durability)
+            ..common.settings()
         };
         say(&format!("target: {} msg/s for {seconds} s", self.rate));
         let outcome = lab.play(Subject::Engine, &plan, &settings)?;

@@ -123,9 +123,10 @@ impl Bench for ThroughputArgs {
             ));
             let settings = Settings {
                 store: case.store.clone(),
-                ..Settings::new(common.durability)
+                ..common.settings()
             };
-            let contestants = Contestant::engine_and_relay(&plan, &settings);
+            let modes = &common.threads;
+            let contestants = Contestant::engines_and_relay(&plan, &settings, modes);
             all.push(play(lab, &contestants, rounds, |it| {
                 format!("{} msg/s", rate(it.rate))
             })?);
@@ -140,6 +141,7 @@ fn section(cases: &[Case], all: &[Vec<Played>], rounds: u32) -> Result<Section, 
         "sources",
         "messages",
         "store",
+        "subject",
         "engine msg/s",
         "relay msg/s",
         "ratio",
@@ -149,10 +151,13 @@ fn section(cases: &[Case], all: &[Vec<Played>], rounds: u32) -> Result<Section, 
         "harness CPU",
     ]);
     for (case, played) in cases.iter().zip(all) {
-        table.push(row(&case.store, played));
+        let (relay, engines) = sides(played);
+        for engine in engines {
+            table.push(row(&case.store, engine, relay));
+        }
     }
     let base = &all[0];
-    let found = base[0].ratio(&base[1], |it| it.rate);
+    let found = base[0].ratio(sides(base).0, |it| it.rate);
     let reached = rate(base[0].spread(|it| it.rate).median);
     let every = || all.iter().flat_map(|it| outcomes(it));
     Ok(Section {
@@ -176,6 +181,12 @@ fn section(cases: &[Case], all: &[Vec<Played>], rounds: u32) -> Result<Section, 
     })
 }
 
+/// The relay, which played last, and the engine in each threading mode.
+fn sides(played: &[Played]) -> (&Played, &[Played]) {
+    let (relay, engines) = played.split_last().expect("the relay plays each case");
+    (relay, engines)
+}
+
 fn picture(cases: &[Case], all: &[Vec<Played>]) -> Result<crate::picture::Picture, PerfError> {
     let name = |(case, played): (&Case, &Vec<Played>)| {
         let len = played[0].outcomes[0].frame_len;
@@ -183,10 +194,11 @@ fn picture(cases: &[Case], all: &[Vec<Played>]) -> Result<crate::picture::Pictur
         format!("{len} B, {}, {store}", case.sources)
     };
     let names: Vec<String> = cases.iter().zip(all).map(name).collect();
-    let series = [0, 1].map(|index| {
+    let series = (0..all[0].len()).map(|index| {
         let median = |it: &Vec<Played>| it[index].spread(|it| it.rate).median;
         (all[0][index].name.clone(), all.iter().map(median).collect())
     });
+    let series: Vec<_> = series.collect();
     let y = Axis {
         label: "messages a second",
         scale: Scale::Count,
@@ -195,8 +207,7 @@ fn picture(cases: &[Case], all: &[Vec<Played>]) -> Result<crate::picture::Pictur
     bars("rate", title, y, &names, &series)
 }
 
-fn row(store: &str, played: &[Played]) -> [String; 11] {
-    let (engine, relay) = (&played[0], &played[1]);
+fn row(store: &str, engine: &Played, relay: &Played) -> [String; 12] {
     let first = &engine.outcomes[0];
     let cpu = |played: &Played, usage: fn(&Outcome) -> Usage| {
         let spread = played.spread(|it| cpu_ns(it, usage(it)));
@@ -209,6 +220,7 @@ fn row(store: &str, played: &[Played]) -> [String; 11] {
         first.plan.sources.to_string(),
         first.plan.messages.to_string(),
         store_name(store),
+        engine.name.clone(),
         engine.spread(|it| it.rate).show(rate),
         relay.spread(|it| it.rate).show(rate),
         engine.ratio(relay, |it| it.rate).show(ratio),

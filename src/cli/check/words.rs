@@ -11,6 +11,7 @@ use crate::config::{
     self, Config, Durability, IdleKind, Rule, Server, StoreUrl, ThreadingMode, WhenFull,
     show_duration, show_hours, show_size,
 };
+use crate::engine::threads::{self, Plan, ThreadPlan};
 use crate::limits;
 use crate::store::SQLITE_FILE;
 use crate::store::mysql::PASSWORD_VARIABLE;
@@ -49,7 +50,7 @@ pub fn words(config: &Config, machine: &Machine) -> String {
         ("Once", vec![once(config)]),
         ("Durability", vec![durability(config.durability)]),
         ("Memory", memory(config)),
-        ("Threads", threads(config, machine)),
+        ("Threads", threading(config, machine)),
         ("Store", vec![store(config, machine)]),
         ("Files and addresses", places(config, machine)),
     ];
@@ -274,18 +275,20 @@ fn memory(config: &Config) -> Vec<String> {
     ]
 }
 
-fn threads(config: &Config, machine: &Machine) -> Vec<String> {
+fn threading(config: &Config, machine: &Machine) -> Vec<String> {
     let cores = match machine.cores {
         1 => "1 core".to_owned(),
         n => format!("{n} cores"),
     };
     let needed = config.dedicated_cores();
     let mode = config.threading(machine.cores);
+    let allowed: Vec<usize> = (0..machine.cores).collect();
+    let plan = threads::plan_on(config, &allowed);
     let what = match mode {
         ThreadingMode::Dedicated => "dedicated: a thread of its own for each agent",
         _ if config.has_relief(machine.cores) => {
             "shared: ingest, scheduler and delivery on one thread, and ingest on a second one while \
-             that has no rest"
+             input piles up"
         }
         _ => "shared: ingest, scheduler and delivery on one thread",
     };
@@ -293,9 +296,12 @@ fn threads(config: &Config, machine: &Machine) -> Vec<String> {
         ThreadingMode::Auto => {
             format!("auto picks {what} (this process may use {cores}; dedicated needs {needed})")
         }
-        ThreadingMode::Dedicated if machine.cores < needed => format!(
-            "{what} (this process may use {cores}, and that is tight: dedicated needs {needed})"
-        ),
+        ThreadingMode::Dedicated if machine.cores < needed => {
+            format!(
+                "dedicated: agents share threads, for this process may use {cores} and dedicated \
+                 needs {needed}: {plan}"
+            )
+        }
         _ => format!("{what} (this process may use {cores})"),
     };
     let idle = match config.threads.idle {
@@ -304,30 +310,18 @@ fn threads(config: &Config, machine: &Machine) -> Vec<String> {
         IdleKind::Spin => "without work a thread spins and keeps its core to itself",
     };
     let mut lines = vec![why, idle.to_owned()];
-    lines.extend(cores_words(config, mode));
+    lines.extend(pinned(&plan, config));
     lines
 }
 
-fn cores_words(config: &Config, mode: ThreadingMode) -> Option<String> {
-    let threads = &config.threads;
-    let delivery = match mode {
-        ThreadingMode::Shared => &[],
-        _ => threads.delivery_cores.as_slice(),
+fn pinned(plan: &Plan, config: &Config) -> Option<String> {
+    let named = threads::named_cores(config);
+    let of = |it: &ThreadPlan| {
+        let core = it.core.filter(|core| named.contains(core))?;
+        Some(format!("{it} on core {core}"))
     };
-    let scheduler = threads
-        .scheduler_core
-        .filter(|_| mode != ThreadingMode::Shared);
-    let named = [
-        ("ingest", threads.ingest_core),
-        ("scheduler", scheduler),
-        ("journal", threads.journal_core),
-    ];
-    let mut pinned: Vec<String> = named
-        .iter()
-        .filter_map(|(name, core)| core.map(|core| format!("{name} on core {core}")))
-        .collect();
-    pinned.extend(delivery.iter().map(|c| format!("delivery on core {c}")));
-    (!pinned.is_empty()).then(|| format!("pinned: {}", pinned.join(", ")))
+    let pinned: Vec<String> = plan.threads.iter().filter_map(of).collect();
+    (!pinned.is_empty()).then(|| format!("pinned: {}", pinned.join("; ")))
 }
 
 fn store(config: &Config, machine: &Machine) -> String {

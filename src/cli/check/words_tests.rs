@@ -117,10 +117,19 @@ fn threads_are_explained_by_the_machine() {
         text,
         2,
         &[
-            "dedicated: a thread of its own for each agent",
-            "that is tight",
+            "dedicated: agents share threads",
+            "may use 2 cores and dedicated needs 5: ingest, scheduler, journal, delivery",
             "keeps its core to itself",
-            "pinned: ingest on core 2, scheduler on core 3, delivery on core 4",
+        ],
+    );
+    let text = "[threads]\nmode = 'dedicated'\ningest_core = 2\nscheduler_core = 3\n\
+                journal_core = 3\ndelivery_cores = [4]";
+    says(
+        text,
+        5,
+        &[
+            "dedicated: a thread of its own for each agent",
+            "pinned: ingest on core 2; scheduler, journal on core 3; delivery on core 4",
         ],
     );
 }

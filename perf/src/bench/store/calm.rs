@@ -101,6 +101,7 @@ pub(super) fn play(
         beside,
         played: Played {
             name: beside.words().to_owned(),
+            subject: Subject::Engine,
             outcomes: Vec::new(),
         },
         seen: Vec::new(),
