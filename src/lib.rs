@@ -24,6 +24,7 @@ pub mod log_limit;
 pub mod message;
 
 pub mod arena;
+pub mod descriptors;
 pub mod memory;
 pub mod net;
 pub mod ring;

@@ -234,14 +234,116 @@ pub const SUBSCRIBER_SEND_BUFFER: usize = 256 * 1024;
 /// rarely as they like below it.
 pub const UNACKNOWLEDGED_MAX: u32 = 64 * 1024;
 
-/// Longest line that a subscriber may send: room for a thousand destinations in one `subscribe`.
-pub const SUBSCRIBER_LINE_LEN_MAX: usize = 64 * 1024;
+/// Longest line that a subscriber may send, or is sent: room for 10,000 destinations of the longest
+/// names, in quotes and with commas, in one `subscribe`.
+pub const SUBSCRIBER_LINE_LEN_MAX: usize = 1024 * 1024;
 
 /// Bytes that one read takes from a subscriber at most; acknowledgements are short.
 pub const SUBSCRIBER_READ_LEN_MAX: usize = 16 * 1024;
 
-/// A connection that has not said what it wants is closed after this long, in ns.
-pub const GREETING_NS_MAX: u64 = 30_000_000_000;
+/// The same in the middle of a long line: the longest one takes 17 reads, and what is copied to go on
+/// with it nine times its length.
+pub const SUBSCRIBER_LONG_READ_LEN_MAX: usize = 64 * 1024;
+
+/// Bytes of the unfinished lines of all subscribers of an agent that may be longer than
+/// [`SUBSCRIBER_LONG_READ_LEN_MAX`]: above it such a line is refused, so that a crowd of them does
+/// not take the memory.
+pub const LONG_LINES_LEN_MAX: usize = 64 * 1024 * 1024;
+
+/// Names that a delivery agent looks at for `subscribe` lines in one duty cycle, and destinations
+/// that it hands over at once: some 100 us.
+pub const NAMES_PER_CYCLE: usize = 1024;
+
+/// Patterns that one connection may subscribe to: each is held against each name that is created.
+pub const PATTERNS_MAX: usize = 64;
+
+/// Bytes of the names in one `subscribed` line; those above it make another one.
+pub const ANSWER_LEN_MAX: usize = 1000 * 1024;
+
+/// A connection that has not said what it wants is closed after this long, by default.
+pub const GREETING_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
+
+/// Subscribers that may be connected, by default: one for each of [`DESTINATIONS_MAX_DEFAULT`]
+/// destinations. With the other listeners' they fit the 20,000 files that many systems allow.
+pub const SUBSCRIBERS_MAX_DEFAULT: usize = DESTINATIONS_MAX_DEFAULT;
+
+/// Producers that may be connected, by default: with an unfinished line of 64 KiB each they take
+/// 256 MiB.
+pub const PRODUCERS_MAX_DEFAULT: usize = 4096;
+
+/// HTTP clients that may be connected, by default: some 16 KiB each.
+pub const HTTP_CLIENTS_MAX_DEFAULT: usize = 256;
+
+/// Connections of one listener at most, by setting: as many as destinations.
+pub const CONNECTIONS_MAX: usize = DESTINATIONS_MAX;
+
+/// Connections that each listener takes even where the process may open very few files.
+pub const CONNECTIONS_MIN: usize = 4;
+
+/// Connections that a listener refuses with a line in [`REFUSALS_NS`]: 1,600 a second, which cost the
+/// path three hundredths of its time. The others wait in the backlog.
+pub const REFUSALS_PER_PERIOD: u32 = 16;
+
+/// The period of [`REFUSALS_PER_PERIOD`], in ns.
+pub const REFUSALS_NS: u64 = 10_000_000;
+
+/// Refused connections of one listener that are held while their peers read why; above it the oldest
+/// is closed first.
+pub const REFUSED_HELD_MAX: usize = 4;
+
+/// A refused peer may read why for this long.
+pub const REFUSED_HELD_TIME: Duration = Duration::from_secs(1);
+
+/// An HTTP client must have sent the head of a request after this long; also how long a connection
+/// may rest between two requests.
+pub const HTTP_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Bytes of the head of an HTTP request at most; hyper takes no less.
+pub const HTTP_HEAD_LEN_MAX: usize = 16 * 1024;
+
+/// An HTTP client that takes no byte of an answer for this long is cut.
+pub const HTTP_UNREAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Descriptors of the engine that do not depend on its settings: three standard streams and the
+/// lock; the journal's segment, the next one and its directory; [`SPARE_DESCRIPTORS`]; one segment
+/// and one kept file for each of replay, the store's reader and retention, which writes one as well;
+/// `rejected.ndjson` with a rotated one and their directory, `unstored.ndjson`, an interval log and
+/// its directory; HTTP's listener, poller and wake-up.
+pub const DESCRIPTORS_FIXED: u64 = 4 + 3 + SPARE_DESCRIPTORS as u64 + 7 + 6 + 4;
+
+/// Descriptors of a look-up of a source's name: a socket and a file.
+pub const DESCRIPTORS_LOOKUP: u64 = 2;
+
+/// Descriptors of the store: a database file, its log and its index, each for two connections; or
+/// the sockets of a server and the files of its certificates.
+pub const DESCRIPTORS_STORE: u64 = 6;
+
+/// Descriptors of a thread of agents: its wake-up and its poller.
+pub const DESCRIPTORS_THREAD: u64 = 2;
+
+/// Descriptors of an agent that has sockets, beside connections: a poller and a listener.
+pub const DESCRIPTORS_SOCKETS: u64 = 2;
+
+/// Threads of agents beside delivery: ingest, scheduler, journal, replay, retention, relief.
+pub const THREADS_FIXED: u64 = 6;
+
+/// Descriptors held for the journal's files, to be given up where the system has none left.
+pub const SPARE_DESCRIPTORS: usize = 4;
+
+/// An answer that was asked of a peer and is missing for this long means that the peer is dead.
+pub const PEER_SILENT_MAX: Duration = Duration::from_secs(60);
+
+/// How often each connection is looked at for that, where there are few.
+pub const PEER_LOOK_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Connections looked at in [`PEER_LOOKS_INTERVAL`]: 640 a second, a microsecond each.
+pub const PEER_LOOKS: usize = 32;
+
+/// Between two looks at producers that say nothing, in ns: 4,096 of them take some 10 us.
+pub const IDLE_LOOK_NS: u64 = 250_000_000;
+
+/// Between two looks at some connections.
+pub const PEER_LOOKS_INTERVAL: Duration = Duration::from_millis(50);
 
 /// A subscriber that was told why it is cut may read that for this long, in ns.
 pub const LEAVING_NS_MAX: u64 = 1_000_000_000;
@@ -503,6 +605,12 @@ const _: () = assert!(
     ARRIVALS_RING >= 2 * (READ_LEN_MAX / LINE_LEN_MIN),
     "a read fits the ring"
 );
+const _: () = assert!(SUBSCRIBER_LINE_LEN_MAX >= DESTINATIONS_MAX_DEFAULT * (NAME_LEN_MAX + 4));
+const _: () = assert!(
+    ANSWER_LEN_MAX + DESTINATIONS_MAX_DEFAULT < SUBSCRIBER_LINE_LEN_MAX,
+    "with a comma before each name"
+);
+const _: () = assert!(ANSWER_LEN_MAX >= DESTINATIONS_MAX_DEFAULT * (NAME_LEN_MAX + 3));
 const _: () = assert!(LINE_LEN_MAX <= 1 << 16, "record offsets are 16 bits");
 const _: () = assert!(BATCH_LEN_MAX as u64 * 4 <= SEGMENT_LEN_DEFAULT);
 const _: () = assert!(

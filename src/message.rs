@@ -1,9 +1,11 @@
 //! The words for a message's parts, and the directory of names with indices.
 
 mod directory;
+mod pattern;
 mod recent;
 
 pub use directory::Directory;
+pub use pattern::Pattern;
 
 /// A message's place in the one unified stream: from 1, no holes.
 pub type Sequence = u64;

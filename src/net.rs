@@ -6,23 +6,28 @@
 #![allow(unsafe_code)]
 
 pub mod acceptor;
+pub mod admission;
 mod lookups;
+mod refused;
 mod resolver;
+mod silence;
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 use socket2::{SockRef, TcpKeepalive};
 
+use self::refused::Refused;
 pub use self::resolver::Answer;
 use self::resolver::Resolver;
+use self::silence::{Answers, Silence};
 use crate::clock::Now;
 use crate::config::Delivery;
-use crate::limits::SUBSCRIBER_SEND_BUFFER;
+use crate::limits::{PEER_LOOK_INTERVAL, PEER_LOOKS, PEER_LOOKS_INTERVAL, SUBSCRIBER_SEND_BUFFER};
 
 /// A stream; numbers of closed streams are used again.
 pub type Key = usize;
@@ -92,6 +97,15 @@ pub trait Network: Send {
     /// `WouldBlock`, or the connection is gone.
     fn write(&mut self, key: Key, pieces: &[IoSlice<'_>]) -> io::Result<usize>;
 
+    /// Tells a stream that was just accepted why it may not stay, in a line, and closes it; its key
+    /// is free.
+    fn refuse(&mut self, key: Key, line: &str) {
+        // A peer that is gone is not told.
+        let _ = self.write(key, &[IoSlice::new(line.as_bytes()), IoSlice::new(b"\n")]);
+        self.shut_down(key);
+        self.close(key);
+    }
+
     /// Ends this side of a stream; the peer may go on sending.
     fn shut_down(&mut self, key: Key);
 
@@ -147,10 +161,12 @@ const EVENTS: usize = 1024;
 
 /// A peer that is silent this long is asked whether it lives.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
-/// ... and then this often.
+/// ... and then this often ...
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
-/// Bytes that a peer has not taken for this long end the connection.
-const USER_TIMEOUT: Duration = Duration::from_secs(60);
+/// ... and so many times, before it is dead: a minute after its last word.
+const KEEPALIVE_PROBES: u32 = 3;
+/// Between two looks at the clock, in polls: one takes a twentieth of a poll.
+const POLLS_PER_LOOK: u32 = 16;
 
 const LISTENER: Token = Token(usize::MAX);
 /// An answer of the resolver has come.
@@ -162,10 +178,31 @@ pub struct Tcp {
     poll: Poll,
     events: Events,
     listener: Option<TcpListener>,
-    streams: Vec<Option<TcpStream>>,
+    streams: Vec<Option<Stream>>,
     free: Vec<Key>,
+    refused: Refused,
     options: SocketOptions,
     resolver: Resolver,
+    watch: Watch,
+}
+
+/// One connection.
+#[derive(Debug)]
+struct Stream {
+    socket: TcpStream,
+    silence: Silence,
+    /// Its peer does not answer the system any more.
+    is_dead: bool,
+}
+
+/// Whose peers are looked at next, and when.
+#[derive(Debug)]
+struct Watch {
+    polls: u32,
+    began: Instant,
+    next: Key,
+    look_at: Duration,
+    round_began: Duration,
 }
 
 impl Tcp {
@@ -191,9 +228,50 @@ impl Tcp {
             listener: listener.transpose()?,
             streams: Vec::new(),
             free: Vec::new(),
+            refused: Refused::default(),
             options,
             resolver: Resolver::new(),
+            watch: Watch {
+                polls: 0,
+                began: Instant::now(),
+                next: 0,
+                look_at: Duration::ZERO,
+                round_began: Duration::ZERO,
+            },
         })
+    }
+
+    /// Looks whether some more of the peers live; those that do not become ready, and their streams
+    /// fail.
+    fn watch(&mut self, ready: &mut Vec<Ready>) {
+        self.watch.polls += 1;
+        if self.watch.polls < POLLS_PER_LOOK {
+            return;
+        }
+        self.watch.polls = 0;
+        let now = self.watch.began.elapsed();
+        if now < self.watch.look_at {
+            return;
+        }
+        self.refused.tidy();
+        let end = self.streams.len().min(self.watch.next + PEER_LOOKS);
+        for key in self.watch.next..end {
+            if let Some(stream) = &mut self.streams[key]
+                && stream.look(now)
+            {
+                ready.push(Ready::Stream {
+                    key,
+                    readable: true,
+                    writable: true,
+                });
+            }
+        }
+        (self.watch.next, self.watch.look_at) = (end, now + PEER_LOOKS_INTERVAL);
+        if end == self.streams.len() {
+            let next_round = self.watch.round_began + PEER_LOOK_INTERVAL;
+            self.watch.look_at = self.watch.look_at.max(next_round);
+            (self.watch.next, self.watch.round_began) = (0, self.watch.look_at);
+        }
     }
 
     fn adopt(&mut self, mut stream: TcpStream) -> io::Result<Key> {
@@ -205,13 +283,29 @@ impl Tcp {
         if self.free.pop().is_none() {
             self.streams.push(None);
         }
-        self.streams[key] = Some(stream);
+        self.streams[key] = Some(Stream {
+            socket: stream,
+            silence: Silence::default(),
+            is_dead: false,
+        });
         Ok(key)
     }
 
     fn stream(&mut self, key: Key) -> io::Result<&mut TcpStream> {
-        let stream = self.streams.get_mut(key).and_then(Option::as_mut);
-        stream.ok_or_else(|| io::ErrorKind::NotConnected.into())
+        match self.streams.get_mut(key).and_then(Option::as_mut) {
+            Some(stream) if stream.is_dead => Err(io::ErrorKind::TimedOut.into()),
+            Some(stream) => Ok(&mut stream.socket),
+            None => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    /// Gives up a stream and its key.
+    fn take(&mut self, key: Key) -> Option<TcpStream> {
+        let mut stream = self.streams.get_mut(key).and_then(Option::take)?;
+        // Closing the descriptor deregisters it too; failure would change nothing.
+        let _ = self.poll.registry().deregister(&mut stream.socket);
+        self.free.push(key);
+        Some(stream.socket)
     }
 
     fn set_up(&self, stream: &TcpStream) -> io::Result<()> {
@@ -219,9 +313,9 @@ impl Tcp {
         socket.set_tcp_nodelay(true)?;
         let keepalive = TcpKeepalive::new()
             .with_time(KEEPALIVE_IDLE)
-            .with_interval(KEEPALIVE_INTERVAL);
+            .with_interval(KEEPALIVE_INTERVAL)
+            .with_retries(KEEPALIVE_PROBES);
         socket.set_tcp_keepalive(&keepalive)?;
-        socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
         if let Some(len) = self.options.send_buffer {
             socket.set_send_buffer_size(len)?;
         }
@@ -233,6 +327,15 @@ impl Tcp {
             let _ = socket.set_tcp_quickack(false);
         }
         Ok(())
+    }
+}
+
+impl Stream {
+    /// Whether the peer has turned out to be dead.
+    fn look(&mut self, now: Duration) -> bool {
+        let answers = Answers::of(&self.socket);
+        self.is_dead |= answers.is_ok_and(|it| self.silence.look(it, now));
+        self.is_dead
     }
 }
 
@@ -251,6 +354,7 @@ impl Network for Tcp {
                 writable: event.is_writable() || event.is_write_closed() || event.is_error(),
             },
         }));
+        self.watch(ready);
         Ok(())
     }
 
@@ -314,6 +418,12 @@ impl Network for Tcp {
         self.stream(key)?.write_vectored(pieces)
     }
 
+    fn refuse(&mut self, key: Key, line: &str) {
+        if let Some(stream) = self.take(key) {
+            self.refused.take(stream, line);
+        }
+    }
+
     fn shut_down(&mut self, key: Key) {
         if let Ok(stream) = self.stream(key) {
             // It fails only where the peer is gone already.
@@ -322,11 +432,7 @@ impl Network for Tcp {
     }
 
     fn close(&mut self, key: Key) {
-        if let Some(mut stream) = self.streams.get_mut(key).and_then(Option::take) {
-            // Closing the descriptor deregisters it too; failure would change nothing.
-            let _ = self.poll.registry().deregister(&mut stream);
-            self.free.push(key);
-        }
+        drop(self.take(key));
     }
 
     fn readiness(&self) -> Option<BorrowedFd<'_>> {
@@ -358,6 +464,47 @@ mod tests {
     use socket2::{Domain, Socket, Type};
 
     use super::*;
+
+    #[test]
+    fn no_limit_of_the_kernel_s_cuts_a_peer_that_does_not_read() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("it is bound");
+        let mut net = Tcp::new(Some(listener), SocketOptions::of_sources()).expect("a poller");
+        let _peer = std::net::TcpStream::connect(address).expect("it listens");
+        let key = loop {
+            match net.accept() {
+                Ok((key, _)) => break key,
+                Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+            }
+        };
+        let socket = SockRef::from(&*net.stream(key).expect("it is there"));
+        assert_eq!(socket.tcp_user_timeout().expect("an option"), None);
+        assert!(socket.keepalive().expect("an option"));
+    }
+
+    #[test]
+    fn who_is_refused_reads_why_though_it_has_sent_something() {
+        use std::io::Read as _;
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("it is bound");
+        let mut net = Tcp::new(Some(listener), SocketOptions::of_sources()).expect("a poller");
+        let mut peers = Vec::new();
+        for _ in 0..2 * crate::limits::REFUSED_HELD_MAX {
+            let mut peer = std::net::TcpStream::connect(address).expect("it listens");
+            peer.write_all(b"something\n").expect("it is connected");
+            peers.push(peer);
+        }
+        for _ in &peers {
+            let (key, _) = net.accept().expect("it waits");
+            net.refuse(key, "{\"error\":\"no room\"}");
+            assert_eq!(key, 0, "its key is free again");
+        }
+        for mut peer in peers {
+            let mut line = String::new();
+            peer.read_to_string(&mut line).expect("no reset");
+            assert_eq!(line, "{\"error\":\"no room\"}\n");
+        }
+    }
 
     #[test]
     fn a_socket_that_reached_itself_is_not_connected() {

@@ -204,7 +204,27 @@ pub fn degraded(counters: &Counters) -> Vec<String> {
             "there are max_destinations: {refused} lines and subscriptions for others were refused"
         )
     };
-    store.into_iter().chain((refused > 0).then(words)).collect()
+    let names = (refused > 0).then(words);
+    let shortages = store.into_iter().chain(names);
+    shortages.chain(listeners(counters)).collect()
+}
+
+/// Listeners at which nobody is let in.
+fn listeners(counters: &Counters) -> Vec<String> {
+    let kinds = [
+        (
+            Counter::ListenersFailing,
+            "cannot accept: no descriptor or no memory is left",
+        ),
+        (
+            Counter::ListenersFull,
+            "at max_connections: further connections are refused",
+        ),
+    ];
+    let counts = kinds.map(|(counter, what)| (counters.get(counter), what));
+    let some = counts.into_iter().filter(|(count, _)| *count > 0);
+    some.map(|(count, what)| format!("{count} listener(s) {what}"))
+        .collect()
 }
 
 impl Drop for AgentGuard {
@@ -266,6 +286,22 @@ mod tests {
         counters.set(Counter::StoreFailing, 0);
         counters.set(Counter::DestinationsFull, 3);
         assert!(degraded(&counters)[0].contains("max_destinations"));
+    }
+
+    #[test]
+    fn listeners_that_let_nobody_in_degrade_while_they_do() {
+        let counters = Counters::default();
+        counters.add(Counter::ListenersFull, 1);
+        counters.add(Counter::ListenersFailing, 2);
+        let told = degraded(&counters);
+        assert!(
+            told[0].starts_with("2 listener(s) cannot accept"),
+            "{told:?}"
+        );
+        assert!(told[1].starts_with("1 listener(s) at max_connections"));
+        counters.subtract(Counter::ListenersFull, 1);
+        counters.subtract(Counter::ListenersFailing, 2);
+        assert!(degraded(&counters).is_empty());
     }
 
     #[test]

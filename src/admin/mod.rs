@@ -12,6 +12,7 @@
 //! nothing here can slow it: the mutex is between the monitor and the HTTP thread alone. It changes
 //! nothing in the engine: there is no command to give.
 
+mod clients;
 mod health;
 mod histograms;
 mod metrics;
@@ -33,6 +34,7 @@ use std::time::Instant;
 pub use crate::latency::Names;
 
 use crate::agent::background;
+use crate::config::Connections;
 use crate::counters::Counters;
 use crate::latency::Totals;
 
@@ -54,6 +56,8 @@ pub struct Facts {
     pub threading_mode: &'static str,
     /// When the engine started.
     pub started: Instant,
+    /// How many HTTP clients may be connected.
+    pub connections: Connections,
 }
 
 /// All that the HTTP thread reads.

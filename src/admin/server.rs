@@ -21,10 +21,11 @@ use tokio::sync::oneshot;
 use super::health::{Health, degraded, has_journal};
 use super::metrics::{CONTENT_TYPE, metrics};
 use super::stats::stats;
-use super::{AdminState, histograms, take_turns};
+use super::{AdminState, clients, histograms, take_turns};
 use crate::escape::Escaped;
 use crate::latency::plot::PlotError;
 use crate::limits::STALL_LOOK;
+use crate::net::admission::Admission;
 
 const PATHS: &str = "\
 /stats              all figures, as JSON
@@ -110,10 +111,13 @@ impl Admin {
 
 async fn serve(listener: TcpListener, state: AdminState, stopped: oneshot::Receiver<()>) {
     let watch = tokio::spawn(watch(Arc::clone(&state.health)));
+    let admission = Admission::new("admin", state.facts.connections);
+    let counters = Arc::clone(&state.counters);
     let router = router(state);
     let server = tokio::spawn(async move {
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        axum::serve(listener, router).await
+        clients::serve(listener, admission, counters, router).await;
+        io::Result::Ok(())
     });
     // An error says that the handle was dropped: the engine is gone, and so should this be.
     let _ = stopped.await;

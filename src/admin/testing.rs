@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use super::{AdminState, Facts, Health, Names, Phase, Shown};
+use crate::config::Config;
 use crate::counters::{Counter, Counters};
 use crate::latency::{Delivered, Interval, Stage, Totals};
 use crate::message::{DestinationIndex, Reason, TypeIndex};
@@ -87,6 +88,7 @@ pub(super) fn state() -> AdminState {
             durability: "written",
             threading_mode: "shared",
             started: Instant::now(),
+            connections: Config::default().admin.connections,
         },
     }
 }

@@ -21,6 +21,7 @@ use crate::escape::EscapedLines;
 const EXAMPLES: &str = "Examples:
   flipped-lb subscribe table1
   flipped-lb subscribe table1 table2 --ack | my-kitchen-printer
+  flipped-lb subscribe 'table*'
   flipped-lb subscribe table1 --count 10 --address 10.0.0.7:9000
 
 Each line is a message, byte for byte as its server sent it (on a terminal, characters that would
@@ -34,11 +35,14 @@ const ACK_EVERY: u64 = 1024;
 /// How long the last acknowledgement has to arrive.
 const GOODBYE: Duration = Duration::from_secs(1);
 
+/// Bytes of the names in one `subscribe` line; a name is 303 bytes long at most.
+const ASKED_LEN_MAX: usize = 60 * 1024;
+
 /// Read the messages of destinations.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct SubscribeArgs {
-    /// The destinations whose messages are wanted.
+    /// The destinations whose messages are wanted; * stands for any part of a name.
     #[arg(required = true, value_name = "DEST", value_parser = name)]
     pub destinations: Vec<String>,
     /// Acknowledge what was written to standard output.
@@ -107,13 +111,24 @@ fn follow(
 }
 
 impl<W: Write, E: Write> Session<'_, W, E> {
-    /// Sends the one line that subscribes.
+    /// Sends the lines that subscribe, each of a length that any engine takes.
     fn ask(&mut self) -> Result<(), Failure> {
-        let mut request = serde_json::json!({ "subscribe": self.args.destinations });
-        if self.args.ack {
-            request["ack"] = true.into();
+        let mut rest = &self.args.destinations[..];
+        while !rest.is_empty() {
+            let mut len = 0;
+            let fits = rest.iter().take_while(|it| {
+                len += serde_json::json!(it).to_string().len() + 1;
+                len <= ASKED_LEN_MAX
+            });
+            let (asked, later) = rest.split_at(fits.count());
+            let mut request = serde_json::json!({ "subscribe": asked });
+            if self.args.ack {
+                request["ack"] = true.into();
+            }
+            self.say(&format!("{request}\n"))?;
+            rest = later;
         }
-        self.say(&format!("{request}\n"))
+        Ok(())
     }
 
     /// Reads until there were enough frames.

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{
-    Admin, Config, Dedup, Delivery, Destination, Durability, IdleKind, Ingest, Journal, Latency,
-    Scheduler, Source, Stats, Store, StoreUrl, ThreadingMode, Threads, WhenFull,
+    Admin, Config, Connections, Dedup, Delivery, Destination, Durability, IdleKind, Ingest,
+    Journal, Latency, Scheduler, Source, Stats, Store, StoreUrl, ThreadingMode, Threads, WhenFull,
 };
 use crate::limits;
 
@@ -83,12 +83,25 @@ impl Destination {
     }
 }
 
+impl Connections {
+    /// So many in all, from wherever they come.
+    fn of(max: usize) -> Connections {
+        Connections {
+            max,
+            max_per_address: 0,
+        }
+    }
+}
+
 impl Default for Ingest {
     fn default() -> Ingest {
         Ingest {
             max_line: limits::LINE_LEN_MAX_DEFAULT,
             listen: None,
             rejected_max_bytes: limits::REJECTED_LEN_MAX_DEFAULT,
+            connections: Connections::of(limits::PRODUCERS_MAX_DEFAULT),
+            greeting_timeout: limits::GREETING_TIMEOUT_DEFAULT,
+            idle_timeout: Duration::ZERO,
         }
     }
 }
@@ -122,6 +135,9 @@ impl Default for Delivery {
             agents: 1,
             ack_timeout: Duration::from_secs(30),
             credit: limits::CREDIT_DEFAULT,
+            connections: Connections::of(limits::SUBSCRIBERS_MAX_DEFAULT),
+            greeting_timeout: limits::GREETING_TIMEOUT_DEFAULT,
+            unread_timeout: Duration::ZERO,
         }
     }
 }
@@ -167,6 +183,7 @@ impl Default for Admin {
     fn default() -> Admin {
         Admin {
             listen: Some(localhost(9100)),
+            connections: Connections::of(limits::HTTP_CLIENTS_MAX_DEFAULT),
         }
     }
 }

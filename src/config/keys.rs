@@ -136,6 +136,46 @@ const INGEST: Section = Section {
                 set(&mut c.ingest.rejected_max_bytes, v.size(min, max)?)
             },
         ),
+        key(
+            "max_connections",
+            "4096",
+            "How many producers may be connected at once; further ones are told so and closed. Where the process may \
+             not open so many files, fewer: the engine says so at start.",
+            |c, v| {
+                set(
+                    &mut c.ingest.connections.max,
+                    v.count(1, limits::CONNECTIONS_MAX)?,
+                )
+            },
+        ),
+        key(
+            "max_connections_per_address",
+            "0",
+            "The same for one peer address; 0: no limit of its own.",
+            |c, v| {
+                let count = v.count(0, limits::CONNECTIONS_MAX)?;
+                set(&mut c.ingest.connections.max_per_address, count)
+            },
+        ),
+        key(
+            "greeting_timeout",
+            "\"30s\"",
+            "When max_connections producers are connected, those that have sent no line for this \
+             long are closed to make room.",
+            |c, v| {
+                let timeout = v.duration(MILLI, limits::WAIT_MAX)?;
+                set(&mut c.ingest.greeting_timeout, timeout)
+            },
+        ),
+        key(
+            "idle_timeout",
+            "\"0s\"",
+            "A producer that has sent nothing for this long is closed; 0s: it may be silent.",
+            |c, v| {
+                let timeout = v.duration(Duration::ZERO, limits::WAIT_MAX)?;
+                set(&mut c.ingest.idle_timeout, timeout)
+            },
+        ),
     ],
 };
 
@@ -273,6 +313,46 @@ const DELIVERY: Section = Section {
             |c, v| {
                 let credit = v.size(limits::CREDIT_MIN as u64, limits::CREDIT_MAX as u64)?;
                 set(&mut c.delivery.credit, credit as usize)
+            },
+        ),
+        key(
+            "max_connections",
+            "10_000",
+            "How many subscribers may be connected at once; further ones are told so and closed. Where the process may \
+             not open so many files, fewer: the engine says so at start.",
+            |c, v| {
+                set(
+                    &mut c.delivery.connections.max,
+                    v.count(1, limits::CONNECTIONS_MAX)?,
+                )
+            },
+        ),
+        key(
+            "max_connections_per_address",
+            "0",
+            "The same for one peer address; 0: no limit of its own.",
+            |c, v| {
+                let count = v.count(0, limits::CONNECTIONS_MAX)?;
+                set(&mut c.delivery.connections.max_per_address, count)
+            },
+        ),
+        key(
+            "greeting_timeout",
+            "\"30s\"",
+            "A connection that has not subscribed after this long is closed.",
+            |c, v| {
+                let timeout = v.duration(MILLI, limits::WAIT_MAX)?;
+                set(&mut c.delivery.greeting_timeout, timeout)
+            },
+        ),
+        key(
+            "unread_timeout",
+            "\"0s\"",
+            "A subscriber whose socket has taken no byte for this long, though messages wait for it, \
+             is cut; they go to the next one. 0s: it may read when it likes.",
+            |c, v| {
+                let timeout = v.duration(Duration::ZERO, limits::WAIT_MAX)?;
+                set(&mut c.delivery.unread_timeout, timeout)
             },
         ),
     ],
@@ -445,12 +525,35 @@ const STORE: Section = Section {
 const ADMIN: Section = Section {
     name: "admin",
     meaning: "HTTP for statistics, metrics and histograms.",
-    keys: &[key(
-        "listen",
-        "\"127.0.0.1:9100\"",
-        "The address of the HTTP server; none: no HTTP.",
-        |c, v| set(&mut c.admin.listen, v.listen()?),
-    )],
+    keys: &[
+        key(
+            "listen",
+            "\"127.0.0.1:9100\"",
+            "The address of the HTTP server; none: no HTTP.",
+            |c, v| set(&mut c.admin.listen, v.listen()?),
+        ),
+        key(
+            "max_connections",
+            "256",
+            "How many HTTP clients may be connected at once; further ones are told so and closed. Where the process may \
+             not open so many files, fewer: the engine says so at start.",
+            |c, v| {
+                set(
+                    &mut c.admin.connections.max,
+                    v.count(1, limits::CONNECTIONS_MAX)?,
+                )
+            },
+        ),
+        key(
+            "max_connections_per_address",
+            "0",
+            "The same for one peer address; 0: no limit of its own.",
+            |c, v| {
+                let count = v.count(0, limits::CONNECTIONS_MAX)?;
+                set(&mut c.admin.connections.max_per_address, count)
+            },
+        ),
+    ],
 };
 
 const STATS: Section = Section {

@@ -110,6 +110,21 @@ pub struct Ingest {
     pub listen: Option<SocketAddr>,
     /// `rejected.ndjson` is rotated when it grows past this many bytes.
     pub rejected_max_bytes: u64,
+    /// How many producers may be connected.
+    pub connections: Connections,
+    /// Near that limit, a producer that has sent no line for so long is closed.
+    pub greeting_timeout: Duration,
+    /// A producer that has sent nothing for so long is closed; zero: never.
+    pub idle_timeout: Duration,
+}
+
+/// How many connections a listener takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Connections {
+    /// In all.
+    pub max: usize,
+    /// From one address; zero: as many as in all.
+    pub max_per_address: usize,
 }
 
 /// One customer.
@@ -196,6 +211,13 @@ pub struct Delivery {
     /// Bytes that may be on their way to one subscriber, in the engine and in its own socket, unsent:
     /// what an urgent message cannot overtake.
     pub credit: usize,
+    /// How many subscribers may be connected.
+    pub connections: Connections,
+    /// A subscriber that has not subscribed after so long is closed.
+    pub greeting_timeout: Duration,
+    /// A subscriber whose socket has taken nothing for so long, though messages wait, is cut; zero:
+    /// never.
+    pub unread_timeout: Duration,
 }
 
 impl Delivery {
@@ -296,6 +318,8 @@ pub enum StoreUrl {
 pub struct Admin {
     /// The HTTP address; `None`: no HTTP.
     pub listen: Option<SocketAddr>,
+    /// How many HTTP clients may be connected.
+    pub connections: Connections,
 }
 
 /// `[stats]`.

@@ -7,19 +7,16 @@ use std::io;
 use tracing::warn;
 
 use super::DeliveryAgent;
+use super::join::Join;
 use super::subscriber::{Connection, Phase, Request};
 use crate::clock::{Clock, Now};
 use crate::counters::Counter;
 use crate::ingest::framer::Line;
 use crate::limits::{
-    GREETING_NS_MAX, LEAVING_NS_MAX, NAME_LEN_MAX, READS_PER_CYCLE, SUBSCRIBER_LINE_LEN_MAX,
-    SUBSCRIBER_READ_LEN_MAX,
+    LEAVING_NS_MAX, LONG_LINES_LEN_MAX, READS_PER_CYCLE, SUBSCRIBER_LINE_LEN_MAX,
+    SUBSCRIBER_LONG_READ_LEN_MAX, SUBSCRIBER_READ_LEN_MAX,
 };
-use crate::message::DestinationIndex;
 use crate::net::{Key, Network};
-
-/// Destinations that an error names.
-const NAMES_SHOWN: usize = 10;
 
 impl<N: Network, C: Clock> DeliveryAgent<N, C> {
     pub(super) fn read(&mut self, now: Now) -> usize {
@@ -54,26 +51,36 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
 
     fn read_one(&mut self, key: Key, connection: &mut Connection, now: Now) -> io::Result<()> {
         let kept = connection.framer.restore(&mut self.buffer);
-        let room = &mut self.buffer[kept..kept + SUBSCRIBER_READ_LEN_MAX];
+        let read_len_max = match kept {
+            0 => SUBSCRIBER_READ_LEN_MAX,
+            _ => SUBSCRIBER_LONG_READ_LEN_MAX,
+        };
+        let room = &mut self.buffer[kept..kept + read_len_max];
         let read_len = self.parts.net.read(key, room)?;
         let filled = kept + read_len;
         while let Some(line) = connection.framer.next_line(&self.buffer[..filled]) {
-            self.hear_line(connection, line, now);
+            self.hear_line(key, connection, line, now);
         }
         // An orderly end ends the last line too: it may be an acknowledgement.
         if read_len == 0
             && let Some(line) = connection.framer.finish(&self.buffer[..filled])
         {
-            self.hear_line(connection, line, now);
+            self.hear_line(key, connection, line, now);
         }
         connection.framer.keep(&self.buffer[..filled]);
+        self.note_long(connection);
+        if !matches!(connection.phase, Phase::Leaving(_))
+            && let Err(why) = self.judge_long(connection)
+        {
+            self.turn_away(connection, &why, now);
+        }
         match read_len {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),
             _ => Ok(()),
         }
     }
 
-    fn hear_line(&mut self, connection: &mut Connection, line: Line, now: Now) {
+    fn hear_line(&mut self, key: Key, connection: &mut Connection, line: Line, now: Now) {
         if matches!(connection.phase, Phase::Leaving(_)) {
             return;
         }
@@ -83,50 +90,60 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
                 "the line is longer than {SUBSCRIBER_LINE_LEN_MAX} bytes"
             )),
         };
-        if let Err(why) = heard.and_then(|request| self.obey(connection, request)) {
-            self.turn_away(connection, &why, now);
+        match heard {
+            Ok(request) => self.obey(key, connection, request),
+            Err(why) => self.turn_away(connection, &why, now),
         }
     }
 
-    fn obey(&mut self, connection: &mut Connection, request: Request) -> Result<(), String> {
+    fn obey(&mut self, key: Key, connection: &mut Connection, request: Request) {
         match request {
             Request::Acknowledge(frames) => connection.news.acknowledged += frames,
             Request::Subscribe { destinations, ack } => {
                 debug_assert_eq!(connection.phase, Phase::Subscribed { ack });
-                let found = destinations.iter().map(|name| self.find(name));
-                let destinations = found.collect::<Result<Vec<_>, _>>()?;
-                connection.news.subscribe = Some((destinations, ack));
+                self.begin_join(key, connection, Join::of_line(destinations));
             }
+        }
+    }
+
+    /// Keeps account of a connection's unfinished line.
+    pub(super) fn note_long(&mut self, connection: &mut Connection) {
+        let partial_len = connection.framer.partial_len();
+        let long_len = match partial_len > SUBSCRIBER_LONG_READ_LEN_MAX {
+            true => partial_len,
+            false => 0,
+        };
+        let before = std::mem::replace(&mut connection.long_len, long_len);
+        self.long_len = self.long_len - before + long_len;
+        if before > 0 && long_len == 0 {
+            connection.framer.release();
+        }
+    }
+
+    /// Whether an unfinished line may be so long: only a subscription may, and not too many at once.
+    fn judge_long(&self, connection: &Connection) -> Result<(), String> {
+        if connection.long_len == 0 {
+            return Ok(());
+        }
+        let line = connection.framer.partial().trim_ascii_start();
+        if line.first() != Some(&b'{') {
+            return Err(format!(
+                "the line is longer than {SUBSCRIBER_LONG_READ_LEN_MAX} bytes, and no subscription; {}",
+                connection.expectation()
+            ));
+        }
+        if self.long_len > LONG_LINES_LEN_MAX {
+            return Err("too many long lines come at once; send patterns, such as \
+                        {\"subscribe\":[\"table*\"]}, or several lines"
+                .to_owned());
         }
         Ok(())
     }
 
-    fn find(&mut self, name: &str) -> Result<DestinationIndex, String> {
-        let directory = &mut self.parts.destinations;
-        let before = directory.len();
-        let is_name = (1..=NAME_LEN_MAX).contains(&name.len());
-        let found = is_name.then(|| directory.find_or_create(name)).flatten();
-        let count = directory.len();
-        if count > before {
-            self.parts.counters.set(Counter::Destinations, count as u64);
-        }
-        if is_name && found.is_none() && directory.may_create() {
-            self.parts.counters.add(Counter::DestinationsFull, 1);
-        }
-        found.ok_or_else(|| {
-            let names = directory.first(NAMES_SHOWN);
-            let shown: Vec<&str> = names.iter().map(|it| &**it).collect();
-            let more = if count > NAMES_SHOWN { ", ..." } else { "" };
-            format!(
-                "unknown destination {name:?}; there are {}{more}",
-                shown.join(", ")
-            )
-        })
-    }
-
     /// Says what is wrong, and lets the connection read that before it is closed.
-    fn turn_away(&mut self, connection: &mut Connection, why: &str, now: Now) {
+    pub(super) fn turn_away(&mut self, connection: &mut Connection, why: &str, now: Now) {
         self.parts.counters.add(Counter::SubscriberErrors, 1);
+        connection.joins.clear();
         connection.phase = Phase::Leaving(now.ns + LEAVING_NS_MAX);
         let line = serde_json::json!({ "error": why });
         connection.outbox.push_word(line.to_string());
@@ -137,13 +154,36 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
         let Some(mut connection) = self.connections[key].take() else {
             return;
         };
-        let seconds = GREETING_NS_MAX / 1_000_000_000;
+        let seconds = self.parts.greeting_timeout_ns as f64 / 1e9;
+        self.parts.counters.add(Counter::GreetingTimeouts, 1);
         let expectation = connection.expectation();
         let why = format!("nothing was asked for in {seconds} s; {expectation}");
         self.turn_away(&mut connection, &why, now);
         self.connections[key] = Some(connection);
         self.list(key);
     }
+
+    /// Its socket takes nothing: its messages go to the next one. No word of it would arrive.
+    pub(super) fn cut_unread(&mut self, key: Key, now: Now) {
+        let Some(connection) = &self.connections[key] else {
+            return;
+        };
+        let seconds = self.parts.unread_timeout_ns.unwrap_or_default() as f64 / 1e9;
+        let destination = connection
+            .first_destination
+            .and_then(|it| self.parts.destinations.name(it));
+        if let Some(more) = self.log_cut.admit(now) {
+            warn!(
+                subscriber = %connection.peer,
+                destination = ?destination.as_deref().unwrap_or_default(),
+                destinations = connection.taken.len(),
+                "nothing was read for {seconds} s: cut{more}"
+            );
+        }
+        self.parts.counters.add(Counter::UnreadTimeouts, 1);
+        self.end(key);
+    }
+
     /// It owes acknowledgements: it is told so where it still reads, and its messages go to the
     /// next one.
     pub(super) fn cut_overdue(&mut self, key: Key, now: Now) {

@@ -23,6 +23,8 @@ pub enum ToDelivery {
         active: Vec<DestinationIndex>,
         /// Destinations for which it stands by.
         standby: Vec<DestinationIndex>,
+        /// That is all of one `subscribe` line.
+        is_last: bool,
     },
     /// No more frames come for a subscriber that has gone.
     Forget {
@@ -38,10 +40,12 @@ pub enum FromDelivery {
     Subscribe {
         /// Who.
         subscriber: u32,
-        /// Which.
+        /// Which, besides those that it has asked for before.
         destinations: Vec<DestinationIndex>,
         /// Whether it acknowledges.
         ack: bool,
+        /// That is all of one `subscribe` line: it shall get their messages now.
+        is_last: bool,
     },
     /// Frames, in the order they were handed over, are wholly in the socket.
     Wrote {

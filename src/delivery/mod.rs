@@ -12,6 +12,7 @@
 
 mod hear;
 mod hop;
+mod join;
 mod outbox;
 mod staging;
 mod subscriber;
@@ -32,12 +33,11 @@ use crate::arena::{Homebound, View};
 use crate::clock::{Clock, Now};
 use crate::counters::{Counter, Counters};
 use crate::ingest::framer::buffer_len;
-use crate::limits::{
-    ACCEPTS_PER_CYCLE, GREETING_NS_MAX, SUBSCRIBER_LINE_LEN_MAX, SUBSCRIBER_READ_LEN_MAX,
-};
+use crate::limits::{ACCEPTS_PER_CYCLE, SUBSCRIBER_LINE_LEN_MAX, SUBSCRIBER_LONG_READ_LEN_MAX};
 use crate::log_limit::LogLimit;
-use crate::message::Directory;
+use crate::message::{DestinationIndex, Directory};
 use crate::net::acceptor::Acceptor;
+use crate::net::admission::Admission;
 use crate::net::{Key, Network, Ready};
 use crate::ring::{Receiver, Sender};
 
@@ -58,8 +58,14 @@ pub struct DeliveryParts<N, C> {
     pub view: View,
     /// The customers.
     pub destinations: Directory,
+    /// Who may connect; shared by the agents.
+    pub admission: Arc<Admission>,
+    /// A connection that has not subscribed after this long is closed, in ns.
+    pub greeting_timeout_ns: u64,
     /// A subscriber that owes acknowledgements for this long is cut, in ns.
     pub ack_timeout_ns: u64,
+    /// A subscriber whose socket has taken nothing for this long is cut, in ns; `None`: none is.
+    pub unread_timeout_ns: Option<u64>,
     /// What is counted.
     pub counters: Arc<Counters>,
 }
@@ -69,6 +75,12 @@ pub struct DeliveryAgent<N, C> {
     parts: DeliveryParts<N, C>,
     connections: Vec<Option<Connection>>,
     readable: VecDeque<Key>,
+    /// Connections whose subscriptions are on their way, in turn.
+    joining: VecDeque<Key>,
+    /// Names before this one were held against the subscribers' patterns.
+    matched_names: DestinationIndex,
+    /// Bytes of unfinished long lines.
+    long_len: usize,
     /// Connections with something to write.
     listed: Vec<Key>,
     ready: Vec<Ready>,
@@ -87,17 +99,21 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
     /// Puts the agent together.
     #[must_use]
     pub fn new(parts: DeliveryParts<N, C>) -> Self {
+        let acceptor = Acceptor::new("a subscriber", Arc::clone(&parts.admission));
         Self {
             homebound: Homebound::new(&parts.view),
             with_news: VecDeque::with_capacity(1024),
             parts,
             connections: Vec::new(),
             readable: VecDeque::with_capacity(1024),
+            joining: VecDeque::new(),
+            matched_names: 0,
+            long_len: 0,
             listed: Vec::with_capacity(1024),
             ready: Vec::with_capacity(1024),
-            buffer: vec![0; buffer_len(SUBSCRIBER_READ_LEN_MAX, SUBSCRIBER_LINE_LEN_MAX)],
+            buffer: vec![0; buffer_len(SUBSCRIBER_LONG_READ_LEN_MAX, SUBSCRIBER_LINE_LEN_MAX)],
             staging: Staging::new(),
-            acceptor: Acceptor::new("a subscriber"),
+            acceptor,
             tick_at_ns: 0,
             log_cut: LogLimit::default(),
         }
@@ -137,10 +153,11 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
         Ok(work_count)
     }
 
-    /// Puts a connection into the queue of those to be read.
+    /// Puts a connection into the queue of those to be read, unless a subscription of it is on its way.
     fn enqueue(&mut self, key: Key) {
         if let Some(connection) = self.connections.get_mut(key).and_then(Option::as_mut)
             && !connection.is_queued
+            && connection.joins.is_empty()
         {
             connection.is_queued = true;
             self.readable.push_back(key);
@@ -172,7 +189,10 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
             if self.connections.len() <= key {
                 self.connections.resize_with(key + 1, || None);
             }
-            self.connections[key] = Some(Connection::new(peer, now.ns + GREETING_NS_MAX));
+            self.connections[key] = Some(Connection::new(
+                peer,
+                now.ns + self.parts.greeting_timeout_ns,
+            ));
             self.enqueue(key);
         }
         work_count
@@ -184,6 +204,9 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
             return;
         };
         connection.outbox.clear(|lease| self.homebound.add(lease));
+        connection.joins.clear();
+        connection.framer.end();
+        self.note_long(&mut connection);
         self.parts.counters.add(Counter::SubscriberDisconnects, 1);
         self.parts
             .counters
@@ -201,10 +224,11 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
             return;
         }
         self.tick_at_ns = now.ns + TICK_NS;
+        self.match_new_names();
         if let Some(more) = self.log_cut.overdue(now) {
             warn!(
                 count = more.count,
-                "subscribers were cut that acknowledged nothing for too long"
+                "subscribers were cut that acknowledged, or read, nothing for too long"
             );
         }
         for key in 0..self.connections.len() {
@@ -215,9 +239,11 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
                 let end = |lease| self.homebound.add(lease);
                 connection.outbox.detach(&self.parts.view, end);
             }
+            let is_unread = connection.is_unread(now.ns, self.parts.unread_timeout_ns);
             match connection.phase {
                 Phase::Greeting(until_ns) if until_ns <= now.ns => self.lose_patience(key, now),
                 Phase::Leaving(until_ns) if until_ns <= now.ns => self.end(key),
+                _ if is_unread => self.cut_unread(key, now),
                 _ if connection.is_overdue(now.ns, self.parts.ack_timeout_ns) => {
                     self.cut_overdue(key, now);
                 }
@@ -238,7 +264,7 @@ impl<N: Network, C: Clock> Agent for DeliveryAgent<N, C> {
         self.write();
         work_count += self.poll_net()?;
         work_count += self.accept(now);
-        work_count += self.read(now);
+        work_count += self.read(now) + self.join(now);
         self.tick(now);
         self.write();
         self.tell();

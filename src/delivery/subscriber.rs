@@ -2,15 +2,18 @@
 //!
 //! The delivery agent feeds it lines and the time; it answers with what to do. It owns no socket.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::net::SocketAddr;
 
 use serde::de::{Deserialize, Deserializer, Visitor};
 
+use super::join::{Answer, Join, Taken};
 use super::outbox::Outbox;
 use super::tell::News;
 use crate::ingest::framer::Framer;
 use crate::limits::SUBSCRIBER_LINE_LEN_MAX;
+use crate::message::DestinationIndex;
 
 /// What a line asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -101,6 +104,18 @@ pub struct Connection {
     pub is_writable: bool,
     /// It took no bytes for at least a tick.
     pub was_blocked: bool,
+    /// When it took bytes last, or had nothing to take, in ns; kept while it is not writable.
+    pub took_at_ns: Option<u64>,
+    /// The first destination that it was given, for the log.
+    pub first_destination: Option<DestinationIndex>,
+    /// What it has asked for.
+    pub(super) taken: Taken,
+    /// Its subscriptions that are on their way, in their order; it is not read meanwhile.
+    pub(super) joins: VecDeque<Join>,
+    /// What the scheduler has answered to the first of them so far.
+    pub(super) answer: Answer,
+    /// Bytes of its unfinished line, if that is long.
+    pub long_len: usize,
     /// It is in the list of those to be written to.
     pub is_listed: bool,
     /// It is in the queue of those to be read.
@@ -125,6 +140,12 @@ impl Connection {
             news: News::default(),
             is_writable: true,
             was_blocked: false,
+            took_at_ns: None,
+            first_destination: None,
+            taken: Taken::default(),
+            joins: VecDeque::new(),
+            answer: Answer::default(),
+            long_len: 0,
             is_listed: false,
             is_queued: false,
             written: 0,
@@ -141,13 +162,16 @@ impl Connection {
         let words: Words = serde_json::from_slice(line)
             .map_err(|error| format!("not understood ({error}); {}", self.expectation()))?;
         match (words.subscribe, words.ack, self.phase) {
-            (Some(destinations), ack, Phase::Greeting(_)) => {
-                let ack = match ack {
-                    None | Some(Ack::Wanted(false)) => false,
-                    Some(Ack::Wanted(true)) => true,
-                    Some(Ack::Through(_)) => return Err(self.expectation().to_owned()),
-                };
-                self.greet(destinations, ack)
+            (Some(_), Some(Ack::Through(_)), _) => Err(self.expectation().to_owned()),
+            (Some(destinations), ack, phase) => {
+                let ack = matches!(ack, Some(Ack::Wanted(true)));
+                match phase {
+                    Phase::Greeting(_) => self.subscribe(destinations, ack),
+                    Phase::Subscribed { ack: known } if known == ack => {
+                        self.subscribe(destinations, ack)
+                    }
+                    _ => Err(self.expectation().to_owned()),
+                }
             }
             (None, Some(Ack::Through(through)), Phase::Subscribed { ack: true }) => {
                 self.acknowledge(through, now_ns)
@@ -156,7 +180,7 @@ impl Connection {
         }
     }
 
-    fn greet(&mut self, destinations: Vec<String>, ack: bool) -> Result<Request, String> {
+    fn subscribe(&mut self, destinations: Vec<String>, ack: bool) -> Result<Request, String> {
         if destinations.is_empty() {
             return Err("no destination named; send {\"subscribe\":[\"table1\"]}".to_owned());
         }
@@ -185,10 +209,13 @@ impl Connection {
     #[must_use]
     pub fn expectation(&self) -> &'static str {
         match self.phase {
-            Phase::Subscribed { ack: true } => "send {\"ack\":N}, N = frames done with so far",
+            Phase::Subscribed { ack: true } => {
+                "send {\"ack\":N}, N = frames done with so far, or subscribe to more with \
+                 {\"subscribe\":[\"table2\"],\"ack\":true}: this connection acknowledges"
+            }
             Phase::Subscribed { ack: false } => {
-                "nothing is expected after the subscription; \
-                 subscribe with \"ack\":true to acknowledge"
+                "nothing is expected after the subscription but another one without \"ack\", such as \
+                 {\"subscribe\":[\"table2\"]}; connect anew with \"ack\":true to acknowledge"
             }
             _ => "send {\"subscribe\":[\"table1\"]} or {\"subscribe\":[\"table1\"],\"ack\":true}",
         }
@@ -200,6 +227,21 @@ impl Connection {
             self.owing_since_ns = now_ns;
         }
         self.written += u64::from(frames);
+    }
+
+    /// Whether its socket has taken nothing for too long, though something waits; to be asked again
+    /// and again. While it is not writable it has taken nothing.
+    pub fn is_unread(&mut self, now_ns: u64, timeout_ns: Option<u64>) -> bool {
+        let Some(timeout_ns) = timeout_ns else {
+            return false;
+        };
+        let is_subscribed = matches!(self.phase, Phase::Subscribed { .. });
+        if self.is_writable || !is_subscribed {
+            self.took_at_ns = None;
+            return false;
+        }
+        let took_at_ns = *self.took_at_ns.get_or_insert(now_ns);
+        now_ns.saturating_sub(took_at_ns) >= timeout_ns
     }
 
     /// Whether it has owed an acknowledgement for too long.
@@ -259,11 +301,32 @@ mod tests {
         }
         assert!(subscribed(false).hear(b"{\"ack\":0}", 0).is_err());
         assert!(subscribed(true).hear(b"{\"ack\":-1}", 0).is_err());
-        assert!(
-            subscribed(true)
-                .hear(b"{\"subscribe\":[\"b\"]}", 0)
-                .is_err()
-        );
+    }
+
+    #[test]
+    fn a_later_subscription_adds_up_if_it_says_the_same_of_acknowledgements() {
+        let plain: &[u8] = b"{\"subscribe\":[\"b\"]}";
+        let refusing: &[u8] = b"{\"subscribe\":[\"b\"],\"ack\":false}";
+        let acknowledging: &[u8] = b"{\"subscribe\":[\"b\"],\"ack\":true}";
+        for (ack, line, is_right) in [
+            (false, plain, true),
+            (false, refusing, true),
+            (false, acknowledging, false),
+            (true, acknowledging, true),
+            (true, plain, false),
+            (true, refusing, false),
+        ] {
+            let heard = subscribed(ack).hear(line, 0);
+            let expected = Request::Subscribe {
+                destinations: vec!["b".to_owned()],
+                ack,
+            };
+            match is_right {
+                true => assert_eq!(heard, Ok(expected)),
+                false => assert!(heard.is_err_and(|it| it.contains("subscribe"))),
+            }
+        }
+        assert!(subscribed(false).hear(b"{\"subscribe\":[]}", 0).is_err());
     }
 
     #[test]

@@ -14,8 +14,8 @@ use crate::net::{Key, Network};
 pub struct News {
     /// It is in the list of connections with news.
     is_listed: bool,
-    /// It subscribes to these, and acknowledges or not.
-    pub subscribe: Option<(Vec<DestinationIndex>, bool)>,
+    /// It subscribes to these, acknowledges or not, and that is all of one line or not.
+    pub subscribe: Option<(Vec<DestinationIndex>, bool, bool)>,
     /// Frames that are wholly in the socket, their bytes, and when the last one was, in ns.
     wrote: (u32, u32, u64),
     /// Frames that it has acknowledged.
@@ -36,11 +36,12 @@ impl News {
 
     /// What is to be told next: what was written before what was acknowledged, that it has gone last.
     fn take(&mut self, subscriber: u32) -> Option<FromDelivery> {
-        if let Some((destinations, ack)) = self.subscribe.take() {
+        if let Some((destinations, ack, is_last)) = self.subscribe.take() {
             return Some(FromDelivery::Subscribe {
                 subscriber,
                 destinations,
                 ack,
+                is_last,
             });
         }
         if self.wrote.0 > 0 {
@@ -107,7 +108,7 @@ mod tests {
         let mut news = News::default();
         assert!(news.is_empty() && news.take(7).is_none());
         (news.gone, news.acknowledged) = (true, 2);
-        news.subscribe = Some((vec![1], true));
+        news.subscribe = Some((vec![1], true, true));
         news.add_written(2, 20, 5);
         news.add_written(1, 10, 6);
         let told: Vec<_> = std::iter::from_fn(|| news.take(7)).collect();

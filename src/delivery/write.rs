@@ -4,7 +4,6 @@
 //! The scheduler feeds it; it tells the scheduler what was written, and when.
 
 use std::io::{self, IoSlice};
-use std::sync::Arc;
 
 use super::subscriber::{Connection, Phase};
 use super::{DeliveryAgent, ToDelivery};
@@ -12,7 +11,6 @@ use crate::arena::Lease;
 use crate::clock::Clock;
 use crate::counters::Counter;
 use crate::limits::{DISPATCHES_PER_CYCLE, FRAMES_PER_WRITE};
-use crate::message::DestinationIndex;
 use crate::net::{Key, Network};
 
 impl<N: Network, C: Clock> DeliveryAgent<N, C> {
@@ -35,16 +33,19 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
                     subscriber,
                     active,
                     standby,
-                } => {
-                    self.answer(subscriber as Key, &active, &standby);
-                }
-                ToDelivery::Forget { subscriber } => {
-                    self.connections[subscriber as Key] = None;
-                    self.parts.net.close(subscriber as Key);
-                }
+                    is_last,
+                } => self.answer(subscriber as Key, &active, &standby, is_last),
+                ToDelivery::Forget { subscriber } => self.forget(subscriber as Key),
             }
         }
         work_count
+    }
+
+    fn forget(&mut self, key: Key) {
+        if let Some(connection) = self.connections[key].take() {
+            self.acceptor.closed(connection.peer);
+        }
+        self.parts.net.close(key);
     }
 
     fn take_frame(&mut self, key: Key, lease: Lease, again: bool) {
@@ -63,29 +64,6 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
             }
             // It has gone; the scheduler hears of that, and hands the message to another.
             None => self.homebound.add(lease),
-        }
-    }
-
-    fn answer(&mut self, key: Key, active: &[DestinationIndex], standby: &[DestinationIndex]) {
-        let destinations = &self.parts.destinations;
-        let named = |list: &[DestinationIndex]| -> Vec<Arc<str>> {
-            let names = list.iter().filter_map(|&it| destinations.name(it));
-            names.collect()
-        };
-        let text = |names: Vec<Arc<str>>| {
-            let names: Vec<&str> = names.iter().map(|it| &**it).collect();
-            serde_json::json!(names)
-        };
-        let line = format!(
-            "{{\"subscribed\":{},\"standby\":{}}}",
-            text(named(active)),
-            text(named(standby))
-        );
-        if let Some(connection) = self.get(key)
-            && matches!(connection.phase, Phase::Subscribed { .. })
-        {
-            connection.outbox.push_word(line);
-            self.list(key);
         }
     }
 

@@ -45,6 +45,7 @@ use crate::limits::{
 };
 use crate::message::Directory;
 use crate::net::Network;
+use crate::net::admission::Admission;
 use crate::ring::{Receiver, Sender, Wake, ring};
 use crate::scheduler::allowance::MaxQueued;
 use crate::scheduler::backlog::{Backlog, Inheritance};
@@ -265,19 +266,24 @@ where
         recorded: Arc::clone(&common.signals.recorded),
         counters: Arc::clone(&common.counters),
     });
+    let subscribers = Arc::new(Admission::new("delivery", config.delivery.connections));
     let (mut deliveries, mut links) = (Vec::new(), Vec::new());
     for (net, wake) in world.delivery_nets.into_iter().zip(&wakes.deliveries) {
         let (to, from_scheduler) = ring(hop_ring, wake);
         let (to_scheduler, from) = ring(hop_ring, &wakes.scheduler);
         links.push(DeliveryLink { to, from });
         deliveries.push(DeliveryParts {
+            admission: Arc::clone(&subscribers),
             net,
             clock: world.clock.clone(),
             from_scheduler,
             to_scheduler,
             view: ledger.view(),
             destinations: common.names.destinations.clone(),
+            greeting_timeout_ns: nanoseconds(config.delivery.greeting_timeout),
             ack_timeout_ns: nanoseconds(config.delivery.ack_timeout),
+            unread_timeout_ns: Some(nanoseconds(config.delivery.unread_timeout))
+                .filter(|it| *it > 0),
             counters: Arc::clone(&common.counters),
         });
     }

@@ -25,6 +25,7 @@ use crate::agent::affinity::PinError;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Durability, ThreadingMode};
 use crate::counters::{Counter, Counters};
+use crate::descriptors::{self, Budget};
 use crate::ingest::rejected::RejectedLog;
 use crate::ingest::rejected::sync::SyncThread;
 use crate::journal::error::JournalError;
@@ -98,6 +99,7 @@ pub(super) fn system(what: &'static str) -> impl Fn(io::Error) -> StartError {
 /// # Errors
 /// What it needs cannot be had; the message says which setting to change.
 pub fn start(config: &Config, begins: impl FnOnce()) -> Result<Engine, StartError> {
+    let config = &within_descriptors(config)?;
     let lock = take_directory(config)?;
     let plan = threads::plan(config)?;
     let listeners = Listeners::bind(config)?;
@@ -167,6 +169,17 @@ fn journal_folder(config: &Config) -> Result<PathBuf, StartError> {
     let folder = pipeline::journal_folder(&config.data_dir);
     directory::make(&folder, syncs(config)).map_err(files("journal/"))?;
     Ok(folder)
+}
+
+/// Raises the limit of open files; where it is below what the settings ask for, says so and lets the
+/// listeners take what fits.
+fn within_descriptors(config: &Config) -> Result<Config, StartError> {
+    let allowed = descriptors::raise().map_err(system("descriptors"))?;
+    let budget = Budget::new(config, allowed);
+    if budget.is_short() {
+        warn!("{}", budget.words());
+    }
+    Ok(budget.fit(config))
 }
 
 fn rejected_log(config: &Config, wakes: &Wakes) -> Result<RejectedLog, StartError> {
@@ -270,6 +283,7 @@ impl<'a> Starter<'a> {
                 durability: durability_word(self.config.durability),
                 threading_mode: mode_word(self.plan.mode),
                 started: Instant::now(),
+                connections: self.config.admin.connections,
             },
         };
         Ok(Admin::start(listener, state)?)

@@ -168,6 +168,17 @@ impl Framer {
         self.scanned = 0;
     }
 
+    /// Gives back the memory of a long line that is over.
+    pub fn release(&mut self) {
+        self.kept.shrink_to_fit();
+    }
+
+    /// The unfinished line, between two turns.
+    #[must_use]
+    pub fn partial(&self) -> &[u8] {
+        &self.kept
+    }
+
     /// Bytes of the unfinished line.
     #[must_use]
     pub fn partial_len(&self) -> usize {

@@ -18,6 +18,7 @@ mod attempts;
 mod dial;
 pub mod framer;
 mod hold;
+mod idle;
 mod judge;
 mod names;
 pub mod parser;
@@ -38,6 +39,7 @@ use tracing::info;
 
 use self::allowance::Allowances;
 use self::framer::{Framer, buffer_len};
+use self::idle::Patience;
 use self::names::NewNames;
 use self::parser::Parser;
 use self::read::DRAINED_MAX;
@@ -55,6 +57,7 @@ use crate::limits::{
 use crate::log_limit::LogLimit;
 use crate::message::{DestinationIndex, Directory, Reason, SourceIndex, TypeIndex};
 use crate::net::acceptor::Acceptor;
+use crate::net::admission::Admission;
 use crate::net::{Key, Network, Ready};
 use crate::ring::{Receiver, Sender};
 use crate::scheduler::dedup::{IdHash, IdHasher};
@@ -202,6 +205,7 @@ pub struct IngestAgent<N> {
     /// than this, in ms.
     gone_floor_ms: u64,
     acceptor: Acceptor,
+    patience: Patience,
     dial_at_ns: u64,
     flush_at_ns: u64,
     is_drained: bool,
@@ -250,7 +254,11 @@ impl<N: Network> IngestAgent<N> {
             writer: None,
             spare: Vec::with_capacity(2 * CHUNKS_PER_READ),
             rejections: [0; Reason::ALL.len()],
-            acceptor: Acceptor::new("a producer"),
+            acceptor: Acceptor::new(
+                "a producer",
+                Arc::new(Admission::new("ingest", config.ingest.connections)),
+            ),
+            patience: Patience::new(&config.ingest),
             dial_at_ns: 0,
             flush_at_ns: 0,
             is_drained: false,
@@ -332,6 +340,8 @@ impl<N: Network> IngestAgent<N> {
             source,
             configured,
             name,
+            peer: None,
+            read_at_ns: None,
             is_new: true,
             number: self.next_number,
             framer: Framer::new(self.line_len_max),
@@ -369,6 +379,10 @@ impl<N: Network> IngestAgent<N> {
                 self.next_index - 1
             });
             self.begin(key, source, None, peer.to_string(), false);
+            if let Some(connection) = &mut self.connections[key] {
+                connection.peer = Some(peer);
+                connection.read_at_ns = Some(now.ns);
+            }
         }
         work_count
     }
@@ -382,6 +396,9 @@ impl<N: Network> IngestAgent<N> {
         self.parts.counters.add(Counter::SourceDisconnects, 1);
         self.parts.counters.subtract(Counter::SourcesConnected, 1);
         self.gone_floor_ms = self.gone_floor_ms.max(connection.floor_ms);
+        if let Some(peer) = connection.peer {
+            self.acceptor.closed(peer);
+        }
         let Some(index) = connection.configured else {
             self.free_indices.push(connection.source);
             return;
@@ -427,6 +444,7 @@ impl<N: Network> Agent for IngestAgent<N> {
             self.tell_left_out(now);
             work_count += self.poll_net(now)?;
             work_count += self.accept(now);
+            self.close_idle(now);
             let read_count = self.read(now);
             work_count += match read_count {
                 0 => self.look_again(),

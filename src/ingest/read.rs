@@ -99,7 +99,11 @@ impl<N: Network> IngestAgent<N> {
         let kept = connection.framer.restore(&mut self.buffer);
         let filled = match self.release(connection) {
             true => kept,
-            false => kept + self.read_socket(key, connection, kept)?,
+            false => {
+                let read_len = self.read_socket(key, connection, kept)?;
+                connection.read_at_ns = connection.read_at_ns.and(Some(now.ns));
+                kept + read_len
+            }
         };
         while let Some(line) = connection.framer.next_line(&self.buffer[..filled]) {
             match self.take_line(connection, line, now) {
@@ -174,7 +178,7 @@ impl<N: Network> IngestAgent<N> {
 
     /// The connection was reset: the line that this cut off is kept, for its source may not have it any
     /// more. What was held was not taken, and its source was told so.
-    fn keep_cut_off(&mut self, connection: &mut Connection, now: Now) {
+    pub(super) fn keep_cut_off(&mut self, connection: &mut Connection, now: Now) {
         if connection.framer.is_holding() {
             return;
         }

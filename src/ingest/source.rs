@@ -123,6 +123,10 @@ pub struct Connection {
     pub configured: Option<usize>,
     /// For rejected lines and logs.
     pub name: String,
+    /// Where it dialled in from; `None`: the engine has dialled it.
+    pub peer: Option<SocketAddr>,
+    /// When something was read of it last, in ns, or it came; for those that dialled in.
+    pub read_at_ns: Option<u64>,
     /// No line has come yet.
     pub is_new: bool,
     /// Told apart from earlier connections of the source.

@@ -87,6 +87,17 @@ pub enum ReplayError {
     Kept(#[from] JournalError),
 }
 
+impl ReplayError {
+    /// Whether the same read may succeed later: the operating system failed, not the journal.
+    fn is_transient(&self) -> bool {
+        match self {
+            Self::Read { .. } => true,
+            Self::Changed { .. } => false,
+            Self::Kept(error) => error.is_transient(),
+        }
+    }
+}
+
 /// A pause before what could not be read is tried again, in ns.
 const RETRY_NS: u64 = 1_000_000_000;
 
@@ -292,7 +303,7 @@ impl<S: Storage> ReplayAgent<S> {
 
     /// What cannot be read now may be later; what is not what was written never is.
     fn set_aside(&mut self, wanted: Fetch, error: ReplayError, now: Now) -> Result<(), Fatal> {
-        if !matches!(error, ReplayError::Read { .. }) {
+        if !error.is_transient() {
             return Err(error.into());
         }
         if !std::mem::replace(&mut self.is_failing, true) {
@@ -300,7 +311,7 @@ impl<S: Storage> ReplayAgent<S> {
         }
         self.parts.counters.add(Counter::ReplayFailures, 1);
         // The descriptor may be the trouble.
-        self.open = None;
+        (self.open, self.kept) = (None, None);
         // A later failure must not put off the retry of an earlier one.
         if now.ns >= self.retry_at_ns {
             self.retry_at_ns = now.ns + RETRY_NS;

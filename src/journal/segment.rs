@@ -225,7 +225,7 @@ pub(super) fn is_shortage(error: &io::Error) -> bool {
 }
 
 /// Whether the process, or the system, has no descriptor left.
-pub(super) fn is_descriptors(error: &io::Error) -> bool {
+pub(crate) fn is_descriptors(error: &io::Error) -> bool {
     use rustix::io::Errno;
     matches!(
         Errno::from_io_error(error),

@@ -7,6 +7,10 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::segment::is_descriptors;
+use crate::limits::SPARE_DESCRIPTORS;
 
 /// The name of a file of the journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -162,8 +166,21 @@ pub(super) fn read_full<S: Storage>(
 const NAME_LEN_MAX: usize = 2 * 20 + 1 + 11;
 
 /// A journal as files of one directory: `00000000000000000007.segment` and so on, see [`Name`].
+///
+/// An engine's own holds what it needs where the system has no descriptor left: the directory, for
+/// its sync, and some spare ones, of which one is given up for a file that cannot be opened otherwise.
 #[derive(Debug, Clone)]
-pub struct Directory(PathBuf);
+pub struct Directory {
+    path: PathBuf,
+    held: Option<Arc<Held>>,
+}
+
+/// Descriptors that are held from the start; clones share them.
+#[derive(Debug)]
+struct Held {
+    directory: File,
+    spare: Mutex<Vec<File>>,
+}
 
 impl fmt::Display for Name {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -199,25 +216,67 @@ impl Directory {
     /// Takes the directory, making it if it is not there.
     ///
     /// # Errors
-    /// It cannot be made.
+    /// It cannot be made or opened.
     pub fn at(path: &Path) -> io::Result<Self> {
         std::fs::create_dir_all(path)?;
-        Ok(Self(path.to_owned()))
+        let directory = File::open(path)?;
+        let spare: io::Result<_> = (0..SPARE_DESCRIPTORS)
+            .map(|_| directory.try_clone())
+            .collect();
+        let spare = Mutex::new(spare?);
+        Ok(Self {
+            path: path.to_owned(),
+            held: Some(Arc::new(Held { directory, spare })),
+        })
     }
 
     /// Takes the directory as it is: for reading.
     #[must_use]
     pub fn existing(path: &Path) -> Self {
-        Self(path.to_owned())
+        Self {
+            path: path.to_owned(),
+            held: None,
+        }
+    }
+
+    /// Opens something; where no descriptor is left, a spare one is given up for it.
+    fn open_by<T>(&self, open: impl Fn() -> io::Result<T>) -> io::Result<T> {
+        let Some(held) = &self.held else {
+            return open();
+        };
+        let mut opened = open();
+        while opened.as_ref().is_err_and(is_descriptors) && held.give_up_spare() {
+            opened = open();
+        }
+        if opened.is_ok() {
+            held.replace_spare();
+        }
+        opened
     }
 
     /// The path of a file.
     #[must_use]
     pub fn path(&self, name: Name) -> PathBuf {
-        let mut path = OsString::with_capacity(self.0.as_os_str().len() + 1 + NAME_LEN_MAX);
-        path.push(&self.0);
+        let mut path = OsString::with_capacity(self.path.as_os_str().len() + 1 + NAME_LEN_MAX);
+        path.push(&self.path);
         write!(path, "/{name}").expect("memory takes it");
         path.into()
+    }
+}
+
+impl Held {
+    /// Whether there was one.
+    fn give_up_spare(&self) -> bool {
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        spare.pop().is_some()
+    }
+
+    /// Takes one back, where some were given up and the system has one again.
+    fn replace_spare(&self) {
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        if spare.len() < SPARE_DESCRIPTORS {
+            spare.extend(self.directory.try_clone().ok());
+        }
     }
 }
 
@@ -226,7 +285,7 @@ impl Storage for Directory {
 
     fn list(&self) -> io::Result<Vec<Name>> {
         let mut names = Vec::new();
-        for entry in std::fs::read_dir(&self.0)? {
+        for entry in self.open_by(|| std::fs::read_dir(&self.path))? {
             names.extend(entry?.file_name().to_str().and_then(Name::parse));
         }
         Ok(names)
@@ -234,20 +293,18 @@ impl Storage for Directory {
 
     fn create(&mut self, name: Name) -> io::Result<File> {
         let mut options = OpenOptions::new();
-        options
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(self.path(name))
+        options.read(true).write(true).create_new(true);
+        self.open_by(|| options.open(self.path(name)))
     }
 
     fn open(&self, name: Name) -> io::Result<File> {
-        File::open(self.path(name))
+        self.open_by(|| File::open(self.path(name)))
     }
 
     fn resume(&mut self, name: Name) -> io::Result<File> {
         let mut options = OpenOptions::new();
-        options.read(true).write(true).open(self.path(name))
+        options.read(true).write(true);
+        self.open_by(|| options.open(self.path(name)))
     }
 
     fn rename(&mut self, from: Name, to: Name) -> io::Result<()> {
@@ -259,7 +316,10 @@ impl Storage for Directory {
     }
 
     fn sync_names(&self) -> io::Result<()> {
-        File::open(&self.0)?.sync_all()
+        match &self.held {
+            Some(held) => held.directory.sync_all(),
+            None => File::open(&self.path)?.sync_all(),
+        }
     }
 
     fn len(&self, file: &File) -> io::Result<u64> {

@@ -27,6 +27,10 @@ pub struct Subscriber {
     pub ack: bool,
     /// The destinations that it asked for, without repetitions.
     pub destinations: Vec<DestinationIndex>,
+    /// The last so many of them came with a line that is not complete yet.
+    joining: usize,
+    /// It was answered once: before that it is handed nothing.
+    is_answered: bool,
     /// What it was handed and is not settled, oldest first. The first `written` are in its socket.
     pub in_flight: VecDeque<SlotIndex>,
     /// What it will be handed next, in this order, as soon as it was read from the journal.
@@ -45,7 +49,9 @@ impl Subscriber {
     /// Whether it may be handed a message.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.credit > 0 && self.in_flight.len() + self.fetching.len() < UNACKNOWLEDGED_MAX as usize
+        self.is_answered
+            && self.credit > 0
+            && self.in_flight.len() + self.fetching.len() < UNACKNOWLEDGED_MAX as usize
     }
 
     /// Whether something less urgent than `level` is on its way, and cannot be overtaken.
@@ -135,18 +141,16 @@ impl Seats {
             .as_mut()
     }
 
-    /// A subscriber takes its seats.
+    /// A subscriber takes seats for destinations that it has none for; those that it had stay.
     pub fn seat(
         &mut self,
         id: SubscriberId,
-        mut destinations: Vec<DestinationIndex>,
+        destinations: &[DestinationIndex],
         ack: bool,
         credit: i64,
     ) -> Seated {
-        let mut seen = std::collections::HashSet::new();
-        destinations.retain(|it| seen.insert(*it));
         let mut seated = Seated::default();
-        for &destination in &destinations {
+        for &destination in destinations {
             self.grow(destination as usize + 1);
             let row = &mut self.rows[destination as usize];
             row.push_back(id);
@@ -161,17 +165,33 @@ impl Seats {
         if keys.len() <= id.key as usize {
             keys.resize_with(id.key as usize + 1, || None);
         }
-        keys[id.key as usize] = Some(Subscriber {
+        let new = || Subscriber {
             ack,
-            destinations,
+            destinations: Vec::new(),
+            joining: 0,
+            is_answered: false,
             in_flight: VecDeque::new(),
             fetching: VecDeque::new(),
             is_held_up: false,
             written: 0,
             unwritten: Unwritten::default(),
             credit,
-        });
+        };
+        let subscriber = keys[id.key as usize].get_or_insert_with(new);
+        subscriber.destinations.extend_from_slice(destinations);
+        subscriber.joining += destinations.len();
         seated
+    }
+
+    /// A line of a subscriber is complete; returns the destinations that it has added.
+    pub fn join(&mut self, id: SubscriberId) -> Vec<DestinationIndex> {
+        let Some(subscriber) = self.get_mut(id) else {
+            return Vec::new();
+        };
+        subscriber.is_answered = true;
+        let joining = std::mem::take(&mut subscriber.joining);
+        let first = subscriber.destinations.len() - joining;
+        subscriber.destinations[first..].to_vec()
     }
 
     /// A subscriber leaves; it is returned with what it had in flight. Who stood by is active now.
@@ -196,8 +216,8 @@ mod tests {
     #[test]
     fn the_second_stands_by_and_takes_over() {
         let mut seats = Seats::new(1);
-        assert_eq!(seats.seat(id(0), vec![1, 2, 1], false, 10).active, [1, 2]);
-        let second = seats.seat(id(1), vec![2, 3], true, 10);
+        assert_eq!(seats.seat(id(0), &[1, 2], false, 10).active, [1, 2]);
+        let second = seats.seat(id(1), &[2, 3], true, 10);
         assert_eq!((second.active, second.standby), (vec![3], vec![2]));
         assert_eq!(seats.active(2), Some(id(0)));
         let gone = seats.leave(id(0)).expect("it was there");
@@ -207,9 +227,28 @@ mod tests {
     }
 
     #[test]
+    fn seats_add_up_and_each_line_tells_what_it_added() {
+        let mut seats = Seats::new(1);
+        seats.seat(id(0), &[1, 2], false, 10);
+        let is_open = |seats: &mut Seats| seats.get_mut(id(0)).is_some_and(|it| it.is_open());
+        assert!(!is_open(&mut seats), "its line is not complete");
+        seats.seat(id(0), &[3], false, 10);
+        assert_eq!(seats.join(id(0)), [1, 2, 3]);
+        assert!(is_open(&mut seats));
+        assert_eq!(seats.seat(id(0), &[7], false, 10).active, [7]);
+        assert!(is_open(&mut seats), "what it had goes on");
+        assert_eq!(seats.join(id(0)), [7]);
+        assert_eq!(seats.join(id(0)), [] as [u32; 0]);
+        let gone = seats.leave(id(0)).expect("it was there");
+        assert_eq!(gone.destinations, [1, 2, 3, 7]);
+        assert!([1, 2, 3, 7].iter().all(|it| seats.active(*it).is_none()));
+    }
+
+    #[test]
     fn credit_and_unacknowledged_frames_both_close_a_subscriber() {
         let mut seats = Seats::new(1);
-        seats.seat(id(0), vec![0], true, 1);
+        seats.seat(id(0), &[0], true, 1);
+        seats.join(id(0));
         let subscriber = seats.get_mut(id(0)).expect("it is there");
         assert!(subscriber.is_open());
         subscriber.credit = 0;
@@ -222,7 +261,7 @@ mod tests {
     #[test]
     fn only_less_urgent_frames_on_their_way_are_in_the_way() {
         let mut seats = Seats::new(1);
-        seats.seat(id(0), vec![0], false, 1);
+        seats.seat(id(0), &[0], false, 1);
         let subscriber = seats.get_mut(id(0)).expect("it is there");
         subscriber.unwritten.add(2);
         assert!(subscriber.is_ahead_of(1));

@@ -30,12 +30,13 @@ impl SchedulerAgent {
                     subscriber,
                     destinations,
                     ack,
+                    is_last,
                 } => {
                     let id = SubscriberId {
                         agent,
                         key: subscriber,
                     };
-                    self.subscribe(id, destinations, ack);
+                    self.subscribe(id, destinations, ack, is_last);
                 }
                 FromDelivery::Wrote {
                     subscriber,
@@ -73,22 +74,42 @@ impl SchedulerAgent {
         work_count
     }
 
-    fn subscribe(&mut self, id: SubscriberId, destinations: Vec<DestinationIndex>, ack: bool) {
+    /// Seats a subscriber for some destinations. With the last ones of a line it gets what waits for
+    /// them: what it is told goes before the first frame.
+    fn subscribe(
+        &mut self,
+        id: SubscriberId,
+        destinations: Vec<DestinationIndex>,
+        ack: bool,
+        is_last: bool,
+    ) {
         for &destination in &destinations {
             self.meet(destination);
         }
-        let seated = self
-            .seats
-            .seat(id, destinations, ack, self.parts.credit as i64);
-        for &destination in &seated.active {
-            self.parts.queues.open(destination, id.agent);
-        }
+        let credit = self.parts.credit as i64;
+        let seated = self.seats.seat(id, &destinations, ack, credit);
         let answer = ToDelivery::Seated {
             subscriber: id.key,
             active: seated.active,
             standby: seated.standby,
+            is_last,
         };
         self.answer_delivery(id.agent, answer);
+        if is_last {
+            self.begin_delivery(id);
+        }
+    }
+
+    fn begin_delivery(&mut self, id: SubscriberId) {
+        let joined = self.seats.join(id);
+        if !self.is_open(id) {
+            return;
+        }
+        for destination in joined {
+            if self.seats.active(destination) == Some(id) {
+                self.parts.queues.open(destination, id.agent);
+            }
+        }
     }
 
     fn note_written(&mut self, id: SubscriberId, frames: u32, bytes: u32, at_ns: u64, now: Now) {

@@ -21,6 +21,9 @@ const SECTOR_LEN: usize = 512;
 /// A full disk has room again after this long at most, in ns.
 const FULL_NS_MAX: u64 = 1_000_000_000;
 
+/// Descriptors are there again after this long at most, in ns.
+const NO_DESCRIPTOR_NS_MAX: u64 = 2_000_000_000;
+
 /// Names a file for good, whatever it is called.
 type Inode = u64;
 
@@ -83,6 +86,10 @@ struct State {
     dies_in: Option<usize>,
     is_dead: bool,
     has_failed: bool,
+    /// The engine has started: from now on a want of descriptors must not end it.
+    is_started: bool,
+    /// No descriptor is left until then.
+    no_descriptor_until_ns: u64,
     /// The last fault.
     troubled_ns: u64,
 }
@@ -106,6 +113,8 @@ impl Disk {
             dies_in: None,
             is_dead: false,
             has_failed: false,
+            is_started: false,
+            no_descriptor_until_ns: 0,
             troubled_ns: 0,
         })))
     }
@@ -120,6 +129,7 @@ impl Disk {
         state.faults = Faults::default();
         state.dies_in = None;
         state.full_until_ns = 0;
+        state.no_descriptor_until_ns = 0;
     }
 
     /// The process dies within one of the next operations.
@@ -159,11 +169,22 @@ impl Disk {
         state.fails(state.faults.sync_fails)
     }
 
+    /// The engine has started: it may find no descriptor from now on, and must not end of it.
+    pub fn started(&self) {
+        self.state().is_started = true;
+    }
+
+    /// It ends in an orderly way: what it needs for that is there.
+    pub fn ending(&self) {
+        self.state().is_started = false;
+    }
+
     /// A new process looks at the disk.
     pub fn restart(&self, power_lost: bool) {
         let state = &mut *self.state();
         state.is_dead = false;
         state.has_failed = false;
+        state.is_started = false;
         state.dies_in = None;
         if power_lost {
             state.lose_power();
@@ -237,6 +258,22 @@ impl State {
         Ok(())
     }
 
+    /// Whether a file can be opened: others take all descriptors now and then.
+    fn has_descriptor(&mut self) -> io::Result<()> {
+        let now_ns = self.time.ns();
+        if !self.is_started {
+            return Ok(());
+        }
+        if self.dice.chance(self.faults.descriptors) {
+            self.no_descriptor_until_ns = now_ns + self.dice.long(0..=NO_DESCRIPTOR_NS_MAX);
+        }
+        if now_ns < self.no_descriptor_until_ns {
+            self.troubled_ns = now_ns;
+            return Err(io::Error::from_raw_os_error(libc::EMFILE));
+        }
+        Ok(())
+    }
+
     fn file(&mut self, inode: Inode) -> &mut File {
         self.files
             .get_mut(&inode)
@@ -250,6 +287,7 @@ impl State {
 
     fn create(&mut self, name: Name) -> io::Result<Inode> {
         self.change()?;
+        self.has_descriptor()?;
         self.has_room()?;
         if self.names.get(name).is_ok() {
             return Err(io::ErrorKind::AlreadyExists.into());
@@ -359,8 +397,9 @@ impl Storage for Disk {
     type Segment = Inode;
 
     fn list(&self) -> io::Result<Vec<Name>> {
-        let state = self.state();
+        let state = &mut *self.state();
         state.alive()?;
+        state.has_descriptor()?;
         Ok(state.names.0.keys().copied().collect())
     }
 
@@ -369,8 +408,9 @@ impl Storage for Disk {
     }
 
     fn open(&self, name: Name) -> io::Result<Inode> {
-        let state = self.state();
+        let state = &mut *self.state();
         state.alive()?;
+        state.has_descriptor()?;
         state.names.get(name)
     }
 

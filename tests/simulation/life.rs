@@ -64,6 +64,7 @@ impl Life {
         let names = Names::new(config, &rules);
         let mut storage = disk.clone();
         let (recovered, inheritance) = recover(config, &mut storage, &names, seed, clock.now())?;
+        disk.started();
         let position = recovered.origin.position;
         signals.recorded.store(position, Ordering::Release);
         let (recorder, collector) =

@@ -113,6 +113,8 @@ pub struct Faults {
     pub sync_fails: u32,
     /// A read of the journal fails.
     pub read_fails: u32,
+    /// No descriptor is left for a while, of the files that are opened.
+    pub descriptors: u32,
     /// A life ends by a power loss rather than by a kill.
     pub power: u32,
     /// A life ends in an orderly way.
@@ -155,6 +157,8 @@ impl Faults {
             write_fails: rate(4),
             sync_fails: rate(8),
             read_fails: rate(4),
+            // Drawn apart, so that older seeds play what they played.
+            descriptors: 0,
             power: if is_synced { power } else { 0 },
             orderly: rate(500),
             within,
@@ -224,6 +228,8 @@ impl Plan {
         plan.faults.unknown_name = dice.of(&[0, 0, 300]);
         plan.faults.slow_name = dice.of(&[0, 0, 300]);
         plan.faults.half_close = Dice::new(seed, "half close").of(&[0, 0, 50, 300]);
+        let dice = &mut Dice::new(seed, "descriptors");
+        plan.faults.descriptors = dice.of(&[0, 0, 20, 200]);
         let dice = &mut Dice::new(seed, "rush");
         if dice.chance(150) {
             plan.rush(dice);

@@ -364,6 +364,7 @@ impl World {
         if !life.signals.quiet.load(Ordering::Acquire) {
             return Ok(());
         }
+        self.disk.ending();
         let result = life.finish();
         let mut events = self.wire.events();
         events.extend(self.database.events());

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::config::{
-    self, Config, Durability, IdleKind, Rule, Server, StoreUrl, ThreadingMode, WhenFull,
-    show_duration, show_hours, show_size,
+    self, Config, Connections, Durability, IdleKind, Rule, Server, StoreUrl, ThreadingMode,
+    WhenFull, show_duration, show_hours, show_size,
 };
+use crate::descriptors::{self, Budget};
 use crate::engine::threads::{self, Plan, ThreadPlan};
 use crate::limits;
 use crate::store::SQLITE_FILE;
@@ -26,6 +27,8 @@ pub struct Machine {
     pub cores: usize,
     /// Where relative paths begin.
     pub directory: PathBuf,
+    /// How many files this process may open.
+    pub files: u64,
 }
 
 impl Machine {
@@ -35,6 +38,7 @@ impl Machine {
         Machine {
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             directory: std::env::current_dir().unwrap_or_default(),
+            files: descriptors::allowed(),
         }
     }
 }
@@ -380,6 +384,7 @@ fn places(config: &Config, machine: &Machine) -> Vec<String> {
             show_duration(config.delivery.ack_timeout)
         ),
     ];
+    lines.extend(connections(config, machine));
     lines.push(match config.admin.listen {
         Some(address) => {
             format!("http://{address}/stats, /metrics, /healthz, /readyz, /histograms")
@@ -392,6 +397,44 @@ fn places(config: &Config, machine: &Machine) -> Vec<String> {
         interval => format!(
             "statistics are printed every {} and at exit",
             show_duration(interval)
+        ),
+    });
+    lines
+}
+
+/// How many may connect, and what keeps a silent connection from its place.
+fn connections(config: &Config, machine: &Machine) -> Vec<String> {
+    let budget = Budget::new(config, machine.files);
+    let fitted = budget.fit(config);
+    let one = |who: &str, limits: Connections| match limits.max_per_address {
+        0 => format!("{} {who}", limits.max),
+        each => format!("{} {who} ({each} from one address)", limits.max),
+    };
+    let mut listeners = vec![one("subscribers", fitted.delivery.connections)];
+    if config.ingest.listen.is_some() {
+        listeners.push(one("producers", fitted.ingest.connections));
+    }
+    if config.admin.listen.is_some() {
+        listeners.push(one("HTTP clients", fitted.admin.connections));
+    }
+    let mut lines = vec![format!(
+        "at most {} at once; further ones are told so and closed",
+        listeners.join(", ")
+    )];
+    if budget.is_short() {
+        lines.push(budget.words());
+    }
+    let greeting = show_duration(config.delivery.greeting_timeout);
+    let unread = config.delivery.unread_timeout;
+    lines.push(match unread.is_zero() {
+        true => format!(
+            "a connection that does not subscribe within {greeting} is closed; a subscriber may \
+             leave its messages unread"
+        ),
+        false => format!(
+            "a connection that does not subscribe within {greeting} is closed, and a subscriber whose \
+             socket takes nothing for {} is cut",
+            show_duration(unread)
         ),
     });
     lines

@@ -6,7 +6,15 @@ use crate::config::parse;
 fn said(text: &str, cores: usize) -> String {
     let config = parse("flipped-lb.toml", text, &[]).expect("right");
     let directory = PathBuf::from("/srv");
-    words(&config, &Machine { cores, directory })
+    let files = u64::MAX;
+    words(
+        &config,
+        &Machine {
+            cores,
+            directory,
+            files,
+        },
+    )
 }
 
 #[track_caller]

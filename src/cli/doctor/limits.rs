@@ -2,13 +2,9 @@
 
 use super::finding::Finding;
 use super::machine::Patient;
-use crate::config::Config;
+use crate::descriptors::Budget;
 
 const SUBJECT: &str = "open files";
-
-/// Descriptors beside connections: journal segments and their readers, the store's files, pollers,
-/// wake-ups of some threads, HTTP.
-const OWN: u64 = 64;
 
 pub(super) fn look(patient: &Patient<'_>) -> Vec<Finding> {
     vec![open_files(patient)]
@@ -18,39 +14,31 @@ fn open_files(patient: &Patient<'_>) -> Finding {
     let Some(limits) = patient.machine.read("proc/self/limits") else {
         return Finding::unknown(SUBJECT, "/proc/self/limits");
     };
-    let Some(limit) = soft_limit(&limits) else {
+    let Some(limit) = hard_limit(&limits) else {
         return Finding::unknown(SUBJECT, "\"Max open files\" in /proc/self/limits");
     };
-    let needed = needed(patient.config);
+    let budget = Budget::new(patient.config, limit);
+    let Budget { own, wanted, .. } = budget;
+    let expected = own + 2 * patient.config.destinations.len() as u64;
+    let [producers, subscribers, clients] = budget.shares;
     let found = format!(
-        "{limit} allowed; sources, a subscriber and a standby for each destination, and the \
-         engine's own take {needed}"
+        "{limit} allowed; {own} are set aside for the engine and its sources, and {producers} producers, \
+         {subscribers} subscribers and {clients} HTTP clients find room; the settings ask for {wanted}"
     );
-    let advice = format!(
-        "ulimit -n {0}, or LimitNOFILE={0} in its systemd unit",
-        2 * needed.max(1024)
-    );
-    match limit {
-        it if it < needed => Finding::bad(SUBJECT, found, advice),
-        it if it < needed + needed / 4 => Finding::warn(SUBJECT, found, advice),
-        _ => Finding::ok(SUBJECT, found),
+    match budget.is_short() {
+        _ if limit < expected => Finding::bad(SUBJECT, found, budget.advice()),
+        true => Finding::warn(SUBJECT, found, budget.advice()),
+        false => Finding::ok(SUBJECT, found),
     }
 }
 
-/// The soft one; an unlimited one is the largest number.
-fn soft_limit(limits: &str) -> Option<u64> {
+/// The hard one, to which the engine raises the soft one; an unlimited one is the largest number.
+fn hard_limit(limits: &str) -> Option<u64> {
     let line = limits
         .lines()
         .find_map(|it| it.strip_prefix("Max open files"))?;
-    match line.split_whitespace().next()? {
+    match line.split_whitespace().nth(1)? {
         "unlimited" => Some(u64::MAX),
         number => number.parse().ok(),
     }
-}
-
-/// Connections that are to be expected, and the engine's own files. Destinations that messages may
-/// create are not expected, only possible.
-fn needed(config: &Config) -> u64 {
-    let subscribers = 2 * config.destinations.len();
-    (config.sources.len() + subscribers) as u64 + OWN
 }

@@ -16,7 +16,7 @@ type Case = (
     fn(&Config) -> bool,
 );
 
-const CASES: [Case; 39] = [
+const CASES: [Case; 49] = [
     ("", "data_dir", "'d'", |c| c.data_dir.as_os_str() == "d"),
     ("", "durability", "'synced'", |c| {
         c.durability == Durability::Synced
@@ -70,6 +70,36 @@ const CASES: [Case; 39] = [
         c.delivery.ack_timeout == Duration::from_secs(300)
     }),
     ("delivery", "credit", "4096", |c| c.delivery.credit == 4096),
+    ("ingest", "max_connections", "1", |c| {
+        c.ingest.connections.max == 1
+    }),
+    ("ingest", "max_connections_per_address", "2", |c| {
+        c.ingest.connections.max_per_address == 2
+    }),
+    ("ingest", "greeting_timeout", "'1s'", |c| {
+        c.ingest.greeting_timeout == Duration::from_secs(1)
+    }),
+    ("ingest", "idle_timeout", "'1h'", |c| {
+        c.ingest.idle_timeout == Duration::from_secs(3600)
+    }),
+    ("delivery", "max_connections", "1_000_000", |c| {
+        c.delivery.connections.max == 1_000_000
+    }),
+    ("delivery", "max_connections_per_address", "5", |c| {
+        c.delivery.connections.max_per_address == 5
+    }),
+    ("delivery", "greeting_timeout", "'5s'", |c| {
+        c.delivery.greeting_timeout == Duration::from_secs(5)
+    }),
+    ("delivery", "unread_timeout", "'10m'", |c| {
+        c.delivery.unread_timeout == Duration::from_secs(600)
+    }),
+    ("admin", "max_connections", "8", |c| {
+        c.admin.connections.max == 8
+    }),
+    ("admin", "max_connections_per_address", "3", |c| {
+        c.admin.connections.max_per_address == 3
+    }),
     ("journal", "segment", "'4MiB'", |c| {
         c.journal.segment == 4 << 20
     }),

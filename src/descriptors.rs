@@ -1,0 +1,212 @@
+//! How many files the process may open, and what of it connections get.
+//!
+//! Asked at start, and by `check` and `doctor`. The engine's own files come first: what they need is
+//! set aside, and the listeners share the rest. So idle connections never take the descriptor of the
+//! journal's next segment. Values only, but for [`allowed`] and [`raise`].
+//!
+//! ```text
+//! limit | the engine's own | dialled sources | producers | subscribers | HTTP clients |
+//! ```
+
+use std::io;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::config::{Config, StoreUrl};
+use crate::limits::{
+    CONNECTIONS_MIN, DESCRIPTORS_FIXED, DESCRIPTORS_LOOKUP, DESCRIPTORS_SOCKETS, DESCRIPTORS_STORE,
+    DESCRIPTORS_THREAD, LOOKUPS_MAX, LOOKUPS_SLOW_MAX, REFUSED_HELD_MAX, THREADS_FIXED,
+};
+
+/// How many files the process may open once its soft limit is raised; the largest number: any.
+#[must_use]
+pub fn allowed() -> u64 {
+    getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX)
+}
+
+/// Raises the soft limit to the hard one; returns how many files the process may open now.
+///
+/// # Errors
+/// The system does not allow it.
+pub fn raise() -> io::Result<u64> {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: maximum,
+        maximum,
+    };
+    setrlimit(Resource::Nofile, raised)?;
+    Ok(maximum.unwrap_or(u64::MAX))
+}
+
+/// What becomes of the descriptors there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budget {
+    /// All of them.
+    pub allowed: u64,
+    /// Set aside for the engine's own files, and the sources that it dials.
+    pub own: u64,
+    /// What the settings ask for, the engine's own included.
+    pub wanted: u64,
+    /// Connections of each listener: producers, subscribers, HTTP clients.
+    pub shares: [usize; 3],
+}
+
+impl Budget {
+    /// Shares out `allowed` descriptors: no listener gets more than it asked for, and none less than
+    /// another one that wants more.
+    #[must_use]
+    pub fn new(config: &Config, allowed: u64) -> Self {
+        let asked = asked(config);
+        let own = own(config);
+        let total: usize = asked.iter().sum();
+        let left = usize::try_from(allowed.saturating_sub(own)).unwrap_or(usize::MAX);
+        Self {
+            allowed,
+            own,
+            wanted: own + total as u64,
+            shares: share(asked, left),
+        }
+    }
+
+    /// Whether the settings ask for more than there are.
+    #[must_use]
+    pub fn is_short(&self) -> bool {
+        self.wanted > self.allowed
+    }
+
+    /// What is missing, what is done about it, and what to do.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let Self {
+            allowed,
+            own,
+            wanted,
+            shares: [producers, subscribers, clients],
+        } = self;
+        format!(
+            "the process may open {allowed} files, and the settings ask for {wanted}, {own} of them for \
+             the engine itself; so at most {producers} producers, {subscribers} subscribers and \
+             {clients} HTTP clients are connected at once: {}, or lower max_connections",
+            self.advice()
+        )
+    }
+
+    /// How to allow more.
+    #[must_use]
+    pub fn advice(&self) -> String {
+        let wanted = self.wanted.next_multiple_of(1024);
+        format!("ulimit -n {wanted}, or LimitNOFILE={wanted} in its systemd unit")
+    }
+
+    /// The settings with the numbers of connections that fit.
+    #[must_use]
+    pub fn fit(&self, config: &Config) -> Config {
+        let mut fitted = config.clone();
+        let [producers, subscribers, clients] = self.shares;
+        fitted.ingest.connections.max = producers;
+        fitted.delivery.connections.max = subscribers;
+        fitted.admin.connections.max = clients;
+        fitted
+    }
+}
+
+/// Connections that the settings allow; none where nobody listens.
+fn asked(config: &Config) -> [usize; 3] {
+    let at = |listens: bool, max: usize| if listens { max } else { 0 };
+    [
+        at(
+            config.ingest.listen.is_some(),
+            config.ingest.connections.max,
+        ),
+        config.delivery.connections.max,
+        at(config.admin.listen.is_some(), config.admin.connections.max),
+    ]
+}
+
+/// Descriptors of the engine's own.
+fn own(config: &Config) -> u64 {
+    let store = match config.store.url {
+        StoreUrl::None => 0,
+        _ => DESCRIPTORS_STORE,
+    };
+    let listeners = asked(config).iter().filter(|it| **it > 0).count();
+    let threads = THREADS_FIXED + config.delivery.agents as u64;
+    DESCRIPTORS_FIXED
+        + store
+        + DESCRIPTORS_THREAD * threads
+        + DESCRIPTORS_SOCKETS * (1 + config.delivery.agents as u64)
+        + (listeners * REFUSED_HELD_MAX) as u64
+        + config.sources.len() as u64
+        + DESCRIPTORS_LOOKUP * config.sources.len().min(LOOKUPS_MAX + LOOKUPS_SLOW_MAX) as u64
+}
+
+/// Each gets what it asked for, or an equal part of what those get that ask for more.
+fn share(asked: [usize; 3], mut left: usize) -> [usize; 3] {
+    let mut order = [0, 1, 2];
+    order.sort_unstable_by_key(|&at| asked[at]);
+    let mut shares = [0; 3];
+    let wanting = asked.iter().filter(|it| **it > 0).count();
+    let mut sharers = wanting;
+    for at in order.into_iter().skip(3 - wanting) {
+        let fair = left / sharers;
+        shares[at] = asked[at].min(fair.max(CONNECTIONS_MIN));
+        left = left.saturating_sub(shares[at]);
+        sharers -= 1;
+    }
+    shares
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> Config {
+        let mut config = Config::default();
+        config.ingest.listen = Some(([127, 0, 0, 1], 9001).into());
+        config
+    }
+
+    #[test]
+    fn where_there_is_enough_each_gets_what_it_asked_for() {
+        for allowed in [u64::MAX, 1 << 20] {
+            let budget = Budget::new(&config(), allowed);
+            assert!(!budget.is_short());
+            assert_eq!(budget.fit(&config()), config());
+        }
+        let budget = Budget::new(&config(), u64::MAX);
+        assert!(!Budget::new(&config(), budget.wanted).is_short());
+        assert!(Budget::new(&config(), budget.wanted - 1).is_short());
+    }
+
+    #[test]
+    fn what_is_shared_out_never_exceeds_what_is_left() {
+        let config = config();
+        for allowed in 0..30_000 {
+            let budget = Budget::new(&config, allowed);
+            let shared: usize = budget.shares.iter().sum();
+            let is_enough = allowed >= budget.own + 3 * CONNECTIONS_MIN as u64;
+            if is_enough {
+                assert!(budget.own + shared as u64 <= allowed, "{budget:?}");
+            }
+            assert!(budget.shares.iter().all(|it| *it >= CONNECTIONS_MIN));
+        }
+    }
+
+    #[test]
+    fn those_that_want_little_get_it_and_the_others_share_the_rest() {
+        assert_eq!(share([4_096, 20_000, 256], 10_256), [4_096, 5_904, 256]);
+        assert_eq!(share([4_096, 20_000, 256], 4_256), [2_000, 2_000, 256]);
+        assert_eq!(share([0, 20_000, 256], 100), [0, 50, 50]);
+        assert_eq!(share([10, 10, 10], 0), [CONNECTIONS_MIN; 3]);
+        assert_eq!(share([1, 2, 3], 0), [1, 2, 3]);
+    }
+
+    #[test]
+    fn the_words_have_the_numbers_and_the_advice() {
+        let budget = Budget::new(&config(), 128);
+        let words = budget.words();
+        for part in ["may open 128 files", "ulimit -n", "LimitNOFILE="] {
+            assert!(words.contains(part), "{words}");
+        }
+    }
+}

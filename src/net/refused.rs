@@ -1,0 +1,56 @@
+//! Refused connections: each is told why, and held for a moment so that its peer can read that.
+//!
+//! A socket that is closed with bytes unread resets its connection, and the reset may overtake the
+//! words. So what came is read and thrown away, before and behind the words. Few are held, and not
+//! for long: descriptors are scarce where connections are refused.
+
+use std::collections::VecDeque;
+use std::io::{Read, Write};
+use std::time::Instant;
+
+use mio::net::TcpStream;
+
+use crate::limits::{REFUSED_HELD_MAX, REFUSED_HELD_TIME};
+
+/// Those of one poller.
+#[derive(Debug, Default)]
+pub(super) struct Refused {
+    held: VecDeque<(TcpStream, Instant)>,
+}
+
+impl Refused {
+    /// Tells why, in a line, and ends this side.
+    pub(super) fn take(&mut self, mut stream: TcpStream, line: &str) {
+        drain(&mut stream);
+        // A peer that is gone, or whose system takes no line, is not told.
+        let _ = stream.write(format!("{line}\n").as_bytes());
+        let _ = stream.shutdown(std::net::Shutdown::Write);
+        if self.held.len() == REFUSED_HELD_MAX {
+            self.close_oldest();
+        }
+        self.held.push_back((stream, Instant::now()));
+    }
+
+    /// Closes those that were held long enough.
+    pub(super) fn tidy(&mut self) {
+        while self
+            .held
+            .front()
+            .is_some_and(|it| it.1.elapsed() >= REFUSED_HELD_TIME)
+        {
+            self.close_oldest();
+        }
+    }
+
+    fn close_oldest(&mut self) {
+        if let Some((mut stream, _)) = self.held.pop_front() {
+            drain(&mut stream);
+        }
+    }
+}
+
+/// Reads what is there, a bounded part of it.
+fn drain(stream: &mut TcpStream) {
+    let mut unread = [0; 16 * 1024];
+    let _ = stream.read(&mut unread);
+}
