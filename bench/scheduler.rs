@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use flipped_lb::config::Destination;
+use flipped_lb::message::fields::Text;
 use flipped_lb::scheduler::dedup::{DedupWindow, IdHash};
 use flipped_lb::scheduler::queue::Queues;
 use flipped_lb::scheduler::queue::cold::AllHot;
@@ -159,7 +160,7 @@ fn rules(criterion: &mut Criterion) {
     };
     let destinations: Vec<_> = (1..=10_000).map(destination).collect();
     let rules = Rules::new(&[], &destinations, 3);
-    let unasked = || -> (u16, &[u8]) { unreachable!("no rule looks at the source") };
+    let unasked = || -> (u16, Text<'static>) { unreachable!("no rule looks at the source") };
     assert_eq!(rules.level(0, 0, 3, unasked), 1);
     assert_eq!(rules.level(1, 0, 3, unasked), 3);
     let mut at = 0u32;

@@ -1,10 +1,14 @@
-//! The words for a message's parts, and the directory of names with indices.
+//! The words for a message's parts, its record and its fields, and the directory of names with
+//! indices.
 
 mod directory;
+pub mod fields;
 mod pattern;
 mod recent;
+pub mod record;
 
 pub use directory::Directory;
+pub use fields::Fields;
 pub use pattern::Pattern;
 
 /// A message's place in the one unified stream: from 1, no holes.

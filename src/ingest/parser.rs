@@ -43,8 +43,6 @@ mod tokens;
 #[cfg(test)]
 pub(crate) mod verdict;
 
-pub use spans::text_of;
-
 /// Bytes behind a line, of any content, that spare the parser a copy of it.
 pub const PADDING: usize = simd_json::INPUT_PADDING;
 
@@ -83,7 +81,7 @@ impl Parsed<'_> {
     /// The header of this message's record; sequence and level are the scheduler's to set.
     ///
     /// A record has 8 bits for the length of a string, and escapes may need more: there the length
-    /// saturates, and [`text_of`] finds the end of such a string by its closing quote.
+    /// saturates, and [`crate::message::fields`] finds the end by the closing quote.
     #[must_use]
     pub fn header(&self, arrival_us: u64) -> RecordHeader {
         let arrival_ms = i64::try_from(arrival_us / 1_000).unwrap_or(i64::MAX);

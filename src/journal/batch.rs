@@ -9,6 +9,7 @@ use super::record::{
     BATCH_HEADER_LEN, BatchHeader, BatchKind, Position, RECORD_HEADER_LEN, RecordHeader,
     SETTLEMENT_LEN, Settlement,
 };
+use crate::message::Fields;
 
 /// One whole batch.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +31,14 @@ pub struct Record<'a> {
     pub position: Position,
     /// The frame verbatim, without its newline.
     pub frame: &'a [u8],
+}
+
+impl<'a> Record<'a> {
+    /// Its fields.
+    #[must_use]
+    pub fn fields(&self) -> Fields<'a> {
+        Fields::new(self.header, self.frame)
+    }
 }
 
 impl<'a> Batch<'a> {
@@ -255,9 +264,9 @@ mod tests {
         }
         let batch = Batch::new(header, body, 0);
         let records = batch.records().map(|it| {
-            let _ = it.header.payload.of(it.frame);
-            let _ = it.header.message_type.of(it.frame);
-            let _ = it.header.id.of(it.frame);
+            let fields = it.fields();
+            let _ = fields.payload();
+            let _ = (fields.message_type().value(), fields.message_id().value());
         });
         let entries = records.count() + batch.settlements().count();
         assert_eq!(entries, header.entries as usize);

@@ -12,12 +12,13 @@ use super::batch::{Batch, check};
 use super::error::{Damage, JournalError};
 use super::record::{
     BATCH_HEADER_LEN, BATCH_MAGIC, BatchHeader, BatchKind, FORMAT_VERSION, Position,
-    RECORD_HEADER_LEN, SETTLEMENT_LEN, Settlement, u32_at, u64_at,
+    RECORD_HEADER_LEN, SETTLEMENT_LEN, Settlement,
 };
 use super::storage::{Name, Storage, read_full, write_whole};
 use crate::journal::batch::Record;
 use crate::limits::{BATCH_LEN_MAX, JOURNAL_READ_LEN, KEPT_BATCH_LEN};
 use crate::message::Sequence;
+use crate::message::record::{u32_at, u64_at};
 
 /// Bytes of a kept file's header.
 pub(super) const HEADER_LEN: usize = 64;

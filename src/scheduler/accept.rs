@@ -16,6 +16,7 @@ use crate::journal::record::RecordHeader;
 use crate::journal::writer::ToJournal;
 use crate::limits::{ARRIVALS_PER_CYCLE, UNRECORDED_MAX};
 use crate::memory::{prefetch, prefetch_all};
+use crate::message::fields::{Fields, Text};
 use crate::message::{DestinationIndex, Level, Sequence};
 
 /// Arrivals that are taken without asking for room.
@@ -259,9 +260,7 @@ impl SchedulerAgent {
 }
 
 /// The `sourceServerId` of a record, for rules that ask for it.
-fn source_of(record: &[u8]) -> &[u8] {
-    match record.split_first_chunk() {
-        Some((header, frame)) => RecordHeader::decode(header).source.of(frame),
-        None => &[],
-    }
+fn source_of(record: &[u8]) -> Text<'_> {
+    let fields = Fields::of_record(record);
+    fields.map_or(Text::plain(&[]), |it| it.source_id())
 }

@@ -12,7 +12,6 @@ use super::queue::clamp_timestamp;
 use super::queue::cold::{Cellar, ColdMessage, Kind};
 use super::unsettled::Unsettled;
 use crate::clock::Now;
-use crate::ingest::parser::text_of;
 use crate::journal::batch::Record;
 use crate::journal::record::{Settlement, record_len};
 use crate::journal::recovery::Sink;
@@ -124,15 +123,15 @@ impl Backlog {
 
 impl Sink for Backlog {
     fn message(&mut self, record: &Record<'_>) {
-        let header = &record.header;
-        let text = |span| text_of(record.frame, span, header.escaped);
-        let id = self.dedup.hasher().hash(text(header.id).as_bytes());
+        let (header, fields) = (&record.header, record.fields());
+        let id = fields.message_id().value();
+        let id = self.dedup.hasher().hash(id.as_bytes());
         self.dedup.claim(id, header.arrival_us / 1_000);
         let message_type = self
             .message_types
-            .find_or_create(&text(header.message_type));
+            .find_or_create(&fields.message_type().value());
         let message_type = message_type.unwrap_or(self.message_types.len() as u32);
-        let destination = self.destinations.adopt(&text(header.destination));
+        let destination = self.destinations.adopt(&fields.destination().value());
         let level0 = header.level.clamp(1, self.levels) - 1;
         let message = ColdMessage {
             sequence: record.sequence,

@@ -15,6 +15,7 @@
 use std::collections::HashMap;
 
 use crate::config;
+use crate::message::fields::Text;
 use crate::message::{DestinationIndex, Level, TypeIndex};
 
 /// Class of the destinations that no rule names.
@@ -36,7 +37,7 @@ enum Decision {
 /// A rule of which only source and hour are left to be looked at.
 #[derive(Debug)]
 struct Trial {
-    source: Option<Box<[u8]>>,
+    source: Option<Box<str>>,
     hours: Option<(u16, u16)>,
     level: Level,
 }
@@ -113,7 +114,7 @@ impl Rules {
         destination: DestinationIndex,
         message_type: TypeIndex,
         own: Level,
-        circumstances: impl FnOnce() -> (u16, &'a [u8]),
+        circumstances: impl FnOnce() -> (u16, Text<'a>),
     ) -> Level {
         let others = self.message_types.len();
         let column = usize::from(message_type).min(others);
@@ -126,12 +127,12 @@ impl Rules {
     }
 
     #[cold]
-    fn try_rules(&self, at: u16, (minute_of_day, source): (u16, &[u8])) -> Option<Level> {
+    fn try_rules(&self, at: u16, (minute_of_day, source): (u16, Text<'_>)) -> Option<Level> {
         let fits = |trial: &&Trial| {
             trial
                 .source
                 .as_deref()
-                .is_none_or(|wanted| wanted == source)
+                .is_none_or(|wanted| source == *wanted)
                 && trial
                     .hours
                     .is_none_or(|hours| is_within(hours, minute_of_day))
@@ -183,10 +184,7 @@ impl Rules {
 impl Trial {
     fn new(rule: &config::Rule, levels: u8) -> Self {
         Self {
-            source: rule
-                .source
-                .as_deref()
-                .map(|source| source.as_bytes().into()),
+            source: rule.source.as_deref().map(Into::into),
             hours: rule.hours,
             level: rule.priority.clamp(1, levels),
         }
@@ -303,7 +301,7 @@ mod tests {
                         for (own, minute) in [(1, 0), (2, 1), (3, 2), (2, 3)] {
                             let level = compiled.level(
                                 index as u32, type_index as u16, own,
-                                || (minute, source.as_bytes()),
+                                || (minute, Text::plain(source.as_bytes())),
                             );
                             let message = [destination, source, message_type];
                             prop_assert_eq!(level, naive(&rules, message, own, minute));
@@ -326,11 +324,14 @@ mod tests {
         };
         let rules = Rules::new(&[breakfast, from_b], &destinations(), 3);
         assert_eq!(rules.message_types(), ["breakfast"]);
-        let unasked = || -> (u16, &[u8]) { panic!("asked") };
+        let unasked = || -> (u16, Text<'_>) { panic!("asked") };
         assert_eq!(rules.level(1, 0, 3, unasked), 2);
         assert_eq!(rules.level(0, 1, 3, unasked), 1);
-        assert_eq!(rules.level(1, 1, 3, || (0, b"b")), 1);
-        assert_eq!(rules.level(1, TypeIndex::MAX, 3, || (0, b"a")), 3);
+        assert_eq!(rules.level(1, 1, 3, || (0, Text::plain(b"b"))), 1);
+        assert_eq!(
+            rules.level(1, TypeIndex::MAX, 3, || (0, Text::plain(b"a"))),
+            3
+        );
     }
 
     #[test]

@@ -26,7 +26,6 @@ pub mod thread;
 pub mod unstored;
 
 mod backoff;
-mod fields;
 mod text_time;
 
 #[cfg(test)]

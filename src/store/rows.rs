@@ -2,7 +2,7 @@
 //!
 //! Filled by the follower from whole batches; read by a [`super::Store`]. A settlement whose
 //! message is here as well becomes part of its row, so that it costs no write of its own. It does
-//! not know the database: values are made of spans there.
+//! not know the database.
 //!
 //! ```text
 //! rows    | sequence, header, settled, start | ...   ascending sequences
@@ -17,6 +17,7 @@ use crate::journal::record::{RecordHeader, Settlement};
 use crate::limits::{
     STORE_GATHER_LEN_KEPT, STORE_GATHER_LEN_MAX, STORE_GATHER_ROWS_KEPT, STORE_UPDATES_MAX,
 };
+use crate::message::Fields;
 
 /// Rows and settlements, gathered for one transaction.
 #[derive(Debug, Default)]
@@ -42,12 +43,20 @@ struct Stored {
 pub struct Row<'a> {
     /// The message's place in the unified stream.
     pub sequence: u64,
-    /// Its fields' places in the frame.
+    /// What else is known of it.
     pub header: &'a RecordHeader,
     /// The frame.
     pub frame: &'a [u8],
     /// When it was settled, us since the epoch; `None`: not yet.
     pub settled_us: Option<u64>,
+}
+
+impl<'a> Row<'a> {
+    /// The values of its fields.
+    #[must_use]
+    pub fn fields(&self) -> Fields<'a> {
+        Fields::new(*self.header, self.frame)
+    }
 }
 
 impl Rows {

@@ -132,8 +132,8 @@ impl State {
     fn commit(&mut self, rows: &Rows, upto: Position) -> Applied {
         let mut applied = Applied::default();
         for row in rows.iter() {
-            let id = std::str::from_utf8(row.header.id.of(row.frame)).ok();
-            let Some(message) = id.and_then(message_of) else {
+            let id = row.fields().message_id().value();
+            let Some(message) = message_of(&id) else {
                 let what = format!("row {} has no message", row.sequence);
                 self.events.push(Event::Nonsense(what));
                 continue;

@@ -163,8 +163,7 @@ pub fn read_journal(disk: &Disk, segment_len: u64, surviving: &mut Surviving) {
     let mut by_sequence: BTreeMap<u64, MessageId> = BTreeMap::new();
     while let Ok(Some(batch)) = reader.next(u64::MAX) {
         for record in batch.records() {
-            let id = std::str::from_utf8(record.header.id.of(record.frame)).ok();
-            if let Some(message) = id.and_then(message_of) {
+            if let Some(message) = message_of(&record.fields().message_id().value()) {
                 surviving.recorded.insert(message);
                 by_sequence.insert(record.sequence, message);
             }

@@ -12,11 +12,11 @@ use super::place::{Place, PlaceArgs, failed};
 use super::unsettled::Unsettled;
 use super::{Failure, kept_words, words};
 use crate::cli::output::Frames;
-use crate::ingest::parser::text_of;
 use crate::journal::batch::{Batch, Record};
 use crate::journal::reader::survey::Finding;
-use crate::journal::record::{Position, Settlement, Span};
+use crate::journal::record::{Position, Settlement};
 use crate::log::say;
+use crate::message::fields::Text;
 
 /// Print the journal's entries, one JSON line each.
 #[derive(Debug, Clone, Args)]
@@ -95,11 +95,11 @@ impl Selection {
         if !in_range || !self.unsettled.as_ref().is_none_or(is_open) {
             return false;
         }
-        let destination = text(record, record.header.destination);
+        let destination = record.fields().destination();
         let is_wanted = args
             .destination
             .as_ref()
-            .is_none_or(|it| *it == destination);
+            .is_none_or(|it| destination == **it);
         if is_wanted && args.destination.is_some() {
             self.wanted.insert(record.sequence, 0);
         }
@@ -217,19 +217,20 @@ struct MessageLine {
 
 impl MessageLine {
     fn of(record: &Record<'_>) -> Self {
-        let header = &record.header;
+        let (header, fields) = (&record.header, record.fields());
+        let owned = |text: Text<'_>| text.value().into_owned();
         Self {
             kind: "message",
             sequence: record.sequence,
             position: record.position,
             level: header.level,
             arrival: time(header.arrival_us),
-            message_id: text(record, header.id),
-            source_server_id: text(record, header.source),
-            destination_id: text(record, header.destination),
-            message_type: text(record, header.message_type),
-            priority: header.priority,
-            timestamp: header.timestamp_ms,
+            message_id: owned(fields.message_id()),
+            source_server_id: owned(fields.source_id()),
+            destination_id: owned(fields.destination()),
+            message_type: owned(fields.message_type()),
+            priority: fields.priority(),
+            timestamp: fields.timestamp_ms(),
         }
     }
 }
@@ -242,10 +243,6 @@ struct SettlementLine {
     /// Of its batch.
     position: Position,
     settled: String,
-}
-
-fn text(record: &Record<'_>, span: Span) -> String {
-    text_of(record.frame, span, record.header.escaped).into_owned()
 }
 
 /// UTC, or the bare number where it is beyond all calendars.

@@ -9,7 +9,6 @@ use ahash::RandomState;
 
 use super::Failure;
 use super::place::{Place, failed};
-use crate::ingest::parser::text_of;
 use crate::journal::reader::survey::Finding;
 
 /// Ids that are named at most.
@@ -64,7 +63,7 @@ impl Repeated {
                 .records()
                 .filter(|it| sequences.contains(&it.sequence))
             {
-                let id = text_of(record.frame, record.header.id, record.header.escaped);
+                let id = record.fields().message_id().value();
                 *times.entry(id.into_owned()).or_default() += 1;
             }
         }

@@ -12,7 +12,6 @@ use super::summary::Summary;
 use super::unsettled::Unsettled;
 use super::{Failure, kept_words, words};
 use crate::cli::output::{print, print_json};
-use crate::ingest::parser::text_of;
 use crate::journal::batch::{Batch, Record};
 use crate::journal::reader::survey::Finding;
 use crate::journal::record::BatchKind;
@@ -130,12 +129,13 @@ impl Count {
 
     fn message(&mut self, record: &Record<'_>) {
         let header = &record.header;
-        let text = |span| text_of(record.frame, span, header.escaped);
-        let destination = self.destinations.adopt(&text(header.destination));
+        let fields = record.fields();
+        let destination = self.destinations.adopt(&fields.destination().value());
         let level = u32::from(header.level.clamp(1, LEVELS_MAX as u8)) - 1;
         self.unsettled
             .insert(record.sequence, destination * LEVELS_MAX as u32 + level);
-        self.ids.add(text(header.id).as_bytes(), record.sequence);
+        let id = fields.message_id().value();
+        self.ids.add(id.as_bytes(), record.sequence);
         let summary = &mut self.summary;
         if summary.messages == 0 {
             summary.first_sequence = record.sequence;

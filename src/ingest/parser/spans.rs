@@ -4,8 +4,6 @@
 //! Ends are found from behind: between a value and the next key stand only space and one comma, so
 //! neither an escape nor a deep payload needs a scan. None of this judges: the line is valid JSON.
 
-use std::borrow::Cow;
-
 use crate::journal::record::Span;
 
 /// A line, by the address at which it was parsed and by its verbatim copy.
@@ -73,21 +71,6 @@ impl Spans<'_> {
             end -= 1;
         }
         end
-    }
-}
-
-/// The value of a string field of a recorded frame, escapes resolved. A span that a record header
-/// gave back is enough: of a field with escapes, only its offset is used.
-#[must_use]
-pub fn text_of(frame: &[u8], span: Span, escaped: bool) -> Cow<'_, str> {
-    if !escaped {
-        return String::from_utf8_lossy(span.of(frame));
-    }
-    let offset = span.offset as usize;
-    let quoted = &frame[offset - 1..=closing_quote(frame, offset)];
-    match serde_json::from_slice::<String>(quoted) {
-        Ok(text) => Cow::Owned(text),
-        Err(_) => String::from_utf8_lossy(span.of(frame)),
     }
 }
 

@@ -2,10 +2,12 @@
 //! on the way.
 
 use std::cell::RefCell;
+use std::ops::Range;
 
 use super::blocks::BitByBit;
 use super::model::{self, Judged};
 use super::*;
+use crate::message::Fields;
 
 /// Levels of the tests' parsers.
 pub(crate) const LEVELS: u8 = 3;
@@ -59,25 +61,28 @@ fn judged(parsed: &Parsed<'_>, frame: &[u8]) -> Judged {
     ];
     let raw_has_escape = spans[..4]
         .iter()
-        .any(|span| span.of(frame).contains(&b'\\'));
+        .any(|span| frame[range(span)].contains(&b'\\'));
     assert_eq!(parsed.escaped, raw_has_escape);
     let header = parsed.header(7_000);
     assert_eq!(header.timestamp_ms, parsed.timestamp_ms.unwrap_or(7));
+    let fields = Fields::new(header, frame);
     let recorded = [
-        header.id,
-        header.source,
-        header.destination,
-        header.message_type,
+        fields.message_id(),
+        fields.source_id(),
+        fields.destination(),
+        fields.message_type(),
     ];
-    for (span, text) in recorded.iter().zip(texts) {
-        assert_eq!(text_of(frame, *span, header.escaped), text);
-    }
+    assert_eq!(recorded.map(|it| it.value()), texts);
     Judged {
         texts: texts.map(str::to_owned),
-        spans: spans.map(|span| span.offset as usize..(span.offset + span.len) as usize),
+        spans: spans.map(|span| range(&span)),
         priority: parsed.priority,
         timestamp_ms: parsed.timestamp_ms,
     }
+}
+
+fn range(span: &Span) -> Range<usize> {
+    usize::from(span.offset)..usize::from(span.offset) + usize::from(span.len)
 }
 
 thread_local! {

@@ -48,8 +48,8 @@ fn batches_come_back_as_they_were_written() {
         let message = TestMessage::new(sequence);
         assert_eq!(record.sequence, sequence);
         assert_eq!(record.frame, message.frame().as_bytes());
-        assert_eq!(record.header.id.of(record.frame), message.id.as_bytes());
-        assert_eq!(record.header.message_type.of(record.frame), b"lunch");
+        assert_eq!(record.fields().message_id().value(), message.id);
+        assert_eq!(record.fields().message_type().value(), "lunch");
     }
     assert_eq!(records[0].position, at + 48);
     assert_eq!(

@@ -8,7 +8,6 @@ use mysql::{Conn, Error};
 
 use crate::journal::record::Position;
 use crate::limits::STORE_SAMPLE_ROWS;
-use crate::store::fields::Fields;
 use crate::store::marks::{Mark, Marks};
 use crate::store::rows::Rows;
 
@@ -127,7 +126,7 @@ pub(super) fn adopt(
     let same = "SELECT 1 FROM messages WHERE id = ? AND messageId = ?";
     for &base in orphans {
         for row in rows.sample(STORE_SAMPLE_ROWS) {
-            let message_id = Fields::of(&row).id.into_owned();
+            let message_id = row.fields().message_id().value().into_owned();
             let found: Option<u8> =
                 connection.exec_first(same, (base + row.sequence, message_id))?;
             if found.is_some() {

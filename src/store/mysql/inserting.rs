@@ -17,7 +17,6 @@ use super::text::{COLUMNS, Form, Writer};
 use super::{Failed, LOAD_FORM, REST};
 use crate::journal::record::Settlement;
 use crate::limits::{STORE_STATEMENT_LEN_MAX, STORE_STATEMENT_PIECE_LEN};
-use crate::store::fields::Fields;
 use crate::store::marks::Marks;
 use crate::store::pace::Pace;
 use crate::store::rows::{Row, Rows};
@@ -158,7 +157,7 @@ impl Session {
                 continue;
             };
             outcome.applied.pass_over(row);
-            if **message_id == *Fields::of(row).id {
+            if **message_id == *row.fields().message_id().value().as_bytes() {
                 outcome.taken += 1;
                 outcome
                     .late

@@ -6,7 +6,6 @@
 use memchr::{memchr, memchr2, memchr3};
 
 use crate::journal::record::Settlement;
-use crate::store::fields::Fields;
 use crate::store::rows::Row;
 use crate::store::text_time::TextTime;
 
@@ -70,16 +69,16 @@ impl Writer {
 
     /// Adds a row.
     pub(super) fn row(&mut self, row: &Row<'_>) {
-        let fields = Fields::of(row);
+        let fields = row.fields();
         self.begin(self.id_base + row.sequence);
         self.number(row.sequence.cast_signed());
-        self.text(&fields.id);
-        self.text(&fields.source);
-        self.text(&fields.destination);
-        self.text(&fields.message_type);
-        self.number(row.header.priority.into());
-        self.number(row.header.timestamp_ms);
-        match fields.payload {
+        self.text(fields.message_id().value().as_bytes());
+        self.text(fields.source_id().value().as_bytes());
+        self.text(fields.destination().value().as_bytes());
+        self.text(fields.message_type().value().as_bytes());
+        self.number(fields.priority().into());
+        self.number(fields.timestamp_ms());
+        match fields.payload() {
             Some(payload) => self.text(payload),
             None => self.null(),
         }

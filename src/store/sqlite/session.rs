@@ -15,7 +15,6 @@ use super::transaction::{Text, Transacted, Writing};
 use crate::journal::record::Position;
 use crate::limits::STORE_SAMPLE_ROWS;
 use crate::message::Sequence;
-use crate::store::fields::Fields;
 use crate::store::marks::{Mark, Marks};
 use crate::store::refusals::Refusals;
 use crate::store::rows::Rows;
@@ -296,7 +295,7 @@ fn adopt(
     for &base in orphans {
         for row in rows.sample(STORE_SAMPLE_ROWS) {
             let id = (base + row.sequence).cast_signed();
-            if same.exists((id, Text(&Fields::of(&row).id)))? {
+            if same.exists((id, &*row.fields().message_id().value()))? {
                 let take = "UPDATE store_position SET id_base = ?2 WHERE node = ?1";
                 transaction.execute(take, (node, base.cast_signed()))?;
                 tracing::warn!(

@@ -18,7 +18,6 @@ use rusqlite::{ErrorCode, OptionalExtension, Statement, ToSql, Transaction};
 use super::Failed;
 use crate::journal::record::Settlement;
 use crate::store::Applied;
-use crate::store::fields::Fields;
 use crate::store::marks::Marks;
 use crate::store::pace::Pieces;
 use crate::store::refusals::Refusals;
@@ -149,7 +148,7 @@ impl<'a, 'r> Writing<'a, 'r> {
             })
             .optional()?;
         match there {
-            Some(message_id) if *message_id == *Fields::of(&row).id => {
+            Some(message_id) if *message_id == *row.fields().message_id().value().as_bytes() => {
                 let Some(settled_us) = row.settled_us else {
                     return Ok(Transacted::Stands);
                 };
@@ -209,20 +208,20 @@ fn insert_row(
     created_at: &[u8],
     delivered_at: Option<&[u8; MOMENT_LEN]>,
 ) -> rusqlite::Result<usize> {
-    let fields = Fields::of(row);
+    let fields = row.fields();
     let status: &[u8] = match delivered_at {
         Some(_) => b"DELIVERED",
         None => b"INGESTED",
     };
     statement.execute((
         id.cast_signed(),
-        Text(&fields.id),
-        Text(&fields.source),
-        Text(&fields.destination),
-        Text(&fields.message_type),
-        row.header.priority,
-        row.header.timestamp_ms,
-        fields.payload.map(Text),
+        &*fields.message_id().value(),
+        &*fields.source_id().value(),
+        &*fields.destination().value(),
+        &*fields.message_type().value(),
+        fields.priority(),
+        fields.timestamp_ms(),
+        fields.payload().map(Text),
         Text(status),
         Text(created_at),
         delivered_at.map(|it| Text(it)),
