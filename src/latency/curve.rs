@@ -87,7 +87,10 @@ impl Curve {
     /// Whether a text begins as `.hgrm` files do.
     #[must_use]
     pub fn is_heading(line: &str) -> bool {
-        let columns = line.split_whitespace().take(3);
+        let columns = line
+            .trim_start_matches('\u{feff}')
+            .split_whitespace()
+            .take(3);
         columns.eq(["Value", "Percentile", "TotalCount"])
     }
 
@@ -102,28 +105,32 @@ impl Curve {
         self
     }
 
-    /// Reads the text of a `.hgrm` file.
+    /// Reads the text of a `.hgrm` file, or what another tool says around it: words before the
+    /// heading, as wrk2 has them, and behind the last lines.
     ///
     /// # Errors
     /// It is another kind of file, or was cut off or changed.
     pub fn parse(text: &str) -> Result<Self, CurveError> {
-        let mut lines = text.lines().zip(1..);
-        let (heading, _) = lines.next().ok_or(CurveError::Heading)?;
-        if !Self::is_heading(heading) {
-            return Err(CurveError::Heading);
-        }
-        let mut points: Vec<Point> = Vec::new();
-        for (text, line) in lines {
-            if text.trim().is_empty() || text.starts_with('#') {
+        let lines = text.lines().map(str::trim).zip(1..);
+        let mut lines = lines.skip_while(|(text, _)| !Self::is_heading(text));
+        lines.next().ok_or(CurveError::Heading)?;
+        let (mut points, mut footer) = (Vec::<Point>::new(), Footer::default());
+        for (text, line) in lines.filter(|(text, _)| !text.is_empty()) {
+            if text.starts_with('#') {
+                footer.note(text);
                 continue;
             }
-            let point = row(text).ok_or(CurveError::Row { line })?;
+            let point = match row(text) {
+                Some(point) => point,
+                None if footer.values().is_some() => break,
+                None => return Err(CurveError::Row { line }),
+            };
             if points.last().is_some_and(|last| !point.follows(last)) {
                 return Err(CurveError::Row { line });
             }
             points.push(point);
         }
-        let (mean_us, max_us, count) = footer(text).ok_or(CurveError::Footer)?;
+        let (mean_us, max_us, count) = footer.values().ok_or(CurveError::Footer)?;
         if points.last().map_or(0, |last| last.total) != count {
             return Err(CurveError::Footer);
         }
@@ -190,31 +197,35 @@ fn row(text: &str) -> Option<Point> {
     fine.then_some(point)
 }
 
-/// Mean, maximum and count.
-fn footer(text: &str) -> Option<(f64, f64, u64)> {
-    let named = |name: &str| {
-        let line = text
-            .lines()
-            .rev()
-            .find(|it| it.starts_with('#') && it.contains(name))?;
-        let (_, behind) = line.split_once(name)?;
-        let value = behind.trim_start().strip_prefix('=')?;
-        Some(value.split([',', ']']).next()?.trim())
-    };
-    // Some tools write NaN as the mean of nothing.
-    let number = |it: &str| {
-        it.parse::<f64>()
-            .ok()
-            .map(|it| if it.is_finite() { it } else { 0.0 })
-    };
-    Some((
-        number(named("Mean")?)?,
-        number(named("Max")?)?,
+/// The last lines, as far as they were read.
+#[derive(Debug, Default)]
+struct Footer {
+    mean: Option<f64>,
+    max: Option<f64>,
+    count: Option<f64>,
+}
+
+impl Footer {
+    /// Takes a line that begins with `#`.
+    fn note(&mut self, line: &str) {
+        let named = |name: &str| {
+            let (_, behind) = line.split_once(name)?;
+            let value = behind.trim_start().strip_prefix('=')?;
+            let value = value.split([',', ']']).next()?.trim().parse::<f64>().ok()?;
+            // Some tools write NaN as the mean of nothing.
+            Some(if value.is_finite() { value } else { 0.0 })
+        };
+        self.mean = named("Mean").or(self.mean);
+        self.max = named("Max").or(self.max);
         // The Python library writes it as one word, with two digits behind the point.
-        named("Total count")
-            .or_else(|| named("TotalCount"))
-            .and_then(number)? as u64,
-    ))
+        let count = named("Total count").or_else(|| named("TotalCount"));
+        self.count = count.or(self.count);
+    }
+
+    /// Mean, maximum and count; `None`: something is missing.
+    fn values(&self) -> Option<(f64, f64, u64)> {
+        Some((self.mean?, self.max?, self.count? as u64))
+    }
 }
 
 #[cfg(test)]
@@ -311,6 +322,31 @@ mod tests {
 ";
         let curve = Curve::parse(text).unwrap();
         assert_eq!((curve.count(), curve.max_us()), (2, 18.82));
+    }
+
+    #[test]
+    fn what_wrk2_says_around_its_percentiles_is_passed_over() {
+        let text = "\
+Running 30s test @ http://127.0.0.1:80/index.html
+  2 threads and 100 connections
+  Latency Distribution (HdrHistogram - Recorded Latency)
+ 50.000%    0.92ms
+  Detailed Percentile spectrum:
+       Value   Percentile   TotalCount 1/(1-Percentile)
+
+       0.921     0.500000            1         2.00
+       2.769     1.000000            2          inf
+  #[Mean    =        1.845, StdDeviation   =        0.924]
+  #[Max     =        2.769, Total count    =            2]
+  #[Buckets =           27, SubBuckets     =         2048]
+----------------------------------------------------------
+  2 requests in 30.00s, 19.09MB read
+";
+        for text in [text.to_owned(), text.replace('\n', "\r\n")] {
+            let curve = Curve::parse(&text).unwrap();
+            assert_eq!((curve.count(), curve.max_us()), (2, 2.769));
+            assert_eq!(curve.mean_us(), 1.845);
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@
 mod bins;
 pub mod curve;
 mod customer;
+mod encodings;
 mod exchange;
 mod files;
 mod grid;

@@ -129,8 +129,9 @@ fn read(path: &Path) -> Result<Kind, Failure> {
 }
 
 fn parse(text: &str) -> Result<Kind, String> {
+    let text = text.trim_start_matches('\u{feff}');
     let first = text.lines().next().unwrap_or_default();
-    if Curve::is_heading(first) {
+    if text.lines().any(Curve::is_heading) {
         let curve = Curve::parse(text).map_err(|it| it.to_string())?;
         return Ok(Kind::Percentiles(curve));
     }

@@ -26,6 +26,10 @@ const EXAMPLES: &str = "Examples:
   flipped-lb histogram flipped-lb-data/histograms/*.hlog --tag 'total-level*' --svg levels.svg
   flipped-lb histogram new/latency-*.hlog --compare old/latency-000001.hlog --svg both.svg
 
+Interval logs may be of encoding V0, V1 or V2, of any HdrHistogram library; percentiles as its libraries
+and wrk2 print them (values of wrk2 are milliseconds: --unit ms). Not read: histograms of doubles, the
+libraries' CSV, compressed files.
+
 The engine writes .hlog files while it runs and .hgrm files when it stops; meanwhile both are at
 http://127.0.0.1:9100/histograms. The intervals of all logs are added up by tag. The table is in
 microseconds.";
