@@ -32,6 +32,7 @@ PATH="$PATH:/usr/sbin"        # where servers are, also for who is not root
 need_package gcc gcc          # the bundled SQLite is built from C
 need_package python3 python3  # an independent message server and subscriber
 need_package openssl openssl  # certificates of servers that the tests start
+need_package faketime faketime # engines whose clocks are wrong, or are set
 need_idle_server mariadbd mariadb-server # the tests of the store start servers of their own
 if ! cargo nextest --version >/dev/null 2>&1; then
     echo "installing cargo-nextest (the test runner) from the crates registry"

@@ -66,7 +66,7 @@ counters! {
     ReplayFailures "replay_failures" count "Messages that could not be read again from the journal; they are tried again.";
     Fetched "fetched" count "Messages read again from the journal.";
 
-    ClockSteps "clock_steps" count "Times that the system's wall clock was set; the engine goes on with its own until it is started again.";
+    ClockSteps "clock_steps" count "Times that the system's wall clock was set by a second or more; hours and told times follow it, waits and the dedup window do not.";
 
     BytesIn "bytes_in" count "Bytes read from sources.";
     SourcesConnected "sources_connected" gauge "Sources connected now, dialled or dialled in.";

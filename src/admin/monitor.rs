@@ -16,7 +16,7 @@ use tracing::{info, warn};
 
 use super::statistics::Statistics;
 use super::{Names, Shown, lock, take_turns};
-use crate::clock::{Clock, StepWatch, SystemClock, wall_us};
+use crate::clock::{Clock, Noticed, SystemClock};
 use crate::counters::{Counter, Counters};
 use crate::latency::{Collector, FilesError, IntervalLog, Totals, write_all};
 use crate::limits::MONITOR_TICK_MS;
@@ -25,6 +25,8 @@ use crate::store::lag::Followed;
 
 /// What a monitor works with.
 pub struct MonitorParts {
+    /// The engine's clock, which is made to follow the wall clock.
+    pub clock: SystemClock,
     /// The engine's counters.
     pub counters: Arc<Counters>,
     /// Where the totals go; shared with the HTTP thread.
@@ -129,9 +131,6 @@ struct Run {
     delivered_then: u64,
     /// The last period of the interval log was not written whole.
     log_failing: bool,
-    /// As old as the engine's, and like it tied to the wall clock once.
-    clock: SystemClock,
-    steps: StepWatch,
 }
 
 impl Run {
@@ -144,8 +143,6 @@ impl Run {
             printed: now,
             delivered_then,
             log_failing: false,
-            clock: SystemClock::start(),
-            steps: StepWatch::default(),
         }
     }
 
@@ -221,19 +218,28 @@ impl Run {
     }
 
     fn watch_clock(&mut self) {
-        if let Some(step_us) = self.steps.note(self.clock.now(), wall_us()) {
-            self.parts.counters.add(Counter::ClockSteps, 1);
-            warn!(
-                "the system's clock was set by {:+.1} s; the engine goes on with its own, and takes \
-                 over the system's when it is started again",
-                step_us as f64 / 1e6
-            );
+        match self.parts.clock.follow() {
+            Some(Noticed::Step(step_us)) => {
+                self.parts.counters.add(Counter::ClockSteps, 1);
+                warn!(
+                    "the system's clock was set by {:+.1} s: rules by hours and times that are told \
+                     follow it; waits, ageing and the dedup window go by the engine's own time",
+                    step_us as f64 / 1e6
+                );
+            }
+            Some(Noticed::Suspend(suspended_us)) => {
+                info!(
+                    "the machine was suspended for {:.1} s",
+                    suspended_us as f64 / 1e6
+                );
+            }
+            None => {}
         }
     }
 
     fn tell_lag(&self) {
         if let Some(followed) = &self.parts.followed {
-            followed.tell(self.clock.now().epoch_us, &self.parts.counters);
+            followed.tell(self.parts.clock.now().epoch_us, &self.parts.counters);
         }
     }
 
@@ -312,6 +318,7 @@ mod tests {
         let (recorder, collector) = exchange(3, 4);
         let totals = Totals::new(3, 4);
         let parts = MonitorParts {
+            clock: SystemClock::start(),
             counters: Arc::new(testing::counters()),
             shown: Arc::new(Mutex::new(Shown { totals })),
             collector,

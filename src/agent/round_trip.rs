@@ -122,7 +122,7 @@ mod tests {
             answers: answer,
         };
         let clock = SystemClock::start();
-        let mut both = RoundTrip::new(Box::new(asks), Box::new(answers), clock);
+        let mut both = RoundTrip::new(Box::new(asks), Box::new(answers), clock.clone());
         let begun = clock.now();
         assert_eq!(both.do_work(begun).expect("nothing fails"), 3);
         let (answer, at_ns) = all_heard.try_recv().expect("it was heard");

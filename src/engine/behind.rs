@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tracing::warn;
 
+use crate::clock::Now;
 use crate::counters::{Counter, Counters};
 use crate::journal::ahead::{self, Reached};
 use crate::journal::error::JournalError;
@@ -29,7 +30,7 @@ pub(super) fn behind_store<S: Storage>(
     store: Box<dyn Store>,
     recovered: Recovered,
     counters: &Counters,
-    now_us: u64,
+    now: Now,
 ) -> Result<Recovered, JournalError> {
     let reached = match ask_within(store, PATIENCE) {
         Ok(Some(reached)) => reached,
@@ -47,7 +48,7 @@ pub(super) fn behind_store<S: Storage>(
     if !reached.is_ahead_of(&origin) {
         return Ok(recovered);
     }
-    let behind = ahead::begin_behind(segments, segment_len, origin, reached, now_us)?;
+    let behind = ahead::begin_behind(segments, segment_len, origin, reached, now)?;
     let Some(behind) = behind else {
         return Ok(recovered);
     };

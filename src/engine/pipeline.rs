@@ -24,7 +24,7 @@ use super::threads::Role;
 use crate::agent::Agent;
 use crate::agent::pressure::InputPressure;
 use crate::arena::Ledger;
-use crate::clock::{Clock, Now};
+use crate::clock::Clock;
 use crate::config::{Config, Durability, StoreUrl};
 use crate::counters::Counters;
 use crate::delivery::{DeliveryAgent, DeliveryParts};
@@ -215,7 +215,7 @@ where
         pressure: Arc::clone(&common.signals.pressure),
         draining: Arc::clone(&common.signals.draining),
         seed: world.seed,
-        floor_ms: common.inheritance.last_arrival_ms(),
+        floor_ms: common.inheritance.last_recorded_ms(),
         allowances: Allowances::new(max_queued.clone(), &waiting),
     };
     let hop_ring = world.hop_ring;
@@ -264,6 +264,7 @@ where
         next_sequence: origin.next_sequence,
         synced: config.durability == Durability::Synced,
         recorded: Arc::clone(&common.signals.recorded),
+        tie: world.clock.boot_tie(),
         counters: Arc::clone(&common.counters),
     });
     let subscribers = Arc::new(Admission::new("delivery", config.delivery.connections));
@@ -367,7 +368,8 @@ fn replay<S: Storage>(
     )
 }
 
-/// Reads the journal, closes its last segment, and gathers what an earlier life left.
+/// Reads the journal, closes its last segment, and gathers what an earlier life left. The dedup
+/// window's `keys` must be random and stay secret.
 ///
 /// # Errors
 /// The journal cannot be read or written, or is damaged before its end.
@@ -375,16 +377,14 @@ pub fn recover<S: Storage + Clone>(
     config: &Config,
     storage: &mut S,
     names: &Names,
-    seed: u64,
-    now: Now,
+    keys: [u64; 8],
+    wall_us: u64,
 ) -> Result<(Recovered, Inheritance), JournalError> {
-    let mut rng = fastrand::Rng::with_seed(seed);
-    let keys = std::array::from_fn(|_| rng.u64(..));
     let dedup = DedupWindow::new(config.dedup.window_messages, config.dedup.window, keys);
     let (destinations, types) = (names.destinations.clone(), names.message_types.clone());
-    let mut backlog = Backlog::new(dedup, destinations, types, config.scheduler.levels, now);
+    let mut backlog = Backlog::new(dedup, destinations, types, config.scheduler.levels);
     let segment_len = config.journal.segment;
-    let recovered = recovery::recover(storage, segment_len, now.epoch_us, &mut backlog)?;
+    let recovered = recovery::recover(storage, segment_len, wall_us, &mut backlog)?;
     Ok((recovered, backlog.finish()))
 }
 

@@ -137,7 +137,7 @@ impl Agents {
             (true, true) => {
                 let pair = scheduler.take().zip(journal.take());
                 agents.extend(pair.map(|(asks, answers)| {
-                    Box::new(RoundTrip::new(asks, answers, self.clock)) as Box<dyn Agent>
+                    Box::new(RoundTrip::new(asks, answers, self.clock.clone())) as Box<dyn Agent>
                 }));
             }
             (true, false) => agents.extend(scheduler.take()),
@@ -196,7 +196,7 @@ impl Spawner<'_> {
     }
 
     fn seats(&self, pipeline: Pipeline, wakes: &Wakes) -> Result<Vec<Seat>, StartError> {
-        let mut agents = Agents::new(pipeline, self.clock);
+        let mut agents = Agents::new(pipeline, self.clock.clone());
         let mut path: Vec<Seat> = Vec::new();
         let mut relief = None;
         for thread in &self.plan.threads {
@@ -239,7 +239,7 @@ impl Spawner<'_> {
             core: seat.core,
             idle: self.idle,
             wake: Arc::clone(&wake),
-            clock: self.clock,
+            clock: self.clock.clone(),
             stop: Arc::clone(&stop),
             pulse: self.health.watch(name, waits(name)),
             shift: seat.shift,

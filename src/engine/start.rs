@@ -22,7 +22,7 @@ use crate::admin::{
     Admin, AdminError, AdminState, Facts, Health, Monitor, MonitorParts, Phase, Shown,
 };
 use crate::agent::affinity::PinError;
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Boot, Clock, SystemClock, wall_us, zone};
 use crate::config::{Config, Durability, ThreadingMode};
 use crate::counters::{Counter, Counters};
 use crate::descriptors::{self, Budget};
@@ -104,7 +104,6 @@ pub fn start(config: &Config, begins: impl FnOnce()) -> Result<Engine, StartErro
     let plan = threads::plan(config)?;
     let listeners = Listeners::bind(config)?;
     let addresses = listeners.addresses()?;
-    let clock = SystemClock::start();
     let rules = Rules::new(&config.rules, &config.destinations, config.scheduler.levels);
     let starter = Starter::new(&plan, config, Names::new(config, &rules));
     let Listeners {
@@ -114,15 +113,16 @@ pub fn start(config: &Config, begins: impl FnOnce()) -> Result<Engine, StartErro
     } = listeners;
     let admin = admin.map(|it| starter.admin(it)).transpose()?;
     let mut segments = Segments::at(&journal_folder(config)?).map_err(files("journal/"))?;
-    let seed = fastrand::u64(..);
     let (names, counters) = (starter.names.clone(), Arc::clone(&starter.counters));
     let (mut recovered, inheritance) =
-        pipeline::recover(config, &mut segments, &names, seed, clock.now())?;
+        pipeline::recover(config, &mut segments, &names, random_keys()?, wall_us())?;
+    let boot = Boot::read();
+    let clock = SystemClock::starting_at(recovered.past.goes_on_at(boot, wall_us()), boot);
     let store = store::open(config, &counters)?;
     // One of its own: if it does not answer, it is left behind.
     if let Some(asked) = store::open(config, &counters)? {
-        let (len, now_us) = (config.journal.segment, clock.now().epoch_us);
-        recovered = behind_store(&mut segments, len, asked, recovered, &counters, now_us)?;
+        let (len, now) = (config.journal.segment, clock.now());
+        recovered = behind_store(&mut segments, len, asked, recovered, &counters, now)?;
     }
     let signals = starter.signals.clone();
     signals
@@ -131,9 +131,9 @@ pub fn start(config: &Config, begins: impl FnOnce()) -> Result<Engine, StartErro
     let (recorder, collector) =
         latency::exchange(config.scheduler.levels, destinations_max(config, &names));
     let store = store
-        .map(|store| follow(config, clock, &segments, &signals, &counters, store))
+        .map(|store| follow(config, clock.clone(), &segments, &signals, &counters, store))
         .transpose()?;
-    let world = world(config, clock, seed, segments, ingest, delivery)?;
+    let world = world(config, clock.clone(), segments, ingest, delivery)?;
     let wakes = spawn::wakes(&plan)?;
     let common = Common {
         counters,
@@ -148,8 +148,8 @@ pub fn start(config: &Config, begins: impl FnOnce()) -> Result<Engine, StartErro
     let pipeline = pipeline::assemble(config, world, &wakes, recovered, common);
     let scheduler_wake = Arc::clone(&wakes.scheduler);
     begins();
-    let threads = starter.spawner(clock).spawn(pipeline, &wakes)?;
-    let monitor = starter.monitor(collector, scheduler_wake, store.as_ref())?;
+    let threads = starter.spawner(clock.clone()).spawn(pipeline, &wakes)?;
+    let monitor = starter.monitor(clock, collector, scheduler_wake, store.as_ref())?;
     Ok(starter.engine(threads, store, monitor, admin, addresses, lock))
 }
 
@@ -182,6 +182,17 @@ fn within_descriptors(config: &Config) -> Result<Config, StartError> {
     Ok(budget.fit(config))
 }
 
+/// Keys for the dedup window out of the system's randomness: who could guess them could make ids that
+/// are taken for each other.
+fn random_keys() -> Result<[u64; 8], StartError> {
+    let mut keys = [0; 8];
+    for key in &mut keys {
+        let random = getrandom::u64().map_err(|it| io::Error::other(it.to_string()));
+        *key = random.map_err(system("randomness"))?;
+    }
+    Ok(keys)
+}
+
 fn rejected_log(config: &Config, wakes: &Wakes) -> Result<RejectedLog, StartError> {
     let log = RejectedLog::open(&config.data_dir, config.ingest.rejected_max_bytes)
         .map_err(files("rejected.ndjson"))?;
@@ -212,7 +223,6 @@ fn follow(
 fn world(
     config: &Config,
     clock: SystemClock,
-    seed: u64,
     storage: Segments,
     ingest: Option<TcpListener>,
     delivery: TcpListener,
@@ -229,7 +239,7 @@ fn world(
         delivery_nets,
         storage,
         clock,
-        seed,
+        seed: fastrand::u64(..),
         hop_ring: HOP_RING,
     })
 }
@@ -305,6 +315,9 @@ impl<'a> Starter<'a> {
         if let Some(words) = self.plan.shortage(self.config) {
             warn!("{words}");
         }
+        if let Err(unknown) = zone() {
+            warn!("{unknown}");
+        }
         info!(
             mode = mode_word(self.plan.mode),
             threads = %self.plan,
@@ -327,12 +340,14 @@ impl<'a> Starter<'a> {
 
     fn monitor(
         &self,
+        clock: SystemClock,
         collector: Collector,
         scheduler_wake: Arc<Wake>,
         store: Option<&StoreThread>,
     ) -> Result<Monitor, StartError> {
         let out = log::stdout().map_err(system("thread"))?;
         let parts = MonitorParts {
+            clock,
             counters: Arc::clone(&self.counters),
             shown: Arc::clone(&self.shown),
             collector,

@@ -217,9 +217,10 @@ fn refuse(
     Fate::Taken
 }
 
-/// A message's bucket: its own time within the window around its arrival, never before that of its
-/// predecessor from the same source.
+/// A message's bucket, by the engine's own time: its timestamp within the window around its arrival,
+/// never before that of its predecessor from the same source.
 fn place_in_time(parsed: &Parsed<'_>, floor_ms: u64, now: Now) -> u64 {
     let own_ms = parsed.timestamp_ms.and_then(|it| u64::try_from(it).ok());
-    clamp_timestamp(own_ms.unwrap_or(now.epoch_ms()), floor_ms, now.epoch_ms())
+    let bucket_ms = own_ms.map_or(now.steady_ms(), |it| now.steady_ms_of(it));
+    clamp_timestamp(bucket_ms, floor_ms, now.steady_ms())
 }

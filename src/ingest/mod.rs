@@ -84,7 +84,7 @@ pub struct Arrival {
     pub message_type: TypeIndex,
     /// Its own priority.
     pub priority: u8,
-    /// Its place in time, in ms since the epoch: its own timestamp, clamped.
+    /// Its place in time, in ms of the engine's own time: its timestamp, clamped.
     pub bucket_ms: u64,
     /// When it was read, in ns.
     pub read_ns: u64,

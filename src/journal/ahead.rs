@@ -19,6 +19,7 @@ use super::record::{
 use super::recovery::Origin;
 use super::segment::Begun;
 use super::storage::{Name, Storage, write_whole};
+use crate::clock::{BootTie, Now};
 use crate::limits::SEGMENTS_AHEAD_MAX;
 use crate::message::Sequence;
 
@@ -59,7 +60,7 @@ pub fn begin_behind<S: Storage>(
     segment_len: u64,
     origin: Origin,
     reached: Reached,
-    now_us: u64,
+    now: Now,
 ) -> Result<Option<Behind>, JournalError> {
     let names = storage.list().map_err(JournalError::List)?;
     let is_part = |name: &Name| matches!(name, Name::Segment(_) | Name::Kept(..));
@@ -76,7 +77,7 @@ pub fn begin_behind<S: Storage>(
     let next_sequence = origin.next_sequence.max(reached.last_sequence + 1);
     for number in first..=last {
         let note = (number == last).then_some(next_sequence);
-        closed_segment(storage, segment_len, number, note, now_us).map_err(|source| {
+        closed_segment(storage, segment_len, number, note, now.epoch_us).map_err(|source| {
             JournalError::Unwritten {
                 segment: number,
                 offset: 0,
@@ -88,7 +89,7 @@ pub fn begin_behind<S: Storage>(
     let begun = |number| Begun {
         number,
         first_sequence: next_sequence,
-        time_ms: now_us / 1_000,
+        time_ms: now.steady_ms(),
         taken: 0,
     };
     Ok(Some(Behind {
@@ -112,6 +113,7 @@ fn closed_segment<S: Storage>(
         number,
         segment_len,
         created_ms: now_us / 1_000,
+        tie: BootTie::default(),
     };
     let mut bytes = header.encode().to_vec();
     let position = number * segment_len + SEGMENT_HEADER_LEN as u64;
@@ -144,6 +146,11 @@ mod tests {
     use crate::journal::testing::{Memory, TIME_US, TestWriter};
 
     const SEGMENT: u64 = 4_096;
+    const NOW: Now = Now {
+        ns: 0,
+        steady_us: TIME_US,
+        epoch_us: TIME_US,
+    };
 
     fn reached(position: Position, last_sequence: Sequence) -> Reached {
         Reached {
@@ -185,7 +192,7 @@ mod tests {
                 position: SEGMENT,
                 next_sequence: 4,
             };
-            let behind = begin_behind(&mut memory, SEGMENT, origin, reached(position, 9), TIME_US);
+            let behind = begin_behind(&mut memory, SEGMENT, origin, reached(position, 9), NOW);
             let behind = behind.expect("memory has room").expect("it is near");
             let numbers: Vec<_> = behind.segments.iter().map(|it| it.number).collect();
             assert_eq!(numbers, memory.segments().expect("memory")[1..]);
@@ -205,7 +212,7 @@ mod tests {
             next_sequence: 1,
         };
         let far = reached(1_000_000 * SEGMENT + 70, 1 << 40);
-        let behind = begin_behind(&mut memory, SEGMENT, origin, far, TIME_US);
+        let behind = begin_behind(&mut memory, SEGMENT, origin, far, NOW);
         let behind = behind
             .expect("memory has room")
             .expect("nothing is between")
@@ -224,7 +231,7 @@ mod tests {
             next_sequence: 2,
         };
         let far = reached(1_000_000 * SEGMENT, 9);
-        let behind = begin_behind(&mut memory, SEGMENT, origin, far, TIME_US);
+        let behind = begin_behind(&mut memory, SEGMENT, origin, far, NOW);
         assert_eq!(behind.expect("nothing is written"), None);
         assert_eq!(memory.files().len(), 1);
     }

@@ -33,7 +33,7 @@ pub struct KeptHeader {
     pub segment_len: u64,
     /// The sequences that were accepted in their course.
     pub sequences: Range<Sequence>,
-    /// Nothing in it is younger: ms since the epoch.
+    /// Nothing in it is younger: ms of the engine's own time.
     pub end_ms: u64,
 }
 

@@ -13,7 +13,8 @@
 //!
 //! segment header, 64 bytes
 //!  0 magic "FLBJRNL1"   8 version u32   12 crc u32 (of all the rest)
-//! 16 segment number u64   24 segment length u64   32 created, ms since the epoch u64   40 zeros
+//! 16 segment number u64   24 segment length u64   32 created, ms since the epoch u64
+//! 40 the engine's own time less the time since boot, us i64   48 id of the boot u128, or zero
 //!
 //! batch header, 48 bytes: nothing of a segment's former life can pass for this one's, for number
 //! and position stand under the CRC
@@ -21,7 +22,7 @@
 //!  8 body length u32   12 kind u8   13 zeros   16 entries u32
 //! 20 bytes since the beginning of its write u32 (what was written in one piece is torn in any order)
 //! 24 position u64 (of this header in the whole journal)   32 first sequence u64
-//! 40 time, us since the epoch u64
+//! 40 time, us u64: of messages the engine's own (see [`crate::clock`]), else since the epoch
 //!
 //! message record: header, frame verbatim, newline
 //!  0 frame length u32        4 sequence, low 32 bits u32
@@ -42,7 +43,7 @@
 //!  0 magic "FLBKEPT1"   8 version u32   12 crc u32 (of all the rest)
 //! 16 from u64   24 to u64   32 segment length u64
 //! 40 first sequence u64, 48 next sequence u64 (of the messages accepted in their course)
-//! 56 end of the last one, ms since the epoch u64
+//! 56 end of the last one, ms of the engine's own time u64
 //!
 //! entry of a kept batch: the record's position u64, then the message record as it was
 //!
@@ -52,6 +53,7 @@
 //!  0 sequence u64   8 settled, us before the batch's time u32 (saturating)
 //! ```
 
+use crate::clock::BootTie;
 pub use crate::message::record::{RECORD_HEADER_LEN, RecordHeader, Span, record_len};
 use crate::message::record::{u32_at, u64_at};
 
@@ -103,7 +105,8 @@ pub struct BatchHeader {
     pub position: Position,
     /// Sequence of the first record; with settlements, of the next message; zero in end marks.
     pub first_sequence: u64,
-    /// When the batch was made: us since the epoch.
+    /// When the batch was made, in us. Of messages by the engine's own time, by which they are
+    /// remembered and age after a restart; else by the wall clock, which people are told.
     pub time_us: u64,
 }
 
@@ -209,6 +212,8 @@ pub struct SegmentHeader {
     pub segment_len: u64,
     /// When this life of the file began: ms since the epoch.
     pub created_ms: u64,
+    /// What ties the engine's own time in it to the machine's.
+    pub tie: BootTie,
 }
 
 /// Why a segment's header cannot be read.
@@ -235,6 +240,8 @@ impl SegmentHeader {
         out[16..24].copy_from_slice(&self.number.to_le_bytes());
         out[24..32].copy_from_slice(&self.segment_len.to_le_bytes());
         out[32..40].copy_from_slice(&self.created_ms.to_le_bytes());
+        out[40..48].copy_from_slice(&self.tie.offset_us.to_le_bytes());
+        out[48..64].copy_from_slice(&self.tie.boot.to_le_bytes());
         let crc = crc32fast::hash(&out[16..]);
         out[12..16].copy_from_slice(&crc.to_le_bytes());
         out
@@ -258,6 +265,10 @@ impl SegmentHeader {
             number: u64_at(from, 16),
             segment_len: u64_at(from, 24),
             created_ms: u64_at(from, 32),
+            tie: BootTie {
+                offset_us: u64_at(from, 40).cast_signed(),
+                boot: u128::from(u64_at(from, 48)) | u128::from(u64_at(from, 56)) << 64,
+            },
         })
     }
 }
@@ -326,6 +337,10 @@ mod tests {
             number: 3,
             segment_len: 1 << 26,
             created_ms: 5,
+            tie: BootTie {
+                boot: 1 << 100 | 7,
+                offset_us: -9,
+            },
         };
         let bytes = segment.encode();
         assert_eq!(SegmentHeader::decode(&bytes), Ok(segment));

@@ -12,9 +12,14 @@ use super::error::{Damage, JournalError};
 use super::gauge::Gauge;
 use super::kept::KeptIndex;
 use super::reader::{Reader, Tail};
-use super::record::{BATCH_HEADER_LEN, BatchHeader, Position, Settlement};
+use super::record::{
+    BATCH_HEADER_LEN, BatchHeader, BatchKind, Position, SEGMENT_HEADER_LEN, SegmentHeader,
+    Settlement,
+};
 use super::segment::Begun;
-use super::storage::{Name, Storage, write_whole};
+use super::storage::{Name, Storage, read_full, write_whole};
+use crate::clock::BootTie;
+use crate::clock::boot::Past;
 use crate::message::Sequence;
 
 /// Where the journal goes on.
@@ -38,8 +43,8 @@ impl Default for Origin {
 
 /// Takes what the journal holds, in its order.
 pub trait Sink {
-    /// A message was accepted.
-    fn message(&mut self, record: &Record<'_>);
+    /// A message was accepted, and recorded at this time of the engine's own, in us.
+    fn message(&mut self, record: &Record<'_>, recorded_us: u64);
     /// A message was settled.
     fn settled(&mut self, settlement: &Settlement);
 }
@@ -49,6 +54,8 @@ pub trait Sink {
 pub struct Recovered {
     /// Where to go on.
     pub origin: Origin,
+    /// What it says of the time at its end.
+    pub past: Past,
     /// The segments that are there, in their order.
     pub segments: Vec<Begun>,
     /// The kept files that are there, in their order.
@@ -89,12 +96,15 @@ pub fn recover<S: Storage + Clone>(
     let mut reader = Reader::new(storage.clone(), segment_len, 0);
     let ends = kept.iter().map(|it| it.header.sequences.end);
     let (mut next_sequence, mut segments) = (ends.max().unwrap_or(1), Vec::new());
+    let mut past = Past::default();
     while let Some(batch) = reader.next(Position::MAX)? {
         // What was settled may be gone, its records and all: the settlements know how far it went.
         next_sequence = next_sequence.max(batch.header().first_sequence);
-        note_segment(&mut segments, &batch, segment_len, next_sequence);
+        note_segment(&mut segments, &batch, segment_len, next_sequence, &past);
+        note_time(&mut past, &batch);
         for record in batch.records() {
-            sink.message(&record);
+            past.wall_us = record.header.arrival_us;
+            sink.message(&record, past.steady_us);
             next_sequence = next_sequence.max(record.sequence + 1);
         }
         batch
@@ -112,11 +122,12 @@ pub fn recover<S: Storage + Clone>(
             damage: Damage::Torn,
         });
     }
+    past.tie = latest_tie(storage)?;
     let position = close(storage, segment_len, tail, now_us)?;
     let end = Begun {
         number: position / segment_len,
         first_sequence: next_sequence,
-        time_ms: now_us / 1_000,
+        time_ms: past.steady_us / 1_000,
         taken: 0,
     };
     let numbers = storage.segments().map_err(JournalError::List)?;
@@ -125,6 +136,7 @@ pub fn recover<S: Storage + Clone>(
             position,
             next_sequence,
         },
+        past,
         kept: kept.into_iter().map(Arc::new).collect(),
         segments: with_empty_ones(&numbers, &segments, end),
         torn_len: tail.torn_len,
@@ -178,16 +190,46 @@ fn note_segment(
     batch: &Batch<'_>,
     segment_len: u64,
     first_sequence: Sequence,
+    past: &Past,
 ) {
     let number = batch.position() / segment_len;
     if !batch.is_of_kept_file() && segments.last().is_none_or(|it| it.number != number) {
         segments.push(Begun {
             number,
             first_sequence,
-            time_ms: batch.header().time_us / 1_000,
+            time_ms: past.steady_us / 1_000,
             taken: 0,
         });
     }
+}
+
+/// Takes note of a batch's time; records tell the wall clock's. The engine's own never goes back, but
+/// in a journal of an engine that went by the wall clock alone.
+fn note_time(past: &mut Past, batch: &Batch<'_>) {
+    let header = batch.header();
+    match header.kind {
+        BatchKind::Messages | BatchKind::Kept => {
+            past.steady_us = past.steady_us.max(header.time_us);
+        }
+        _ => past.wall_us = header.time_us,
+    }
+}
+
+/// The tie of the last segment that has one.
+fn latest_tie<S: Storage>(storage: &S) -> Result<BootTie, JournalError> {
+    let numbers = storage.segments().map_err(JournalError::List)?;
+    for number in numbers.into_iter().rev() {
+        let name = Name::Segment(number);
+        let failed = |source| JournalError::File { name, source };
+        let segment = storage.open(name).map_err(failed)?;
+        let mut bytes = [0; SEGMENT_HEADER_LEN];
+        read_full(storage, &segment, 0, &mut bytes).map_err(failed)?;
+        let tie = SegmentHeader::decode(&bytes).map_or(BootTie::default(), |it| it.tie);
+        if tie.boot != 0 {
+            return Ok(tie);
+        }
+    }
+    Ok(BootTie::default())
 }
 
 /// All segments that are there: one without a batch has begun when the next one did.

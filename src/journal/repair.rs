@@ -29,6 +29,7 @@ use super::record::{
     SegmentHeaderError,
 };
 use super::storage::{Name, Storage, write_whole};
+use crate::clock::BootTie;
 use crate::limits::BATCH_LEN_MAX;
 use crate::message::Sequence;
 
@@ -258,6 +259,7 @@ impl<T: Storage> Builder<'_, T> {
             number,
             segment_len: self.segment_len,
             created_ms: self.now_us / 1_000,
+            tie: BootTie::default(),
         };
         write_whole(self.target, &file, 0, &header.encode())?;
         let position = number * self.segment_len + SEGMENT_HEADER_LEN as u64;
@@ -276,7 +278,8 @@ impl<T: Storage> Builder<'_, T> {
             segments,
             segment_len: self.segment_len,
             sequences,
-            end_ms: self.now_us / 1_000,
+            // What was carried forward was out of the dedup window.
+            end_ms: 0,
         });
         self.kept = Some(KeptWriter::create(self.target, header)?);
         Ok(())

@@ -12,7 +12,7 @@ use std::io::{self, IoSlice};
 
 use super::record::{BATCH_HEADER_LEN, BatchHeader, Position, SEGMENT_HEADER_LEN, SegmentHeader};
 use super::storage::{Name, Storage, write_whole};
-use crate::clock::Now;
+use crate::clock::{BootTie, Now};
 use crate::message::Sequence;
 use crate::ring::Receiver;
 
@@ -23,7 +23,7 @@ pub struct Begun {
     pub number: u64,
     /// The sequence of the first message that it, or a later one, holds.
     pub first_sequence: Sequence,
-    /// When: ms since the epoch. What stands before it is not younger.
+    /// When: ms of the engine's own time. What stands before it is not younger.
     pub time_ms: u64,
     /// Free files that were taken since the last segment was begun.
     pub taken: usize,
@@ -59,6 +59,8 @@ pub(super) struct Segments<S: Storage> {
     /// Former numbers of free files.
     free: Receiver<u64>,
     taken: usize,
+    /// What ties the engine's own time to the machine's.
+    tie: BootTie,
 }
 
 impl<S: Storage> Segments<S> {
@@ -69,6 +71,7 @@ impl<S: Storage> Segments<S> {
         position: Position,
         synced: bool,
         free: Receiver<u64>,
+        tie: BootTie,
     ) -> Self {
         assert!(position.is_multiple_of(segment_len), "it begins a segment");
         Self {
@@ -80,6 +83,7 @@ impl<S: Storage> Segments<S> {
             synced,
             free,
             taken: 0,
+            tie,
         }
     }
 
@@ -119,7 +123,7 @@ impl<S: Storage> Segments<S> {
         Ok(Some(Begun {
             number,
             first_sequence: next,
-            time_ms: now.epoch_ms(),
+            time_ms: now.steady_ms(),
             taken: std::mem::take(&mut self.taken),
         }))
     }
@@ -143,6 +147,7 @@ impl<S: Storage> Segments<S> {
             number,
             segment_len: self.segment_len,
             created_ms: now.epoch_ms(),
+            tie: self.tie,
         };
         if let Err(error) = write_whole(&self.storage, &file, 0, &header.encode()) {
             // Without its header it is no segment: the next try makes it anew.

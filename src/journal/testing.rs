@@ -314,6 +314,7 @@ impl<S: Storage> TestWriter<S> {
             number,
             segment_len: self.segment_len,
             created_ms: TIME_US / 1_000,
+            tie: crate::clock::BootTie::default(),
         };
         self.put(&header.encode());
         assert!(self.position % self.segment_len >= SEGMENT_HEADER_LEN as u64);

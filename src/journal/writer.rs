@@ -26,7 +26,7 @@ use super::segment::{Begun, Segments, Trouble, is_descriptors, is_shortage};
 use super::storage::Storage;
 use crate::agent::{Agent, Fatal};
 use crate::arena::{Homebound, Lease, Returned, View};
-use crate::clock::Now;
+use crate::clock::{BootTie, Now};
 use crate::counters::{Counter, Counters};
 use crate::limits::{BATCH_LEN_MAX, CHUNK_LEN, PIECES_PER_BATCH};
 use crate::message::Sequence;
@@ -184,6 +184,8 @@ pub struct JournalParts<S> {
     pub synced: bool,
     /// Told the end of what is recorded.
     pub recorded: Arc<AtomicU64>,
+    /// What ties the engine's own time to the machine's.
+    pub tie: BootTie,
     /// What is counted.
     pub counters: Arc<Counters>,
 }
@@ -198,6 +200,7 @@ impl<S: Storage> JournalAgent<S> {
             parts.position,
             parts.synced,
             parts.free_files,
+            parts.tie,
         );
         Self {
             from_scheduler: parts.from_scheduler,
@@ -266,7 +269,10 @@ impl<S: Storage> JournalAgent<S> {
             entries,
             position,
             first_sequence,
-            time_us: now.epoch_us,
+            time_us: match kind {
+                BatchKind::Messages => now.steady_us,
+                _ => now.epoch_us,
+            },
         }
     }
 

@@ -46,7 +46,7 @@ pub struct RecordHeader {
     pub escaped: bool,
     /// The frame's own `timestamp`, or its arrival: ms since the epoch.
     pub timestamp_ms: i64,
-    /// When the frame was read: us since the epoch.
+    /// When the frame was read: us since the epoch, by the wall clock.
     pub arrival_us: u64,
     /// `messageId`.
     pub id: Span,

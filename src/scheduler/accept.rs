@@ -139,7 +139,7 @@ impl SchedulerAgent {
             connection,
             number: line,
         };
-        if self.parts.dedup.claim(arrival.id, now.epoch_ms()) {
+        if self.parts.dedup.claim(arrival.id, now.steady_ms()) {
             self.sums.accepted += 1;
             self.accept(arrival, line, now);
             return;

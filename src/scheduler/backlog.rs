@@ -6,12 +6,15 @@
 //! A message goes into its cold lane when its record is read, and stays there when its settlement
 //! comes by: only its mark in the set of those that wait is taken away. The lanes are swept when
 //! more lies in them dead than alive, and once more in the end.
+//!
+//! All is by the engine's own time, which goes on across lives: an id is remembered, and a message
+//! ages, from when it was recorded. A message is queued by the beginning of the window that
+//! timestamps were clamped to then: in the order of the sequences, before all that is new.
 
 use super::dedup::DedupWindow;
 use super::queue::clamp_timestamp;
 use super::queue::cold::{Cellar, ColdMessage, Kind};
 use super::unsettled::Unsettled;
-use crate::clock::Now;
 use crate::journal::batch::Record;
 use crate::journal::record::{Settlement, record_len};
 use crate::journal::recovery::Sink;
@@ -29,16 +32,16 @@ pub struct Inheritance {
     pub waiting: Cellar,
     /// The sequences of these.
     pub(crate) unsettled: Unsettled,
-    last_arrival_us: u64,
+    last_recorded_ms: u64,
 }
 
 impl Inheritance {
-    /// No message that waits arrived later, in ms since the epoch; zero: none waits.
+    /// No message that waits was recorded later, in ms of the engine's own time; zero: none waits.
     #[must_use]
-    pub fn last_arrival_ms(&self) -> u64 {
+    pub fn last_recorded_ms(&self) -> u64 {
         match self.waiting.is_empty() {
             true => 0,
-            false => self.last_arrival_us / 1_000,
+            false => self.last_recorded_ms,
         }
     }
 }
@@ -55,11 +58,8 @@ pub struct Backlog {
     /// Which of the messages in the cellar are not settled.
     alive: Unsettled,
     alive_count: usize,
-    last_arrival_us: u64,
+    last_recorded_ms: u64,
     levels: u8,
-    /// By which all that is recovered is queued, in ms since the epoch: the beginning of the window
-    /// that timestamps are clamped to. So it goes in the order of the sequences, before all new.
-    timestamp_ms: u64,
 }
 
 impl Backlog {
@@ -70,7 +70,6 @@ impl Backlog {
         destinations: Directory,
         message_types: Directory,
         levels: u8,
-        now: Now,
     ) -> Self {
         Self {
             dedup,
@@ -80,9 +79,8 @@ impl Backlog {
             cellar: Cellar::default(),
             alive: Unsettled::default(),
             alive_count: 0,
-            last_arrival_us: 0,
+            last_recorded_ms: 0,
             levels,
-            timestamp_ms: clamp_timestamp(0, 0, now.epoch_ms()),
         }
     }
 
@@ -95,7 +93,7 @@ impl Backlog {
             dedup: self.dedup,
             waiting: self.cellar,
             unsettled: self.alive,
-            last_arrival_us: self.last_arrival_us,
+            last_recorded_ms: self.last_recorded_ms,
         }
     }
 
@@ -122,11 +120,12 @@ impl Backlog {
 }
 
 impl Sink for Backlog {
-    fn message(&mut self, record: &Record<'_>) {
+    fn message(&mut self, record: &Record<'_>, recorded_us: u64) {
         let (header, fields) = (&record.header, record.fields());
         let id = fields.message_id().value();
         let id = self.dedup.hasher().hash(id.as_bytes());
-        self.dedup.claim(id, header.arrival_us / 1_000);
+        let recorded_ms = recorded_us / 1_000;
+        self.dedup.claim(id, recorded_ms);
         let message_type = self
             .message_types
             .find_or_create(&fields.message_type().value());
@@ -136,7 +135,7 @@ impl Sink for Backlog {
         let message = ColdMessage {
             sequence: record.sequence,
             position: record.position,
-            timestamp_ms: self.timestamp_ms,
+            timestamp_ms: clamp_timestamp(0, 0, recorded_ms),
             record_len: record_len(record.frame.len()) as u32,
             message_type: message_type as TypeIndex,
             level0,
@@ -146,7 +145,7 @@ impl Sink for Backlog {
             .push(self.cell(destination, level0), Kind::Native, message);
         self.alive.insert(record.sequence);
         self.alive_count += 1;
-        self.last_arrival_us = self.last_arrival_us.max(header.arrival_us);
+        self.last_recorded_ms = self.last_recorded_ms.max(recorded_ms);
     }
 
     fn settled(&mut self, settlement: &Settlement) {

@@ -79,7 +79,7 @@ impl SchedulerAgent {
                 recorder: &mut self.parts.recorder,
             };
             let queues = &mut self.parts.queues;
-            left -= queues.chill(destination, now.epoch_ms(), left, &mut shelf);
+            left -= queues.chill(destination, now.steady_ms(), left, &mut shelf);
         }
         limit - left
     }

@@ -173,7 +173,8 @@ impl SchedulerAgent {
                     slot.place = place;
                     slot.fetching = false;
                     if slot.was_cold {
-                        slot.times = Times::of_arrival(header.arrival_us, now);
+                        slot.times =
+                            Times::of_arrival(self.walls.steady_us(header.arrival_us, now), now);
                     }
                     self.parts.counters.add(Counter::Fetched, 1);
                     if let Some(id) = self.seats.active(slot.destination) {

@@ -98,7 +98,7 @@ impl SchedulerAgent {
         self.take_responsibility(line);
         self.parts
             .queues
-            .push(destination, level, index, bucket_ms, now.epoch_ms());
+            .push(destination, level, index, bucket_ms, now.steady_ms());
         let active = self.seats.active(destination);
         let subscriber = active.and_then(|id| self.seats.get_mut(id));
         if subscriber.is_some_and(|it| it.is_ahead_of(level)) {

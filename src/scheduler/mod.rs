@@ -53,7 +53,7 @@ use self::slots::{Line, SlotIndex, Slots};
 use self::unsettled::Unsettled;
 use crate::agent::{Agent, Fatal};
 use crate::arena::{Ledger, View, Writer};
-use crate::clock::{LocalMinute, Now};
+use crate::clock::{LocalMinute, Now, Walls};
 use crate::config::Durability;
 use crate::counters::{Counter, Counters};
 use crate::delivery::{FromDelivery, ToDelivery};
@@ -198,6 +198,7 @@ pub struct SchedulerAgent {
     /// Destinations that queues, rules and seats have room for; those configured were there first.
     known_destinations: DestinationIndex,
     minute: LocalMinute,
+    walls: Walls,
     /// All sources wait, for no more messages can be held.
     is_full: bool,
     log_full: LogLimit,
@@ -230,6 +231,7 @@ impl SchedulerAgent {
             chunks_at_ingest: 0,
             known_destinations: configured,
             minute: LocalMinute::default(),
+            walls: Walls::default(),
             is_full: false,
             log_full: LogLimit::default(),
             measurement: Measurement::default(),
@@ -248,7 +250,7 @@ impl SchedulerAgent {
         // All names were read before the agents were made.
         self.meet(self.parts.destinations.len() as DestinationIndex - 1);
         let cellar = std::mem::take(&mut self.parts.backlog);
-        self.parts.queues.adopt(cellar, now.epoch_ms());
+        self.parts.queues.adopt(cellar, now.steady_ms());
         for destination in 0..self.known_destinations {
             let waiting = self.parts.queues.len_of(destination);
             self.allowances.inherit(destination, waiting);
@@ -288,7 +290,7 @@ impl SchedulerAgent {
             recorder: &mut self.parts.recorder,
         };
         let queues = &mut self.parts.queues;
-        let aged = queues.age(now.epoch_ms(), AGED_PER_CYCLE, &mut shelf);
+        let aged = queues.age(now.steady_ms(), AGED_PER_CYCLE, &mut shelf);
         self.parts.counters.add(Counter::Aged, aged as u64);
         aged
     }
@@ -389,6 +391,7 @@ impl Agent for SchedulerAgent {
     }
 
     fn do_work(&mut self, now: Now) -> Result<usize, Fatal> {
+        self.walls.note(now);
         let mut work_count = self.take_over(now);
         work_count += self.hear_journal(now) + self.hear_replay(now) + self.settle_waiting(now);
         for agent in 0..self.parts.deliveries.len() {

@@ -238,7 +238,7 @@ impl SchedulerAgent {
                 .collect();
             self.parts
                 .queues
-                .push_again(of_one[0].0, &returned, now.epoch_ms());
+                .push_again(of_one[0].0, &returned, now.steady_ms());
         }
         let count = messages.len() as u64;
         self.sums.in_flight -= count;

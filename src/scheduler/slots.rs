@@ -45,10 +45,10 @@ pub struct Times {
 }
 
 impl Times {
-    /// Those of a message of which nothing is known but when it was read; what came in an earlier
-    /// life of the engine counts from this one's start.
-    pub(super) fn of_arrival(arrival_us: u64, now: Now) -> Self {
-        let age_us = now.epoch_us.saturating_sub(arrival_us);
+    /// Those of a message of which nothing is known but when it was read, by the engine's own time;
+    /// what came in an earlier life of the engine counts from this one's start.
+    pub(super) fn of_arrival(steady_us: Option<u64>, now: Now) -> Self {
+        let age_us = now.steady_us.saturating_sub(steady_us.unwrap_or(0));
         let read_ns = now.ns.saturating_sub(age_us.saturating_mul(1_000));
         Self {
             read_ns,
@@ -71,7 +71,7 @@ pub struct Slot {
     pub position: Position,
     /// When it passed the stages.
     pub times: Times,
-    /// Its bucket, in ms since the epoch.
+    /// Its bucket, in ms of the engine's own time.
     pub bucket_ms: u64,
     /// The line it came as.
     pub line: Line,

@@ -132,6 +132,7 @@ mod tests {
         let mut follower = Lag::default();
         let now = Now {
             ns: 0,
+            steady_us: 0,
             epoch_us: 50 * US_PER_SECOND,
         };
         let sight = |is_behind| Sight {

@@ -24,7 +24,7 @@ use crate::disk::Disk;
 use crate::history::{MessageId, Surviving};
 use crate::rejected::RejectedDisk;
 use crate::script::message_of;
-use crate::time::EngineClock;
+use crate::time::{EngineClock, Machine};
 use crate::wire::Wire;
 
 /// Cycles without work after which an agent that was stopped ends, as its thread would.
@@ -55,7 +55,7 @@ impl Life {
         config: &Config,
         home: &Path,
         (disk, wire, database, rejected): (&Disk, &Wire, &Database, &RejectedDisk),
-        clock: EngineClock,
+        machine: &Machine,
         (seed, hop_ring): (u64, usize),
     ) -> Result<Self, JournalError> {
         let counters = Arc::new(Counters::default());
@@ -63,7 +63,9 @@ impl Life {
         let rules = Rules::new(&config.rules, &config.destinations, config.scheduler.levels);
         let names = Names::new(config, &rules);
         let mut storage = disk.clone();
-        let (recovered, inheritance) = recover(config, &mut storage, &names, seed, clock.now())?;
+        let (recovered, inheritance) =
+            recover(config, &mut storage, &names, keys(seed), machine.wall_us())?;
+        let clock = machine.clock(&recovered.past);
         disk.started();
         let position = recovered.origin.position;
         signals.recorded.store(position, Ordering::Release);
@@ -133,6 +135,12 @@ impl Life {
         }
         Ok(())
     }
+}
+
+/// The dedup window's.
+fn keys(seed: u64) -> [u64; 8] {
+    let mut random = fastrand::Rng::with_seed(seed);
+    std::array::from_fn(|_| random.u64(..))
 }
 
 fn rejected_log(config: &Config, home: &Path, disk: &RejectedDisk) -> RejectedLog {

@@ -125,8 +125,10 @@ pub struct Faults {
     pub database_down: u32,
     /// The answer of a commit is lost.
     pub answer_lost: u32,
-    /// The wall clock is wrong by so much at most in a new life, in us.
+    /// The wall clock is wrong by so much at most in a new life, in us: seconds to years.
     pub wrong_clock_us: i64,
+    /// The wall clock is set while an engine runs, of a hundredth of the turns.
+    pub clock_set: u32,
     /// Agents stand still for a while.
     pub stall: u32,
 }
@@ -165,6 +167,7 @@ impl Faults {
             database_down: rate(200),
             answer_lost: rate(200),
             wrong_clock_us: i64::from(rate(10_000_000)),
+            clock_set: 0,
             stall: rate(500),
         }
     }
@@ -230,6 +233,10 @@ impl Plan {
         plan.faults.half_close = Dice::new(seed, "half close").of(&[0, 0, 50, 300]);
         let dice = &mut Dice::new(seed, "descriptors");
         plan.faults.descriptors = dice.of(&[0, 0, 20, 200]);
+        let dice = &mut Dice::new(seed, "clocks");
+        // Ten seconds, three hours, three years.
+        plan.faults.wrong_clock_us *= dice.of(&[1, 1_000, 10_000_000]);
+        plan.faults.clock_set = dice.of(&[0, 0, 10, 300]);
         let dice = &mut Dice::new(seed, "rush");
         if dice.chance(150) {
             plan.rush(dice);

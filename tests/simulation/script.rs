@@ -3,6 +3,8 @@
 //! A frame carries in its payload which line of which source it is, so that whoever sees it knows
 //! which copy was taken where several lines have the same `messageId`.
 
+use std::collections::BTreeMap;
+
 use crate::dice::Dice;
 use crate::history::{LineId, MessageId};
 use crate::plan::{Plan, SourcePlan};
@@ -71,6 +73,17 @@ impl Script {
     /// A line.
     pub fn line(&self, id: LineId) -> &Line {
         &self.sources[id.source][id.line]
+    }
+
+    /// Lines, each with its newline, that carry different messages; so many at most.
+    pub fn messages_once(&self, count: usize) -> Vec<Vec<u8>> {
+        let mut lines = BTreeMap::new();
+        for line in self.sources.iter().flatten() {
+            if let Kind::Message { id, .. } = line.kind {
+                lines.insert(id, [&line.text[..], b"\n"].concat());
+            }
+        }
+        lines.into_values().take(count).collect()
     }
 
     /// The message that a line carries.

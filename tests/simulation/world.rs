@@ -25,10 +25,10 @@ use crate::plan::{Faults, Plan};
 use crate::rejected::{self, RejectedDisk};
 use crate::script::Script;
 use crate::source::Source;
-use crate::time::Time;
+use crate::time::{Machine, Time};
 use crate::trace::Trace;
 use crate::turns::{Actor, Turns};
-use crate::wire::{LinkId, Wire};
+use crate::wire::{LinkId, Peer, Wire};
 
 /// Calm lasts this long at most, in ns: back-off, time-outs of acknowledgements and all.
 const CALM_NS_MAX: u64 = 180_000_000_000;
@@ -44,6 +44,10 @@ const DEATH_NS_MAX: u64 = 300_000_000;
 
 /// The second delivery agent.
 const STANDS_STILL: Part = Part::Agent(6);
+
+/// Ids that come again when the window has passed, and turns in which all of them are read.
+const REUSED: usize = 8;
+const REUSE_TURNS: usize = 2_000;
 
 /// What is to become of the present life.
 #[derive(Debug, Clone, Copy)]
@@ -72,10 +76,16 @@ pub struct Outcome {
 /// See the module.
 pub struct World {
     plan: Rc<Plan>,
+    script: Arc<Script>,
     config: Config,
     home: tempfile::TempDir,
     dice: Dice,
     time: Time,
+    machine: Machine,
+    /// Thrown for the wall clock.
+    clock_dice: Dice,
+    /// The run is over, but for a last look: nothing is checked any more.
+    is_over: bool,
     wire: Wire,
     disk: Disk,
     database: Database,
@@ -141,12 +151,16 @@ impl World {
         let (sources, customers) = (sources.collect(), customers.collect());
         let facts = Facts {
             plan: Rc::clone(&plan),
-            script,
+            script: Arc::clone(&script),
         };
         Self {
             config: plan.config(),
+            script,
             home,
             dice: dice("world"),
+            machine: time.boot(1),
+            clock_dice: dice("clock"),
+            is_over: false,
             time,
             wire,
             disk,
@@ -197,6 +211,7 @@ impl World {
             counters: self.counters.clone(),
         };
         self.ask(|it| it.end(&remains))?;
+        self.reuse_ids()?;
         self.outcome.hash = self.trace.hash();
         self.outcome.turns = self.turns.count();
         Ok(self.outcome)
@@ -205,6 +220,7 @@ impl World {
     /// One turn of somebody.
     fn step(&mut self) -> Result<(), Failure> {
         self.time.pass(self.turns.pause_ns());
+        self.set_clock();
         self.wire.fly();
         if self.life.is_none() && self.time.ns() >= self.starts_ns {
             self.start()?;
@@ -292,6 +308,45 @@ impl World {
         }
     }
 
+    /// Somebody sets the wall clock, now and then.
+    fn set_clock(&mut self) {
+        let dice = &mut self.clock_dice;
+        if dice.chance(self.faults.clock_set) && dice.chance(10) {
+            let max = self.faults.wrong_clock_us;
+            let by_us = dice.long(0..=2 * max as u64) as i64 - max;
+            self.machine.set_wrong(by_us);
+        }
+    }
+
+    /// "Once. A messageId is accepted once within the dedup window": when the window has passed, what
+    /// was accepted before is a new message, whatever the clocks of earlier lives said.
+    fn reuse_ids(&mut self) -> Result<(), Failure> {
+        self.is_over = true;
+        let window = self.config.dedup.window;
+        self.time
+            .pass((window + window / 200).as_nanos() as u64 + 1_000_000_000);
+        let lines = self.script.messages_once(REUSED);
+        let before = self.counters.clone();
+        let link = self.wire.connect(Peer::Source(0));
+        let mut unsent: Vec<u8> = lines.concat();
+        for _ in 0..REUSE_TURNS {
+            let sent = self.wire.send(link, &unsent).unwrap_or(0);
+            unsent.drain(..sent);
+            self.step()?;
+        }
+        let grown = |counter| self.counters.get(counter) - before.get(counter);
+        let (accepted, duplicates) = (grown(Counter::Accepted), grown(Counter::Duplicates));
+        if (accepted, duplicates) == (lines.len() as u64, 0) {
+            return Ok(());
+        }
+        let what = format!(
+            "of {} ids that came again behind the window {accepted} were accepted, {duplicates} were \
+             taken for duplicates",
+            lines.len()
+        );
+        Err(self.failure("twice", what))
+    }
+
     // ---- lives ----
 
     fn start(&mut self) -> Result<(), Failure> {
@@ -301,10 +356,11 @@ impl World {
         if !is_calm && self.dice.chance(self.faults.within / 4) {
             self.disk.die_soon();
         }
-        let (clock, seed) = (self.time.clock(wrong_by_us), self.dice.seed());
+        self.machine.set_wrong(wrong_by_us);
+        let seed = self.dice.seed();
         let world = (&self.disk, &self.wire, &self.database, &self.rejected);
         let drawn = (seed, self.plan.hop_ring);
-        match Life::start(&self.config, self.home.path(), world, clock, drawn) {
+        match Life::start(&self.config, self.home.path(), world, &self.machine, drawn) {
             Ok(life) => {
                 self.life = Some(life);
                 self.certain.clone_from(&self.surviving);
@@ -387,6 +443,9 @@ impl World {
             self.surviving.clone_from(&self.certain);
         }
         read_journal(&self.disk.look(), self.plan.segment, &mut self.surviving);
+        if how == End::PowerLost {
+            self.machine = self.time.boot(self.outcome.lives as u128 + 1);
+        }
         self.starts_ns = self.time.ns() + self.dice.skewed(1_000) as u64 * 1_000_000;
         let event = Event::Ended {
             how,
@@ -446,6 +505,9 @@ impl World {
         &mut self,
         mut question: impl FnMut(&mut dyn Checker) -> checkers::Verdict,
     ) -> Result<(), Failure> {
+        if self.is_over {
+            return Ok(());
+        }
         for checker in &mut self.checkers {
             if let Err(what) = question(checker.as_mut()) {
                 let name = checker.name();

@@ -61,6 +61,7 @@ impl Clock for HandClock {
         let ns = self.ns.load(Ordering::Relaxed);
         Now {
             ns,
+            steady_us: self.started_us + ns / 1_000,
             epoch_us: self.started_us + ns / 1_000,
         }
     }
@@ -95,7 +96,8 @@ impl<C: Clock + 'static> Hand<C> {
         let mut segments = Directory::at(&journal_folder(home.path())).expect("a folder");
         let names = Names::new(&config, &rules(&config));
         let (recovered, inheritance) =
-            recover(&config, &mut segments, &names, 7, clock.now()).expect("an empty journal");
+            recover(&config, &mut segments, &names, [7; 8], clock.now().epoch_us)
+                .expect("an empty journal");
         let (ingest, ingest_net) = listener(SocketOptions::of_sources());
         let options = SocketOptions::of_subscribers(&config.delivery);
         let listeners = (0..config.delivery.agents).map(|_| listener(options));

@@ -11,7 +11,8 @@ use clap::Args;
 
 use super::Failure;
 use super::output::print;
-use crate::config;
+use crate::clock::zone;
+use crate::config::{self, Config};
 
 pub use words::{Machine, words};
 
@@ -43,10 +44,20 @@ pub fn run(args: CheckArgs) -> Result<(), Failure> {
         config::example()
     } else {
         let config = config::load(args.config.as_deref())?;
-        let origin = origin(&args);
-        format!("{origin}{}", words(&config, &Machine::here()))
+        let (origin, local_time) = (origin(&args), local_time(&config));
+        format!("{origin}{local_time}{}", words(&config, &Machine::here()))
     };
     print(&text)
+}
+
+/// Which zone local hours are of, where rules ask for them or it is not known.
+fn local_time(config: &Config) -> String {
+    let has_hours = config.rules.iter().any(|it| it.hours.is_some());
+    match zone() {
+        Ok(zone) if has_hours => format!("Local time: {zone}\n"),
+        Ok(_) => String::new(),
+        Err(unknown) => format!("Local time: {unknown}\n"),
+    }
 }
 
 /// Where the settings come from.

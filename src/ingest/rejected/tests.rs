@@ -13,6 +13,7 @@ use crate::ring::Wake;
 
 const NOW: Now = Now {
     ns: 0,
+    steady_us: 0,
     epoch_us: 1_769_842_800_123_999,
 };
 

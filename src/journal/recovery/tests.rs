@@ -22,7 +22,7 @@ struct Told {
 }
 
 impl Sink for Told {
-    fn message(&mut self, record: &Record<'_>) {
+    fn message(&mut self, record: &Record<'_>, _recorded_us: u64) {
         self.messages.push(record.sequence);
     }
 
@@ -153,13 +153,15 @@ fn a_segment_without_a_batch_is_listed_like_any_other() {
 fn now(ms: u64) -> Now {
     Now {
         ns: ms * 1_000_000,
+        steady_us: NOW_US + ms * 1_000,
         epoch_us: NOW_US + ms * 1_000,
     }
 }
 
 fn segments(memory: &Memory, position: Position) -> (Segments<Memory>, Sender<u64>) {
     let (free, freed) = ring(4, &Wake::new().expect("a descriptor"));
-    let segments = Segments::new(memory.clone(), SEGMENT, position, false, freed);
+    let tie = BootTie::default();
+    let segments = Segments::new(memory.clone(), SEGMENT, position, false, freed, tie);
     (segments, free)
 }
 

@@ -205,6 +205,21 @@ impl<S: Storage + Clone> RetentionAgent<S> {
         Ok(())
     }
 
+    /// Segments are noted in their order: what is there comes before what the journal agent has begun
+    /// since. Returns whether that is done.
+    fn look_first(&mut self, now: Now) -> bool {
+        if now.ns < self.next_try_ns {
+            return false;
+        }
+        match self.look_round() {
+            Ok(()) => self.has_looked = true,
+            Err(error) => {
+                self.judge(Err(error), now);
+            }
+        }
+        self.has_looked
+    }
+
     fn hear_journal(&mut self, now: Now) -> usize {
         let mut work_count = 0;
         while let Some(news) = self.parts.from_journal.poll() {
@@ -289,7 +304,7 @@ impl<S: Storage + Clone> RetentionAgent<S> {
     }
 
     fn look_at_clock_and_store(&mut self, now: Now) {
-        self.state.now_ms = now.epoch_ms();
+        self.state.now_ms = now.steady_ms();
         self.state.stored = match self.parts.has_store {
             true => self.parts.counters.get(Counter::StorePosition),
             false => u64::MAX,
@@ -427,10 +442,6 @@ impl<S: Storage + Clone> RetentionAgent<S> {
     }
 
     fn tidy(&mut self, now: Now) -> io::Result<usize> {
-        if !self.has_looked {
-            self.look_round()?;
-            self.has_looked = true;
-        }
         self.look_at_clock_and_store(now);
         let freed = self.remove_surplus()? + self.free_leaving()? + self.drop_first()?;
         if self.parts.draining.load(Ordering::Relaxed) {
@@ -547,6 +558,9 @@ impl<S: Storage + Clone> Agent for RetentionAgent<S> {
     }
 
     fn do_work(&mut self, now: Now) -> Result<usize, Fatal> {
+        if !self.has_looked && !self.look_first(now) {
+            return Ok(0);
+        }
         let mut work_count = self.hear_journal(now);
         if now.ns >= self.next_try_ns {
             let tidied = self.tidy(now);

@@ -29,7 +29,7 @@ pub struct Stretch {
     pub segments: Range<u64>,
     /// The sequences that were accepted in its course.
     pub sequences: Range<Sequence>,
-    /// Nothing in it is younger: ms since the epoch.
+    /// Nothing in it is younger: ms of the engine's own time.
     pub end_ms: u64,
     /// Bytes on disk.
     pub len: u64,
@@ -126,7 +126,7 @@ pub struct State {
     pub next_sequence: Sequence,
     /// How far the store has followed.
     pub stored: Position,
-    /// ms since the epoch.
+    /// The engine's own time in ms.
     pub now_ms: u64,
 }
 
@@ -162,6 +162,7 @@ impl Stretches {
 
     /// One more was closed.
     pub fn push(&mut self, stretch: Stretch) {
+        assert!(!stretch.segments.is_empty(), "{stretch:?} is none");
         let last = self.list.back();
         assert!(
             last.is_none_or(|it| it.segments.end == stretch.segments.start),

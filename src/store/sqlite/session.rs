@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
 use super::Failed;
-use super::transaction::{Text, Transacted, Writing};
+use super::transaction::{Transacted, Writing};
 use crate::journal::record::Position;
 use crate::limits::STORE_SAMPLE_ROWS;
 use crate::message::Sequence;

@@ -1,5 +1,6 @@
 //! What recovery makes of an end that is not whole.
 
+use crate::clock::Now;
 use crate::journal::ahead::{Reached, begin_behind};
 use crate::journal::batch::Record;
 use crate::journal::reader::Reader;
@@ -15,7 +16,7 @@ const SEGMENT: u64 = 4_096;
 struct Seen(Vec<u64>, Vec<u64>);
 
 impl Sink for Seen {
-    fn message(&mut self, record: &Record<'_>) {
+    fn message(&mut self, record: &Record<'_>, _recorded_us: u64) {
         self.0.push(record.sequence);
     }
 
@@ -118,7 +119,11 @@ fn the_next_sequence_is_known_without_a_message() {
         position: 0,
         next_sequence: 1,
     };
-    let behind = begin_behind(&mut memory, SEGMENT, origin, reached, TIME_US);
+    let now = Now {
+        epoch_us: TIME_US,
+        ..Now::default()
+    };
+    let behind = begin_behind(&mut memory, SEGMENT, origin, reached, now);
     let behind = behind.expect("memory has room").expect("it is near");
     let (found, _) = recovered(&memory).expect("it is whole");
     assert_eq!(

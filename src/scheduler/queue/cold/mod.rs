@@ -29,7 +29,7 @@ pub struct ColdMessage {
     pub sequence: Sequence,
     /// Where its record stands in the journal.
     pub position: Position,
-    /// By which it is queued, in ms since the epoch.
+    /// By which it is queued, in ms of the engine's own time.
     pub timestamp_ms: u64,
     /// Bytes of its record.
     pub record_len: u32,
