@@ -72,7 +72,10 @@ fn acceptor(max: usize) -> Acceptor {
 }
 
 fn at(ns: u64) -> Now {
-    Now { ns, epoch_us: 0 }
+    Now {
+        ns,
+        ..Now::default()
+    }
 }
 
 #[test]
