@@ -79,7 +79,16 @@ counters! {
     QueueFullWaits "queue_full_waits" count "Times that a source was read no more because its next line was for a destination with max_queued messages.";
     SourcesHeld "sources_held" gauge "Sources that are not read now for that reason.";
     IngestBackPressure "ingest_back_pressure" count "Reads put off because the pipeline was full.";
-    RejectedUnwritable "rejected_unwritable" count "Failed writes to rejected.ndjson; reading pauses until one succeeds.";
+    RejectedWaiting "rejected_waiting" gauge "Rejected lines on their way to rejected.ndjson.";
+    RejectedDisk "rejected_disk" gauge "Bytes of rejected.ndjson and its numbered predecessors.";
+    RejectedUnwritable "rejected_unwritable" count "Failed writes to rejected.ndjson; sources wait at their next wrong line until one succeeds.";
+    RejectedFailing "rejected_failing" gauge "1 while they do.";
+    RejectedFull "rejected_full" gauge "1 while sources wait at their next wrong line because rejected.ndjson has reached rejected_max_total.";
+    RejectedDropped "rejected_dropped" count "Rejected lines of the oldest files, removed at rejected_max_total.";
+    RejectedDroppedBytes "rejected_dropped_bytes" count "Bytes of these files.";
+    RejectedWaits "rejected_waits" count "Times that a source was read no more because its next line is wrong and could not be kept.";
+    RejectedHeld "rejected_held" gauge "Sources that are not read now for that reason.";
+    RejectedPaced "rejected_paced" count "Times that a source was read no more for a moment because its wrong lines took more than their share of the time.";
     AcksSent "acks_sent" count "Acknowledgement lines written to sources.";
     AcceptFailures "accept_failures" count "Connections that could not be accepted.";
     ListenersFailing "listeners_failing" gauge "Listeners that cannot accept now: no descriptor or no memory is left; they try again.";

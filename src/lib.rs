@@ -28,10 +28,12 @@ pub mod descriptors;
 pub mod memory;
 pub mod net;
 pub mod ring;
+pub mod rolling;
 
 pub mod agent;
 
 pub mod ingest;
+pub mod rejects;
 pub mod scheduler;
 
 pub mod journal;

@@ -5,8 +5,10 @@
 mod support;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::io::BufRead;
-use std::net::SocketAddr;
+use std::io::{BufRead, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -319,4 +321,61 @@ fn sources_that_are_cut_off_and_resend_what_was_not_acknowledged_lose_and_repeat
     assert!((sent.malformed_total()..=rejected_most).contains(&number(&stats, "rejected")));
     engine.signal("TERM");
     assert_eq!(distinct(subscribers).len(), 20_000);
+}
+
+// ---- wrong lines flat out ----
+
+#[test]
+fn a_flood_of_wrong_lines_gets_its_share_and_others_all_they_need() {
+    const COUNT: usize = 2_000;
+    let engine = Engine::start(
+        "source = []\n[ingest]\nlisten = \"127.0.0.1:0\"\nrejected_max_total = \"4MiB\"\n\
+         rejected_when_full = \"drop_oldest\"\n",
+    );
+    let ingest = engine.ingest.expect("it listens");
+    let stop = Arc::new(AtomicBool::new(false));
+    let floods = [
+        "x\n",
+        "\n",
+        "{\"a\":1,\"a\":2}\n",
+        "yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy",
+    ];
+    let floods = floods.map(|line| {
+        let (stop, bytes) = (Arc::clone(&stop), line.repeat(4096));
+        let mut source = TcpStream::connect(ingest).expect("it listens");
+        source
+            .set_write_timeout(Some(Duration::from_millis(100)))
+            .expect("an option");
+        thread::spawn(move || {
+            while !stop.load(Ordering::Relaxed) {
+                // Whoever is not read waits.
+                let _ = source.write(bytes.as_bytes());
+            }
+        })
+    });
+    engine.wait("they are put off", |it| {
+        it["rejected_paced"].as_u64() > Some(0)
+    });
+    let mut source = TcpStream::connect(ingest).expect("it listens");
+    let mut subscriber = Subscriber::new(&engine, &["table2"], false);
+    let before = engine.stats();
+    for number in 0..COUNT {
+        let line = support::frame(&number.to_string(), "table2", 1);
+        writeln!(source, "{line}").expect("it takes a line");
+        let frame = subscriber.frame().expect("a frame");
+        assert_eq!(frame["messageId"], number.to_string());
+    }
+    let after = engine.stats();
+    stop.store(true, Ordering::Relaxed);
+    floods
+        .into_iter()
+        .for_each(|it| it.join().expect("it writes"));
+    assert_it_adds_up(&after);
+    assert_eq!(number(&after, "accepted"), COUNT as u64);
+    assert!(
+        number(&after, "rejected") > number(&before, "rejected"),
+        "it goes on"
+    );
+    assert!(number(&after, "rejected_disk") <= 4 * 1024 * 1024);
+    assert_eq!(number(&after, "rejected_held"), 0);
 }

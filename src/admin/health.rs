@@ -188,7 +188,8 @@ pub fn has_journal(counters: &Counters) -> Result<(), String> {
 }
 
 /// What does not work as it should while frames are welcome nevertheless: a store that is behind
-/// delays no delivery, and is no reason to send them elsewhere.
+/// delays no delivery, and wrong lines that cannot be kept hold up their own sources; neither is a
+/// reason to send frames elsewhere.
 #[must_use]
 pub fn degraded(counters: &Counters) -> Vec<String> {
     let behind_s = counters.get(Counter::StoreLagSeconds);
@@ -205,7 +206,7 @@ pub fn degraded(counters: &Counters) -> Vec<String> {
         )
     };
     let names = (refused > 0).then(words);
-    let shortages = store.into_iter().chain(names);
+    let shortages = [store, names, rejects(counters)].into_iter().flatten();
     shortages.chain(listeners(counters)).collect()
 }
 
@@ -225,6 +226,21 @@ fn listeners(counters: &Counters) -> Vec<String> {
     let some = counts.into_iter().filter(|(count, _)| *count > 0);
     some.map(|(count, what)| format!("{count} listener(s) {what}"))
         .collect()
+}
+
+/// Why wrong lines cannot be kept, if they cannot.
+fn rejects(counters: &Counters) -> Option<String> {
+    let is = |counter| counters.get(counter) != 0;
+    let (full, failing) = (is(Counter::RejectedFull), is(Counter::RejectedFailing));
+    let why = match (full, failing) {
+        (false, false) => return None,
+        (true, _) => "has reached rejected_max_total: move files away, or raise it",
+        _ => "cannot be written: look at its disk",
+    };
+    let held = counters.get(Counter::RejectedHeld);
+    Some(format!(
+        "rejected.ndjson {why}; {held} sources wait at their next wrong line"
+    ))
 }
 
 impl Drop for AgentGuard {
@@ -301,6 +317,22 @@ mod tests {
         assert!(told[1].starts_with("1 listener(s) at max_connections"));
         counters.subtract(Counter::ListenersFull, 1);
         counters.subtract(Counter::ListenersFailing, 2);
+        assert!(degraded(&counters).is_empty());
+    }
+
+    #[test]
+    fn rejected_lines_that_cannot_be_kept_degrade() {
+        let counters = Counters::default();
+        counters.set(Counter::RejectedHeld, 2);
+        for (counter, word) in [
+            (Counter::RejectedFull, "rejected_max_total"),
+            (Counter::RejectedFailing, "cannot be written"),
+        ] {
+            counters.set(counter, 1);
+            let degraded = degraded(&counters);
+            assert!(degraded[0].contains(word) && degraded[0].contains("2 sources"));
+            counters.set(counter, 0);
+        }
         assert!(degraded(&counters).is_empty());
     }
 

@@ -8,6 +8,7 @@ use std::thread::{self, JoinHandle};
 use rustix::event::{Timespec, epoll};
 
 use super::affinity::{self, PinError};
+use super::background;
 use super::idle::{Idle, Rest};
 use super::pulse::Pulse;
 use super::relief::{Lodger, Shift};
@@ -45,6 +46,8 @@ pub struct Runner<C> {
     pub pulse: Arc<Pulse>,
     /// An agent that it shares with another thread; turned before `agents`.
     pub shift: Option<Shift>,
+    /// Whether it goes on for a moment only where other threads wait for its core.
+    pub is_background: bool,
 }
 
 impl<C: Clock + 'static> Runner<C> {
@@ -78,6 +81,11 @@ impl<C: Clock + 'static> Runner<C> {
     }
 
     fn run(mut self) -> Result<(), Fatal> {
+        if self.is_background
+            && let Err(error) = background::take_turns()
+        {
+            tracing::debug!("{} keeps its slice: {error}", self.name);
+        }
         let bed = self.make_bed()?;
         let mut idle = Idle::new(self.idle);
         while !self.stop.load(Ordering::Relaxed) {

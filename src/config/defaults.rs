@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use super::{
     Admin, Config, Connections, Dedup, Delivery, Destination, Durability, IdleKind, Ingest,
-    Journal, Latency, Scheduler, Source, Stats, Store, StoreUrl, ThreadingMode, Threads, WhenFull,
+    Journal, KeptWhenFull, Latency, Scheduler, Source, Stats, Store, StoreUrl, ThreadingMode,
+    Threads, WhenFull,
 };
 use crate::limits;
 
@@ -102,6 +103,8 @@ impl Default for Ingest {
             connections: Connections::of(limits::PRODUCERS_MAX_DEFAULT),
             greeting_timeout: limits::GREETING_TIMEOUT_DEFAULT,
             idle_timeout: Duration::ZERO,
+            rejected_max_total: limits::REJECTED_TOTAL_MAX_DEFAULT,
+            rejected_when_full: KeptWhenFull::Hold,
         }
     }
 }
@@ -175,6 +178,7 @@ impl Default for Store {
             batch_time: Duration::from_millis(100),
             // A third of systemd's patience (TimeoutStopSec, 90 s).
             stop_timeout: Duration::from_secs(30),
+            unstored_max_total: limits::UNSTORED_TOTAL_MAX_DEFAULT,
         }
     }
 }

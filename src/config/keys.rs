@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::found::Found;
 use super::server::Server;
 use super::units::show_duration;
-use super::{Config, Durability, IdleKind, StoreUrl, ThreadingMode, WhenFull};
+use super::{Config, Durability, IdleKind, KeptWhenFull, StoreUrl, ThreadingMode, WhenFull};
 use crate::limits;
 
 /// Takes a value into the settings, or says what is wrong with it.
@@ -134,6 +134,32 @@ const INGEST: Section = Section {
                     limits::REJECTED_LEN_MAX_CEILING,
                 );
                 set(&mut c.ingest.rejected_max_bytes, v.size(min, max)?)
+            },
+        ),
+        key(
+            "rejected_max_total",
+            "\"1GiB\"",
+            "All files of rejected lines together grow no further than this; each is rotated at a \
+             quarter of it at the latest.",
+            |c, v| {
+                let (min, max) = (
+                    limits::REJECTED_TOTAL_MAX_FLOOR,
+                    limits::REJECTED_TOTAL_MAX_CEILING,
+                );
+                set(&mut c.ingest.rejected_max_total, v.size(min, max)?)
+            },
+        ),
+        key(
+            "rejected_when_full",
+            "\"hold\"",
+            "There: hold a source at its next wrong line until files are taken away, and no other \
+             source; or drop_oldest: the oldest file goes, and its lines are counted.",
+            |c, v| {
+                let choices = [
+                    ("hold", KeptWhenFull::Hold),
+                    ("drop_oldest", KeptWhenFull::DropOldest),
+                ];
+                set(&mut c.ingest.rejected_when_full, v.choice(&choices)?)
             },
         ),
         key(
@@ -507,6 +533,20 @@ const STORE: Section = Section {
             |c, v| {
                 let time = v.duration(MICRO, Duration::from_secs(3600))?;
                 set(&mut c.store.batch_time, time)
+            },
+        ),
+        key(
+            "unstored_max_total",
+            "\"1GiB\"",
+            "All files of rows that the database refuses, unstored.ndjson and its numbered \
+             predecessors, grow no further than this: the store waits there until files are taken \
+             away.",
+            |c, v| {
+                let (min, max) = (
+                    limits::UNSTORED_TOTAL_MAX_FLOOR,
+                    limits::REJECTED_TOTAL_MAX_CEILING,
+                );
+                set(&mut c.store.unstored_max_total, v.size(min, max)?)
             },
         ),
         key(

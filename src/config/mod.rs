@@ -38,6 +38,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use crate::rolling::WhenFull as KeptWhenFull;
 pub use defaults::default_max_wait;
 pub use example::example;
 pub use keys::store_url;
@@ -110,6 +111,10 @@ pub struct Ingest {
     pub listen: Option<SocketAddr>,
     /// `rejected.ndjson` is rotated when it grows past this many bytes.
     pub rejected_max_bytes: u64,
+    /// Bytes of all files of rejected lines together.
+    pub rejected_max_total: u64,
+    /// What happens to a wrong line there.
+    pub rejected_when_full: KeptWhenFull,
     /// How many producers may be connected.
     pub connections: Connections,
     /// Near that limit, a producer that has sent no line for so long is closed.
@@ -300,6 +305,8 @@ pub struct Store {
     pub batch_time: Duration,
     /// How long a stopping engine goes on writing what the store has not followed.
     pub stop_timeout: Duration,
+    /// Bytes of all files of refused rows together; at it the store waits.
+    pub unstored_max_total: u64,
 }
 
 /// Which database the store writes.

@@ -85,6 +85,7 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
             return;
         }
         let heard = match line {
+            Line::Blank => return,
             Line::Whole(range) => connection.hear(&self.buffer[range], now.ns),
             Line::Oversize(_) => Err(format!(
                 "the line is longer than {SUBSCRIBER_LINE_LEN_MAX} bytes"

@@ -12,10 +12,13 @@
 //!                    FromJournal
 //!   [ replay ] : Fetch, chunks <-> FromReplay
 //!
+//!   [ ingest ] == Rejected ==> [ rejects ]
+//!
 //!   [ retention ] -- FromRetention --> [ scheduler ] -- Survey --> [ journal ]
 //!   [ retention ] <-- ToRetention ---- [ journal ] <-- free files -- [ retention ]
 //! ```
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -29,7 +32,6 @@ use crate::config::{Config, Durability, StoreUrl};
 use crate::counters::Counters;
 use crate::delivery::{DeliveryAgent, DeliveryParts};
 use crate::ingest::allowance::Allowances;
-use crate::ingest::rejected::RejectedLog;
 use crate::ingest::{IngestAgent, IngestParts};
 use crate::journal::error::JournalError;
 use crate::journal::recovery::{self, Recovered};
@@ -46,7 +48,10 @@ use crate::limits::{
 use crate::message::Directory;
 use crate::net::Network;
 use crate::net::admission::Admission;
+use crate::rejects::protocol::{self, RejectSender};
+use crate::rejects::{RejectsAgent, RejectsParts};
 use crate::ring::{Receiver, Sender, Wake, ring};
+use crate::rolling;
 use crate::scheduler::allowance::MaxQueued;
 use crate::scheduler::backlog::{Backlog, Inheritance};
 use crate::scheduler::dedup::DedupWindow;
@@ -107,6 +112,8 @@ pub struct Wakes {
     pub replay: Arc<Wake>,
     /// The retention agent's.
     pub retention: Arc<Wake>,
+    /// The rejects agent's.
+    pub rejects: Arc<Wake>,
     /// The delivery agents', one each.
     pub deliveries: Vec<Arc<Wake>>,
 }
@@ -136,6 +143,8 @@ pub struct Pipeline {
     pub replay: Box<dyn Agent>,
     /// Lets go of what the journal need not hold.
     pub retention: Box<dyn Agent>,
+    /// Keeps rejected lines.
+    pub rejects: Box<dyn Agent>,
     /// Write to subscribers.
     pub deliveries: Vec<Box<dyn Agent>>,
 }
@@ -146,6 +155,7 @@ impl Pipeline {
     pub fn into_agents(self) -> Vec<Box<dyn Agent>> {
         let mut agents = vec![self.ingest, self.scheduler, self.journal, self.replay];
         agents.push(self.retention);
+        agents.push(self.rejects);
         agents.extend(self.deliveries);
         agents
     }
@@ -165,8 +175,8 @@ pub struct Common {
     pub inheritance: Inheritance,
     /// What the scheduler measures.
     pub recorder: Recorder,
-    /// Keeps rejected lines.
-    pub rejected: RejectedLog,
+    /// Takes rejected lines, and keeps them.
+    pub rejects: (RejectSender, Box<dyn Agent>),
 }
 
 impl Names {
@@ -182,6 +192,34 @@ impl Names {
             message_types: Directory::new(types, true, MESSAGE_TYPES_MAX),
         }
     }
+}
+
+/// Makes the rejects agent and the ring of so many bytes to it; `storage` is where its files live.
+///
+/// # Errors
+/// The files cannot be opened, read or healed.
+pub fn rejects<S: rolling::storage::Storage + 'static>(
+    config: &Config,
+    storage: S,
+    ring_len: usize,
+    wakes: &Wakes,
+    counters: &Arc<Counters>,
+) -> io::Result<(RejectSender, Box<dyn Agent>)> {
+    let settings = &config.ingest;
+    let ends = (&wakes.ingest, &wakes.rejects);
+    let (sender, from_ingest) = protocol::ring(ring_len, settings.max_line, ends);
+    let limits = rolling::Limits::new(
+        settings.rejected_max_bytes,
+        settings.rejected_max_total,
+        settings.rejected_when_full,
+    );
+    let agent = RejectsAgent::open(RejectsParts {
+        from_ingest,
+        storage,
+        limits: limits.synced(config.durability == Durability::Synced),
+        counters: Arc::clone(counters),
+    })?;
+    Ok((sender, Box::new(agent)))
 }
 
 /// Makes the agents and wires them.
@@ -210,7 +248,7 @@ where
         destinations: common.names.destinations.clone(),
         message_types: common.names.message_types.clone(),
         hasher: common.inheritance.dedup.hasher(),
-        rejected: common.rejected,
+        rejects: common.rejects.0,
         counters: Arc::clone(&common.counters),
         pressure: Arc::clone(&common.signals.pressure),
         draining: Arc::clone(&common.signals.draining),
@@ -320,6 +358,7 @@ where
         journal: Box::new(journal),
         replay: Box::new(replay),
         retention: Box::new(retention),
+        rejects: common.rejects.1,
         deliveries: deliveries.into_iter().map(boxed).collect(),
     }
 }

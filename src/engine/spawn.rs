@@ -31,7 +31,7 @@ const RELIEF: &str = "relief";
 pub fn names(plan: &Plan) -> Vec<&'static str> {
     let mut names: Vec<&str> = plan.threads.iter().map(|it| it.name).collect();
     names.dedup();
-    names.extend(["replay", "retention"]);
+    names.extend(["replay", "retention", "rejects"]);
     if plan.relief {
         names.push(RELIEF);
     }
@@ -42,7 +42,7 @@ pub fn names(plan: &Plan) -> Vec<&'static str> {
 fn waits(name: &str) -> Waits {
     match name {
         "journal" => Waits::SourcesToo,
-        "replay" | "retention" => Waits::Alone,
+        "replay" | "retention" | "rejects" => Waits::Alone,
         _ => Waits::Never,
     }
 }
@@ -68,6 +68,7 @@ pub fn wakes(plan: &Plan) -> Result<Wakes, StartError> {
         journal: of(Role::Journal),
         replay: wake()?,
         retention: wake()?,
+        rejects: wake()?,
         deliveries: (0..deliveries.count())
             .map(|index| of(Role::Delivery(index)))
             .collect(),
@@ -81,6 +82,7 @@ struct Seat {
     core: Option<usize>,
     wake: Arc<Wake>,
     shift: Option<Shift>,
+    is_background: bool,
 }
 
 impl Seat {
@@ -96,6 +98,15 @@ impl Seat {
             core,
             wake: Arc::clone(wake),
             shift: None,
+            is_background: false,
+        }
+    }
+
+    /// It does not keep a core from a thread that a message waits for.
+    fn in_background(self) -> Self {
+        Self {
+            is_background: true,
+            ..self
         }
     }
 }
@@ -108,6 +119,7 @@ struct Agents {
     deliveries: Vec<Option<Box<dyn Agent>>>,
     replay: Box<dyn Agent>,
     retention: Box<dyn Agent>,
+    rejects: Box<dyn Agent>,
     clock: SystemClock,
 }
 
@@ -120,6 +132,7 @@ impl Agents {
             deliveries: pipeline.deliveries.into_iter().map(Some).collect(),
             replay: pipeline.replay,
             retention: pipeline.retention,
+            rejects: pipeline.rejects,
             clock,
         }
     }
@@ -226,6 +239,8 @@ impl Spawner<'_> {
         ));
         let retention = vec![agents.retention];
         seats.push(Seat::new("retention", retention, None, &wakes.retention));
+        let rejects = Seat::new("rejects", vec![agents.rejects], None, &wakes.rejects);
+        seats.push(rejects.in_background());
         seats.extend(journal);
         Ok(seats)
     }
@@ -243,6 +258,7 @@ impl Spawner<'_> {
             stop: Arc::clone(&stop),
             pulse: self.health.watch(name, waits(name)),
             shift: seat.shift,
+            is_background: seat.is_background,
         };
         let guard = self.health.alive(name);
         let failing = self.failing.clone();

@@ -21,22 +21,23 @@ use super::{Addresses, Engine, Failed, Thread};
 use crate::admin::{
     Admin, AdminError, AdminState, Facts, Health, Monitor, MonitorParts, Phase, Shown,
 };
+use crate::agent::Agent;
 use crate::agent::affinity::PinError;
 use crate::clock::{Boot, Clock, SystemClock, wall_us, zone};
 use crate::config::{Config, Durability, ThreadingMode};
 use crate::counters::{Counter, Counters};
 use crate::descriptors::{self, Budget};
-use crate::ingest::rejected::RejectedLog;
-use crate::ingest::rejected::sync::SyncThread;
 use crate::journal::error::JournalError;
 use crate::journal::reader::Reader;
 use crate::journal::recovery::Recovered;
 use crate::journal::storage::{Directory as Segments, Name};
 use crate::latency::{self, Collector, IntervalLog, LogLimits, Totals};
-use crate::limits::HOP_RING;
+use crate::limits::{HOP_RING, REJECTS_RING};
 use crate::log;
 use crate::net::{SocketOptions, Tcp};
+use crate::rejects::protocol::RejectSender;
 use crate::ring::Wake;
+use crate::rolling;
 use crate::scheduler::rules::Rules;
 use crate::store::follower::Follower;
 use crate::store::thread::StoreThread;
@@ -135,6 +136,7 @@ pub fn start(config: &Config, begins: impl FnOnce()) -> Result<Engine, StartErro
         .transpose()?;
     let world = world(config, clock.clone(), segments, ingest, delivery)?;
     let wakes = spawn::wakes(&plan)?;
+    let rejects = rejects(config, &wakes, &counters)?;
     let common = Common {
         counters,
         signals,
@@ -142,7 +144,7 @@ pub fn start(config: &Config, begins: impl FnOnce()) -> Result<Engine, StartErro
         rules,
         inheritance,
         recorder,
-        rejected: rejected_log(config, &wakes)?,
+        rejects,
     };
     starter.announce(&recovered);
     let pipeline = pipeline::assemble(config, world, &wakes, recovered, common);
@@ -193,14 +195,15 @@ fn random_keys() -> Result<[u64; 8], StartError> {
     Ok(keys)
 }
 
-fn rejected_log(config: &Config, wakes: &Wakes) -> Result<RejectedLog, StartError> {
-    let log = RejectedLog::open(&config.data_dir, config.ingest.rejected_max_bytes)
-        .map_err(files("rejected.ndjson"))?;
-    if !syncs(config) {
-        return Ok(log);
-    }
-    let thread = SyncThread::start(Arc::clone(&wakes.ingest)).map_err(system("thread"))?;
-    Ok(log.synced_by(Box::new(thread)))
+fn rejects(
+    config: &Config,
+    wakes: &Wakes,
+    counters: &Arc<Counters>,
+) -> Result<(RejectSender, Box<dyn Agent>), StartError> {
+    let storage = rolling::storage::Directory::at(&config.data_dir, "rejected");
+    storage
+        .and_then(|it| pipeline::rejects(config, it, REJECTS_RING, wakes, counters))
+        .map_err(files("rejected.ndjson"))
 }
 
 /// Starts the store's thread.

@@ -43,6 +43,12 @@ impl Engine {
             // They may write still: no other engine may have the directory while this process is.
             std::mem::forget(self.lock);
         }
+        let unkept = self.counters.get(Counter::RejectedWaiting);
+        if unkept > 0 {
+            trouble.push(format!(
+                "{unkept} rejected lines could not be kept in rejected.ndjson"
+            ));
+        }
         if let Some(store) = self.store {
             patience.say("completing the store");
             let end = self.signals.recorded.load(Ordering::Acquire);
@@ -83,7 +89,8 @@ impl Engine {
         let (mut quiet_looks, mut moved) = (0, (settled(), Instant::now()));
         let told = || format!("{what}: {} settled", settled());
         let is_drained = patience.wait(STOP_DRAIN_MAX, told, || {
-            let is_quiet = self.signals.quiet.load(Ordering::Acquire);
+            let is_kept = self.counters.get(Counter::RejectedWaiting) == 0;
+            let is_quiet = is_kept && self.signals.quiet.load(Ordering::Acquire);
             quiet_looks = if is_quiet { quiet_looks + 1 } else { 0 };
             if settled() != moved.0 {
                 moved = (settled(), Instant::now());

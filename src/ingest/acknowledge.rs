@@ -7,7 +7,6 @@ use std::io::{self, IoSlice, Write};
 
 use super::IngestAgent;
 use super::source::Connection;
-use crate::agent::Fatal;
 use crate::clock::Now;
 use crate::counters::Counter;
 use crate::limits::{LEAVING_TICK_NS, UNTAKEN_ACK_NS_MAX};
@@ -29,18 +28,16 @@ impl<N: Network> IngestAgent<N> {
 
     /// Tells sources what is taken. Those that wait for a rejected line to be kept come again.
     pub(super) fn acknowledge(&mut self, now: Now) {
-        let kept = self.parts.rejected.kept();
+        let kept = self.parts.rejects.kept();
         let mut owing = std::mem::take(&mut self.owing);
         for key in owing.drain(..) {
             let Some(mut connection) = self.connections.get_mut(key).and_then(Option::take) else {
                 continue;
             };
             connection.unkept.advance(kept);
-            if let Some(end) = connection.unkept.wants() {
-                self.parts.rejected.want(end);
-                if !std::mem::replace(&mut connection.awaits_kept, true) {
-                    self.awaiting_kept.push(key);
-                }
+            let is_waiting = connection.unkept.is_waiting();
+            if is_waiting && !std::mem::replace(&mut connection.awaits_kept, true) {
+                self.awaiting_kept.push(key);
             }
             match self.acknowledge_one(key, &mut connection, now) {
                 Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
@@ -54,15 +51,13 @@ impl<N: Network> IngestAgent<N> {
             }
         }
         self.owing = owing;
-        self.parts.rejected.begin_sync();
     }
 
     /// Sees whether more rejected lines are kept than before; who waits for that is looked at.
-    pub(super) fn hear_kept(&mut self) -> Result<usize, Fatal> {
-        self.parts.rejected.hear_sync()?;
-        let kept = self.parts.rejected.kept();
+    pub(super) fn hear_kept(&mut self) -> usize {
+        let kept = self.parts.rejects.kept();
         if std::mem::replace(&mut self.rejected_kept, kept) == kept {
-            return Ok(0);
+            return 0;
         }
         for key in self.awaiting_kept.drain(..) {
             if let Some(connection) = self.connections.get_mut(key).and_then(Option::as_mut) {
@@ -70,7 +65,7 @@ impl<N: Network> IngestAgent<N> {
                 self.owing.push(key);
             }
         }
-        Ok(1)
+        1
     }
 
     /// The peer cannot be told any more. What it has sent before is read still; a connection of which

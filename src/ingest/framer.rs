@@ -11,6 +11,14 @@
 //!                                                     ^ start   ^ scanned, in the end
 //! keep           the unfinished line is kept for the connection's next turn
 //! ```
+//!
+//! A turn may end before its lines do: [`Framer::hold`] and [`Framer::suspend`] keep all that is left,
+//! and the next turns take it up in windows, a longest line each at most, so that what waits is not
+//! copied again and again.
+//!
+//! ```text
+//! kept  |done.......|window copied to the buffer|......|
+//! ```
 
 use std::ops::Range;
 
@@ -25,6 +33,8 @@ pub enum Line {
     Whole(Range<usize>),
     /// The first `max_line` bytes of a line that is longer; it is reported once.
     Oversize(Range<usize>),
+    /// Nothing but spaces: it counts for nothing but the time that it takes.
+    Blank,
 }
 
 /// Bytes of a read buffer: a read, behind the longest kept line (which may end in a carriage
@@ -45,7 +55,11 @@ pub struct Framer {
     /// The unfinished line of the last turn, at most `line_len_max + 1` bytes; or all that was in the
     /// buffer from a line on that was held.
     kept: Vec<u8>,
-    /// Whole lines are among what was kept: the first one found no room downstream.
+    /// So many of its bytes are done with.
+    done: usize,
+    /// Bytes of it that this turn works on; `None`: it reads the socket.
+    window: Option<usize>,
+    /// Whole lines may be among what was kept: the next turn begins with them.
     holding: bool,
     /// An oversize line was reported, and its newline has not come yet.
     skipping: bool,
@@ -62,6 +76,8 @@ impl Framer {
         Self {
             line_len_max,
             kept: Vec::new(),
+            done: 0,
+            window: None,
             holding: false,
             skipping: false,
             start: 0,
@@ -73,22 +89,29 @@ impl Framer {
     /// the socket behind it, but not behind lines that were held. A turn in which nothing could be
     /// read may end here.
     pub fn restore(&mut self, buffer: &mut [u8]) -> usize {
-        buffer[..self.kept.len()].copy_from_slice(&self.kept);
+        // With its line end, and one more: an oversize line is seen to be one.
+        let window_len = self.line_len_max + 2;
+        let len = match self.holding {
+            true => self.partial_len().min(window_len),
+            false => self.kept.len(),
+        };
+        buffer[..len].copy_from_slice(&self.kept[self.done..self.done + len]);
+        self.window = self.holding.then_some(len);
         self.start = 0;
-        self.scanned = if self.holding { 0 } else { self.kept.len() };
-        self.kept.len()
+        self.scanned = if self.holding { 0 } else { len };
+        len
     }
 
-    /// The next line of `buffer`, which ends where the read ended. Blank lines are passed over. The
-    /// bytes of lines that were returned may be changed; those behind them may not.
+    /// The next line of `buffer`, which ends where the read ended. The bytes of lines that were
+    /// returned may be changed; those behind them may not.
     pub fn next_line(&mut self, buffer: &[u8]) -> Option<Line> {
         while let Some(distance) = memchr(b'\n', &buffer[self.scanned..]) {
             let (start, end) = (self.start, self.scanned + distance);
             self.start = end + 1;
             self.scanned = end + 1;
             let skipped = std::mem::take(&mut self.skipping);
-            if !skipped && let Some(line) = self.finished(buffer, start, end) {
-                return Some(line);
+            if !skipped {
+                return Some(self.finished(buffer, start, end));
             }
         }
         self.unfinished(buffer)
@@ -102,18 +125,21 @@ impl Framer {
         self.scanned = buffer.len();
         match std::mem::take(&mut self.skipping) {
             true => None,
-            false => self.finished(buffer, start, buffer.len()),
+            false => Some(self.finished(buffer, start, buffer.len())),
         }
+        .filter(|it| *it != Line::Blank)
     }
 
-    fn finished(&self, buffer: &[u8], start: usize, line_end: usize) -> Option<Line> {
+    fn finished(&self, buffer: &[u8], start: usize, line_end: usize) -> Line {
         let returned = line_end > start && buffer[line_end - 1] == b'\r';
         let end = line_end - usize::from(returned);
         if end - start > self.line_len_max {
-            return Some(Line::Oversize(start..start + self.line_len_max));
+            return Line::Oversize(start..start + self.line_len_max);
         }
-        let blank = buffer[start..end].iter().all(|byte| is_space(*byte));
-        (!blank).then_some(Line::Whole(start..end))
+        match buffer[start..end].iter().all(|byte| is_space(*byte)) {
+            true => Line::Blank,
+            false => Line::Whole(start..end),
+        }
     }
 
     fn unfinished(&mut self, buffer: &[u8]) -> Option<Line> {
@@ -136,6 +162,11 @@ impl Framer {
     /// [`Framer::keep`] may follow, and the next turn begins with it.
     pub fn hold(&mut self, line: &Range<usize>) {
         self.start = line.start;
+        (self.holding, self.skipping) = (true, false);
+    }
+
+    /// Keeps all that stands behind the line that was returned last for the next turn.
+    pub fn suspend(&mut self) {
         self.holding = true;
     }
 
@@ -145,27 +176,52 @@ impl Framer {
         self.holding
     }
 
+    /// Whether lines are left behind those that this turn works on.
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        self.window.is_some_and(|it| it < self.partial_len())
+    }
+
     /// A turn takes up the lines that were held.
     pub fn resume(&mut self) {
         self.holding = false;
     }
 
-    /// Keeps the unfinished line, once [`Framer::next_line`] has found no more in `buffer`.
+    /// Keeps the unfinished line, once [`Framer::next_line`] has found no more in `buffer`, or all
+    /// that is left of a turn that was held or suspended.
     pub fn keep(&mut self, buffer: &[u8]) {
-        let holds = self.holding;
-        if !holds && self.kept.capacity() > 2 * (self.line_len_max + 1) {
+        let is_whole = self.holding || self.scanned == buffer.len();
+        debug_assert!(is_whole, "lines were left");
+        match self.window.take() {
+            Some(window) => self.keep_behind_window(window),
+            None => self.keep_read(buffer),
+        }
+        debug_assert!(self.holding || self.kept.len() <= self.line_len_max + 1);
+        self.start = 0;
+        self.scanned = 0;
+    }
+
+    /// More lines may stand behind a window.
+    fn keep_behind_window(&mut self, window: usize) {
+        self.holding |= window < self.partial_len();
+        self.done += self.start;
+        // Each byte is moved a few times at most, however small the turns are.
+        if !self.holding || self.done > self.kept.len() / 2 {
+            self.kept.drain(..self.done);
+            self.done = 0;
+        }
+        if !self.holding && self.kept.capacity() > 2 * (self.line_len_max + 1) {
             self.kept.shrink_to_fit();
         }
-        debug_assert!(holds || self.scanned == buffer.len(), "lines were left");
+    }
+
+    fn keep_read(&mut self, buffer: &[u8]) {
         if self.start == 0 {
             self.kept.extend_from_slice(&buffer[self.kept.len()..]);
         } else {
             self.kept.clear();
             self.kept.extend_from_slice(&buffer[self.start..]);
         }
-        debug_assert!(holds || self.kept.len() <= self.line_len_max + 1);
-        self.start = 0;
-        self.scanned = 0;
     }
 
     /// Gives back the memory of a long line that is over.
@@ -176,13 +232,13 @@ impl Framer {
     /// The unfinished line, between two turns.
     #[must_use]
     pub fn partial(&self) -> &[u8] {
-        &self.kept
+        &self.kept[self.done..]
     }
 
-    /// Bytes of the unfinished line.
+    /// Bytes of the unfinished line, or of all that is held.
     #[must_use]
     pub fn partial_len(&self) -> usize {
-        self.kept.len()
+        self.kept.len() - self.done
     }
 
     /// Whether the last line that was returned is oversize and has not ended yet.
@@ -194,8 +250,9 @@ impl Framer {
     /// Ends the connection, and makes ready for its successor. Returns how many bytes are dropped:
     /// none behind [`Framer::finish`].
     pub fn end(&mut self) -> usize {
-        let dropped = self.kept.len();
+        let dropped = self.partial_len();
         self.kept.clear();
+        (self.done, self.window) = (0, None);
         (self.holding, self.skipping) = (false, false);
         dropped
     }
@@ -232,9 +289,39 @@ mod tests {
                     Seen::Whole(bytes)
                 }
                 Line::Oversize(range) => Seen::Oversize(buffer[range].to_vec()),
+                Line::Blank => continue,
             });
         }
         framer.keep(&buffer[..filled]);
+    }
+
+    /// The same in turns of so many lines at most.
+    fn short_turns(framer: &mut Framer, read: &[u8], lines_max: usize, seen: &mut Vec<Seen>) {
+        let mut buffer = vec![0; buffer_len(read.len(), LINE_LEN_MAX)];
+        let kept = framer.restore(&mut buffer);
+        let mut filled = kept + read.len();
+        buffer[kept..filled].copy_from_slice(read);
+        loop {
+            let mut lines = 0;
+            while let Some(line) = framer.next_line(&buffer[..filled]) {
+                match line {
+                    Line::Whole(range) => seen.push(Seen::Whole(buffer[range].to_vec())),
+                    Line::Oversize(range) => seen.push(Seen::Oversize(buffer[range].to_vec())),
+                    Line::Blank => {}
+                }
+                lines += 1;
+                if lines == lines_max {
+                    framer.suspend();
+                    break;
+                }
+            }
+            framer.keep(&buffer[..filled]);
+            if !framer.is_holding() {
+                return;
+            }
+            filled = framer.restore(&mut buffer);
+            framer.resume();
+        }
     }
 
     #[test]
@@ -245,21 +332,24 @@ mod tests {
             turn(&mut framer, b"1\n2", &mut seen);
             let mut buffer = b"2\n3\n\n4\n5\r\n6".to_vec();
             assert_eq!(framer.restore(&mut buffer), 1);
-            for _ in 0..held {
-                framer.next_line(&buffer[..11]).expect("a line");
-            }
-            let Some(Line::Whole(range)) = framer.next_line(&buffer[..11]) else {
+            let mut lines = std::iter::from_fn(|| framer.next_line(&buffer[..11]));
+            let line = lines.by_ref().filter(|it| *it != Line::Blank).nth(held);
+            let Some(Line::Whole(range)) = line else {
                 panic!("a line")
             };
             framer.hold(&range);
             framer.keep(&buffer[..11]);
             assert!(framer.is_holding());
-            let mut again = vec![0; 11];
-            let kept = framer.restore(&mut again);
-            framer.resume();
-            let rest: Vec<_> = std::iter::from_fn(|| framer.next_line(&again[..kept])).collect();
-            assert_eq!(rest.len(), 4 - held);
-            framer.keep(&again[..kept]);
+            let mut rest = 0;
+            while framer.is_holding() {
+                let mut again = vec![0; 11];
+                let kept = framer.restore(&mut again);
+                framer.resume();
+                let lines = std::iter::from_fn(|| framer.next_line(&again[..kept]));
+                rest += lines.filter(|it| *it != Line::Blank).count();
+                framer.keep(&again[..kept]);
+            }
+            assert_eq!(rest, 4 - held);
             assert_eq!((framer.partial_len(), framer.is_holding()), (1, false));
         }
     }
@@ -376,7 +466,7 @@ mod tests {
         match framer.finish(&buffer[..kept]) {
             Some(Line::Whole(range)) => seen.push(Seen::Whole(buffer[range].to_vec())),
             Some(Line::Oversize(range)) => seen.push(Seen::Oversize(buffer[range].to_vec())),
-            None => {}
+            Some(Line::Blank) | None => {}
         }
         framer.keep(&buffer[..kept]);
         assert!(!framer.is_skipping());
@@ -443,6 +533,24 @@ mod tests {
             prop_assert_eq!(lines(&reads), model(&bytes));
             let (ended, _) = model(&[&bytes[..], b"\n"].concat());
             prop_assert_eq!(finished(&reads), ended);
+        }
+
+        #[test]
+        fn short_turns_make_no_difference(
+            bytes in proptest::collection::vec(
+                proptest::sample::select(b"abc \t\r\n".to_vec()), 0..200),
+            cuts in proptest::collection::vec(0_usize..200, 0..4),
+            lines_max in 1_usize..5,
+        ) {
+            let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(bytes.len())).collect();
+            cuts.extend([0, bytes.len()]);
+            cuts.sort_unstable();
+            let mut framer = Framer::new(LINE_LEN_MAX);
+            let mut seen = Vec::new();
+            for pair in cuts.windows(2) {
+                short_turns(&mut framer, &bytes[pair[0]..pair[1]], lines_max, &mut seen);
+            }
+            prop_assert_eq!((seen, framer.end()), model(&bytes));
         }
     }
 }

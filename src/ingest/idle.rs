@@ -72,24 +72,29 @@ impl<N: Network> IngestAgent<N> {
         for key in 0..self.connections.len() {
             let connection = self.connections[key].as_ref();
             let ends = connection.and_then(|it| self.patience.end_of(it, is_full, now));
-            if let Some((counter, why)) = ends {
+            if let Some((counter, why)) = ends
+                && self.close_one(key, &why, now)
+            {
                 self.parts.counters.add(counter, 1);
-                self.close_one(key, &why, now);
             }
         }
     }
 
-    fn close_one(&mut self, key: Key, why: &str, now: Now) {
-        let line = format!("{}\n", serde_json::json!({ "error": why }));
-        // A peer that is gone is not told.
-        let _ = self
-            .parts
-            .net
-            .write(key, &[io::IoSlice::new(line.as_bytes())]);
-        if let Some(mut connection) = self.connections[key].take() {
-            self.keep_cut_off(&mut connection, now);
-            let error = io::Error::new(io::ErrorKind::TimedOut, why.to_owned());
-            self.end(key, connection, &error, now);
+    /// `false`: what came of its next line finds no room among the rejected lines: it is tried again.
+    fn close_one(&mut self, key: Key, why: &str, now: Now) -> bool {
+        let Some(mut connection) = self.connections[key].take() else {
+            return false;
+        };
+        if !self.keep_cut_off(&mut connection, now) {
+            self.connections[key] = Some(connection);
+            return false;
         }
+        let line = format!("{}\n", serde_json::json!({ "error": why }));
+        let pieces = [io::IoSlice::new(line.as_bytes())];
+        // A peer that is gone is not told.
+        let _ = self.parts.net.write(key, &pieces);
+        let error = io::Error::new(io::ErrorKind::TimedOut, why.to_owned());
+        self.end(key, connection, &error, now);
+        true
     }
 }

@@ -6,17 +6,15 @@
 use std::ops::Range;
 
 use serde::Deserialize;
-use tracing::warn;
 
 use super::framer::Line;
+use super::hold::Wait;
 use super::names::Addressee;
 use super::parser::{PADDING, Parsed};
-use super::rejected::RejectedLog;
 use super::source::Connection;
-use super::{Arrival, FromIngest, IngestAgent, PAUSE_NS};
+use super::{Arrival, FromIngest, IngestAgent};
 use crate::clock::Now;
 use crate::config::WhenFull;
-use crate::counters::Counter;
 use crate::limits::LINE_LEN_MAX;
 use crate::message::{DestinationIndex, Reason, TypeIndex};
 use crate::net::Network;
@@ -27,10 +25,22 @@ use crate::scheduler::queue::clamp_timestamp;
 pub(super) enum Fate {
     /// It is the engine's.
     Taken,
-    /// Its destination has no room: it was not read yet, so to say.
-    Held(DestinationIndex),
+    /// It is the engine's, and its connection must let others have a turn.
+    Last,
+    /// It finds no room: it is as if it had not been read yet.
+    Held(Wait),
     /// Its destination is new, and enough were created in this turn: it was not read yet either.
     Postponed,
+}
+
+/// Why a line does not become a message now.
+enum Refusal {
+    /// It breaks a rule.
+    Wrong(Reason),
+    /// Its destination has no room.
+    NoRoom(DestinationIndex),
+    /// Its destination is created in another turn.
+    Later,
 }
 
 /// The first line of a producer that dials in, if it has wishes. With any other field it is a
@@ -56,32 +66,40 @@ fn hello(line: &[u8]) -> Option<Hello> {
 
 impl<N: Network> IngestAgent<N> {
     pub(super) fn take_line(&mut self, connection: &mut Connection, line: Line, now: Now) -> Fate {
-        let is_first = std::mem::replace(&mut connection.is_new, false);
-        let range = match line {
-            Line::Oversize(range) => {
-                connection.lines += 1;
-                let (log, counts) = (&mut self.parts.rejected, &mut self.rejections);
-                let start = &self.buffer[range];
-                return refuse(log, counts, connection, start, Reason::Oversize, now);
-            }
-            Line::Whole(range) => range,
+        let range = match &line {
+            Line::Blank => return Fate::Taken,
+            Line::Oversize(range) | Line::Whole(range) => range.clone(),
         };
+        let is_first = std::mem::replace(&mut connection.is_new, false);
         if is_first
             && connection.configured.is_none()
+            && matches!(line, Line::Whole(_))
             && let Some(Hello { producer }) = hello(&self.buffer[range.clone()])
         {
             connection.ack = producer.ack;
             return Fate::Taken;
         }
         connection.lines += 1;
-        if self
-            .writer
-            .as_ref()
-            .is_none_or(|it| it.room() < LINE_LEN_MAX + 128)
-        {
-            self.change_chunk();
+        let fate = match line {
+            Line::Oversize(_) => self.refuse(connection, &range, Reason::Oversize, now),
+            _ => self.judge(connection, &range, now),
+        };
+        if let Fate::Held(_) | Fate::Postponed = fate {
+            connection.put_off(&range);
         }
-        self.judge(connection, range, now)
+        fate
+    }
+
+    fn refuse(
+        &mut self,
+        connection: &mut Connection,
+        range: &Range<usize>,
+        reason: Reason,
+        now: Now,
+    ) -> Fate {
+        let to = (&mut self.parts.rejects, &*self.parts.counters);
+        let line = &self.buffer[range.clone()];
+        self.refusals.refuse(to, connection, line, reason, now)
     }
 
     fn change_chunk(&mut self) {
@@ -93,7 +111,14 @@ impl<N: Network> IngestAgent<N> {
         self.writer = self.spare.pop();
     }
 
-    fn judge(&mut self, connection: &mut Connection, range: Range<usize>, now: Now) -> Fate {
+    fn judge(&mut self, connection: &mut Connection, range: &Range<usize>, now: Now) -> Fate {
+        if self
+            .writer
+            .as_ref()
+            .is_none_or(|it| it.room() < LINE_LEN_MAX + 128)
+        {
+            self.change_chunk();
+        }
         let writer = self
             .writer
             .as_mut()
@@ -102,42 +127,47 @@ impl<N: Network> IngestAgent<N> {
             .claim(&self.buffer[range.clone()])
             .expect("a chunk with room for any line");
         let line = &mut self.buffer[range.start..range.end + PADDING];
-        let mut refuse = |connection: &mut Connection, frame: &[u8], reason: Reason| {
-            let (log, counts) = (&mut self.parts.rejected, &mut self.rejections);
-            refuse(log, counts, connection, frame, reason, now)
-        };
         let judged = self.parser.parse(line, claim.frame());
-        let parsed = match &judged {
-            Ok(parsed) => parsed,
-            Err(reason) => return refuse(connection, claim.frame(), *reason),
-        };
+        let waits = self.when_full == WhenFull::Wait;
         let (directory, counters) = (&mut self.parts.destinations, &self.parts.counters);
-        let names = &mut self.new_names;
-        let destination = match names.find(directory, parsed.destination, counters, now) {
-            Addressee::Known(destination) => destination,
-            Addressee::Unknown => {
-                return refuse(connection, claim.frame(), Reason::UnknownDestination);
+        let (names, allowances) = (&mut self.new_names, &mut self.parts.allowances);
+        let placed = judged.map_err(Refusal::Wrong).and_then(|parsed| {
+            let found = names.find(directory, parsed.destination, counters, now);
+            let destination = match found {
+                Addressee::Known(destination) => destination,
+                Addressee::Unknown => return Err(Refusal::Wrong(Reason::UnknownDestination)),
+                Addressee::Later => return Err(Refusal::Later),
+            };
+            match allowances.claim(destination) {
+                true => Ok((parsed, destination)),
+                false if waits => Err(Refusal::NoRoom(destination)),
+                false => Err(Refusal::Wrong(Reason::QueueFull)),
             }
-            Addressee::Later => {
-                self.buffer[range.clone()].copy_from_slice(claim.frame());
-                connection.put_off(&range);
-                return Fate::Postponed;
+        });
+        let (parsed, destination) = match placed {
+            Ok(placed) => placed,
+            Err(refusal) => {
+                let frame = claim.frame();
+                let fate = match refusal {
+                    Refusal::Later => Fate::Postponed,
+                    Refusal::NoRoom(destination) => Fate::Held(Wait::Destination(destination)),
+                    Refusal::Wrong(reason) => {
+                        let to = (&mut self.parts.rejects, &*self.parts.counters);
+                        self.refusals.refuse(to, connection, frame, reason, now)
+                    }
+                };
+                if let Fate::Held(_) | Fate::Postponed = fate {
+                    // The parser has changed it.
+                    self.buffer[range.clone()].copy_from_slice(frame);
+                }
+                return fate;
             }
         };
-        if !self.parts.allowances.claim(destination) {
-            if self.when_full != WhenFull::Wait {
-                return refuse(connection, claim.frame(), Reason::QueueFull);
-            }
-            // The parser has changed it.
-            self.buffer[range.clone()].copy_from_slice(claim.frame());
-            connection.put_off(&range);
-            return Fate::Held(destination);
-        }
         let types = &mut self.parts.message_types;
         let message_type = types
             .find_or_create(parsed.message_type)
             .unwrap_or(types.len() as u32);
-        connection.floor_ms = place_in_time(parsed, connection.floor_ms, now);
+        connection.floor_ms = place_in_time(&parsed, connection.floor_ms, now);
         connection.forwarded = connection.lines;
         let id = self.parts.hasher.hash(parsed.id.as_bytes());
         let priority = parsed.priority;
@@ -165,19 +195,19 @@ impl<N: Network> IngestAgent<N> {
     pub(super) fn refuse_cut_off(
         &mut self,
         connection: &mut Connection,
-        range: Range<usize>,
+        range: &Range<usize>,
         now: Now,
-    ) {
+    ) -> Fate {
         connection.lines += 1;
-        let (log, counts) = (&mut self.parts.rejected, &mut self.rejections);
-        let line = &self.buffer[range];
-        let _ = refuse(log, counts, connection, line, Reason::BadJson, now);
+        let fate = self.refuse(connection, range, Reason::BadJson, now);
+        connection.lines -= u64::from(matches!(fate, Fate::Held(_)));
         self.tell_rejections();
+        fate
     }
 
     pub(super) fn tell_rejections(&mut self) {
         for reason in Reason::ALL {
-            let count = std::mem::take(&mut self.rejections[reason as usize]);
+            let count = std::mem::take(&mut self.refusals.counts[reason as usize]);
             if count > 0 {
                 let permit = self.parts.to_scheduler.claim(1);
                 let mut permit = permit.expect("`has_room` saw room for this read");
@@ -185,36 +215,6 @@ impl<N: Network> IngestAgent<N> {
             }
         }
     }
-
-    pub(super) fn flush_rejected(&mut self, now: Now) {
-        if self.parts.rejected.pending() == 0 || now.ns < self.flush_at_ns {
-            return;
-        }
-        if let Err(error) = self.parts.rejected.flush() {
-            if self.flush_at_ns == 0 {
-                warn!(%error, "rejected.ndjson cannot be written; sources wait until it can");
-            }
-            self.parts.counters.add(Counter::RejectedUnwritable, 1);
-            self.flush_at_ns = now.ns + PAUSE_NS;
-        } else {
-            self.flush_at_ns = 0;
-        }
-    }
-}
-
-/// Keeps a line that is rejected, and counts it.
-fn refuse(
-    log: &mut RejectedLog,
-    counts: &mut [u32; Reason::ALL.len()],
-    connection: &mut Connection,
-    line: &[u8],
-    reason: Reason,
-    now: Now,
-) -> Fate {
-    log.push(reason, &connection.name, now, line);
-    connection.note_rejected(log.end());
-    counts[reason as usize] += 1;
-    Fate::Taken
 }
 
 /// A message's bucket, by the engine's own time: its timestamp within the window around its arrival,

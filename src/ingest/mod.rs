@@ -1,15 +1,15 @@
 //! The ingest agent: one event loop for all sources.
 //!
 //! It dials the configured sources and accepts producers that dial in, cuts what they send into
-//! lines, has each judged by the parser, keeps rejected ones, and hands accepted frames - copied
-//! once, from the socket's buffer into an arena chunk - to the scheduler. Before it reads it makes
-//! sure that a whole read finds room downstream; where it does not, it leaves the bytes in the
+//! lines, has each judged by the parser, hands wrong ones to the rejects agent, and accepted frames -
+//! copied once, from the socket's buffer into an arena chunk - to the scheduler. Before it reads it
+//! makes sure that a whole read finds room downstream; where it does not, it leaves the bytes in the
 //! socket. It takes turns among its connections, a read each, so that none owns the loop.
 //!
 //! ```text
 //!  sockets --read--> buffer --framer--> lines --parser--> records --ring--> scheduler
 //!                                         |                 ^ chunks        | chunks come home,
-//!                                         v rejected.ndjson +---------------+ acknowledgements
+//!                                         v ring to rejects +---------------+ acknowledgements
 //! ```
 
 mod acknowledge;
@@ -23,7 +23,8 @@ mod judge;
 mod names;
 pub mod parser;
 mod read;
-pub mod rejected;
+mod refuse;
+mod share;
 mod source;
 #[cfg(test)]
 mod stream_tests;
@@ -43,7 +44,8 @@ use self::idle::Patience;
 use self::names::NewNames;
 use self::parser::Parser;
 use self::read::DRAINED_MAX;
-use self::rejected::RejectedLog;
+use self::refuse::Refusals;
+use self::share::Share;
 use self::source::{Confirmation, Connection, Source, Unkept};
 use crate::agent::pressure::InputPressure;
 use crate::agent::{Agent, Fatal};
@@ -59,11 +61,9 @@ use crate::message::{DestinationIndex, Directory, Reason, SourceIndex, TypeIndex
 use crate::net::acceptor::Acceptor;
 use crate::net::admission::Admission;
 use crate::net::{Key, Network, Ready};
+use crate::rejects::protocol::RejectSender;
 use crate::ring::{Receiver, Sender};
 use crate::scheduler::dedup::{IdHash, IdHasher};
-
-/// A pause after something that will not get better at once, in ns.
-const PAUSE_NS: u64 = 100_000_000;
 
 /// An accepted frame.
 #[derive(Debug)]
@@ -143,8 +143,8 @@ pub struct IngestParts<N> {
     pub message_types: Directory,
     /// Hashes messageIds.
     pub hasher: IdHasher,
-    /// Keeps rejected lines.
-    pub rejected: RejectedLog,
+    /// Rejected lines go there.
+    pub rejects: RejectSender,
     /// What is counted.
     pub counters: Arc<Counters>,
     /// Told what each read finds.
@@ -189,6 +189,12 @@ pub struct IngestAgent<N> {
     new_names: NewNames,
     /// Connections that wait for room at a destination.
     holding: Vec<Key>,
+    /// Connections whose next line is wrong, and waits for room in the ring to the rejects agent.
+    waiting_rejects: VecDeque<Key>,
+    /// Connections whose wrong lines have spent their share of the time.
+    waiting_share: VecDeque<Key>,
+    /// Until then a source that sends little at a time may be waiting: reads are short.
+    shared_until_ns: u64,
     /// Bytes of lines that these hold.
     held_len: usize,
     log_held: LogLimit,
@@ -200,14 +206,13 @@ pub struct IngestAgent<N> {
     parser: Parser,
     writer: Option<Writer>,
     spare: Vec<Writer>,
-    rejections: [u32; Reason::ALL.len()],
+    refusals: Refusals,
     /// No producer that dialled in and went, and nothing of an earlier life of the engine, is later
     /// than this, in ms.
     gone_floor_ms: u64,
     acceptor: Acceptor,
     patience: Patience,
     dial_at_ns: u64,
-    flush_at_ns: u64,
     is_drained: bool,
     rng: Rng,
 }
@@ -244,6 +249,9 @@ impl<N: Network> IngestAgent<N> {
             ready: Vec::with_capacity(1024),
             new_names: NewNames::default(),
             holding: Vec::new(),
+            waiting_rejects: VecDeque::new(),
+            waiting_share: VecDeque::new(),
+            shared_until_ns: 0,
             held_len: 0,
             log_held: LogLimit::default(),
             log_tick_at_ns: 0,
@@ -253,14 +261,13 @@ impl<N: Network> IngestAgent<N> {
             parser: Parser::new(config.scheduler.levels),
             writer: None,
             spare: Vec::with_capacity(2 * CHUNKS_PER_READ),
-            rejections: [0; Reason::ALL.len()],
+            refusals: Refusals::new(),
             acceptor: Acceptor::new(
                 "a producer",
                 Arc::new(Admission::new("ingest", config.ingest.connections)),
             ),
             patience: Patience::new(&config.ingest),
             dial_at_ns: 0,
-            flush_at_ns: 0,
             is_drained: false,
         }
     }
@@ -348,6 +355,7 @@ impl<N: Network> IngestAgent<N> {
             ack,
             is_queued: false,
             waits_for: None,
+            share: Share::new(0),
             floor_ms: self.gone_floor_ms,
             lines: 0,
             forwarded: 0,
@@ -451,10 +459,10 @@ impl<N: Network> Agent for IngestAgent<N> {
                 _ => read_count,
             };
         }
-        self.flush_rejected(now);
-        work_count += self.hear_kept()?;
+        work_count += self.hear_kept();
         self.acknowledge(now);
         self.give_up_leaving(now);
+        self.parts.rejects.flush();
         self.parts.to_scheduler.flush();
         Ok(work_count)
     }

@@ -6,12 +6,14 @@ use std::io;
 
 use super::IngestAgent;
 use super::framer::Line;
+use super::hold::Wait;
 use super::judge::Fate;
 use super::source::{Confirmation, Connection};
 use crate::clock::Now;
 use crate::counters::Counter;
 use crate::limits::{
-    CHUNKS_PER_READ, CONFIRM_NS_MAX, LINE_LEN_MAX, LINE_LEN_MIN, READ_LEN_MAX, READS_PER_CYCLE,
+    CHUNKS_PER_READ, CONFIRM_NS_MAX, LINE_LEN_MAX, LINE_LEN_MIN, READ_LEN_HOLDING, READ_LEN_MAX,
+    READ_LEN_SHARED, READS_PER_CYCLE, SHARED_NS, TURN_LINES_MAX,
 };
 use crate::message::Reason;
 use crate::net::{Key, Network};
@@ -37,13 +39,12 @@ struct Turn {
 impl<N: Network> IngestAgent<N> {
     /// Whether a whole read finds room downstream.
     fn has_room(&mut self) -> bool {
-        self.parts.to_scheduler.has_room(ENTRIES_PER_READ)
-            && self.spare.len() >= CHUNKS_PER_READ
-            && self.parts.rejected.pending() == 0
+        self.parts.to_scheduler.has_room(ENTRIES_PER_READ) && self.spare.len() >= CHUNKS_PER_READ
     }
 
     pub(super) fn read(&mut self, now: Now) -> usize {
         let mut work_count = 0;
+        self.release_wrong(now);
         // Each once: whether there is more can wait until what was read is on its way.
         for _ in 0..READS_PER_CYCLE.min(self.readable.len()) {
             if !self.has_room() {
@@ -57,12 +58,6 @@ impl<N: Network> IngestAgent<N> {
                 continue;
             };
             connection.is_queued = false;
-            if self.must_pause(&connection) {
-                self.parts.counters.add(Counter::IngestBackPressure, 1);
-                self.connections[key] = Some(connection);
-                self.enqueue(key);
-                continue;
-            }
             match self.read_one(key, &mut connection, now) {
                 Ok(turn) => {
                     work_count += turn.filled.div_ceil(LINE_LEN_MIN);
@@ -80,12 +75,15 @@ impl<N: Network> IngestAgent<N> {
                     self.confirm_soon(key, &mut connection, false, now);
                     self.connections[key] = Some(connection);
                 }
-                Err(error) => {
-                    self.keep_cut_off(&mut connection, now);
+                Err(error) if self.keep_cut_off(&mut connection, now) => {
                     self.end(key, connection, &error, now);
                 }
+                Err(error) => {
+                    connection.broken = Some(error.kind());
+                    self.hold(key, &mut connection, Wait::Rejects, now);
+                    self.connections[key] = Some(connection);
+                }
             }
-            self.flush_rejected(now);
         }
         let is_late = !self.drained.is_empty() && now.ns >= self.confirm_at_ns;
         if is_late || self.drained.len() >= DRAINED_MAX {
@@ -100,28 +98,19 @@ impl<N: Network> IngestAgent<N> {
         let filled = match self.release(connection) {
             true => kept,
             false => {
-                let read_len = self.read_socket(key, connection, kept)?;
+                let read_len = self.read_socket(key, connection, kept, now)?;
                 connection.read_at_ns = connection.read_at_ns.and(Some(now.ns));
                 kept + read_len
             }
         };
-        while let Some(line) = connection.framer.next_line(&self.buffer[..filled]) {
-            match self.take_line(connection, line, now) {
-                Fate::Taken => {}
-                Fate::Held(destination) => {
-                    self.hold(key, connection, destination, now);
-                    break;
-                }
-                Fate::Postponed => break,
-            }
-        }
+        self.take_lines(key, connection, filled, now);
         if connection.has_ended {
             self.take_last_line(key, connection, filled, now);
         }
         connection.framer.keep(&self.buffer[..filled]);
         self.note_held_len(connection);
         self.tell_rejections();
-        let awaits = connection.unkept.wants().is_some() && !connection.awaits_kept;
+        let awaits = connection.unkept.is_waiting() && !connection.awaits_kept;
         if awaits || connection.has_ended || connection.acknowledgeable() > connection.acknowledged
         {
             self.owing.push(key);
@@ -130,14 +119,45 @@ impl<N: Network> IngestAgent<N> {
         Ok(Turn { filled, is_short })
     }
 
+    /// Takes a turn's lines: as many as are there, unless one finds no room, or they are so many, or so
+    /// many of them wrong, that others must have a turn.
+    fn take_lines(&mut self, key: Key, connection: &mut Connection, filled: usize, now: Now) {
+        let mut count = 0;
+        while let Some(line) = connection.framer.next_line(&self.buffer[..filled]) {
+            count += 1;
+            match self.take_line(connection, line, now) {
+                Fate::Taken if count < TURN_LINES_MAX => {}
+                Fate::Taken => return connection.framer.suspend(),
+                Fate::Last => {
+                    connection.framer.suspend();
+                    return self.hold(key, connection, Wait::Share, now);
+                }
+                Fate::Held(wait) => return self.hold(key, connection, wait, now),
+                Fate::Postponed => return,
+            }
+        }
+    }
+
+    /// How much is read at once: less where somebody who sends little at a time would wait for it.
+    fn read_len(&self, now: Now) -> usize {
+        let is_shared = now.ns < self.shared_until_ns;
+        match self.holds_much() {
+            true => READ_LEN_HOLDING,
+            false if is_shared => READ_LEN_SHARED,
+            false => READ_LEN_MAX,
+        }
+    }
+
     /// Reads behind what a connection has kept; zero: its peer has just ended its side.
     fn read_socket(
         &mut self,
         key: Key,
         connection: &mut Connection,
         kept: usize,
+        now: Now,
     ) -> io::Result<usize> {
-        let into = &mut self.buffer[kept..kept + READ_LEN_MAX];
+        let len = self.read_len(now);
+        let into = &mut self.buffer[kept..kept + len];
         let read_len = match self.parts.net.read(key, into) {
             // The peer ended its side, then closed, and refuses what it is told: all it sent is here.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
@@ -147,6 +167,9 @@ impl<N: Network> IngestAgent<N> {
             result => result?,
         };
         if read_len > 0 {
+            if read_len < DRAINED_LEN_MAX {
+                self.shared_until_ns = now.ns + SHARED_NS;
+            }
             self.parts.counters.add(Counter::BytesIn, read_len as u64);
             self.parts.pressure.note(read_len);
             connection.note_read();
@@ -166,28 +189,31 @@ impl<N: Network> IngestAgent<N> {
 
     /// An orderly end ends the last line too.
     fn take_last_line(&mut self, key: Key, connection: &mut Connection, filled: usize, now: Now) {
-        if connection.framer.is_holding() {
+        if connection.framer.is_holding() || connection.framer.has_more() {
             return;
         }
         if let Some(line) = connection.framer.finish(&self.buffer[..filled])
-            && let Fate::Held(destination) = self.take_line(connection, line, now)
+            && let Fate::Held(wait) = self.take_line(connection, line, now)
         {
-            self.hold(key, connection, destination, now);
+            self.hold(key, connection, wait, now);
         }
     }
 
     /// The connection was reset: the line that this cut off is kept, for its source may not have it any
-    /// more. What was held was not taken, and its source was told so.
-    pub(super) fn keep_cut_off(&mut self, connection: &mut Connection, now: Now) {
+    /// more. What was held was not taken, and its source was told so. `false`: there is no room for it.
+    pub(super) fn keep_cut_off(&mut self, connection: &mut Connection, now: Now) -> bool {
         if connection.framer.is_holding() {
-            return;
+            return true;
         }
         let kept = connection.framer.restore(&mut self.buffer);
         if let Some(Line::Whole(range)) = connection.framer.finish(&self.buffer[..kept]) {
+            if let Fate::Held(_) = self.refuse_cut_off(connection, &range, now) {
+                return false;
+            }
             self.parts.counters.add(Counter::PartialLines, 1);
-            self.refuse_cut_off(connection, range, now);
         }
         connection.framer.keep(&self.buffer[..kept]);
+        true
     }
 
     /// The peer is told soon that what was read has come: it may wait for that with its next bytes

@@ -10,9 +10,11 @@ use fastrand::Rng;
 
 use super::attempts::Attempts;
 use super::framer::Framer;
+use super::hold::Wait;
+use super::share::Share;
 use crate::limits::{RECONNECT_MS_MAX, RECONNECT_MS_MIN};
 use crate::log_limit::LogLimit;
-use crate::message::{DestinationIndex, SourceIndex};
+use crate::message::SourceIndex;
 use crate::net::Key;
 
 /// What a configured source is doing.
@@ -137,8 +139,10 @@ pub struct Connection {
     pub ack: bool,
     /// It is in the queue of connections to read.
     pub is_queued: bool,
-    /// Its next line is for this destination, which has no room: it is not read on.
-    pub waits_for: Option<DestinationIndex>,
+    /// It is not read on before it has this.
+    pub waits_for: Option<Wait>,
+    /// How much of the time its wrong lines may take.
+    pub share: Share,
     /// No message may be put before this time, in ms: its predecessors must stay in front.
     pub floor_ms: u64,
     /// Lines that are not blank, so far.
@@ -240,10 +244,10 @@ impl Unkept {
         }
     }
 
-    /// Up to where the log must be kept before more can be acknowledged; `None`: nothing is missing.
+    /// Whether more can be acknowledged only once more is kept.
     #[must_use]
-    pub fn wants(&self) -> Option<u64> {
-        self.waiting.as_ref().map(|it| it.end)
+    pub fn is_waiting(&self) -> bool {
+        self.waiting.is_some()
     }
 
     fn bound(&self, line: u64) -> u64 {
@@ -270,7 +274,7 @@ mod tests {
         }
         assert!(bound > 90, "{bound}");
         unkept.advance(written);
-        assert_eq!((unkept.bound(100), unkept.wants()), (100, None));
+        assert_eq!((unkept.bound(100), unkept.is_waiting()), (100, false));
     }
 
     #[test]

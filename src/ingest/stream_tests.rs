@@ -25,6 +25,7 @@ fn ingest(reads: &[&[u8]]) -> (Vec<Seen>, usize) {
         buffer[kept..filled].copy_from_slice(read);
         while let Some(line) = framer.next_line(&buffer[..filled]) {
             seen.push(match line {
+                Line::Blank => continue,
                 Line::Oversize(range) => (buffer[range].to_vec(), Err(Reason::Oversize)),
                 Line::Whole(range) => {
                     let frame = buffer[range.clone()].to_vec();

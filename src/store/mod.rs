@@ -174,7 +174,8 @@ pub fn open(
     counters: &Arc<Counters>,
 ) -> Result<Option<Box<dyn Store>>, OpenError> {
     let settings = &config.store;
-    let unstored = UnstoredLog::new(&config.data_dir, Arc::clone(counters));
+    let unstored = UnstoredLog::new(&config.data_dir, Arc::clone(counters))
+        .limited(settings.unstored_max_total);
     Ok(match &settings.url {
         StoreUrl::None => None,
         StoreUrl::Sqlite(path) => {

@@ -11,11 +11,12 @@
 //! ```
 //!
 //! A line is in the file, and on the disk, before the transaction commits. After a crash in between
-//! the same rows come again: the sequences that the file has are known, and none is kept twice.
+//! the same rows come again: the sequences that the youngest files have are known, and none is kept
+//! twice. The files are rolling ones; at their limit, or while the disk fails, the store waits.
 
-use std::collections::HashSet;
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -24,23 +25,34 @@ use serde::{Deserialize, Serialize};
 
 use super::refusals::Refusals;
 use crate::counters::{Counter, Counters};
+use crate::limits::{
+    STORE_GATHER_ROWS_MAX, UNSTORED_BATCH_LEN, UNSTORED_FILES_READ, UNSTORED_LEN_MAX,
+    UNSTORED_TOTAL_MAX_DEFAULT,
+};
+use crate::rolling::storage::Directory;
+use crate::rolling::{Limits, RollingLog, WhenFull};
 
 /// The name of the file.
 pub const UNSTORED_FILE: &str = "unstored.ndjson";
+/// What its numbered predecessors have of it.
+const STEM: &str = "unstored";
 
-/// Keeps refused rows in a file.
+/// Keeps refused rows in files.
 #[derive(Debug)]
 pub struct UnstoredLog {
-    path: PathBuf,
+    directory: PathBuf,
+    total_len_max: u64,
     counters: Arc<Counters>,
-    /// Opened when the first row is refused; closed when a write fails.
+    /// Opened when the first row is refused, and never closed: a process without descriptors can go
+    /// on.
     open: Option<Open>,
 }
 
 #[derive(Debug)]
 struct Open {
-    file: File,
-    known: HashSet<Known>,
+    log: RollingLog<Directory>,
+    /// What the files have, the youngest of it: a transaction has less.
+    known: BTreeSet<Known>,
 }
 
 #[derive(Serialize)]
@@ -51,11 +63,11 @@ struct Entry<'a> {
     reason: &'a str,
     time: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    line: Option<&'a str>,
+    line: Option<Cow<'a, str>>,
 }
 
 /// What the file has: a row, or a settlement.
-#[derive(Debug, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 struct Known {
     sequence: u64,
     #[serde(default, deserialize_with = "is_there")]
@@ -71,64 +83,72 @@ impl UnstoredLog {
     #[must_use]
     pub fn new(directory: &Path, counters: Arc<Counters>) -> Self {
         Self {
-            path: directory.join(UNSTORED_FILE),
+            directory: directory.to_owned(),
+            total_len_max: UNSTORED_TOTAL_MAX_DEFAULT,
             counters,
             open: None,
         }
     }
 
-    /// Keeps what the file does not have yet, and returns when the disk has it.
+    /// The same, with so many bytes at most.
+    #[must_use]
+    pub fn limited(self, total_len_max: u64) -> Self {
+        Self {
+            total_len_max,
+            ..self
+        }
+    }
+
+    /// Keeps what the files do not have yet, and returns when the disk has it.
     ///
     /// # Errors
-    /// The file cannot be written: nothing may be committed that passes it over.
+    /// Not all of it is kept: nothing may be committed that passes it over, and it may be tried again.
     pub(super) fn keep(&mut self, refused: &Refusals<'_>) -> io::Result<()> {
         if refused.len() == 0 {
             return Ok(());
         }
-        let mut open = match self.open.take() {
+        let open = match &mut self.open {
             Some(open) => open,
-            None => Open::at(&self.path)?,
+            None => {
+                let open = Open::at(&self.directory, self.total_len_max)?;
+                self.open.insert(open)
+            }
         };
-        let (rows, settlements) = open.append(refused)?;
-        self.counters.add(Counter::StoreUnstored, rows);
-        self.counters.add(Counter::StoreUnsettled, settlements);
-        self.open = Some(open);
-        Ok(())
+        open.keep(refused, &self.counters)
     }
 }
 
+/// Lines that are appended and synced at once, and what they are.
+#[derive(Debug, Default)]
+struct Piece {
+    lines: Vec<u8>,
+    known: Vec<Known>,
+}
+
 impl Open {
-    /// Opens the file, reads what it has, and cuts off a torn last line.
-    fn at(path: &Path) -> io::Result<Self> {
-        let mut options = OpenOptions::new();
-        let mut file = options.read(true).append(true).create(true).open(path)?;
-        let mut known = HashSet::new();
-        let mut whole_len = 0;
-        let mut reader = BufReader::new(&mut file);
-        let mut line = Vec::new();
-        while reader.read_until(b'\n', &mut line)? > 0 && line.ends_with(b"\n") {
-            whole_len += line.len() as u64;
-            known.extend(serde_json::from_slice::<Known>(&line).ok());
-            line.clear();
-        }
-        file.set_len(whole_len)?;
-        file.seek(SeekFrom::End(0))?;
-        Ok(Self { file, known })
+    /// Opens the files, and reads what the youngest have.
+    fn at(directory: &Path, total_len_max: u64) -> io::Result<Self> {
+        let limits = Limits::new(UNSTORED_LEN_MAX, total_len_max, WhenFull::Hold).synced(true);
+        let mut log = RollingLog::open(Directory::at(directory, STEM)?, limits)?;
+        let mut known = BTreeSet::new();
+        log.read_youngest(UNSTORED_FILES_READ, |line| {
+            known.extend(serde_json::from_slice::<Known>(line).ok());
+        })?;
+        Ok(Self { log, known })
     }
 
-    /// Returns how many rows, and how many settlements, were new.
-    fn append(&mut self, refused: &Refusals<'_>) -> io::Result<(u64, u64)> {
-        let mut lines = Vec::new();
-        let mut count = (0, 0);
+    /// Keeps what is new, a piece at a time, and counts it.
+    fn keep(&mut self, refused: &Refusals<'_>, counters: &Counters) -> io::Result<()> {
+        let mut piece = Piece::default();
         for (row, reason) in refused.rows() {
             let entry = Entry {
                 sequence: row.sequence,
                 settlement: None,
                 reason,
                 time: moment(row.header.arrival_us),
-                line: Some(&String::from_utf8_lossy(row.frame)),
+                line: Some(String::from_utf8_lossy(row.frame)),
             };
-            count.0 += self.add(&entry, &mut lines)?;
+            self.add(&entry, &mut piece, counters)?;
         }
         for (settlement, reason) in refused.settlements() {
             let entry = Entry {
@@ -138,25 +158,46 @@ impl Open {
                 time: moment(settlement.settled_us),
                 line: None,
             };
-            count.1 += self.add(&entry, &mut lines)?;
+            self.add(&entry, &mut piece, counters)?;
         }
-        self.file.write_all(&lines)?;
-        self.file.sync_data()?;
-        Ok(count)
+        self.append(&mut piece, counters)
     }
 
-    /// Adds a line, if the file does not have it; returns how many were added.
-    fn add(&mut self, entry: &Entry<'_>, lines: &mut Vec<u8>) -> io::Result<u64> {
+    /// Adds a line to the piece, if the files do not have it, and appends the piece if it is long.
+    fn add(&mut self, entry: &Entry<'_>, piece: &mut Piece, counters: &Counters) -> io::Result<()> {
         let known = Known {
             sequence: entry.sequence,
             settlement: entry.settlement.is_some(),
         };
-        if !self.known.insert(known) {
-            return Ok(0);
+        if self.known.contains(&known) {
+            return Ok(());
         }
-        serde_json::to_writer(&mut *lines, entry)?;
-        lines.push(b'\n');
-        Ok(1)
+        serde_json::to_writer(&mut piece.lines, entry)?;
+        piece.lines.push(b'\n');
+        piece.known.push(known);
+        match piece.lines.len() < UNSTORED_BATCH_LEN {
+            true => Ok(()),
+            false => self.append(piece, counters),
+        }
+    }
+
+    fn append(&mut self, piece: &mut Piece, counters: &Counters) -> io::Result<()> {
+        if piece.lines.is_empty() {
+            return Ok(());
+        }
+        self.log.append(&piece.lines, piece.known.len() as u64)?;
+        // Where it fails they may be gone, and are kept again.
+        self.log.sync()?;
+        let settlements = piece.known.iter().filter(|it| it.settlement).count();
+        let rows = piece.known.len() - settlements;
+        counters.add(Counter::StoreUnstored, rows as u64);
+        counters.add(Counter::StoreUnsettled, settlements as u64);
+        self.known.append(&mut piece.known.drain(..).collect());
+        piece.lines.clear();
+        while self.known.len() > 2 * STORE_GATHER_ROWS_MAX {
+            self.known.pop_first();
+        }
+        Ok(())
     }
 }
 
@@ -242,6 +283,46 @@ mod tests {
             keep(home.path(), 1..=2);
             assert_eq!(sequences(home.path()), [1, 2], "cut at {torn}");
         }
+    }
+
+    #[test]
+    fn at_their_limit_rows_wait_and_are_kept_once_when_there_is_room() {
+        let home = tempfile::tempdir().expect("a temporary directory");
+        let memory = Memory::default();
+        TestWriter::new(memory.clone(), SEGMENT).plain(1..=40);
+        let (rows, _) = gather(&memory, 0);
+        let reason = "no".repeat(200_000);
+        let refusals = |count: usize| {
+            let mut refused = Refusals::default();
+            let first = rows.iter().take(count);
+            first.for_each(|it| refused.row(it, reason.clone()));
+            refused
+        };
+        let counters = Arc::new(Counters::default());
+        let log = UnstoredLog::new(home.path(), Arc::clone(&counters));
+        let mut log = log.limited(8_000_000);
+        log.keep(&refusals(15)).expect("there is room");
+        let error = log.keep(&refusals(40)).expect_err("there is none");
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull, "{error}");
+        let mut kept = Vec::new();
+        while log.keep(&refusals(40)).is_err() {
+            let oldest = (1..).map(|it| home.path().join(format!("unstored.{it}.ndjson")));
+            let oldest = oldest.take(99).find(|it| it.exists()).expect("a file");
+            kept.push(std::fs::read_to_string(&oldest).expect("text"));
+            std::fs::remove_file(oldest).expect("removed");
+        }
+        for entry in std::fs::read_dir(home.path()).expect("a directory") {
+            let text = std::fs::read_to_string(entry.expect("an entry").path());
+            kept.push(text.expect("text"));
+        }
+        let mut sequences: Vec<_> = kept
+            .iter()
+            .flat_map(|it| it.lines())
+            .map(|it| serde_json::from_str::<Known>(it).expect("JSON").sequence)
+            .collect();
+        sequences.sort_unstable();
+        assert_eq!(sequences, (1..=40).collect::<Vec<_>>());
+        assert_eq!(counters.get(Counter::StoreUnstored), 40);
     }
 
     #[test]

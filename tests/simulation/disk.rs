@@ -162,11 +162,10 @@ impl Disk {
         look
     }
 
-    /// A sync of files that are kept elsewhere on it.
-    pub fn sync_elsewhere(&self) -> io::Result<()> {
-        let state = &mut *self.state();
-        state.change()?;
-        state.fails(state.faults.sync_fails)
+    /// An operation that changes files of the same process elsewhere; `Err`: the process dies within
+    /// it.
+    pub fn change_elsewhere(&self) -> io::Result<()> {
+        self.state().change()
     }
 
     /// The engine has started: it may find no descriptor from now on, and must not end of it.

@@ -2,17 +2,16 @@
 //! world, with the core of its store beside them.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use flipped_lb::agent::{Agent, Fatal};
 use flipped_lb::clock::Clock;
-use flipped_lb::config::{Config, Durability};
+use flipped_lb::config::Config;
 use flipped_lb::counters::Counters;
-use flipped_lb::engine::pipeline::{Common, Names, Signals, Wakes, World, assemble, recover};
-use flipped_lb::ingest::rejected::RejectedLog;
-use flipped_lb::journal::error::JournalError;
+use flipped_lb::engine::pipeline::{
+    Common, Names, Signals, Wakes, World, assemble, recover, rejects,
+};
 use flipped_lb::journal::reader::Reader;
 use flipped_lb::latency::{self, Collector};
 use flipped_lb::ring::Wake;
@@ -26,6 +25,9 @@ use crate::rejected::RejectedDisk;
 use crate::script::message_of;
 use crate::time::{EngineClock, Machine};
 use crate::wire::Wire;
+
+/// Bytes of the ring to the rejects agent: a few wrong lines fill it.
+const REJECTS_RING: usize = 8 * 1024;
 
 /// Cycles without work after which an agent that was stopped ends, as its thread would.
 const LAST_CYCLES: usize = 4;
@@ -53,11 +55,10 @@ impl Life {
     /// Starts an engine on what the disk holds.
     pub fn start(
         config: &Config,
-        home: &Path,
         (disk, wire, database, rejected): (&Disk, &Wire, &Database, &RejectedDisk),
         machine: &Machine,
         (seed, hop_ring): (u64, usize),
-    ) -> Result<Self, JournalError> {
+    ) -> Result<Self, Fatal> {
         let counters = Arc::new(Counters::default());
         let signals = Signals::default();
         let rules = Rules::new(&config.rules, &config.destinations, config.scheduler.levels);
@@ -83,6 +84,10 @@ impl Life {
             seed,
             hop_ring,
         };
+        let wakes = wakes(config.delivery.agents);
+        rejected.starting(true);
+        let rejects = rejects(config, rejected.clone(), REJECTS_RING, &wakes, &counters)?;
+        rejected.starting(false);
         let common = Common {
             counters: Arc::clone(&counters),
             signals: signals.clone(),
@@ -90,15 +95,9 @@ impl Life {
             rules,
             inheritance,
             recorder,
-            rejected: rejected_log(config, home, rejected),
+            rejects,
         };
-        let pipeline = assemble(
-            config,
-            world,
-            &wakes(config.delivery.agents),
-            recovered,
-            common,
-        );
+        let pipeline = assemble(config, world, &wakes, recovered, common);
         Ok(Self {
             agents: pipeline.into_agents(),
             follower,
@@ -143,14 +142,6 @@ fn keys(seed: u64) -> [u64; 8] {
     std::array::from_fn(|_| random.u64(..))
 }
 
-fn rejected_log(config: &Config, home: &Path, disk: &RejectedDisk) -> RejectedLog {
-    let log = RejectedLog::open(home, config.ingest.rejected_max_bytes).expect("a file");
-    match config.durability {
-        Durability::Synced => log.synced_by(Box::new(disk.clone())),
-        _ => log,
-    }
-}
-
 fn wakes(deliveries: usize) -> Wakes {
     let wake = Wake::new().expect("a descriptor");
     let another = || Arc::clone(&wake);
@@ -160,6 +151,7 @@ fn wakes(deliveries: usize) -> Wakes {
         journal: another(),
         replay: another(),
         retention: another(),
+        rejects: another(),
         deliveries: (0..deliveries).map(|_| another()).collect(),
     }
 }

@@ -3,7 +3,7 @@
 //! Each seed switches on a part of the faults only, each at a rate of its own: faults that are
 //! always all there hide each other, and the rare states lie behind few of them.
 
-use flipped_lb::config::{self, Config, Durability};
+use flipped_lb::config::{self, Config, Durability, KeptWhenFull};
 use flipped_lb::limits::{BATCH_LEN_MAX, HOP_RING};
 
 use crate::dice::Dice;
@@ -28,8 +28,7 @@ pub struct Plan {
     pub max_wait_ms: Vec<u64>,
     pub credit: usize,
     pub segment: u64,
-    /// Rejected lines go into files of about so many bytes.
-    pub rejected_max_bytes: u64,
+    pub rejected: RejectedPlan,
     pub agents: usize,
     /// Entries of the rings between the agents.
     pub hop_ring: usize,
@@ -47,6 +46,50 @@ pub struct Plan {
     pub ends: usize,
     /// Sources that are dialled have names that must be looked up.
     pub has_names: bool,
+}
+
+/// The files of rejected lines, and what goes wrong with them, per mille of the occasions.
+#[derive(Debug, Clone, Copy)]
+pub struct RejectedPlan {
+    /// Bytes of a file, about.
+    pub file_len_max: usize,
+    /// Bytes of all files.
+    pub total_len_max: usize,
+    pub when_full: KeptWhenFull,
+    /// Bytes that their disk takes.
+    pub room: usize,
+    /// A write, a read, or a change of a name fails.
+    pub fails: u32,
+    pub sync_fails: u32,
+    /// No file can be opened.
+    pub no_descriptor: u32,
+    /// A write takes a part only.
+    pub short: u32,
+    /// The disk takes nothing when all else is calm, until sources without wrong lines are done.
+    pub is_stuck: bool,
+}
+
+impl RejectedPlan {
+    fn draw(dice: &mut Dice) -> Self {
+        let file_len_max = dice.of(&[4_096, 1 << 26]);
+        let mut rate = |max: usize| match dice.flip() {
+            true => dice.skewed(max) as u32,
+            false => 0,
+        };
+        let (fails, sync_fails) = (rate(200), rate(200));
+        let (no_descriptor, short) = (rate(900), rate(500));
+        Self {
+            file_len_max,
+            total_len_max: dice.of(&[24 * 1024, 64 * 1024, 1 << 30]),
+            when_full: dice.of(&[KeptWhenFull::Hold, KeptWhenFull::DropOldest]),
+            room: dice.of(&[16 * 1024, 40 * 1024, 1 << 30, 1 << 30]),
+            fails,
+            sync_fails,
+            no_descriptor,
+            short,
+            is_stuck: dice.chance(300),
+        }
+    }
 }
 
 /// One source.
@@ -177,7 +220,7 @@ impl Plan {
     /// What this seed decides.
     pub fn draw(seed: u64) -> Self {
         let dice = &mut Dice::new(seed, "plan");
-        let rejected_max_bytes = Dice::new(seed, "rejected plan").of(&[4_096, 1 << 26]);
+        let rejected = RejectedPlan::draw(&mut Dice::new(seed, "rejected plan"));
         let durability = dice.of(&[
             Durability::Written,
             Durability::Synced,
@@ -209,7 +252,7 @@ impl Plan {
             max_wait_ms: draw_waits(levels, dice),
             credit: dice.of(&[4 * 1024, 4 * 1024, 16 * 1024, 256 * 1024]),
             segment: BATCH_LEN_MAX as u64 + dice.of(&[4_096, 65_536, 1 << 20]),
-            rejected_max_bytes,
+            rejected,
             agents: dice.pick(1..=2),
             hop_ring: Dice::new(seed, "rings").of(&[64, 64, 256, HOP_RING]),
             standstill: None,
@@ -351,7 +394,9 @@ impl Plan {
         let mut config = config::parse("simulation", &text, &[]).expect("good settings");
         // Smaller than users may have them, so that they are filled.
         config.journal.segment = self.segment;
-        config.ingest.rejected_max_bytes = self.rejected_max_bytes;
+        config.ingest.rejected_max_bytes = self.rejected.file_len_max as u64;
+        config.ingest.rejected_max_total = self.rejected.total_len_max as u64;
+        config.ingest.rejected_when_full = self.rejected.when_full;
         config
     }
 }

@@ -1,50 +1,83 @@
-//! What the engine kept of rejected lines: the one thing of it that is in real files. What a power
-//! loss would leave of them is known here.
+//! The simulated disk of rejected lines: the files that the engine keeps them in, in a room of their
+//! own that fills up. Only the engine frees it, by dropping its oldest, or an operator who takes files
+//! away.
+//!
+//! A process that dies leaves all that was written; a power loss leaves what was synced and some of
+//! the rest. What a failed sync was to cover is gone for good, whatever a later one says.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{DirEntry, File, OpenOptions};
+use std::collections::BTreeMap;
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use flipped_lb::ingest::rejected::sync::{Job, Syncer};
+use flipped_lb::rolling::storage::{Name, Storage};
 use serde_json::Value;
 
 use crate::dice::Dice;
 use crate::disk::Disk;
+use crate::history::Event;
+use crate::plan::RejectedPlan;
 
 /// Names a file for good, whatever it is called.
-type Inode = u64;
+type Inode = usize;
+
+/// The operator takes files away when there is less room than this, in bytes.
+const TIDY_LEN: usize = 12 * 1024;
+
+#[derive(Debug, Clone, Default)]
+struct File {
+    bytes: Vec<u8>,
+    /// A power loss leaves these.
+    synced: usize,
+    /// Nothing from here on can be synced any more.
+    lost_from: Option<usize>,
+}
 
 #[derive(Debug)]
 struct State {
-    home: PathBuf,
+    /// Dies and loses power with it.
     disk: Disk,
+    plan: RejectedPlan,
     dice: Dice,
-    /// What a power loss leaves: so many bytes of a file, and the file itself.
-    synced: BTreeMap<Inode, u64>,
-    named: BTreeSet<Inode>,
-    /// The sync under way: what each file had when it began, and whether it is for the names too.
-    under_way: Option<(Vec<(Inode, u64)>, bool)>,
+    files: Vec<File>,
+    names: BTreeMap<Name, Inode>,
+    synced_names: BTreeMap<Name, Inode>,
+    /// Names as they were after each change that was not synced.
+    changes: Vec<BTreeMap<Name, Inode>>,
+    /// No write succeeds.
+    is_stuck: bool,
+    /// Nothing fails while an engine starts: it may refuse to.
+    is_starting: bool,
+    has_faults: bool,
+    /// What the operator took away, and what the engine dropped.
+    archive: Vec<Inode>,
+    /// Lines that the present life has dropped.
+    dropped: u64,
+    events: Vec<Event>,
 }
 
-/// The disk below the log; clones share it.
+/// The disk; clones share it.
 #[derive(Debug, Clone)]
 pub struct RejectedDisk(Arc<Mutex<State>>);
 
 impl RejectedDisk {
-    /// Over the files in `home`; it fails as `disk` does.
-    pub fn new(home: &Path, disk: Disk, dice: Dice) -> Self {
+    /// An empty one.
+    pub fn new(disk: Disk, plan: RejectedPlan, dice: Dice) -> Self {
         Self(Arc::new(Mutex::new(State {
-            home: home.to_owned(),
             disk,
+            plan,
             dice,
-            synced: BTreeMap::new(),
-            named: BTreeSet::new(),
-            under_way: None,
+            files: Vec::new(),
+            names: BTreeMap::new(),
+            synced_names: BTreeMap::new(),
+            changes: Vec::new(),
+            is_stuck: false,
+            is_starting: false,
+            has_faults: true,
+            archive: Vec::new(),
+            dropped: 0,
+            events: Vec::new(),
         })))
     }
 
@@ -52,94 +85,257 @@ impl RejectedDisk {
         self.0.lock().expect("one thread, and no panic in here")
     }
 
+    /// An engine starts, or has started.
+    pub fn starting(&self, is_starting: bool) {
+        let state = &mut *self.state();
+        state.is_starting = is_starting;
+        state.dropped = 0;
+    }
+
     /// The engine is gone.
     pub fn restart(&self, power_lost: bool) {
-        let state = &mut *self.state();
-        state.under_way = None;
         if power_lost {
-            entries(&state.home)
-                .iter()
-                .for_each(|it| state.lose_power(it));
+            self.state().lose_power();
         }
+    }
+
+    /// From now on nothing goes wrong, but that no write succeeds where `is_stuck`.
+    pub fn calm(&self, is_stuck: bool) {
+        let state = &mut *self.state();
+        (state.has_faults, state.is_stuck) = (false, is_stuck);
+    }
+
+    /// The operator takes files away if the room is used up, or as much is kept as may be.
+    pub fn tidy(&self) {
+        let state = &mut *self.state();
+        let room = state.plan.room.min(state.plan.total_len_max);
+        if state.used() + TIDY_LEN < room {
+            return;
+        }
+        let takes_current = state.dice.chance(200);
+        let names = std::mem::take(&mut state.names);
+        for (name, inode) in names {
+            if name == Name::Current && !takes_current {
+                state.names.insert(name, inode);
+                continue;
+            }
+            state.archive.push(inode);
+        }
+        // What an operator does is done.
+        state.synced_names = state.names.clone();
+        state.changes.clear();
+    }
+
+    /// What happened since it was asked last.
+    pub fn events(&self) -> Vec<Event> {
+        std::mem::take(&mut self.state().events)
+    }
+
+    /// Lines that the present life has dropped.
+    pub fn dropped(&self) -> u64 {
+        self.state().dropped
+    }
+
+    /// The lines of all files, and of those that are gone.
+    pub fn kept(&self) -> Vec<Vec<u8>> {
+        let state = self.state();
+        let all = state.names.values().chain(&state.archive);
+        let files = all.map(|&it| &state.files[it].bytes);
+        files.flat_map(|it| lines(it)).collect()
     }
 }
 
 impl State {
-    fn lose_power(&mut self, entry: &DirEntry) {
-        let (inode, len) = seen(&entry.metadata().expect("it is there"));
-        if !self.named.contains(&inode) && self.dice.flip() {
-            std::fs::remove_file(entry.path()).expect("it is there");
-            self.synced.remove(&inode);
-            return;
-        }
-        // A torn line is cut off where it was synced, too.
-        let synced = self.synced.get(&inode).map_or(0, |it| *it.min(&len));
-        let file = OpenOptions::new().write(true).open(entry.path());
-        let left = self.dice.long(synced..=len);
-        file.and_then(|it| it.set_len(left)).expect("it is there");
-        self.synced.insert(inode, left);
+    fn used(&self) -> usize {
+        let lens = self.names.values().map(|&it| self.files[it].bytes.len());
+        lens.sum()
     }
 
-    fn finish(&mut self, files: Vec<(Inode, u64)>, has_names: bool) -> io::Result<()> {
-        self.disk.sync_elsewhere()?;
-        self.synced.extend(files);
-        if has_names {
-            let named = entries(&self.home);
-            let named = named
-                .iter()
-                .map(|it| it.metadata().expect("it is there").ino());
-            self.named.extend(named);
+    fn lose_power(&mut self) {
+        let arrived = self.dice.pick(0..=self.changes.len());
+        if let Some(names) = arrived.checked_sub(1).map(|it| self.changes[it].clone()) {
+            self.synced_names = names;
         }
+        self.changes.clear();
+        self.names = self.synced_names.clone();
+        for file in &mut self.files {
+            let left = self.dice.pick(file.synced..=file.bytes.len());
+            file.bytes
+                .truncate(left.min(file.lost_from.unwrap_or(left)));
+            (file.synced, file.lost_from) = (file.bytes.len(), None);
+        }
+    }
+
+    fn fails(&mut self, per_mille: u32, error: i32) -> io::Result<()> {
+        let fails = self.has_faults && !self.is_starting && self.dice.chance(per_mille);
+        match fails {
+            true => Err(io::Error::from_raw_os_error(error)),
+            false => Ok(()),
+        }
+    }
+
+    fn rename(&mut self, change: impl FnOnce(&mut BTreeMap<Name, Inode>)) {
+        change(&mut self.names);
+        self.changes.push(self.names.clone());
+    }
+
+    fn append(&mut self, inode: Inode, bytes: &[u8]) -> io::Result<usize> {
+        let dies = self.disk.change_elsewhere().is_err();
+        self.fails(self.plan.fails, EIO)?;
+        let room = match self.is_stuck {
+            true => 0,
+            false => self.plan.room.saturating_sub(self.used()),
+        };
+        let is_short = dies || self.has_faults && self.dice.chance(self.plan.short);
+        let len = match is_short {
+            true => self.dice.skewed(bytes.len()),
+            false => bytes.len(),
+        };
+        let len = len.min(room);
+        if len == 0 {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.files[inode].bytes.extend_from_slice(&bytes[..len]);
+        if self.used() > self.plan.total_len_max {
+            let used = self.used();
+            let what = format!("{used} bytes of rejected lines are kept");
+            self.events.push(Event::Nonsense(what));
+        }
+        match dies {
+            true => Err(io::Error::other("the process is dead")),
+            false => Ok(len),
+        }
+    }
+
+    fn sync(&mut self, inode: Inode) -> io::Result<()> {
+        self.disk.change_elsewhere()?;
+        let failed = self.fails(self.plan.sync_fails, EIO);
+        let file = &mut self.files[inode];
+        if failed.is_err() {
+            file.lost_from.get_or_insert(file.synced);
+        }
+        file.synced = file.bytes.len().min(file.lost_from.unwrap_or(usize::MAX));
+        failed
+    }
+}
+
+const EIO: i32 = 5;
+const EMFILE: i32 = 24;
+
+impl Storage for RejectedDisk {
+    type File = Inode;
+
+    fn list(&self) -> io::Result<Vec<(Name, u64)>> {
+        let state = &mut *self.state();
+        state.fails(state.plan.no_descriptor, EMFILE)?;
+        let files = state.names.iter();
+        let len = |inode: Inode| state.files[inode].bytes.len() as u64;
+        Ok(files.map(|(&name, &inode)| (name, len(inode))).collect())
+    }
+
+    fn open(&mut self, name: Name) -> io::Result<Inode> {
+        let state = &mut *self.state();
+        state.disk.change_elsewhere()?;
+        state.fails(state.plan.no_descriptor, EMFILE)?;
+        if let Some(&inode) = state.names.get(&name) {
+            return Ok(inode);
+        }
+        if name != Name::Current {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let inode = state.files.len();
+        state.files.push(File::default());
+        state.rename(|names| {
+            names.insert(name, inode);
+        });
+        Ok(inode)
+    }
+
+    fn len(&self, file: &Inode) -> io::Result<u64> {
+        Ok(self.state().files[*file].bytes.len() as u64)
+    }
+
+    fn read_at(&self, file: &Inode, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+        let state = &mut *self.state();
+        state.fails(state.plan.fails, EIO)?;
+        let rest = state.files[*file].bytes.get(offset as usize..);
+        let rest = rest.unwrap_or_default();
+        let len = rest.len().min(into.len());
+        into[..len].copy_from_slice(&rest[..len]);
+        Ok(len)
+    }
+
+    fn append(&self, file: &mut Inode, bytes: &[u8]) -> io::Result<usize> {
+        self.state().append(*file, bytes)
+    }
+
+    fn truncate(&self, file: &Inode, len: u64) -> io::Result<()> {
+        let state = &mut *self.state();
+        state.disk.change_elsewhere()?;
+        state.fails(state.plan.fails, EIO)?;
+        let file = &mut state.files[*file];
+        file.bytes.truncate(len as usize);
+        file.synced = file.synced.min(len as usize);
+        Ok(())
+    }
+
+    fn sync(&self, file: &Inode) -> io::Result<()> {
+        self.state().sync(*file)
+    }
+
+    fn number(&mut self, number: u64) -> io::Result<()> {
+        let state = &mut *self.state();
+        state.disk.change_elsewhere()?;
+        state.fails(state.plan.fails, EIO)?;
+        let to = Name::Older(number);
+        if state.names.contains_key(&to) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let inode = state.names.get(&Name::Current).copied();
+        let inode = inode.ok_or(io::ErrorKind::NotFound)?;
+        state.rename(|names| {
+            names.remove(&Name::Current);
+            names.insert(to, inode);
+        });
+        Ok(())
+    }
+
+    fn remove(&mut self, name: Name) -> io::Result<()> {
+        let state = &mut *self.state();
+        state.disk.change_elsewhere()?;
+        state.fails(state.plan.fails, EIO)?;
+        let inode = state.names.get(&name).copied();
+        let inode = inode.ok_or(io::ErrorKind::NotFound)?;
+        state.rename(|names| {
+            names.remove(&name);
+        });
+        state.dropped += lines(&state.files[inode].bytes).len() as u64;
+        state.archive.push(inode);
+        Ok(())
+    }
+
+    fn sync_names(&self) -> io::Result<()> {
+        let state = &mut *self.state();
+        state.disk.change_elsewhere()?;
+        state.fails(state.plan.sync_fails, EIO)?;
+        state.synced_names = state.names.clone();
+        state.changes.clear();
         Ok(())
     }
 }
 
-impl Syncer for RejectedDisk {
-    fn begin(&mut self, job: Job) {
-        let look = |it: &Arc<File>| seen(&it.metadata().expect("it is open"));
-        let files = job.files.iter().map(look).collect();
-        self.state().under_way = Some((files, job.directory.is_some()));
-    }
-
-    fn poll(&mut self) -> Option<io::Result<()>> {
-        let state = &mut *self.state();
-        let takes_longer = state.dice.flip();
-        let (files, has_names) = state.under_way.take_if(|_| !takes_longer)?;
-        Some(state.finish(files, has_names))
-    }
-}
-
-fn seen(metadata: &std::fs::Metadata) -> (Inode, u64) {
-    (metadata.ino(), metadata.len())
-}
-
-/// The files in `home`, by name, so that every run finds them in the same order.
-fn entries(home: &Path) -> Vec<DirEntry> {
-    let entries = std::fs::read_dir(home).expect("the world's directory");
-    let mut entries: Vec<DirEntry> = entries.map(|it| it.expect("an entry")).collect();
-    entries.sort_by_key(DirEntry::file_name);
-    entries
-}
-
-/// The lines that `rejected.ndjson` and its numbered predecessors in `home` hold.
-pub fn kept(home: &Path) -> Vec<Vec<u8>> {
-    let mut lines = Vec::new();
-    for entry in entries(home) {
-        let text = std::fs::read_to_string(entry.path()).expect("text");
-        // A power loss may have torn the last line of a file that the engine opens no more.
-        let whole = match entry.file_name() == "rejected.ndjson" {
-            true => text.len(),
-            false => text.rfind('\n').map_or(0, |it| it + 1),
-        };
-        for entry in text[..whole].lines() {
-            let entry: Value = serde_json::from_str(entry).expect("JSON");
-            let line = match (entry["line"].as_str(), entry["line_base64"].as_str()) {
-                (Some(line), _) => line.as_bytes().to_vec(),
-                (_, Some(base64)) => STANDARD.decode(base64).expect("base64"),
-                _ => panic!("an entry without its line: {entry}"),
-            };
-            lines.push(line);
+/// The lines that a file keeps; a crash may have torn its last one.
+fn lines(bytes: &[u8]) -> Vec<Vec<u8>> {
+    let whole = bytes.iter().rposition(|it| *it == b'\n').unwrap_or(0);
+    let entries = bytes[..whole].split(|it| *it == b'\n');
+    let entries = entries.filter(|it| !it.is_empty());
+    let line = |entry: &[u8]| {
+        let entry: Value = serde_json::from_slice(entry).expect("JSON");
+        match (entry["line"].as_str(), entry["line_base64"].as_str()) {
+            (Some(line), _) => line.as_bytes().to_vec(),
+            (_, Some(base64)) => STANDARD.decode(base64).expect("base64"),
+            _ => panic!("an entry without its line: {entry}"),
         }
-    }
-    lines
+    };
+    entries.map(line).collect()
 }

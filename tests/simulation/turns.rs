@@ -39,7 +39,7 @@ pub struct Turns {
 impl Turns {
     /// All have the same share.
     pub fn new(plan: &Plan, dice: Dice) -> Self {
-        let agents = 5 + plan.agents;
+        let agents = 6 + plan.agents;
         let engine = (0..agents).map(Part::Agent).chain([Part::Store]);
         let actors: Vec<Actor> = (0..plan.sources.len())
             .map(Actor::Source)

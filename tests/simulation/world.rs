@@ -22,7 +22,7 @@ use crate::failure::Failure;
 use crate::history::{End, Event, Surviving};
 use crate::life::{Life, Part, read_journal};
 use crate::plan::{Faults, Plan};
-use crate::rejected::{self, RejectedDisk};
+use crate::rejected::RejectedDisk;
 use crate::script::Script;
 use crate::source::Source;
 use crate::time::{Machine, Time};
@@ -78,8 +78,9 @@ pub struct World {
     plan: Rc<Plan>,
     script: Arc<Script>,
     config: Config,
-    home: tempfile::TempDir,
     dice: Dice,
+    /// When the operator looks after the files of rejected lines.
+    operator: Dice,
     time: Time,
     machine: Machine,
     /// Thrown for the wall clock.
@@ -101,6 +102,8 @@ pub struct World {
     ends_left: usize,
     starts_ns: u64,
     calm_since_ns: Option<u64>,
+    /// Since then the disk of rejected lines takes nothing, and all else is calm.
+    stuck_since_ns: Option<u64>,
     /// When something happened last that is to be seen from outside.
     happened_ns: u64,
     surviving: Surviving,
@@ -124,8 +127,7 @@ impl World {
         let wire = Wire::new(time.clone(), &plan, dice("wire"), Arc::clone(&script));
         let disk = Disk::new(time.clone(), faults, dice("disk"));
         let database = Database::new(time.clone(), faults, dice("database"));
-        let home = tempfile::tempdir().expect("a temporary directory");
-        let rejected = RejectedDisk::new(home.path(), disk.clone(), dice("rejected"));
+        let rejected = RejectedDisk::new(disk.clone(), plan.rejected, dice("rejected"));
         let sources = plan.sources.iter().enumerate().map(|(number, it)| {
             let dice = dice(&format!("source {number}"));
             Source::new(
@@ -156,8 +158,8 @@ impl World {
         Self {
             config: plan.config(),
             script,
-            home,
             dice: dice("world"),
+            operator: dice("operator"),
             machine: time.boot(1),
             clock_dice: dice("clock"),
             is_over: false,
@@ -176,6 +178,7 @@ impl World {
             ends_left: plan.ends,
             starts_ns: 0,
             calm_since_ns: None,
+            stuck_since_ns: None,
             happened_ns: 0,
             surviving: Surviving::default(),
             certain: Surviving::default(),
@@ -196,7 +199,8 @@ impl World {
             }
             if let Some(since_ns) = self.calm_since_ns {
                 let moved_ns = self.happened_ns.max(since_ns);
-                let is_quiet = self.time.ns() > moved_ns + QUIET_NS;
+                let is_quiet =
+                    self.time.ns() > moved_ns + QUIET_NS && self.stuck_since_ns.is_none();
                 if is_quiet && self.is_done() {
                     break;
                 }
@@ -207,7 +211,8 @@ impl World {
         }
         let remains = Remains {
             rows: self.database.rows(),
-            rejected: rejected::kept(self.home.path()),
+            rejected: self.rejected.kept(),
+            rejected_dropped: self.rejected.dropped(),
             counters: self.counters.clone(),
         };
         self.ask(|it| it.end(&remains))?;
@@ -219,6 +224,7 @@ impl World {
 
     /// One turn of somebody.
     fn step(&mut self) -> Result<(), Failure> {
+        self.look_after_rejected()?;
         self.time.pass(self.turns.pause_ns());
         self.set_clock();
         self.wire.fly();
@@ -283,6 +289,7 @@ impl World {
         let counters = is_scheduler.then(|| life.counters.snapshot());
         let mut events = self.wire.events();
         events.extend(self.database.events());
+        events.extend(self.rejected.events());
         self.note(events)?;
         if let Some(counters) = counters {
             self.counters = counters;
@@ -347,6 +354,24 @@ impl World {
         Err(self.failure("twice", what))
     }
 
+    /// The operator comes by now and then; the disk of rejected lines works again when sources without
+    /// wrong lines are done: these wait for nobody's.
+    fn look_after_rejected(&mut self) -> Result<(), Failure> {
+        if let Some(since_ns) = self.stuck_since_ns {
+            let mut right = self.plan.sources.iter().zip(&self.sources);
+            if right.all(|(plan, it)| plan.wrong > 0 || it.is_done()) {
+                self.stuck_since_ns = None;
+                self.rejected.calm(false);
+            } else if self.time.ns() > since_ns + CALM_NS_MAX / 3 {
+                let what = format!("right lines wait for wrong ones; {}", self.stuck());
+                return Err(self.failure("isolation", what));
+            }
+        } else if self.operator.chance(2) {
+            self.rejected.tidy();
+        }
+        Ok(())
+    }
+
     // ---- lives ----
 
     fn start(&mut self) -> Result<(), Failure> {
@@ -360,7 +385,7 @@ impl World {
         let seed = self.dice.seed();
         let world = (&self.disk, &self.wire, &self.database, &self.rejected);
         let drawn = (seed, self.plan.hop_ring);
-        match Life::start(&self.config, self.home.path(), world, &self.machine, drawn) {
+        match Life::start(&self.config, world, &self.machine, drawn) {
             Ok(life) => {
                 self.life = Some(life);
                 self.certain.clone_from(&self.surviving);
@@ -467,6 +492,8 @@ impl World {
         self.wire.calm();
         self.disk.calm();
         self.database.calm();
+        self.rejected.calm(self.plan.rejected.is_stuck);
+        self.stuck_since_ns = self.plan.rejected.is_stuck.then(|| self.time.ns());
         self.customers.iter_mut().for_each(Customer::calm);
     }
 

@@ -15,19 +15,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use flipped_lb::agent::Agent;
 use flipped_lb::clock::{Clock, Now};
 use flipped_lb::config::{self, Config};
 use flipped_lb::counters::{Counter, Counters};
 use flipped_lb::engine::crank::Crank;
 use flipped_lb::engine::pipeline::{
-    Common, Names, Signals, Wakes, World, assemble, journal_folder, recover,
+    Common, Names, Signals, Wakes, World, assemble, journal_folder, recover, rejects,
 };
-use flipped_lb::ingest::rejected::RejectedLog;
 use flipped_lb::journal::storage::Directory;
 use flipped_lb::latency::{self, Collector};
-use flipped_lb::limits::HOP_RING;
+use flipped_lb::limits::{HOP_RING, REJECTS_RING};
 use flipped_lb::net::{SocketOptions, Tcp};
+use flipped_lb::rejects::protocol::RejectSender;
 use flipped_lb::ring::Wake;
+use flipped_lb::rolling;
 use flipped_lb::scheduler::backlog::Inheritance;
 use flipped_lb::scheduler::rules::Rules;
 use serde_json::Value;
@@ -103,7 +105,6 @@ impl<C: Clock + 'static> Hand<C> {
         let listeners = (0..config.delivery.agents).map(|_| listener(options));
         let (deliveries, delivery_nets): (Vec<_>, Vec<_>) = listeners.unzip();
         let counters = Arc::new(Counters::default());
-        let (common, collector) = common(&config, &counters, home.path(), inheritance);
         let world = World {
             ingest_net,
             delivery_nets,
@@ -119,8 +120,13 @@ impl<C: Clock + 'static> Hand<C> {
             journal: Arc::clone(&wake),
             replay: Arc::clone(&wake),
             retention: Arc::clone(&wake),
+            rejects: Arc::clone(&wake),
             deliveries: vec![wake; deliveries.len()],
         };
+        let storage =
+            rolling::storage::Directory::at(home.path(), "rejected").expect("a directory");
+        let rejects = rejects(&config, storage, REJECTS_RING, &wakes, &counters).expect("a file");
+        let (common, collector) = common(&config, &counters, rejects, inheritance);
         let crank = Crank::new(assemble(&config, world, &wakes, recovered, common));
         Self {
             crank,
@@ -238,7 +244,7 @@ fn rules(config: &Config) -> Rules {
 fn common(
     config: &Config,
     counters: &Arc<Counters>,
-    home: &std::path::Path,
+    rejects: (RejectSender, Box<dyn Agent>),
     inheritance: Inheritance,
 ) -> (Common, Collector) {
     let rules = rules(config);
@@ -251,7 +257,7 @@ fn common(
         rules,
         inheritance,
         recorder,
-        rejected: RejectedLog::open(home, config.ingest.rejected_max_bytes).expect("a file"),
+        rejects,
     };
     (common, collector)
 }

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::config::{
-    self, Config, Connections, Durability, IdleKind, Rule, Server, StoreUrl, ThreadingMode,
-    WhenFull, show_duration, show_hours, show_size,
+    self, Config, Connections, Durability, IdleKind, KeptWhenFull, Rule, Server, StoreUrl,
+    ThreadingMode, WhenFull, show_duration, show_hours, show_size,
 };
 use crate::descriptors::{self, Budget};
 use crate::engine::threads::{self, Plan, ThreadPlan};
@@ -371,12 +371,17 @@ fn server_words(server: &Server, settings: &config::Store) -> String {
 fn places(config: &Config, machine: &Machine) -> Vec<String> {
     let mut lines = vec![
         format!(
-            "{}: the journal in segments of {}, at most {}, rejected.ndjson (a new one after {}), \
-             histograms",
+            "{}: the journal in segments of {}, at most {}, rejected.ndjson (a new one after {}, \
+             {} in all; then {}), histograms",
             absolute(&config.data_dir, machine),
             show_size(config.journal.segment),
             show_size(config.journal.max_bytes),
-            show_size(config.ingest.rejected_max_bytes)
+            show_size(config.ingest.rejected_max_bytes),
+            show_size(config.ingest.rejected_max_total),
+            match config.ingest.rejected_when_full {
+                KeptWhenFull::Hold => "a source waits at its next wrong line",
+                KeptWhenFull::DropOldest => "the oldest goes",
+            }
         ),
         format!(
             "subscribers connect to {}; one that owes acknowledgements for {} is cut",

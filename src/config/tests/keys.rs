@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use super::settings;
 use crate::config::keys::SECTIONS;
-use crate::config::{Config, Durability, IdleKind, Rule, StoreUrl, ThreadingMode, WhenFull};
+use crate::config::{
+    Config, Durability, IdleKind, KeptWhenFull, Rule, StoreUrl, ThreadingMode, WhenFull,
+};
 
 /// Section, key, a value that is not the default, and what it must have changed.
 type Case = (
@@ -16,7 +18,7 @@ type Case = (
     fn(&Config) -> bool,
 );
 
-const CASES: [Case; 49] = [
+const CASES: [Case; 52] = [
     ("", "data_dir", "'d'", |c| c.data_dir.as_os_str() == "d"),
     ("", "durability", "'synced'", |c| {
         c.durability == Durability::Synced
@@ -34,6 +36,12 @@ const CASES: [Case; 49] = [
     }),
     ("ingest", "rejected_max_bytes", "'1GiB'", |c| {
         c.ingest.rejected_max_bytes == 1 << 30
+    }),
+    ("ingest", "rejected_max_total", "'2GiB'", |c| {
+        c.ingest.rejected_max_total == 2 << 30
+    }),
+    ("ingest", "rejected_when_full", "'drop_oldest'", |c| {
+        c.ingest.rejected_when_full == KeptWhenFull::DropOldest
     }),
     ("scheduler", "levels", "8", |c| c.scheduler.levels == 8),
     ("scheduler", "max_wait", "['0s', '2ms', '3h']", |c| {
@@ -140,6 +148,9 @@ const CASES: [Case; 49] = [
     ("store", "batch_rows", "1", |c| c.store.batch_rows == 1),
     ("store", "stop_timeout", "'0s'", |c| {
         c.store.stop_timeout == Duration::ZERO
+    }),
+    ("store", "unstored_max_total", "'2GiB'", |c| {
+        c.store.unstored_max_total == 2 << 30
     }),
     ("store", "batch_time", "'2us'", |c| {
         c.store.batch_time == Duration::from_micros(2)

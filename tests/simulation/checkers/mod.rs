@@ -5,6 +5,7 @@
 
 mod ends;
 mod isolation;
+mod kept;
 mod lost;
 mod order;
 mod progress;
@@ -41,8 +42,11 @@ impl Facts {
 pub struct Remains {
     /// The database.
     pub rows: Vec<Row>,
-    /// What `rejected.ndjson` and its numbered predecessors keep.
+    /// What `rejected.ndjson` and its numbered predecessors keep, and what was taken away of them or
+    /// dropped.
     pub rejected: Vec<Vec<u8>>,
+    /// Rejected lines that the last life has dropped.
+    pub rejected_dropped: u64,
     /// The counters of the last life.
     pub counters: Snapshot,
 }
@@ -80,6 +84,7 @@ pub fn all(facts: &Facts) -> Vec<Box<dyn Checker>> {
         Box::new(order::Order::new(facts.clone())),
         Box::new(rows::Rows::new(facts.clone())),
         Box::new(lost::Lost::new(facts.clone())),
+        Box::new(kept::Kept::new(facts.clone())),
         Box::new(wait::Wait::new(facts.clone())),
         Box::new(ends::Ends::default()),
         Box::new(isolation::Isolation::new(facts.clone())),

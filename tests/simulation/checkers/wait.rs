@@ -7,8 +7,9 @@
 //! at most four native ones go for each aged one, and one aged one for each four native ones.
 //! Besides those that were on their way to the subscriber already.
 //!
-//! A message waits in the engine's queues for certain when one that was read later is delivered, for
-//! all messages go through one gate. Who stood longer at the gate than timestamps may be old begins
+//! A message waits in the engine's queues for certain when one of its source that was read later is
+//! delivered, or any, if its source has no wrong line that may hold it up: all messages go through one
+//! gate. Who stood longer at the gate than timestamps may be old begins
 //! to wait behind it.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,6 +52,7 @@ impl Urgent {
 /// A message that is not delivered yet, and what went before it since it is among the most urgent.
 #[derive(Debug, Clone, Copy)]
 struct Waiting {
+    source: usize,
     destination: usize,
     read_ns: u64,
     urgent: Urgent,
@@ -74,6 +76,8 @@ pub struct Wait {
     known: BTreeSet<MessageId>,
     /// Frames that a subscriber may have on their way, by destination.
     on_their_way: Vec<u64>,
+    /// Which sources have wrong lines.
+    may_be_held: Vec<bool>,
 }
 
 impl Wait {
@@ -83,6 +87,7 @@ impl Wait {
         let of = |destination| credit / facts.script.shortest_for(destination) as u64 + 1;
         Self {
             on_their_way: (0..facts.plan.destinations).map(of).collect(),
+            may_be_held: facts.plan.sources.iter().map(|it| it.wrong > 0).collect(),
             facts,
             waiting: BTreeMap::new(),
             urgent: BTreeMap::new(),
@@ -124,6 +129,7 @@ impl Wait {
         self.urgent.insert(id, (now_ns, urgent));
         if urgent.since_ns < u64::MAX {
             let waiting = Waiting {
+                source: line.source,
                 destination,
                 read_ns: now_ns,
                 urgent,
@@ -156,7 +162,8 @@ impl Wait {
         let levels = u64::from(self.facts.plan.levels);
         for it in self.waiting.values_mut() {
             let is_urgent = it.is_queued && it.urgent.since_ns <= now_ns;
-            if it.read_ns < read_ns {
+            let may_be_held = it.source != line.source && self.may_be_held[it.source];
+            if it.read_ns < read_ns && !may_be_held {
                 it.note_queued(now_ns);
             }
             if it.destination == destination && is_urgent {
