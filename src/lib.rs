@@ -29,6 +29,7 @@ pub mod memory;
 pub mod net;
 pub mod ring;
 pub mod rolling;
+mod sync;
 
 pub mod agent;
 

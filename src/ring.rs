@@ -26,21 +26,22 @@
 //! retention: asks nothing   scheduler         while the journal has room
 //! ```
 //!
-//! Parking must never cost a missed wake-up. The receiver's thread says `parked` *before* it looks
-//! at its rings a last time; the sender publishes *before* it looks at `parked`; both put a
-//! sequentially consistent fence between the two, so at least one of them sees the other.
+//! Parking must never cost a missed wake-up: see `parking.rs`, which loom tries in every order.
+
+mod parking;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering, fence};
 
 use rustix::event::{EventfdFlags, eventfd};
+
+use self::parking::Parking;
 
 /// How a thread that parks is woken: one a thread.
 #[derive(Debug)]
 pub struct Wake {
-    parked: AtomicBool,
+    parking: Parking,
     event: OwnedFd,
 }
 
@@ -52,21 +53,19 @@ impl Wake {
     pub fn new() -> io::Result<Arc<Self>> {
         let event = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?;
         Ok(Arc::new(Self {
-            parked: AtomicBool::new(false),
+            parking: Parking::new(),
             event,
         }))
     }
 
     /// The thread is about to park: after this it must look at its rings once more.
     pub fn prepare_park(&self) {
-        self.parked.store(true, Ordering::Relaxed);
-        // Pairs with the fence in `notify`.
-        fence(Ordering::SeqCst);
+        self.parking.begin();
     }
 
     /// The thread is awake.
     pub fn unpark(&self) {
-        self.parked.store(false, Ordering::Relaxed);
+        self.parking.end();
         let mut count = [0; 8];
         // An eventfd that nobody wrote to says "again": that is the usual case.
         let _ = rustix::io::read(&self.event, &mut count);
@@ -74,9 +73,7 @@ impl Wake {
 
     /// Something was published for the thread: wakes it if it is parked.
     pub fn notify(&self) {
-        // Pairs with the fence in `prepare_park`.
-        fence(Ordering::SeqCst);
-        if self.parked.load(Ordering::Relaxed) && self.parked.swap(false, Ordering::Relaxed) {
+        if self.parking.must_wake() {
             // It can only fail when the count is at its limit, and then the thread wakes anyway.
             let _ = rustix::io::write(&self.event, &1_u64.to_ne_bytes());
         }

@@ -5,9 +5,9 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::Arc;
 
 use super::region::{Committed, Lease, Place, Region, Returned, Span, View, Writer};
+use crate::sync::Arc;
 
 /// What the ledger knows of a chunk.
 #[derive(Debug, Clone, Copy, Default)]

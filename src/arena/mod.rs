@@ -17,6 +17,7 @@
 //! ```
 
 mod ledger;
+mod memory;
 mod region;
 
 pub use ledger::Ledger;

@@ -1,6 +1,7 @@
 //! The chunks' bytes, and the tokens that give the right to touch them.
 //!
-//! This module holds all unsafe code of the arena: it shares bytes between threads without a lock.
+//! This module and `memory` hold all unsafe code of the arena: it shares bytes between threads without
+//! a lock.
 //! What makes it sound: a chunk's bytes from the tail on belong to its one `Writer`; a committed
 //! record's header belongs to its one `Committed`; everything before that is read-only until the
 //! chunk's writer, its `Committed`s and its leases are all home, which the ledger sees to before it
@@ -8,61 +9,53 @@
 //! the bytes written before with the reads after.
 #![allow(unsafe_code)]
 
-use std::alloc::Layout;
 use std::fmt;
-use std::ptr::NonNull;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
-use bumpalo::Bump;
-
+use super::memory::Memory;
 use crate::journal::record::{RECORD_HEADER_LEN, record_len};
+use crate::sync::Arc;
 
 /// The arena of places that are in none.
 const NOWHERE: u16 = u16::MAX;
 
 /// The chunks' memory: one piece, cut into equal chunks.
 pub(super) struct Region {
-    /// Owns the memory; never touched again after it was made.
-    _bump: Bump,
-    base: NonNull<u8>,
+    memory: Memory,
     chunk_len: usize,
     chunk_count: u32,
     /// Told apart from other arenas of the process, so that tokens cannot be mixed up.
     pub(super) id: u16,
 }
 
-// SAFETY: `_bump` is only kept alive, never used; `base` is only dereferenced under the rules in
-// this module's header.
-unsafe impl Send for Region {}
-// SAFETY: as above.
-unsafe impl Sync for Region {}
-
 impl Region {
     pub(super) fn new(chunk_len: usize, chunk_count: u32) -> Self {
         static NEXT_ID: AtomicU16 = AtomicU16::new(0);
-        let bump = Bump::new();
-        let layout = Layout::from_size_align(chunk_len * chunk_count as usize, 4096)
-            .expect("the limits keep the arena far below the address space");
-        let base = bump.alloc_layout(layout);
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed) % NOWHERE;
         Self {
-            _bump: bump,
-            base,
+            memory: Memory::new(chunk_len * chunk_count as usize),
             chunk_len,
             chunk_count,
             id,
         }
     }
 
-    /// Where `len` bytes at `offset` of `chunk` begin; checked to lie inside the chunk.
-    fn at(&self, span: &Span) -> *mut u8 {
+    /// Where the bytes begin, to be read.
+    fn read(&self, span: &Span) -> *const u8 {
+        self.memory.read(self.offset(span), span.len as usize)
+    }
+
+    /// Where the bytes begin, to be written.
+    fn write(&self, span: &Span) -> *mut u8 {
+        self.memory.write(self.offset(span), span.len as usize)
+    }
+
+    /// Where the span begins in the memory; checked to lie inside its chunk.
+    fn offset(&self, span: &Span) -> usize {
         assert!(span.arena == self.id, "a token of another arena");
         let end = span.offset as usize + span.len as usize;
         assert!(u32::from(span.chunk) < self.chunk_count && end <= self.chunk_len);
-        let offset = usize::from(span.chunk) * self.chunk_len + span.offset as usize;
-        // SAFETY: checked above to lie inside the one allocation of `new`.
-        unsafe { self.base.as_ptr().add(offset) }
+        usize::from(span.chunk) * self.chunk_len + span.offset as usize
     }
 }
 
@@ -90,7 +83,7 @@ impl View {
     /// The leased bytes: whole records, one behind the other.
     #[must_use]
     pub fn bytes<'a>(&'a self, lease: &'a Lease) -> &'a [u8] {
-        let start = self.0.at(&lease.0);
+        let start = self.0.read(&lease.0);
         // SAFETY: a lease covers only placed records, which nobody writes; its chunk is not reused
         // before the lease was taken back, which consumes it.
         unsafe { std::slice::from_raw_parts(start, lease.0.len as usize) }
@@ -101,7 +94,11 @@ impl View {
         &'a self,
         committed: &'a mut Committed,
     ) -> &'a mut [u8; RECORD_HEADER_LEN] {
-        let start = self.0.at(&committed.0).cast();
+        let header = Span {
+            len: RECORD_HEADER_LEN as u32,
+            ..committed.0
+        };
+        let start = self.0.write(&header).cast();
         // SAFETY: this token is the only one for this record, and no lease covers it yet; records
         // are at least a header long.
         unsafe { &mut *start }
@@ -110,7 +107,7 @@ impl View {
     /// The committed record's bytes, header and newline included.
     #[must_use]
     pub fn record<'a>(&'a self, committed: &'a Committed) -> &'a [u8] {
-        let start = self.0.at(&committed.0);
+        let start = self.0.read(&committed.0);
         // SAFETY: as in `header_mut`; the shared borrow keeps `header_mut` out.
         unsafe { std::slice::from_raw_parts(start, committed.0.len as usize) }
     }
@@ -152,7 +149,7 @@ impl Writer {
             offset: self.tail,
             len: u32::try_from(len).ok()?,
         };
-        let start = self.region.at(&span);
+        let start = self.region.write(&span);
         // SAFETY: bytes from the tail on belong to this writer; `at` checked their range.
         unsafe {
             start.write_bytes(0, RECORD_HEADER_LEN);
@@ -175,7 +172,7 @@ impl Claim<'_> {
     /// The frame as it was copied.
     #[must_use]
     pub fn frame(&self) -> &[u8] {
-        let start = self.writer.region.at(&self.span);
+        let start = self.writer.region.read(&self.span);
         let frame_len = self.span.len as usize - record_len(0);
         // SAFETY: initialised by `Writer::claim`, and this claim holds the writer.
         unsafe { std::slice::from_raw_parts(start.add(RECORD_HEADER_LEN), frame_len) }
@@ -184,7 +181,7 @@ impl Claim<'_> {
     /// The record's header.
     pub fn header_mut(&mut self) -> &mut [u8; RECORD_HEADER_LEN] {
         // SAFETY: as in `frame`, and the borrow is exclusive.
-        unsafe { &mut *self.writer.region.at(&self.span).cast() }
+        unsafe { &mut *self.writer.region.write(&self.span).cast() }
     }
 
     /// The record is whole.
