@@ -50,3 +50,6 @@ pub mod latency;
 pub mod engine;
 
 pub mod cli;
+
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;

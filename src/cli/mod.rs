@@ -18,6 +18,8 @@ pub mod subscribe;
 
 mod client;
 mod failure;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod log;
 mod output;
 mod publish_acks;

@@ -21,7 +21,8 @@ struct Said {
 }
 
 /// What the watching thread tells.
-enum News {
+#[derive(Debug)]
+pub(super) enum News {
     Acknowledged(u64),
     Refused(String),
 }
@@ -86,7 +87,7 @@ impl Acks {
     }
 }
 
-fn understand(line: &[u8]) -> Option<News> {
+pub(super) fn understand(line: &[u8]) -> Option<News> {
     let said: Said = serde_json::from_slice(line).ok()?;
     match said.error {
         Some(why) => Some(News::Refused(why)),

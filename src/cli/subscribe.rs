@@ -210,14 +210,14 @@ fn lost(frames: u64, why: &str) -> Failure {
 
 /// The fields that tell an engine's word from a frame, and what the word says.
 #[derive(Debug, Deserialize)]
-struct Word {
+pub(super) struct Word {
     #[serde(rename = "messageId")]
     message_id: Option<IgnoredAny>,
     error: Option<String>,
 }
 
 /// The engine's own word, if the line is one: it has no `messageId`.
-fn engine_word(line: &[u8]) -> Option<Word> {
+pub(super) fn engine_word(line: &[u8]) -> Option<Word> {
     // All its words begin so; a frame that does too is told apart by its messageId.
     let starts: [&[u8]; 3] = [b"{\"subscribed\"", b"{\"again\"", b"{\"error\""];
     if !starts.iter().any(|start| line.starts_with(start)) {

@@ -12,6 +12,8 @@
 //!        keys, items: the one list of all keys --> example
 //! ```
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod problem;
 
 mod draft;

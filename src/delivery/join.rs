@@ -75,7 +75,7 @@ impl Join {
     ///
     /// # Errors
     /// There is no such destination.
-    fn find(
+    pub(super) fn find(
         &mut self,
         connection: &mut Taken,
         directory: &mut Directory,
@@ -124,6 +124,11 @@ impl Join {
             }
         }
         Ok(looked_at)
+    }
+
+    /// Whether all that was wanted was looked for.
+    pub(super) fn is_found(&self) -> bool {
+        self.wanted.is_empty()
     }
 
     fn take(&mut self, connection: &mut Taken, index: DestinationIndex) {
@@ -287,7 +292,7 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
         let counters = &self.parts.counters;
         let looked_at = join.find(&mut connection.taken, directory, counters, names_max)?;
         // What was found before goes first.
-        if !join.wanted.is_empty() || connection.news.subscribe.is_some() {
+        if !join.is_found() || connection.news.subscribe.is_some() {
             return Ok(looked_at);
         }
         let count = join.found.len().min(NAMES_PER_CYCLE);

@@ -10,6 +10,8 @@
 //!            <--Wrote, Acknowledged, Subscribe, Gone-- lines --read-- subscriber
 //! ```
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod hear;
 mod hop;
 mod join;

@@ -159,6 +159,10 @@ impl Connection {
     /// # Errors
     /// What is wrong with it, and what to send instead.
     pub fn hear(&mut self, line: &[u8], now_ns: u64) -> Result<Request, String> {
+        // serde would fill a struct from an array too.
+        if line.trim_ascii_start().first() == Some(&b'[') {
+            return Err(format!("not an object; {}", self.expectation()));
+        }
         let words: Words = serde_json::from_slice(line)
             .map_err(|error| format!("not understood ({error}); {}", self.expectation()))?;
         match (words.subscribe, words.ack, self.phase) {
@@ -284,10 +288,12 @@ mod tests {
 
     #[test]
     fn wrong_lines_are_answered_with_what_to_send() {
-        let lines: [&[u8]; 9] = [
+        let lines: [&[u8]; 11] = [
             b"hello",
             b"{}",
             b"[]",
+            b"[[\"a\"]]",
+            b" [[\"a\"],true]",
             b"{\"ack\":1}",
             b"{\"subscribe\":[]}",
             b"{\"subscribe\":\"a\"}",

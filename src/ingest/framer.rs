@@ -26,6 +26,9 @@ use memchr::memchr;
 
 use crate::ingest::parser::PADDING;
 
+#[cfg(any(test, fuzzing))]
+pub(super) mod model;
+
 /// What stands between two newlines: where in the buffer, without newline and carriage return.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Line {
@@ -266,15 +269,10 @@ fn is_space(byte: u8) -> bool {
 mod tests {
     use proptest::prelude::*;
 
+    use super::model::Seen;
     use super::*;
 
     const LINE_LEN_MAX: usize = 8;
-
-    #[derive(Debug, Clone, PartialEq, Eq)]
-    enum Seen {
-        Whole(Vec<u8>),
-        Oversize(Vec<u8>),
-    }
 
     fn turn(framer: &mut Framer, read: &[u8], seen: &mut Vec<Seen>) {
         let mut buffer = vec![0; buffer_len(read.len(), LINE_LEN_MAX)];
@@ -364,25 +362,8 @@ mod tests {
         (seen, framer.end())
     }
 
-    /// The same, said as simply as it can be; the last, unfinished line may be oversize already.
     fn model(bytes: &[u8]) -> (Vec<Seen>, usize) {
-        let mut seen = Vec::new();
-        let mut rest = bytes;
-        while let Some(newline) = rest.iter().position(|byte| *byte == b'\n') {
-            let line = &rest[..newline];
-            let line = line.strip_suffix(b"\r").unwrap_or(line);
-            rest = &rest[newline + 1..];
-            if line.len() > LINE_LEN_MAX {
-                seen.push(Seen::Oversize(line[..LINE_LEN_MAX].to_vec()));
-            } else if !line.trim_ascii().is_empty() {
-                seen.push(Seen::Whole(line.to_vec()));
-            }
-        }
-        let possible = rest.strip_suffix(b"\r").unwrap_or(rest);
-        if possible.len() > LINE_LEN_MAX {
-            seen.push(Seen::Oversize(rest[..LINE_LEN_MAX].to_vec()));
-            return (seen, 0);
-        }
+        let (seen, rest) = model::lines(bytes, LINE_LEN_MAX);
         (seen, rest.len())
     }
 

@@ -3,6 +3,7 @@
 //! Reading feeds it. An accepted frame goes to the scheduler as a record in a chunk; a rejected one is
 //! kept aside; one whose destination has no room is held, or rejected, as the settings say.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use serde::Deserialize;
@@ -48,20 +49,16 @@ enum Refusal {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Hello {
-    producer: Producer,
+    producer: BTreeMap<String, bool>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Producer {
-    #[serde(default)]
-    ack: bool,
-}
-
-/// Understands a producer's wishes. An array is none: serde would fill a struct from it too.
-fn hello(line: &[u8]) -> Option<Hello> {
+/// Understands a producer's wishes: whether it wants acknowledgements. An array is none: serde would
+/// fill a struct from it too.
+pub(super) fn hello(line: &[u8]) -> Option<bool> {
     let is_object = line.trim_ascii_start().starts_with(b"{");
-    serde_json::from_slice(line).ok().filter(|_| is_object)
+    let hello: Hello = serde_json::from_slice(line).ok().filter(|_| is_object)?;
+    let is_known = hello.producer.keys().all(|it| it == "ack");
+    is_known.then(|| hello.producer.get("ack").copied().unwrap_or_default())
 }
 
 impl<N: Network> IngestAgent<N> {
@@ -74,9 +71,9 @@ impl<N: Network> IngestAgent<N> {
         if is_first
             && connection.configured.is_none()
             && matches!(line, Line::Whole(_))
-            && let Some(Hello { producer }) = hello(&self.buffer[range.clone()])
+            && let Some(ack) = hello(&self.buffer[range.clone()])
         {
-            connection.ack = producer.ack;
+            connection.ack = ack;
             return Fate::Taken;
         }
         connection.lines += 1;

@@ -17,6 +17,8 @@ pub mod allowance;
 mod attempts;
 mod dial;
 pub mod framer;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod hold;
 mod idle;
 mod judge;

@@ -28,7 +28,7 @@ mod exact;
 #[cfg(test)]
 mod fuzz;
 mod members;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(crate) mod model;
 mod quick;
 mod scalars;
@@ -40,7 +40,8 @@ mod tape;
 #[cfg(test)]
 mod tests;
 mod tokens;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
+#[cfg_attr(fuzzing, allow(dead_code, reason = "some of it is for tests"))]
 pub(crate) mod verdict;
 
 /// Bytes behind a line, of any content, that spare the parser a copy of it.

@@ -3,6 +3,8 @@
 pub mod ahead;
 pub mod batch;
 pub mod error;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod gauge;
 pub mod kept;
 pub mod reader;
@@ -13,6 +15,7 @@ pub mod replay;
 pub mod retention;
 mod segment;
 pub mod storage;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
+#[cfg_attr(fuzzing, allow(dead_code, reason = "some of it is for tests"))]
 pub(crate) mod testing;
 pub mod writer;

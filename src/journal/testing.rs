@@ -1,4 +1,4 @@
-//! For tests only: segments in memory that can be torn, a plain writer, and messages to write.
+//! For tests and fuzzing only: segments in memory that can be torn, a plain writer, and messages to write.
 //!
 //! The writer keeps the layout's rules (segment headers, end marks, batches that never cross a
 //! segment) in the simplest way there is, so that readers are tested against something else than

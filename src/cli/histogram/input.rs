@@ -26,7 +26,7 @@ pub(super) struct Input {
     pub(super) torn: Vec<PathBuf>,
 }
 
-enum Kind {
+pub(super) enum Kind {
     Percentiles(Curve),
     Log(HistogramLog),
 }
@@ -128,7 +128,7 @@ fn read(path: &Path) -> Result<Kind, Failure> {
     parse(&String::from_utf8_lossy(&bytes)).map_err(|it| failed(path, &it))
 }
 
-fn parse(text: &str) -> Result<Kind, String> {
+pub(super) fn parse(text: &str) -> Result<Kind, String> {
     let text = text.trim_start_matches('\u{feff}');
     let first = text.lines().next().unwrap_or_default();
     if text.lines().any(Curve::is_heading) {

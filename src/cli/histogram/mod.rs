@@ -4,6 +4,8 @@
 //! `input` makes curves of them, `table` words, and the table goes to standard output. It needs
 //! no running engine.
 
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzz;
 mod input;
 mod pairs;
 mod table;

@@ -3,9 +3,7 @@
 use message_server_simulator::{FrameMaker, FrameSpec, tables};
 use proptest::prelude::*;
 
-use super::model;
-use super::verdict::{LEVELS, is_quick, verdict};
-use crate::message::Reason;
+use super::verdict::{agrees_with_others, is_quick, verdict};
 
 /// Text as it stands between quotes.
 fn raw_text() -> impl Strategy<Value = String> {
@@ -209,26 +207,12 @@ fn order(seed: u64) -> Vec<u8> {
     line
 }
 
-/// The model itself, where serde_json's `Value` has an opinion.
-fn model_agrees_with_serde(line: &[u8]) {
-    let model_says_json = !matches!(
-        model::judge(line, LEVELS),
-        Err(Reason::BadJson | Reason::BadUtf8)
-    );
-    match serde_json::from_slice::<serde_json::Value>(line) {
-        Ok(_) => assert!(model_says_json),
-        Err(error) if error.to_string().contains("number out of range") => {}
-        Err(_) => assert!(!model_says_json),
-    }
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
     fn lines_get_the_verdict_and_the_spans_of_the_model(line in line()) {
-        model_agrees_with_serde(line.as_bytes());
-        let _ = verdict(&line);
+        agrees_with_others(line.as_bytes(), &verdict(&line));
     }
 
     #[test]
@@ -238,8 +222,7 @@ proptest! {
     ) {
         let mut line = line.into_bytes();
         mutations.iter().for_each(|one| mutate(&mut line, one));
-        model_agrees_with_serde(&line);
-        let _ = verdict(&line);
+        agrees_with_others(&line, &verdict(&line));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The parser's verdict in the naive model's terms, for tests; spans and record header are checked
+//! The parser's verdict in the naive model's terms, for tests and fuzzing; spans and record header are checked
 //! on the way.
 
 use std::cell::RefCell;
@@ -8,6 +8,7 @@ use super::blocks::BitByBit;
 use super::model::{self, Judged};
 use super::*;
 use crate::message::Fields;
+use simd_json::prelude::{ValueObjectAccess as _, Writable as _};
 
 /// Levels of the tests' parsers.
 pub(crate) const LEVELS: u8 = 3;
@@ -92,9 +93,13 @@ thread_local! {
 
 /// The verdict on a line, on which parser and model agree, whatever lines were before.
 pub(crate) fn verdict(line: impl AsRef<[u8]>) -> Result<Judged, Reason> {
-    let line = line.as_ref();
+    EXPERIENCED.with_borrow_mut(|parser| agreed(parser, line.as_ref()))
+}
+
+/// The verdict on a line, on which a new parser, an experienced one and the model agree.
+pub(crate) fn agreed(experienced: &mut Parser, line: &[u8]) -> Result<Judged, Reason> {
     let verdict = judge(&mut Parser::new(LEVELS), line);
-    EXPERIENCED.with_borrow_mut(|parser| assert_eq!(judge(parser, line), verdict));
+    assert_eq!(judge(experienced, line), verdict);
     assert_eq!(
         verdict,
         model::judge(line, LEVELS),
@@ -102,4 +107,45 @@ pub(crate) fn verdict(line: impl AsRef<[u8]>) -> Result<Judged, Reason> {
         String::from_utf8_lossy(line)
     );
     verdict
+}
+
+/// Other readers of JSON agree with a verdict, where they have an opinion: serde_json has none of
+/// numbers beyond its own range, simd-json none of numbers beyond 64 bits.
+pub(crate) fn agrees_with_others(line: &[u8], verdict: &Result<Judged, Reason>) {
+    let is_json = !matches!(verdict, Err(Reason::BadJson | Reason::BadUtf8));
+    match serde_json::from_slice::<serde_json::Value>(line) {
+        Ok(value) => {
+            assert!(is_json);
+            if let Ok(judged) = verdict {
+                has_values(judged, |key| Some(value.get(key)?.to_string()));
+            }
+        }
+        Err(error) if error.to_string().contains("number out of range") => {}
+        Err(_) => assert!(!is_json),
+    }
+    if is_json {
+        let mut tamed = line.to_vec();
+        super::exact::tame_numbers(&mut tamed);
+        let value = simd_json::to_owned_value(&mut tamed).expect("JSON with small numbers");
+        if let Ok(judged) = verdict {
+            has_values(judged, |key| Some(value.get(key)?.encode()));
+        }
+    }
+}
+
+/// Values that another reader found, as JSON, are those of the verdict.
+fn has_values(judged: &Judged, value: impl Fn(&str) -> Option<String>) {
+    let keys = [
+        "messageId",
+        "sourceServerId",
+        "destinationId",
+        "messageType",
+    ];
+    for (key, text) in keys.iter().zip(&judged.texts) {
+        let found: String = serde_json::from_str(&value(key).expect(key)).expect("a string");
+        assert_eq!(&found, text, "{key}");
+    }
+    assert_eq!(value("priority"), Some(judged.priority.to_string()));
+    let timestamp = judged.timestamp_ms.map(|it| it.to_string());
+    assert_eq!(value("timestamp"), timestamp);
 }
