@@ -49,6 +49,7 @@ macro_rules! counters {
 counters! {
     Received "received" count "Lines whose fate is decided: accepted, duplicate or rejected.";
     Accepted "accepted" count "Messages that were given a sequence.";
+    LastSequence "last_sequence" gauge "The sequence of the message that was accepted last.";
     Duplicates "duplicates" count "Lines whose messageId was in the dedup window.";
     Rejected "rejected" count "Lines that broke a rule and were kept in rejected.ndjson.";
     Settled "settled" count "Messages that need no more work.";
@@ -104,8 +105,10 @@ counters! {
     JournalBatches "journal_batches" count "Batches appended to the journal.";
     JournalRecorded "journal_recorded" gauge "The last sequence whose record was handed to the operating system.";
     JournalSyncs "journal_syncs" count "fdatasync calls that returned.";
-    JournalFull "journal_full" count "Tries to append that found the disk full, or no descriptor left; they are repeated.";
-    JournalWaiting "journal_waiting" gauge "1 while the journal waits for that: sources wait as well.";
+    JournalFull "journal_full" count "Tries to append, or to set room aside, that found the disk full, or no descriptor left; they are repeated.";
+    JournalWaiting "journal_waiting" gauge "1 while messages wait for that: sources wait as well; settlements go on in the room set aside.";
+    JournalStuck "journal_stuck" gauge "1 while not even settlements find room: nothing is handed out.";
+    JournalSettled "journal_settled" count "Settlements appended to the journal.";
     JournalTornBytes "journal_torn_bytes" count "Bytes of a torn tail that were cut at start.";
     JournalSegments "journal_segments" gauge "Files that the journal consists of, without free ones.";
     JournalDisk "journal_disk" gauge "Bytes that the journal takes on disk, free files included.";

@@ -389,8 +389,20 @@ pub const JOURNAL_LEN_MAX_DEFAULT: u64 = 64 * 1024 * 1024 * 1024;
 pub const JOURNAL_SEGMENTS_MIN: u64 = 8;
 
 /// Segments of `journal.max_bytes` that messages may not take: one for settlements, one for what is
-/// on its way to the journal when the limit is reached, one for the kept file that makes room.
+/// on its way to the journal when the limit is reached, one for the kept file that makes room. The
+/// first and the last are there from the start, see [`JOURNAL_RESERVE_LEN`].
 pub const JOURNAL_RESERVE: u64 = 3;
+
+/// Bytes of room on the disk that only settlements may take, or half a segment where that is less. In full
+/// batches they hold 699,000 settlements (12 bytes each), each in a batch of its own 139,000 (60 bytes):
+/// those of the 160,000 frames of 390 bytes that a default segment holds, after which it goes. The same
+/// again is set aside for a kept file. At start they take 4 ms each to write.
+pub const JOURNAL_RESERVE_LEN: u64 = 8 * 1024 * 1024;
+
+/// Bytes of settlements that the journal agent holds while the disk is full: half a batch, 43,000 of
+/// them. More stay in the ring, and where they find no room at all, nothing is handed out that would
+/// add to them: what is in flight is bounded by the subscribers' credit.
+pub const SETTLEMENTS_LEN_MAX: usize = BATCH_LEN_MAX / 2;
 
 /// Largest `journal.max_bytes`, by setting.
 pub const JOURNAL_LEN_MAX_CEILING: u64 = 1024 * 1024 * 1024 * 1024 * 1024;

@@ -269,6 +269,7 @@ fn without_descriptors_rejected_lines_are_synced_all_the_same() {
         "durability = \"synced\"\n{LISTENING}rejected_max_bytes = \"128KiB\"\n"
     ));
     let source = hello(&engine);
+    engine.wait("it is accepted", |it| it["sources_connected"] == 1);
     // The next file cannot be opened, nor the directory.
     limit_descriptors(&engine, Some(0));
     let sending = send_wrong(&source, WRONG);

@@ -117,7 +117,8 @@ fn a_long_run_takes_little_disk_writes_segments_over_and_restarts_whole() {
     }
     assert!(engine.count("journal_recycled") >= 8, "{}", engine.stats());
     assert!(files(home.path(), ".segment").len() <= 5);
-    assert!(files(home.path(), ".free").len() <= 4);
+    // One of them is set aside for a kept file.
+    assert!(files(home.path(), ".free").len() <= 5);
     assert!(!files(home.path(), ".segment")[0].starts_with("00000000000000000000"));
     drop(subscriber);
     engine.kill();

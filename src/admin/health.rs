@@ -181,10 +181,23 @@ impl Health {
 /// # Errors
 /// The reason, in a few words.
 pub fn has_journal(counters: &Counters) -> Result<(), String> {
-    match counters.get(Counter::JournalWaiting) {
-        0 => Ok(()),
-        _ => Err("the journal finds the disk full, or no descriptor: sources wait".to_owned()),
+    if counters.get(Counter::JournalWaiting) == 0 {
+        return Ok(());
     }
+    let mut why = String::from("the journal finds the disk full, or no descriptor: sources wait");
+    if counters.get(Counter::JournalStuck) != 0 {
+        why.push_str(
+            ". Not even settlements find room: nothing is delivered, and only room from outside helps",
+        );
+    } else {
+        why.push_str("; what is recorded is delivered and settled");
+    }
+    if counters.get(Counter::StoreFailing) != 0 {
+        why.push_str(
+            ". The store fails as well: no segment goes before it has followed; make room on the disk",
+        );
+    }
+    Err(why)
 }
 
 /// What does not work as it should while frames are welcome nevertheless: a store that is behind

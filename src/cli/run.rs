@@ -2,6 +2,7 @@
 //!
 //! Fed by the command line; hands the settings to the engine and waits for signals.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -54,10 +55,23 @@ pub fn run(args: RunArgs) -> Result<(), Failure> {
         std::thread::sleep(LOOK);
     };
     let ended = engine.stop(&signals.hurry, |what| say(format_args!("stopping: {what}")));
+    if !ended.left_behind.is_nothing() {
+        tell_reader(ended.left_behind.to_string());
+    }
     let trouble = failed
         .map(|it| format!("{} failed: {}", it.agent, it.error))
         .or(ended.trouble);
     trouble.map_or(Ok(()), |trouble| Err(Failure::because(trouble)))
+}
+
+/// The last line on stdout; whoever should read it may have stopped reading.
+fn tell_reader(line: String) {
+    let (wrote, is_done) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let _ = writeln!(std::io::stdout(), "{line}");
+        let _ = wrote.send(());
+    });
+    let _ = is_done.recv_timeout(Duration::from_secs(1));
 }
 
 /// Kubernetes' variables for a Service of this name are no settings: said once.

@@ -34,6 +34,7 @@ pub use self::lock::{DirectoryLock, LockError};
 use self::pipeline::Signals;
 pub use self::pipeline::journal_folder;
 pub use self::start::{StartError, start};
+pub use self::stop::LeftBehind;
 use crate::admin::{Admin, Health, Monitor};
 use crate::agent::Fatal;
 use crate::counters::{Counters, Snapshot};
@@ -93,6 +94,8 @@ pub struct Ended {
     pub counters: Snapshot,
     /// Histogram files that were written.
     pub histogram_files: usize,
+    /// What could not be recorded.
+    pub left_behind: LeftBehind,
     /// What went wrong while it stopped, if anything.
     pub trouble: Option<String>,
 }

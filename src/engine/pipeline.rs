@@ -36,6 +36,7 @@ use crate::ingest::{IngestAgent, IngestParts};
 use crate::journal::error::JournalError;
 use crate::journal::recovery::{self, Recovered};
 use crate::journal::replay::{KeptFiles, ReplayAgent, ReplayParts, Switched};
+use crate::journal::reserve;
 use crate::journal::retention::stretch::Window;
 use crate::journal::retention::{RetentionAgent, RetentionParts};
 use crate::journal::storage::Storage;
@@ -280,6 +281,7 @@ where
         storage: world.storage.clone(),
         segment_len: config.journal.segment,
         segments: recovered.segments,
+        reserve: recovered.reserve,
         next_segment: origin.position / config.journal.segment,
         window: Window::new(config.dedup.window_messages, config.dedup.window),
         max_bytes: config.journal.max_bytes,
@@ -295,6 +297,7 @@ where
         to_scheduler: outbox,
         to_retention,
         free_files: freed,
+        reserve: recovered.reserve,
         view: ledger.view(),
         storage: world.storage,
         segment_len: config.journal.segment,
@@ -407,8 +410,8 @@ fn replay<S: Storage>(
     )
 }
 
-/// Reads the journal, closes its last segment, and gathers what an earlier life left. The dedup
-/// window's `keys` must be random and stay secret.
+/// Reads the journal, closes its last segment, gathers what an earlier life left, and sets room for
+/// settlements aside. The dedup window's `keys` must be random and stay secret.
 ///
 /// # Errors
 /// The journal cannot be read or written, or is damaged before its end.
@@ -423,7 +426,9 @@ pub fn recover<S: Storage + Clone>(
     let (destinations, types) = (names.destinations.clone(), names.message_types.clone());
     let mut backlog = Backlog::new(dedup, destinations, types, config.scheduler.levels);
     let segment_len = config.journal.segment;
-    let recovered = recovery::recover(storage, segment_len, wall_us, &mut backlog)?;
+    let mut recovered = recovery::recover(storage, segment_len, wall_us, &mut backlog)?;
+    recovered.reserve =
+        reserve::for_settlements(storage, segment_len).map_err(JournalError::List)?;
     Ok((recovered, backlog.finish()))
 }
 

@@ -8,14 +8,15 @@
 //! Told to hurry, it waits for nothing more and prints no statistics: what is in the journal is
 //! there at the next start.
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::{Ended, Engine, Thread};
 use crate::admin::{Admin, Monitor, Phase};
-use crate::counters::Counter;
+use crate::counters::{Counter, Counters};
 use crate::limits::{
     STOP_ADMIN_MAX, STOP_DRAIN_MAX, STOP_DRAIN_STALL, STOP_FILES_MAX, STOP_THREADS_MAX,
 };
@@ -49,6 +50,11 @@ impl Engine {
                 "{unkept} rejected lines could not be kept in rejected.ndjson"
             ));
         }
+        let left = LeftBehind::of(&self.counters);
+        if !left.is_nothing() {
+            error!("{left}");
+            trouble.push(left.to_string());
+        }
         if let Some(store) = self.store {
             patience.say("completing the store");
             let end = self.signals.recorded.load(Ordering::Acquire);
@@ -75,6 +81,7 @@ impl Engine {
         Ended {
             counters: self.counters.snapshot(),
             histogram_files,
+            left_behind: left,
             trouble,
         }
     }
@@ -86,24 +93,67 @@ impl Engine {
         let what = "delivering what is queued for connected subscribers";
         patience.say(what);
         let settled = || self.counters.get(Counter::Settled);
+        // Nothing moves on a full disk, and what is not recorded is nowhere else.
+        let is_full = || self.counters.get(Counter::JournalWaiting) != 0;
         let (mut quiet_looks, mut moved) = (0, (settled(), Instant::now()));
-        let told = || format!("{what}: {} settled", settled());
+        let told = || match is_full() {
+            true => format!("no room on the disk. {}", LeftBehind::of(&self.counters)),
+            false => format!("{what}: {} settled", settled()),
+        };
         let is_drained = patience.wait(STOP_DRAIN_MAX, told, || {
             let is_kept = self.counters.get(Counter::RejectedWaiting) == 0;
             let is_quiet = is_kept && self.signals.quiet.load(Ordering::Acquire);
             quiet_looks = if is_quiet { quiet_looks + 1 } else { 0 };
-            if settled() != moved.0 {
+            if settled() != moved.0 || is_full() {
                 moved = (settled(), Instant::now());
             }
             quiet_looks == QUIET_LOOKS || moved.1.elapsed() > STOP_DRAIN_STALL
         });
-        if !is_drained || quiet_looks < QUIET_LOOKS {
+        if (!is_drained || quiet_looks < QUIET_LOOKS) && !is_full() {
             let left = self.counters.get(Counter::InFlight);
             info!(
                 left,
                 "subscribers do not take or acknowledge what is left in time"
             );
         }
+    }
+}
+
+/// What was accepted or settled, and could not be recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeftBehind {
+    /// Messages that no restart brings back.
+    pub messages: u64,
+    /// Settled messages that are delivered again.
+    pub settlements: u64,
+}
+
+impl LeftBehind {
+    fn of(counters: &Counters) -> Self {
+        let of = |counter| counters.get(counter);
+        Self {
+            messages: of(Counter::LastSequence).saturating_sub(of(Counter::JournalRecorded)),
+            settlements: of(Counter::Settled).saturating_sub(of(Counter::JournalSettled)),
+        }
+    }
+
+    /// Whether all is recorded.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        self.messages == 0 && self.settlements == 0
+    }
+}
+
+impl fmt::Display for LeftBehind {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            out,
+            "left={}: messages accepted and not recorded: {}; settled, and delivered again after the \
+             next start: {}",
+            self.messages + self.settlements,
+            self.messages,
+            self.settlements
+        )
     }
 }
 

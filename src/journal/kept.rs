@@ -307,12 +307,17 @@ pub struct KeptWriter<S: Storage> {
 }
 
 impl<S: Storage> KeptWriter<S> {
-    /// Begins a kept file, under a name that recovery throws away.
+    /// Begins a kept file, under a name that recovery throws away; or writes over the file that has
+    /// that name.
     ///
     /// # Errors
     /// It cannot be made.
-    pub fn create(storage: &mut S, header: KeptHeader) -> std::io::Result<Self> {
-        let file = storage.create(unfinished(&header))?;
+    pub fn create(storage: &mut S, header: KeptHeader, exists: bool) -> std::io::Result<Self> {
+        let name = unfinished(&header);
+        let file = match exists {
+            true => storage.resume(name)?,
+            false => storage.create(name)?,
+        };
         write_whole(storage, &file, 0, &header.encode())?;
         Ok(Self {
             file,
@@ -405,6 +410,9 @@ impl<S: Storage> KeptWriter<S> {
         let end = BatchHeader::end_mark(segments.end * segment_len, end_ms * 1_000);
         write_whole(storage, &self.file, self.index.len, &end)?;
         self.index.len += end.len() as u64;
+        if storage.len(&self.file)? > self.index.len {
+            storage.truncate(&self.file, self.index.len)?;
+        }
         storage.sync(&self.file)?;
         storage.rename(unfinished(&self.index.header), self.index.header.name())?;
         storage.sync_names()?;

@@ -12,8 +12,10 @@ pub mod record;
 pub mod recovery;
 pub mod repair;
 pub mod replay;
+pub mod reserve;
 pub mod retention;
 mod segment;
+mod staged;
 pub mod storage;
 #[cfg(any(test, fuzzing))]
 #[cfg_attr(fuzzing, allow(dead_code, reason = "some of it is for tests"))]

@@ -64,6 +64,8 @@ pub struct Recovered {
     pub torn_len: u64,
     /// Where they stood.
     pub torn_at: Position,
+    /// The free file that is set aside for settlements, once there is one.
+    pub reserve: Option<u64>,
 }
 
 /// Reads the journal and closes its last segment.
@@ -141,6 +143,7 @@ pub fn recover<S: Storage + Clone>(
         segments: with_empty_ones(&numbers, &segments, end),
         torn_len: tail.torn_len,
         torn_at: tail.position,
+        reserve: None,
     })
 }
 
@@ -289,6 +292,9 @@ fn close<S: Storage>(
         let segment = storage.resume(Name::Segment(number)).map_err(at)?;
         let end = BatchHeader::end_mark(tail.position, now_us);
         write_whole(storage, &segment, offset, &end).map_err(at)?;
+        // On a full disk this is the room that settlements had left.
+        let end = offset + BATCH_HEADER_LEN as u64;
+        storage.truncate(&segment, end).map_err(at)?;
         storage.sync(&segment).map_err(at)?;
     }
     Ok((number + 1) * segment_len)

@@ -281,7 +281,7 @@ impl<T: Storage> Builder<'_, T> {
             // What was carried forward was out of the dedup window.
             end_ms: 0,
         });
-        self.kept = Some(KeptWriter::create(self.target, header)?);
+        self.kept = Some(KeptWriter::create(self.target, header, false)?);
         Ok(())
     }
 

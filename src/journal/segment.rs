@@ -1,7 +1,8 @@
 //! The segment that is being filled, and the way to the next one.
 //!
 //! The journal agent writes through it; retention feeds it with free files, which are written over
-//! in place: that costs a ninth of new pages. It knows files, not batches.
+//! in place: that costs a ninth of new pages. One of them is the reserve: where the disk is full,
+//! settlements go on in it, and what they free lets messages go on. It knows files, not batches.
 //!
 //! ```text
 //! file      | header | written | next batch: offset | a former life, or nothing |
@@ -44,7 +45,13 @@ impl From<io::Error> for Trouble {
     }
 }
 
+/// No file system gives room in smaller pieces.
+const BLOCK_LEN_MIN: u64 = 512;
+
 /// Where the journal's end is.
+///
+/// Invariant: behind what was written there is room on the disk for the end mark, so that a segment can
+/// always be closed.
 pub(super) struct Segments<S: Storage> {
     storage: S,
     /// The segment that is being filled; none before the first batch.
@@ -53,14 +60,32 @@ pub(super) struct Segments<S: Storage> {
     number: u64,
     /// Where the next batch goes in it; up to `segment_len`, where nothing more goes.
     offset: u64,
+    /// Bytes of the file that have room on the disk.
+    allocated: u64,
+    /// A write beyond that found none.
+    is_cramped: bool,
     segment_len: u64,
     /// Whether names and ends must survive a power loss.
     synced: bool,
     /// Former numbers of free files.
     free: Receiver<u64>,
+    /// The free file that only settlements may take, open: a shortage of descriptors does not
+    /// matter then.
+    reserve: Option<(u64, S::Segment)>,
+    /// The free file that is to be the reserve, and could not be opened yet.
+    candidate: Option<u64>,
     taken: usize,
     /// What ties the engine's own time to the machine's.
     tie: BootTie,
+}
+
+/// What a batch may take where there is no room for a new file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Claim {
+    /// Nothing: it holds messages.
+    Spare,
+    /// The reserve: it holds settlements alone.
+    Reserve,
 }
 
 impl<S: Storage> Segments<S> {
@@ -79,9 +104,13 @@ impl<S: Storage> Segments<S> {
             file: None,
             number: position / segment_len,
             offset: 0,
+            allocated: 0,
+            is_cramped: false,
             segment_len,
             synced,
             free,
+            reserve: None,
+            candidate: None,
             taken: 0,
             tie,
         }
@@ -92,9 +121,58 @@ impl<S: Storage> Segments<S> {
         self.number * self.segment_len + self.offset
     }
 
+    /// Where the segment begins.
+    pub(super) fn start(&self) -> Position {
+        self.number * self.segment_len
+    }
+
     /// The segment's number, and the offset in it.
     pub(super) fn place(&self) -> (u64, u64) {
         (self.number, self.offset)
+    }
+
+    /// Makes this free file the reserve.
+    pub(super) fn set_reserve(&mut self, former: u64) {
+        self.candidate = Some(former);
+        self.find_reserve();
+    }
+
+    /// Whether settlements have their reserve. The next free file becomes it where there is none.
+    #[inline]
+    pub(super) fn has_reserve(&mut self) -> bool {
+        self.reserve.is_some() || self.find_reserve()
+    }
+
+    #[cold]
+    fn find_reserve(&mut self) -> bool {
+        while let Some(former) = self.next_free() {
+            match self.storage.resume(Name::Free(former)) {
+                Ok(file) => {
+                    self.reserve = Some((former, file));
+                    return true;
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => self.taken += 1,
+                Err(_) => {
+                    self.candidate = Some(former);
+                    return false;
+                }
+            }
+        }
+        false
+    }
+
+    fn next_free(&mut self) -> Option<u64> {
+        self.candidate.take().or_else(|| self.free.poll())
+    }
+
+    /// Whether there are free files besides the reserve.
+    pub(super) fn has_spare(&self) -> bool {
+        self.reserve.is_some() && (self.candidate.is_some() || !self.free.is_empty())
+    }
+
+    /// A write found no room: the segment takes no more than it has. Says whether that is news.
+    pub(super) fn note_shortage(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_cramped, true)
     }
 
     /// Makes sure that the segment has room for a batch of `len` bytes, where need be by closing it
@@ -106,26 +184,90 @@ impl<S: Storage> Segments<S> {
     pub(super) fn make_room(
         &mut self,
         len: u64,
+        claim: Claim,
         next: Sequence,
         now: Now,
     ) -> Result<Option<Begun>, Trouble> {
+        if self.file.is_some() && (self.has_room(len) || self.shall_stay(claim)) {
+            self.secure_end(len)?;
+            return Ok(None);
+        }
+        let begun = self.go_on(claim, next, now)?;
+        self.secure_end(len)?;
+        Ok(Some(begun))
+    }
+
+    /// Where messages find no room, begins the next segment in the reserve, for settlements: the one
+    /// that is left may go then, if all in it is settled. `None`: there is no reserve, or nothing to
+    /// leave.
+    ///
+    /// # Errors
+    /// As above.
+    pub(super) fn leave(&mut self, next: Sequence, now: Now) -> Result<Option<Begun>, Trouble> {
+        let is_new = self.file.is_none() || self.offset == SEGMENT_HEADER_LEN as u64;
+        if is_new || !self.has_reserve() {
+            return Ok(None);
+        }
+        self.go_on(Claim::Reserve, next, now).map(Some)
+    }
+
+    /// Closes the segment, if there is one, and begins the next one.
+    fn go_on(&mut self, claim: Claim, next: Sequence, now: Now) -> Result<Begun, Trouble> {
         let number = match &self.file {
-            Some(_) if len <= self.segment_len - self.offset => return Ok(None),
             Some(file) => {
                 self.close(file, now)?;
                 self.number + 1
             }
             None => self.number,
         };
-        self.file = Some(self.begin(number, now)?);
+        let (file, allocated) = self.begin(number, claim, now)?;
+        if let Some(closed) = self.file.replace(file) {
+            self.cut(&closed);
+        }
+        (self.allocated, self.is_cramped) = (allocated, false);
         self.number = number;
         self.offset = SEGMENT_HEADER_LEN as u64;
-        Ok(Some(Begun {
+        Ok(Begun {
             number,
             first_sequence: next,
             time_ms: now.steady_ms(),
             taken: std::mem::take(&mut self.taken),
-        }))
+        })
+    }
+
+    /// Whether a batch of `len` bytes fits, and the end mark behind it.
+    fn has_room(&self, len: u64) -> bool {
+        let end = self.offset + len;
+        let is_there = !self.is_cramped || self.end_with_mark(end) <= self.allocated;
+        end <= self.segment_len && is_there
+    }
+
+    /// Where the end mark of a segment that is filled up to `end` ends.
+    fn end_with_mark(&self, end: u64) -> u64 {
+        match end + BATCH_HEADER_LEN as u64 {
+            marked if marked <= self.segment_len => marked,
+            _ => end,
+        }
+    }
+
+    /// Whether a segment without room is no worse than the next one: nothing stands in it yet.
+    fn shall_stay(&self, claim: Claim) -> bool {
+        let is_new = self.is_cramped && self.offset == SEGMENT_HEADER_LEN as u64;
+        is_new && !self.has_spare() && (claim == Claim::Spare || self.reserve.is_none())
+    }
+
+    /// Makes sure that the disk has room for the end mark behind a batch of `len` bytes: what comes
+    /// with the batch's last block need not be asked for.
+    fn secure_end(&mut self, len: u64) -> io::Result<()> {
+        let end = self.offset + len;
+        let marked = self.end_with_mark(end);
+        let is_in_last_block = (end - 1) / BLOCK_LEN_MIN == (marked - 1) / BLOCK_LEN_MIN;
+        if marked <= self.allocated || is_in_last_block {
+            return Ok(());
+        }
+        let file = self.file.as_ref().expect("`make_room` has made one");
+        let zeros = [0; BATCH_HEADER_LEN];
+        write_whole(&self.storage, file, end, &zeros[..(marked - end) as usize])
     }
 
     /// Marks the segment's end. The mark must not be lost once there is a later segment, or it
@@ -141,8 +283,18 @@ impl<S: Storage> Segments<S> {
         Ok(())
     }
 
-    fn begin(&mut self, number: u64, now: Now) -> Result<S::Segment, Trouble> {
-        let file = self.obtain(number)?;
+    /// Gives back what a segment that was closed for want of room has behind its end.
+    fn cut(&self, closed: &S::Segment) {
+        let end = self.end_with_mark(self.offset);
+        if self.is_cramped {
+            // Where it cannot, the room comes back with the rest of the segment.
+            let _ = self.storage.truncate(closed, end);
+        }
+    }
+
+    /// The file of a new segment, and how many of its bytes have room on the disk.
+    fn begin(&mut self, number: u64, claim: Claim, now: Now) -> Result<(S::Segment, u64), Trouble> {
+        let (file, allocated) = self.obtain(number, claim)?;
         let header = SegmentHeader {
             number,
             segment_len: self.segment_len,
@@ -158,34 +310,64 @@ impl<S: Storage> Segments<S> {
             // Or what is synced in the file would not be found under its name.
             self.storage.sync_names().map_err(Trouble::Sync)?;
         }
-        Ok(file)
+        Ok((file, allocated.max(SEGMENT_HEADER_LEN as u64)))
     }
 
-    /// A file for the segment: a free one, else a new one.
-    fn obtain(&mut self, number: u64) -> io::Result<S::Segment> {
-        while let Some(former) = self.free.poll() {
-            self.taken += 1;
-            match self
-                .storage
-                .rename(Name::Free(former), Name::Segment(number))
-            {
-                Ok(()) => return self.open_renamed(number),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
+    /// A file for the segment: a free one, else a new one; for settlements in a shortage the reserve.
+    fn obtain(&mut self, number: u64, claim: Claim) -> io::Result<(S::Segment, u64)> {
+        let may_take_reserve = self.has_reserve() && claim == Claim::Reserve;
+        let obtained = match self.obtain_free(number) {
+            Ok(Some(file)) => return Ok(file),
+            Ok(None) if may_take_reserve && self.is_cramped => None,
+            Ok(None) => Some(self.storage.create(Name::Segment(number))),
+            Err(error) => Some(Err(error)),
+        };
+        match obtained {
+            Some(Ok(file)) => Ok((file, 0)),
+            Some(Err(error)) if !may_take_reserve || !is_shortage(&error) => Err(error),
+            _ => self.obtain_reserve(number),
         }
-        self.storage.create(Name::Segment(number))
     }
 
-    fn open_renamed(&mut self, number: u64) -> io::Result<S::Segment> {
-        let name = Name::Segment(number);
-        match self.storage.resume(name) {
-            Ok(file) => Ok(file),
-            Err(error) => {
-                self.storage.remove(name)?;
-                Err(error)
+    fn obtain_free(&mut self, number: u64) -> io::Result<Option<(S::Segment, u64)>> {
+        while let Some(former) = self.next_free() {
+            match self.take_free(former, number) {
+                Ok(file) => {
+                    self.taken += 1;
+                    return Ok(Some(file));
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => self.taken += 1,
+                Err(error) => {
+                    self.candidate = Some(former);
+                    return Err(error);
+                }
             }
         }
+        Ok(None)
+    }
+
+    /// Where it cannot be opened, it stays a free file.
+    fn take_free(&mut self, former: u64, number: u64) -> io::Result<(S::Segment, u64)> {
+        let (free, name) = (Name::Free(former), Name::Segment(number));
+        self.storage.rename(free, name)?;
+        let opened = self.storage.resume(name).and_then(|file| {
+            let len = self.storage.len(&file)?;
+            Ok((file, len))
+        });
+        if opened.is_err() {
+            self.storage.rename(name, free)?;
+        }
+        opened
+    }
+
+    fn obtain_reserve(&mut self, number: u64) -> io::Result<(S::Segment, u64)> {
+        let (former, file) = self.reserve.as_ref().expect("there is one");
+        let len = self.storage.len(file)?;
+        self.storage
+            .rename(Name::Free(*former), Name::Segment(number))?;
+        let (_, file) = self.reserve.take().expect("there is one");
+        self.taken += 1;
+        Ok((file, len))
     }
 
     /// Writes pieces `ahead` bytes behind the position; returns how many bytes were taken.
@@ -203,6 +385,7 @@ impl<S: Storage> Segments<S> {
     /// The next batch goes `len` bytes further on.
     pub(super) fn advance(&mut self, len: u64) {
         self.offset += len;
+        self.allocated = self.allocated.max(self.offset);
     }
 
     /// Returns when what was written will survive a power loss; `false`: that was not asked for.
@@ -217,7 +400,8 @@ impl<S: Storage> Segments<S> {
     }
 }
 
-/// Whether an operation failed for want of something that comes back: room on the disk, descriptors.
+/// Whether an operation failed for want of something that comes back: room on the disk, descriptors, a
+/// file system that may be written to.
 pub(super) fn is_shortage(error: &io::Error) -> bool {
     is_descriptors(error)
         || matches!(
@@ -226,6 +410,7 @@ pub(super) fn is_shortage(error: &io::Error) -> bool {
                 | io::ErrorKind::QuotaExceeded
                 | io::ErrorKind::FileTooLarge
                 | io::ErrorKind::WriteZero
+                | io::ErrorKind::ReadOnlyFilesystem
         )
 }
 

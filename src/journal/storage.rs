@@ -79,6 +79,12 @@ pub trait Storage: Send {
     /// The system does not say.
     fn len(&self, file: &Self::Segment) -> io::Result<u64>;
 
+    /// Cuts an open file to `len` bytes: the rest of its room is given back, whoever has it open.
+    ///
+    /// # Errors
+    /// It stays as long as it was.
+    fn truncate(&self, file: &Self::Segment, len: u64) -> io::Result<()>;
+
     /// Writes the pieces, one behind the other; returns how many bytes were taken.
     ///
     /// # Errors
@@ -324,6 +330,10 @@ impl Storage for Directory {
 
     fn len(&self, file: &File) -> io::Result<u64> {
         Ok(file.metadata()?.len())
+    }
+
+    fn truncate(&self, file: &File, len: u64) -> io::Result<()> {
+        file.set_len(len)
     }
 
     fn write_at(&self, file: &File, offset: u64, pieces: &[IoSlice<'_>]) -> io::Result<usize> {

@@ -86,6 +86,13 @@ impl Storage for Memory {
         Ok(file.len() as u64)
     }
 
+    fn truncate(&self, name: &Name, len: u64) -> io::Result<()> {
+        let mut files = self.files();
+        let file = files.get_mut(name).ok_or(io::ErrorKind::NotFound)?;
+        file.resize(len as usize, 0);
+        Ok(())
+    }
+
     fn write_at(&self, name: &Name, offset: u64, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         let mut files = self.files();
         let file = files.get_mut(name).ok_or(io::ErrorKind::NotFound)?;

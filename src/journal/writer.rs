@@ -9,12 +9,16 @@
 //! ```text
 //!  one write:  [ header | run | run | ... ] [ header | settlement | settlement | ... ]
 //! ```
+//!
+//! Where the disk is full, runs wait and settlements are written alone, in the reserve if need be: what
+//! is settled frees segments, and only they let messages go on. Messages are never written without a
+//! reserve. Where not even settlements find room, a gauge has the scheduler hand nothing out.
+
+mod shortage;
 
 use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-
-use tracing::{error, info};
 
 use super::record::{
     BATCH_HEADER_LEN, BatchHeader, BatchKind, Position, RECORD_HEADER_LEN, SETTLEMENT_LEN,
@@ -22,13 +26,14 @@ use super::record::{
 };
 use super::retention::ToRetention;
 use super::retention::survey::Survey;
-use super::segment::{Begun, Segments, Trouble, is_descriptors, is_shortage};
+use super::segment::{Begun, Claim, Segments, Trouble};
+use super::staged::{Messages, Run, Staged};
 use super::storage::Storage;
 use crate::agent::{Agent, Fatal};
 use crate::arena::{Homebound, Lease, Returned, View};
 use crate::clock::{BootTie, Now};
 use crate::counters::{Counter, Counters};
-use crate::limits::{BATCH_LEN_MAX, CHUNK_LEN, PIECES_PER_BATCH};
+use crate::limits::PIECES_PER_BATCH;
 use crate::message::Sequence;
 use crate::ring::{Receiver, Sender};
 
@@ -95,50 +100,6 @@ pub enum WriteError {
     },
 }
 
-/// Milliseconds between two tries when the disk is full.
-const FULL_RETRY_NS: u64 = 100_000_000;
-
-/// What is being written: collected, then written in one piece, then told.
-#[derive(Debug, Default)]
-struct Staged {
-    runs: Vec<Lease>,
-    runs_len: usize,
-    first_sequence: Sequence,
-    entries: u32,
-    /// Settlements as they will stand on disk.
-    settlements: Vec<u8>,
-    /// Goes on when the rest is recorded.
-    survey: Option<Box<Survey>>,
-    headers: [Vec<u8>; 2],
-    /// How much of it is on disk.
-    written: usize,
-    /// Headers are made, and it waits to be written.
-    ready: bool,
-}
-
-impl Staged {
-    fn is_empty(&self) -> bool {
-        self.runs.is_empty() && self.settlements.is_empty()
-    }
-
-    /// Bytes that it takes on disk.
-    fn len(&self) -> usize {
-        let batch = |body: usize| {
-            if body == 0 {
-                0
-            } else {
-                BATCH_HEADER_LEN + body
-            }
-        };
-        batch(self.runs_len) + batch(self.settlements.len())
-    }
-
-    fn has_room(&self) -> bool {
-        // A run is at most a chunk long.
-        self.len() + CHUNK_LEN <= BATCH_LEN_MAX && self.runs.len() < PIECES_PER_BATCH
-    }
-}
-
 /// The agent.
 pub struct JournalAgent<S: Storage> {
     from_scheduler: Receiver<ToJournal>,
@@ -154,9 +115,14 @@ pub struct JournalAgent<S: Storage> {
     /// The end of what is recorded, for whoever follows the files.
     recorded: Arc<AtomicU64>,
     staged: Staged,
-    /// The disk is full until at least then.
-    retry_at_ns: u64,
+    /// Messages wait for room, until then at least.
     is_full: bool,
+    messages_at_ns: u64,
+    is_told: bool,
+    tell_full_at_ns: u64,
+    /// Settlements wait as well, until then at least.
+    is_stuck: bool,
+    retry_at_ns: u64,
     counters: Arc<Counters>,
 }
 
@@ -170,6 +136,8 @@ pub struct JournalParts<S> {
     pub to_retention: Sender<ToRetention>,
     /// Free files, by their former number, come from here.
     pub free_files: Receiver<u64>,
+    /// The free file that is the reserve to begin with; `None`: there was no room for one.
+    pub reserve: Option<u64>,
     /// Reads the chunks.
     pub view: View,
     /// Where segments live.
@@ -194,7 +162,7 @@ impl<S: Storage> JournalAgent<S> {
     /// Puts the agent together; it begins a new segment with its first batch.
     #[must_use]
     pub fn new(parts: JournalParts<S>) -> Self {
-        let segments = Segments::new(
+        let mut segments = Segments::new(
             parts.storage,
             parts.segment_len,
             parts.position,
@@ -202,6 +170,11 @@ impl<S: Storage> JournalAgent<S> {
             parts.free_files,
             parts.tie,
         );
+        if let Some(former) = parts.reserve {
+            segments.set_reserve(former);
+        }
+        let last = parts.next_sequence - 1;
+        parts.counters.set(Counter::JournalRecorded, last);
         Self {
             from_scheduler: parts.from_scheduler,
             to_scheduler: parts.to_scheduler,
@@ -212,19 +185,20 @@ impl<S: Storage> JournalAgent<S> {
             begun: None,
             next_sequence: parts.next_sequence,
             recorded: parts.recorded,
-            staged: Staged {
-                runs: Vec::with_capacity(PIECES_PER_BATCH),
-                ..Staged::default()
-            },
-            retry_at_ns: 0,
+            staged: Staged::new(),
             is_full: false,
+            messages_at_ns: 0,
+            is_told: false,
+            tell_full_at_ns: 0,
+            is_stuck: false,
+            retry_at_ns: 0,
             counters: parts.counters,
         }
     }
 
     /// Takes what came, until the batch is full.
     fn collect(&mut self, now: Now) {
-        while self.staged.has_room() {
+        while self.staged.has_room(self.is_full) {
             let Some(entry) = self.from_scheduler.poll() else {
                 break;
             };
@@ -233,24 +207,40 @@ impl<S: Storage> JournalAgent<S> {
                     lease,
                     first_sequence,
                     entries,
-                } => {
-                    if self.staged.runs.is_empty() {
-                        self.staged.first_sequence = first_sequence;
-                    }
-                    let expected = self.staged.first_sequence + u64::from(self.staged.entries);
-                    assert!(expected == first_sequence, "sequences have no holes");
-                    self.staged.entries += entries;
-                    self.staged.runs_len += lease.byte_len();
-                    self.staged.runs.push(lease);
-                }
+                } => self.staged.push_run(Run {
+                    lease,
+                    first_sequence,
+                    entries,
+                }),
                 ToJournal::Settled(settlement) => {
-                    let mut bytes = [0; SETTLEMENT_LEN];
-                    settlement.encode(now.epoch_us, &mut bytes);
-                    self.staged.settlements.extend_from_slice(&bytes);
+                    self.staged.push_settlement(&settlement, now.epoch_us);
                 }
                 ToJournal::Survey(survey) => self.staged.survey = Some(survey),
             }
         }
+    }
+
+    /// Takes what came and chooses what is written of it; `false`: nothing can be.
+    fn prepare(&mut self, now: Now) -> bool {
+        self.collect(now);
+        if self.staged.is_empty() {
+            return false;
+        }
+        let with = match self.staged.has_runs() && self.may_write_messages(now) {
+            false => Messages::None,
+            true if self.is_full => Messages::Few,
+            true => Messages::All,
+        };
+        self.staged.select(with, self.next_sequence)
+    }
+
+    /// Messages need room, and settlements a reserve.
+    fn may_write_messages(&mut self, now: Now) -> bool {
+        if !self.segments.has_reserve() {
+            self.miss_reserve(now);
+            return false;
+        }
+        !self.is_full || now.ns >= self.messages_at_ns
     }
 
     fn header(
@@ -260,7 +250,7 @@ impl<S: Storage> JournalAgent<S> {
         entries: u32,
         first_sequence: Sequence,
         position: Position,
-        now: Now,
+        time_us: u64,
     ) -> BatchHeader {
         BatchHeader {
             crc: 0,
@@ -269,10 +259,7 @@ impl<S: Storage> JournalAgent<S> {
             entries,
             position,
             first_sequence,
-            time_us: match kind {
-                BatchKind::Messages => now.steady_us,
-                _ => now.epoch_us,
-            },
+            time_us,
         }
     }
 
@@ -281,29 +268,28 @@ impl<S: Storage> JournalAgent<S> {
         let mut bytes = [0; BATCH_HEADER_LEN];
         let mut position = self.segments.position();
         self.staged.headers.iter_mut().for_each(Vec::clear);
-        if !self.staged.runs.is_empty() {
+        let mut next = self.next_sequence;
+        if let Some(first) = self.staged.first_sequence() {
+            assert!(first == next, "sequences have no holes");
             let (len, entries) = (self.staged.runs_len, self.staged.entries);
-            let first = self.staged.first_sequence;
-            let header = self.header(BatchKind::Messages, len, entries, first, position, now);
-            header.encode(
-                self.staged.runs.iter().map(|run| self.view.bytes(run)),
-                &mut bytes,
-            );
+            let time_us = now.steady_us;
+            let header = self.header(BatchKind::Messages, len, entries, first, position, time_us);
+            let runs = self.staged.batch_runs();
+            header.encode(runs.map(|it| self.view.bytes(&it.lease)), &mut bytes);
             self.staged.headers[0].extend_from_slice(&bytes);
             position += (BATCH_HEADER_LEN + len) as u64;
+            next += u64::from(entries);
         }
         if !self.staged.settlements.is_empty() {
             let len = self.staged.settlements.len();
-            let entries = (len / SETTLEMENT_LEN) as u32;
-            let next = self.next_sequence + u64::from(self.staged.entries);
-            let header = self.header(BatchKind::Settlements, len, entries, next, position, now);
+            let (entries, time_us) = ((len / SETTLEMENT_LEN) as u32, self.staged.time_us);
+            let kind = BatchKind::Settlements;
+            let header = self.header(kind, len, entries, next, position, time_us);
             let behind = (position - self.segments.position()) as u32;
             let body = std::iter::once(&self.staged.settlements[..]);
             header.encode_behind(behind, body, &mut bytes);
             self.staged.headers[1].extend_from_slice(&bytes);
         }
-        self.staged.written = 0;
-        self.staged.ready = true;
     }
 
     /// Writes what is left of the staged batch.
@@ -314,7 +300,7 @@ impl<S: Storage> JournalAgent<S> {
             let mut pieces = [IoSlice::new(&[]); PIECES_PER_BATCH + 3];
             let mut count = 0;
             let mut skip = staged.written;
-            let runs = staged.runs.iter().map(|run| self.view.bytes(run));
+            let runs = staged.batch_runs().map(|it| self.view.bytes(&it.lease));
             let all = std::iter::once(&staged.headers[0][..])
                 .chain(runs)
                 .chain([&staged.headers[1][..], &staged.settlements[..]]);
@@ -347,35 +333,45 @@ impl<S: Storage> JournalAgent<S> {
 
     /// The batch is recorded: says so, and gives the leases back.
     fn tell(&mut self) {
-        let len = self.staged.len() as u64;
-        if self.staged.entries > 0 {
-            let first_record = self.segments.position() + BATCH_HEADER_LEN as u64;
-            let mut permit = self.to_scheduler.claim(1).expect("`has_room` saw it");
-            permit.send(FromJournal::Recorded {
-                first_sequence: self.staged.first_sequence,
-                entries: self.staged.entries,
-                position: first_record,
-            });
-            self.next_sequence = self.staged.first_sequence + u64::from(self.staged.entries);
-            let last = self.next_sequence - 1;
-            self.counters.set(Counter::JournalRecorded, last);
-        }
-        let runs = self.staged.runs.drain(..);
-        runs.for_each(|lease| self.homebound.add(lease));
+        self.tell_messages();
+        let settled = self.staged.settlements.len() / SETTLEMENT_LEN;
+        self.note_written(self.staged.len());
+        self.staged.take_settlements();
+        self.counters.add(Counter::JournalSettled, settled as u64);
+        self.counters.add(Counter::JournalBatches, 1);
+    }
+
+    /// The batch's messages are recorded, if it has any.
+    fn tell_messages(&mut self) {
+        let Some(first_sequence) = self.staged.first_sequence() else {
+            return;
+        };
+        let (entries, len) = (self.staged.entries, self.staged.messages_len());
+        let mut permit = self.to_scheduler.claim(1).expect("`has_room` saw it");
+        permit.send(FromJournal::Recorded {
+            first_sequence,
+            entries,
+            position: self.segments.position() + BATCH_HEADER_LEN as u64,
+        });
+        self.next_sequence = first_sequence + u64::from(entries);
+        let last = self.next_sequence - 1;
+        self.counters.set(Counter::JournalRecorded, last);
+        let leases = self.staged.take_runs();
+        leases.for_each(|lease| self.homebound.add(lease));
         self.give_leases_back();
-        self.segments.advance(len);
+        self.note_written(len);
+    }
+
+    /// So many bytes more stand in the journal.
+    fn note_written(&mut self, len: usize) {
+        self.segments.advance(len as u64);
         // Pairs with the acquire load of the store: who sees the position finds the bytes.
         self.recorded
             .store(self.segments.position(), Ordering::Release);
         if let Some(begun) = self.begun.take() {
-            let mut permit = self.to_retention.claim(1).expect("`has_room` saw it");
-            permit.send(ToRetention::Begun(begun));
+            self.tell_begun(begun);
         }
-        self.counters.add(Counter::JournalBytes, len);
-        self.counters.add(Counter::JournalBatches, 1);
-        self.staged.settlements.clear();
-        (self.staged.runs_len, self.staged.entries) = (0, 0);
-        self.staged.ready = false;
+        self.counters.add(Counter::JournalBytes, len as u64);
     }
 
     fn give_leases_back(&mut self) {
@@ -388,49 +384,37 @@ impl<S: Storage> JournalAgent<S> {
     }
 
     /// Whether the scheduler and retention can be told of a batch: what it holds is recorded, a
-    /// segment was begun, a survey goes on.
+    /// segment was begun and perhaps an empty one before, a survey goes on.
     fn has_room(&mut self) -> bool {
-        self.to_scheduler.has_room(1) && self.to_retention.has_room(2)
-    }
-
-    /// What is short comes back and is waited for; anything else ends the engine.
-    fn judge(&mut self, trouble: Trouble, now: Now) -> Result<(), WriteError> {
-        let error = match trouble {
-            Trouble::Write(error) => error,
-            Trouble::Sync(error) => return Err(self.sync_failed(error)),
-        };
-        if !is_shortage(&error) {
-            let (segment, offset) = self.segments.place();
-            return Err(WriteError::Write {
-                segment,
-                offset,
-                source: error,
-            });
-        }
-        if !self.is_full {
-            let short = if is_descriptors(&error) {
-                "the journal finds no descriptor for its next segment: sources wait until there is \
-                 one (raise `ulimit -n`)"
-            } else {
-                "the journal's disk is full: sources wait until there is room"
-            };
-            error!(%error, "{short}");
-        }
-        self.is_full = true;
-        self.retry_at_ns = now.ns + FULL_RETRY_NS;
-        self.counters.add(Counter::JournalFull, 1);
-        self.counters.set(Counter::JournalWaiting, 1);
-        Ok(())
+        self.to_scheduler.has_room(1) && self.to_retention.has_room(3)
     }
 
     fn append(&mut self, now: Now) -> Result<(), Trouble> {
-        if !self.staged.ready {
-            let len = self.staged.len() as u64;
-            let begun = self.segments.make_room(len, self.next_sequence, now)?;
-            self.begun = begun.or(self.begun);
-            self.seal(now);
-        }
+        let len = self.staged.len() as u64;
+        let claim = match self.staged.has_messages() {
+            true => Claim::Spare,
+            false => Claim::Reserve,
+        };
+        let begun = self
+            .segments
+            .make_room(len, claim, self.next_sequence, now)?;
+        self.note_begun(begun);
+        self.seal(now);
         Ok(self.write()?)
+    }
+
+    fn tell_begun(&mut self, begun: Begun) {
+        let mut permit = self.to_retention.claim(1).expect("`has_room` saw it");
+        permit.send(ToRetention::Begun(begun));
+    }
+
+    /// A segment was begun; one that was begun before and has no batch is told now.
+    fn note_begun(&mut self, begun: Option<Begun>) {
+        if let Some(begun) = begun
+            && let Some(empty) = self.begun.replace(begun)
+        {
+            self.tell_begun(empty);
+        }
     }
 
     /// A survey goes on when all that came before it is recorded.
@@ -460,10 +444,8 @@ where
             self.to_scheduler.flush();
             return Ok(0);
         }
-        if !self.staged.ready {
-            self.collect(now);
-        }
-        if self.staged.is_empty() {
+        if !self.prepare(now) {
+            self.look_for_room();
             let work_count = self.pass_survey_on();
             self.to_scheduler.flush();
             self.to_retention.flush();
@@ -474,10 +456,7 @@ where
             self.judge(error, now)?;
             return Ok(0);
         }
-        if std::mem::take(&mut self.is_full) {
-            self.counters.set(Counter::JournalWaiting, 0);
-            info!("the journal has room again");
-        }
+        self.end_wait();
         self.sync()?;
         let work_count = self.staged.entries as usize + self.staged.settlements.len();
         self.tell();

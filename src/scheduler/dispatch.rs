@@ -21,6 +21,10 @@ impl SchedulerAgent {
     /// Hands out what may go. The destinations of a delivery agent whose ring is full are passed
     /// over until it has room: one agent that stands still is no reason for the others to wait.
     pub(super) fn dispatch(&mut self, now: Now) -> usize {
+        if self.parts.counters.get(Counter::JournalStuck) != 0 {
+            // What is handed out now would be settled, and nowhere recorded.
+            return 0;
+        }
         self.go_on_with_held_up(now);
         let mut full = self.full_agents();
         let mut work_count = 0;

@@ -312,6 +312,7 @@ impl SchedulerAgent {
         counters.end();
         let cold = self.parts.queues.len_cold() as u64;
         counters.set(Counter::QueuedCold, cold);
+        counters.set(Counter::LastSequence, self.parts.next_sequence - 1);
     }
 
     /// Answers what retention asks; the answer follows the settlements that it speaks of.
@@ -368,7 +369,10 @@ impl SchedulerAgent {
         if work_count > 0 {
             self.publish();
         }
-        let is_quiet = self.unrecorded == 0
+        // With `memory`, what is delivered may not be recorded yet.
+        let is_recorded = self.pending.is_empty()
+            && self.parts.counters.get(Counter::JournalSettled) >= self.sums.settled;
+        let is_quiet = is_recorded
             && self.sums.in_flight == 0
             && !self.parts.queues.has_ready()
             && self.parts.from_ingest.is_empty();

@@ -248,7 +248,10 @@ impl<S: Storage, D: Store> Follower<S, D> {
             return self.reader.position() != stored;
         }
         let is_old = self.due_in(now).is_some_and(|it| it.is_zero());
-        is_old || self.is_full()
+        // A segment that was closed on a full disk goes only when the store stands behind it.
+        let segment_len = self.reader.segment_len();
+        let has_passed = self.reader.position() / segment_len > stored / segment_len;
+        is_old || self.is_full() || self.rows.is_empty() && has_passed
     }
 
     /// Whether it need not wait for more: there is much, or much waits behind it.

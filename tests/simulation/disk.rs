@@ -2,8 +2,11 @@
 //!
 //! A process that dies leaves what the system had; a power loss leaves what was synced, and of the
 //! rest any sectors in any order, and of the names some first changes. Faults: writes that take a
-//! part, fail, or find no room; syncs and reads that fail; a death in the middle of an operation;
-//! bits that flip in what was not synced.
+//! part or fail; syncs and reads that fail; a death in the middle of an operation; bits that flip in
+//! what was not synced.
+//!
+//! It has so many bytes of room. Others take the rest of it now and then, and give it back after a
+//! while; beyond that only what the engine frees comes back. What has its room can be written over.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, IoSlice};
@@ -18,8 +21,8 @@ use crate::time::Time;
 
 /// What a disk writes at once.
 const SECTOR_LEN: usize = 512;
-/// A full disk has room again after this long at most, in ns.
-const FULL_NS_MAX: u64 = 1_000_000_000;
+/// Others give back what they took after this long at most, in ns.
+const TAKEN_NS_MAX: u64 = 1_000_000_000;
 
 /// Descriptors are there again after this long at most, in ns.
 const NO_DESCRIPTOR_NS_MAX: u64 = 2_000_000_000;
@@ -69,6 +72,9 @@ struct File {
     dirty: BTreeSet<usize>,
     /// What was written since the last sync.
     unsynced: Vec<Range<usize>>,
+    /// Whether each sector has room on the disk, and how many have.
+    allocated: Vec<bool>,
+    used: usize,
 }
 
 #[derive(Debug)]
@@ -81,7 +87,13 @@ struct State {
     synced_names: Names,
     /// What the disk has not got of the changes to names.
     changes: Vec<Change>,
-    full_until_ns: u64,
+    /// Bytes of room in all.
+    capacity: usize,
+    /// Others leave so much of what is free, until then.
+    left: usize,
+    taken_until_ns: u64,
+    /// Files that went, and what all were like before.
+    leaving: Vec<(Name, Disk)>,
     /// Operations that change something, until the process dies within one.
     dies_in: Option<usize>,
     is_dead: bool,
@@ -100,7 +112,7 @@ pub struct Disk(Arc<Mutex<State>>);
 
 impl Disk {
     /// An empty one.
-    pub fn new(time: Time, faults: Faults, dice: Dice) -> Self {
+    pub fn new(time: Time, faults: Faults, dice: Dice, capacity: usize) -> Self {
         Self(Arc::new(Mutex::new(State {
             time,
             faults,
@@ -109,7 +121,10 @@ impl Disk {
             names: Names::default(),
             synced_names: Names::default(),
             changes: Vec::new(),
-            full_until_ns: 0,
+            capacity,
+            left: 0,
+            taken_until_ns: 0,
+            leaving: Vec::new(),
             dies_in: None,
             is_dead: false,
             has_failed: false,
@@ -119,16 +134,21 @@ impl Disk {
         })))
     }
 
+    /// Files of the journal that went since it was asked last, each with a look at what was there.
+    pub fn leaving(&self) -> Vec<(Name, Self)> {
+        std::mem::take(&mut self.state().leaving)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().expect("one thread, and no panic in here")
     }
 
-    /// From now on nothing goes wrong.
+    /// From now on nothing goes wrong; but no room comes from elsewhere.
     pub fn calm(&self) {
         let state = &mut *self.state();
         state.faults = Faults::default();
         state.dies_in = None;
-        state.full_until_ns = 0;
+        state.taken_until_ns = 0;
         state.no_descriptor_until_ns = 0;
     }
 
@@ -155,11 +175,7 @@ impl Disk {
 
     /// A look at what it holds, in which nothing goes wrong.
     pub fn look(&self) -> Self {
-        let state = self.state();
-        let look = Self::new(state.time.clone(), Faults::default(), Dice::new(0, "look"));
-        look.state().files.clone_from(&state.files);
-        look.state().names.clone_from(&state.names);
-        look
+        self.state().look()
     }
 
     /// An operation that changes files of the same process elsewhere; `Err`: the process dies within
@@ -192,6 +208,22 @@ impl Disk {
 }
 
 impl State {
+    fn look(&self) -> Disk {
+        let dice = Dice::new(0, "look");
+        let look = Disk::new(self.time.clone(), Faults::default(), dice, usize::MAX);
+        look.state().files.clone_from(&self.files);
+        look.state().names.clone_from(&self.names);
+        look
+    }
+
+    /// A name is about to be taken from its file.
+    fn note_leaving(&mut self, name: Name) {
+        if matches!(name, Name::Segment(_) | Name::Kept(..)) {
+            let look = self.look();
+            self.leaving.push((name, look));
+        }
+    }
+
     fn lose_power(&mut self) {
         let arrived = self.dice.pick(0..=self.changes.len());
         let changes = std::mem::take(&mut self.changes);
@@ -215,6 +247,7 @@ impl State {
             }
             file.unsynced.clear();
             file.bytes = file.synced.clone();
+            file.cut_room();
         }
     }
 
@@ -244,17 +277,49 @@ impl State {
         Err(io::Error::other("input/output error"))
     }
 
-    fn has_room(&mut self) -> io::Result<()> {
+    /// Bytes that nobody has.
+    fn room(&mut self) -> usize {
         let now_ns = self.time.ns();
+        let used: usize = self.names.0.values().map(|it| self.files[it].used).sum();
+        let free = self.capacity.saturating_sub(used * SECTOR_LEN);
         if self.dice.chance(self.faults.full) {
-            self.full_until_ns = now_ns + self.dice.long(0..=FULL_NS_MAX);
+            self.taken_until_ns = now_ns + self.dice.long(0..=TAKEN_NS_MAX);
+            self.left = self.dice.of(&[0, 0, SECTOR_LEN, 64 * SECTOR_LEN]);
         }
-        if now_ns < self.full_until_ns {
-            self.has_failed = true;
-            self.troubled_ns = now_ns;
-            return Err(io::ErrorKind::StorageFull.into());
+        match now_ns < self.taken_until_ns {
+            true => free.min(self.left),
+            false => free,
         }
-        Ok(())
+    }
+
+    fn is_full(&mut self) -> io::Error {
+        self.has_failed = true;
+        self.troubled_ns = self.time.ns();
+        io::ErrorKind::StorageFull.into()
+    }
+
+    /// Gives room to what a write needs, as far as there is some; returns how many bytes of it fit.
+    fn allocate(&mut self, inode: Inode, start: usize, len: usize) -> usize {
+        let sectors = start / SECTOR_LEN..(start + len).div_ceil(SECTOR_LEN);
+        let file = self.file(inode);
+        if file.allocated.len() < sectors.end {
+            file.allocated.resize(sectors.end, false);
+        }
+        if file.allocated[sectors.clone()].iter().all(|&it| it) {
+            return len;
+        }
+        let mut room = self.room() / SECTOR_LEN;
+        let file = self.file(inode);
+        for sector in sectors {
+            let is_new = !file.allocated[sector];
+            if is_new && room == 0 {
+                return (sector * SECTOR_LEN).saturating_sub(start);
+            }
+            room -= usize::from(is_new);
+            file.used += usize::from(is_new);
+            file.allocated[sector] = true;
+        }
+        len
     }
 
     /// Whether a file can be opened: others take all descriptors now and then.
@@ -287,7 +352,9 @@ impl State {
     fn create(&mut self, name: Name) -> io::Result<Inode> {
         self.change()?;
         self.has_descriptor()?;
-        self.has_room()?;
+        if self.room() < SECTOR_LEN {
+            return Err(self.is_full());
+        }
         if self.names.get(name).is_ok() {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
@@ -301,10 +368,15 @@ impl State {
         self.alive()?;
         let dies = self.change().is_err();
         if !dies {
-            self.has_room()?;
             self.fails(self.faults.write_fails)?;
         }
-        let mut bytes: Vec<u8> = pieces.iter().flat_map(|it| it.iter().copied()).collect();
+        let mut bytes = Vec::new();
+        pieces.iter().for_each(|it| bytes.extend_from_slice(it));
+        let fits = self.allocate(inode, offset as usize, bytes.len());
+        if fits == 0 && !bytes.is_empty() && !dies {
+            return Err(self.is_full());
+        }
+        bytes.truncate(fits);
         if dies || self.dice.chance(self.faults.short_write) {
             let len = self.dice.skewed(bytes.len());
             bytes.truncate(len);
@@ -366,6 +438,13 @@ impl State {
 }
 
 impl File {
+    /// No room is left behind its end.
+    fn cut_room(&mut self) {
+        let sectors = self.bytes.len().div_ceil(SECTOR_LEN);
+        self.allocated.truncate(sectors);
+        self.used = self.allocated.iter().filter(|&&it| it).count();
+    }
+
     /// Bytes of a dirty sector that were written since the last sync: what was synced before may
     /// share the sector, and is not harmed.
     fn unsynced_in(&self, sector: usize) -> Range<usize> {
@@ -421,6 +500,9 @@ impl Storage for Disk {
         let state = &mut *self.state();
         state.change()?;
         state.names.get(from)?;
+        if matches!(to, Name::Free(_)) {
+            state.note_leaving(from);
+        }
         state.rename(Change::Rename(from, to));
         Ok(())
     }
@@ -429,6 +511,7 @@ impl Storage for Disk {
         let state = &mut *self.state();
         state.change()?;
         state.names.get(name)?;
+        state.note_leaving(name);
         state.rename(Change::Take(name));
         Ok(())
     }
@@ -446,6 +529,27 @@ impl Storage for Disk {
         let state = &mut *self.state();
         state.alive()?;
         Ok(state.file(*inode).bytes.len() as u64)
+    }
+
+    fn truncate(&self, inode: &Inode, len: u64) -> io::Result<()> {
+        let state = &mut *self.state();
+        state.change()?;
+        let (file, len) = (state.file(*inode), len as usize);
+        file.bytes.resize(len, 0);
+        file.synced.truncate(len);
+        file.cut_room();
+        file.unsynced
+            .iter_mut()
+            .for_each(|it| it.end = it.end.min(len));
+        file.unsynced.retain(|it| !it.is_empty());
+        let unsynced = file.unsynced.clone();
+        let is_within = |at: &usize| {
+            let sector = at * SECTOR_LEN..(at + 1) * SECTOR_LEN;
+            let meets = |it: &Range<usize>| it.start < sector.end && sector.start < it.end;
+            unsynced.iter().any(meets)
+        };
+        file.dirty.retain(is_within);
+        Ok(())
     }
 
     fn write_at(&self, inode: &Inode, offset: u64, pieces: &[IoSlice<'_>]) -> io::Result<usize> {

@@ -13,6 +13,7 @@ use flipped_lb::engine::pipeline::{
     Common, Names, Signals, Wakes, World, assemble, recover, rejects,
 };
 use flipped_lb::journal::reader::Reader;
+use flipped_lb::journal::storage::Name;
 use flipped_lb::latency::{self, Collector};
 use flipped_lb::ring::Wake;
 use flipped_lb::scheduler::rules::Rules;
@@ -154,6 +155,31 @@ fn wakes(deliveries: usize) -> Wakes {
         rejects: another(),
         deliveries: (0..deliveries).map(|_| another()).collect(),
     }
+}
+
+/// What stood in a file that is about to go, and what of it the journal knows to be settled.
+pub fn read_leaving(disk: &Disk, segment_len: u64, name: Name) -> Surviving {
+    let segments = match name {
+        Name::Segment(number) => number..number + 1,
+        Name::Kept(from, to) => from..to,
+        _ => 0..0,
+    };
+    let mut reader = Reader::new(disk.clone(), segment_len, segments.start * segment_len);
+    let mut by_sequence: BTreeMap<u64, MessageId> = BTreeMap::new();
+    let mut left = Surviving::default();
+    while let Ok(Some(batch)) = reader.next(u64::MAX) {
+        if segments.contains(&(batch.position() / segment_len)) {
+            for record in batch.records() {
+                let message = message_of(&record.fields().message_id().value());
+                by_sequence.extend(message.map(|it| (record.sequence, it)));
+            }
+        }
+        for settlement in batch.settlements() {
+            left.settled.extend(by_sequence.get(&settlement.sequence));
+        }
+    }
+    left.recorded.extend(by_sequence.values());
+    left
 }
 
 /// What stands in the journal, as its own reader finds it; adds to what was found before, for what

@@ -29,6 +29,10 @@ pub struct Plan {
     pub credit: usize,
     pub segment: u64,
     pub rejected: RejectedPlan,
+    /// Bytes of the disk: few, and the journal has to make do with what it frees, or no end of them.
+    pub disk_len: usize,
+    /// An id is remembered for so long.
+    pub window_ms: u64,
     pub agents: usize,
     /// Entries of the rings between the agents.
     pub hop_ring: usize,
@@ -148,7 +152,7 @@ pub struct Faults {
     pub pause: u32,
     /// A write to the journal takes a part only.
     pub short_write: u32,
-    /// The disk fills up, of the writes.
+    /// Others take what is free on the disk for a while, of the writes that need room.
     pub full: u32,
     /// A write fails.
     pub write_fails: u32,
@@ -253,6 +257,8 @@ impl Plan {
             credit: dice.of(&[4 * 1024, 4 * 1024, 16 * 1024, 256 * 1024]),
             segment: BATCH_LEN_MAX as u64 + dice.of(&[4_096, 65_536, 1 << 20]),
             rejected,
+            disk_len: usize::MAX,
+            window_ms: 600_000,
             agents: dice.pick(1..=2),
             hop_ring: Dice::new(seed, "rings").of(&[64, 64, 256, HOP_RING]),
             standstill: None,
@@ -288,6 +294,10 @@ impl Plan {
         if dice.chance(100) {
             plan.stand_still(dice);
         }
+        let dice = &mut Dice::new(seed, "small disk");
+        if plan.standstill.is_none() && dice.chance(200) {
+            plan.starve(dice);
+        }
         plan
     }
 
@@ -315,6 +325,26 @@ impl Plan {
         for source in &mut self.sources {
             (source.lines, source.burst) = (400, 8);
             source.pause_ns = 2 * self.trouble_ns / 50;
+        }
+    }
+
+    /// More comes than the disk has room for at once. Half a segment is set aside for settlements,
+    /// and as much for a kept file.
+    fn starve(&mut self, dice: &mut Dice) {
+        self.is_heavy = true;
+        self.fill_max = LINE_LEN_MAX - 512;
+        self.segment = BATCH_LEN_MAX as u64 + dice.of(&[4_096, 65_536]);
+        self.disk_len = dice.pick(2..=4) * self.segment as usize + dice.skewed(1 << 18);
+        // When the disk has room again, the ids that held it are forgotten: a line that was sent again
+        // meanwhile, and waited in a socket, would be another message. So none is.
+        self.window_ms = 20_000;
+        self.ends = 0;
+        (self.faults.reset, self.faults.refuse) = (0, 0);
+        self.rejected.is_stuck = false;
+        let lines = 1_500 / self.sources.len();
+        for source in &mut self.sources {
+            source.lines = source.lines.max(lines);
+            (source.pause_ns, source.duplicates, source.wrong) = (1_000, 0, 0);
         }
     }
 
@@ -378,13 +408,14 @@ impl Plan {
              source = [{}]\ndestination = [{}]\n\
              [ingest]\nmax_line = {LINE_LEN_MAX}\nlisten = \"127.0.0.1:0\"\n\
              [scheduler]\nlevels = {}\nmax_wait = [{}]\n\
-             [dedup]\nwindow_messages = 10_000\n\
+             [dedup]\nwindow_messages = 10_000\nwindow = \"{}ms\"\n\
              [delivery]\nagents = {}\nack_timeout = \"{}ms\"\ncredit = {}\n\
              [store]\nbatch_rows = {}\nbatch_time = \"{}ms\"\n",
             sources.join(", "),
             destinations.join(", "),
             self.levels,
             waits.join(", "),
+            self.window_ms,
             self.agents,
             self.ack_timeout_ms,
             self.credit,

@@ -20,7 +20,7 @@ use crate::dice::Dice;
 use crate::disk::Disk;
 use crate::failure::Failure;
 use crate::history::{End, Event, Surviving};
-use crate::life::{Life, Part, read_journal};
+use crate::life::{Life, Part, read_journal, read_leaving};
 use crate::plan::{Faults, Plan};
 use crate::rejected::RejectedDisk;
 use crate::script::Script;
@@ -30,8 +30,9 @@ use crate::trace::Trace;
 use crate::turns::{Actor, Turns};
 use crate::wire::{LinkId, Peer, Wire};
 
-/// Calm lasts this long at most, in ns: back-off, time-outs of acknowledgements and all.
-const CALM_NS_MAX: u64 = 180_000_000_000;
+/// Calm lasts this long at most, in ns: back-off, time-outs of acknowledgements and all, and on a small
+/// disk a dedup window each time it is full.
+const CALM_NS_MAX: u64 = 900_000_000_000;
 /// Nothing may happen for this long, in ns, before all is believed to be done: a store that failed
 /// rests for up to five seconds.
 const QUIET_NS: u64 = 12_000_000_000;
@@ -43,7 +44,7 @@ const STOP_NS_MAX: u64 = 5_000_000_000;
 const DEATH_NS_MAX: u64 = 300_000_000;
 
 /// The second delivery agent.
-const STANDS_STILL: Part = Part::Agent(6);
+const STANDS_STILL: Part = Part::Agent(7);
 
 /// Ids that come again when the window has passed, and turns in which all of them are read.
 const REUSED: usize = 8;
@@ -125,7 +126,7 @@ impl World {
         let (time, faults) = (Time::default(), plan.faults);
         let dice = |part: &str| Dice::new(seed, part);
         let wire = Wire::new(time.clone(), &plan, dice("wire"), Arc::clone(&script));
-        let disk = Disk::new(time.clone(), faults, dice("disk"));
+        let disk = Disk::new(time.clone(), faults, dice("drive"), plan.disk_len);
         let database = Database::new(time.clone(), faults, dice("database"));
         let rejected = RejectedDisk::new(disk.clone(), plan.rejected, dice("rejected"));
         let sources = plan.sources.iter().enumerate().map(|(number, it)| {
@@ -290,8 +291,13 @@ impl World {
         let mut events = self.wire.events();
         events.extend(self.database.events());
         events.extend(self.rejected.events());
+        self.note_leaving();
         self.note(events)?;
         if let Some(counters) = counters {
+            let recorded = |it: &Snapshot| it.get(Counter::JournalRecorded);
+            if recorded(&counters) != recorded(&self.counters) {
+                self.happened_ns = self.time.ns();
+            }
             self.counters = counters;
             let counters = self.counters.clone();
             self.ask(|it| it.look(&counters))?;
@@ -370,6 +376,17 @@ impl World {
             self.rejected.tidy();
         }
         Ok(())
+    }
+
+    /// What stood in files that go is known from now on.
+    fn note_leaving(&mut self) {
+        for (name, look) in self.disk.leaving() {
+            let of_file = read_leaving(&look, self.plan.segment, name);
+            for known in [&mut self.surviving, &mut self.certain] {
+                known.recorded.extend(&of_file.recorded);
+                known.settled.extend(&of_file.settled);
+            }
+        }
     }
 
     // ---- lives ----
@@ -499,7 +516,11 @@ impl World {
 
     fn is_done(&self) -> bool {
         let waits = [Counter::Queued, Counter::InFlight].map(|it| self.counters.get(it));
+        // With `memory`, what is delivered may wait for the journal.
+        let of = |it| self.counters.get(it);
+        let is_recorded = of(Counter::LastSequence) <= of(Counter::JournalRecorded);
         self.life.is_some()
+            && is_recorded
             && self.sources.iter().all(Source::is_done)
             && self.wire.is_read()
             && waits == [0, 0]

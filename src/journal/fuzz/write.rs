@@ -96,7 +96,7 @@ impl Written {
             end_ms: TIME_US / 1_000,
         };
         let mut storage = self.memory.clone();
-        let kept = KeptWriter::create(&mut storage, header);
+        let kept = KeptWriter::create(&mut storage, header, false);
         let mut kept = kept.expect("memory takes it");
         let mut reader = Reader::new(self.memory.clone(), SEGMENT, 0);
         while let Ok(Some(batch)) = reader.next(Position::MAX) {

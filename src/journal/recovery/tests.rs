@@ -7,7 +7,7 @@ use crate::clock::Now;
 use crate::journal::kept::{KeptHeader, KeptReader};
 use crate::journal::retention::compaction::{Compaction, Needed, Step};
 use crate::journal::retention::survey::Word;
-use crate::journal::segment::Segments;
+use crate::journal::segment::{Claim, Segments};
 use crate::journal::testing::{Memory, TIME_US, TestWriter};
 use crate::ring::{Sender, Wake, ring};
 
@@ -169,29 +169,36 @@ fn segments(memory: &Memory, position: Position) -> (Segments<Memory>, Sender<u6
 fn a_free_file_becomes_the_next_segment_and_one_that_is_gone_is_passed_over() {
     let (memory, _) = journal(2);
     let mut storage = memory.clone();
-    let freed = storage.rename(Name::Segment(0), Name::Free(0));
-    freed.expect("it is there");
+    for (number, free) in [(0, Name::Free(0)), (1, Name::Free(1))] {
+        let freed = storage.rename(Name::Segment(number), free);
+        freed.expect("it is there");
+    }
     let former = memory.files()[&Name::Free(0)].clone();
     let (mut segments, mut free) = segments(&memory, 2 * SEGMENT);
-    let mut permit = free.claim(2).expect("there is room");
-    permit.send(77);
-    permit.send(0);
-    let begun = segments.make_room(100, 25, now(0)).expect("memory");
+    let mut permit = free.claim(3).expect("there is room");
+    // The first one is set aside for settlements.
+    [1, 77, 0].into_iter().for_each(|it| permit.send(it));
+    let begun = segments
+        .make_room(100, Claim::Spare, 25, now(0))
+        .expect("memory");
     let begun = begun.expect("there was none");
     assert_eq!(
         (begun.number, begun.first_sequence, begun.taken),
         (2, 25, 2)
     );
     assert!(!memory.files().contains_key(&Name::Free(0)));
+    assert!(memory.files().contains_key(&Name::Free(1)));
     assert_eq!(memory.files()[&Name::Segment(2)][64..], former[64..]);
     assert!(
         segments
-            .make_room(100, 25, now(0))
+            .make_room(100, Claim::Spare, 25, now(0))
             .expect("memory")
             .is_none()
     );
     segments.advance(SEGMENT - 64);
-    let begun = segments.make_room(100, 40, now(1)).expect("memory");
+    let begun = segments
+        .make_room(100, Claim::Spare, 40, now(1))
+        .expect("memory");
     assert_eq!(begun.map(|it| (it.number, it.taken)), Some((3, 0)));
     assert_eq!(memory.files()[&Name::Segment(3)].len(), 64, "a new file");
 }
@@ -202,9 +209,13 @@ fn a_segment_that_is_left_is_marked_where_there_is_room() {
     for left in [47, 48, 100] {
         memory.files().clear();
         let (mut segments, _free) = segments(&memory, 0);
-        segments.make_room(10, 1, now(0)).expect("memory");
+        segments
+            .make_room(10, Claim::Spare, 1, now(0))
+            .expect("memory");
         segments.advance(SEGMENT - 64 - left);
-        segments.make_room(left + 1, 1, now(0)).expect("memory");
+        segments
+            .make_room(left + 1, Claim::Spare, 1, now(0))
+            .expect("memory");
         let marked = memory.files()[&Name::Segment(0)].len() > 64;
         assert_eq!(marked, left >= 48, "{left}");
     }
@@ -229,7 +240,7 @@ fn compact(memory: &Memory, segments: Range<u64>, needed: &[Sequence]) {
         end_ms: NOW_US / 1_000,
     };
     let mut storage = memory.clone();
-    let mut compaction = Compaction::begin(&mut storage, header, wanted).expect("memory");
+    let mut compaction = Compaction::begin(&mut storage, header, wanted, None).expect("memory");
     loop {
         match compaction.step(&mut storage).expect("it is whole") {
             Step::More(more) => compaction = more,

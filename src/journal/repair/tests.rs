@@ -212,7 +212,7 @@ fn with_kept(carried: Range<u64>) -> Memory {
         sequences: 1..1_000,
         end_ms: TIME_US / 1_000,
     };
-    let mut kept = KeptWriter::create(&mut storage, header).expect("memory has room");
+    let mut kept = KeptWriter::create(&mut storage, header, false).expect("memory has room");
     while let Some(batch) = reader.next(carried.end * SEGMENT).expect("whole") {
         for record in batch.records() {
             kept.message(&storage, &record, TIME_US)

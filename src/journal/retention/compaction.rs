@@ -12,7 +12,7 @@ use crate::journal::error::JournalError;
 use crate::journal::kept::{KeptHeader, KeptIndex, KeptWriter, unfinished};
 use crate::journal::reader::Reader;
 use crate::journal::record::{Position, Settlement};
-use crate::journal::storage::Storage;
+use crate::journal::storage::{Name, Storage};
 use crate::message::Sequence;
 
 /// The sequences that must stay, of a survey's words.
@@ -68,13 +68,22 @@ pub enum Step<S: Storage> {
 
 impl<S: Storage + Clone> Compaction<S> {
     /// Begins one of the stretches that `header` describes; `needed` tells all that must stay of
-    /// the sequences in it.
+    /// the sequences in it. Where there is no room for a new file, `spare` is one to be written over.
     ///
     /// # Errors
     /// The kept file cannot be made.
-    pub fn begin(storage: &mut S, header: KeptHeader, needed: Needed) -> io::Result<Box<Self>> {
+    pub fn begin(
+        storage: &mut S,
+        header: KeptHeader,
+        needed: Needed,
+        spare: Option<Name>,
+    ) -> io::Result<Box<Self>> {
         let begin = header.segments.start * header.segment_len;
-        let writer = KeptWriter::create(storage, header.clone()).inspect_err(|_| {
+        if let Some(spare) = spare {
+            storage.rename(spare, unfinished(&header))?;
+        }
+        let made = KeptWriter::create(storage, header.clone(), spare.is_some());
+        let writer = made.inspect_err(|_| {
             // Where there is no room, what was begun takes none; recovery removes what is left.
             let _ = storage.remove(unfinished(&header));
         })?;

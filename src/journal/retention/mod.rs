@@ -13,6 +13,7 @@
 //! ```
 
 pub mod compaction;
+mod files;
 pub mod room;
 pub mod stretch;
 pub mod survey;
@@ -33,12 +34,12 @@ use super::error::JournalError;
 use super::kept::KeptIndex;
 use super::record::Position;
 use super::replay::{KeptFiles, Switched};
-use super::segment::Begun;
+use super::reserve;
+use super::segment::{Begun, is_shortage};
 use super::storage::{Name, Storage};
 use crate::agent::{Agent, Fatal};
 use crate::clock::Now;
 use crate::counters::{Counter, Counters};
-use crate::limits::FREE_FILES_MAX;
 use crate::message::Sequence;
 use crate::ring::{Receiver, Sender};
 
@@ -91,6 +92,8 @@ pub struct RetentionParts<S> {
     pub segment_len: u64,
     /// The segments that recovery found, in their order.
     pub segments: Vec<Begun>,
+    /// The free file that the journal agent has from the start.
+    pub reserve: Option<u64>,
     /// The number of the next segment.
     pub next_segment: u64,
     /// For how long ids must stay.
@@ -134,6 +137,12 @@ pub struct RetentionAgent<S: Storage> {
     /// Sources wait for room.
     is_limited: bool,
     tell_limit_at_ns: u64,
+    tell_full_at_ns: u64,
+    /// The file for a kept one is there; and when room that is missing is looked for again.
+    has_kept_reserve: bool,
+    set_aside_at_ns: u64,
+    /// A kept file found no room: the next one takes what is set aside.
+    is_kept_cramped: bool,
     /// The segment that is being filled, or was when an earlier life of the engine ended.
     open: Option<Begun>,
     /// Free files that the journal agent has not taken.
@@ -170,6 +179,10 @@ impl<S: Storage + Clone> RetentionAgent<S> {
             is_at_limit: false,
             is_limited: false,
             tell_limit_at_ns: 0,
+            tell_full_at_ns: 0,
+            has_kept_reserve: false,
+            set_aside_at_ns: 0,
+            is_kept_cramped: false,
             open: None,
             free: 0,
             surplus: VecDeque::new(),
@@ -197,12 +210,7 @@ impl<S: Storage + Clone> RetentionAgent<S> {
             self.note_begun(begun);
         }
         kept.for_each(|index| self.note_kept(&index));
-        for name in self.parts.storage.list()? {
-            if let Name::Free(former) = name {
-                self.offer_free(former);
-            }
-        }
-        Ok(())
+        self.take_over_free_files()
     }
 
     /// Segments are noted in their order: what is there comes before what the journal agent has begun
@@ -327,19 +335,6 @@ impl<S: Storage + Clone> RetentionAgent<S> {
         Ok(1)
     }
 
-    /// A file is not needed any more.
-    fn free_file(&mut self, name: Name) -> io::Result<()> {
-        let has_room = self.disk_len() + 2 * self.parts.segment_len <= self.room.max_bytes;
-        match name {
-            Name::Segment(number) if self.free < FREE_FILES_MAX && has_room => {
-                self.parts.storage.rename(name, Name::Free(number))?;
-                self.offer_free(number);
-                Ok(())
-            }
-            _ => self.parts.storage.remove(name),
-        }
-    }
-
     fn free_leaving(&mut self) -> io::Result<usize> {
         let Some(&name) = self.leaving.front() else {
             return Ok(0);
@@ -387,21 +382,33 @@ impl<S: Storage + Clone> RetentionAgent<S> {
 
     fn choose(&mut self, ripe: usize, needed: Needed, now: Now) -> Result<usize, JournalError> {
         let room = self.room.max_bytes.saturating_sub(self.stretches.len());
-        let room = room.min(2 * self.parts.segment_len);
+        let mut room = room.min(2 * self.parts.segment_len);
+        let from_reserve = self.is_kept_cramped && self.has_kept_reserve;
+        if from_reserve {
+            // What must stay is known roughly.
+            room = room.min(reserve::len(self.parts.segment_len) / 2);
+        }
         let Some(run) = self.stretches.run(ripe, &needed, room) else {
             return Ok(0);
         };
         let header = self.stretches.header(&run);
         let name = header.name();
         self.tried = (0, now.ns);
-        let compaction = Compaction::begin(&mut self.parts.storage, header, needed)
-            .map_err(|source| JournalError::File { name, source })?;
+        let spare = from_reserve.then_some(reserve::KEPT);
+        let begun = Compaction::begin(&mut self.parts.storage, header, needed, spare);
+        self.is_kept_cramped = begun.as_ref().is_err_and(is_shortage);
+        let compaction = begun.map_err(|source| JournalError::File { name, source })?;
+        self.has_kept_reserve &= !from_reserve;
         self.task = Task::Compact(compaction);
         Ok(1)
     }
 
     fn compact(&mut self, compaction: Box<Compaction<S>>) -> Result<usize, JournalError> {
-        match compaction.step(&mut self.parts.storage)? {
+        let stepped = compaction.step(&mut self.parts.storage);
+        if let Err(JournalError::File { source, .. }) = &stepped {
+            self.is_kept_cramped = is_shortage(source);
+        }
+        match stepped? {
             Step::More(compaction) => self.task = Task::Compact(compaction),
             Step::Done(index) => {
                 self.parts
@@ -419,31 +426,11 @@ impl<S: Storage + Clone> RetentionAgent<S> {
         Ok(1)
     }
 
-    /// Hands a free file to the journal agent, if there are not enough there.
-    fn offer_free(&mut self, former: u64) {
-        if self.free < FREE_FILES_MAX {
-            self.free += 1;
-            let permit = self.parts.free_files.claim(1);
-            let mut permit = permit.expect("the ring has room for `FREE_FILES_MAX`");
-            permit.send(former);
-            self.parts.free_files.flush();
-        } else {
-            self.surplus.push_back(former);
-        }
-    }
-
-    fn remove_surplus(&mut self) -> io::Result<usize> {
-        let Some(&former) = self.surplus.front() else {
-            return Ok(0);
-        };
-        self.parts.storage.remove(Name::Free(former))?;
-        self.surplus.pop_front();
-        Ok(1)
-    }
-
     fn tidy(&mut self, now: Now) -> io::Result<usize> {
         self.look_at_clock_and_store(now);
         let freed = self.remove_surplus()? + self.free_leaving()? + self.drop_first()?;
+        let freed = freed + self.set_aside(now);
+        self.tell_full(now);
         if self.parts.draining.load(Ordering::Relaxed) {
             // Nobody shall wait for it; the next start throws away what was begun.
             return Ok(freed);
@@ -473,16 +460,13 @@ impl<S: Storage + Clone> RetentionAgent<S> {
                     );
                 }
                 self.next_try_ns = now.ns + SURVEY_NS_MAX;
-                self.tried.1 = now.ns + RETRY_NS;
+                self.tried.1 = match self.is_kept_cramped && self.has_kept_reserve {
+                    true => self.next_try_ns,
+                    false => now.ns + RETRY_NS,
+                };
                 0
             }
         }
-    }
-
-    /// Bytes on disk: closed files, the segment that is being filled, free files.
-    fn disk_len(&self) -> u64 {
-        let whole = u64::from(self.open.is_some()) + self.free as u64;
-        self.stretches.len() + whole * self.parts.segment_len
     }
 
     /// Tells the scheduler how far messages may go.
@@ -522,9 +506,9 @@ impl<S: Storage + Clone> RetentionAgent<S> {
         }
     }
 
-    fn tell_limit(&self) {
+    fn why_held(&self) -> &'static str {
         let oldest = self.stretches.iter().next();
-        let why = match oldest.and_then(|it| self.stretches.holder(it, &self.state)) {
+        match oldest.and_then(|it| self.stretches.holder(it, &self.state)) {
             Some(Holder::Store) => "the store has not followed: see why, or make it faster",
             Some(Holder::Unsettled) => {
                 "messages wait for subscribers that are absent or slow: connect them"
@@ -533,7 +517,11 @@ impl<S: Storage + Clone> RetentionAgent<S> {
                 "ids in the dedup window are remembered: shorten [dedup] window"
             }
             None => "old segments are about to go",
-        };
+        }
+    }
+
+    fn tell_limit(&self) {
+        let why = self.why_held();
         error!(
             max_bytes = self.room.max_bytes,
             "the journal has reached journal.max_bytes: sources wait until old segments go, delivery \

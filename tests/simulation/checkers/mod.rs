@@ -10,6 +10,7 @@ mod lost;
 mod order;
 mod progress;
 mod rows;
+mod settlements;
 mod sums;
 mod twice;
 mod wait;
@@ -83,6 +84,7 @@ pub fn all(facts: &Facts) -> Vec<Box<dyn Checker>> {
         Box::new(twice::Twice::new(facts.clone())),
         Box::new(order::Order::new(facts.clone())),
         Box::new(rows::Rows::new(facts.clone())),
+        Box::new(settlements::Settlements::default()),
         Box::new(lost::Lost::new(facts.clone())),
         Box::new(kept::Kept::new(facts.clone())),
         Box::new(wait::Wait::new(facts.clone())),

@@ -274,6 +274,10 @@ impl Storage for Growing {
         self.now.len(name)
     }
 
+    fn truncate(&self, _: &Name, _: u64) -> io::Result<()> {
+        unreachable!("a survey writes nothing")
+    }
+
     fn write_at(&self, _: &Name, _: u64, _: &[IoSlice<'_>]) -> io::Result<usize> {
         unreachable!("a survey writes nothing")
     }
@@ -321,7 +325,7 @@ fn carried() -> (Memory, Vec<u64>) {
         sequences: 1..1_000,
         end_ms: 1,
     };
-    let mut kept = KeptWriter::create(&mut storage, header).expect("memory has room");
+    let mut kept = KeptWriter::create(&mut storage, header, false).expect("memory has room");
     while let Some(batch) = reader.next(Position::MAX).expect("whole") {
         let is_carried = batch.position() < 2 * SEGMENT;
         for record in batch

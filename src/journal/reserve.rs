@@ -1,0 +1,115 @@
+//! Room set aside on the disk: files of zeros that exist before there is a shortage.
+//!
+//! Recovery and retention make them. One waits as a free file that the journal agent gives to
+//! settlements alone, the other becomes a kept file where no new one finds room. They are written
+//! and not only allocated: a write over allocated pages costs twice that of a new page, over written
+//! ones an eighth of it. On file systems that never write in place (btrfs, ZFS) they promise nothing.
+
+use std::io::{self, IoSlice};
+
+use super::storage::{Name, Storage};
+use crate::limits::JOURNAL_RESERVE_LEN;
+
+/// The number of the free file for settlements, until a segment's file takes its place.
+pub const SETTLEMENTS: u64 = u64::MAX;
+
+/// The file for what is carried forward.
+pub const KEPT: Name = Name::Free(u64::MAX - 1);
+
+/// Bytes written at once.
+const PIECE_LEN: usize = 64 * 1024;
+
+static ZEROS: [u8; PIECE_LEN] = [0; PIECE_LEN];
+
+/// Bytes of each of them: half a segment at most, for a segment that was closed is as long only if its
+/// last batch fitted.
+#[must_use]
+pub fn len(segment_len: u64) -> u64 {
+    JOURNAL_RESERVE_LEN.min(segment_len / 2)
+}
+
+/// Makes a file of `len` zeros under this name, or completes one that is there.
+///
+/// # Errors
+/// There is no room for it: it does not exist.
+pub fn make<S: Storage>(storage: &mut S, name: Name, len: u64) -> io::Result<()> {
+    let file = match storage.create(name) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => storage.resume(name)?,
+        created => created?,
+    };
+    fill(storage, &file, len).inspect_err(|_| {
+        // What it took is needed for something else now. If it stays, it is completed later.
+        let _ = storage.remove(name);
+    })
+}
+
+/// Finds the free file that can take most settlements, or makes one; `None`: there is no room.
+///
+/// # Errors
+/// The directory cannot be read.
+pub fn for_settlements<S: Storage>(storage: &mut S, segment_len: u64) -> io::Result<Option<u64>> {
+    let wanted = len(segment_len);
+    for name in storage.list()? {
+        match name {
+            KEPT => {}
+            Name::Free(number) if len_of(storage, name)? >= wanted => return Ok(Some(number)),
+            _ => {}
+        }
+    }
+    let made = make(storage, Name::Free(SETTLEMENTS), wanted);
+    Ok(made.is_ok().then_some(SETTLEMENTS))
+}
+
+/// Bytes of a file.
+///
+/// # Errors
+/// It cannot be opened.
+pub fn len_of<S: Storage>(storage: &S, name: Name) -> io::Result<u64> {
+    let file = storage.open(name)?;
+    storage.len(&file)
+}
+
+fn fill<S: Storage>(storage: &S, file: &S::Segment, len: u64) -> io::Result<()> {
+    let mut end = storage.len(file)?.min(len);
+    while end < len {
+        let piece = &ZEROS[..(len - end).min(PIECE_LEN as u64) as usize];
+        match storage.write_at(file, end, &[IoSlice::new(piece)])? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            taken => end += taken as u64,
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::testing::Memory;
+
+    #[test]
+    fn a_reserve_is_made_completed_and_found_again() {
+        let mut memory = Memory::default();
+        let wanted = len(200_000);
+        assert_eq!(wanted, 100_000);
+        assert_eq!(len(u64::MAX), JOURNAL_RESERVE_LEN);
+        let short = memory.create(Name::Free(7)).expect("memory");
+        fill(&memory, &short, 10).expect("memory");
+        make(&mut memory, KEPT, wanted).expect("memory");
+        let found = for_settlements(&mut memory, 200_000).expect("memory");
+        assert_eq!(
+            found,
+            Some(SETTLEMENTS),
+            "others are too short, or not for them"
+        );
+        for number in [SETTLEMENTS, 7] {
+            make(&mut memory, Name::Free(number), wanted).expect("memory");
+            let len = len_of(&memory, Name::Free(number)).expect("it is there");
+            assert_eq!(len, wanted);
+        }
+        memory.remove(Name::Free(SETTLEMENTS)).expect("it is there");
+        assert_eq!(
+            for_settlements(&mut memory, 200_000).expect("memory"),
+            Some(7)
+        );
+    }
+}

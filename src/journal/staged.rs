@@ -1,0 +1,227 @@
+//! What the journal agent has taken from the scheduler and not recorded yet.
+//!
+//! The journal agent fills it and writes what it selects: all of it, as a rule; in a shortage the
+//! settlements alone, while runs of messages wait. Pure: it names bytes and writes none.
+//!
+//! ```text
+//! runs         | of this batch | held back |
+//! settlements  | of this batch | later: of messages that are held back |
+//! ```
+
+use std::collections::VecDeque;
+
+use super::record::{BATCH_HEADER_LEN, SETTLEMENT_LEN, Settlement};
+use super::retention::survey::Survey;
+use crate::arena::Lease;
+use crate::limits::{
+    BATCH_LEN_MAX, CHUNK_LEN, PIECES_PER_BATCH, SETTLEMENTS_LEN_MAX, UNRECORDED_MAX,
+};
+use crate::message::Sequence;
+use crate::message::record::u64_at;
+
+/// Accepted messages with consecutive sequences, whose records stand one behind the other.
+#[derive(Debug)]
+pub(super) struct Run {
+    pub(super) lease: Lease,
+    pub(super) first_sequence: Sequence,
+    pub(super) entries: u32,
+}
+
+/// Which messages a batch may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Messages {
+    /// Settlements only.
+    None,
+    /// A run at least, and few more: the disk has been full, and a long batch may never fit.
+    Few,
+    /// As many as go into one.
+    All,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Staged {
+    runs: VecDeque<Run>,
+    /// Bytes of all runs.
+    held_len: usize,
+    /// How many of the runs are in the batch, their bytes, and their messages.
+    runs_in_batch: usize,
+    pub(super) runs_len: usize,
+    pub(super) entries: u32,
+    /// Settlements as they will stand on disk, in a batch of this time.
+    pub(super) settlements: Vec<u8>,
+    pub(super) time_us: u64,
+    later: Vec<u8>,
+    /// Goes on when the settlements are recorded.
+    pub(super) survey: Option<Box<Survey>>,
+    pub(super) headers: [Vec<u8>; 2],
+    /// How much of the batch is on disk.
+    pub(super) written: usize,
+}
+
+impl Staged {
+    pub(super) fn new() -> Self {
+        Self {
+            runs: VecDeque::with_capacity(PIECES_PER_BATCH),
+            ..Self::default()
+        }
+    }
+
+    /// Whether more may be taken; while the disk is full, runs pile up behind the batch. There are
+    /// never more than messages in the gate.
+    #[inline]
+    pub(super) fn has_room(&self, is_full: bool) -> bool {
+        if is_full {
+            let settlements_len = self.settlements.len() + self.later.len();
+            return settlements_len < SETTLEMENTS_LEN_MAX && self.runs.len() < UNRECORDED_MAX;
+        }
+        // A run is at most a chunk long.
+        let len = batch_len(self.held_len) + batch_len(self.settlements.len());
+        len + CHUNK_LEN <= BATCH_LEN_MAX && self.runs.len() < PIECES_PER_BATCH
+    }
+
+    /// Takes a run: sequences have no holes.
+    #[inline]
+    pub(super) fn push_run(&mut self, run: Run) {
+        if let Some(last) = self.runs.back() {
+            let expected = last.first_sequence + u64::from(last.entries);
+            assert!(expected == run.first_sequence, "sequences have no holes");
+        }
+        self.held_len += run.lease.byte_len();
+        self.runs.push_back(run);
+    }
+
+    /// Takes a settlement at this time.
+    #[inline]
+    pub(super) fn push_settlement(&mut self, settlement: &Settlement, now_us: u64) {
+        if self.settlements.is_empty() {
+            self.time_us = now_us;
+        } else if self.time_us != now_us {
+            self.move_time(now_us);
+        }
+        let mut bytes = [0; SETTLEMENT_LEN];
+        settlement.encode(now_us, &mut bytes);
+        self.settlements.extend_from_slice(&bytes);
+    }
+
+    /// Settlements that had to wait are written in a batch of a later time.
+    #[cold]
+    fn move_time(&mut self, now_us: u64) {
+        let (before_us, bytes) = (self.time_us, &mut self.settlements);
+        for entry in bytes.chunks_exact_mut(SETTLEMENT_LEN) {
+            let entry: &mut [u8; SETTLEMENT_LEN] = entry.try_into().expect("chunks are exact");
+            Settlement::decode(before_us, entry).encode(now_us, entry);
+        }
+        self.time_us = now_us;
+    }
+
+    /// Chooses what the next batch holds: the settlements, and as many messages as go with them, or
+    /// few, or none. `next` is the sequence of the first message that is not recorded. Returns whether it
+    /// holds anything.
+    pub(super) fn select(&mut self, with: Messages, next: Sequence) -> bool {
+        (self.runs_in_batch, self.runs_len, self.entries) = (0, 0, 0);
+        self.written = 0;
+        match with {
+            Messages::None => {}
+            Messages::Few => self.select_runs(CHUNK_LEN),
+            Messages::All => {
+                let headers_len = 2 * BATCH_HEADER_LEN;
+                self.select_runs(BATCH_LEN_MAX - headers_len - self.settlements.len());
+            }
+        }
+        if self.runs_in_batch < self.runs.len() {
+            self.put_off(next + u64::from(self.entries));
+        }
+        self.runs_in_batch > 0 || !self.settlements.is_empty()
+    }
+
+    fn select_runs(&mut self, room: usize) {
+        for run in self.runs.iter().take(PIECES_PER_BATCH) {
+            let len = self.runs_len + run.lease.byte_len();
+            if len > room {
+                break;
+            }
+            self.runs_in_batch += 1;
+            self.runs_len = len;
+            self.entries += run.entries;
+        }
+    }
+
+    /// Settlements of messages from `end` on wait: no settlement stands before its message. With
+    /// `memory` a message may be settled before it is recorded.
+    #[cold]
+    fn put_off(&mut self, end: Sequence) {
+        let entries = self.settlements.chunks_exact(SETTLEMENT_LEN);
+        if entries.clone().all(|it| u64_at(it, 0) < end) {
+            return;
+        }
+        let mut now = Vec::with_capacity(self.settlements.len());
+        for entry in entries {
+            let into = match u64_at(entry, 0) < end {
+                true => &mut now,
+                false => &mut self.later,
+            };
+            into.extend_from_slice(entry);
+        }
+        self.settlements = now;
+    }
+
+    /// Whether nothing at all waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.runs.is_empty() && self.settlements.is_empty()
+    }
+
+    /// Whether messages wait.
+    pub(super) fn has_runs(&self) -> bool {
+        !self.runs.is_empty()
+    }
+
+    /// Whether the batch holds messages.
+    pub(super) fn has_messages(&self) -> bool {
+        self.runs_in_batch > 0
+    }
+
+    /// The runs of the batch.
+    #[inline]
+    pub(super) fn batch_runs(&self) -> impl Iterator<Item = &Run> {
+        self.runs.iter().take(self.runs_in_batch)
+    }
+
+    /// Bytes that the batch's messages take on disk.
+    pub(super) fn messages_len(&self) -> usize {
+        batch_len(self.runs_len)
+    }
+
+    /// Bytes that the batch takes on disk.
+    pub(super) fn len(&self) -> usize {
+        batch_len(self.runs_len) + batch_len(self.settlements.len())
+    }
+
+    /// The batch's messages are recorded: gives up their leases.
+    pub(super) fn take_runs(&mut self) -> impl Iterator<Item = Lease> {
+        self.held_len -= self.runs_len;
+        let count = std::mem::take(&mut self.runs_in_batch);
+        (self.runs_len, self.entries) = (0, 0);
+        self.runs.drain(..count).map(|it| it.lease)
+    }
+
+    /// The sequence of the batch's first message, if it holds one.
+    pub(super) fn first_sequence(&self) -> Option<Sequence> {
+        self.batch_runs().next().map(|it| it.first_sequence)
+    }
+
+    /// The batch's settlements are recorded.
+    pub(super) fn take_settlements(&mut self) {
+        self.settlements.clear();
+        if !self.later.is_empty() {
+            std::mem::swap(&mut self.settlements, &mut self.later);
+        }
+    }
+}
+
+fn batch_len(body_len: usize) -> usize {
+    match body_len {
+        0 => 0,
+        _ => BATCH_HEADER_LEN + body_len,
+    }
+}

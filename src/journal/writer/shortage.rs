@@ -1,0 +1,153 @@
+//! What the journal agent does where the disk is full, or nothing else that it needs is there.
+//!
+//! First messages wait, and settlements go on; then settlements wait as well, and a gauge keeps the
+//! scheduler from handing out what would add to them. Both are tried again.
+
+use std::io;
+use std::sync::atomic::Ordering;
+
+use tracing::{error, info};
+
+use super::{JournalAgent, WriteError};
+use crate::clock::Now;
+use crate::counters::Counter;
+use crate::journal::segment::{Trouble, is_descriptors, is_shortage};
+use crate::journal::storage::Storage;
+
+/// Between two tries when the disk is full, in ns.
+const FULL_RETRY_NS: u64 = 100_000_000;
+
+/// Between two lines about it at least, in ns.
+const TELL_NS: u64 = 10_000_000_000;
+
+impl<S: Storage> JournalAgent<S> {
+    /// What is short comes back and is waited for; anything else ends the engine.
+    pub(super) fn judge(&mut self, trouble: Trouble, now: Now) -> Result<(), WriteError> {
+        let error = match trouble {
+            Trouble::Write(error) => error,
+            Trouble::Sync(error) => return Err(self.sync_failed(error)),
+        };
+        if !is_shortage(&error) {
+            let (segment, offset) = self.segments.place();
+            return Err(WriteError::Write {
+                segment,
+                offset,
+                source: error,
+            });
+        }
+        self.counters.add(Counter::JournalFull, 1);
+        let is_news = !is_descriptors(&error) && self.segments.note_shortage();
+        let is_on_disk = self.staged.written >= self.staged.messages_len();
+        if !self.staged.has_messages() {
+            // Its segment takes no more, as was not known before: the reserve may.
+            if !is_news || !self.segments.has_reserve() {
+                self.begin_wait(&error, now);
+            }
+        } else if is_on_disk {
+            // The settlements behind them found no room, and are written alone.
+            self.sync()?;
+            self.tell_messages();
+        } else if is_descriptors(&error) || !self.segments.has_spare() {
+            self.messages_at_ns = now.ns + FULL_RETRY_NS;
+            self.begin_shortage(|| tell_shortage(&error), now);
+            return self.leave_segment(now);
+        }
+        Ok(())
+    }
+
+    /// The segment takes no more messages: it is left, and may go as soon as all in it is settled.
+    fn leave_segment(&mut self, now: Now) -> Result<(), WriteError> {
+        match self.segments.leave(self.next_sequence, now) {
+            Ok(begun) => self.note_begun(begun),
+            Err(Trouble::Sync(error)) => return Err(self.sync_failed(error)),
+            // It is tried again with the next batch.
+            Err(Trouble::Write(_)) => {}
+        }
+        if let Some(begun) = self.begun.take() {
+            self.tell_begun(begun);
+            // Pairs with the acquire load of the store, which has to get past the segment's end; not
+            // into the new one, which a power loss may take.
+            self.recorded
+                .store(self.segments.start(), Ordering::Release);
+        }
+        Ok(())
+    }
+
+    /// Messages wait; settlements go on. On a disk that stays nearly full it comes and goes: it is told
+    /// now and then.
+    fn begin_shortage(&mut self, tell: impl FnOnce(), now: Now) {
+        if !self.is_full && now.ns >= self.tell_full_at_ns {
+            self.tell_full_at_ns = now.ns + TELL_NS;
+            self.is_told = true;
+            tell();
+        }
+        self.is_full = true;
+        self.counters.set(Counter::JournalWaiting, 1);
+    }
+
+    /// Not even settlements find room.
+    fn begin_wait(&mut self, error: &io::Error, now: Now) {
+        self.begin_shortage(|| tell_shortage(error), now);
+        if !self.is_stuck {
+            error!(
+                %error,
+                "the journal finds no room for settlements: nothing is handed out until there is"
+            );
+        }
+        self.is_stuck = true;
+        self.retry_at_ns = now.ns + FULL_RETRY_NS;
+        self.counters.set(Counter::JournalStuck, 1);
+    }
+
+    /// Messages are not written without a reserve for their settlements.
+    #[cold]
+    pub(super) fn miss_reserve(&mut self, now: Now) {
+        let tell =
+            || error!("the journal's disk has no room set aside: sources wait until there is");
+        self.begin_shortage(tell, now);
+    }
+
+    /// The batch found room.
+    #[inline]
+    pub(super) fn end_wait(&mut self) {
+        if self.is_stuck {
+            self.is_stuck = false;
+            self.counters.set(Counter::JournalStuck, 0);
+            info!("settlements are recorded again");
+        }
+        if self.is_full && self.staged.has_messages() {
+            self.end_shortage();
+        }
+    }
+
+    /// Where no message waits to be tried, there is room as far as anybody knows.
+    #[inline]
+    pub(super) fn look_for_room(&mut self) {
+        if self.is_full && !self.is_stuck && !self.staged.has_runs() && self.segments.has_reserve()
+        {
+            self.end_shortage();
+        }
+    }
+
+    #[cold]
+    fn end_shortage(&mut self) {
+        self.is_full = false;
+        self.counters.set(Counter::JournalWaiting, 0);
+        if std::mem::take(&mut self.is_told) {
+            info!("the journal has room again");
+        }
+    }
+}
+
+#[cold]
+fn tell_shortage(error: &io::Error) {
+    let short = if is_descriptors(error) {
+        "the journal finds no descriptor for its next segment: sources wait until there is one \
+         (raise `ulimit -n`)"
+    } else if error.kind() == io::ErrorKind::ReadOnlyFilesystem {
+        "the journal's file system is read-only: sources wait until it may be written to again"
+    } else {
+        "the journal's disk is full: sources wait until there is room"
+    };
+    error!(%error, "{short}");
+}

@@ -1,0 +1,231 @@
+//! A disk that is full, for real: a small file system of the test's own that the journal, or
+//! somebody else, fills. Delivery and settling go on, what is settled makes room, and nothing that was
+//! settled comes again.
+//!
+//! The file system is mounted in a namespace that a process of the test's holds, so that neither root
+//! nor the machine's own mounts are needed.
+
+mod support;
+
+use std::collections::HashSet;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use serde_json::Value;
+use support::{ENGINE, Engine, PATIENCE, Subscriber, frame};
+
+/// The store and the dedup window hold no segment.
+const SETTINGS: &str = "source = []\nstore = { url = \"none\" }\njournal = { segment = \"4MiB\" }\n\
+     dedup = { window_messages = 100 }\nstats = { interval = \"0s\" }\n\
+     [ingest]\nlisten = \"127.0.0.1:0\"\n";
+
+/// A file system of so many bytes at `data` in a home directory, for as long as it lives.
+struct SmallDisk {
+    home: Arc<tempfile::TempDir>,
+    holder: Child,
+}
+
+impl SmallDisk {
+    fn new(mib: u32) -> Self {
+        let home = Arc::new(tempfile::tempdir().expect("a temporary directory"));
+        let data = home.path().join("data");
+        std::fs::create_dir(&data).expect("a directory");
+        let mount = format!(
+            "mount -t tmpfs -o size={mib}m tmpfs {} && echo mounted && exec sleep infinity",
+            data.display()
+        );
+        let mut holder = Command::new("unshare")
+            .args(["--user", "--map-root-user", "--mount", "sh", "-c", &mount])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("unshare, of util-linux");
+        let mut said = String::new();
+        let stdout = holder.stdout.take().expect("it is piped");
+        let _ = BufReader::new(stdout).read_line(&mut said);
+        assert_eq!(said, "mounted\n", "user namespaces are allowed here");
+        Self { home, holder }
+    }
+
+    /// A command that sees the file system.
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new("nsenter");
+        let holder = self.holder.id().to_string();
+        command.args(["--preserve-credentials", "--user", "--mount", "-t"]);
+        command.args([&holder, program]);
+        command
+    }
+
+    fn start(&self, settings: &str) -> Engine {
+        Engine::start_by(self.command(ENGINE), Arc::clone(&self.home), settings)
+    }
+
+    fn shell(&self, words: &str) {
+        let mut shell = self.command("sh");
+        let _ = shell.args(["-c", words]).status().expect("a shell");
+    }
+
+    /// Somebody else takes all room that there is.
+    fn fill(&self) {
+        let filler = self.filler();
+        self.shell(&format!("dd if=/dev/zero of={filler} bs=4k 2>/dev/null"));
+    }
+
+    /// And gives it back.
+    fn give_back(&self) {
+        self.shell(&format!("rm {}", self.filler()));
+    }
+
+    fn filler(&self) -> String {
+        self.home.path().join("data/filler").display().to_string()
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = self.holder.kill();
+        let _ = self.holder.wait();
+    }
+}
+
+/// Sends frames of some 500 bytes on a connection of its own; ends when all are acknowledged.
+fn publish(engine: &Engine, name: &'static str, count: usize) -> JoinHandle<()> {
+    let stream = TcpStream::connect(engine.ingest.expect("it listens")).expect("a connection");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+    let mut to = stream.try_clone().expect("a descriptor");
+    thread::spawn(move || {
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                to.write_all(b"{\"producer\":{\"ack\":true}}\n")
+                    .expect("it takes a line");
+                for at in 0..count {
+                    let line = frame(&format!("{name}-{at}"), "table1", 2);
+                    let fill = format!("\"n\":\"{}\"", "x".repeat(360));
+                    let line = line.replace("\"n\":1", &fill) + "\n";
+                    // An engine that stops takes no more.
+                    if to.write_all(line.as_bytes()).is_err() {
+                        return;
+                    }
+                }
+            });
+            for answer in BufReader::new(&stream).lines().map_while(Result::ok) {
+                let answer: Value = serde_json::from_str(&answer).expect("JSON");
+                if answer["ack"].as_u64() == Some(count as u64) {
+                    break;
+                }
+            }
+        });
+    })
+}
+
+fn wait_for_settlements(engine: &Engine, count: u64) {
+    engine.wait("all settlements are recorded", |it| {
+        it["settled"] == count && it["journal_settled"] == count
+    });
+}
+
+#[test]
+fn a_full_disk_heals_by_what_is_delivered_and_nothing_of_it_comes_again() {
+    const COUNT: usize = 150_000;
+    let disk = SmallDisk::new(40);
+    let engine = disk.start(SETTINGS);
+    let publisher = publish(&engine, "m", COUNT);
+    engine.wait("the disk is full", |it| it["journal_waiting"] == 1);
+    let (status, why) = engine.get("/readyz");
+    assert!(status == 503 && why.contains("disk full"), "{status} {why}");
+    let mut subscriber = Subscriber::new(&engine, &["table1"], false);
+    let mut seen = HashSet::new();
+    for _ in 0..COUNT {
+        let frame = subscriber.frame().expect("a frame");
+        let id = frame["messageId"].as_str().expect("an id").to_owned();
+        assert!(seen.insert(id), "once each: {frame}");
+    }
+    publisher.join().expect("all of it was acknowledged");
+    wait_for_settlements(&engine, COUNT as u64);
+    assert_eq!(engine.get("/readyz").0, 200);
+    assert!(engine.log().contains("has room again"), "{}", engine.log());
+    engine.kill();
+
+    let engine = disk.start(SETTINGS);
+    assert_eq!(engine.count("recovered"), 0, "all of it was settled");
+    assert_eq!(engine.stop().code, Some(0));
+}
+
+/// An engine that has accepted messages on a full disk, and told their source so.
+fn full_with_memory(disk: &SmallDisk, count: usize) -> Engine {
+    let engine = disk.start(&format!("durability = \"memory\"\n{SETTINGS}"));
+    publish(&engine, "first", 10).join().expect("they fit");
+    disk.fill();
+    publish(&engine, "m", count)
+        .join()
+        .expect("they are accepted");
+    engine.wait("the disk is full", |it| it["journal_waiting"] == 1);
+    engine
+}
+
+#[test]
+fn a_stop_waits_for_room_and_loses_nothing() {
+    let disk = SmallDisk::new(48);
+    let mut engine = full_with_memory(&disk, 30_000);
+    engine.signal("TERM");
+    thread::sleep(std::time::Duration::from_secs(7));
+    disk.give_back();
+    let ended = engine.ended();
+    assert_eq!(ended.code, Some(0), "{}", ended.log);
+    let engine = disk.start(SETTINGS);
+    assert_eq!(engine.count("recovered"), 30_010);
+}
+
+#[test]
+fn a_hurried_stop_on_a_full_disk_says_how_much_it_leaves_behind() {
+    let disk = SmallDisk::new(48);
+    let mut engine = full_with_memory(&disk, 30_000);
+    let left = 30_010 - engine.count("journal_recorded");
+    assert!(left > 0);
+    engine.signal("TERM");
+    let begun = std::time::Instant::now();
+    while !engine.log().contains("not recorded: ") && begun.elapsed() < PATIENCE {
+        thread::sleep(std::time::Duration::from_millis(10));
+    }
+    engine.signal("TERM");
+    let ended = engine.ended();
+    let words = format!("left={left}: messages accepted and not recorded: {left};");
+    assert_eq!(ended.code, Some(1), "{}", ended.log);
+    assert!(ended.log.contains(&words), "{words}: {}", ended.log);
+    assert!(ended.stdout.contains(&words), "{words}: {}", ended.stdout);
+}
+
+#[test]
+fn what_is_settled_on_a_full_disk_is_known_after_a_kill_on_the_full_disk() {
+    const COUNT: usize = 20_000;
+    let disk = SmallDisk::new(64);
+    let engine = disk.start(SETTINGS);
+    publish(&engine, "m", COUNT).join().expect("they fit");
+    disk.fill();
+    let late = publish(&engine, "late", 3 * COUNT);
+    engine.wait("the disk is full", |it| it["journal_waiting"] == 1);
+    let mut subscriber = Subscriber::new(&engine, &["table1"], true);
+    let recorded = engine.count("journal_recorded");
+    subscriber.frames(recorded as usize);
+    subscriber.ack(recorded);
+    engine.wait("they are settled", |it| {
+        it["settled"].as_u64() >= Some(recorded) && it["settled"] == it["journal_settled"]
+    });
+    drop(subscriber);
+    engine.kill();
+    let _ = late.join();
+
+    // Still full, but for what was settled.
+    let engine = disk.start(SETTINGS);
+    let known = engine.count("recovered") + engine.count("accepted");
+    assert!(
+        known < COUNT as u64,
+        "those of before were settled: {}",
+        engine.stats()
+    );
+    disk.give_back();
+    publish(&engine, "more", 100).join().expect("there is room");
+    engine.wait("there is room", |it| it["journal_waiting"] == 0);
+}
