@@ -206,6 +206,10 @@ pub const LATENCY_LOG_LEN_MIN: u64 = 1024 * 1024;
 /// Largest interval log, by setting: whoever reads it takes it into memory.
 pub const LATENCY_LOG_LEN_CEILING: u64 = 256 * 1024 * 1024;
 
+/// Counts of all tags of the logs that `histogram` adds up, of 8 bytes each: 512 MiB. The engine's 565
+/// tags have 4,000 each; a line of 60 bytes may claim 6 million.
+pub const LATENCY_COUNTS_MAX: usize = 64 * 1024 * 1024;
+
 /// Shortest time between two lines of an interval log: the monitor would do little else.
 pub const LATENCY_LOG_INTERVAL_MIN: Duration = Duration::from_millis(100);
 
@@ -660,6 +664,10 @@ pub const SEGMENT_LEN_MIN: u64 = 4 * BATCH_LEN_MAX as u64;
 
 /// Largest segment, by setting: disk space comes back a segment at a time.
 pub const SEGMENT_LEN_MAX: u64 = 1024 * 1024 * 1024;
+
+/// Largest number of a segment: at the smallest length, positions behind it fit into 64 bits. A file of
+/// a larger number is none of a journal, for 16 EiB would have been written before it.
+pub const SEGMENT_NUMBER_MAX: u64 = u64::MAX / SEGMENT_LEN_MIN - 2;
 
 /// Smallest `rejected_max_total`: a file is a quarter of it, and the longest line, all of whose bytes
 /// are escaped, takes 384 KiB.

@@ -68,12 +68,17 @@ impl KeptHeader {
         let is_one = from[0..8] == MAGIC
             && u32_at(from, 8) == FORMAT_VERSION
             && u32_at(from, 12) == crc32fast::hash(&from[16..]);
-        is_one.then(|| Self {
+        let header = Self {
             segments: u64_at(from, 16)..u64_at(from, 24),
             segment_len: u64_at(from, 32),
             sequences: u64_at(from, 40)..u64_at(from, 48),
             end_ms: u64_at(from, 56),
-        })
+        };
+        let end = header.segments.end.checked_mul(header.segment_len);
+        let fits = header.segments.start < header.segments.end
+            && end.is_some_and(|it| it < u64::MAX)
+            && header.end_ms <= u64::MAX / 1_000;
+        (is_one && fits).then_some(header)
     }
 }
 
@@ -260,7 +265,9 @@ impl<S: Storage> KeptReader<S> {
         let mut body = std::mem::take(&mut self.body);
         body.resize(header.body_len as usize, 0);
         self.read(storage, self.offset + BATCH_HEADER_LEN as u64, &mut body)?;
-        if !header.matches(&head, &body, header.position) || header.position < self.position_min {
+        let end = self.header.segments.end * self.header.segment_len;
+        let places = self.position_min..=end;
+        if !header.matches(&head, &body, header.position) || !places.contains(&header.position) {
             return Err(self.damaged(Damage::Torn));
         }
         check(&header, &body).map_err(|damage| self.damaged(damage))?;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::segment::is_descriptors;
-use crate::limits::SPARE_DESCRIPTORS;
+use crate::limits::{SEGMENT_NUMBER_MAX, SPARE_DESCRIPTORS};
 
 /// The name of a file of the journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -200,17 +200,23 @@ impl fmt::Display for Name {
 }
 
 impl Name {
-    /// What a file name says; `None`: it is no file of a journal.
+    /// What a file name says; `None`: it is no file of a journal, for it is not spelled as one is, or
+    /// no journal gets so far.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (stem, kind) = text.split_once('.')?;
+        let number = |digits: &str| {
+            let is_spelled = digits.len() == 20 && digits.bytes().all(|it| it.is_ascii_digit());
+            let number = digits.parse().ok().filter(|_| is_spelled)?;
+            (number <= SEGMENT_NUMBER_MAX).then_some(number)
+        };
         let range = || {
             let (from, to) = stem.split_once('-')?;
-            Some((from.parse().ok()?, to.parse().ok()?))
+            Some((number(from)?, number(to)?))
         };
         match kind {
-            "segment" => stem.parse().ok().map(Self::Segment),
-            "free" => stem.parse().ok().map(Self::Free),
+            "segment" => number(stem).map(Self::Segment),
+            "free" => number(stem).map(Self::Free),
             "kept" => range().map(|(from, to)| Self::Kept(from, to)),
             "unfinished" => range().map(|(from, to)| Self::Unfinished(from, to)),
             _ => None,
@@ -377,7 +383,7 @@ mod tests {
 
     #[test]
     fn a_name_is_read_as_it_is_written() {
-        let (from, to) = (7, u64::MAX);
+        let (from, to) = (7, SEGMENT_NUMBER_MAX);
         for name in [
             Name::Segment(to),
             Name::Free(from),
@@ -390,6 +396,9 @@ mod tests {
             "7",
             ".segment",
             "x.segment",
+            "7.segment",
+            "+0000000000000000007.segment",
+            "18446744073709551615.segment",
             "7.kept",
             "1-2.segment",
             "a-b.kept",

@@ -13,6 +13,7 @@ use hdrhistogram::serialization::Deserializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry, LogIteratorError};
 
 use super::encodings::as_v2;
+use crate::limits::LATENCY_COUNTS_MAX;
 
 /// What lines without a tag are called here.
 pub const UNTAGGED: &str = "untagged";
@@ -22,6 +23,8 @@ pub const UNTAGGED: &str = "untagged";
 pub struct HistogramLog {
     by_tag: BTreeMap<String, Histogram<u64>>,
     intervals: usize,
+    /// Counts of all histograms, empty or not.
+    counts: usize,
     /// The last line has no end: the writer was killed, or is writing it now.
     torn: bool,
 }
@@ -88,14 +91,22 @@ impl HistogramLog {
 
     fn add(&mut self, tag: &str, histogram: Histogram<u64>) -> Result<(), String> {
         match self.by_tag.get_mut(tag) {
-            Some(sum) => sum.add(histogram).map_err(|it| it.to_string()),
+            Some(sum) => {
+                self.counts -= sum.distinct_values();
+                sum.add(histogram).map_err(|it| it.to_string())?;
+                self.counts += sum.distinct_values();
+            }
             None => {
                 let mut histogram = histogram;
                 // Another log's histograms may reach further.
                 histogram.auto(true);
+                self.counts += histogram.distinct_values();
                 self.by_tag.insert(tag.to_owned(), histogram);
-                Ok(())
             }
+        }
+        match self.counts {
+            0..=LATENCY_COUNTS_MAX => Ok(()),
+            _ => Err("all tags together have more counts than fit into memory".to_owned()),
         }
     }
 
@@ -234,6 +245,22 @@ mod tests {
                 "{end}"
             );
         }
+    }
+
+    #[test]
+    fn tags_that_claim_more_than_fits_into_memory_are_refused() {
+        let mut encoder = HlogEncoder::default();
+        let exact = Histogram::<u64>::new_with_bounds(1, u64::MAX, 5).unwrap();
+        let lines = LATENCY_COUNTS_MAX / exact.distinct_values() + 1;
+        let text: Vec<_> = (0..lines)
+            .flat_map(|it| encoder.line(&it.to_string(), span(0), &exact))
+            .collect();
+        let error = HistogramLog::parse(&String::from_utf8(text).unwrap());
+        let error = error.unwrap_err().to_string();
+        assert!(
+            error.contains(&format!("line {lines}")) && error.contains("memory"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -18,7 +18,8 @@ pub fn latency_files(input: &[u8]) {
         Kind::Percentiles(curve) => vec![("curve".to_owned(), curve)],
         Kind::Log(mut log) => {
             let intervals = log.intervals();
-            if log.merge(log.clone()).is_ok() {
+            let is_small = log.tags().count() <= DRAWN_MAX;
+            if is_small && log.merge(log.clone()).is_ok() {
                 assert_eq!(log.intervals(), 2 * intervals);
             }
             let tags = log.tags().take(DRAWN_MAX);

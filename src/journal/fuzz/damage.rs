@@ -98,11 +98,22 @@ fn rehash(written: &Written, name: Name, at: usize) -> bool {
 fn rename(script: &mut Script<'_>, written: &mut Written, name: Name) {
     let mut files = written.memory.files();
     let bytes = files.remove(&name).expect("it is listed");
-    let kind = ["", "segment", "free", "kept", "unfinished"][usize::from(script.byte() % 5)];
-    let len = usize::from(script.byte() % 64);
-    let numbers = script.bytes(len);
-    let text = format!("{}.{kind}", String::from_utf8_lossy(numbers));
-    if let Some(name) = Name::parse(&text) {
+    let kind = script.byte() % 5;
+    let mut number = || match script.byte() {
+        u8::MAX => script
+            .bytes(8)
+            .iter()
+            .fold(0, |it, byte| it << 8 | u64::from(*byte)),
+        small => u64::from(small),
+    };
+    let to = match kind {
+        0 => return,
+        1 => Name::Segment(number()),
+        2 => Name::Free(number()),
+        3 => Name::Kept(number(), number()),
+        _ => Name::Unfinished(number(), number()),
+    };
+    if let Some(name) = Name::parse(&to.to_string()) {
         // It would stand for segments that are whole.
         written.is_wild |= matches!(name, Name::Kept(..));
         files.insert(name, bytes);
