@@ -6,6 +6,7 @@
 use std::io::{self, IoSlice, Write};
 
 use super::IngestAgent;
+use super::hold::Wait;
 use super::source::Connection;
 use crate::clock::Now;
 use crate::counters::Counter;
@@ -68,10 +69,12 @@ impl<N: Network> IngestAgent<N> {
         1
     }
 
-    /// The peer cannot be told any more. What it has sent before is read still; a connection of which
-    /// nothing more can be read now is over.
+    /// The peer cannot be told any more. What it has sent before is read still, and wrong lines of it
+    /// are kept as soon as there is room; a connection of which nothing more can be read now is over.
     fn note_broken(&mut self, key: Key, mut connection: Connection, error: &io::Error, now: Now) {
-        if connection.has_ended || connection.waits_for.is_some() {
+        let waits_long = matches!(connection.waits_for, Some(Wait::Destination(_)));
+        let has_lines = connection.framer.is_holding() && !waits_long;
+        if !has_lines && (connection.has_ended || waits_long) {
             self.end(key, connection, error, now);
             return;
         }

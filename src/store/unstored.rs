@@ -289,9 +289,10 @@ mod tests {
     fn at_their_limit_rows_wait_and_are_kept_once_when_there_is_room() {
         let home = tempfile::tempdir().expect("a temporary directory");
         let memory = Memory::default();
-        TestWriter::new(memory.clone(), SEGMENT).plain(1..=40);
+        TestWriter::new(memory.clone(), SEGMENT).plain(1..=10);
         let (rows, _) = gather(&memory, 0);
-        let reason = "no".repeat(200_000);
+        assert_eq!(rows.len(), 10);
+        let reason = "no".repeat(500_000);
         let refusals = |count: usize| {
             let mut refused = Refusals::default();
             let first = rows.iter().take(count);
@@ -301,11 +302,11 @@ mod tests {
         let counters = Arc::new(Counters::default());
         let log = UnstoredLog::new(home.path(), Arc::clone(&counters));
         let mut log = log.limited(8_000_000);
-        log.keep(&refusals(15)).expect("there is room");
-        let error = log.keep(&refusals(40)).expect_err("there is none");
+        log.keep(&refusals(3)).expect("there is room");
+        let error = log.keep(&refusals(10)).expect_err("there is none");
         assert_eq!(error.kind(), io::ErrorKind::StorageFull, "{error}");
         let mut kept = Vec::new();
-        while log.keep(&refusals(40)).is_err() {
+        while log.keep(&refusals(10)).is_err() {
             let oldest = (1..).map(|it| home.path().join(format!("unstored.{it}.ndjson")));
             let oldest = oldest.take(99).find(|it| it.exists()).expect("a file");
             kept.push(std::fs::read_to_string(&oldest).expect("text"));
@@ -321,8 +322,8 @@ mod tests {
             .map(|it| serde_json::from_str::<Known>(it).expect("JSON").sequence)
             .collect();
         sequences.sort_unstable();
-        assert_eq!(sequences, (1..=40).collect::<Vec<_>>());
-        assert_eq!(counters.get(Counter::StoreUnstored), 40);
+        assert_eq!(sequences, (1..=10).collect::<Vec<_>>());
+        assert_eq!(counters.get(Counter::StoreUnstored), 10);
     }
 
     #[test]
