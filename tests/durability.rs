@@ -714,3 +714,36 @@ fn a_full_disk_stops_the_sources_but_not_delivery_and_is_got_over() {
     assert_eq!(engine.stop().code, Some(0));
     assert_all_delivered(home.path(), 400 + total);
 }
+
+#[test]
+fn where_not_even_settlements_find_room_nothing_is_handed_out_until_there_is() {
+    let settings = format!("{STORELESS}[delivery]\ncredit = \"4KiB\"\n");
+    let home = home();
+    let engine = Engine::start_in(Arc::clone(&home), &settings);
+    publish(&engine, frames("m", "table2", 4_000));
+    // No file takes more than this, the one for settlements neither.
+    limit_files(&engine, Some(100));
+    let mut subscriber = Subscriber::new(&engine, &["table2"], false);
+    let stats = engine.wait("settlements wait", |it| it["journal_stuck"] == 1);
+    let (status, why) = engine.get("/readyz");
+    assert!(
+        status == 503 && why.contains("Not even settlements"),
+        "{status} {why}"
+    );
+    // What was in flight is written and settled, and nothing after it.
+    let settled = engine.wait("nothing is in flight", |it| it["in_flight"] == 0);
+    assert!(
+        settled["settled"].as_u64() < Some(1_000),
+        "{stats} {settled}"
+    );
+    assert_eq!(settled["journal_settled"], 0, "{settled}");
+    limit_files(&engine, None);
+    assert_eq!(ids(&subscriber.frames(4_000)), names("m", 4_000));
+    engine.wait("all settlements are recorded", |it| {
+        it["journal_settled"] == 4_000
+    });
+    engine.wait("room is set aside again", |it| it["journal_waiting"] == 0);
+    assert_eq!(engine.get("/readyz").0, 200);
+    engine.kill();
+    assert_eq!(Engine::start_in(home, &settings).count("recovered"), 0);
+}
