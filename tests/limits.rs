@@ -188,8 +188,9 @@ fn a_producer_that_is_silent_for_idle_timeout_is_told_and_closed() {
     writeln!(producer, "{}", frame("a", "table1", 1)).expect("it reads");
     let said = rest_of(producer);
     assert!(said.contains("idle_timeout"), "{said}");
-    assert_eq!(engine.count("idle_timeouts"), 1);
-    assert_eq!(engine.count("accepted"), 1);
+    engine.wait("both are counted", |it| {
+        it["idle_timeouts"] == 1 && it["accepted"] == 1
+    });
 }
 
 #[test]
