@@ -387,11 +387,7 @@ fn segment(home: &Path, number: u64) -> PathBuf {
 /// own; returns where that begins and ends.
 fn leave_journal(home: &Home, number: u64) -> (u64, u64) {
     let engine = Engine::start_in(Arc::clone(home), STORELESS);
-    let len = || {
-        // Behind the last batch there may be room for the end mark.
-        let bytes = std::fs::read(segment(home.path(), number)).expect("a segment");
-        bytes.iter().rposition(|&it| it != 0).expect("a batch") as u64 + 1
-    };
+    let len = || written_len(&segment(home.path(), number));
     publish(&engine, frames(&format!("first{number}"), "table2", 10));
     let begin = len();
     publish(&engine, frames(&format!("last{number}"), "table2", 1));
@@ -405,6 +401,12 @@ fn flip(path: &Path, offset: u64) {
     let mut bytes = std::fs::read(path).expect("a segment");
     bytes[offset as usize] ^= 0x10;
     std::fs::write(path, bytes).expect("a segment");
+}
+
+/// Up to where a segment has batches: behind the last one there may be room, set aside.
+fn written_len(path: &Path) -> u64 {
+    let bytes = std::fs::read(path).expect("a segment");
+    bytes.iter().rposition(|&it| it != 0).expect("a batch") as u64 + 1
 }
 
 fn cut(path: &Path, len: u64) {
@@ -580,9 +582,7 @@ fn a_journal_that_lost_its_end_goes_on_behind_the_store() {
     let home = home();
     let engine = Engine::start_in(Arc::clone(&home), LISTENING);
     publish(&engine, frames("kept", "table2", 10));
-    let len = std::fs::metadata(segment(home.path(), 0))
-        .expect("a segment")
-        .len();
+    let len = written_len(&segment(home.path(), 0));
     publish(&engine, frames("lost", "table2", 5));
     engine.wait("all have rows", |it| it["stored"] == 15);
     engine.kill();
@@ -676,9 +676,7 @@ fn a_full_disk_stops_the_sources_but_not_delivery_and_is_got_over() {
     let home = home();
     let engine = Engine::start_in(Arc::clone(&home), LISTENING);
     publish(&engine, frames("before", "table2", 400));
-    let len = std::fs::metadata(segment(home.path(), 0))
-        .expect("a segment")
-        .len();
+    let len = written_len(&segment(home.path(), 0));
     // The next batch finds room for its beginning.
     limit_files(&engine, Some(len + 100));
     let total = 150_000;

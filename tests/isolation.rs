@@ -11,7 +11,7 @@ use hand::{Hand, Peer};
 use support::frame;
 
 /// The first delivery agent, as the crank counts.
-const DELIVERY_0: usize = 5;
+const DELIVERY_0: usize = 6;
 
 const SETTINGS: &str = "destination = [{ id = \"table1\" }, { id = \"table2\" }]\n\
     [ingest]\nlisten = \"127.0.0.1:0\"\n[store]\nurl = \"none\"\n\

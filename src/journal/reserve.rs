@@ -8,13 +8,14 @@
 use std::io::{self, IoSlice};
 
 use super::storage::{Name, Storage};
-use crate::limits::JOURNAL_RESERVE_LEN;
+use crate::limits::{JOURNAL_RESERVE_LEN, SEGMENT_NUMBER_MAX};
 
-/// The number of the free file for settlements, until a segment's file takes its place.
-pub const SETTLEMENTS: u64 = u64::MAX;
+/// The number of the free file for settlements, until a segment's file takes its place: no segment gets
+/// so far.
+pub const SETTLEMENTS: u64 = SEGMENT_NUMBER_MAX;
 
 /// The file for what is carried forward.
-pub const KEPT: Name = Name::Free(u64::MAX - 1);
+pub const KEPT: Name = Name::Free(SEGMENT_NUMBER_MAX - 1);
 
 /// Bytes written at once.
 const PIECE_LEN: usize = 64 * 1024;
@@ -85,6 +86,13 @@ fn fill<S: Storage>(storage: &S, file: &S::Segment, len: u64) -> io::Result<()> 
 mod tests {
     use super::*;
     use crate::journal::testing::Memory;
+
+    #[test]
+    fn their_names_are_names_of_a_journals_files() {
+        for name in [Name::Free(SETTLEMENTS), KEPT] {
+            assert_eq!(Name::parse(&name.to_string()), Some(name));
+        }
+    }
 
     #[test]
     fn a_reserve_is_made_completed_and_found_again() {
