@@ -98,7 +98,7 @@ counters! {
     ConnectionsRefusedFull "connections_refused_full" count "Those among them that found max_connections open.";
     ConnectionsRefusedAddress "connections_refused_address" count "Those among them that found max_connections_per_address open from their address.";
     GreetingTimeouts "greeting_timeouts" count "Connections closed because they did not say in time what they want.";
-    IdleTimeouts "idle_timeouts" count "Producers closed because they sent nothing for [ingest] idle_timeout.";
+    IdleTimeouts "idle_timeouts" count "Producers closed because they sent nothing for idle_timeout.";
     HttpConnected "http_connected" gauge "HTTP connections now.";
 
     JournalBytes "journal_bytes" count "Bytes appended to the journal.";
@@ -122,7 +122,7 @@ counters! {
     SubscriberConnects "subscriber_connects" count "Subscriber connections that were accepted.";
     SubscriberDisconnects "subscriber_disconnects" count "Subscriber connections that ended.";
     SubscriberErrors "subscriber_errors" count "Subscriber connections ended by an error line.";
-    UnreadTimeouts "unread_timeouts" count "Subscribers cut because their sockets took nothing for [delivery] unread_timeout.";
+    UnreadTimeouts "unread_timeouts" count "Subscribers cut because their sockets took nothing for unread_timeout.";
     AckTimeouts "ack_timeouts" count "Subscribers cut because they owed acknowledgements too long.";
     DeliveryBackPressure "delivery_back_pressure" count "Dispatches put off because a delivery ring was full.";
 

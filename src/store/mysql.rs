@@ -13,7 +13,7 @@
 //!             not make it, an UPDATE that names the rows; halved as rows are
 //! ```
 //!
-//! What is left in the position's row tells whether somebody else wrote there ([`super::marks`]).
+//! What is left in the position's row tells whether somebody else wrote there (`marks.rs`).
 //! The row is locked first: whatever an earlier connection left under way has ended when
 //! the lock is given, and what it committed is seen. `id` is the engine's own base plus the
 //! sequence, so that several engines share one table and a settlement finds its row by primary key.
