@@ -6,10 +6,10 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use flipped_lb::ingest::framer::{Framer, Line, buffer_len};
 use flipped_lb::ingest::parser::{PADDING, Parser};
 use flipped_lb::limits::{LINE_LEN_MAX, READ_LEN_MAX};
 use flipped_lb::message::Fields;
+use flipped_lb::net::framer::{Framer, Line, buffer_len};
 use simd_json::{Buffers, Tape};
 
 const FRAME_LEN: usize = 390;

@@ -10,6 +10,10 @@ pub const LINE_LEN_MAX_DEFAULT: usize = 64 * 1024;
 /// Longest line that a setting may allow: a record's field offsets are 16 bits wide.
 pub const LINE_LEN_MAX: usize = 64 * 1024;
 
+/// Bytes of any content behind a line in a read buffer, so that simd-json needs no copy of it: a
+/// vector of 64 bytes may be read from any byte of the line.
+pub const LINE_PADDING: usize = 64;
+
 /// Bytes of one arena chunk: large enough that sealing one is rare (600 frames of 390 bytes), small
 /// enough that a few hundred of them make a fine-grained pool.
 pub const CHUNK_LEN: usize = 256 * 1024;

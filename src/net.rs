@@ -7,6 +7,7 @@
 
 pub mod acceptor;
 pub mod admission;
+pub mod framer;
 mod lookups;
 mod refused;
 mod resolver;

@@ -11,11 +11,11 @@ use super::join::Join;
 use super::subscriber::{Connection, Phase, Request};
 use crate::clock::{Clock, Now};
 use crate::counters::Counter;
-use crate::ingest::framer::Line;
 use crate::limits::{
     LEAVING_NS_MAX, LONG_LINES_LEN_MAX, READS_PER_CYCLE, SUBSCRIBER_LINE_LEN_MAX,
     SUBSCRIBER_LONG_READ_LEN_MAX, SUBSCRIBER_READ_LEN_MAX,
 };
+use crate::net::framer::Line;
 use crate::net::{Key, Network};
 
 impl<N: Network, C: Clock> DeliveryAgent<N, C> {

@@ -34,12 +34,12 @@ use crate::agent::{Agent, Fatal};
 use crate::arena::{Homebound, View};
 use crate::clock::{Clock, Now};
 use crate::counters::{Counter, Counters};
-use crate::ingest::framer::buffer_len;
 use crate::limits::{ACCEPTS_PER_CYCLE, SUBSCRIBER_LINE_LEN_MAX, SUBSCRIBER_LONG_READ_LEN_MAX};
 use crate::log_limit::LogLimit;
 use crate::message::{DestinationIndex, Directory};
 use crate::net::acceptor::Acceptor;
 use crate::net::admission::Admission;
+use crate::net::framer::buffer_len;
 use crate::net::{Key, Network, Ready};
 use crate::ring::{Receiver, Sender};
 

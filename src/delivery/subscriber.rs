@@ -11,9 +11,9 @@ use serde::de::{Deserialize, Deserializer, Visitor};
 use super::join::{Answer, Join, Taken};
 use super::outbox::Outbox;
 use super::tell::News;
-use crate::ingest::framer::Framer;
 use crate::limits::SUBSCRIBER_LINE_LEN_MAX;
 use crate::message::DestinationIndex;
+use crate::net::framer::Framer;
 
 /// What a line asks for.
 #[derive(Debug, PartialEq, Eq)]

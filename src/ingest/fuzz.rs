@@ -8,12 +8,12 @@
 
 use std::ops::Range;
 
-use super::framer::model::{self, Seen, is_blank};
-use super::framer::{Framer, Line, buffer_len};
 use super::judge;
 use super::parser::verdict::{LEVELS, agreed, agrees_with_others};
 use super::parser::{PADDING, Parser};
 use crate::fuzzing::split_line;
+use crate::net::framer::model::{self, Seen, is_blank};
+use crate::net::framer::{Framer, Line, buffer_len};
 
 /// Longer than an id with all its characters as `\uXXXX`, and short enough to be passed.
 const LINE_LEN_MAX: usize = 2_048;

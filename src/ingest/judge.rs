@@ -8,17 +8,18 @@ use std::ops::Range;
 
 use serde::Deserialize;
 
-use super::framer::Line;
+use super::IngestAgent;
 use super::hold::Wait;
 use super::names::Addressee;
 use super::parser::{PADDING, Parsed};
+use super::protocol::{Arrival, FromIngest};
 use super::source::Connection;
-use super::{Arrival, FromIngest, IngestAgent};
 use crate::clock::Now;
 use crate::config::WhenFull;
 use crate::limits::LINE_LEN_MAX;
 use crate::message::{DestinationIndex, Reason, TypeIndex};
 use crate::net::Network;
+use crate::net::framer::Line;
 use crate::scheduler::queue::clamp_timestamp;
 
 /// What became of a line.

@@ -16,7 +16,6 @@ mod acknowledge;
 pub mod allowance;
 mod attempts;
 mod dial;
-pub mod framer;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod hold;
@@ -24,6 +23,7 @@ mod idle;
 mod judge;
 mod names;
 pub mod parser;
+pub mod protocol;
 mod read;
 mod refuse;
 mod share;
@@ -41,17 +41,17 @@ use fastrand::Rng;
 use tracing::info;
 
 use self::allowance::Allowances;
-use self::framer::{Framer, buffer_len};
 use self::idle::Patience;
 use self::names::NewNames;
 use self::parser::Parser;
+use self::protocol::{FromIngest, ToIngest};
 use self::read::DRAINED_MAX;
 use self::refuse::Refusals;
 use self::share::Share;
 use self::source::{Confirmation, Connection, Source, Unkept};
 use crate::agent::pressure::InputPressure;
 use crate::agent::{Agent, Fatal};
-use crate::arena::{Committed, Writer};
+use crate::arena::Writer;
 use crate::clock::Now;
 use crate::config::{Config, WhenFull};
 use crate::counters::{Counter, Counters};
@@ -59,77 +59,14 @@ use crate::limits::{
     ACCEPTS_PER_CYCLE, CHUNKS_PER_READ, COMMANDS_PER_CYCLE, READ_LEN_MAX, READS_PER_CYCLE,
 };
 use crate::log_limit::LogLimit;
-use crate::message::{DestinationIndex, Directory, Reason, SourceIndex, TypeIndex};
+use crate::message::{Directory, SourceIndex};
 use crate::net::acceptor::Acceptor;
 use crate::net::admission::Admission;
+use crate::net::framer::{Framer, buffer_len};
 use crate::net::{Key, Network, Ready};
 use crate::rejects::protocol::RejectSender;
 use crate::ring::{Receiver, Sender};
-use crate::scheduler::dedup::{IdHash, IdHasher};
-
-/// An accepted frame.
-#[derive(Debug)]
-pub struct Arrival {
-    /// Its record, complete but for sequence and level.
-    pub frame: Committed,
-    /// Its messageId, hashed while it was at hand.
-    pub id: IdHash,
-    /// Whom it is for.
-    pub destination: DestinationIndex,
-    /// Where it came from.
-    pub source: SourceIndex,
-    /// Which connection of the source.
-    pub connection: u32,
-    /// Which line of the connection, if it wants acknowledgements; else 0.
-    pub line: u64,
-    /// Its type.
-    pub message_type: TypeIndex,
-    /// Its own priority.
-    pub priority: u8,
-    /// Its place in time, in ms of the engine's own time: its timestamp, clamped.
-    pub bucket_ms: u64,
-    /// When it was read, in ns.
-    pub read_ns: u64,
-}
-
-/// What ingest tells the scheduler.
-#[derive(Debug)]
-pub enum FromIngest {
-    /// A frame was accepted.
-    Arrived(Arrival),
-    /// Lines were rejected.
-    Rejected {
-        /// Why.
-        reason: Reason,
-        /// How many.
-        count: u32,
-    },
-    /// A chunk is full.
-    Sealed(Writer),
-}
-
-/// What the scheduler tells ingest.
-#[derive(Debug)]
-pub enum ToIngest {
-    /// A chunk to fill.
-    Chunk(Writer),
-    /// All lines of a connection up to this one are the engine's responsibility now.
-    Responsible {
-        /// Whose.
-        source: SourceIndex,
-        /// Which connection of it.
-        connection: u32,
-        /// The line.
-        line: u64,
-    },
-    /// So many messages may be handed over for a destination, in all since the start.
-    Allowance {
-        /// Which.
-        destination: DestinationIndex,
-        /// The count.
-        until: u64,
-    },
-}
+use crate::scheduler::dedup::IdHasher;
 
 /// What the ingest agent is made of.
 pub struct IngestParts<N> {

@@ -45,7 +45,9 @@ mod tokens;
 pub(crate) mod verdict;
 
 /// Bytes behind a line, of any content, that spare the parser a copy of it.
-pub const PADDING: usize = simd_json::INPUT_PADDING;
+pub const PADDING: usize = crate::limits::LINE_PADDING;
+
+const _: () = assert!(PADDING >= simd_json::INPUT_PADDING);
 
 /// What is known of a line that obeys every rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

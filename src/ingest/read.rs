@@ -5,7 +5,6 @@
 use std::io;
 
 use super::IngestAgent;
-use super::framer::Line;
 use super::hold::Wait;
 use super::judge::Fate;
 use super::source::{Confirmation, Connection};
@@ -16,6 +15,7 @@ use crate::limits::{
     READ_LEN_SHARED, READS_PER_CYCLE, SHARED_NS, TURN_LINES_MAX,
 };
 use crate::message::Reason;
+use crate::net::framer::Line;
 use crate::net::{Key, Network};
 
 /// Ring entries that a read may need: its lines, and the sums of what was rejected.

@@ -9,13 +9,13 @@ use std::ops::Range;
 use fastrand::Rng;
 
 use super::attempts::Attempts;
-use super::framer::Framer;
 use super::hold::Wait;
 use super::share::Share;
 use crate::limits::{RECONNECT_MS_MAX, RECONNECT_MS_MIN};
 use crate::log_limit::LogLimit;
 use crate::message::SourceIndex;
 use crate::net::Key;
+use crate::net::framer::Framer;
 
 /// What a configured source is doing.
 #[derive(Debug)]

@@ -3,10 +3,10 @@
 
 use proptest::prelude::*;
 
-use super::framer::{Framer, Line, buffer_len};
 use super::parser::Parser;
 use super::parser::model;
 use crate::message::Reason;
+use crate::net::framer::{Framer, Line, buffer_len};
 
 const LINE_LEN_MAX: usize = 160;
 

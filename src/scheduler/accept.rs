@@ -11,7 +11,7 @@ use crate::arena::Place;
 use crate::clock::Now;
 use crate::config::Durability;
 use crate::counters::Counter;
-use crate::ingest::{Arrival, FromIngest};
+use crate::ingest::protocol::{Arrival, FromIngest};
 use crate::journal::record::RecordHeader;
 use crate::journal::writer::ToJournal;
 use crate::limits::{ARRIVALS_PER_CYCLE, UNRECORDED_MAX};

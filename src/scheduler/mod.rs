@@ -57,7 +57,7 @@ use crate::clock::{LocalMinute, Now, Walls};
 use crate::config::Durability;
 use crate::counters::{Counter, Counters};
 use crate::delivery::{FromDelivery, ToDelivery};
-use crate::ingest::{FromIngest, ToIngest};
+use crate::ingest::protocol::{FromIngest, ToIngest};
 use crate::journal::record::Position;
 use crate::journal::replay::{Fetch, FromReplay};
 use crate::journal::retention::FromRetention;

@@ -24,10 +24,10 @@ use std::ops::Range;
 
 use memchr::memchr;
 
-use crate::ingest::parser::PADDING;
+use crate::limits::LINE_PADDING;
 
 #[cfg(any(test, fuzzing))]
-pub(super) mod model;
+pub(crate) mod model;
 
 /// What stands between two newlines: where in the buffer, without newline and carriage return.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub enum Line {
 /// return), before the padding that spares the parser a copy.
 #[must_use]
 pub const fn buffer_len(read_len: usize, line_len_max: usize) -> usize {
-    read_len + line_len_max + 1 + PADDING
+    read_len + line_len_max + 1 + LINE_PADDING
 }
 
 /// Cuts one connection's bytes into lines.

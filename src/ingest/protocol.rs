@@ -1,0 +1,70 @@
+//! What ingest and the scheduler send each other: accepted frames one way, chunks to fill and
+//! acknowledgements the other. Plain values; each goes through a ring.
+
+use crate::arena::{Committed, Writer};
+use crate::message::{DestinationIndex, Reason, SourceIndex, TypeIndex};
+use crate::scheduler::dedup::IdHash;
+
+/// An accepted frame.
+#[derive(Debug)]
+pub struct Arrival {
+    /// Its record, complete but for sequence and level.
+    pub frame: Committed,
+    /// Its messageId, hashed while it was at hand.
+    pub id: IdHash,
+    /// Whom it is for.
+    pub destination: DestinationIndex,
+    /// Where it came from.
+    pub source: SourceIndex,
+    /// Which connection of the source.
+    pub connection: u32,
+    /// Which line of the connection, if it wants acknowledgements; else 0.
+    pub line: u64,
+    /// Its type.
+    pub message_type: TypeIndex,
+    /// Its own priority.
+    pub priority: u8,
+    /// Its place in time, in ms of the engine's own time: its timestamp, clamped.
+    pub bucket_ms: u64,
+    /// When it was read, in ns.
+    pub read_ns: u64,
+}
+
+/// What ingest sends to the scheduler.
+#[derive(Debug)]
+pub enum FromIngest {
+    /// A frame was accepted.
+    Arrived(Arrival),
+    /// Lines were rejected.
+    Rejected {
+        /// Why.
+        reason: Reason,
+        /// How many.
+        count: u32,
+    },
+    /// A chunk is full.
+    Sealed(Writer),
+}
+
+/// What the scheduler sends to ingest.
+#[derive(Debug)]
+pub enum ToIngest {
+    /// A chunk to fill.
+    Chunk(Writer),
+    /// All lines of a connection up to this one are the engine's responsibility now.
+    Responsible {
+        /// Whose.
+        source: SourceIndex,
+        /// Which connection of it.
+        connection: u32,
+        /// The line.
+        line: u64,
+    },
+    /// So many messages may be handed over for a destination, in all since the start.
+    Allowance {
+        /// Which.
+        destination: DestinationIndex,
+        /// The count.
+        until: u64,
+    },
+}
