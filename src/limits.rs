@@ -111,7 +111,7 @@ pub const HOT_MAX: usize = 128 * 1024;
 pub const COLD_LEN_MIN: usize = 16;
 
 /// Messages that give up their slots in one duty cycle: some more than can arrive in one.
-pub const CHILLED_PER_CYCLE: usize = ARRIVALS_PER_CYCLE + ARRIVALS_PER_CYCLE / 4;
+pub const EVICTED_PER_CYCLE: usize = ARRIVALS_PER_CYCLE + ARRIVALS_PER_CYCLE / 4;
 
 /// Slots that are looked at in one duty cycle for a destination whose messages may give up theirs.
 pub const SLOTS_LOOKED_AT_PER_CYCLE: usize = 64;
@@ -127,14 +127,14 @@ pub const ANSWERS_RESERVED: usize = 16;
 
 /// What the scheduler hears from one delivery agent in one duty cycle: as many frames as are
 /// dispatched in one can each be written, acknowledged and returned by an entry of their own.
-pub const DELIVERY_NEWS_PER_CYCLE: usize = 4 * DISPATCHES_PER_CYCLE;
+pub const DELIVERY_EVENTS_PER_CYCLE: usize = 4 * DISPATCHES_PER_CYCLE;
 
 /// What the scheduler hears from the journal in one duty cycle. One entry speaks of a batch of 1 MiB
 /// at most; in the usual case there is one, and some chunks come home.
-pub const JOURNAL_NEWS_PER_CYCLE: usize = 64;
+pub const JOURNAL_EVENTS_PER_CYCLE: usize = 64;
 
 /// What the scheduler hears from replay in one duty cycle: as much as is read in one.
-pub const REPLAY_NEWS_PER_CYCLE: usize = FETCHES_PER_CYCLE;
+pub const REPLAY_EVENTS_PER_CYCLE: usize = FETCHES_PER_CYCLE;
 
 /// What ingest hears from the scheduler in one duty cycle: chunks, a line of each source, and where
 /// destinations have room again.

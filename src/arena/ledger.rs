@@ -1,7 +1,7 @@
-//! The ledger: which chunk is whose, when it is free, and which one gives way.
+//! The ledger: who uses which chunk, when it is free, and which one is evicted.
 //!
-//! The scheduler owns it. It reads and writes no frame; that it never hands a chunk to a writer
-//! while anybody may still read or write its former life is what `region` relies on.
+//! The scheduler owns it. It reads and writes no frame. `region` relies on it: it never hands a chunk
+//! to a writer while anybody may still read or write its former generation.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -12,7 +12,7 @@ use crate::sync::Arc;
 /// What the ledger knows of a chunk.
 #[derive(Debug, Clone, Copy, Default)]
 struct Chunk {
-    /// Counts its lives: places of an earlier one are void.
+    /// Counts its uses: places of an earlier generation are stale.
     generation: u32,
     /// Leases that are out.
     leases: u32,
@@ -40,8 +40,8 @@ pub struct Ledger {
     region: Arc<Region>,
     chunks: Vec<Chunk>,
     free: Vec<u16>,
-    /// Chunks with their generations in the order they were sealed; those that began another life
-    /// since are passed over. At most two entries a chunk.
+    /// Chunks with their generations in the order they were sealed; entries of former generations are
+    /// skipped. At most two entries a chunk.
     sealed: VecDeque<(u16, u32)>,
 }
 
@@ -86,7 +86,7 @@ impl Ledger {
         self.free.len()
     }
 
-    /// Takes the chunk that came home last: its memory is warm.
+    /// Takes the chunk that was freed last: its memory is in the cache.
     pub fn writer(&mut self) -> Option<Writer> {
         let chunk = self.free.pop()?;
         let state = &mut self.chunks[usize::from(chunk)];
@@ -114,7 +114,7 @@ impl Ledger {
         if self.sealed.len() == self.sealed.capacity() {
             let chunks = &self.chunks;
             self.sealed
-                .retain(|&(chunk, life)| chunks[usize::from(chunk)].generation == life);
+                .retain(|&(chunk, generation)| chunks[usize::from(chunk)].generation == generation);
         }
         self.sealed.push_back((writer.chunk, writer.generation));
         self.free_if_done(writer.chunk);
@@ -163,13 +163,13 @@ impl Ledger {
         adjacent
     }
 
-    /// Leases come home.
+    /// Takes back ended leases.
     pub fn take_back(&mut self, returned: Returned) {
         assert!(returned.arena == self.region.id, "leases of another arena");
         let state = &mut self.chunks[usize::from(returned.chunk)];
         assert!(
             state.leases >= returned.count,
-            "more leases came home than were out"
+            "more leases were returned than were out"
         );
         state.leases -= returned.count;
         self.free_if_done(returned.chunk);
@@ -186,15 +186,15 @@ impl Ledger {
         self.free_if_done(place.0.chunk);
     }
 
-    /// Takes the chunk that was sealed first from the messages that wait in it: their places are
-    /// void from now on. Only a chunk that nobody reads can go; `false`: there is none.
+    /// Frees the chunk that was sealed first, though messages wait in it: their places are stale from
+    /// now on. Only a chunk that nobody reads can be evicted; `false`: there is none.
     pub fn evict(&mut self) -> bool {
         for _ in 0..self.sealed.len() {
-            let Some((chunk, life)) = self.sealed.pop_front() else {
+            let Some((chunk, generation)) = self.sealed.pop_front() else {
                 break;
             };
             let state = &mut self.chunks[usize::from(chunk)];
-            if state.generation != life {
+            if state.generation != generation {
                 continue;
             }
             if state.is_idle() {
@@ -202,7 +202,7 @@ impl Ledger {
                 self.free_if_done(chunk);
                 return true;
             }
-            self.sealed.push_back((chunk, life));
+            self.sealed.push_back((chunk, generation));
         }
         false
     }

@@ -1,11 +1,10 @@
-//! Frame memory: fixed chunks that are lent down the pipeline and come home.
+//! Frame memory: fixed chunks that are lent down the pipeline and returned.
 //!
-//! Ingest fills a chunk through a [`Writer`]; each record becomes a [`Committed`], which the
-//! scheduler seals and turns into a [`Place`] - the address of a record, good for asking. Who wants
-//! to read needs a [`Lease`], which only the [`Ledger`] (the scheduler's) hands out and takes back.
-//! A chunk is free again when its writer is home, nobody holds a lease of it, and no message needs
-//! it any more - or earlier, if it is evicted: then its places are void, and their messages must be
-//! read again from the journal.
+//! Ingest fills a chunk through a [`Writer`]. Each record becomes a [`Committed`], which the scheduler
+//! seals and turns into a [`Place`]: the address of a record, which may be stale. Reading needs a
+//! [`Lease`]; only the [`Ledger`], which the scheduler owns, hands leases out and takes them back.
+//! A chunk is free when its writer is returned, no lease of it is out and no message needs it, or
+//! earlier, if it is evicted: then its places are stale, and their messages are read from the journal.
 //!
 //! ```text
 //!  Ledger --Writer--> ingest --Committed--> Ledger::place --Place--> (queued)
@@ -21,7 +20,7 @@ mod memory;
 mod region;
 
 pub use ledger::Ledger;
-pub use region::{Claim, Committed, Homebound, Lease, Place, Returned, View, Writer};
+pub use region::{Claim, Committed, EndedLeases, Lease, Place, Returned, View, Writer};
 
 #[cfg(test)]
 mod tests {
@@ -62,7 +61,7 @@ mod tests {
         assert_eq!(ledger.free_count(), 1);
         assert!(
             ledger.lend(place).is_none(),
-            "its chunk has begun another life"
+            "its chunk is of another generation"
         );
     }
 
@@ -98,7 +97,7 @@ mod tests {
         assert_eq!(
             ledger.free_count(),
             2,
-            "a void place is released without effect"
+            "a stale place is released without effect"
         );
     }
 

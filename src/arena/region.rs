@@ -4,7 +4,7 @@
 //! a lock.
 //! What makes it sound: a chunk's bytes from the tail on belong to its one `Writer`; a committed
 //! record's header belongs to its one `Committed`; everything before that is read-only until the
-//! chunk's writer, its `Committed`s and its leases are all home, which the ledger sees to before it
+//! chunk's writer, its `Committed`s and its leases are all returned, which the ledger sees to before it
 //! hands the chunk out again. Tokens cross threads through rings, whose release and acquire order
 //! the bytes written before with the reads after.
 #![allow(unsafe_code)]
@@ -59,7 +59,7 @@ impl Region {
     }
 }
 
-/// A range of bytes in a chunk's present life.
+/// A range of bytes in a chunk of one generation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Span {
     pub(super) arena: u16,
@@ -113,7 +113,7 @@ impl View {
     }
 }
 
-/// The one who fills a chunk.
+/// The right to fill a chunk; one a chunk.
 pub struct Writer {
     pub(super) region: Arc<Region>,
     pub(super) chunk: u16,
@@ -240,7 +240,7 @@ impl Lease {
     }
 }
 
-/// Leases of one chunk on their way home.
+/// Ended leases of one chunk, on their way to the ledger.
 #[derive(Debug)]
 #[must_use]
 pub struct Returned {
@@ -261,9 +261,9 @@ impl Returned {
     }
 }
 
-/// Gathers leases that end, so that those of one chunk go home together: an entry a chunk at most.
+/// Gathers ended leases, so that those of one chunk are returned together: an entry a chunk at most.
 #[derive(Debug)]
-pub struct Homebound {
+pub struct EndedLeases {
     arena: u16,
     /// Leases that have ended and are not on their way, by chunk.
     counts: Vec<u32>,
@@ -271,7 +271,7 @@ pub struct Homebound {
     chunks: Vec<u16>,
 }
 
-impl Homebound {
+impl EndedLeases {
     /// None has ended.
     #[must_use]
     pub fn new(view: &View) -> Self {
@@ -295,13 +295,13 @@ impl Homebound {
         *count += 1;
     }
 
-    /// Whether nothing is to be sent home.
+    /// Whether no lease is to be returned.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.chunks.is_empty()
     }
 
-    /// The leases of a chunk, to be sent home.
+    /// The ended leases of a chunk, to be sent to the ledger.
     #[must_use]
     pub fn take(&mut self) -> Option<Returned> {
         let chunk = self.chunks.pop()?;

@@ -16,7 +16,7 @@ pub enum ToDelivery {
         again: bool,
     },
     /// What a subscriber got of what it asked for.
-    Seated {
+    Assigned {
         /// Whose.
         subscriber: u32,
         /// Destinations whose messages it takes.

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //!  {"subscribe":[...]} -> names, patterns -> destinations -> Subscribe, Subscribe, last
-//!  {"subscribed":[...],"standby":[...]}  <-------------------- Seated,    Seated,    last
+//!  {"subscribed":[...],"standby":[...]}  <-------------------- Assigned,    Assigned,    last
 //! ```
 
 use std::collections::VecDeque;
@@ -328,7 +328,7 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
         }
     }
 
-    /// The scheduler has seated a subscriber for some destinations.
+    /// The scheduler has assigned a subscriber for some destinations.
     pub(super) fn answer(
         &mut self,
         key: Key,

@@ -31,7 +31,7 @@ pub use self::hop::{FromDelivery, ToDelivery};
 use self::staging::Staging;
 use self::subscriber::{Connection, Phase};
 use crate::agent::{Agent, Fatal};
-use crate::arena::{Homebound, View};
+use crate::arena::{EndedLeases, View};
 use crate::clock::{Clock, Now};
 use crate::counters::{Counter, Counters};
 use crate::limits::{ACCEPTS_PER_CYCLE, SUBSCRIBER_LINE_LEN_MAX, SUBSCRIBER_LONG_READ_LEN_MAX};
@@ -89,7 +89,7 @@ pub struct DeliveryAgent<N, C> {
     buffer: Vec<u8>,
     staging: Staging,
     /// Leases that have ended and are not on their way.
-    homebound: Homebound,
+    ended_leases: EndedLeases,
     /// Connections of which the scheduler is to be told.
     with_news: VecDeque<Key>,
     acceptor: Acceptor,
@@ -103,7 +103,7 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
     pub fn new(parts: DeliveryParts<N, C>) -> Self {
         let acceptor = Acceptor::new("a subscriber", Arc::clone(&parts.admission));
         Self {
-            homebound: Homebound::new(&parts.view),
+            ended_leases: EndedLeases::new(&parts.view),
             with_news: VecDeque::with_capacity(1024),
             parts,
             connections: Vec::new(),
@@ -205,7 +205,9 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
         let Some(mut connection) = self.connections[key].take() else {
             return;
         };
-        connection.outbox.clear(|lease| self.homebound.add(lease));
+        connection
+            .outbox
+            .clear(|lease| self.ended_leases.add(lease));
         connection.joins.clear();
         connection.framer.end();
         self.note_long(&mut connection);
@@ -238,7 +240,7 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
                 continue;
             };
             if !connection.is_writable && std::mem::replace(&mut connection.was_blocked, true) {
-                let end = |lease| self.homebound.add(lease);
+                let end = |lease| self.ended_leases.add(lease);
                 connection.outbox.detach(&self.parts.view, end);
             }
             let is_unread = connection.is_unread(now.ns, self.parts.unread_timeout_ns);

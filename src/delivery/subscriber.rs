@@ -18,7 +18,7 @@ use crate::net::framer::Framer;
 /// What a line asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Request {
-    /// To be seated.
+    /// To be assigned.
     Subscribe {
         /// The destinations' names.
         destinations: Vec<String>,

@@ -90,9 +90,9 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
             connection.news.is_listed = false;
             self.with_news.pop_front();
         }
-        while !self.homebound.is_empty()
+        while !self.ended_leases.is_empty()
             && let Some(mut permit) = self.parts.to_scheduler.claim(1)
-            && let Some(returned) = self.homebound.take()
+            && let Some(returned) = self.ended_leases.take()
         {
             permit.send(FromDelivery::Returned(returned));
         }

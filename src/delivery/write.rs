@@ -29,7 +29,7 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
                 } => {
                     self.take_frame(subscriber as Key, lease, again);
                 }
-                ToDelivery::Seated {
+                ToDelivery::Assigned {
                     subscriber,
                     active,
                     standby,
@@ -63,7 +63,7 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
                 }
             }
             // It has gone; the scheduler hears of that, and hands the message to another.
-            None => self.homebound.add(lease),
+            None => self.ended_leases.add(lease),
         }
     }
 
@@ -112,7 +112,7 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
                 }
                 Err(error) => break Err(error),
             };
-            let end = |lease| self.homebound.add(lease);
+            let end = |lease| self.ended_leases.add(lease);
             let completed = connection.outbox.advance(taken, end);
             self.parts.counters.add(Counter::BytesOut, taken as u64);
             frames += completed.frames;

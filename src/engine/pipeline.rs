@@ -54,9 +54,9 @@ use crate::rejects::{RejectsAgent, RejectsParts};
 use crate::ring::{Receiver, Sender, Wake, ring};
 use crate::rolling;
 use crate::scheduler::allowance::MaxQueued;
-use crate::scheduler::backlog::{Backlog, Inheritance};
 use crate::scheduler::dedup::DedupWindow;
 use crate::scheduler::queue::Queues;
+use crate::scheduler::recovered::{RecoveredState, RecoveredStateBuilder};
 use crate::scheduler::rules::Rules;
 use crate::scheduler::{DeliveryLink, ReplayLink, SchedulerAgent, SchedulerParts};
 
@@ -173,7 +173,7 @@ pub struct Common {
     /// What sets a level.
     pub rules: Rules,
     /// What an earlier life left.
-    pub inheritance: Inheritance,
+    pub recovered_state: RecoveredState,
     /// What the scheduler measures.
     pub recorder: Recorder,
     /// Takes rejected lines, and keeps them.
@@ -238,7 +238,7 @@ where
 {
     let max_queued = MaxQueued::new(config);
     let levels = usize::from(config.scheduler.levels);
-    let waiting = common.inheritance.waiting.len_by_destination(levels);
+    let waiting = common.recovered_state.waiting.len_by_destination(levels);
     let ledger = Ledger::new(CHUNK_LEN, CHUNK_COUNT as u16);
     let (to_scheduler, from_ingest) = ring(ARRIVALS_RING, &wakes.scheduler);
     let (to_ingest, from_scheduler) = ring(world.hop_ring, &wakes.ingest);
@@ -248,13 +248,13 @@ where
         from_scheduler,
         destinations: common.names.destinations.clone(),
         message_types: common.names.message_types.clone(),
-        hasher: common.inheritance.dedup.hasher(),
+        hasher: common.recovered_state.dedup.hasher(),
         rejects: common.rejects.0,
         counters: Arc::clone(&common.counters),
         pressure: Arc::clone(&common.signals.pressure),
         draining: Arc::clone(&common.signals.draining),
         seed: world.seed,
-        floor_ms: common.inheritance.last_recorded_ms(),
+        floor_ms: common.recovered_state.last_recorded_ms(),
         allowances: Allowances::new(max_queued.clone(), &waiting),
     };
     let hop_ring = world.hop_ring;
@@ -341,9 +341,9 @@ where
             from_retention,
             deliveries: links,
             ledger,
-            dedup: common.inheritance.dedup,
-            backlog: common.inheritance.waiting,
-            unsettled: common.inheritance.unsettled,
+            dedup: common.recovered_state.dedup,
+            backlog: common.recovered_state.waiting,
+            unsettled: common.recovered_state.unsettled,
             queues: queues(config),
             rules: common.rules,
             destinations: common.names.destinations,
@@ -421,15 +421,16 @@ pub fn recover<S: Storage + Clone>(
     names: &Names,
     keys: [u64; 8],
     wall_us: u64,
-) -> Result<(Recovered, Inheritance), JournalError> {
+) -> Result<(Recovered, RecoveredState), JournalError> {
     let dedup = DedupWindow::new(config.dedup.window_messages, config.dedup.window, keys);
     let (destinations, types) = (names.destinations.clone(), names.message_types.clone());
-    let mut backlog = Backlog::new(dedup, destinations, types, config.scheduler.levels);
+    let mut builder =
+        RecoveredStateBuilder::new(dedup, destinations, types, config.scheduler.levels);
     let segment_len = config.journal.segment;
-    let mut recovered = recovery::recover(storage, segment_len, wall_us, &mut backlog)?;
+    let mut recovered = recovery::recover(storage, segment_len, wall_us, &mut builder)?;
     recovered.reserve =
         reserve::for_settlements(storage, segment_len).map_err(JournalError::List)?;
-    Ok((recovered, backlog.finish()))
+    Ok((recovered, builder.finish()))
 }
 
 fn nanoseconds(duration: std::time::Duration) -> u64 {

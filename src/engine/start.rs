@@ -115,7 +115,7 @@ pub fn start(config: &Config, begins: impl FnOnce()) -> Result<Engine, StartErro
     let admin = admin.map(|it| starter.admin(it)).transpose()?;
     let mut segments = Segments::at(&journal_folder(config)?).map_err(files("journal/"))?;
     let (names, counters) = (starter.names.clone(), Arc::clone(&starter.counters));
-    let (mut recovered, inheritance) =
+    let (mut recovered, recovered_state) =
         pipeline::recover(config, &mut segments, &names, random_keys()?, wall_us())?;
     let boot = Boot::read();
     let clock = SystemClock::starting_at(recovered.past.goes_on_at(boot, wall_us()), boot);
@@ -142,7 +142,7 @@ pub fn start(config: &Config, begins: impl FnOnce()) -> Result<Engine, StartErro
         signals,
         names,
         rules,
-        inheritance,
+        recovered_state,
         recorder,
         rejects,
     };

@@ -30,7 +30,7 @@ use super::segment::{Begun, Claim, Segments, Trouble};
 use super::staged::{Messages, Run, Staged};
 use super::storage::Storage;
 use crate::agent::{Agent, Fatal};
-use crate::arena::{Homebound, Lease, Returned, View};
+use crate::arena::{EndedLeases, Lease, Returned, View};
 use crate::clock::{BootTie, Now};
 use crate::counters::{Counter, Counters};
 use crate::limits::PIECES_PER_BATCH;
@@ -106,7 +106,7 @@ pub struct JournalAgent<S: Storage> {
     to_scheduler: Sender<FromJournal>,
     view: View,
     /// Leases that have ended and are not on their way.
-    homebound: Homebound,
+    ended_leases: EndedLeases,
     to_retention: Sender<ToRetention>,
     segments: Segments<S>,
     /// The segment that begins with the staged batch.
@@ -178,7 +178,7 @@ impl<S: Storage> JournalAgent<S> {
         Self {
             from_scheduler: parts.from_scheduler,
             to_scheduler: parts.to_scheduler,
-            homebound: Homebound::new(&parts.view),
+            ended_leases: EndedLeases::new(&parts.view),
             view: parts.view,
             to_retention: parts.to_retention,
             segments,
@@ -357,7 +357,7 @@ impl<S: Storage> JournalAgent<S> {
         let last = self.next_sequence - 1;
         self.counters.set(Counter::JournalRecorded, last);
         let leases = self.staged.take_runs();
-        leases.for_each(|lease| self.homebound.add(lease));
+        leases.for_each(|lease| self.ended_leases.add(lease));
         self.give_leases_back();
         self.note_written(len);
     }
@@ -375,9 +375,9 @@ impl<S: Storage> JournalAgent<S> {
     }
 
     fn give_leases_back(&mut self) {
-        while !self.homebound.is_empty()
+        while !self.ended_leases.is_empty()
             && let Some(mut permit) = self.to_scheduler.claim(1)
-            && let Some(returned) = self.homebound.take()
+            && let Some(returned) = self.ended_leases.take()
         {
             permit.send(FromJournal::Returned(returned));
         }

@@ -49,7 +49,7 @@ struct Allowance {
     left: i64,
     /// What `left` was when ingest was told.
     told: i64,
-    is_news: bool,
+    is_listed: bool,
 }
 
 /// The scheduler's side.
@@ -57,7 +57,7 @@ struct Allowance {
 pub struct Allowances {
     max: MaxQueued,
     of: Vec<Allowance>,
-    news: Vec<DestinationIndex>,
+    updates: Vec<DestinationIndex>,
 }
 
 impl Allowances {
@@ -67,7 +67,7 @@ impl Allowances {
         Self {
             max,
             of: Vec::new(),
-            news: Vec::new(),
+            updates: Vec::new(),
         }
     }
 
@@ -78,14 +78,14 @@ impl Allowances {
                 max: self.max.of(destination as DestinationIndex) as i64,
                 left: 0,
                 told: 0,
-                is_news: false,
+                is_listed: false,
             });
         }
-        self.news.reserve(self.of.len());
+        self.updates.reserve(self.of.len());
     }
 
     /// So many wait already, of which ingest was told when it was made.
-    pub fn inherit(&mut self, destination: DestinationIndex, count: usize) {
+    pub fn load_recovered(&mut self, destination: DestinationIndex, count: usize) {
         let allowance = &mut self.of[destination as usize];
         allowance.left -= count as i64;
         allowance.told = allowance.left;
@@ -97,9 +97,9 @@ impl Allowances {
         let allowance = &mut self.of[destination as usize];
         allowance.left += 1;
         let step = (allowance.max / STEPS).max(1);
-        if allowance.left >= allowance.told + step && !allowance.is_news {
-            allowance.is_news = true;
-            self.news.push(destination);
+        if allowance.left >= allowance.told + step && !allowance.is_listed {
+            allowance.is_listed = true;
+            self.updates.push(destination);
         }
     }
 
@@ -110,15 +110,15 @@ impl Allowances {
 
     /// Whether ingest is to be told something: of each destination once.
     #[must_use]
-    pub fn has_news(&self) -> bool {
-        !self.news.is_empty()
+    pub fn has_updates(&self) -> bool {
+        !self.updates.is_empty()
     }
 
     /// The next destination for which ingest may go on, and the count up to which.
-    pub fn next_news(&mut self) -> Option<(DestinationIndex, u64)> {
-        let destination = self.news.pop()?;
+    pub fn next_update(&mut self) -> Option<(DestinationIndex, u64)> {
+        let destination = self.updates.pop()?;
         let allowance = &mut self.of[destination as usize];
-        allowance.is_news = false;
+        allowance.is_listed = false;
         allowance.told = allowance.told.max(allowance.left);
         let until = (allowance.max + allowance.told).max(0);
         Some((destination, until as u64))
@@ -142,35 +142,35 @@ mod tests {
     fn a_window_moves_on_by_a_sixteenth_and_once_a_look() {
         let mut allowances = allowances(160);
         (0..9).for_each(|_| allowances.leave(0));
-        assert_eq!(allowances.next_news(), None);
+        assert_eq!(allowances.next_update(), None);
         (0..3).for_each(|_| allowances.leave(0));
-        assert_eq!(allowances.next_news(), Some((0, 172)));
-        assert_eq!(allowances.next_news(), None);
+        assert_eq!(allowances.next_update(), Some((0, 172)));
+        assert_eq!(allowances.next_update(), None);
     }
 
     #[test]
     fn a_small_window_moves_on_with_every_message() {
         let mut allowances = allowances(3);
         allowances.leave(0);
-        assert_eq!(allowances.next_news(), Some((0, 4)));
+        assert_eq!(allowances.next_update(), Some((0, 4)));
         allowances.leave(0);
-        assert_eq!(allowances.next_news(), Some((0, 5)));
+        assert_eq!(allowances.next_update(), Some((0, 5)));
     }
 
     #[test]
     fn what_waits_already_or_again_is_taken_from_the_window() {
         let mut allowances = allowances(16);
-        allowances.inherit(0, 20);
+        allowances.load_recovered(0, 20);
         (0..10).for_each(|_| allowances.leave(0));
-        assert_eq!(allowances.next_news(), Some((0, 6)));
+        assert_eq!(allowances.next_update(), Some((0, 6)));
         (0..5).for_each(|_| allowances.come_back(0));
         (0..5).for_each(|_| allowances.leave(0));
         assert_eq!(
-            allowances.next_news(),
+            allowances.next_update(),
             None,
             "as many wait as ingest was told"
         );
         allowances.leave(0);
-        assert_eq!(allowances.next_news(), Some((0, 7)));
+        assert_eq!(allowances.next_update(), Some((0, 7)));
     }
 }

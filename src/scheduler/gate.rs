@@ -3,27 +3,27 @@
 //! The journal agent feeds it; it fills the queues and tells ingest what to acknowledge. With
 //! `durability = "memory"` messages do not wait here, but their places in the journal still come by.
 
-use super::slots::{Line, Slot, SlotIndex};
+use super::messages::{Line, Message, SlotIndex};
 use super::{Pending, SchedulerAgent};
 use crate::clock::Now;
 use crate::config::Durability;
 use crate::counters::Counter;
 use crate::journal::record::Position;
 use crate::journal::writer::FromJournal;
-use crate::limits::JOURNAL_NEWS_PER_CYCLE;
+use crate::limits::JOURNAL_EVENTS_PER_CYCLE;
 use crate::message::Sequence;
 
 /// How many messages ahead slots are fetched.
 const AHEAD: usize = 8;
 
 impl SchedulerAgent {
-    pub(super) fn hear_journal(&mut self, now: Now) -> usize {
+    pub(super) fn poll_journal(&mut self, now: Now) -> usize {
         let mut work_count = 0;
-        while work_count < JOURNAL_NEWS_PER_CYCLE
-            && let Some(news) = self.parts.from_journal.poll()
+        while work_count < JOURNAL_EVENTS_PER_CYCLE
+            && let Some(event) = self.parts.from_journal.poll()
         {
             work_count += 1;
-            match news {
+            match event {
                 FromJournal::Returned(returned) => self.parts.ledger.take_back(returned),
                 FromJournal::Recorded {
                     first_sequence,
@@ -48,7 +48,7 @@ impl SchedulerAgent {
                 Pending::Duplicate(line) => self.take_responsibility(line),
                 Pending::Message { index, len } => {
                     if let Some(Pending::Message { index, .. }) = self.pending.get(AHEAD) {
-                        self.slots.touch(*index);
+                        self.messages.touch(*index);
                     }
                     self.note_recorded(index, sequence, position, now);
                     position += Position::from(len);
@@ -71,7 +71,7 @@ impl SchedulerAgent {
         position: Position,
         now: Now,
     ) {
-        let slot = self.slots.get_mut(index);
+        let slot = self.messages.get_mut(index);
         if self.parts.durability == Durability::Memory {
             // It did not wait for this, and may be settled, its slot another's.
             if slot.sequence == sequence {
@@ -88,19 +88,19 @@ impl SchedulerAgent {
 
     /// The message may be delivered, and its source may forget it.
     pub(super) fn enqueue(&mut self, index: SlotIndex, now: Now) {
-        let Slot {
+        let Message {
             destination,
             level,
             bucket_ms,
             line,
             ..
-        } = *self.slots.get(index);
+        } = *self.messages.get(index);
         self.take_responsibility(line);
         self.parts
             .queues
             .push(destination, level, index, bucket_ms, now.steady_ms());
-        let active = self.seats.active(destination);
-        let subscriber = active.and_then(|id| self.seats.get_mut(id));
+        let active = self.subscriptions.active(destination);
+        let subscriber = active.and_then(|id| self.subscriptions.get_mut(id));
         if subscriber.is_some_and(|it| it.is_ahead_of(level)) {
             self.parts.counters.add(Counter::Inversions, 1);
         }
@@ -108,7 +108,7 @@ impl SchedulerAgent {
 
     pub(super) fn take_responsibility(&mut self, line: Line) {
         if line.number > 0 {
-            self.responsible.take(line);
+            self.source_acks.take(line);
         }
     }
 }

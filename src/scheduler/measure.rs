@@ -3,14 +3,14 @@
 //! Messages that came with one read and went with one write took the same time everywhere: flat
 //! out, most neighbours do. They are recorded at once, which spares five look-ups a message.
 
-use super::slots::{Slot, Times};
+use super::messages::{Message, Times};
 use crate::clock::Now;
 use crate::latency::{Delivered, Interval, Stage};
 use crate::message::{DestinationIndex, Level};
 
 /// Messages whose latencies are the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Alike {
+struct LatencyGroup {
     times: Times,
     destination: DestinationIndex,
     level: Level,
@@ -18,8 +18,8 @@ struct Alike {
     was_cold: bool,
 }
 
-impl Alike {
-    fn of(slot: &Slot) -> Self {
+impl LatencyGroup {
+    fn of(slot: &Message) -> Self {
         Self {
             times: slot.times,
             destination: slot.destination,
@@ -28,7 +28,7 @@ impl Alike {
         }
     }
 
-    fn holds(&self, slot: &Slot) -> bool {
+    fn holds(&self, slot: &Message) -> bool {
         *self == Self::of(slot)
     }
 
@@ -64,23 +64,23 @@ impl Alike {
     }
 }
 
-impl Slot {
+impl Message {
     /// Measures the stages before the queues of a message that gives up its slot.
     pub(super) fn measure_arrival(&self, active: &mut Interval) {
-        Alike::of(self).record_arrival(1, active);
+        LatencyGroup::of(self).record_arrival(1, active);
     }
 }
 
 /// Settled messages that took the same time and are not recorded yet, and how many.
 #[derive(Debug, Default)]
 pub(super) struct Measurement {
-    last: Option<(Alike, u32)>,
+    last: Option<(LatencyGroup, u32)>,
 }
 
 impl Measurement {
     /// Takes note of a settled message; [`Self::record`] must follow the last of a batch.
     #[inline]
-    pub(super) fn note(&mut self, slot: &Slot, now: Now, active: &mut Interval) {
+    pub(super) fn note(&mut self, slot: &Message, now: Now, active: &mut Interval) {
         let Times {
             read_ns,
             written_ns,
@@ -98,16 +98,16 @@ impl Measurement {
             Some((seen, count)) if seen.holds(slot) => *count += 1,
             _ => {
                 self.record(active);
-                self.last = Some((Alike::of(slot), 1));
+                self.last = Some((LatencyGroup::of(slot), 1));
             }
         }
     }
 
     /// Records the messages noted last.
     pub(super) fn record(&mut self, active: &mut Interval) {
-        if let Some((alike, count)) = self.last.take() {
-            alike.record_arrival(count, active);
-            alike.record_departure(count, active);
+        if let Some((group, count)) = self.last.take() {
+            group.record_arrival(count, active);
+            group.record_departure(count, active);
         }
     }
 }

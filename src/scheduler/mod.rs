@@ -19,21 +19,21 @@
 //!  DELIVERY --- Subscribe, Wrote, Acknowledged, Gone ---------------> ^
 //! ```
 
-mod accept;
 pub mod allowance;
-pub mod backlog;
 pub mod bitmap;
-mod cold;
 pub mod dedup;
-mod dispatch;
+mod dispatcher;
+mod eviction;
 mod gate;
+mod intake;
 mod measure;
+mod messages;
 pub mod queue;
-mod responsible;
+pub mod recovered;
 pub mod rules;
-mod seats;
 mod settle;
-mod slots;
+mod source_acks;
+mod subscriptions;
 pub(crate) mod unsettled;
 
 use std::collections::VecDeque;
@@ -41,15 +41,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use self::allowance::{Allowances, MaxQueued};
-use self::cold::Shelf;
 use self::dedup::DedupWindow;
+use self::eviction::MessageSlots;
 use self::measure::Measurement;
+use self::messages::{Line, Messages, SlotIndex};
 use self::queue::Queues;
-use self::queue::cold::Cellar;
-use self::responsible::Responsible;
+use self::queue::cold::ColdStore;
 use self::rules::Rules;
-use self::seats::{Seats, SubscriberId};
-use self::slots::{Line, SlotIndex, Slots};
+use self::source_acks::SourceAcks;
+use self::subscriptions::{SubscriberId, Subscriptions};
 use self::unsettled::Unsettled;
 use crate::agent::{Agent, Fatal};
 use crate::arena::{Ledger, View, Writer};
@@ -133,7 +133,7 @@ pub struct SchedulerParts {
     /// The first message's sequence.
     pub next_sequence: Sequence,
     /// What an earlier life of the engine accepted and did not settle.
-    pub backlog: Cellar,
+    pub backlog: ColdStore,
     /// Which sequences that is, and whatever is accepted and not settled from now on.
     pub(crate) unsettled: Unsettled,
     /// What is counted.
@@ -173,13 +173,13 @@ struct Sums {
 pub struct SchedulerAgent {
     parts: SchedulerParts,
     view: View,
-    slots: Slots,
+    messages: Messages,
     /// Where the last record stands that the journal has, and bytes of those that it has not.
     journal_end: Position,
     unwritten_len: u64,
     /// Messages may go into the journal up to here.
     granted: Position,
-    seats: Seats,
+    subscriptions: Subscriptions,
     allowances: Allowances,
     pending: VecDeque<Pending>,
     /// Messages among `pending`.
@@ -187,15 +187,15 @@ pub struct SchedulerAgent {
     /// Accepted records of this cycle that stand one behind the other.
     run: Option<ToJournal>,
     /// Lines that sources need not send again, until ingest knows.
-    responsible: Responsible,
+    source_acks: SourceAcks,
     /// Messages that were delivered, until the journal's ring takes their settlements. They have
     /// their slots, so these bound them.
     settling: VecDeque<SlotIndex>,
     /// Subscribers whose next message could not be asked for or handed over, for want of room in a
     /// ring: each once.
-    held_up: VecDeque<SubscriberId>,
+    waiting_for_room: VecDeque<SubscriberId>,
     chunks_at_ingest: usize,
-    /// Destinations that queues, rules and seats have room for; those configured were there first.
+    /// Destinations that queues, rules and subscriptions have room for; those configured were there first.
     known_destinations: DestinationIndex,
     minute: LocalMinute,
     walls: Walls,
@@ -220,14 +220,14 @@ impl SchedulerAgent {
             journal_end: 0,
             unwritten_len: 0,
             granted: 0,
-            slots: Slots::new(parts.messages_max.min(SLOTS_MAX)),
-            seats: Seats::new(parts.deliveries.len()),
+            messages: Messages::new(parts.messages_max.min(SLOTS_MAX)),
+            subscriptions: Subscriptions::new(parts.deliveries.len()),
             pending: VecDeque::with_capacity(UNRECORDED_MAX),
             unrecorded: 0,
             run: None,
-            responsible: Responsible::default(),
+            source_acks: SourceAcks::default(),
             settling: VecDeque::new(),
-            held_up: VecDeque::new(),
+            waiting_for_room: VecDeque::new(),
             chunks_at_ingest: 0,
             known_destinations: configured,
             minute: LocalMinute::default(),
@@ -242,18 +242,18 @@ impl SchedulerAgent {
     }
 
     /// Takes over what an earlier life left: it is in the journal, and may have been seen.
-    fn take_over(&mut self, now: Now) -> usize {
+    fn load_recovered(&mut self, now: Now) -> usize {
         let count = self.parts.backlog.len();
         if count == 0 {
             return 0;
         }
         // All names were read before the agents were made.
-        self.meet(self.parts.destinations.len() as DestinationIndex - 1);
-        let cellar = std::mem::take(&mut self.parts.backlog);
-        self.parts.queues.adopt(cellar, now.steady_ms());
+        self.ensure_destination(self.parts.destinations.len() as DestinationIndex - 1);
+        let cold_store = std::mem::take(&mut self.parts.backlog);
+        self.parts.queues.load(cold_store, now.steady_ms());
         for destination in 0..self.known_destinations {
             let waiting = self.parts.queues.len_of(destination);
-            self.allowances.inherit(destination, waiting);
+            self.allowances.load_recovered(destination, waiting);
         }
         self.sums.received += count as u64;
         self.sums.accepted += count as u64;
@@ -284,13 +284,13 @@ impl SchedulerAgent {
     }
 
     fn age(&mut self, now: Now) -> usize {
-        let mut shelf = Shelf {
-            slots: &mut self.slots,
+        let mut slots = MessageSlots {
+            slots: &mut self.messages,
             ledger: &mut self.parts.ledger,
             recorder: &mut self.parts.recorder,
         };
         let queues = &mut self.parts.queues;
-        let aged = queues.age(now.steady_ms(), AGED_PER_CYCLE, &mut shelf);
+        let aged = queues.age(now.steady_ms(), AGED_PER_CYCLE, &mut slots);
         self.parts.counters.add(Counter::Aged, aged as u64);
         aged
     }
@@ -316,14 +316,14 @@ impl SchedulerAgent {
     }
 
     /// Answers what retention asks; the answer follows the settlements that it speaks of.
-    fn hear_retention(&mut self) -> usize {
+    fn poll_retention(&mut self) -> usize {
         let mut work_count = 0;
         while work_count < RETENTION_RING
             && self.parts.to_journal.has_room(1)
-            && let Some(news) = self.parts.from_retention.poll()
+            && let Some(event) = self.parts.from_retention.poll()
         {
             work_count += 1;
-            match news {
+            match event {
                 FromRetention::Granted(position) => self.granted = position,
                 FromRetention::Survey(survey) => self.answer(survey),
             }
@@ -344,10 +344,10 @@ impl SchedulerAgent {
 
     /// Tells ingest what sources need not send again, and where they may go on, as far as its ring
     /// takes it.
-    fn tell_ingest(&mut self) {
-        while !self.responsible.is_empty()
+    fn send_to_ingest(&mut self) {
+        while !self.source_acks.is_empty()
             && let Some(mut permit) = self.parts.to_ingest.claim(1)
-            && let Some(line) = self.responsible.next()
+            && let Some(line) = self.source_acks.next()
         {
             permit.send(ToIngest::Responsible {
                 source: line.source,
@@ -355,9 +355,9 @@ impl SchedulerAgent {
                 line: line.number,
             });
         }
-        while self.allowances.has_news()
+        while self.allowances.has_updates()
             && let Some(mut permit) = self.parts.to_ingest.claim(1)
-            && let Some((destination, until)) = self.allowances.next_news()
+            && let Some((destination, until)) = self.allowances.next_update()
         {
             permit.send(ToIngest::Allowance { destination, until });
         }
@@ -365,7 +365,7 @@ impl SchedulerAgent {
 
     fn end_cycle(&mut self, work_count: usize) {
         self.supply_chunks();
-        self.tell_ingest();
+        self.send_to_ingest();
         if work_count > 0 {
             self.publish();
         }
@@ -396,13 +396,13 @@ impl Agent for SchedulerAgent {
 
     fn do_work(&mut self, now: Now) -> Result<usize, Fatal> {
         self.walls.note(now);
-        let mut work_count = self.take_over(now);
-        work_count += self.hear_journal(now) + self.hear_replay(now) + self.settle_waiting(now);
+        let mut work_count = self.load_recovered(now);
+        work_count += self.poll_journal(now) + self.poll_replay(now) + self.settle_waiting(now);
         for agent in 0..self.parts.deliveries.len() {
-            work_count += self.hear_delivery(agent as u16, now);
+            work_count += self.poll_delivery(agent as u16, now);
         }
-        work_count += self.hear_retention() + self.hear_ingest(now);
-        work_count += self.age(now) + self.chill(now) + self.dispatch(now);
+        work_count += self.poll_retention() + self.poll_ingest(now);
+        work_count += self.age(now) + self.evict(now) + self.dispatch(now);
         self.end_cycle(work_count);
         Ok(work_count)
     }
@@ -410,7 +410,7 @@ impl Agent for SchedulerAgent {
     /// What was recorded goes on its way. What ingest has is left for the next cycle: accepted more
     /// often than they are written to subscribers, messages would pile up here instead of there.
     fn hear_answers(&mut self, now: Now) -> usize {
-        let work_count = self.hear_journal(now) + self.dispatch(now);
+        let work_count = self.poll_journal(now) + self.dispatch(now);
         self.end_cycle(work_count);
         work_count
     }

@@ -4,27 +4,27 @@
 //! back to the queues what a subscriber that went had not settled.
 
 use super::SchedulerAgent;
-use super::seats::{Subscriber, SubscriberId};
-use super::slots::SlotIndex;
+use super::messages::SlotIndex;
+use super::subscriptions::{Subscriber, SubscriberId};
 use crate::clock::Now;
 use crate::counters::Counter;
 use crate::delivery::{FromDelivery, ToDelivery};
 use crate::journal::record::Settlement;
 use crate::journal::writer::ToJournal;
-use crate::limits::DELIVERY_NEWS_PER_CYCLE;
+use crate::limits::DELIVERY_EVENTS_PER_CYCLE;
 use crate::message::{DestinationIndex, Sequence};
 
 impl SchedulerAgent {
-    pub(super) fn hear_delivery(&mut self, agent: u16, now: Now) -> usize {
+    pub(super) fn poll_delivery(&mut self, agent: u16, now: Now) -> usize {
         let mut work_count = 0;
         let place = usize::from(agent);
         // Each is answered by one entry at most.
-        while work_count < DELIVERY_NEWS_PER_CYCLE
+        while work_count < DELIVERY_EVENTS_PER_CYCLE
             && self.parts.deliveries[place].to.has_room(1)
-            && let Some(news) = self.parts.deliveries[place].from.poll()
+            && let Some(event) = self.parts.deliveries[place].from.poll()
         {
             work_count += 1;
-            match news {
+            match event {
                 FromDelivery::Returned(returned) => self.parts.ledger.take_back(returned),
                 FromDelivery::Subscribe {
                     subscriber,
@@ -48,10 +48,10 @@ impl SchedulerAgent {
                         agent,
                         key: subscriber,
                     };
-                    self.note_written(id, frames, bytes, at_ns, now);
+                    self.on_written(id, frames, bytes, at_ns, now);
                 }
                 FromDelivery::Acknowledged { subscriber, frames } => {
-                    self.note_settled(
+                    self.on_settled(
                         SubscriberId {
                             agent,
                             key: subscriber,
@@ -61,7 +61,7 @@ impl SchedulerAgent {
                     );
                 }
                 FromDelivery::Gone { subscriber } => {
-                    self.take_leave(
+                    self.on_gone(
                         SubscriberId {
                             agent,
                             key: subscriber,
@@ -74,7 +74,7 @@ impl SchedulerAgent {
         work_count
     }
 
-    /// Seats a subscriber for some destinations. With the last ones of a line it gets what waits for
+    /// Subscribes for some destinations. With the last ones of a line it gets what waits for
     /// them: what it is told goes before the first frame.
     fn subscribe(
         &mut self,
@@ -84,14 +84,14 @@ impl SchedulerAgent {
         is_last: bool,
     ) {
         for &destination in &destinations {
-            self.meet(destination);
+            self.ensure_destination(destination);
         }
         let credit = self.parts.credit as i64;
-        let seated = self.seats.seat(id, &destinations, ack, credit);
-        let answer = ToDelivery::Seated {
+        let assigned = self.subscriptions.subscribe(id, &destinations, ack, credit);
+        let answer = ToDelivery::Assigned {
             subscriber: id.key,
-            active: seated.active,
-            standby: seated.standby,
+            active: assigned.active,
+            standby: assigned.standby,
             is_last,
         };
         self.answer_delivery(id.agent, answer);
@@ -101,19 +101,19 @@ impl SchedulerAgent {
     }
 
     fn begin_delivery(&mut self, id: SubscriberId) {
-        let joined = self.seats.join(id);
+        let joined = self.subscriptions.join(id);
         if !self.is_open(id) {
             return;
         }
         for destination in joined {
-            if self.seats.active(destination) == Some(id) {
+            if self.subscriptions.active(destination) == Some(id) {
                 self.parts.queues.open(destination, id.agent);
             }
         }
     }
 
-    fn note_written(&mut self, id: SubscriberId, frames: u32, bytes: u32, at_ns: u64, now: Now) {
-        let Some(subscriber) = self.seats.get_mut(id) else {
+    fn on_written(&mut self, id: SubscriberId, frames: u32, bytes: u32, at_ns: u64, now: Now) {
+        let Some(subscriber) = self.subscriptions.get_mut(id) else {
             return;
         };
         let was_open = subscriber.is_open();
@@ -121,7 +121,7 @@ impl SchedulerAgent {
         subscriber.written += frames as usize;
         subscriber.credit += i64::from(bytes);
         for &index in subscriber.in_flight.range(first..subscriber.written) {
-            let slot = self.slots.get_mut(index);
+            let slot = self.messages.get_mut(index);
             slot.times.written_ns = at_ns;
             subscriber.unwritten.remove(slot.level);
         }
@@ -133,12 +133,12 @@ impl SchedulerAgent {
             self.set_open(id, true);
         }
         if !ack {
-            self.note_settled(id, frames, now);
+            self.on_settled(id, frames, now);
         }
     }
 
-    fn note_settled(&mut self, id: SubscriberId, frames: u32, now: Now) {
-        let Some(subscriber) = self.seats.get_mut(id) else {
+    fn on_settled(&mut self, id: SubscriberId, frames: u32, now: Now) {
+        let Some(subscriber) = self.subscriptions.get_mut(id) else {
             return;
         };
         let was_open = subscriber.is_open();
@@ -152,7 +152,7 @@ impl SchedulerAgent {
             }
         }
         self.measurement.record(self.parts.recorder.active_mut());
-        if let Some(subscriber) = self.seats.get_mut(id) {
+        if let Some(subscriber) = self.subscriptions.get_mut(id) {
             subscriber.in_flight = in_flight;
         }
         if !was_open && self.is_open(id) {
@@ -178,7 +178,7 @@ impl SchedulerAgent {
         let Some(mut permit) = self.parts.to_journal.claim(1) else {
             return false;
         };
-        let slot = self.slots.get(index);
+        let slot = self.messages.get(index);
         self.parts.ledger.release(slot.place);
         self.parts.unsettled.remove(slot.sequence);
         self.sums.settled += 1;
@@ -190,16 +190,16 @@ impl SchedulerAgent {
         permit.send(ToJournal::Settled(settlement));
         let active = self.parts.recorder.active_mut();
         self.measurement.note(slot, now, active);
-        self.slots.remove(index);
+        self.messages.remove(index);
         true
     }
 
     /// A subscriber has gone: what it did not settle goes to the next one, before what is later.
-    fn take_leave(&mut self, id: SubscriberId, now: Now) {
-        if let Some(subscriber) = self.seats.leave(id) {
+    fn on_gone(&mut self, id: SubscriberId, now: Now) {
+        if let Some(subscriber) = self.subscriptions.leave(id) {
             self.requeue(&subscriber, now);
             for &destination in &subscriber.destinations {
-                let next = self.seats.active(destination);
+                let next = self.subscriptions.active(destination);
                 match next.filter(|&next| self.is_open(next)) {
                     Some(next) => self.parts.queues.open(destination, next.agent),
                     None => self.parts.queues.close(destination),
@@ -212,7 +212,7 @@ impl SchedulerAgent {
 
     fn answer_delivery(&mut self, agent: u16, answer: ToDelivery) {
         let permit = self.parts.deliveries[usize::from(agent)].to.claim(1);
-        let mut permit = permit.expect("room was seen before the news was taken");
+        let mut permit = permit.expect("room was seen before the event was taken");
         permit.send(answer);
     }
 
@@ -220,15 +220,15 @@ impl SchedulerAgent {
         let mut messages: Vec<(DestinationIndex, SlotIndex, Sequence)> = Vec::new();
         let waiting = subscriber.in_flight.iter().chain(&subscriber.fetching);
         for (place, &index) in waiting.enumerate() {
-            let slot = self.slots.get_mut(index);
-            slot.again |= place < subscriber.written;
+            let slot = self.messages.get_mut(index);
+            slot.redelivered |= place < subscriber.written;
             self.allowances.come_back(slot.destination);
             messages.push((slot.destination, index, slot.sequence));
         }
         // What was written had its turn, whatever became of it.
         for &(destination, index, _) in messages[subscriber.written..].iter().rev() {
-            let level = self.slots.get(index).level;
-            self.parts.queues.unserve(destination, index, level);
+            let level = self.messages.get(index).level;
+            self.parts.queues.return_turn(destination, index, level);
         }
         messages.sort_unstable_by_key(|&(destination, _, sequence)| (destination, sequence));
         for of_one in messages.chunk_by(|one, next| one.0 == next.0) {
@@ -238,7 +238,7 @@ impl SchedulerAgent {
                 .collect();
             self.parts
                 .queues
-                .push_again(of_one[0].0, &returned, now.steady_ms());
+                .requeue(of_one[0].0, &returned, now.steady_ms());
         }
         let count = messages.len() as u64;
         self.sums.in_flight -= count;

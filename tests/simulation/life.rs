@@ -65,7 +65,7 @@ impl Life {
         let rules = Rules::new(&config.rules, &config.destinations, config.scheduler.levels);
         let names = Names::new(config, &rules);
         let mut storage = disk.clone();
-        let (recovered, inheritance) =
+        let (recovered, recovered_state) =
             recover(config, &mut storage, &names, keys(seed), machine.wall_us())?;
         let clock = machine.clock(&recovered.past);
         disk.started();
@@ -94,7 +94,7 @@ impl Life {
             signals: signals.clone(),
             names,
             rules,
-            inheritance,
+            recovered_state,
             recorder,
             rejects,
         };

@@ -30,7 +30,7 @@ use flipped_lb::net::{SocketOptions, Tcp};
 use flipped_lb::rejects::protocol::RejectSender;
 use flipped_lb::ring::Wake;
 use flipped_lb::rolling;
-use flipped_lb::scheduler::backlog::Inheritance;
+use flipped_lb::scheduler::recovered::RecoveredState;
 use flipped_lb::scheduler::rules::Rules;
 use serde_json::Value;
 
@@ -97,7 +97,7 @@ impl<C: Clock + 'static> Hand<C> {
         let config = config::parse("test", &settings, &[]).expect("good settings");
         let mut segments = Directory::at(&journal_folder(home.path())).expect("a folder");
         let names = Names::new(&config, &rules(&config));
-        let (recovered, inheritance) =
+        let (recovered, recovered_state) =
             recover(&config, &mut segments, &names, [7; 8], clock.now().epoch_us)
                 .expect("an empty journal");
         let (ingest, ingest_net) = listener(SocketOptions::of_sources());
@@ -126,7 +126,7 @@ impl<C: Clock + 'static> Hand<C> {
         let storage =
             rolling::storage::Directory::at(home.path(), "rejected").expect("a directory");
         let rejects = rejects(&config, storage, REJECTS_RING, &wakes, &counters).expect("a file");
-        let (common, collector) = common(&config, &counters, rejects, inheritance);
+        let (common, collector) = common(&config, &counters, rejects, recovered_state);
         let crank = Crank::new(assemble(&config, world, &wakes, recovered, common));
         Self {
             crank,
@@ -245,7 +245,7 @@ fn common(
     config: &Config,
     counters: &Arc<Counters>,
     rejects: (RejectSender, Box<dyn Agent>),
-    inheritance: Inheritance,
+    recovered_state: RecoveredState,
 ) -> (Common, Collector) {
     let rules = rules(config);
     let (recorder, collector) =
@@ -255,7 +255,7 @@ fn common(
         signals: Signals::default(),
         names: Names::new(config, &rules),
         rules,
-        inheritance,
+        recovered_state,
         recorder,
         rejects,
     };

@@ -12,10 +12,10 @@
 //! Ids are numbered as they come; those that live are a range of numbers. An entry stands in its
 //! home bucket, or, when that is full, in the next one that is not. A new id costs one cold cache
 //! line, its own bucket, which [`DedupWindow::touch`] has fetched.
-//! Time is kept in coarse marks: an id is remembered for `window`, and at most 1/256 longer.
+//! Time is kept in epochs: an id is remembered for `window`, and at most 1/256 longer.
 
 mod bucket;
-mod marks;
+mod epochs;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use ahash::RandomState;
 
-use marks::Marks;
+use epochs::Epochs;
 use table::Table;
 
 /// Ids that a window may remember: leaves three bits of an entry for the tag.
@@ -84,7 +84,7 @@ pub struct DedupWindow {
     live: Range<u64>,
     /// The next id's place in the ring.
     next_at: usize,
-    marks: Marks,
+    epochs: Epochs,
 }
 
 impl DedupWindow {
@@ -101,7 +101,7 @@ impl DedupWindow {
             keys: vec![[0; 2]; capacity],
             live: 0..0,
             next_at: 0,
-            marks: Marks::new(window),
+            epochs: Epochs::new(window),
         }
     }
 
@@ -140,8 +140,8 @@ impl DedupWindow {
         if self.keys.is_empty() {
             return true;
         }
-        if now_ms >= self.marks.turn_ms {
-            let from = self.marks.turn(now_ms, self.live.end);
+        if now_ms >= self.epochs.next_ms {
+            let from = self.epochs.advance(now_ms, self.live.end);
             self.live.start = self.live.start.max(from);
         }
         let is_key = |number| self.keys[self.at(number)] == hash.0;
@@ -155,11 +155,11 @@ impl DedupWindow {
     /// The ids remembered, oldest first, each with a time that makes a later
     /// [`Self::claim`] of it expire when this one would.
     pub fn iter(&self) -> impl Iterator<Item = (IdHash, u64)> + '_ {
-        let mut marks = self.marks.iter().peekable();
+        let mut epochs = self.epochs.iter().peekable();
         let mut start_ms = 0;
         self.live.clone().map(move |number| {
-            while let Some(mark) = marks.next_if(|mark| mark.first <= number) {
-                start_ms = mark.start_ms;
+            while let Some(epoch) = epochs.next_if(|epoch| epoch.first <= number) {
+                start_ms = epoch.start_ms;
             }
             (IdHash(self.keys[self.at(number)]), start_ms)
         })

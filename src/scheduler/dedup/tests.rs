@@ -11,7 +11,7 @@ struct Model {
     ids: VecDeque<(IdHash, u64)>,
     capacity: usize,
     window_ms: u64,
-    stretch_ms: u64,
+    epoch_ms: u64,
     now_ms: u64,
 }
 
@@ -21,15 +21,15 @@ impl Model {
             ids: VecDeque::new(),
             capacity,
             window_ms,
-            stretch_ms: window_ms.div_ceil(256).max(1),
+            epoch_ms: window_ms.div_ceil(256).max(1),
             now_ms: 0,
         }
     }
 
     fn claim(&mut self, hash: IdHash, now_ms: u64) -> bool {
         self.now_ms = self.now_ms.max(now_ms);
-        let (stretch_ms, window_ms, now_ms) = (self.stretch_ms, self.window_ms, self.now_ms);
-        let ends = |at: u64| at - at % stretch_ms + stretch_ms + window_ms;
+        let (epoch_ms, window_ms, now_ms) = (self.epoch_ms, self.window_ms, self.now_ms);
+        let ends = |at: u64| at - at % epoch_ms + epoch_ms + window_ms;
         self.ids.retain(|&(_, at)| ends(at) > now_ms);
         if self.ids.iter().any(|&(known, _)| known == hash) {
             return false;

@@ -1,18 +1,18 @@
-//! Ageing and redelivery: how messages change their level, up only, by how long they have waited.
+//! Ageing and requeueing: messages move up by how long they have waited.
 //!
 //! The part of [`Queues`] that knows `max_wait`. Each cell that may age has one entry among the
-//! deadlines, never later than its true one; it is looked at when that has come, so that neither
-//! serving nor idling costs anything here.
+//! deadlines, never later than its true deadline. The cell is looked at when its entry is due, so
+//! serving and idling cost nothing here.
 
-use super::cold::{Holder, Kind};
+use super::cold::{Kind, SlotStore};
 use super::links::NONE;
-use super::{NEVER, Pick, Queues, Returned, Taken};
+use super::{NEVER, Pick, Queues, Requeued, Taken};
 use crate::message::DestinationIndex;
 
 impl Queues {
-    /// Moves up what has waited too long for its level, at most `limit` messages, and gives their
-    /// number. A message that has waited too long for the next level as well moves on in turn.
-    pub fn age(&mut self, now_ms: u64, limit: usize, holder: &mut impl Holder) -> usize {
+    /// Moves up at most `limit` messages that have waited `max_wait` of their level; returns their
+    /// number. A message that is due at the next level too moves on in a later step.
+    pub fn age(&mut self, now_ms: u64, limit: usize, slots: &mut impl SlotStore) -> usize {
         self.now_ms = self.now_ms.max(now_ms);
         let (mut moved, mut looks) = (0, 0);
         while moved < limit && looks <= limit {
@@ -26,7 +26,7 @@ impl Queues {
             let level0 = queue as usize % self.levels;
             match self.oldest(destination, level0) {
                 Some((pick, oldest_ms)) if self.due_ms(level0, oldest_ms) <= time_ms => {
-                    self.move_up(destination, level0, pick, holder);
+                    self.move_up(destination, level0, pick, slots);
                     moved += 1;
                 }
                 _ => looks += 1,
@@ -42,44 +42,38 @@ impl Queues {
         self.deadlines.first().map(|(time_ms, _)| time_ms)
     }
 
-    /// Queues messages again that were popped and not delivered: `(slot, order)` each, where
-    /// `order` is the caller's sort key among returned messages, best its sequence; cheapest in
-    /// ascending order. They go before all that waits and was not dispatched, at the level that
-    /// their wait since they came has earned them by now.
+    /// Queues popped, undelivered messages again: `(slot, order)` each, where `order` sorts requeued
+    /// messages (the sequence); ascending order is cheapest. They go before all messages that were
+    /// never dispatched, at the level that their age gives them now.
     ///
-    /// Everything of one destination that was returned keeps the order of the keys.
-    pub fn push_again(
-        &mut self,
-        destination: DestinationIndex,
-        messages: &[(u32, u64)],
-        now_ms: u64,
-    ) {
+    /// All requeued messages of one destination keep the order of their keys.
+    pub fn requeue(&mut self, destination: DestinationIndex, messages: &[(u32, u64)], now_ms: u64) {
         self.now_ms = self.now_ms.max(now_ms);
-        let levels0 = messages.iter().map(|&(slot, _)| self.earned_level0(slot));
+        let levels0 = messages.iter().map(|&(slot, _)| self.aged_level0(slot));
         let Some(top0) = levels0.min() else {
             return;
         };
-        self.lift_returned(destination, top0);
+        self.promote_requeued(destination, top0);
         for &(slot, order) in messages {
             self.links.set_order(slot, order);
-            self.land(destination, slot);
+            self.insert_requeued(destination, slot);
         }
         self.destinations[destination as usize].len += messages.len() as u32;
     }
 
-    /// Brings returned messages below level `top0` where their wait has brought them by now: what
-    /// lands at `top0` must not overtake earlier ones that ageing has not come to yet.
-    fn lift_returned(&mut self, destination: DestinationIndex, top0: usize) {
+    /// Moves requeued messages below level `top0` to the level of their age: a message requeued at
+    /// `top0` must not overtake earlier ones that ageing has not reached yet.
+    fn promote_requeued(&mut self, destination: DestinationIndex, top0: usize) {
         for level0 in top0 + 1..self.levels {
-            if self.destinations[destination as usize].returned >> level0 & 1 == 0 {
+            if self.destinations[destination as usize].requeued >> level0 & 1 == 0 {
                 continue;
             }
             let at = self.cell_at(destination, level0);
-            let mut lifted = std::mem::replace(&mut self.returned[at], Returned::EMPTY);
-            self.destinations[destination as usize].returned &= !(1 << level0);
-            for lane in [&mut lifted.again, &mut lifted.aged] {
+            let mut lifted = std::mem::replace(&mut self.requeued[at], Requeued::EMPTY);
+            self.destinations[destination as usize].requeued &= !(1 << level0);
+            for lane in [&mut lifted.native, &mut lifted.aged] {
                 while let Some(slot) = lane.pop_front(&self.links) {
-                    self.land(destination, slot);
+                    self.insert_requeued(destination, slot);
                     self.leave(destination, level0);
                 }
             }
@@ -87,25 +81,25 @@ impl Queues {
         }
     }
 
-    /// Puts a returned message where its wait has brought it.
-    fn land(&mut self, destination: DestinationIndex, slot: u32) {
-        let level0 = self.earned_level0(slot);
+    /// Puts a requeued message into the lane of its age.
+    fn insert_requeued(&mut self, destination: DestinationIndex, slot: u32) {
+        let level0 = self.aged_level0(slot);
         let at = self.cell_at(destination, level0);
-        let returned = &mut self.returned[at];
+        let requeued = &mut self.requeued[at];
         let is_own = self.links.node(slot).level0() == level0;
         let lane = if is_own {
-            &mut returned.again
+            &mut requeued.native
         } else {
-            &mut returned.aged
+            &mut requeued.aged
         };
         lane.insert(&mut self.links, slot);
-        self.destinations[destination as usize].returned |= 1 << level0;
+        self.destinations[destination as usize].requeued |= 1 << level0;
         self.enter(destination, level0);
         self.retime(destination, level0);
     }
 
-    /// The level that a message would have by now if ageing had missed nothing.
-    fn earned_level0(&self, slot: u32) -> usize {
+    /// The level that a message's age gives it now.
+    fn aged_level0(&self, slot: u32) -> usize {
         let node = self.links.node(slot);
         let mut level0 = node.level0();
         while self.due_ms(level0, node.timestamp_ms()) <= self.now_ms {
@@ -122,36 +116,35 @@ impl Queues {
         }
     }
 
-    /// The lane whose first message moves up next, and that one's timestamp: the older of those
-    /// pushed at this level and those that aged into it, which have no order to keep between them.
-    /// Among each of them, returned ones go first.
+    /// The lane whose first message moves up next, and its timestamp: the older one of native and aged
+    /// messages, which have no order between them. Within each, requeued ones go first.
     fn oldest(&self, destination: DestinationIndex, level0: usize) -> Option<(Pick, u64)> {
         let at = self.cell_at(destination, level0);
         let (cell, entry) = (&self.cells[at], &self.destinations[destination as usize]);
         let hot = |slot: u32| (slot != NONE).then(|| self.links.node(slot).timestamp_ms());
         let front = |kind, slot| {
             let cold = self.is_cold(destination, level0);
-            let cold = cold.then(|| self.cellar.first(at, kind)).flatten();
+            let cold = cold.then(|| self.cold_store.first(at, kind)).flatten();
             cold.map(|it| it.timestamp_ms).or_else(|| hot(slot))
         };
-        let (mut again, mut aged_again) = (None, None);
-        if entry.returned >> level0 & 1 == 1 {
-            again = hot(self.returned[at].again.head());
-            aged_again = hot(self.returned[at].aged.head());
+        let (mut requeued_native, mut requeued_aged) = (None, None);
+        if entry.requeued >> level0 & 1 == 1 {
+            requeued_native = hot(self.requeued[at].native.head());
+            requeued_aged = hot(self.requeued[at].aged.head());
         }
-        let first = |returned: Option<u64>, pick_returned, (kind, slot), pick| {
-            let returned = returned.map(|timestamp_ms| (pick_returned, timestamp_ms));
-            returned.or_else(|| Some((pick, front(kind, slot)?)))
+        let first = |requeued: Option<u64>, pick_requeued, (kind, slot), pick| {
+            let requeued = requeued.map(|timestamp_ms| (pick_requeued, timestamp_ms));
+            requeued.or_else(|| Some((pick, front(kind, slot)?)))
         };
         let aged = first(
-            aged_again,
-            Pick::AgedAgain,
+            requeued_aged,
+            Pick::RequeuedAged,
             (Kind::Aged, cell.aged.head),
             Pick::Aged,
         );
         let native = first(
-            again,
-            Pick::Again,
+            requeued_native,
+            Pick::Requeued,
             (Kind::Native, cell.native.head),
             Pick::Native,
         );
@@ -166,23 +159,23 @@ impl Queues {
         destination: DestinationIndex,
         level0: usize,
         pick: Pick,
-        holder: &mut impl Holder,
+        slots: &mut impl SlotStore,
     ) {
         let above = self.cell_at(destination, level0 - 1);
         match self.take(destination, level0, pick) {
-            Taken::Hot(slot) if matches!(pick, Pick::Again | Pick::AgedAgain) => {
-                self.returned[above].aged.insert(&mut self.links, slot);
-                self.destinations[destination as usize].returned |= 1 << (level0 - 1);
+            Taken::Hot(slot) if matches!(pick, Pick::Requeued | Pick::RequeuedAged) => {
+                self.requeued[above].aged.insert(&mut self.links, slot);
+                self.destinations[destination as usize].requeued |= 1 << (level0 - 1);
             }
             Taken::Hot(slot) => self.cells[above].aged.push_back(&mut self.links, slot),
-            Taken::Cold(message) => self.append_aged(destination, level0 - 1, message, holder),
+            Taken::Cold(message) => self.append_aged(destination, level0 - 1, message, slots),
         }
         self.enter(destination, level0 - 1);
         self.leave(destination, level0);
         self.retime(destination, level0 - 1);
     }
 
-    /// Sees to it that the cell's deadline is not later than its oldest message's.
+    /// Makes sure that the cell's deadline is not later than its oldest message's.
     #[inline]
     pub(super) fn retime(&mut self, destination: DestinationIndex, level0: usize) {
         if self.wait_ms[level0] != 0 {

@@ -46,7 +46,7 @@ impl Node {
 #[derive(Debug, Default)]
 pub(super) struct Links {
     nodes: Vec<Node>,
-    /// Sort keys of returned messages by slot; empty until the first one is returned.
+    /// Sort keys of requeued messages by slot; empty until the first message is requeued.
     orders: Vec<u64>,
 }
 
@@ -138,7 +138,7 @@ impl List {
     }
 }
 
-/// Returned messages, in the order of their sort keys.
+/// Requeued messages, in the order of their sort keys.
 ///
 /// Those that come in ascending runs are merged in one walk: the place of the last one is kept.
 #[derive(Debug, Clone, Copy)]

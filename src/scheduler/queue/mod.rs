@@ -1,32 +1,31 @@
 //! The bucketed priority queues: what waits for each destination, and which message goes next.
 //!
-//! The scheduler pushes accepted messages and pops what the destinations' credit allows; messages
-//! are the caller's slots, by index. The front of a long lane waits packed, in the [`cold`] cellar,
+//! The dispatcher pushes recorded messages and pops what the subscribers' credit allows. A message is
+//! the index of the caller's slot. The front of a long lane waits packed, in the cold store ([`cold`]),
 //! without a slot: it is given one when it is popped. Nothing here knows frames, sources or
 //! subscribers.
 //!
 //! ```text
 //! destination x level                                        across destinations, for each level
 //! +---------------------------------------------------+
-//! | again        \ own: returned, in the caller's     |     bitmap of the destinations that are
-//! | native       / order; by timestamp, then FIFO     |     open and have a message here,
-//! | aged again   \ moved up from less urgent levels:  |     served in turn
-//! | aged         / returned; FIFO                     |
+//! | requeued       \ own: in the caller's order;      |     bitmap of the destinations that are
+//! | native         / by timestamp, then FIFO          |     open and have a message here,
+//! | requeued aged  \ moved up from less urgent levels:|     served in turn
+//! | aged           / in the caller's order; FIFO      |
 //! +---------------------------------------------------+
 //! ```
-//! Within a level its own go first, and what was returned before what was not; but while aged ones
-//! wait, one of them goes after every `NATIVE_PER_AGED` own ones: an urgent message overtakes a
-//! backlog that aged, and the backlog moves on all the same. What is returned gives back its turn.
+//! Within a level, own messages go before aged ones, and requeued ones before the others. While aged
+//! ones wait, one of them goes after every `NATIVE_PER_AGED` own ones: an urgent message overtakes an
+//! aged backlog, and the backlog still moves on. A requeued message returns its turn.
 //!
-//! **Order.** Of the messages of one source, destination and level as pushed, none overtakes
-//! another, if the source's timestamps never go back (see [`clamp_timestamp`]): native lanes keep
-//! their order; ageing takes from the front and lets a later one never pass an earlier one; what is
-//! returned goes where its wait has brought it by now, before all that was not dispatched yet.
+//! **Order.** Messages of one source, destination and level never overtake each other, if the source's
+//! timestamps never go back (see [`clamp_timestamp`]): native lanes keep their order; ageing takes from
+//! the front; requeued messages go to the level of their age, before all that was never dispatched.
 
 mod ageing;
 pub mod cold;
-mod cooling;
 mod deadlines;
+mod eviction;
 mod lane;
 mod links;
 #[cfg(test)]
@@ -43,7 +42,7 @@ use std::time::Duration;
 use crate::limits::{AGENTS_MAX, LEVELS_MAX};
 use crate::message::{DestinationIndex, Level, Sequence};
 use crate::scheduler::bitmap::Bitmap;
-use cold::{Cellar, ColdMessage, Holder, Kind};
+use cold::{ColdMessage, ColdStore, Kind, SlotStore};
 use deadlines::Deadlines;
 use lane::{Lane, window_start};
 use links::{Links, List, NONE, Node, Sorted};
@@ -81,23 +80,23 @@ impl Cell {
     };
 }
 
-/// What was returned to one destination and level.
+/// Messages that were requeued for one destination and level.
 #[derive(Debug, Clone, Copy)]
-struct Returned {
-    /// At the level that it was pushed with.
-    again: Sorted,
+struct Requeued {
+    /// At the level that they were pushed with.
+    native: Sorted,
     /// Moved up since.
     aged: Sorted,
 }
 
-impl Returned {
+impl Requeued {
     const EMPTY: Self = Self {
-        again: Sorted::EMPTY,
+        native: Sorted::EMPTY,
         aged: Sorted::EMPTY,
     };
 
     fn is_empty(&self) -> bool {
-        self.again.is_empty() && self.aged.is_empty()
+        self.native.is_empty() && self.aged.is_empty()
     }
 }
 
@@ -107,8 +106,8 @@ struct Destination {
     len: u32,
     /// Levels with a message, one bit each.
     occupied: u8,
-    /// Levels with a returned message, one bit each.
-    returned: u8,
+    /// Levels with a requeued message, one bit each.
+    requeued: u8,
     /// Levels with a cold message, one bit each.
     cold: u8,
     /// The delivery agent that it is served by; [`CLOSED`]: it may not be served.
@@ -124,7 +123,7 @@ impl Destination {
     const EMPTY: Self = Self {
         len: 0,
         occupied: 0,
-        returned: 0,
+        requeued: 0,
         cold: 0,
         agent: CLOSED,
     };
@@ -158,9 +157,9 @@ impl Ready {
 /// The lanes of a cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Pick {
-    Again,
+    Requeued,
     Native,
-    AgedAgain,
+    RequeuedAged,
     Aged,
 }
 
@@ -176,7 +175,7 @@ enum Taken {
 pub enum Next {
     /// One with a slot.
     Slot(u32),
-    /// One in the cellar, by its sequence.
+    /// One without a slot, by its sequence.
     Cold(Sequence),
 }
 
@@ -189,8 +188,8 @@ pub struct Queues {
     /// By destination, then level.
     cells: Vec<Cell>,
     /// As `cells`.
-    returned: Vec<Returned>,
-    cellar: Cellar,
+    requeued: Vec<Requeued>,
+    cold_store: ColdStore,
     links: Links,
     tables: Tables,
     ready: Vec<Ready>,
@@ -224,8 +223,8 @@ impl Queues {
             wait_ms,
             destinations: Vec::new(),
             cells: Vec::new(),
-            returned: Vec::new(),
-            cellar: Cellar::default(),
+            requeued: Vec::new(),
+            cold_store: ColdStore::default(),
             links: Links::default(),
             tables: Tables::default(),
             ready: (0..levels).map(ready).collect(),
@@ -262,8 +261,8 @@ impl Queues {
         self.destinations.resize(destinations, Destination::EMPTY);
         self.cells.resize(cells, Cell::EMPTY);
         self.deadlines.grow(cells);
-        self.cellar.grow(cells);
-        self.returned.resize(cells, Returned::EMPTY);
+        self.cold_store.grow(cells);
+        self.requeued.resize(cells, Requeued::EMPTY);
         for ready in &mut self.ready {
             ready.destinations.grow(destinations);
             ready
@@ -273,8 +272,7 @@ impl Queues {
         }
     }
 
-    /// Has memory set aside for so many destinations at once, untouched: else tables are moved as
-    /// they grow.
+    /// Reserves memory for so many destinations, so that creating one never moves a table.
     #[must_use]
     pub fn with_room_for(mut self, destinations: usize) -> Self {
         let room = |len: usize, count: usize| count.saturating_sub(len);
@@ -282,13 +280,13 @@ impl Queues {
         let len = self.destinations.len();
         self.destinations.reserve_exact(room(len, destinations));
         self.cells.reserve_exact(room(self.cells.len(), cells));
-        self.returned
-            .reserve_exact(room(self.returned.len(), cells));
+        self.requeued
+            .reserve_exact(room(self.requeued.len(), cells));
         self.deadlines.reserve(cells);
         self
     }
 
-    /// Makes room for the slots below `slots` at once; else it is made as they come.
+    /// Reserves memory for the slots below `slots`.
     pub fn reserve_slots(&mut self, slots: usize) {
         self.links.grow(slots);
     }
@@ -323,12 +321,12 @@ impl Queues {
         let level0 = self.first_level0(destination)?;
         let at = self.cell_at(destination, level0);
         let (cold, slot) = match self.pick(destination, level0) {
-            Pick::Again => (None, self.returned[at].again.head()),
+            Pick::Requeued => (None, self.requeued[at].native.head()),
             Pick::Native => (Some(Kind::Native), self.cells[at].native.head),
-            Pick::AgedAgain => (None, self.returned[at].aged.head()),
+            Pick::RequeuedAged => (None, self.requeued[at].aged.head()),
             Pick::Aged => (Some(Kind::Aged), self.cells[at].aged.head),
         };
-        let cold = cold.and_then(|kind| self.cellar.first(at, kind));
+        let cold = cold.and_then(|kind| self.cold_store.first(at, kind));
         let next = cold.map_or(Next::Slot(slot), |it| Next::Cold(it.sequence));
         Some((next, level0 as Level + 1))
     }
@@ -338,10 +336,10 @@ impl Queues {
     pub fn pop(
         &mut self,
         destination: DestinationIndex,
-        holder: &mut impl Holder,
+        slots: &mut impl SlotStore,
     ) -> Option<(u32, Level)> {
         let level0 = self.first_level0(destination)?;
-        let slot = self.serve(destination, level0, holder);
+        let slot = self.serve(destination, level0, slots);
         Some((slot, level0 as Level + 1))
     }
 
@@ -350,7 +348,7 @@ impl Queues {
     #[inline]
     pub fn pop_ready(
         &mut self,
-        holder: &mut impl Holder,
+        slots: &mut impl SlotStore,
     ) -> Option<(DestinationIndex, u32, Level)> {
         if self.ready_levels == 0 {
             return None;
@@ -358,7 +356,7 @@ impl Queues {
         let level0 = self.ready_levels.trailing_zeros() as usize;
         let ready = &self.ready[level0];
         let destination = ready.destinations.next_cyclic(ready.cursor)?;
-        Some(self.serve_turn(destination, level0, holder))
+        Some(self.serve_turn(destination, level0, slots))
     }
 
     /// The same without the destinations of the delivery agents in the set `passed_over`, one bit
@@ -367,16 +365,16 @@ impl Queues {
     pub fn pop_ready_except(
         &mut self,
         passed_over: u64,
-        holder: &mut impl Holder,
+        slots: &mut impl SlotStore,
     ) -> Option<(DestinationIndex, u32, Level)> {
         if passed_over == 0 {
-            return self.pop_ready(holder);
+            return self.pop_ready(slots);
         }
         let (level0, destination) = bits(self.ready_levels).find_map(|level0| {
             let destination = self.ready[level0].next_except(passed_over)?;
             Some((level0, destination))
         })?;
-        Some(self.serve_turn(destination, level0, holder))
+        Some(self.serve_turn(destination, level0, slots))
     }
 
     #[inline]
@@ -384,11 +382,11 @@ impl Queues {
         &mut self,
         destination: usize,
         level0: usize,
-        holder: &mut impl Holder,
+        slots: &mut impl SlotStore,
     ) -> (DestinationIndex, u32, Level) {
         self.ready[level0].cursor = destination + 1;
         let destination = destination as DestinationIndex;
-        let slot = self.serve(destination, level0, holder);
+        let slot = self.serve(destination, level0, slots);
         (destination, slot, level0 as Level + 1)
     }
 
@@ -435,10 +433,10 @@ impl Queues {
         self.len_at[usize::from(level) - 1]
     }
 
-    /// Messages that wait in the cellar.
+    /// Messages that wait in the cold store.
     #[must_use]
     pub fn len_cold(&self) -> usize {
-        self.cellar.len()
+        self.cold_store.len()
     }
 
     /// Messages that wait.

@@ -6,9 +6,9 @@ use crate::limits::NATIVE_PER_AGED;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Lane {
-    Again,
+    Requeued,
     Native,
-    AgedAgain,
+    RequeuedAged,
     Aged,
 }
 
@@ -46,7 +46,7 @@ impl Item {
         match self.lane {
             Lane::Native => (self.timestamp_ms, self.entered),
             Lane::Aged => (0, self.entered),
-            Lane::Again | Lane::AgedAgain => (self.order, self.entered),
+            Lane::Requeued | Lane::RequeuedAged => (self.order, self.entered),
         }
     }
 }
@@ -84,39 +84,40 @@ impl Model {
         });
     }
 
-    pub(super) fn push_again(&mut self, messages: &[Item], now_ms: u64) {
-        let earned = messages.iter().map(|item| self.earned0(item, now_ms));
+    pub(super) fn requeue(&mut self, messages: &[Item], now_ms: u64) {
+        let earned = messages.iter().map(|item| self.aged_level0(item, now_ms));
         let (Some(top0), Some(first)) = (earned.min(), messages.first()) else {
             return;
         };
         for at in 0..self.items.len() {
             let item = self.items[at];
-            let was_returned = matches!(item.lane, Lane::Again | Lane::AgedAgain);
-            if was_returned && item.destination == first.destination && item.level0 > top0 {
-                self.items[at] = self.landed(item, now_ms);
+            let is_requeued = matches!(item.lane, Lane::Requeued | Lane::RequeuedAged);
+            if is_requeued && item.destination == first.destination && item.level0 > top0 {
+                self.items[at] = self.requeued_item(item, now_ms);
             }
         }
         for &item in messages {
-            let item = self.landed(item, now_ms);
+            let item = self.requeued_item(item, now_ms);
             self.push(item);
         }
     }
 
-    /// A message was popped and is to be pushed again.
-    pub(super) fn unserve(&mut self, item: &Item) {
+    /// A popped message will be requeued.
+    pub(super) fn return_turn(&mut self, item: &Item) {
         let streak = &mut self.streaks[item.destination * self.levels + item.level0];
-        *streak = match item.level0 == item.own0 {
-            true => streak.saturating_sub(1),
-            false => NATIVE_PER_AGED,
+        *streak = if item.level0 == item.own0 {
+            streak.saturating_sub(1)
+        } else {
+            NATIVE_PER_AGED
         };
     }
 
-    fn landed(&self, item: Item, now_ms: u64) -> Item {
-        let level0 = self.earned0(&item, now_ms);
+    fn requeued_item(&self, item: Item, now_ms: u64) -> Item {
+        let level0 = self.aged_level0(&item, now_ms);
         let lane = if level0 == item.own0 {
-            Lane::Again
+            Lane::Requeued
         } else {
-            Lane::AgedAgain
+            Lane::RequeuedAged
         };
         Item {
             level0,
@@ -125,7 +126,7 @@ impl Model {
         }
     }
 
-    fn earned0(&self, item: &Item, now_ms: u64) -> usize {
+    fn aged_level0(&self, item: &Item, now_ms: u64) -> usize {
         let mut level0 = item.own0;
         while self.is_due(level0, item.timestamp_ms, now_ms) {
             level0 -= 1;
@@ -156,8 +157,8 @@ impl Model {
 
     /// What ageing would take from the cell, and when.
     fn oldest(&self, destination: usize, level0: usize) -> Option<(u64, usize)> {
-        let aged = self.first_of(destination, level0, [Lane::AgedAgain, Lane::Aged]);
-        let native = self.first_of(destination, level0, [Lane::Again, Lane::Native]);
+        let aged = self.first_of(destination, level0, [Lane::RequeuedAged, Lane::Aged]);
+        let native = self.first_of(destination, level0, [Lane::Requeued, Lane::Native]);
         let both = aged.into_iter().chain(native);
         let at = both.min_by_key(|&at| self.items[at].timestamp_ms)?;
         Some((self.items[at].timestamp_ms + self.wait_ms[level0], at))
@@ -183,15 +184,15 @@ impl Model {
         item.entered = self.entered;
         item.level0 -= 1;
         item.lane = match item.lane {
-            Lane::Again | Lane::AgedAgain => Lane::AgedAgain,
+            Lane::Requeued | Lane::RequeuedAged => Lane::RequeuedAged,
             Lane::Native | Lane::Aged => Lane::Aged,
         };
         true
     }
 
     fn pick(&self, destination: usize, level0: usize) -> Option<usize> {
-        let aged = self.first_of(destination, level0, [Lane::AgedAgain, Lane::Aged]);
-        let own = self.first_of(destination, level0, [Lane::Again, Lane::Native]);
+        let aged = self.first_of(destination, level0, [Lane::RequeuedAged, Lane::Aged]);
+        let own = self.first_of(destination, level0, [Lane::Requeued, Lane::Native]);
         let has_turn = self.streaks[destination * self.levels + level0] >= NATIVE_PER_AGED;
         let aged_first = if has_turn { aged } else { None };
         aged_first.or(own).or(aged)
@@ -215,11 +216,11 @@ impl Model {
         let level0 = self.top(destination)?;
         let item = self.items.remove(self.pick(destination, level0)?);
         let has_aged = self
-            .first_of(destination, level0, [Lane::AgedAgain, Lane::Aged])
+            .first_of(destination, level0, [Lane::RequeuedAged, Lane::Aged])
             .is_some();
         let streak = &mut self.streaks[destination * self.levels + level0];
         *streak = match item.lane {
-            Lane::Again | Lane::Native if has_aged => *streak + 1,
+            Lane::Requeued | Lane::Native if has_aged => *streak + 1,
             _ => 0,
         };
         Some((item, level0 as u8 + 1))

@@ -1,9 +1,9 @@
 //! Serving: which lane of a cell goes next, and what is noted when a message comes or goes.
 //!
-//! The part of [`Queues`] on the path of every message. It knows cold parts only as what stands in
-//! front of a lane.
+//! The part of [`Queues`] on the path of every message. It sees a lane's cold part only as what
+//! stands before its hot part.
 
-use super::cold::{Holder, Kind};
+use super::cold::{Kind, SlotStore};
 use super::{Pick, Queues, Taken};
 use crate::limits::NATIVE_PER_AGED;
 use crate::message::{DestinationIndex, Level};
@@ -21,25 +21,25 @@ impl Queues {
     pub(super) fn pick(&self, destination: DestinationIndex, level0: usize) -> Pick {
         let at = self.cell_at(destination, level0);
         let cell = &self.cells[at];
-        let mut old = (!cell.aged.is_empty()).then_some(Pick::Aged);
+        let mut aged = (!cell.aged.is_empty()).then_some(Pick::Aged);
         let (mut own, mut has_own) = (Pick::Native, !cell.native.is_empty());
         if self.is_cold(destination, level0) {
-            has_own |= self.cellar.first(at, Kind::Native).is_some();
-            if self.cellar.first(at, Kind::Aged).is_some() {
-                old = Some(Pick::Aged);
+            has_own |= self.cold_store.first(at, Kind::Native).is_some();
+            if self.cold_store.first(at, Kind::Aged).is_some() {
+                aged = Some(Pick::Aged);
             }
         }
-        if self.destinations[destination as usize].returned >> level0 & 1 == 1 {
-            let returned = &self.returned[at];
-            if !returned.again.is_empty() {
-                (own, has_own) = (Pick::Again, true);
+        if self.destinations[destination as usize].requeued >> level0 & 1 == 1 {
+            let requeued = &self.requeued[at];
+            if !requeued.native.is_empty() {
+                (own, has_own) = (Pick::Requeued, true);
             }
-            if !returned.aged.is_empty() {
-                old = Some(Pick::AgedAgain);
+            if !requeued.aged.is_empty() {
+                aged = Some(Pick::RequeuedAged);
             }
         }
-        match old {
-            Some(old) if !has_own || cell.streak >= NATIVE_PER_AGED => old,
+        match aged {
+            Some(aged) if !has_own || cell.streak >= NATIVE_PER_AGED => aged,
             _ => own,
         }
     }
@@ -50,15 +50,15 @@ impl Queues {
         &mut self,
         destination: DestinationIndex,
         level0: usize,
-        holder: &mut impl Holder,
+        slots: &mut impl SlotStore,
     ) -> u32 {
         match self.serve_native(destination, level0) {
             Some(slot) => slot,
-            None => self.serve_any(destination, level0, holder),
+            None => self.serve_any(destination, level0, slots),
         }
     }
 
-    /// The same where nothing waits but the native lane, all of it with slots; `None`: something does.
+    /// The fast path: the cell has a native lane only, all of it hot. `None`: it has more.
     #[inline]
     fn serve_native(&mut self, destination: DestinationIndex, level0: usize) -> Option<u32> {
         let at = self.cell_at(destination, level0);
@@ -66,7 +66,7 @@ impl Queues {
             &mut self.cells[at],
             &mut self.destinations[destination as usize],
         );
-        if !cell.aged.is_empty() || (entry.returned | entry.cold) >> level0 & 1 == 1 {
+        if !cell.aged.is_empty() || (entry.requeued | entry.cold) >> level0 & 1 == 1 {
             return None;
         }
         let slot = cell.native.pop(&self.links, &mut self.tables)?;
@@ -87,41 +87,43 @@ impl Queues {
         &mut self,
         destination: DestinationIndex,
         level0: usize,
-        holder: &mut impl Holder,
+        slots: &mut impl SlotStore,
     ) -> u32 {
         let at = self.cell_at(destination, level0);
         let pick = self.pick(destination, level0);
         let slot = match self.take(destination, level0, pick) {
             Taken::Hot(slot) => slot,
-            Taken::Cold(message) => self.warm(destination, &message, holder),
+            Taken::Cold(message) => self.restore(destination, &message, slots),
         };
-        let has_old = self.has_aged(destination, level0);
+        let has_aged = self.has_aged(destination, level0);
         let cell = &mut self.cells[at];
         match pick {
-            Pick::Again | Pick::Native => cell.streak = if has_old { cell.streak + 1 } else { 0 },
-            Pick::AgedAgain | Pick::Aged => cell.streak = 0,
+            Pick::Requeued | Pick::Native => {
+                cell.streak = if has_aged { cell.streak + 1 } else { 0 }
+            }
+            Pick::RequeuedAged | Pick::Aged => cell.streak = 0,
         }
         self.destinations[destination as usize].len -= 1;
         self.leave(destination, level0);
         if pick != Pick::Native {
-            // Other lanes are not in the order of time: what comes to their front may be older.
+            // The other lanes are not in time order: their new first message may be older.
             self.retime(destination, level0);
         }
         slot
     }
 
-    /// Gives back the turn that a message had at this level, for it was not delivered. To be called
-    /// for all of those that are pushed again, the one that was served last first: then the turns go
-    /// on where the first of them was served, and subscribers that come and go do not give them all
-    /// to the same lane.
-    pub fn unserve(&mut self, destination: DestinationIndex, slot: u32, level: Level) {
+    /// Undoes the effect that popping a message had on the turns of its cell. Call it for every message
+    /// before [`Self::requeue`], the one popped last first. Undelivered messages return their turn, so
+    /// reconnects do not bias fairness between own and aged messages.
+    pub fn return_turn(&mut self, destination: DestinationIndex, slot: u32, level: Level) {
         let level0 = usize::from(level) - 1;
         let at = self.cell_at(destination, level0);
         let is_own = self.links.node(slot).level0() == level0;
         let streak = &mut self.cells[at].streak;
-        *streak = match is_own {
-            true => streak.saturating_sub(1),
-            false => NATIVE_PER_AGED,
+        *streak = if is_own {
+            streak.saturating_sub(1)
+        } else {
+            NATIVE_PER_AGED
         };
     }
 
@@ -129,13 +131,13 @@ impl Queues {
     #[inline]
     fn has_aged(&self, destination: DestinationIndex, level0: usize) -> bool {
         let at = self.cell_at(destination, level0);
-        let was_returned = self.destinations[destination as usize].returned >> level0 & 1 == 1;
+        let has_requeued = self.destinations[destination as usize].requeued >> level0 & 1 == 1;
         !self.cells[at].aged.is_empty()
-            || was_returned && !self.returned[at].aged.is_empty()
-            || self.is_cold(destination, level0) && self.cellar.first(at, Kind::Aged).is_some()
+            || has_requeued && !self.requeued[at].aged.is_empty()
+            || self.is_cold(destination, level0) && self.cold_store.first(at, Kind::Aged).is_some()
     }
 
-    /// Takes the first of a lane that is not empty, and no note of it.
+    /// Removes the first message of a lane that is not empty, and updates no count.
     #[inline]
     pub(super) fn take(
         &mut self,
@@ -152,16 +154,16 @@ impl Queues {
         let slot = match pick {
             Pick::Native => self.cells[at].native.pop(&self.links, &mut self.tables),
             Pick::Aged => self.cells[at].aged.pop_front(&self.links),
-            Pick::Again => self.returned[at].again.pop_front(&self.links),
-            Pick::AgedAgain => self.returned[at].aged.pop_front(&self.links),
+            Pick::Requeued => self.requeued[at].native.pop_front(&self.links),
+            Pick::RequeuedAged => self.requeued[at].aged.pop_front(&self.links),
         };
-        if matches!(pick, Pick::Again | Pick::AgedAgain) && self.returned[at].is_empty() {
-            self.destinations[destination as usize].returned &= !(1 << level0);
+        if matches!(pick, Pick::Requeued | Pick::RequeuedAged) && self.requeued[at].is_empty() {
+            self.destinations[destination as usize].requeued &= !(1 << level0);
         }
         Taken::Hot(slot.expect("a lane was picked because it is not empty"))
     }
 
-    /// Notes that a message came to a cell.
+    /// Counts a message into a cell.
     #[inline]
     pub(super) fn enter(&mut self, destination: DestinationIndex, level0: usize) {
         self.len_at[level0] += 1;
@@ -174,13 +176,13 @@ impl Queues {
         }
     }
 
-    /// Notes that a message left a cell.
+    /// Counts a message out of a cell.
     #[inline]
     pub(super) fn leave(&mut self, destination: DestinationIndex, level0: usize) {
         self.len_at[level0] -= 1;
         let cell = &self.cells[self.cell_at(destination, level0)];
         let entry = &mut self.destinations[destination as usize];
-        let has_more = (entry.returned | entry.cold) >> level0 & 1 == 1;
+        let has_more = (entry.requeued | entry.cold) >> level0 & 1 == 1;
         if cell.native.is_empty() && cell.aged.is_empty() && !has_more {
             entry.occupied &= !(1 << level0);
             if entry.is_open() {

@@ -1,18 +1,18 @@
-//! A slab of messages that are nothing but their sequence, for tests.
+//! A slot store for tests: a message is its sequence.
 
-use super::cold::{ColdMessage, Holder};
+use super::cold::{ColdMessage, SlotStore};
 use crate::message::DestinationIndex;
 
-/// Who has which slot.
+/// The sequences, by slot.
 #[derive(Debug, Default)]
-pub(super) struct Shelf {
+pub(super) struct TestSlots {
     sequences: Vec<Option<u64>>,
     free: Vec<u32>,
-    /// It gives up no slot.
+    /// It evicts nothing.
     pub(super) refuses: bool,
 }
 
-impl Shelf {
+impl TestSlots {
     pub(super) fn len(&self) -> usize {
         self.sequences.len() - self.free.len()
     }
@@ -37,8 +37,8 @@ impl Shelf {
     }
 }
 
-impl Holder for Shelf {
-    fn chill(&mut self, slot: u32) -> Option<ColdMessage> {
+impl SlotStore for TestSlots {
+    fn evict(&mut self, slot: u32) -> Option<ColdMessage> {
         if self.refuses {
             return None;
         }
@@ -51,13 +51,13 @@ impl Holder for Shelf {
             record_len: 435,
             message_type: 3,
             level0: 0,
-            again: sequence.is_multiple_of(5),
+            redelivered: sequence.is_multiple_of(5),
         })
     }
 
-    fn warm(&mut self, _destination: DestinationIndex, message: &ColdMessage) -> u32 {
+    fn restore(&mut self, _destination: DestinationIndex, message: &ColdMessage) -> u32 {
         assert_eq!(message.position, message.sequence * 435);
-        assert_eq!(message.again, message.sequence.is_multiple_of(5));
+        assert_eq!(message.redelivered, message.sequence.is_multiple_of(5));
         self.insert(message.sequence)
     }
 }

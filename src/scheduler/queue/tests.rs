@@ -2,7 +2,7 @@
 
 use super::cold::AllHot;
 use super::model::{Item, Model};
-use super::testing::Shelf;
+use super::testing::TestSlots;
 use super::*;
 use crate::limits::BUCKETS;
 use proptest::prelude::*;
@@ -32,7 +32,7 @@ enum Step {
     Later(u64),
     Open(usize, u16),
     Close(usize),
-    Chill {
+    Evict {
         destination: usize,
         limit: usize,
     },
@@ -59,7 +59,7 @@ fn step(levels: usize) -> impl Strategy<Value = Step> {
         1 => (0..DESTINATIONS, 0..AGENTS as u16).prop_map(|(it, agent)| Step::Open(it, agent)),
         1 => (0..DESTINATIONS).prop_map(Step::Close),
         2 => (0..DESTINATIONS, 0usize..9).prop_map(|(destination, limit)| {
-            Step::Chill { destination, limit }
+            Step::Evict { destination, limit }
         }),
         1 => any::<bool>().prop_map(Step::Refuse),
     ]
@@ -72,7 +72,7 @@ struct Pair {
     levels: usize,
     now_ms: u64,
     floors_ms: [u64; SOURCES],
-    shelf: Shelf,
+    slots: TestSlots,
     sequence: u64,
     in_flight: Vec<Vec<Item>>,
 }
@@ -89,7 +89,7 @@ impl Pair {
             levels,
             now_ms: 100_000,
             floors_ms: [0; SOURCES],
-            shelf: Shelf::default(),
+            slots: TestSlots::default(),
             sequence: 0,
             in_flight: vec![Vec::new(); DESTINATIONS],
         }
@@ -106,18 +106,18 @@ impl Pair {
                 self.push(destination, level0, source, late_ms);
             }
             Step::PopReady(passed_over) => {
-                let mine = self.queues.pop_ready_except(passed_over, &mut self.shelf);
+                let mine = self.queues.pop_ready_except(passed_over, &mut self.slots);
                 let naive = self.model.pop_ready(passed_over);
                 let naive_parts =
                     naive.map(|(item, level)| (item.destination as u32, item.order, level));
-                let order = |(destination, slot, level)| (destination, self.shelf.of(slot), level);
+                let order = |(destination, slot, level)| (destination, self.slots.of(slot), level);
                 assert_eq!(mine.map(order), naive_parts);
                 self.popped(naive, mine.map(|(_, slot, _)| slot));
             }
             Step::Pop(destination) => {
-                let mine = self.queues.pop(destination as u32, &mut self.shelf);
+                let mine = self.queues.pop(destination as u32, &mut self.slots);
                 let naive = self.model.pop(destination);
-                let order = mine.map(|(slot, level)| (self.shelf.of(slot), level));
+                let order = mine.map(|(slot, level)| (self.slots.of(slot), level));
                 assert_eq!(order, naive.map(|(item, level)| (item.order, level)));
                 self.popped(naive, mine.map(|(slot, _)| slot));
             }
@@ -128,7 +128,7 @@ impl Pair {
             } => self.give_back(destination, count, skip),
             Step::Settle(destination) => {
                 let settled = self.in_flight[destination].drain(..);
-                settled.for_each(|item| self.shelf.remove(item.slot));
+                settled.for_each(|item| self.slots.remove(item.slot));
             }
             Step::Age(limit) => self.age(limit),
             Step::Later(ms) => self.now_ms += ms,
@@ -140,8 +140,8 @@ impl Pair {
                 self.queues.close(destination as u32);
                 self.model.open[destination] = None;
             }
-            Step::Chill { destination, limit } => self.chill(destination, limit),
-            Step::Refuse(refuses) => self.shelf.refuses = refuses,
+            Step::Evict { destination, limit } => self.evict(destination, limit),
+            Step::Refuse(refuses) => self.slots.refuses = refuses,
         }
         self.check();
     }
@@ -151,7 +151,7 @@ impl Pair {
         let timestamp_ms = clamp_timestamp(own_ms, self.floors_ms[source], self.now_ms);
         self.floors_ms[source] = timestamp_ms;
         self.sequence += 1;
-        let slot = self.shelf.insert(self.sequence);
+        let slot = self.slots.insert(self.sequence);
         let mut item = Item::new(destination, level0, source, timestamp_ms);
         item.order = self.sequence;
         let level = level0 as Level + 1;
@@ -160,14 +160,14 @@ impl Pair {
         self.model.push(item);
     }
 
-    fn chill(&mut self, destination: usize, limit: usize) {
-        let held = self.shelf.len();
-        let shelf = &mut self.shelf;
-        let chilled = self
+    fn evict(&mut self, destination: usize, limit: usize) {
+        let held = self.slots.len();
+        let slots = &mut self.slots;
+        let evicted = self
             .queues
-            .chill(destination as u32, self.now_ms, limit, shelf);
-        assert!(chilled <= limit);
-        assert_eq!(self.shelf.len(), held - chilled);
+            .evict(destination as u32, self.now_ms, limit, slots);
+        assert!(evicted <= limit);
+        assert_eq!(self.slots.len(), held - evicted);
     }
 
     fn popped(&mut self, popped: Option<(Item, Level)>, slot: Option<u32>) {
@@ -190,20 +190,21 @@ impl Pair {
         let mut back: Vec<_> = flying.drain(from..until).collect();
         for item in back.iter().rev() {
             let level = item.level0 as Level + 1;
-            self.queues.unserve(destination as u32, item.slot, level);
-            self.model.unserve(item);
+            self.queues
+                .return_turn(destination as u32, item.slot, level);
+            self.model.return_turn(item);
         }
         if count.is_multiple_of(2) {
             back.sort_by_key(|item| item.order);
         }
         let messages: Vec<_> = back.iter().map(|item| (item.slot, item.order)).collect();
         self.queues
-            .push_again(destination as u32, &messages, self.now_ms);
-        self.model.push_again(&back, self.now_ms);
+            .requeue(destination as u32, &messages, self.now_ms);
+        self.model.requeue(&back, self.now_ms);
     }
 
     fn age(&mut self, limit: usize) {
-        let moved = self.queues.age(self.now_ms, limit, &mut self.shelf);
+        let moved = self.queues.age(self.now_ms, limit, &mut self.slots);
         assert!(moved <= limit);
         for _ in 0..moved {
             assert!(self.model.age_one(self.now_ms));
@@ -231,7 +232,7 @@ impl Pair {
             let peeked = queues
                 .peek(destination as u32)
                 .map(|(next, level)| match next {
-                    Next::Slot(slot) => (self.shelf.of(slot), level),
+                    Next::Slot(slot) => (self.slots.of(slot), level),
                     Next::Cold(sequence) => (sequence, level),
                 });
             assert_eq!(peeked, model.peek(destination));
@@ -245,19 +246,19 @@ impl Pair {
         }
         if model.items.is_empty() {
             assert_eq!(queues.tables.in_use(), 0);
-            assert_eq!(queues.cellar.blocks_used(), 0);
+            assert_eq!(queues.cold_store.blocks_used(), 0);
         }
         let flying: usize = self.in_flight.iter().map(Vec::len).sum();
-        assert_eq!(self.shelf.len() + queues.len_cold(), queues.len() + flying);
+        assert_eq!(self.slots.len() + queues.len_cold(), queues.len() + flying);
     }
 }
 
-/// Takes the steps; after each of them up to `chilled` messages of each destination go cold.
-fn run(wait_ms: &[u64], steps: Vec<Step>, chilled: usize) {
+/// Takes the steps; after each of them up to `evicted` messages of each destination go cold.
+fn run(wait_ms: &[u64], steps: Vec<Step>, evicted: usize) {
     let mut pair = Pair::new(wait_ms.len(), wait_ms);
     for step in steps {
         pair.step(step);
-        (0..DESTINATIONS).for_each(|destination| pair.chill(destination, chilled));
+        (0..DESTINATIONS).for_each(|destination| pair.evict(destination, evicted));
         pair.check();
     }
     (0..DESTINATIONS).for_each(|destination| pair.step(Step::Open(destination, 0)));
@@ -279,9 +280,9 @@ proptest! {
     #[test]
     fn what_may_go_cold_does_so_at_once_and_all_goes_as_the_model_does(
         steps in prop::collection::vec(step(3), 1..300),
-        chilled in prop_oneof![Just(1_000usize), 1usize..3],
+        evicted in prop_oneof![Just(1_000usize), 1usize..3],
     ) {
-        run(&[0, 300, 900], steps, chilled);
+        run(&[0, 300, 900], steps, evicted);
     }
 
     #[test]
@@ -392,14 +393,14 @@ fn delivered_by_subscribers_that_go(takes: usize) -> Vec<u32> {
         let popped: Vec<_> = (0..16).filter_map(|_| queues.pop(0, &mut AllHot)).collect();
         delivered.extend(popped[..takes].iter().map(|&(slot, _)| slot));
         for &(slot, level) in popped[takes..].iter().rev() {
-            queues.unserve(0, slot, level);
+            queues.return_turn(0, slot, level);
         }
         let mut back: Vec<_> = popped[takes..]
             .iter()
             .map(|&(slot, _)| (slot, u64::from(slot)))
             .collect();
         back.sort_unstable();
-        queues.push_again(0, &back, 1_100);
+        queues.requeue(0, &back, 1_100);
     }
     delivered
 }
@@ -467,7 +468,7 @@ fn what_timed_out_in_flight_goes_before_what_aged_past_it_meanwhile() {
     assert_eq!(queues.pop(0, &mut AllHot), Some((0, 3)));
     while queues.age(31_000, 64, &mut AllHot) > 0 {}
     assert_eq!(queues.peek(0), Some((Next::Slot(1), 1)));
-    queues.push_again(0, &[(0, 1)], 31_000);
+    queues.requeue(0, &[(0, 1)], 31_000);
     assert_eq!(queues.pop(0, &mut AllHot), Some((0, 1)));
     assert_eq!(queues.pop(0, &mut AllHot), Some((1, 1)));
 }
@@ -493,10 +494,10 @@ fn a_lane_orders_a_source_whose_clock_lags_far_behind_and_gives_its_table_back()
 fn ten_thousand_idle_destinations_cost_some_hundred_bytes_each() {
     assert_eq!(size_of::<Node>(), 16);
     assert_eq!(size_of::<Cell>(), 32);
-    assert_eq!(size_of::<Returned>(), 24);
+    assert_eq!(size_of::<Requeued>(), 24);
     let deadline = size_of::<(u64, u32)>() + size_of::<u32>();
     let bytes = |levels: usize| {
-        let level = size_of::<Cell>() + size_of::<Returned>() + deadline;
+        let level = size_of::<Cell>() + size_of::<Requeued>() + deadline;
         size_of::<Destination>() + levels * level
     };
     assert!(bytes(3) <= 240, "{}", bytes(3));
@@ -512,9 +513,9 @@ fn growing_keeps_what_waits() {
     queues.push(69, 2, 1, 5, 5);
     assert_eq!(queues.pop_ready(&mut AllHot), Some((0, 0, 2)));
     assert_eq!(queues.pop_ready(&mut AllHot), Some((69, 1, 2)));
-    queues.push_again(69, &[(1, 2)], 6);
+    queues.requeue(69, &[(1, 2)], 6);
     queues.grow(5_000);
-    queues.push_again(4_999, &[(0, 1)], 6);
+    queues.requeue(4_999, &[(0, 1)], 6);
     assert_eq!(queues.len(), 2);
     assert_eq!(queues.pop_ready(&mut AllHot), Some((69, 1, 2)));
 }

@@ -13,7 +13,7 @@ pub(super) const BLOCK_ROOM: usize = 506;
 /// Blocks of an extent: 256 KiB, for some 18,000 messages.
 const EXTENT_LEN: usize = 512;
 
-/// A stretch of one lane's packed messages.
+/// Some of one lane's packed messages.
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
 pub(super) struct Block {
@@ -206,7 +206,7 @@ mod tests {
         assert!(!block.append(&[3]));
         assert_eq!((block.from(0).len(), block.from(500)), (506, &[2; 6][..]));
         blocks.give_back(at);
-        let again = blocks.take();
-        assert_eq!(blocks.get(again).from(0), [0; 0]);
+        let redelivered = blocks.take();
+        assert_eq!(blocks.get(redelivered).from(0), [0; 0]);
     }
 }

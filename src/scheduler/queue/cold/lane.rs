@@ -118,7 +118,7 @@ mod tests {
                         record_len: number as u32,
                         message_type: number as u16,
                         level0: (at % 8) as u8,
-                        again: at % 3 == 0,
+                        redelivered: at % 3 == 0,
                     };
                     lane.push(&mut blocks, message);
                     model.push_back(message);

@@ -1,16 +1,16 @@
-//! The cellar: the cold parts of the queues. Who waits long waits here, in some seven bytes.
+//! The cold store: queued messages without a slot, packed to some seven bytes each.
 //!
-//! A cold message has no slot, no links and no frame in memory: only what is needed to order it, to
-//! age it and to read it again from the journal. The queues move the front of a long lane here when
-//! nothing can be put before it any more, and take it out when it is its turn: so a cell's cold
-//! messages always stand before its hot ones, and both are first in, first out.
+//! A cold message has no slot, no links and no frame in memory, only what is needed to order it, to
+//! age it and to read it again from the journal. The queues evict the front of a long lane into it,
+//! and restore a message when it is popped. So a cell's cold messages stand before its hot ones, and
+//! both are first in, first out.
 //!
 //! ```text
 //! cell   | native  [ cold ..................... ][ hot: linked slots, by timestamp ]
 //!        | aged    [ cold ............ ][ hot ]
 //! ```
-//! Ten million messages that wait for one destination are 70 MB. It knows no slots and no frames;
-//! recovery fills one as it reads the journal, which the queues then take over as it is.
+//! Ten million messages for one destination take 70 MB. Recovery fills a cold store as it reads the
+//! journal, and the queues load it as it is. It knows no slots and no frames.
 
 mod blocks;
 mod lane;
@@ -22,7 +22,7 @@ use super::links::NONE;
 use crate::journal::record::Position;
 use crate::message::{DestinationIndex, Sequence, TypeIndex};
 
-/// All that is kept of a message that waits long.
+/// All that is kept in memory of a cold message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ColdMessage {
     /// Its place in the stream.
@@ -37,8 +37,8 @@ pub struct ColdMessage {
     pub message_type: TypeIndex,
     /// Its level when it was pushed, from 0.
     pub level0: u8,
-    /// It may have been seen by a subscriber before.
-    pub again: bool,
+    /// A subscriber may have seen it.
+    pub redelivered: bool,
 }
 
 impl ColdMessage {
@@ -49,31 +49,31 @@ impl ColdMessage {
         record_len: 0,
         message_type: 0,
         level0: 0,
-        again: false,
+        redelivered: false,
     };
 }
 
-/// Holds the messages that the queues order: the caller's slab, where they have slots.
-pub trait Holder {
-    /// Gives up the slot of a message that is to wait in the cellar; `None`: it must keep it. The
-    /// queues fill in timestamp and level.
-    fn chill(&mut self, slot: u32) -> Option<ColdMessage>;
+/// The caller's slab of messages, which the queues order by slot.
+pub trait SlotStore {
+    /// Frees the slot of a message and returns what the cold store keeps of it; `None`: the message
+    /// must keep its slot. The queues fill in timestamp and level.
+    fn evict(&mut self, slot: u32) -> Option<ColdMessage>;
 
-    /// Gives a message from the cellar a slot.
-    fn warm(&mut self, destination: DestinationIndex, message: &ColdMessage) -> u32;
+    /// Gives a cold message a slot.
+    fn restore(&mut self, destination: DestinationIndex, message: &ColdMessage) -> u32;
 }
 
-/// The holder whose messages all keep their slots: nothing is ever cold.
+/// A slot store that gives up no slot: nothing is ever cold.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct AllHot;
 
-impl Holder for AllHot {
-    fn chill(&mut self, _slot: u32) -> Option<ColdMessage> {
+impl SlotStore for AllHot {
+    fn evict(&mut self, _slot: u32) -> Option<ColdMessage> {
         None
     }
 
-    fn warm(&mut self, _destination: DestinationIndex, _message: &ColdMessage) -> u32 {
-        unreachable!("nothing was chilled")
+    fn restore(&mut self, _destination: DestinationIndex, _message: &ColdMessage) -> u32 {
+        unreachable!("nothing was evicted")
     }
 }
 
@@ -88,7 +88,7 @@ pub enum Kind {
 
 /// All cold lanes, by cell: destination x level, as the queues count them.
 #[derive(Debug)]
-pub struct Cellar {
+pub struct ColdStore {
     /// The lane of each cell and kind, or `NONE`.
     cells: Vec<[u32; 2]>,
     lanes: Vec<ColdLane>,
@@ -97,7 +97,7 @@ pub struct Cellar {
     len: usize,
 }
 
-impl Default for Cellar {
+impl Default for ColdStore {
     fn default() -> Self {
         Self {
             cells: Vec::new(),
@@ -109,15 +109,15 @@ impl Default for Cellar {
     }
 }
 
-impl Cellar {
+impl ColdStore {
     /// Makes room for the cells below `cells`.
     pub fn grow(&mut self, cells: usize) {
         let count = self.cells.len().max(cells);
         self.cells.resize(count, [NONE; 2]);
     }
 
-    /// Destinations, of so many levels, have other indices now, or none: these have no messages.
-    /// None has a higher one than before.
+    /// Moves the cells of each destination to its new index, which is never higher than the old one;
+    /// destinations without a new index have no messages.
     pub fn renumber(&mut self, indices: &[Option<DestinationIndex>], levels: usize) {
         self.grow(indices.len() * levels);
         let mut kept = 0;
@@ -168,7 +168,7 @@ impl Cellar {
 
     /// Whether a cell has no cold message.
     #[must_use]
-    pub fn is_warm(&self, cell: usize) -> bool {
+    pub fn is_empty_at(&self, cell: usize) -> bool {
         self.cells.get(cell).is_none_or(|it| *it == [NONE; 2])
     }
 
@@ -195,7 +195,7 @@ impl Cellar {
         Some(message)
     }
 
-    /// Keeps only the messages whose sequence is wanted, in their order.
+    /// Keeps the messages whose sequence `is_wanted`, in their order.
     pub fn retain(&mut self, mut is_wanted: impl FnMut(Sequence) -> bool) {
         for cell in 0..self.cells.len() {
             for kind in [Kind::Native, Kind::Aged] {
@@ -248,52 +248,54 @@ mod tests {
 
     #[test]
     fn lanes_are_kept_apart_and_what_is_not_wanted_goes() {
-        let mut cellar = Cellar::default();
+        let mut cold_store = ColdStore::default();
         for sequence in 0..6_000 {
             let kind = if sequence % 3 == 0 {
                 Kind::Aged
             } else {
                 Kind::Native
             };
-            cellar.push(sequence as usize % 5, kind, message(sequence));
+            cold_store.push(sequence as usize % 5, kind, message(sequence));
         }
-        assert!(cellar.len() == 6_000 && cellar.is_warm(5) && !cellar.is_warm(4));
-        cellar.retain(|sequence| sequence % 2 == 0);
-        assert_eq!(cellar.len(), 3_000);
+        assert!(
+            cold_store.len() == 6_000 && cold_store.is_empty_at(5) && !cold_store.is_empty_at(4)
+        );
+        cold_store.retain(|sequence| sequence % 2 == 0);
+        assert_eq!(cold_store.len(), 3_000);
         for cell in 0..5 {
             for kind in [Kind::Native, Kind::Aged] {
                 let is_here = |it: &u64| {
                     *it as usize % 5 == cell && it.is_multiple_of(3) == (kind == Kind::Aged)
                 };
                 let expected = (0..6_000).step_by(2).filter(is_here).map(message);
-                let found: Vec<_> = std::iter::from_fn(|| cellar.pop(cell, kind)).collect();
+                let found: Vec<_> = std::iter::from_fn(|| cold_store.pop(cell, kind)).collect();
                 assert_eq!(found, expected.collect::<Vec<_>>());
             }
-            assert!(cellar.is_warm(cell));
+            assert!(cold_store.is_empty_at(cell));
         }
-        assert!(cellar.is_empty());
-        assert_eq!(cellar.blocks_used(), 0);
+        assert!(cold_store.is_empty());
+        assert_eq!(cold_store.blocks_used(), 0);
     }
 
     #[test]
     fn destinations_that_are_renumbered_keep_their_messages() {
-        let mut cellar = Cellar::default();
+        let mut cold_store = ColdStore::default();
         for (sequence, cell) in (0..).zip([0, 4, 5, 10]) {
-            cellar.push(cell, Kind::Native, message(sequence));
+            cold_store.push(cell, Kind::Native, message(sequence));
         }
         // Of three levels each: the third destination has no message.
-        cellar.renumber(&[Some(0), Some(1), None, Some(2)], 3);
-        let first = |cell| cellar.first(cell, Kind::Native).map(|it| it.sequence);
+        cold_store.renumber(&[Some(0), Some(1), None, Some(2)], 3);
+        let first = |cell| cold_store.first(cell, Kind::Native).map(|it| it.sequence);
         let found: Vec<_> = (0..12).map(first).collect();
         let mut expected = vec![None; 12];
         (expected[0], expected[4], expected[5], expected[7]) = (Some(0), Some(1), Some(2), Some(3));
         assert_eq!(found, expected);
-        assert_eq!(cellar.len_by_destination(3), [1, 2, 1]);
+        assert_eq!(cold_store.len_by_destination(3), [1, 2, 1]);
     }
 
     #[test]
     fn a_million_messages_of_three_levels_cost_less_than_eight_bytes_each() {
-        let mut cellar = Cellar::default();
+        let mut cold_store = ColdStore::default();
         for sequence in 0..1_000_000u64 {
             let jitter = sequence.wrapping_mul(0x9e37_79b9) >> 7 & 31;
             let message = ColdMessage {
@@ -303,12 +305,12 @@ mod tests {
                 position: sequence * 435 + (sequence / 500) * 48,
                 ..message(sequence)
             };
-            cellar.push(jitter as usize % 3, Kind::Native, message);
+            cold_store.push(jitter as usize % 3, Kind::Native, message);
         }
         assert!(
-            cellar.blocks_used() * 512 < 8_000_000,
+            cold_store.blocks_used() * 512 < 8_000_000,
             "{}",
-            cellar.blocks_used()
+            cold_store.blocks_used()
         );
     }
 }

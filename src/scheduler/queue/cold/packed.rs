@@ -1,7 +1,7 @@
 //! How a cold message is packed: as what tells it from the one before it in its lane.
 //!
 //! ```text
-//! type, level, again | sequence | position | record length | timestamp
+//! type, level, flag  | sequence | position | record length | timestamp
 //! 4 bits from 0 up   | differences to the message before: to what its successor in the journal
 //!                    | would have, then zigzag
 //! ```
@@ -22,7 +22,7 @@ pub(super) type Packed = ([u8; PACKED_LEN_MAX], usize);
 pub(super) fn pack(before: &ColdMessage, message: &ColdMessage) -> Packed {
     let tag = u64::from(message.message_type) << 4
         | u64::from(message.level0) << 1
-        | u64::from(message.again);
+        | u64::from(message.redelivered);
     let end = before.position.wrapping_add(u64::from(before.record_len));
     let differences = [
         message
@@ -55,7 +55,7 @@ pub(super) fn unpack(before: &ColdMessage, bytes: &[u8]) -> (ColdMessage, usize)
         record_len: u64::from(before.record_len).wrapping_add(record_len) as u32,
         message_type: (tag >> 4) as TypeIndex,
         level0: (tag >> 1 & 7) as u8,
-        again: tag & 1 == 1,
+        redelivered: tag & 1 == 1,
     };
     (message, at)
 }
@@ -109,7 +109,10 @@ mod tests {
         let numbers = (any_number(), any_number(), any_number());
         let small = (any::<u32>(), any::<u16>(), 0u8..8, any::<bool>());
         (numbers, small).prop_map(
-            |((sequence, position, timestamp_ms), (record_len, message_type, level0, again))| {
+            |(
+                (sequence, position, timestamp_ms),
+                (record_len, message_type, level0, redelivered),
+            )| {
                 ColdMessage {
                     sequence,
                     position,
@@ -117,7 +120,7 @@ mod tests {
                     record_len,
                     message_type,
                     level0,
-                    again,
+                    redelivered,
                 }
             },
         )
@@ -140,7 +143,7 @@ mod tests {
             record_len: 435,
             message_type: 5,
             level0: 2,
-            again: false,
+            redelivered: false,
         };
         let next = ColdMessage {
             sequence: first.sequence + 1,

@@ -1,44 +1,44 @@
-//! Which lines the engine has taken responsibility for, and has not told ingest of.
+//! Which lines the engine has taken responsibility for, and has not sent ingest of.
 //!
 //! An acknowledgement covers all lines before it, so the last line of a source stands for all: what
 //! waits for room in the ring to ingest is bounded by the sources.
 
-use super::slots::Line;
+use super::messages::Line;
 use crate::message::SourceIndex;
 
 /// The last line of each source.
 #[derive(Debug, Default)]
-pub(super) struct Responsible {
-    /// By source; [`Line::NOBODYS`]: ingest knows.
+pub(super) struct SourceAcks {
+    /// By source; [`Line::NONE`]: ingest knows.
     of: Vec<Line>,
     /// The others.
-    news: Vec<SourceIndex>,
+    pending: Vec<SourceIndex>,
 }
 
-impl Responsible {
+impl SourceAcks {
     /// The engine has this line, and all of its connection before it.
     #[inline]
     pub(super) fn take(&mut self, line: Line) {
         let source = line.source as usize;
         if self.of.len() <= source {
-            self.of.resize(source + 1, Line::NOBODYS);
+            self.of.resize(source + 1, Line::NONE);
         }
         let last = std::mem::replace(&mut self.of[source], line);
         if last.number == 0 {
-            self.news.push(line.source);
+            self.pending.push(line.source);
         }
     }
 
-    /// The next line that ingest is to be told of.
+    /// The next line that ingest is to be sent of.
     pub(super) fn next(&mut self) -> Option<Line> {
-        let source = self.news.pop()?;
+        let source = self.pending.pop()?;
         let line = &mut self.of[source as usize];
-        Some(std::mem::replace(line, Line::NOBODYS))
+        Some(std::mem::replace(line, Line::NONE))
     }
 
     /// Whether ingest knows all.
     pub(super) fn is_empty(&self) -> bool {
-        self.news.is_empty()
+        self.pending.is_empty()
     }
 }
 
@@ -56,19 +56,19 @@ mod tests {
 
     #[test]
     fn the_last_line_of_a_source_stands_for_all_before_it() {
-        let mut responsible = Responsible::default();
-        assert!(responsible.is_empty());
+        let mut acks = SourceAcks::default();
+        assert!(acks.is_empty());
         for number in 1..100 {
-            responsible.take(line(3, 1, number));
-            responsible.take(line(0, 1, 2 * number));
+            acks.take(line(3, 1, number));
+            acks.take(line(0, 1, 2 * number));
         }
         // The source has come again.
-        responsible.take(line(3, 2, 1));
-        let mut told: Vec<_> = std::iter::from_fn(|| responsible.next()).collect();
-        told.sort_by_key(|it| it.source);
-        assert_eq!(told, [line(0, 1, 198), line(3, 2, 1)]);
-        assert!(responsible.is_empty());
-        responsible.take(line(3, 2, 2));
-        assert_eq!(responsible.next(), Some(line(3, 2, 2)));
+        acks.take(line(3, 2, 1));
+        let mut sent: Vec<_> = std::iter::from_fn(|| acks.next()).collect();
+        sent.sort_by_key(|it| it.source);
+        assert_eq!(sent, [line(0, 1, 198), line(3, 2, 1)]);
+        assert!(acks.is_empty());
+        acks.take(line(3, 2, 2));
+        assert_eq!(acks.next(), Some(line(3, 2, 2)));
     }
 }

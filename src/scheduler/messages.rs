@@ -22,7 +22,7 @@ pub struct Line {
 
 impl Line {
     /// Nobody waits for it.
-    pub const NOBODYS: Self = Self {
+    pub const NONE: Self = Self {
         source: 0,
         connection: 0,
         number: 0,
@@ -62,7 +62,7 @@ impl Times {
 /// A message that was accepted and is not settled.
 #[derive(Debug, Clone, Copy)]
 #[repr(align(64))]
-pub struct Slot {
+pub struct Message {
     /// Its place in the stream.
     pub sequence: Sequence,
     /// Its record in memory.
@@ -82,24 +82,24 @@ pub struct Slot {
     /// Its level when it was accepted.
     pub level: Level,
     /// It may have been seen by a subscriber before.
-    pub again: bool,
+    pub redelivered: bool,
     /// It was asked for at the replay agent, and has not come yet.
     pub fetching: bool,
-    /// It was in the cellar: of its times before, only its arrival is known, once it was fetched.
+    /// It was in the cold store: of its times before, only its arrival is known, once it was fetched.
     pub was_cold: bool,
 }
 
 /// The slots. Invariant: `used` is the number of slots that are neither free nor beyond the end.
 #[derive(Debug)]
-pub struct Slots {
-    slots: Vec<Slot>,
+pub struct Messages {
+    slots: Vec<Message>,
     free: Vec<SlotIndex>,
     max: usize,
-    /// Which one [`Slots::look_at_next`] looks at.
+    /// Which one [`Messages::look_at_next`] looks at.
     hand: usize,
 }
 
-impl Slots {
+impl Messages {
     /// Room for `max` messages; memory is taken as it is needed.
     #[must_use]
     pub fn new(max: usize) -> Self {
@@ -125,7 +125,7 @@ impl Slots {
 
     /// Takes a message in; the slot freed last is used first, for it is warm.
     #[inline]
-    pub fn insert(&mut self, slot: Slot) -> SlotIndex {
+    pub fn insert(&mut self, slot: Message) -> SlotIndex {
         if let Some(index) = self.free.pop() {
             self.slots[index as usize] = slot;
             return index;
@@ -147,7 +147,7 @@ impl Slots {
 
     /// A message.
     #[must_use]
-    pub fn get(&self, index: SlotIndex) -> &Slot {
+    pub fn get(&self, index: SlotIndex) -> &Message {
         &self.slots[index as usize]
     }
 
@@ -161,7 +161,7 @@ impl Slots {
     }
 
     /// A message, to be changed.
-    pub fn get_mut(&mut self, index: SlotIndex) -> &mut Slot {
+    pub fn get_mut(&mut self, index: SlotIndex) -> &mut Message {
         &mut self.slots[index as usize]
     }
 }

@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 
-use super::slots::SlotIndex;
+use super::messages::SlotIndex;
 use crate::limits::{LEVELS_MAX, UNACKNOWLEDGED_MAX};
 use crate::message::{DestinationIndex, Level};
 
@@ -95,24 +95,24 @@ impl Unwritten {
 /// The row of subscribers of one destination; the first one is active.
 type Row = VecDeque<SubscriberId>;
 
-/// All seats.
+/// All subscriptions.
 #[derive(Debug, Default)]
-pub struct Seats {
+pub struct Subscriptions {
     subscribers: Vec<Vec<Option<Subscriber>>>,
     rows: Vec<Row>,
 }
 
 /// What a subscriber got of what it asked for.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Seated {
+pub struct Assigned {
     /// It is active for these.
     pub active: Vec<DestinationIndex>,
     /// It stands by for these.
     pub standby: Vec<DestinationIndex>,
 }
 
-impl Seats {
-    /// Seats for so many delivery agents.
+impl Subscriptions {
+    /// Subscriptions for so many delivery agents.
     #[must_use]
     pub fn new(agents: usize) -> Self {
         Self {
@@ -141,23 +141,23 @@ impl Seats {
             .as_mut()
     }
 
-    /// A subscriber takes seats for destinations that it has none for; those that it had stay.
-    pub fn seat(
+    /// A subscriber takes subscriptions for destinations that it has none for; those that it had stay.
+    pub fn subscribe(
         &mut self,
         id: SubscriberId,
         destinations: &[DestinationIndex],
         ack: bool,
         credit: i64,
-    ) -> Seated {
-        let mut seated = Seated::default();
+    ) -> Assigned {
+        let mut assigned = Assigned::default();
         for &destination in destinations {
             self.grow(destination as usize + 1);
             let row = &mut self.rows[destination as usize];
             row.push_back(id);
             let list = if row.len() == 1 {
-                &mut seated.active
+                &mut assigned.active
             } else {
-                &mut seated.standby
+                &mut assigned.standby
             };
             list.push(destination);
         }
@@ -180,7 +180,7 @@ impl Seats {
         let subscriber = keys[id.key as usize].get_or_insert_with(new);
         subscriber.destinations.extend_from_slice(destinations);
         subscriber.joining += destinations.len();
-        seated
+        assigned
     }
 
     /// A line of a subscriber is complete; returns the destinations that it has added.
@@ -215,41 +215,53 @@ mod tests {
 
     #[test]
     fn the_second_stands_by_and_takes_over() {
-        let mut seats = Seats::new(1);
-        assert_eq!(seats.seat(id(0), &[1, 2], false, 10).active, [1, 2]);
-        let second = seats.seat(id(1), &[2, 3], true, 10);
+        let mut subscriptions = Subscriptions::new(1);
+        assert_eq!(
+            subscriptions.subscribe(id(0), &[1, 2], false, 10).active,
+            [1, 2]
+        );
+        let second = subscriptions.subscribe(id(1), &[2, 3], true, 10);
         assert_eq!((second.active, second.standby), (vec![3], vec![2]));
-        assert_eq!(seats.active(2), Some(id(0)));
-        let gone = seats.leave(id(0)).expect("it was there");
+        assert_eq!(subscriptions.active(2), Some(id(0)));
+        let gone = subscriptions.leave(id(0)).expect("it was there");
         assert_eq!(gone.destinations, [1, 2]);
-        assert_eq!((seats.active(1), seats.active(2)), (None, Some(id(1))));
-        assert!(seats.leave(id(0)).is_none());
+        assert_eq!(
+            (subscriptions.active(1), subscriptions.active(2)),
+            (None, Some(id(1)))
+        );
+        assert!(subscriptions.leave(id(0)).is_none());
     }
 
     #[test]
     fn seats_add_up_and_each_line_tells_what_it_added() {
-        let mut seats = Seats::new(1);
-        seats.seat(id(0), &[1, 2], false, 10);
-        let is_open = |seats: &mut Seats| seats.get_mut(id(0)).is_some_and(|it| it.is_open());
-        assert!(!is_open(&mut seats), "its line is not complete");
-        seats.seat(id(0), &[3], false, 10);
-        assert_eq!(seats.join(id(0)), [1, 2, 3]);
-        assert!(is_open(&mut seats));
-        assert_eq!(seats.seat(id(0), &[7], false, 10).active, [7]);
-        assert!(is_open(&mut seats), "what it had goes on");
-        assert_eq!(seats.join(id(0)), [7]);
-        assert_eq!(seats.join(id(0)), [] as [u32; 0]);
-        let gone = seats.leave(id(0)).expect("it was there");
+        let mut subscriptions = Subscriptions::new(1);
+        subscriptions.subscribe(id(0), &[1, 2], false, 10);
+        let is_open = |subscriptions: &mut Subscriptions| {
+            subscriptions.get_mut(id(0)).is_some_and(|it| it.is_open())
+        };
+        assert!(!is_open(&mut subscriptions), "its line is not complete");
+        subscriptions.subscribe(id(0), &[3], false, 10);
+        assert_eq!(subscriptions.join(id(0)), [1, 2, 3]);
+        assert!(is_open(&mut subscriptions));
+        assert_eq!(subscriptions.subscribe(id(0), &[7], false, 10).active, [7]);
+        assert!(is_open(&mut subscriptions), "what it had goes on");
+        assert_eq!(subscriptions.join(id(0)), [7]);
+        assert_eq!(subscriptions.join(id(0)), [] as [u32; 0]);
+        let gone = subscriptions.leave(id(0)).expect("it was there");
         assert_eq!(gone.destinations, [1, 2, 3, 7]);
-        assert!([1, 2, 3, 7].iter().all(|it| seats.active(*it).is_none()));
+        assert!(
+            [1, 2, 3, 7]
+                .iter()
+                .all(|it| subscriptions.active(*it).is_none())
+        );
     }
 
     #[test]
     fn credit_and_unacknowledged_frames_both_close_a_subscriber() {
-        let mut seats = Seats::new(1);
-        seats.seat(id(0), &[0], true, 1);
-        seats.join(id(0));
-        let subscriber = seats.get_mut(id(0)).expect("it is there");
+        let mut subscriptions = Subscriptions::new(1);
+        subscriptions.subscribe(id(0), &[0], true, 1);
+        subscriptions.join(id(0));
+        let subscriber = subscriptions.get_mut(id(0)).expect("it is there");
         assert!(subscriber.is_open());
         subscriber.credit = 0;
         assert!(!subscriber.is_open());
@@ -260,9 +272,9 @@ mod tests {
 
     #[test]
     fn only_less_urgent_frames_on_their_way_are_in_the_way() {
-        let mut seats = Seats::new(1);
-        seats.seat(id(0), &[0], false, 1);
-        let subscriber = seats.get_mut(id(0)).expect("it is there");
+        let mut subscriptions = Subscriptions::new(1);
+        subscriptions.subscribe(id(0), &[0], false, 1);
+        let subscriber = subscriptions.get_mut(id(0)).expect("it is there");
         subscriber.unwritten.add(2);
         assert!(subscriber.is_ahead_of(1));
         assert!(!subscriber.is_ahead_of(2) && !subscriber.is_ahead_of(3));

@@ -1,59 +1,60 @@
-//! Cooling and warming: how messages go into the cellar and come out of it.
+//! Eviction: messages move from their slots into the cold store, and back into a slot.
 //!
-//! The part of [`Queues`] that knows what may go: the front of a lane, in its order, as far as no
-//! message can be put before it any more. Nothing here changes what goes next.
+//! The part of [`Queues`] that knows which messages may be evicted: the front of a lane, in order, as
+//! far as no new message can be queued before them. Eviction never changes what goes next.
 
-use super::cold::{Cellar, ColdMessage, Holder, Kind};
+use super::cold::{ColdMessage, ColdStore, Kind, SlotStore};
 use super::lane::window_start;
 use super::links::Node;
 use super::{Pick, Queues, bits};
 use crate::message::DestinationIndex;
 
-/// Hot messages in front of a cold one that ages: so many of them are chilled for it at once.
-const CHILLED_PER_MOVE: usize = 2;
+/// Hot messages that are evicted at once to make way for a cold one that ages into their lane.
+const EVICTED_PER_MOVE: usize = 2;
 
 impl Queues {
-    /// Moves what waits for a destination into the cellar, at most `limit` messages: those that are
-    /// older than the window of timestamps, and whose holder lets them go. Returns their number.
-    pub fn chill(
+    /// Evicts at most `limit` messages of a destination: those older than the timestamp window that the
+    /// slot store gives up. Returns their number.
+    pub fn evict(
         &mut self,
         destination: DestinationIndex,
         now_ms: u64,
         limit: usize,
-        holder: &mut impl Holder,
+        slots: &mut impl SlotStore,
     ) -> usize {
         self.now_ms = self.now_ms.max(now_ms);
         let mut left = limit;
         for level0 in bits(self.destinations[destination as usize].occupied) {
             for kind in [Kind::Native, Kind::Aged] {
-                left -= self.chill_lane(destination, level0, kind, left, holder);
+                left -= self.evict_lane(destination, level0, kind, left, slots);
             }
         }
         limit - left
     }
 
-    /// Takes over what recovery has put into a cellar, in place of the empty one.
+    /// Loads the messages that recovery has put into a cold store.
     ///
     /// # Panics
-    /// Something is in the present one.
-    pub fn adopt(&mut self, cellar: Cellar, now_ms: u64) {
+    /// The present cold store is not empty.
+    pub fn load(&mut self, cold_store: ColdStore, now_ms: u64) {
         assert!(
-            self.cellar.is_empty(),
-            "a cellar is taken over before all else"
+            self.cold_store.is_empty(),
+            "the cold store is loaded before anything is queued"
         );
         self.now_ms = self.now_ms.max(now_ms);
-        self.cellar = cellar;
-        self.cellar.grow(self.cells.len());
+        self.cold_store = cold_store;
+        self.cold_store.grow(self.cells.len());
         for destination in 0..self.destinations.len() as DestinationIndex {
             for level0 in 0..self.levels {
-                self.note_adopted(destination, level0);
+                self.count_loaded(destination, level0);
             }
         }
     }
 
-    fn note_adopted(&mut self, destination: DestinationIndex, level0: usize) {
+    fn count_loaded(&mut self, destination: DestinationIndex, level0: usize) {
         let at = self.cell_at(destination, level0);
-        let count = self.cellar.len_of(at, Kind::Native) + self.cellar.len_of(at, Kind::Aged);
+        let count =
+            self.cold_store.len_of(at, Kind::Native) + self.cold_store.len_of(at, Kind::Aged);
         if count == 0 {
             return;
         }
@@ -65,13 +66,13 @@ impl Queues {
         self.retime(destination, level0);
     }
 
-    fn chill_lane(
+    fn evict_lane(
         &mut self,
         destination: DestinationIndex,
         level0: usize,
         kind: Kind,
         limit: usize,
-        holder: &mut impl Holder,
+        slots: &mut impl SlotStore,
     ) -> usize {
         let at = self.cell_at(destination, level0);
         let floor_ms = window_start(self.now_ms);
@@ -88,7 +89,7 @@ impl Queues {
             if kind == Kind::Native && node.timestamp_ms() >= floor_ms {
                 break;
             }
-            let Some(message) = holder.chill(head) else {
+            let Some(message) = slots.evict(head) else {
                 break;
             };
             match kind {
@@ -106,23 +107,23 @@ impl Queues {
         count
     }
 
-    /// Puts a cold message behind all that aged into a cell. Hot ones in front of it are chilled, as
-    /// far as they may be; behind others it must become hot itself.
+    /// Appends a cold message to the aged messages of a cell. Hot ones before it are evicted; where the
+    /// slot store keeps them, the message gets a slot itself.
     pub(super) fn append_aged(
         &mut self,
         destination: DestinationIndex,
         level0: usize,
         message: ColdMessage,
-        holder: &mut impl Holder,
+        slots: &mut impl SlotStore,
     ) {
         let at = self.cell_at(destination, level0);
         if !self.cells[at].aged.is_empty() {
-            self.chill_lane(destination, level0, Kind::Aged, CHILLED_PER_MOVE, holder);
+            self.evict_lane(destination, level0, Kind::Aged, EVICTED_PER_MOVE, slots);
         }
         if self.cells[at].aged.is_empty() {
             self.put_cold(destination, level0, Kind::Aged, message);
         } else {
-            let slot = self.warm(destination, &message, holder);
+            let slot = self.restore(destination, &message, slots);
             self.cells[at].aged.push_back(&mut self.links, slot);
         }
     }
@@ -135,11 +136,11 @@ impl Queues {
         message: ColdMessage,
     ) {
         let at = self.cell_at(destination, level0);
-        self.cellar.push(at, kind, message);
+        self.cold_store.push(at, kind, message);
         self.destinations[destination as usize].cold |= 1 << level0;
     }
 
-    /// Takes the first of a lane's cold part, if it has one, and no note of it.
+    /// Removes the first message of a lane's cold part, and updates no count.
     #[cold]
     pub(super) fn take_cold(
         &mut self,
@@ -151,23 +152,23 @@ impl Queues {
         let kind = match pick {
             Pick::Native => Kind::Native,
             Pick::Aged => Kind::Aged,
-            Pick::Again | Pick::AgedAgain => return None,
+            Pick::Requeued | Pick::RequeuedAged => return None,
         };
-        let message = self.cellar.pop(at, kind);
-        if self.cellar.is_warm(at) {
+        let message = self.cold_store.pop(at, kind);
+        if self.cold_store.is_empty_at(at) {
             self.destinations[destination as usize].cold &= !(1 << level0);
         }
         message
     }
 
     /// Gives a cold message a slot.
-    pub(super) fn warm(
+    pub(super) fn restore(
         &mut self,
         destination: DestinationIndex,
         message: &ColdMessage,
-        holder: &mut impl Holder,
+        slots: &mut impl SlotStore,
     ) -> u32 {
-        let slot = holder.warm(destination, message);
+        let slot = slots.restore(destination, message);
         let level0 = usize::from(message.level0);
         self.links
             .put(slot, Node::new(message.timestamp_ms, level0));

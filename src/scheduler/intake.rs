@@ -5,7 +5,7 @@
 
 use tracing::{info, warn};
 
-use super::slots::{Line, Slot, Times};
+use super::messages::{Line, Message, Times};
 use super::{Pending, SchedulerAgent};
 use crate::arena::Place;
 use crate::clock::Now;
@@ -20,7 +20,7 @@ use crate::message::fields::{Fields, Text};
 use crate::message::{DestinationIndex, Level, Sequence};
 
 /// Arrivals that are taken without asking for room.
-const HANDFUL: usize = 16;
+const BATCH: usize = 16;
 
 /// Arrivals that are taken without a look ahead. A processor fetches some twenty lines at once: what
 /// is asked for beyond that makes it wait.
@@ -31,12 +31,12 @@ const NEEDS_AHEAD: usize = 12;
 const ARRIVALS_AHEAD: usize = 28;
 
 impl SchedulerAgent {
-    pub(super) fn hear_ingest(&mut self, now: Now) -> usize {
+    pub(super) fn poll_ingest(&mut self, now: Now) -> usize {
         let mut work_count = 0;
         while work_count < ARRIVALS_PER_CYCLE && self.may_accept(now) {
-            let heard = self.hear_handful(now);
-            work_count += heard;
-            if heard < HANDFUL {
+            let count = self.poll_batch(now);
+            work_count += count;
+            if count < BATCH {
                 break;
             }
         }
@@ -44,17 +44,17 @@ impl SchedulerAgent {
         work_count
     }
 
-    fn hear_handful(&mut self, now: Now) -> usize {
-        for heard in 0..HANDFUL {
-            if heard % STRIDE == 0 {
+    fn poll_batch(&mut self, now: Now) -> usize {
+        for count in 0..BATCH {
+            if count % STRIDE == 0 {
                 self.look_ahead();
             }
-            let Some(news) = self.parts.from_ingest.poll() else {
-                return heard;
+            let Some(event) = self.parts.from_ingest.poll() else {
+                return count;
             };
-            self.hear(news, now);
+            self.on_event(event, now);
         }
-        HANDFUL
+        BATCH
     }
 
     /// Has memory fetched that other cores have had last, or none for long. Without it, the wait for
@@ -63,17 +63,17 @@ impl SchedulerAgent {
         let (dedup, view) = (&self.parts.dedup, &self.view);
         let ring = &mut self.parts.from_ingest;
         ring.peek(ARRIVALS_AHEAD, STRIDE, prefetch_all);
-        ring.peek(NEEDS_AHEAD, STRIDE, |news| {
-            if let FromIngest::Arrived(arrival) = news {
+        ring.peek(NEEDS_AHEAD, STRIDE, |event| {
+            if let FromIngest::Arrived(arrival) = event {
                 dedup.touch(arrival.id);
                 prefetch(view.record(&arrival.frame));
             }
         });
     }
 
-    fn hear(&mut self, news: FromIngest, now: Now) {
-        match news {
-            FromIngest::Arrived(arrival) => self.judge(arrival, now),
+    fn on_event(&mut self, event: FromIngest, now: Now) {
+        match event {
+            FromIngest::Arrived(arrival) => self.take_arrival(arrival, now),
             FromIngest::Sealed(writer) => {
                 self.chunks_at_ingest -= 1;
                 self.parts.ledger.seal(writer);
@@ -89,9 +89,9 @@ impl SchedulerAgent {
     /// Whether another handful finds room in the gate, in slots, in the journal's ring and on disk.
     fn may_accept(&mut self, now: Now) -> bool {
         let has_room =
-            self.pending.len() + HANDFUL <= UNRECORDED_MAX && self.may_hold_more(HANDFUL, now);
+            self.pending.len() + BATCH <= UNRECORDED_MAX && self.may_hold_more(BATCH, now);
         // A run for each arrival, and the one that was begun.
-        let journal_has_room = self.parts.to_journal.has_room(HANDFUL + 1);
+        let journal_has_room = self.parts.to_journal.has_room(BATCH + 1);
         if !journal_has_room {
             self.parts.counters.add(Counter::JournalBackPressure, 1);
         }
@@ -105,8 +105,8 @@ impl SchedulerAgent {
 
     /// Whether so many more messages may be held, hot and cold.
     fn may_hold_more(&mut self, count: usize, now: Now) -> bool {
-        let held = self.slots.used() + self.parts.queues.len_cold();
-        let may = self.slots.has_room(count) && held + count <= self.parts.messages_max;
+        let held = self.messages.used() + self.parts.queues.len_cold();
+        let may = self.messages.has_room(count) && held + count <= self.parts.messages_max;
         if !may {
             self.parts.counters.add(Counter::HeldBackPressure, 1);
         }
@@ -126,7 +126,7 @@ impl SchedulerAgent {
         may
     }
 
-    fn judge(&mut self, arrival: Arrival, now: Now) {
+    fn take_arrival(&mut self, arrival: Arrival, now: Now) {
         self.sums.received += 1;
         let Arrival {
             source,
@@ -145,7 +145,7 @@ impl SchedulerAgent {
             return;
         }
         self.sums.duplicates += 1;
-        self.meet(arrival.destination);
+        self.ensure_destination(arrival.destination);
         self.allowances.leave(arrival.destination);
         self.parts.ledger.discard(arrival.frame);
         // With `memory` those before it did not wait in the gate either.
@@ -161,7 +161,7 @@ impl SchedulerAgent {
         self.parts.next_sequence += 1;
         self.parts.unsettled.insert(sequence);
         let destination = arrival.destination;
-        self.meet(destination);
+        self.ensure_destination(destination);
         let level = self.level(&arrival, now);
         let mut frame = arrival.frame;
         RecordHeader::seal(self.view.header_mut(&mut frame), sequence, level);
@@ -174,7 +174,7 @@ impl SchedulerAgent {
             recorded_ns: now.ns,
             ..Times::default()
         };
-        let index = self.slots.insert(Slot {
+        let index = self.messages.insert(Message {
             sequence,
             place,
             position: 0,
@@ -184,7 +184,7 @@ impl SchedulerAgent {
             destination,
             message_type: arrival.message_type,
             level,
-            again: false,
+            redelivered: false,
             fetching: false,
             was_cold: false,
         });
@@ -210,14 +210,14 @@ impl SchedulerAgent {
 
     /// A destination may be new.
     #[inline]
-    pub(super) fn meet(&mut self, destination: DestinationIndex) {
+    pub(super) fn ensure_destination(&mut self, destination: DestinationIndex) {
         if self.known_destinations <= destination {
-            self.meet_all_until(destination);
+            self.add_destinations_until(destination);
         }
     }
 
     #[cold]
-    fn meet_all_until(&mut self, destination: DestinationIndex) {
+    fn add_destinations_until(&mut self, destination: DestinationIndex) {
         while self.known_destinations <= destination {
             let name = self.parts.destinations.name(self.known_destinations);
             self.parts
@@ -225,7 +225,7 @@ impl SchedulerAgent {
                 .add_destination(name.as_deref().unwrap_or_default());
             self.known_destinations += 1;
             self.parts.queues.grow(self.known_destinations as usize);
-            self.seats.grow(self.known_destinations as usize);
+            self.subscriptions.grow(self.known_destinations as usize);
             self.allowances.grow(self.known_destinations as usize);
         }
     }

@@ -4,9 +4,9 @@
 //! The queues feed it; it feeds delivery. A message that waited so long that it gave up its chunk is
 //! read from the journal first; those behind it wait for it, so that the order stands.
 
-use super::cold::Shelf;
-use super::seats::{Subscriber, SubscriberId};
-use super::slots::{Slot, SlotIndex, Times};
+use super::eviction::MessageSlots;
+use super::messages::{Message, SlotIndex, Times};
+use super::subscriptions::{Subscriber, SubscriberId};
 use super::{DeliveryLink, ReplayLink, SchedulerAgent};
 use crate::arena::Lease;
 use crate::clock::Now;
@@ -14,7 +14,7 @@ use crate::counters::Counter;
 use crate::delivery::ToDelivery;
 use crate::journal::record::RecordHeader;
 use crate::journal::replay::{Fetch, FromReplay};
-use crate::limits::{ANSWERS_RESERVED, DISPATCHES_PER_CYCLE, REPLAY_NEWS_PER_CYCLE};
+use crate::limits::{ANSWERS_RESERVED, DISPATCHES_PER_CYCLE, REPLAY_EVENTS_PER_CYCLE};
 use crate::message::{DestinationIndex, Level};
 
 impl SchedulerAgent {
@@ -29,13 +29,13 @@ impl SchedulerAgent {
         let mut full = self.full_agents();
         let mut work_count = 0;
         while work_count < DISPATCHES_PER_CYCLE {
-            let mut shelf = Shelf {
-                slots: &mut self.slots,
+            let mut slots = MessageSlots {
+                slots: &mut self.messages,
                 ledger: &mut self.parts.ledger,
                 recorder: &mut self.parts.recorder,
             };
             let queues = &mut self.parts.queues;
-            let Some((destination, index, level)) = queues.pop_ready_except(full, &mut shelf)
+            let Some((destination, index, level)) = queues.pop_ready_except(full, &mut slots)
             else {
                 break;
             };
@@ -63,11 +63,11 @@ impl SchedulerAgent {
 
     /// Tries again with those for whose messages a ring had no room.
     fn go_on_with_held_up(&mut self, now: Now) {
-        for _ in 0..self.held_up.len().min(DISPATCHES_PER_CYCLE) {
-            let Some(id) = self.held_up.pop_front() else {
+        for _ in 0..self.waiting_for_room.len().min(DISPATCHES_PER_CYCLE) {
+            let Some(id) = self.waiting_for_room.pop_front() else {
                 return;
             };
-            if let Some(subscriber) = self.seats.get_mut(id) {
+            if let Some(subscriber) = self.subscriptions.get_mut(id) {
                 subscriber.is_held_up = false;
                 self.hand_over(id, None, now);
             }
@@ -85,11 +85,14 @@ impl SchedulerAgent {
         now: Now,
     ) -> u16 {
         let id = self
-            .seats
+            .subscriptions
             .active(destination)
             .expect("an open destination has a subscriber");
-        let subscriber = self.seats.get_mut(id).expect("who is seated is there");
-        let slot = self.slots.get_mut(index);
+        let subscriber = self
+            .subscriptions
+            .get_mut(id)
+            .expect("who is assigned is there");
+        let slot = self.messages.get_mut(index);
         // It may have aged while it waited.
         slot.level = level;
         subscriber.credit -= slot.place.wire_len() as i64;
@@ -122,13 +125,13 @@ impl SchedulerAgent {
     /// the message that joined last. One of these that cannot be asked for now will be as the first.
     #[cold]
     fn hand_over(&mut self, id: SubscriberId, last: Option<SlotIndex>, now: Now) {
-        let Some(subscriber) = self.seats.get_mut(id) else {
+        let Some(subscriber) = self.subscriptions.get_mut(id) else {
             return;
         };
         let link = &mut self.parts.deliveries[usize::from(id.agent)];
         let mut has_room = true;
         while let Some(&index) = subscriber.fetching.front() {
-            let slot = self.slots.get_mut(index);
+            let slot = self.messages.get_mut(index);
             if !self.parts.ledger.is_resident(slot.place) {
                 has_room = request(&mut self.parts.replay, slot, index);
                 break;
@@ -145,10 +148,10 @@ impl SchedulerAgent {
             permit.expect("there is room for a frame").send(frame);
         }
         if !has_room && !std::mem::replace(&mut subscriber.is_held_up, true) {
-            self.held_up.push_back(id);
+            self.waiting_for_room.push_back(id);
         }
         if let Some(last) = last.filter(|_| has_room && !subscriber.fetching.is_empty()) {
-            let slot = self.slots.get_mut(last);
+            let slot = self.messages.get_mut(last);
             if !self.parts.ledger.is_resident(slot.place) {
                 request(&mut self.parts.replay, slot, last);
             }
@@ -156,13 +159,13 @@ impl SchedulerAgent {
     }
 
     /// Takes what was read from the journal.
-    pub(super) fn hear_replay(&mut self, now: Now) -> usize {
+    pub(super) fn poll_replay(&mut self, now: Now) -> usize {
         let mut work_count = 0;
-        while work_count < REPLAY_NEWS_PER_CYCLE
-            && let Some(news) = self.parts.replay.from.poll()
+        while work_count < REPLAY_EVENTS_PER_CYCLE
+            && let Some(event) = self.parts.replay.from.poll()
         {
             work_count += 1;
-            match news {
+            match event {
                 FromReplay::Sealed(writer) => {
                     self.parts.replay.chunks -= 1;
                     self.parts.ledger.seal(writer);
@@ -173,7 +176,7 @@ impl SchedulerAgent {
                 } => {
                     let header = RecordHeader::decode(self.view.header_mut(&mut frame));
                     let place = self.parts.ledger.place(frame);
-                    let slot = self.slots.get_mut(index);
+                    let slot = self.messages.get_mut(index);
                     slot.place = place;
                     slot.fetching = false;
                     if slot.was_cold {
@@ -181,7 +184,7 @@ impl SchedulerAgent {
                             Times::of_arrival(self.walls.steady_us(header.arrival_us, now), now);
                     }
                     self.parts.counters.add(Counter::Fetched, 1);
-                    if let Some(id) = self.seats.active(slot.destination) {
+                    if let Some(id) = self.subscriptions.active(slot.destination) {
                         self.hand_over(id, Some(index), now);
                     }
                 }
@@ -192,12 +195,12 @@ impl SchedulerAgent {
 
     /// Opens or closes the destinations for which a subscriber is active.
     pub(super) fn set_open(&mut self, id: SubscriberId, open: bool) {
-        let Some(subscriber) = self.seats.get_mut(id) else {
+        let Some(subscriber) = self.subscriptions.get_mut(id) else {
             return;
         };
         let destinations = std::mem::take(&mut subscriber.destinations);
         for &destination in &destinations {
-            if self.seats.active(destination) != Some(id) {
+            if self.subscriptions.active(destination) != Some(id) {
                 continue;
             }
             if open {
@@ -206,13 +209,15 @@ impl SchedulerAgent {
                 self.parts.queues.close(destination);
             }
         }
-        if let Some(subscriber) = self.seats.get_mut(id) {
+        if let Some(subscriber) = self.subscriptions.get_mut(id) {
             subscriber.destinations = destinations;
         }
     }
 
     pub(super) fn is_open(&mut self, id: SubscriberId) -> bool {
-        self.seats.get_mut(id).is_some_and(|it| it.is_open())
+        self.subscriptions
+            .get_mut(id)
+            .is_some_and(|it| it.is_open())
     }
 }
 
@@ -223,7 +228,7 @@ impl Subscriber {
         &mut self,
         key: u32,
         index: SlotIndex,
-        slot: &mut Slot,
+        slot: &mut Message,
         lease: Lease,
         now: Now,
     ) -> ToDelivery {
@@ -233,7 +238,7 @@ impl Subscriber {
         ToDelivery::Frame {
             subscriber: key,
             lease,
-            again: slot.again,
+            again: slot.redelivered,
         }
     }
 }
@@ -246,7 +251,7 @@ impl DeliveryLink {
 }
 
 /// Asks for a record, unless that was done; `false`: the ring has no room for that.
-fn request(replay: &mut ReplayLink, slot: &mut Slot, index: SlotIndex) -> bool {
+fn request(replay: &mut ReplayLink, slot: &mut Message, index: SlotIndex) -> bool {
     if slot.fetching {
         return true;
     }

@@ -1,7 +1,7 @@
 //! The backlog: what an earlier life of the engine accepted and did not settle.
 //!
 //! Recovery feeds it with the journal, record by record; the scheduler takes over what is left, as
-//! a cellar that its queues adopt as it is. It restores the dedup window on the way.
+//! a cold store that its queues adopt as it is. It restores the dedup window on the way.
 //!
 //! A message goes into its cold lane when its record is read, and stays there when its settlement
 //! comes by: only its mark in the set of those that wait is taken away. The lanes are swept when
@@ -13,7 +13,7 @@
 
 use super::dedup::DedupWindow;
 use super::queue::clamp_timestamp;
-use super::queue::cold::{Cellar, ColdMessage, Kind};
+use super::queue::cold::{ColdMessage, ColdStore, Kind};
 use super::unsettled::Unsettled;
 use crate::journal::batch::Record;
 use crate::journal::record::{Settlement, record_len};
@@ -25,17 +25,17 @@ const DEAD_MAX: usize = 1024 * 1024;
 
 /// What an engine takes over from its earlier life.
 #[derive(Debug)]
-pub struct Inheritance {
+pub struct RecoveredState {
     /// The ids that were accepted lately.
     pub dedup: DedupWindow,
     /// What was accepted and not settled: by destination and level, in the order of the sequences.
-    pub waiting: Cellar,
+    pub waiting: ColdStore,
     /// The sequences of these.
     pub(crate) unsettled: Unsettled,
     last_recorded_ms: u64,
 }
 
-impl Inheritance {
+impl RecoveredState {
     /// No message that waits was recorded later, in ms of the engine's own time; zero: none waits.
     #[must_use]
     pub fn last_recorded_ms(&self) -> u64 {
@@ -48,21 +48,21 @@ impl Inheritance {
 
 /// Gathers the backlog while the journal is read.
 #[derive(Debug)]
-pub struct Backlog {
+pub struct RecoveredStateBuilder {
     dedup: DedupWindow,
     destinations: Directory,
     /// Destinations that the settings name.
     configured: DestinationIndex,
     message_types: Directory,
-    cellar: Cellar,
-    /// Which of the messages in the cellar are not settled.
+    cold_store: ColdStore,
+    /// Which of the messages in the cold store are not settled.
     alive: Unsettled,
     alive_count: usize,
     last_recorded_ms: u64,
     levels: u8,
 }
 
-impl Backlog {
+impl RecoveredStateBuilder {
     /// Nothing yet.
     #[must_use]
     pub fn new(
@@ -76,7 +76,7 @@ impl Backlog {
             configured: destinations.len() as DestinationIndex,
             destinations,
             message_types,
-            cellar: Cellar::default(),
+            cold_store: ColdStore::default(),
             alive: Unsettled::default(),
             alive_count: 0,
             last_recorded_ms: 0,
@@ -86,12 +86,12 @@ impl Backlog {
 
     /// What is left when the journal has been read.
     #[must_use]
-    pub fn finish(mut self) -> Inheritance {
+    pub fn finish(mut self) -> RecoveredState {
         self.sweep();
         self.forget_names();
-        Inheritance {
+        RecoveredState {
             dedup: self.dedup,
-            waiting: self.cellar,
+            waiting: self.cold_store,
             unsettled: self.alive,
             last_recorded_ms: self.last_recorded_ms,
         }
@@ -101,12 +101,12 @@ impl Backlog {
     /// created does not count for this one.
     fn forget_names(&mut self) {
         let levels = usize::from(self.levels);
-        let waiting = self.cellar.len_by_destination(levels);
+        let waiting = self.cold_store.len_by_destination(levels);
         let is_needed = |index: DestinationIndex| {
             index < self.configured || waiting.get(index as usize).is_some_and(|&it| it > 0)
         };
         let indices = self.destinations.retain(is_needed);
-        self.cellar.renumber(&indices, levels);
+        self.cold_store.renumber(&indices, levels);
     }
 
     fn cell(&self, destination: DestinationIndex, level0: u8) -> usize {
@@ -115,11 +115,11 @@ impl Backlog {
 
     fn sweep(&mut self) {
         let alive = &self.alive;
-        self.cellar.retain(|sequence| alive.contains(sequence));
+        self.cold_store.retain(|sequence| alive.contains(sequence));
     }
 }
 
-impl Sink for Backlog {
+impl Sink for RecoveredStateBuilder {
     fn message(&mut self, record: &Record<'_>, recorded_us: u64) {
         let (header, fields) = (&record.header, record.fields());
         let id = fields.message_id().value();
@@ -139,9 +139,9 @@ impl Sink for Backlog {
             record_len: record_len(record.frame.len()) as u32,
             message_type: message_type as TypeIndex,
             level0,
-            again: true,
+            redelivered: true,
         };
-        self.cellar
+        self.cold_store
             .push(self.cell(destination, level0), Kind::Native, message);
         self.alive.insert(record.sequence);
         self.alive_count += 1;
@@ -150,7 +150,7 @@ impl Sink for Backlog {
 
     fn settled(&mut self, settlement: &Settlement) {
         self.alive_count -= usize::from(self.alive.remove(settlement.sequence));
-        if self.cellar.len() > 2 * self.alive_count + DEAD_MAX {
+        if self.cold_store.len() > 2 * self.alive_count + DEAD_MAX {
             self.sweep();
         }
     }
