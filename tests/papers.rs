@@ -1,32 +1,73 @@
-//! The papers say what is so: commands, counters, settings, lines, files and links that README and
-//! its siblings name are held against the engine and the repository.
+//! The papers say what is so: commands, counters, settings, lines, limits, files and links that
+//! README, ARCHITECTURE and the pages of `docs/` name are held against the engine and the repository.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::time::Duration;
 
-use clap::CommandFactory as _;
+use clap::{Command, CommandFactory as _};
 use flipped_lb::cli::Cli;
 use flipped_lb::config;
 use flipped_lb::counters::Counter;
-use flipped_lb::limits::{
-    CHUNK_COUNT, CHUNK_LEN, LINE_LEN_MAX_DEFAULT, MAX_QUEUED_DEFAULT, MESSAGES_MAX,
-};
+use flipped_lb::limits;
+use flipped_lb::message::Reason;
 
-const PAPERS: [&str; 7] = [
+/// Papers beside the pages of `docs/`.
+const PAPERS: [&str; 5] = [
     "README.md",
     "ARCHITECTURE.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "perf/README.md",
-    "docs/dedicated-hardware.md",
-    "docs/store.md",
 ];
+/// Words of a paper at most, as `wc -w` counts them.
+const WORDS_MAX: [(&str, usize); 2] = [("README.md", 1_800), ("ARCHITECTURE.md", 3_500)];
+/// Words with an underscore that are names of others: systems, databases, Rust.
+const FOREIGN: [&str; 9] = [
+    "binlog_format",
+    "do_work",
+    "flipped_lb",
+    "line_base64",
+    "local_infile",
+    "nohz_full",
+    "rcu_nocbs",
+    "sql_mode",
+    "sync_file_range",
+];
+/// Files of the data directory with such names.
+const FILES: [&str; 1] = ["store_node"];
+/// What a run makes.
+const MADE: [&str; 1] = ["fuzz/artifacts/"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 fn read(paper: &str) -> String {
-    std::fs::read_to_string(root().join(paper)).unwrap_or_else(|it| panic!("{paper}: {it}"))
+    std::fs::read_to_string(root().join(paper)).unwrap_or_else(|error| panic!("{paper}: {error}"))
+}
+
+/// The names in a folder of the repository, in their order.
+fn names_in(folder: &str) -> Vec<String> {
+    let entries = std::fs::read_dir(root().join(folder)).expect("the folder is there");
+    let name = |entry: std::io::Result<std::fs::DirEntry>| {
+        let name = entry.expect("it can be listed").file_name();
+        name.into_string().expect("names are UTF-8")
+    };
+    let mut names: Vec<String> = entries.map(name).collect();
+    names.sort_unstable();
+    names
+}
+
+/// The pages of `docs/`.
+fn pages() -> Vec<String> {
+    let names = names_in("docs").into_iter();
+    let pages = names.filter(|name| name.ends_with(".md"));
+    pages.map(|name| format!("docs/{name}")).collect()
+}
+
+fn papers() -> Vec<String> {
+    let papers = PAPERS.iter().map(|&paper| paper.to_owned());
+    papers.chain(pages()).collect()
 }
 
 /// The fenced blocks of a language; "" for those without.
@@ -35,7 +76,7 @@ fn blocks(text: &str, language: &str) -> Vec<String> {
     let mut lines = text.lines();
     while let Some(line) = lines.next() {
         if let Some(found) = line.strip_prefix("```") {
-            let block: Vec<_> = lines.by_ref().take_while(|it| *it != "```").collect();
+            let block: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
             if found == language {
                 blocks.push(block.join("\n"));
             }
@@ -44,132 +85,351 @@ fn blocks(text: &str, language: &str) -> Vec<String> {
     blocks
 }
 
+/// The text without its fenced blocks.
+fn prose(text: &str) -> String {
+    let parts = text.split("\n```").step_by(2);
+    let parts: Vec<&str> = parts.collect();
+    parts.join("\n")
+}
+
 /// The first cells of the table whose heading begins with `heading`.
 fn first_cells(text: &str, heading: &str) -> Vec<String> {
     let start = format!("| {heading} |");
-    let rows = text.lines().skip_while(|it| !it.starts_with(&start));
-    let rows = rows.skip(2).take_while(|it| it.starts_with('|'));
-    let cells: Vec<_> = rows
-        .map(|it| it.split('|').nth(1).expect("a cell").trim().to_owned())
+    let rows = text.lines().skip_while(|line| !line.starts_with(&start));
+    let rows = rows.skip(2).take_while(|line| line.starts_with('|'));
+    let cells: Vec<String> = rows
+        .map(|row| row.split('|').nth(1).expect("a cell").trim().to_owned())
         .collect();
     assert!(!cells.is_empty(), "no table of {heading}");
     cells
 }
 
-/// What stands between backticks.
-fn quoted(text: &str) -> impl Iterator<Item = &str> {
-    text.split('`').skip(1).step_by(2)
+/// What stands between backticks, outside of fenced blocks.
+fn quoted(text: &str) -> Vec<String> {
+    let text = prose(text);
+    let quoted = text.split('`').skip(1).step_by(2);
+    quoted.map(str::to_owned).collect()
+}
+
+/// Words such as `max_queued` in a text.
+fn snake_words(text: &str) -> impl Iterator<Item = &str> {
+    let is_part = |it: char| it.is_ascii_lowercase() || it.is_ascii_digit() || it == '_';
+    let words = text.split(move |it| !is_part(it));
+    words.filter(|word| word.trim_matches('_').contains('_'))
 }
 
 #[test]
 fn the_table_of_commands_is_the_command_line() {
-    let cells = first_cells(&read("README.md"), "command");
-    let mut written: Vec<_> = cells
+    let cells = first_cells(&read("docs/operation.md"), "command");
+    let mut written: Vec<&str> = cells
         .iter()
-        .map(|it| it.trim_matches('`').trim_start_matches("flipped-lb "))
+        .map(|cell| cell.trim_matches('`').trim_start_matches("flipped-lb "))
         .collect();
     let command = Cli::command();
-    let mut real: Vec<_> = command.get_subcommands().map(|it| it.get_name()).collect();
+    let mut real: Vec<&str> = command
+        .get_subcommands()
+        .map(|command| command.get_name())
+        .collect();
     written.sort_unstable();
     real.sort_unstable();
     assert_eq!(written, real);
 }
 
+/// The options that `words` give to the command that they begin with.
+fn check_command(paper: &str, words: &[&str], command: &Command) {
+    let mut command = command;
+    for (index, word) in words.iter().enumerate() {
+        if let Some(option) = word.strip_prefix("--") {
+            let option = option.split('=').next().expect("there is a first part");
+            let is_known = command
+                .get_arguments()
+                .any(|argument| argument.get_long() == Some(option));
+            assert!(is_known || option == "help", "{paper}: {words:?}: {word}");
+        } else if let Some(below) = command.find_subcommand(word) {
+            command = below;
+        } else {
+            assert!(index > 0, "{paper}: no command {word}");
+        }
+    }
+}
+
 #[test]
-fn every_counter_that_is_named_is_counted() {
-    let real: Vec<_> = Counter::ALL.iter().map(|it| it.label()).collect();
-    let cells = first_cells(&read("README.md"), "counter").join(" ");
+fn commands_that_are_named_exist_with_their_options() {
+    let command = Cli::command();
+    let mut count = 0;
+    for paper in papers().iter().filter(|it| *it != "CHANGELOG.md") {
+        let text = read(paper);
+        let shown = ["", "sh"].map(|language| blocks(&text, language)).concat();
+        let lines = shown.iter().flat_map(|block| block.lines());
+        let lines = lines.map(|line| line.trim_start_matches("$ ").to_owned());
+        for line in lines.chain(quoted(&text)) {
+            let line = line.split(['|', '>', '#']).next().unwrap_or_default();
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let is_ours = |word: &str| word == "flipped-lb" || word.ends_with("release/flipped-lb");
+            if words.len() > 1 && is_ours(words[0]) {
+                check_command(paper, &words[1..], &command);
+                count += 1;
+            }
+        }
+    }
+    assert!(count >= 20, "{count}");
+}
+
+/// Counters, reasons, and the words of settings and tables.
+fn names_with_underscores() -> Vec<String> {
+    let counters = Counter::ALL.iter().map(|it| it.label().to_owned());
+    let reasons = Reason::ALL.iter().map(|it| it.label().to_owned());
+    let mut names: Vec<String> = counters.chain(reasons).collect();
+    let mut sources = vec![read("flipped-lb.example.toml")];
+    for folder in ["schema/mysql", "schema/sqlite"] {
+        let files = names_in(folder);
+        sources.extend(files.iter().map(|file| read(&format!("{folder}/{file}"))));
+    }
+    for source in &sources {
+        names.extend(snake_words(source).map(str::to_owned));
+    }
+    names.extend(FOREIGN.iter().chain(&FILES).map(|&name| name.to_owned()));
+    names
+}
+
+#[test]
+fn counters_and_settings_that_are_named_exist() {
+    let real = names_with_underscores();
+    let mut unknown = Vec::new();
+    let papers = pages().into_iter();
+    for paper in papers.chain(["README.md".into(), "ARCHITECTURE.md".into()]) {
+        for quoted in quoted(&read(&paper)) {
+            // Paths, addresses and names of metrics have tests of their own, or none.
+            if quoted.contains(['/', '<', '=']) && !quoted.contains(" = ") {
+                continue;
+            }
+            let words = snake_words(&quoted);
+            let new = words.filter(|word| !real.iter().any(|name| name == word));
+            unknown.extend(new.map(|word| format!("{paper}: {word}")));
+        }
+    }
+    assert!(unknown.is_empty(), "{unknown:#?}");
+}
+
+#[test]
+fn every_counter_in_the_table_is_counted() {
+    let real: Vec<&str> = Counter::ALL.iter().map(|it| it.label()).collect();
+    let cells = first_cells(&read("docs/operation.md"), "counter").join(" ");
     for name in quoted(&cells) {
-        assert!(real.contains(&name), "{name}");
+        assert!(real.contains(&name.as_str()), "{name}");
     }
     let ledger = ["received", "accepted", "duplicates", "rejected", "settled"];
-    assert!(ledger.iter().all(|it| real.contains(it)));
+    assert!(ledger.iter().all(|name| real.contains(name)));
+}
+
+#[test]
+fn the_reasons_in_the_protocol_are_all_there_are() {
+    let quoted = quoted(&read("docs/protocol.md"));
+    for reason in Reason::ALL {
+        assert!(
+            quoted.iter().any(|word| word == reason.label()),
+            "{reason:?}"
+        );
+    }
 }
 
 #[test]
 fn the_settings_that_are_shown_are_settings() {
     let folder = tempfile::tempdir().expect("a folder");
-    let papers = ["README.md", "docs/dedicated-hardware.md"];
-    let shown = papers.map(|it| blocks(&read(it), "toml"));
-    assert!(shown.iter().all(|it| !it.is_empty()));
-    for settings in shown.into_iter().flatten() {
-        let file = folder.path().join("shown.toml");
-        std::fs::write(&file, &settings).expect("written");
-        config::load(Some(&file)).unwrap_or_else(|it| panic!("{it}\n{settings}"));
+    let mut count = 0;
+    for paper in papers() {
+        for settings in blocks(&read(&paper), "toml") {
+            let file = folder.path().join("shown.toml");
+            std::fs::write(&file, &settings).expect("written");
+            config::load(Some(&file)).unwrap_or_else(|error| panic!("{paper}: {error}"));
+            count += 1;
+        }
     }
+    assert!(count >= 4, "{count}");
 }
 
 #[test]
 fn the_lines_that_are_shown_are_json() {
     let mut count = 0;
-    for block in blocks(&read("README.md"), "") {
-        for line in block.lines().filter(|it| it.starts_with('{')) {
-            serde_json::from_str::<serde_json::Value>(line)
-                .unwrap_or_else(|it| panic!("{it}: {line}"));
-            count += 1;
+    for paper in ["README.md", "docs/protocol.md"] {
+        for block in blocks(&read(paper), "") {
+            for line in block.lines().filter(|line| line.starts_with('{')) {
+                serde_json::from_str::<serde_json::Value>(line)
+                    .unwrap_or_else(|error| panic!("{paper}: {error}: {line}"));
+                count += 1;
+            }
         }
     }
-    assert!(count >= 5, "{count}");
+    assert!(count >= 8, "{count}");
 }
 
 #[test]
-fn limits_that_are_told_are_the_limits() {
-    assert_eq!(
-        (LINE_LEN_MAX_DEFAULT, MESSAGES_MAX),
-        (64 * 1024, 33_554_432)
-    );
-    assert_eq!(MAX_QUEUED_DEFAULT, 16_000_000);
-    assert_eq!((CHUNK_LEN, CHUNK_COUNT), (256 * 1024, 256));
+fn limits_that_are_named_are_the_limits() {
+    let seconds = |it: Duration| format!("{} s", it.as_secs());
+    let said = [
+        (
+            "docs/protocol.md",
+            limits::LINE_LEN_MAX_DEFAULT == 64 << 10,
+            "(64 KiB)".to_owned(),
+        ),
+        (
+            "docs/protocol.md",
+            true,
+            format!("at most {} levels", limits::NESTING_MAX),
+        ),
+        (
+            "docs/protocol.md",
+            true,
+            format!("1 to {} bytes", limits::MESSAGE_ID_LEN_MAX),
+        ),
+        (
+            "docs/protocol.md",
+            true,
+            format!("1 to {} bytes", limits::NAME_LEN_MAX),
+        ),
+        (
+            "docs/protocol.md",
+            true,
+            format!("At most {} patterns", limits::PATTERNS_MAX),
+        ),
+        (
+            "docs/operation.md",
+            limits::MESSAGES_MAX == 33_554_432,
+            "33,554,432".to_owned(),
+        ),
+        ("docs/operation.md", true, seconds(limits::STOP_DRAIN_MAX)),
+        ("docs/operation.md", true, seconds(limits::STOP_THREADS_MAX)),
+        (
+            "docs/operation.md",
+            limits::JOURNAL_RESERVE_LEN == 8 << 20,
+            "8 MiB each".to_owned(),
+        ),
+        (
+            "docs/journal.md",
+            limits::SEGMENT_LEN_DEFAULT == 64 << 20,
+            "(64 MiB)".to_owned(),
+        ),
+        (
+            "docs/journal.md",
+            limits::JOURNAL_LEN_MAX_DEFAULT == 64 << 30,
+            "(64 GiB)".to_owned(),
+        ),
+        (
+            "docs/latency.md",
+            true,
+            format!("first {} dest", limits::LATENCY_DESTINATIONS_MAX),
+        ),
+        (
+            "ARCHITECTURE.md",
+            limits::CHUNK_LEN == 256 << 10,
+            "256 KiB *chunk*".to_owned(),
+        ),
+        (
+            "ARCHITECTURE.md",
+            true,
+            format!("{} chunks, 64 MiB", limits::CHUNK_COUNT),
+        ),
+        (
+            "ARCHITECTURE.md",
+            limits::HOT_MAX == 131_072,
+            "131,072 messages".to_owned(),
+        ),
+    ];
+    for (paper, is_so, words) in said {
+        assert!(is_so, "{paper}: {words}");
+        assert!(read(paper).contains(&words), "{paper} does not say {words}");
+    }
 }
 
 #[test]
 fn links_lead_to_files_and_headings() {
-    for paper in PAPERS {
-        let text = read(paper);
-        let folder = root()
-            .join(paper)
-            .parent()
-            .expect("it is in one")
-            .to_owned();
-        for target in text
-            .split("](")
-            .skip(1)
-            .filter_map(|it| it.split(')').next())
-        {
+    for paper in papers() {
+        let text = read(&paper);
+        let folder = root().join(&paper);
+        let folder = folder.parent().expect("it is in one");
+        let links = text.split("](").skip(1);
+        for target in links.filter_map(|rest| rest.split(')').next()) {
             if target.starts_with("http") {
                 continue;
             }
             let (file, heading) = target.split_once('#').unwrap_or((target, ""));
             let file = match file {
-                "" => root().join(paper),
+                "" => root().join(&paper),
                 file => folder.join(file),
             };
             assert!(file.exists(), "{paper}: {target}");
-            assert!(
-                heading.is_empty() || has_heading(&file, heading),
-                "{paper}: {target}"
-            );
+            let leads = heading.is_empty() || has_heading(&file, heading);
+            assert!(leads, "{paper}: {target}");
         }
     }
 }
 
+/// Headings become anchors as on the usual hosts: in lower case, with hyphens, without punctuation.
 fn has_heading(file: &Path, anchor: &str) -> bool {
     let text = std::fs::read_to_string(file).expect("it is there");
-    text.lines().filter(|it| it.starts_with('#')).any(|line| {
+    let text = prose(&text);
+    let mut headings = text.lines().filter(|line| line.starts_with('#'));
+    headings.any(|line| {
         let words = line.trim_start_matches('#').trim().to_lowercase();
-        words.replace(' ', "-").replace(['`', ','], "") == anchor
+        let is_kept = |it: &char| it.is_alphanumeric() || matches!(it, ' ' | '-' | '_');
+        let words: String = words.chars().filter(is_kept).collect();
+        words.replace(' ', "-") == anchor
     })
 }
 
 #[test]
+fn every_page_is_linked_from_the_readme() {
+    let readme = read("README.md");
+    for page in pages() {
+        assert!(readme.contains(&format!("]({page}")), "{page}");
+    }
+}
+
+#[test]
 fn source_files_that_are_named_are_there() {
-    let folders = ["src/", "bench/", "tests/", "perf/", "simulator/", "schema/"];
-    for paper in PAPERS.iter().filter(|it| !it.starts_with("perf")) {
-        let text = read(paper);
-        for name in quoted(&text).filter(|it| folders.iter().any(|folder| it.starts_with(folder))) {
-            let path: PathBuf = root().join(name);
-            assert!(path.exists(), "{paper}: {name}");
+    let folders = ["src/", "bench/", "tests/", "simulator/", "schema/", "fuzz/"];
+    let mut missing = Vec::new();
+    let mut count = 0;
+    // The changelog speaks of the past, and perf/README.md of its own folder.
+    let is_current = |paper: &&String| *paper != "CHANGELOG.md" && !paper.starts_with("perf");
+    for paper in papers().iter().filter(is_current) {
+        for name in quoted(&read(paper)) {
+            let is_path = folders.iter().any(|folder| name.starts_with(folder));
+            // Names in capitals stand for any name, and words behind a path are a command's.
+            let is_exact = !name.contains(|it: char| it.is_uppercase() || it == ' ');
+            if is_path && is_exact && !MADE.contains(&name.as_str()) {
+                count += 1;
+                if !root().join(&name).exists() {
+                    missing.push(format!("{paper}: {name}"));
+                }
+            }
         }
+    }
+    assert!(missing.is_empty(), "{missing:#?}");
+    assert!(count >= 50, "{count}");
+}
+
+#[test]
+fn the_table_of_places_has_every_room_of_src() {
+    let cells = first_cells(&read("ARCHITECTURE.md"), "place").join(" ");
+    let places = quoted(&cells);
+    for name in names_in("src").iter().filter(|name| *name != "lib.rs") {
+        let path = format!("src/{name}");
+        let is_listed = places
+            .iter()
+            .any(|place| place.trim_end_matches('/') == path);
+        assert!(is_listed, "{path} is not in ARCHITECTURE's table");
+    }
+}
+
+#[test]
+fn papers_that_all_read_are_short() {
+    for (paper, words_max) in WORDS_MAX {
+        let words = read(paper).split_whitespace().count();
+        assert!(
+            words <= words_max,
+            "{paper}: {words} words, {words_max} at most"
+        );
     }
 }
 
