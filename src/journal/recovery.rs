@@ -90,6 +90,9 @@ pub fn recover<S: Storage + Clone>(
         let failed = |source| JournalError::File { name, source };
         storage.remove(name).map_err(failed)?;
     }
+    // A free file is written over: a power loss must not give it back the name of a segment, which a
+    // life that was killed had taken from it.
+    storage.sync_names().map_err(JournalError::List)?;
     let numbers = storage.segments().map_err(JournalError::List)?;
     if kept.is_empty() && numbers.is_empty() {
         return Ok(Recovered::default());

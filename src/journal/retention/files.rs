@@ -44,22 +44,36 @@ impl<S: Storage + Clone> RetentionAgent<S> {
             && self.is_wanted(name)
         {
             self.parts.storage.rename(name, Name::Free(number))?;
-            self.offer_free(number);
+            self.renamed.push(number);
             return Ok(());
         }
         self.remove(name)
+    }
+
+    /// Offers what was renamed once the names will survive a power loss. Until then the disk may have
+    /// such a file as the segment that it was, and the journal agent would write over that.
+    pub(super) fn offer_renamed(&mut self) -> io::Result<usize> {
+        if self.renamed.is_empty() {
+            return Ok(0);
+        }
+        self.parts.storage.sync_names()?;
+        let renamed = std::mem::take(&mut self.renamed);
+        renamed.iter().for_each(|&it| self.offer_free(it));
+        Ok(renamed.len())
     }
 
     /// Whether a segment shall become a free file: it is long enough to be a reserve, and one is
     /// missing or there is room for more.
     fn is_wanted(&self, name: Name) -> bool {
         let has_room = self.disk_len() + 2 * self.parts.segment_len <= self.room.max_bytes;
-        let may_be_offered = self.free == 0
-            || self.free < FREE_FILES_MAX && has_room && (self.has_kept_reserve || !self.is_full());
+        let free = self.free_count();
+        let may_be_offered = free == 0
+            || free < FREE_FILES_MAX && has_room && (self.has_kept_reserve || !self.is_full());
         may_be_offered && self.len_of(name) >= reserve::len(self.parts.segment_len)
     }
 
-    /// Removes a file. On a full disk its room comes back now, not when the last reader has closed it.
+    /// Removes a file. On a full disk its room comes back now, not when the last reader has closed it;
+    /// but not before its name is gone for good, or a power loss would leave an empty segment.
     fn remove(&mut self, name: Name) -> io::Result<()> {
         let storage = &mut self.parts.storage;
         if self.parts.counters.get(Counter::JournalWaiting) == 0 {
@@ -67,7 +81,9 @@ impl<S: Storage + Clone> RetentionAgent<S> {
         }
         let open = storage.resume(name);
         storage.remove(name)?;
-        if let Ok(file) = open {
+        if let Ok(file) = open
+            && storage.sync_names().is_ok()
+        {
             // Without it, the room comes back later.
             let _ = storage.truncate(&file, 0);
         }
@@ -98,14 +114,15 @@ impl<S: Storage + Clone> RetentionAgent<S> {
 
     /// Sets room aside, where that for settlements or for a kept file is missing.
     pub(super) fn set_aside(&mut self, now: Now) -> usize {
-        let is_complete = self.free > 0 && self.has_kept_reserve;
+        let is_complete = self.free_count() > 0 && self.has_kept_reserve;
         if is_complete || now.ns < self.set_aside_at_ns {
             return 0;
         }
         self.set_aside_at_ns = now.ns + SET_ASIDE_NS;
         let len = reserve::len(self.parts.segment_len);
+        let has_free = self.free_count() > 0;
         let storage = &mut self.parts.storage;
-        if self.free == 0 {
+        if !has_free {
             let name = Name::Free(reserve::SETTLEMENTS);
             if reserve::make(storage, name, len).is_err() {
                 // The journal agent says that there is no room.
@@ -119,9 +136,14 @@ impl<S: Storage + Clone> RetentionAgent<S> {
         usize::from(self.has_kept_reserve)
     }
 
+    /// Free files that the journal agent has not taken.
+    fn free_count(&self) -> usize {
+        self.free + self.renamed.len()
+    }
+
     /// Bytes on disk: closed files, the segment that is being filled, free files.
     pub(super) fn disk_len(&self) -> u64 {
-        let whole = u64::from(self.open.is_some()) + self.free as u64;
+        let whole = u64::from(self.open.is_some()) + self.free_count() as u64;
         let kept = u64::from(self.has_kept_reserve) * reserve::len(self.parts.segment_len);
         self.stretches.len() + whole * self.parts.segment_len + kept
     }

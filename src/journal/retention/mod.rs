@@ -145,8 +145,10 @@ pub struct RetentionAgent<S: Storage> {
     is_kept_cramped: bool,
     /// The segment that is being filled, or was when an earlier life of the engine ended.
     open: Option<Begun>,
-    /// Free files that the journal agent has not taken.
+    /// Free files that were offered to the journal agent, and that it has not taken.
     free: usize,
+    /// Former numbers of free files whose names a power loss may still take back.
+    renamed: Vec<u64>,
     /// Former numbers of free files that are not wanted.
     surplus: VecDeque<u64>,
     /// Files that nobody reads any more, in the order in which they go.
@@ -185,6 +187,7 @@ impl<S: Storage + Clone> RetentionAgent<S> {
             is_kept_cramped: false,
             open: None,
             free: 0,
+            renamed: Vec::new(),
             surplus: VecDeque::new(),
             leaving: VecDeque::new(),
             survey: Some(Survey::new()),
@@ -428,8 +431,9 @@ impl<S: Storage + Clone> RetentionAgent<S> {
 
     fn tidy(&mut self, now: Now) -> io::Result<usize> {
         self.look_at_clock_and_store(now);
+        let offered = self.offer_renamed()?;
         let freed = self.remove_surplus()? + self.free_leaving()? + self.drop_first()?;
-        let freed = freed + self.set_aside(now);
+        let freed = offered + freed + self.set_aside(now);
         self.tell_full(now);
         if self.parts.draining.load(Ordering::Relaxed) {
             // Nobody shall wait for it; the next start throws away what was begun.
@@ -564,3 +568,6 @@ impl<S: Storage + Clone> Agent for RetentionAgent<S> {
         Ok(work_count)
     }
 }
+
+#[cfg(test)]
+mod tests;

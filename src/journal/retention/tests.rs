@@ -1,0 +1,230 @@
+//! Retention over files that remember what was done to them: in which order it renames, removes, syncs.
+
+use std::io::IoSlice;
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
+
+use super::*;
+use crate::journal::testing::{Memory, TestMessage, TestWriter};
+use crate::limits::FREE_FILES_MAX;
+use crate::ring::{Wake, ring};
+
+const SEGMENT: u64 = 4_096;
+
+/// What was done to the files, in its order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Deed {
+    Rename(Name, Name),
+    Remove(Name),
+    SyncNames,
+    Truncate,
+}
+
+/// Files in memory that remember what was done to them; clones share them.
+#[derive(Debug, Clone, Default)]
+struct Watched {
+    memory: Memory,
+    deeds: Arc<Mutex<Vec<Deed>>>,
+    /// The next sync of the names fails.
+    fails: Arc<AtomicBool>,
+}
+
+impl Watched {
+    fn deeds(&self) -> MutexGuard<'_, Vec<Deed>> {
+        self.deeds.lock().expect("no panic while it is held")
+    }
+
+    fn note(&self, deed: Deed) {
+        self.deeds().push(deed);
+    }
+}
+
+impl Storage for Watched {
+    /// Open files are known by their names, and may lose them.
+    type Segment = Name;
+
+    fn list(&self) -> io::Result<Vec<Name>> {
+        self.memory.list()
+    }
+
+    fn create(&mut self, name: Name) -> io::Result<Name> {
+        self.memory.create(name)
+    }
+
+    fn open(&self, name: Name) -> io::Result<Name> {
+        self.memory.open(name)
+    }
+
+    fn resume(&mut self, name: Name) -> io::Result<Name> {
+        self.memory.resume(name)
+    }
+
+    fn rename(&mut self, from: Name, to: Name) -> io::Result<()> {
+        self.note(Deed::Rename(from, to));
+        self.memory.rename(from, to)
+    }
+
+    fn remove(&mut self, name: Name) -> io::Result<()> {
+        self.note(Deed::Remove(name));
+        self.memory.remove(name)
+    }
+
+    fn sync_names(&self) -> io::Result<()> {
+        if self.fails.swap(false, Ordering::Relaxed) {
+            return Err(io::Error::other("input/output error"));
+        }
+        self.note(Deed::SyncNames);
+        Ok(())
+    }
+
+    fn len(&self, file: &Name) -> io::Result<u64> {
+        self.memory.len(file)
+    }
+
+    fn truncate(&self, _: &Name, _: u64) -> io::Result<()> {
+        self.note(Deed::Truncate);
+        Ok(())
+    }
+
+    fn write_at(&self, file: &Name, offset: u64, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.memory.write_at(file, offset, pieces)
+    }
+
+    fn read_at(&self, file: &Name, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+        self.memory.read_at(file, offset, into)
+    }
+
+    fn sync(&self, file: &Name) -> io::Result<()> {
+        self.memory.sync(file)
+    }
+}
+
+/// Retention over three closed segments and an open one, with whoever answers it.
+struct Scene {
+    storage: Watched,
+    agent: RetentionAgent<Watched>,
+    to_agent: Sender<ToRetention>,
+    from_agent: Receiver<FromRetention>,
+    freed: Receiver<u64>,
+    now: Now,
+}
+
+impl Scene {
+    /// Nothing of it is needed any more.
+    fn new() -> Self {
+        let storage = Watched::default();
+        let mut writer = TestWriter::new(storage.clone(), SEGMENT);
+        let mut segments = Vec::new();
+        for number in 0..4 {
+            segments.push(Begun {
+                number,
+                first_sequence: number + 1,
+                time_ms: 0,
+                taken: 0,
+            });
+            let payload = Some(format!("\"{}\"", "x".repeat(3_000)));
+            let message = TestMessage {
+                payload,
+                ..TestMessage::new(number + 1)
+            };
+            writer.messages(&[message]);
+            writer.close();
+        }
+        let wake = Wake::new().expect("a descriptor");
+        let (to_agent, from_journal) = ring(8, &wake);
+        let (to_scheduler, from_agent) = ring(8, &wake);
+        let (free_files, freed) = ring(FREE_FILES_MAX, &wake);
+        let (to_replay, _) = ring(8, &wake);
+        let (_, from_replay) = ring(8, &wake);
+        let agent = RetentionAgent::new(RetentionParts {
+            from_journal,
+            to_scheduler,
+            free_files,
+            to_replay,
+            from_replay,
+            kept: KeptFiles::default(),
+            storage: storage.clone(),
+            segment_len: SEGMENT,
+            segments,
+            reserve: None,
+            next_segment: 4,
+            window: Window::new(0, Duration::ZERO),
+            max_bytes: u64::MAX,
+            draining: Arc::default(),
+            limited: Arc::default(),
+            has_store: false,
+            counters: Arc::default(),
+        });
+        let now = Now {
+            ns: 0,
+            steady_us: 0,
+            epoch_us: 0,
+        };
+        Self {
+            storage,
+            agent,
+            to_agent,
+            from_agent,
+            freed,
+            now,
+        }
+    }
+
+    /// A cycle, some seconds after the last: all messages are settled.
+    fn turn(&mut self) {
+        self.now.ns += 2_000_000_000;
+        self.agent.do_work(self.now).expect("it never gives up");
+        while let Some(asked) = self.from_agent.poll() {
+            if let FromRetention::Survey(mut survey) = asked {
+                (survey.first_unsettled, survey.next_sequence) = (5, 5);
+                let mut permit = self.to_agent.claim(1).expect("an empty ring");
+                permit.send(ToRetention::Survey(survey));
+                self.to_agent.flush();
+            }
+        }
+    }
+
+    /// Whether the names were synced behind the last deed of this kind.
+    fn is_synced(&self, deed: &Deed) -> bool {
+        let deeds = self.storage.deeds();
+        let at = deeds.iter().rposition(|it| it == deed);
+        at.is_some_and(|at| deeds[at..].contains(&Deed::SyncNames))
+    }
+}
+
+#[test]
+fn a_file_is_free_once_no_power_loss_can_make_it_a_segment_again() {
+    let mut scene = Scene::new();
+    let mut offered = Vec::new();
+    for turn in 0..20 {
+        scene.storage.fails.store(turn % 3 == 0, Ordering::Relaxed);
+        scene.turn();
+        while let Some(former) = scene.freed.poll() {
+            let renamed = Deed::Rename(Name::Segment(former), Name::Free(former));
+            let is_new = former == reserve::SETTLEMENTS;
+            assert!(is_new || scene.is_synced(&renamed), "segment {former}");
+            offered.extend((!is_new).then_some(former));
+        }
+    }
+    assert_eq!(offered, [0, 1, 2]);
+}
+
+#[test]
+fn on_a_full_disk_a_file_is_emptied_once_its_name_is_gone_for_good() {
+    let mut scene = Scene::new();
+    // No free file is wanted.
+    scene.agent.room.max_bytes = 1;
+    scene.agent.free = 1;
+    scene.agent.parts.counters.set(Counter::JournalWaiting, 1);
+    for _ in 0..20 {
+        scene.turn();
+    }
+    let deeds = scene.storage.deeds();
+    let is_emptied = |at: &usize| deeds[*at] == Deed::Truncate;
+    let emptied: Vec<usize> = (0..deeds.len()).filter(is_emptied).collect();
+    assert_eq!(emptied.len(), 3, "{deeds:?}");
+    for at in emptied {
+        assert_eq!(deeds[at - 1], Deed::SyncNames, "{deeds:?}");
+        assert!(matches!(deeds[at - 2], Deed::Remove(_)), "{deeds:?}");
+    }
+}
