@@ -12,7 +12,8 @@ use super::output::print;
 use crate::config;
 use crate::engine::directory;
 use crate::escape::Escaped;
-use crate::store::schema::{self, Problem, Schema};
+use crate::store;
+use crate::store::schema::{Problem, Schema};
 
 const EXAMPLES: &str = "Examples:
   flipped-lb schema apply --config my.toml      make database and tables, mend older ones
@@ -50,7 +51,7 @@ pub enum Action {
 /// The settings name no database; it cannot be asked; or `check` has found a problem.
 pub fn run(args: SchemaArgs) -> Result<(), Failure> {
     let config = config::load(args.config.as_deref())?;
-    let Some(schema) = schema::of(&config) else {
+    let Some(schema) = store::schema_of(&config) else {
         let words = "[store] url is none: there is no schema; name a database";
         return Err(Failure::Usage(words.to_owned()));
     };
@@ -84,14 +85,14 @@ fn check(schema: &dyn Schema) -> Result<(), Failure> {
     if problems.is_empty() {
         let notes = schema.notes().map_err(|it| Failure::because(it.words()))?;
         let mut text = format!("{}: the schema is as the engine needs it\n", schema.place());
-        for Problem { what, mend } in &notes {
+        for Problem { what, mend, .. } in &notes {
             let _ = writeln!(text, "  note: {what}\n    {mend}");
         }
         return print(&text);
     }
     let place = schema.place();
     let mut text = format!("{place}: the schema is not as the engine needs it\n");
-    for Problem { what, mend } in &problems {
+    for Problem { what, mend, .. } in &problems {
         let _ = writeln!(
             text,
             "  {}\n    {}",

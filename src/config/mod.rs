@@ -95,6 +95,18 @@ pub enum Durability {
     Synced,
 }
 
+impl Durability {
+    /// As it is written in the settings.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Written => "written",
+            Self::Synced => "synced",
+        }
+    }
+}
+
 /// One message server to dial.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
@@ -277,6 +289,18 @@ pub enum ThreadingMode {
     Dedicated,
     /// One composite agent on one thread.
     Shared,
+}
+
+impl ThreadingMode {
+    /// As it is written in the settings.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Dedicated => "dedicated",
+            Self::Shared => "shared",
+        }
+    }
 }
 
 /// What a thread does when its agents have no work.

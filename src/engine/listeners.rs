@@ -6,7 +6,6 @@ use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener};
 
 use super::Addresses;
-use super::start::{StartError, system};
 use crate::config::Config;
 
 /// The bound sockets.
@@ -44,7 +43,7 @@ fn what_to_do(error: &io::Error) -> &'static str {
 
 impl Listeners {
     /// Binds all of them, or none.
-    pub(super) fn bind(config: &Config) -> Result<Self, StartError> {
+    pub(super) fn bind(config: &Config) -> Result<Self, ListenError> {
         let optional = |setting, address: Option<SocketAddr>| {
             address.map(|address| bind(setting, address)).transpose()
         };
@@ -56,8 +55,8 @@ impl Listeners {
     }
 
     /// Where they are; of use where the setting's port was 0.
-    pub(super) fn addresses(&self) -> Result<Addresses, StartError> {
-        let address = |it: &TcpListener| it.local_addr().map_err(system("local address"));
+    pub(super) fn addresses(&self) -> io::Result<Addresses> {
+        let address = TcpListener::local_addr;
         Ok(Addresses {
             delivery: address(&self.delivery)?,
             ingest: self.ingest.as_ref().map(address).transpose()?,

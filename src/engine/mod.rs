@@ -11,16 +11,23 @@
 //! `flipped-lb run` and `demo` start one and stop it; tests do too, or turn its cranks by hand
 //! ([`crank`]).
 
-mod behind;
-pub mod crank;
 pub mod directory;
 mod listeners;
 mod lock;
+
+mod names;
+pub mod threads;
+mod wakes;
+
+pub mod crank;
 pub mod pipeline;
+
+mod behind;
+mod error;
+mod services;
 mod spawn;
 mod start;
 mod stop;
-pub mod threads;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -29,12 +36,15 @@ use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+pub use self::error::StartError;
 pub use self::listeners::ListenError;
 pub use self::lock::{DirectoryLock, LockError};
+pub use self::names::Names;
 use self::pipeline::Signals;
 pub use self::pipeline::journal_folder;
-pub use self::start::{StartError, start};
+pub use self::start::start;
 pub use self::stop::LeftBehind;
+pub use self::wakes::Wakes;
 use crate::admin::{Admin, Health, Monitor};
 use crate::agent::Fatal;
 use crate::counters::{Counters, Snapshot};

@@ -23,11 +23,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
-use super::threads::Role;
+use super::names::Names;
+use super::wakes::Wakes;
 use crate::agent::Agent;
 use crate::agent::pressure::InputPressure;
 use crate::arena::Ledger;
-use crate::clock::Clock;
+use crate::clock::{BootTie, Clock};
 use crate::config::{Config, Durability, StoreUrl};
 use crate::counters::Counters;
 use crate::delivery::{DeliveryAgent, DeliveryParts};
@@ -38,20 +39,19 @@ use crate::journal::recovery::{self, Recovered};
 use crate::journal::replay::{KeptFiles, ReplayAgent, ReplayParts, Switched};
 use crate::journal::reserve;
 use crate::journal::retention::stretch::Window;
-use crate::journal::retention::{RetentionAgent, RetentionParts};
+use crate::journal::retention::{FromRetention, RetentionAgent, RetentionParts};
 use crate::journal::storage::Storage;
-use crate::journal::writer::{JournalAgent, JournalParts};
+use crate::journal::writer::{FromJournal, JournalAgent, JournalParts, ToJournal};
 use crate::latency::Recorder;
 use crate::limits::{
-    ARRIVALS_RING, CHUNK_COUNT, CHUNK_LEN, CHUNKS_AT_REPLAY, FREE_FILES_MAX, HOT_MAX,
-    MESSAGE_TYPES_MAX, MESSAGES_MAX, RETENTION_RING,
+    ARRIVALS_RING, CHUNK_COUNT, CHUNK_LEN, CHUNKS_AT_REPLAY, FREE_FILES_MAX, HOT_MAX, MESSAGES_MAX,
+    RETENTION_RING,
 };
-use crate::message::Directory;
 use crate::net::Network;
 use crate::net::admission::Admission;
 use crate::rejects::protocol::{self, RejectSender};
 use crate::rejects::{RejectsAgent, RejectsParts};
-use crate::ring::{Receiver, Sender, Wake, ring};
+use crate::ring::{Receiver, Sender, ring};
 use crate::rolling;
 use crate::scheduler::allowance::MaxQueued;
 use crate::scheduler::dedup::DedupWindow;
@@ -75,15 +75,6 @@ pub struct Signals {
     pub journal_limited: Arc<AtomicBool>,
 }
 
-/// The names that the agents know.
-#[derive(Debug, Clone)]
-pub struct Names {
-    /// The customers.
-    pub destinations: Directory,
-    /// The message types seen; those that rules name come first.
-    pub message_types: Directory,
-}
-
 /// The world that the agents live in; a simulation has one of its own.
 pub struct World<N, S, C> {
     /// Ingest's sockets.
@@ -99,37 +90,6 @@ pub struct World<N, S, C> {
     /// Entries of the rings to and from journal, replay and delivery: [`crate::limits::HOP_RING`], or fewer, so that
     /// they fill.
     pub hop_ring: usize,
-}
-
-/// Which thread's wake-up each agent has.
-pub struct Wakes {
-    /// Ingest's.
-    pub ingest: Arc<Wake>,
-    /// The scheduler's.
-    pub scheduler: Arc<Wake>,
-    /// The journal's.
-    pub journal: Arc<Wake>,
-    /// The replay agent's.
-    pub replay: Arc<Wake>,
-    /// The retention agent's.
-    pub retention: Arc<Wake>,
-    /// The rejects agent's.
-    pub rejects: Arc<Wake>,
-    /// The delivery agents', one each.
-    pub deliveries: Vec<Arc<Wake>>,
-}
-
-impl Wakes {
-    /// That of an agent of the path.
-    #[must_use]
-    pub fn of(&self, role: Role) -> &Arc<Wake> {
-        match role {
-            Role::Ingest => &self.ingest,
-            Role::Scheduler => &self.scheduler,
-            Role::Journal => &self.journal,
-            Role::Delivery(index) => &self.deliveries[index],
-        }
-    }
 }
 
 /// The agents, wired, and not yet on any thread.
@@ -180,21 +140,6 @@ pub struct Common {
     pub rejects: (RejectSender, Box<dyn Agent>),
 }
 
-impl Names {
-    /// The names that the settings give.
-    #[must_use]
-    pub fn new(config: &Config, rules: &Rules) -> Self {
-        let scheduler = &config.scheduler;
-        let destinations = config.destinations.iter().map(|it| it.id.as_str());
-        let max = scheduler.max_destinations.max(config.destinations.len());
-        let types = rules.message_types().iter().map(String::as_str);
-        Self {
-            destinations: Directory::new(destinations, scheduler.create_destinations, max),
-            message_types: Directory::new(types, true, MESSAGE_TYPES_MAX),
-        }
-    }
-}
-
 /// Makes the rejects agent and the ring of so many bytes to it; `storage` is where its files live.
 ///
 /// # Errors
@@ -236,12 +181,22 @@ where
     S: Storage + Clone + 'static,
     C: Clock + 'static,
 {
-    let max_queued = MaxQueued::new(config);
-    let levels = usize::from(config.scheduler.levels);
-    let waiting = common.recovered_state.waiting.len_by_destination(levels);
     let ledger = Ledger::new(CHUNK_LEN, CHUNK_COUNT as u16);
     let (to_scheduler, from_ingest) = ring(ARRIVALS_RING, &wakes.scheduler);
     let (to_ingest, from_scheduler) = ring(world.hop_ring, &wakes.ingest);
+    let (boot_tie, next_sequence) = (world.clock.boot_tie(), recovered.origin.next_sequence);
+    let files = Files {
+        storage: world.storage,
+        hop_ring: world.hop_ring,
+        boot_tie,
+        recovered,
+    };
+    let (files, links) = file_agents(config, files, wakes, &ledger, &common);
+    let nets = (world.delivery_nets, world.clock, world.hop_ring);
+    let (deliveries, delivery_links) = deliveries(config, nets, wakes, &ledger, &common);
+    let max_queued = MaxQueued::new(config);
+    let levels = usize::from(config.scheduler.levels);
+    let waiting = common.recovered_state.waiting.len_by_destination(levels);
     let ingest = IngestParts {
         net: world.ingest_net,
         to_scheduler,
@@ -257,13 +212,86 @@ where
         floor_ms: common.recovered_state.last_recorded_ms(),
         allowances: Allowances::new(max_queued.clone(), &waiting),
     };
-    let hop_ring = world.hop_ring;
-    let origin = recovered.origin;
+    let scheduler = SchedulerParts {
+        from_ingest,
+        to_ingest,
+        from_journal: links.from_journal,
+        to_journal: links.to_journal,
+        replay: links.replay,
+        from_retention: links.from_retention,
+        deliveries: delivery_links,
+        ledger,
+        dedup: common.recovered_state.dedup,
+        backlog: common.recovered_state.waiting,
+        unsettled: common.recovered_state.unsettled,
+        queues: queues(config),
+        rules: common.rules,
+        destinations: common.names.destinations,
+        configured_destinations: config.destinations.len() as u32,
+        durability: config.durability,
+        credit: config.delivery.credit_waiting(),
+        messages_max: MESSAGES_MAX,
+        hot_max: HOT_MAX,
+        max_queued,
+        next_sequence,
+        counters: common.counters,
+        recorder: common.recorder,
+        quiet: common.signals.quiet,
+    };
+    Pipeline {
+        ingest: Box::new(IngestAgent::new(config, ingest)),
+        scheduler: Box::new(SchedulerAgent::new(scheduler)),
+        journal: files.journal,
+        replay: files.replay,
+        retention: files.retention,
+        rejects: common.rejects.1,
+        deliveries,
+    }
+}
+
+/// What the agents of the journal's files begin with.
+struct Files<S> {
+    storage: S,
+    hop_ring: usize,
+    boot_tie: BootTie,
+    recovered: Recovered,
+}
+
+/// The agents of the journal's files.
+struct FileAgents {
+    journal: Box<dyn Agent>,
+    replay: Box<dyn Agent>,
+    retention: Box<dyn Agent>,
+}
+
+/// The scheduler's ends of the rings to them.
+struct FileLinks {
+    to_journal: Sender<ToJournal>,
+    from_journal: Receiver<FromJournal>,
+    replay: ReplayLink,
+    from_retention: Receiver<FromRetention>,
+}
+
+/// Journal, replay and retention, with the rings among them and to the scheduler.
+fn file_agents<S: Storage + Clone + 'static>(
+    config: &Config,
+    files: Files<S>,
+    wakes: &Wakes,
+    ledger: &Ledger,
+    common: &Common,
+) -> (FileAgents, FileLinks) {
+    let Files {
+        storage,
+        hop_ring,
+        boot_tie,
+        recovered,
+    } = files;
+    let (origin, segment_len) = (recovered.origin, config.journal.segment);
     let (to_replay, kept_files) = ring(RETENTION_RING, &wakes.replay);
     let (switched, from_replay) = ring(RETENTION_RING, &wakes.retention);
     let (replay, replay_link) = replay(
         config,
-        (world.storage.clone(), hop_ring),
+        (storage.clone(), hop_ring),
         wakes,
         Arc::clone(&common.counters),
         (kept_files, switched, recovered.kept.clone()),
@@ -278,11 +306,11 @@ where
         to_replay,
         from_replay,
         kept: recovered.kept,
-        storage: world.storage.clone(),
-        segment_len: config.journal.segment,
+        storage: storage.clone(),
+        segment_len,
         segments: recovered.segments,
         reserve: recovered.reserve,
-        next_segment: origin.position / config.journal.segment,
+        next_segment: origin.position / segment_len,
         window: Window::new(config.dedup.window_messages, config.dedup.window),
         max_bytes: config.journal.max_bytes,
         draining: Arc::clone(&common.signals.draining),
@@ -290,80 +318,69 @@ where
         has_store: config.store.url != StoreUrl::None,
         counters: Arc::clone(&common.counters),
     });
-    let (to_journal, inbox) = ring(hop_ring, &wakes.journal);
-    let (outbox, from_journal) = ring(hop_ring, &wakes.scheduler);
+    let (to_journal, from_scheduler) = ring(hop_ring, &wakes.journal);
+    let (to_scheduler, from_journal) = ring(hop_ring, &wakes.scheduler);
     let journal = JournalAgent::new(JournalParts {
-        from_scheduler: inbox,
-        to_scheduler: outbox,
+        from_scheduler,
+        to_scheduler,
         to_retention,
         free_files: freed,
         reserve: recovered.reserve,
         view: ledger.view(),
-        storage: world.storage,
-        segment_len: config.journal.segment,
+        storage,
+        segment_len,
         position: origin.position,
         next_sequence: origin.next_sequence,
         synced: config.durability == Durability::Synced,
         recorded: Arc::clone(&common.signals.recorded),
-        tie: world.clock.boot_tie(),
+        tie: boot_tie,
         counters: Arc::clone(&common.counters),
     });
-    let subscribers = Arc::new(Admission::new("delivery", config.delivery.connections));
-    let (mut deliveries, mut links) = (Vec::new(), Vec::new());
-    for (net, wake) in world.delivery_nets.into_iter().zip(&wakes.deliveries) {
+    let agents = FileAgents {
+        journal: Box::new(journal),
+        replay: Box::new(replay),
+        retention: Box::new(retention),
+    };
+    let links = FileLinks {
+        to_journal,
+        from_journal,
+        replay: replay_link,
+        from_retention,
+    };
+    (agents, links)
+}
+
+/// The delivery agents, one for each of the sockets' owners.
+fn deliveries<N: Network + 'static, C: Clock + 'static>(
+    config: &Config,
+    (nets, clock, hop_ring): (Vec<N>, C, usize),
+    wakes: &Wakes,
+    ledger: &Ledger,
+    common: &Common,
+) -> (Vec<Box<dyn Agent>>, Vec<DeliveryLink>) {
+    let settings = &config.delivery;
+    let admission = Arc::new(Admission::new("delivery", settings.connections));
+    let unread_timeout_ns = Some(nanoseconds(settings.unread_timeout)).filter(|ns| *ns > 0);
+    let (mut agents, mut links) = (Vec::<Box<dyn Agent>>::new(), Vec::new());
+    for (net, wake) in nets.into_iter().zip(&wakes.deliveries) {
         let (to, from_scheduler) = ring(hop_ring, wake);
         let (to_scheduler, from) = ring(hop_ring, &wakes.scheduler);
         links.push(DeliveryLink { to, from });
-        deliveries.push(DeliveryParts {
-            admission: Arc::clone(&subscribers),
+        agents.push(Box::new(DeliveryAgent::new(DeliveryParts {
+            admission: Arc::clone(&admission),
             net,
-            clock: world.clock.clone(),
+            clock: clock.clone(),
             from_scheduler,
             to_scheduler,
             view: ledger.view(),
             destinations: common.names.destinations.clone(),
-            greeting_timeout_ns: nanoseconds(config.delivery.greeting_timeout),
-            ack_timeout_ns: nanoseconds(config.delivery.ack_timeout),
-            unread_timeout_ns: Some(nanoseconds(config.delivery.unread_timeout))
-                .filter(|it| *it > 0),
+            greeting_timeout_ns: nanoseconds(settings.greeting_timeout),
+            ack_timeout_ns: nanoseconds(settings.ack_timeout),
+            unread_timeout_ns,
             counters: Arc::clone(&common.counters),
-        });
+        })));
     }
-    let boxed = |parts| Box::new(DeliveryAgent::new(parts)) as Box<dyn Agent>;
-    Pipeline {
-        ingest: Box::new(IngestAgent::new(config, ingest)),
-        scheduler: Box::new(SchedulerAgent::new(SchedulerParts {
-            from_ingest,
-            to_ingest,
-            from_journal,
-            to_journal,
-            replay: replay_link,
-            from_retention,
-            deliveries: links,
-            ledger,
-            dedup: common.recovered_state.dedup,
-            backlog: common.recovered_state.waiting,
-            unsettled: common.recovered_state.unsettled,
-            queues: queues(config),
-            rules: common.rules,
-            destinations: common.names.destinations,
-            configured_destinations: config.destinations.len() as u32,
-            durability: config.durability,
-            credit: config.delivery.credit_waiting(),
-            messages_max: MESSAGES_MAX,
-            hot_max: HOT_MAX,
-            max_queued,
-            next_sequence: origin.next_sequence,
-            counters: common.counters,
-            recorder: common.recorder,
-            quiet: common.signals.quiet,
-        })),
-        journal: Box::new(journal),
-        replay: Box::new(replay),
-        retention: Box::new(retention),
-        rejects: common.rejects.1,
-        deliveries: deliveries.into_iter().map(boxed).collect(),
-    }
+    (agents, links)
 }
 
 fn queues(config: &Config) -> Queues {

@@ -9,12 +9,12 @@ use std::sync::mpsc::Sender;
 
 use tracing::error;
 
-use super::pipeline::{Pipeline, Wakes};
-use super::start::{StartError, system};
+use super::error::{StartError, system};
+use super::pipeline::Pipeline;
 use super::threads::{Plan, Role};
+use super::wakes::Wakes;
 use super::{Failed, Thread};
 use crate::admin::{Health, Waits};
-use crate::agent::affinity::PinError;
 use crate::agent::pressure::InputPressure;
 use crate::agent::relief::{Lodger, Shift, shifts};
 use crate::agent::round_trip::RoundTrip;
@@ -47,36 +47,8 @@ fn waits(name: &str) -> Waits {
     }
 }
 
-/// The agents' wake-ups: one a thread, and one for ingest where it may move.
-pub fn wakes(plan: &Plan) -> Result<Wakes, StartError> {
-    let wake = || Wake::new().map_err(system("event descriptor"));
-    let threads = plan.threads.iter().map(|_| wake());
-    let threads = threads.collect::<Result<Vec<_>, _>>()?;
-    let of = |role: Role| {
-        let thread = plan.threads.iter().position(|it| it.roles.contains(&role));
-        Arc::clone(&threads[thread.expect("the plan has each agent")])
-    };
-    let roles = plan.threads.iter().flat_map(|it| &it.roles);
-    let deliveries = roles.filter(|role| matches!(role, Role::Delivery(_)));
-    Ok(Wakes {
-        ingest: if plan.relief {
-            wake()?
-        } else {
-            of(Role::Ingest)
-        },
-        scheduler: of(Role::Scheduler),
-        journal: of(Role::Journal),
-        replay: wake()?,
-        retention: wake()?,
-        rejects: wake()?,
-        deliveries: (0..deliveries.count())
-            .map(|index| of(Role::Delivery(index)))
-            .collect(),
-    })
-}
-
-/// A thread to be.
-struct Seat {
+/// A thread before it is started.
+struct ThreadSpec {
     name: &'static str,
     agents: Vec<Box<dyn Agent>>,
     core: Option<usize>,
@@ -85,7 +57,7 @@ struct Seat {
     is_background: bool,
 }
 
-impl Seat {
+impl ThreadSpec {
     fn new(
         name: &'static str,
         agents: Vec<Box<dyn Agent>>,
@@ -169,12 +141,12 @@ impl Agents {
 /// Has ingest begin at `home`, and makes the thread to which it may move.
 fn lend(
     ingest: Option<Box<dyn Agent>>,
-    home: &mut Seat,
+    home: &mut ThreadSpec,
     wakes: &Wakes,
     pressure: &Arc<InputPressure>,
-) -> Result<Seat, StartError> {
+) -> Result<ThreadSpec, StartError> {
     let wake = Wake::new().map_err(system("event descriptor"))?;
-    let mut relief = Seat::new(RELIEF, vec![], None, &wake);
+    let mut relief = ThreadSpec::new(RELIEF, vec![], None, &wake);
     let lodger = Lodger {
         agent: ingest.expect("one thread of the plan has it"),
         wake: Arc::clone(&wakes.ingest),
@@ -204,61 +176,66 @@ pub struct Spawner<'a> {
 impl Spawner<'_> {
     /// Starts all threads; they are in the order in which they are to be stopped.
     pub fn spawn(&self, pipeline: Pipeline, wakes: &Wakes) -> Result<Vec<Thread>, StartError> {
-        let seats = self.seats(pipeline, wakes)?;
-        seats.into_iter().map(|it| self.spawn_one(it)).collect()
+        let specs = self.specs(pipeline, wakes)?;
+        specs.into_iter().map(|it| self.spawn_one(it)).collect()
     }
 
-    fn seats(&self, pipeline: Pipeline, wakes: &Wakes) -> Result<Vec<Seat>, StartError> {
+    fn specs(&self, pipeline: Pipeline, wakes: &Wakes) -> Result<Vec<ThreadSpec>, StartError> {
         let mut agents = Agents::new(pipeline, self.clock.clone());
-        let mut path: Vec<Seat> = Vec::new();
+        let mut path: Vec<ThreadSpec> = Vec::new();
         let mut relief = None;
         for thread in &self.plan.threads {
             let mut roles = &thread.roles[..];
             if self.plan.relief && roles[0] == Role::Ingest {
                 roles = &roles[1..];
             }
-            let mut seat = Seat::new(
+            let mut spec = ThreadSpec::new(
                 thread.name,
                 agents.take(roles),
                 thread.core,
                 wakes.of(roles[0]),
             );
             if roles.len() < thread.roles.len() {
-                relief = Some(lend(agents.ingest.take(), &mut seat, wakes, self.pressure)?);
+                relief = Some(lend(agents.ingest.take(), &mut spec, wakes, self.pressure)?);
             }
-            path.push(seat);
+            path.push(spec);
         }
-        let is_last = |it: &Seat| it.name == "journal";
+        let is_last = |it: &ThreadSpec| it.name == "journal";
         let journal = path.pop_if(|it| is_last(it));
-        let mut seats: Vec<Seat> = relief.into_iter().chain(path).collect();
-        seats.push(Seat::new(
+        let mut specs: Vec<ThreadSpec> = relief.into_iter().chain(path).collect();
+        specs.push(ThreadSpec::new(
             "replay",
             vec![agents.replay],
             None,
             &wakes.replay,
         ));
         let retention = vec![agents.retention];
-        seats.push(Seat::new("retention", retention, None, &wakes.retention));
-        let rejects = Seat::new("rejects", vec![agents.rejects], None, &wakes.rejects);
-        seats.push(rejects.in_background());
-        seats.extend(journal);
-        Ok(seats)
+        specs.push(ThreadSpec::new(
+            "retention",
+            retention,
+            None,
+            &wakes.retention,
+        ));
+        let rejects = ThreadSpec::new("rejects", vec![agents.rejects], None, &wakes.rejects);
+        specs.push(rejects.in_background());
+        specs.extend(journal);
+        Ok(specs)
     }
 
-    fn spawn_one(&self, seat: Seat) -> Result<Thread, StartError> {
-        let Seat { name, wake, .. } = seat;
+    fn spawn_one(&self, spec: ThreadSpec) -> Result<Thread, StartError> {
+        let ThreadSpec { name, wake, .. } = spec;
         let stop = Arc::new(AtomicBool::new(false));
         let runner = Runner {
             name,
-            agents: seat.agents,
-            core: seat.core,
+            agents: spec.agents,
+            core: spec.core,
             idle: self.idle,
             wake: Arc::clone(&wake),
             clock: self.clock.clone(),
             stop: Arc::clone(&stop),
             pulse: self.health.watch(name, waits(name)),
-            shift: seat.shift,
-            is_background: seat.is_background,
+            shift: spec.shift,
+            is_background: spec.is_background,
         };
         let guard = self.health.alive(name);
         let failing = self.failing.clone();
@@ -270,22 +247,12 @@ impl Spawner<'_> {
             }
             drop(guard);
         };
-        let handle = runner.start(on_end).map_err(unstartable)?;
+        let handle = runner.start(on_end).map_err(StartError::of_thread)?;
         Ok(Thread {
             name,
             stop,
             wake,
             handle,
         })
-    }
-}
-
-fn unstartable(source: Fatal) -> StartError {
-    match source.downcast::<PinError>() {
-        Ok(pin) => StartError::Pin(*pin),
-        Err(source) => StartError::System {
-            what: "thread",
-            source,
-        },
     }
 }

@@ -5,17 +5,19 @@
 //!                            gathers, retries    rows and position in one transaction
 //! ```
 //!
-//! There are two: SQLite, embedded, and a server, MySQL or MariaDB. `open` picks.
+//! There are two: SQLite, embedded, and a server, MySQL or MariaDB. [`open`] picks.
 //!
 //! The database owns its position: rows and position commit together, so that a crash anywhere
 //! gives each message exactly one row. Nothing waits for the store; a store that is down or slow
 //! lags behind, on disk.
 
 pub mod follower;
+mod id_base;
 pub mod lag;
-mod marks;
 pub mod mysql;
 pub mod node;
+mod open;
+mod ownership;
 pub mod pace;
 pub mod reader;
 mod refusals;
@@ -33,21 +35,10 @@ mod speed;
 #[cfg(test)]
 mod testing;
 
-use std::io;
-use std::path::PathBuf;
-use std::sync::Arc;
-
-use crate::config::{Config, StoreUrl};
-use crate::counters::Counters;
 use crate::journal::record::Position;
 use crate::message::Sequence;
-use mysql::{Access, MySqlStore};
+pub use open::{OpenError, SQLITE_FILE, dialect, open, open_reader, place, schema_of};
 use rows::{Row, Rows};
-use sqlite::SqliteStore;
-use unstored::UnstoredLog;
-
-/// The embedded database's file in the data directory.
-pub const SQLITE_FILE: &str = "messages.db";
 
 /// A database that follows the journal.
 pub trait Store: Send {
@@ -154,46 +145,4 @@ impl Store for Box<dyn Store> {
     fn close(&mut self) -> Result<(), StoreError> {
         (**self).close()
     }
-}
-
-/// A store could not be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The file with the engine's name in the database.
-    #[error("store_node in the data directory cannot be used: {0}; or set [store] node")]
-    Node(#[from] io::Error),
-}
-
-/// The store that the settings name; `None`: they name none. A server may be down, and a file may be
-/// damaged: they are opened when they are first needed, and again after each failure.
-///
-/// # Errors
-/// The data directory cannot be written.
-pub fn open(
-    config: &Config,
-    counters: &Arc<Counters>,
-) -> Result<Option<Box<dyn Store>>, OpenError> {
-    let settings = &config.store;
-    let unstored = UnstoredLog::new(&config.data_dir, Arc::clone(counters))
-        .limited(settings.unstored_max_total);
-    Ok(match &settings.url {
-        StoreUrl::None => None,
-        StoreUrl::Sqlite(path) => {
-            let node = node::node(&config.data_dir, settings)?;
-            let store = SqliteStore::new(&sqlite_path(config, path.as_ref()), &node);
-            Some(Box::new(store.keeping(unstored)))
-        }
-        StoreUrl::MySql(server) => {
-            let node = node::node(&config.data_dir, settings)?;
-            let access = Access::new(server, settings);
-            let store = MySqlStore::new(access, &node, settings.create, unstored);
-            Some(Box::new(store))
-        }
-    })
-}
-
-/// Where the embedded database is.
-fn sqlite_path(config: &Config, path: Option<&PathBuf>) -> PathBuf {
-    let at_home = || config.data_dir.join(SQLITE_FILE);
-    path.cloned().unwrap_or_else(at_home)
 }

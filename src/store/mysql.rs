@@ -13,7 +13,7 @@
 //!             not make it, an UPDATE that names the rows; halved as rows are
 //! ```
 //!
-//! What is left in the position's row tells whether somebody else wrote there (`marks.rs`).
+//! What is left in the position's row tells whether somebody else wrote there (`ownership.rs`).
 //! The row is locked first: whatever an earlier connection left under way has ended when
 //! the lock is given, and what it committed is seen. `id` is the engine's own base plus the
 //! sequence, so that several engines share one table and a settlement finds its row by primary key.
@@ -37,10 +37,10 @@ use std::time::Duration;
 
 use mysql::Error;
 
-use super::marks::{Marks, Strange};
+use super::ownership::{ForeignWrite, Ownership, PositionError};
 use super::rows::Rows;
 use super::schema::{in_words, lacks_table};
-use super::unstored::UnstoredLog;
+use super::unstored::{UnstoredLog, unwritable};
 use super::{Applied, Store, StoreError, Totals};
 use crate::journal::record::Position;
 use crate::limits::STORE_SERVER_REST_US;
@@ -68,7 +68,7 @@ pub struct MySqlStore {
     create: bool,
     unstored: UnstoredLog,
     session: Option<Session>,
-    marks: Marks,
+    ownership: Ownership,
     /// What the ids of this engine count from, once it is known.
     id_base: Option<u64>,
     /// It was told that the bulk load is not allowed.
@@ -81,7 +81,7 @@ impl fmt::Debug for MySqlStore {
         f.debug_struct("MySqlStore")
             .field("access", &self.access)
             .field("node", &self.node)
-            .field("marks", &self.marks)
+            .field("ownership", &self.ownership)
             .finish_non_exhaustive()
     }
 }
@@ -93,12 +93,8 @@ enum Failed {
     Server(Error),
     /// There is no connection.
     Refused(Refusal),
-    /// The position's row shows somebody else.
-    Strange(Strange),
-    /// The row of the position is gone.
-    Lost,
-    /// The database is not as far as it was.
-    Back(Position),
+    /// The position's row is not this store's.
+    Position(PositionError),
     /// What the server refuses cannot be kept aside.
     Unstored(std::io::Error),
     /// A table is not there.
@@ -124,9 +120,15 @@ impl From<Error> for Failed {
     }
 }
 
-impl From<Strange> for Failed {
-    fn from(strange: Strange) -> Self {
-        Self::Strange(strange)
+impl From<PositionError> for Failed {
+    fn from(error: PositionError) -> Self {
+        Self::Position(error)
+    }
+}
+
+impl From<ForeignWrite> for Failed {
+    fn from(foreign: ForeignWrite) -> Self {
+        Self::Position(foreign.into())
     }
 }
 
@@ -149,7 +151,7 @@ impl MySqlStore {
             create,
             unstored,
             session: None,
-            marks: Marks::default(),
+            ownership: Ownership::default(),
             id_base: None,
             has_told_insert: false,
         }
@@ -159,13 +161,13 @@ impl MySqlStore {
     /// transaction.
     fn with<T>(
         &mut self,
-        work: impl FnOnce(&mut Session, &mut Marks, &mut UnstoredLog) -> Result<T, Failed>,
+        work: impl FnOnce(&mut Session, &mut Ownership, &mut UnstoredLog) -> Result<T, Failed>,
     ) -> Result<T, StoreError> {
         let mut session = match self.session.take() {
             Some(session) => session,
             None => self.open().map_err(|it| self.explain(it))?,
         };
-        let done = work(&mut session, &mut self.marks, &mut self.unstored);
+        let done = work(&mut session, &mut self.ownership, &mut self.unstored);
         let done = done.map_err(|it| self.explain(it))?;
         self.id_base = Some(session.id_base);
         self.session = Some(session);
@@ -208,7 +210,7 @@ impl MySqlStore {
         if !problems.is_empty() {
             return Err(Failed::Schema(in_words(&problems)));
         }
-        Session::begin(connection, &self.node, self.id_base, &mut self.marks)
+        Session::begin(connection, &self.node, self.id_base, &mut self.ownership)
     }
 
     fn explain(&self, failed: Failed) -> StoreError {
@@ -218,28 +220,12 @@ impl MySqlStore {
             false => STORE_GRANTS,
         };
         StoreError::Transient(match failed {
+            Failed::Position(error) => return error.explain(&place, &self.node),
             Failed::Server(error) | Failed::Refused(Refusal::Server(error)) => {
                 format!("{place}: {}", self.access.words(&error, grants))
             }
             Failed::Refused(Refusal::Password(words)) => words,
-            Failed::Strange(strange) => {
-                let words = format!("{place}: {}", strange.words(&self.node));
-                match strange {
-                    Strange::Once(_) => words,
-                    Strange::Lives | Strange::OtherJournal => return StoreError::Permanent(words),
-                }
-            }
-            Failed::Lost => format!(
-                "{place}: the position of \"{}\" is gone from store_position; it is made again",
-                self.node
-            ),
-            Failed::Back(position) => format!(
-                "{place}: it was made anew or went back: rows go on from position {position}"
-            ),
-            Failed::Unstored(error) => format!(
-                "{} in the data directory cannot be written: {error}; check its disk",
-                super::unstored::UNSTORED_FILE
-            ),
+            Failed::Unstored(error) => unwritable(&error),
             Failed::Absent(words) | Failed::Schema(words) => format!("{place}: {words}"),
         })
     }
@@ -247,15 +233,19 @@ impl MySqlStore {
 
 impl Store for MySqlStore {
     fn position(&mut self) -> Result<Position, StoreError> {
-        self.with(|session, marks, _| session.position(marks))
+        self.with(|session, ownership, _| session.position(ownership))
     }
 
     fn apply(&mut self, rows: &Rows, upto: Position) -> Result<Applied, StoreError> {
-        let known = self.marks.position();
-        self.with(|session, marks, unstored| match (known, marks.position()) {
-            (Some(known), Some(found)) if known != found => Err(Failed::Back(found)),
-            _ => session.write(rows, upto, marks, unstored),
-        })
+        let known = self.ownership.position();
+        self.with(
+            |session, ownership, unstored| match (known, ownership.position()) {
+                (Some(known), Some(found)) if known != found => {
+                    Err(PositionError::WentBack(found).into())
+                }
+                _ => session.write(rows, upto, ownership, unstored),
+            },
+        )
     }
 
     fn last_sequence(&mut self) -> Result<Option<Sequence>, StoreError> {

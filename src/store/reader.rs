@@ -3,13 +3,7 @@
 //! Asked by `flipped-lb report`. All answers of a reader are of one moment: they are read in one
 //! transaction, which holds up neither the engine nor other readers.
 
-mod sqlite;
-
 use serde::Serialize;
-
-use super::mysql::{Access, MySqlReader};
-use crate::config::{Config, StoreUrl};
-use sqlite::SqliteReader;
 
 /// What a question is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,44 +49,4 @@ pub trait Reader {
     /// # Errors
     /// The database refuses, or cannot be asked.
     fn ask(&mut self, query: &str) -> Result<Answer, ReadError>;
-}
-
-/// The dialect of the store that the settings name; `None`: they name none.
-#[must_use]
-pub fn dialect(config: &Config) -> Option<Dialect> {
-    match config.store.url {
-        StoreUrl::None => None,
-        StoreUrl::Sqlite(_) => Some(Dialect::Sqlite),
-        StoreUrl::MySql(_) => Some(Dialect::MySql),
-    }
-}
-
-/// The store that the settings name, in words without its password.
-#[must_use]
-pub fn place(config: &Config) -> String {
-    match &config.store.url {
-        StoreUrl::None => "none".to_owned(),
-        StoreUrl::Sqlite(path) => super::sqlite_path(config, path.as_ref())
-            .display()
-            .to_string(),
-        StoreUrl::MySql(server) => server.place(),
-    }
-}
-
-/// Opens the store that the settings name; `None`: they name none.
-///
-/// # Errors
-/// It is not there, or it refuses.
-pub fn open(config: &Config) -> Result<Option<Box<dyn Reader>>, ReadError> {
-    Ok(match &config.store.url {
-        StoreUrl::None => None,
-        StoreUrl::Sqlite(path) => {
-            let path = super::sqlite_path(config, path.as_ref());
-            Some(Box::new(SqliteReader::open(&path)?))
-        }
-        StoreUrl::MySql(server) => {
-            let access = Access::new(server, &config.store);
-            Some(Box::new(MySqlReader::open(access)?))
-        }
-    })
 }

@@ -5,23 +5,47 @@
 //! compared column by column, and each [`Problem`] has the statement that mends it.
 
 use super::StoreError;
-use super::mysql::{Access, MySqlSchema};
-use super::sqlite::SqliteSchema;
-use crate::config::{Config, StoreUrl};
 
 /// A numbered file of `schema/`: version and SQL.
 pub type Migration = (i64, &'static str);
 
-/// How a problem begins that is a missing table.
-const NO_TABLE: &str = "there is no table ";
-
 /// Something that is not as the engine needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
+    /// What kind it is.
+    pub(super) kind: ProblemKind,
     /// Which table and column, what it is and what it should be.
     pub what: String,
     /// The statement that mends it.
     pub mend: String,
+}
+
+/// What a problem is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ProblemKind {
+    /// A table is missing.
+    NoTable,
+    /// Something is there, and is not as it should be.
+    Differs,
+}
+
+impl Problem {
+    /// Something is not as it should be.
+    pub(super) fn new(what: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self {
+            kind: ProblemKind::Differs,
+            what: what.into(),
+            mend: mend.into(),
+        }
+    }
+
+    /// A table is missing.
+    pub(super) fn no_table(table: &str, mend: &str) -> Self {
+        Self {
+            kind: ProblemKind::NoTable,
+            ..Self::new(format!("there is no table {table}"), mend)
+        }
+    }
 }
 
 /// The schema of one database.
@@ -54,33 +78,9 @@ pub trait Schema {
     fn place(&self) -> String;
 }
 
-/// The schema of the store that the settings name; `None`: they name none.
-#[must_use]
-pub fn of(config: &Config) -> Option<Box<dyn Schema>> {
-    match &config.store.url {
-        StoreUrl::None => None,
-        StoreUrl::Sqlite(path) => {
-            let path = super::sqlite_path(config, path.as_ref());
-            Some(Box::new(SqliteSchema::new(&path)))
-        }
-        StoreUrl::MySql(server) => {
-            let access = Access::new(server, &config.store);
-            Some(Box::new(MySqlSchema::new(access)))
-        }
-    }
-}
-
 /// Whether a table is not there.
 pub(super) fn lacks_table(problems: &[Problem]) -> bool {
-    problems.iter().any(|it| it.what.starts_with(NO_TABLE))
-}
-
-/// A table is not there.
-pub(super) fn no_table(table: &str, mend: String) -> Problem {
-    Problem {
-        what: format!("{NO_TABLE}{table}"),
-        mend,
-    }
+    problems.iter().any(|it| it.kind == ProblemKind::NoTable)
 }
 
 /// All problems in a sentence, with what to do.

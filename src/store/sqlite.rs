@@ -8,6 +8,8 @@
 //! `id` is the engine's own base (0 for the first one) plus the sequence, so that settlements find
 //! their row by primary key. Every transaction is on the disk when it counts as written.
 
+mod ids;
+mod reader;
 mod schema;
 mod session;
 mod transaction;
@@ -17,13 +19,14 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode};
 
-use super::marks::{Marks, Strange};
+use super::ownership::{ForeignWrite, Ownership, PositionError};
 use super::rows::Rows;
-use super::unstored::{UNSTORED_FILE, UnstoredLog};
+use super::unstored::{UnstoredLog, unwritable};
 use super::{Applied, Store, StoreError, Totals};
 use crate::journal::record::Position;
 use crate::message::Sequence;
 
+pub(super) use reader::SqliteReader;
 pub use schema::SqliteSchema;
 use session::Session;
 
@@ -58,7 +61,7 @@ pub struct SqliteStore {
     node: String,
     /// Keeps what the database refuses; `None`: a refused row is an error.
     unstored: Option<UnstoredLog>,
-    marks: Marks,
+    ownership: Ownership,
     session: Option<Session>,
     /// What the ids of this engine count from, once it is known.
     id_base: Option<u64>,
@@ -71,12 +74,8 @@ enum Failed {
     Database(rusqlite::Error),
     /// The tables are not as they should be.
     Schema(StoreError),
-    /// The position's row shows somebody else.
-    Strange(Strange),
-    /// The row of the position is gone.
-    Lost,
-    /// The database is not as far as it was.
-    Back(Position),
+    /// The position's row is not this store's.
+    Position(PositionError),
     /// It refuses a row, and there is nowhere to keep that.
     Refused(String),
     /// What it refuses cannot be kept aside.
@@ -89,9 +88,15 @@ impl From<rusqlite::Error> for Failed {
     }
 }
 
-impl From<Strange> for Failed {
-    fn from(strange: Strange) -> Self {
-        Self::Strange(strange)
+impl From<PositionError> for Failed {
+    fn from(error: PositionError) -> Self {
+        Self::Position(error)
+    }
+}
+
+impl From<ForeignWrite> for Failed {
+    fn from(foreign: ForeignWrite) -> Self {
+        Self::Position(foreign.into())
     }
 }
 
@@ -104,7 +109,7 @@ impl SqliteStore {
             path: path.to_owned(),
             node: node.to_owned(),
             unstored: None,
-            marks: Marks::default(),
+            ownership: Ownership::default(),
             session: None,
             id_base: None,
         }
@@ -141,7 +146,7 @@ impl SqliteStore {
         };
         let done = work(Work {
             session: &mut session,
-            marks: &mut self.marks,
+            ownership: &mut self.ownership,
             unstored: self.unstored.as_mut(),
         });
         let done = done.map_err(|it| self.explain(it))?;
@@ -159,7 +164,7 @@ impl SqliteStore {
             &self.path,
             &self.node,
             self.id_base,
-            &mut self.marks,
+            &mut self.ownership,
         )
     }
 
@@ -168,24 +173,9 @@ impl SqliteStore {
         match failed {
             Failed::Database(error) => explain(&self.path, &error),
             Failed::Schema(error) => error,
-            Failed::Strange(strange) => {
-                let words = format!("{place}: {}", strange.words(&self.node));
-                match strange {
-                    Strange::Once(_) => StoreError::Transient(words),
-                    Strange::Lives | Strange::OtherJournal => StoreError::Permanent(words),
-                }
-            }
-            Failed::Lost => StoreError::Transient(format!(
-                "{place}: the position of \"{}\" is gone from store_position; it is made again",
-                self.node
-            )),
-            Failed::Back(position) => StoreError::Transient(format!(
-                "{place}: it was replaced or went back: rows go on from position {position}"
-            )),
+            Failed::Position(error) => error.explain(&place.to_string(), &self.node),
             Failed::Refused(reason) => StoreError::Permanent(format!("{place}: {reason}")),
-            Failed::Unstored(error) => StoreError::Transient(format!(
-                "{UNSTORED_FILE} in the data directory cannot be written: {error}; check its disk"
-            )),
+            Failed::Unstored(error) => StoreError::Transient(unwritable(&error)),
         }
     }
 }
@@ -193,22 +183,24 @@ impl SqliteStore {
 /// What a piece of work has.
 struct Work<'a> {
     session: &'a mut Session,
-    marks: &'a mut Marks,
+    ownership: &'a mut Ownership,
     unstored: Option<&'a mut UnstoredLog>,
 }
 
 impl Store for SqliteStore {
     fn position(&mut self) -> Result<Position, StoreError> {
-        self.with(|it| it.session.position(it.marks))
+        self.with(|it| it.session.position(it.ownership))
     }
 
     fn apply(&mut self, rows: &Rows, upto: Position) -> Result<Applied, StoreError> {
-        let known = self.marks.position();
+        let known = self.ownership.position();
         self.with(|it| {
-            let found = it.marks.position();
+            let found = it.ownership.position();
             match (known, found) {
-                (Some(known), Some(found)) if known != found => Err(Failed::Back(found)),
-                _ => it.session.write(rows, upto, it.marks, it.unstored),
+                (Some(known), Some(found)) if known != found => {
+                    Err(PositionError::WentBack(found).into())
+                }
+                _ => it.session.write(rows, upto, it.ownership, it.unstored),
             }
         })
     }

@@ -37,6 +37,11 @@ pub const UNSTORED_FILE: &str = "unstored.ndjson";
 /// What its numbered predecessors have of it.
 const STEM: &str = "unstored";
 
+/// Says that refused rows cannot be kept.
+pub(super) fn unwritable(error: &io::Error) -> String {
+    format!("{UNSTORED_FILE} in the data directory cannot be written: {error}; check its disk")
+}
+
 /// Keeps refused rows in files.
 #[derive(Debug)]
 pub struct UnstoredLog {

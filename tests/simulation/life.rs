@@ -9,9 +9,8 @@ use flipped_lb::agent::{Agent, Fatal};
 use flipped_lb::clock::Clock;
 use flipped_lb::config::Config;
 use flipped_lb::counters::Counters;
-use flipped_lb::engine::pipeline::{
-    Common, Names, Signals, Wakes, World, assemble, recover, rejects,
-};
+use flipped_lb::engine::pipeline::{Common, Signals, World, assemble, recover, rejects};
+use flipped_lb::engine::{Names, Wakes};
 use flipped_lb::journal::reader::Reader;
 use flipped_lb::journal::storage::Name;
 use flipped_lb::latency::{self, Collector};

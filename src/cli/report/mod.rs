@@ -16,7 +16,8 @@ use serde_json::{Map, Value as Json, json};
 use super::Failure;
 use super::output::{print, print_json};
 use crate::config::{self, Config, Secret};
-use crate::store::reader::{self, Answer, Dialect, ReadError};
+use crate::store;
+use crate::store::reader::{Answer, Dialect, ReadError};
 pub use questions::Question;
 use questions::{Bounds, Statement};
 
@@ -76,7 +77,7 @@ type Answered = (Statement, Answer);
 /// The settings or a time are wrong or name no database; or it cannot be asked.
 pub fn run(args: ReportArgs) -> Result<(), Failure> {
     let config = settings(&args)?;
-    let Some(dialect) = reader::dialect(&config) else {
+    let Some(dialect) = store::dialect(&config) else {
         let words = "[store] url is none: no messages are stored, so there is nothing to report; \
                      name a database there or by --url";
         return Err(Failure::Usage(words.to_owned()));
@@ -133,7 +134,7 @@ fn statements(picked: &[Question], dialect: Dialect, bounds: &Bounds) -> Vec<Sta
 }
 
 fn ask(config: &Config, statements: Vec<Statement>) -> Result<Vec<Answered>, ReadError> {
-    let Some(mut reader) = reader::open(config)? else {
+    let Some(mut reader) = store::open_reader(config)? else {
         return Ok(Vec::new());
     };
     let answers = statements.into_iter().map(|statement| {
@@ -156,7 +157,7 @@ fn heading(config: &Config, bounds: &Bounds) -> String {
     let until = bounds.until.as_ref().map(|it| format!(", until {it} UTC"));
     format!(
         "{}{}{}\n",
-        reader::place(config),
+        store::place(config),
         since.unwrap_or_default(),
         until.unwrap_or_default()
     )
@@ -165,7 +166,7 @@ fn heading(config: &Config, bounds: &Bounds) -> String {
 /// An object with an array for each statement, of an object for each row.
 fn in_json(config: &Config, bounds: &Bounds, answered: &[Answered]) -> String {
     let mut report = Map::new();
-    report.insert("store".to_owned(), json!(reader::place(config)));
+    report.insert("store".to_owned(), json!(store::place(config)));
     report.insert("since".to_owned(), json!(bounds.since));
     report.insert("until".to_owned(), json!(bounds.until));
     report.insert("limit".to_owned(), json!(bounds.limit));

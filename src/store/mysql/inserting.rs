@@ -17,7 +17,7 @@ use super::text::{COLUMNS, Form, Writer};
 use super::{Failed, LOAD_FORM, REST};
 use crate::journal::record::Settlement;
 use crate::limits::{STORE_STATEMENT_LEN_MAX, STORE_STATEMENT_PIECE_LEN};
-use crate::store::marks::Marks;
+use crate::store::ownership::Ownership;
 use crate::store::pace::Pace;
 use crate::store::rows::{Row, Rows};
 
@@ -52,13 +52,13 @@ impl Session {
     pub(super) fn insert_rows<'r>(
         &mut self,
         rows: &'r Rows,
-        marks: &mut Marks,
+        ownership: &mut Ownership,
         outcome: &mut Outcome<'r>,
     ) -> Result<(), Failed> {
         let all: Vec<Row<'_>> = rows.iter().collect();
         for statement in self.statements_of(&all, rows.pace()) {
             rows.pace().rest(REST);
-            self.insert(statement, marks, outcome)?;
+            self.insert(statement, ownership, outcome)?;
         }
         Ok(())
     }
@@ -86,7 +86,7 @@ impl Session {
     fn insert<'r>(
         &mut self,
         rows: &[Row<'r>],
-        marks: &mut Marks,
+        ownership: &mut Ownership,
         outcome: &mut Outcome<'r>,
     ) -> Result<(), Failed> {
         if rows.is_empty() {
@@ -101,9 +101,9 @@ impl Session {
             return Err(error.into());
         }
         if fault::is_duplicate(&error) {
-            let rest = self.without_those_there(rows, marks, outcome)?;
+            let rest = self.without_those_there(rows, ownership, outcome)?;
             if rest.len() < rows.len() {
-                return self.insert(&rest, marks, outcome);
+                return self.insert(&rest, ownership, outcome);
             }
         }
         if let [row] = rows {
@@ -116,8 +116,8 @@ impl Session {
             return Ok(());
         }
         let (left, right) = rows.split_at(rows.len() / 2);
-        self.insert(left, marks, outcome)?;
-        self.insert(right, marks, outcome)
+        self.insert(left, ownership, outcome)?;
+        self.insert(right, ownership, outcome)
     }
 
     fn insert_all(&mut self, rows: &[Row<'_>]) -> Result<(), Error> {
@@ -136,7 +136,7 @@ impl Session {
     fn without_those_there<'r>(
         &mut self,
         rows: &[Row<'r>],
-        marks: &mut Marks,
+        ownership: &mut Ownership,
         outcome: &mut Outcome<'r>,
     ) -> Result<Vec<Row<'r>>, Failed> {
         let ids: Vec<_> = rows
@@ -166,7 +166,7 @@ impl Session {
                         settled_us,
                     }));
             } else {
-                marks.other_row()?;
+                ownership.found_other_row()?;
                 outcome.applied.unstored += 1;
                 let reason = format!("another message has its id, {id}");
                 outcome.refused.row(*row, reason);

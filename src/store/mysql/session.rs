@@ -7,12 +7,14 @@
 use mysql::prelude::Queryable;
 use mysql::{Conn, Error};
 
+use super::Failed;
 use super::connection::{Facts, facts};
+use super::ids::{self, Ids};
 use super::load::Loads;
-use super::{Failed, ids};
 use crate::journal::record::{Position, Settlement};
 use crate::message::Sequence;
-use crate::store::marks::{Mark, Marks};
+use crate::store::id_base;
+use crate::store::ownership::{Ownership, PositionError, PositionRow};
 use crate::store::refusals::Refusals;
 use crate::store::rows::Rows;
 use crate::store::unstored::UnstoredLog;
@@ -68,12 +70,12 @@ impl Session {
         mut connection: Conn,
         node: &str,
         known_base: Option<u64>,
-        marks: &mut Marks,
+        ownership: &mut Ownership,
     ) -> Result<Self, Failed> {
         let facts = facts(&mut connection)?;
         let id_base = match ids::base_of(&mut connection, node)? {
             Some(id_base) => id_base,
-            None => ids::register(&mut connection, node, known_base, marks)?,
+            None => ids::register(&mut connection, node, known_base, ownership)?,
         };
         let orphans = ids::orphans(&mut connection, node, id_base)?;
         let has_room = "SELECT COUNT(*) FROM information_schema.columns WHERE \
@@ -99,18 +101,18 @@ impl Session {
     }
 
     /// How far the node has followed: what an earlier connection left under way has ended before.
-    pub(super) fn position(&mut self, marks: &mut Marks) -> Result<Position, Failed> {
+    pub(super) fn position(&mut self, ownership: &mut Ownership) -> Result<Position, Failed> {
         self.connection.query_drop("START TRANSACTION")?;
-        let (found, _) = self.look()?.ok_or(Failed::Lost)?;
+        let (found, _) = self.look()?.ok_or(PositionError::Missing)?;
         self.connection.query_drop("COMMIT")?;
-        Ok(marks.see(found)?)
+        Ok(ownership.observe(found)?)
     }
 
     /// What stands in the position's row, and the moment.
-    fn look(&mut self) -> Result<Option<(Mark, String)>, Error> {
+    fn look(&mut self) -> Result<Option<(PositionRow, String)>, Error> {
         let row: Option<(Position, String, String)> =
             self.connection.exec_first(LOOK, (&self.node,))?;
-        Ok(row.map(|(position, stamp, now)| (Mark { position, stamp }, now)))
+        Ok(row.map(|(position, stamp, now)| (PositionRow { position, stamp }, now)))
     }
 
     /// Writes rows and settlements, and moves the position.
@@ -118,24 +120,24 @@ impl Session {
         &mut self,
         rows: &Rows,
         upto: Position,
-        marks: &mut Marks,
+        ownership: &mut Ownership,
         unstored: &mut UnstoredLog,
     ) -> Result<Applied, Failed> {
         if !rows.updates().is_empty() {
             self.make_settled_table()?;
         }
-        self.adopt(rows, marks)?;
-        let mut now = self.lock(marks)?;
+        self.adopt(rows, ownership)?;
+        let mut now = self.lock(ownership)?;
         let mut outcome = Outcome {
             applied: rows.as_applied_rows(),
             ..Outcome::default()
         };
         if !self.loads() {
-            self.insert_rows(rows, marks, &mut outcome)?;
+            self.insert_rows(rows, ownership, &mut outcome)?;
         } else if !self.load_rows(rows)? {
             self.connection.query_drop("ROLLBACK")?;
-            now = self.lock(marks)?;
-            self.insert_rows(rows, marks, &mut outcome)?;
+            now = self.lock(ownership)?;
+            self.insert_rows(rows, ownership, &mut outcome)?;
         } else {
             outcome.taken += 1;
         }
@@ -150,29 +152,32 @@ impl Session {
         }
         // Before the commit that passes them over.
         unstored.keep(&outcome.refused).map_err(Failed::Unstored)?;
-        self.commit(upto, now, marks, outcome.applied.inserted)?;
+        self.commit(upto, now, ownership, outcome.applied.inserted)?;
         Ok(outcome.applied)
     }
 
     /// Begins a transaction, if the position is where it is known to be.
-    fn lock(&mut self, marks: &mut Marks) -> Result<String, Failed> {
+    fn lock(&mut self, ownership: &mut Ownership) -> Result<String, Failed> {
         self.connection.query_drop("START TRANSACTION")?;
-        let known = marks.position();
-        let (found, now) = self.look()?.ok_or(Failed::Lost)?;
-        let position = marks.see(found)?;
+        let known = ownership.position();
+        let (found, now) = self.look()?.ok_or(PositionError::Missing)?;
+        let position = ownership.observe(found)?;
         match known {
-            Some(known) if known != position => Err(Failed::Back(position)),
+            Some(known) if known != position => Err(PositionError::WentBack(position).into()),
             _ => Ok(now),
         }
     }
 
     /// In a transaction of its own: that of the rows may be begun twice.
-    fn adopt(&mut self, rows: &Rows, marks: &mut Marks) -> Result<(), Failed> {
+    fn adopt(&mut self, rows: &Rows, ownership: &mut Ownership) -> Result<(), Failed> {
         if self.orphans.is_empty() || rows.rows_len() == 0 {
             return Ok(());
         }
-        self.lock(marks)?;
-        let adopted = ids::adopt(&mut self.connection, &self.node, &self.orphans, rows)?;
+        self.lock(ownership)?;
+        let adopted = {
+            let mut ids = Ids(&mut self.connection);
+            id_base::adopt(&mut ids, &self.node, &self.orphans, rows)?
+        };
         self.connection.query_drop("COMMIT")?;
         self.orphans.clear();
         self.id_base = adopted.unwrap_or(self.id_base);
@@ -183,23 +188,23 @@ impl Session {
         &mut self,
         upto: Position,
         now: String,
-        marks: &mut Marks,
+        ownership: &mut Ownership,
         inserted: u64,
     ) -> Result<(), Error> {
         self.connection.exec_drop(MOVE, (upto, &now, &self.node))?;
-        marks.send(Mark {
+        ownership.writing(PositionRow {
             position: upto,
             stamp: now,
         });
         self.connection.query_drop("COMMIT")?;
-        marks.arrived(inserted);
+        ownership.committed(inserted);
         Ok(())
     }
 
     /// The highest sequence of this node that has a row, zero when there is none; `None`: it is not
     /// known yet which rows are its own.
     pub(super) fn last_sequence(&mut self) -> Result<Option<Sequence>, Error> {
-        let last = ids::last(&mut self.connection, self.id_base)?;
+        let last = id_base::last_id(&mut Ids(&mut self.connection), self.id_base)?;
         let last = last.map_or(0, |id| id - self.id_base);
         Ok(self.orphans.is_empty().then_some(last))
     }

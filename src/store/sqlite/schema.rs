@@ -101,10 +101,10 @@ impl Schema for SqliteSchema {
 
     fn check(&self) -> Result<Vec<Problem>, StoreError> {
         if !self.path.exists() {
-            return Ok(vec![Problem {
-                what: format!("there is no file {}", self.path.display()),
-                mend: "flipped-lb schema apply, or the engine itself, makes it".to_owned(),
-            }]);
+            return Ok(vec![Problem::new(
+                format!("there is no file {}", self.path.display()),
+                "flipped-lb schema apply, or the engine itself, makes it",
+            )]);
         }
         let connection = self.open()?;
         try_check(&connection).map_err(|error| explain(&self.path, &error))
@@ -126,13 +126,12 @@ fn try_check(connection: &Connection) -> rusqlite::Result<Vec<Problem>> {
     found.extend(stranger_problems(connection)?);
     let version = version(connection)?;
     let unapplied = MIGRATIONS.iter().filter(|it| it.0 > version);
-    found.extend(unapplied.map(|(version, sql)| Problem {
-        what: format!("schema/sqlite/{version:04} was not applied"),
-        mend: (*sql).to_owned(),
+    found.extend(unapplied.map(|(version, sql)| {
+        Problem::new(format!("schema/sqlite/{version:04} was not applied"), *sql)
     }));
     if version > 0 {
         for table in missing(connection)? {
-            found.push(schema::no_table(table, MIGRATIONS[0].1.to_owned()));
+            found.push(Problem::no_table(table, MIGRATIONS[0].1));
         }
         found.extend(index_problems(connection)?);
     }
@@ -258,30 +257,42 @@ fn column_problems(table: &str, wanted: &[(&str, &str)], columns: &[Column]) -> 
     let found = |name: &str| columns.iter().find(|it| it.0.eq_ignore_ascii_case(name));
     let missing = wanted.iter().filter(|(name, _)| found(name).is_none());
     let mut problems: Vec<_> = missing
-        .map(|(name, ty)| Problem {
-            what: format!("column {table}.{name} is not there"),
-            mend: format!("ALTER TABLE {table} ADD COLUMN {name} {ty}"),
+        .map(|(name, ty)| {
+            Problem::new(
+                format!("column {table}.{name} is not there"),
+                format!("ALTER TABLE {table} ADD COLUMN {name} {ty}"),
+            )
         })
         .collect();
     if table == "messages" && found("id").is_some_and(|it| it.1 != 1) {
-        problems.push(Problem {
-            what: "column messages.id is not the primary key".to_owned(),
-            mend: "CREATE UNIQUE INDEX IF NOT EXISTS messages_id ON messages (id)".to_owned(),
-        });
+        problems.push(Problem::new(
+            "column messages.id is not the primary key",
+            "CREATE UNIQUE INDEX IF NOT EXISTS messages_id ON messages (id)",
+        ));
     }
     problems
 }
 
-/// Columns of somebody else's that want a value of each row. No statement mends that.
-fn stranger_problems(connection: &Connection) -> rusqlite::Result<Vec<Problem>> {
+/// Columns of other programs that want a value of each row, which the engine has not.
+pub(super) fn required_strangers(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     let columns = columns(connection, "messages")?;
     let is_known = |name: &str| COLUMNS.iter().any(|it| it.0.eq_ignore_ascii_case(name));
-    let strangers = columns.iter().filter(|it| it.2 && !is_known(&it.0));
-    let problems = strangers.map(|(name, ..)| Problem {
-        what: format!("column messages.{name} is not the engine's, and rows need a value for it"),
-        mend: format!("-- make the table anew with a default for {name}: SQLite alters no column"),
-    });
-    Ok(problems.collect())
+    let strangers = columns.into_iter().filter(|it| it.2 && !is_known(&it.0));
+    Ok(strangers.map(|it| it.0).collect())
+}
+
+/// No statement mends them.
+fn stranger_problems(connection: &Connection) -> rusqlite::Result<Vec<Problem>> {
+    let problem = |name: String| {
+        Problem::new(
+            format!("column messages.{name} is not the engine's, and rows need a value for it"),
+            format!("-- make the table anew with a default for {name}: SQLite alters no column"),
+        )
+    };
+    Ok(required_strangers(connection)?
+        .into_iter()
+        .map(problem)
+        .collect())
 }
 
 /// Columns that questions ask by, and that have no index.
@@ -303,10 +314,10 @@ fn index_problems(connection: &Connection) -> rusqlite::Result<Vec<Problem>> {
             name.to_owned()
         };
         if count == 0 {
-            problems.push(Problem {
-                what: format!("column messages.{column} has no index"),
-                mend: format!("CREATE INDEX {name} ON messages ({column})"),
-            });
+            problems.push(Problem::new(
+                format!("column messages.{column} has no index"),
+                format!("CREATE INDEX {name} ON messages ({column})"),
+            ));
         }
     }
     Ok(problems)

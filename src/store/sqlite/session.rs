@@ -11,19 +11,17 @@ use std::time::SystemTime;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
 use super::Failed;
+use super::ids::Ids;
 use super::transaction::{Transacted, Writing};
 use crate::journal::record::Position;
-use crate::limits::STORE_SAMPLE_ROWS;
 use crate::message::Sequence;
-use crate::store::marks::{Mark, Marks};
+use crate::store::id_base;
+use crate::store::ownership::{Ownership, PositionError, PositionRow};
 use crate::store::refusals::Refusals;
 use crate::store::rows::Rows;
 use crate::store::text_time::TextTime;
 use crate::store::unstored::UnstoredLog;
 use crate::store::{Applied, Totals};
-
-/// Ids of one engine: as many messages as it may ever have.
-const ID_BASE_STEP: u32 = 48;
 
 const LOOK: &str = "SELECT position, updated_at FROM store_position WHERE node = ?1";
 
@@ -32,14 +30,6 @@ const MOVE: &str = "UPDATE store_position SET position = ?2, updated_at = ?3 WHE
 /// An engine's row here, with a base for its ids.
 const REGISTER: &str =
     "INSERT INTO store_position (node, id_base, position, updated_at) VALUES (?1, ?2, ?3, ?4)";
-
-/// A base that nobody has: 0 for the first engine, else the next multiple of 2^48.
-const FREE_BASE: &str = "
-    SELECT ((MAX(COALESCE((SELECT MAX(id) FROM messages), -1),
-                 COALESCE((SELECT MAX(id_base) FROM store_position), -1)) >> 48) + 1) << 48";
-
-/// The last one of an engine's ids, from its base.
-const LAST_ID: &str = "SELECT MAX(id) FROM messages WHERE id >= ?1 AND id < ?1 + (1 << 48)";
 
 /// An open database whose tables are as they should be.
 #[derive(Debug)]
@@ -64,7 +54,7 @@ impl Session {
         path: &Path,
         node: &str,
         known_base: Option<u64>,
-        marks: &mut Marks,
+        ownership: &mut Ownership,
     ) -> Result<Self, Failed> {
         let mut session = Self {
             connection,
@@ -77,11 +67,11 @@ impl Session {
         };
         match session.found_base()? {
             Some(id_base) => session.id_base = id_base,
-            None => session.register(known_base, marks)?,
+            None => session.register(known_base, ownership)?,
         }
         let position = look(&session.connection, &session.node)?.map_or(0, |it| it.position);
         if position == 0 && session.last_id()?.is_none() {
-            session.orphans = session.find_orphans()?;
+            session.orphans = id_base::orphans(&mut Ids(&session.connection))?;
         }
         Ok(session)
     }
@@ -96,9 +86,9 @@ impl Session {
     }
 
     /// How far the node has followed.
-    pub(super) fn position(&mut self, marks: &mut Marks) -> Result<Position, Failed> {
-        let found = look(&self.connection, &self.node)?.ok_or(Failed::Lost)?;
-        Ok(marks.see(found)?)
+    pub(super) fn position(&mut self, ownership: &mut Ownership) -> Result<Position, Failed> {
+        let found = look(&self.connection, &self.node)?.ok_or(PositionError::Missing)?;
+        Ok(ownership.observe(found)?)
     }
 
     /// Writes rows and settlements, and moves the position. A trigger may roll the whole transaction
@@ -107,12 +97,12 @@ impl Session {
         &mut self,
         rows: &Rows,
         upto: Position,
-        marks: &mut Marks,
+        ownership: &mut Ownership,
         mut unstored: Option<&mut UnstoredLog>,
     ) -> Result<Applied, Failed> {
         let mut refused = Refusals::default();
         loop {
-            let written = self.try_write(rows, upto, marks, &mut unstored, &mut refused)?;
+            let written = self.try_write(rows, upto, ownership, &mut unstored, &mut refused)?;
             if let Some(applied) = written {
                 return Ok(applied);
             }
@@ -124,26 +114,27 @@ impl Session {
         &mut self,
         rows: &'r Rows,
         upto: Position,
-        marks: &mut Marks,
+        ownership: &mut Ownership,
         unstored: &mut Option<&mut UnstoredLog>,
         refused: &mut Refusals<'r>,
     ) -> Result<Option<Applied>, Failed> {
-        let known = marks.position();
+        let known = ownership.position();
         let behavior = TransactionBehavior::Immediate;
         let transaction = Transaction::new_unchecked(&self.connection, behavior)?;
-        let found = look(&transaction, &self.node)?.ok_or(Failed::Lost)?;
-        let position = marks.see(found)?;
+        let found = look(&transaction, &self.node)?.ok_or(PositionError::Missing)?;
+        let position = ownership.observe(found)?;
         if known.is_some_and(|it| it != position) {
-            return Err(Failed::Back(position));
+            return Err(PositionError::WentBack(position).into());
         }
         if !self.orphans.is_empty() && rows.rows_len() > 0 {
             let orphans = std::mem::take(&mut self.orphans);
-            if let Some(id_base) = adopt(&transaction, &self.node, &orphans, rows)? {
+            let mut ids = Ids(&transaction);
+            if let Some(id_base) = id_base::adopt(&mut ids, &self.node, &orphans, rows)? {
                 self.id_base = id_base;
             }
         }
         let times = (&mut self.created, &mut self.delivered);
-        let mut writing = Writing::begin(&transaction, self.id_base, times, refused, marks);
+        let mut writing = Writing::begin(&transaction, self.id_base, times, refused, ownership);
         if writing.all(rows)? == Transacted::RolledBack {
             return Ok(None);
         }
@@ -153,15 +144,15 @@ impl Session {
             Some(unstored) => unstored.keep(refused).map_err(Failed::Unstored)?,
             None => refuse(refused)?,
         }
-        let mark = Mark {
+        let row = PositionRow {
             position: upto,
             stamp: now(&mut self.created),
         };
-        let place = (&self.node, upto.cast_signed(), &mark.stamp);
+        let place = (&self.node, upto.cast_signed(), &row.stamp);
         transaction.prepare_cached(MOVE)?.execute(place)?;
-        marks.send(mark);
+        ownership.writing(row);
         transaction.commit()?;
-        marks.arrived(applied.inserted);
+        ownership.committed(applied.inserted);
         Ok(Some(applied))
     }
 
@@ -173,11 +164,7 @@ impl Session {
     }
 
     fn last_id(&self) -> rusqlite::Result<Option<u64>> {
-        let base = self.id_base.cast_signed();
-        let last: Option<i64> = self
-            .connection
-            .query_row(LAST_ID, [base], |row| row.get(0))?;
-        Ok(last.map(i64::cast_unsigned))
+        id_base::last_id(&mut Ids(&self.connection), self.id_base)
     }
 
     /// Rows of all engines.
@@ -208,32 +195,16 @@ impl Session {
     }
 
     /// Makes the position's row. Where this engine's rows are still there, it goes on as it was.
-    fn register(&mut self, known_base: Option<u64>, marks: &mut Marks) -> Result<(), Failed> {
+    fn register(
+        &mut self,
+        known_base: Option<u64>,
+        ownership: &mut Ownership,
+    ) -> Result<(), Failed> {
         let behavior = TransactionBehavior::Immediate;
         let transaction = Transaction::new_unchecked(&self.connection, behavior)?;
-        let mut place = None;
-        if let (Some(base), Some(position)) = (known_base, marks.position()) {
-            let is_taken = "SELECT 1 FROM store_position WHERE id_base = ?1";
-            let mut is_taken = transaction.prepare(is_taken)?;
-            let last = transaction.query_row(LAST_ID, [base.cast_signed()], |row| {
-                row.get::<_, Option<i64>>(0)
-            })?;
-            if last.is_some() && !is_taken.exists([base.cast_signed()])? {
-                place = Some((base, position));
-                tracing::warn!(
-                    node = self.node,
-                    position,
-                    "the position was gone from store_position, and is made again: the rows are there"
-                );
-            }
-        }
-        let (id_base, position) = match place {
-            Some(place) => place,
-            None => {
-                let free: i64 = transaction.query_row(FREE_BASE, [], |row| row.get(0))?;
-                (free.cast_unsigned(), 0)
-            }
-        };
+        let mut ids = Ids(&transaction);
+        let registration = id_base::registration(&mut ids, known_base, ownership.position())?;
+        let (id_base, position) = (registration.id_base, registration.position);
         let stamp = now(&mut self.created);
         let row = (
             &self.node,
@@ -243,71 +214,24 @@ impl Session {
         );
         transaction.execute(REGISTER, row)?;
         transaction.commit()?;
+        registration.tell(&self.node);
         self.id_base = id_base;
-        marks.made(Mark { position, stamp });
+        ownership.registered(PositionRow { position, stamp });
         Ok(())
-    }
-
-    /// The bases of rows that no engine has.
-    fn find_orphans(&self) -> rusqlite::Result<Vec<u64>> {
-        let next = "SELECT MIN(id) FROM messages WHERE id >= ?1";
-        let mut next = self.connection.prepare(next)?;
-        let mut taken = self
-            .connection
-            .prepare("SELECT 1 FROM store_position WHERE id_base = ?1")?;
-        let mut orphans = Vec::new();
-        let mut from = Some(0_i64);
-        while let Some(at) = from {
-            let id: Option<i64> = next.query_row([at], |row| row.get(0))?;
-            let Some(id) = id else { break };
-            let base = id >> ID_BASE_STEP << ID_BASE_STEP;
-            if !taken.exists([base])? {
-                orphans.push(base.cast_unsigned());
-            }
-            from = base.checked_add(1 << ID_BASE_STEP);
-        }
-        Ok(orphans)
     }
 }
 
 /// What stands in the position's row.
-fn look(connection: &Connection, node: &str) -> rusqlite::Result<Option<Mark>> {
+fn look(connection: &Connection, node: &str) -> rusqlite::Result<Option<PositionRow>> {
     let mut statement = connection.prepare_cached(LOOK)?;
-    let mark = statement.query_row([node], |row| {
+    let row = statement.query_row([node], |row| {
         let position: i64 = row.get(0)?;
-        Ok(Mark {
+        Ok(PositionRow {
             position: position.cast_unsigned(),
             stamp: row.get(1)?,
         })
     });
-    mark.optional()
-}
-
-/// Finds which rows that no engine has are this journal's, and takes their base for the node.
-fn adopt(
-    transaction: &Transaction<'_>,
-    node: &str,
-    orphans: &[u64],
-    rows: &Rows,
-) -> rusqlite::Result<Option<u64>> {
-    let mut same =
-        transaction.prepare("SELECT 1 FROM messages WHERE id = ?1 AND messageId = ?2")?;
-    for &base in orphans {
-        for row in rows.sample(STORE_SAMPLE_ROWS) {
-            let id = (base + row.sequence).cast_signed();
-            if same.exists((id, &*row.fields().message_id().value()))? {
-                let take = "UPDATE store_position SET id_base = ?2 WHERE node = ?1";
-                transaction.execute(take, (node, base.cast_signed()))?;
-                tracing::warn!(
-                    node,
-                    "the position was gone from store_position: the rows of this journal are known \
-                     again, and what is there stays as it is"
-                );
-                return Ok(Some(base));
-            }
-        }
-    }
-    Ok(None)
+    row.optional()
 }
 
 /// There is nowhere to keep what was refused.

@@ -8,6 +8,7 @@ use crate::counters::Counter;
 use crate::journal::testing::{Memory, TestMessage, TestWriter};
 use crate::store::pace::Pace;
 use crate::store::testing::{SEGMENT, gather};
+use crate::store::unstored::UNSTORED_FILE;
 
 struct Home {
     directory: tempfile::TempDir,

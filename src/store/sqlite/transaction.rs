@@ -18,7 +18,7 @@ use rusqlite::{ErrorCode, OptionalExtension, Statement, ToSql, Transaction};
 use super::Failed;
 use crate::journal::record::Settlement;
 use crate::store::Applied;
-use crate::store::marks::Marks;
+use crate::store::ownership::Ownership;
 use crate::store::pace::Pieces;
 use crate::store::refusals::Refusals;
 use crate::store::rows::{Row, Rows};
@@ -51,7 +51,7 @@ pub(super) struct Writing<'a, 'r> {
     created: &'a mut TextTime,
     delivered: &'a mut TextTime,
     refused: &'a mut Refusals<'r>,
-    marks: &'a mut Marks,
+    ownership: &'a mut Ownership,
     /// What was done.
     pub(super) applied: Applied,
 }
@@ -62,7 +62,7 @@ impl<'a, 'r> Writing<'a, 'r> {
         id_base: u64,
         (created, delivered): (&'a mut TextTime, &'a mut TextTime),
         refused: &'a mut Refusals<'r>,
-        marks: &'a mut Marks,
+        ownership: &'a mut Ownership,
     ) -> Self {
         Self {
             transaction,
@@ -70,7 +70,7 @@ impl<'a, 'r> Writing<'a, 'r> {
             created,
             delivered,
             refused,
-            marks,
+            ownership,
             applied: Applied::default(),
         }
     }
@@ -162,7 +162,7 @@ impl<'a, 'r> Writing<'a, 'r> {
                 )
             }
             Some(_) => {
-                self.marks.other_row()?;
+                self.ownership.found_other_row()?;
                 self.refused
                     .row(row, format!("another message has its id, {id}"));
                 Ok(Transacted::Stands)

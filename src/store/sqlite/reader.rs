@@ -6,21 +6,21 @@ use std::time::Duration;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Error, ErrorCode, OpenFlags, Row};
 
-use super::{Answer, ReadError, Reader, Value};
+use crate::store::reader::{Answer, ReadError, Reader, Value};
 
 /// How long a lock is waited for: one is held for moments, while the database is made or closed.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A database file that is asked.
 #[derive(Debug)]
-pub(super) struct SqliteReader {
+pub(in crate::store) struct SqliteReader {
     path: PathBuf,
     connection: Connection,
 }
 
 impl SqliteReader {
     /// Opens it; a file that is not there is not made.
-    pub(super) fn open(path: &Path) -> Result<Self, ReadError> {
+    pub(in crate::store) fn open(path: &Path) -> Result<Self, ReadError> {
         if !path.exists() {
             return Err(ReadError(format!(
                 "there is no file {}: the engine makes it when it runs; or name the store's \

@@ -1,0 +1,71 @@
+//! The numbered files of `schema/mysql`, and what their lines say of tables and columns.
+
+use crate::store::schema::Migration;
+
+/// The numbered files.
+pub(super) const MIGRATIONS: [Migration; 1] = [(
+    1,
+    include_str!("../../../../schema/mysql/0001_messages.sql"),
+)];
+
+/// The newest version.
+pub(super) fn known() -> i64 {
+    MIGRATIONS.last().map_or(0, |it| it.0)
+}
+
+/// The statements of a file: each ends with a semicolon at the end of its line.
+fn statements(sql: &str) -> impl Iterator<Item = &str> {
+    sql.split(";\n").map(str::trim).filter(|it| !it.is_empty())
+}
+
+/// The statement of `schema/mysql` that makes a table.
+pub(super) fn create_table(table: &str) -> &'static str {
+    let (_, sql) = MIGRATIONS[0];
+    let begin = format!("CREATE TABLE IF NOT EXISTS {table} ");
+    let mut creates = statements(sql).filter(|it| it.contains(&begin));
+    creates.next().unwrap_or_default()
+}
+
+/// What `schema/mysql` says of a column.
+pub(super) fn definition(name: &str) -> &'static str {
+    let (_, sql) = MIGRATIONS[0];
+    let lines = sql.lines().map(str::trim);
+    let mut named = lines.filter(|it| it.replace('`', "").starts_with(&format!("{name} ")));
+    named.next().unwrap_or_default().trim_end_matches(',')
+}
+
+/// A column's definition without its name and comment.
+pub(super) fn wanted(name: &str) -> String {
+    let definition = definition(name);
+    let ty = definition.split(" COMMENT ").next().unwrap_or_default();
+    let ty: Vec<_> = ty.split_whitespace().skip(1).collect();
+    ty.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::compare::{COLUMNS, POSITION_COLUMNS};
+    use super::*;
+
+    #[test]
+    fn every_column_has_its_line_in_the_file() {
+        for name in COLUMNS.into_iter().chain(POSITION_COLUMNS).chain(["room"]) {
+            assert!(definition(name).contains(" COMMENT '"), "{name}");
+        }
+        assert_eq!(wanted("id"), "BIGINT NOT NULL");
+        assert_eq!(wanted("delivered_at"), "DATETIME(6) NULL");
+        assert_eq!(wanted("timestamp"), "BIGINT NOT NULL");
+    }
+
+    #[test]
+    fn a_file_is_split_into_its_statements() {
+        let (_, sql) = MIGRATIONS[0];
+        let statements: Vec<_> = statements(sql).collect();
+        assert_eq!(statements.len(), 2);
+        assert!(
+            statements
+                .iter()
+                .all(|it| it.contains("CREATE TABLE IF NOT EXISTS"))
+        );
+    }
+}
