@@ -1,18 +1,26 @@
-//! The Flipped Load Balancer: many message servers in, one scheduled stream, each message to the
-//! customer it is for - fast, once, and with nothing lost.
+//! The Flipped Load Balancer: it takes the messages of many servers, merges them into one stream,
+//! orders that by priority, and hands each message to the one customer it is for.
 //!
 //! ```text
 //! sources ==TCP==> INGEST ==ring==> SCHEDULER ==rings==> DELIVERY x N ==TCP==> subscribers
 //!                  mio loop         dedup, sequence,      mio loop,
-//!                  frame, parse     bucketed queues       credit, acks
-//!                                      |  ^ recorded position
-//!                                      v  |
-//!                                   JOURNAL ==files==> STORE (batches to a database)
-//!                                   append              off the path, follows the files
+//!                  frame, parse     priority queues       credit, acks
+//!                     |                |  ^ recorded position
+//!                     |                v  |
+//!                     |             JOURNAL ==files==> STORE (batches to a database)
+//!                     v             append, sync        off the path, follows the files
+//!                  REJECTS             |
+//!                  rejected.ndjson     +==files==> REPLAY (reads back what left memory)
+//!                                      +==files==> RETENTION (frees segments)
 //!                  ADMIN: HTTP, statistics, histograms (off the path)
 //! ```
 //!
-//! The modules are listed in the order the data flows.
+//! Each stage is an agent in a module of its name; `engine/pipeline.rs` makes them and the rings
+//! between them. `scheduler/mod.rs` draws how a message gets its sequence and its turn, and
+//! `scheduler/dispatcher.rs` picks the one that goes next. `limits.rs` has every bound. Why it is so:
+//! `ARCHITECTURE.md`.
+//!
+//! The modules are listed in the order in which the data flows.
 
 pub mod config;
 pub mod limits;

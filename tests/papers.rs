@@ -423,6 +423,22 @@ fn the_table_of_places_has_every_room_of_src() {
 }
 
 #[test]
+fn the_crate_has_the_picture_of_the_architecture() {
+    let library = read("src/lib.rs");
+    let picture = &blocks(&read("ARCHITECTURE.md"), "")[0];
+    for line in picture.lines() {
+        assert!(library.contains(&format!("//! {line}\n")), "{line}");
+    }
+    let header = library.lines().map_while(|line| line.strip_prefix("//!"));
+    let header: Vec<&str> = header.map(str::trim_start).collect();
+    let paths = quoted(&header.join("\n"));
+    for path in paths.iter().filter(|name| name.contains('.')) {
+        let is_there = root().join("src").join(path).exists() || root().join(path).exists();
+        assert!(is_there, "src/lib.rs: {path}");
+    }
+}
+
+#[test]
 fn papers_that_all_read_are_short() {
     for (paper, words_max) in WORDS_MAX {
         let words = read(paper).split_whitespace().count();
