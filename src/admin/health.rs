@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
 
 use super::stalls::{Stalls, Waits};
-use crate::agent::pulse::Pulse;
+use crate::agent::heartbeat::Heartbeat;
 use crate::counters::{Counter, Counters};
 use crate::limits::STORE_LAG_DEGRADED_S;
 
@@ -124,8 +124,8 @@ impl Health {
         })
     }
 
-    /// The pulse of a thread that is about to start, and is looked at from now on.
-    pub fn watch(&self, thread: &'static str, waits: Waits) -> Arc<Pulse> {
+    /// The heartbeat of a thread that is about to start, and is looked at from now on.
+    pub fn watch(&self, thread: &'static str, waits: Waits) -> Arc<Heartbeat> {
         self.stalls.watch(thread, waits)
     }
 

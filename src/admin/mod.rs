@@ -82,7 +82,7 @@ fn lock(shown: &Mutex<Shown>) -> MutexGuard<'_, Shown> {
 
 /// Where the path's threads wait for this thread's core, it goes on for a moment only.
 fn take_turns(thread: &str) {
-    if let Err(error) = background::take_turns() {
+    if let Err(error) = background::shorten_slice() {
         tracing::debug!("the {thread} thread keeps its usual slice: {error}");
     }
 }

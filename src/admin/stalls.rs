@@ -1,8 +1,8 @@
 //! Threads whose duty cycle stands still.
 //!
-//! Each agent's thread stores the time of its last cycle in a [`Pulse`]; it parks for a second at
+//! Each agent's thread stores the time of its last cycle in a [`Heartbeat`]; it parks for a second at
 //! most. HTTP's thread looks at all of them twice a second, and counts for how long it has seen a
-//! pulse unchanged. It counts by its own looks, a second at most for each: a machine that slept, or a
+//! heartbeat unchanged. It counts by its own looks, a second at most for each: a machine that slept, or a
 //! process that was stopped, has all threads stand still alike, and that is no stall. A recovery that
 //! takes long is none either: the threads begin after it.
 //!
@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use tracing::{error, info};
 
-use crate::agent::pulse::Pulse;
+use crate::agent::heartbeat::Heartbeat;
 use crate::limits::{STALL_DISK_MAX, STALL_LOOK_MAX, STALL_MAX};
 
 /// What a thread may wait for.
@@ -39,8 +39,8 @@ pub(super) struct Stalls(Mutex<Vec<Thread>>);
 struct Thread {
     name: &'static str,
     waits: Waits,
-    pulse: Arc<Pulse>,
-    /// What the pulse said last.
+    heartbeat: Arc<Heartbeat>,
+    /// What the heartbeat said last.
     seen_ns: Option<u64>,
     /// For how long it has been seen to say the same.
     still: Duration,
@@ -63,18 +63,18 @@ impl Stalls {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A thread that is about to start; it has the pulse.
-    pub(super) fn watch(&self, name: &'static str, waits: Waits) -> Arc<Pulse> {
-        let pulse = Arc::new(Pulse::default());
+    /// A thread that is about to start; it has the heartbeat.
+    pub(super) fn watch(&self, name: &'static str, waits: Waits) -> Arc<Heartbeat> {
+        let heartbeat = Arc::new(Heartbeat::default());
         self.threads().push(Thread {
             name,
             waits,
-            pulse: Arc::clone(&pulse),
+            heartbeat: Arc::clone(&heartbeat),
             seen_ns: None,
             still: Duration::ZERO,
             is_told: false,
         });
-        pulse
+        heartbeat
     }
 
     /// Looks at all of them, so long after the last look.
@@ -100,7 +100,7 @@ impl Stalls {
 
 impl Thread {
     fn look(&mut self, step: Duration) {
-        let last_ns = self.pulse.last_ns();
+        let last_ns = self.heartbeat.last_ns();
         let is_still = last_ns.is_some() && last_ns == self.seen_ns;
         self.seen_ns = last_ns;
         self.still = if is_still {
@@ -140,8 +140,8 @@ mod tests {
     #[test]
     fn a_path_that_stands_still_is_unwell_until_it_goes_on() {
         let stalls = Stalls::default();
-        let pulse = stalls.watch("path", Waits::Never);
-        pulse.beat(1);
+        let heartbeat = stalls.watch("path", Waits::Never);
+        heartbeat.beat(1);
         looks(&stalls, STALL_MAX);
         assert_eq!(
             stalls.found(),
@@ -151,7 +151,7 @@ mod tests {
         looks(&stalls, STALL_LOOK_MAX);
         let words = "the path thread stands still: no duty cycle for 5 s";
         assert_eq!(stalls.found().unwell, [words]);
-        pulse.beat(2);
+        heartbeat.beat(2);
         looks(&stalls, STALL_LOOK_MAX);
         assert_eq!(stalls.found(), Found::default());
     }
@@ -179,8 +179,8 @@ mod tests {
     #[test]
     fn a_machine_that_slept_has_no_stall() {
         let stalls = Stalls::default();
-        let pulse = stalls.watch("path", Waits::Never);
-        pulse.beat(1);
+        let heartbeat = stalls.watch("path", Waits::Never);
+        heartbeat.beat(1);
         stalls.look(STALL_LOOK_MAX);
         stalls.look(Duration::from_secs(3600));
         assert_eq!(stalls.found(), Found::default());

@@ -1,4 +1,4 @@
-//! Threads beside the path: they are to take a core from no thread that a message waits for.
+//! Threads beside the path: the system lets them keep no core that a thread of the path waits for.
 #![allow(unsafe_code)]
 
 use std::io;
@@ -27,21 +27,21 @@ struct SchedAttr {
     period: u64,
 }
 
-/// The calling thread, for which nobody waits, gets the lowest priority and the shortest slice; or
+/// Gives the calling thread, for which nobody waits, the lowest priority and the shortest slice; or
 /// the priority alone, where the system knows no slices.
 ///
 /// # Errors
 /// The system refuses both.
-pub fn give_way() -> io::Result<()> {
+pub(crate) fn lower_priority() -> io::Result<()> {
     set(NICE_MAX).or_else(|_| Ok(setpriority_process(None, NICE_MAX)?))
 }
 
-/// The calling thread, for which somebody waits now and then, keeps its priority, and goes on for no
-/// longer than a moment where others wait for its core.
+/// Gives the calling thread, for which somebody waits now and then, the shortest slice; its priority
+/// stays.
 ///
 /// # Errors
 /// The system refuses.
-pub fn take_turns() -> io::Result<()> {
+pub(crate) fn shorten_slice() -> io::Result<()> {
     set(getpriority_process(None)?)
 }
 
@@ -76,13 +76,13 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_gives_way_and_the_others_stay_as_they_are() {
+    fn a_background_thread_yields_and_the_others_stay_as_they_are() {
         let own = getpriority_process(None).expect("it can be asked");
         let before_ns = slice_ns();
         std::thread::spawn(move || {
-            take_turns().expect("anybody may");
+            shorten_slice().expect("anybody may");
             assert_eq!(getpriority_process(None).expect("it can be asked"), own);
-            give_way().expect("anybody may");
+            lower_priority().expect("anybody may");
             assert_eq!(
                 getpriority_process(None).expect("it can be asked"),
                 NICE_MAX

@@ -1,12 +1,16 @@
 //! Agents: the stages as things that do a bounded piece of work when asked, and never block.
+//!
+//! ```text
+//! on_start -> do_work, do_work, ... -> on_close        all on the agent's thread
+//! ```
 
 pub mod affinity;
 pub mod background;
+pub mod feedback;
+pub mod heartbeat;
 pub mod idle;
 pub mod pressure;
-pub mod pulse;
 pub mod relief;
-pub mod round_trip;
 pub mod runner;
 
 use std::os::fd::BorrowedFd;
@@ -21,6 +25,14 @@ pub trait Agent: Send {
     /// The stage's name: the same in threads, counters and logs.
     fn name(&self) -> &'static str;
 
+    /// Called once, before the first duty cycle.
+    ///
+    /// # Errors
+    /// What the engine cannot survive.
+    fn on_start(&mut self, _now: Now) -> Result<(), Fatal> {
+        Ok(())
+    }
+
     /// One duty cycle: bounded, never blocking. Returns the work count: how much was really done (a
     /// check is not work); zero lets the thread idle.
     ///
@@ -28,10 +40,12 @@ pub trait Agent: Send {
     /// What the engine cannot survive.
     fn do_work(&mut self, now: Now) -> Result<usize, Fatal>;
 
-    /// Acts on what an agent of the same thread has just answered, and on nothing else: the rest of
-    /// a duty cycle has its time. Returns the work count.
-    fn hear_answers(&mut self, _now: Now) -> usize {
-        0
+    /// Called once, after the last duty cycle; not after an error.
+    ///
+    /// # Errors
+    /// What the engine cannot survive.
+    fn on_close(&mut self, _now: Now) -> Result<(), Fatal> {
+        Ok(())
     }
 
     /// A descriptor that becomes readable when the outside world has work for this agent, for the

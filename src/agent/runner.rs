@@ -1,4 +1,5 @@
-//! The thread that turns its agents' cranks, and rests when they find nothing.
+//! An agent's thread: starts its agents, turns their duty cycles, parks when they find no work, and
+//! closes them.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -9,45 +10,40 @@ use rustix::event::{Timespec, epoll};
 
 use super::affinity::{self, PinError};
 use super::background;
+use super::heartbeat::Heartbeat;
 use super::idle::{Idle, Rest};
-use super::pulse::Pulse;
-use super::relief::{Lodger, Shift};
+use super::relief::{Handover, MovableAgent};
 use super::{Agent, Fatal};
 use crate::clock::{Clock, Now};
 use crate::config::IdleKind;
 use crate::ring::Wake;
 
-/// Fruitless cycles after which a thread that was told to stop believes that nothing is left.
+/// Cycles without work after which a thread that was told to stop takes it that none is left.
 const LAST_CYCLES: u32 = 3;
 /// Cycles that it takes at most to finish, however much still comes.
 const LAST_CYCLES_MAX: u32 = 100_000;
 
-/// What a relief thread does until the lodger comes, whatever the idle strategy: it is not to take
-/// a core from those that work.
-const OFF_DUTY: Rest = Rest::Park { timeout_ms: 1_000 };
+/// What a vacant relief thread does, whatever the idle strategy: it takes no core from those that work.
+const VACANT: Rest = Rest::Park { timeout_ms: 1_000 };
 
 /// What a thread consists of.
-pub struct Runner<C> {
-    /// The thread's name.
-    pub name: &'static str,
+pub(crate) struct Runner<C> {
+    pub(crate) name: &'static str,
     /// Its agents, turned in this order.
-    pub agents: Vec<Box<dyn Agent>>,
+    pub(crate) agents: Vec<Box<dyn Agent>>,
     /// The core to pin it to.
-    pub core: Option<usize>,
+    pub(crate) core: Option<usize>,
     /// What it does without work.
-    pub idle: IdleKind,
-    /// How it is woken.
-    pub wake: Arc<Wake>,
-    /// Where it gets its time.
-    pub clock: C,
+    pub(crate) idle: IdleKind,
+    pub(crate) wake: Arc<Wake>,
+    pub(crate) clock: C,
     /// Set when it shall finish what is there, and end.
-    pub stop: Arc<AtomicBool>,
-    /// Shows that its duty cycle goes on.
-    pub pulse: Arc<Pulse>,
+    pub(crate) stop: Arc<AtomicBool>,
+    pub(crate) heartbeat: Arc<Heartbeat>,
     /// An agent that it shares with another thread; turned before `agents`.
-    pub shift: Option<Shift>,
-    /// Whether it goes on for a moment only where other threads wait for its core.
-    pub is_background: bool,
+    pub(crate) handover: Option<Handover>,
+    /// Whether it keeps a core for a short slice only where other threads wait for it.
+    pub(crate) is_background: bool,
 }
 
 impl<C: Clock + 'static> Runner<C> {
@@ -55,7 +51,7 @@ impl<C: Clock + 'static> Runner<C> {
     ///
     /// # Errors
     /// The thread could not be started or pinned.
-    pub fn start(
+    pub(crate) fn start(
         self,
         on_end: impl FnOnce(&'static str, Result<(), Fatal>) + Send + 'static,
     ) -> Result<JoinHandle<()>, Fatal> {
@@ -70,9 +66,9 @@ impl<C: Clock + 'static> Runner<C> {
                 // The starter waits for this answer, so it is there to take it.
                 let _ = pinned.send(result);
                 if !failed {
-                    let (name, pulse) = (self.name, Arc::clone(&self.pulse));
+                    let (name, heartbeat) = (self.name, Arc::clone(&self.heartbeat));
                     let result = self.run();
-                    pulse.end();
+                    heartbeat.end();
                     on_end(name, result);
                 }
             })?;
@@ -82,47 +78,88 @@ impl<C: Clock + 'static> Runner<C> {
 
     fn run(mut self) -> Result<(), Fatal> {
         if self.is_background
-            && let Err(error) = background::take_turns()
+            && let Err(error) = background::shorten_slice()
         {
             tracing::debug!("{} keeps its slice: {error}", self.name);
         }
-        let bed = self.make_bed()?;
+        let epoll = self.make_epoll()?;
+        let now = self.clock.now();
+        for agent in self.all_agents() {
+            agent.on_start(now)?;
+        }
+        self.turn_until_stopped(&epoll)?;
+        if let Some(handover) = self.handover.as_mut().filter(|it| it.is_relief()) {
+            // Home finishes it and closes it.
+            handover.hand_over();
+            return Ok(());
+        }
+        self.finish(&epoll)?;
+        let now = self.clock.now();
+        self.all_agents().try_for_each(|it| it.on_close(now))
+    }
+
+    fn turn_until_stopped(&mut self, epoll: &OwnedFd) -> Result<(), Fatal> {
         let mut idle = Idle::new(self.idle);
         while !self.stop.load(Ordering::Relaxed) {
             let now = self.clock.now();
-            self.change_shift(now, &bed)?;
+            self.poll_handover(now, epoll)?;
             if self.cycle(now)? > 0 {
                 idle.reset();
                 continue;
             }
-            let rest = match &self.shift {
-                Some(shift) if shift.is_off_duty() => OFF_DUTY,
+            let rest = match &self.handover {
+                Some(handover) if handover.is_vacant() => VACANT,
                 _ => idle.rest(),
             };
             match rest {
                 Rest::Spin => std::hint::spin_loop(),
                 Rest::Yield => thread::yield_now(),
                 Rest::Park { timeout_ms } => {
-                    if self.park(&bed, timeout_ms)? {
+                    if self.park(epoll, timeout_ms)? {
                         idle.reset();
                     }
                 }
             }
         }
-        self.finish(&bed)
+        Ok(())
     }
 
-    /// Lends or takes the lodger, if it is time; says whether it moved.
-    fn change_shift(&mut self, now: Now, bed: &OwnedFd) -> Result<bool, Fatal> {
-        let Some(shift) = &mut self.shift else {
+    /// Turns until no work is left.
+    fn finish(&mut self, epoll: &OwnedFd) -> Result<(), Fatal> {
+        let mut cycles_without_work = 0;
+        for _ in 0..LAST_CYCLES_MAX {
+            if cycles_without_work == LAST_CYCLES {
+                break;
+            }
+            // The relief thread ends first, and hands back what it has.
+            let now = self.clock.now();
+            let moved = self.poll_handover(now, epoll)?;
+            let is_idle = self.cycle(now)? == 0 && !moved;
+            cycles_without_work = if is_idle { cycles_without_work + 1 } else { 0 };
+        }
+        Ok(())
+    }
+
+    /// Its agents, in the order of their turns, the movable one too while it is here.
+    fn all_agents(&mut self) -> impl Iterator<Item = &mut Box<dyn Agent>> {
+        let movable = self.handover.as_mut().and_then(|it| it.here.as_mut());
+        movable
+            .map(|it| &mut it.agent)
+            .into_iter()
+            .chain(&mut self.agents)
+    }
+
+    /// Hands the movable agent over or takes it, if it is time; says whether it moved.
+    fn poll_handover(&mut self, now: Now, epoll: &OwnedFd) -> Result<bool, Fatal> {
+        let Some(handover) = &mut self.handover else {
             return Ok(false);
         };
-        let moved = shift.note(now.ns);
+        let moved = handover.poll(now.ns);
         if moved {
-            for door in shift.doors() {
-                match shift.lodger {
-                    Some(_) => add(bed, door)?,
-                    None => epoll::delete(bed, door)?,
+            for fd in handover.wake_fds() {
+                match handover.here {
+                    Some(_) => add(epoll, fd)?,
+                    None => epoll::delete(epoll, fd)?,
                 }
             }
         }
@@ -131,45 +168,43 @@ impl<C: Clock + 'static> Runner<C> {
 
     /// One duty cycle of every agent, on one reading of the clock.
     fn cycle(&mut self, now: Now) -> Result<usize, Fatal> {
-        self.pulse.beat(now.ns);
+        self.heartbeat.beat(now.ns);
         let mut work_count = 0;
-        if let Some(lodger) = self.shift.as_mut().and_then(|it| it.lodger.as_mut()) {
-            work_count += lodger.agent.do_work(now)?;
-        }
-        for agent in &mut self.agents {
+        for agent in self.all_agents() {
             work_count += agent.do_work(now)?;
         }
         Ok(work_count)
     }
 
-    fn lodger(&self) -> Option<&Lodger> {
-        self.shift.as_ref()?.lodger.as_ref()
+    fn movable(&self) -> Option<&MovableAgent> {
+        self.handover.as_ref()?.here.as_ref()
     }
 
-    /// What wakes the thread: its own wake-up, and its lodger's.
+    /// What wakes the thread: its own wake-up, and that of the movable agent while it is here.
     fn wakes(&self) -> impl Iterator<Item = &Arc<Wake>> {
-        let lodger = self.lodger().map(|it| &it.wake);
-        std::iter::once(&self.wake).chain(lodger)
+        let movable = self.movable().map(|it| &it.wake);
+        std::iter::once(&self.wake).chain(movable)
     }
 
     /// What the thread sleeps on: its wake-ups, and whatever its agents wait for.
-    fn make_bed(&self) -> Result<OwnedFd, Fatal> {
-        let bed = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        add(&bed, &*self.wake)?;
+    fn make_epoll(&self) -> Result<OwnedFd, Fatal> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        add(&epoll, &*self.wake)?;
         for fd in self.agents.iter().filter_map(|agent| agent.readiness()) {
-            add(&bed, fd)?;
+            add(&epoll, fd)?;
         }
-        if let Some(shift) = self.shift.as_ref().filter(|it| it.lodger.is_some()) {
-            shift.doors().iter().try_for_each(|door| add(&bed, door))?;
+        if let Some(handover) = self.handover.as_ref().filter(|it| it.here.is_some()) {
+            let mut fds = handover.wake_fds().iter();
+            fds.try_for_each(|fd| add(&epoll, fd))?;
         }
-        Ok(bed)
+        Ok(epoll)
     }
 
-    /// Sleeps unless a last look finds work; says whether there was a reason to wake up.
-    fn park(&mut self, bed: &OwnedFd, timeout_ms: u32) -> Result<bool, Fatal> {
+    /// Sleeps unless a last duty cycle finds work; says whether there was a reason to wake up.
+    fn park(&mut self, epoll: &OwnedFd, timeout_ms: u32) -> Result<bool, Fatal> {
         self.wakes().for_each(|wake| wake.prepare_park());
         let now = self.clock.now();
-        let moved = self.change_shift(now, bed)?;
+        let moved = self.poll_handover(now, epoll)?;
         if moved || self.cycle(now)? > 0 || self.stop.load(Ordering::Relaxed) {
             self.wakes().for_each(|wake| wake.unpark());
             return Ok(true);
@@ -182,37 +217,18 @@ impl<C: Clock + 'static> Runner<C> {
             flags: epoll::EventFlags::empty(),
             data: epoll::EventData::new_u64(0),
         }; 1];
-        let woken = match epoll::wait(bed, &mut events, Some(&timeout)) {
+        let woken = match epoll::wait(epoll, &mut events, Some(&timeout)) {
             Err(rustix::io::Errno::INTR) => 0,
             result => result?,
         };
         self.wakes().for_each(|wake| wake.unpark());
         Ok(woken > 0)
     }
-
-    fn finish(&mut self, bed: &OwnedFd) -> Result<(), Fatal> {
-        if let Some(shift) = self.shift.as_mut().filter(|it| it.is_relief()) {
-            shift.hand_over();
-            return Ok(());
-        }
-        let mut fruitless = 0;
-        for _ in 0..LAST_CYCLES_MAX {
-            if fruitless == LAST_CYCLES {
-                break;
-            }
-            // The relief thread ends first, and what it was lent comes home.
-            let now = self.clock.now();
-            let moved = self.change_shift(now, bed)?;
-            let is_fruitless = self.cycle(now)? == 0 && !moved;
-            fruitless = if is_fruitless { fruitless + 1 } else { 0 };
-        }
-        Ok(())
-    }
 }
 
 /// Has the thread wake up when `fd` becomes readable.
-fn add(bed: &OwnedFd, fd: impl AsFd) -> rustix::io::Result<()> {
+fn add(epoll: &OwnedFd, fd: impl AsFd) -> rustix::io::Result<()> {
     let data = epoll::EventData::new_u64(0);
     // Level-triggered, so that what was already there keeps the thread from sleeping.
-    epoll::add(bed, fd, data, epoll::EventFlags::IN)
+    epoll::add(epoll, fd, data, epoll::EventFlags::IN)
 }

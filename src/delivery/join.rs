@@ -6,7 +6,7 @@
 //!
 //! ```text
 //!  {"subscribe":[...]} -> names, patterns -> destinations -> Subscribe, Subscribe, last
-//!  {"subscribed":[...],"standby":[...]}  <-------------------- Assigned,    Assigned,    last
+//!  {"subscribed":[...],"standby":[...]}  <------------------ Assigned,  Assigned,  last
 //! ```
 
 use std::collections::VecDeque;

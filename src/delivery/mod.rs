@@ -7,15 +7,15 @@
 //!
 //! ```text
 //!  scheduler --Frame--> outbox --writev--> subscriber
-//!            <--Wrote, Acknowledged, Subscribe, Gone-- lines --read-- subscriber
+//!            <--Written, Acknowledged, Subscribe, Gone-- lines --read-- subscriber
 //! ```
 
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod hear;
-mod hop;
 mod join;
 mod outbox;
+pub mod protocol;
 mod staging;
 mod subscriber;
 mod tell;
@@ -27,7 +27,7 @@ use std::sync::Arc;
 
 use tracing::warn;
 
-pub use self::hop::{FromDelivery, ToDelivery};
+use self::protocol::{FromDelivery, ToDelivery};
 use self::staging::Staging;
 use self::subscriber::{Connection, Phase};
 use crate::agent::{Agent, Fatal};

@@ -4,7 +4,8 @@
 //! is bounded by the connections, and nothing that comes from the scheduler waits for room in the
 //! other direction.
 
-use super::{DeliveryAgent, FromDelivery};
+use super::DeliveryAgent;
+use super::protocol::FromDelivery;
 use crate::clock::Clock;
 use crate::message::DestinationIndex;
 use crate::net::{Key, Network};
@@ -46,7 +47,7 @@ impl News {
         }
         if self.wrote.0 > 0 {
             let (frames, bytes, at_ns) = std::mem::take(&mut self.wrote);
-            return Some(FromDelivery::Wrote {
+            return Some(FromDelivery::Written {
                 subscriber,
                 frames,
                 bytes,
@@ -116,7 +117,7 @@ mod tests {
             told[..],
             [
                 FromDelivery::Subscribe { subscriber: 7, .. },
-                FromDelivery::Wrote {
+                FromDelivery::Written {
                     frames: 3,
                     bytes: 30,
                     at_ns: 6,

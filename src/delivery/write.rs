@@ -5,8 +5,9 @@
 
 use std::io::{self, IoSlice};
 
+use super::DeliveryAgent;
+use super::protocol::ToDelivery;
 use super::subscriber::{Connection, Phase};
-use super::{DeliveryAgent, ToDelivery};
 use crate::arena::Lease;
 use crate::clock::Clock;
 use crate::counters::Counter;
@@ -25,9 +26,9 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
                 ToDelivery::Frame {
                     subscriber,
                     lease,
-                    again,
+                    redelivered,
                 } => {
-                    self.take_frame(subscriber as Key, lease, again);
+                    self.take_frame(subscriber as Key, lease, redelivered);
                 }
                 ToDelivery::Assigned {
                     subscriber,
@@ -48,11 +49,11 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
         self.parts.net.close(key);
     }
 
-    fn take_frame(&mut self, key: Key, lease: Lease, again: bool) {
+    fn take_frame(&mut self, key: Key, lease: Lease, redelivered: bool) {
         let connection = self.connections.get_mut(key).and_then(Option::as_mut);
         match connection.filter(|it| matches!(it.phase, Phase::Subscribed { .. })) {
             Some(connection) => {
-                if again && connection.phase == (Phase::Subscribed { ack: true }) {
+                if redelivered && connection.phase == (Phase::Subscribed { ack: true }) {
                     connection.outbox.push_again(lease);
                 } else {
                     connection.outbox.push_frame(lease);

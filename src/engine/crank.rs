@@ -14,14 +14,19 @@ pub struct Crank {
 }
 
 impl Crank {
-    /// Takes the agents, in the order the data flows.
-    #[must_use]
-    pub fn new(pipeline: Pipeline) -> Self {
-        let agents = pipeline.into_agents();
-        Self {
+    /// Starts the agents, in the order the data flows.
+    ///
+    /// # Errors
+    /// An agent cannot start.
+    pub fn start(pipeline: Pipeline, now: Now) -> Result<Self, Fatal> {
+        let mut agents = pipeline.into_agents();
+        for agent in &mut agents {
+            agent.on_start(now)?;
+        }
+        Ok(Self {
             stands_still: vec![false; agents.len()],
             agents,
-        }
+        })
     }
 
     /// Gives an agent no more turns, or turns again: ingest, scheduler, journal, replay, retention

@@ -26,6 +26,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use super::names::Names;
 use super::wakes::Wakes;
 use crate::agent::Agent;
+use crate::agent::feedback::Feedback;
 use crate::agent::pressure::InputPressure;
 use crate::arena::Ledger;
 use crate::clock::{BootTie, Clock};
@@ -97,7 +98,7 @@ pub struct Pipeline {
     /// Reads sources.
     pub ingest: Box<dyn Agent>,
     /// Decides what goes next.
-    pub scheduler: Box<dyn Agent>,
+    pub scheduler: Box<dyn Feedback>,
     /// Writes the journal.
     pub journal: Box<dyn Agent>,
     /// Reads the journal back.
@@ -114,7 +115,8 @@ impl Pipeline {
     /// All agents, in the order the data flows.
     #[must_use]
     pub fn into_agents(self) -> Vec<Box<dyn Agent>> {
-        let mut agents = vec![self.ingest, self.scheduler, self.journal, self.replay];
+        let mut agents = vec![self.ingest, self.scheduler as Box<dyn Agent>];
+        agents.extend([self.journal, self.replay]);
         agents.push(self.retention);
         agents.push(self.rejects);
         agents.extend(self.deliveries);

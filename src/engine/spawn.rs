@@ -15,9 +15,9 @@ use super::threads::{Plan, Role};
 use super::wakes::Wakes;
 use super::{Failed, Thread};
 use crate::admin::{Health, Waits};
+use crate::agent::feedback::{Feedback, FeedbackPair};
 use crate::agent::pressure::InputPressure;
-use crate::agent::relief::{Lodger, Shift, shifts};
-use crate::agent::round_trip::RoundTrip;
+use crate::agent::relief::{Handover, MovableAgent, handovers};
 use crate::agent::runner::Runner;
 use crate::agent::{Agent, Fatal};
 use crate::clock::SystemClock;
@@ -53,7 +53,7 @@ struct ThreadSpec {
     agents: Vec<Box<dyn Agent>>,
     core: Option<usize>,
     wake: Arc<Wake>,
-    shift: Option<Shift>,
+    handover: Option<Handover>,
     is_background: bool,
 }
 
@@ -69,7 +69,7 @@ impl ThreadSpec {
             agents,
             core,
             wake: Arc::clone(wake),
-            shift: None,
+            handover: None,
             is_background: false,
         }
     }
@@ -86,7 +86,7 @@ impl ThreadSpec {
 /// The agents, until each has a thread.
 struct Agents {
     ingest: Option<Box<dyn Agent>>,
-    scheduler: Option<Box<dyn Agent>>,
+    scheduler: Option<Box<dyn Feedback>>,
     journal: Option<Box<dyn Agent>>,
     deliveries: Vec<Option<Box<dyn Agent>>>,
     replay: Box<dyn Agent>,
@@ -109,8 +109,8 @@ impl Agents {
         }
     }
 
-    /// The agents of one thread, in the order of the data. A scheduler and a journal that share it
-    /// answer each other in one duty cycle.
+    /// The agents of one thread, in the order of the data. A scheduler and a journal that share it are
+    /// a feedback pair.
     fn take(&mut self, roles: &[Role]) -> Vec<Box<dyn Agent>> {
         let has = |role| roles.contains(&role);
         let (scheduler, journal) = (&mut self.scheduler, &mut self.journal);
@@ -121,11 +121,12 @@ impl Agents {
         match (has(Role::Scheduler), has(Role::Journal)) {
             (true, true) => {
                 let pair = scheduler.take().zip(journal.take());
-                agents.extend(pair.map(|(asks, answers)| {
-                    Box::new(RoundTrip::new(asks, answers, self.clock.clone())) as Box<dyn Agent>
+                agents.extend(pair.map(|(scheduler, journal)| {
+                    let pair = FeedbackPair::new(scheduler, journal, self.clock.clone());
+                    Box::new(pair) as Box<dyn Agent>
                 }));
             }
-            (true, false) => agents.extend(scheduler.take()),
+            (true, false) => agents.extend(scheduler.take().map(|it| it as Box<dyn Agent>)),
             (false, true) => agents.extend(journal.take()),
             (false, false) => {}
         }
@@ -138,8 +139,8 @@ impl Agents {
     }
 }
 
-/// Has ingest begin at `home`, and makes the thread to which it may move.
-fn lend(
+/// Has ingest start at `home`, and makes the thread to which it may move.
+fn add_relief(
     ingest: Option<Box<dyn Agent>>,
     home: &mut ThreadSpec,
     wakes: &Wakes,
@@ -147,13 +148,13 @@ fn lend(
 ) -> Result<ThreadSpec, StartError> {
     let wake = Wake::new().map_err(system("event descriptor"))?;
     let mut relief = ThreadSpec::new(RELIEF, vec![], None, &wake);
-    let lodger = Lodger {
+    let movable = MovableAgent {
         agent: ingest.expect("one thread of the plan has it"),
         wake: Arc::clone(&wakes.ingest),
         pressure: Arc::clone(pressure),
     };
-    let (at_home, helping) = shifts(lodger, &home.wake, &wake).map_err(system("descriptor"))?;
-    (home.shift, relief.shift) = (Some(at_home), Some(helping));
+    let sides = handovers(movable, &home.wake, &wake).map_err(system("descriptor"))?;
+    (home.handover, relief.handover) = (Some(sides.0), Some(sides.1));
     Ok(relief)
 }
 
@@ -196,7 +197,12 @@ impl Spawner<'_> {
                 wakes.of(roles[0]),
             );
             if roles.len() < thread.roles.len() {
-                relief = Some(lend(agents.ingest.take(), &mut spec, wakes, self.pressure)?);
+                relief = Some(add_relief(
+                    agents.ingest.take(),
+                    &mut spec,
+                    wakes,
+                    self.pressure,
+                )?);
             }
             path.push(spec);
         }
@@ -233,8 +239,8 @@ impl Spawner<'_> {
             wake: Arc::clone(&wake),
             clock: self.clock.clone(),
             stop: Arc::clone(&stop),
-            pulse: self.health.watch(name, waits(name)),
-            shift: spec.shift,
+            heartbeat: self.health.watch(name, waits(name)),
+            handover: spec.handover,
             is_background: spec.is_background,
         };
         let guard = self.health.alive(name);

@@ -11,7 +11,7 @@ use super::{DeliveryLink, ReplayLink, SchedulerAgent};
 use crate::arena::Lease;
 use crate::clock::Now;
 use crate::counters::Counter;
-use crate::delivery::ToDelivery;
+use crate::delivery::protocol::ToDelivery;
 use crate::journal::record::RecordHeader;
 use crate::journal::replay::{Fetch, FromReplay};
 use crate::limits::{ANSWERS_RESERVED, DISPATCHES_PER_CYCLE, REPLAY_EVENTS_PER_CYCLE};
@@ -238,7 +238,7 @@ impl Subscriber {
         ToDelivery::Frame {
             subscriber: key,
             lease,
-            again: slot.redelivered,
+            redelivered: slot.redelivered,
         }
     }
 }

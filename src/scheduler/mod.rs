@@ -16,7 +16,7 @@
 //!                            [ queues: level, bucket, round robin ] --+      |
 //!                                                                     v      |
 //!  DELIVERY <-- Frame -------- credit ------------------------ [ in flight ]-+
-//!  DELIVERY --- Subscribe, Wrote, Acknowledged, Gone ---------------> ^
+//!  DELIVERY --- Subscribe, Written, Acknowledged, Gone -------------> ^
 //! ```
 
 pub mod allowance;
@@ -51,12 +51,13 @@ use self::rules::Rules;
 use self::source_acks::SourceAcks;
 use self::subscriptions::{SubscriberId, Subscriptions};
 use self::unsettled::Unsettled;
+use crate::agent::feedback::Feedback;
 use crate::agent::{Agent, Fatal};
 use crate::arena::{Ledger, View, Writer};
 use crate::clock::{LocalMinute, Now, Walls};
 use crate::config::Durability;
 use crate::counters::{Counter, Counters};
-use crate::delivery::{FromDelivery, ToDelivery};
+use crate::delivery::protocol::{FromDelivery, ToDelivery};
 use crate::ingest::protocol::{FromIngest, ToIngest};
 use crate::journal::record::Position;
 use crate::journal::replay::{Fetch, FromReplay};
@@ -241,11 +242,11 @@ impl SchedulerAgent {
         }
     }
 
-    /// Takes over what an earlier life left: it is in the journal, and may have been seen.
-    fn load_recovered(&mut self, now: Now) -> usize {
+    /// Queues what an earlier life left: it is in the journal, and may have been seen.
+    fn load_recovered(&mut self, now: Now) {
         let count = self.parts.backlog.len();
         if count == 0 {
-            return 0;
+            return;
         }
         // All names were read before the agents were made.
         self.ensure_destination(self.parts.destinations.len() as DestinationIndex - 1);
@@ -258,7 +259,6 @@ impl SchedulerAgent {
         self.sums.received += count as u64;
         self.sums.accepted += count as u64;
         self.parts.counters.add(Counter::Recovered, count as u64);
-        count
     }
 
     /// Keeps ingest and the replay agent in chunks. Where too few are free, those that were filled
@@ -394,10 +394,17 @@ impl Agent for SchedulerAgent {
         "scheduler"
     }
 
+    fn on_start(&mut self, now: Now) -> Result<(), Fatal> {
+        self.walls.note(now);
+        self.load_recovered(now);
+        self.publish();
+        Ok(())
+    }
+
     fn do_work(&mut self, now: Now) -> Result<usize, Fatal> {
         self.walls.note(now);
-        let mut work_count = self.load_recovered(now);
-        work_count += self.poll_journal(now) + self.poll_replay(now) + self.settle_waiting(now);
+        let mut work_count = self.poll_journal(now);
+        work_count += self.poll_replay(now) + self.settle_waiting(now);
         for agent in 0..self.parts.deliveries.len() {
             work_count += self.poll_delivery(agent as u16, now);
         }
@@ -406,10 +413,12 @@ impl Agent for SchedulerAgent {
         self.end_cycle(work_count);
         Ok(work_count)
     }
+}
 
-    /// What was recorded goes on its way. What ingest has is left for the next cycle: accepted more
-    /// often than they are written to subscribers, messages would pile up here instead of there.
-    fn hear_answers(&mut self, now: Now) -> usize {
+impl Feedback for SchedulerAgent {
+    /// Dispatches what the journal has recorded. What ingest has is left for the next cycle: accepted
+    /// more often than they are written to subscribers, messages would pile up here instead of there.
+    fn poll_feedback(&mut self, now: Now) -> usize {
         let work_count = self.poll_journal(now) + self.dispatch(now);
         self.end_cycle(work_count);
         work_count

@@ -8,7 +8,7 @@ use super::messages::SlotIndex;
 use super::subscriptions::{Subscriber, SubscriberId};
 use crate::clock::Now;
 use crate::counters::Counter;
-use crate::delivery::{FromDelivery, ToDelivery};
+use crate::delivery::protocol::{FromDelivery, ToDelivery};
 use crate::journal::record::Settlement;
 use crate::journal::writer::ToJournal;
 use crate::limits::DELIVERY_EVENTS_PER_CYCLE;
@@ -38,7 +38,7 @@ impl SchedulerAgent {
                     };
                     self.subscribe(id, destinations, ack, is_last);
                 }
-                FromDelivery::Wrote {
+                FromDelivery::Written {
                     subscriber,
                     frames,
                     bytes,

@@ -299,7 +299,7 @@ impl<S: Storage, D: Store, C: Clock> Runner<S, D, C> {
     fn lower_priority(&self) {
         let id = gettid().as_raw_nonzero().get();
         self.orders.thread_id.store(id, Ordering::Relaxed);
-        if let Err(error) = background::give_way() {
+        if let Err(error) = background::lower_priority() {
             tracing::debug!("the store's thread keeps its priority: {error}");
         }
     }

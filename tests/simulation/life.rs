@@ -98,8 +98,12 @@ impl Life {
             rejects,
         };
         let pipeline = assemble(config, world, &wakes, recovered, common);
+        let mut agents = pipeline.into_agents();
+        for agent in &mut agents {
+            agent.on_start(clock.now())?;
+        }
         Ok(Self {
-            agents: pipeline.into_agents(),
+            agents,
             follower,
             counters,
             signals,
@@ -131,6 +135,7 @@ impl Life {
                 let work_count = self.agents[index].do_work(self.clock.now())?;
                 fruitless = if work_count > 0 { 0 } else { fruitless + 1 };
             }
+            self.agents[index].on_close(self.clock.now())?;
         }
         Ok(())
     }

@@ -128,7 +128,8 @@ impl<C: Clock + 'static> Hand<C> {
             rolling::storage::Directory::at(home.path(), "rejected").expect("a directory");
         let rejects = rejects(&config, storage, REJECTS_RING, &wakes, &counters).expect("a file");
         let (common, collector) = common(&config, &counters, rejects, recovered_state);
-        let crank = Crank::new(assemble(&config, world, &wakes, recovered, common));
+        let pipeline = assemble(&config, world, &wakes, recovered, common);
+        let crank = Crank::start(pipeline, clock.now()).expect("the agents start");
         Self {
             crank,
             clock,

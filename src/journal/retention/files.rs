@@ -18,8 +18,8 @@ use crate::limits::FREE_FILES_MAX;
 const SET_ASIDE_NS: u64 = 1_000_000_000;
 
 impl<S: Storage + Clone> RetentionAgent<S> {
-    /// Takes over the free files that an earlier life left.
-    pub(super) fn take_over_free_files(&mut self) -> io::Result<()> {
+    /// Finds the free files that an earlier life left.
+    pub(super) fn find_free_files(&mut self) -> io::Result<()> {
         let wanted = reserve::len(self.parts.segment_len);
         for name in self.parts.storage.list()? {
             let Name::Free(former) = name else {

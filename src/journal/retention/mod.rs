@@ -161,7 +161,8 @@ pub struct RetentionAgent<S: Storage> {
     state: State,
     next_survey_ns: u64,
     survey_pause_ns: u64,
-    has_looked: bool,
+    /// The free files that an earlier life left are not found yet.
+    seeks_free_files: bool,
     /// Files are left alone until then.
     next_try_ns: u64,
     is_failing: bool,
@@ -196,15 +197,15 @@ impl<S: Storage + Clone> RetentionAgent<S> {
             state: State::default(),
             next_survey_ns: 0,
             survey_pause_ns: SURVEY_NS_MIN,
-            has_looked: false,
+            seeks_free_files: true,
             next_try_ns: 0,
             is_failing: false,
             parts,
         }
     }
 
-    /// Takes over what an earlier life left: closed segments and free files.
-    fn look_round(&mut self) -> io::Result<()> {
+    /// Notes the closed segments that recovery found.
+    fn note_recovered(&mut self) {
         let mut kept = std::mem::take(&mut self.parts.kept).into_iter().peekable();
         for begun in std::mem::take(&mut self.parts.segments) {
             while let Some(index) = kept.next_if(|it| it.header.segments.start < begun.number) {
@@ -213,22 +214,6 @@ impl<S: Storage + Clone> RetentionAgent<S> {
             self.note_begun(begun);
         }
         kept.for_each(|index| self.note_kept(&index));
-        self.take_over_free_files()
-    }
-
-    /// Segments are noted in their order: what is there comes before what the journal agent has begun
-    /// since. Returns whether that is done.
-    fn look_first(&mut self, now: Now) -> bool {
-        if now.ns < self.next_try_ns {
-            return false;
-        }
-        match self.look_round() {
-            Ok(()) => self.has_looked = true,
-            Err(error) => {
-                self.judge(Err(error), now);
-            }
-        }
-        self.has_looked
     }
 
     fn hear_journal(&mut self, now: Now) -> usize {
@@ -430,6 +415,10 @@ impl<S: Storage + Clone> RetentionAgent<S> {
     }
 
     fn tidy(&mut self, now: Now) -> io::Result<usize> {
+        if self.seeks_free_files {
+            self.find_free_files()?;
+            self.seeks_free_files = false;
+        }
         self.look_at_clock_and_store(now);
         let offered = self.offer_renamed()?;
         let freed = self.remove_surplus()? + self.free_leaving()? + self.drop_first()?;
@@ -549,10 +538,12 @@ impl<S: Storage + Clone> Agent for RetentionAgent<S> {
         "retention"
     }
 
+    fn on_start(&mut self, _: Now) -> Result<(), Fatal> {
+        self.note_recovered();
+        Ok(())
+    }
+
     fn do_work(&mut self, now: Now) -> Result<usize, Fatal> {
-        if !self.has_looked && !self.look_first(now) {
-            return Ok(0);
-        }
         let mut work_count = self.hear_journal(now);
         if now.ns >= self.next_try_ns {
             let tidied = self.tidy(now);

@@ -1,0 +1,83 @@
+//! What passes between the scheduler and a delivery agent.
+//!
+//! ```text
+//!  scheduler --Frame, Assigned, Forget------------------------> delivery
+//!            <--Subscribe, Written, Acknowledged, Gone, Returned--
+//! ```
+
+use crate::arena::{Lease, Returned};
+use crate::message::DestinationIndex;
+
+/// A subscriber's connection, as both sides call it; free for another one after `Forget`.
+pub(crate) type SubscriberKey = u32;
+
+/// Sent by the scheduler.
+#[derive(Debug)]
+pub enum ToDelivery {
+    /// The record of a message for a subscriber.
+    Frame {
+        /// Whose.
+        subscriber: SubscriberKey,
+        /// Lent until it is returned.
+        lease: Lease,
+        /// The message may have been seen before.
+        redelivered: bool,
+    },
+    /// The answer to a `Subscribe`.
+    Assigned {
+        /// Who asked.
+        subscriber: SubscriberKey,
+        /// Destinations whose messages it takes.
+        active: Vec<DestinationIndex>,
+        /// Destinations for which it stands by.
+        standby: Vec<DestinationIndex>,
+        /// No more follows for the same `subscribe` line.
+        is_last: bool,
+    },
+    /// The answer to `Gone`: no more frames come for the subscriber.
+    Forget {
+        /// Which.
+        subscriber: SubscriberKey,
+    },
+}
+
+/// Sent by a delivery agent.
+#[derive(Debug)]
+pub enum FromDelivery {
+    /// A subscriber wants messages.
+    Subscribe {
+        /// Which.
+        subscriber: SubscriberKey,
+        /// Whose messages, besides those that it has asked for before.
+        destinations: Vec<DestinationIndex>,
+        /// Whether it acknowledges.
+        ack: bool,
+        /// No more follows for the same `subscribe` line: messages may come now.
+        is_last: bool,
+    },
+    /// Frames, in the order they were handed over, are wholly in the socket.
+    Written {
+        /// Whose.
+        subscriber: SubscriberKey,
+        /// How many.
+        frames: u32,
+        /// Their bytes, newlines included.
+        bytes: u32,
+        /// When, in ns.
+        at_ns: u64,
+    },
+    /// Frames, in the order they were handed over, were acknowledged.
+    Acknowledged {
+        /// By whom.
+        subscriber: SubscriberKey,
+        /// How many more.
+        frames: u32,
+    },
+    /// A subscriber is disconnected; nothing more comes from it.
+    Gone {
+        /// Which.
+        subscriber: SubscriberKey,
+    },
+    /// Leases that have ended.
+    Returned(Returned),
+}
