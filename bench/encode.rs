@@ -7,9 +7,9 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use flipped_lb::journal::record::{
-    BATCH_HEADER_LEN, BatchHeader, BatchKind, RECORD_HEADER_LEN, RecordHeader, SETTLEMENT_LEN,
-    Settlement, Span, record_len,
+    BATCH_HEADER_LEN, BatchHeader, BatchKind, SETTLEMENT_LEN, Settlement,
 };
+use flipped_lb::message::layout::{RECORD_HEADER_LEN, RecordHeader, Span, record_len};
 
 const FRAME_LEN: usize = 390;
 const RECORD_LEN: usize = record_len(FRAME_LEN);

@@ -8,7 +8,7 @@ use std::hint::black_box;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use flipped_lb::ingest::parser::{PADDING, Parser};
 use flipped_lb::limits::{LINE_LEN_MAX, READ_LEN_MAX};
-use flipped_lb::message::Fields;
+use flipped_lb::message::Record;
 use flipped_lb::net::framer::{Framer, Line, buffer_len};
 use simd_json::{Buffers, Tape};
 
@@ -170,7 +170,7 @@ fn bench_parser(criterion: &mut Criterion) {
         (parsed.priority, parsed.timestamp_ms),
         (3, Some(1_693_123_456_794))
     );
-    let fields = Fields::new(parsed.header(0), &frames[5]);
+    let fields = Record::new(parsed.header(0), &frames[5]);
     let payload = fields.payload().expect("it has one");
     assert!(payload.starts_with(b"{\"items\": ["));
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use flipped_lb::config::Destination;
-use flipped_lb::message::fields::Text;
-use flipped_lb::scheduler::dedup::{DedupWindow, IdHash};
+use flipped_lb::message::{IdHash, Text};
+use flipped_lb::scheduler::dedup::DedupWindow;
 use flipped_lb::scheduler::queue::Queues;
 use flipped_lb::scheduler::queue::cold::AllHot;
 use flipped_lb::scheduler::rules::Rules;

@@ -18,10 +18,10 @@ mod sync {
     pub(crate) use loom::sync::{Arc, atomic};
 }
 
-/// What the arena's files take from `crate::journal`.
-mod journal {
-    pub(crate) mod record {
-        pub(crate) use flipped_lb::journal::record::{RECORD_HEADER_LEN, record_len};
+/// What the arena's files take from `crate::message`.
+mod message {
+    pub(crate) mod layout {
+        pub(crate) use flipped_lb::message::layout::{RECORD_HEADER_LEN, record_len};
     }
 }
 
@@ -137,7 +137,7 @@ fn lend_and_return(returns_early: bool) {
     let (to_writer, writers) = loom::sync::mpsc::channel();
     let (to_reader, leases) = loom::sync::mpsc::channel();
     let (home, returned) = loom::sync::mpsc::channel();
-    let record_len = journal::record::record_len(FRAMES[0].len());
+    let record_len = message::layout::record_len(FRAMES[0].len());
     let mut ledger = Ledger::new(record_len, 1);
     let view = ledger.view();
     let reader_view: View = ledger.view();
@@ -160,7 +160,7 @@ fn lend_and_return(returns_early: bool) {
                 continue;
             }
             let bytes = reader_view.bytes(&lease);
-            assert_eq!(&bytes[journal::record::RECORD_HEADER_LEN..][..3], frame);
+            assert_eq!(&bytes[message::layout::RECORD_HEADER_LEN..][..3], frame);
             home.send(Returned::one(lease)).expect("the ledger lives");
         }
     });

@@ -25,7 +25,7 @@ pub use region::{Claim, Committed, EndedLeases, Lease, Place, Returned, View, Wr
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::record::{RECORD_HEADER_LEN, record_len};
+    use crate::message::layout::{RECORD_HEADER_LEN, record_len};
 
     fn put(ledger: &mut Ledger, writer: &mut Writer, frame: &[u8]) -> Place {
         let claim = writer.claim(frame).expect("there is room");

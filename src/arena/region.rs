@@ -13,7 +13,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use super::memory::Memory;
-use crate::journal::record::{RECORD_HEADER_LEN, record_len};
+use crate::message::layout::{RECORD_HEADER_LEN, record_len};
 use crate::sync::Arc;
 
 /// The arena of places that are in none.

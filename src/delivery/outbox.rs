@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::io::{IoSlice, Write};
 
 use crate::arena::{Lease, View};
-use crate::journal::record::RECORD_HEADER_LEN;
+use crate::message::layout::RECORD_HEADER_LEN;
 
 /// An engine's line of at most 30 bytes: `{"again":4294967295}` and a newline.
 #[derive(Debug, Default)]

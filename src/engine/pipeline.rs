@@ -33,7 +33,6 @@ use crate::clock::{BootTie, Clock};
 use crate::config::{Config, Durability, StoreUrl};
 use crate::counters::Counters;
 use crate::delivery::{DeliveryAgent, DeliveryParts};
-use crate::ingest::allowance::Allowances;
 use crate::ingest::{IngestAgent, IngestParts};
 use crate::journal::error::JournalError;
 use crate::journal::recovery::{self, Recovered};
@@ -48,13 +47,13 @@ use crate::limits::{
     ARRIVALS_RING, CHUNK_COUNT, CHUNK_LEN, CHUNKS_AT_REPLAY, FREE_FILES_MAX, HOT_MAX, MESSAGES_MAX,
     RETENTION_RING,
 };
+use crate::message::allowance::{MaxQueued, Windows};
 use crate::net::Network;
 use crate::net::admission::Admission;
 use crate::rejects::protocol::{self, RejectSender};
 use crate::rejects::{RejectsAgent, RejectsParts};
 use crate::ring::{Receiver, Sender, ring};
 use crate::rolling;
-use crate::scheduler::allowance::MaxQueued;
 use crate::scheduler::dedup::DedupWindow;
 use crate::scheduler::queue::Queues;
 use crate::scheduler::recovered::{RecoveredState, RecoveredStateBuilder};
@@ -212,7 +211,7 @@ where
         draining: Arc::clone(&common.signals.draining),
         seed: world.seed,
         floor_ms: common.recovered_state.last_recorded_ms(),
-        allowances: Allowances::new(max_queued.clone(), &waiting),
+        allowances: Windows::new(max_queued.clone(), &waiting),
     };
     let scheduler = SchedulerParts {
         from_ingest,

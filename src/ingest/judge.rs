@@ -17,10 +17,10 @@ use super::source::Connection;
 use crate::clock::Now;
 use crate::config::WhenFull;
 use crate::limits::LINE_LEN_MAX;
+use crate::message::timestamp::clamp_timestamp;
 use crate::message::{DestinationIndex, Reason, TypeIndex};
 use crate::net::Network;
 use crate::net::framer::Line;
-use crate::scheduler::queue::clamp_timestamp;
 
 /// What became of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,7 +13,6 @@
 //! ```
 
 mod acknowledge;
-pub mod allowance;
 mod attempts;
 mod dial;
 #[cfg(any(test, fuzzing))]
@@ -40,7 +39,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use fastrand::Rng;
 use tracing::info;
 
-use self::allowance::Allowances;
 use self::idle::Patience;
 use self::names::NewNames;
 use self::parser::Parser;
@@ -59,14 +57,14 @@ use crate::limits::{
     ACCEPTS_PER_CYCLE, CHUNKS_PER_READ, COMMANDS_PER_CYCLE, READ_LEN_MAX, READS_PER_CYCLE,
 };
 use crate::log_limit::LogLimit;
-use crate::message::{Directory, SourceIndex};
+use crate::message::allowance::Windows;
+use crate::message::{Directory, IdHasher, SourceIndex};
 use crate::net::acceptor::Acceptor;
 use crate::net::admission::Admission;
 use crate::net::framer::{Framer, buffer_len};
 use crate::net::{Key, Network, Ready};
 use crate::rejects::protocol::RejectSender;
 use crate::ring::{Receiver, Sender};
-use crate::scheduler::dedup::IdHasher;
 
 /// What the ingest agent is made of.
 pub struct IngestParts<N> {
@@ -96,7 +94,7 @@ pub struct IngestParts<N> {
     /// source may be the same.
     pub floor_ms: u64,
     /// How many messages may be handed over for each destination.
-    pub allowances: Allowances,
+    pub allowances: Windows,
 }
 
 /// The agent.

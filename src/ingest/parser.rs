@@ -17,8 +17,8 @@
     allow(dead_code, reason = "the quick way needs AVX2")
 )]
 
-use crate::journal::record::{RecordHeader, Span};
 use crate::message::Reason;
+use crate::message::layout::{RecordHeader, Span};
 
 use quick::Quick;
 use tape::ByTape;
@@ -84,7 +84,7 @@ impl Parsed<'_> {
     /// The header of this message's record; sequence and level are the scheduler's to set.
     ///
     /// A record has 8 bits for the length of a string, and escapes may need more: there the length
-    /// saturates, and [`crate::message::fields`] finds the end by the closing quote.
+    /// saturates, and [`crate::message::Record`] finds the end by the closing quote.
     #[must_use]
     pub fn header(&self, arrival_us: u64) -> RecordHeader {
         let arrival_ms = i64::try_from(arrival_us / 1_000).unwrap_or(i64::MAX);

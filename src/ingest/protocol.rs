@@ -2,8 +2,7 @@
 //! acknowledgements the other. Plain values; each goes through a ring.
 
 use crate::arena::{Committed, Writer};
-use crate::message::{DestinationIndex, Reason, SourceIndex, TypeIndex};
-use crate::scheduler::dedup::IdHash;
+use crate::message::{DestinationIndex, IdHash, Reason, SourceIndex, TypeIndex};
 
 /// An accepted frame.
 #[derive(Debug)]

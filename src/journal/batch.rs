@@ -4,12 +4,13 @@
 //! `check` proves once that every length, span and sequence fits, so the iterators need no
 //! errors. It does not check frames: ingest did, before they were written.
 
+use std::ops::Deref;
+
 use super::error::Damage;
 use super::record::{
-    BATCH_HEADER_LEN, BatchHeader, BatchKind, Position, RECORD_HEADER_LEN, RecordHeader,
-    SETTLEMENT_LEN, Settlement,
+    BATCH_HEADER_LEN, BatchHeader, BatchKind, Position, SETTLEMENT_LEN, Settlement,
 };
-use crate::message::Fields;
+use crate::message::Record;
 
 /// One whole batch.
 #[derive(Debug, Clone, Copy)]
@@ -20,24 +21,21 @@ pub struct Batch<'a> {
     of_kept_file: bool,
 }
 
-/// One message of a batch.
+/// The record of one message of a batch, and where it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Record<'a> {
-    /// What ingest and the scheduler found out about it.
-    pub header: RecordHeader,
+pub struct JournalRecord<'a> {
     /// Its place in the unified stream.
     pub sequence: u64,
-    /// Where its record header stands in the journal.
+    /// Where its header stands in the journal.
     pub position: Position,
-    /// The frame verbatim, without its newline.
-    pub frame: &'a [u8],
+    record: Record<'a>,
 }
 
-impl<'a> Record<'a> {
-    /// Its fields.
-    #[must_use]
-    pub fn fields(&self) -> Fields<'a> {
-        Fields::new(self.header, self.frame)
+impl<'a> Deref for JournalRecord<'a> {
+    type Target = Record<'a>;
+
+    fn deref(&self) -> &Record<'a> {
+        &self.record
     }
 }
 
@@ -135,19 +133,18 @@ pub struct Records<'a> {
 }
 
 impl<'a> Iterator for Records<'a> {
-    type Item = Record<'a>;
+    type Item = JournalRecord<'a>;
 
-    fn next(&mut self) -> Option<Record<'a>> {
+    fn next(&mut self) -> Option<JournalRecord<'a>> {
         if self.are_kept {
             let (position, rest) = self.rest.split_first_chunk()?;
             (self.position, self.rest) = (Position::from_le_bytes(*position), rest);
         }
-        let (header, frame, rest) = split_record(self.rest)?;
-        let record = Record {
-            header,
-            sequence: widen(self.first_sequence, header.sequence_low),
+        let (record, rest) = Record::split_first(self.rest)?;
+        let record = JournalRecord {
+            sequence: record.sequence_from(self.first_sequence),
             position: self.position,
-            frame,
+            record,
         };
         self.position += (self.rest.len() - rest.len()) as u64;
         self.rest = rest;
@@ -170,20 +167,6 @@ impl Iterator for Settlements<'_> {
         self.rest = rest;
         Some(Settlement::decode(self.time_us, bytes))
     }
-}
-
-/// The full sequence of a record whose low 32 bits are known: the first one at or behind `first`.
-fn widen(first: u64, low: u32) -> u64 {
-    first.wrapping_add(u64::from(low.wrapping_sub(first as u32)))
-}
-
-/// Takes one record off the front: its header, its frame, and what stands behind its newline.
-fn split_record(body: &[u8]) -> Option<(RecordHeader, &[u8], &[u8])> {
-    let (header, rest) = body.split_first_chunk::<RECORD_HEADER_LEN>()?;
-    let header = RecordHeader::decode(header);
-    let (frame, rest) = rest.split_at_checked(header.frame_len as usize)?;
-    let (newline, rest) = rest.split_first()?;
-    (*newline == b'\n').then_some((header, frame, rest))
 }
 
 /// Whether a body holds what its header announces, to the last byte.
@@ -218,11 +201,11 @@ fn are_records(header: &BatchHeader, mut body: &[u8]) -> bool {
             }
             (position_min, body) = (next, rest);
         }
-        let Some((record, frame, rest)) = split_record(body) else {
+        let Some((record, rest)) = Record::split_first(body) else {
             return false;
         };
-        let sequence = widen(header.first_sequence, record.sequence_low);
-        if sequence < sequence_min || !spans_fit(&record, frame.len()) {
+        let sequence = record.sequence_from(header.first_sequence);
+        if sequence < sequence_min || !record.is_sound() {
             return false;
         }
         let Some(next) = sequence.checked_add(1) else {
@@ -233,30 +216,10 @@ fn are_records(header: &BatchHeader, mut body: &[u8]) -> bool {
     body.is_empty()
 }
 
-fn spans_fit(record: &RecordHeader, frame_len: usize) -> bool {
-    let spans = [
-        record.id,
-        record.source,
-        record.destination,
-        record.message_type,
-        record.payload,
-    ];
-    spans
-        .iter()
-        .all(|it| usize::from(it.offset) + usize::from(it.len) <= frame_len)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
-
-    #[test]
-    fn a_sequence_is_widened_across_the_wrap_of_its_low_half() {
-        assert_eq!(widen(5, 5), 5);
-        assert_eq!(widen(0x1_ffff_ffff, 0xffff_ffff), 0x1_ffff_ffff);
-        assert_eq!(widen(0x1_ffff_ffff, 3), 0x2_0000_0003);
-    }
 
     fn read_all(header: BatchHeader, body: &[u8]) {
         if check(&header, body).is_err() {
@@ -264,9 +227,8 @@ mod tests {
         }
         let batch = Batch::new(header, body, 0);
         let records = batch.records().map(|it| {
-            let fields = it.fields();
-            let _ = fields.payload();
-            let _ = (fields.message_type().value(), fields.message_id().value());
+            let _ = it.payload();
+            let _ = (it.message_type().value(), it.message_id().value());
         });
         let entries = records.count() + batch.settlements().count();
         assert_eq!(entries, header.entries as usize);

@@ -12,7 +12,7 @@ mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::batch::{Batch, Record};
+use super::batch::{Batch, JournalRecord};
 use super::error::JournalError;
 use super::reader::Reader;
 use super::reader::survey::{Finding, Survey};
@@ -55,8 +55,7 @@ fn steps_max(memory: &Memory) -> usize {
 
 fn note(batch: &Batch<'_>, entries: &mut Entries) {
     let records = batch.records().map(|it| {
-        let fields = it.fields();
-        let _ = (fields.message_id().value(), fields.payload());
+        let _ = (it.message_id().value(), it.payload());
         (it.position, it.sequence)
     });
     entries.extend(records);
@@ -98,8 +97,8 @@ struct Told {
 }
 
 impl Sink for Told {
-    fn message(&mut self, record: &Record<'_>, _recorded_us: u64) {
-        let message = (record.position, record.sequence, record.frame.to_vec());
+    fn message(&mut self, record: &JournalRecord<'_>, _recorded_us: u64) {
+        let message = (record.position, record.sequence, record.frame().to_vec());
         self.messages.push(message);
     }
 

@@ -12,13 +12,13 @@ use super::batch::{Batch, check};
 use super::error::{Damage, JournalError};
 use super::record::{
     BATCH_HEADER_LEN, BATCH_MAGIC, BatchHeader, BatchKind, FORMAT_VERSION, Position,
-    RECORD_HEADER_LEN, SETTLEMENT_LEN, Settlement,
+    SETTLEMENT_LEN, Settlement,
 };
 use super::storage::{Name, Storage, read_full, write_whole};
-use crate::journal::batch::Record;
+use crate::journal::batch::JournalRecord;
 use crate::limits::{BATCH_LEN_MAX, JOURNAL_READ_LEN, KEPT_BATCH_LEN};
 use crate::message::Sequence;
-use crate::message::record::{u32_at, u64_at};
+use crate::message::layout::{u32_at, u64_at};
 
 /// Bytes of a kept file's header.
 pub(super) const HEADER_LEN: usize = 64;
@@ -343,10 +343,10 @@ impl<S: Storage> KeptWriter<S> {
     pub fn message(
         &mut self,
         storage: &S,
-        record: &Record<'_>,
+        record: &JournalRecord<'_>,
         time_us: u64,
     ) -> std::io::Result<()> {
-        let len = 8 + RECORD_HEADER_LEN + record.frame.len() + 1;
+        let len = 8 + record.record_len();
         let is_far = self.entries > 0 && record.sequence - self.first.1 > u64::from(u32::MAX);
         if is_far || self.body.len() + len > KEPT_BATCH_LEN {
             self.flush(storage)?;
@@ -354,12 +354,10 @@ impl<S: Storage> KeptWriter<S> {
         if self.entries == 0 {
             self.first = (record.position, record.sequence);
         }
-        let mut header = [0; RECORD_HEADER_LEN];
-        record.header.encode(&mut header);
         self.body.extend_from_slice(&record.position.to_le_bytes());
-        self.body.extend_from_slice(&header);
-        self.body.extend_from_slice(record.frame);
-        self.body.push(b'\n');
+        let at = self.body.len();
+        self.body.resize(at + record.record_len(), 0);
+        record.encode(&mut self.body[at..]);
         self.entries += 1;
         self.time_us = time_us;
         Ok(())

@@ -1,4 +1,4 @@
-//! The journal's layout on disk: segment header, batch header, message record, settlement.
+//! The journal's layout on disk: segment header, batch header, settlement.
 //!
 //! Pure functions between bytes and values; who writes and reads files is the business of
 //! `segment` and `reader`. All integers are little-endian.
@@ -24,12 +24,7 @@
 //! 24 position u64 (of this header in the whole journal)   32 first sequence u64
 //! 40 time, us u64: of messages the engine's own (see [`crate::clock`]), else since the epoch
 //!
-//! message record: header, frame verbatim, newline
-//!  0 frame length u32        4 sequence, low 32 bits u32
-//!  8 level u8   9 priority u8   10 flags u8   11 zero
-//! 12 timestamp, ms i64      20 arrival, us since the epoch u64
-//! 28 offsets in the frame, u16 each: id, source, destination, type, payload
-//! 38 lengths: id u8, source u8, destination u8, type u8, payload u16
+//! message record: see [`crate::message::layout`]
 //!
 //! kept file: what is still needed of some closed segments; once under its name it never changes
 //! +-------------+-------------------------+-------------------------+-----+----------+
@@ -54,8 +49,7 @@
 //! ```
 
 use crate::clock::BootTie;
-pub use crate::message::record::{RECORD_HEADER_LEN, RecordHeader, Span, record_len};
-use crate::message::record::{u32_at, u64_at};
+use crate::message::layout::{u32_at, u64_at};
 
 /// Bytes of a segment's header.
 pub const SEGMENT_HEADER_LEN: usize = 64;

@@ -7,7 +7,7 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::batch::{Batch, Record};
+use super::batch::{Batch, JournalRecord};
 use super::error::{Damage, JournalError};
 use super::gauge::Gauge;
 use super::kept::KeptIndex;
@@ -44,7 +44,7 @@ impl Default for Origin {
 /// Takes what the journal holds, in its order.
 pub trait Sink {
     /// A message was accepted, and recorded at this time of the engine's own, in us.
-    fn message(&mut self, record: &Record<'_>, recorded_us: u64);
+    fn message(&mut self, record: &JournalRecord<'_>, recorded_us: u64);
     /// A message was settled.
     fn settled(&mut self, settlement: &Settlement);
 }
@@ -108,7 +108,7 @@ pub fn recover<S: Storage + Clone>(
         note_segment(&mut segments, &batch, segment_len, next_sequence, &past);
         note_time(&mut past, &batch);
         for record in batch.records() {
-            past.wall_us = record.header.arrival_us;
+            past.wall_us = record.arrival_us();
             sink.message(&record, past.steady_us);
             next_sequence = next_sequence.max(record.sequence + 1);
         }

@@ -14,14 +14,15 @@ use tracing::{error, info};
 use super::batch::Batch;
 use super::error::JournalError;
 use super::kept::{KeptIndex, KeptReader};
-use super::record::{BatchHeader, Position, RECORD_HEADER_LEN, RecordHeader, record_len};
+use super::record::{BatchHeader, Position};
 use super::storage::{Name, Storage, read_full};
 use crate::agent::{Agent, Fatal};
 use crate::arena::{Committed, Writer};
 use crate::clock::Now;
 use crate::counters::{Counter, Counters};
 use crate::limits::{FETCHES_PER_CYCLE, LINE_LEN_MAX};
-use crate::message::Sequence;
+use crate::message::layout::record_len;
+use crate::message::{Record, Sequence};
 use crate::ring::{Receiver, Sender};
 
 /// A record that the scheduler asks for.
@@ -162,7 +163,7 @@ impl<S: Storage> ReplayAgent<S> {
     /// Puts the agent together.
     #[must_use]
     pub fn new(parts: ReplayParts<S>) -> Self {
-        let buffer = vec![0; RECORD_HEADER_LEN + LINE_LEN_MAX + 1];
+        let buffer = vec![0; record_len(LINE_LEN_MAX)];
         Self {
             parts,
             open: None,
@@ -211,21 +212,21 @@ impl<S: Storage> ReplayAgent<S> {
                     source,
                 })?;
         }
-        let record = &self.buffer[..len];
-        if !holds(record, &wanted) {
+        let found = Record::parse(&self.buffer[..len]);
+        let is_wanted = |it: &Record<'_>| it.sequence_from(wanted.sequence) == wanted.sequence;
+        let Some(record) = found.filter(is_wanted) else {
             let sequence = wanted.sequence;
             return Err(ReplayError::Changed {
                 segment,
                 offset,
                 sequence,
             });
-        }
+        };
         let writer = self.writer.as_mut().expect("`has_room` has seen to it");
-        let frame = &record[RECORD_HEADER_LEN..len - 1];
-        let mut claim = writer.claim(frame).expect("`has_room` has seen to it");
-        claim
-            .header_mut()
-            .copy_from_slice(&record[..RECORD_HEADER_LEN]);
+        let mut claim = writer
+            .claim(record.frame())
+            .expect("`has_room` has seen to it");
+        record.header().encode(claim.header_mut());
         let frame = claim.commit();
         let permit = self.parts.to_scheduler.claim(1);
         let mut permit = permit.expect("`has_room` has seen to it");
@@ -261,7 +262,7 @@ impl<S: Storage> ReplayAgent<S> {
         }
         let InHand { reader, batch } = self.kept.as_mut().expect("it was opened a moment ago");
         // A batch that is not there leaves the buffer as it is, which is then found to be wrong.
-        self.buffer[..RECORD_HEADER_LEN].fill(0);
+        self.buffer[..record_len(0)].fill(0);
         let Some(offset) = index.batch_of(wanted.position) else {
             return Ok(true);
         };
@@ -276,12 +277,8 @@ impl<S: Storage> ReplayAgent<S> {
         let found = records
             .find(|it| it.position >= wanted.position)
             .filter(|it| it.position == wanted.position);
-        if let Some(record) = found.filter(|it| record_len(it.frame.len()) == wanted.len as usize) {
-            let (head, rest) = self.buffer.split_at_mut(RECORD_HEADER_LEN);
-            let head = head.first_chunk_mut().expect("it was split there");
-            record.header.encode(head);
-            rest[..record.frame.len()].copy_from_slice(record.frame);
-            rest[record.frame.len()] = b'\n';
+        if let Some(record) = found.filter(|it| it.record_len() == wanted.len as usize) {
+            record.encode(&mut self.buffer[..wanted.len as usize]);
         }
         Ok(true)
     }
@@ -335,17 +332,6 @@ impl<S: Storage> ReplayAgent<S> {
         }
         Ok(())
     }
-}
-
-/// Whether these bytes are the record that was asked for.
-fn holds(record: &[u8], wanted: &Fetch) -> bool {
-    let Some((header, rest)) = record.split_first_chunk() else {
-        return false;
-    };
-    let header = RecordHeader::decode(header);
-    header.sequence_low == wanted.sequence as u32
-        && header.frame_len as usize + 1 == rest.len()
-        && rest.last() == Some(&b'\n')
 }
 
 impl<S: Storage> Agent for ReplayAgent<S> {

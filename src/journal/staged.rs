@@ -17,7 +17,7 @@ use crate::limits::{
     BATCH_LEN_MAX, CHUNK_LEN, PIECES_PER_BATCH, SETTLEMENTS_LEN_MAX, UNRECORDED_MAX,
 };
 use crate::message::Sequence;
-use crate::message::record::u64_at;
+use crate::message::layout::u64_at;
 
 /// Accepted messages with consecutive sequences, whose records stand one behind the other.
 #[derive(Debug)]

@@ -9,10 +9,12 @@ use std::io::{self, IoSlice};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::record::{
-    BATCH_HEADER_LEN, BatchHeader, BatchKind, Position, RECORD_HEADER_LEN, RecordHeader,
-    SEGMENT_HEADER_LEN, SETTLEMENT_LEN, SegmentHeader, Settlement, Span,
+    BATCH_HEADER_LEN, BatchHeader, BatchKind, Position, SEGMENT_HEADER_LEN, SETTLEMENT_LEN,
+    SegmentHeader, Settlement,
 };
 use super::storage::{Name, Storage};
+use crate::message::Record;
+use crate::message::layout::{RecordHeader, Span};
 
 /// 2023-11-14 22:13:20 UTC.
 pub(crate) const TIME_US: u64 = 1_700_000_000_000_000;
@@ -201,9 +203,10 @@ impl TestMessage {
                 .as_ref()
                 .map_or(Span::default(), |it| span("payload", it)),
         };
-        let mut bytes = [0; RECORD_HEADER_LEN];
-        header.encode(&mut bytes);
-        [&bytes, frame.as_bytes(), b"\n"].concat()
+        let record = Record::new(header, frame.as_bytes());
+        let mut bytes = vec![0; record.record_len()];
+        record.encode(&mut bytes);
+        bytes
     }
 }
 

@@ -21,8 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::record::{
-    BATCH_HEADER_LEN, BatchHeader, BatchKind, Position, RECORD_HEADER_LEN, SETTLEMENT_LEN,
-    Settlement,
+    BATCH_HEADER_LEN, BatchHeader, BatchKind, Position, SETTLEMENT_LEN, Settlement,
 };
 use super::retention::ToRetention;
 use super::retention::survey::Survey;
@@ -35,6 +34,7 @@ use crate::clock::{BootTie, Now};
 use crate::counters::{Counter, Counters};
 use crate::limits::PIECES_PER_BATCH;
 use crate::message::Sequence;
+use crate::message::layout::RECORD_HEADER_LEN;
 use crate::ring::{Receiver, Sender};
 
 /// What the scheduler tells the journal.

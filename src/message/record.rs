@@ -1,183 +1,196 @@
-//! The header of a message's record: what the engine knows of a frame besides its bytes.
+//! A message's record, as it is read: the one place that decodes it.
 //!
-//! Ingest encodes it in front of the frame, in a chunk; the scheduler seals it; the journal writes
-//! both as they are. Layout: see [`crate::journal::record`]. It says where fields stand; what they
-//! say, [`super::fields`] tells.
+//! The scheduler's rules, recovery, replay, the store, the `journal` commands and tests ask here. The
+//! header says where a field's JSON spelling begins; its value comes out of the frame. The payload is
+//! handed on as the JSON that it is.
 
-/// Bytes of a message record's header.
-pub const RECORD_HEADER_LEN: usize = 44;
+use super::layout::{RECORD_HEADER_LEN, RecordHeader, Span, record_len};
+use super::text::{Text, spelling_len};
+use super::{Level, Sequence};
 
-/// Bytes of a message's record in a chunk and in the journal alike.
-#[must_use]
-pub const fn record_len(frame_len: usize) -> usize {
-    RECORD_HEADER_LEN + frame_len + 1
+/// A message's record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Record<'a> {
+    header: RecordHeader,
+    frame: &'a [u8],
 }
 
-/// Where a field stands in its frame, in bytes; for a string, without its quotes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Span {
-    /// First byte.
-    pub offset: u16,
-    /// How many bytes; zero: the field is absent.
-    pub len: u16,
-}
-
-impl Span {
-    /// The bytes of this field, as they stand in `frame`. Values are the business of
-    /// [`super::fields`].
-    pub(super) fn of<'a>(&self, frame: &'a [u8]) -> &'a [u8] {
-        &frame[self.offset as usize..self.offset as usize + self.len as usize]
-    }
-}
-
-/// What the engine knows of a frame besides its bytes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct RecordHeader {
-    /// Bytes of the frame, without its newline.
-    pub frame_len: u32,
-    /// Low 32 bits of the sequence; the batch's first sequence has the rest.
-    pub sequence_low: u32,
-    /// Effective priority when it was accepted, 1 = most urgent.
-    pub level: u8,
-    /// The frame's own `priority`.
-    pub priority: u8,
-    /// One of the four strings contains escapes. Lengths are kept in 8 bits, and 255 bytes may be
-    /// spelled with 1,530: of all four, only the offset counts then.
-    pub escaped: bool,
-    /// The frame's own `timestamp`, or its arrival: ms since the epoch.
-    pub timestamp_ms: i64,
-    /// When the frame was read: us since the epoch, by the wall clock.
-    pub arrival_us: u64,
-    /// `messageId`.
-    pub id: Span,
-    /// `sourceServerId`.
-    pub source: Span,
-    /// `destinationId`.
-    pub destination: Span,
-    /// `messageType`.
-    pub message_type: Span,
-    /// `payload`, braces included; length zero: absent.
-    pub payload: Span,
-}
-
-const FLAG_ESCAPED: u8 = 1;
-const SEQUENCE_AT: usize = 4;
-const LEVEL_AT: usize = 8;
-
-impl RecordHeader {
-    /// Writes the header.
-    pub fn encode(&self, out: &mut [u8; RECORD_HEADER_LEN]) {
-        out[0..4].copy_from_slice(&self.frame_len.to_le_bytes());
-        out[4..8].copy_from_slice(&self.sequence_low.to_le_bytes());
-        out[8] = self.level;
-        out[9] = self.priority;
-        out[10] = if self.escaped { FLAG_ESCAPED } else { 0 };
-        out[11] = 0;
-        out[12..20].copy_from_slice(&self.timestamp_ms.to_le_bytes());
-        out[20..28].copy_from_slice(&self.arrival_us.to_le_bytes());
-        let spans = [
-            self.id,
-            self.source,
-            self.destination,
-            self.message_type,
-            self.payload,
-        ];
-        for (index, span) in spans.iter().enumerate() {
-            out[28 + 2 * index..30 + 2 * index].copy_from_slice(&span.offset.to_le_bytes());
-        }
-        for (index, span) in spans[..4].iter().enumerate() {
-            out[38 + index] = span.len as u8;
-        }
-        out[42..44].copy_from_slice(&self.payload.len.to_le_bytes());
-    }
-
-    /// Reads a header that [`RecordHeader::encode`] wrote; the CRC over it was checked by the caller.
+impl<'a> Record<'a> {
+    /// The record of a frame, whose header this is; every span must lie in the frame.
     #[must_use]
-    pub fn decode(from: &[u8; RECORD_HEADER_LEN]) -> Self {
-        let u16_at = |at: usize| u16::from_le_bytes([from[at], from[at + 1]]);
-        let short = |index: usize| Span {
-            offset: u16_at(28 + 2 * index),
-            len: u16::from(from[38 + index]),
-        };
-        Self {
-            frame_len: u32_at(from, 0),
-            sequence_low: u32_at(from, 4),
-            level: from[8],
-            priority: from[9],
-            escaped: from[10] & FLAG_ESCAPED != 0,
-            timestamp_ms: u64_at(from, 12) as i64,
-            arrival_us: u64_at(from, 20),
-            id: short(0),
-            source: short(1),
-            destination: short(2),
-            message_type: short(3),
-            payload: Span {
-                offset: u16_at(36),
-                len: u16_at(42),
-            },
+    pub fn new(header: RecordHeader, frame: &'a [u8]) -> Self {
+        Self { header, frame }
+    }
+
+    /// Reads a whole record: header, frame, newline, and nothing behind.
+    #[must_use]
+    pub fn parse(bytes: &'a [u8]) -> Option<Self> {
+        let (record, rest) = Self::split_first(bytes)?;
+        rest.is_empty().then_some(record)
+    }
+
+    /// Takes a record off the front of some.
+    #[inline]
+    pub(crate) fn split_first(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
+        let (header, rest) = bytes.split_first_chunk::<RECORD_HEADER_LEN>()?;
+        let header = RecordHeader::decode(header);
+        let (frame, rest) = rest.split_at_checked(header.frame_len as usize)?;
+        let (newline, rest) = rest.split_first()?;
+        (*newline == b'\n').then_some((Self { header, frame }, rest))
+    }
+
+    /// Whether every field lies in the frame: of bytes that may be anybody's.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.header.spans_fit()
+    }
+
+    /// Writes the record; `into` has its length.
+    pub(crate) fn encode(&self, into: &mut [u8]) {
+        let (header, rest) = into.split_first_chunk_mut().expect("a record's bytes");
+        self.header.encode(header);
+        let (newline, frame) = rest.split_last_mut().expect("a record's bytes");
+        frame.copy_from_slice(self.frame);
+        *newline = b'\n';
+    }
+
+    /// Bytes of the whole record.
+    #[must_use]
+    pub fn record_len(&self) -> usize {
+        record_len(self.frame.len())
+    }
+
+    pub(crate) fn header(&self) -> &RecordHeader {
+        &self.header
+    }
+
+    /// The frame verbatim, without its newline.
+    #[must_use]
+    pub fn frame(&self) -> &'a [u8] {
+        self.frame
+    }
+
+    /// `messageId`.
+    #[must_use]
+    pub fn message_id(&self) -> Text<'a> {
+        self.text(self.header.id)
+    }
+
+    /// `sourceServerId`.
+    #[must_use]
+    pub fn source_id(&self) -> Text<'a> {
+        self.text(self.header.source)
+    }
+
+    /// `destinationId`.
+    #[must_use]
+    pub fn destination(&self) -> Text<'a> {
+        self.text(self.header.destination)
+    }
+
+    /// `messageType`.
+    #[must_use]
+    pub fn message_type(&self) -> Text<'a> {
+        self.text(self.header.message_type)
+    }
+
+    /// `payload`, as the JSON object that came; `None`: there is none.
+    #[must_use]
+    pub fn payload(&self) -> Option<&'a [u8]> {
+        (self.header.payload.len > 0).then(|| self.header.payload.of(self.frame))
+    }
+
+    /// `priority`.
+    #[must_use]
+    pub fn priority(&self) -> u8 {
+        self.header.priority
+    }
+
+    /// `timestamp`, or the arrival where there was none: ms since the epoch.
+    #[must_use]
+    pub fn timestamp_ms(&self) -> i64 {
+        self.header.timestamp_ms
+    }
+
+    /// Effective priority when it was accepted, 1 = most urgent.
+    #[must_use]
+    pub fn level(&self) -> Level {
+        self.header.level
+    }
+
+    /// When the frame was read: us since the epoch, by the wall clock.
+    #[must_use]
+    pub fn arrival_us(&self) -> u64 {
+        self.header.arrival_us
+    }
+
+    /// The sequence, of which the header has the low 32 bits: the first one at or behind `first`.
+    pub(crate) fn sequence_from(&self, first: Sequence) -> Sequence {
+        let low = self.header.sequence_low;
+        first.wrapping_add(u64::from(low.wrapping_sub(first as u32)))
+    }
+
+    fn text(&self, span: Span) -> Text<'a> {
+        if !self.header.escaped {
+            return Text::plain(span.of(self.frame));
         }
+        let rest = &self.frame[usize::from(span.offset)..];
+        Text::spelled(&rest[..spelling_len(rest)])
     }
-
-    /// Sets what only the scheduler knows, in a header that ingest has encoded.
-    pub fn seal(header: &mut [u8; RECORD_HEADER_LEN], sequence: u64, level: u8) {
-        header[SEQUENCE_AT..SEQUENCE_AT + 4].copy_from_slice(&(sequence as u32).to_le_bytes());
-        header[LEVEL_AT] = level;
-    }
-}
-
-pub(crate) fn u32_at(from: &[u8], at: usize) -> u32 {
-    u32::from_le_bytes([from[at], from[at + 1], from[at + 2], from[at + 3]])
-}
-
-pub(crate) fn u64_at(from: &[u8], at: usize) -> u64 {
-    u64::from(u32_at(from, at)) | u64::from(u32_at(from, at + 4)) << 32
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn header() -> RecordHeader {
-        RecordHeader {
-            frame_len: 65_536,
-            sequence_low: 7,
-            level: 3,
-            priority: 2,
-            escaped: true,
-            timestamp_ms: -5,
-            arrival_us: u64::MAX,
-            id: Span {
-                offset: 15,
-                len: 255,
-            },
-            source: Span {
-                offset: 65_535,
-                len: 50,
-            },
-            destination: Span { offset: 1, len: 1 },
-            message_type: Span { offset: 2, len: 9 },
-            payload: Span {
-                offset: 90,
-                len: 65_000,
-            },
-        }
+    #[test]
+    fn a_sequence_is_widened_across_the_wrap_of_its_low_half() {
+        let widen = |first, sequence_low| {
+            let header = RecordHeader {
+                sequence_low,
+                ..RecordHeader::default()
+            };
+            Record::new(header, b"").sequence_from(first)
+        };
+        assert_eq!(widen(5, 5), 5);
+        assert_eq!(widen(0x1_ffff_ffff, 0xffff_ffff), 0x1_ffff_ffff);
+        assert_eq!(widen(0x1_ffff_ffff, 3), 0x2_0000_0003);
     }
 
     #[test]
-    fn a_record_header_survives_its_encoding() {
-        let mut bytes = [0; RECORD_HEADER_LEN];
-        header().encode(&mut bytes);
-        assert_eq!(RecordHeader::decode(&bytes), header());
-        RecordHeader::seal(&mut bytes, 0x1_0000_0009, 1);
-        let sealed = RecordHeader::decode(&bytes);
-        assert_eq!((sealed.sequence_low, sealed.level), (9, 1));
-        assert_eq!(
-            RecordHeader {
-                sequence_low: 7,
-                level: 3,
-                ..sealed
-            },
-            header()
-        );
+    fn a_record_is_read_as_it_was_written_and_only_whole() {
+        let header = RecordHeader {
+            frame_len: 7,
+            sequence_low: 9,
+            ..RecordHeader::default()
+        };
+        let record = Record::new(header, b"a frame");
+        let mut bytes = vec![0; record.record_len()];
+        record.encode(&mut bytes);
+        assert_eq!(Record::parse(&bytes), Some(record));
+        assert_eq!(Record::parse(&[&bytes[..], b"x"].concat()), None);
+        for len in 0..bytes.len() {
+            assert_eq!(Record::parse(&bytes[..len]), None);
+        }
+        *bytes.last_mut().expect("a newline") = b'x';
+        assert_eq!(Record::parse(&bytes), None);
+    }
+
+    #[test]
+    fn a_field_of_a_record_ends_where_its_string_ends_however_long_its_spelling() {
+        let id = "\u{3042}".repeat(85);
+        let spelled: String = (0..85).map(|_| "\\u3042").collect();
+        let frame = format!(r#"{{"messageId":"{spelled}","destinationId":"a\/b"}}"#);
+        let destination_at = frame.find("a\\").expect("it is there") as u16;
+        let span = |offset| Span { offset, len: 255 };
+        let header = RecordHeader {
+            escaped: true,
+            id: span(14),
+            destination: span(destination_at),
+            ..RecordHeader::default()
+        };
+        let record = Record::new(header, frame.as_bytes());
+        assert_eq!(record.message_id().value(), id);
+        assert!(record.destination() == *"a/b");
+        assert_eq!(record.payload(), None);
     }
 }

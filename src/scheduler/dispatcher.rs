@@ -12,9 +12,9 @@ use crate::arena::Lease;
 use crate::clock::Now;
 use crate::counters::Counter;
 use crate::delivery::protocol::ToDelivery;
-use crate::journal::record::RecordHeader;
 use crate::journal::replay::{Fetch, FromReplay};
 use crate::limits::{ANSWERS_RESERVED, DISPATCHES_PER_CYCLE, REPLAY_EVENTS_PER_CYCLE};
+use crate::message::layout::RecordHeader;
 use crate::message::{DestinationIndex, Level};
 
 impl SchedulerAgent {
@@ -174,14 +174,13 @@ impl SchedulerAgent {
                     slot: index,
                     mut frame,
                 } => {
-                    let header = RecordHeader::decode(self.view.header_mut(&mut frame));
+                    let arrival_us = RecordHeader::arrival_us_of(self.view.header_mut(&mut frame));
                     let place = self.parts.ledger.place(frame);
                     let slot = self.messages.get_mut(index);
                     slot.place = place;
                     slot.fetching = false;
                     if slot.was_cold {
-                        slot.times =
-                            Times::of_arrival(self.walls.steady_us(header.arrival_us, now), now);
+                        slot.times = Times::of_arrival(self.walls.steady_us(arrival_us, now), now);
                     }
                     self.parts.counters.add(Counter::Fetched, 1);
                     if let Some(id) = self.subscriptions.active(slot.destination) {

@@ -12,12 +12,11 @@ use crate::clock::Now;
 use crate::config::Durability;
 use crate::counters::Counter;
 use crate::ingest::protocol::{Arrival, FromIngest};
-use crate::journal::record::RecordHeader;
 use crate::journal::writer::ToJournal;
 use crate::limits::{ARRIVALS_PER_CYCLE, UNRECORDED_MAX};
 use crate::memory::{prefetch, prefetch_all};
-use crate::message::fields::{Fields, Text};
-use crate::message::{DestinationIndex, Level, Sequence};
+use crate::message::layout::RecordHeader;
+use crate::message::{DestinationIndex, Level, Record, Sequence, Text};
 
 /// Arrivals that are taken without asking for room.
 const BATCH: usize = 16;
@@ -261,6 +260,5 @@ impl SchedulerAgent {
 
 /// The `sourceServerId` of a record, for rules that ask for it.
 fn source_of(record: &[u8]) -> Text<'_> {
-    let fields = Fields::of_record(record);
-    fields.map_or(Text::plain(&[]), |it| it.source_id())
+    Record::parse(record).map_or(Text::plain(&[]), |it| it.source_id())
 }

@@ -19,7 +19,6 @@
 //!  DELIVERY --- Subscribe, Written, Acknowledged, Gone -------------> ^
 //! ```
 
-pub mod allowance;
 pub mod bitmap;
 pub mod dedup;
 mod dispatcher;
@@ -40,7 +39,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use self::allowance::{Allowances, MaxQueued};
 use self::dedup::DedupWindow;
 use self::eviction::MessageSlots;
 use self::measure::Measurement;
@@ -70,6 +68,7 @@ use crate::limits::{
     RETENTION_RING, SLOTS_MAX, UNRECORDED_MAX,
 };
 use crate::log_limit::LogLimit;
+use crate::message::allowance::{Grants, MaxQueued};
 use crate::message::{DestinationIndex, Directory, Reason, Sequence};
 use crate::ring::{Receiver, Sender};
 
@@ -181,7 +180,7 @@ pub struct SchedulerAgent {
     /// Messages may go into the journal up to here.
     granted: Position,
     subscriptions: Subscriptions,
-    allowances: Allowances,
+    allowances: Grants,
     pending: VecDeque<Pending>,
     /// Messages among `pending`.
     unrecorded: u64,
@@ -213,7 +212,7 @@ impl SchedulerAgent {
     #[must_use]
     pub fn new(parts: SchedulerParts) -> Self {
         let configured = parts.configured_destinations;
-        let mut allowances = Allowances::new(parts.max_queued.clone());
+        let mut allowances = Grants::new(parts.max_queued.clone());
         allowances.grow(configured as usize);
         Self {
             allowances,

@@ -12,12 +12,12 @@
 //! timestamps were clamped to then: in the order of the sequences, before all that is new.
 
 use super::dedup::DedupWindow;
-use super::queue::clamp_timestamp;
 use super::queue::cold::{ColdMessage, ColdStore, Kind};
 use super::unsettled::Unsettled;
-use crate::journal::batch::Record;
-use crate::journal::record::{Settlement, record_len};
+use crate::journal::batch::JournalRecord;
+use crate::journal::record::Settlement;
 use crate::journal::recovery::Sink;
+use crate::message::timestamp::clamp_timestamp;
 use crate::message::{DestinationIndex, Directory, TypeIndex};
 
 /// Dead messages that may lie in the lanes, besides as many as are alive: 7 MB.
@@ -120,23 +120,22 @@ impl RecoveredStateBuilder {
 }
 
 impl Sink for RecoveredStateBuilder {
-    fn message(&mut self, record: &Record<'_>, recorded_us: u64) {
-        let (header, fields) = (&record.header, record.fields());
-        let id = fields.message_id().value();
+    fn message(&mut self, record: &JournalRecord<'_>, recorded_us: u64) {
+        let id = record.message_id().value();
         let id = self.dedup.hasher().hash(id.as_bytes());
         let recorded_ms = recorded_us / 1_000;
         self.dedup.claim(id, recorded_ms);
         let message_type = self
             .message_types
-            .find_or_create(&fields.message_type().value());
+            .find_or_create(&record.message_type().value());
         let message_type = message_type.unwrap_or(self.message_types.len() as u32);
-        let destination = self.destinations.adopt(&fields.destination().value());
-        let level0 = header.level.clamp(1, self.levels) - 1;
+        let destination = self.destinations.adopt(&record.destination().value());
+        let level0 = record.level().clamp(1, self.levels) - 1;
         let message = ColdMessage {
             sequence: record.sequence,
             position: record.position,
             timestamp_ms: clamp_timestamp(0, 0, recorded_ms),
-            record_len: record_len(record.frame.len()) as u32,
+            record_len: record.record_len() as u32,
             message_type: message_type as TypeIndex,
             level0,
             redelivered: true,

@@ -15,7 +15,7 @@
 use std::collections::HashMap;
 
 use crate::config;
-use crate::message::fields::Text;
+use crate::message::Text;
 use crate::message::{DestinationIndex, Level, TypeIndex};
 
 /// Class of the destinations that no rule names.

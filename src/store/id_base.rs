@@ -122,7 +122,7 @@ pub(super) fn adopt<T: IdTable>(
 ) -> Result<Option<u64>, T::Error> {
     for &id_base in orphans {
         for row in rows.sample(STORE_SAMPLE_ROWS) {
-            let message_id = row.fields().message_id().value();
+            let message_id = row.record.message_id().value();
             if table.has_row(id_base + row.sequence, &message_id)? {
                 table.set_base(node, id_base)?;
                 tracing::warn!(
@@ -233,7 +233,7 @@ mod tests {
         let (rows, _) = gather(&memory, 0);
         let message_id = |sequence: usize| {
             let row = rows.iter().nth(sequence - 1).expect("it is there");
-            row.fields().message_id().value().into_owned()
+            row.record.message_id().value().into_owned()
         };
         let orphans = [0, ID_BASE_STEP];
         let mut tables = tables(&[1, 2], &[]);

@@ -13,11 +13,12 @@
 use super::Applied;
 use super::pace::Pace;
 use crate::journal::batch::Batch;
-use crate::journal::record::{RecordHeader, Settlement};
+use crate::journal::record::Settlement;
 use crate::limits::{
     STORE_GATHER_LEN_KEPT, STORE_GATHER_LEN_MAX, STORE_GATHER_ROWS_KEPT, STORE_UPDATES_MAX,
 };
-use crate::message::Fields;
+use crate::message::Record;
+use crate::message::layout::RecordHeader;
 
 /// Rows and settlements, gathered for one transaction.
 #[derive(Debug, Default)]
@@ -43,20 +44,10 @@ struct Stored {
 pub struct Row<'a> {
     /// The message's place in the unified stream.
     pub sequence: u64,
-    /// What else is known of it.
-    pub header: &'a RecordHeader,
-    /// The frame.
-    pub frame: &'a [u8],
+    /// Its fields and its frame.
+    pub record: Record<'a>,
     /// When it was settled, us since the epoch; `None`: not yet.
     pub settled_us: Option<u64>,
-}
-
-impl<'a> Row<'a> {
-    /// The values of its fields.
-    #[must_use]
-    pub fn fields(&self) -> Fields<'a> {
-        Fields::new(*self.header, self.frame)
-    }
 }
 
 impl Rows {
@@ -65,11 +56,11 @@ impl Rows {
         for record in batch.records() {
             self.rows.push(Stored {
                 sequence: record.sequence,
-                header: record.header,
+                header: *record.header(),
                 frame_start: self.frames.len(),
                 settled_us: None,
             });
-            self.frames.extend_from_slice(record.frame);
+            self.frames.extend_from_slice(record.frame());
         }
         for settlement in batch.settlements() {
             self.settle(settlement);
@@ -105,11 +96,13 @@ impl Rows {
 
     /// The rows, sequences ascending.
     pub fn iter(&self) -> impl Iterator<Item = Row<'_>> {
-        self.rows.iter().map(|it| Row {
-            sequence: it.sequence,
-            header: &it.header,
-            frame: &self.frames[it.frame_start..][..it.header.frame_len as usize],
-            settled_us: it.settled_us,
+        self.rows.iter().map(|it| {
+            let frame = &self.frames[it.frame_start..][..it.header.frame_len as usize];
+            Row {
+                sequence: it.sequence,
+                record: Record::new(it.header, frame),
+                settled_us: it.settled_us,
+            }
         })
     }
 

@@ -150,8 +150,8 @@ impl Open {
                 sequence: row.sequence,
                 settlement: None,
                 reason,
-                time: moment(row.header.arrival_us),
-                line: Some(String::from_utf8_lossy(row.frame)),
+                time: moment(row.record.arrival_us()),
+                line: Some(String::from_utf8_lossy(row.record.frame())),
             };
             self.add(&entry, &mut piece, counters)?;
         }

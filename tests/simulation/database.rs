@@ -132,7 +132,7 @@ impl State {
     fn commit(&mut self, rows: &Rows, upto: Position) -> Applied {
         let mut applied = Applied::default();
         for row in rows.iter() {
-            let id = row.fields().message_id().value();
+            let id = row.record.message_id().value();
             let Some(message) = message_of(&id) else {
                 let what = format!("row {} has no message", row.sequence);
                 self.events.push(Event::Nonsense(what));

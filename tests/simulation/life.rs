@@ -174,7 +174,7 @@ pub fn read_leaving(disk: &Disk, segment_len: u64, name: Name) -> Surviving {
     while let Ok(Some(batch)) = reader.next(u64::MAX) {
         if segments.contains(&(batch.position() / segment_len)) {
             for record in batch.records() {
-                let message = message_of(&record.fields().message_id().value());
+                let message = message_of(&record.message_id().value());
                 by_sequence.extend(message.map(|it| (record.sequence, it)));
             }
         }
@@ -193,7 +193,7 @@ pub fn read_journal(disk: &Disk, segment_len: u64, surviving: &mut Surviving) {
     let mut by_sequence: BTreeMap<u64, MessageId> = BTreeMap::new();
     while let Ok(Some(batch)) = reader.next(u64::MAX) {
         for record in batch.records() {
-            if let Some(message) = message_of(&record.fields().message_id().value()) {
+            if let Some(message) = message_of(&record.message_id().value()) {
                 surviving.recorded.insert(message);
                 by_sequence.insert(record.sequence, message);
             }

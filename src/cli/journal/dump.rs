@@ -12,11 +12,11 @@ use super::place::{Place, PlaceArgs, failed};
 use super::unsettled::Unsettled;
 use super::{Failure, kept_words, words};
 use crate::cli::output::Frames;
-use crate::journal::batch::{Batch, Record};
+use crate::journal::batch::{Batch, JournalRecord};
 use crate::journal::reader::survey::Finding;
 use crate::journal::record::{Position, Settlement};
 use crate::log::say;
-use crate::message::fields::Text;
+use crate::message::Text;
 
 /// Print the journal's entries, one JSON line each.
 #[derive(Debug, Clone, Args)]
@@ -89,13 +89,13 @@ impl Selection {
         self.unsettled.as_ref().map_or(Position::MAX, |it| it.1)
     }
 
-    fn has_message(&mut self, args: &DumpArgs, record: &Record<'_>) -> bool {
+    fn has_message(&mut self, args: &DumpArgs, record: &JournalRecord<'_>) -> bool {
         let is_open = |it: &(Unsettled, Position)| it.0.contains(record.sequence);
         let in_range = (args.from..=args.to).contains(&record.sequence);
         if !in_range || !self.unsettled.as_ref().is_none_or(is_open) {
             return false;
         }
-        let destination = record.fields().destination();
+        let destination = record.destination();
         let is_wanted = args
             .destination
             .as_ref()
@@ -182,7 +182,7 @@ impl<W: Write> Dump<'_, W> {
         Ok(())
     }
 
-    fn message(&mut self, record: &Record<'_>) -> std::io::Result<()> {
+    fn message(&mut self, record: &JournalRecord<'_>) -> std::io::Result<()> {
         if !self.args.frames {
             let mut line = serde_json::to_vec(&MessageLine::of(record))?;
             // The frame is JSON: it goes into the object as it is.
@@ -190,7 +190,7 @@ impl<W: Write> Dump<'_, W> {
             self.out.write_all(&line)?;
             self.out.write_all(b",\"frame\":")?;
         }
-        self.out.write_all(record.frame)?;
+        self.out.write_all(record.frame())?;
         let end: &[u8] = if self.args.frames { b"\n" } else { b"}\n" };
         self.out.write_all(end)
     }
@@ -216,21 +216,20 @@ struct MessageLine {
 }
 
 impl MessageLine {
-    fn of(record: &Record<'_>) -> Self {
-        let (header, fields) = (&record.header, record.fields());
+    fn of(record: &JournalRecord<'_>) -> Self {
         let owned = |text: Text<'_>| text.value().into_owned();
         Self {
             kind: "message",
             sequence: record.sequence,
             position: record.position,
-            level: header.level,
-            arrival: time(header.arrival_us),
-            message_id: owned(fields.message_id()),
-            source_server_id: owned(fields.source_id()),
-            destination_id: owned(fields.destination()),
-            message_type: owned(fields.message_type()),
-            priority: fields.priority(),
-            timestamp: fields.timestamp_ms(),
+            level: record.level(),
+            arrival: time(record.arrival_us()),
+            message_id: owned(record.message_id()),
+            source_server_id: owned(record.source_id()),
+            destination_id: owned(record.destination()),
+            message_type: owned(record.message_type()),
+            priority: record.priority(),
+            timestamp: record.timestamp_ms(),
         }
     }
 }

@@ -63,7 +63,7 @@ impl Repeated {
                 .records()
                 .filter(|it| sequences.contains(&it.sequence))
             {
-                let id = record.fields().message_id().value();
+                let id = record.message_id().value();
                 *times.entry(id.into_owned()).or_default() += 1;
             }
         }

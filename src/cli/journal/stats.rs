@@ -12,7 +12,7 @@ use super::summary::Summary;
 use super::unsettled::Unsettled;
 use super::{Failure, kept_words, words};
 use crate::cli::output::{print, print_json};
-use crate::journal::batch::{Batch, Record};
+use crate::journal::batch::{Batch, JournalRecord};
 use crate::journal::reader::survey::Finding;
 use crate::journal::record::BatchKind;
 use crate::limits::LEVELS_MAX;
@@ -127,14 +127,12 @@ impl Count {
         }
     }
 
-    fn message(&mut self, record: &Record<'_>) {
-        let header = &record.header;
-        let fields = record.fields();
-        let destination = self.destinations.adopt(&fields.destination().value());
-        let level = u32::from(header.level.clamp(1, LEVELS_MAX as u8)) - 1;
+    fn message(&mut self, record: &JournalRecord<'_>) {
+        let destination = self.destinations.adopt(&record.destination().value());
+        let level = u32::from(record.level().clamp(1, LEVELS_MAX as u8)) - 1;
         self.unsettled
             .insert(record.sequence, destination * LEVELS_MAX as u32 + level);
-        let id = fields.message_id().value();
+        let id = record.message_id().value();
         self.ids.add(id.as_bytes(), record.sequence);
         let summary = &mut self.summary;
         if summary.messages == 0 {
@@ -143,8 +141,8 @@ impl Count {
         summary.messages += 1;
         summary.first_sequence = summary.first_sequence.min(record.sequence);
         summary.last_sequence = summary.last_sequence.max(record.sequence);
-        self.first_us = self.first_us.min(header.arrival_us);
-        self.last_us = self.last_us.max(header.arrival_us);
+        self.first_us = self.first_us.min(record.arrival_us());
+        self.last_us = self.last_us.max(record.arrival_us());
     }
 
     fn summary(self, repeats: Repeats) -> Summary {

@@ -27,8 +27,8 @@ use super::shapes::Shapes;
 use super::simd::Avx2;
 use super::tokens::{Tokens, unquoted};
 use super::{Field, Parsed};
-use crate::journal::record::Span;
 use crate::limits::{MESSAGE_ID_LEN_MAX, NAME_LEN_MAX};
+use crate::message::layout::Span;
 
 /// Judges usual lines.
 pub(super) struct Quick {

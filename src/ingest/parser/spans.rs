@@ -4,7 +4,7 @@
 //! Ends are found from behind: between a value and the next key stand only space and one comma, so
 //! neither an escape nor a deep payload needs a scan. None of this judges: the line is valid JSON.
 
-use crate::journal::record::Span;
+use crate::message::layout::Span;
 
 /// A line, by the address at which it was parsed and by its verbatim copy.
 #[derive(Clone, Copy)]

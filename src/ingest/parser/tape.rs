@@ -11,9 +11,9 @@ use simd_json::{Buffers, Node, StaticNode, Tape};
 use super::exact;
 use super::spans::Spans;
 use super::{FIELDS, Field, PADDING, Parsed, REQUIRED};
-use crate::journal::record::Span;
 use crate::limits::{LINE_LEN_MAX, MESSAGE_ID_LEN_MAX, NAME_LEN_MAX, NESTING_MAX};
 use crate::message::Reason;
+use crate::message::layout::Span;
 
 /// Judges lines by their tape; its buffers are reused, so it allocates only until it is warm.
 pub(super) struct ByTape {

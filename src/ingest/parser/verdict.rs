@@ -7,7 +7,7 @@ use std::ops::Range;
 use super::blocks::BitByBit;
 use super::model::{self, Judged};
 use super::*;
-use crate::message::Fields;
+use crate::message::Record;
 use simd_json::prelude::{ValueObjectAccess as _, Writable as _};
 
 /// Levels of the tests' parsers.
@@ -66,7 +66,7 @@ fn judged(parsed: &Parsed<'_>, frame: &[u8]) -> Judged {
     assert_eq!(parsed.escaped, raw_has_escape);
     let header = parsed.header(7_000);
     assert_eq!(header.timestamp_ms, parsed.timestamp_ms.unwrap_or(7));
-    let fields = Fields::new(header, frame);
+    let fields = Record::new(header, frame);
     let recorded = [
         fields.message_id(),
         fields.source_id(),

@@ -47,9 +47,9 @@ fn batches_come_back_as_they_were_written() {
     for (record, sequence) in records.iter().zip([7, 8, 11]) {
         let message = TestMessage::new(sequence);
         assert_eq!(record.sequence, sequence);
-        assert_eq!(record.frame, message.frame().as_bytes());
-        assert_eq!(record.fields().message_id().value(), message.id);
-        assert_eq!(record.fields().message_type().value(), "lunch");
+        assert_eq!(record.frame(), message.frame().as_bytes());
+        assert_eq!(record.message_id().value(), message.id);
+        assert_eq!(record.message_type().value(), "lunch");
     }
     assert_eq!(records[0].position, at + 48);
     assert_eq!(

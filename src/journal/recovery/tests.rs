@@ -22,7 +22,7 @@ struct Told {
 }
 
 impl Sink for Told {
-    fn message(&mut self, record: &Record<'_>, _recorded_us: u64) {
+    fn message(&mut self, record: &JournalRecord<'_>, _recorded_us: u64) {
         self.messages.push(record.sequence);
     }
 

@@ -20,59 +20,16 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use std::hash::{BuildHasher, Hasher};
 use std::ops::Range;
 use std::time::Duration;
-
-use ahash::RandomState;
 
 use epochs::Epochs;
 use table::Table;
 
+use crate::message::{IdHash, IdHasher};
+
 /// Ids that a window may remember: leaves three bits of an entry for the tag.
 pub const WINDOW_MESSAGES_MAX: usize = (1 << 28) - 1;
-
-/// What stands for a messageId: 128 randomly keyed bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct IdHash(pub [u64; 2]);
-
-/// Turns messageIds into hashes; cheap to clone for another thread.
-#[derive(Debug, Clone)]
-pub struct IdHasher {
-    first: RandomState,
-    second: RandomState,
-}
-
-impl IdHasher {
-    /// The hasher of these keys, which must be random and stay secret.
-    #[must_use]
-    pub fn new(seed: [u64; 8]) -> Self {
-        let [a, b, c, d, e, f, g, h] = seed;
-        Self {
-            first: RandomState::with_seeds(a, b, c, d),
-            second: RandomState::with_seeds(e, f, g, h),
-        }
-    }
-
-    /// The hash of a messageId.
-    #[inline]
-    #[must_use]
-    pub fn hash(&self, id: &[u8]) -> IdHash {
-        let of = |state: &RandomState| {
-            let mut hasher = state.build_hasher();
-            hasher.write(id);
-            hasher.finish()
-        };
-        IdHash([of(&self.first), of(&self.second)])
-    }
-
-    /// Tells apart the hashers whose hashes differ: by key, and by build, for the hash function
-    /// promises nothing across versions and processors. Kept beside hashes on disk.
-    #[must_use]
-    pub fn fingerprint(&self) -> u64 {
-        self.hash(b"flipped-lb: the fingerprint of a hasher").0[0]
-    }
-}
 
 /// The ids seen lately, at most so many and for so long.
 #[derive(Debug)]

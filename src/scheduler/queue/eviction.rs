@@ -4,10 +4,10 @@
 //! far as no new message can be queued before them. Eviction never changes what goes next.
 
 use super::cold::{ColdMessage, ColdStore, Kind, SlotStore};
-use super::lane::window_start;
 use super::links::Node;
 use super::{Pick, Queues, bits};
 use crate::message::DestinationIndex;
+use crate::message::timestamp::window_start;
 
 /// Hot messages that are evicted at once to make way for a cold one that ages into their lane.
 const EVICTED_PER_MOVE: usize = 2;

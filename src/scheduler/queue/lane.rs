@@ -17,7 +17,7 @@
 
 use super::links::{Links, NONE};
 use super::table::Tables;
-use crate::limits::BUCKETS;
+use crate::message::timestamp::window_start;
 
 /// Buckets that a late message is carried back over before the lane borrows a table.
 const STEPS_BACK: usize = 8;
@@ -175,9 +175,4 @@ impl Lane {
         }
         false
     }
-}
-
-/// The oldest timestamp that a message may still be given.
-pub(super) fn window_start(now_ms: u64) -> u64 {
-    (now_ms + 1).saturating_sub(BUCKETS as u64)
 }

@@ -40,22 +40,14 @@ mod tests;
 use std::time::Duration;
 
 use crate::limits::{AGENTS_MAX, LEVELS_MAX};
+use crate::message::timestamp::clamp_timestamp;
 use crate::message::{DestinationIndex, Level, Sequence};
 use crate::scheduler::bitmap::Bitmap;
 use cold::{ColdMessage, ColdStore, Kind, SlotStore};
 use deadlines::Deadlines;
-use lane::{Lane, window_start};
+use lane::Lane;
 use links::{Links, List, NONE, Node, Sorted};
 use table::Tables;
-
-/// The timestamp by which a message is queued: its own, as far as the window of
-/// [`crate::limits::BUCKETS`] ms that ends now allows, and never before `floor_ms`, which is what
-/// this gave for the message before it from the same source.
-#[inline]
-#[must_use]
-pub fn clamp_timestamp(own_ms: u64, floor_ms: u64, now_ms: u64) -> u64 {
-    own_ms.max(window_start(now_ms)).max(floor_ms).min(now_ms)
-}
 
 /// What waits for one destination at one level and was never dispatched: 32 bytes.
 #[derive(Debug, Clone, Copy)]

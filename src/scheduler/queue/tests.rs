@@ -324,16 +324,6 @@ fn queues(destinations: usize, wait_ms: [u64; 3]) -> Queues {
 }
 
 #[test]
-fn timestamps_are_clamped_to_the_window_and_never_before_their_sources_last() {
-    let start_ms = 1_000 - BUCKETS as u64 + 1;
-    assert_eq!(clamp_timestamp(990, 0, 1_000), 990);
-    assert_eq!(clamp_timestamp(5_000, 0, 1_000), 1_000);
-    assert_eq!(clamp_timestamp(0, 0, 1_000), start_ms);
-    assert_eq!(clamp_timestamp(990, 995, 1_000), 995);
-    assert_eq!(clamp_timestamp(0, 0, 10), 0);
-}
-
-#[test]
 fn a_message_of_level_3_is_late_in_a_flood_of_level_1_and_not_starved() {
     let mut queues = queues(1, [0, 100, 200]);
     queues.push(0, 3, 0, 1_000, 1_000);

@@ -71,11 +71,11 @@ impl Session {
         let mut statements = Vec::new();
         let (mut start, mut len) = (0, 0);
         for (at, row) in rows.iter().enumerate() {
-            if len > 0 && len + row.frame.len() > len_max {
+            if len > 0 && len + row.record.frame().len() > len_max {
                 statements.push(&rows[start..at]);
                 (start, len) = (at, 0);
             }
-            len += row.frame.len();
+            len += row.record.frame().len();
         }
         if start < rows.len() {
             statements.push(&rows[start..]);
@@ -157,7 +157,7 @@ impl Session {
                 continue;
             };
             outcome.applied.pass_over(row);
-            if **message_id == *row.fields().message_id().value().as_bytes() {
+            if **message_id == *row.record.message_id().value().as_bytes() {
                 outcome.taken += 1;
                 outcome
                     .late

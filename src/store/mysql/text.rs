@@ -69,16 +69,16 @@ impl Writer {
 
     /// Adds a row.
     pub(super) fn row(&mut self, row: &Row<'_>) {
-        let fields = row.fields();
+        let record = row.record;
         self.begin(self.id_base + row.sequence);
         self.number(row.sequence.cast_signed());
-        self.text(fields.message_id().value().as_bytes());
-        self.text(fields.source_id().value().as_bytes());
-        self.text(fields.destination().value().as_bytes());
-        self.text(fields.message_type().value().as_bytes());
-        self.number(fields.priority().into());
-        self.number(fields.timestamp_ms());
-        match fields.payload() {
+        self.text(record.message_id().value().as_bytes());
+        self.text(record.source_id().value().as_bytes());
+        self.text(record.destination().value().as_bytes());
+        self.text(record.message_type().value().as_bytes());
+        self.number(record.priority().into());
+        self.number(record.timestamp_ms());
+        match record.payload() {
             Some(payload) => self.text(payload),
             None => self.null(),
         }
@@ -86,7 +86,7 @@ impl Writer {
             Some(_) => b"DELIVERED",
             None => b"INGESTED",
         });
-        let created = *self.created.format(row.header.arrival_us);
+        let created = *self.created.format(row.record.arrival_us());
         self.plain(&created);
         match row.settled_us {
             Some(settled_us) => self.moment(settled_us),

@@ -107,7 +107,7 @@ impl<'a, 'r> Writing<'a, 'r> {
             return Ok(Transacted::Stands);
         }
         let delivered_at = row.settled_us.map(|it| *self.delivered.format(it));
-        let created_at = self.created.format(row.header.arrival_us);
+        let created_at = self.created.format(row.record.arrival_us());
         let id = self.id_base + row.sequence;
         match insert_row(insert, &row, id, created_at, delivered_at.as_ref()) {
             Ok(0) => {
@@ -148,7 +148,7 @@ impl<'a, 'r> Writing<'a, 'r> {
             })
             .optional()?;
         match there {
-            Some(message_id) if *message_id == *row.fields().message_id().value().as_bytes() => {
+            Some(message_id) if *message_id == *row.record.message_id().value().as_bytes() => {
                 let Some(settled_us) = row.settled_us else {
                     return Ok(Transacted::Stands);
                 };
@@ -208,20 +208,20 @@ fn insert_row(
     created_at: &[u8],
     delivered_at: Option<&[u8; MOMENT_LEN]>,
 ) -> rusqlite::Result<usize> {
-    let fields = row.fields();
+    let record = row.record;
     let status: &[u8] = match delivered_at {
         Some(_) => b"DELIVERED",
         None => b"INGESTED",
     };
     statement.execute((
         id.cast_signed(),
-        &*fields.message_id().value(),
-        &*fields.source_id().value(),
-        &*fields.destination().value(),
-        &*fields.message_type().value(),
-        fields.priority(),
-        fields.timestamp_ms(),
-        fields.payload().map(Text),
+        &*record.message_id().value(),
+        &*record.source_id().value(),
+        &*record.destination().value(),
+        &*record.message_type().value(),
+        record.priority(),
+        record.timestamp_ms(),
+        record.payload().map(Text),
         Text(status),
         Text(created_at),
         delivered_at.map(|it| Text(it)),
@@ -265,7 +265,7 @@ pub(super) fn write_without_commit(
 ) -> rusqlite::Result<()> {
     let mut insert = connection.prepare_cached(INSERT)?;
     for row in rows.iter() {
-        let created_at = *TextTime::new().format(row.header.arrival_us);
+        let created_at = *TextTime::new().format(row.record.arrival_us());
         insert_row(&mut insert, &row, row.sequence, &created_at, None)?;
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 use crate::clock::Now;
 use crate::journal::ahead::{Reached, begin_behind};
-use crate::journal::batch::Record;
+use crate::journal::batch::JournalRecord;
 use crate::journal::reader::Reader;
 use crate::journal::record::{Position, Settlement};
 use crate::journal::recovery::{Origin, Recovered, Sink, recover};
@@ -16,7 +16,7 @@ const SEGMENT: u64 = 4_096;
 struct Seen(Vec<u64>, Vec<u64>);
 
 impl Sink for Seen {
-    fn message(&mut self, record: &Record<'_>, _recorded_us: u64) {
+    fn message(&mut self, record: &JournalRecord<'_>, _recorded_us: u64) {
         self.0.push(record.sequence);
     }
 

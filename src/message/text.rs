@@ -1,89 +1,12 @@
-//! The values of a message's fields, out of its record.
+//! Strings of JSON by their spelling, and their values.
 //!
-//! The one place that decodes them: the scheduler's rules, recovery, the store, the `journal`
-//! commands and tests ask here. A record's header says where a field's JSON spelling begins; two
-//! spellings of one string (`"k\u00fcche"`, `"küche"`) have one value here. The payload is
-//! handed on as the JSON that it is.
+//! Two spellings of one string (`"k\u00fcche"`, `"küche"`) have one value.
 
 use std::borrow::Cow;
 use std::fmt;
 
-use super::record::{RECORD_HEADER_LEN, RecordHeader, Span};
-
-/// A message's fields.
-#[derive(Clone, Copy)]
-pub struct Fields<'a> {
-    header: RecordHeader,
-    frame: &'a [u8],
-}
-
-impl<'a> Fields<'a> {
-    /// The fields of a frame, whose header this is; every span must lie in the frame.
-    #[must_use]
-    pub fn new(header: RecordHeader, frame: &'a [u8]) -> Self {
-        Self { header, frame }
-    }
-
-    /// The fields of a record as it stands in a chunk: header, frame, newline.
-    #[must_use]
-    pub fn of_record(record: &'a [u8]) -> Option<Self> {
-        let (header, frame) = record.split_first_chunk::<RECORD_HEADER_LEN>()?;
-        Some(Self::new(RecordHeader::decode(header), frame))
-    }
-
-    /// `messageId`.
-    #[must_use]
-    pub fn message_id(&self) -> Text<'a> {
-        self.text(self.header.id)
-    }
-
-    /// `sourceServerId`.
-    #[must_use]
-    pub fn source_id(&self) -> Text<'a> {
-        self.text(self.header.source)
-    }
-
-    /// `destinationId`.
-    #[must_use]
-    pub fn destination(&self) -> Text<'a> {
-        self.text(self.header.destination)
-    }
-
-    /// `messageType`.
-    #[must_use]
-    pub fn message_type(&self) -> Text<'a> {
-        self.text(self.header.message_type)
-    }
-
-    /// `payload`, as the JSON object that came; `None`: there is none.
-    #[must_use]
-    pub fn payload(&self) -> Option<&'a [u8]> {
-        (self.header.payload.len > 0).then(|| self.header.payload.of(self.frame))
-    }
-
-    /// `priority`.
-    #[must_use]
-    pub fn priority(&self) -> u8 {
-        self.header.priority
-    }
-
-    /// `timestamp`, or the arrival where there was none: ms since the epoch.
-    #[must_use]
-    pub fn timestamp_ms(&self) -> i64 {
-        self.header.timestamp_ms
-    }
-
-    fn text(&self, span: Span) -> Text<'a> {
-        if !self.header.escaped {
-            return Text::plain(span.of(self.frame));
-        }
-        let rest = &self.frame[usize::from(span.offset)..];
-        Text::spelled(&rest[..spelling_len(rest)])
-    }
-}
-
 /// Bytes before the quote that ends a string whose text begins here.
-fn spelling_len(text: &[u8]) -> usize {
+pub(super) fn spelling_len(text: &[u8]) -> usize {
     let mut at = 0;
     while let Some(found) = memchr::memchr2(b'"', b'\\', text.get(at..).unwrap_or_default()) {
         at += found;
@@ -273,24 +196,5 @@ mod tests {
             let _ = text.value();
             let _ = text == *"u";
         }
-    }
-
-    #[test]
-    fn a_field_of_a_record_ends_where_its_string_ends_however_long_its_spelling() {
-        let id = "\u{3042}".repeat(85);
-        let spelled: String = (0..85).map(|_| "\\u3042").collect();
-        let frame = format!(r#"{{"messageId":"{spelled}","destinationId":"a\/b"}}"#);
-        let destination_at = frame.find("a\\").expect("it is there") as u16;
-        let span = |offset| Span { offset, len: 255 };
-        let header = RecordHeader {
-            escaped: true,
-            id: span(14),
-            destination: span(destination_at),
-            ..RecordHeader::default()
-        };
-        let fields = Fields::new(header, frame.as_bytes());
-        assert_eq!(fields.message_id().value(), id);
-        assert!(fields.destination() == *"a/b");
-        assert_eq!(fields.payload(), None);
     }
 }

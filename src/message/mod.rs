@@ -1,15 +1,21 @@
-//! The words for a message's parts, its record and its fields, and the directory of names with
-//! indices.
+//! What every stage knows of a message: its record, the hash of its id, its place in time, the names in
+//! it with their indices, and how many may wait.
 
+pub mod allowance;
 mod directory;
-pub mod fields;
+mod id_hash;
+pub mod layout;
 mod pattern;
 mod recent;
-pub mod record;
+mod record;
+mod text;
+pub mod timestamp;
 
 pub use directory::Directory;
-pub use fields::Fields;
+pub use id_hash::{IdHash, IdHasher};
 pub use pattern::Pattern;
+pub use record::Record;
+pub use text::Text;
 
 /// A message's place in the one unified stream: from 1, no holes.
 pub type Sequence = u64;
@@ -17,7 +23,7 @@ pub type Sequence = u64;
 /// Index of a source: a configured server, or a connection that dialled in.
 pub type SourceIndex = u32;
 
-/// Index of a destination in the [`crate::message::Directory`].
+/// Index of a destination in the [`Directory`].
 pub type DestinationIndex = u32;
 
 /// Index of a message type; the last one stands for all that found no place.

@@ -1,0 +1,317 @@
+//! Allowances: how many more messages ingest may hand over for each destination, so that no more
+//! than `max_queued` of them wait. Both ends of the protocol, values only.
+//!
+//! Ingest counts what it hands over ([`Windows`]); the scheduler tells it up to which count it may go
+//! ([`Grants`]), as a window that moves on when messages are dispatched or turn out to be duplicates.
+//! What is on its way between the two is in ingest's count, so the bound holds exactly, whatever the
+//! rings hold. A window moves on in steps of a sixteenth: a source that waited reads on for a while.
+
+use super::DestinationIndex;
+use crate::config::Config;
+
+/// The window moves on by at least this part of `max_queued`.
+const STEPS: i64 = 16;
+
+/// How many messages may wait for each destination.
+#[derive(Debug, Clone)]
+pub struct MaxQueued {
+    configured: Vec<u64>,
+    others: u64,
+}
+
+impl MaxQueued {
+    /// As the settings say.
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        let others = config.scheduler.max_queued as u64;
+        let of = |max: Option<usize>| max.map_or(others, |it| it as u64);
+        let destinations = config.destinations.iter();
+        Self {
+            configured: destinations.map(|it| of(it.max_queued)).collect(),
+            others,
+        }
+    }
+
+    fn of(&self, destination: DestinationIndex) -> u64 {
+        let configured = self.configured.get(destination as usize);
+        configured.copied().unwrap_or(self.others)
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Window {
+    handed_over: u64,
+    until: u64,
+}
+
+/// Ingest's end.
+#[derive(Debug)]
+pub struct Windows {
+    max: MaxQueued,
+    of: Vec<Window>,
+}
+
+impl Windows {
+    /// `waiting` messages wait already, by destination.
+    #[must_use]
+    pub fn new(max: MaxQueued, waiting: &[usize]) -> Self {
+        let mut windows = Self {
+            max,
+            of: Vec::new(),
+        };
+        windows.grow(waiting.len());
+        for (window, &count) in windows.of.iter_mut().zip(waiting) {
+            window.until = window.until.saturating_sub(count as u64);
+        }
+        windows
+    }
+
+    /// Takes a place in the destination's window; `false`: it is full.
+    #[inline]
+    #[must_use]
+    pub fn claim(&mut self, destination: DestinationIndex) -> bool {
+        if self.of.len() <= destination as usize {
+            self.grow(destination as usize + 1);
+        }
+        let window = &mut self.of[destination as usize];
+        let has_room = window.handed_over < window.until;
+        window.handed_over += u64::from(has_room);
+        has_room
+    }
+
+    /// The window goes up to this count now.
+    pub fn raise(&mut self, destination: DestinationIndex, until: u64) {
+        self.grow(destination as usize + 1);
+        let window = &mut self.of[destination as usize];
+        window.until = window.until.max(until);
+    }
+
+    fn grow(&mut self, destinations: usize) {
+        for destination in self.of.len()..destinations {
+            self.of.push(Window {
+                handed_over: 0,
+                until: self.max.of(destination as DestinationIndex),
+            });
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Grant {
+    /// Messages that may wait.
+    max: i64,
+    /// Messages that ingest handed over and that wait no more, less those that wait and did not
+    /// come from it, or wait a second time.
+    left: i64,
+    /// What `left` was when ingest was told.
+    told: i64,
+    is_pending: bool,
+}
+
+/// The scheduler's end.
+#[derive(Debug)]
+pub struct Grants {
+    max: MaxQueued,
+    of: Vec<Grant>,
+    /// Destinations for which ingest is to be told a higher count; each once.
+    pending: Vec<DestinationIndex>,
+}
+
+impl Grants {
+    /// Nothing waits yet.
+    #[must_use]
+    pub fn new(max: MaxQueued) -> Self {
+        Self {
+            max,
+            of: Vec::new(),
+            pending: Vec::new(),
+        }
+    }
+
+    /// There are so many destinations now.
+    pub fn grow(&mut self, destinations: usize) {
+        for destination in self.of.len()..destinations {
+            self.of.push(Grant {
+                max: self.max.of(destination as DestinationIndex) as i64,
+                left: 0,
+                told: 0,
+                is_pending: false,
+            });
+        }
+        self.pending.reserve(self.of.len());
+    }
+
+    /// So many wait since the last run, of which ingest was told when it was made.
+    pub fn load_recovered(&mut self, destination: DestinationIndex, count: usize) {
+        let grant = &mut self.of[destination as usize];
+        grant.left -= count as i64;
+        grant.told = grant.left;
+    }
+
+    /// A message that ingest handed over, or one that came back, waits no more.
+    #[inline]
+    pub fn leave(&mut self, destination: DestinationIndex) {
+        let grant = &mut self.of[destination as usize];
+        grant.left += 1;
+        let step = (grant.max / STEPS).max(1);
+        if grant.left >= grant.told + step && !grant.is_pending {
+            grant.is_pending = true;
+            self.pending.push(destination);
+        }
+    }
+
+    /// A message waits a second time: its subscriber went.
+    pub fn come_back(&mut self, destination: DestinationIndex) {
+        self.of[destination as usize].left -= 1;
+    }
+
+    /// Whether ingest is to be told something.
+    #[must_use]
+    pub fn has_updates(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// The next destination for which ingest may go on, and the count up to which.
+    pub fn next_update(&mut self) -> Option<(DestinationIndex, u64)> {
+        let destination = self.pending.pop()?;
+        let grant = &mut self.of[destination as usize];
+        grant.is_pending = false;
+        grant.told = grant.told.max(grant.left);
+        let until = (grant.max + grant.told).max(0);
+        Some((destination, until as u64))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::config::parse;
+
+    fn max_queued(max: u64) -> MaxQueued {
+        MaxQueued {
+            configured: vec![max],
+            others: 1_000,
+        }
+    }
+
+    fn grants(max: u64) -> Grants {
+        let mut grants = Grants::new(max_queued(max));
+        grants.grow(2);
+        grants
+    }
+
+    #[test]
+    fn a_window_is_full_at_its_bound_until_it_is_raised() {
+        let settings = "[scheduler]\nmax_queued = 3\n[[destination]]\nid = 'a'\n\
+                        [[destination]]\nid = 'b'\nmax_queued = 2";
+        let config = parse("settings", settings, &[]).expect("right");
+        let mut windows = Windows::new(MaxQueued::new(&config), &[1, 5]);
+        let mut claims = |destination| (0..5).filter(|_| windows.claim(destination)).count();
+        assert_eq!([claims(0), claims(1), claims(9)], [2, 0, 3]);
+        windows.raise(1, 0);
+        assert!(!windows.claim(1));
+        windows.raise(1, 1);
+        assert!(windows.claim(1) && !windows.claim(1));
+    }
+
+    #[test]
+    fn a_window_moves_on_by_a_sixteenth_and_once_a_look() {
+        let mut grants = grants(160);
+        (0..9).for_each(|_| grants.leave(0));
+        assert_eq!(grants.next_update(), None);
+        (0..3).for_each(|_| grants.leave(0));
+        assert_eq!(grants.next_update(), Some((0, 172)));
+        assert_eq!(grants.next_update(), None);
+    }
+
+    #[test]
+    fn a_small_window_moves_on_with_every_message() {
+        let mut grants = grants(3);
+        grants.leave(0);
+        assert_eq!(grants.next_update(), Some((0, 4)));
+        grants.leave(0);
+        assert_eq!(grants.next_update(), Some((0, 5)));
+    }
+
+    #[test]
+    fn what_waits_already_or_again_is_taken_from_the_window() {
+        let mut grants = grants(16);
+        grants.load_recovered(0, 20);
+        (0..10).for_each(|_| grants.leave(0));
+        assert_eq!(grants.next_update(), Some((0, 6)));
+        (0..5).for_each(|_| grants.come_back(0));
+        (0..5).for_each(|_| grants.leave(0));
+        assert_eq!(
+            grants.next_update(),
+            None,
+            "as many wait as ingest was told"
+        );
+        grants.leave(0);
+        assert_eq!(grants.next_update(), Some((0, 7)));
+    }
+
+    /// What may happen between the two ends.
+    #[derive(Debug, Clone, Copy)]
+    enum Event {
+        Handover,
+        Dispatch,
+        ComeBack,
+        Grant,
+    }
+
+    proptest! {
+        #[test]
+        fn no_more_wait_than_may_and_a_source_never_waits_for_nothing(
+            max in 1..40_u64,
+            recovered in 0..60_usize,
+            events in prop::collection::vec(
+                prop_oneof![
+                    4 => Just(Event::Handover),
+                    4 => Just(Event::Dispatch),
+                    1 => Just(Event::ComeBack),
+                    2 => Just(Event::Grant),
+                ],
+                0..400,
+            ),
+        ) {
+            let mut windows = Windows::new(max_queued(max), &[recovered]);
+            let mut grants = grants(max);
+            grants.load_recovered(0, recovered);
+            // The model: who waits, and who is with a subscriber.
+            let (mut waiting, mut dispatched) = (recovered, 0);
+            let bound = recovered.max(max as usize);
+            let mut came_back = 0;
+            for event in events {
+                match event {
+                    Event::Handover => waiting += usize::from(windows.claim(0)),
+                    Event::Dispatch if waiting > 0 => {
+                        (waiting, dispatched) = (waiting - 1, dispatched + 1);
+                        grants.leave(0);
+                    }
+                    Event::ComeBack if dispatched > 0 => {
+                        (waiting, dispatched) = (waiting + 1, dispatched - 1);
+                        came_back += 1;
+                        grants.come_back(0);
+                    }
+                    Event::Grant => {
+                        if let Some((destination, until)) = grants.next_update() {
+                            windows.raise(destination, until);
+                        }
+                    }
+                    _ => {}
+                }
+                prop_assert!(waiting <= bound + came_back);
+            }
+            for _ in 0..waiting {
+                grants.leave(0);
+            }
+            while let Some((destination, until)) = grants.next_update() {
+                windows.raise(destination, until);
+            }
+            let room = (0..max).take_while(|_| windows.claim(0)).count() as u64;
+            prop_assert!(room > 0 && room + (max / 16).max(1) > max, "{} of {}", room, max);
+        }
+    }
+}
