@@ -258,7 +258,7 @@ impl<S: Storage> Segments<S> {
 
     /// Makes sure that the disk has room for the end mark behind a batch of `len` bytes: what comes
     /// with the batch's last block need not be asked for.
-    fn secure_end(&mut self, len: u64) -> io::Result<()> {
+    pub(super) fn secure_end(&mut self, len: u64) -> io::Result<()> {
         let end = self.offset + len;
         let marked = self.end_with_mark(end);
         let is_in_last_block = (end - 1) / BLOCK_LEN_MIN == (marked - 1) / BLOCK_LEN_MIN;

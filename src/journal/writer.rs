@@ -471,3 +471,6 @@ const _: () = assert!(
     RECORD_HEADER_LEN < BATCH_HEADER_LEN,
     "a batch is told from a record"
 );
+
+#[cfg(test)]
+mod tests;

@@ -43,7 +43,7 @@ impl<S: Storage> JournalAgent<S> {
             if !is_news || !self.segments.has_reserve() {
                 self.begin_wait(&error, now);
             }
-        } else if is_on_disk {
+        } else if is_on_disk && self.secures_end() {
             // The settlements behind them found no room, and are written alone.
             self.sync()?;
             self.tell_messages();
@@ -53,6 +53,13 @@ impl<S: Storage> JournalAgent<S> {
             return self.leave_segment(now);
         }
         Ok(())
+    }
+
+    /// Whether there is room for the end mark behind the batch's messages: it was made sure of behind its
+    /// settlements. Without it they count as not written, and the mark goes where they begin.
+    fn secures_end(&mut self) -> bool {
+        let len = self.staged.messages_len() as u64;
+        self.segments.secure_end(len).is_ok()
     }
 
     /// The segment takes no more messages: it is left, and may go as soon as all in it is settled.

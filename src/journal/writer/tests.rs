@@ -1,0 +1,206 @@
+//! The journal agent on a disk whose room runs out in the middle of a batch.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard};
+
+use super::*;
+use crate::arena::Ledger;
+use crate::journal::record::SEGMENT_HEADER_LEN;
+use crate::journal::storage::Name;
+use crate::journal::testing::Memory;
+use crate::limits::{BATCH_LEN_MAX, CHUNK_LEN};
+use crate::ring::{Wake, ring};
+
+/// What the disk gives room in.
+const BLOCK_LEN: u64 = 512;
+/// The free file that is the reserve.
+const RESERVE: u64 = 7;
+
+/// Files on a disk of few blocks, which are written over in place; clones share them.
+#[derive(Debug, Clone, Default)]
+struct Tight {
+    memory: Memory,
+    disk: Arc<Mutex<Blocks>>,
+}
+
+#[derive(Debug, Default)]
+struct Blocks {
+    left: usize,
+    of_files: BTreeMap<u64, BTreeSet<u64>>,
+    /// Which file has which name.
+    names: BTreeMap<Name, u64>,
+}
+
+impl Tight {
+    fn disk(&self) -> MutexGuard<'_, Blocks> {
+        self.disk.lock().expect("no panic while it is held")
+    }
+
+    fn name_of(&self, file: u64) -> Name {
+        let disk = self.disk();
+        let found = disk.names.iter().find(|(_, it)| **it == file);
+        *found.expect("no test removes an open file").0
+    }
+}
+
+impl Storage for Tight {
+    type Segment = u64;
+
+    fn list(&self) -> io::Result<Vec<Name>> {
+        self.memory.list()
+    }
+
+    fn create(&mut self, name: Name) -> io::Result<u64> {
+        let mut disk = self.disk();
+        if disk.left == 0 {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.memory.clone().create(name)?;
+        let file = disk.of_files.len() as u64;
+        disk.of_files.insert(file, BTreeSet::new());
+        disk.names.insert(name, file);
+        Ok(file)
+    }
+
+    fn open(&self, name: Name) -> io::Result<u64> {
+        let found = self.disk().names.get(&name).copied();
+        found.ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn resume(&mut self, name: Name) -> io::Result<u64> {
+        self.open(name)
+    }
+
+    fn rename(&mut self, from: Name, to: Name) -> io::Result<()> {
+        self.memory.rename(from, to)?;
+        let mut disk = self.disk();
+        let file = disk.names.remove(&from).ok_or(io::ErrorKind::NotFound)?;
+        disk.names.insert(to, file);
+        Ok(())
+    }
+
+    fn remove(&mut self, name: Name) -> io::Result<()> {
+        self.disk().names.remove(&name);
+        self.memory.remove(name)
+    }
+
+    fn sync_names(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn len(&self, file: &u64) -> io::Result<u64> {
+        self.memory.len(&self.name_of(*file))
+    }
+
+    fn truncate(&self, file: &u64, len: u64) -> io::Result<()> {
+        self.memory.truncate(&self.name_of(*file), len)
+    }
+
+    fn write_at(&self, file: &u64, offset: u64, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        let mut bytes: Vec<u8> = pieces.iter().flat_map(|it| it.to_vec()).collect();
+        let mut disk = self.disk();
+        for block in offset / BLOCK_LEN..(offset + bytes.len() as u64).div_ceil(BLOCK_LEN) {
+            let blocks = disk.of_files.get_mut(file).expect("it was created");
+            if !blocks.insert(block) {
+                continue;
+            }
+            match disk.left.checked_sub(1) {
+                Some(left) => disk.left = left,
+                None => {
+                    let blocks = disk.of_files.get_mut(file).expect("it was created");
+                    blocks.remove(&block);
+                    bytes.truncate((block * BLOCK_LEN).saturating_sub(offset) as usize);
+                    break;
+                }
+            }
+        }
+        drop(disk);
+        if bytes.is_empty() {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        let name = self.name_of(*file);
+        self.memory.write_at(&name, offset, &[IoSlice::new(&bytes)])
+    }
+
+    fn read_at(&self, file: &u64, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+        self.memory.read_at(&self.name_of(*file), offset, into)
+    }
+
+    fn sync(&self, _: &u64) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn where_only_the_messages_of_a_batch_find_room_its_settlements_go_to_the_reserve() {
+    let segment_len = BATCH_LEN_MAX as u64;
+    // Messages end with a block; their settlements need two more, of which the last one is there.
+    let settlements = 60;
+    let behind_header = SEGMENT_HEADER_LEN + BATCH_HEADER_LEN;
+    let record_len = 4 * BLOCK_LEN as usize - behind_header;
+    for blocks in 4..8 {
+        let mut disk = Tight::default();
+        disk.disk().left = 1_000;
+        let reserve = disk.create(Name::Free(RESERVE)).expect("there is room");
+        let zeros = vec![0; 64 * BLOCK_LEN as usize];
+        let written = disk.write_at(&reserve, 0, &[IoSlice::new(&zeros)]);
+        assert_eq!(written.expect("there is room"), zeros.len());
+        disk.disk().left = blocks;
+
+        let mut ledger = Ledger::new(CHUNK_LEN, 2);
+        let mut writer = ledger.writer().expect("a chunk");
+        let frame = vec![b'x'; record_len - RECORD_HEADER_LEN - 1];
+        let committed = writer.claim(&frame).expect("it fits").commit();
+        let place = ledger.place(committed);
+        let lease = ledger.lend(place).expect("it is there");
+        assert_eq!(lease.byte_len(), record_len);
+
+        let wake = Wake::new().expect("a descriptor");
+        let (mut to_agent, from_scheduler) = ring(128, &wake);
+        let (to_scheduler, mut answers) = ring(128, &wake);
+        let (to_retention, mut begun) = ring(128, &wake);
+        let (_free_files, freed) = ring(8, &wake);
+        let counters = Arc::new(Counters::default());
+        let mut agent = JournalAgent::new(JournalParts {
+            from_scheduler,
+            to_scheduler,
+            to_retention,
+            free_files: freed,
+            reserve: Some(RESERVE),
+            view: ledger.view(),
+            storage: disk.clone(),
+            segment_len,
+            position: 0,
+            next_sequence: 101,
+            synced: false,
+            recorded: Arc::default(),
+            tie: BootTie::default(),
+            counters: Arc::clone(&counters),
+        });
+        let mut permit = to_agent.claim(1 + settlements).expect("an empty ring");
+        permit.send(ToJournal::Run {
+            lease,
+            first_sequence: 101,
+            entries: 1,
+        });
+        for sequence in 1..=settlements as u64 {
+            permit.send(ToJournal::Settled(Settlement {
+                sequence,
+                settled_us: 0,
+            }));
+        }
+        to_agent.flush();
+        for turn in 0..50 {
+            let now = Now {
+                ns: turn * 1_000_000_000,
+                steady_us: 1,
+                epoch_us: 1,
+            };
+            agent.do_work(now).expect("a full disk is no reason to end");
+            while answers.poll().is_some() || begun.poll().is_some() {}
+        }
+        let settled = counters.get(Counter::JournalSettled);
+        assert_eq!(settled, settlements as u64, "{blocks} blocks");
+        assert_eq!(counters.get(Counter::JournalStuck), 0, "{blocks} blocks");
+    }
+}
