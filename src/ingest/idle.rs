@@ -72,7 +72,9 @@ impl<N: Network> IngestAgent<N> {
         for key in 0..self.connections.len() {
             let connection = self.connections[key].as_ref();
             let ends = connection.and_then(|it| self.patience.end_of(it, is_full, now));
+            // Half a line is told the scheduler as a rejected one.
             if let Some((counter, why)) = ends
+                && self.parts.to_scheduler.has_room(1)
                 && self.close_one(key, &why, now)
             {
                 self.parts.counters.add(counter, 1);
