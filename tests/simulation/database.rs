@@ -12,6 +12,7 @@ use crate::dice::Dice;
 use crate::history::{Event, MessageId};
 use crate::plan::Faults;
 use crate::script::message_of;
+use crate::tally::Tally;
 use crate::time::Time;
 
 /// A database that went down is back after this long at most, in ns.
@@ -29,6 +30,7 @@ struct State {
     time: Time,
     faults: Faults,
     dice: Dice,
+    tally: Tally,
     rows: BTreeMap<u64, Row>,
     position: Position,
     down_until_ns: u64,
@@ -44,11 +46,12 @@ pub struct Database(Arc<Mutex<State>>);
 
 impl Database {
     /// An empty one.
-    pub fn new(time: Time, faults: Faults, dice: Dice) -> Self {
+    pub fn new(time: Time, faults: Faults, dice: Dice, tally: Tally) -> Self {
         Self(Arc::new(Mutex::new(State {
             time,
             faults,
             dice,
+            tally,
             rows: BTreeMap::new(),
             position: 0,
             down_until_ns: 0,
@@ -106,6 +109,7 @@ impl State {
             self.down_until_ns = now_ns + self.dice.long(0..=DOWN_NS_MAX);
         }
         if self.is_dead || now_ns < self.down_until_ns {
+            self.tally.met("database down");
             return Err(StoreError::Transient("no connection".to_owned()));
         }
         Ok(())
@@ -124,6 +128,7 @@ impl State {
         }
         let applied = self.commit(rows, upto);
         if self.is_dead || self.dice.chance(self.faults.answer_lost) {
+            self.tally.met("database answer lost");
             return Err(lost());
         }
         Ok(applied)

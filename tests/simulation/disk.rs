@@ -6,7 +6,8 @@
 //! what was not synced.
 //!
 //! It has so many bytes of room. Others take the rest of it now and then, and give it back after a
-//! while; beyond that only what the engine frees comes back. What has its room can be written over.
+//! while; beyond that only what the engine frees comes back. What has its room can be written over,
+//! but on a disk that never writes in place.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, IoSlice};
@@ -17,12 +18,15 @@ use flipped_lb::journal::storage::{Name, Storage};
 
 use crate::dice::Dice;
 use crate::plan::Faults;
+use crate::tally::Tally;
 use crate::time::Time;
 
 /// What a disk writes at once.
 const SECTOR_LEN: usize = 512;
-/// Others give back what they took after this long at most, in ns.
+/// Others give back what they took after this long at most, in ns; and where nothing is written in
+/// place, so that settlements wait as well.
 const TAKEN_NS_MAX: u64 = 1_000_000_000;
+const TAKEN_NS_MAX_COPYING: u64 = 5_000_000_000;
 
 /// Descriptors are there again after this long at most, in ns.
 const NO_DESCRIPTOR_NS_MAX: u64 = 2_000_000_000;
@@ -87,8 +91,11 @@ struct State {
     synced_names: Names,
     /// What the disk has not got of the changes to names.
     changes: Vec<Change>,
+    tally: Tally,
     /// Bytes of room in all.
     capacity: usize,
+    /// What is written over needs no new room.
+    writes_in_place: bool,
     /// Others leave so much of what is free, until then.
     left: usize,
     taken_until_ns: u64,
@@ -111,8 +118,14 @@ struct State {
 pub struct Disk(Arc<Mutex<State>>);
 
 impl Disk {
-    /// An empty one.
-    pub fn new(time: Time, faults: Faults, dice: Dice, capacity: usize) -> Self {
+    /// An empty one of so many bytes, which may write in place.
+    pub fn new(
+        time: Time,
+        faults: Faults,
+        dice: Dice,
+        (capacity, writes_in_place): (usize, bool),
+        tally: Tally,
+    ) -> Self {
         Self(Arc::new(Mutex::new(State {
             time,
             faults,
@@ -121,7 +134,9 @@ impl Disk {
             names: Names::default(),
             synced_names: Names::default(),
             changes: Vec::new(),
+            tally,
             capacity,
+            writes_in_place,
             left: 0,
             taken_until_ns: 0,
             leaving: Vec::new(),
@@ -210,7 +225,9 @@ impl Disk {
 impl State {
     fn look(&self) -> Disk {
         let dice = Dice::new(0, "look");
-        let look = Disk::new(self.time.clone(), Faults::default(), dice, usize::MAX);
+        let room = (usize::MAX, true);
+        let (time, faults) = (self.time.clone(), Faults::default());
+        let look = Disk::new(time, faults, dice, room, Tally::default());
         look.state().files.clone_from(&self.files);
         look.state().names.clone_from(&self.names);
         look
@@ -227,6 +244,13 @@ impl State {
     fn lose_power(&mut self) {
         let arrived = self.dice.pick(0..=self.changes.len());
         let changes = std::mem::take(&mut self.changes);
+        let is_taken = |it: &Change| {
+            let (Change::Rename(name, _) | Change::Take(name) | Change::Give(name, _)) = it;
+            matches!(name, Name::Segment(_)) && !matches!(it, Change::Give(..))
+        };
+        if changes[arrived..].iter().any(is_taken) {
+            self.tally.met("segment's name taken back");
+        }
         for &change in &changes[..arrived] {
             self.synced_names.apply(change);
         }
@@ -242,6 +266,7 @@ impl State {
                         let within = file.unsynced_in(sector);
                         let at = self.dice.pick(within.start..=within.end - 1);
                         file.synced[at] ^= 1 << self.dice.pick(0..=7);
+                        self.tally.met("bits flipped");
                     }
                 }
             }
@@ -257,6 +282,9 @@ impl State {
         if let Some(left) = &mut self.dies_in {
             *left -= 1;
             self.is_dead = *left == 0;
+            if self.is_dead {
+                self.tally.met("died within an operation");
+            }
         }
         self.alive()
     }
@@ -268,10 +296,11 @@ impl State {
         }
     }
 
-    fn fails(&mut self, per_mille: u32) -> io::Result<()> {
+    fn fails(&mut self, per_mille: u32, what: &'static str) -> io::Result<()> {
         if !self.dice.chance(per_mille) {
             return Ok(());
         }
+        self.tally.met(what);
         self.has_failed = true;
         self.troubled_ns = self.time.ns();
         Err(io::Error::other("input/output error"))
@@ -283,7 +312,11 @@ impl State {
         let used: usize = self.names.0.values().map(|it| self.files[it].used).sum();
         let free = self.capacity.saturating_sub(used * SECTOR_LEN);
         if self.dice.chance(self.faults.full) {
-            self.taken_until_ns = now_ns + self.dice.long(0..=TAKEN_NS_MAX);
+            let max_ns = match self.writes_in_place {
+                true => TAKEN_NS_MAX,
+                false => TAKEN_NS_MAX_COPYING,
+            };
+            self.taken_until_ns = now_ns + self.dice.long(0..=max_ns);
             self.left = self.dice.of(&[0, 0, SECTOR_LEN, 64 * SECTOR_LEN]);
         }
         match now_ns < self.taken_until_ns {
@@ -293,6 +326,7 @@ impl State {
     }
 
     fn is_full(&mut self) -> io::Error {
+        self.tally.met("disk full");
         self.has_failed = true;
         self.troubled_ns = self.time.ns();
         io::ErrorKind::StorageFull.into()
@@ -305,17 +339,20 @@ impl State {
         if file.allocated.len() < sectors.end {
             file.allocated.resize(sectors.end, false);
         }
-        if file.allocated[sectors.clone()].iter().all(|&it| it) {
+        let in_place = self.writes_in_place;
+        let file = self.file(inode);
+        if in_place && file.allocated[sectors.clone()].iter().all(|&it| it) {
             return len;
         }
         let mut room = self.room() / SECTOR_LEN;
         let file = self.file(inode);
         for sector in sectors {
             let is_new = !file.allocated[sector];
-            if is_new && room == 0 {
+            let needs_room = is_new || !in_place;
+            if needs_room && room == 0 {
                 return (sector * SECTOR_LEN).saturating_sub(start);
             }
-            room -= usize::from(is_new);
+            room -= usize::from(needs_room);
             file.used += usize::from(is_new);
             file.allocated[sector] = true;
         }
@@ -332,6 +369,7 @@ impl State {
             self.no_descriptor_until_ns = now_ns + self.dice.long(0..=NO_DESCRIPTOR_NS_MAX);
         }
         if now_ns < self.no_descriptor_until_ns {
+            self.tally.met("journal file opened without a descriptor");
             self.troubled_ns = now_ns;
             return Err(io::Error::from_raw_os_error(libc::EMFILE));
         }
@@ -368,7 +406,7 @@ impl State {
         self.alive()?;
         let dies = self.change().is_err();
         if !dies {
-            self.fails(self.faults.write_fails)?;
+            self.fails(self.faults.write_fails, "journal write failed")?;
         }
         let mut bytes = Vec::new();
         pieces.iter().for_each(|it| bytes.extend_from_slice(it));
@@ -380,6 +418,7 @@ impl State {
         if dies || self.dice.chance(self.faults.short_write) {
             let len = self.dice.skewed(bytes.len());
             bytes.truncate(len);
+            self.tally.met("journal write short");
         }
         let start = offset as usize;
         let file = self.file(inode);
@@ -398,7 +437,7 @@ impl State {
 
     fn read(&mut self, inode: Inode, offset: u64, into: &mut [u8]) -> io::Result<usize> {
         self.alive()?;
-        self.fails(self.faults.read_fails)?;
+        self.fails(self.faults.read_fails, "journal read failed")?;
         let len_max = match self.dice.chance(self.faults.short_write) {
             true => self.dice.skewed(into.len()),
             false => into.len(),
@@ -414,7 +453,7 @@ impl State {
         self.alive()?;
         let dies = self.change().is_err();
         if !dies {
-            self.fails(self.faults.sync_fails)?;
+            self.fails(self.faults.sync_fails, "journal sync failed")?;
         }
         let kept_of_1000 = if dies {
             self.dice.of(&[0, 500, 1_000])
@@ -503,6 +542,9 @@ impl Storage for Disk {
         if matches!(to, Name::Free(_)) {
             state.note_leaving(from);
         }
+        if matches!((from, to), (Name::Free(_), Name::Segment(_))) {
+            state.tally.met("journal file written over");
+        }
         state.rename(Change::Rename(from, to));
         Ok(())
     }
@@ -519,7 +561,7 @@ impl Storage for Disk {
     fn sync_names(&self) -> io::Result<()> {
         let state = &mut *self.state();
         state.change()?;
-        state.fails(state.faults.sync_fails)?;
+        state.fails(state.faults.sync_fails, "journal sync failed")?;
         state.changes.clear();
         state.synced_names = state.names.clone();
         Ok(())

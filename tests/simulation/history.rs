@@ -110,6 +110,15 @@ pub enum Event {
         /// The destinations.
         spared: Vec<usize>,
     },
+    /// A part of the engine had to do with the stream of its log.
+    Logged(&'static str),
+    /// A listener holds more connections than it may.
+    Crowded {
+        /// So many.
+        held: usize,
+        /// And so many it may.
+        limit: usize,
+    },
     /// The store follows no more.
     StoreStopped(String),
     /// Something that should not be possible on a wire.

@@ -3,11 +3,17 @@
 //! Each seed switches on a part of the faults only, each at a rate of its own: faults that are
 //! always all there hide each other, and the rare states lie behind few of them.
 
+use std::time::Duration;
+
 use flipped_lb::config::{self, Config, Durability, KeptWhenFull};
 use flipped_lb::limits::{BATCH_LEN_MAX, HOP_RING};
 
 use crate::dice::Dice;
+use crate::log::LogPlan;
 use crate::script::LINE_LEN_MAX;
+
+/// Strangers may keep their places for so long.
+const GREETING_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The port of the first source that is dialled.
 pub const FIRST_PORT: u16 = 8001;
@@ -31,8 +37,11 @@ pub struct Plan {
     pub rejected: RejectedPlan,
     /// Bytes of the disk: few, and the journal has to make do with what it frees, or no end of them.
     pub disk_len: usize,
-    /// An id is remembered for so long.
+    /// It writes in place: what has its room can be written over on a full disk.
+    pub writes_in_place: bool,
+    /// An id is remembered for so long, and for so many later messages.
     pub window_ms: u64,
+    pub window_messages: usize,
     pub agents: usize,
     /// Entries of the rings between the agents.
     pub hop_ring: usize,
@@ -50,6 +59,16 @@ pub struct Plan {
     pub ends: usize,
     /// Sources that are dialled have names that must be looked up.
     pub has_names: bool,
+    pub log: LogPlan,
+    pub crowd: Option<CrowdPlan>,
+}
+
+/// Strangers that connect and say nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct CrowdPlan {
+    pub strangers: usize,
+    /// Connections that each listener takes.
+    pub limit: usize,
 }
 
 /// The files of rejected lines, and what goes wrong with them, per mille of the occasions.
@@ -258,7 +277,9 @@ impl Plan {
             segment: BATCH_LEN_MAX as u64 + dice.of(&[4_096, 65_536, 1 << 20]),
             rejected,
             disk_len: usize::MAX,
+            writes_in_place: true,
             window_ms: 600_000,
+            window_messages: 10_000,
             agents: dice.pick(1..=2),
             hop_ring: Dice::new(seed, "rings").of(&[64, 64, 256, HOP_RING]),
             standstill: None,
@@ -273,6 +294,8 @@ impl Plan {
             trouble_ns,
             ends: dice.of(&[0, 1, 1, 2, 3, 6]),
             has_names: false,
+            log: Dice::new(seed, "log").of(&[LogPlan::Read, LogPlan::Unread, LogPlan::Gone]),
+            crowd: None,
         };
         let dice = &mut Dice::new(seed, "names");
         plan.has_names = dice.flip();
@@ -298,7 +321,51 @@ impl Plan {
         if plan.standstill.is_none() && dice.chance(200) {
             plan.starve(dice);
         }
+        let is_special = plan.standstill.is_some() || plan.disk_len < usize::MAX;
+        let dice = &mut Dice::new(seed, "recycling");
+        if !is_special && dice.chance(120) {
+            plan.recycle(dice);
+        }
+        if !is_special && Dice::new(seed, "copies on write").chance(150) {
+            plan.writes_in_place = false;
+            plan.faults.full = plan.faults.full.max(2);
+        }
+        let dice = &mut Dice::new(seed, "crowd");
+        if !is_special && dice.chance(120) {
+            plan.draw_crowd(dice);
+        }
         plan
+    }
+
+    /// Segments go while lives end, and their files come again: ids are soon forgotten. So nothing is
+    /// sent again long after it was sent first.
+    fn recycle(&mut self, dice: &mut Dice) {
+        (self.is_heavy, self.fill_max) = (true, LINE_LEN_MAX - 512);
+        self.segment = BATCH_LEN_MAX as u64 + 4_096;
+        self.window_messages = 400;
+        self.trouble_ns = dice.long(4_000..=20_000) * 1_000_000;
+        self.ends = dice.of(&[2, 3, 6]);
+        if self.durability == Durability::Synced {
+            self.faults.power = 1_000;
+        }
+        self.sources.truncate(1);
+        for source in &mut self.sources {
+            (source.lines, source.burst) = (2_000, 16);
+            (source.duplicates, source.wrong) = (0, 0);
+            source.pause_ns = self.trouble_ns / 125;
+        }
+        for customer in &mut self.customers {
+            (customer.speed, customer.ack_every) = (100_000, 4);
+        }
+    }
+
+    /// There are as many places as customers or sources, and one more.
+    fn draw_crowd(&mut self, dice: &mut Dice) {
+        let limit = self.sources.len().max(self.customers.len()) + 1;
+        let strangers = 2 * dice.pick(limit..=2 * limit);
+        self.crowd = Some(CrowdPlan { strangers, limit });
+        // Who is closed because it says nothing is told no acknowledgement any more.
+        self.faults.half_close = 0;
     }
 
     /// One of two delivery agents stands still for a while, and nothing else goes wrong.
@@ -408,13 +475,14 @@ impl Plan {
              source = [{}]\ndestination = [{}]\n\
              [ingest]\nmax_line = {LINE_LEN_MAX}\nlisten = \"127.0.0.1:0\"\n\
              [scheduler]\nlevels = {}\nmax_wait = [{}]\n\
-             [dedup]\nwindow_messages = 10_000\nwindow = \"{}ms\"\n\
+             [dedup]\nwindow_messages = {}\nwindow = \"{}ms\"\n\
              [delivery]\nagents = {}\nack_timeout = \"{}ms\"\ncredit = {}\n\
              [store]\nbatch_rows = {}\nbatch_time = \"{}ms\"\n",
             sources.join(", "),
             destinations.join(", "),
             self.levels,
             waits.join(", "),
+            self.window_messages,
             self.window_ms,
             self.agents,
             self.ack_timeout_ms,
@@ -428,6 +496,12 @@ impl Plan {
         config.ingest.rejected_max_bytes = self.rejected.file_len_max as u64;
         config.ingest.rejected_max_total = self.rejected.total_len_max as u64;
         config.ingest.rejected_when_full = self.rejected.when_full;
+        if let Some(crowd) = self.crowd {
+            config.ingest.connections.max = crowd.limit;
+            config.delivery.connections.max = crowd.limit;
+            config.ingest.greeting_timeout = GREETING_TIMEOUT;
+            config.delivery.greeting_timeout = GREETING_TIMEOUT;
+        }
         config
     }
 }

@@ -18,6 +18,7 @@ use crate::dice::Dice;
 use crate::disk::Disk;
 use crate::history::Event;
 use crate::plan::RejectedPlan;
+use crate::tally::Tally;
 
 /// Names a file for good, whatever it is called.
 type Inode = usize;
@@ -40,6 +41,7 @@ struct State {
     disk: Disk,
     plan: RejectedPlan,
     dice: Dice,
+    tally: Tally,
     files: Vec<File>,
     names: BTreeMap<Name, Inode>,
     synced_names: BTreeMap<Name, Inode>,
@@ -63,11 +65,12 @@ pub struct RejectedDisk(Arc<Mutex<State>>);
 
 impl RejectedDisk {
     /// An empty one.
-    pub fn new(disk: Disk, plan: RejectedPlan, dice: Dice) -> Self {
+    pub fn new(disk: Disk, plan: RejectedPlan, dice: Dice, tally: Tally) -> Self {
         Self(Arc::new(Mutex::new(State {
             disk,
             plan,
             dice,
+            tally,
             files: Vec::new(),
             names: BTreeMap::new(),
             synced_names: BTreeMap::new(),
@@ -169,7 +172,13 @@ impl State {
     fn fails(&mut self, per_mille: u32, error: i32) -> io::Result<()> {
         let fails = self.has_faults && !self.is_starting && self.dice.chance(per_mille);
         match fails {
-            true => Err(io::Error::from_raw_os_error(error)),
+            true => {
+                self.tally.met(match error {
+                    EMFILE => "rejected file opened without a descriptor",
+                    _ => "rejected disk failed",
+                });
+                Err(io::Error::from_raw_os_error(error))
+            }
             false => Ok(()),
         }
     }
@@ -193,6 +202,10 @@ impl State {
         };
         let len = len.min(room);
         if len == 0 {
+            self.tally.met(match self.is_stuck {
+                true => "rejected disk stuck",
+                false => "rejected disk full",
+            });
             return Err(io::ErrorKind::StorageFull.into());
         }
         self.files[inode].bytes.extend_from_slice(&bytes[..len]);
@@ -212,6 +225,7 @@ impl State {
         let failed = self.fails(self.plan.sync_fails, EIO);
         let file = &mut self.files[inode];
         if failed.is_err() {
+            self.tally.met("rejected sync failed");
             file.lost_from.get_or_insert(file.synced);
         }
         file.synced = file.bytes.len().min(file.lost_from.unwrap_or(usize::MAX));
@@ -310,6 +324,7 @@ impl Storage for RejectedDisk {
             names.remove(&name);
         });
         state.dropped += lines(&state.files[inode].bytes).len() as u64;
+        state.tally.met("rejected lines dropped");
         state.archive.push(inode);
         Ok(())
     }

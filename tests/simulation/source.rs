@@ -6,7 +6,7 @@ use crate::dice::Dice;
 use crate::history::{Event, LineId};
 use crate::plan::{Faults, SourcePlan};
 use crate::script::Script;
-use crate::tap::{lines, number_of};
+use crate::tap::{is_refusal, lines, number_of};
 use crate::time::Time;
 use crate::wire::{LinkId, Peer, Wire};
 
@@ -25,6 +25,7 @@ pub struct Source {
     acks: bool,
     burst: usize,
     pause_ns: u64,
+    is_in_crowd: bool,
     link: Option<LinkId>,
     /// The connection before, which the engine may still read from.
     former: Option<LinkId>,
@@ -48,7 +49,7 @@ impl Source {
     /// Not connected yet.
     pub fn new(
         number: usize,
-        plan: &SourcePlan,
+        (plan, is_in_crowd): (&SourcePlan, bool),
         script: Arc<Script>,
         wire: Wire,
         time: Time,
@@ -64,6 +65,7 @@ impl Source {
             acks: plan.acks,
             burst: plan.burst,
             pause_ns: plan.pause_ns,
+            is_in_crowd,
             link: None,
             former: None,
             taken: 0,
@@ -177,6 +179,8 @@ impl Source {
                     events.extend((self.taken..upto).map(of).map(Event::Acknowledged));
                     self.taken = upto;
                 }
+                // It comes again when others have gone.
+                None if self.is_in_crowd && is_refusal(&line) => {}
                 None => {
                     let line = String::from_utf8_lossy(&line);
                     let what = format!("{} was told {line}", self.state());

@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use crate::failure::Failure;
+use crate::tally::{EXPECTED, Tally};
 use crate::world::{Outcome, World};
 
 /// What a swarm has seen.
@@ -18,7 +19,11 @@ pub struct Summary {
 
 /// Runs a seed. A panic of the engine is a failure like any other.
 pub fn run(seed: u64) -> Result<Outcome, Box<Failure>> {
-    let mut world = World::new(seed);
+    run_counted(seed, Tally::default())
+}
+
+fn run_counted(seed: u64, tally: Tally) -> Result<Outcome, Box<Failure>> {
+    let mut world = World::new(seed, tally);
     match catch_unwind(AssertUnwindSafe(|| world.run())) {
         Ok(result) => result.map_err(Box::new),
         Err(panic) => {
@@ -30,11 +35,20 @@ pub fn run(seed: u64) -> Result<Outcome, Box<Failure>> {
     }
 }
 
-/// Runs so many seeds from `first` on, all of them, and counts by checker what fails.
-pub fn census(first: u64, count: u64) -> BTreeMap<&'static str, Vec<u64>> {
+/// What a census has found.
+pub struct Census {
+    /// Seeds that failed, by checker.
+    pub failures: BTreeMap<&'static str, Vec<u64>>,
+    /// Faults that no seed has met.
+    pub missing: Vec<&'static str>,
+}
+
+/// Runs so many seeds from `first` on, all of them, and counts by checker what fails, and what was met.
+pub fn census(first: u64, count: u64) -> Census {
+    let (tally, begun) = (Tally::default(), Instant::now());
     let mut failures: BTreeMap<&'static str, Vec<u64>> = BTreeMap::new();
     for seed in first..first + count {
-        if let Err(failure) = run(seed) {
+        if let Err(failure) = run_counted(seed, tally.clone()) {
             println!("{seed}: {}: {}", failure.checker, failure.what);
             failures.entry(failure.checker).or_default().push(seed);
         }
@@ -46,7 +60,18 @@ pub fn census(first: u64, count: u64) -> BTreeMap<&'static str, Vec<u64>> {
             seeds[0]
         );
     }
-    failures
+    let met = tally.all();
+    met.iter()
+        .for_each(|(what, times)| println!("met: {what}: {times} times"));
+    println!(
+        "{count} seeds from {first} on in {:.1} s",
+        begun.elapsed().as_secs_f64()
+    );
+    let is_missing = |it: &&str| !met.contains_key(*it);
+    Census {
+        failures,
+        missing: EXPECTED.iter().copied().filter(is_missing).collect(),
+    }
 }
 
 /// Runs seeds from `first` on: so many, or for so long.

@@ -65,6 +65,7 @@ impl Tap {
                 _ if std::mem::take(&mut self.is_skipping) => {}
                 Peer::Source(_) => self.heard_source(&line, events),
                 Peer::Customer { .. } => self.heard_customer(&line, now_ns, events),
+                Peer::Stranger { .. } => {}
             }
         }
         // An oversize line is judged before its end.
@@ -83,14 +84,14 @@ impl Tap {
         }
     }
 
-    /// The engine has seen the connection reset.
+    /// The engine has seen the connection reset, or has sent a stranger away.
     pub fn cut_off(&mut self, events: &mut Vec<Event>) {
         let mut line = std::mem::take(&mut self.read);
         if line.last() == Some(&b'\r') {
             line.pop();
         }
         let is_line = !self.is_skipping && !line.iter().all(u8::is_ascii_whitespace);
-        if is_line && matches!(self.peer, Peer::Source(_)) {
+        if is_line && matches!(self.peer, Peer::Source(_) | Peer::Stranger { listener: 0 }) {
             events.push(Event::CutOff(line));
         }
     }
@@ -143,7 +144,8 @@ impl Tap {
 
     fn wrote_word(&mut self, word: &[u8], ack: bool) -> Result<(), &'static str> {
         let is_cut = ack && word.starts_with(b"{\"error\":\"nothing acknowledged");
-        if is_cut || word.starts_with(b"{\"subscribed\":") {
+        let is_refused = self.handed.is_empty() && is_refusal(word);
+        if is_cut || is_refused || word.starts_with(b"{\"subscribed\":") {
             return Ok(());
         }
         match number_of(word, "{\"again\":") {
@@ -202,6 +204,11 @@ pub fn lines(bytes: &mut Vec<u8>) -> Vec<Vec<u8>> {
 /// Whether a line to a subscriber is a frame; otherwise it is the engine's own word.
 pub fn is_frame(line: &[u8]) -> bool {
     memchr::memmem::find(line, b"\"messageId\"").is_some()
+}
+
+/// Whether a word tells a peer that it may not stay.
+pub fn is_refusal(word: &[u8]) -> bool {
+    word.starts_with(b"{\"error\":")
 }
 
 /// The number behind this beginning of a line.

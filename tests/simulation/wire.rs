@@ -21,6 +21,7 @@ use crate::dice::Dice;
 use crate::history::{Event, LineId};
 use crate::plan::{FIRST_PORT, Faults, Plan};
 use crate::script::Script;
+use crate::tally::Tally;
 use crate::tap::Tap;
 use crate::time::Time;
 
@@ -42,6 +43,8 @@ pub enum Peer {
     Source(usize),
     /// A subscriber that acknowledges, or does not.
     Customer { acks: bool },
+    /// Somebody who says nothing: at ingest's listener, the first, or at delivery's.
+    Stranger { listener: usize },
 }
 
 /// One direction of a link.
@@ -154,6 +157,7 @@ struct State {
     faults: Faults,
     dice: Dice,
     script: Arc<Script>,
+    tally: Tally,
     ack_timeout_ns: u64,
     links: BTreeMap<LinkId, Link>,
     next: LinkId,
@@ -181,12 +185,13 @@ pub struct Port {
 
 impl Wire {
     /// No link yet.
-    pub fn new(time: Time, plan: &Plan, dice: Dice, script: Arc<Script>) -> Self {
+    pub fn new(time: Time, plan: &Plan, dice: Dice, script: Arc<Script>, tally: Tally) -> Self {
         Self(Arc::new(Mutex::new(State {
             time,
             faults: plan.faults,
             dice,
             script,
+            tally,
             ack_timeout_ns: plan.ack_timeout_ms * 1_000_000,
             links: BTreeMap::new(),
             next: 0,
@@ -237,7 +242,11 @@ impl Wire {
     pub fn connect(&self, peer: Peer) -> LinkId {
         let state = &mut *self.state();
         let link = state.open(peer);
-        let listener = usize::from(!matches!(peer, Peer::Source(_)));
+        let listener = match peer {
+            Peer::Source(_) => 0,
+            Peer::Customer { .. } => 1,
+            Peer::Stranger { listener } => listener,
+        };
         state.waiting[listener].push(link);
         let has_engine = !state.agents.is_empty();
         let agents = state.agents.iter_mut().enumerate();
@@ -286,6 +295,7 @@ impl Wire {
         let at_ns = state.delay();
         if let Some(link) = state.links.get_mut(&link) {
             link.up.end(at_ns);
+            state.tally.met("source ended its side");
         }
     }
 
@@ -310,6 +320,17 @@ impl Wire {
         let state = self.state();
         let port = state.links.get(&link)?.port;
         port.map(|(agent, _)| agent)
+    }
+
+    /// The connections that each of the engine's listeners has accepted, and that are open.
+    pub fn held(&self) -> [usize; 2] {
+        let state = self.state();
+        let mut held = [0; 2];
+        let accepted = state.links.values().filter(|it| it.opens.is_none());
+        for (agent, _) in accepted.filter_map(|it| it.port) {
+            held[usize::from(agent > 0)] += 1;
+        }
+        held
     }
 
     /// Whether the engine has read all that was sent to it.
@@ -421,6 +442,7 @@ impl State {
             link.up.end_ns = None;
         }
         link.reset_for_engine_ns.get_or_insert(at_ns);
+        self.tally.met("connection cut by its peer");
     }
 
     fn refuse_waiting(&mut self) {
@@ -488,6 +510,7 @@ impl State {
         }
         let mut len = into.len();
         if self.dice.chance(self.faults.short) {
+            self.tally.met("socket read or written in part");
             len = self.dice.skewed(len);
         }
         let bytes = link.up.take(len);
@@ -535,6 +558,11 @@ impl State {
         let source = usize::from(address.port() - FIRST_PORT);
         let is_dead = address.ip() != ALIVE;
         let accepted = !is_dead && !self.dice.chance(self.faults.refuse);
+        self.tally.met(match (is_dead, accepted) {
+            (true, _) => "dead address dialled",
+            (_, true) => "dialled",
+            (_, false) => "dial refused",
+        });
         let is_silent = match is_dead {
             true => self.dice.flip(),
             false => self.dice.chance(self.faults.silent),
@@ -570,6 +598,9 @@ impl State {
             }
         }
         let is_unknown = self.dice.chance(self.faults.unknown_name);
+        if is_unknown {
+            self.tally.met("name unknown");
+        }
         let answer = match is_unknown {
             true => Err(io::Error::other("no such name")),
             false => Ok(found),
@@ -577,6 +608,7 @@ impl State {
         let mut at_ns = self.delay();
         if self.dice.chance(self.faults.slow_name) {
             at_ns += self.dice.skewed(LOOKUP_NS_MAX) as u64;
+            self.tally.met("name slow");
         }
         self.lookups.push((at_ns, number, answer));
     }
@@ -603,6 +635,7 @@ impl State {
         }
         let is_faulty = self.dice.chance(self.faults.accept);
         if is_faulty && self.dice.flip() {
+            self.tally.met("connection accepted late");
             return Err(io::Error::other("too many open files"));
         }
         let last = self.waiting[row].len() - 1;
@@ -626,6 +659,9 @@ impl State {
         let at_ns = self.delay();
         let link = self.links.get_mut(&id).expect("a key has a link");
         link.port = None;
+        if let Peer::Stranger { .. } = link.peer {
+            link.tap.cut_off(&mut self.events);
+        }
         if link.up.len > 0 {
             link.reset_for_peer_ns.get_or_insert(at_ns);
         } else {

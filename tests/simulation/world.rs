@@ -14,6 +14,7 @@ use flipped_lb::config::Config;
 use flipped_lb::counters::{Counter, Snapshot};
 
 use crate::checkers::{self, Checker, Facts, Remains};
+use crate::crowd::Crowd;
 use crate::customer::Customer;
 use crate::database::Database;
 use crate::dice::Dice;
@@ -21,10 +22,12 @@ use crate::disk::Disk;
 use crate::failure::Failure;
 use crate::history::{End, Event, Surviving};
 use crate::life::{Life, Part, read_journal, read_leaving};
+use crate::log::{self, LogPlan};
 use crate::plan::{Faults, Plan};
 use crate::rejected::RejectedDisk;
 use crate::script::Script;
 use crate::source::Source;
+use crate::tally::Tally;
 use crate::time::{Machine, Time};
 use crate::trace::Trace;
 use crate::turns::{Actor, Turns};
@@ -94,6 +97,8 @@ pub struct World {
     rejected: RejectedDisk,
     sources: Vec<Source>,
     customers: Vec<Customer>,
+    crowd: Crowd,
+    tally: Tally,
     turns: Turns,
     life: Option<Life>,
     /// The subscribers' connections when a delivery agent came to stand still.
@@ -117,23 +122,33 @@ pub struct World {
 }
 
 impl World {
-    /// The world of this seed, before it begins.
-    pub fn new(seed: u64) -> Self {
+    /// The world of this seed, before it begins; it counts what it meets.
+    pub fn new(seed: u64, tally: Tally) -> Self {
         // What has randomness of its own takes it from this thread's.
         fastrand::seed(seed);
         let plan = Rc::new(Plan::draw(seed));
+        log::open(plan.log);
         let script = Arc::new(Script::draw(&plan));
         let (time, faults) = (Time::default(), plan.faults);
         let dice = |part: &str| Dice::new(seed, part);
-        let wire = Wire::new(time.clone(), &plan, dice("wire"), Arc::clone(&script));
-        let disk = Disk::new(time.clone(), faults, dice("drive"), plan.disk_len);
-        let database = Database::new(time.clone(), faults, dice("database"));
-        let rejected = RejectedDisk::new(disk.clone(), plan.rejected, dice("rejected"));
+        let wire = Wire::new(
+            time.clone(),
+            &plan,
+            dice("wire"),
+            Arc::clone(&script),
+            tally.clone(),
+        );
+        let room = (plan.disk_len, plan.writes_in_place);
+        let disk = Disk::new(time.clone(), faults, dice("drive"), room, tally.clone());
+        let database = Database::new(time.clone(), faults, dice("database"), tally.clone());
+        let kept_dice = dice("rejected");
+        let rejected = RejectedDisk::new(disk.clone(), plan.rejected, kept_dice, tally.clone());
+        let crowd = Crowd::new(plan.crowd, wire.clone(), time.clone(), dice("crowd"));
         let sources = plan.sources.iter().enumerate().map(|(number, it)| {
             let dice = dice(&format!("source {number}"));
             Source::new(
                 number,
-                it,
+                (it, plan.crowd.is_some()),
                 Arc::clone(&script),
                 wire.clone(),
                 time.clone(),
@@ -171,6 +186,8 @@ impl World {
             rejected,
             sources,
             customers,
+            crowd,
+            tally,
             turns: Turns::new(&plan, dice("turns")),
             life: None,
             seats: None,
@@ -218,6 +235,11 @@ impl World {
         };
         self.ask(|it| it.end(&remains))?;
         self.reuse_ids()?;
+        match self.plan.log {
+            LogPlan::Unread if log::has_lines() => self.tally.met("log not taken"),
+            LogPlan::Gone if log::has_lines() => self.tally.met("log stream gone"),
+            _ => {}
+        }
         self.outcome.hash = self.trace.hash();
         self.outcome.turns = self.turns.count();
         Ok(self.outcome)
@@ -229,6 +251,7 @@ impl World {
         self.time.pass(self.turns.pause_ns());
         self.set_clock();
         self.wire.fly();
+        self.crowd.turn();
         if self.life.is_none() && self.time.ns() >= self.starts_ns {
             self.start()?;
         }
@@ -250,6 +273,7 @@ impl World {
             (false, true) => {
                 let before = self.seats.take().unwrap_or_default();
                 let spared = self.spared(&before, &self.seats());
+                self.tally.met("stood still");
                 self.note(vec![Event::StoodStill { spared }])?;
             }
             _ => {}
@@ -291,6 +315,8 @@ impl World {
         let mut events = self.wire.events();
         events.extend(self.database.events());
         events.extend(self.rejected.events());
+        events.extend(log::turn());
+        events.extend(self.crowded());
         self.note_leaving();
         self.note(events)?;
         if let Some(counters) = counters {
@@ -298,6 +324,7 @@ impl World {
             if recorded(&counters) != recorded(&self.counters) {
                 self.happened_ns = self.time.ns();
             }
+            self.note_shortages(&counters);
             self.counters = counters;
             let counters = self.counters.clone();
             self.ask(|it| it.look(&counters))?;
@@ -321,6 +348,29 @@ impl World {
         }
     }
 
+    /// Whether a listener has more connections than it may have.
+    fn crowded(&self) -> Option<Event> {
+        let limit = self.plan.crowd?.limit;
+        let held = self.wire.held().into_iter().max()?;
+        (held > limit).then_some(Event::Crowded { held, limit })
+    }
+
+    /// Shortages that have come since the counters were looked at last.
+    fn note_shortages(&self, counters: &Snapshot) {
+        for (counter, what) in [
+            (Counter::JournalWaiting, "messages waited for room"),
+            (Counter::JournalStuck, "settlements waited for room"),
+            (
+                Counter::ConnectionsRefused,
+                "connection refused at its limit",
+            ),
+        ] {
+            if counters.get(counter) > self.counters.get(counter) {
+                self.tally.met(what);
+            }
+        }
+    }
+
     /// Somebody sets the wall clock, now and then.
     fn set_clock(&mut self) {
         let dice = &mut self.clock_dice;
@@ -328,6 +378,7 @@ impl World {
             let max = self.faults.wrong_clock_us;
             let by_us = dice.long(0..=2 * max as u64) as i64 - max;
             self.machine.set_wrong(by_us);
+            self.tally.met("wall clock set");
         }
     }
 
@@ -399,6 +450,9 @@ impl World {
             self.disk.die_soon();
         }
         self.machine.set_wrong(wrong_by_us);
+        if wrong_by_us != 0 {
+            self.tally.met("wall clock wrong at a start");
+        }
         let seed = self.dice.seed();
         let world = (&self.disk, &self.wire, &self.database, &self.rejected);
         let drawn = (seed, self.plan.hop_ring);
@@ -464,16 +518,26 @@ impl World {
         }
         self.disk.ending();
         let result = life.finish();
+        let life_counters = Arc::clone(&life.counters);
         let mut events = self.wire.events();
         events.extend(self.database.events());
         self.note(events)?;
-        self.end(result.is_ok().then_some(End::Orderly))
+        // What found no room is told, and the exit code says so.
+        let is_recorded =
+            life_counters.get(Counter::LastSequence) <= life_counters.get(Counter::JournalRecorded);
+        let is_orderly = result.is_ok() && is_recorded;
+        self.end(is_orderly.then_some(End::Orderly))
     }
 
     /// The present life is over, or an engine that was being started is.
     fn end(&mut self, how: Option<End>) -> Result<(), Failure> {
         let power = self.calm_since_ns.is_none() && self.dice.chance(self.faults.power);
         let how = how.unwrap_or(if power { End::PowerLost } else { End::Killed });
+        self.tally.met(match how {
+            End::Orderly => "ended in an orderly way",
+            End::Killed => "killed",
+            End::PowerLost => "power lost",
+        });
         self.life = None;
         self.ends_left = self.ends_left.saturating_sub(1);
         self.wire.engine_ends(how == End::PowerLost);
@@ -512,6 +576,7 @@ impl World {
         self.rejected.calm(self.plan.rejected.is_stuck);
         self.stuck_since_ns = self.plan.rejected.is_stuck.then(|| self.time.ns());
         self.customers.iter_mut().for_each(Customer::calm);
+        self.crowd.calm();
     }
 
     fn is_done(&self) -> bool {

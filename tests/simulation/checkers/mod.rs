@@ -3,9 +3,11 @@
 //! None of them asks the engine. Each quotes its promise, from the design's section 4 where nothing
 //! else is said.
 
+mod crowd;
 mod ends;
 mod isolation;
 mod kept;
+mod log;
 mod lost;
 mod order;
 mod progress;
@@ -89,6 +91,8 @@ pub fn all(facts: &Facts) -> Vec<Box<dyn Checker>> {
         Box::new(kept::Kept::new(facts.clone())),
         Box::new(wait::Wait::new(facts.clone())),
         Box::new(ends::Ends::default()),
+        Box::new(log::Log),
+        Box::new(crowd::Crowd),
         Box::new(isolation::Isolation::new(facts.clone())),
     ]
 }
