@@ -6,16 +6,17 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
 use crate::bench::Benchmark;
-use crate::engine::{self, Durability, Settings, Threads};
+use crate::common::Common;
+use crate::engine;
 use crate::error::PerfError;
-use crate::lab::{Lab, on_path};
 use crate::machine::{self, Steal};
 use crate::parts::{self, Part};
 use crate::report::{self, Chapter, Section};
 use crate::screen::say;
+use crate::testbed::{Testbed, on_path};
 
 /// Whole-system benchmarks of the Flipped Load Balancer, beside a bare relay in the same run.
 #[derive(Debug, Parser)]
@@ -25,60 +26,6 @@ struct Cli {
     command: Command,
     #[command(flatten)]
     common: Common,
-}
-
-/// What every benchmark takes.
-#[derive(Debug, Args)]
-pub(crate) struct Common {
-    /// Where the report, the data and the pictures go [default: perf/results/BENCHMARK-DATE].
-    #[arg(long, global = true, value_name = "DIR")]
-    out: Option<PathBuf>,
-    /// Rounds of each case, engine and baseline in turn [default: 5 for throughput, 3 elsewhere].
-    #[arg(
-        long, global = true, value_name = "N",
-        value_parser = clap::value_parser!(u32).range(1..)
-    )]
-    pub(crate) rounds: Option<u32>,
-    /// Seconds a benchmark, to see that all works: its figures are rough.
-    #[arg(long, global = true)]
-    pub(crate) quick: bool,
-    /// The engine's durability.
-    #[arg(long, global = true, value_enum, default_value = "written")]
-    pub(crate) durability: Durability,
-    /// The engine's threading modes: `throughput` and `latency` play each, the others the first.
-    #[arg(
-        long, global = true, value_enum, value_name = "MODE", value_delimiter = ',',
-        default_values = ["auto"]
-    )]
-    pub(crate) threads: Vec<Threads>,
-    /// Where the engine's data lives while it runs: on the disk that is to be measured [default:
-    /// the system's temporary directory].
-    #[arg(long, global = true, value_name = "DIR")]
-    data: Option<PathBuf>,
-    /// The engine [default: the one beside this program, built first under cargo].
-    #[arg(long, global = true, value_name = "FILE")]
-    engine: Option<PathBuf>,
-}
-
-impl Common {
-    /// Rounds of each case: as asked for, else so many, or one to see that it works.
-    pub(crate) fn rounds(&self, default: u32) -> u32 {
-        let default = if self.quick { 1 } else { default };
-        self.rounds.unwrap_or(default)
-    }
-
-    /// The engine's settings as asked for, all else as by default.
-    pub(crate) fn settings(&self) -> Settings {
-        Settings {
-            threads: self.threads[0],
-            ..Settings::new(self.durability)
-        }
-    }
-
-    /// A number that was asked for, else the full or the quick one.
-    pub(crate) fn pick(&self, asked: Option<u64>, full: u64, quick: u64) -> u64 {
-        asked.unwrap_or(if self.quick { quick } else { full })
-    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -118,12 +65,12 @@ fn measure(name: &str, benchmarks: &[Benchmark], common: &Common) -> Result<bool
     if cfg!(debug_assertions) {
         say(&format!("build: {}", machine::build()));
     }
-    let lab = Lab {
+    let testbed = Testbed {
         engine: engine::program(common.engine.as_deref())?,
         data: common.data.clone().unwrap_or_else(std::env::temp_dir),
         nats: on_path("nats-server"),
     };
-    let (mut facts, steal) = (machine::facts(&lab.data), Steal::begin());
+    let (mut facts, steal) = (machine::facts(&testbed.data), Steal::begin());
     facts.push(("durability".into(), engine::name_of(common.durability)));
     crate::cleanup::on_signals()?;
     let out = common.out.clone().unwrap_or_else(|| default_out(name));
@@ -131,7 +78,7 @@ fn measure(name: &str, benchmarks: &[Benchmark], common: &Common) -> Result<bool
     let mut chapters = Vec::new();
     let mut failed = None;
     for benchmark in benchmarks {
-        let section = match benchmark.run(&lab, common) {
+        let section = match benchmark.run(&testbed, common) {
             Ok(section) => section,
             Err(error) => {
                 say(&format!("{}: {error}", benchmark.name()));

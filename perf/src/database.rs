@@ -17,7 +17,7 @@ use url::Url;
 use crate::child::Child;
 use crate::cleanup::Home;
 use crate::error::{Context, PerfError};
-use crate::lab::{become_program, on_path};
+use crate::testbed::{become_program, on_path};
 
 const USER: &str = "flipped_lb_perf";
 /// The kernel's asynchronous IO is shared by all servers of the machine, and runs out.

@@ -63,7 +63,7 @@ struct Template {
 
 /// What a frame says of itself in its fixed places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Mark {
+pub(crate) struct Stamp {
     /// Its place in its source's stream, from 0.
     pub(crate) number: u64,
     /// Its source, from 0.
@@ -118,18 +118,18 @@ impl FrameBook {
 
     /// Appends a frame and its newline.
     #[inline]
-    pub(crate) fn append(&self, out: &mut Vec<u8>, mark: Mark, timestamp: &Timestamp) {
+    pub(crate) fn append(&self, out: &mut Vec<u8>, stamp: Stamp, timestamp: &Timestamp) {
         let start = out.len();
-        let template = self.template(mark);
+        let template = self.template(stamp);
         out.extend_from_slice(&template.line);
         let line = &mut out[start + self.head_len..];
-        put_decimal(&mut line[ID_AT..ID_AT + NUMBER_LEN], mark.number);
-        let source = (self.first_source + mark.source) as u64 + 1;
+        put_decimal(&mut line[ID_AT..ID_AT + NUMBER_LEN], stamp.number);
+        let source = (self.first_source + stamp.source) as u64 + 1;
         put_decimal(&mut line[SOURCE_AT..SOURCE_AT + SOURCE_LEN], source);
         let server_at = template.server_at;
         put_decimal(&mut line[server_at..server_at + SOURCE_LEN], source);
         if self.is_timed {
-            put_decimal(&mut line[DUE_AT..DUE_AT + DUE_LEN], mark.due_ns);
+            put_decimal(&mut line[DUE_AT..DUE_AT + DUE_LEN], stamp.due_ns);
         }
         if let Some(at) = template.timestamp_at {
             line[at..at + TIMESTAMP_LEN].copy_from_slice(&timestamp.0);
@@ -138,7 +138,7 @@ impl FrameBook {
 
     /// Reads a line's fixed places; `None` when they are not there.
     #[inline]
-    pub(crate) fn read(&self, line: &[u8]) -> Option<Mark> {
+    pub(crate) fn read(&self, line: &[u8]) -> Option<Stamp> {
         if line.len() != self.line_len || line[self.line_len - 1] != b'\n' {
             return None;
         }
@@ -150,30 +150,30 @@ impl FrameBook {
             true => decimal(&line[DUE_AT..DUE_AT + DUE_LEN])?,
             false => 0,
         };
-        Some(Mark {
+        Some(Stamp {
             number,
             source: usize::try_from(source.checked_sub(first_source + 1)?).ok()?,
             due_ns,
         })
     }
 
-    /// Where the frame with this mark belongs.
+    /// Where the frame with this stamp belongs.
     #[inline]
-    pub(crate) fn place(&self, mark: Mark) -> Place {
+    pub(crate) fn place(&self, stamp: Stamp) -> Place {
         let Template {
             destination, level, ..
-        } = *self.template(mark);
+        } = *self.template(stamp);
         Place { destination, level }
     }
 
-    /// Whether a line is, byte for byte, the frame with this mark; its timestamp is its own.
-    pub(crate) fn is_verbatim(&self, line: &[u8], mark: Mark, spare: &mut Vec<u8>) -> bool {
-        let timestamp_at = self.template(mark).timestamp_at;
+    /// Whether a line is, byte for byte, the frame with this stamp; its timestamp is its own.
+    pub(crate) fn is_verbatim(&self, line: &[u8], stamp: Stamp, spare: &mut Vec<u8>) -> bool {
+        let timestamp_at = self.template(stamp).timestamp_at;
         let timestamp_at = timestamp_at.map(|at| at + self.head_len);
         let digits = timestamp_at.and_then(|at| line[at..at + TIMESTAMP_LEN].try_into().ok());
         let timestamp = Timestamp(digits.unwrap_or([b'0'; TIMESTAMP_LEN]));
         spare.clear();
-        self.append(spare, mark, &timestamp);
+        self.append(spare, stamp, &timestamp);
         timestamp.0.iter().all(u8::is_ascii_digit) && spare == line
     }
 
@@ -183,21 +183,21 @@ impl FrameBook {
         for source in 0..plan.sources {
             let messages = plan.messages_of(source);
             for first in 0..messages.min(SLOTS as u64) {
-                let mark = Mark {
+                let stamp = Stamp {
                     number: first,
                     source,
                     due_ns: 0,
                 };
                 let times = (messages - first).div_ceil(SLOTS as u64);
-                expected[self.place(mark).destination] += times;
+                expected[self.place(stamp).destination] += times;
             }
         }
         expected
     }
 
     #[inline]
-    fn template(&self, mark: Mark) -> &Template {
-        let slot = (mark.number as usize).wrapping_add(mark.source * SOURCE_STRIDE) % SLOTS;
+    fn template(&self, stamp: Stamp) -> &Template {
+        let slot = (stamp.number as usize).wrapping_add(stamp.source * SOURCE_STRIDE) % SLOTS;
         &self.templates[usize::from(self.slots[slot])]
     }
 }

@@ -1,7 +1,7 @@
 //! `flipped-lb-perf`: what the whole engine does, over real sockets, beside a bare relay.
 //!
 //! ```text
-//!  cli -> bench (throughput, latency, ...) -> rounds -> round -> lane, lab, each part a process
+//!  cli -> bench (throughput, latency, ...) -> rounds -> round -> lane, testbed, each part a process
 //!                     |                         |                    source ==TCP==> engine | relay
 //!                     v                         v                    sink   <==TCP==  engine | relay
 //!          report <- aim, picture  <-  spread, curve
@@ -14,6 +14,7 @@ mod child;
 mod cleanup;
 mod cli;
 mod clock;
+mod common;
 mod curve;
 mod database;
 mod disk;
@@ -21,7 +22,6 @@ mod engine;
 mod error;
 mod frames;
 mod http;
-mod lab;
 mod lane;
 mod machine;
 mod parts;
@@ -34,6 +34,7 @@ mod rounds;
 mod screen;
 mod spread;
 mod strace;
+mod testbed;
 mod wire;
 
 use std::process::ExitCode;

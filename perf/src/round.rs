@@ -5,11 +5,11 @@ use serde::Serialize;
 use crate::engine::Settings;
 use crate::error::PerfError;
 use crate::frames::FrameBook;
-use crate::lab::{Lab, Running, Subject};
 use crate::lane::{Harness, Lane};
 use crate::parts::{SinkReport, SourceReport};
 use crate::plan::Plan;
 use crate::process::Usage;
+use crate::testbed::{Running, Subject, Testbed};
 use crate::wire::Wire;
 
 const SECOND_NS: f64 = 1e9;
@@ -97,7 +97,7 @@ impl Outcome {
     }
 }
 
-impl Lab {
+impl Testbed {
     /// Plays a round.
     ///
     /// # Errors

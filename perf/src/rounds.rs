@@ -2,11 +2,11 @@
 
 use crate::engine::{Settings, Threads, name_of};
 use crate::error::PerfError;
-use crate::lab::{Lab, Subject};
 use crate::plan::Plan;
 use crate::round::Outcome;
 use crate::screen::say;
 use crate::spread::Spread;
+use crate::testbed::{Subject, Testbed};
 
 /// One side of a comparison.
 #[derive(Debug, Clone)]
@@ -97,7 +97,7 @@ impl Played {
 /// # Errors
 /// A process failed.
 pub(crate) fn play(
-    lab: &Lab,
+    testbed: &Testbed,
     contestants: &[Contestant],
     rounds: u32,
     show: impl Fn(&Outcome) -> String,
@@ -117,7 +117,7 @@ pub(crate) fn play(
         }
         for index in order {
             let it = &contestants[index];
-            let outcome = lab.play(it.subject, &it.plan, &it.settings)?;
+            let outcome = testbed.play(it.subject, &it.plan, &it.settings)?;
             let (shown, verdict) = (show(&outcome), outcome.verdict());
             say(&format!(
                 "  {} of {rounds} {:width$} {shown}, {verdict}",

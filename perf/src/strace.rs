@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::child::Child;
 use crate::cleanup::Home;
 use crate::error::{Context, PerfError};
-use crate::lab::become_program;
+use crate::testbed::become_program;
 
 /// strace attaches within milliseconds, or is not allowed to.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use message_server_simulator::limits::{BATCH_BYTES, FRAME_LEN_DEFAULT, MAX_LINE};
-use message_server_simulator::{FrameSpec, Orders, SimulatorError, Trouble, tables};
+use message_server_simulator::{FrameSpec, Orders, SimulatorError, Faults, tables};
 
 const FRAMES: u32 = 20_000_000;
 
@@ -20,12 +20,12 @@ fn main() -> Result<(), SimulatorError> {
             seed: 1,
             run: 1,
         };
-        let trouble = Trouble {
+        let faults = Faults {
             duplicates_percent,
             malformed_percent: 0.0,
             max_line: MAX_LINE,
         };
-        let ns = ns_per_frame(&mut Orders::new(spec, &trouble)?);
+        let ns = ns_per_frame(&mut Orders::new(spec, &faults)?);
         println!("{name:<16}{ns:>6.1} ns a frame of {FRAME_LEN_DEFAULT} bytes");
     }
     Ok(())

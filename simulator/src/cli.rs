@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn load_and_trouble_are_understood() {
+    fn load_and_faults_are_understood() {
         let options =
             options("--rate 2_500 --burst 10 --destinations a,b --dial localhost:9 --ack");
         assert_eq!(

@@ -1,6 +1,6 @@
 //! What can be wrong with the options or the machine: what happened, to what, and what to do.
 //!
-//! Made by `options`, `frame` and `simulation`; shown by the command. Troubles of a running
+//! Made by `options`, `frame` and `simulation`; shown by the command. Faults of a running
 //! connection are no errors: they are counted.
 
 use std::net::SocketAddr;
@@ -19,7 +19,7 @@ pub enum SimulatorError {
         /// The address it wanted.
         address: SocketAddr,
     },
-    /// Any other trouble with the address.
+    /// Anything else wrong with the address.
     #[error(
         "{server} cannot listen on {address}: {source}. Choose an address of this machine with \
          --host and a port above 1023 with --port or --base-port"

@@ -1,6 +1,6 @@
 //! Valid frames, as cheaply as they can be made: templates rendered once, patched in place.
 //!
-//! `orders` feeds it timestamps and takes lines; benches may use it alone. It makes no trouble,
+//! `orders` feeds it timestamps and takes lines; benches may use it alone. It makes no faults,
 //! opens no socket and reads no clock: the same spec gives the same bytes.
 //!
 //! ```text

@@ -1,8 +1,8 @@
-//! The message servers, played: any number of order streams, at any pace, with any trouble.
+//! The message servers, played: any number of order streams, at any pace, with any faults.
 //!
 //! ```text
 //!  menu -> payload -> frame -> orders -> stream -> server ==TCP==> whoever connects (or is dialed)
-//!                   (valid) (trouble)  (schedule, (socket,
+//!                   (valid) (faults)   (schedule, (socket,
 //!                                       outbox)    door)    <==== {"ack":N}
 //! ```
 //! Everything up to `stream` is pure: bytes from a seed and the time it is told. `server` is the
@@ -52,7 +52,7 @@ pub use frame::{FrameMaker, FrameSpec};
 pub use malformed::Reason;
 pub use menu::Meal;
 pub use options::{Endpoint, Options, ServerOptions, listening, tables};
-pub use orders::{LineKind, Orders, Trouble};
+pub use orders::{Faults, LineKind, Orders};
 pub use schedule::Pace;
 pub use simulation::{Handle, Simulation};
 pub use totals::Totals;

@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use crate::error::SimulatorError;
 use crate::frame::{FrameSpec, len_min};
 use crate::limits::{FRAME_LEN_DEFAULT, MAX_LINE, MAX_LINE_MAX, MAX_LINE_MIN, NAME_LEN_MAX};
-use crate::orders::Trouble;
+use crate::orders::Faults;
 use crate::schedule::Pace;
 use crate::stream::StreamSpec;
 
@@ -39,7 +39,7 @@ pub struct Options {
     pub servers: Vec<ServerOptions>,
     /// The `destinationId`s; they differ.
     pub destinations: Vec<String>,
-    /// How fast each server makes lines (trouble included).
+    /// How fast each server makes lines (faulty ones included).
     pub pace: Pace,
     /// Valid, distinct frames a server makes; duplicates and malformed lines come on top.
     pub count: Option<u64>,
@@ -48,7 +48,7 @@ pub struct Options {
     /// Bytes of a frame without newline. `None`: as the order happens to be at a human pace, else
     /// [`FRAME_LEN_DEFAULT`], or the shortest possible where names are longer than that allows.
     pub size: Option<usize>,
-    /// Makes the same orders, pauses and troubles again. `None`: chosen at random.
+    /// Makes the same orders, pauses and faults again. `None`: chosen at random.
     pub seed: Option<u64>,
     /// The end of each `messageId`. `None`: chosen at random, so that no two runs share an id.
     pub run: Option<u32>,
@@ -180,8 +180,8 @@ impl Options {
         spec
     }
 
-    pub(crate) fn trouble(&self) -> Trouble {
-        Trouble {
+    pub(crate) fn faults(&self) -> Faults {
+        Faults {
             duplicates_percent: self.duplicates_percent,
             malformed_percent: self.malformed_percent,
             max_line: self.max_line,

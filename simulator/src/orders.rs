@@ -1,4 +1,4 @@
-//! The lines of one server: valid frames, and the trouble asked for between them.
+//! The lines of one server: valid frames, and the faults asked for between them.
 //!
 //! `stream` asks for one line at a time, with its timestamp, and is told what it got. Pure: no
 //! clock, no socket; the same options give the same bytes.
@@ -19,9 +19,9 @@ pub enum LineKind {
     Malformed(Reason),
 }
 
-/// How much trouble there is.
+/// How many faults there are.
 #[derive(Clone, Copy, Debug)]
-pub struct Trouble {
+pub struct Faults {
     /// Percent of the lines that repeat an earlier frame.
     pub duplicates_percent: f64,
     /// Percent of the lines that the engine must reject.
@@ -47,15 +47,15 @@ pub struct Orders {
 impl Orders {
     /// # Errors
     /// What [`FrameMaker::new`] refuses.
-    pub fn new(spec: FrameSpec, trouble: &Trouble) -> Result<Self, SimulatorError> {
-        let malformed_below = of_u32(trouble.malformed_percent);
+    pub fn new(spec: FrameSpec, faults: &Faults) -> Result<Self, SimulatorError> {
+        let malformed_below = of_u32(faults.malformed_percent);
         Ok(Self {
-            // Its own generator: trouble must not change which frames are made.
+            // Its own generator: faults must not change which frames are made.
             rng: fastrand::Rng::with_seed(spec.seed ^ 0x7472_6f75_626c_6500),
             frames: FrameMaker::new(spec)?,
             malformed_below,
-            duplicate_below: malformed_below + of_u32(trouble.duplicates_percent),
-            breaker: Breaker::new(trouble.max_line),
+            duplicate_below: malformed_below + of_u32(faults.duplicates_percent),
+            breaker: Breaker::new(faults.max_line),
             remembered: Remembered::default(),
             scratch: Vec::new(),
         })
@@ -68,10 +68,10 @@ impl Orders {
             self.frames.append(out, timestamp_ms);
             return LineKind::Valid;
         }
-        self.append_troubled(out, timestamp_ms)
+        self.append_faulty(out, timestamp_ms)
     }
 
-    fn append_troubled(&mut self, out: &mut Vec<u8>, timestamp_ms: u64) -> LineKind {
+    fn append_faulty(&mut self, out: &mut Vec<u8>, timestamp_ms: u64) -> LineKind {
         let draw = u64::from(self.rng.u32(..));
         if draw < self.malformed_below {
             return self.append_malformed(out, timestamp_ms);
@@ -157,12 +157,12 @@ mod tests {
             seed: 3,
             run: 1,
         };
-        let trouble = Trouble {
+        let faults = Faults {
             duplicates_percent,
             malformed_percent,
             max_line: 2_000,
         };
-        Orders::new(spec, &trouble).expect("a good spec")
+        Orders::new(spec, &faults).expect("a good spec")
     }
 
     fn made(orders: &mut Orders, count: usize) -> Vec<(LineKind, Vec<u8>)> {
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn without_trouble_every_line_is_valid_and_new() {
+    fn without_faults_every_line_is_valid_and_new() {
         let lines = made(&mut orders(0.0, 0.0), 2_000);
         assert!(lines.iter().all(|(kind, _)| *kind == LineKind::Valid));
         assert_eq!(

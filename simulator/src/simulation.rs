@@ -88,7 +88,7 @@ impl Simulation {
 
     fn stream(&self, index: usize, seed: u64) -> Result<Stream, SimulatorError> {
         let frames = self.options.frame_spec(index, seed, self.run);
-        let orders = Orders::new(frames, &self.options.trouble())?;
+        let orders = Orders::new(frames, &self.options.faults())?;
         Ok(Stream::new(self.options.stream_spec(seed), orders))
     }
 

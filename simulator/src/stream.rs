@@ -131,7 +131,7 @@ impl Stream {
 mod tests {
     use super::*;
     use crate::frame::FrameSpec;
-    use crate::orders::Trouble;
+    use crate::orders::Faults;
 
     const T0: u64 = 1_693_123_456_789_000_000;
     const SPEC: StreamSpec = StreamSpec {
@@ -151,12 +151,12 @@ mod tests {
             seed: spec.seed,
             run: 1,
         };
-        let trouble = Trouble {
+        let faults = Faults {
             duplicates_percent: 3.0,
             malformed_percent: 3.0,
             max_line: 1_000,
         };
-        Stream::new(spec, Orders::new(frames, &trouble).expect("a good spec"))
+        Stream::new(spec, Orders::new(frames, &faults).expect("a good spec"))
     }
 
     /// Writes up to `chunk` bytes at a time until the stream wants no more of this connection.

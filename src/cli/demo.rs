@@ -16,7 +16,7 @@ use clap::Args;
 use message_server_simulator::{Handle, Options, Pace, Simulation, Totals, listening};
 
 use super::Failure;
-use super::run::{prepare, tell_passed_over};
+use super::run::{prepare, print_passed_over};
 use super::signals::Signals;
 use crate::config::{self, Config, Source, StoreUrl};
 use crate::counters::{Counter, Snapshot};
@@ -40,28 +40,28 @@ const SETTLE_TIME: Duration = Duration::from_secs(30);
 /// Run the whole system on this machine: simulated servers, engine, customers.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
-pub struct DemoArgs {
+pub(crate) struct DemoArgs {
     /// Messages a second, of all servers together.
     #[arg(long, value_name = "R", default_value_t = 1_000,
         value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
-    pub rate: u64,
+    pub(crate) rate: u64,
     /// How long it runs.
     #[arg(long, value_name = "S", default_value_t = 10,
         value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    pub seconds: u64,
+    pub(crate) seconds: u64,
     /// Where the files go; without it the data_dir of the settings.
     #[arg(long, value_name = "DIR")]
-    pub data_dir: Option<PathBuf>,
+    pub(crate) data_dir: Option<PathBuf>,
 }
 
 /// Runs the demonstration.
 ///
 /// # Errors
 /// A part of it failed, or something that was sent was not delivered.
-pub fn run(args: DemoArgs) -> Result<(), Failure> {
+pub(crate) fn run(args: DemoArgs) -> Result<(), Failure> {
     let signals = prepare()?;
     let mut config = config::load(None)?;
-    tell_passed_over();
+    print_passed_over();
     if let Some(data_dir) = &args.data_dir {
         config.data_dir.clone_from(data_dir);
     }
@@ -260,8 +260,8 @@ fn conclude(config: &Config, sent: &Totals, received: u64, ended: &Ended) -> Res
             database.display()
         ));
     }
-    if let Some(trouble) = &ended.trouble {
-        return Err(Failure::Failed(format!("demo: {trouble}")));
+    if let Some(problems) = &ended.problems {
+        return Err(Failure::Failed(format!("demo: {problems}")));
     }
     if received != sent.valid {
         let lost = format!("{} orders sent, {received} received", sent.valid);

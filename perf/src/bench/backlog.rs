@@ -7,11 +7,9 @@ use clap::Args;
 use serde_json::json;
 
 use super::taken::wait_until_taken;
-use super::{Bench, FRAME_LEN};
-use crate::cli::Common;
+use crate::common::{Bench, Common, FRAME_LEN};
 use crate::engine::Settings;
 use crate::error::PerfError;
-use crate::lab::{Lab, Running, Subject};
 use crate::lane::Lane;
 use crate::parts::{SinkReport, SourceReport};
 use crate::picture::{Axis, Picture, Scale, lines, percentiles};
@@ -22,6 +20,7 @@ use crate::round::Outcome;
 use crate::rounds::{are_exact, faults};
 use crate::screen::say;
 use crate::spread::{rate, shown};
+use crate::testbed::{Running, Subject, Testbed};
 
 const MESSAGES: u64 = 10_000_000;
 const MESSAGES_QUICK: u64 = 100_000;
@@ -100,14 +99,14 @@ struct Scene {
 }
 
 impl Bench for BacklogArgs {
-    fn run(&self, lab: &Lab, common: &Common) -> Result<Section, PerfError> {
+    fn run(&self, testbed: &Testbed, common: &Common) -> Result<Section, PerfError> {
         let messages = common.pick(self.messages, MESSAGES, MESSAGES_QUICK);
         let seconds = common.pick(self.seconds, SECONDS, SECONDS_QUICK);
         say(&format!(
             "backlog: {messages} messages for an absent customer"
         ));
         let settings = common.settings();
-        let scene = self.scene(lab, &settings, messages, seconds)?;
+        let scene = self.scene(testbed, &settings, messages, seconds)?;
         let watch = Watch::begin(scene.engine.child.pid());
         let shown = scene.play(messages, watch)?;
         section(&shown, messages)
@@ -117,7 +116,7 @@ impl Bench for BacklogArgs {
 impl BacklogArgs {
     fn scene(
         &self,
-        lab: &Lab,
+        testbed: &Testbed,
         settings: &Settings,
         messages: u64,
         seconds: u64,
@@ -149,7 +148,7 @@ impl BacklogArgs {
             addresses.extend(listening);
             lanes.push(lane);
         }
-        let engine = lab.start_engine(settings, &addresses, &names)?;
+        let engine = testbed.start_engine(settings, &addresses, &names)?;
         let absent = lanes.pop().expect("the last is the absent customer's");
         for lane in &mut lanes {
             lane.subscribe(engine.address, &[])?;

@@ -1,31 +1,32 @@
-//! Growth: throughput and latency while one thing grows and all others stay as they are.
+//! Throughput and latency while one thing varies and all others stay as they are: `growth`, and
+//! `durability`, which is the same with another thing.
 //!
 //! Each value gets its own engines: one flat out, one on schedule.
+
+mod dimension;
+mod pictures;
 
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::latency::{p50, p99};
 use super::taken::wait_until_taken;
-use super::{Bench, FRAME_LEN};
-use crate::cli::Common;
-use crate::engine::{Settings, Threads};
+use crate::common::{Bench, Common, FRAME_LEN};
 use crate::error::PerfError;
-use crate::lab::{Lab, Subject};
 use crate::lane::Lane;
-use crate::picture::{Axis, LATENCY, Picture, Scale, lines};
 use crate::plan::Plan;
 use crate::report::{Section, Table};
 use crate::round::{Outcome, finish};
 use crate::rounds::{are_exact, faults};
 use crate::screen::say;
-use crate::spread::{Spread, rate, time};
+use crate::spread::{rate, time};
+use crate::testbed::{Subject, Testbed};
+use dimension::{Dimension, Point, Seen};
+use pictures::drawn;
 
 const ROUNDS: u32 = 3;
 const MESSAGES: u64 = 500_000;
 const MESSAGES_QUICK: u64 = 20_000;
-/// A round of long frames sends fewer.
-const BYTES_MAX: u64 = 1 << 30;
 const RATE: u64 = 10_000;
 const SECONDS: u64 = 3;
 const SECONDS_QUICK: u64 = 1;
@@ -37,6 +38,46 @@ every agent has its own thread, with one on a small machine they share a thread,
 the mode, too. A backlog waits for a customer who is absent throughout. Flat out, and on schedule at \
 the rate in the heading; medians, with the least and the most. All parties share the machine, so \
 what grows with the number of sockets is in part the harness's.";
+
+const DURABILITY_MESSAGES: u64 = 1_000_000;
+const DURABILITY_SECONDS: u64 = 5;
+
+const DURABILITY_TEXT: &str = "What has happened before a message is delivered. `memory`: nothing, the journal \
+follows; `written`: the operating system has it, which survives a killed engine; `synced`: the disk \
+has it, which survives a power cut. Flat out, and on schedule; each durability in turn. Medians, \
+with the least and the most.";
+
+/// What `durability` takes.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DurabilityArgs {
+    /// Messages a round flat out [default: 1000000].
+    #[arg(long, value_name = "N")]
+    messages: Option<u64>,
+    /// Messages a second on schedule.
+    #[arg(long, value_name = "N", default_value_t = RATE)]
+    rate: u64,
+    /// How long a round on schedule is [default: 5].
+    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    seconds: Option<u64>,
+}
+
+impl Bench for DurabilityArgs {
+    fn run(&self, testbed: &Testbed, common: &Common) -> Result<Section, PerfError> {
+        let growth = GrowthArgs {
+            of: vec![Dimension::Durability],
+            messages: Some(common.pick(self.messages, DURABILITY_MESSAGES, MESSAGES_QUICK)),
+            rate: self.rate,
+            seconds: Some(common.pick(self.seconds, DURABILITY_SECONDS, SECONDS_QUICK)),
+            values: Vec::new(),
+        };
+        let section = growth.run(testbed, common)?;
+        Ok(Section {
+            title: format!("Durability: flat out, and at {} msg/s; no store", self.rate),
+            text: DURABILITY_TEXT.into(),
+            ..section
+        })
+    }
+}
 
 /// What `growth` takes.
 #[derive(Debug, Clone, Args)]
@@ -61,100 +102,8 @@ pub(crate) struct GrowthArgs {
     values: Vec<usize>,
 }
 
-/// What can grow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Dimension {
-    /// Message servers.
-    Sources,
-    /// Customers, with a subscriber each.
-    Destinations,
-    /// Priorities.
-    Levels,
-    /// Bytes of a frame.
-    Frame,
-    /// Messages that wait for somebody else.
-    Backlog,
-    /// Delivery agents.
-    Agents,
-}
-
-/// One place on a curve.
-#[derive(Debug, Clone)]
-struct Point {
-    plan: Plan,
-    settings: Settings,
-    waiting: u64,
-}
-
-/// A place, and what was seen there.
-struct Seen {
-    value: usize,
-    flat_out: Vec<Outcome>,
-    timed: Vec<Outcome>,
-}
-
-impl Dimension {
-    const ALL: [Self; 6] = [
-        Self::Sources,
-        Self::Destinations,
-        Self::Levels,
-        Self::Frame,
-        Self::Backlog,
-        Self::Agents,
-    ];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Sources => "sources",
-            Self::Destinations => "destinations",
-            Self::Levels => "levels",
-            Self::Frame => "bytes of a frame",
-            Self::Backlog => "backlog",
-            Self::Agents => "delivery agents",
-        }
-    }
-
-    fn values(self) -> &'static [usize] {
-        match self {
-            Self::Sources | Self::Destinations => &[1, 4, 16, 64, 256],
-            Self::Levels => &[1, 2, 3, 5, 8],
-            Self::Frame => &[0, 390, 1024, 4096, 8192],
-            Self::Backlog => &[0, 10_000, 100_000, 1_000_000],
-            Self::Agents => &[1, 2, 4],
-        }
-    }
-
-    /// A plan and settings with this value in their one place.
-    fn point(self, value: usize, plan: &Plan, settings: &Settings) -> Point {
-        let mut point = Point {
-            plan: plan.clone(),
-            settings: settings.clone(),
-            waiting: 0,
-        };
-        match self {
-            Self::Sources => point.plan.sources = value,
-            Self::Destinations => point.plan.destinations = value,
-            Self::Levels => (point.plan.levels, point.settings.levels) = (value, value),
-            Self::Frame => {
-                point.plan.frame_len = value;
-                let most = BYTES_MAX / value.max(1) as u64;
-                point.plan.messages = point.plan.messages.min(most);
-            }
-            Self::Backlog => point.waiting = value as u64,
-            Self::Agents => {
-                point.settings.agents = value;
-                if value > 1 {
-                    // Else they share one thread, and more of them show nothing.
-                    point.settings.threads = Threads::Dedicated;
-                }
-            }
-        }
-        point
-    }
-}
-
 impl Bench for GrowthArgs {
-    fn run(&self, lab: &Lab, common: &Common) -> Result<Section, PerfError> {
+    fn run(&self, testbed: &Testbed, common: &Common) -> Result<Section, PerfError> {
         let messages = common.pick(self.messages, MESSAGES, MESSAGES_QUICK);
         let seconds = common.pick(self.seconds, SECONDS, SECONDS_QUICK);
         let flat_out = Plan::flat_out(messages, FRAME_LEN);
@@ -168,13 +117,16 @@ impl Bench for GrowthArgs {
             let what = "--values are those of one thing: name it with --of";
             return Err(PerfError::Usage(what.into()));
         }
+        if !self.values.is_empty() && dimensions == [Dimension::Durability] {
+            return Err(PerfError::Usage("durability has values of its own".into()));
+        }
         let mut all = Vec::new();
         for dimension in dimensions {
             let values = match self.values.as_slice() {
                 [] => dimension.values(),
                 values => values,
             };
-            all.push((dimension, grow(lab, common, dimension, values, &plans)?));
+            all.push((dimension, grow(testbed, common, dimension, values, &plans)?));
         }
         self.section(&all)
     }
@@ -182,7 +134,7 @@ impl Bench for GrowthArgs {
 
 /// All values, round by round, up and down in turn.
 fn grow(
-    lab: &Lab,
+    testbed: &Testbed,
     common: &Common,
     dimension: Dimension,
     values: &[usize],
@@ -203,7 +155,7 @@ fn grow(
         for it in order {
             let [flat_out, timed] = plans
                 .each_ref()
-                .map(|plan| play(lab, &dimension.point(it.value, plan, &settings)));
+                .map(|plan| play(testbed, &dimension.point(it.value, plan, &settings)));
             let (flat_out, timed) = (flat_out?, timed?);
             say(&format!(
                 "growth: {} {:7} {} msg/s, p50 {}, p99 {}, {}, {}",
@@ -223,10 +175,10 @@ fn grow(
 }
 
 /// One round at a point; first its backlog is there.
-fn play(lab: &Lab, point: &Point) -> Result<Outcome, PerfError> {
+fn play(testbed: &Testbed, point: &Point) -> Result<Outcome, PerfError> {
     let Point { plan, settings, .. } = point;
     if point.waiting == 0 {
-        return lab.play(Subject::Engine, plan, settings);
+        return testbed.play(Subject::Engine, plan, settings);
     }
     plan.check()?;
     let absent = Plan {
@@ -237,7 +189,7 @@ fn play(lab: &Lab, point: &Point) -> Result<Outcome, PerfError> {
     let (mut lane, addresses) = Lane::listening(plan.clone())?;
     let names = [plan.destination_names(), absent.plan.destination_names()].concat();
     let addresses = [addresses, of_absent].concat();
-    let engine = lab.start_engine(settings, &addresses, &names)?;
+    let engine = testbed.start_engine(settings, &addresses, &names)?;
     lane.subscribe(engine.address, &[])?;
     lane.expect_connected()?;
     absent.expect_connected()?;
@@ -248,20 +200,6 @@ fn play(lab: &Lab, point: &Point) -> Result<Outcome, PerfError> {
         return Err(engine.child.failed(&what));
     }
     finish(Subject::Engine, &engine, lane, settings)
-}
-
-impl Seen {
-    fn rate(&self) -> Spread {
-        Spread::of(self.flat_out.iter().map(|it| it.rate))
-    }
-
-    fn latency(&self, figure: fn(&Outcome) -> f64) -> Spread {
-        Spread::of(self.timed.iter().map(figure))
-    }
-
-    fn outcomes(&self) -> impl Iterator<Item = &Outcome> {
-        self.flat_out.iter().chain(&self.timed)
-    }
 }
 
 /// A dimension's curve.
@@ -277,7 +215,7 @@ impl GrowthArgs {
             for it in seen {
                 table.push([
                     dimension.name().to_owned(),
-                    shown_value(*dimension, it),
+                    dimension.shown(it),
                     it.rate().show(rate),
                     it.latency(p50).show(time),
                     it.latency(p99).show(time),
@@ -304,22 +242,14 @@ impl GrowthArgs {
     }
 }
 
-/// The frame that is as short as possible by the length that it has.
-fn shown_value(dimension: Dimension, it: &Seen) -> String {
-    match dimension {
-        Dimension::Frame => it.flat_out[0].frame_len.to_string(),
-        _ => it.value.to_string(),
-    }
-}
-
 fn summary(all: &[Grown]) -> String {
     let change = |(dimension, seen): &Grown| {
         let (first, last) = (seen.first()?, seen.last()?);
         let times = last.rate().median / first.rate().median.max(f64::MIN_POSITIVE);
         let (name, from, to) = (
             dimension.name(),
-            shown_value(*dimension, first),
-            shown_value(*dimension, last),
+            dimension.shown(first),
+            dimension.shown(last),
         );
         Some(format!("{name} {from} to {to}: {times:.2}"))
     };
@@ -331,80 +261,12 @@ fn summary(all: &[Grown]) -> String {
 }
 
 fn raw((dimension, seen): &Grown) -> Vec<Value> {
-    let of = |it: &Seen| {
-        let (name, value) = (dimension.name(), it.value);
-        let outcomes = it.outcomes();
-        outcomes
-            .map(|outcome| json!({ "grows": name, "value": value, "outcome": outcome }))
-            .collect::<Vec<_>>()
-    };
-    seen.iter().flat_map(of).collect()
-}
-
-#[expect(clippy::cast_precision_loss, reason = "values fit 52 bits")]
-fn drawn(dimension: Dimension, seen: &[Seen]) -> Result<[Picture; 2], PerfError> {
-    let name = dimension.name();
-    let file = name.replace(' ', "-");
-    let at = |it: &Seen| match dimension {
-        Dimension::Frame => it.flat_out[0].frame_len as f64,
-        _ => it.value as f64,
-    };
-    let curve = |name: &str, figure: &dyn Fn(&Seen) -> f64| {
-        let points = seen.iter().map(|it| (at(it), figure(it)));
-        (name.to_owned(), points.collect())
-    };
-    let x = Axis {
-        label: name,
-        // A backlog may be none, and levels and agents are few.
-        scale: match dimension {
-            Dimension::Levels | Dimension::Agents | Dimension::Backlog => Scale::Count,
-            _ => Scale::Logarithm,
-        },
-    };
-    let y = Axis {
-        label: "messages a second",
-        scale: Scale::Count,
-    };
-    let rates = [curve("flat out", &|it| it.rate().median)];
-    let latencies = [
-        curve("p50", &|it| it.latency(p50).median),
-        curve("p99", &|it| it.latency(p99).median),
-    ];
-    Ok([
-        lines(
-            &format!("{file}-rate"),
-            &format!("Throughput by {name}"),
-            [x, y],
-            &rates,
-        )?,
-        lines(
-            &format!("{file}-latency"),
-            &format!("Latency by {name}"),
-            [x, LATENCY],
-            &latencies,
-        )?,
-    ])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::engine::Durability;
-
-    #[test]
-    fn each_dimension_changes_its_own_place_alone() {
-        let (plan, settings) = (
-            Plan::flat_out(1_000, FRAME_LEN),
-            Settings::new(Durability::Written),
-        );
-        let changed = |dimension: Dimension| {
-            let it = dimension.point(7, &plan, &settings);
-            [it.plan != plan, it.settings != settings, it.waiting != 0]
-        };
-        assert_eq!(changed(Dimension::Sources), [true, false, false]);
-        assert_eq!(changed(Dimension::Frame), [true, false, false]);
-        assert_eq!(changed(Dimension::Levels), [true, true, false]);
-        assert_eq!(changed(Dimension::Agents), [false, true, false]);
-        assert_eq!(changed(Dimension::Backlog), [false, false, true]);
-    }
+    let one = |(it, outcome): (&Seen, &Outcome)| json!({ "grows": dimension.name(), "value": it.value, "outcome": outcome });
+    let flat_out = seen
+        .iter()
+        .flat_map(|it| it.flat_out.iter().map(move |outcome| (it, outcome)));
+    let timed = seen
+        .iter()
+        .flat_map(|it| it.timed.iter().map(move |outcome| (it, outcome)));
+    flat_out.chain(timed).map(one).collect()
 }

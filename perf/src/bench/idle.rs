@@ -6,16 +6,15 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{Bench, FRAME_LEN};
-use crate::cli::Common;
+use crate::common::{Bench, Common, FRAME_LEN};
 use crate::engine::{Idle, Settings, name_of};
 use crate::error::PerfError;
-use crate::lab::Lab;
 use crate::lane::Lane;
 use crate::plan::Plan;
 use crate::process::Usage;
 use crate::report::{Aim, Section, Table};
 use crate::screen::say;
+use crate::testbed::Testbed;
 
 const SECONDS: u64 = 10;
 const SECONDS_QUICK: u64 = 2;
@@ -37,7 +36,7 @@ pub(crate) struct IdleArgs {
 }
 
 impl Bench for IdleArgs {
-    fn run(&self, lab: &Lab, common: &Common) -> Result<Section, PerfError> {
+    fn run(&self, testbed: &Testbed, common: &Common) -> Result<Section, PerfError> {
         let seconds = common.pick(self.seconds, SECONDS, SECONDS_QUICK);
         let mut table = Table::new(&["idle", "CPU", "waits a second", "resident"]);
         let (mut raw, mut percents) = (Vec::new(), Vec::new());
@@ -46,7 +45,7 @@ impl Bench for IdleArgs {
                 idle,
                 ..common.settings()
             };
-            let (usage, watched) = watch(lab, &settings, Duration::from_secs(seconds))?;
+            let (usage, watched) = watch(testbed, &settings, Duration::from_secs(seconds))?;
             let percent = usage.cpu_seconds / watched * 100.0;
             say(&format!("idle: {} {percent:.2} %", name_of(idle)));
             table.push(row(idle, usage, watched));
@@ -70,9 +69,13 @@ impl Bench for IdleArgs {
 }
 
 /// What an engine used, and over how many seconds.
-fn watch(lab: &Lab, settings: &Settings, time: Duration) -> Result<(Usage, f64), PerfError> {
+fn watch(
+    testbed: &Testbed,
+    settings: &Settings,
+    time: Duration,
+) -> Result<(Usage, f64), PerfError> {
     let (mut lane, addresses) = Lane::listening(Plan::flat_out(0, FRAME_LEN))?;
-    let engine = lab.start_engine(settings, &addresses, &lane.plan.destination_names())?;
+    let engine = testbed.start_engine(settings, &addresses, &lane.plan.destination_names())?;
     lane.subscribe(engine.address, &["--silent"])?;
     lane.expect_connected()?;
     thread::sleep(SETTLE);

@@ -6,11 +6,9 @@
 use clap::Args;
 use serde_json::json;
 
-use super::{Bench, FRAME_LEN};
-use crate::cli::Common;
+use crate::common::{Bench, Common, FRAME_LEN};
 use crate::curve::Curve;
 use crate::error::PerfError;
-use crate::lab::{Lab, Subject};
 use crate::picture::{Axis, LATENCY, Picture, Scale, lines, percentiles};
 use crate::plan::Plan;
 use crate::report::{Aim, Section, Table};
@@ -18,6 +16,7 @@ use crate::round::Outcome;
 use crate::rounds::{Contestant, Played, are_exact, faults, outcomes, play};
 use crate::screen::say;
 use crate::spread::{rate, ratio, shown, time};
+use crate::testbed::{Subject, Testbed};
 
 const RATES: [u64; 5] = [1_000, 10_000, 40_000, 100_000, 500_000];
 const ROUNDS: u32 = 3;
@@ -65,7 +64,7 @@ pub(crate) struct LatencyArgs {
 }
 
 impl Bench for LatencyArgs {
-    fn run(&self, lab: &Lab, common: &Common) -> Result<Section, PerfError> {
+    fn run(&self, testbed: &Testbed, common: &Common) -> Result<Section, PerfError> {
         let rounds = common.rounds(ROUNDS);
         let seconds = common.pick(self.seconds, SECONDS, SECONDS_QUICK);
         let settings = common.settings();
@@ -73,11 +72,11 @@ impl Bench for LatencyArgs {
         for &planned in &self.rate {
             let plan = Plan::at_rate(planned, seconds, WARMUP_SECONDS, self.size);
             let mut contestants = Contestant::engines_and_relay(&plan, &settings, &common.threads);
-            if lab.nats.is_some() {
+            if testbed.nats.is_some() {
                 contestants.push(Contestant::new(Subject::Nats, &plan, &settings));
             }
             say(&format!("latency: {planned} msg/s for {seconds} s"));
-            all.push((planned, play(lab, &contestants, rounds, show)?));
+            all.push((planned, play(testbed, &contestants, rounds, show)?));
         }
         section(&all, rounds, seconds)
     }

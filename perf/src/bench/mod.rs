@@ -3,7 +3,6 @@
 //! A new one is a file here and a line below: its arguments, which say how it runs.
 
 mod backlog;
-mod durability;
 mod growth;
 mod idle;
 mod latency;
@@ -18,22 +17,10 @@ mod throughput;
 
 use clap::{FromArgMatches, Subcommand};
 
-use crate::cli::Common;
+use crate::common::{Bench, Common};
 use crate::error::PerfError;
-use crate::lab::Lab;
 use crate::report::Section;
-
-/// Bytes of a frame where nothing else is said: a typical order.
-const FRAME_LEN: usize = 390;
-
-/// A benchmark, with its arguments.
-trait Bench {
-    /// Plays it.
-    ///
-    /// # Errors
-    /// A process failed, or the machine has not what it takes. What was measured is no error.
-    fn run(&self, lab: &Lab, common: &Common) -> Result<Section, PerfError>;
-}
+use crate::testbed::Testbed;
 
 macro_rules! benchmarks {
     ($($(#[$doc:meta])* $name:ident($arguments:ty),)*) => {
@@ -55,9 +42,9 @@ macro_rules! benchmarks {
             ///
             /// # Errors
             /// It could not be measured.
-            pub(crate) fn run(&self, lab: &Lab, common: &Common) -> Result<Section, PerfError> {
+            pub(crate) fn run(&self, testbed: &Testbed, common: &Common) -> Result<Section, PerfError> {
                 match self {
-                    $(Self::$name(arguments) => arguments.run(lab, common),)*
+                    $(Self::$name(arguments) => arguments.run(testbed, common),)*
                 }
             }
         }
@@ -78,7 +65,7 @@ benchmarks! {
     /// Ten million messages for an absent customer: memory, the others' latency, how fast they go.
     Backlog(backlog::BacklogArgs),
     /// Memory, written, synced: throughput and latency side by side.
-    Durability(durability::DurabilityArgs),
+    Durability(growth::DurabilityArgs),
     /// Rows a second into SQLite and a server against a bare load, and latency beside a store that fails.
     Store(store::StoreArgs),
     /// A killed engine with a long journal: time until it is ready, and its memory.

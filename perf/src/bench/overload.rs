@@ -7,12 +7,10 @@ use std::process::Command;
 use clap::Args;
 use serde_json::json;
 
-use super::{Bench, FRAME_LEN};
-use crate::cli::Common;
+use crate::common::{Bench, Common, FRAME_LEN};
 use crate::curve::Curve;
 use crate::engine::Settings;
 use crate::error::{Context, PerfError};
-use crate::lab::{Lab, Running, Subject};
 use crate::lane::Lane;
 use crate::parts::sink::SLOW_SOCKET_HELD;
 use crate::picture::{Picture, percentiles};
@@ -22,6 +20,7 @@ use crate::round::Outcome;
 use crate::rounds::{are_exact, faults};
 use crate::screen::say;
 use crate::spread::{Spread, shown, time};
+use crate::testbed::{Running, Subject, Testbed};
 
 const ROUNDS: u32 = 3;
 const RATE: u64 = 20_000;
@@ -70,7 +69,7 @@ struct Compared {
 }
 
 impl Bench for OverloadArgs {
-    fn run(&self, lab: &Lab, common: &Common) -> Result<Section, PerfError> {
+    fn run(&self, testbed: &Testbed, common: &Common) -> Result<Section, PerfError> {
         let seconds = common.pick(self.seconds, SECONDS, SECONDS_QUICK);
         let rounds = common.rounds(ROUNDS);
         let settings = common.settings();
@@ -84,7 +83,7 @@ impl Bench for OverloadArgs {
             // Every other round in the opposite order, as everywhere.
             let order = [!round.is_multiple_of(2), round.is_multiple_of(2)];
             for is_overloaded in order {
-                let (shared, promise) = self.play(lab, &settings, seconds, is_overloaded)?;
+                let (shared, promise) = self.play(testbed, &settings, seconds, is_overloaded)?;
                 compared.promise = promise;
                 match is_overloaded {
                     true => compared.with.push(shared),
@@ -117,7 +116,7 @@ impl OverloadArgs {
 
     fn play(
         &self,
-        lab: &Lab,
+        testbed: &Testbed,
         settings: &Settings,
         seconds: u64,
         is_overloaded: bool,
@@ -130,8 +129,8 @@ impl OverloadArgs {
             slow.plan.destination_names(),
         ];
         let addresses = [of_others, of_slow].concat();
-        let engine = lab.start_engine(settings, &addresses, &names.concat())?;
-        let promise = promise(lab, &engine)?;
+        let engine = testbed.start_engine(settings, &addresses, &names.concat())?;
+        let promise = promise(testbed, &engine)?;
         for lane in [&mut slow, &mut others] {
             lane.subscribe(engine.address, &[])?;
             lane.expect_connected()?;
@@ -285,8 +284,8 @@ fn picture(compared: &Compared) -> Result<Picture, PerfError> {
 }
 
 /// What `check` says of the worst waits.
-fn promise(lab: &Lab, engine: &Running) -> Result<Vec<String>, PerfError> {
-    let mut command = Command::new(&lab.engine);
+fn promise(testbed: &Testbed, engine: &Running) -> Result<Vec<String>, PerfError> {
+    let mut command = Command::new(&testbed.engine);
     command.args(["check", "--config"]);
     let output = command.args(engine.settings_file()).output();
     let said = output.context("asking the engine's check")?.stdout;

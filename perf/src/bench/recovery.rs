@@ -6,11 +6,9 @@ use clap::Args;
 use serde_json::json;
 
 use super::taken::wait_until_taken;
-use super::{Bench, FRAME_LEN};
-use crate::cli::Common;
+use crate::common::{Bench, Common, FRAME_LEN};
 use crate::engine::Settings;
 use crate::error::PerfError;
-use crate::lab::{Lab, Subject};
 use crate::lane::Lane;
 use crate::picture::{Axis, Scale, bars};
 use crate::plan::Plan;
@@ -20,6 +18,7 @@ use crate::round::Outcome;
 use crate::rounds::{are_exact, faults};
 use crate::screen::say;
 use crate::spread::{Spread, rate};
+use crate::testbed::{Subject, Testbed};
 
 const ROUNDS: u32 = 2;
 const MESSAGES: u64 = 10_000_000;
@@ -50,14 +49,14 @@ struct Recovered {
 }
 
 impl Bench for RecoveryArgs {
-    fn run(&self, lab: &Lab, common: &Common) -> Result<Section, PerfError> {
+    fn run(&self, testbed: &Testbed, common: &Common) -> Result<Section, PerfError> {
         let messages = common.pick(self.messages, MESSAGES, MESSAGES_QUICK);
         let rounds = common.rounds(ROUNDS);
         let settings = common.settings();
         say(&format!("recovery: {messages} messages in the journal"));
         let mut all = Vec::new();
         for round in 1..=rounds {
-            let it = play(lab, &settings, messages)?;
+            let it = play(testbed, &settings, messages)?;
             say(&format!(
                 "  {round} of {rounds} ready after {:.2} s, {} MiB, {}",
                 it.seconds,
@@ -70,13 +69,13 @@ impl Bench for RecoveryArgs {
     }
 }
 
-fn play(lab: &Lab, settings: &Settings, messages: u64) -> Result<Recovered, PerfError> {
+fn play(testbed: &Testbed, settings: &Settings, messages: u64) -> Result<Recovered, PerfError> {
     let plan = Plan {
         destinations: 1,
         ..Plan::flat_out(messages, FRAME_LEN)
     };
     let (mut lane, addresses) = Lane::listening(plan)?;
-    let engine = lab.start_engine(settings, &addresses, &lane.plan.destination_names())?;
+    let engine = testbed.start_engine(settings, &addresses, &lane.plan.destination_names())?;
     lane.expect_connected()?;
     lane.go()?;
     let taken = wait_until_taken(&engine, messages)?;
@@ -87,7 +86,7 @@ fn play(lab: &Lab, settings: &Settings, messages: u64) -> Result<Recovered, Perf
     let sent = lane.sent()?;
     let home = engine.kill().expect("an engine has a home");
     let begun = Instant::now();
-    let engine = lab.start_engine_in(home)?;
+    let engine = testbed.start_engine_in(home)?;
     let seconds = begun.elapsed().as_secs_f64();
     let at_ready = engine.child.usage()?;
     lane.subscribe(engine.address, &[])?;

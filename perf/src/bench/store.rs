@@ -1,25 +1,24 @@
 //! The store: rows a second into each database against a bare load of the same rows, and whether
 //! delivery notices a store that is down or hangs.
 
+mod beside;
 mod bystander;
-mod calm;
 mod follow;
 mod journals;
-mod paper;
+mod section;
 mod target;
 
 use clap::{Args, ValueEnum};
 
-use super::{Bench, FRAME_LEN};
-use crate::cli::Common;
+use crate::common::{Bench, Common, FRAME_LEN};
 use crate::database::Server;
 use crate::error::PerfError;
-use crate::lab::Lab;
 use crate::plan::Plan;
 use crate::report::Section;
 use crate::screen::say;
 use crate::spread::rate;
-use calm::Calm;
+use crate::testbed::Testbed;
+use beside::Beside;
 use follow::{Case, Followed, World};
 use journals::Journals;
 use target::{AtServer, Sqlite, Target};
@@ -86,18 +85,18 @@ struct Found {
     rate: u64,
     /// For each database its rounds, each a triple.
     followed: Vec<Vec<[Followed; 3]>>,
-    calm: Vec<Calm>,
+    beside: Vec<Beside>,
 }
 
 impl Bench for StoreArgs {
-    fn run(&self, lab: &Lab, common: &Common) -> Result<Section, PerfError> {
+    fn run(&self, testbed: &Testbed, common: &Common) -> Result<Section, PerfError> {
         let wants_server = self.into.contains(&Database::Server);
         let server = match wants_server {
-            true => Server::find(self.named_server().as_deref(), &lab.data)?,
+            true => Server::find(self.named_server().as_deref(), &testbed.data)?,
             false => None,
         };
         let version = server.as_ref().map(Server::version).transpose()?;
-        let at_server = server.as_ref().map(|it| AtServer::new(lab, it));
+        let at_server = server.as_ref().map(|it| AtServer::new(testbed, it));
         let at_server = at_server.transpose()?;
         let seconds = common.pick(self.seconds, SECONDS, SECONDS_QUICK);
         let mut found = Found {
@@ -106,10 +105,10 @@ impl Bench for StoreArgs {
             seconds,
             rate: self.rate,
             followed: Vec::new(),
-            calm: Vec::new(),
+            beside: Vec::new(),
         };
         if self.part.contains(&Part::Rows) {
-            found.followed = self.follow(lab, common, at_server.as_ref(), found.rows)?;
+            found.followed = self.follow(testbed, common, at_server.as_ref(), found.rows)?;
         }
         if self.part.contains(&Part::Latency) {
             let settings = common.settings();
@@ -117,9 +116,9 @@ impl Bench for StoreArgs {
             say(&format!("store: {} msg/s for {seconds} s", self.rate));
             let both = server.as_ref().zip(at_server.as_ref());
             let both = both.map(|(server, target)| (server, target as &dyn Target));
-            found.calm = calm::play(lab, &plan, &settings, both, common.rounds(ROUNDS))?;
+            found.beside = beside::play(testbed, &plan, &settings, both, common.rounds(ROUNDS))?;
         }
-        paper::section(&found)
+        section::section(&found)
     }
 }
 
@@ -132,12 +131,12 @@ impl StoreArgs {
     /// Plays the rows into every database.
     fn follow(
         &self,
-        lab: &Lab,
+        testbed: &Testbed,
         common: &Common,
         at_server: Option<&AtServer<'_>>,
         rows: u64,
     ) -> Result<Vec<Vec<[Followed; 3]>>, PerfError> {
-        let sqlite = Sqlite::new(lab)?;
+        let sqlite = Sqlite::new(testbed)?;
         let mut targets: Vec<&dyn Target> = Vec::new();
         if self.into.contains(&Database::Sqlite) {
             targets.push(&sqlite);
@@ -145,9 +144,9 @@ impl StoreArgs {
         targets.extend(at_server.map(|it| it as &dyn Target));
         let (plan, settings) = (Plan::flat_out(rows, FRAME_LEN), common.settings());
         say(&format!("store: a journal of {rows} messages"));
-        let journals = Journals::write(lab, &plan, &settings)?;
+        let journals = Journals::write(testbed, &plan, &settings)?;
         let world = |target| World {
-            lab,
+            testbed,
             plan: &plan,
             settings: &settings,
             journals: &journals,

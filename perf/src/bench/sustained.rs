@@ -7,12 +7,10 @@ use std::time::Instant;
 use clap::Args;
 use serde_json::json;
 
-use super::{Bench, FRAME_LEN};
-use crate::cli::Common;
+use crate::common::{Bench, Common, FRAME_LEN};
 use crate::disk::{free_bytes, sequential_rate, sync};
 use crate::engine::Settings;
 use crate::error::PerfError;
-use crate::lab::{Lab, Subject};
 use crate::picture::{Axis, Picture, Scale, lines};
 use crate::plan::Plan;
 use crate::report::{Aim, Section, Table};
@@ -20,6 +18,7 @@ use crate::round::{Outcome, finish};
 use crate::rounds::{are_exact, faults};
 use crate::screen::say;
 use crate::spread::{Spread, rate, ratio};
+use crate::testbed::{Subject, Testbed};
 
 const ROUNDS: u32 = 2;
 const SECONDS: u64 = 60;
@@ -71,19 +70,19 @@ struct Sustained {
 }
 
 impl Bench for SustainedArgs {
-    fn run(&self, lab: &Lab, common: &Common) -> Result<Section, PerfError> {
+    fn run(&self, testbed: &Testbed, common: &Common) -> Result<Section, PerfError> {
         let settings = common.settings();
         let messages = match self.messages {
             Some(messages) => messages,
-            None => self.messages_of_time(lab, common, &settings)?,
+            None => self.messages_of_time(testbed, common, &settings)?,
         };
         let disk_bytes = common.pick(None, DISK_BYTES, DISK_BYTES_QUICK);
         let rounds = common.rounds(ROUNDS);
         let plan = Plan::flat_out(messages, FRAME_LEN);
         let mut all = Vec::new();
         for round in 1..=rounds {
-            let disk = sequential_rate(&lab.data, disk_bytes)?;
-            let it = play(lab, &plan, &settings, disk)?;
+            let disk = sequential_rate(&testbed.data, disk_bytes)?;
+            let it = play(testbed, &plan, &settings, disk)?;
             say(&format!(
                 "  {round} of {rounds} {} msg/s, appended {} MB/s, disk {} MB/s, {}",
                 rate(it.outcome.rate),
@@ -107,16 +106,16 @@ impl SustainedArgs {
     )]
     fn messages_of_time(
         &self,
-        lab: &Lab,
+        testbed: &Testbed,
         common: &Common,
         settings: &Settings,
     ) -> Result<u64, PerfError> {
         let seconds = common.pick(self.seconds, SECONDS, SECONDS_QUICK);
         let trial = common.pick(None, TRIAL_MESSAGES, TRIAL_MESSAGES_QUICK);
         let trial = Plan::flat_out(trial, FRAME_LEN);
-        let trial = lab.play(Subject::Engine, &trial, settings)?;
+        let trial = testbed.play(Subject::Engine, &trial, settings)?;
         let wanted = (trial.rate * seconds as f64) as u64;
-        let room = free_bytes(&lab.data)? / ROOM_PART / (FRAME_LEN as u64 + RECORD_OVERHEAD);
+        let room = free_bytes(&testbed.data)? / ROOM_PART / (FRAME_LEN as u64 + RECORD_OVERHEAD);
         say(&format!(
             "sustained: {wanted} messages take about {seconds} s"
         ));
@@ -128,8 +127,13 @@ impl SustainedArgs {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "bytes fit 52 bits")]
-fn play(lab: &Lab, plan: &Plan, settings: &Settings, disk: f64) -> Result<Sustained, PerfError> {
-    let (running, lane) = lab.connect(Subject::Engine, plan, settings)?;
+fn play(
+    testbed: &Testbed,
+    plan: &Plan,
+    settings: &Settings,
+    disk: f64,
+) -> Result<Sustained, PerfError> {
+    let (running, lane) = testbed.connect(Subject::Engine, plan, settings)?;
     let outcome = finish(Subject::Engine, &running, lane, settings)?;
     let appended = running.counter("journal_bytes")? as f64 / outcome.seconds;
     let begun = Instant::now();

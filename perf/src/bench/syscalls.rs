@@ -6,10 +6,8 @@
 use clap::Args;
 use serde_json::json;
 
-use super::{Bench, FRAME_LEN};
-use crate::cli::Common;
+use crate::common::{Bench, Common, FRAME_LEN};
 use crate::error::PerfError;
-use crate::lab::{Lab, Subject, on_path};
 use crate::picture::{Axis, Picture, Scale, bars};
 use crate::plan::Plan;
 use crate::report::{Aim, Section, Table};
@@ -17,6 +15,7 @@ use crate::round::{Outcome, finish};
 use crate::rounds::{are_exact, faults};
 use crate::screen::say;
 use crate::strace::{Calls, Strace};
+use crate::testbed::{Subject, Testbed, on_path};
 
 const MESSAGES: u64 = 500_000;
 const MESSAGES_QUICK: u64 = 100_000;
@@ -51,7 +50,7 @@ struct Counted {
 }
 
 impl Bench for SyscallsArgs {
-    fn run(&self, lab: &Lab, common: &Common) -> Result<Section, PerfError> {
+    fn run(&self, testbed: &Testbed, common: &Common) -> Result<Section, PerfError> {
         let Some(strace) = on_path("strace") else {
             let what = "strace is not on PATH (`apt-get install strace`)";
             return Err(PerfError::Usage(format!("no system calls counted: {what}")));
@@ -66,8 +65,8 @@ impl Bench for SyscallsArgs {
         }));
         let mut all = Vec::new();
         for (name, plan) in loads {
-            let (engine, lane) = lab.connect(Subject::Engine, &plan, &settings)?;
-            let strace = Strace::attach(&strace, engine.child.pid(), &lab.data)?;
+            let (engine, lane) = testbed.connect(Subject::Engine, &plan, &settings)?;
+            let strace = Strace::attach(&strace, engine.child.pid(), &testbed.data)?;
             let outcome = finish(Subject::Engine, &engine, lane, &settings)?;
             let it = Counted {
                 calls: strace.detach()?,

@@ -4,8 +4,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::error::PerfError;
-use crate::lab::Running;
 use crate::screen::say;
+use crate::testbed::Running;
 
 const LOOK: Duration = Duration::from_millis(100);
 /// Without one more message for so long it has stopped reading.

@@ -4,11 +4,9 @@ use clap::Args;
 use serde_json::json;
 
 use super::latency::show;
-use super::{Bench, FRAME_LEN};
-use crate::cli::Common;
+use crate::common::{Bench, Common, FRAME_LEN};
 use crate::engine::{Settings, store_name};
 use crate::error::PerfError;
-use crate::lab::{Lab, Subject};
 use crate::picture::percentiles;
 use crate::plan::Plan;
 use crate::report::{Section, Table};
@@ -16,6 +14,7 @@ use crate::round::Outcome;
 use crate::rounds::faults;
 use crate::screen::say;
 use crate::spread::{rate, shown};
+use crate::testbed::{Subject, Testbed};
 
 const RATE: u64 = 10_000;
 const SECONDS: u64 = 60;
@@ -61,7 +60,7 @@ struct Check {
 }
 
 impl Bench for TargetArgs {
-    fn run(&self, lab: &Lab, common: &Common) -> Result<Section, PerfError> {
+    fn run(&self, testbed: &Testbed, common: &Common) -> Result<Section, PerfError> {
         let seconds = common.pick(self.seconds, SECONDS, SECONDS_QUICK);
         let plan = Plan::at_rate(self.rate, seconds, WARMUP_SECONDS, FRAME_LEN);
         let settings = Settings {
@@ -69,7 +68,7 @@ impl Bench for TargetArgs {
             ..common.settings()
         };
         say(&format!("target: {} msg/s for {seconds} s", self.rate));
-        let outcome = lab.play(Subject::Engine, &plan, &settings)?;
+        let outcome = testbed.play(Subject::Engine, &plan, &settings)?;
         say(&format!("  {}, {}", show(&outcome), outcome.verdict()));
         section(self, seconds, &outcome)
     }

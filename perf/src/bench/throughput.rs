@@ -5,11 +5,9 @@
 use clap::Args;
 use serde_json::json;
 
-use super::{Bench, FRAME_LEN};
-use crate::cli::Common;
+use crate::common::{Bench, Common, FRAME_LEN};
 use crate::engine::{Settings, store_name};
 use crate::error::PerfError;
-use crate::lab::Lab;
 use crate::picture::{Axis, Scale, bars};
 use crate::plan::Plan;
 use crate::process::Usage;
@@ -18,6 +16,7 @@ use crate::round::Outcome;
 use crate::rounds::{Contestant, Played, are_exact, faults, outcomes, play};
 use crate::screen::say;
 use crate::spread::{rate, ratio};
+use crate::testbed::Testbed;
 
 const SOURCES: usize = 4;
 const ROUNDS: u32 = 5;
@@ -107,7 +106,7 @@ impl ThroughputArgs {
 }
 
 impl Bench for ThroughputArgs {
-    fn run(&self, lab: &Lab, common: &Common) -> Result<Section, PerfError> {
+    fn run(&self, testbed: &Testbed, common: &Common) -> Result<Section, PerfError> {
         let rounds = common.rounds(ROUNDS);
         let cases = self.cases();
         let mut all = Vec::new();
@@ -127,7 +126,7 @@ impl Bench for ThroughputArgs {
             };
             let modes = &common.threads;
             let contestants = Contestant::engines_and_relay(&plan, &settings, modes);
-            all.push(play(lab, &contestants, rounds, |it| {
+            all.push(play(testbed, &contestants, rounds, |it| {
                 format!("{} msg/s", rate(it.rate))
             })?);
         }

@@ -4,7 +4,7 @@
 //! level the numbers must rise, each must belong to this destination, and their count must be the
 //! plan's. All three together leave room for exactly the frames that were sent, each once.
 
-use crate::frames::{FrameBook, Mark};
+use crate::frames::{FrameBook, Stamp};
 use crate::plan::{LEVELS_MAX, Plan};
 
 /// One frame in so many is compared byte for byte; of the others the fixed places.
@@ -44,7 +44,7 @@ impl<'a> Ledger<'a> {
 
     /// Enters a line, newline included, and tells its level; `None` when it is wrong.
     #[inline]
-    pub(crate) fn enter(&mut self, line: &[u8]) -> Option<(Mark, usize)> {
+    pub(crate) fn enter(&mut self, line: &[u8]) -> Option<(Stamp, usize)> {
         match self.check(line) {
             Ok(right) => {
                 self.counted += 1;
@@ -58,25 +58,26 @@ impl<'a> Ledger<'a> {
     }
 
     #[inline]
-    fn check(&mut self, line: &[u8]) -> Result<(Mark, usize), &'static str> {
-        let mark = self.book.read(line).ok_or("no frame of this round")?;
-        if mark.source >= self.plan.sources || mark.number >= self.plan.messages_of(mark.source) {
+    fn check(&mut self, line: &[u8]) -> Result<(Stamp, usize), &'static str> {
+        let stamp = self.book.read(line).ok_or("no frame of this round")?;
+        if stamp.source >= self.plan.sources || stamp.number >= self.plan.messages_of(stamp.source)
+        {
             return Err("a frame that nobody sent");
         }
-        let place = self.book.place(mark);
+        let place = self.book.place(stamp);
         if place.destination != self.destination {
             return Err("a frame for another destination");
         }
-        let next = &mut self.next[mark.source][place.level];
-        if mark.number < *next {
+        let next = &mut self.next[stamp.source][place.level];
+        if stamp.number < *next {
             return Err("a frame twice, or out of the order of its source and level");
         }
-        *next = mark.number + 1;
+        *next = stamp.number + 1;
         let is_compared = self.counted.is_multiple_of(COMPARE_EVERY);
-        if is_compared && !self.book.is_verbatim(line, mark, &mut self.spare) {
+        if is_compared && !self.book.is_verbatim(line, stamp, &mut self.spare) {
             return Err("a frame that was changed on its way");
         }
-        Ok((mark, place.level))
+        Ok((stamp, place.level))
     }
 
     #[cold]
@@ -110,14 +111,14 @@ mod tests {
         let mut lines = Vec::new();
         for source in 0..plan.sources {
             for number in 0..plan.messages_of(source) {
-                let mark = Mark {
+                let stamp = Stamp {
                     number,
                     source,
                     due_ns: 0,
                 };
-                if book.place(mark).destination == destination {
+                if book.place(stamp).destination == destination {
                     let mut line = Vec::new();
-                    book.append(&mut line, mark, &Timestamp::new(1_693_123_456_789));
+                    book.append(&mut line, stamp, &Timestamp::new(1_693_123_456_789));
                     lines.push(line);
                 }
             }

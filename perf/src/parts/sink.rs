@@ -234,11 +234,11 @@ impl Subscriber<'_> {
             let line = &self.buffer[at..at + len];
             if line == nats::PING {
                 nats::pong(&mut self.stream)?;
-            } else if let Some((mark, level)) = self.ledger.enter(line)
-                && mark.due_ns > 0
-                && self.plan.is_measured(mark.source, mark.number)
+            } else if let Some((stamp, level)) = self.ledger.enter(line)
+                && stamp.due_ns > 0
+                && self.plan.is_measured(stamp.source, stamp.number)
             {
-                let latency_ns = now_ns.saturating_sub(mark.due_ns);
+                let latency_ns = now_ns.saturating_sub(stamp.due_ns);
                 self.arrivals.record(level, latency_ns);
             }
             at += len;

@@ -14,7 +14,7 @@ use super::{Event, hear, nats, tell};
 use crate::clock::{now_ns, sleep_sharply, sleep_until, wall_ms};
 use crate::curve::{Curve, histogram};
 use crate::error::{Context, PerfError};
-use crate::frames::{FrameBook, Mark, Timestamp};
+use crate::frames::{FrameBook, Stamp, Timestamp};
 use crate::plan::Plan;
 use crate::wire::Wire;
 
@@ -133,13 +133,13 @@ fn send(
             if due_ns > now_ns {
                 break;
             }
-            let mark = Mark {
+            let stamp = Stamp {
                 number: sent.frames,
                 source,
                 due_ns,
             };
-            book.append(&mut batch, mark, &timestamp);
-            sent.note(plan, mark, now_ns);
+            book.append(&mut batch, stamp, &timestamp);
+            sent.note(plan, stamp, now_ns);
         }
         stream.write_all(&batch).context("writing as a source")?;
     }
@@ -150,10 +150,10 @@ fn send(
 impl Sent {
     /// A frame is about to be written.
     #[inline]
-    fn note(&mut self, plan: &Plan, mark: Mark, now_ns: u64) {
+    fn note(&mut self, plan: &Plan, stamp: Stamp, now_ns: u64) {
         self.frames += 1;
-        if plan.rate.is_some() && plan.is_measured(mark.source, mark.number) {
-            self.late.saturating_record(now_ns - mark.due_ns);
+        if plan.rate.is_some() && plan.is_measured(stamp.source, stamp.number) {
+            self.late.saturating_record(now_ns - stamp.due_ns);
         }
     }
 }

@@ -10,9 +10,9 @@ use super::target::Target;
 use crate::cleanup::Home;
 use crate::engine::Settings;
 use crate::error::PerfError;
-use crate::lab::{Lab, Running};
 use crate::lane::Lane;
 use crate::plan::Plan;
+use crate::testbed::{Running, Testbed};
 
 const LOOK: Duration = Duration::from_millis(20);
 /// Without one more row for so long it has given up.
@@ -66,7 +66,7 @@ impl Followed {
 
 /// What the rounds of a database share.
 pub(super) struct World<'a> {
-    pub(super) lab: &'a Lab,
+    pub(super) testbed: &'a Testbed,
     pub(super) plan: &'a Plan,
     pub(super) settings: &'a Settings,
     pub(super) journals: &'a Journals,
@@ -76,7 +76,7 @@ pub(super) struct World<'a> {
 impl World<'_> {
     /// Plays a round into an empty table.
     pub(super) fn play(&self, case: Case) -> Result<Followed, PerfError> {
-        self.target.renew(self.lab)?;
+        self.target.renew(self.testbed)?;
         let mut followed = match case {
             Case::Once => self.once()?,
             Case::Twice => self.twice()?,
@@ -117,13 +117,13 @@ impl World<'_> {
         journal: &Home,
         sources: &[std::net::SocketAddr],
     ) -> Result<Running, PerfError> {
-        let home = copied(journal, &self.lab.data)?;
+        let home = copied(journal, &self.testbed.data)?;
         let settings = Settings {
             store: self.target.url(),
             ..self.settings.clone()
         };
         let destinations = self.plan.destination_names();
-        self.lab
+        self.testbed
             .start_engine_with(home, &settings, sources, &destinations)
     }
 

@@ -7,10 +7,10 @@ use crate::cleanup::Home;
 use crate::disk::sync;
 use crate::engine::Settings;
 use crate::error::{Context, PerfError};
-use crate::lab::{Lab, Running, Subject};
 use crate::lane::Lane;
 use crate::plan::Plan;
 use crate::round::finish;
+use crate::testbed::{Running, Subject, Testbed};
 
 use super::super::taken::wait_until_taken;
 
@@ -31,20 +31,24 @@ impl Journals {
     ///
     /// # Errors
     /// The engine failed, or did not deliver exactly.
-    pub(super) fn write(lab: &Lab, plan: &Plan, settings: &Settings) -> Result<Self, PerfError> {
+    pub(super) fn write(
+        testbed: &Testbed,
+        plan: &Plan,
+        settings: &Settings,
+    ) -> Result<Self, PerfError> {
         let settings = Settings {
             store: DOWN.into(),
             ..settings.clone()
         };
         Ok(Self {
-            settled: settled(lab, plan, &settings)?,
-            waiting: waiting(lab, plan, &settings)?,
+            settled: settled(testbed, plan, &settings)?,
+            waiting: waiting(testbed, plan, &settings)?,
         })
     }
 }
 
-fn settled(lab: &Lab, plan: &Plan, settings: &Settings) -> Result<Home, PerfError> {
-    let (mut engine, lane) = lab.connect(Subject::Engine, plan, settings)?;
+fn settled(testbed: &Testbed, plan: &Plan, settings: &Settings) -> Result<Home, PerfError> {
+    let (mut engine, lane) = testbed.connect(Subject::Engine, plan, settings)?;
     let outcome = finish(Subject::Engine, &engine, lane, settings)?;
     if !outcome.is_exact() {
         return Err(engine.child.failed(&outcome.verdict()));
@@ -54,9 +58,9 @@ fn settled(lab: &Lab, plan: &Plan, settings: &Settings) -> Result<Home, PerfErro
     Ok(home_of(engine))
 }
 
-fn waiting(lab: &Lab, plan: &Plan, settings: &Settings) -> Result<Home, PerfError> {
+fn waiting(testbed: &Testbed, plan: &Plan, settings: &Settings) -> Result<Home, PerfError> {
     let (mut lane, addresses) = Lane::listening(plan.clone())?;
-    let engine = lab.start_engine(settings, &addresses, &plan.destination_names())?;
+    let engine = testbed.start_engine(settings, &addresses, &plan.destination_names())?;
     lane.expect_connected()?;
     lane.go()?;
     let taken = wait_until_taken(&engine, plan.messages)?;

@@ -14,7 +14,7 @@ use rusqlite::{Connection, params_from_iter};
 use crate::cleanup::Home;
 use crate::database::Server;
 use crate::error::{Context, PerfError};
-use crate::lab::Lab;
+use crate::testbed::Testbed;
 
 const COLUMNS: &str = "id, messageId, sourceServerId, destinationId, messageType, priority, \
     timestamp, payload, status, created_at, sequence, delivered_at";
@@ -33,7 +33,7 @@ pub(super) trait Target {
     fn url(&self) -> String;
 
     /// Removes all, and makes the table.
-    fn renew(&self, lab: &Lab) -> Result<(), PerfError>;
+    fn renew(&self, testbed: &Testbed) -> Result<(), PerfError>;
 
     /// Keeps the rows that are there for the loads to come.
     fn keep(&self) -> Result<(), PerfError>;
@@ -52,8 +52,8 @@ pub(super) struct Sqlite {
 }
 
 impl Sqlite {
-    pub(super) fn new(lab: &Lab) -> Result<Self, PerfError> {
-        let home = Home::new(&lab.data)?;
+    pub(super) fn new(testbed: &Testbed) -> Result<Self, PerfError> {
+        let home = Home::new(&testbed.data)?;
         Ok(Self { home })
     }
 
@@ -111,12 +111,12 @@ impl Target for Sqlite {
         format!("sqlite:{}", self.file().display())
     }
 
-    fn renew(&self, lab: &Lab) -> Result<(), PerfError> {
+    fn renew(&self, testbed: &Testbed) -> Result<(), PerfError> {
         for ending in ["", "-wal", "-shm"] {
             // The others are there only while it is open.
             let _ = std::fs::remove_file(format!("{}{ending}", self.file().display()));
         }
-        make_table(lab, &self.url(), self.home.path())
+        make_table(testbed, &self.url(), self.home.path())
     }
 
     fn keep(&self) -> Result<(), PerfError> {
@@ -155,8 +155,8 @@ pub(super) struct AtServer<'a> {
 }
 
 impl<'a> AtServer<'a> {
-    pub(super) fn new(lab: &Lab, server: &'a Server) -> Result<Self, PerfError> {
-        let home = Home::new(&lab.data)?;
+    pub(super) fn new(testbed: &Testbed, server: &'a Server) -> Result<Self, PerfError> {
+        let home = Home::new(&testbed.data)?;
         Ok(Self { server, home })
     }
 
@@ -179,9 +179,9 @@ impl Target for AtServer<'_> {
         self.server.url().to_owned()
     }
 
-    fn renew(&self, lab: &Lab) -> Result<(), PerfError> {
+    fn renew(&self, testbed: &Testbed) -> Result<(), PerfError> {
         self.server.clear()?;
-        make_table(lab, &self.url(), self.home.path())
+        make_table(testbed, &self.url(), self.home.path())
     }
 
     fn keep(&self) -> Result<(), PerfError> {
@@ -216,8 +216,8 @@ impl Target for AtServer<'_> {
 }
 
 /// Has the engine make its table.
-fn make_table(lab: &Lab, url: &str, folder: &Path) -> Result<(), PerfError> {
-    let output = Command::new(&lab.engine)
+fn make_table(testbed: &Testbed, url: &str, folder: &Path) -> Result<(), PerfError> {
+    let output = Command::new(&testbed.engine)
         .args(["schema", "apply"])
         .env("FLIPPED_LB_STORE_URL", url)
         .env("FLIPPED_LB_DATA_DIR", folder)

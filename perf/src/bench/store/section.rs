@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::Found;
-use super::calm::{Beside, Calm};
+use super::beside::{Beside};
 use super::follow::Followed;
 use crate::curve::Curve;
 use crate::error::PerfError;
@@ -38,19 +38,19 @@ from the last delivery until all had one.";
 /// The whole section.
 pub(super) fn section(found: &Found) -> Result<Section, PerfError> {
     let rounds = || found.followed.iter().flatten().flatten();
-    let calm = || found.calm.iter().flat_map(|it| &it.played.outcomes);
-    let mut notes = faults(calm());
+    let beside = || found.beside.iter().flat_map(|it| &it.played.outcomes);
+    let mut notes = faults(beside());
     notes.extend(server_note(found));
     let lost = rounds().filter(|it| !it.is_exact());
     notes.extend(lost.map(|it| format!("**{} {:?}: rows {:?}**", it.database, it.case, it.totals)));
-    if !found.calm.is_empty() {
+    if !found.beside.is_empty() {
         notes.push(format!(
             "{CALM_TEXT}\n\n{}",
-            calm_table(&found.calm).render()
+            calm_table(&found.beside).render()
         ));
     }
     let mut raw: Vec<_> = rounds().map(|it| json!(it)).collect();
-    for it in &found.calm {
+    for it in &found.beside {
         let both = it.played.outcomes.iter().zip(&it.seen);
         raw.extend(both.map(
             |(outcome, seen)| json!({ "beside": it.beside, "outcome": outcome, "seen": seen }),
@@ -65,7 +65,7 @@ pub(super) fn section(found: &Found) -> Result<Section, PerfError> {
         pictures: pictures(found)?,
         notes,
         raw: raw.into(),
-        is_good: rounds().all(Followed::is_exact) && are_exact(calm()),
+        is_good: rounds().all(Followed::is_exact) && are_exact(beside()),
     })
 }
 
@@ -132,7 +132,7 @@ fn rows_table(found: &Found) -> Table {
     table
 }
 
-fn calm_table(calm: &[Calm]) -> Table {
+fn calm_table(beside: &[Beside]) -> Table {
     let mut table = Table::new(&[
         "store",
         "p50",
@@ -142,9 +142,9 @@ fn calm_table(calm: &[Calm]) -> Table {
         "lag",
         "catch-up",
     ]);
-    for it in calm {
+    for it in beside {
         let of = |figure: fn(&Outcome) -> f64| it.played.spread(figure).show(time);
-        let seen = |figure: fn(&super::calm::Seen) -> f64| Spread::of(it.seen.iter().map(figure));
+        let seen = |figure: fn(&super::beside::Seen) -> f64| Spread::of(it.seen.iter().map(figure));
         let lag = seen(|it| it.lag_messages as f64).show(|it| format!("{it:.0}"));
         let catch_up = seen(|it| it.catch_up_seconds).show(|it| format!("{it:.2} s"));
         table.push([
@@ -152,7 +152,7 @@ fn calm_table(calm: &[Calm]) -> Table {
             of(p50),
             of(p99),
             of(p999),
-            it.played.ratio(&calm[0].played, p99).show(ratio),
+            it.played.ratio(&beside[0].played, p99).show(ratio),
             shown(it.beside.is_store(), lag),
             shown(it.beside.takes_rows(), catch_up),
         ]);
@@ -186,9 +186,9 @@ fn aims(found: &Found) -> Vec<Aim> {
         ]
     };
     let mut aims: Vec<Aim> = found.followed.iter().flat_map(of).collect();
-    let find = |beside| found.calm.iter().find(|it| it.beside == beside);
+    let find = |beside| found.beside.iter().find(|it| it.beside == beside);
     if let Some(none) = find(Beside::Nothing) {
-        let stores = found.calm.iter().filter(|it| it.beside.is_store());
+        let stores = found.beside.iter().filter(|it| it.beside.is_store());
         aims.extend(stores.map(|it| calm_aim(none, it)));
     }
     let written = find(Beside::Bystander).zip(find(Beside::Sqlite));
@@ -197,7 +197,7 @@ fn aims(found: &Found) -> Vec<Aim> {
 }
 
 /// No difference beyond noise: its p99 lies where that of the reference's rounds lies.
-fn calm_aim(reference: &Calm, it: &Calm) -> Aim {
+fn calm_aim(reference: &Beside, it: &Beside) -> Aim {
     let (theirs, its) = (reference.played.spread(p99), it.played.spread(p99));
     let (name, most) = (reference.beside.words(), time(theirs.max));
     Aim::new(
@@ -215,13 +215,13 @@ fn summary(found: &Found) -> String {
         format!("Into {name} it writes {once} rows/s, {part} of a bare load.")
     };
     let mut words: Vec<String> = found.followed.iter().map(of).collect();
-    if let Some(none) = found.calm.first() {
-        let stores = found.calm.iter().filter(|it| it.beside.is_store());
+    if let Some(none) = found.beside.first() {
+        let stores = found.beside.iter().filter(|it| it.beside.is_store());
         let worst = stores.map(|it| it.played.spread(p99).median);
         let worst = worst.fold(0.0, f64::max);
-        let calm = time(none.played.spread(p99).median);
+        let beside = time(none.played.spread(p99).median);
         words.push(format!(
-            "At {} msg/s for {} s p99 is {calm} without a store, and {} at most beside one that \
+            "At {} msg/s for {} s p99 is {beside} without a store, and {} at most beside one that \
              works, is down or hangs.",
             found.rate,
             found.seconds,
@@ -248,15 +248,15 @@ fn pictures(found: &Found) -> Result<Vec<Picture>, PerfError> {
         };
         pictures.push(bars("rows", "Rows a second", y, &names, &series)?);
     }
-    if !found.calm.is_empty() {
-        let curve = |it: &Calm| (it.played.name.clone(), curve(it));
-        let curves: Vec<_> = found.calm.iter().map(curve).collect();
+    if !found.beside.is_empty() {
+        let curve = |it: &Beside| (it.played.name.clone(), curve(it));
+        let curves: Vec<_> = found.beside.iter().map(curve).collect();
         let title = format!("Latency at {} msg/s beside the store", found.rate);
         pictures.push(percentiles("latency", &title, &curves)?);
     }
     Ok(pictures)
 }
 
-fn curve(it: &Calm) -> Curve {
+fn curve(it: &Beside) -> Curve {
     it.played.middle(p99).received.latency()
 }

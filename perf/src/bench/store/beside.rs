@@ -16,11 +16,11 @@ use super::target::Target;
 use crate::database::{Server, stall};
 use crate::engine::Settings;
 use crate::error::PerfError;
-use crate::lab::{Lab, Subject, counters_at};
 use crate::plan::Plan;
 use crate::round::{Outcome, finish};
 use crate::rounds::Played;
 use crate::screen::say;
+use crate::testbed::{Subject, Testbed, counters_at};
 
 /// Between two looks at the lag: each takes the engine a millisecond, on cores that messages wait for.
 const LOOK: Duration = Duration::from_millis(500);
@@ -79,7 +79,7 @@ pub(super) struct Seen {
 }
 
 /// A kind of store, and its rounds.
-pub(super) struct Calm {
+pub(super) struct Beside {
     pub(super) beside: Beside,
     pub(super) played: Played,
     pub(super) seen: Vec<Seen>,
@@ -90,14 +90,14 @@ pub(super) struct Calm {
 /// # Errors
 /// A process failed.
 pub(super) fn play(
-    lab: &Lab,
+    testbed: &Testbed,
     plan: &Plan,
     settings: &Settings,
     server: Option<(&Server, &dyn Target)>,
     rounds: u32,
-) -> Result<Vec<Calm>, PerfError> {
+) -> Result<Vec<Beside>, PerfError> {
     let kinds = kinds(server.map(|it| it.0));
-    let calm = |beside: Beside| Calm {
+    let beside = |beside: Beside| Beside {
         beside,
         played: Played {
             name: beside.words().to_owned(),
@@ -106,7 +106,7 @@ pub(super) fn play(
         },
         seen: Vec::new(),
     };
-    let mut all: Vec<Calm> = kinds.into_iter().map(calm).collect();
+    let mut all: Vec<Beside> = kinds.into_iter().map(beside).collect();
     for round in 0..rounds {
         let mut order: Vec<usize> = (0..all.len()).collect();
         if !round.is_multiple_of(2) {
@@ -115,7 +115,7 @@ pub(super) fn play(
         for index in order {
             let disk_bytes = disk_bytes(&all);
             let it = &mut all[index];
-            let (outcome, seen) = play_one(lab, plan, settings, server, it.beside, disk_bytes)?;
+            let (outcome, seen) = play_one(testbed, plan, settings, server, it.beside, disk_bytes)?;
             let (number, name) = (round + 1, it.beside.words());
             let (shown, verdict) = (show(&outcome), outcome.verdict());
             say(&format!(
@@ -142,7 +142,7 @@ fn kinds(server: Option<&Server>) -> Vec<Beside> {
 }
 
 /// What the bystander writes: as much as SQLite did in the latest round; nothing before that.
-fn disk_bytes(all: &[Calm]) -> usize {
+fn disk_bytes(all: &[Beside]) -> usize {
     let latest = |beside| {
         let it = all.iter().find(|it| it.beside == beside);
         it.and_then(|it| it.played.outcomes.last())
@@ -152,7 +152,7 @@ fn disk_bytes(all: &[Calm]) -> usize {
 }
 
 fn play_one(
-    lab: &Lab,
+    testbed: &Testbed,
     plan: &Plan,
     settings: &Settings,
     server: Option<(&Server, &dyn Target)>,
@@ -162,7 +162,7 @@ fn play_one(
     let url = match (beside, server) {
         (Beside::Sqlite, _) => "sqlite".into(),
         (Beside::Server | Beside::Stalled, Some((_, target))) => {
-            target.renew(lab)?;
+            target.renew(testbed)?;
             target.url()
         }
         (Beside::Down, _) => DOWN.into(),
@@ -172,7 +172,7 @@ fn play_one(
         store: url,
         ..settings.clone()
     };
-    let (running, lane) = lab.connect(Subject::Engine, plan, &settings)?;
+    let (running, lane) = testbed.connect(Subject::Engine, plan, &settings)?;
     let stalled = server.filter(|_| beside == Beside::Stalled);
     let stalled = stalled.and_then(|it| it.0.pid());
     let is_over = AtomicBool::new(false);

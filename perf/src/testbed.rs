@@ -27,7 +27,7 @@ pub(crate) enum Subject {
 
 /// What every round of a run shares.
 #[derive(Debug)]
-pub(crate) struct Lab {
+pub(crate) struct Testbed {
     /// The engine's program.
     pub(crate) engine: PathBuf,
     /// Where the engine's data lives during a round.
@@ -50,7 +50,7 @@ pub(crate) struct Running {
     home: Option<Home>,
 }
 
-impl Lab {
+impl Testbed {
     /// Starts the engine between these sources and the subscribers to come.
     ///
     /// # Errors
