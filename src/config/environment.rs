@@ -5,7 +5,8 @@
 
 use super::draft::{Draft, label};
 use super::found::Found;
-use super::keys::{Key, SECTIONS};
+use super::key::Key;
+use super::keys::SECTIONS;
 use super::nearest::nearest;
 use super::problem::{Place, Problem};
 use super::service_links::is_service_link;
@@ -46,7 +47,7 @@ pub(super) fn read(draft: &mut Draft, variables: &[(String, String)]) {
                     (key.set)(&mut draft.config, &found)
                         .map_err(|why| format!("{}: {why}", label(section, key.name)))
                 }
-                None if is_service_link(name, value) => Ok(()),
+                None if is_service_link(&name[PREFIX.len()..], value) => Ok(()),
                 None => Err(unknown(name, &settings)),
             },
         };

@@ -7,7 +7,8 @@ use std::fmt::Write as _;
 
 use super::Config;
 use super::items::{DESTINATIONS, Items, RULES, SOURCES};
-use super::keys::{Key, SECTIONS, Section, Shown};
+use super::key::{Key, Section, Shown};
+use super::keys::SECTIONS;
 
 /// Widest line of the file.
 const WIDTH: usize = 96;

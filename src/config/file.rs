@@ -13,7 +13,8 @@ use super::Config;
 use super::draft::{Draft, Given, label};
 use super::found::Found;
 use super::items::{DESTINATIONS, ITEM_NAMES, Items, RULES, SOURCES};
-use super::keys::{Key, SECTIONS, Section, Shown};
+use super::key::{Key, Section, Shown};
+use super::keys::SECTIONS;
 use super::nearest::{nearest, suggest};
 use super::problem::{Place, Problem, Spot};
 

@@ -3,7 +3,7 @@
 //!
 //! The same kind of list as `keys`, for one item instead of the whole settings.
 
-use super::keys::{Key, Shown, set};
+use super::key::{Key, Shown, set};
 use super::units::parse_hours;
 use super::{Destination, Rule, Source};
 use crate::limits;

@@ -87,7 +87,8 @@ fn names(is_wanted: impl Fn(&str) -> bool) -> Vec<String> {
 
 fn is_link(name: &str) -> bool {
     let value = std::env::var(name).unwrap_or_default();
-    is_service_link(name, &value)
+    let name = name.strip_prefix(environment::PREFIX);
+    name.is_some_and(|it| is_service_link(it, &value))
 }
 
 fn read_text(path: &Path) -> Result<String, ConfigError> {

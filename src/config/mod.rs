@@ -26,6 +26,7 @@ mod service_links;
 mod units;
 
 mod items;
+mod key;
 mod keys;
 
 mod checks;

@@ -10,16 +10,11 @@
 //! A Service `flipped-lb-admin` has the same with `FLIPPED_LB_ADMIN_` before them. Asked by
 //! `environment` for names that are no setting's; anything else stays an error.
 
-use super::environment::PREFIX;
-
 /// As Kubernetes names them.
 const PROTOCOLS: [&str; 3] = ["TCP", "UDP", "SCTP"];
 
-/// Whether a variable is one of them.
-pub(super) fn is_service_link(variable: &str, value: &str) -> bool {
-    let Some(name) = variable.strip_prefix(PREFIX) else {
-        return false;
-    };
+/// Whether a variable is one of them, by its name behind `FLIPPED_LB_`.
+pub(super) fn is_service_link(name: &str, value: &str) -> bool {
     // The Service's name may have more words; each of these suffixes may begin the rest.
     let words: Vec<&str> = name.split('_').collect();
     (0..words.len()).any(|at| is_suffix(&words[at..], value))
@@ -53,7 +48,7 @@ fn is_address(value: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::environment::all;
+    use super::super::environment::{PREFIX, all};
     use super::*;
 
     const ADDRESS: &str = "tcp://10.96.0.7:9000";
@@ -74,8 +69,8 @@ mod tests {
             "PORT_36412_SCTP_ADDR",
         ] {
             for service in ["", "ADMIN_", "EAST_SIDE_"] {
-                let variable = format!("{PREFIX}{service}{name}");
-                assert!(is_service_link(&variable, ADDRESS), "{variable}");
+                let name = format!("{service}{name}");
+                assert!(is_service_link(&name, ADDRESS), "{name}");
             }
         }
     }
@@ -97,16 +92,15 @@ mod tests {
             ("PORT_90000_TCP", ADDRESS),
             ("DURABILTY", "synced"),
         ] {
-            let variable = format!("{PREFIX}{name}");
-            assert!(!is_service_link(&variable, value), "{variable}={value}");
+            assert!(!is_service_link(name, value), "{name}={value}");
         }
-        assert!(!is_service_link("OTHER_PORT", ADDRESS));
     }
 
     #[test]
     fn no_setting_is_taken_for_one() {
         for (variable, ..) in all() {
-            assert!(!is_service_link(&variable, ADDRESS), "{variable}");
+            let name = &variable[PREFIX.len()..];
+            assert!(!is_service_link(name, ADDRESS), "{variable}");
         }
     }
 }

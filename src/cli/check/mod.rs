@@ -14,7 +14,7 @@ use super::output::print;
 use crate::clock::zone;
 use crate::config::{self, Config};
 
-pub use words::{Machine, words};
+pub(crate) use words::{Machine, words};
 
 const EXAMPLES: &str = "Examples:
   flipped-lb check
@@ -26,20 +26,20 @@ Exit code 2 if the settings are wrong; each problem is a line FILE:LINE:COLUMN o
 /// Say what the settings mean, or what is wrong with them.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
-pub struct CheckArgs {
+pub(crate) struct CheckArgs {
     /// The settings' file; without it flipped-lb.toml in the current directory, or the defaults.
     #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
+    pub(crate) config: Option<PathBuf>,
     /// Print a settings file with every key, its default and its meaning instead.
     #[arg(long, conflicts_with = "config")]
-    pub example: bool,
+    pub(crate) example: bool,
 }
 
 /// Prints what the settings mean.
 ///
 /// # Errors
 /// The settings are wrong.
-pub fn run(args: CheckArgs) -> Result<(), Failure> {
+pub(crate) fn run(args: CheckArgs) -> Result<(), Failure> {
     let text = if args.example {
         config::example()
     } else {

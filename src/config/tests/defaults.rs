@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::settings;
 use crate::config::items::{DESTINATIONS, RULES, SOURCES};
-use crate::config::keys::{SECTIONS, Shown};
+use crate::config::key::Shown;
+use crate::config::keys::SECTIONS;
 use crate::config::{
     Config, Durability, IdleKind, StoreUrl, ThreadingMode, WhenFull, example, load, parse,
 };

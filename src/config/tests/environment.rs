@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{under, under_with};
 use crate::config::environment::all;
-use crate::config::keys::Shown;
+use crate::config::key::Shown;
 use crate::config::{Config, Durability};
 
 #[test]

@@ -1,0 +1,153 @@
+//! What the settings mean for the engine: durability, memory, threads, the store.
+
+use super::{Machine, absolute};
+use crate::config::{
+    self, Config, Durability, IdleKind, Server, StoreUrl, ThreadingMode, show_duration,
+};
+use crate::engine::threads::{self, Plan, ThreadPlan};
+use crate::limits;
+use crate::store::SQLITE_FILE;
+use crate::store::mysql::PASSWORD_VARIABLE;
+
+pub(super) fn durability(durability: Durability) -> String {
+    match durability {
+        Durability::Memory => {
+            "memory: a message is delivered and acknowledged before it is journaled; nothing is \
+             lost by a clean stop, but what was not journaled yet is lost by kill -9 or power loss"
+        }
+        Durability::Written => {
+            "written: a message is delivered and acknowledged once the operating system has it; \
+             nothing is lost by kill -9, but the last moments may be lost by power loss"
+        }
+        Durability::Synced => {
+            "synced: a message is delivered and acknowledged once the disk has it (fdatasync); \
+             nothing is lost by kill -9 or power loss"
+        }
+    }
+    .to_owned()
+}
+
+/// Bytes that the dedup window needs for an id, its place in the index included.
+const DEDUP_ID_LEN: u64 = 24;
+
+/// Bytes of a message that waits long, as a rule.
+const COLD_LEN: u64 = 7;
+
+pub(super) fn memory(config: &Config) -> Vec<String> {
+    let chunks = limits::CHUNK_COUNT as u64 * limits::CHUNK_LEN as u64;
+    let ids = DEDUP_ID_LEN * config.dedup.window_messages as u64;
+    vec![
+        format!(
+            "frames: at most {}; what must wait long is read again from the journal",
+            show_size(chunks)
+        ),
+        format!(
+            "queue: at most {} messages in all; then the engine stops reading, and drops nothing; \
+             those that wait long take some {COLD_LEN} bytes each",
+            limits::MESSAGES_MAX
+        ),
+        format!("dedup: {} when the window is full", rough_size(ids)),
+        format!(
+            "credit: at most {} on the way to each subscriber",
+            show_size(config.delivery.credit as u64)
+        ),
+    ]
+}
+
+pub(super) fn threading(config: &Config, machine: &Machine) -> Vec<String> {
+    let cores = match machine.cores {
+        1 => "1 core".to_owned(),
+        n => format!("{n} cores"),
+    };
+    let needed = config.dedicated_cores();
+    let mode = config.threading(machine.cores);
+    let allowed: Vec<usize> = (0..machine.cores).collect();
+    let plan = threads::plan_on(config, &allowed);
+    let what = match mode {
+        ThreadingMode::Dedicated => "dedicated: a thread of its own for each agent",
+        _ if config.has_relief(machine.cores) => {
+            "shared: ingest, scheduler and delivery on one thread, and ingest on a second one while \
+             input piles up"
+        }
+        _ => "shared: ingest, scheduler and delivery on one thread",
+    };
+    let why = match config.threads.mode {
+        ThreadingMode::Auto => {
+            format!("auto picks {what} (this process may use {cores}; dedicated needs {needed})")
+        }
+        ThreadingMode::Dedicated if machine.cores < needed => {
+            format!(
+                "dedicated: agents share threads, for this process may use {cores} and dedicated \
+                 needs {needed}: {plan}"
+            )
+        }
+        _ => format!("{what} (this process may use {cores})"),
+    };
+    let idle = match config.threads.idle {
+        IdleKind::Backoff => "without work a thread spins, yields, then sleeps until it is woken",
+        IdleKind::Yield => "without work a thread yields its core each time; it never sleeps",
+        IdleKind::Spin => "without work a thread spins and keeps its core to itself",
+    };
+    let mut lines = vec![why, idle.to_owned()];
+    lines.extend(pinned(&plan, config));
+    lines
+}
+
+fn pinned(plan: &Plan, config: &Config) -> Option<String> {
+    let named = threads::named_cores(config);
+    let of = |it: &ThreadPlan| {
+        let core = it.core.filter(|core| named.contains(core))?;
+        Some(format!("{it} on core {core}"))
+    };
+    let pinned: Vec<String> = plan.threads.iter().filter_map(of).collect();
+    (!pinned.is_empty()).then(|| format!("pinned: {}", pinned.join("; ")))
+}
+
+pub(super) fn store(config: &Config, machine: &Machine) -> String {
+    let what = match &config.store.url {
+        StoreUrl::None => return "none: no rows are written; the journal is all".to_owned(),
+        StoreUrl::Sqlite(path) => {
+            let path = path.clone();
+            let path = path.unwrap_or_else(|| config.data_dir.join(SQLITE_FILE));
+            format!("SQLite in {}", absolute(&path, machine))
+        }
+        StoreUrl::MySql(server) => server_words(server, &config.store),
+    };
+    format!(
+        "{what}, in batches of {} rows, at the latest after {}, and of more when it is behind; a \
+         store that is down delays no delivery; at stop it goes on for at most {}",
+        config.store.batch_rows,
+        show_duration(config.store.batch_time),
+        show_duration(config.store.stop_timeout)
+    )
+}
+
+/// The server without its password, and where that comes from.
+fn server_words(server: &Server, settings: &config::Store) -> String {
+    let password = match (&settings.password_file, &server.password) {
+        _ if std::env::var_os(PASSWORD_VARIABLE).is_some() => {
+            format!("with the password of {PASSWORD_VARIABLE}")
+        }
+        (Some(file), _) => format!("with the password in {}", file.display()),
+        (None, Some(_)) => "with the password of its address".to_owned(),
+        (None, None) => "without a password".to_owned(),
+    };
+    let tables = match settings.create {
+        true => "makes database and tables where they are not there",
+        false => "expects the tables of flipped-lb schema apply",
+    };
+    format!(
+        "{} {password} (ssl-mode {}), {tables}",
+        server.place(),
+        server.ssl_mode.word()
+    )
+}
+
+/// A size that need not be exact: `15 MiB`.
+fn rough_size(bytes: u64) -> String {
+    match bytes {
+        0..1024 => format!("{bytes} bytes"),
+        1024..1_048_576 => format!("{} KiB", bytes.div_ceil(1024)),
+        _ => format!("{} MiB", bytes.div_ceil(1024 * 1024)),
+    }
+}

@@ -1,0 +1,172 @@
+//! What the settings mean for messages: where they come from, whom they are for, which goes first.
+
+use std::time::Duration;
+
+use super::listed;
+use crate::config::{Config, Rule, WhenFull, show_duration, show_hours, show_size};
+use crate::limits;
+
+pub(super) fn sources(config: &Config) -> Vec<String> {
+    let mut lines = vec![match config.sources.len() {
+        0 => "no server is dialled".to_owned(),
+        1 => "1 server is dialled, again and again until it answers:".to_owned(),
+        n => format!("{n} servers are dialled, again and again until they answer:"),
+    }];
+    lines.extend(listed(&config.sources, |source| match source.ack {
+        true => format!("  {}, is sent acknowledgements", source.address),
+        false => format!("  {}", source.address),
+    }));
+    match config.ingest.listen {
+        Some(address) => lines.push(format!("producers may dial in at {address}")),
+        None => lines.push("producers may not dial in ([ingest] listen is none)".to_owned()),
+    }
+    if config.sources.is_empty() && config.ingest.listen.is_none() {
+        lines.push("so nothing new comes in: add a [[source]], or set [ingest] listen".to_owned());
+    }
+    let max = show_size(config.ingest.max_line as u64);
+    lines.push(format!(
+        "a line longer than {max} is rejected; rejected lines are kept"
+    ));
+    lines
+}
+
+pub(super) fn destinations(config: &Config) -> Vec<String> {
+    let mut lines = listed(&config.destinations, |destination| {
+        let vip = match destination.vip {
+            true => ", VIP: all its messages are level 1",
+            false => "",
+        };
+        let max = destination.max_queued;
+        let max = max.map_or_else(String::new, |max| {
+            format!("; at most {max} may wait for it")
+        });
+        format!("{}{vip}{max}", destination.id)
+    });
+    let max = config.scheduler.max_destinations;
+    lines.push(match config.scheduler.create_destinations {
+        true => format!("a message for any other destination creates it, up to {max} in all"),
+        false => "a message for any other destination is rejected, counted and kept".to_owned(),
+    });
+    lines.push(full(config));
+    lines
+}
+
+/// What happens where a subscriber stays away.
+fn full(config: &Config) -> String {
+    let then = match config.scheduler.when_full {
+        WhenFull::Wait => {
+            "a source whose next message is for it is read no further until there is room; other \
+             sources flow"
+        }
+        WhenFull::Reject => "further ones are rejected (queue_full), counted and kept",
+    };
+    let max = config.scheduler.max_queued;
+    format!(
+        "at most {max} messages wait for a destination that has no number of its own; then {then}"
+    )
+}
+
+pub(super) fn levels(config: &Config) -> Vec<String> {
+    let count = config.scheduler.levels;
+    let mut lines = vec!["1 is the most urgent and is served first".to_owned()];
+    if config
+        .scheduler
+        .max_wait
+        .first()
+        .is_some_and(|w| !w.is_zero())
+    {
+        lines.push("level 1: cannot move up, so its max_wait changes nothing".to_owned());
+    }
+    for level in 2..=count {
+        lines.push(format!(
+            "level {level}: {}",
+            worst_wait(&config.scheduler.max_wait, level)
+        ));
+    }
+    if count > 1 {
+        let native = limits::NATIVE_PER_AGED;
+        lines.push(format!(
+            "a message that has moved up is served at least once for every {native} messages \
+             native to its new level, so it is late, never starved"
+        ));
+        lines.push(
+            "these waits count from arrival, and for a destination whose subscriber takes its \
+             messages"
+                .to_owned(),
+        );
+    }
+    lines
+}
+
+/// How far a message of this level rises, and when at the latest.
+fn worst_wait(max_wait: &[Duration], level: u8) -> String {
+    let (reached, after) = rise(max_wait, level);
+    let steps = match max_wait.get(usize::from(level) - 1) {
+        Some(wait) if !wait.is_zero() => format!(
+            "moves up to level {} once it has waited {}",
+            level - 1,
+            show_duration(*wait)
+        ),
+        _ => {
+            return "never moves up (max_wait is 0s); it waits for as long as more urgent messages \
+                    keep coming"
+                .to_owned();
+        }
+    };
+    let after = show_duration(after);
+    match reached {
+        1 => format!("{steps}; worst wait: at level 1 after {after}"),
+        stuck => format!(
+            "{steps}; worst wait: at level {stuck} after {after}, and there it stays, for level \
+             {stuck} never moves up (its max_wait is 0s)"
+        ),
+    }
+}
+
+/// The level that a message rises to, and the wait since its arrival after which it is there.
+///
+/// Waits count from arrival, so a level below may take longer than the one above it: then the
+/// message passes the one above at once.
+fn rise(max_wait: &[Duration], level: u8) -> (u8, Duration) {
+    let mut after = Duration::ZERO;
+    for current in (2..=level).rev() {
+        match max_wait.get(usize::from(current) - 1) {
+            Some(wait) if !wait.is_zero() => after = after.max(*wait),
+            _ => return (current, after),
+        }
+    }
+    (1, after)
+}
+
+pub(super) fn rules(config: &Config) -> Vec<String> {
+    if config.rules.is_empty() {
+        return vec!["none: a message's level is its own priority".to_owned()];
+    }
+    let mut lines = listed(&config.rules, rule);
+    lines.push("the first rule that fits wins; a VIP destination needs none".to_owned());
+    lines
+}
+
+fn rule(rule: &Rule) -> String {
+    let conditions = [
+        rule.destination.as_ref().map(|id| format!("for {id}")),
+        rule.source.as_ref().map(|id| format!("from {id}")),
+        rule.message_type.as_ref().map(|t| format!("of type {t}")),
+        rule.hours
+            .map(|hours| format!("at {} local time", show_hours(hours))),
+    ];
+    let conditions: Vec<String> = conditions.into_iter().flatten().collect();
+    let which = match conditions.is_empty() {
+        true => "whatever they are".to_owned(),
+        false => conditions.join(", "),
+    };
+    format!("messages {which}: level {}", rule.priority)
+}
+
+pub(super) fn once(config: &Config) -> String {
+    let (count, window) = (config.dedup.window_messages, config.dedup.window);
+    format!(
+        "a messageId is accepted once among the last {count} messages of the last {}",
+        show_duration(window)
+    )
+}

@@ -1,0 +1,85 @@
+//! The keys of `[admin]`, `[stats]` and `[latency]`: what can be seen.
+
+use std::time::Duration;
+
+use crate::config::key::{Section, key, max_connections, max_connections_per_address, set};
+use crate::config::units::show_duration;
+use crate::limits;
+
+pub(super) const ADMIN: Section = Section {
+    name: "admin",
+    meaning: "HTTP for statistics, metrics and histograms.",
+    keys: &[
+        key(
+            "listen",
+            "\"127.0.0.1:9100\"",
+            "The address of the HTTP server; none: no HTTP.",
+            |c, v| set(&mut c.admin.listen, v.listen()?),
+        ),
+        max_connections!(admin, "256", "HTTP clients"),
+        max_connections_per_address!(admin),
+    ],
+};
+
+pub(super) const STATS: Section = Section {
+    name: "stats",
+    meaning: "When DELIVERY STATISTICS are printed.",
+    keys: &[key(
+        "interval",
+        "\"10s\"",
+        "Between two prints; 0s: at exit only.",
+        |c, v| {
+            let interval = v.duration(Duration::ZERO, limits::WAIT_MAX)?;
+            set(&mut c.stats.interval, interval)
+        },
+    )],
+};
+
+pub(super) const LATENCY: Section = Section {
+    name: "latency",
+    meaning: "Interval logs of latencies while the engine runs: data_dir/histograms/latency-N.hlog.",
+    keys: &[
+        key(
+            "log_interval",
+            "\"10s\"",
+            "Between two lines of a histogram; 0s: there are no interval logs.",
+            |c, v| {
+                let interval = v.duration(Duration::ZERO, limits::WAIT_MAX)?;
+                if interval > Duration::ZERO && interval < limits::LATENCY_LOG_INTERVAL_MIN {
+                    let min = show_duration(limits::LATENCY_LOG_INTERVAL_MIN);
+                    return Err(format!(
+                        "found less than {min}; write 0s, or {min} at least"
+                    ));
+                }
+                set(&mut c.latency.log_interval, interval)
+            },
+        ),
+        key(
+            "log_max_bytes",
+            "\"16MiB\"",
+            "A file is replaced by a new one before it grows past this size.",
+            |c, v| {
+                let (min, max) = (limits::LATENCY_LOG_LEN_MIN, limits::LATENCY_LOG_LEN_CEILING);
+                set(&mut c.latency.log_max_bytes, v.size(min, max)?)
+            },
+        ),
+        key(
+            "log_max_age",
+            "\"24h\"",
+            "A file is replaced by a new one when it is this old.",
+            |c, v| {
+                let (min, max) = (Duration::from_secs(1), limits::LATENCY_LOG_AGE_MAX);
+                set(&mut c.latency.log_max_age, v.duration(min, max)?)
+            },
+        ),
+        key(
+            "log_files",
+            "8",
+            "How many files are kept, the one being written included; the oldest go.",
+            |c, v| {
+                let count = v.count(1, limits::LATENCY_LOG_FILES_MAX)?;
+                set(&mut c.latency.log_files, count)
+            },
+        ),
+    ],
+};
