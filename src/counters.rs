@@ -8,6 +8,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
+use crate::faults::Faults;
 use crate::message::Reason;
 
 macro_rules! counters {
@@ -162,6 +163,7 @@ pub struct Counters {
     rejected: RejectedByReason,
     /// Odd while the scheduler is writing the ledger counters.
     version: AtomicU64,
+    faults: Faults,
 }
 
 /// The values of all counters at one moment.
@@ -178,11 +180,18 @@ impl Default for Counters {
             cells,
             rejected: RejectedByReason::default(),
             version: AtomicU64::new(0),
+            faults: Faults::default(),
         }
     }
 }
 
 impl Counters {
+    /// What does not work now, in words.
+    #[must_use]
+    pub fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
     /// Adds; for counters that several agents write.
     pub fn add(&self, counter: Counter, count: u64) {
         self.cells[counter as usize]

@@ -20,7 +20,7 @@ use crate::limits::{
 
 /// How many files the process may open once its soft limit is raised; the largest number: any.
 #[must_use]
-pub fn allowed() -> u64 {
+pub(crate) fn allowed() -> u64 {
     getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX)
 }
 
@@ -28,7 +28,7 @@ pub fn allowed() -> u64 {
 ///
 /// # Errors
 /// The system does not allow it.
-pub fn raise() -> io::Result<u64> {
+pub(crate) fn raise() -> io::Result<u64> {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     let raised = Rlimit {
         current: maximum,
@@ -40,22 +40,21 @@ pub fn raise() -> io::Result<u64> {
 
 /// What becomes of the descriptors there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Budget {
-    /// All of them.
-    pub allowed: u64,
+pub(crate) struct Budget {
+    pub(crate) allowed: u64,
     /// Set aside for the engine's own files, and the sources that it dials.
-    pub own: u64,
+    pub(crate) own: u64,
     /// What the settings ask for, the engine's own included.
-    pub wanted: u64,
+    pub(crate) wanted: u64,
     /// Connections of each listener: producers, subscribers, HTTP clients.
-    pub shares: [usize; 3],
+    pub(crate) shares: [usize; 3],
 }
 
 impl Budget {
     /// Shares out `allowed` descriptors: no listener gets more than it asked for, and none less than
     /// another one that wants more.
     #[must_use]
-    pub fn new(config: &Config, allowed: u64) -> Self {
+    pub(crate) fn new(config: &Config, allowed: u64) -> Self {
         let asked = asked(config);
         let own = own(config);
         let total: usize = asked.iter().sum();
@@ -70,13 +69,13 @@ impl Budget {
 
     /// Whether the settings ask for more than there are.
     #[must_use]
-    pub fn is_short(&self) -> bool {
+    pub(crate) fn is_short(&self) -> bool {
         self.wanted > self.allowed
     }
 
     /// What is missing, what is done about it, and what to do.
     #[must_use]
-    pub fn words(&self) -> String {
+    pub(crate) fn words(&self) -> String {
         let Self {
             allowed,
             own,
@@ -93,14 +92,14 @@ impl Budget {
 
     /// How to allow more.
     #[must_use]
-    pub fn advice(&self) -> String {
+    pub(crate) fn advice(&self) -> String {
         let wanted = self.wanted.next_multiple_of(1024);
         format!("ulimit -n {wanted}, or LimitNOFILE={wanted} in its systemd unit")
     }
 
     /// The settings with the numbers of connections that fit.
     #[must_use]
-    pub fn fit(&self, config: &Config) -> Config {
+    pub(crate) fn fit(&self, config: &Config) -> Config {
         let mut fitted = config.clone();
         let [producers, subscribers, clients] = self.shares;
         fitted.ingest.connections.max = producers;

@@ -11,7 +11,7 @@ use std::fmt::{self, Display, Write};
 /// Shows a value with each harmful character as an escape of printable ones. Showing it twice is the
 /// same as showing it once.
 #[derive(Debug, Clone, Copy)]
-pub struct Escaped<T>(pub T);
+pub(crate) struct Escaped<T>(pub T);
 
 impl<T: Display> Display for Escaped<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -26,7 +26,7 @@ impl<T: Display> Display for Escaped<T> {
 /// The same for a text of several lines: its line ends and tabs stay. Values within it are to be
 /// [`Escaped`].
 #[derive(Debug, Clone, Copy)]
-pub struct EscapedLines<T>(pub T);
+pub(crate) struct EscapedLines<T>(pub T);
 
 impl<T: Display> Display for EscapedLines<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -60,7 +60,7 @@ impl Write for Escaping<'_, '_> {
 /// Whether a terminal acts on the character, or does not show it where it stands; line end and tab
 /// aside, which [`EscapedLines`] lets through.
 #[must_use]
-pub fn is_harmful(char: char) -> bool {
+pub(crate) fn is_harmful(char: char) -> bool {
     match char {
         '\n' | '\t' | ' '..='~' => false,
         // Soft hyphen, Arabic letter mark, Mongolian vowel separator.

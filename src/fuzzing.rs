@@ -30,14 +30,6 @@ pub const TARGETS: [(&str, Target); 5] = [
     ("latency_files", latency_files),
 ];
 
-/// The first line without its newline, and what stands behind it.
-pub(crate) fn split_line(input: &[u8]) -> (&[u8], &[u8]) {
-    match memchr::memchr(b'\n', input) {
-        Some(at) => (&input[..at], &input[at + 1..]),
-        None => (&[], input),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;

@@ -26,14 +26,14 @@ pub mod config;
 pub mod limits;
 
 pub mod clock;
-pub mod escape;
+mod escape;
 pub mod log;
-pub mod log_limit;
+mod log_limit;
 pub mod message;
 
 pub mod arena;
-pub mod descriptors;
-pub mod memory;
+mod descriptors;
+mod memory;
 pub mod net;
 pub mod ring;
 pub mod rolling;
@@ -51,8 +51,9 @@ pub mod delivery;
 
 pub mod store;
 
-pub mod admin;
+mod admin;
 pub mod counters;
+mod faults;
 pub mod latency;
 
 pub mod engine;

@@ -18,7 +18,7 @@ use crate::limits::{LOG_LINES_PER_WINDOW, LOG_WINDOW_NS};
 ///
 /// Invariant: nothing is left out while fewer lines than allowed were written in the window.
 #[derive(Debug, Default)]
-pub struct LogLimit {
+pub(crate) struct LogLimit {
     /// When the window began; `None`: no line was written yet.
     began_ns: Option<u64>,
     written: u32,
@@ -27,14 +27,13 @@ pub struct LogLimit {
 
 /// How many lines of a cause were left out. Displayed behind a line: nothing where there are none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LeftOut {
-    /// Lines.
-    pub count: u64,
+pub(crate) struct LeftOut {
+    pub(crate) count: u64,
 }
 
 impl LogLimit {
     /// Whether a line may be written now, and what it has to tell; `None`: it is one of those left out.
-    pub fn admit(&mut self, now: Now) -> Option<LeftOut> {
+    pub(crate) fn admit(&mut self, now: Now) -> Option<LeftOut> {
         if self.is_over(now) {
             (self.began_ns, self.written) = (Some(now.ns), 0);
         } else if self.written == LOG_LINES_PER_WINDOW {
@@ -47,13 +46,13 @@ impl LogLimit {
     }
 
     /// The same for a line that may be none: then nothing is counted.
-    pub fn admit_if(&mut self, is_line: bool, now: Now) -> Option<LeftOut> {
+    pub(crate) fn admit_if(&mut self, is_line: bool, now: Now) -> Option<LeftOut> {
         is_line.then(|| self.admit(now)).flatten()
     }
 
     /// What was left out of a window that is over, where no line came since that could tell it. To be
     /// asked every now and then.
-    pub fn overdue(&mut self, now: Now) -> Option<LeftOut> {
+    pub(crate) fn overdue(&mut self, now: Now) -> Option<LeftOut> {
         if self.left_out == 0 || !self.is_over(now) {
             return None;
         }

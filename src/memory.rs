@@ -10,7 +10,7 @@
 /// instructions is full: flat out, it took an eighth of the time of the engine's two threads (`perf
 /// record`, ids of a dedup window of a million, some 240 ns a message).
 #[inline(always)]
-pub fn prefetch<T: ?Sized>(place: &T) {
+pub(crate) fn prefetch<T: ?Sized>(place: &T) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
@@ -23,7 +23,7 @@ pub fn prefetch<T: ?Sized>(place: &T) {
 
 /// The same for all of `place`, however long it is.
 #[inline(always)]
-pub fn prefetch_all<T: ?Sized>(place: &T) {
+pub(crate) fn prefetch_all<T: ?Sized>(place: &T) {
     const LINE_LEN: usize = 64;
     let start = std::ptr::from_ref(place).cast::<u8>();
     let len = size_of_val(place);
@@ -45,7 +45,7 @@ pub fn prefetch_all<T: ?Sized>(place: &T) {
 /// Asks the system to back memory that is read here and there with huge pages, where it does so on
 /// demand: each place that is looked up in a table of megabytes otherwise misses the processor's
 /// table of pages too. Whether it does is its own business.
-pub fn prefer_huge_pages<T>(memory: &[T]) {
+pub(crate) fn prefer_huge_pages<T>(memory: &[T]) {
     const PAGE: usize = 4096;
     let start = memory.as_ptr() as usize;
     let (first, end) = (start.next_multiple_of(PAGE), start + size_of_val(memory));

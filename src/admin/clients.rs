@@ -31,7 +31,6 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Between two refusals: some hundred a second.
 const REFUSAL_PAUSE: Duration = Duration::from_millis(5);
 
-/// Accepts, for ever.
 pub(super) async fn serve(
     listener: TcpListener,
     admission: Admission,

@@ -1,21 +1,24 @@
 //! Whether the engine is well, and whether it takes work.
 //!
 //! The engine sets the phase; each agent's thread holds an [`AgentGuard`], whose drop is noticed
-//! even when the thread panics. The HTTP room reads. It restarts nothing.
+//! even when the thread panics. The HTTP server reads. It restarts nothing.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::stalls::{Stalls, Waits};
 use crate::agent::heartbeat::Heartbeat;
 use crate::counters::{Counter, Counters};
+use crate::faults::{Fault, Part};
 use crate::limits::STORE_LAG_DEGRADED_S;
 
 /// Where the engine is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
-pub enum Phase {
+pub(crate) enum Phase {
     /// Settings, recovery, listeners: not ready yet.
     Starting,
     /// Listeners are bound and agents run.
@@ -29,7 +32,7 @@ pub enum Phase {
 impl Phase {
     /// The name that users see.
     #[must_use]
-    pub fn label(self) -> &'static str {
+    pub(crate) fn label(self) -> &'static str {
         match self {
             Phase::Starting => "starting",
             Phase::Running => "running",
@@ -61,7 +64,7 @@ struct Agent {
 
 /// The phase, and each agent's state. All relaxed: each value speaks for itself alone.
 #[derive(Debug)]
-pub struct Health {
+pub(crate) struct Health {
     phase: AtomicU8,
     agents: Vec<Agent>,
     /// Set while sources wait because the journal may not grow.
@@ -71,7 +74,7 @@ pub struct Health {
 
 /// An agent's thread is alive as long as it holds this.
 #[derive(Debug)]
-pub struct AgentGuard {
+pub(crate) struct AgentGuard {
     health: Arc<Health>,
     agent: usize,
 }
@@ -79,7 +82,7 @@ pub struct AgentGuard {
 impl Health {
     /// Of an engine that starts, with the names of the agents that it will have.
     #[must_use]
-    pub fn new<N: Into<String>>(agents: impl IntoIterator<Item = N>) -> Self {
+    pub(crate) fn new<N: Into<String>>(agents: impl IntoIterator<Item = N>) -> Self {
         let agents = agents.into_iter().map(|name| Agent {
             name: name.into(),
             state: AtomicU8::new(NOT_STARTED),
@@ -94,7 +97,7 @@ impl Health {
 
     /// The same, told by `journal_limited` when sources wait because the journal may not grow.
     #[must_use]
-    pub fn watching(self, journal_limited: Arc<AtomicBool>) -> Self {
+    pub(crate) fn watching(self, journal_limited: Arc<AtomicBool>) -> Self {
         Self {
             journal_limited,
             ..self
@@ -102,20 +105,20 @@ impl Health {
     }
 
     /// The engine moves on.
-    pub fn set_phase(&self, phase: Phase) {
+    pub(crate) fn set_phase(&self, phase: Phase) {
         self.phase.store(phase as u8, Ordering::Relaxed);
     }
 
     /// Where the engine is.
     #[must_use]
-    pub fn phase(&self) -> Phase {
+    pub(crate) fn phase(&self) -> Phase {
         Phase::from_u8(self.phase.load(Ordering::Relaxed))
     }
 
     /// The calling thread runs this agent until the guard is dropped. If that happens in a panic,
     /// or before the engine drains, the agent has died. `None`: no agent has that name.
     #[must_use]
-    pub fn alive(self: &Arc<Self>, name: &str) -> Option<AgentGuard> {
+    pub(crate) fn alive(self: &Arc<Self>, name: &str) -> Option<AgentGuard> {
         let agent = self.agents.iter().position(|it| it.name == name)?;
         self.agents[agent].state.store(ALIVE, Ordering::Relaxed);
         Some(AgentGuard {
@@ -125,7 +128,7 @@ impl Health {
     }
 
     /// The heartbeat of a thread that is about to start, and is looked at from now on.
-    pub fn watch(&self, thread: &'static str, waits: Waits) -> Arc<Heartbeat> {
+    pub(crate) fn watch(&self, thread: &'static str, waits: Waits) -> Arc<Heartbeat> {
         self.stalls.watch(thread, waits)
     }
 
@@ -136,7 +139,7 @@ impl Health {
 
     /// What is wrong for good, a line each; empty: all is well.
     #[must_use]
-    pub fn unwell(&self) -> Vec<String> {
+    pub(crate) fn unwell(&self) -> Vec<String> {
         let died = self.died();
         let died = (!died.is_empty()).then(|| format!("died: {}", died.join(", ")));
         died.into_iter().chain(self.stalls.found().unwell).collect()
@@ -144,13 +147,13 @@ impl Health {
 
     /// Threads that wait for the disk while frames are welcome nevertheless.
     #[must_use]
-    pub fn late(&self) -> Vec<String> {
+    pub(crate) fn late(&self) -> Vec<String> {
         self.stalls.found().degraded
     }
 
     /// The agents that died, by name; empty: none.
     #[must_use]
-    pub fn died(&self) -> Vec<&str> {
+    pub(crate) fn died(&self) -> Vec<&str> {
         let died = |agent: &&Agent| agent.state.load(Ordering::Relaxed) == DIED;
         let agents = self.agents.iter().filter(died);
         agents.map(|agent| agent.name.as_str()).collect()
@@ -160,7 +163,7 @@ impl Health {
     ///
     /// # Errors
     /// The reason, in a word or two.
-    pub fn ready(&self) -> Result<(), String> {
+    pub(crate) fn ready(&self) -> Result<(), String> {
         let wrong = [self.unwell(), self.stalls.found().unready].concat();
         if !wrong.is_empty() {
             return Err(wrong.join("; "));
@@ -180,7 +183,7 @@ impl Health {
 ///
 /// # Errors
 /// The reason, in a few words.
-pub fn has_journal(counters: &Counters) -> Result<(), String> {
+pub(crate) fn has_journal(counters: &Counters) -> Result<(), String> {
     if counters.get(Counter::JournalWaiting) == 0 {
         return Ok(());
     }
@@ -204,14 +207,7 @@ pub fn has_journal(counters: &Counters) -> Result<(), String> {
 /// delays no delivery, and wrong lines that cannot be kept hold up their own sources; neither is a
 /// reason to send frames elsewhere.
 #[must_use]
-pub fn degraded(counters: &Counters) -> Vec<String> {
-    let behind_s = counters.get(Counter::StoreLagSeconds);
-    let messages = counters.get(Counter::StoreLagMessages);
-    let is_failing = counters.get(Counter::StoreFailing) != 0;
-    let is_behind = behind_s >= STORE_LAG_DEGRADED_S;
-    let what = if is_failing { "fails" } else { "is slow" };
-    let words = || format!("the store {what}: {messages} messages and {behind_s} s behind");
-    let store = (is_failing || is_behind).then(words);
+pub(crate) fn degraded(counters: &Counters) -> Vec<String> {
     let refused = counters.get(Counter::DestinationsFull);
     let words = || {
         format!(
@@ -219,8 +215,55 @@ pub fn degraded(counters: &Counters) -> Vec<String> {
         )
     };
     let names = (refused > 0).then(words);
-    let shortages = [store, names, rejects(counters)].into_iter().flatten();
+    let parts = [
+        store(counters),
+        names,
+        rejects(counters),
+        retention(counters),
+    ];
+    let shortages = parts.into_iter().flatten();
     shortages.chain(listeners(counters)).collect()
+}
+
+/// Why the store is behind, if it is.
+fn store(counters: &Counters) -> Option<String> {
+    let fault = |part| counters.faults().get(part);
+    if let Some(fault) = fault(Part::StoreUnreached) {
+        return Some(format!(
+            "the store fails {}; it has not answered since the start, so how far it is behind is \
+             not known",
+            since(&fault)
+        ));
+    }
+    let behind_s = counters.get(Counter::StoreLagSeconds);
+    let messages = counters.get(Counter::StoreLagMessages);
+    let is_failing = counters.get(Counter::StoreFailing) != 0;
+    let what = match (is_failing, fault(Part::Store)) {
+        (true, Some(fault)) => format!("fails {}", since(&fault)),
+        (true, None) => "fails".to_owned(),
+        (false, _) if behind_s >= STORE_LAG_DEGRADED_S => "is slow".to_owned(),
+        (false, _) => return None,
+    };
+    Some(format!(
+        "the store {what}: {messages} messages and {behind_s} s behind"
+    ))
+}
+
+/// Why disk space does not come back, if it does not.
+fn retention(counters: &Counters) -> Option<String> {
+    let fault = counters.faults().get(Part::Retention)?;
+    let since = since(&fault);
+    Some(format!(
+        "old journal files cannot be rewritten, renamed or removed {since}; they stay, and it is \
+         tried again"
+    ))
+}
+
+/// `since 2026-01-31T07:00:00Z (why)`.
+fn since(fault: &Fault) -> String {
+    let seconds = i64::try_from(fault.since_us / 1_000_000).unwrap_or(i64::MAX);
+    let since = Timestamp::from_second(seconds).unwrap_or_default();
+    format!("since {since} ({})", fault.reason)
 }
 
 /// Listeners at which nobody is let in.
@@ -315,6 +358,32 @@ mod tests {
         counters.set(Counter::StoreFailing, 0);
         counters.set(Counter::DestinationsFull, 3);
         assert!(degraded(&counters)[0].contains("max_destinations"));
+    }
+
+    #[test]
+    fn a_fault_says_since_when_and_why() {
+        let counters = Counters::default();
+        let at_us = 1_700_000_000_000_000;
+        counters.set(Counter::StoreFailing, 1);
+        let faults = counters.faults();
+        faults.set(Part::StoreUnreached, at_us, "no answer");
+        let told = degraded(&counters);
+        let expected = "the store fails since 2023-11-14T22:13:20Z (no answer); it has not answered \
+                        since the start, so how far it is behind is not known";
+        assert_eq!(told, [expected]);
+        faults.clear(Part::StoreUnreached);
+        faults.set(Part::Store, at_us, "it is full");
+        counters.set(Counter::StoreLagMessages, 7);
+        let expected = "the store fails since 2023-11-14T22:13:20Z (it is full): 7 messages and 0 s \
+                        behind";
+        assert_eq!(degraded(&counters), [expected]);
+        counters.set(Counter::StoreFailing, 0);
+        faults.clear(Part::Store);
+        faults.set(Part::Retention, at_us, "read-only");
+        let told = degraded(&counters);
+        assert!(told[0].contains("removed since 2023-11-14T22:13:20Z (read-only)"));
+        faults.clear(Part::Retention);
+        assert!(degraded(&counters).is_empty());
     }
 
     #[test]

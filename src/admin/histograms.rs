@@ -1,6 +1,6 @@
 //! `/histograms`: what there is, and each of it as percentiles, as an interval log and as a picture.
 //!
-//! The HTTP room asks for it; it reads the monitor's totals. It holds their lock only while it copies
+//! The HTTP server asks for it; it reads the monitor's totals. It holds their lock only while it copies
 //! the bins that it needs, and draws afterwards.
 //!
 //! ```text
@@ -30,7 +30,6 @@ pub(super) struct Served {
     pub(super) bytes: Vec<u8>,
 }
 
-/// The list.
 pub(super) fn index(state: &AdminState) -> Value {
     let totals = &lock(&state.shown).totals;
     let list: Vec<_> = views(totals)

@@ -1,6 +1,6 @@
 //! `/metrics`: the counters and latencies in Prometheus' text format, version 0.0.4.
 //!
-//! The HTTP room asks for it. The names and HELP lines are the catalogue's own ([`Counter`]), which
+//! The HTTP server asks for it. The names and HELP lines are the catalogue's own ([`Counter`]), which
 //! is why it is written here and not registered a second time with a metrics library. It keeps no
 //! state between two scrapes.
 
@@ -18,7 +18,6 @@ const PREFIX: &str = "flipped_lb";
 
 const QUANTILES: [f64; 5] = [0.5, 0.9, 0.99, 0.999, 1.0];
 
-/// The text.
 pub(super) fn metrics(state: &AdminState) -> String {
     let mut page = Page(String::new());
     let written = page

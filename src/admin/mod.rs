@@ -1,4 +1,4 @@
-//! The admin rooms: statistics, HTTP and histogram files; everything a person or a scraper sees.
+//! Everything that a person or a scraper sees: statistics, HTTP and histogram files.
 //!
 //! ```text
 //! agents --> Counters ----------------------------+--> /stats /metrics
@@ -22,16 +22,16 @@ mod stalls;
 mod statistics;
 mod stats;
 
-pub use health::{AgentGuard, Health, Phase};
-pub use monitor::{Finished, Monitor, MonitorError, MonitorParts};
-pub use server::{Admin, AdminError};
-pub use stalls::Waits;
-pub use statistics::Statistics;
+pub(crate) use health::{AgentGuard, Health, Phase};
+pub(crate) use monitor::{Finished, Monitor, MonitorError, MonitorParts};
+pub(crate) use server::{Admin, AdminError};
+pub(crate) use stalls::Waits;
+pub(crate) use statistics::Statistics;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-pub use crate::latency::Names;
+pub(crate) use crate::latency::Names;
 
 use crate::agent::background;
 use crate::config::Connections;
@@ -40,39 +40,36 @@ use crate::latency::Totals;
 
 /// What the monitor shows to the HTTP thread.
 #[derive(Debug)]
-pub struct Shown {
+pub(crate) struct Shown {
     /// Latencies and deliveries since the start, as far as they were collected.
-    pub totals: Totals,
+    pub(crate) totals: Totals,
 }
 
 /// What stands fixed while an engine runs.
 #[derive(Debug, Clone)]
-pub struct Facts {
-    /// Of the program.
-    pub version: &'static str,
+pub(crate) struct Facts {
+    pub(crate) version: &'static str,
     /// The setting's word: `memory`, `written` or `synced`.
-    pub durability: &'static str,
+    pub(crate) durability: &'static str,
     /// The mode in force: `dedicated` or `shared`.
-    pub threading_mode: &'static str,
+    pub(crate) threading_mode: &'static str,
     /// When the engine started.
-    pub started: Instant,
+    pub(crate) started: Instant,
     /// How many HTTP clients may be connected.
-    pub connections: Connections,
+    pub(crate) connections: Connections,
 }
 
 /// All that the HTTP thread reads.
 #[derive(Clone)]
-pub struct AdminState {
-    /// The engine's counters.
-    pub counters: Arc<Counters>,
+pub(crate) struct AdminState {
+    pub(crate) counters: Arc<Counters>,
     /// What the monitor collected.
-    pub shown: Arc<Mutex<Shown>>,
+    pub(crate) shown: Arc<Mutex<Shown>>,
     /// Whether the engine is well.
-    pub health: Arc<Health>,
+    pub(crate) health: Arc<Health>,
     /// What destinations and types are called.
-    pub names: Arc<dyn Names>,
-    /// What stands fixed.
-    pub facts: Facts,
+    pub(crate) names: Arc<dyn Names>,
+    pub(crate) facts: Facts,
 }
 
 /// A thread that died while it held the lock left whole numbers behind: read on.

@@ -21,38 +21,36 @@ use crate::counters::{Counter, Counters};
 use crate::latency::{Collector, FilesError, IntervalLog, Totals, write_all};
 use crate::limits::MONITOR_TICK_MS;
 use crate::log;
-use crate::store::lag::Followed;
+use crate::store::lag::Progress;
 
 /// What a monitor works with.
-pub struct MonitorParts {
+pub(crate) struct MonitorParts {
     /// The engine's clock, which is made to follow the wall clock.
-    pub clock: SystemClock,
-    /// The engine's counters.
-    pub counters: Arc<Counters>,
+    pub(crate) clock: SystemClock,
+    pub(crate) counters: Arc<Counters>,
     /// Where the totals go; shared with the HTTP thread.
-    pub shown: Arc<Mutex<Shown>>,
+    pub(crate) shown: Arc<Mutex<Shown>>,
     /// The other end of the scheduler's recorder.
-    pub collector: Collector,
+    pub(crate) collector: Collector,
     /// What destinations and types are called.
-    pub names: Arc<dyn Names>,
+    pub(crate) names: Arc<dyn Names>,
     /// The lag of a store that waits for an answer is told from it; `None`: there is no store.
-    pub followed: Option<Arc<Followed>>,
+    pub(crate) progress: Option<Arc<Progress>>,
     /// Between two prints; zero: at the end only.
-    pub interval: Duration,
+    pub(crate) interval: Duration,
     /// Where the `.hgrm` files go at the end; `None`: there are none.
-    pub histograms: Option<PathBuf>,
+    pub(crate) histograms: Option<PathBuf>,
     /// Writes the interval logs; `None`: there are none.
-    pub log: Option<IntervalLog>,
+    pub(crate) log: Option<IntervalLog>,
     /// Wakes the scheduler after it was asked for its interval: a parked one would keep the
     /// latencies of the last messages to itself.
-    pub wake: Box<dyn Fn() + Send>,
+    pub(crate) wake: Box<dyn Fn() + Send>,
     /// Where the statistics are printed: standard output, in an engine.
-    pub out: Box<dyn Write + Send>,
+    pub(crate) out: Box<dyn Write + Send>,
 }
 
-/// The running thread.
 #[derive(Debug)]
-pub struct Monitor {
+pub(crate) struct Monitor {
     stop: Sender<()>,
     thread: JoinHandle<Result<usize, FilesError>>,
     shown: Arc<Mutex<Shown>>,
@@ -60,16 +58,16 @@ pub struct Monitor {
 
 /// What a monitor leaves.
 #[derive(Debug)]
-pub struct Finished {
+pub(crate) struct Finished {
     /// Everything that was recorded.
-    pub totals: Totals,
+    pub(crate) totals: Totals,
     /// How many histogram files were written, or why not.
-    pub files: Result<usize, MonitorError>,
+    pub(crate) files: Result<usize, MonitorError>,
 }
 
 /// What went wrong at the end.
 #[derive(Debug, thiserror::Error)]
-pub enum MonitorError {
+pub(crate) enum MonitorError {
     /// The histograms were not all written.
     #[error(transparent)]
     Files(#[from] FilesError),
@@ -83,7 +81,7 @@ impl Monitor {
     ///
     /// # Errors
     /// The system has no thread to give.
-    pub fn start(parts: MonitorParts) -> io::Result<Self> {
+    pub(crate) fn start(parts: MonitorParts) -> io::Result<Self> {
         let (stop, stopped) = channel();
         let shown = Arc::clone(&parts.shown);
         let run = Run::new(parts);
@@ -100,20 +98,20 @@ impl Monitor {
 
     /// Has the thread collect what is left, write the files, and print the statistics for the last
     /// time. Drop the scheduler's recorder first: then nothing is missing.
-    pub fn tell_to_end(&self) {
+    pub(crate) fn begin_shutdown(&self) {
         // A failed send means that the thread has panicked: the join says so.
         let _ = self.stop.send(());
     }
 
     /// Whether all that is done.
     #[must_use]
-    pub fn has_ended(&self) -> bool {
+    pub(crate) fn has_ended(&self) -> bool {
         self.thread.is_finished()
     }
 
     /// Waits for the end, and takes the totals (HTTP shows none from then on).
-    pub fn finish(self) -> Finished {
-        self.tell_to_end();
+    pub(crate) fn finish(self) -> Finished {
+        self.begin_shutdown();
         let files = match self.thread.join() {
             Ok(written) => written.map_err(MonitorError::Files),
             Err(_) => Err(MonitorError::Panicked),
@@ -152,8 +150,8 @@ impl Run {
         while stopped.recv_timeout(tick) == Err(RecvTimeoutError::Timeout) {
             self.collect();
             self.watch_clock();
-            self.tell_lag();
-            self.tell_lost_lines();
+            self.publish_lag();
+            self.count_lost_lines();
             (self.parts.wake)();
             let interval = self.parts.interval;
             if !interval.is_zero() && self.printed.elapsed() >= interval {
@@ -163,7 +161,7 @@ impl Run {
         }
         self.collect();
         self.write_log();
-        self.tell_lost_lines();
+        self.count_lost_lines();
         self.print(delivered_before, self.started.elapsed());
         self.write_files()
     }
@@ -237,13 +235,13 @@ impl Run {
         }
     }
 
-    fn tell_lag(&self) {
-        if let Some(followed) = &self.parts.followed {
-            followed.tell(self.parts.clock.now().epoch_us, &self.parts.counters);
+    fn publish_lag(&self) {
+        if let Some(progress) = &self.parts.progress {
+            progress.publish(self.parts.clock.now().epoch_us, &self.parts.counters);
         }
     }
 
-    fn tell_lost_lines(&self) {
+    fn count_lost_lines(&self) {
         self.parts.counters.set(Counter::LogLinesLost, log::lost());
     }
 
@@ -292,29 +290,15 @@ mod tests {
     use super::*;
     use crate::latency::log_reader::HistogramLog;
     use crate::latency::{LogLimits, Recorder, Stage, View, exchange};
+    use crate::log::testing::SharedOutput;
 
-    /// Standard output, for a test.
-    #[derive(Clone, Default)]
-    struct Paper(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Paper {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
+    fn pages(output: &SharedOutput) -> Vec<String> {
+        let text = output.text();
+        let pages = text.split("=== DELIVERY STATISTICS ===\n").skip(1);
+        pages.map(str::to_owned).collect()
     }
 
-    impl Paper {
-        fn pages(&self) -> Vec<String> {
-            let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-            let pages = text.split("=== DELIVERY STATISTICS ===\n").skip(1);
-            pages.map(str::to_owned).collect()
-        }
-    }
-
-    fn parts(paper: &Paper) -> (Recorder, MonitorParts) {
+    fn parts(output: &SharedOutput) -> (Recorder, MonitorParts) {
         let (recorder, collector) = exchange(3, 4);
         let totals = Totals::new(3, 4);
         let parts = MonitorParts {
@@ -323,12 +307,12 @@ mod tests {
             shown: Arc::new(Mutex::new(Shown { totals })),
             collector,
             names: Arc::new(testing::Restaurant),
-            followed: None,
+            progress: None,
             interval: Duration::ZERO,
             histograms: None,
             log: None,
             wake: Box::new(|| ()),
-            out: Box::new(paper.clone()),
+            out: Box::new(output.clone()),
         };
         (recorder, parts)
     }
@@ -336,8 +320,8 @@ mod tests {
     #[test]
     fn at_the_end_there_are_statistics_files_and_totals() {
         let folder = tempfile::tempdir().unwrap();
-        let paper = Paper::default();
-        let (mut recorder, mut parts) = parts(&paper);
+        let output = SharedOutput::default();
+        let (mut recorder, mut parts) = parts(&output);
         parts.histograms = Some(folder.path().join("histograms"));
         let monitor = Monitor::start(parts).unwrap();
         testing::ten(recorder.active_mut());
@@ -349,7 +333,7 @@ mod tests {
         let file = folder.path().join("histograms/total-level1-table1.hgrm");
         let text = std::fs::read_to_string(file).unwrap();
         assert!(text.contains("Total count    =            6]"), "{text}");
-        let pages = paper.pages();
+        let pages = pages(&output);
         assert_eq!(pages.len(), 1);
         assert!(
             pages[0].contains("Priority 1 messages: 6\n"),
@@ -360,9 +344,9 @@ mod tests {
 
     #[test]
     fn statistics_are_printed_on_their_beat_and_the_scheduler_is_woken() {
-        let paper = Paper::default();
+        let output = SharedOutput::default();
         let woken = Arc::new(AtomicU64::new(0));
-        let (mut recorder, mut parts) = parts(&paper);
+        let (mut recorder, mut parts) = parts(&output);
         let wakes = Arc::clone(&woken);
         parts.wake = Box::new(move || {
             wakes.fetch_add(1, Ordering::Relaxed);
@@ -371,14 +355,15 @@ mod tests {
         let shown = Arc::clone(&parts.shown);
         let monitor = Monitor::start(parts).unwrap();
         testing::ten(recorder.active_mut());
-        while lock(&shown).totals.count(View::Stage(Stage::Total)) < 10 || paper.pages().len() < 3 {
+        while lock(&shown).totals.count(View::Stage(Stage::Total)) < 10 || pages(&output).len() < 3
+        {
             recorder.poll_swap();
             std::thread::sleep(Duration::from_millis(1));
         }
         drop(recorder);
         assert_eq!(monitor.finish().totals.count(View::Stage(Stage::Total)), 10);
         assert!(woken.load(Ordering::Relaxed) >= 3);
-        let last = paper.pages().pop().unwrap();
+        let last = pages(&output).pop().unwrap();
         assert!(last.contains("Customer table2:     4 (breakfast 2, lunch 2)"));
     }
 
@@ -395,7 +380,7 @@ mod tests {
     #[test]
     fn intervals_are_logged_on_their_beat_and_at_the_end() {
         let folder = tempfile::tempdir().unwrap();
-        let (mut recorder, mut parts) = parts(&Paper::default());
+        let (mut recorder, mut parts) = parts(&SharedOutput::default());
         parts.log = Some(log(folder.path().to_owned(), Duration::from_millis(20)));
         let monitor = Monitor::start(parts).unwrap();
         testing::ten(recorder.active_mut());
@@ -417,7 +402,7 @@ mod tests {
     #[test]
     fn a_log_that_cannot_be_written_is_counted() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let (mut recorder, mut parts) = parts(&Paper::default());
+        let (mut recorder, mut parts) = parts(&SharedOutput::default());
         let counters = Arc::clone(&parts.counters);
         let folder = file.path().join("histograms");
         parts.log = Some(log(folder, Duration::from_secs(3600)));
@@ -432,7 +417,7 @@ mod tests {
     #[test]
     fn a_closed_output_and_an_unwritable_folder_do_not_lose_the_totals() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let (mut recorder, mut parts) = parts(&Paper::default());
+        let (mut recorder, mut parts) = parts(&SharedOutput::default());
         parts.out = Box::new(&mut [0_u8; 0][..]);
         parts.histograms = Some(file.path().join("histograms"));
         let monitor = Monitor::start(parts).unwrap();

@@ -1,4 +1,4 @@
-//! The HTTP room: `/stats`, `/metrics`, `/healthz`, `/readyz`, `/histograms/...`.
+//! HTTP: `/stats`, `/metrics`, `/healthz`, `/readyz`, `/histograms/...`.
 //!
 //! A thread named "admin" with a runtime of its own; it reads [`AdminState`] and feeds whoever
 //! asks. It only answers: nothing can be changed through it, and no agent waits for it.
@@ -37,9 +37,8 @@ const PATHS: &str = "\
                     of nanoseconds; NAME.svg, a picture; latency.hlog and latency.svg, all of them
 ";
 
-/// The running thread.
 #[derive(Debug)]
-pub struct Admin {
+pub(crate) struct Admin {
     address: SocketAddr,
     /// `None`: it was told to end.
     stop: Option<oneshot::Sender<()>>,
@@ -48,7 +47,7 @@ pub struct Admin {
 
 /// HTTP could not be started.
 #[derive(Debug, thiserror::Error)]
-pub enum AdminError {
+pub(crate) enum AdminError {
     /// No thread or no runtime.
     #[error("cannot start the admin thread: {0}; the system is short of threads or descriptors")]
     Thread(io::Error),
@@ -59,7 +58,7 @@ impl Admin {
     ///
     /// # Errors
     /// The system has no thread or descriptor to give.
-    pub fn start(listener: TcpListener, state: AdminState) -> Result<Self, AdminError> {
+    pub(crate) fn start(listener: TcpListener, state: AdminState) -> Result<Self, AdminError> {
         listener.set_nonblocking(true).map_err(AdminError::Thread)?;
         let address = listener.local_addr().map_err(AdminError::Thread)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -83,27 +82,26 @@ impl Admin {
 
     /// Where it listens; of use when the setting's port was 0.
     #[must_use]
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// Has the thread end; answers under way are cut.
-    pub fn tell_to_end(&mut self) {
+    pub(crate) fn begin_shutdown(&mut self) {
         if let Some(stop) = self.stop.take() {
             // It fails only if the thread has gone already.
             let _ = stop.send(());
         }
     }
 
-    /// Whether it has.
     #[must_use]
-    pub fn has_ended(&self) -> bool {
+    pub(crate) fn has_ended(&self) -> bool {
         self.thread.is_finished()
     }
 
     /// Ends the thread and waits for that.
-    pub fn stop(mut self) {
-        self.tell_to_end();
+    pub(crate) fn stop(mut self) {
+        self.begin_shutdown();
         // A thread that has panicked has ended too.
         let _ = self.thread.join();
     }

@@ -22,7 +22,7 @@ use crate::limits::{STALL_DISK_MAX, STALL_LOOK_MAX, STALL_MAX};
 
 /// What a thread may wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Waits {
+pub(crate) enum Waits {
     /// Nothing: messages stand still with it.
     Never,
     /// The disk, and sources wait with it.
@@ -52,9 +52,7 @@ struct Thread {
 pub(super) struct Found {
     /// Messages do not flow, and will not by themselves.
     pub(super) unwell: Vec<String>,
-    /// Sources wait.
     pub(super) unready: Vec<String>,
-    /// Something is late.
     pub(super) degraded: Vec<String>,
 }
 

@@ -25,17 +25,16 @@ use crate::limits::CUSTOMERS_PRINTED_MAX;
 const LABEL_LEN_MAX: usize = 32;
 
 /// What the text is made of; its `Display` is the text.
-pub struct Statistics<'a> {
-    /// The counters now.
-    pub counters: &'a Snapshot,
+pub(crate) struct Statistics<'a> {
+    pub(crate) counters: &'a Snapshot,
     /// Latencies and deliveries so far.
-    pub totals: &'a Totals,
+    pub(crate) totals: &'a Totals,
     /// What destinations and types are called.
-    pub names: &'a dyn Names,
+    pub(crate) names: &'a dyn Names,
     /// Frames delivered in the last `period`.
-    pub delivered_in_period: u64,
+    pub(crate) delivered_in_period: u64,
     /// How long ago the text was printed last; at the end, how long the engine ran.
-    pub period: Duration,
+    pub(crate) period: Duration,
 }
 
 type Line = (String, String);

@@ -1,6 +1,6 @@
 //! `/stats`: everything as one JSON object.
 //!
-//! The HTTP room asks for it; it reads one snapshot of the counters, so that the sums of promise 1
+//! The HTTP server asks for it; it reads one snapshot of the counters, so that the sums of promise 1
 //! hold in every answer, and the monitor's totals, which lag a fraction of a second behind.
 //!
 //! ```text
@@ -22,7 +22,6 @@ use crate::latency::{CustomerTotals, Last, Names, Stage, Summary, Totals, View};
 use crate::limits::CUSTOMERS_SHOWN_MAX;
 use crate::message::Reason;
 
-/// The object.
 pub(super) fn stats(state: &AdminState) -> Value {
     let counters = state.counters.snapshot();
     let mut object: Map<_, _> = counters

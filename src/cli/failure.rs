@@ -10,7 +10,7 @@ use crate::escape::Escaped;
 
 /// Why a command did not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
+pub(crate) enum Failure {
     /// The settings are wrong: exit code 2.
     #[error("the settings are wrong:\n{0}")]
     Settings(#[from] ConfigError),
@@ -28,7 +28,7 @@ pub enum Failure {
 impl Failure {
     /// The process's exit code.
     #[must_use]
-    pub fn exit_code(&self) -> u8 {
+    pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Failure::Settings(_) | Failure::Usage(_) => 2,
             Failure::Failed(_) => 1,
@@ -38,7 +38,7 @@ impl Failure {
 
     /// What to say about it, if anything.
     #[must_use]
-    pub fn words(&self) -> Option<String> {
+    pub(crate) fn words(&self) -> Option<String> {
         match self {
             Failure::OutputClosed => None,
             failure => Some(format!("flipped-lb: {failure}")),

@@ -71,10 +71,8 @@ fn level(text: Option<&str>) -> Result<LevelFilter, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{self, Write};
-    use std::sync::{Arc, Mutex};
-
     use super::*;
+    use crate::log::testing::SharedOutput;
 
     #[test]
     fn the_level_is_info_unless_it_is_set() {
@@ -84,22 +82,10 @@ mod tests {
         assert!(level(Some("loud")).is_err());
     }
 
-    #[derive(Clone, Default)]
-    struct Paper(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Paper {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
     #[test]
     fn an_event_is_a_line_whatever_came_from_outside() {
-        let paper = Paper::default();
-        let out = paper.clone();
+        let output = SharedOutput::default();
+        let out = output.clone();
         let log = tracing_subscriber::fmt()
             .compact()
             .fmt_fields(fields())
@@ -111,7 +97,7 @@ mod tests {
             let (name, error) = ("a\nERROR b", "\u{1b}[2J");
             tracing::info!(destination = %name, held = 3, mode = "shared", "waits: {error}");
         });
-        let text = String::from_utf8(paper.0.lock().unwrap().clone()).unwrap();
+        let text = output.text();
         assert_eq!(text.matches('\n').count(), 1, "{text}");
         let fields = "waits: \\u{1b}[2J destination=a\\nERROR b held=3 mode=\"shared\"\n";
         assert!(text.ends_with(fields), "{text}");

@@ -5,16 +5,16 @@
 //!
 //! Exit codes: 0 fine, 1 failure, 2 wrong usage or wrong settings.
 
-pub mod check;
-pub mod demo;
-pub mod doctor;
-pub mod histogram;
-pub mod journal;
-pub mod publish;
-pub mod report;
-pub mod run;
-pub mod schema;
-pub mod subscribe;
+mod check;
+mod demo;
+mod doctor;
+mod histogram;
+mod journal;
+mod publish;
+mod report;
+mod run;
+mod schema;
+mod subscribe;
 
 mod client;
 mod failure;
@@ -32,7 +32,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-pub use failure::Failure;
+pub(crate) use failure::Failure;
 
 const EXAMPLES: &str = "Examples:
   flipped-lb demo                         the whole system on this machine, for ten seconds
@@ -56,12 +56,12 @@ or trace. Exit codes: 0 fine, 1 failure, 2 wrong usage or settings.";
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    command: Command,
 }
 
 /// What to do.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+enum Command {
     /// Run the engine in the foreground.
     Run(run::RunArgs),
     /// Run the whole system on this machine: simulated servers, engine, customers.
@@ -91,7 +91,7 @@ pub fn main() -> ExitCode {
 }
 
 /// Runs the command line `args` (the first one is the program's name) and gives its exit code.
-pub fn run_args(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> u8 {
+pub(crate) fn run_args(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> u8 {
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(answer) => {

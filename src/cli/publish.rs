@@ -32,38 +32,38 @@ const ACK_TIMEOUT: Duration = Duration::from_secs(30);
 /// Send messages to the engine.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
-pub struct PublishArgs {
+pub(crate) struct PublishArgs {
     /// Where the engine takes producers; without it `[ingest] listen` of the settings.
     #[arg(long, value_name = "HOST:PORT")]
-    pub address: Option<String>,
+    pub(crate) address: Option<String>,
     /// Make messages for this destination; without it lines come from standard input.
     #[arg(long, value_name = "DEST", value_parser = name)]
-    pub destination: Option<String>,
+    pub(crate) destination: Option<String>,
     /// How many messages to make.
     #[arg(long, value_name = "N", default_value_t = 1, requires = "destination")]
-    pub count: u64,
+    pub(crate) count: u64,
     /// Their messageType.
     #[arg(long = "type", value_name = "TYPE", default_value = "order", value_parser = name,
         requires = "destination")]
-    pub message_type: String,
+    pub(crate) message_type: String,
     /// Their priority, 1 = most urgent.
     #[arg(long, value_name = "P", default_value_t = 1, requires = "destination",
         value_parser = clap::value_parser!(u8).range(1..=LEVELS_MAX as i64))]
-    pub priority: u8,
+    pub(crate) priority: u8,
     /// Their sourceServerId.
     #[arg(long, value_name = "NAME", default_value = "publish", value_parser = name,
         requires = "destination")]
-    pub source: String,
+    pub(crate) source: String,
     /// Their payload, a JSON object.
     #[arg(long, value_name = "JSON", default_value = "{}", value_parser = payload,
         requires = "destination")]
-    pub payload: serde_json::Value,
+    pub(crate) payload: serde_json::Value,
     /// Wait until the engine has acknowledged all.
     #[arg(long)]
-    pub ack: bool,
+    pub(crate) ack: bool,
     /// The settings' file, for the address.
     #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
+    pub(crate) config: Option<PathBuf>,
 }
 
 fn payload(text: &str) -> Result<serde_json::Value, String> {
@@ -78,7 +78,7 @@ fn payload(text: &str) -> Result<serde_json::Value, String> {
 ///
 /// # Errors
 /// The engine is not there, goes, or does not acknowledge.
-pub fn run(args: PublishArgs) -> Result<(), Failure> {
+pub(crate) fn run(args: PublishArgs) -> Result<(), Failure> {
     let stream = dial(&address(&args)?)?;
     let report = send_all(stream, &args, io::stdin(), ACK_TIMEOUT)?;
     writeln!(io::stdout(), "{report}").map_err(Failure::output)

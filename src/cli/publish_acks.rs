@@ -22,7 +22,7 @@ struct Said {
 
 /// What the watching thread tells.
 #[derive(Debug)]
-pub(super) enum News {
+pub(super) enum Reply {
     Acknowledged(u64),
     Refused(String),
 }
@@ -30,7 +30,7 @@ pub(super) enum News {
 /// The acknowledgements of one connection.
 pub(super) struct Acks {
     /// Ends when the engine has closed the connection.
-    news: Receiver<News>,
+    replies: Receiver<Reply>,
     acknowledged: u64,
 }
 
@@ -38,27 +38,30 @@ impl Acks {
     /// Starts to read what the engine says on `stream`; the thread ends with the connection.
     pub(super) fn watch(stream: &TcpStream) -> io::Result<Acks> {
         let stream = stream.try_clone()?;
-        let (tell, news) = channel();
+        let (sender, replies) = channel();
         std::thread::spawn(move || {
             let mut from = BufReader::new(stream);
             let mut line = Vec::new();
             while let Ok(Line::Whole) = read_line(&mut from, &mut line) {
-                if let Some(news) = understand(&line)
-                    && tell.send(news).is_err()
+                if let Some(reply) = parse_reply(&line)
+                    && sender.send(reply).is_err()
                 {
                     return;
                 }
             }
         });
         let acknowledged = 0;
-        Ok(Acks { news, acknowledged })
+        Ok(Acks {
+            replies,
+            acknowledged,
+        })
     }
 
     /// Waits until `sent` lines are acknowledged; each acknowledgement has `timeout` to come.
     pub(super) fn wait_for(&mut self, sent: u64, timeout: Duration) -> Result<u64, Failure> {
         while self.acknowledged < sent {
-            match self.news.recv_timeout(timeout) {
-                Ok(news) => self.take(news)?,
+            match self.replies.recv_timeout(timeout) {
+                Ok(reply) => self.take(reply)?,
                 Err(why) => return Err(missing(sent, self.acknowledged, why, timeout)),
             }
         }
@@ -68,18 +71,18 @@ impl Acks {
     /// Why the engine has refused, if it said so before it closed.
     pub(super) fn complaint(&mut self) -> Option<Failure> {
         const LAST_WORDS: Duration = Duration::from_millis(200);
-        while let Ok(news) = self.news.recv_timeout(LAST_WORDS) {
-            if let Err(failure) = self.take(news) {
+        while let Ok(reply) = self.replies.recv_timeout(LAST_WORDS) {
+            if let Err(failure) = self.take(reply) {
                 return Some(failure);
             }
         }
         None
     }
 
-    fn take(&mut self, news: News) -> Result<(), Failure> {
-        match news {
-            News::Acknowledged(count) => self.acknowledged = self.acknowledged.max(count),
-            News::Refused(why) => {
+    fn take(&mut self, reply: Reply) -> Result<(), Failure> {
+        match reply {
+            Reply::Acknowledged(count) => self.acknowledged = self.acknowledged.max(count),
+            Reply::Refused(why) => {
                 return Err(Failure::because(format_args!("the engine refuses: {why}")));
             }
         }
@@ -87,11 +90,11 @@ impl Acks {
     }
 }
 
-pub(super) fn understand(line: &[u8]) -> Option<News> {
+pub(super) fn parse_reply(line: &[u8]) -> Option<Reply> {
     let said: Said = serde_json::from_slice(line).ok()?;
     match said.error {
-        Some(why) => Some(News::Refused(why)),
-        None => said.ack.map(News::Acknowledged),
+        Some(why) => Some(Reply::Refused(why)),
+        None => said.ack.map(Reply::Acknowledged),
     }
 }
 

@@ -26,10 +26,10 @@ SIGTERM or SIGINT drains, prints the statistics and exits 0; a second one exits 
 /// Run the engine in the foreground.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
-pub struct RunArgs {
+pub(crate) struct RunArgs {
     /// The settings' file; without it flipped-lb.toml in the current directory, or the defaults.
     #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
+    pub(crate) config: Option<PathBuf>,
 }
 
 /// How often the waiting process looks after its signals and its engine.
@@ -39,10 +39,10 @@ const LOOK: Duration = Duration::from_millis(50);
 ///
 /// # Errors
 /// The settings are wrong, or the engine failed.
-pub fn run(args: RunArgs) -> Result<(), Failure> {
+pub(crate) fn run(args: RunArgs) -> Result<(), Failure> {
     let signals = prepare()?;
     let config = config::load(args.config.as_deref())?;
-    tell_passed_over();
+    print_passed_over();
     let engine = engine::start(&config, || signals.has_started()).map_err(Failure::because)?;
     say(listening(&engine, &config));
     let failed = loop {
@@ -55,17 +55,17 @@ pub fn run(args: RunArgs) -> Result<(), Failure> {
         std::thread::sleep(LOOK);
     };
     let ended = engine.stop(&signals.hurry, |what| say(format_args!("stopping: {what}")));
-    if !ended.left_behind.is_nothing() {
-        tell_reader(ended.left_behind.to_string());
+    if !ended.unrecorded.is_empty() {
+        print_to_reader(ended.unrecorded.to_string());
     }
-    let trouble = failed
+    let problem = failed
         .map(|it| format!("{} failed: {}", it.agent, it.error))
-        .or(ended.trouble);
-    trouble.map_or(Ok(()), |trouble| Err(Failure::because(trouble)))
+        .or(ended.problems);
+    problem.map_or(Ok(()), |problem| Err(Failure::because(problem)))
 }
 
 /// The last line on stdout; whoever should read it may have stopped reading.
-fn tell_reader(line: String) {
+fn print_to_reader(line: String) {
     let (wrote, is_done) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let _ = writeln!(std::io::stdout(), "{line}");
@@ -75,7 +75,7 @@ fn tell_reader(line: String) {
 }
 
 /// Kubernetes' variables for a Service of this name are no settings: said once.
-pub(super) fn tell_passed_over() {
+pub(super) fn print_passed_over() {
     let names = config::passed_over().join(", ");
     if !names.is_empty() {
         info!("{names}: set by Kubernetes for a Service of this name, no settings: passed over");

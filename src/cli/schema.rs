@@ -25,18 +25,18 @@ The database is [store] url of the settings. Exit code 1 if check finds a proble
 /// Make the store's tables, show their SQL, or say what is wrong with them.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
-pub struct SchemaArgs {
+pub(crate) struct SchemaArgs {
     /// What to do with it.
     #[command(subcommand)]
-    pub action: Action,
+    pub(crate) action: Action,
     /// The settings' file; without it flipped-lb.toml in the current directory, or the defaults.
     #[arg(long, value_name = "FILE", global = true)]
-    pub config: Option<PathBuf>,
+    pub(crate) config: Option<PathBuf>,
 }
 
 /// What to do with the schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
-pub enum Action {
+pub(crate) enum Action {
     /// Make database and tables, and mend what is there; rows are kept.
     Apply,
     /// Print the SQL.
@@ -49,7 +49,7 @@ pub enum Action {
 ///
 /// # Errors
 /// The settings name no database; it cannot be asked; or `check` has found a problem.
-pub fn run(args: SchemaArgs) -> Result<(), Failure> {
+pub(crate) fn run(args: SchemaArgs) -> Result<(), Failure> {
     let config = config::load(args.config.as_deref())?;
     let Some(schema) = store::schema_of(&config) else {
         let words = "[store] url is none: there is no schema; name a database";

@@ -1,4 +1,4 @@
-//! Signals of a command that runs an engine, heard by a thread of their own.
+//! Signals of a command that runs an engine, handled by a thread of their own.
 //!
 //! ```text
 //! SIGTERM, SIGINT   while it starts: end now, for nothing has begun
@@ -49,7 +49,7 @@ impl Signals {
     /// Watches for signals from now on.
     pub(super) fn watch() -> Result<Self, Failure> {
         let signals = Self::default();
-        let ears = Ears {
+        let listener = Listener {
             stop: Arc::clone(&signals.stop),
             hurry: Arc::clone(&signals.hurry),
             is_running: Arc::clone(&signals.is_running),
@@ -64,7 +64,7 @@ impl Signals {
         let incoming = Incoming::new(all).map_err(failed)?;
         let thread = Builder::new().name("signals".to_owned());
         thread
-            .spawn(move || ears.listen(incoming))
+            .spawn(move || listener.listen(incoming))
             .map_err(failed)?;
         Ok(signals)
     }
@@ -77,7 +77,7 @@ impl Signals {
 }
 
 /// The thread's side.
-struct Ears {
+struct Listener {
     stop: Arc<AtomicBool>,
     hurry: Arc<AtomicBool>,
     is_running: Arc<AtomicBool>,
@@ -85,7 +85,7 @@ struct Ears {
     told: Vec<c_int>,
 }
 
-impl Ears {
+impl Listener {
     fn listen(mut self, mut incoming: Incoming) {
         for signal in incoming.forever() {
             match signal {

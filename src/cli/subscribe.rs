@@ -41,29 +41,29 @@ const ASKED_LEN_MAX: usize = 60 * 1024;
 /// Read the messages of destinations.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
-pub struct SubscribeArgs {
+pub(crate) struct SubscribeArgs {
     /// The destinations whose messages are wanted; * stands for any part of a name.
     #[arg(required = true, value_name = "DEST", value_parser = name)]
-    pub destinations: Vec<String>,
+    pub(crate) destinations: Vec<String>,
     /// Acknowledge what was written to standard output.
     #[arg(long)]
-    pub ack: bool,
+    pub(crate) ack: bool,
     /// Where the engine delivers; without it `[delivery] listen` of the settings.
     #[arg(long, value_name = "HOST:PORT")]
-    pub address: Option<String>,
+    pub(crate) address: Option<String>,
     /// End after this many messages.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub count: Option<u64>,
+    pub(crate) count: Option<u64>,
     /// The settings' file, for the address.
     #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
+    pub(crate) config: Option<PathBuf>,
 }
 
 /// Prints frames until there were enough, or the engine goes.
 ///
 /// # Errors
 /// The engine is not there, refuses the subscription, or goes.
-pub fn run(args: SubscribeArgs) -> Result<(), Failure> {
+pub(crate) fn run(args: SubscribeArgs) -> Result<(), Failure> {
     let address = match &args.address {
         Some(address) => address.clone(),
         None => reachable(config::load(args.config.as_deref())?.delivery.listen),

@@ -9,7 +9,7 @@ use std::io::{IoSlice, Write};
 use crate::arena::{Lease, View};
 use crate::message::layout::RECORD_HEADER_LEN;
 
-/// An engine's line of at most 30 bytes: `{"again":4294967295}` and a newline.
+/// An engine's line of at most 21 bytes: `{"again":4294967295}` and a newline.
 #[derive(Debug, Default)]
 struct Again {
     count: u32,

@@ -18,7 +18,7 @@ use crate::journal::storage::Storage;
 use crate::store::{Store, StoreError};
 
 /// How long the start waits for a database that accepts connections and says nothing.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Lets the journal go on behind what `store` has, where that is more than was recovered.
 ///
@@ -32,7 +32,7 @@ pub(super) fn behind_store<S: Storage>(
     counters: &Counters,
     now: Now,
 ) -> Result<Recovered, JournalError> {
-    let reached = match ask_within(store, PATIENCE) {
+    let reached = match query_within(store, TIMEOUT) {
         Ok(Some(reached)) => reached,
         Ok(None) => return Ok(recovered),
         Err(error) => {
@@ -67,14 +67,14 @@ pub(super) fn behind_store<S: Storage>(
     Ok(all)
 }
 
-/// Asks on a thread that is left behind if there is no answer.
-fn ask_within(
+/// Asks on a thread of its own, which is abandoned if there is no answer.
+fn query_within(
     mut store: Box<dyn Store>,
-    patience: Duration,
+    timeout: Duration,
 ) -> Result<Option<Reached>, StoreError> {
     let (sender, receiver) = sync_channel(1);
-    let asking = move || {
-        let answer = ask(&mut store);
+    let querying = move || {
+        let answer = query(&mut store);
         drop(store);
         // Nobody listens if it took too long.
         let _ = sender.send(answer);
@@ -82,15 +82,15 @@ fn ask_within(
     let late = |_| Err(StoreError::Transient("it does not answer".to_owned()));
     match thread::Builder::new()
         .name("store".to_owned())
-        .spawn(asking)
+        .spawn(querying)
     {
-        Ok(_) => receiver.recv_timeout(patience).unwrap_or_else(late),
+        Ok(_) => receiver.recv_timeout(timeout).unwrap_or_else(late),
         Err(error) => Err(StoreError::Transient(error.to_string())),
     }
 }
 
 /// How far the store has come; `None`: it cannot tell.
-fn ask(store: &mut impl Store) -> Result<Option<Reached>, StoreError> {
+fn query(store: &mut impl Store) -> Result<Option<Reached>, StoreError> {
     let position = store.position()?;
     let last_sequence = store.last_sequence()?;
     Ok(last_sequence.map(|last_sequence| Reached {

@@ -19,7 +19,7 @@ const OTHERS: u32 = 0o077;
 
 /// Whatever this process makes from now on is its user's alone. For commands that write messages to
 /// files; the mode of what is there stays.
-pub fn private_files() {
+pub(crate) fn private_files() {
     umask(Mode::from_raw_mode(OTHERS));
 }
 
@@ -28,7 +28,7 @@ pub fn private_files() {
 ///
 /// # Errors
 /// One of them cannot be made, or its name may not survive a power loss.
-pub fn make(directory: &Path, synced: bool) -> io::Result<()> {
+pub(crate) fn make(directory: &Path, synced: bool) -> io::Result<()> {
     match make_one(directory, synced) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             make(above(directory), synced)?;
@@ -50,7 +50,7 @@ fn make_one(directory: &Path, synced: bool) -> io::Result<()> {
 ///
 /// # Errors
 /// They may not.
-pub fn sync_names(directory: &Path) -> io::Result<()> {
+pub(crate) fn sync_names(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 

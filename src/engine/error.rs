@@ -12,29 +12,22 @@ use crate::store::OpenError;
 
 /// An engine could not be started.
 #[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The data directory.
+pub(crate) enum StartError {
     #[error(transparent)]
     Lock(#[from] LockError),
-    /// A core.
     #[error(transparent)]
     Pin(#[from] PinError),
-    /// A listener.
     #[error(transparent)]
     Listen(#[from] ListenError),
-    /// The HTTP thread.
     #[error(transparent)]
     Admin(#[from] AdminError),
-    /// The journal.
     #[error(transparent)]
     Journal(#[from] JournalError),
-    /// The store.
     #[error(transparent)]
     Store(#[from] OpenError),
     /// Files of the data directory.
     #[error("{what} in the data directory cannot be used: {source}")]
     Files {
-        /// Which.
         what: &'static str,
         /// What the system said.
         source: io::Error,
@@ -44,7 +37,6 @@ pub enum StartError {
     System {
         /// What was asked for.
         what: &'static str,
-        /// What it said.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
 }

@@ -8,7 +8,6 @@ use std::net::{SocketAddr, TcpListener};
 use super::Addresses;
 use crate::config::Config;
 
-/// The bound sockets.
 pub(super) struct Listeners {
     pub(super) delivery: TcpListener,
     pub(super) ingest: Option<TcpListener>,
@@ -21,7 +20,7 @@ pub(super) struct Listeners {
     "{setting} = \"{address}\" cannot be listened on: {source}; {}",
     what_to_do(source)
 )]
-pub struct ListenError {
+pub(crate) struct ListenError {
     setting: &'static str,
     address: SocketAddr,
     source: io::Error,

@@ -9,18 +9,19 @@ use rustix::fs::{FlockOperation, flock};
 
 /// Holds the directory until it is dropped.
 #[derive(Debug)]
-pub struct DirectoryLock(#[expect(dead_code, reason = "it holds the lock while it is open")] File);
+pub(crate) struct DirectoryLock(
+    #[expect(dead_code, reason = "it holds the lock while it is open")] File,
+);
 
 /// The directory cannot be had.
 #[derive(Debug, thiserror::Error)]
-pub enum LockError {
+pub(crate) enum LockError {
     /// Another engine has it.
     #[error(
         "another engine (process {holder}) uses the data directory {directory}; \
          stop it, or set another data_dir"
     )]
     Taken {
-        /// The directory.
         directory: String,
         /// The other one's process id, as far as it is known.
         holder: String,
@@ -28,7 +29,6 @@ pub enum LockError {
     /// The lock file cannot be made.
     #[error("the data directory {directory} cannot be used: {source}")]
     Unusable {
-        /// The directory.
         directory: String,
         /// What the system said.
         source: io::Error,
@@ -40,7 +40,7 @@ impl DirectoryLock {
     ///
     /// # Errors
     /// Another engine has it, or it cannot be made or written.
-    pub fn take(directory: &Path) -> Result<Self, LockError> {
+    pub(crate) fn take(directory: &Path) -> Result<Self, LockError> {
         let name = || directory.display().to_string();
         let unusable = |source| LockError::Unusable {
             directory: name(),
@@ -68,7 +68,7 @@ impl DirectoryLock {
     /// The process that holds the directory now, as far as the system tells; a look that takes no
     /// lock, not even for a moment, in which an engine that starts would find it taken.
     #[must_use]
-    pub fn holder(directory: &Path) -> Option<u32> {
+    pub(crate) fn holder(directory: &Path) -> Option<u32> {
         let path = directory.join("lock");
         let process: u32 = std::fs::read_to_string(&path).ok()?.trim().parse().ok()?;
         let file = std::fs::metadata(path).ok()?.ino();

@@ -11,12 +11,12 @@
 //! `flipped-lb run` and `demo` start one and stop it; tests do too, or turn its cranks by hand
 //! ([`crank`]).
 
-pub mod directory;
+pub(crate) mod directory;
 mod listeners;
 mod lock;
 
 mod names;
-pub mod threads;
+pub(crate) mod threads;
 mod wakes;
 
 pub mod crank;
@@ -36,14 +36,14 @@ use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-pub use self::error::StartError;
-pub use self::listeners::ListenError;
-pub use self::lock::{DirectoryLock, LockError};
+pub(crate) use self::error::StartError;
+pub(crate) use self::listeners::ListenError;
+pub(crate) use self::lock::{DirectoryLock, LockError};
 pub use self::names::Names;
 use self::pipeline::Signals;
-pub use self::pipeline::journal_folder;
-pub use self::start::start;
-pub use self::stop::LeftBehind;
+pub(crate) use self::pipeline::journal_folder;
+pub(crate) use self::start::start;
+pub(crate) use self::stop::Unrecorded;
 pub use self::wakes::Wakes;
 use crate::admin::{Admin, Health, Monitor};
 use crate::agent::Fatal;
@@ -61,26 +61,21 @@ struct Thread {
 
 /// Where a running engine can be reached.
 #[derive(Debug, Clone, Copy)]
-pub struct Addresses {
-    /// Subscribers connect here.
-    pub delivery: SocketAddr,
+pub(crate) struct Addresses {
+    pub(crate) delivery: SocketAddr,
     /// Producers dial in here.
-    pub ingest: Option<SocketAddr>,
-    /// HTTP.
-    pub admin: Option<SocketAddr>,
+    pub(crate) ingest: Option<SocketAddr>,
+    pub(crate) admin: Option<SocketAddr>,
 }
 
 /// How an agent's thread ended before it was told to.
 #[derive(Debug)]
-pub struct Failed {
-    /// Which.
-    pub agent: &'static str,
-    /// Why.
-    pub error: Fatal,
+pub(crate) struct Failed {
+    pub(crate) agent: &'static str,
+    pub(crate) error: Fatal,
 }
 
-/// A running engine.
-pub struct Engine {
+pub(crate) struct Engine {
     addresses: Addresses,
     counters: Arc<Counters>,
     health: Arc<Health>,
@@ -90,7 +85,7 @@ pub struct Engine {
     failures: Receiver<Failed>,
     store: Option<StoreThread>,
     /// How long the store goes on at stop.
-    store_patience: Duration,
+    store_timeout: Duration,
     monitor: Monitor,
     admin: Option<Admin>,
     /// Keeps other engines off the directory.
@@ -99,33 +94,32 @@ pub struct Engine {
 
 /// What a stopped engine leaves.
 #[derive(Debug)]
-pub struct Ended {
+pub(crate) struct Ended {
     /// The counters at the end.
-    pub counters: Snapshot,
+    pub(crate) counters: Snapshot,
     /// Histogram files that were written.
-    pub histogram_files: usize,
+    pub(crate) histogram_files: usize,
     /// What could not be recorded.
-    pub left_behind: LeftBehind,
+    pub(crate) unrecorded: Unrecorded,
     /// What went wrong while it stopped, if anything.
-    pub trouble: Option<String>,
+    pub(crate) problems: Option<String>,
 }
 
 impl Engine {
     /// Where it can be reached.
     #[must_use]
-    pub fn addresses(&self) -> Addresses {
+    pub(crate) fn addresses(&self) -> Addresses {
         self.addresses
     }
 
-    /// What it counts.
     #[must_use]
-    pub fn counters(&self) -> &Arc<Counters> {
+    pub(crate) fn counters(&self) -> &Arc<Counters> {
         &self.counters
     }
 
     /// Why it cannot go on, once it cannot.
     #[must_use]
-    pub fn failed(&self) -> Option<Failed> {
+    pub(crate) fn failed(&self) -> Option<Failed> {
         self.failures.try_recv().ok()
     }
 }

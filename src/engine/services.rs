@@ -58,7 +58,6 @@ impl<'a> Services<'a> {
         Arc::new(self.names.clone())
     }
 
-    /// Starts HTTP.
     pub(super) fn admin(&self, listener: TcpListener) -> Result<Admin, StartError> {
         let state = AdminState {
             counters: Arc::clone(&self.counters),
@@ -101,7 +100,7 @@ impl<'a> Services<'a> {
             shown: Arc::clone(&self.shown),
             collector,
             names: self.latency_names(),
-            followed: store.map(|it| Arc::clone(it.followed())),
+            progress: store.map(|it| Arc::clone(it.progress())),
             interval: self.config.stats.interval,
             log: self.latency_log(),
             histograms: Some(self.config.data_dir.join("histograms")),
@@ -129,7 +128,7 @@ impl<'a> Services<'a> {
             threads,
             failures: self.failures,
             store,
-            store_patience: self.config.store.stop_timeout,
+            store_timeout: self.config.store.stop_timeout,
             monitor,
             admin,
             lock,

@@ -28,7 +28,7 @@ use crate::ring::Wake;
 const RELIEF: &str = "relief";
 
 /// Names of the threads that a plan has, as health and logs call them.
-pub fn names(plan: &Plan) -> Vec<&'static str> {
+pub(crate) fn names(plan: &Plan) -> Vec<&'static str> {
     let mut names: Vec<&str> = plan.threads.iter().map(|it| it.name).collect();
     names.dedup();
     names.extend(["replay", "retention", "rejects"]);
@@ -158,25 +158,27 @@ fn add_relief(
     Ok(relief)
 }
 
-/// Starts threads.
-pub struct Spawner<'a> {
+pub(crate) struct Spawner<'a> {
     /// Which agent goes where.
-    pub plan: &'a Plan,
+    pub(crate) plan: &'a Plan,
     /// What threads do without work.
-    pub idle: IdleKind,
+    pub(crate) idle: IdleKind,
     /// What ingest's reads find.
-    pub pressure: &'a Arc<InputPressure>,
-    /// The time.
-    pub clock: SystemClock,
+    pub(crate) pressure: &'a Arc<InputPressure>,
+    pub(crate) clock: SystemClock,
     /// Told which threads live.
-    pub health: &'a Arc<Health>,
+    pub(crate) health: &'a Arc<Health>,
     /// Told why one ended.
-    pub failing: &'a Sender<Failed>,
+    pub(crate) failing: &'a Sender<Failed>,
 }
 
 impl Spawner<'_> {
     /// Starts all threads; they are in the order in which they are to be stopped.
-    pub fn spawn(&self, pipeline: Pipeline, wakes: &Wakes) -> Result<Vec<Thread>, StartError> {
+    pub(crate) fn spawn(
+        &self,
+        pipeline: Pipeline,
+        wakes: &Wakes,
+    ) -> Result<Vec<Thread>, StartError> {
         let specs = self.specs(pipeline, wakes)?;
         specs.into_iter().map(|it| self.spawn_one(it)).collect()
     }

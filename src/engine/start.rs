@@ -43,7 +43,7 @@ use crate::store::{self, Store};
 ///
 /// # Errors
 /// What it needs cannot be had; the message says which setting to change.
-pub fn start(config: &Config, begins: impl FnOnce()) -> Result<Engine, StartError> {
+pub(crate) fn start(config: &Config, begins: impl FnOnce()) -> Result<Engine, StartError> {
     let config = &within_descriptors(config)?;
     let lock = take_directory(config)?;
     let plan = threads::plan(config)?;

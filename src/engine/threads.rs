@@ -18,7 +18,7 @@ use crate::config::{Config, Durability, ThreadingMode};
 
 /// An agent of the path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
+pub(crate) enum Role {
     /// Reads sources.
     Ingest,
     /// Decides what goes next.
@@ -31,25 +31,25 @@ pub enum Role {
 
 /// One thread of the path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ThreadPlan {
+pub(crate) struct ThreadPlan {
     /// As health, logs and the system call it.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// The core that it is pinned to.
-    pub core: Option<usize>,
+    pub(crate) core: Option<usize>,
     /// Its agents, in the order of the data.
-    pub roles: Vec<Role>,
+    pub(crate) roles: Vec<Role>,
 }
 
 /// Where the agents of the path run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// `Shared` or `Dedicated`, never `Auto`.
-    pub mode: ThreadingMode,
+    pub(crate) mode: ThreadingMode,
     /// `auto` shares one thread among the path's agents, and there is a core for a second one:
     /// ingest moves there while input piles up.
-    pub relief: bool,
+    pub(crate) relief: bool,
     /// In the order in which they are stopped: from the sources on, a journal of its own last.
-    pub threads: Vec<ThreadPlan>,
+    pub(crate) threads: Vec<ThreadPlan>,
 }
 
 impl fmt::Display for ThreadPlan {
@@ -74,7 +74,7 @@ impl fmt::Display for Plan {
 impl Plan {
     /// What to say where `dedicated` is set and there are fewer cores than it needs.
     #[must_use]
-    pub fn shortage(&self, config: &Config) -> Option<String> {
+    pub(crate) fn shortage(&self, config: &Config) -> Option<String> {
         let threads = self.threads.len();
         let wanted = config.dedicated_cores() - 1;
         let is_short = self.mode == ThreadingMode::Dedicated && threads < wanted;
@@ -102,7 +102,7 @@ impl Role {
 ///
 /// # Errors
 /// A core is not available to this process.
-pub fn plan(config: &Config) -> Result<Plan, PinError> {
+pub(crate) fn plan(config: &Config) -> Result<Plan, PinError> {
     let allowed = allowed_cores();
     check_cores(named_cores(config))?;
     Ok(plan_on(config, &allowed))
@@ -114,7 +114,7 @@ pub fn plan(config: &Config) -> Result<Plan, PinError> {
 /// there are enough: interrupts and the rest of the system prefer the low ones. Agents that are set to
 /// one core share a thread.
 #[must_use]
-pub fn plan_on(config: &Config, allowed: &[usize]) -> Plan {
+pub(crate) fn plan_on(config: &Config, allowed: &[usize]) -> Plan {
     let mode = config.threading(allowed.len());
     let mut threads: Vec<ThreadPlan> = groups(config, mode, allowed.len())
         .into_iter()
@@ -132,7 +132,7 @@ pub fn plan_on(config: &Config, allowed: &[usize]) -> Plan {
 
 /// Whether the journal waits for the disk.
 #[must_use]
-pub fn syncs(config: &Config) -> bool {
+pub(crate) fn syncs(config: &Config) -> bool {
     config.durability == Durability::Synced
 }
 
@@ -212,7 +212,7 @@ fn named_core(config: &Config, role: Role) -> Option<usize> {
 
 /// All cores that the settings name.
 #[must_use]
-pub fn named_cores(config: &Config) -> Vec<usize> {
+pub(crate) fn named_cores(config: &Config) -> Vec<usize> {
     let agents = [Role::Ingest, Role::Scheduler, Role::Journal];
     let deliveries = (0..config.threads.delivery_cores.len()).map(Role::Delivery);
     let roles = agents.into_iter().chain(deliveries);

@@ -11,12 +11,19 @@ use std::ops::Range;
 use super::judge;
 use super::parser::verdict::{LEVELS, agreed, agrees_with_others};
 use super::parser::{PADDING, Parser};
-use crate::fuzzing::split_line;
 use crate::net::framer::model::{self, Seen, is_blank};
 use crate::net::framer::{Framer, Line, buffer_len};
 
 /// Longer than an id with all its characters as `\uXXXX`, and short enough to be passed.
 const LINE_LEN_MAX: usize = 2_048;
+
+/// The first line without its newline, and what stands behind it.
+fn split_line(input: &[u8]) -> (&[u8], &[u8]) {
+    match memchr::memchr(b'\n', input) {
+        Some(at) => (&input[..at], &input[at + 1..]),
+        None => (&[], input),
+    }
+}
 
 /// Cuts and judges a stream.
 pub fn lines(input: &[u8]) {

@@ -7,6 +7,8 @@
 mod outlet;
 mod panics;
 mod stream;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::fmt::Display;
 use std::io::{self, Write};

@@ -1,4 +1,4 @@
-//! How long a failing store is left alone, and how often its failure is told.
+//! When a failing store is retried, and how often its failure is logged.
 //!
 //! Pure: `now` and a random number generator come in, decisions go out.
 
@@ -8,8 +8,8 @@ use crate::clock::Now;
 use crate::limits::{STORE_RETRY_MS_MAX, STORE_RETRY_MS_MIN};
 use crate::log_limit::{LeftOut, LogLimit};
 
-/// The same cause is told again after this long.
-const TELL_AGAIN: Duration = Duration::from_secs(60);
+/// The same cause is logged again after this long.
+const LOG_AGAIN: Duration = Duration::from_secs(60);
 const NS_PER_MS: u64 = 1_000_000;
 
 /// The failures since the last success.
@@ -18,8 +18,8 @@ pub(super) struct Backoff {
     random: fastrand::Rng,
     failures: u32,
     retry_at_ns: u64,
-    /// The cause that was told last, and when.
-    told: Option<(String, u64)>,
+    /// The cause that was logged last, and when.
+    logged: Option<(String, u64)>,
     /// Causes may take turns, and the store fail and work by turns.
     log_failures: LogLimit,
     log_recoveries: LogLimit,
@@ -31,7 +31,7 @@ impl Backoff {
             random,
             failures: 0,
             retry_at_ns: 0,
-            told: None,
+            logged: None,
             log_failures: LogLimit::default(),
             log_recoveries: LogLimit::default(),
         }
@@ -46,30 +46,30 @@ impl Backoff {
         self.failures > 0
     }
 
-    /// Notes a failure: exponential, with full jitter. Returns whether it should be told.
+    /// Notes a failure: exponential, with full jitter. Returns whether to log it.
     pub(super) fn failed(&mut self, cause: &str, now: Now) -> Option<LeftOut> {
         let ceiling_ms = STORE_RETRY_MS_MIN
             .checked_shl(self.failures.min(16))
             .map_or(STORE_RETRY_MS_MAX, |it| it.min(STORE_RETRY_MS_MAX));
         self.failures = self.failures.saturating_add(1);
         self.retry_at_ns = now.ns + self.random.u64(1..=ceiling_ms * NS_PER_MS);
-        let again_ns = TELL_AGAIN.as_nanos() as u64;
-        let is_news = match &self.told {
-            Some((told, at_ns)) => told != cause || now.ns >= at_ns + again_ns,
+        let again_ns = LOG_AGAIN.as_nanos() as u64;
+        let is_new = match &self.logged {
+            Some((logged, at_ns)) => logged != cause || now.ns >= at_ns + again_ns,
             None => true,
         };
-        let told = self.log_failures.admit_if(is_news, now);
-        if told.is_some() {
-            self.told = Some((cause.to_owned(), now.ns));
+        let logged = self.log_failures.admit_if(is_new, now);
+        if logged.is_some() {
+            self.logged = Some((cause.to_owned(), now.ns));
         }
-        told
+        logged
     }
 
-    /// Notes a success. Returns how many failures went before it, if that should be told.
+    /// Notes a success. Returns how many failures went before it, if that is to be logged.
     pub(super) fn succeeded(&mut self, now: Now) -> Option<(u32, LeftOut)> {
         let failures = std::mem::take(&mut self.failures);
-        let told = self.log_recoveries.admit_if(failures > 0, now)?;
-        Some((failures, told))
+        let logged = self.log_recoveries.admit_if(failures > 0, now)?;
+        Some((failures, logged))
     }
 }
 

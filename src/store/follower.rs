@@ -12,13 +12,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::backoff::Backoff;
-use super::lag::{Followed, Lag, Sight};
+use super::lag::{Lag, LagSample, Progress};
 use super::pace::Pace;
 use super::rows::Rows;
 use super::{Applied, Store, StoreError};
 use crate::clock::Now;
 use crate::config;
 use crate::counters::{Counter, Counters};
+use crate::faults::Part;
 use crate::journal::error::JournalError;
 use crate::journal::reader::Reader;
 use crate::journal::record::Position;
@@ -95,10 +96,10 @@ pub struct Follower<S: Storage, D: Store> {
     /// When the first of the rows was gathered.
     gathered_ns: u64,
     /// The rows were tried before and failed: they stay as they are, for they may have arrived.
-    is_second_try: bool,
+    is_retry: bool,
     /// Nothing more comes: do not wait for a batch to fill.
-    is_hurried: bool,
-    has_told_gap: bool,
+    is_unbatched: bool,
+    has_logged_gap: bool,
     backoff: Backoff,
     lag: Lag,
 }
@@ -121,9 +122,9 @@ impl<S: Storage, D: Store> Follower<S, D> {
             stored: None,
             rows: Rows::default(),
             gathered_ns: 0,
-            is_second_try: false,
-            is_hurried: false,
-            has_told_gap: false,
+            is_retry: false,
+            is_unbatched: false,
+            has_logged_gap: false,
             backoff: Backoff::new(fastrand::Rng::new()),
             lag: Lag::default(),
         }
@@ -152,17 +153,33 @@ impl<S: Storage, D: Store> Follower<S, D> {
             true => Ok(0),
             false => match self.try_step(recorded, now) {
                 Ok(count) => {
-                    self.tell_recovery(now);
+                    if self.backoff.is_failing() {
+                        self.counters.faults().clear(Part::StoreUnreached);
+                        self.counters.faults().clear(Part::Store);
+                    }
+                    self.log_recovery(now);
                     Ok(count)
                 }
                 Err(error) => self.failed(error, now),
             },
         };
+        if let Err(error) = &stepped {
+            self.note_fault(&error.to_string(), now);
+        }
         let is_failing = stepped.is_err() || self.backoff.is_failing();
         self.counters
             .set(Counter::StoreFailing, u64::from(is_failing));
-        self.tell_lag(recorded, now);
+        self.publish_lag(recorded, now);
         stepped
+    }
+
+    /// Says since when it fails and why.
+    fn note_fault(&self, cause: &str, now: Now) {
+        let part = match self.stored {
+            Some(_) => Part::Store,
+            None => Part::StoreUnreached,
+        };
+        self.counters.faults().set(part, now.epoch_us, cause);
     }
 
     /// A failure that may pass is no error: the same is tried again.
@@ -172,24 +189,25 @@ impl<S: Storage, D: Store> Follower<S, D> {
         }
         self.counters.add(Counter::StoreRetries, 1);
         let cause = error.to_string();
+        self.note_fault(&cause, now);
         if let Some(more) = self.backoff.failed(&cause, now) {
             tracing::warn!("{cause}{more}");
         }
         Ok(0)
     }
 
-    fn tell_lag(&mut self, recorded: Position, now: Now) {
-        let sight = Sight {
+    fn publish_lag(&mut self, recorded: Position, now: Now) {
+        let sample = LagSample {
             is_behind: !self.is_through(recorded),
             oldest_us: self.rows.oldest_us(),
             first_sequence: self.rows.sequences().map(|(first, _)| first),
         };
-        self.lag.tell(sight, now, &self.counters);
+        self.lag.publish(sample, now, &self.counters);
     }
 
     /// From now on batches are written at once, full or not.
-    pub fn hurry(&mut self) {
-        self.is_hurried = true;
+    pub fn stop_batching(&mut self) {
+        self.is_unbatched = true;
     }
 
     /// Whether all that stands before `end` is in the database.
@@ -211,10 +229,10 @@ impl<S: Storage, D: Store> Follower<S, D> {
         &self.counters
     }
 
-    /// How far it has followed, for others to tell while it waits for an answer.
+    /// How far it has followed, for the monitor while the store waits for an answer.
     #[must_use]
-    pub fn followed(&self) -> &Arc<Followed> {
-        self.lag.followed()
+    pub fn progress(&self) -> &Arc<Progress> {
+        self.lag.progress()
     }
 
     /// Tidies the database; nothing may be written afterwards.
@@ -230,20 +248,20 @@ impl<S: Storage, D: Store> Follower<S, D> {
             Some(stored) => stored,
             None => self.begin(recorded)?,
         };
-        if !self.is_second_try {
+        if !self.is_retry {
             self.gather(recorded, now)?;
         }
         if !self.must_write(stored, now) {
             return Ok(0);
         }
         // The answer may take its time.
-        self.tell_lag(recorded, now);
+        self.publish_lag(recorded, now);
         let applied = self.write(stored)?;
         Ok(applied.map_or(0, |it| self.wrote(it)))
     }
 
     fn must_write(&self, stored: Position, now: Now) -> bool {
-        if self.is_hurried {
+        if self.is_unbatched {
             // Even without rows: the end should not stand behind an end mark that was passed.
             return self.reader.position() != stored;
         }
@@ -296,14 +314,14 @@ impl<S: Storage, D: Store> Follower<S, D> {
                 }
             }
         }
-        self.tell_gap();
+        self.log_gap();
         Ok(())
     }
 
     /// `None`: the database has gone back, and so has the reader.
     fn write(&mut self, stored: Position) -> Result<Option<Applied>, FollowError> {
         let upto = self.reader.position();
-        if self.is_second_try {
+        if self.is_retry {
             let found = self.store.position()?;
             if found == upto {
                 return Ok(Some(self.rows.as_applied()));
@@ -321,7 +339,7 @@ impl<S: Storage, D: Store> Follower<S, D> {
         }
         self.rows.order_updates();
         self.rows.set_pace(self.pace());
-        self.is_second_try = true;
+        self.is_retry = true;
         Ok(Some(self.store.apply(&self.rows, upto)?))
     }
 
@@ -334,8 +352,8 @@ impl<S: Storage, D: Store> Follower<S, D> {
             "the database has less than it had: it is filled again from what the journal still has"
         );
         self.rows.clear();
-        self.is_second_try = false;
-        self.has_told_gap = false;
+        self.is_retry = false;
+        self.has_logged_gap = false;
         self.reader.seek(found);
         self.stored = Some(found);
         self.counters.set(Counter::StorePosition, found);
@@ -343,9 +361,9 @@ impl<S: Storage, D: Store> Follower<S, D> {
 
     /// A store that keeps up, with nobody waiting for it, has time.
     fn pace(&self) -> Pace {
-        match self.is_hurried || self.is_full() {
-            true => Pace::AtAStretch,
-            false => Pace::InPieces,
+        match self.is_unbatched || self.is_full() {
+            true => Pace::Bulk,
+            false => Pace::Paced,
         }
     }
 
@@ -354,7 +372,7 @@ impl<S: Storage, D: Store> Follower<S, D> {
         let last_sequence = self.rows.sequences().map(|(_, last)| last);
         self.lag.wrote(count, last_sequence);
         self.rows.clear();
-        self.is_second_try = false;
+        self.is_retry = false;
         let stored = self.reader.position();
         self.stored = Some(stored);
         self.counters.add(Counter::Stored, applied.inserted);
@@ -365,23 +383,23 @@ impl<S: Storage, D: Store> Follower<S, D> {
         count
     }
 
-    fn tell_recovery(&mut self, now: Now) {
+    fn log_recovery(&mut self, now: Now) {
         if let Some((failures, more)) = self.backoff.succeeded(now) {
             tracing::info!("the store works again after {failures} failures{more}");
         }
     }
 
-    fn tell_gap(&mut self) {
-        if self.reader.has_landed() && !self.has_told_gap {
-            self.has_told_gap = true;
+    fn log_gap(&mut self) {
+        if self.reader.has_landed() && !self.has_logged_gap {
+            self.has_logged_gap = true;
             tracing::warn!(
                 "the journal was cut or repaired where the store stood: what was lost there stays \
                  in the database as it is"
             );
         }
         let gone = self.reader.skipped_segments();
-        if gone > 0 && !self.has_told_gap {
-            self.has_told_gap = true;
+        if gone > 0 && !self.has_logged_gap {
+            self.has_logged_gap = true;
             tracing::warn!(
                 "{gone} journal segments that the store had not followed are gone: their messages \
                  have no row"

@@ -16,7 +16,6 @@ pub(super) const ID_BASE_STEP: u64 = 1 << ID_BASE_BITS;
 
 /// What the tables are asked about ids.
 pub(super) trait IdTable {
-    /// A query failed.
     type Error;
 
     /// The highest id in `[from, to)`.

@@ -1,8 +1,7 @@
 //! How far the store is behind, and how fast it goes: figures for people.
 //!
-//! Fed by the follower around each step; writes counters, and decides nothing. A follower that waits
-//! for a server's answer says nothing: whoever has time tells the lag from what it left in
-//! [`Followed`].
+//! Fed by the follower around each step; writes counters, and decides nothing. While the follower waits
+//! for a server's answer, the monitor publishes the lag from [`Progress`].
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,10 +12,10 @@ use crate::counters::{Counter, Counters};
 const NS_PER_SECOND: u64 = 1_000_000_000;
 const US_PER_SECOND: u64 = 1_000_000;
 
-/// The figures' memory.
+/// What the figures are made of.
 #[derive(Debug, Default)]
 pub(super) struct Lag {
-    followed: Arc<Followed>,
+    progress: Arc<Progress>,
     /// Since when there is something to follow, us since the epoch; `None`: there is nothing.
     behind_since_us: Option<u64>,
     /// The last sequence that the store is known to have.
@@ -26,20 +25,20 @@ pub(super) struct Lag {
     second_ns: u64,
 }
 
-/// How far the store has followed, for other threads. Relaxed: figures for people, and a pair that
-/// does not match is put right a moment later.
+/// How far the store has followed, for other threads. Relaxed: figures for people; a pair that does
+/// not match is corrected a moment later.
 #[derive(Debug, Default)]
-pub struct Followed {
+pub(crate) struct Progress {
     /// The last sequence that is in the store, or need not be.
     sequence: AtomicU64,
     /// Since when the oldest of the others waits, us since the epoch; zero: there are none.
     waits_since_us: AtomicU64,
 }
 
-impl Followed {
+impl Progress {
     /// Journaled messages that the store has not followed yet.
     #[must_use]
-    pub fn messages(&self, counters: &Counters) -> u64 {
+    pub(crate) fn messages(&self, counters: &Counters) -> u64 {
         let recorded = counters.get(Counter::JournalRecorded);
         let sequence = self.sequence.load(Ordering::Relaxed);
         match self.waits_since_us.load(Ordering::Relaxed) {
@@ -49,7 +48,7 @@ impl Followed {
     }
 
     /// Writes the lag as it is now.
-    pub fn tell(&self, epoch_us: u64, counters: &Counters) {
+    pub(crate) fn publish(&self, epoch_us: u64, counters: &Counters) {
         let seconds = match self.waits_since_us.load(Ordering::Relaxed) {
             0 => 0,
             since_us => epoch_us.saturating_sub(since_us) / US_PER_SECOND,
@@ -59,9 +58,9 @@ impl Followed {
     }
 }
 
-/// What the follower sees, before it writes and after a step.
+/// What the follower knows before a write and after a step.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Sight {
+pub(super) struct LagSample {
     /// There is something to follow.
     pub(super) is_behind: bool,
     /// When the oldest that was gathered happened: us since the epoch.
@@ -78,19 +77,18 @@ impl Lag {
         self.behind_since_us = None;
     }
 
-    /// What others may tell the lag from.
-    pub(super) fn followed(&self) -> &Arc<Followed> {
-        &self.followed
+    /// For other threads that publish the lag.
+    pub(super) fn progress(&self) -> &Arc<Progress> {
+        &self.progress
     }
 
-    /// Writes the figures.
-    pub(super) fn tell(&mut self, sight: Sight, now: Now, counters: &Counters) {
+    pub(super) fn publish(&mut self, sample: LagSample, now: Now, counters: &Counters) {
         let recorded = counters.get(Counter::JournalRecorded);
         // What was there before it looked for the first time counts as followed until rows tell.
-        let before = sight.first_sequence.map(|it| it.saturating_sub(1));
+        let before = sample.first_sequence.map(|it| it.saturating_sub(1));
         let known = *self.sequence.get_or_insert(before.unwrap_or(recorded));
         let followed = before.map_or(known, |it| it.max(known));
-        let waits_since_us = match sight.is_behind {
+        let waits_since_us = match sample.is_behind {
             false => {
                 self.behind_since_us = None;
                 self.sequence = Some(known.max(recorded));
@@ -98,17 +96,17 @@ impl Lag {
             }
             true => {
                 let noticed = *self.behind_since_us.get_or_insert(now.epoch_us);
-                sight.oldest_us.unwrap_or(noticed)
+                sample.oldest_us.unwrap_or(noticed)
             }
         };
-        self.followed.sequence.store(followed, Ordering::Relaxed);
-        let since = &self.followed.waits_since_us;
+        self.progress.sequence.store(followed, Ordering::Relaxed);
+        let since = &self.progress.waits_since_us;
         since.store(waits_since_us, Ordering::Relaxed);
-        self.followed.tell(now.epoch_us, counters);
-        self.tell_rate(now, counters);
+        self.progress.publish(now.epoch_us, counters);
+        self.publish_rate(now, counters);
     }
 
-    fn tell_rate(&mut self, now: Now, counters: &Counters) {
+    fn publish_rate(&mut self, now: Now, counters: &Counters) {
         let elapsed_ns = now.ns.saturating_sub(self.second_ns);
         if elapsed_ns >= NS_PER_SECOND {
             let rate =
@@ -135,20 +133,20 @@ mod tests {
             steady_us: 0,
             epoch_us: 50 * US_PER_SECOND,
         };
-        let sight = |is_behind| Sight {
+        let sample = |is_behind| LagSample {
             is_behind,
             oldest_us: is_behind.then_some(48 * US_PER_SECOND),
             first_sequence: is_behind.then_some(11),
         };
         counters.set(Counter::JournalRecorded, 13);
-        follower.tell(sight(true), now, &counters);
+        follower.publish(sample(true), now, &counters);
         assert_eq!(lag(), [3, 2]);
         counters.set(Counter::JournalRecorded, 20);
-        follower.followed().tell(60 * US_PER_SECOND, &counters);
+        follower.progress().publish(60 * US_PER_SECOND, &counters);
         assert_eq!(lag(), [10, 12]);
         follower.wrote(10, Some(20));
-        follower.tell(sight(false), now, &counters);
-        follower.followed().tell(70 * US_PER_SECOND, &counters);
+        follower.publish(sample(false), now, &counters);
+        follower.progress().publish(70 * US_PER_SECOND, &counters);
         assert_eq!(lag(), [0, 0]);
     }
 }

@@ -13,19 +13,19 @@
 
 pub mod follower;
 mod id_base;
-pub mod lag;
-pub mod mysql;
-pub mod node;
+pub(crate) mod lag;
+pub(crate) mod mysql;
+pub(crate) mod node;
 mod open;
 mod ownership;
-pub mod pace;
-pub mod reader;
+pub(crate) mod pace;
+pub(crate) mod reader;
 mod refusals;
 pub mod rows;
-pub mod schema;
-pub mod sqlite;
-pub mod thread;
-pub mod unstored;
+pub(crate) mod schema;
+pub(crate) mod sqlite;
+pub(crate) mod thread;
+pub(crate) mod unstored;
 
 mod backoff;
 mod text_time;
@@ -37,7 +37,7 @@ mod testing;
 
 use crate::journal::record::Position;
 use crate::message::Sequence;
-pub use open::{OpenError, SQLITE_FILE, dialect, open, open_reader, place, schema_of};
+pub(crate) use open::{OpenError, SQLITE_FILE, dialect, open, open_reader, place, schema_of};
 use rows::{Row, Rows};
 
 /// A database that follows the journal.

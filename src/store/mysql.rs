@@ -46,9 +46,9 @@ use crate::journal::record::Position;
 use crate::limits::STORE_SERVER_REST_US;
 use crate::message::Sequence;
 
-pub use connection::{Access, PASSWORD_VARIABLE};
-pub use reader::MySqlReader;
-pub use schema::MySqlSchema;
+pub(crate) use connection::{Access, PASSWORD_VARIABLE};
+pub(crate) use reader::MySqlReader;
+pub(crate) use schema::MySqlSchema;
 
 use connection::{Refusal, SCHEMA_GRANTS, STORE_GRANTS};
 use session::Session;
@@ -60,7 +60,7 @@ const LOAD_FORM: &str = r"CHARACTER SET utf8mb4 FIELDS TERMINATED BY '\t' ESCAPE
 const REST: Duration = Duration::from_micros(STORE_SERVER_REST_US);
 
 /// A database at a server.
-pub struct MySqlStore {
+pub(crate) struct MySqlStore {
     access: Access,
     /// Whose position this store keeps.
     node: String,
@@ -144,7 +144,7 @@ impl From<Refusal> for Failed {
 impl MySqlStore {
     /// A store that connects when it is first asked: the server may be down now.
     #[must_use]
-    pub fn new(access: Access, node: &str, create: bool, unstored: UnstoredLog) -> Self {
+    pub(crate) fn new(access: Access, node: &str, create: bool, unstored: UnstoredLog) -> Self {
         Self {
             access,
             node: node.to_owned(),

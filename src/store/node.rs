@@ -11,7 +11,7 @@ use std::path::Path;
 use crate::config;
 
 /// The file of the data directory with the name that was made.
-pub const NODE_FILE: &str = "store_node";
+pub(crate) const NODE_FILE: &str = "store_node";
 /// The name in a database that lives in the data directory itself.
 const AT_HOME: &str = "main";
 
@@ -19,7 +19,7 @@ const AT_HOME: &str = "main";
 ///
 /// # Errors
 /// The file cannot be read or written.
-pub fn node(data_dir: &Path, settings: &config::Store) -> io::Result<String> {
+pub(crate) fn node(data_dir: &Path, settings: &config::Store) -> io::Result<String> {
     match (&settings.node, &settings.url) {
         (Some(node), _) => Ok(node.clone()),
         (None, config::StoreUrl::Sqlite(None)) => Ok(AT_HOME.to_owned()),

@@ -15,11 +15,11 @@ use crate::config::{Config, StoreUrl};
 use crate::counters::Counters;
 
 /// The embedded database's file in the data directory.
-pub const SQLITE_FILE: &str = "messages.db";
+pub(crate) const SQLITE_FILE: &str = "messages.db";
 
 /// A store could not be opened.
 #[derive(Debug, thiserror::Error)]
-pub enum OpenError {
+pub(crate) enum OpenError {
     /// The file with the engine's name in the database.
     #[error("store_node in the data directory cannot be used: {0}; or set [store] node")]
     Node(#[from] io::Error),
@@ -30,7 +30,7 @@ pub enum OpenError {
 ///
 /// # Errors
 /// The data directory cannot be written.
-pub fn open(
+pub(crate) fn open(
     config: &Config,
     counters: &Arc<Counters>,
 ) -> Result<Option<Box<dyn Store>>, OpenError> {
@@ -55,7 +55,7 @@ pub fn open(
 
 /// The schema of the store that the settings name; `None`: they name none.
 #[must_use]
-pub fn schema_of(config: &Config) -> Option<Box<dyn Schema>> {
+pub(crate) fn schema_of(config: &Config) -> Option<Box<dyn Schema>> {
     match &config.store.url {
         StoreUrl::None => None,
         StoreUrl::Sqlite(path) => {
@@ -71,7 +71,7 @@ pub fn schema_of(config: &Config) -> Option<Box<dyn Schema>> {
 
 /// The dialect of the store that the settings name; `None`: they name none.
 #[must_use]
-pub fn dialect(config: &Config) -> Option<Dialect> {
+pub(crate) fn dialect(config: &Config) -> Option<Dialect> {
     match config.store.url {
         StoreUrl::None => None,
         StoreUrl::Sqlite(_) => Some(Dialect::Sqlite),
@@ -81,7 +81,7 @@ pub fn dialect(config: &Config) -> Option<Dialect> {
 
 /// The store that the settings name, in words without its password.
 #[must_use]
-pub fn place(config: &Config) -> String {
+pub(crate) fn place(config: &Config) -> String {
     match &config.store.url {
         StoreUrl::None => "none".to_owned(),
         StoreUrl::Sqlite(path) => {
@@ -96,7 +96,7 @@ pub fn place(config: &Config) -> String {
 ///
 /// # Errors
 /// It is not there, or it refuses.
-pub fn open_reader(config: &Config) -> Result<Option<Box<dyn Reader>>, ReadError> {
+pub(crate) fn open_reader(config: &Config) -> Result<Option<Box<dyn Reader>>, ReadError> {
     Ok(match &config.store.url {
         StoreUrl::None => None,
         StoreUrl::Sqlite(path) => {

@@ -87,7 +87,6 @@ impl ForeignWrite {
 pub(super) enum PositionError {
     /// Somebody else wrote it.
     Foreign(ForeignWrite),
-    /// It is missing.
     Missing,
     /// The database has gone back to this position.
     WentBack(Position),

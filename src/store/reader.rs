@@ -7,22 +7,17 @@ use serde::Serialize;
 
 /// What a question is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Dialect {
-    /// SQLite.
+pub(crate) enum Dialect {
     Sqlite,
-    /// MySQL and MariaDB.
     MySql,
 }
 
 /// A cell of an answer.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
-pub enum Value {
-    /// NULL.
+pub(crate) enum Value {
     Null,
-    /// A whole number.
     Integer(i64),
-    /// Any other number.
     Real(f64),
     /// Text, and moments: `YYYY-MM-DD HH:MM:SS.ffffff`, UTC.
     Text(String),
@@ -30,20 +25,19 @@ pub enum Value {
 
 /// What a question brought.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Answer {
-    /// The columns' names.
-    pub columns: Vec<String>,
+pub(crate) struct Answer {
+    pub(crate) columns: Vec<String>,
     /// A cell a column.
-    pub rows: Vec<Vec<Value>>,
+    pub(crate) rows: Vec<Vec<Value>>,
 }
 
 /// Why there is no answer: what happened, where, and what to do.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct ReadError(pub(super) String);
+pub(crate) struct ReadError(pub(super) String);
 
 /// A database that is asked.
-pub trait Reader {
+pub(crate) trait Reader {
     /// Runs a query.
     ///
     /// # Errors

@@ -7,17 +7,17 @@
 use super::StoreError;
 
 /// A numbered file of `schema/`: version and SQL.
-pub type Migration = (i64, &'static str);
+pub(crate) type Migration = (i64, &'static str);
 
 /// Something that is not as the engine needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub(crate) struct Problem {
     /// What kind it is.
     pub(super) kind: ProblemKind,
     /// Which table and column, what it is and what it should be.
-    pub what: String,
+    pub(crate) what: String,
     /// The statement that mends it.
-    pub mend: String,
+    pub(crate) mend: String,
 }
 
 /// What a problem is about.
@@ -49,7 +49,7 @@ impl Problem {
 }
 
 /// The schema of one database.
-pub trait Schema {
+pub(crate) trait Schema {
     /// The SQL of the numbered files.
     fn show(&self) -> String;
 
@@ -74,7 +74,6 @@ pub trait Schema {
     /// The database refuses, or cannot be asked.
     fn apply(&self) -> Result<Vec<String>, StoreError>;
 
-    /// Which database.
     fn place(&self) -> String;
 }
 

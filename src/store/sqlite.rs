@@ -27,7 +27,7 @@ use crate::journal::record::Position;
 use crate::message::Sequence;
 
 pub(super) use reader::SqliteReader;
-pub use schema::SqliteSchema;
+pub(crate) use schema::SqliteSchema;
 use session::Session;
 
 /// How long a lock that a reader holds is waited for, before it counts as a failure.
@@ -53,9 +53,8 @@ const SETTINGS: &str = "
     PRAGMA journal_size_limit = 67108864;
 ";
 
-/// A SQLite database.
 #[derive(Debug)]
-pub struct SqliteStore {
+pub(crate) struct SqliteStore {
     path: PathBuf,
     /// Whose position this store keeps.
     node: String,
@@ -70,7 +69,6 @@ pub struct SqliteStore {
 /// Why a piece of work was not done.
 #[derive(Debug)]
 enum Failed {
-    /// The database.
     Database(rusqlite::Error),
     /// The tables are not as they should be.
     Schema(StoreError),
@@ -104,7 +102,7 @@ impl SqliteStore {
     /// The database of a file. It is opened, or made, and its schema brought up to date, when it is
     /// first needed.
     #[must_use]
-    pub fn new(path: &Path, node: &str) -> Self {
+    pub(crate) fn new(path: &Path, node: &str) -> Self {
         Self {
             path: path.to_owned(),
             node: node.to_owned(),
@@ -119,7 +117,7 @@ impl SqliteStore {
     ///
     /// # Errors
     /// It cannot be opened, is no database, or was made by a newer engine.
-    pub fn open(path: &Path, node: &str) -> Result<Self, StoreError> {
+    pub(crate) fn open(path: &Path, node: &str) -> Result<Self, StoreError> {
         let mut store = Self::new(path, node);
         store.with(|_| Ok(()))?;
         Ok(store)
@@ -127,7 +125,7 @@ impl SqliteStore {
 
     /// From now on what the database refuses is kept there, and the rest goes on.
     #[must_use]
-    pub fn keeping(mut self, unstored: UnstoredLog) -> Self {
+    pub(crate) fn keeping(mut self, unstored: UnstoredLog) -> Self {
         self.unstored = Some(unstored);
         self
     }
@@ -239,7 +237,7 @@ fn explain(path: &Path, error: &rusqlite::Error) -> StoreError {
              journal still has"
         }
         _ if path.is_dir() => "it is a directory: move it away, and a new database is made",
-        _ if transaction::wants_value(error) => {
+        _ if transaction::is_not_null(error) => {
             "give the column a default, or let it be NULL: the engine has no value for it"
         }
         Some(ErrorCode::ConstraintViolation) => {

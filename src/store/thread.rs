@@ -1,10 +1,10 @@
-//! The store's thread: turns the follower's crank, and sleeps in between.
+//! The store's thread: steps the follower, and sleeps in between.
 //!
-//! Started and finished by the engine. It runs at the lowest priority, for nobody waits for it: on
-//! a small machine it must not take a core from delivery. When the engine stops somebody does wait,
-//! and a thread of usual priority takes over: on a machine that others keep busy, the lowest one
-//! may get a hundredth of a core. It polls the recorded position instead of being woken, so that
-//! the journal's writer never makes a system call for it.
+//! Started and finished by the engine. It runs at the lowest priority: on a small machine it must not
+//! take a core from delivery. When the engine stops, the end of the store is waited for, and a thread of
+//! usual priority takes over: on a busy machine the lowest one may get a hundredth of a core. It polls
+//! the recorded position instead of being woken, so that the journal's writer makes no system call for
+//! it.
 
 use std::io;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use rustix::thread::gettid;
 
 use super::Store;
 use super::follower::{FollowError, Follower};
-use super::lag::Followed;
+use super::lag::Progress;
 use crate::agent::background;
 use crate::clock::Clock;
 use crate::counters::{Counter, Counters};
@@ -30,30 +30,29 @@ const PAUSE_MAX: Duration = Duration::from_millis(100);
 const PAUSE_MIN: Duration = Duration::from_millis(1);
 /// How often the end of the thread is looked for.
 const FINISH_POLL: Duration = Duration::from_millis(2);
-/// At the end a failing store is tried so often again: what it lacks comes at the next start.
+/// Retries of a failing store at the end: what it lacks is written after the next start.
 const FINISH_TRIES: u64 = 2;
 /// How long a thread that was told to give up is waited for; it may be waiting for a server.
-const GIVE_UP_WAIT: Duration = Duration::from_secs(1);
+const ABANDON_TIMEOUT: Duration = Duration::from_secs(1);
 /// How often the way to the end is told.
-const FINISH_TELL: Duration = Duration::from_secs(1);
+const FINISH_LOG_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The running thread.
 #[derive(Debug)]
-pub struct StoreThread {
-    handle: JoinHandle<Rest>,
-    orders: Arc<Orders>,
+pub(crate) struct StoreThread {
+    handle: JoinHandle<Completion>,
+    control: Arc<Control>,
     recorded: Arc<AtomicU64>,
     counters: Arc<Counters>,
-    followed: Arc<Followed>,
+    progress: Arc<Progress>,
 }
 
 /// What is left to do when the end is known, by a thread that may take its time from others;
 /// `None`: the thread has ended for good.
-type Rest = Option<Box<dyn FnOnce() + Send>>;
+type Completion = Option<Box<dyn FnOnce() + Send>>;
 
 /// What the engine tells the thread.
 #[derive(Debug)]
-struct Orders {
+struct Control {
     /// Where to end; `Position::MAX`: nowhere yet.
     end: AtomicU64,
     /// End now, wherever it stands.
@@ -62,7 +61,7 @@ struct Orders {
     thread_id: AtomicI32,
 }
 
-impl Orders {
+impl Control {
     /// Gives the thread the caller's priority, where the system allows that to whoever asks; where
     /// it does not, the step under way takes its time, and only what is left goes faster.
     fn restore_priority(&self) {
@@ -80,7 +79,7 @@ impl StoreThread {
     ///
     /// # Errors
     /// The operating system has no thread left.
-    pub fn spawn<S, D, C>(
+    pub(crate) fn spawn<S, D, C>(
         follower: Follower<S, D>,
         clock: C,
         pause: Duration,
@@ -91,21 +90,21 @@ impl StoreThread {
         D: Store + 'static,
         C: Clock + 'static,
     {
-        let orders = Arc::new(Orders {
+        let control = Arc::new(Control {
             end: AtomicU64::new(Position::MAX),
             give_up: AtomicBool::new(false),
             thread_id: AtomicI32::new(0),
         });
         let counters = Arc::clone(follower.counters());
-        let followed = Arc::clone(follower.followed());
+        let progress = Arc::clone(follower.progress());
         let mut runner = Runner {
             follower,
             clock,
             pause_min: pause.clamp(PAUSE_MIN, PAUSE_MAX),
             recorded: Arc::clone(&recorded),
-            orders: Arc::clone(&orders),
+            control: Arc::clone(&control),
         };
-        let run = move || -> Rest {
+        let run = move || -> Completion {
             runner.lower_priority();
             match runner.follow() {
                 Ok(()) => Some(Box::new(move || runner.complete())),
@@ -120,99 +119,99 @@ impl StoreThread {
             .spawn(run)?;
         Ok(Self {
             handle,
-            orders,
+            control,
             recorded,
             counters,
-            followed,
+            progress,
         })
     }
 
     /// Bytes of the journal that are recorded and not in the store yet.
     #[must_use]
-    pub fn lag(&self) -> u64 {
+    pub(crate) fn lag(&self) -> u64 {
         // Relaxed: a figure for people; nothing is read on the strength of it.
         let recorded = self.recorded.load(Ordering::Relaxed);
         recorded.saturating_sub(self.counters.get(Counter::StorePosition))
     }
 
-    /// How far it has followed, for others to tell while it waits for an answer.
+    /// How far it has followed, for the monitor while the store waits for an answer.
     #[must_use]
-    pub fn followed(&self) -> &Arc<Followed> {
-        &self.followed
+    pub(crate) fn progress(&self) -> &Arc<Progress> {
+        &self.progress
     }
 
     /// Whether it still follows; it stops by itself when something is wrong for good.
     #[must_use]
-    pub fn is_running(&self) -> bool {
+    pub(crate) fn is_running(&self) -> bool {
         !self.handle.is_finished()
     }
 
     /// Follows up to `end`, where the journal ends for good, and closes the database; or stops
-    /// where it stands after `patience`, or when `give_up` is set meanwhile. A thread that waits for
+    /// where it stands after `timeout`, or when `give_up` is set meanwhile. A thread that waits for
     /// a server is left behind then: what it has not committed comes at the next start. Returns the
     /// bytes of the journal that are not in the store.
     #[must_use]
-    pub fn finish(self, end: Position, patience: Duration, give_up: &AtomicBool) -> u64 {
+    pub(crate) fn finish(self, end: Position, timeout: Duration, give_up: &AtomicBool) -> u64 {
         let Self {
             handle,
-            orders,
+            control,
             counters,
-            followed,
+            progress,
             ..
         } = self;
         // Pairs with the acquire load in `Runner::follow`: who sees the end may read up to it.
-        orders.end.store(end, Ordering::Release);
+        control.end.store(end, Ordering::Release);
         if !handle.is_finished() {
-            orders.restore_priority();
+            control.restore_priority();
         }
-        let mut ending = Ending {
-            orders,
+        let mut finish = Finish {
+            control,
             counters,
-            followed,
+            progress,
             end,
             begun: Instant::now(),
-            patience,
+            timeout,
             gave_up: None,
-            told: Instant::now(),
+            logged: Instant::now(),
         };
-        if let Some(rest) = ending.wait(handle, give_up).flatten() {
+        if let Some(rest) = finish.wait(handle, give_up).flatten() {
             match std::thread::Builder::new()
                 .name("store".to_owned())
                 .spawn(rest)
             {
-                Ok(handle) => drop(ending.wait(handle, give_up)),
+                Ok(handle) => drop(finish.wait(handle, give_up)),
                 Err(error) => tracing::error!("the store cannot be completed: {error}"),
             }
         }
-        ending.left()
+        finish.left()
     }
 }
 
 /// Waits for the store to be complete.
-struct Ending {
-    orders: Arc<Orders>,
+struct Finish {
+    control: Arc<Control>,
     counters: Arc<Counters>,
-    followed: Arc<Followed>,
+    progress: Arc<Progress>,
     end: Position,
     begun: Instant,
-    patience: Duration,
+    timeout: Duration,
     gave_up: Option<Instant>,
-    told: Instant,
+    logged: Instant,
 }
 
-impl Ending {
+impl Finish {
     /// Waits for a thread; `None`: it has panicked, or is not waited for any more.
     fn wait<T>(&mut self, handle: JoinHandle<T>, give_up: &AtomicBool) -> Option<T> {
         while !handle.is_finished() {
-            if give_up.load(Ordering::Relaxed) || self.begun.elapsed() >= self.patience {
-                self.orders.give_up.store(true, Ordering::Relaxed);
-                if self.gave_up.get_or_insert_with(Instant::now).elapsed() >= GIVE_UP_WAIT {
+            if give_up.load(Ordering::Relaxed) || self.begun.elapsed() >= self.timeout {
+                self.control.give_up.store(true, Ordering::Relaxed);
+                if self.gave_up.get_or_insert_with(Instant::now).elapsed() >= ABANDON_TIMEOUT {
                     return None;
                 }
             }
-            if self.told.elapsed() >= FINISH_TELL {
-                self.told = Instant::now();
-                self.tell();
+            if self.logged.elapsed() >= FINISH_LOG_INTERVAL {
+                self.logged = Instant::now();
+                self.log_progress();
             }
             handle.thread().unpark();
             std::thread::sleep(FINISH_POLL);
@@ -224,10 +223,10 @@ impl Ending {
         result.ok()
     }
 
-    fn tell(&self) {
+    fn log_progress(&self) {
         let bytes = self.left();
-        let messages = self.followed.messages(&self.counters);
-        let seconds = self.patience.saturating_sub(self.begun.elapsed()).as_secs();
+        let messages = self.progress.messages(&self.counters);
+        let seconds = self.timeout.saturating_sub(self.begun.elapsed()).as_secs();
         tracing::info!(
             "the store has {messages} messages ({bytes} bytes of the journal) to follow, and goes on \
              for at most {seconds} s ([store] stop_timeout)"
@@ -240,13 +239,12 @@ impl Ending {
     }
 }
 
-/// The thread's side.
 struct Runner<S: Storage, D: Store, C: Clock> {
     follower: Follower<S, D>,
     clock: C,
     pause_min: Duration,
     recorded: Arc<AtomicU64>,
-    orders: Arc<Orders>,
+    control: Arc<Control>,
 }
 
 impl<S: Storage, D: Store, C: Clock> Runner<S, D, C> {
@@ -255,7 +253,7 @@ impl<S: Storage, D: Store, C: Clock> Runner<S, D, C> {
         let mut pause = self.pause_min;
         while !self.is_to_give_up() {
             // Pairs with the release store in `StoreThread::finish`.
-            if self.orders.end.load(Ordering::Acquire) != Position::MAX {
+            if self.control.end.load(Ordering::Acquire) != Position::MAX {
                 break;
             }
             // Pairs with the writer's release store: what stands before it was written.
@@ -267,7 +265,7 @@ impl<S: Storage, D: Store, C: Clock> Runner<S, D, C> {
 
     /// Follows to the end, unless the store fails or it is to give up, and closes the database.
     fn complete(mut self) {
-        let end = self.orders.end.load(Ordering::Acquire);
+        let end = self.control.end.load(Ordering::Acquire);
         match self.follow_to(end) {
             Ok(()) => self.close(),
             Err(error) => tracing::error!("{error}"),
@@ -277,7 +275,7 @@ impl<S: Storage, D: Store, C: Clock> Runner<S, D, C> {
     fn follow_to(&mut self, end: Position) -> Result<(), FollowError> {
         let mut pause = self.pause_min;
         let tries = self.tries();
-        self.follower.hurry();
+        self.follower.stop_batching();
         while !self.is_to_give_up() && !self.follower.is_through(end) {
             if self.tries() - tries >= FINISH_TRIES {
                 break;
@@ -298,14 +296,14 @@ impl<S: Storage, D: Store, C: Clock> Runner<S, D, C> {
     /// Gives way to every other thread; where that is not allowed, it is as good a thread as any.
     fn lower_priority(&self) {
         let id = gettid().as_raw_nonzero().get();
-        self.orders.thread_id.store(id, Ordering::Relaxed);
+        self.control.thread_id.store(id, Ordering::Relaxed);
         if let Err(error) = background::lower_priority() {
             tracing::debug!("the store's thread keeps its priority: {error}");
         }
     }
 
     fn is_to_give_up(&self) -> bool {
-        self.orders.give_up.load(Ordering::Relaxed)
+        self.control.give_up.load(Ordering::Relaxed)
     }
 
     fn tries(&self) -> u64 {

@@ -33,7 +33,7 @@ use crate::rolling::storage::Directory;
 use crate::rolling::{Limits, RollingLog, WhenFull};
 
 /// The name of the file.
-pub const UNSTORED_FILE: &str = "unstored.ndjson";
+pub(crate) const UNSTORED_FILE: &str = "unstored.ndjson";
 /// What its numbered predecessors have of it.
 const STEM: &str = "unstored";
 
@@ -44,7 +44,7 @@ pub(super) fn unwritable(error: &io::Error) -> String {
 
 /// Keeps refused rows in files.
 #[derive(Debug)]
-pub struct UnstoredLog {
+pub(crate) struct UnstoredLog {
     directory: PathBuf,
     total_len_max: u64,
     counters: Arc<Counters>,
@@ -86,7 +86,7 @@ fn is_there<'de, D: serde::Deserializer<'de>>(value: D) -> Result<bool, D::Error
 impl UnstoredLog {
     /// Keeps rows in `directory`; no file is made before there is a row.
     #[must_use]
-    pub fn new(directory: &Path, counters: Arc<Counters>) -> Self {
+    pub(crate) fn new(directory: &Path, counters: Arc<Counters>) -> Self {
         Self {
             directory: directory.to_owned(),
             total_len_max: UNSTORED_TOTAL_MAX_DEFAULT,
@@ -97,7 +97,7 @@ impl UnstoredLog {
 
     /// The same, with so many bytes at most.
     #[must_use]
-    pub fn limited(self, total_len_max: u64) -> Self {
+    pub(crate) fn limited(self, total_len_max: u64) -> Self {
         Self {
             total_len_max,
             ..self

@@ -15,11 +15,11 @@ pub(super) fn look(patient: &Patient<'_>) -> Vec<Finding> {
         ("nohz_full", tickless, "the timer interrupts"),
         ("rcu_nocbs", offloaded, "the kernel frees memory on"),
     ]
-    .map(|(parameter, cores, what)| judge(patient, parameter, cores, what))
+    .map(|(parameter, cores, what)| assess(patient, parameter, cores, what))
     .into()
 }
 
-fn judge(
+fn assess(
     patient: &Patient<'_>,
     parameter: &'static str,
     cores: Option<Vec<usize>>,

@@ -40,23 +40,23 @@ faster or steadier. bad: will not work as the settings say. Exit code 1 if somet
 /// Say whether this machine is fit: cores, isolation, limits, clock, disk.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
-pub struct DoctorArgs {
+pub(crate) struct DoctorArgs {
     /// The settings' file; without it flipped-lb.toml in the current directory, or the defaults.
     #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
+    pub(crate) config: Option<PathBuf>,
     /// Measure the disk of this directory instead of data_dir's.
     #[arg(long, value_name = "DIR")]
-    pub data_dir: Option<PathBuf>,
+    pub(crate) data_dir: Option<PathBuf>,
     /// Print one JSON object.
     #[arg(long)]
-    pub json: bool,
+    pub(crate) json: bool,
 }
 
 /// Examines the machine and prints what it found.
 ///
 /// # Errors
 /// Something is bad, or the settings are wrong.
-pub fn run(args: DoctorArgs) -> Result<(), Failure> {
+pub(crate) fn run(args: DoctorArgs) -> Result<(), Failure> {
     let mut config = config::load(args.config.as_deref())?;
     if let Some(data_dir) = args.data_dir {
         config.data_dir = data_dir;

@@ -21,11 +21,11 @@ pub(super) fn measure(machine: &Machine) -> Finding {
         std::hint::spin_loop();
     }
     let after = machine.read("proc/stat").unwrap_or_default();
-    judge(&before, &after)
+    assess(&before, &after)
 }
 
 /// By the first lines of `/proc/stat`, then and now.
-pub(super) fn judge(before: &str, after: &str) -> Finding {
+pub(super) fn assess(before: &str, after: &str) -> Finding {
     let times = |text: &str| -> Option<(u64, u64)> {
         let line = text.lines().find_map(|it| it.strip_prefix("cpu "))?;
         let ticks: Vec<u64> = line

@@ -148,7 +148,7 @@ fn nonsense_is_unknown_and_never_a_panic() {
             let findings = examine(&files, settings);
             assert!(findings.iter().all(|it| !it.found.is_empty()), "{noise}");
         }
-        assert_eq!(steal::judge(noise, noise).verdict, Verdict::Unknown);
+        assert_eq!(steal::assess(noise, noise).verdict, Verdict::Unknown);
     }
 }
 
@@ -396,21 +396,21 @@ fn stolen_time_is_a_part_of_what_was_wanted() {
     let stat = |busy: u64, idle: u64, steal: u64| {
         format!("cpu  {busy} 0 0 {idle} 7 0 0 {steal} 0 0\ncpu0 1 2 3\nintr 5\n")
     };
-    let judge = |busy, idle, steal| steal::judge(&stat(100, 100, 10), &stat(busy, idle, steal));
-    assert_eq!(judge(200, 200, 10).verdict, Verdict::Ok);
-    let some = judge(198, 900, 12);
+    let assess = |busy, idle, steal| steal::assess(&stat(100, 100, 10), &stat(busy, idle, steal));
+    assert_eq!(assess(200, 200, 10).verdict, Verdict::Ok);
+    let some = assess(198, 900, 12);
     assert_eq!(some.verdict, Verdict::Warn);
     assert!(some.found.starts_with("2.0 %"), "{}", some.found);
-    assert_eq!(judge(150, 200, 60).verdict, Verdict::Bad);
-    assert_eq!(judge(100, 200, 10).verdict, Verdict::Unknown);
+    assert_eq!(assess(150, 200, 60).verdict, Verdict::Bad);
+    assert_eq!(assess(100, 200, 10).verdict, Verdict::Unknown);
     assert_eq!(
-        steal::judge("cpu 1 2 3", "cpu 2 3 4").verdict,
+        steal::assess("cpu 1 2 3", "cpu 2 3 4").verdict,
         Verdict::Unknown
     );
 }
 
 #[test]
-fn the_disk_is_judged_by_what_messages_need() {
+fn the_disk_is_assessed_by_what_messages_need() {
     let synced = config("durability = 'synced'");
     let times = |ms| vec![Duration::from_millis(ms); 100];
     for (ms, verdict) in [(1, Verdict::Ok), (50, Verdict::Warn), (900, Verdict::Bad)] {

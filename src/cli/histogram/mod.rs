@@ -39,24 +39,24 @@ microseconds.";
 /// Show latency files as a table, draw them, compare them.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
-pub struct HistogramArgs {
+pub(crate) struct HistogramArgs {
     /// Latency files: percentiles (.hgrm) or interval logs (.hlog), of any HdrHistogram tool.
     #[arg(required = true, value_name = "FILE")]
-    pub files: Vec<PathBuf>,
+    pub(crate) files: Vec<PathBuf>,
     /// Show these tags of the logs, * standing for anything; without it those that are no part of
     /// another one, such as total, not total-level1.
     #[arg(long = "tag", value_name = "TAG")]
-    pub tags: Vec<String>,
+    pub(crate) tags: Vec<String>,
     /// Show how the files differ from this one, by name or tag.
     #[arg(long, value_name = "OTHER")]
-    pub compare: Vec<PathBuf>,
+    pub(crate) compare: Vec<PathBuf>,
     /// The unit of the values in the files; without it nanoseconds in logs and microseconds in
     /// percentiles, as the engine writes them.
     #[arg(long, value_name = "UNIT")]
-    pub unit: Option<Unit>,
+    pub(crate) unit: Option<Unit>,
     /// Draw the curves of all of them into this file.
     #[arg(long, value_name = "OUT")]
-    pub svg: Option<PathBuf>,
+    pub(crate) svg: Option<PathBuf>,
     /// The picture's title.
     #[arg(
         long,
@@ -64,12 +64,12 @@ pub struct HistogramArgs {
         default_value = "Latency by percentile",
         requires = "svg"
     )]
-    pub title: String,
+    pub(crate) title: String,
 }
 
 /// What a value in a file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Unit {
+pub(crate) enum Unit {
     /// Nanoseconds.
     Ns,
     /// Microseconds.
@@ -99,7 +99,7 @@ type Named = (String, Curve);
 /// # Errors
 /// A file cannot be read or is of another kind, nothing in it is called like that, or the picture
 /// cannot be written.
-pub fn run(args: HistogramArgs) -> Result<(), Failure> {
+pub(crate) fn run(args: HistogramArgs) -> Result<(), Failure> {
     refuse_overwriting(&args)?;
     let input = Input::read(&args.files, &args.tags, args.unit)?;
     if args.compare.is_empty() {

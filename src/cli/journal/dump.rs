@@ -20,32 +20,32 @@ use crate::message::Text;
 
 /// Print the journal's entries, one JSON line each.
 #[derive(Debug, Clone, Args)]
-pub struct DumpArgs {
+pub(crate) struct DumpArgs {
     /// Which journal.
     #[command(flatten)]
-    pub place: PlaceArgs,
+    pub(crate) place: PlaceArgs,
     /// Leave out what is before this sequence.
     #[arg(long, value_name = "SEQUENCE", default_value_t = 0)]
-    pub from: u64,
+    pub(crate) from: u64,
     /// Leave out what is behind this sequence.
     #[arg(long, value_name = "SEQUENCE", default_value_t = u64::MAX)]
-    pub to: u64,
+    pub(crate) to: u64,
     /// Only the messages for this destination, and their settlements.
     #[arg(long, value_name = "DEST")]
-    pub destination: Option<String>,
+    pub(crate) destination: Option<String>,
     /// Only the messages that are not settled.
     #[arg(long)]
-    pub unsettled: bool,
+    pub(crate) unsettled: bool,
     /// Only the frames, as they came: a source's lines, which an engine takes again.
     #[arg(long)]
-    pub frames: bool,
+    pub(crate) frames: bool,
 }
 
 /// Prints entries in the order of the journal.
 ///
 /// # Errors
 /// The journal cannot be read, or not all of it.
-pub fn run(args: &DumpArgs) -> Result<(), Failure> {
+pub(crate) fn run(args: &DumpArgs) -> Result<(), Failure> {
     let place = Place::find(&args.place)?;
     let out = Frames::to_stdout(256 * 1024);
     let selection = Selection::new(args, &place)?;

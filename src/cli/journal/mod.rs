@@ -34,15 +34,15 @@ beside an engine.";
 /// Look at the journal, or mend it.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
-pub struct JournalArgs {
+pub(crate) struct JournalArgs {
     /// What to do with it.
     #[command(subcommand)]
-    pub command: JournalCommand,
+    pub(crate) command: JournalCommand,
 }
 
 /// What to do with the journal.
 #[derive(Debug, Clone, Subcommand)]
-pub enum JournalCommand {
+pub(crate) enum JournalCommand {
     /// Read all of it, and say what is whole and what is not; exit code 1 if it is damaged.
     Verify(verify::VerifyArgs),
     /// Print its entries, one JSON line each.
@@ -57,7 +57,7 @@ pub enum JournalCommand {
 ///
 /// # Errors
 /// There is no journal, it cannot be read, or it is damaged.
-pub fn run(args: JournalArgs) -> Result<(), Failure> {
+pub(crate) fn run(args: JournalArgs) -> Result<(), Failure> {
     match args.command {
         JournalCommand::Verify(args) => verify::run(&args),
         JournalCommand::Dump(args) => dump::run(&args),

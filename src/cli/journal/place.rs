@@ -17,13 +17,13 @@ use crate::limits::SEGMENT_LEN_DEFAULT;
 
 /// Where the journal is.
 #[derive(Debug, Clone, Args)]
-pub struct PlaceArgs {
+pub(crate) struct PlaceArgs {
     /// A data directory, or the journal folder in it; without it, the configured data_dir.
     #[arg(value_name = "DIR")]
-    pub directory: Option<PathBuf>,
+    pub(crate) directory: Option<PathBuf>,
     /// The settings' file, for its data_dir.
     #[arg(long, value_name = "FILE", conflicts_with = "directory")]
-    pub config: Option<PathBuf>,
+    pub(crate) config: Option<PathBuf>,
 }
 
 /// A journal on disk.

@@ -22,20 +22,20 @@ use crate::journal::storage::{Directory, Name};
 
 /// Keep what can be kept of a damaged journal, and put the rest aside.
 #[derive(Debug, Clone, Args)]
-pub struct RepairArgs {
+pub(crate) struct RepairArgs {
     /// Which journal.
     #[command(flatten)]
-    pub place: PlaceArgs,
+    pub(crate) place: PlaceArgs,
     /// Only say what would be done.
     #[arg(long)]
-    pub dry_run: bool,
+    pub(crate) dry_run: bool,
 }
 
 /// Repairs the journal, and says what was lost.
 ///
 /// # Errors
 /// An engine runs on it, or it cannot be read or written.
-pub fn run(args: &RepairArgs) -> Result<(), Failure> {
+pub(crate) fn run(args: &RepairArgs) -> Result<(), Failure> {
     let place = Place::find(&args.place)?;
     directory::private_files();
     // Held to the end: no engine starts on a journal that is being repaired.
@@ -47,11 +47,11 @@ pub fn run(args: &RepairArgs) -> Result<(), Failure> {
     };
     let plan = plan(place.survey(), place.segment_len).map_err(failed)?;
     if plan.is_empty() {
-        return tell("there is nothing to repair; the engine cuts a torn tail by itself\n");
+        return report("there is nothing to repair; the engine cuts a torn tail by itself\n");
     }
     let report = report(&plan, &place);
     if args.dry_run {
-        return tell(&format!(
+        return report(&format!(
             "{report}Nothing was changed: this was a dry run.\n"
         ));
     }
@@ -60,13 +60,13 @@ pub fn run(args: &RepairArgs) -> Result<(), Failure> {
         plan: &plan,
     }
     .run(&report)?;
-    tell(&format!(
+    report(&format!(
         "{report}Repaired: the damaged files, and this report, are in {}.\n",
         aside.display()
     ))
 }
 
-fn tell(text: &str) -> Result<(), Failure> {
+fn report(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())
         .and_then(|()| out.flush())

@@ -21,20 +21,20 @@ use crate::message::Directory;
 
 /// Count what is in the journal.
 #[derive(Debug, Clone, Args)]
-pub struct StatsArgs {
+pub(crate) struct StatsArgs {
     /// Which journal.
     #[command(flatten)]
-    pub place: PlaceArgs,
+    pub(crate) place: PlaceArgs,
     /// One JSON object instead of tables.
     #[arg(long)]
-    pub json: bool,
+    pub(crate) json: bool,
 }
 
 /// Prints what was counted.
 ///
 /// # Errors
 /// The journal cannot be read, or not all of it.
-pub fn run(args: &StatsArgs) -> Result<(), Failure> {
+pub(crate) fn run(args: &StatsArgs) -> Result<(), Failure> {
     let place = Place::find(&args.place)?;
     let mut count = Count::new();
     count.all(&place)?;

@@ -16,17 +16,17 @@ use crate::journal::storage::Name;
 
 /// Read all of the journal, and say what is whole and what is not.
 #[derive(Debug, Clone, Args)]
-pub struct VerifyArgs {
+pub(crate) struct VerifyArgs {
     /// Which journal.
     #[command(flatten)]
-    pub place: PlaceArgs,
+    pub(crate) place: PlaceArgs,
 }
 
 /// Prints a line a segment, a line a hole, and the verdict.
 ///
 /// # Errors
 /// The journal cannot be read, or is damaged.
-pub fn run(args: &VerifyArgs) -> Result<(), Failure> {
+pub(crate) fn run(args: &VerifyArgs) -> Result<(), Failure> {
     let place = Place::find(&args.place)?;
     let mut out = std::io::stdout().lock();
     let report = Report::of(&place, &mut out)?;

@@ -18,7 +18,7 @@ use super::output::{print, print_json};
 use crate::config::{self, Config, Secret};
 use crate::store;
 use crate::store::reader::{Answer, Dialect, ReadError};
-pub use questions::Question;
+pub(crate) use questions::Question;
 use questions::{Bounds, Statement};
 
 const EXAMPLES: &str = "Examples:
@@ -34,32 +34,32 @@ may be missing (--by lag). FLIPPED_LB_STORE_PASSWORD has the password. Times are
 /// Answer the usual questions from the store: by priority, customer, hour; slowest; lag.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
-pub struct ReportArgs {
+pub(crate) struct ReportArgs {
     /// Which questions; without it all of them.
     #[arg(long, value_name = "QUESTION", value_delimiter = ',')]
-    pub by: Vec<Question>,
+    pub(crate) by: Vec<Question>,
     /// Rows of each table at most.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub limit: Option<u32>,
+    pub(crate) limit: Option<u32>,
     /// Only messages that the engine read at this time or later: 2026-11-22, "2026-11-22 07:00", or
     /// so long ago: 2h.
     #[arg(long, value_name = "TIME")]
-    pub since: Option<String>,
+    pub(crate) since: Option<String>,
     /// Only messages that the engine read before this time.
     #[arg(long, value_name = "TIME")]
-    pub until: Option<String>,
+    pub(crate) until: Option<String>,
     /// Print JSON instead of tables.
     #[arg(long, conflicts_with = "sql")]
-    pub json: bool,
+    pub(crate) json: bool,
     /// Print the statements instead, for any client of the database.
     #[arg(long)]
-    pub sql: bool,
+    pub(crate) sql: bool,
     /// The settings' file; without it flipped-lb.toml in the current directory, or the defaults.
     #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
+    pub(crate) config: Option<PathBuf>,
     /// The database, written as `store.url` is, instead of that of the settings.
     #[arg(long, value_name = "URL", conflicts_with = "config", value_parser = secret)]
-    pub url: Option<Secret>,
+    pub(crate) url: Option<Secret>,
 }
 
 /// A database's address may hold a password.
@@ -75,7 +75,7 @@ type Answered = (Statement, Answer);
 ///
 /// # Errors
 /// The settings or a time are wrong or name no database; or it cannot be asked.
-pub fn run(args: ReportArgs) -> Result<(), Failure> {
+pub(crate) fn run(args: ReportArgs) -> Result<(), Failure> {
     let config = settings(&args)?;
     let Some(dialect) = store::dialect(&config) else {
         let words = "[store] url is none: no messages are stored, so there is nothing to report; \
@@ -146,8 +146,8 @@ fn ask(config: &Config, statements: Vec<Statement>) -> Result<Vec<Answered>, Rea
 
 fn in_tables(config: &Config, bounds: &Bounds, answered: &[Answered]) -> String {
     let mut tables = vec![heading(config, bounds)];
-    let tell = |it: &Answered| table::table(&it.0, &it.1, bounds.limit);
-    tables.extend(answered.iter().map(tell));
+    let text = |it: &Answered| table::table(&it.0, &it.1, bounds.limit);
+    tables.extend(answered.iter().map(text));
     tables.join("\n")
 }
 

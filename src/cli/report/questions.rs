@@ -9,7 +9,7 @@ use crate::store::reader::Dialect;
 
 /// A question to the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Question {
+pub(crate) enum Question {
     /// Messages by priority.
     Priority,
     /// Delivered messages by customer and type.

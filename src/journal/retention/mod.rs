@@ -40,6 +40,7 @@ use super::storage::{Name, Storage};
 use crate::agent::{Agent, Fatal};
 use crate::clock::Now;
 use crate::counters::{Counter, Counters};
+use crate::faults::Part;
 use crate::message::Sequence;
 use crate::ring::{Receiver, Sender};
 
@@ -440,11 +441,14 @@ impl<S: Storage + Clone> RetentionAgent<S> {
         match tidied {
             Ok(count) => {
                 if count > 0 && std::mem::take(&mut self.is_failing) {
+                    self.parts.counters.faults().clear(Part::Retention);
                     info!("old journal files can be removed again");
                 }
                 count
             }
             Err(error) => {
+                let faults = self.parts.counters.faults();
+                faults.set(Part::Retention, now.epoch_us, &error.to_string());
                 if !std::mem::replace(&mut self.is_failing, true) {
                     warn!(
                         %error,

@@ -116,12 +116,12 @@ fn a_store_that_keeps_up_writes_in_pieces_and_others_at_a_stretch() {
         world.step();
         world.follower.rows.pace()
     };
-    assert_eq!(write(1..=9, BATCH_MS), Pace::InPieces, "old, and not full");
-    assert_eq!(write(10..=19, 0), Pace::AtAStretch, "full");
-    assert_eq!(write(20..=20, BATCH_MS), Pace::InPieces);
+    assert_eq!(write(1..=9, BATCH_MS), Pace::Paced, "old, and not full");
+    assert_eq!(write(10..=19, 0), Pace::Bulk, "full");
+    assert_eq!(write(20..=20, BATCH_MS), Pace::Paced);
     world.writer.plain(21..=21);
     world.catch_up();
-    assert_eq!(world.follower.rows.pace(), Pace::AtAStretch, "the end");
+    assert_eq!(world.follower.rows.pace(), Pace::Bulk, "the end");
 }
 
 #[test]

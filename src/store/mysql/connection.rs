@@ -14,7 +14,7 @@ use super::fault;
 use crate::config::{self, Server, SslMode};
 
 /// The variable with the password.
-pub const PASSWORD_VARIABLE: &str = "FLIPPED_LB_STORE_PASSWORD";
+pub(crate) const PASSWORD_VARIABLE: &str = "FLIPPED_LB_STORE_PASSWORD";
 
 /// What the store needs.
 pub(super) const STORE_GRANTS: &str = "SELECT, INSERT, UPDATE";
@@ -46,7 +46,7 @@ const COMMITTED: &str = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
 
 /// Where the server is and how to get in.
 #[derive(Debug, Clone)]
-pub struct Access {
+pub(crate) struct Access {
     server: Server,
     password_file: Option<std::path::PathBuf>,
     answer_timeout: Duration,
@@ -55,7 +55,6 @@ pub struct Access {
 /// What the server allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Facts {
-    /// LOAD DATA LOCAL.
     pub(super) local_infile: bool,
     /// It logs statements, and would have a load repeated elsewhere by its file.
     pub(super) logs_statements: bool,
@@ -66,7 +65,6 @@ pub(super) struct Facts {
 /// Why there is no connection.
 #[derive(Debug)]
 pub(super) enum Refusal {
-    /// The password file.
     Password(String),
     /// The server, or the way there.
     Server(Error),
@@ -81,7 +79,7 @@ impl From<Error> for Refusal {
 impl Access {
     /// To this server, by these settings.
     #[must_use]
-    pub fn new(server: &Server, settings: &config::Store) -> Self {
+    pub(crate) fn new(server: &Server, settings: &config::Store) -> Self {
         Self {
             server: server.clone(),
             password_file: settings.password_file.clone(),
@@ -98,7 +96,7 @@ impl Access {
 
     /// Server and database in words.
     #[must_use]
-    pub fn place(&self) -> String {
+    pub(crate) fn place(&self) -> String {
         self.server.place()
     }
 
@@ -120,7 +118,6 @@ impl Access {
         words
     }
 
-    /// The database's name.
     pub(super) fn database(&self) -> &str {
         &self.server.database
     }

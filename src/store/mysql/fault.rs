@@ -13,7 +13,7 @@ pub(super) enum Blame {
     Row,
     /// The code is not known here: it is the row's if the server takes other rows.
     Perhaps,
-    /// All rows would meet it.
+    /// All rows would fail.
     All,
 }
 
@@ -35,7 +35,7 @@ const ROW_CODES: [u16; 13] = [
     3903, // JSON value (MySQL)
 ];
 
-/// What all rows would meet: locks, grants, tables, room, settings of the server, its end.
+/// What fails for all rows: locks, grants, tables, room, settings of the server, its end.
 const ALL_CODES: [u16; 48] = [
     1021, 1030, 1036, 1037, 1038, 1040, 1041, 1044, 1045, 1047, 1049, 1051, 1053, 1054, 1064, 1099,
     1100, 1104, 1114, 1135, 1136, 1142, 1143, 1146, 1148, 1152, 1175, 1180, 1184, 1203, 1205, 1206,

@@ -101,7 +101,7 @@ impl Session {
             return Err(error.into());
         }
         if fault::is_duplicate(&error) {
-            let rest = self.without_those_there(rows, ownership, outcome)?;
+            let rest = self.without_existing(rows, ownership, outcome)?;
             if rest.len() < rows.len() {
                 return self.insert(&rest, ownership, outcome);
             }
@@ -133,7 +133,7 @@ impl Session {
     }
 
     /// The rows without those whose ids are in the table.
-    fn without_those_there<'r>(
+    fn without_existing<'r>(
         &mut self,
         rows: &[Row<'r>],
         ownership: &mut Ownership,

@@ -30,7 +30,6 @@ type Waiting = Arc<Mutex<Option<Receiver<Vec<u8>>>>>;
 pub(super) struct Lines<I, T> {
     /// What there is a line of.
     pub(super) things: I,
-    /// Writes one.
     pub(super) line: fn(&mut Writer, T),
     /// What the ids of this engine count from.
     pub(super) id_base: u64,
@@ -137,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_load_in_pieces_sends_the_same_lines_in_many_blocks() {
-        let (pieces, one) = (blocks(Pace::InPieces), blocks(Pace::AtAStretch));
+        let (pieces, one) = (blocks(Pace::Paced), blocks(Pace::Bulk));
         assert_eq!(one.len(), 1);
         assert_eq!(pieces.concat(), one.concat());
         let (last, full) = pieces.split_last().expect("some");

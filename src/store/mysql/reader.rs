@@ -20,7 +20,7 @@ const BEGIN: [&str; 2] = [
 ];
 
 /// A database at a server that is asked.
-pub struct MySqlReader {
+pub(crate) struct MySqlReader {
     place: String,
     connection: Conn,
 }
@@ -30,7 +30,7 @@ impl MySqlReader {
     ///
     /// # Errors
     /// The server cannot be reached, refuses, or has no such database.
-    pub fn open(access: Access) -> Result<Self, ReadError> {
+    pub(crate) fn open(access: Access) -> Result<Self, ReadError> {
         let place = access.place();
         let access = access.patient(ANSWER_TIMEOUT);
         let connection = begun(&access).map_err(|refusal| match refusal {

@@ -31,14 +31,14 @@ const LOCK: &str = "SELECT GET_LOCK('flipped_lb_schema', 10)";
 
 /// The schema of a database at a server.
 #[derive(Debug)]
-pub struct MySqlSchema {
+pub(crate) struct MySqlSchema {
     access: Access,
 }
 
 impl MySqlSchema {
     /// Of the database there.
     #[must_use]
-    pub fn new(access: Access) -> Self {
+    pub(crate) fn new(access: Access) -> Self {
         Self { access }
     }
 

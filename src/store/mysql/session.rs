@@ -44,7 +44,6 @@ pub(super) struct Session {
 pub(super) enum SettledTable {
     /// It was not needed yet.
     Unknown,
-    /// It is there.
     Made,
     /// It may not be made: settlements are written into the statements.
     Refused,
@@ -100,7 +99,7 @@ impl Session {
         self.facts.local_infile && !self.facts.logs_statements
     }
 
-    /// How far the node has followed: what an earlier connection left under way has ended before.
+    /// How far the node has progress: what an earlier connection left under way has ended before.
     pub(super) fn position(&mut self, ownership: &mut Ownership) -> Result<Position, Failed> {
         self.connection.query_drop("START TRANSACTION")?;
         let (found, _) = self.look()?.ok_or(PositionError::Missing)?;

@@ -144,7 +144,7 @@ impl Session {
             things: settlements.iter(),
             line: Writer::settlement,
             id_base: self.id_base,
-            pace: Pace::AtAStretch,
+            pace: Pace::Bulk,
         };
         self.loads.run(&mut self.connection, &statement, lines)
     }

@@ -67,7 +67,6 @@ impl Writer {
         self.out
     }
 
-    /// Adds a row.
     pub(super) fn row(&mut self, row: &Row<'_>) {
         let record = row.record;
         self.begin(self.id_base + row.sequence);
@@ -95,7 +94,6 @@ impl Writer {
         self.end();
     }
 
-    /// Adds a settlement.
     pub(super) fn settlement(&mut self, settlement: &Settlement) {
         self.begin(self.id_base + settlement.sequence);
         self.moment(settlement.settled_us);

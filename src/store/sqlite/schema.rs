@@ -8,7 +8,6 @@ use super::{configure, explain};
 use crate::store::StoreError;
 use crate::store::schema::{self, Migration, Problem, Schema, in_words};
 
-/// The numbered files.
 const MIGRATIONS: [Migration; 2] = [
     (1, include_str!("../../../schema/sqlite/0001_messages.sql")),
     (2, include_str!("../../../schema/sqlite/0002_id_base.sql")),
@@ -54,14 +53,13 @@ const INDEXES: [(&str, &str); 3] = [
 
 /// The schema of a database file.
 #[derive(Debug)]
-pub struct SqliteSchema {
+pub(crate) struct SqliteSchema {
     path: PathBuf,
 }
 
 impl SqliteSchema {
-    /// Of the file.
     #[must_use]
-    pub fn new(path: &Path) -> Self {
+    pub(crate) fn new(path: &Path) -> Self {
         let path = path.to_owned();
         Self { path }
     }

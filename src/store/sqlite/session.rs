@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
 use super::Failed;
 use super::ids::Ids;
-use super::transaction::{Transacted, Writing};
+use super::transaction::{Transacted, Writing, is_foreign_key, refuse_orphaned};
 use crate::journal::record::Position;
 use crate::message::Sequence;
 use crate::store::id_base;
@@ -91,8 +91,8 @@ impl Session {
         Ok(ownership.observe(found)?)
     }
 
-    /// Writes rows and settlements, and moves the position. A trigger may roll the whole transaction
-    /// back: then it is written again, without what the trigger refuses.
+    /// Writes rows and settlements, and moves the position. A trigger or a deferred foreign key may
+    /// roll the whole transaction back: then it is written again, without what they refuse.
     pub(super) fn write(
         &mut self,
         rows: &Rows,
@@ -151,7 +151,17 @@ impl Session {
         let place = (&self.node, upto.cast_signed(), &row.stamp);
         transaction.prepare_cached(MOVE)?.execute(place)?;
         ownership.writing(row);
-        transaction.commit()?;
+        // Not `commit`, which rolls back when it fails: the rows that fail are looked up before.
+        match transaction.execute_batch("COMMIT") {
+            Ok(()) => {}
+            Err(error)
+                if is_foreign_key(&error)
+                    && refuse_orphaned(&transaction, self.id_base, rows, refused)? =>
+            {
+                return Ok(None);
+            }
+            Err(error) => return Err(error.into()),
+        }
         ownership.committed(applied.inserted);
         Ok(Some(applied))
     }

@@ -600,7 +600,7 @@ fn a_transaction_in_pieces_writes_what_one_at_a_stretch_does() {
     let (mut rows, upto) = gather(&memory, 0);
     writer.settle(61..=80);
     let (mut late, end) = gather(&memory, upto);
-    let written = [Pace::AtAStretch, Pace::InPieces].map(|pace| {
+    let written = [Pace::Bulk, Pace::Paced].map(|pace| {
         let home = Home::new();
         let mut store = home.store();
         rows.set_pace(pace);
@@ -638,4 +638,41 @@ fn a_row_that_is_refused_is_kept_aside_and_the_rest_goes_on() {
         kept.contains("not a third one") && kept.contains("server1-6-abc"),
         "{kept}"
     );
+}
+
+#[test]
+fn a_deferred_foreign_key_refuses_its_rows_and_settlements_and_the_rest_goes_on() {
+    let home = Home::new();
+    home.store();
+    home.run(
+        "CREATE TABLE states (status TEXT PRIMARY KEY);
+         CREATE TABLE rooms (id TEXT PRIMARY KEY);
+         INSERT INTO states VALUES ('INGESTED');
+         INSERT INTO rooms VALUES ('known');
+         ALTER TABLE messages ADD COLUMN room TEXT
+             REFERENCES rooms (id) DEFERRABLE INITIALLY DEFERRED;
+         ALTER TABLE messages ADD COLUMN state TEXT
+             REFERENCES states (status) DEFERRABLE INITIALLY DEFERRED;
+         CREATE TRIGGER a AFTER INSERT ON messages BEGIN
+             UPDATE messages SET room = iif(NEW.sequence IN (2, 5), 'unknown', 'known')
+             WHERE id = NEW.id; END;
+         CREATE TRIGGER b AFTER UPDATE OF status ON messages WHEN NEW.sequence IN (3, 6) BEGIN
+             UPDATE messages SET state = NEW.status WHERE id = NEW.id; END;",
+    );
+    let (mut store, counters) = keeping(&home);
+    let (memory, mut writer) = journal();
+    writer.plain(1..=7);
+    let (rows, upto) = gather(&memory, 0);
+    let applied = store.apply(&rows, upto).expect("the rest is written");
+    assert_eq!((applied.inserted, applied.unstored), (5, 2));
+    writer.settle(1..=7);
+    let (rows, end) = gather(&memory, upto);
+    let applied = store.apply(&rows, end).expect("the rest is settled");
+    assert_eq!(applied.settled, 3);
+    assert_eq!(store.position().expect("it answers"), end);
+    let count = "SELECT COUNT(*), SUM(status = 'DELIVERED') FROM messages";
+    assert_eq!(home.ask(count), ["5 | 3"]);
+    let unstored = [Counter::StoreUnstored, Counter::StoreUnsettled].map(|it| counters.get(it));
+    assert_eq!(unstored, [2, 2], "{}", kept(&home));
+    assert!(kept(&home).contains("no row of rooms"), "{}", kept(&home));
 }

@@ -1,25 +1,31 @@
-//! What one transaction writes: rows and settlements, each for itself, so that one that is refused is
-//! known.
+//! What one transaction writes: rows and settlements, a statement each, so that a refused one is known.
 //!
 //! ```text
-//! inserted | the usual
-//! there    | the same message has its row: the position was lost or went back
-//! another  | a row has its id, and another message in it: somebody else wrote here
-//! refused  | a constraint or a trigger, by whatever key it was
+//! inserted | the usual case
+//! present  | the same message has its row: the position was lost or went back
+//! foreign  | another message has its id: another program wrote here
+//! refused  | a constraint or a trigger
 //! ```
 //!
-//! A trigger may do it in four ways: `ABORT` leaves the transaction as it was before the row, `FAIL`
-//! leaves what the row has done, `IGNORE` passes the row over without a word, `ROLLBACK` takes all back.
+//! A foreign key that is `DEFERRABLE INITIALLY DEFERRED` is checked when the transaction commits: then the
+//! rows that fail are looked up, and all others are written again without them.
+//!
+//! A trigger refuses in four ways: `ABORT` undoes the row, `FAIL` leaves what the row has done, `IGNORE`
+//! skips the row without an error, `ROLLBACK` undoes the transaction.
 
-use rusqlite::ffi::SQLITE_CONSTRAINT_NOTNULL;
+use std::collections::BTreeMap;
+
+use rusqlite::ffi::{SQLITE_CONSTRAINT_FOREIGNKEY, SQLITE_CONSTRAINT_NOTNULL};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{ErrorCode, OptionalExtension, Statement, ToSql, Transaction};
 
 use super::Failed;
+use super::schema::required_strangers;
 use crate::journal::record::Settlement;
 use crate::store::Applied;
+use crate::store::id_base::ID_BASE_STEP;
 use crate::store::ownership::Ownership;
-use crate::store::pace::Pieces;
+use crate::store::pace::Pacer;
 use crate::store::refusals::Refusals;
 use crate::store::rows::{Row, Rows};
 use crate::store::text_time::{MOMENT_LEN, TextTime};
@@ -33,12 +39,16 @@ const UPDATE: &str = "
     UPDATE messages SET status = 'DELIVERED', delivered_at = ?2
     WHERE id = ?1 AND status = 'INGESTED'";
 
+/// Rows of one engine whose foreign keys fail now, and the table that lacks what they refer to.
+const ORPHANED: &str = "
+    SELECT m.id, c.parent FROM pragma_foreign_key_check('messages') c
+    JOIN messages m ON m.rowid = c.rowid WHERE m.id >= ?1 AND m.id <= ?2";
+
 const THERE: &str = "SELECT messageId FROM messages WHERE id = ?1";
 
 /// How writing went on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Transacted {
-    /// The transaction stands.
     Stands,
     /// A trigger took all of it back; what it refuses is noted.
     RolledBack,
@@ -52,7 +62,6 @@ pub(super) struct Writing<'a, 'r> {
     delivered: &'a mut TextTime,
     refused: &'a mut Refusals<'r>,
     ownership: &'a mut Ownership,
-    /// What was done.
     pub(super) applied: Applied,
 }
 
@@ -78,17 +87,17 @@ impl<'a, 'r> Writing<'a, 'r> {
     /// Writes the rows, then the settlements.
     pub(super) fn all(&mut self, rows: &'r Rows) -> Result<Transacted, Failed> {
         let transaction = self.transaction;
-        let mut pieces = Pieces::begin(rows.pace());
+        let mut pacer = Pacer::begin(rows.pace());
         let mut insert = transaction.prepare_cached(INSERT)?;
         let mut update = transaction.prepare_cached(UPDATE)?;
         for row in rows.iter() {
-            pieces.row();
+            pacer.row();
             if self.row(row, &mut insert, &mut update)? == Transacted::RolledBack {
                 return Ok(Transacted::RolledBack);
             }
         }
         for settlement in rows.updates() {
-            pieces.row();
+            pacer.row();
             if self.settlement(*settlement, &mut update)? == Transacted::RolledBack {
                 return Ok(Transacted::RolledBack);
             }
@@ -130,7 +139,7 @@ impl<'a, 'r> Writing<'a, 'r> {
         error: rusqlite::Error,
         update: &mut Statement<'_>,
     ) -> Result<Transacted, Failed> {
-        if !is_of_row(&error) {
+        if !self.is_of_row(&error)? {
             return Err(error.into());
         }
         if self.transaction.is_autocommit() {
@@ -189,7 +198,7 @@ impl<'a, 'r> Writing<'a, 'r> {
                 self.applied.settled += count as u64;
                 Ok(Transacted::Stands)
             }
-            Err(error) if is_of_row(&error) => {
+            Err(error) if self.is_of_row(&error)? => {
                 self.refused.settlement(settlement, error.to_string());
                 Ok(match self.transaction.is_autocommit() {
                     true => Transacted::RolledBack,
@@ -198,6 +207,20 @@ impl<'a, 'r> Writing<'a, 'r> {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Whether one row is to blame: it breaks a constraint or a trigger that somebody added, or it is
+    /// too large. A column of another program that needs a value needs it of all rows.
+    fn is_of_row(&self, error: &rusqlite::Error) -> rusqlite::Result<bool> {
+        Ok(match error.sqlite_error_code() {
+            Some(ErrorCode::ConstraintViolation) if is_not_null(error) => {
+                required_strangers(self.transaction)?.is_empty()
+            }
+            Some(ErrorCode::ConstraintViolation | ErrorCode::TooBig | ErrorCode::TypeMismatch) => {
+                true
+            }
+            _ => false,
+        })
     }
 }
 
@@ -238,24 +261,51 @@ impl ToSql for Text<'_> {
     }
 }
 
-/// Whether one row is to blame: it breaks a constraint or a trigger that somebody added, or it is too
-/// large. A column of somebody else's that wants a value wants it of all rows.
-fn is_of_row(error: &rusqlite::Error) -> bool {
-    match error.sqlite_error_code() {
-        Some(ErrorCode::ConstraintViolation) => !wants_value(error),
-        Some(ErrorCode::TooBig | ErrorCode::TypeMismatch) => true,
-        _ => false,
+/// After a commit that failed, while the transaction stands: refuses the rows and settlements whose
+/// deferred foreign keys fail. Returns whether there are any.
+pub(super) fn refuse_orphaned<'r>(
+    transaction: &Transaction<'_>,
+    id_base: u64,
+    rows: &'r Rows,
+    refused: &mut Refusals<'r>,
+) -> rusqlite::Result<bool> {
+    let ids = [id_base, id_base + ID_BASE_STEP - 1].map(u64::cast_signed);
+    let mut statement = transaction.prepare(ORPHANED)?;
+    let found = statement.query_map(ids, |row| {
+        let id: i64 = row.get(0)?;
+        Ok((id.cast_unsigned() - id_base, row.get(1)?))
+    })?;
+    let orphaned: BTreeMap<u64, String> = found.collect::<rusqlite::Result<_>>()?;
+    let reason = |sequence: u64| {
+        let parent = orphaned.get(&sequence)?;
+        Some(format!("foreign key: it refers to no row of {parent}"))
+    };
+    let before = refused.len();
+    for row in rows.iter() {
+        if let Some(reason) = reason(row.sequence) {
+            refused.row(row, reason);
+        }
     }
+    for settlement in rows.updates() {
+        if let Some(reason) = reason(settlement.sequence) {
+            refused.settlement(*settlement, reason);
+        }
+    }
+    Ok(refused.len() > before)
 }
 
-/// Whether a column of the table has no value that no row gives it.
-pub(super) fn wants_value(error: &rusqlite::Error) -> bool {
-    let is_null = error
-        .sqlite_error()
-        .is_some_and(|it| it.extended_code == SQLITE_CONSTRAINT_NOTNULL);
-    let words = error.to_string();
-    let has_column = |column| words.contains(&format!("messages.{column}"));
-    is_null && has_column("") && !["payload", "delivered_at"].into_iter().any(has_column)
+/// Whether a transaction did not commit because of a deferred foreign key.
+pub(super) fn is_foreign_key(error: &rusqlite::Error) -> bool {
+    extended_code(error) == Some(SQLITE_CONSTRAINT_FOREIGNKEY)
+}
+
+/// Whether a column has no value that needs one.
+pub(super) fn is_not_null(error: &rusqlite::Error) -> bool {
+    extended_code(error) == Some(SQLITE_CONSTRAINT_NOTNULL)
+}
+
+fn extended_code(error: &rusqlite::Error) -> Option<i32> {
+    error.sqlite_error().map(|it| it.extended_code)
 }
 
 #[cfg(test)]

@@ -2,13 +2,11 @@
 
 use crate::store::schema::Migration;
 
-/// The numbered files.
 pub(super) const MIGRATIONS: [Migration; 1] = [(
     1,
     include_str!("../../../../schema/mysql/0001_messages.sql"),
 )];
 
-/// The newest version.
 pub(super) fn known() -> i64 {
     MIGRATIONS.last().map_or(0, |it| it.0)
 }
