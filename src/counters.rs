@@ -188,7 +188,7 @@ impl Default for Counters {
 impl Counters {
     /// What does not work now, in words.
     #[must_use]
-    pub fn faults(&self) -> &Faults {
+    pub(crate) fn faults(&self) -> &Faults {
         &self.faults
     }
 

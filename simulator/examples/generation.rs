@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use message_server_simulator::limits::{BATCH_BYTES, FRAME_LEN_DEFAULT, MAX_LINE};
-use message_server_simulator::{FrameSpec, Orders, SimulatorError, Faults, tables};
+use message_server_simulator::{Faults, FrameSpec, Orders, SimulatorError, tables};
 
 const FRAMES: u32 = 20_000_000;
 

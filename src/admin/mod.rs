@@ -22,11 +22,10 @@ mod stalls;
 mod statistics;
 mod stats;
 
-pub(crate) use health::{AgentGuard, Health, Phase};
-pub(crate) use monitor::{Finished, Monitor, MonitorError, MonitorParts};
+pub(crate) use health::{Health, Phase};
+pub(crate) use monitor::{Monitor, MonitorParts};
 pub(crate) use server::{Admin, AdminError};
 pub(crate) use stalls::Waits;
-pub(crate) use statistics::Statistics;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;

@@ -18,7 +18,7 @@ use super::statistics::Statistics;
 use super::{Names, Shown, lock, take_turns};
 use crate::clock::{Clock, Noticed, SystemClock};
 use crate::counters::{Counter, Counters};
-use crate::latency::{Collector, FilesError, IntervalLog, Totals, write_all};
+use crate::latency::{Collector, FilesError, IntervalLog, write_all};
 use crate::limits::MONITOR_TICK_MS;
 use crate::log;
 use crate::store::lag::Progress;
@@ -53,16 +53,6 @@ pub(crate) struct MonitorParts {
 pub(crate) struct Monitor {
     stop: Sender<()>,
     thread: JoinHandle<Result<usize, FilesError>>,
-    shown: Arc<Mutex<Shown>>,
-}
-
-/// What a monitor leaves.
-#[derive(Debug)]
-pub(crate) struct Finished {
-    /// Everything that was recorded.
-    pub(crate) totals: Totals,
-    /// How many histogram files were written, or why not.
-    pub(crate) files: Result<usize, MonitorError>,
 }
 
 /// What went wrong at the end.
@@ -83,17 +73,12 @@ impl Monitor {
     /// The system has no thread to give.
     pub(crate) fn start(parts: MonitorParts) -> io::Result<Self> {
         let (stop, stopped) = channel();
-        let shown = Arc::clone(&parts.shown);
         let run = Run::new(parts);
         let thread = Builder::new().name("monitor".to_owned()).spawn(move || {
             take_turns("monitor");
             run.until(&stopped)
         })?;
-        Ok(Self {
-            stop,
-            thread,
-            shown,
-        })
+        Ok(Self { stop, thread })
     }
 
     /// Has the thread collect what is left, write the files, and print the statistics for the last
@@ -109,15 +94,16 @@ impl Monitor {
         self.thread.is_finished()
     }
 
-    /// Waits for the end, and takes the totals (HTTP shows none from then on).
-    pub(crate) fn finish(self) -> Finished {
+    /// Waits for the end. Returns how many histogram files were written.
+    ///
+    /// # Errors
+    /// Not all of them were.
+    pub(crate) fn finish(self) -> Result<usize, MonitorError> {
         self.begin_shutdown();
-        let files = match self.thread.join() {
+        match self.thread.join() {
             Ok(written) => written.map_err(MonitorError::Files),
             Err(_) => Err(MonitorError::Panicked),
-        };
-        let totals = lock(&self.shown).totals.take();
-        Finished { totals, files }
+        }
     }
 }
 
@@ -289,13 +275,17 @@ mod tests {
     use super::super::testing;
     use super::*;
     use crate::latency::log_reader::HistogramLog;
-    use crate::latency::{LogLimits, Recorder, Stage, View, exchange};
+    use crate::latency::{LogLimits, Recorder, Stage, Totals, View, exchange};
     use crate::log::testing::SharedOutput;
 
     fn pages(output: &SharedOutput) -> Vec<String> {
         let text = output.text();
         let pages = text.split("=== DELIVERY STATISTICS ===\n").skip(1);
         pages.map(str::to_owned).collect()
+    }
+
+    fn count(shown: &Mutex<Shown>) -> u64 {
+        lock(shown).totals.count(View::Stage(Stage::Total))
     }
 
     fn parts(output: &SharedOutput) -> (Recorder, MonitorParts) {
@@ -323,13 +313,12 @@ mod tests {
         let output = SharedOutput::default();
         let (mut recorder, mut parts) = parts(&output);
         parts.histograms = Some(folder.path().join("histograms"));
+        let shown = Arc::clone(&parts.shown);
         let monitor = Monitor::start(parts).unwrap();
         testing::ten(recorder.active_mut());
         drop(recorder);
-        let finished = monitor.finish();
-
-        assert_eq!(finished.totals.count(View::Stage(Stage::Total)), 10);
-        assert_eq!(finished.files.unwrap(), 5 * 4 + 2);
+        assert_eq!(monitor.finish().unwrap(), 5 * 4 + 2);
+        assert_eq!(count(&shown), 10);
         let file = folder.path().join("histograms/total-level1-table1.hgrm");
         let text = std::fs::read_to_string(file).unwrap();
         assert!(text.contains("Total count    =            6]"), "{text}");
@@ -355,13 +344,13 @@ mod tests {
         let shown = Arc::clone(&parts.shown);
         let monitor = Monitor::start(parts).unwrap();
         testing::ten(recorder.active_mut());
-        while lock(&shown).totals.count(View::Stage(Stage::Total)) < 10 || pages(&output).len() < 3
-        {
+        while count(&shown) < 10 || pages(&output).len() < 3 {
             recorder.poll_swap();
             std::thread::sleep(Duration::from_millis(1));
         }
         drop(recorder);
-        assert_eq!(monitor.finish().totals.count(View::Stage(Stage::Total)), 10);
+        monitor.finish().unwrap();
+        assert_eq!(count(&shown), 10);
         assert!(woken.load(Ordering::Relaxed) >= 3);
         let last = pages(&output).pop().unwrap();
         assert!(last.contains("Customer table2:     4 (breakfast 2, lunch 2)"));
@@ -382,6 +371,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (mut recorder, mut parts) = parts(&SharedOutput::default());
         parts.log = Some(log(folder.path().to_owned(), Duration::from_millis(20)));
+        let shown = Arc::clone(&parts.shown);
         let monitor = Monitor::start(parts).unwrap();
         testing::ten(recorder.active_mut());
         let file = folder.path().join("latency-000001.hlog");
@@ -391,7 +381,8 @@ mod tests {
         }
         testing::ten(recorder.active_mut());
         drop(recorder);
-        let totals = monitor.finish().totals;
+        monitor.finish().unwrap();
+        let totals = lock(&shown).totals.take();
         let text = std::fs::read_to_string(file).unwrap();
         let log = HistogramLog::parse(&text).unwrap();
         assert!(text.matches("Tag=total,").count() >= 2, "{text}");
@@ -406,10 +397,12 @@ mod tests {
         let counters = Arc::clone(&parts.counters);
         let folder = file.path().join("histograms");
         parts.log = Some(log(folder, Duration::from_secs(3600)));
+        let shown = Arc::clone(&parts.shown);
         let monitor = Monitor::start(parts).unwrap();
         testing::ten(recorder.active_mut());
         drop(recorder);
-        assert_eq!(monitor.finish().totals.count(View::Stage(Stage::Total)), 10);
+        monitor.finish().unwrap();
+        assert_eq!(count(&shown), 10);
         // Five stages, each as a whole and at two levels, and two destinations.
         assert_eq!(counters.get(Counter::LatencyLogLost), 5 * 3 + 2);
     }
@@ -420,11 +413,11 @@ mod tests {
         let (mut recorder, mut parts) = parts(&SharedOutput::default());
         parts.out = Box::new(&mut [0_u8; 0][..]);
         parts.histograms = Some(file.path().join("histograms"));
+        let shown = Arc::clone(&parts.shown);
         let monitor = Monitor::start(parts).unwrap();
         testing::ten(recorder.active_mut());
         drop(recorder);
-        let finished = monitor.finish();
-        assert!(matches!(finished.files, Err(MonitorError::Files(_))));
-        assert_eq!(finished.totals.count(View::Stage(Stage::Total)), 10);
+        assert!(matches!(monitor.finish(), Err(MonitorError::Files(_))));
+        assert_eq!(count(&shown), 10);
     }
 }

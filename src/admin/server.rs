@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 use std::time::Instant;
@@ -39,7 +39,6 @@ const PATHS: &str = "\
 
 #[derive(Debug)]
 pub(crate) struct Admin {
-    address: SocketAddr,
     /// `None`: it was told to end.
     stop: Option<oneshot::Sender<()>>,
     thread: JoinHandle<()>,
@@ -60,7 +59,6 @@ impl Admin {
     /// The system has no thread or descriptor to give.
     pub(crate) fn start(listener: TcpListener, state: AdminState) -> Result<Self, AdminError> {
         listener.set_nonblocking(true).map_err(AdminError::Thread)?;
-        let address = listener.local_addr().map_err(AdminError::Thread)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -74,16 +72,9 @@ impl Admin {
             })
             .map_err(AdminError::Thread)?;
         Ok(Self {
-            address,
             stop: Some(stop),
             thread,
         })
-    }
-
-    /// Where it listens; of use when the setting's port was 0.
-    #[must_use]
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
     }
 
     /// Has the thread end; answers under way are cut.
@@ -216,12 +207,23 @@ async fn wrong_method() -> (StatusCode, &'static str) {
 #[cfg(test)]
 mod tests {
     use std::io::{Read as _, Write as _};
-    use std::net::TcpStream;
+    use std::net::{SocketAddr, TcpStream};
 
     use super::super::{Phase, lock, testing};
     use super::*;
     use crate::latency::Totals;
     use crate::latency::log_reader::HistogramLog;
+
+    struct Served {
+        admin: Admin,
+        address: SocketAddr,
+    }
+
+    impl Served {
+        fn stop(self) {
+            self.admin.stop();
+        }
+    }
 
     struct Answer {
         status: u16,
@@ -235,8 +237,8 @@ mod tests {
         }
     }
 
-    fn ask(admin: &Admin, method: &str, path: &str) -> Answer {
-        let mut stream = TcpStream::connect(admin.address()).unwrap();
+    fn ask(admin: &Served, method: &str, path: &str) -> Answer {
+        let mut stream = TcpStream::connect(admin.address).unwrap();
         write!(
             stream,
             "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
@@ -252,11 +254,12 @@ mod tests {
         }
     }
 
-    fn start() -> (Admin, AdminState) {
+    fn start() -> (Served, AdminState) {
         let state = testing::state();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
         let admin = Admin::start(listener, state.clone()).unwrap();
-        (admin, state)
+        (Served { admin, address }, state)
     }
 
     #[test]
@@ -397,7 +400,7 @@ mod tests {
     #[test]
     fn stopping_does_not_wait_for_idle_clients() {
         let (admin, _) = start();
-        let mut idle = TcpStream::connect(admin.address()).unwrap();
+        let mut idle = TcpStream::connect(admin.address).unwrap();
         assert_eq!(ask(&admin, "GET", "/healthz").status, 200);
         admin.stop();
         assert!(matches!(idle.read(&mut [0]), Ok(0) | Err(_)));

@@ -5,7 +5,7 @@
 //!
 //! Exit codes: 0 fine, 1 failure, 2 wrong usage or wrong settings.
 
-mod check;
+pub(crate) mod check;
 mod demo;
 mod doctor;
 mod histogram;

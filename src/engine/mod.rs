@@ -36,9 +36,7 @@ use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-pub(crate) use self::error::StartError;
-pub(crate) use self::listeners::ListenError;
-pub(crate) use self::lock::{DirectoryLock, LockError};
+pub(crate) use self::lock::DirectoryLock;
 pub use self::names::Names;
 use self::pipeline::Signals;
 pub(crate) use self::pipeline::journal_folder;
@@ -97,8 +95,6 @@ pub(crate) struct Engine {
 pub(crate) struct Ended {
     /// The counters at the end.
     pub(crate) counters: Snapshot,
-    /// Histogram files that were written.
-    pub(crate) histogram_files: usize,
     /// What could not be recorded.
     pub(crate) unrecorded: Unrecorded,
     /// What went wrong while it stopped, if anything.

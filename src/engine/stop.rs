@@ -70,17 +70,13 @@ impl Engine {
         if let Some(admin) = self.admin {
             end_admin(admin, &mut waiter);
         }
-        let histogram_files = end_monitor(self.monitor, &mut waiter).unwrap_or_else(|why| {
-            problems.push(why);
-            0
-        });
+        problems.extend(end_monitor(self.monitor, &mut waiter).err());
         if waiter.is_over() {
             problems.push("told to hurry: what is left comes at the next start".to_owned());
         }
         let problems = (!problems.is_empty()).then(|| problems.join("; "));
         Ended {
             counters: self.counters.snapshot(),
-            histogram_files,
             unrecorded: left,
             problems,
         }
@@ -184,19 +180,22 @@ fn end_admin(mut admin: Admin, waiter: &mut Waiter<'_>) {
     }
 }
 
-/// Returns how many histogram files were written, or why they were not.
-fn end_monitor(monitor: Monitor, waiter: &mut Waiter<'_>) -> Result<usize, String> {
+/// Has statistics and histogram files written; else says why not.
+fn end_monitor(monitor: Monitor, waiter: &mut Waiter<'_>) -> Result<(), String> {
     if waiter.is_over() {
         // Dropped, it would do at its leisure what it does at the end.
         std::mem::forget(monitor);
-        return Ok(0);
+        return Ok(());
     }
     monitor.begin_shutdown();
     let told = || "writing the histograms".to_owned();
     if !waiter.wait(STOP_FILES_MAX, told, || monitor.has_ended()) {
         return Err("statistics and histograms could not be written in time".to_owned());
     }
-    monitor.finish().files.map_err(|error| error.to_string())
+    match monitor.finish() {
+        Ok(_) => Ok(()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// Waits with a limit, and reports meanwhile.

@@ -27,7 +27,7 @@ pub struct Wakes {
 impl Wakes {
     /// That of an agent of the path.
     #[must_use]
-    pub fn of(&self, role: Role) -> &Arc<Wake> {
+    pub(super) fn of(&self, role: Role) -> &Arc<Wake> {
         match role {
             Role::Ingest => &self.ingest,
             Role::Scheduler => &self.scheduler,

@@ -231,7 +231,7 @@ impl<S: Storage, D: Store> Follower<S, D> {
 
     /// How far it has followed, for the monitor while the store waits for an answer.
     #[must_use]
-    pub fn progress(&self) -> &Arc<Progress> {
+    pub(crate) fn progress(&self) -> &Arc<Progress> {
         self.lag.progress()
     }
 

@@ -61,7 +61,7 @@ fn follow(name: &str, behind: Option<u64>) {
     let store = SqliteStore::open(&path, "here").expect("it opens");
     let counters = Arc::new(Counters::default());
     let mut follower = Follower::new(reader, store, counters, &settings(5_000, 100));
-    follower.hurry();
+    follower.stop_batching();
     let clock = SystemClock::start();
     let begun = Instant::now();
     while !follower.is_through(end) {

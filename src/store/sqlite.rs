@@ -113,6 +113,7 @@ impl SqliteStore {
         }
     }
 
+    #[cfg(test)]
     /// The same, opened at once.
     ///
     /// # Errors

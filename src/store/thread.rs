@@ -41,7 +41,6 @@ const FINISH_LOG_INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) struct StoreThread {
     handle: JoinHandle<Completion>,
     control: Arc<Control>,
-    recorded: Arc<AtomicU64>,
     counters: Arc<Counters>,
     progress: Arc<Progress>,
 }
@@ -101,7 +100,7 @@ impl StoreThread {
             follower,
             clock,
             pause_min: pause.clamp(PAUSE_MIN, PAUSE_MAX),
-            recorded: Arc::clone(&recorded),
+            recorded,
             control: Arc::clone(&control),
         };
         let run = move || -> Completion {
@@ -120,30 +119,15 @@ impl StoreThread {
         Ok(Self {
             handle,
             control,
-            recorded,
             counters,
             progress,
         })
-    }
-
-    /// Bytes of the journal that are recorded and not in the store yet.
-    #[must_use]
-    pub(crate) fn lag(&self) -> u64 {
-        // Relaxed: a figure for people; nothing is read on the strength of it.
-        let recorded = self.recorded.load(Ordering::Relaxed);
-        recorded.saturating_sub(self.counters.get(Counter::StorePosition))
     }
 
     /// How far it has followed, for the monitor while the store waits for an answer.
     #[must_use]
     pub(crate) fn progress(&self) -> &Arc<Progress> {
         &self.progress
-    }
-
-    /// Whether it still follows; it stops by itself when something is wrong for good.
-    #[must_use]
-    pub(crate) fn is_running(&self) -> bool {
-        !self.handle.is_finished()
     }
 
     /// Follows up to `end`, where the journal ends for good, and closes the database; or stops

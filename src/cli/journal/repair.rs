@@ -47,11 +47,11 @@ pub(crate) fn run(args: &RepairArgs) -> Result<(), Failure> {
     };
     let plan = plan(place.survey(), place.segment_len).map_err(failed)?;
     if plan.is_empty() {
-        return report("there is nothing to repair; the engine cuts a torn tail by itself\n");
+        return write_out("there is nothing to repair; the engine cuts a torn tail by itself\n");
     }
     let report = report(&plan, &place);
     if args.dry_run {
-        return report(&format!(
+        return write_out(&format!(
             "{report}Nothing was changed: this was a dry run.\n"
         ));
     }
@@ -60,13 +60,13 @@ pub(crate) fn run(args: &RepairArgs) -> Result<(), Failure> {
         plan: &plan,
     }
     .run(&report)?;
-    report(&format!(
+    write_out(&format!(
         "{report}Repaired: the damaged files, and this report, are in {}.\n",
         aside.display()
     ))
 }
 
-fn report(text: &str) -> Result<(), Failure> {
+fn write_out(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())
         .and_then(|()| out.flush())

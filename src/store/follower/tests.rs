@@ -67,7 +67,7 @@ impl World {
     }
 
     fn catch_up(&mut self) {
-        self.follower.hurry();
+        self.follower.stop_batching();
         while !self.follower.is_through(self.writer.position()) {
             self.step();
             self.wait(1_000);
@@ -249,7 +249,7 @@ fn a_database_that_joins_later_takes_what_is_left() {
     world.memory.files().remove(&Name::Segment(0));
     world.catch_up();
     assert_eq!(world.totals(), (2, 0));
-    assert!(world.follower.has_told_gap);
+    assert!(world.follower.has_logged_gap);
 }
 
 #[test]

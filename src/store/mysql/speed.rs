@@ -65,7 +65,7 @@ impl World {
         store.position().expect("it answers");
         let reader = self.reader(journal);
         let mut follower = Follower::new(reader, store, counters, &settings(5_000, 100));
-        follower.hurry();
+        follower.stop_batching();
         let clock = SystemClock::start();
         let begun = Instant::now();
         while !follower.is_through(end) {

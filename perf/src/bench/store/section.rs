@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::Found;
-use super::beside::{Beside};
+use super::beside::Beside;
 use super::follow::Followed;
 use crate::curve::Curve;
 use crate::error::PerfError;

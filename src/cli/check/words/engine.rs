@@ -2,7 +2,7 @@
 
 use super::{Machine, absolute};
 use crate::config::{
-    self, Config, Durability, IdleKind, Server, StoreUrl, ThreadingMode, show_duration,
+    self, Config, Durability, IdleKind, Server, StoreUrl, ThreadingMode, show_duration, show_size,
 };
 use crate::engine::threads::{self, Plan, ThreadPlan};
 use crate::limits;
