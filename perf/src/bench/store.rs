@@ -18,7 +18,7 @@ use crate::report::Section;
 use crate::screen::say;
 use crate::spread::rate;
 use crate::testbed::Testbed;
-use beside::Beside;
+use beside::Timed;
 use follow::{Case, Followed, World};
 use journals::Journals;
 use target::{AtServer, Sqlite, Target};
@@ -85,7 +85,7 @@ struct Found {
     rate: u64,
     /// For each database its rounds, each a triple.
     followed: Vec<Vec<[Followed; 3]>>,
-    beside: Vec<Beside>,
+    timed: Vec<Timed>,
 }
 
 impl Bench for StoreArgs {
@@ -105,7 +105,7 @@ impl Bench for StoreArgs {
             seconds,
             rate: self.rate,
             followed: Vec::new(),
-            beside: Vec::new(),
+            timed: Vec::new(),
         };
         if self.part.contains(&Part::Rows) {
             found.followed = self.follow(testbed, common, at_server.as_ref(), found.rows)?;
@@ -116,7 +116,7 @@ impl Bench for StoreArgs {
             say(&format!("store: {} msg/s for {seconds} s", self.rate));
             let both = server.as_ref().zip(at_server.as_ref());
             let both = both.map(|(server, target)| (server, target as &dyn Target));
-            found.beside = beside::play(testbed, &plan, &settings, both, common.rounds(ROUNDS))?;
+            found.timed = beside::play(testbed, &plan, &settings, both, common.rounds(ROUNDS))?;
         }
         section::section(&found)
     }

@@ -79,7 +79,7 @@ pub(super) struct Seen {
 }
 
 /// A kind of store, and its rounds.
-pub(super) struct Beside {
+pub(super) struct Timed {
     pub(super) beside: Beside,
     pub(super) played: Played,
     pub(super) seen: Vec<Seen>,
@@ -95,9 +95,9 @@ pub(super) fn play(
     settings: &Settings,
     server: Option<(&Server, &dyn Target)>,
     rounds: u32,
-) -> Result<Vec<Beside>, PerfError> {
+) -> Result<Vec<Timed>, PerfError> {
     let kinds = kinds(server.map(|it| it.0));
-    let beside = |beside: Beside| Beside {
+    let timed = |beside: Beside| Timed {
         beside,
         played: Played {
             name: beside.words().to_owned(),
@@ -106,7 +106,7 @@ pub(super) fn play(
         },
         seen: Vec::new(),
     };
-    let mut all: Vec<Beside> = kinds.into_iter().map(beside).collect();
+    let mut all: Vec<Timed> = kinds.into_iter().map(timed).collect();
     for round in 0..rounds {
         let mut order: Vec<usize> = (0..all.len()).collect();
         if !round.is_multiple_of(2) {
@@ -142,7 +142,7 @@ fn kinds(server: Option<&Server>) -> Vec<Beside> {
 }
 
 /// What the bystander writes: as much as SQLite did in the latest round; nothing before that.
-fn disk_bytes(all: &[Beside]) -> usize {
+fn disk_bytes(all: &[Timed]) -> usize {
     let latest = |beside| {
         let it = all.iter().find(|it| it.beside == beside);
         it.and_then(|it| it.played.outcomes.last())

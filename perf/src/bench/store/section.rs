@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::Found;
-use super::beside::Beside;
+use super::beside::{Beside, Timed};
 use super::follow::Followed;
 use crate::curve::Curve;
 use crate::error::PerfError;
@@ -38,19 +38,19 @@ from the last delivery until all had one.";
 /// The whole section.
 pub(super) fn section(found: &Found) -> Result<Section, PerfError> {
     let rounds = || found.followed.iter().flatten().flatten();
-    let beside = || found.beside.iter().flat_map(|it| &it.played.outcomes);
-    let mut notes = faults(beside());
+    let timed = || found.timed.iter().flat_map(|it| &it.played.outcomes);
+    let mut notes = faults(timed());
     notes.extend(server_note(found));
     let lost = rounds().filter(|it| !it.is_exact());
     notes.extend(lost.map(|it| format!("**{} {:?}: rows {:?}**", it.database, it.case, it.totals)));
-    if !found.beside.is_empty() {
+    if !found.timed.is_empty() {
         notes.push(format!(
             "{CALM_TEXT}\n\n{}",
-            calm_table(&found.beside).render()
+            timed_table(&found.timed).render()
         ));
     }
     let mut raw: Vec<_> = rounds().map(|it| json!(it)).collect();
-    for it in &found.beside {
+    for it in &found.timed {
         let both = it.played.outcomes.iter().zip(&it.seen);
         raw.extend(both.map(
             |(outcome, seen)| json!({ "beside": it.beside, "outcome": outcome, "seen": seen }),
@@ -65,7 +65,7 @@ pub(super) fn section(found: &Found) -> Result<Section, PerfError> {
         pictures: pictures(found)?,
         notes,
         raw: raw.into(),
-        is_good: rounds().all(Followed::is_exact) && are_exact(beside()),
+        is_good: rounds().all(Followed::is_exact) && are_exact(timed()),
     })
 }
 
@@ -132,7 +132,7 @@ fn rows_table(found: &Found) -> Table {
     table
 }
 
-fn calm_table(beside: &[Beside]) -> Table {
+fn timed_table(timed: &[Timed]) -> Table {
     let mut table = Table::new(&[
         "store",
         "p50",
@@ -142,7 +142,7 @@ fn calm_table(beside: &[Beside]) -> Table {
         "lag",
         "catch-up",
     ]);
-    for it in beside {
+    for it in timed {
         let of = |figure: fn(&Outcome) -> f64| it.played.spread(figure).show(time);
         let seen = |figure: fn(&super::beside::Seen) -> f64| Spread::of(it.seen.iter().map(figure));
         let lag = seen(|it| it.lag_messages as f64).show(|it| format!("{it:.0}"));
@@ -152,7 +152,7 @@ fn calm_table(beside: &[Beside]) -> Table {
             of(p50),
             of(p99),
             of(p999),
-            it.played.ratio(&beside[0].played, p99).show(ratio),
+            it.played.ratio(&timed[0].played, p99).show(ratio),
             shown(it.beside.is_store(), lag),
             shown(it.beside.takes_rows(), catch_up),
         ]);
@@ -186,18 +186,18 @@ fn aims(found: &Found) -> Vec<Aim> {
         ]
     };
     let mut aims: Vec<Aim> = found.followed.iter().flat_map(of).collect();
-    let find = |beside| found.beside.iter().find(|it| it.beside == beside);
+    let find = |beside| found.timed.iter().find(|it| it.beside == beside);
     if let Some(none) = find(Beside::Nothing) {
-        let stores = found.beside.iter().filter(|it| it.beside.is_store());
-        aims.extend(stores.map(|it| calm_aim(none, it)));
+        let stores = found.timed.iter().filter(|it| it.beside.is_store());
+        aims.extend(stores.map(|it| timed_aim(none, it)));
     }
     let written = find(Beside::Bystander).zip(find(Beside::Sqlite));
-    aims.extend(written.map(|(writer, sqlite)| calm_aim(writer, sqlite)));
+    aims.extend(written.map(|(writer, sqlite)| timed_aim(writer, sqlite)));
     aims
 }
 
 /// No difference beyond noise: its p99 lies where that of the reference's rounds lies.
-fn calm_aim(reference: &Beside, it: &Beside) -> Aim {
+fn timed_aim(reference: &Timed, it: &Timed) -> Aim {
     let (theirs, its) = (reference.played.spread(p99), it.played.spread(p99));
     let (name, most) = (reference.beside.words(), time(theirs.max));
     Aim::new(
@@ -215,13 +215,13 @@ fn summary(found: &Found) -> String {
         format!("Into {name} it writes {once} rows/s, {part} of a bare load.")
     };
     let mut words: Vec<String> = found.followed.iter().map(of).collect();
-    if let Some(none) = found.beside.first() {
-        let stores = found.beside.iter().filter(|it| it.beside.is_store());
+    if let Some(none) = found.timed.first() {
+        let stores = found.timed.iter().filter(|it| it.beside.is_store());
         let worst = stores.map(|it| it.played.spread(p99).median);
         let worst = worst.fold(0.0, f64::max);
-        let beside = time(none.played.spread(p99).median);
+        let timed = time(none.played.spread(p99).median);
         words.push(format!(
-            "At {} msg/s for {} s p99 is {beside} without a store, and {} at most beside one that \
+            "At {} msg/s for {} s p99 is {timed} without a store, and {} at most beside one that \
              works, is down or hangs.",
             found.rate,
             found.seconds,
@@ -248,15 +248,15 @@ fn pictures(found: &Found) -> Result<Vec<Picture>, PerfError> {
         };
         pictures.push(bars("rows", "Rows a second", y, &names, &series)?);
     }
-    if !found.beside.is_empty() {
-        let curve = |it: &Beside| (it.played.name.clone(), curve(it));
-        let curves: Vec<_> = found.beside.iter().map(curve).collect();
+    if !found.timed.is_empty() {
+        let curve = |it: &Timed| (it.played.name.clone(), curve(it));
+        let curves: Vec<_> = found.timed.iter().map(curve).collect();
         let title = format!("Latency at {} msg/s beside the store", found.rate);
         pictures.push(percentiles("latency", &title, &curves)?);
     }
     Ok(pictures)
 }
 
-fn curve(it: &Beside) -> Curve {
+fn curve(it: &Timed) -> Curve {
     it.played.middle(p99).received.latency()
 }
