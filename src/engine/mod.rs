@@ -20,7 +20,9 @@ pub(crate) mod threads;
 mod wakes;
 
 pub mod crank;
+mod journal_wiring;
 pub mod pipeline;
+mod shared;
 
 mod behind;
 mod error;

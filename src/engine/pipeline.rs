@@ -21,32 +21,25 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
 
+use super::journal_wiring::{JournalLinks, JournalWiring};
 use super::names::Names;
 use super::wakes::Wakes;
 use crate::agent::Agent;
 use crate::agent::feedback::Feedback;
-use crate::agent::pressure::InputPressure;
 use crate::arena::Ledger;
-use crate::clock::{BootTie, Clock};
-use crate::config::{Config, Durability, StoreUrl};
+use crate::clock::Clock;
+use crate::config::{Config, Durability};
 use crate::counters::Counters;
 use crate::delivery::{DeliveryAgent, DeliveryParts};
+use crate::ingest::protocol::{FromIngest, ToIngest};
 use crate::ingest::{IngestAgent, IngestParts};
 use crate::journal::error::JournalError;
 use crate::journal::recovery::{self, Recovered};
-use crate::journal::replay::{KeptFiles, ReplayAgent, ReplayParts, Switched};
 use crate::journal::reserve;
-use crate::journal::retention::stretch::Window;
-use crate::journal::retention::{FromRetention, RetentionAgent, RetentionParts};
 use crate::journal::storage::Storage;
-use crate::journal::writer::{FromJournal, JournalAgent, JournalParts, ToJournal};
-use crate::latency::Recorder;
-use crate::limits::{
-    ARRIVALS_RING, CHUNK_COUNT, CHUNK_LEN, CHUNKS_AT_REPLAY, FREE_FILES_MAX, HOT_MAX, MESSAGES_MAX,
-    RETENTION_RING,
-};
+use crate::limits::{ARRIVALS_RING, CHUNK_COUNT, CHUNK_LEN, HOT_MAX, MESSAGES_MAX};
+use crate::message::Sequence;
 use crate::message::allowance::{MaxQueued, Windows};
 use crate::net::Network;
 use crate::net::admission::Admission;
@@ -57,23 +50,9 @@ use crate::rolling;
 use crate::scheduler::dedup::DedupWindow;
 use crate::scheduler::queue::Queues;
 use crate::scheduler::recovered::{RecoveredState, RecoveredStateBuilder};
-use crate::scheduler::rules::Rules;
-use crate::scheduler::{DeliveryLink, ReplayLink, SchedulerAgent, SchedulerParts};
+use crate::scheduler::{DeliveryLink, SchedulerAgent, SchedulerParts};
 
-/// What is told, read and asked across threads besides the rings.
-#[derive(Debug, Clone, Default)]
-pub struct Signals {
-    /// What ingest's reads find.
-    pub pressure: Arc<InputPressure>,
-    /// Set when nothing more shall be read from sources.
-    pub draining: Arc<AtomicBool>,
-    /// Says that all that can be delivered has been.
-    pub quiet: Arc<AtomicBool>,
-    /// The end of what the journal recorded.
-    pub recorded: Arc<AtomicU64>,
-    /// Says that sources wait because the journal may not grow.
-    pub journal_limited: Arc<AtomicBool>,
-}
+pub use super::shared::{Common, Signals};
 
 /// The world that the agents live in; a simulation has one of its own.
 pub struct World<N, S, C> {
@@ -123,24 +102,6 @@ impl Pipeline {
     }
 }
 
-/// What the agents share that outlives them.
-pub struct Common {
-    /// What is counted.
-    pub counters: Arc<Counters>,
-    /// What is told across threads.
-    pub signals: Signals,
-    /// The names.
-    pub names: Names,
-    /// What sets a level.
-    pub rules: Rules,
-    /// What an earlier life left.
-    pub recovered_state: RecoveredState,
-    /// What the scheduler measures.
-    pub recorder: Recorder,
-    /// Takes rejected lines, and keeps them.
-    pub rejects: (RejectSender, Box<dyn Agent>),
-}
-
 /// Makes the rejects agent and the ring of so many bytes to it; `storage` is where its files live.
 ///
 /// # Errors
@@ -169,13 +130,14 @@ pub fn rejects<S: rolling::storage::Storage + 'static>(
     Ok((sender, Box::new(agent)))
 }
 
-/// Makes the agents and wires them.
+/// Makes the agents and wires them; of `rejects` the two ends that [`rejects`] made.
 pub fn assemble<N, S, C>(
     config: &Config,
     world: World<N, S, C>,
     wakes: &Wakes,
     recovered: Recovered,
     common: Common,
+    rejects: (RejectSender, Box<dyn Agent>),
 ) -> Pipeline
 where
     N: Network + 'static,
@@ -183,44 +145,91 @@ where
     C: Clock + 'static,
 {
     let ledger = Ledger::new(CHUNK_LEN, CHUNK_COUNT as u16);
-    let (to_scheduler, from_ingest) = ring(ARRIVALS_RING, &wakes.scheduler);
-    let (to_ingest, from_scheduler) = ring(world.hop_ring, &wakes.ingest);
-    let (boot_tie, next_sequence) = (world.clock.boot_tie(), recovered.origin.next_sequence);
-    let files = Files {
+    let next_sequence = recovered.origin.next_sequence;
+    let (files, journal) = JournalWiring {
+        config,
+        wakes,
+        ledger: &ledger,
+        common: &common,
         storage: world.storage,
         hop_ring: world.hop_ring,
-        boot_tie,
+        boot_tie: world.clock.boot_tie(),
         recovered,
-    };
-    let (files, links) = file_agents(config, files, wakes, &ledger, &common);
+    }
+    .wire();
     let nets = (world.delivery_nets, world.clock, world.hop_ring);
-    let (deliveries, delivery_links) = deliveries(config, nets, wakes, &ledger, &common);
-    let max_queued = MaxQueued::new(config);
+    let (deliveries, delivery) = deliveries(config, nets, wakes, &ledger, &common);
+    let (to_scheduler, from_ingest) = ring(ARRIVALS_RING, &wakes.scheduler);
+    let (to_ingest, from_scheduler) = ring(world.hop_ring, &wakes.ingest);
+    let ends = (to_scheduler, from_scheduler, rejects.0);
+    let ingest = ingest(config, (world.ingest_net, world.seed), ends, &common);
+    let links = SchedulerLinks {
+        from_ingest,
+        to_ingest,
+        journal,
+        delivery,
+    };
+    Pipeline {
+        ingest: Box::new(ingest),
+        scheduler: Box::new(scheduler(config, links, ledger, next_sequence, common)),
+        journal: files.journal,
+        replay: files.replay,
+        retention: files.retention,
+        rejects: rejects.1,
+        deliveries,
+    }
+}
+
+/// The scheduler's ends of all rings.
+struct SchedulerLinks {
+    from_ingest: Receiver<FromIngest>,
+    to_ingest: Sender<ToIngest>,
+    journal: JournalLinks,
+    delivery: Vec<DeliveryLink>,
+}
+
+fn ingest<N: Network>(
+    config: &Config,
+    (net, seed): (N, u64),
+    (to_scheduler, from_scheduler, rejects): (Sender<FromIngest>, Receiver<ToIngest>, RejectSender),
+    common: &Common,
+) -> IngestAgent<N> {
     let levels = usize::from(config.scheduler.levels);
-    let waiting = common.recovered_state.waiting.len_by_destination(levels);
-    let ingest = IngestParts {
-        net: world.ingest_net,
+    let recovered = &common.recovered_state;
+    let waiting = recovered.waiting.len_by_destination(levels);
+    let parts = IngestParts {
+        net,
         to_scheduler,
         from_scheduler,
         destinations: common.names.destinations.clone(),
         message_types: common.names.message_types.clone(),
-        hasher: common.recovered_state.dedup.hasher(),
-        rejects: common.rejects.0,
+        hasher: recovered.dedup.hasher(),
+        rejects,
         counters: Arc::clone(&common.counters),
         pressure: Arc::clone(&common.signals.pressure),
         draining: Arc::clone(&common.signals.draining),
-        seed: world.seed,
-        floor_ms: common.recovered_state.last_recorded_ms(),
-        allowances: Windows::new(max_queued.clone(), &waiting),
+        seed,
+        floor_ms: recovered.last_recorded_ms(),
+        allowances: Windows::new(MaxQueued::new(config), &waiting),
     };
-    let scheduler = SchedulerParts {
-        from_ingest,
-        to_ingest,
-        from_journal: links.from_journal,
-        to_journal: links.to_journal,
-        replay: links.replay,
-        from_retention: links.from_retention,
-        deliveries: delivery_links,
+    IngestAgent::new(config, parts)
+}
+
+fn scheduler(
+    config: &Config,
+    links: SchedulerLinks,
+    ledger: Ledger,
+    next_sequence: Sequence,
+    common: Common,
+) -> SchedulerAgent {
+    SchedulerAgent::new(SchedulerParts {
+        from_ingest: links.from_ingest,
+        to_ingest: links.to_ingest,
+        from_journal: links.journal.from_journal,
+        to_journal: links.journal.to_journal,
+        replay: links.journal.replay,
+        from_retention: links.journal.from_retention,
+        deliveries: links.delivery,
         ledger,
         dedup: common.recovered_state.dedup,
         backlog: common.recovered_state.waiting,
@@ -233,122 +242,12 @@ where
         credit: config.delivery.credit_waiting(),
         messages_max: MESSAGES_MAX,
         hot_max: HOT_MAX,
-        max_queued,
+        max_queued: MaxQueued::new(config),
         next_sequence,
         counters: common.counters,
         recorder: common.recorder,
         quiet: common.signals.quiet,
-    };
-    Pipeline {
-        ingest: Box::new(IngestAgent::new(config, ingest)),
-        scheduler: Box::new(SchedulerAgent::new(scheduler)),
-        journal: files.journal,
-        replay: files.replay,
-        retention: files.retention,
-        rejects: common.rejects.1,
-        deliveries,
-    }
-}
-
-/// What the agents of the journal's files begin with.
-struct Files<S> {
-    storage: S,
-    hop_ring: usize,
-    boot_tie: BootTie,
-    recovered: Recovered,
-}
-
-/// The agents of the journal's files.
-struct FileAgents {
-    journal: Box<dyn Agent>,
-    replay: Box<dyn Agent>,
-    retention: Box<dyn Agent>,
-}
-
-/// The scheduler's ends of the rings to them.
-struct FileLinks {
-    to_journal: Sender<ToJournal>,
-    from_journal: Receiver<FromJournal>,
-    replay: ReplayLink,
-    from_retention: Receiver<FromRetention>,
-}
-
-/// Journal, replay and retention, with the rings among them and to the scheduler.
-fn file_agents<S: Storage + Clone + 'static>(
-    config: &Config,
-    files: Files<S>,
-    wakes: &Wakes,
-    ledger: &Ledger,
-    common: &Common,
-) -> (FileAgents, FileLinks) {
-    let Files {
-        storage,
-        hop_ring,
-        boot_tie,
-        recovered,
-    } = files;
-    let (origin, segment_len) = (recovered.origin, config.journal.segment);
-    let (to_replay, kept_files) = ring(RETENTION_RING, &wakes.replay);
-    let (switched, from_replay) = ring(RETENTION_RING, &wakes.retention);
-    let (replay, replay_link) = replay(
-        config,
-        (storage.clone(), hop_ring),
-        wakes,
-        Arc::clone(&common.counters),
-        (kept_files, switched, recovered.kept.clone()),
-    );
-    let (to_retention, from_journal) = ring(RETENTION_RING, &wakes.retention);
-    let (free_files, freed) = ring(FREE_FILES_MAX, &wakes.journal);
-    let (ask, from_retention) = ring(RETENTION_RING, &wakes.scheduler);
-    let retention = RetentionAgent::new(RetentionParts {
-        from_journal,
-        to_scheduler: ask,
-        free_files,
-        to_replay,
-        from_replay,
-        kept: recovered.kept,
-        storage: storage.clone(),
-        segment_len,
-        segments: recovered.segments,
-        reserve: recovered.reserve,
-        next_segment: origin.position / segment_len,
-        window: Window::new(config.dedup.window_messages, config.dedup.window),
-        max_bytes: config.journal.max_bytes,
-        draining: Arc::clone(&common.signals.draining),
-        limited: Arc::clone(&common.signals.journal_limited),
-        has_store: config.store.url != StoreUrl::None,
-        counters: Arc::clone(&common.counters),
-    });
-    let (to_journal, from_scheduler) = ring(hop_ring, &wakes.journal);
-    let (to_scheduler, from_journal) = ring(hop_ring, &wakes.scheduler);
-    let journal = JournalAgent::new(JournalParts {
-        from_scheduler,
-        to_scheduler,
-        to_retention,
-        free_files: freed,
-        reserve: recovered.reserve,
-        view: ledger.view(),
-        storage,
-        segment_len,
-        position: origin.position,
-        next_sequence: origin.next_sequence,
-        synced: config.durability == Durability::Synced,
-        recorded: Arc::clone(&common.signals.recorded),
-        tie: boot_tie,
-        counters: Arc::clone(&common.counters),
-    });
-    let agents = FileAgents {
-        journal: Box::new(journal),
-        replay: Box::new(replay),
-        retention: Box::new(retention),
-    };
-    let links = FileLinks {
-        to_journal,
-        from_journal,
-        replay: replay_link,
-        from_retention,
-    };
-    (agents, links)
+    })
 }
 
 /// The delivery agents, one for each of the sockets' owners.
@@ -393,39 +292,6 @@ fn queues(config: &Config) -> Queues {
     )
     .served_by(config.delivery.agents)
     .with_room_for(config.scheduler.created_max())
-}
-
-fn replay<S: Storage>(
-    config: &Config,
-    (storage, hop_ring): (S, usize),
-    wakes: &Wakes,
-    counters: Arc<Counters>,
-    (from_retention, to_retention, kept): (Receiver<KeptFiles>, Sender<Switched>, KeptFiles),
-) -> (ReplayAgent<S>, ReplayLink) {
-    let (to, from_scheduler) = ring(hop_ring, &wakes.replay);
-    let (to_chunks, chunks) = ring(CHUNKS_AT_REPLAY, &wakes.replay);
-    let (to_scheduler, from) = ring(hop_ring, &wakes.scheduler);
-    let segment_len = config.journal.segment;
-    let parts = ReplayParts {
-        from_scheduler,
-        chunks,
-        to_scheduler,
-        from_retention,
-        to_retention,
-        kept,
-        storage,
-        segment_len,
-        counters,
-    };
-    (
-        ReplayAgent::new(parts),
-        ReplayLink {
-            to,
-            to_chunks,
-            from,
-            chunks: 0,
-        },
-    )
 }
 
 /// Reads the journal, closes its last segment, gathers what an earlier life left, and sets room for

@@ -89,10 +89,9 @@ pub(crate) fn start(config: &Config, begins: impl FnOnce()) -> Result<Engine, St
         rules,
         recovered_state,
         recorder,
-        rejects,
     };
     announce(config, &plan, &recovered, &common.counters);
-    let pipeline = pipeline::assemble(config, world, &wakes, recovered, common);
+    let pipeline = pipeline::assemble(config, world, &wakes, recovered, common, rejects);
     let scheduler_wake = Arc::clone(&wakes.scheduler);
     begins();
     let threads = services.spawner(clock.clone()).spawn(pipeline, &wakes)?;

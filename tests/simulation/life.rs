@@ -95,9 +95,8 @@ impl Life {
             rules,
             recovered_state,
             recorder,
-            rejects,
         };
-        let pipeline = assemble(config, world, &wakes, recovered, common);
+        let pipeline = assemble(config, world, &wakes, recovered, common, rejects);
         let mut agents = pipeline.into_agents();
         for agent in &mut agents {
             agent.on_start(clock.now())?;

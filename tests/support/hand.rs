@@ -15,7 +15,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use flipped_lb::agent::Agent;
 use flipped_lb::clock::{Clock, Now};
 use flipped_lb::config::{self, Config};
 use flipped_lb::counters::{Counter, Counters};
@@ -28,7 +27,6 @@ use flipped_lb::journal::storage::Directory;
 use flipped_lb::latency::{self, Collector};
 use flipped_lb::limits::{HOP_RING, REJECTS_RING};
 use flipped_lb::net::{SocketOptions, Tcp};
-use flipped_lb::rejects::protocol::RejectSender;
 use flipped_lb::ring::Wake;
 use flipped_lb::rolling;
 use flipped_lb::scheduler::recovered::RecoveredState;
@@ -127,8 +125,8 @@ impl<C: Clock + 'static> Hand<C> {
         let storage =
             rolling::storage::Directory::at(home.path(), "rejected").expect("a directory");
         let rejects = rejects(&config, storage, REJECTS_RING, &wakes, &counters).expect("a file");
-        let (common, collector) = common(&config, &counters, rejects, recovered_state);
-        let pipeline = assemble(&config, world, &wakes, recovered, common);
+        let (common, collector) = common(&config, &counters, recovered_state);
+        let pipeline = assemble(&config, world, &wakes, recovered, common, rejects);
         let crank = Crank::start(pipeline, clock.now()).expect("the agents start");
         Self {
             crank,
@@ -246,7 +244,6 @@ fn rules(config: &Config) -> Rules {
 fn common(
     config: &Config,
     counters: &Arc<Counters>,
-    rejects: (RejectSender, Box<dyn Agent>),
     recovered_state: RecoveredState,
 ) -> (Common, Collector) {
     let rules = rules(config);
@@ -259,7 +256,6 @@ fn common(
         rules,
         recovered_state,
         recorder,
-        rejects,
     };
     (common, collector)
 }

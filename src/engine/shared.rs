@@ -1,0 +1,42 @@
+//! What the agents share besides the rings, and what outlives them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+
+use super::names::Names;
+use crate::agent::pressure::InputPressure;
+use crate::counters::Counters;
+use crate::latency::Recorder;
+use crate::scheduler::recovered::RecoveredState;
+use crate::scheduler::rules::Rules;
+
+/// What is told, read and asked across threads besides the rings.
+#[derive(Debug, Clone, Default)]
+pub struct Signals {
+    /// What ingest's reads find.
+    pub pressure: Arc<InputPressure>,
+    /// Set when nothing more shall be read from sources.
+    pub draining: Arc<AtomicBool>,
+    /// Says that all that can be delivered has been.
+    pub quiet: Arc<AtomicBool>,
+    /// The end of what the journal recorded.
+    pub recorded: Arc<AtomicU64>,
+    /// Says that sources wait because the journal may not grow.
+    pub journal_limited: Arc<AtomicBool>,
+}
+
+/// What the agents share that outlives them.
+pub struct Common {
+    /// What is counted.
+    pub counters: Arc<Counters>,
+    /// What is told across threads.
+    pub signals: Signals,
+    /// The names.
+    pub names: Names,
+    /// What sets a level.
+    pub rules: Rules,
+    /// What an earlier life left.
+    pub recovered_state: RecoveredState,
+    /// What the scheduler measures.
+    pub recorder: Recorder,
+}
