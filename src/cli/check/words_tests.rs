@@ -81,6 +81,13 @@ fn the_worst_wait_counts_from_arrival() {
         2,
         &["level 3: moves up to level 2 once it has waited 5s; worst wait: at level 1 after 10s"],
     );
+    // One of level 4 comes to level 2 after 10 s, behind those of level 3 that are 5 s old.
+    let text = "[scheduler]\nlevels = 4\nmax_wait = ['0s', '10s', '5s', '10s']";
+    says(
+        text,
+        2,
+        &["level 4: moves up to level 3 once it has waited 10s; worst wait: at level 1 after 15s"],
+    );
 }
 
 #[test]

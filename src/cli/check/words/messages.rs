@@ -126,14 +126,20 @@ fn worst_wait(max_wait: &[Duration], level: u8) -> String {
 /// The level that a message rises to, and the wait since its arrival after which it is there.
 ///
 /// Waits count from arrival, so a level below may take longer than the one above it: then the
-/// message passes the one above at once.
+/// message passes the one above at once. Where a level takes longer than the one below, the message
+/// waits there behind younger ones that have moved up before it.
 fn rise(max_wait: &[Duration], level: u8) -> (u8, Duration) {
-    let mut after = Duration::ZERO;
+    let (mut after, mut below) = (Duration::ZERO, None);
     for current in (2..=level).rev() {
-        match max_wait.get(usize::from(current) - 1) {
-            Some(wait) if !wait.is_zero() => after = after.max(*wait),
-            _ => return (current, after),
-        }
+        let wait = max_wait.get(usize::from(current) - 1).copied();
+        let Some(wait) = wait.filter(|it| !it.is_zero()) else {
+            return (current, after);
+        };
+        after = match below {
+            Some(below) if wait > below => after + (wait - below),
+            _ => after.max(wait),
+        };
+        below = Some(wait);
     }
     (1, after)
 }
