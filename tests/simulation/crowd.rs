@@ -73,7 +73,7 @@ impl Crowd {
             None => {
                 let listener = place.listener;
                 let link = self.wire.connect(Peer::Stranger { listener });
-                if listener == 0 && self.dice.flip() {
+                if listener == 0 && self.dice.chance(800) {
                     self.wire.send(link, HALF_A_LINE);
                 }
                 place.link = Some(link);

@@ -99,7 +99,7 @@ impl RejectedPlan {
             true => dice.skewed(max) as u32,
             false => 0,
         };
-        let (fails, sync_fails) = (rate(200), rate(200));
+        let (fails, sync_fails) = (rate(800), rate(200));
         let (no_descriptor, short) = (rate(900), rate(500));
         Self {
             file_len_max,
@@ -364,6 +364,9 @@ impl Plan {
         let limit = self.sources.len().max(self.customers.len()) + 1;
         let strangers = 2 * dice.pick(limit..=2 * limit);
         self.crowd = Some(CrowdPlan { strangers, limit });
+        // Some are sent away while the rings are full.
+        self.hop_ring = 64;
+        self.faults.stall = self.faults.stall.max(300);
         // Who is closed because it says nothing is told no acknowledgement any more.
         self.faults.half_close = 0;
     }

@@ -101,12 +101,10 @@ impl Wait {
             let (by, since_ns) = (By::Level, now_ns);
             return Urgent { by, since_ns };
         }
-        // Who has waited long for its own level may have waited long enough for the next ones.
         let waits = &self.facts.plan.max_wait_ms[1..usize::from(level)];
-        let longest_ms = waits.iter().max().copied().unwrap_or(0);
         let since_ns = match waits.contains(&0) {
             true => u64::MAX,
-            false => now_ns + longest_ms * 1_000_000 + ROUNDED_NS,
+            false => now_ns + worst_wait_ms(waits) * 1_000_000 + ROUNDED_NS,
         };
         let by = By::Age;
         Urgent { by, since_ns }
@@ -122,11 +120,14 @@ impl Wait {
         else {
             return;
         };
-        if !self.known.insert(id) {
+        let is_known = !self.known.insert(id);
+        if is_known && !self.waiting.contains_key(&id) {
             return;
         }
+        // One that waits and is read again may have been lost with the connection before: it waits from
+        // now on. Or it was not: before others it counts as what it was first.
         let urgent = self.urgent(level, now_ns);
-        self.urgent.insert(id, (now_ns, urgent));
+        self.urgent.entry(id).or_insert((now_ns, urgent));
         if urgent.since_ns < u64::MAX {
             let waiting = Waiting {
                 source: line.source,
@@ -174,6 +175,19 @@ impl Wait {
         }
         Ok(())
     }
+}
+
+/// Who has waited long for its own level may have waited long enough for the next ones. Where a level
+/// takes longer than the one below, it waits there behind younger ones that came before it.
+fn worst_wait_ms(waits: &[u64]) -> u64 {
+    let mut after_ms = waits.last().copied().unwrap_or(0);
+    for pair in waits.windows(2).rev() {
+        after_ms = match pair[0] > pair[1] {
+            true => after_ms + pair[0] - pair[1],
+            false => after_ms.max(pair[0]),
+        };
+    }
+    after_ms
 }
 
 impl Waiting {
