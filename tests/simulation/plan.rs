@@ -348,6 +348,8 @@ impl Plan {
         if self.durability == Durability::Synced {
             self.faults.power = 1_000;
         }
+        // What the journal takes only after a while would be sent again behind the window.
+        (self.faults.reset, self.faults.descriptors, self.faults.full) = (0, 0, 0);
         self.sources.truncate(1);
         for source in &mut self.sources {
             (source.lines, source.burst) = (2_000, 16);
