@@ -1,7 +1,7 @@
 //! The HTTP listener: who may connect, and how long a connection may take.
 //!
-//! It accepts for `server`, whose router answers. At most `max_connections` are open; whoever comes
-//! on top is answered 503 and closed. A head that does not come, a connection that rests and an
+//! It accepts for `server`, whose router answers. At most `max_connections` are open; further
+//! ones are answered 503 and closed. A head that does not come, a connection that rests and an
 //! answer that is not read are cut after a time of their own, so that none of them holds a place.
 
 use std::io;
@@ -115,7 +115,7 @@ async fn answer(stream: TcpStream, router: Router, place: Place) {
         .header_read_timeout(HTTP_HEAD_TIMEOUT)
         .max_buf_size(HTTP_HEAD_LEN_MAX);
     let service = TowerToHyperService::new(router);
-    // A client that goes in the middle is nobody's fault.
+    // A client that leaves in the middle is no fault.
     let _ = connection
         .serve_connection(TokioIo::new(stream), service)
         .await;
@@ -142,7 +142,7 @@ fn refuse(mut stream: TcpStream, words: String, refused: &Arc<Semaphore>) {
             while stream.read(&mut unread).await? > 0 {}
             io::Result::Ok(())
         };
-        // Whoever does not read it in time, or is gone, is not told.
+        // A client that is gone or does not read in time misses it.
         let _ = timeout(REFUSED_HELD_TIME, told).await;
         drop(place);
     });

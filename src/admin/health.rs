@@ -95,7 +95,7 @@ impl Health {
         }
     }
 
-    /// The same, told by `journal_limited` when sources wait because the journal may not grow.
+    /// The same; `journal_limited` is set while sources wait because the journal may not grow.
     #[must_use]
     pub(crate) fn watching(self, journal_limited: Arc<AtomicBool>) -> Self {
         Self {
@@ -266,7 +266,7 @@ fn since(fault: &Fault) -> String {
     format!("since {since} ({})", fault.reason)
 }
 
-/// Listeners at which nobody is let in.
+/// Listeners that refuse all connections.
 fn listeners(counters: &Counters) -> Vec<String> {
     let kinds = [
         (

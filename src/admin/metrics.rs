@@ -56,7 +56,7 @@ impl Page {
         Ok(())
     }
 
-    /// By reason; whoever wants their sum can have it summed.
+    /// By reason; queries can sum them.
     fn rejected(&mut self, name: &str, counters: &Snapshot) -> fmt::Result {
         for reason in Reason::ALL {
             let labels = format!("{{reason=\"{}\"}}", reason.label());

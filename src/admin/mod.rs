@@ -44,7 +44,7 @@ pub(crate) struct Shown {
     pub(crate) totals: Totals,
 }
 
-/// What stands fixed while an engine runs.
+/// What does not change while an engine runs.
 #[derive(Debug, Clone)]
 pub(crate) struct Facts {
     pub(crate) version: &'static str,

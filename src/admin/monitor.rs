@@ -34,7 +34,7 @@ pub(crate) struct MonitorParts {
     pub(crate) collector: Collector,
     /// What destinations and types are called.
     pub(crate) names: Arc<dyn Names>,
-    /// The lag of a store that waits for an answer is told from it; `None`: there is no store.
+    /// From which the lag is published while the store waits for an answer; `None`: there is no store.
     pub(crate) progress: Option<Arc<Progress>>,
     /// Between two prints; zero: at the end only.
     pub(crate) interval: Duration,
@@ -180,7 +180,7 @@ impl Run {
         }
     }
 
-    /// A log that cannot be written is no reason to stop: counted, and told when it begins and ends.
+    /// A log that cannot be written is no reason to stop: it is counted, and logged when it begins and ends.
     fn write_log(&mut self) {
         let Some(log) = &mut self.parts.log else {
             return;
@@ -252,7 +252,7 @@ impl Run {
             };
             statistics.to_string()
         };
-        // Whoever closed the output wants no statistics; that is no reason to stop.
+        // A closed output is no reason to stop.
         let out = &mut self.parts.out;
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
         delivered

@@ -1,7 +1,7 @@
 //! HTTP: `/stats`, `/metrics`, `/healthz`, `/readyz`, `/histograms/...`.
 //!
-//! A thread named "admin" with a runtime of its own; it reads [`AdminState`] and feeds whoever
-//! asks. It only answers: nothing can be changed through it, and no agent waits for it.
+//! A thread named "admin" with a runtime of its own, which reads [`AdminState`]. It only answers: nothing
+//! can be changed through it, and no agent waits for it.
 
 use std::fmt::Write as _;
 use std::io;
@@ -39,7 +39,7 @@ const PATHS: &str = "\
 
 #[derive(Debug)]
 pub(crate) struct Admin {
-    /// `None`: it was told to end.
+    /// `None`: it is ending.
     stop: Option<oneshot::Sender<()>>,
     thread: JoinHandle<()>,
 }

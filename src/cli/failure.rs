@@ -20,7 +20,7 @@ pub(crate) enum Failure {
     /// It could not be done: exit code 1.
     #[error("{0}")]
     Failed(String),
-    /// Whoever read the output has gone (as `head` does): silent, exit code 0.
+    /// The reader of the output is gone (as `head` does): silent, exit code 0.
     #[error("the reader of the output has gone")]
     OutputClosed,
 }

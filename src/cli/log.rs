@@ -17,7 +17,7 @@ use crate::escape::Escaped;
 use crate::log;
 
 /// Starts the log for this process; a second start changes nothing. `is_queued`: no thread may wait
-/// for whoever reads it.
+/// for its reader.
 pub(super) fn start(is_queued: bool) -> Result<(), Failure> {
     let level = level(std::env::var("FLIPPED_LB_LOG").ok().as_deref())?;
     let writer = match is_queued {
@@ -35,7 +35,7 @@ pub(super) fn start(is_queued: bool) -> Result<(), Failure> {
         .with_max_level(level)
         .with_target(false)
         .with_ansi(stderr().is_terminal())
-        // They would be told to the same stream, by a call that panics where it is gone.
+        // They would go to the same stream, by a call that panics where it is gone.
         .log_internal_errors(false)
         .with_writer(writer);
     // Already started: the tests run many commands in one process.

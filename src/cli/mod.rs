@@ -116,7 +116,7 @@ pub(crate) fn run_args(args: impl IntoIterator<Item = impl Into<OsString> + Clon
 }
 
 impl Command {
-    /// Whether an engine runs in this process: then nothing waits for who reads its output.
+    /// Whether an engine runs in this process: then nothing waits for the reader of its output.
     fn runs_engine(&self) -> bool {
         matches!(self, Command::Run(_) | Command::Demo(_))
     }

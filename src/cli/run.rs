@@ -64,7 +64,7 @@ pub(crate) fn run(args: RunArgs) -> Result<(), Failure> {
     problem.map_or(Ok(()), |problem| Err(Failure::because(problem)))
 }
 
-/// The last line on stdout; whoever should read it may have stopped reading.
+/// The last line on stdout; its reader may have stopped reading.
 fn print_to_reader(line: String) {
     let (wrote, is_done) = std::sync::mpsc::channel();
     std::thread::spawn(move || {

@@ -69,8 +69,8 @@ impl Signals {
         Ok(signals)
     }
 
-    /// The engine's agents are about to run. Before, a signal ends the process where it stands: a large journal may take
-    /// minutes to read, a database to answer, and neither minds.
+    /// The engine's agents are about to run. Before, a signal ends the process at once: a large journal may take
+    /// minutes to read, a database to answer, and neither is harmed.
     pub(super) fn has_started(&self) {
         self.is_running.store(true, Ordering::Relaxed);
     }
@@ -119,7 +119,7 @@ impl Listener {
     }
 }
 
-/// Ends the process where it stands.
+/// Ends the process at once.
 fn end(why: &str, exit_code: c_int) {
     log::say(why);
     log::finish();

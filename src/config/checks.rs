@@ -1,7 +1,7 @@
 //! What must hold between settings.
 //!
 //! Fed with a draft of which each value is right by itself; adds to the draft's problems. Whether
-//! cores, directories and addresses exist on this machine is found out by whoever uses them.
+//! cores, directories and addresses exist on this machine is found out by their users.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;

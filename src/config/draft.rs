@@ -32,7 +32,7 @@ impl Given {
         self.keys.contains_key(&(section, key))
     }
 
-    /// Where the first of these keys that was given stands.
+    /// The place of the first of these keys that was given.
     pub(super) fn place(&self, keys: &[(&'static str, &'static str)]) -> Place {
         let place = keys.iter().find_map(|key| self.keys.get(key));
         place.cloned().unwrap_or_else(nowhere)

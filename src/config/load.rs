@@ -43,7 +43,7 @@ pub fn parse(
     if !draft.given.has("scheduler", "max_wait") {
         draft.config.scheduler.max_wait = default_max_wait(draft.config.scheduler.levels);
     }
-    // A value that was refused stands at its default: what follows from it would mislead.
+    // A refused value is at its default: what follows from it would mislead.
     if draft.problems.is_empty() {
         checks::check(&mut draft);
     }

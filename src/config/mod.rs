@@ -2,7 +2,7 @@
 //!
 //! [`load`] reads the file and the environment; everything else in the engine takes these plain
 //! values. Every key has a default, so an empty file is a valid one. What a setting *means* is
-//! explained by `flipped-lb check`; what bounds it stands in [`crate::limits`].
+//! explained by `flipped-lb check`; its bounds are in [`crate::limits`].
 //!
 //! ```text
 //! flipped-lb.toml --> file ---------+
@@ -53,7 +53,7 @@ pub use units::{parse_duration, parse_hours, parse_size, show_duration, show_hou
 /// All settings of one engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// Where the journal, the embedded database, rejected lines and histograms live.
+    /// The directory of journal, embedded database, rejected lines and histograms.
     pub data_dir: PathBuf,
     /// What has happened before a message is delivered, and before its source is acknowledged.
     pub durability: Durability,

@@ -1,6 +1,6 @@
 //! The nearest name to one that is unknown.
 //!
-//! Fed by whoever met a name that is on no list; feeds the words of the error.
+//! Fed with a name that is on no list; feeds the error's text.
 
 /// The name of `names` that `typed` was likely meant to be.
 pub(super) fn nearest<'a>(

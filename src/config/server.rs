@@ -30,7 +30,7 @@ impl Secret {
         Self(text.into())
     }
 
-    /// The text, for whoever has to send it.
+    /// The text, for the driver.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
@@ -48,7 +48,7 @@ impl fmt::Debug for Secret {
 pub enum SslMode {
     /// Not at all.
     Disabled,
-    /// Encrypted; whoever answers is believed.
+    /// Encrypted; the server's certificate is not checked.
     Required,
     /// ... and its certificate is signed by an authority that is trusted.
     VerifyCa,
@@ -140,7 +140,7 @@ impl Server {
                 }
             }
         }
-        // As the `mysql` command: who names authorities wants them asked.
+        // As the `mysql` command: an authority that is named is used.
         let implied = match self.ssl_ca {
             Some(_) => SslMode::VerifyCa,
             None => SslMode::Disabled,

@@ -24,7 +24,7 @@ fn is_suffix(words: &[&str], value: &str) -> bool {
     match words {
         ["SERVICE", "HOST"] | ["SERVICE", "PORT"] => true,
         ["SERVICE", "PORT", name @ ..] => name.iter().all(|it| !it.is_empty()),
-        // Whoever sets a port by hand writes a number, and is told.
+        // A port that is set by hand is a number: an error.
         ["PORT"] => is_address(value),
         ["PORT", number, protocol, rest @ ..] => {
             let is_part = matches!(rest, [] | ["PROTO" | "PORT" | "ADDR"]);

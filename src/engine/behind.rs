@@ -76,7 +76,7 @@ fn query_within(
     let querying = move || {
         let answer = query(&mut store);
         drop(store);
-        // Nobody listens if it took too long.
+        // The receiver is gone if it took too long.
         let _ = sender.send(answer);
     };
     let late = |_| Err(StoreError::Transient("it does not answer".to_owned()));

@@ -1,4 +1,4 @@
-//! The agents on no thread at all: whoever holds the crank turns them, one duty cycle at a time.
+//! The agents without threads: the caller turns them by hand, one duty cycle at a time.
 //!
 //! Tests use it to see every step; it runs the real agents over real sockets and files.
 

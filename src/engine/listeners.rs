@@ -1,6 +1,6 @@
-//! All addresses that the engine listens on, bound before anything else begins: a port in use is told
-//! at once, and nothing is left half-started. Nobody is served before the agents run; who connects
-//! earlier waits in the system's queue.
+//! All addresses that the engine listens on, bound before anything else begins: a port in use is
+//! reported at once, and nothing is left half-started. Connections wait in the system's queue until the
+//! agents run.
 
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener};

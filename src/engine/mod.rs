@@ -68,7 +68,7 @@ pub(crate) struct Addresses {
     pub(crate) admin: Option<SocketAddr>,
 }
 
-/// How an agent's thread ended before it was told to.
+/// How an agent's thread ended before it was stopped.
 #[derive(Debug)]
 pub(crate) struct Failed {
     pub(crate) agent: &'static str,

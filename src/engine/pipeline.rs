@@ -60,7 +60,7 @@ pub struct World<N, S, C> {
     pub ingest_net: N,
     /// A delivery agent's sockets, each.
     pub delivery_nets: Vec<N>,
-    /// Where the journal lives.
+    /// The journal's files.
     pub storage: S,
     /// What time it is.
     pub clock: C,
@@ -321,7 +321,7 @@ fn nanoseconds(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Where under the data directory things live.
+/// The journal's directory under the data directory.
 #[must_use]
 pub fn journal_folder(data_dir: &Path) -> std::path::PathBuf {
     data_dir.join("journal")

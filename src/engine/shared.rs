@@ -10,7 +10,7 @@ use crate::latency::Recorder;
 use crate::scheduler::recovered::RecoveredState;
 use crate::scheduler::rules::Rules;
 
-/// What is told, read and asked across threads besides the rings.
+/// Flags and positions that threads share besides the rings.
 #[derive(Debug, Clone, Default)]
 pub struct Signals {
     /// What ingest's reads find.
@@ -29,13 +29,13 @@ pub struct Signals {
 pub struct Common {
     /// What is counted.
     pub counters: Arc<Counters>,
-    /// What is told across threads.
+    /// Flags and positions.
     pub signals: Signals,
     /// The names.
     pub names: Names,
     /// What sets a level.
     pub rules: Rules,
-    /// What an earlier life left.
+    /// What recovery found.
     pub recovered_state: RecoveredState,
     /// What the scheduler measures.
     pub recorder: Recorder,

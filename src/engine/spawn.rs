@@ -1,7 +1,7 @@
 //! Puts the agents on their threads.
 //!
-//! The plan says which agent goes where; each thread is told to stop by a flag of its own, and says
-//! by health and by a channel how it ended.
+//! The plan says which agent goes where. Each thread has a stop flag of its own, and reports by health
+//! and by a channel how it ended.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -166,9 +166,9 @@ pub(crate) struct Spawner<'a> {
     /// What ingest's reads find.
     pub(crate) pressure: &'a Arc<InputPressure>,
     pub(crate) clock: SystemClock,
-    /// Told which threads live.
+    /// Knows which threads are alive.
     pub(crate) health: &'a Arc<Health>,
-    /// Told why one ended.
+    /// Takes the reason why one ended.
     pub(crate) failing: &'a Sender<Failed>,
 }
 
@@ -250,7 +250,7 @@ impl Spawner<'_> {
         let on_end = move |agent, result: Result<(), Fatal>| {
             if let Err(error) = result {
                 error!(agent, %error, "the engine stops");
-                // Nobody listens any more where the engine has been stopped meanwhile.
+                // The receiver is gone where the engine has been stopped meanwhile.
                 let _ = failing.send(Failed { agent, error });
             }
             drop(guard);

@@ -37,8 +37,8 @@ use crate::store::follower::Follower;
 use crate::store::thread::StoreThread;
 use crate::store::{self, Store};
 
-/// Starts an engine with these settings: directory and addresses first, so that what is taken is told
-/// before anything else begins; then HTTP, which tells that it starts; then what may take long.
+/// Starts an engine with these settings: directory and addresses first, so that a conflict is
+/// reported before anything else begins; then HTTP, which reports the start; then what may take long.
 /// `begins` is called behind that, before the first agent runs.
 ///
 /// # Errors
@@ -156,8 +156,7 @@ fn within_descriptors(config: &Config) -> Result<Config, StartError> {
     Ok(budget.fit(config))
 }
 
-/// Keys for the dedup window out of the system's randomness: who could guess them could make ids that
-/// are taken for each other.
+/// Random keys for the dedup window: with known keys, ids could be made that are taken for each other.
 fn random_keys() -> Result<[u64; 8], StartError> {
     let mut keys = [0; 8];
     for key in &mut keys {

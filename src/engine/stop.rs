@@ -31,7 +31,7 @@ const QUIET_POLLS: u32 = 4;
 impl Engine {
     /// Stops it in an orderly way: sources are read no more, what is queued for connected
     /// subscribers is delivered, the journal and the store are completed, statistics and histograms
-    /// written. `hurry` cuts all waiting short. `progress` is told what is waited for, each second.
+    /// written. `hurry` ends all waiting. `progress` gets what is waited for, each second.
     pub(crate) fn stop(self, hurry: &AtomicBool, mut progress: impl FnMut(&str)) -> Ended {
         let mut waiter = Waiter::new(hurry, &mut progress);
         let mut problems = Vec::new();

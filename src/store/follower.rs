@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! stored position <= reader's position <= recorded position (or the beginning of the next segment)
-//! rows = all that stands in the journal between the first two
+//! rows = all that is in the journal between the first two
 //! ```
 
 use std::sync::Arc;
@@ -141,7 +141,7 @@ impl<S: Storage, D: Store> Follower<S, D> {
 
     /// One piece of work: reads what is there up to `recorded` (zero: not known yet) and at most a
     /// batch, and writes it if the batch is full or old enough. Returns rows and updates written. A
-    /// failure that may pass is counted, told now and then, and tried again by a later step.
+    /// failure that may pass is counted, logged at a limited rate, and retried by a later step.
     ///
     /// # Errors
     /// What does not pass: the following is over.
@@ -359,7 +359,7 @@ impl<S: Storage, D: Store> Follower<S, D> {
         self.counters.set(Counter::StorePosition, found);
     }
 
-    /// A store that keeps up, with nobody waiting for it, has time.
+    /// A store that keeps up, and is not waited for, is paced.
     fn pace(&self) -> Pace {
         match self.is_unbatched || self.is_full() {
             true => Pace::Bulk,

@@ -14,7 +14,7 @@ const ID_BASE_BITS: u32 = 48;
 /// Ids of one engine.
 pub(super) const ID_BASE_STEP: u64 = 1 << ID_BASE_BITS;
 
-/// What the tables are asked about ids.
+/// The queries about ids.
 pub(super) trait IdTable {
     type Error;
 

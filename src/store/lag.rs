@@ -84,7 +84,7 @@ impl Lag {
 
     pub(super) fn publish(&mut self, sample: LagSample, now: Now, counters: &Counters) {
         let recorded = counters.get(Counter::JournalRecorded);
-        // What was there before it looked for the first time counts as followed until rows tell.
+        // What was there at the first look counts as followed until rows show otherwise.
         let before = sample.first_sequence.map(|it| it.saturating_sub(1));
         let known = *self.sequence.get_or_insert(before.unwrap_or(recorded));
         let followed = before.map_or(known, |it| it.max(known));

@@ -13,9 +13,9 @@
 //!             not make it, an UPDATE that names the rows; halved as rows are
 //! ```
 //!
-//! What is left in the position's row tells whether somebody else wrote there (`ownership.rs`).
-//! The row is locked first: whatever an earlier connection left under way has ended when
-//! the lock is given, and what it committed is seen. `id` is the engine's own base plus the
+//! The position's row shows whether somebody else wrote there (`ownership.rs`). It is locked first: a
+//! transaction that an earlier connection left has ended when the lock is given, and what it committed is
+//! seen. `id` is the engine's own base plus the
 //! sequence, so that several engines share one table and a settlement finds its row by primary key.
 
 mod connection;
@@ -71,7 +71,7 @@ pub(crate) struct MySqlStore {
     ownership: Ownership,
     /// What the ids of this engine count from, once it is known.
     id_base: Option<u64>,
-    /// It was told that the bulk load is not allowed.
+    /// It was logged that the bulk load is not allowed.
     has_told_insert: bool,
 }
 

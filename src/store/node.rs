@@ -1,7 +1,7 @@
 //! The name under which a database keeps an engine's position.
 //!
-//! A position belongs to a journal, and a journal to a data directory: so the name that is made
-//! where none is set lives there as well. A new data directory is a new engine, and a database that
+//! A position belongs to a journal, and a journal to a data directory: a name that is made because
+//! none is set is kept there. A new data directory is a new engine, and a database that
 //! followed another journal is not taken for one that is ahead.
 
 use std::fs;

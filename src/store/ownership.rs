@@ -13,9 +13,9 @@ use super::StoreError;
 use crate::journal::record::Position;
 use crate::limits::STORE_OTHER_ROWS_MAX;
 
-/// New ownership of somebody else without one of its own between them: that is no operator.
+/// Foreign writes without one of its own between them: that is no operator.
 const FOREIGN_IN_A_ROW: u32 = 2;
-/// New ownership of somebody else in all: an operator edits the row now and then.
+/// Foreign writes in all: an operator edits the row now and then.
 const FOREIGN_MAX: u32 = 5;
 
 /// What the row holds.
@@ -159,7 +159,7 @@ impl Ownership {
                 false => ForeignWrite::Once(position),
             });
         }
-        // Nobody wrote since. A higher position would pass over what only this journal has.
+        // No write since. A higher position would skip what only this journal has.
         let position = known.position.min(found.position);
         Ok(self.accept(PositionRow { position, ..found }))
     }

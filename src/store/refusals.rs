@@ -1,4 +1,4 @@
-//! What a database refuses of one transaction, with its words.
+//! What a database refuses of one transaction, with its reasons.
 //!
 //! Filled by a [`super::Store`] while it writes; kept aside by [`super::unstored::UnstoredLog`]
 //! before the transaction commits.

@@ -2,8 +2,8 @@
 //!
 //! Fed by the follower, through [`Store`]; read by anybody with SQLite. It does not retry: it says
 //! that something failed, drops the connection after any error, and opens the file anew when it is
-//! asked again. So a file that is damaged, locked, or not there delays its rows alone, and once it
-//! was moved away a new one is made.
+//! asked again. A file that is damaged, locked or missing delays its rows only; once it is moved away, a
+//! new one is made.
 //!
 //! `id` is the engine's own base (0 for the first one) plus the sequence, so that settlements find
 //! their row by primary key. Every transaction is on the disk when it counts as written.
@@ -137,7 +137,7 @@ impl SqliteStore {
         &mut self,
         work: impl FnOnce(Work<'_>) -> Result<T, Failed>,
     ) -> Result<T, StoreError> {
-        // A file that was moved away would be written on, and found by nobody.
+        // A file that was moved away would still be written, where nobody looks for it.
         let open = self.session.take().filter(|it| it.is_at(&self.path));
         let mut session = match open {
             Some(session) => session,

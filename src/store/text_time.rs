@@ -1,7 +1,7 @@
 //! Moments as text: `YYYY-MM-DD HH:MM:SS.ffffff`, UTC.
 //!
-//! Rows come in the order of time, thousands a second: the calendar is asked once a second, and
-//! only the six digits behind the point are made for each row.
+//! Rows come in the order of time, thousands a second: the calendar is computed once a second, and
+//! only the six digits behind the point for each row.
 
 use jiff::Timestamp;
 

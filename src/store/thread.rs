@@ -32,9 +32,9 @@ const PAUSE_MIN: Duration = Duration::from_millis(1);
 const FINISH_POLL: Duration = Duration::from_millis(2);
 /// Retries of a failing store at the end: what it lacks is written after the next start.
 const FINISH_TRIES: u64 = 2;
-/// How long a thread that was told to give up is waited for; it may be waiting for a server.
+/// How long a thread that gives up is waited for; it may be waiting for a server.
 const ABANDON_TIMEOUT: Duration = Duration::from_secs(1);
-/// How often the way to the end is told.
+/// Between two log lines of the way to the end.
 const FINISH_LOG_INTERVAL: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
@@ -54,7 +54,7 @@ type Completion = Option<Box<dyn FnOnce() + Send>>;
 struct Control {
     /// Where to end; `Position::MAX`: nowhere yet.
     end: AtomicU64,
-    /// End now, wherever it stands.
+    /// End now, at whatever position.
     give_up: AtomicBool,
     /// The thread of the lowest priority, as the system knows it; zero: not yet.
     thread_id: AtomicI32,
@@ -240,7 +240,7 @@ impl<S: Storage, D: Store, C: Clock> Runner<S, D, C> {
             if self.control.end.load(Ordering::Acquire) != Position::MAX {
                 break;
             }
-            // Pairs with the writer's release store: what stands before it was written.
+            // Pairs with the writer's release store: all bytes before it were written.
             let through = self.recorded.load(Ordering::Acquire);
             self.step(through, &mut pause)?;
         }

@@ -1,7 +1,7 @@
 //! Settings as sentences.
 //!
 //! Fed with settings and with what matters of the machine; gives text. It decides nothing: what
-//! it says is computed by the same functions that the engine uses, or stands in `limits`.
+//! it says is computed by the same functions that the engine uses, or is in `limits`.
 
 mod engine;
 mod messages;

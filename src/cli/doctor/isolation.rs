@@ -52,7 +52,7 @@ fn assess(
     }
 }
 
-/// What the kernel was told; no cores where it was told nothing.
+/// The kernel's parameter; no cores where it is not set.
 fn from_command_line(machine: &Machine, parameter: &str) -> Option<Vec<usize>> {
     let line = machine.read("proc/cmdline")?;
     let value = line

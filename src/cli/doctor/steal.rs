@@ -13,7 +13,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const WARN_ABOVE: f64 = 0.5;
 const BAD_ABOVE: f64 = 10.0;
 
-/// Works for a second, for nothing is taken from those who want nothing, and sees what was missing.
+/// Works for a second, since an idle machine loses nothing, and measures what was missing.
 pub(super) fn measure(machine: &Machine) -> Finding {
     let before = machine.read("proc/stat").unwrap_or_default();
     let begun = Instant::now();

@@ -63,7 +63,7 @@ fn push(text: &mut String, width: usize, (name, curve): &Named) {
     let _ = writeln!(text, " {max:>11.1} {mean:>11.1} {count:>11}");
 }
 
-/// The columns; none where there is nothing to tell.
+/// The columns; none where there is nothing to show.
 fn figures(curve: &Curve) -> Vec<Option<f64>> {
     let mut figures: Vec<_> = PERCENTILES.map(|it| curve.percentile_us(it)).into();
     let others = [curve.max_us(), curve.mean_us(), curve.count() as f64];

@@ -1,6 +1,6 @@
 //! `flipped-lb journal dump`: the journal's entries, one JSON line each, or the frames alone.
 //!
-//! What cannot be read is told on standard error, and the rest is printed.
+//! What cannot be read is reported on standard error, and the rest is printed.
 
 use std::io::Write;
 

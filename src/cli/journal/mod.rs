@@ -82,7 +82,7 @@ fn kept_words(hole: &KeptHole, place: &Place) -> String {
     format!("{}, offset {offset}, {len} bytes: {damage}", file.display())
 }
 
-/// A hole as people are told of it: file, offset, bytes, what is wrong.
+/// A hole in words: file, offset, bytes, what is wrong.
 fn words(hole: &Hole, place: &Place) -> String {
     let (from, to) = (hole.from / place.segment_len, hole.to / place.segment_len);
     let file = place.storage.path(Name::Segment(from));

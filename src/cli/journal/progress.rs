@@ -10,7 +10,7 @@ use crate::journal::storage::Storage as _;
 /// How often the line is renewed.
 const EVERY: Duration = Duration::from_millis(500);
 
-/// Shows how far a reading is, if somebody watches.
+/// Shows how far a reading is, on a terminal.
 #[derive(Debug)]
 pub(super) struct Progress {
     begun: Instant,
@@ -47,7 +47,7 @@ impl Progress {
         let read = position.saturating_sub(self.first);
         let percent = read * 100 / (self.end - self.first).max(1);
         let rate = read as f64 / 1e6 / self.begun.elapsed().as_secs_f64();
-        // Whoever watched may have gone.
+        // The terminal may be gone.
         let _ = write!(stderr(), "\r{:3} %, {rate:.0} MB/s ", percent.min(100));
     }
 }

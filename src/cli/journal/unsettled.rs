@@ -1,6 +1,6 @@
 //! Which messages are not settled, with a small number for each.
 //!
-//! Sequences come nearly in order and are settled nearly in order, so they live in pages that go
+//! Sequences come nearly in order and are settled nearly in order, so they are kept in pages that go
 //! when they are empty: four bytes a message that waits, and nothing for one that does not.
 
 use std::collections::BTreeMap;

@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 
 use crate::config::parse_duration;
 
-/// The moment, as it stands in the table: UTC, to the microsecond.
+/// The time as the table has it: UTC, to the microsecond.
 ///
 /// # Errors
 /// Says how a moment is written.

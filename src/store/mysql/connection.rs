@@ -1,4 +1,4 @@
-//! A connection to the server: how it is dialled, and what is asked once it stands.
+//! A connection to the server: how it is dialled, and what is asked at its begin.
 //!
 //! Made by [`super::MySqlStore`] and by the `schema` command from the settings. The password is
 //! looked up anew each time, so that a changed one is taken without a restart; it goes into the
@@ -100,7 +100,7 @@ impl Access {
         self.server.place()
     }
 
-    /// The server's words about an error, and what to do.
+    /// The server's message about an error, and what to do.
     pub(super) fn words(&self, error: &Error, grants: &str) -> String {
         let words = fault::words(error);
         if fault::is_not_granted(error) {
@@ -185,7 +185,7 @@ impl Access {
     }
 }
 
-/// The account that a server's words name: `'user'@'host'`.
+/// The account that a server's message names: `'user'@'host'`.
 fn account_in(words: &str) -> Option<String> {
     let (head, tail) = words.split_once("'@'")?;
     let user = &head[head.rfind('\'')? + 1..];

@@ -52,7 +52,7 @@ const NO_TABLE: u16 = 1146;
 const NO_COLUMN: u16 = 1054;
 const NO_DEFAULT: u16 = 1364;
 const DUPLICATE: u16 = 1062;
-/// Nobody is let in with this name and password.
+/// Name and password are refused.
 const NOT_LET_IN: [u16; 2] = [1045, 1698];
 /// The account lacks a grant: for the database, a table, a column, a routine, or the server.
 const NOT_GRANTED: [u16; 5] = [1044, 1142, 1143, 1227, 1370];
@@ -89,7 +89,7 @@ pub(super) fn is_duplicate(error: &Error) -> bool {
     code(error) == Some(DUPLICATE)
 }
 
-/// Whether the server let nobody in with this name and password.
+/// Whether the server refused name and password.
 pub(super) fn is_not_let_in(error: &Error) -> bool {
     code(error).is_some_and(|it| NOT_LET_IN.contains(&it))
         || error.to_string().contains("insecure transport")
@@ -121,7 +121,7 @@ fn is_of_own_table(error: &Error) -> bool {
     tables.iter().any(|it| words.contains(it))
 }
 
-/// The server's words, and what to do.
+/// The server's message, and what to do.
 pub(super) fn words(error: &Error) -> String {
     if error.to_string().contains("certificate") {
         return format!(

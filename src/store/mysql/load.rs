@@ -38,7 +38,7 @@ pub(super) struct Lines<I, T> {
 }
 
 impl<T, I: Iterator<Item = T>> Lines<I, T> {
-    /// Writes and sends until all is sent, or nobody takes it any more.
+    /// Writes and sends until all is sent or the receiver is gone.
     fn send(self, sender: &SyncSender<Vec<u8>>) {
         let len = self.pace.pick(STORE_LOAD_BLOCK_LEN, STORE_LOAD_PIECE_LEN);
         let mut writer = Writer::new(Form::Line, Vec::new(), self.id_base);
@@ -52,7 +52,7 @@ impl<T, I: Iterator<Item = T>> Lines<I, T> {
             }
             self.pace.rest(REST);
         }
-        // Refused only if nobody takes it any more.
+        // Fails only if the receiver is gone.
         let _ = sender.send(writer.finish());
     }
 }
@@ -95,7 +95,7 @@ impl Loads {
             let done = writing
                 .map_err(Error::from)
                 .and_then(|_| connection.query_drop(statement));
-            // A server that said no has not asked for them, and nobody may wait for it to do so.
+            // A server that refused has not asked for them, and must not be waited for.
             drop(take(&self.waiting));
             done
         })

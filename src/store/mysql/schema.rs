@@ -1,7 +1,7 @@
 //! The schema at a server: made, compared, mended.
 //!
-//! What a column should be stands in `schema/mysql` alone: the statement that mends a column is made
-//! of its line there.
+//! What a column should be is defined in `schema/mysql` only: the statement that mends a column is made
+//! from its line there.
 
 mod clause;
 mod compare;
@@ -26,7 +26,7 @@ const CREATE_VERSIONS: &str = "CREATE TABLE IF NOT EXISTS schema_version (
     applied_at DATETIME(6) NOT NULL COMMENT 'UTC'
 ) ENGINE = InnoDB";
 
-/// Nobody else applies a schema to this server meanwhile.
+/// Serializes schema changes on this server.
 const LOCK: &str = "SELECT GET_LOCK('flipped_lb_schema', 10)";
 
 /// The schema of a database at a server.

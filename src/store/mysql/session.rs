@@ -107,7 +107,7 @@ impl Session {
         Ok(ownership.observe(found)?)
     }
 
-    /// What stands in the position's row, and the moment.
+    /// What the position's row holds, and the time.
     fn look(&mut self) -> Result<Option<(PositionRow, String)>, Error> {
         let row: Option<(Position, String, String)> =
             self.connection.exec_first(LOOK, (&self.node,))?;

@@ -172,8 +172,8 @@ impl Writer {
         self.quote();
     }
 
-    /// Where the first byte stands that cannot stand for itself. Two looks, for that is what the
-    /// searches by vector take; the second one ends where the first did.
+    /// The first byte that has to be escaped. Two searches, since one by vectors takes three bytes at
+    /// most; the second ends where the first did.
     fn special(&self, text: &[u8]) -> Option<usize> {
         let found = match self.form {
             Form::Line => memchr3(b'\\', b'\n', b'\t', text),
@@ -182,7 +182,7 @@ impl Writer {
         memchr(0, &text[..found.unwrap_or(text.len())]).or(found)
     }
 
-    /// What stands behind a backslash for a byte that cannot stand for itself.
+    /// What follows the backslash for a byte that has to be escaped.
     fn escape(&self, byte: u8) -> Option<u8> {
         match (byte, self.form) {
             (0, _) => Some(b'0'),

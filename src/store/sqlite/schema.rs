@@ -172,7 +172,7 @@ fn missing(connection: &Connection) -> rusqlite::Result<Vec<&'static str>> {
     Ok(missing)
 }
 
-/// Makes tables anew that somebody has dropped or renamed.
+/// Makes tables that were dropped or renamed.
 fn make_missing(transaction: &Transaction<'_>) -> rusqlite::Result<Vec<&'static str>> {
     let missing = missing(transaction)?;
     if missing.is_empty() {

@@ -1,4 +1,4 @@
-//! One open file: the position's row, and what is asked of the rows.
+//! One open file: the position's row, and queries of the rows.
 //!
 //! Used by [`super::SqliteStore`], which closes it after any error. What a transaction writes is in
 //! [`super::transaction`].
@@ -231,7 +231,7 @@ impl Session {
     }
 }
 
-/// What stands in the position's row.
+/// What the position's row holds.
 fn look(connection: &Connection, node: &str) -> rusqlite::Result<Option<PositionRow>> {
     let mut statement = connection.prepare_cached(LOOK)?;
     let row = statement.query_row([node], |row| {
