@@ -11,6 +11,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use flipped_lb::limits::LOG_QUEUE;
 use flipped_lb::log::{Outlet, Writer};
 use tracing_subscriber::filter::LevelFilter;
 
@@ -48,8 +49,10 @@ pub fn open(plan: LogPlan) {
     IS_UNREAD.store(plan == LogPlan::Unread, Ordering::SeqCst);
     IS_GONE.store(plan == LogPlan::Gone, Ordering::SeqCst);
     if plan == LogPlan::Unread {
-        // Until one is refused.
-        while outlet.put(b"filler\n".to_vec()) {}
+        // As many as there is room for, and those that the thread has in hand.
+        for _ in 0..LOG_QUEUE + 2 {
+            outlet.put(b"filler\n".to_vec());
+        }
     }
     LINES.store(0, Ordering::SeqCst);
     HAS_WAITED.store(false, Ordering::SeqCst);
