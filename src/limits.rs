@@ -155,8 +155,13 @@ pub const CHUNKS_AT_INGEST: usize = 1 + 2 * CHUNKS_PER_READ;
 /// Chunks that the replay agent holds: the one being filled, and the next.
 pub const CHUNKS_AT_REPLAY: usize = 2;
 
+/// Free chunks that ingest is not given: what is read back from the journal is delivered from them
+/// while accepted frames hold all others, which a full disk does not record. An eighth of the arena:
+/// messages in flight to slow subscribers keep theirs for as long as `unread_timeout`.
+pub const CHUNKS_FOR_REPLAY: usize = CHUNK_COUNT / 8;
+
 /// Free chunks below which waiting messages give theirs up.
-pub const CHUNKS_FREE_MIN: usize = 2 * CHUNKS_AT_INGEST;
+pub const CHUNKS_FREE_MIN: usize = CHUNKS_FOR_REPLAY + 2 * CHUNKS_AT_INGEST;
 
 /// Messages that the scheduler dispatches in one duty cycle.
 pub const DISPATCHES_PER_CYCLE: usize = 1024;

@@ -7,6 +7,7 @@
 
 mod support;
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
@@ -92,6 +93,15 @@ impl Drop for SmallDisk {
 
 /// Sends frames of some 500 bytes on a connection of its own; ends when all are acknowledged.
 fn publish(engine: &Engine, name: &'static str, count: usize) -> JoinHandle<()> {
+    publish_filled(engine, name, count, 360)
+}
+
+fn publish_filled(
+    engine: &Engine,
+    name: &'static str,
+    count: usize,
+    fill_len: usize,
+) -> JoinHandle<()> {
     let stream = TcpStream::connect(engine.ingest.expect("it listens")).expect("a connection");
     stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
     let mut to = stream.try_clone().expect("a descriptor");
@@ -102,7 +112,7 @@ fn publish(engine: &Engine, name: &'static str, count: usize) -> JoinHandle<()> 
                     .expect("it takes a line");
                 for at in 0..count {
                     let line = frame(&format!("{name}-{at}"), "table1", 2);
-                    let fill = format!("\"n\":\"{}\"", "x".repeat(360));
+                    let fill = format!("\"n\":\"{}\"", "x".repeat(fill_len));
                     let line = line.replace("\"n\":1", &fill) + "\n";
                     // An engine that stops takes no more.
                     if to.write_all(line.as_bytes()).is_err() {
@@ -151,6 +161,25 @@ fn a_full_disk_heals_by_what_is_delivered_and_nothing_of_it_comes_again() {
     let engine = disk.start(SETTINGS);
     assert_eq!(engine.count("recovered"), 0, "all of it was settled");
     assert_eq!(engine.stop().code, Some(0));
+}
+
+/// Some 6,000 of these fill the frame memory, less than the journal's gate would hold.
+#[test]
+fn what_waits_on_a_full_disk_is_delivered_while_accepted_frames_fill_the_memory() {
+    const COUNT: usize = 16_000;
+    let disk = SmallDisk::new(48);
+    let engine = disk.start(SETTINGS);
+    let publisher = publish_filled(&engine, "m", COUNT, 10_000);
+    engine.wait("the disk is full", |it| it["journal_waiting"] == 1);
+    let before = Cell::new(0);
+    engine.wait("no more is accepted", |it| {
+        let accepted = it["accepted"].as_u64().expect("a count");
+        before.replace(accepted) == accepted && it["journal_recorded"] != it["accepted"]
+    });
+    let mut subscriber = Subscriber::new(&engine, &["table1"], false);
+    subscriber.frames(COUNT);
+    publisher.join().expect("all of it was acknowledged");
+    wait_for_settlements(&engine, COUNT as u64);
 }
 
 /// An engine that has accepted messages on a full disk, and told their source so.

@@ -64,8 +64,8 @@ use crate::journal::retention::survey::Survey;
 use crate::journal::writer::{FromJournal, ToJournal};
 use crate::latency::Recorder;
 use crate::limits::{
-    AGED_PER_CYCLE, CHUNKS_AT_INGEST, CHUNKS_AT_REPLAY, CHUNKS_FREE_MIN, LEVELS_MAX,
-    RETENTION_RING, SLOTS_MAX, UNRECORDED_MAX,
+    AGED_PER_CYCLE, CHUNKS_AT_INGEST, CHUNKS_AT_REPLAY, CHUNKS_FOR_REPLAY, CHUNKS_FREE_MIN,
+    LEVELS_MAX, RETENTION_RING, SLOTS_MAX, UNRECORDED_MAX,
 };
 use crate::log_limit::LogLimit;
 use crate::message::allowance::{Grants, MaxQueued};
@@ -261,17 +261,11 @@ impl SchedulerAgent {
     }
 
     /// Keeps ingest and the replay agent in chunks. Where too few are free, those that were filled
-    /// first are taken from the messages that still wait in them: these are in the journal.
+    /// first are taken from the messages that still wait in them: these are in the journal. The replay
+    /// agent goes first: what waits on disk is delivered however much is accepted and not recorded.
     fn supply_chunks(&mut self) {
         while self.parts.ledger.free_count() < CHUNKS_FREE_MIN && self.parts.ledger.evict() {
             self.parts.counters.add(Counter::ChunksEvicted, 1);
-        }
-        while self.chunks_at_ingest < CHUNKS_AT_INGEST
-            && let Some(mut permit) = self.parts.to_ingest.claim(1)
-            && let Some(writer) = self.parts.ledger.writer()
-        {
-            self.chunks_at_ingest += 1;
-            permit.send(ToIngest::Chunk(writer));
         }
         while self.parts.replay.chunks < CHUNKS_AT_REPLAY
             && let Some(mut permit) = self.parts.replay.to_chunks.claim(1)
@@ -279,6 +273,14 @@ impl SchedulerAgent {
         {
             self.parts.replay.chunks += 1;
             permit.send(writer);
+        }
+        while self.chunks_at_ingest < CHUNKS_AT_INGEST
+            && self.parts.ledger.free_count() > CHUNKS_FOR_REPLAY
+            && let Some(mut permit) = self.parts.to_ingest.claim(1)
+            && let Some(writer) = self.parts.ledger.writer()
+        {
+            self.chunks_at_ingest += 1;
+            permit.send(ToIngest::Chunk(writer));
         }
     }
 
