@@ -163,9 +163,9 @@ impl Wait {
         let levels = u64::from(self.facts.plan.levels);
         for it in self.waiting.values_mut() {
             let is_urgent = it.is_queued && it.urgent.since_ns <= now_ns;
-            let may_be_held = it.source != line.source && self.may_be_held[it.source];
-            if it.read_ns < read_ns && !may_be_held {
-                it.note_queued(now_ns);
+            let may_be_held = self.may_be_held[it.source];
+            if it.read_ns < read_ns && (it.source == line.source || !may_be_held) {
+                it.note_queued(may_be_held, now_ns);
             }
             if it.destination == destination && is_urgent {
                 it.note(handed);
@@ -191,9 +191,10 @@ fn worst_wait_ms(waits: &[u64]) -> u64 {
 }
 
 impl Waiting {
-    /// It has passed the gate.
-    fn note_queued(&mut self, now_ns: u64) {
-        if !self.is_queued && now_ns > self.read_ns + CLAMPED_NS && self.wait_ns > 0 {
+    /// It has passed the gate. If a wrong line held it up before, it was taken only now.
+    fn note_queued(&mut self, may_have_been_held: bool, now_ns: u64) {
+        let is_late = now_ns > self.read_ns + CLAMPED_NS && self.wait_ns > 0;
+        if !self.is_queued && (is_late || may_have_been_held) {
             self.urgent.since_ns = now_ns + self.wait_ns;
         }
         self.is_queued = true;
