@@ -136,7 +136,7 @@ impl Scene {
         let (free_files, freed) = ring(FREE_FILES_MAX, &wake);
         let (to_replay, _) = ring(8, &wake);
         let (_, from_replay) = ring(8, &wake);
-        let agent = RetentionAgent::new(RetentionParts {
+        let mut agent = RetentionAgent::new(RetentionParts {
             from_journal,
             to_scheduler,
             free_files,
@@ -160,6 +160,7 @@ impl Scene {
             steady_us: 0,
             epoch_us: 0,
         };
+        agent.on_start(now).expect("it always starts");
         Self {
             storage,
             agent,
