@@ -4,8 +4,8 @@
 
 use serde_json::Value;
 
-use super::join::{Join, Taken};
-use super::subscriber::{Connection, Phase, Request};
+use super::lookup::{Lookup, Requested};
+use super::subscriber::{Accepted, Phase, Subscriber};
 use crate::counters::Counters;
 use crate::message::Directory;
 
@@ -18,61 +18,66 @@ const STEP: usize = 3;
 pub(crate) fn subscriber(input: &[u8]) {
     let may_create = input.len() % 2 == 1;
     let mut directory = Directory::new(["table1", "table2"], may_create, NAMES_MAX);
-    let (mut connection, mut taken) = (new(), Taken::default());
+    let (mut subscriber, mut requested) = (new(), Requested::default());
     for line in input.split(|it| *it == b'\n') {
-        let before = connection.acknowledged;
-        let heard = match connection.hear(line, 0) {
-            Ok(request) => obey(&mut directory, &mut taken, line, request),
-            Err(why) => Err(why),
-        };
-        match heard {
+        let before = subscriber.acknowledged;
+        let accepted = subscriber.on_line(line, 0);
+        let done = accepted.and_then(|it| act(&mut directory, &mut requested, line, it));
+        match done {
             Ok(frames) => {
-                assert_eq!(connection.acknowledged - before, u64::from(frames));
-                assert!(matches!(connection.phase, Phase::Subscribed { .. }));
-                connection.note_written(line.len() as u32 % 4, 0);
+                assert_eq!(subscriber.acknowledged - before, u64::from(frames));
+                is_in_phase(&subscriber, line);
+                subscriber.note_written(line.len() as u32 % 4, 0);
             }
             Err(why) => {
                 assert!(!why.is_empty());
                 let answer = serde_json::json!({ "error": why }).to_string();
                 assert!(!answer.contains('\n'));
-                (connection, taken) = (new(), Taken::default());
+                (subscriber, requested) = (new(), Requested::default());
             }
         }
-        assert!(connection.acknowledged <= connection.written);
+        assert!(subscriber.acknowledged <= subscriber.written);
         assert!(directory.len() <= NAMES_MAX);
     }
 }
 
-fn new() -> Connection {
-    Connection::new(([127, 0, 0, 1], 9).into(), 0)
+/// A subscription says whether it acknowledges, and only who does acknowledges.
+fn is_in_phase(subscriber: &Subscriber, line: &[u8]) {
+    let value: Value = serde_json::from_slice(line).expect("it was understood");
+    let ack = value["ack"].is_u64() || value["ack"].as_bool().unwrap_or_default();
+    assert_eq!(subscriber.phase, Phase::Subscribed { ack });
+}
+
+fn new() -> Subscriber {
+    Subscriber::new(([127, 0, 0, 1], 9).into(), 0)
 }
 
 /// Does what a line asks for, and holds it against the line; returns how many frames it acknowledges.
-fn obey(
+fn act(
     directory: &mut Directory,
-    taken: &mut Taken,
+    requested: &mut Requested,
     line: &[u8],
-    request: Request,
+    accepted: Accepted,
 ) -> Result<u32, String> {
     let value: Value = serde_json::from_slice(line).expect("it was understood");
     let members = value.as_object().expect("an object, as all lines are");
     assert!(members.keys().all(|it| it == "subscribe" || it == "ack"));
-    match request {
-        Request::Acknowledge(frames) => {
+    match accepted {
+        Accepted::Acknowledge(frames) => {
             assert!(value["ack"].is_u64());
             Ok(frames)
         }
-        Request::Subscribe { destinations, ack } => {
+        Accepted::Subscribe(destinations) => {
             assert_eq!(value["subscribe"], serde_json::json!(destinations));
-            assert_eq!(value["ack"].as_bool().unwrap_or_default(), ack);
-            let mut join = Join::of_line(destinations);
+            assert!(!value["ack"].is_u64());
+            let mut lookup = Lookup::of_line(destinations);
             let mut steps_max = (line.len() + 1) * (NAMES_MAX + 2);
-            while !join.is_found() {
+            while !lookup.is_found() {
                 assert!(steps_max > 0, "each step gets on");
                 steps_max -= 1;
-                join.find(taken, directory, &Counters::default(), STEP)?;
+                lookup.find(requested, directory, &Counters::default(), STEP)?;
             }
-            assert!(taken.len() <= NAMES_MAX);
+            assert!(requested.len() <= NAMES_MAX);
             Ok(0)
         }
     }

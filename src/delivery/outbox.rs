@@ -1,7 +1,7 @@
-//! What waits to be written to one subscriber: frames, and the engine's own words between them.
+//! What waits to be written to one subscriber: frames, and the engine's own lines between them.
 //!
-//! The delivery agent fills it and writes what it gathers; partial writes leave it in the middle of
-//! an entry. Values only.
+//! The core fills it, the agent writes what it gathers; partial writes leave it in the middle of an
+//! entry. Values only.
 
 use std::collections::VecDeque;
 use std::io::{IoSlice, Write};
@@ -9,15 +9,18 @@ use std::io::{IoSlice, Write};
 use crate::arena::{Lease, View};
 use crate::message::layout::RECORD_HEADER_LEN;
 
-/// An engine's line of at most 21 bytes: `{"again":4294967295}` and a newline.
+/// Bytes of the longest announcement: `{"again":4294967295}` and a newline.
+const ANNOUNCEMENT_LEN_MAX: usize = 21;
+
+/// The line that announces how many of the frames behind it may have been seen before.
 #[derive(Debug, Default)]
-struct Again {
+struct Announcement {
     count: u32,
-    text: [u8; 24],
+    text: [u8; ANNOUNCEMENT_LEN_MAX],
     len: usize,
 }
 
-impl Again {
+impl Announcement {
     fn count_one(&mut self) {
         self.count += 1;
         let mut rest = &mut self.text[..];
@@ -32,9 +35,8 @@ enum Entry {
     Frame(Lease),
     /// A frame that gave its chunk back: its subscriber does not read.
     Copied(Box<[u8]>),
-    /// How many of the frames behind it may have been seen before.
-    Again(Again),
-    Word(Vec<u8>),
+    Announcement(Announcement),
+    Line(Vec<u8>),
 }
 
 impl Entry {
@@ -42,8 +44,8 @@ impl Entry {
         match self {
             Entry::Frame(lease) => lease.byte_len() - RECORD_HEADER_LEN,
             Entry::Copied(bytes) => bytes.len(),
-            Entry::Again(again) => again.len,
-            Entry::Word(word) => word.len(),
+            Entry::Announcement(it) => it.len,
+            Entry::Line(line) => line.len(),
         }
     }
 
@@ -51,71 +53,71 @@ impl Entry {
         match self {
             Entry::Frame(lease) => &view.bytes(lease)[RECORD_HEADER_LEN..],
             Entry::Copied(bytes) => bytes,
-            Entry::Again(again) => &again.text[..again.len],
-            Entry::Word(word) => word,
+            Entry::Announcement(it) => &it.text[..it.len],
+            Entry::Line(line) => line,
         }
     }
 }
 
 /// The entries of one subscriber, oldest first; the first `head_written` bytes are gone already.
 #[derive(Debug, Default)]
-pub struct Outbox {
+pub(super) struct Outbox {
     entries: VecDeque<Entry>,
     head_written: usize,
-    /// Index of the announcement that a next repeated frame joins.
+    /// Index of the announcement that the next redelivered frame adds to.
     announcement: Option<usize>,
 }
 
 /// What a write completed.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Completed {
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Completed {
     /// Frames that are wholly written.
-    pub frames: u32,
+    pub(super) frames: u32,
     /// Their bytes.
-    pub bytes: u32,
+    pub(super) bytes: u32,
 }
 
 impl Outbox {
     /// Whether nothing waits.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
     /// Adds a frame.
-    pub fn push_frame(&mut self, lease: Lease) {
+    pub(super) fn push_frame(&mut self, lease: Lease) {
         self.announcement = None;
         self.entries.push_back(Entry::Frame(lease));
     }
 
     /// Adds a frame that may have been seen before, and has it announced.
-    pub fn push_again(&mut self, lease: Lease) {
+    pub(super) fn push_redelivered(&mut self, lease: Lease) {
         let index = match self
             .announcement
             .filter(|&index| index > 0 || self.head_written == 0)
         {
             Some(index) => index,
             None => {
-                self.entries.push_back(Entry::Again(Again::default()));
+                self.entries
+                    .push_back(Entry::Announcement(Announcement::default()));
                 self.entries.len() - 1
             }
         };
-        if let Some(Entry::Again(again)) = self.entries.get_mut(index) {
-            again.count_one();
+        if let Some(Entry::Announcement(it)) = self.entries.get_mut(index) {
+            it.count_one();
         }
         self.announcement = Some(index);
         self.entries.push_back(Entry::Frame(lease));
     }
 
     /// Adds a line of the engine's own.
-    pub fn push_word(&mut self, mut line: String) {
+    pub(super) fn push_line(&mut self, mut line: String) {
         self.announcement = None;
         line.push('\n');
-        self.entries.push_back(Entry::Word(line.into_bytes()));
+        self.entries.push_back(Entry::Line(line.into_bytes()));
     }
 
     /// Fills `slices` with what is to be written next; returns how many.
-    pub fn gather<'a>(&'a self, view: &'a View, slices: &mut [IoSlice<'a>]) -> usize {
+    pub(super) fn gather<'a>(&'a self, view: &'a View, slices: &mut [IoSlice<'a>]) -> usize {
         let mut skip = self.head_written;
         let mut count = 0;
         for (slice, entry) in slices.iter_mut().zip(&self.entries) {
@@ -127,7 +129,7 @@ impl Outbox {
     }
 
     /// So many bytes were written: gives the leases of whole frames to `end`.
-    pub fn advance(&mut self, written: usize, mut end: impl FnMut(Lease)) -> Completed {
+    pub(super) fn advance(&mut self, written: usize, mut end: impl FnMut(Lease)) -> Completed {
         let mut left = self.head_written + written;
         let mut completed = Completed::default();
         while let Some(entry) = self.entries.front() {
@@ -152,7 +154,7 @@ impl Outbox {
 
     /// Ends all leases, keeping copies of their frames: a subscriber that does not read shall not
     /// keep chunks from the others. Its credit bounds the copies.
-    pub fn detach(&mut self, view: &View, mut end: impl FnMut(Lease)) {
+    pub(super) fn detach(&mut self, view: &View, mut end: impl FnMut(Lease)) {
         for entry in &mut self.entries {
             if let Entry::Frame(_) = entry {
                 let copy = Entry::Copied(entry.bytes(view).into());
@@ -164,7 +166,7 @@ impl Outbox {
     }
 
     /// Ends all leases.
-    pub fn clear(&mut self, mut end: impl FnMut(Lease)) {
+    pub(super) fn clear(&mut self, mut end: impl FnMut(Lease)) {
         for entry in self.entries.drain(..) {
             if let Entry::Frame(lease) = entry {
                 end(lease);
@@ -217,7 +219,7 @@ mod tests {
         for step in 1..40 {
             let mut ledger = Ledger::new(4096, 1);
             let mut outbox = Outbox::default();
-            outbox.push_word("{\"subscribed\":[]}".to_owned());
+            outbox.push_line("{\"subscribed\":[]}".to_owned());
             for lease in frames(&mut ledger, &["one", "two", "three", "four"]) {
                 outbox.push_frame(lease);
             }
@@ -247,15 +249,15 @@ mod tests {
     }
 
     #[test]
-    fn repeated_frames_in_a_row_share_an_announcement() {
+    fn redelivered_frames_in_a_row_share_an_announcement() {
         let mut ledger = Ledger::new(4096, 1);
         let mut outbox = Outbox::default();
         let mut leases = frames(&mut ledger, &["a", "b", "c", "d"]).into_iter();
         let mut next = || leases.next().expect("four were made");
-        outbox.push_again(next());
-        outbox.push_again(next());
+        outbox.push_redelivered(next());
+        outbox.push_redelivered(next());
         outbox.push_frame(next());
-        outbox.push_again(next());
+        outbox.push_redelivered(next());
         let (out, _) = write_out(&mut outbox, &mut ledger, 1000);
         assert_eq!(out, b"{\"again\":2}\na\nb\nc\n{\"again\":1}\nd\n");
     }
@@ -265,9 +267,9 @@ mod tests {
         let mut ledger = Ledger::new(4096, 1);
         let mut outbox = Outbox::default();
         let mut leases = frames(&mut ledger, &["a", "b"]).into_iter();
-        outbox.push_again(leases.next().expect("two were made"));
+        outbox.push_redelivered(leases.next().expect("two were made"));
         assert_eq!(outbox.advance(3, drop), Completed::default());
-        outbox.push_again(leases.next().expect("two were made"));
+        outbox.push_redelivered(leases.next().expect("two were made"));
         let (out, _) = write_out(&mut outbox, &mut ledger, 1000);
         assert_eq!(out, b"gain\":1}\na\n{\"again\":1}\nb\n");
     }

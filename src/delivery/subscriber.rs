@@ -1,198 +1,147 @@
-//! One subscriber's connection: what it may say, and what it owes.
+//! One subscriber's connection: what it may say, what it owes, and what waits for it.
 //!
-//! The delivery agent feeds it lines and the time; it answers with what to do. It owns no socket.
+//! The core feeds it lines and the time; it answers with what to do. It owns no socket.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::net::SocketAddr;
 
-use serde::de::{Deserialize, Deserializer, Visitor};
-
-use super::join::{Answer, Join, Taken};
-use super::outbox::Outbox;
-use super::tell::News;
+use super::answer::Answer;
+use super::lookup::{Lookup, Requested};
+use super::outbox::{Completed, Outbox};
+use super::report::Report;
+use super::request::Request;
 use crate::limits::SUBSCRIBER_LINE_LEN_MAX;
 use crate::message::DestinationIndex;
 use crate::net::framer::Framer;
 
-/// What a line asks for.
+/// What a line comes to.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Request {
-    /// To be assigned.
-    Subscribe {
-        /// The destinations' names.
-        destinations: Vec<String>,
-        /// Whether it acknowledges.
-        ack: bool,
-    },
+pub(super) enum Accepted {
+    /// These names and patterns are to be looked up.
+    Subscribe(Vec<String>),
     /// So many more frames are settled.
     Acknowledge(u32),
 }
 
 /// Where a connection is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
-    /// It has not said what it wants; it is cut when the time (in ns) has come.
+pub(super) enum Phase {
+    /// It has not said what it wants; it is closed when the time (in ns) has come.
     Greeting(u64),
-    /// It is a subscriber.
-    Subscribed {
-        /// It acknowledges.
-        ack: bool,
-    },
-    /// It was told why it is cut, and may read that until the time (in ns) has come.
+    /// It is a subscriber, and acknowledges or not.
+    Subscribed { ack: bool },
+    /// It was told why it is closed, and may read that until the time (in ns) has come.
     Leaving(u64),
     /// Its socket is gone; frames for it may still be in the ring.
     Gone,
 }
 
-/// A line of a subscriber.
-#[derive(Debug, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Words {
-    subscribe: Option<Vec<String>>,
-    #[serde(default)]
-    ack: Option<Ack>,
-}
-
-/// `"ack":true` beside `subscribe`, `"ack":N` alone.
-#[derive(Debug)]
-enum Ack {
-    Wanted(bool),
-    Through(u64),
-}
-
-/// By hand: an untagged enum tries `bool` first, and an error that nobody reads costs three
-/// allocations for each acknowledgement.
-impl<'de> Deserialize<'de> for Ack {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(AckVisitor)
-    }
-}
-
-struct AckVisitor;
-
-impl Visitor<'_> for AckVisitor {
-    type Value = Ack;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("true, or how many frames")
-    }
-
-    fn visit_bool<E>(self, wanted: bool) -> Result<Ack, E> {
-        Ok(Ack::Wanted(wanted))
-    }
-
-    fn visit_u64<E>(self, through: u64) -> Result<Ack, E> {
-        Ok(Ack::Through(through))
-    }
-}
-
 /// One connection.
 #[derive(Debug)]
-pub struct Connection {
-    /// Where it comes from.
-    pub peer: SocketAddr,
-    /// Where it is in its life.
-    pub phase: Phase,
+pub(super) struct Subscriber {
+    pub(super) peer: SocketAddr,
+    pub(super) phase: Phase,
     /// Cuts its lines.
-    pub framer: Framer,
+    pub(super) framer: Framer,
     /// What waits to be written.
-    pub outbox: Outbox,
+    pub(super) outbox: Outbox,
     /// What the scheduler is to be told of it.
-    pub news: News,
+    pub(super) report: Report,
     /// The socket takes bytes, as far as is known.
-    pub is_writable: bool,
+    pub(super) is_writable: bool,
     /// It took no bytes for at least a tick.
-    pub was_blocked: bool,
+    pub(super) was_blocked: bool,
     /// When it took bytes last, or had nothing to take, in ns; kept while it is not writable.
-    pub took_at_ns: Option<u64>,
+    took_at_ns: Option<u64>,
     /// The first destination that it was given, for the log.
-    pub first_destination: Option<DestinationIndex>,
-    /// What it has asked for.
-    pub(super) taken: Taken,
+    pub(super) first_destination: Option<DestinationIndex>,
+    pub(super) requested: Requested,
     /// Its subscriptions that are on their way, in their order; it is not read meanwhile.
-    pub(super) joins: VecDeque<Join>,
+    pub(super) lookups: VecDeque<Lookup>,
     /// What the scheduler has answered to the first of them so far.
     pub(super) answer: Answer,
     /// Bytes of its unfinished line, if that is long.
-    pub long_len: usize,
-    /// It is in the list of those to be written to.
-    pub is_listed: bool,
+    pub(super) long_len: usize,
+    /// It is among those to be written to.
+    pub(super) is_write_pending: bool,
     /// It is in the queue of those to be read.
-    pub is_queued: bool,
+    pub(super) is_queued: bool,
+    /// What the present write has completed.
+    pub(super) completed: Completed,
     /// Frames wholly written.
-    pub written: u64,
+    pub(super) written: u64,
     /// Frames that it has acknowledged.
-    pub acknowledged: u64,
+    pub(super) acknowledged: u64,
     /// When it began to owe the oldest acknowledgement, in ns; meaningful while it owes one.
-    pub owing_since_ns: u64,
+    owing_since_ns: u64,
 }
 
-impl Connection {
+impl Subscriber {
     /// A new connection, which shall say what it wants before `until_ns`.
-    #[must_use]
-    pub fn new(peer: SocketAddr, until_ns: u64) -> Self {
+    pub(super) fn new(peer: SocketAddr, until_ns: u64) -> Self {
         Self {
             peer,
             phase: Phase::Greeting(until_ns),
             framer: Framer::new(SUBSCRIBER_LINE_LEN_MAX),
             outbox: Outbox::default(),
-            news: News::default(),
+            report: Report::default(),
             is_writable: true,
             was_blocked: false,
             took_at_ns: None,
             first_destination: None,
-            taken: Taken::default(),
-            joins: VecDeque::new(),
+            requested: Requested::default(),
+            lookups: VecDeque::new(),
             answer: Answer::default(),
             long_len: 0,
-            is_listed: false,
+            is_write_pending: false,
             is_queued: false,
+            completed: Completed::default(),
             written: 0,
             acknowledged: 0,
             owing_since_ns: 0,
         }
     }
 
-    /// Understands a line.
+    pub(super) fn is_subscribed(&self) -> bool {
+        matches!(self.phase, Phase::Subscribed { .. })
+    }
+
+    pub(super) fn is_leaving(&self) -> bool {
+        matches!(self.phase, Phase::Leaving(_))
+    }
+
+    /// Takes a line.
     ///
     /// # Errors
     /// What is wrong with it, and what to send instead.
-    pub fn hear(&mut self, line: &[u8], now_ns: u64) -> Result<Request, String> {
-        // serde would fill a struct from an array too.
-        if line.trim_ascii_start().first() == Some(&b'[') {
-            return Err(format!("not an object; {}", self.expectation()));
-        }
-        let words: Words = serde_json::from_slice(line)
-            .map_err(|error| format!("not understood ({error}); {}", self.expectation()))?;
-        match (words.subscribe, words.ack, self.phase) {
-            (Some(_), Some(Ack::Through(_)), _) => Err(self.expectation().to_owned()),
-            (Some(destinations), ack, phase) => {
-                let ack = matches!(ack, Some(Ack::Wanted(true)));
-                match phase {
-                    Phase::Greeting(_) => self.subscribe(destinations, ack),
-                    Phase::Subscribed { ack: known } if known == ack => {
-                        self.subscribe(destinations, ack)
-                    }
-                    _ => Err(self.expectation().to_owned()),
-                }
+    pub(super) fn on_line(&mut self, line: &[u8], now_ns: u64) -> Result<Accepted, String> {
+        let request = Request::parse(line);
+        let request = request.map_err(|why| format!("{why}; {}", self.expectation()))?;
+        match (request, self.phase) {
+            (Some(Request::Subscribe { destinations, ack }), Phase::Greeting(_)) => {
+                self.subscribe(destinations, ack)
             }
-            (None, Some(Ack::Through(through)), Phase::Subscribed { ack: true }) => {
+            (Some(Request::Subscribe { destinations, ack }), Phase::Subscribed { ack: known })
+                if known == ack =>
+            {
+                self.subscribe(destinations, ack)
+            }
+            (Some(Request::Acknowledge(through)), Phase::Subscribed { ack: true }) => {
                 self.acknowledge(through, now_ns)
             }
             _ => Err(self.expectation().to_owned()),
         }
     }
 
-    fn subscribe(&mut self, destinations: Vec<String>, ack: bool) -> Result<Request, String> {
+    fn subscribe(&mut self, destinations: Vec<String>, ack: bool) -> Result<Accepted, String> {
         if destinations.is_empty() {
             return Err("no destination named; send {\"subscribe\":[\"table1\"]}".to_owned());
         }
         self.phase = Phase::Subscribed { ack };
-        Ok(Request::Subscribe { destinations, ack })
+        Ok(Accepted::Subscribe(destinations))
     }
 
-    fn acknowledge(&mut self, through: u64, now_ns: u64) -> Result<Request, String> {
+    fn acknowledge(&mut self, through: u64, now_ns: u64) -> Result<Accepted, String> {
         if through > self.written {
             return Err(format!(
                 "acknowledged {through} frames, but only {} were sent on this connection",
@@ -204,14 +153,13 @@ impl Connection {
         if frames > 0 {
             self.owing_since_ns = now_ns;
         }
-        Ok(Request::Acknowledge(
+        Ok(Accepted::Acknowledge(
             u32::try_from(frames).unwrap_or(u32::MAX),
         ))
     }
 
     /// What it should have sent.
-    #[must_use]
-    pub fn expectation(&self) -> &'static str {
+    pub(super) fn expectation(&self) -> &'static str {
         match self.phase {
             Phase::Subscribed { ack: true } => {
                 "send {\"ack\":N}, N = frames done with so far, or subscribe to more with \
@@ -226,7 +174,7 @@ impl Connection {
     }
 
     /// Frames were wholly written.
-    pub fn note_written(&mut self, frames: u32, now_ns: u64) {
+    pub(super) fn note_written(&mut self, frames: u32, now_ns: u64) {
         if self.written == self.acknowledged {
             self.owing_since_ns = now_ns;
         }
@@ -235,12 +183,11 @@ impl Connection {
 
     /// Whether its socket has taken nothing for too long, though something waits; to be asked again
     /// and again. While it is not writable it has taken nothing.
-    pub fn is_unread(&mut self, now_ns: u64, timeout_ns: Option<u64>) -> bool {
+    pub(super) fn is_unread(&mut self, now_ns: u64, timeout_ns: Option<u64>) -> bool {
         let Some(timeout_ns) = timeout_ns else {
             return false;
         };
-        let is_subscribed = matches!(self.phase, Phase::Subscribed { .. });
-        if self.is_writable || !is_subscribed {
+        if self.is_writable || !self.is_subscribed() {
             self.took_at_ns = None;
             return false;
         }
@@ -249,8 +196,7 @@ impl Connection {
     }
 
     /// Whether it has owed an acknowledgement for too long.
-    #[must_use]
-    pub fn is_overdue(&self, now_ns: u64, ack_timeout_ns: u64) -> bool {
+    pub(super) fn is_overdue(&self, now_ns: u64, ack_timeout_ns: u64) -> bool {
         self.phase == Phase::Subscribed { ack: true }
             && self.written > self.acknowledged
             && now_ns.saturating_sub(self.owing_since_ns) >= ack_timeout_ns
@@ -261,28 +207,23 @@ impl Connection {
 mod tests {
     use super::*;
 
-    fn new() -> Connection {
-        Connection::new(([127, 0, 0, 1], 9).into(), 0)
+    fn new() -> Subscriber {
+        Subscriber::new(([127, 0, 0, 1], 9).into(), 0)
     }
 
-    fn subscribed(ack: bool) -> Connection {
-        let mut connection = new();
+    fn subscribed(ack: bool) -> Subscriber {
+        let mut subscriber = new();
         let line = format!("{{\"subscribe\":[\"a\"],\"ack\":{ack}}}");
-        connection.hear(line.as_bytes(), 0).expect("a good line");
-        connection
+        subscriber.on_line(line.as_bytes(), 0).expect("a good line");
+        subscriber
     }
 
     #[test]
     fn a_subscription_is_understood_with_and_without_ack() {
-        let request = new().hear(b"{ \"subscribe\" : [\"a\",\"b\"] }", 0);
+        let request = new().on_line(b"{ \"subscribe\" : [\"a\",\"b\"] }", 0);
         let destinations = vec!["a".to_owned(), "b".to_owned()];
-        assert_eq!(
-            request,
-            Ok(Request::Subscribe {
-                destinations,
-                ack: false
-            })
-        );
+        assert_eq!(request, Ok(Accepted::Subscribe(destinations)));
+        assert_eq!(subscribed(false).phase, Phase::Subscribed { ack: false });
         assert_eq!(subscribed(true).phase, Phase::Subscribed { ack: true });
     }
 
@@ -302,11 +243,11 @@ mod tests {
             b"\xff\xfe",
         ];
         for line in lines {
-            let error = new().hear(line, 0).expect_err("a wrong line");
+            let error = new().on_line(line, 0).expect_err("a wrong line");
             assert!(error.contains("{\"subscribe\":[\"table1\"]}"), "{error}");
         }
-        assert!(subscribed(false).hear(b"{\"ack\":0}", 0).is_err());
-        assert!(subscribed(true).hear(b"{\"ack\":-1}", 0).is_err());
+        assert!(subscribed(false).on_line(b"{\"ack\":0}", 0).is_err());
+        assert!(subscribed(true).on_line(b"{\"ack\":-1}", 0).is_err());
     }
 
     #[test]
@@ -322,53 +263,55 @@ mod tests {
             (true, plain, false),
             (true, refusing, false),
         ] {
-            let heard = subscribed(ack).hear(line, 0);
-            let expected = Request::Subscribe {
-                destinations: vec!["b".to_owned()],
-                ack,
-            };
-            match is_right {
-                true => assert_eq!(heard, Ok(expected)),
-                false => assert!(heard.is_err_and(|it| it.contains("subscribe"))),
+            let mut subscriber = subscribed(ack);
+            let accepted = subscriber.on_line(line, 0);
+            if is_right {
+                let expected = Accepted::Subscribe(vec!["b".to_owned()]);
+                assert_eq!(accepted, Ok(expected));
+                assert_eq!(subscriber.phase, Phase::Subscribed { ack });
+            } else {
+                assert!(accepted.is_err_and(|it| it.contains("subscribe")));
             }
         }
-        assert!(subscribed(false).hear(b"{\"subscribe\":[]}", 0).is_err());
+        assert!(subscribed(false).on_line(b"{\"subscribe\":[]}", 0).is_err());
     }
 
     #[test]
     fn acknowledgements_are_cumulative_and_bounded_by_what_was_sent() {
-        let mut connection = subscribed(true);
-        connection.note_written(5, 0);
+        let mut subscriber = subscribed(true);
+        subscriber.note_written(5, 0);
         assert_eq!(
-            connection.hear(b"{\"ack\":3}", 0),
-            Ok(Request::Acknowledge(3))
+            subscriber.on_line(b"{\"ack\":3}", 0),
+            Ok(Accepted::Acknowledge(3))
         );
         assert_eq!(
-            connection.hear(b"{\"ack\":2}", 0),
-            Ok(Request::Acknowledge(0))
+            subscriber.on_line(b"{\"ack\":2}", 0),
+            Ok(Accepted::Acknowledge(0))
         );
         assert_eq!(
-            connection.hear(b"{\"ack\":5}", 0),
-            Ok(Request::Acknowledge(2))
+            subscriber.on_line(b"{\"ack\":5}", 0),
+            Ok(Accepted::Acknowledge(2))
         );
-        let error = connection
-            .hear(b"{\"ack\":6}", 0)
+        let error = subscriber
+            .on_line(b"{\"ack\":6}", 0)
             .expect_err("one too many");
         assert!(error.contains("only 5"), "{error}");
     }
 
     #[test]
     fn who_owes_too_long_is_overdue_and_progress_counts() {
-        let mut connection = subscribed(true);
-        assert!(!connection.is_overdue(1_000, 10), "it owes nothing");
-        connection.note_written(2, 100);
-        assert!(!connection.is_overdue(109, 10));
-        assert!(connection.is_overdue(110, 10));
-        connection.hear(b"{\"ack\":1}", 110).expect("a good line");
-        assert!(!connection.is_overdue(119, 10));
-        connection.note_written(1, 119);
+        let mut subscriber = subscribed(true);
+        assert!(!subscriber.is_overdue(1_000, 10), "it owes nothing");
+        subscriber.note_written(2, 100);
+        assert!(!subscriber.is_overdue(109, 10));
+        assert!(subscriber.is_overdue(110, 10));
+        subscriber
+            .on_line(b"{\"ack\":1}", 110)
+            .expect("a good line");
+        assert!(!subscriber.is_overdue(119, 10));
+        subscriber.note_written(1, 119);
         assert!(
-            connection.is_overdue(120, 10),
+            subscriber.is_overdue(120, 10),
             "a newer frame does not excuse an older one"
         );
     }

@@ -31,7 +31,7 @@ use crate::arena::Ledger;
 use crate::clock::Clock;
 use crate::config::{Config, Durability};
 use crate::counters::Counters;
-use crate::delivery::{DeliveryAgent, DeliveryParts};
+use crate::delivery::{DeliveryAgent, DeliveryParts, Timeouts};
 use crate::ingest::protocol::{FromIngest, ToIngest};
 use crate::ingest::{IngestAgent, IngestParts};
 use crate::journal::error::JournalError;
@@ -260,7 +260,11 @@ fn deliveries<N: Network + 'static, C: Clock + 'static>(
 ) -> (Vec<Box<dyn Agent>>, Vec<DeliveryLink>) {
     let settings = &config.delivery;
     let admission = Arc::new(Admission::new("delivery", settings.connections));
-    let unread_timeout_ns = Some(nanoseconds(settings.unread_timeout)).filter(|ns| *ns > 0);
+    let timeouts = Timeouts {
+        greeting_ns: nanoseconds(settings.greeting_timeout),
+        ack_ns: nanoseconds(settings.ack_timeout),
+        unread_ns: Some(nanoseconds(settings.unread_timeout)).filter(|ns| *ns > 0),
+    };
     let (mut agents, mut links) = (Vec::<Box<dyn Agent>>::new(), Vec::new());
     for (net, wake) in nets.into_iter().zip(&wakes.deliveries) {
         let (to, from_scheduler) = ring(hop_ring, wake);
@@ -274,9 +278,7 @@ fn deliveries<N: Network + 'static, C: Clock + 'static>(
             to_scheduler,
             view: ledger.view(),
             destinations: common.names.destinations.clone(),
-            greeting_timeout_ns: nanoseconds(settings.greeting_timeout),
-            ack_timeout_ns: nanoseconds(settings.ack_timeout),
-            unread_timeout_ns,
+            timeouts,
             counters: Arc::clone(&common.counters),
         })));
     }
