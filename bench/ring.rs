@@ -2,8 +2,8 @@
 //! all that was sent came, in order.
 //!
 //! ```text
-//! one thread    offer .. offer, flush, poll .. poll        the ring alone, in the cache
-//! two threads   offer, flush ==ring==> poll                the cache lines' way between two cores
+//! one thread    send .. send, flush, poll .. poll          the ring alone, in the cache
+//! two threads   send, flush ==ring==> poll                 the cache lines' way between two cores
 //! there and back  send ==ring==> poll, send ==ring==> poll a message's latency, two hops
 //! ```
 //!
@@ -44,10 +44,12 @@ fn pin_to(place: usize) {
     }
 }
 
-/// Offers until there is room: the receiver is always at work.
-fn offer(sender: &mut Sender<Entry>, mut entry: Entry) {
-    while let Err(back) = sender.offer(entry) {
-        entry = back;
+/// Waits for room: the receiver is always at work.
+fn send(sender: &mut Sender<Entry>, entry: Entry) {
+    loop {
+        if let Some(mut permit) = sender.claim(1) {
+            return permit.send(entry);
+        }
         sender.flush();
         spin_loop();
     }
@@ -67,11 +69,8 @@ fn one_thread(criterion: &mut Criterion) {
     let mut next = 0;
     let mut round = || {
         for number in next..next + BATCH {
-            assert_eq!(
-                sender.offer(entry(number)),
-                Ok(()),
-                "there is room for a batch"
-            );
+            let permit = sender.claim(1);
+            permit.expect("room for a batch").send(entry(number));
         }
         sender.flush();
         for number in next..next + BATCH {
@@ -102,7 +101,7 @@ fn stream(rounds: u64) -> Duration {
             pin_to(0);
             let begun = Instant::now();
             for number in 0..count {
-                offer(&mut sender, entry(number));
+                send(&mut sender, entry(number));
                 if number % BATCH == BATCH - 1 {
                     sender.flush();
                 }
@@ -124,7 +123,7 @@ fn ping_pong(count: u64) -> Duration {
             pin_to(1);
             for _ in 0..count {
                 let entry = poll(&mut received);
-                offer(&mut back, entry);
+                send(&mut back, entry);
                 back.flush();
             }
         });
@@ -132,7 +131,7 @@ fn ping_pong(count: u64) -> Duration {
             pin_to(0);
             let begun = Instant::now();
             for number in 0..count {
-                offer(&mut there, entry(number));
+                send(&mut there, entry(number));
                 there.flush();
                 assert_eq!(poll(&mut answers), entry(number));
             }
