@@ -4,6 +4,7 @@
 //! kernel's own limit (TCP_USER_TIMEOUT) does not tell the two apart, and its keepalive rests while
 //! anything waits to be sent. So sockets have no such limit, keepalive watches over idle ones, and
 //! this over the others. Values only, but for [`Answers::of`].
+#![allow(unsafe_code)]
 
 use std::io;
 use std::os::fd::AsRawFd;

@@ -1,0 +1,352 @@
+//! The machine's TCP, through mio.
+#![allow(unsafe_code)]
+
+use std::io::{self, IoSlice, Read, Write};
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use mio::net::{TcpListener, TcpStream};
+use mio::{Events, Interest, Poll, Token, Waker};
+
+use super::refused::Refused;
+use super::resolver::Resolver;
+use super::silence::{Answers, Silence};
+use super::{Answer, Key, Network, Ready, SocketOptions};
+use crate::clock::Now;
+use crate::limits::{PEER_LOOK_INTERVAL, PEER_LOOKS, PEER_LOOKS_INTERVAL};
+
+/// Between two looks at the clock, in polls: one takes a twentieth of a poll.
+const POLLS_PER_LOOK: u32 = 16;
+
+const LISTENER: Token = Token(usize::MAX);
+/// An answer of the resolver has come.
+const ANSWER: Token = Token(usize::MAX - 1);
+
+/// The machine's TCP, through mio.
+#[derive(Debug)]
+pub struct Tcp {
+    poll: Poll,
+    events: Events,
+    listener: Option<TcpListener>,
+    streams: Vec<Option<Stream>>,
+    free: Vec<Key>,
+    refused: Refused,
+    options: SocketOptions,
+    resolver: Resolver,
+    watch: Watch,
+}
+
+/// One connection.
+#[derive(Debug)]
+struct Stream {
+    socket: TcpStream,
+    silence: Silence,
+    /// Its peer does not answer the system any more.
+    is_dead: bool,
+}
+
+/// Whose peers are looked at next, and when.
+#[derive(Debug)]
+struct Watch {
+    polls: u32,
+    began: Instant,
+    next: Key,
+    look_at: Duration,
+    round_began: Duration,
+}
+
+impl Tcp {
+    /// Takes a bound listener, if there is one.
+    ///
+    /// # Errors
+    /// No poller could be made.
+    pub fn new(
+        listener: Option<std::net::TcpListener>,
+        options: SocketOptions,
+    ) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let listener = listener.map(|it| {
+            it.set_nonblocking(true)?;
+            let mut listener = TcpListener::from_std(it);
+            poll.registry()
+                .register(&mut listener, LISTENER, Interest::READABLE)?;
+            io::Result::Ok(listener)
+        });
+        Ok(Self {
+            poll,
+            events: Events::with_capacity(options.events),
+            listener: listener.transpose()?,
+            streams: Vec::new(),
+            free: Vec::new(),
+            refused: Refused::default(),
+            options,
+            resolver: Resolver::new(),
+            watch: Watch {
+                polls: 0,
+                began: Instant::now(),
+                next: 0,
+                look_at: Duration::ZERO,
+                round_began: Duration::ZERO,
+            },
+        })
+    }
+
+    /// Looks whether some more of the peers live; those that do not become ready, and their streams
+    /// fail.
+    fn watch(&mut self, ready: &mut Vec<Ready>) {
+        self.watch.polls += 1;
+        if self.watch.polls < POLLS_PER_LOOK {
+            return;
+        }
+        self.watch.polls = 0;
+        let now = self.watch.began.elapsed();
+        if now < self.watch.look_at {
+            return;
+        }
+        self.refused.tidy();
+        let end = self.streams.len().min(self.watch.next + PEER_LOOKS);
+        for key in self.watch.next..end {
+            if let Some(stream) = &mut self.streams[key]
+                && stream.look(now)
+            {
+                ready.push(Ready::Stream {
+                    key,
+                    readable: true,
+                    writable: true,
+                });
+            }
+        }
+        (self.watch.next, self.watch.look_at) = (end, now + PEER_LOOKS_INTERVAL);
+        if end == self.streams.len() {
+            let next_round = self.watch.round_began + PEER_LOOK_INTERVAL;
+            self.watch.look_at = self.watch.look_at.max(next_round);
+            (self.watch.next, self.watch.round_began) = (0, self.watch.look_at);
+        }
+    }
+
+    fn adopt(&mut self, mut stream: TcpStream) -> io::Result<Key> {
+        let key = self.free.last().copied().unwrap_or(self.streams.len());
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        self.poll
+            .registry()
+            .register(&mut stream, Token(key), interest)?;
+        if self.free.pop().is_none() {
+            self.streams.push(None);
+        }
+        self.streams[key] = Some(Stream {
+            socket: stream,
+            silence: Silence::default(),
+            is_dead: false,
+        });
+        Ok(key)
+    }
+
+    fn stream(&mut self, key: Key) -> io::Result<&mut TcpStream> {
+        match self.streams.get_mut(key).and_then(Option::as_mut) {
+            Some(stream) if stream.is_dead => Err(io::ErrorKind::TimedOut.into()),
+            Some(stream) => Ok(&mut stream.socket),
+            None => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    /// Gives up a stream and its key.
+    fn take(&mut self, key: Key) -> Option<TcpStream> {
+        let mut stream = self.streams.get_mut(key).and_then(Option::take)?;
+        // Closing the descriptor deregisters it too; failure would change nothing.
+        let _ = self.poll.registry().deregister(&mut stream.socket);
+        self.free.push(key);
+        Some(stream.socket)
+    }
+}
+
+impl Stream {
+    /// Whether the peer has turned out to be dead.
+    fn look(&mut self, now: Duration) -> bool {
+        let answers = Answers::of(&self.socket);
+        self.is_dead |= answers.is_ok_and(|it| self.silence.look(it, now));
+        self.is_dead
+    }
+}
+
+impl Network for Tcp {
+    fn poll(&mut self, ready: &mut Vec<Ready>) -> io::Result<()> {
+        match self.poll.poll(&mut self.events, Some(Duration::ZERO)) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            result => result?,
+        }
+        let told = self.events.iter().filter(|it| it.token() != ANSWER);
+        ready.extend(told.map(|event| match event.token() {
+            LISTENER => Ready::Listener,
+            Token(key) => Ready::Stream {
+                key,
+                readable: event.is_readable() || event.is_read_closed() || event.is_error(),
+                writable: event.is_writable() || event.is_write_closed() || event.is_error(),
+            },
+        }));
+        self.watch(ready);
+        Ok(())
+    }
+
+    fn look_up(&mut self, number: usize, name: &str, now: Now) {
+        if !self.resolver.has_waker()
+            // Without one, whoever sleeps looks by itself, if later.
+            && let Ok(waker) = Waker::new(self.poll.registry(), ANSWER)
+        {
+            self.resolver.wakes(waker);
+        }
+        self.resolver.ask(number, name, now);
+    }
+
+    fn looked_up(&mut self, now: Now) -> Option<Answer> {
+        self.resolver.poll(now)
+    }
+
+    fn connect(&mut self, address: SocketAddr) -> io::Result<Key> {
+        let stream = TcpStream::connect(address)?;
+        self.options.set_up(&stream)?;
+        self.adopt(stream)
+    }
+
+    fn connected(&mut self, key: Key) -> io::Result<bool> {
+        let stream = self.stream(key)?;
+        if let Some(error) = stream.take_error()? {
+            return Err(error);
+        }
+        match stream.peer_addr() {
+            // A port that nobody listens on may be the very one that the system gave this socket.
+            Ok(peer) if stream.local_addr()? == peer => {
+                Err(io::ErrorKind::ConnectionRefused.into())
+            }
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn accept(&mut self) -> io::Result<(Key, SocketAddr)> {
+        let listener = self.listener.as_ref().ok_or(io::ErrorKind::WouldBlock)?;
+        let (stream, peer) = listener.accept()?;
+        self.options.set_up(&stream)?;
+        Ok((self.adopt(stream)?, peer))
+    }
+
+    fn read(&mut self, key: Key, into: &mut [u8]) -> io::Result<usize> {
+        self.stream(key)?.read(into)
+    }
+
+    fn confirm(&mut self, key: Key) {
+        if !self.options.confirms_late {
+            return;
+        }
+        if let Ok(stream) = self.stream(key) {
+            confirm_now(stream);
+        }
+    }
+
+    fn write(&mut self, key: Key, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.stream(key)?.write_vectored(pieces)
+    }
+
+    fn refuse(&mut self, key: Key, line: &str) {
+        if let Some(stream) = self.take(key) {
+            self.refused.take(stream, line);
+        }
+    }
+
+    fn shut_down(&mut self, key: Key) {
+        if let Ok(stream) = self.stream(key) {
+            // It fails only where the peer is gone already.
+            let _ = stream.shutdown(std::net::Shutdown::Write);
+        }
+    }
+
+    fn close(&mut self, key: Key) {
+        drop(self.take(key));
+    }
+
+    fn readiness(&self) -> Option<BorrowedFd<'_>> {
+        // SAFETY: the descriptor is the poller's own and lives as long as the borrow of `self`.
+        Some(unsafe { BorrowedFd::borrow_raw(self.poll.as_raw_fd()) })
+    }
+}
+
+/// Has the system send the acknowledgement that is due, and put off those to come, in one call.
+fn confirm_now(stream: &TcpStream) {
+    // tcp(7) knows 0 and 1. Linux: any value but 0 sends what is due, and an even one goes back to
+    // putting off (`__tcp_sock_set_quickack`).
+    let once: libc::c_int = 2;
+    // SAFETY: the descriptor is open while the stream lives, and the system reads four bytes of `once`.
+    // It fails only where the stream is gone: then nothing is due.
+    let _ = unsafe {
+        libc::setsockopt(
+            stream.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_QUICKACK,
+            (&raw const once).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use socket2::{Domain, SockRef, Socket, Type};
+
+    use super::*;
+
+    #[test]
+    fn no_limit_of_the_kernel_s_cuts_a_peer_that_does_not_read() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("it is bound");
+        let mut net = Tcp::new(Some(listener), SocketOptions::of_sources()).expect("a poller");
+        let _peer = std::net::TcpStream::connect(address).expect("it listens");
+        let key = loop {
+            match net.accept() {
+                Ok((key, _)) => break key,
+                Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+            }
+        };
+        let socket = SockRef::from(&*net.stream(key).expect("it is there"));
+        assert_eq!(socket.tcp_user_timeout().expect("an option"), None);
+        assert!(socket.keepalive().expect("an option"));
+    }
+
+    #[test]
+    fn who_is_refused_reads_why_though_it_has_sent_something() {
+        use std::io::Read as _;
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("it is bound");
+        let mut net = Tcp::new(Some(listener), SocketOptions::of_sources()).expect("a poller");
+        let mut peers = Vec::new();
+        for _ in 0..2 * crate::limits::REFUSED_HELD_MAX {
+            let mut peer = std::net::TcpStream::connect(address).expect("it listens");
+            peer.write_all(b"something\n").expect("it is connected");
+            peers.push(peer);
+        }
+        for _ in &peers {
+            let (key, _) = net.accept().expect("it waits");
+            net.refuse(key, "{\"error\":\"no room\"}");
+            assert_eq!(key, 0, "its key is free again");
+        }
+        for mut peer in peers {
+            let mut line = String::new();
+            peer.read_to_string(&mut line).expect("no reset");
+            assert_eq!(line, "{\"error\":\"no room\"}\n");
+        }
+    }
+
+    #[test]
+    fn a_socket_that_reached_itself_is_not_connected() {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        let any: SocketAddr = ([127, 0, 0, 1], 0).into();
+        socket.bind(&any.into()).expect("a port");
+        let own = socket.local_addr().expect("it is bound");
+        socket.connect(&own).expect("TCP allows it");
+        socket.set_nonblocking(true).expect("an option");
+        let mut net = Tcp::new(None, SocketOptions::of_sources()).expect("a poller");
+        let key = net.adopt(TcpStream::from_std(socket.into())).expect("room");
+        let error = net.connected(key).expect_err("nobody else is there");
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+    }
+}
