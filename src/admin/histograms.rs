@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use super::{AdminState, lock};
 use crate::latency::curve::Curve;
 use crate::latency::plot::{PlotError, plot};
-use crate::latency::{HlogEncoder, Span, Stage, Totals, View, views, write_hgrm};
+use crate::latency::{HlogEncoder, Span, Stage, Totals, View, write_hgrm};
 
 /// What the files with everything in them are called, without their ending.
 const ALL: &str = "latency";
@@ -32,7 +32,8 @@ pub(super) struct Served {
 
 pub(super) fn index(state: &AdminState) -> Value {
     let totals = &lock(&state.shown).totals;
-    let list: Vec<_> = views(totals)
+    let list: Vec<_> = totals
+        .views()
         .into_iter()
         .map(|view| {
             let tag = view.tag(&*state.names);
@@ -61,7 +62,7 @@ pub(super) fn file(state: &AdminState, name: &str) -> Option<Result<Served, Plot
             write_hgrm(&histogram, &mut bytes).expect("a Vec takes everything");
             Some(Ok(plain(bytes)))
         }
-        "hlog" if tag == ALL => Some(Ok(log(state, &tagged(state, views)))),
+        "hlog" if tag == ALL => Some(Ok(log(state, &tagged(state, Totals::views)))),
         "hlog" => Some(Ok(log(state, &[one(state, tag)?]))),
         "svg" if tag == ALL => {
             let stages = tagged(state, |_| Stage::ALL.map(View::Stage).to_vec());
@@ -86,7 +87,7 @@ fn tagged(state: &AdminState, choose: impl FnOnce(&Totals) -> Vec<View>) -> Vec<
 /// The histogram of that tag.
 fn one(state: &AdminState, tag: &str) -> Option<Tagged> {
     let totals = &lock(&state.shown).totals;
-    let mut all = views(totals).into_iter();
+    let mut all = totals.views().into_iter();
     let view = all.find(|view| view.tag(&*state.names) == tag)?;
     Some((tag.to_owned(), totals.histogram(view)))
 }

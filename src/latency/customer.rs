@@ -5,11 +5,27 @@
 
 use std::collections::VecDeque;
 
-use super::interval::Delivered;
 use crate::limits::{CUSTOMER_LAST, CUSTOMER_TYPES_MAX, LEVELS_MAX};
 use crate::message::{DestinationIndex, Level, Sequence, TypeIndex};
 
-/// One message that was delivered.
+/// One message whose delivery is complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Delivered {
+    /// Whose it is.
+    pub destination: DestinationIndex,
+    /// Its effective priority.
+    pub level: Level,
+    /// Its type.
+    pub message_type: TypeIndex,
+    /// Its place in the stream.
+    pub sequence: Sequence,
+    /// How long it took in all, in nanoseconds.
+    pub latency_ns: u64,
+    /// When, in microseconds since the epoch.
+    pub epoch_us: u64,
+}
+
+/// One of the last messages that a customer got.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Last {
     /// Its place in the stream.

@@ -1,4 +1,4 @@
-//! Which histograms there are, what they are called, and their files in `data_dir/histograms/`.
+//! The histograms' files in `data_dir/histograms/`.
 //!
 //! ```text
 //! ingest.hgrm  ..  total.hgrm       a stage, all levels and destinations
@@ -7,82 +7,14 @@
 //! total-level1.others.hgrm          the destinations without histograms of their own
 //! ```
 //!
-//! Bytes of a destination's id that do not belong into a file name stand there as `%2F`, so two ids
-//! never share a name. The monitor calls it at exit, the HTTP room for its list. Not for the path.
+//! The monitor writes them at exit. Not for the path.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
+use super::view::View;
 use super::{Names, Stage, Totals, write_hgrm};
-use crate::message::{DestinationIndex, Level};
-
-/// A histogram that can be asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum View {
-    /// All levels and destinations of a stage.
-    Stage(Stage),
-    /// All destinations of a stage and level.
-    Level(Stage, Level),
-    /// One level and destination of [`Stage::Total`].
-    Destination(Level, DestinationIndex),
-    /// One level of [`Stage::Total`], the destinations that share a histogram.
-    Others(Level),
-}
-
-impl View {
-    /// Its file's name.
-    #[must_use]
-    pub fn name(self, names: &dyn Names) -> String {
-        self.tag(names) + ".hgrm"
-    }
-
-    /// Its tag in interval logs: its file's name without the ending.
-    #[must_use]
-    pub fn tag(self, names: &dyn Names) -> String {
-        let total = Stage::Total.label();
-        match self {
-            View::Stage(stage) => stage.label().to_owned(),
-            View::Level(stage, level) => format!("{}-level{level}", stage.label()),
-            View::Destination(level, destination) => {
-                let id = names.destination(destination);
-                format!("{total}-level{level}-{}", escaped(&id))
-            }
-            View::Others(level) => format!("{total}-level{level}.others"),
-        }
-    }
-}
-
-/// An id as a part of a file name; reversible, so no two are the same. At most three times as long.
-fn escaped(id: &str) -> String {
-    let mut name = String::with_capacity(id.len());
-    for byte in id.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'-' => name.push(char::from(byte)),
-            _ => write!(name, "%{byte:02X}").expect("a string takes everything"),
-        }
-    }
-    name
-}
-
-/// The views there are: all stages and levels, and the destinations that got something.
-#[must_use]
-pub fn views(totals: &Totals) -> Vec<View> {
-    let mut views = Vec::new();
-    for stage in Stage::ALL {
-        views.push(View::Stage(stage));
-        views.extend((1..=totals.levels()).map(|level| View::Level(stage, level)));
-    }
-    let shape = totals.shape();
-    let own = shape.others().unwrap_or(shape.slots) as DestinationIndex;
-    for level in 1..=totals.levels() {
-        let destinations = (0..own).map(|it| View::Destination(level, it));
-        let all = destinations.chain([View::Others(level)]);
-        views.extend(all.filter(|&view| totals.count(view) > 0));
-    }
-    views
-}
 
 /// The histograms could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -104,7 +36,7 @@ pub fn write_all(totals: &Totals, names: &dyn Names, folder: &Path) -> Result<us
     };
     fs::create_dir_all(folder).map_err(failed(folder))?;
     let mut written = Vec::new();
-    for view in views(totals) {
+    for view in totals.views() {
         let name = view.name(names);
         write_one(totals, view, folder, &name).map_err(failed(&folder.join(&name)))?;
         written.push(name);
@@ -139,7 +71,7 @@ fn remove_stale(folder: &Path, written: &[String]) -> io::Result<()> {
 mod tests {
     use super::*;
     use crate::latency::Interval;
-    use crate::message::TypeIndex;
+    use crate::message::{DestinationIndex, TypeIndex};
 
     struct Ids(&'static [&'static str]);
 
@@ -158,19 +90,6 @@ mod tests {
         let mut names: Vec<_> = names.collect();
         names.sort();
         names
-    }
-
-    #[test]
-    fn ids_of_any_kind_have_names_of_their_own() {
-        let ids = [
-            "table1", "table-1", "a/b", "a%2Fb", "a_2Fb", "../x", ".others", "é", "\0", " ",
-        ];
-        let mut names: Vec<_> = ids.iter().map(|it| escaped(it)).collect();
-        assert_eq!(names[..3], ["table1", "table-1", "a%2Fb"]);
-        assert!(names.iter().all(|it| !it.contains(['/', '.', ' ', '\0'])));
-        names.sort();
-        names.dedup();
-        assert_eq!(names.len(), ids.len());
     }
 
     #[test]

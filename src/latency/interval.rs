@@ -4,26 +4,9 @@
 //! the monitor after the swap. Everything is made in [`Interval::new`]: recording never allocates.
 
 use super::Stage;
-use super::customer::{Customer, Customers};
+use super::customer::{Customer, Customers, Delivered};
 use super::grid::{Grid, Shape};
-use crate::message::{DestinationIndex, Level, Sequence, TypeIndex};
-
-/// One message whose delivery is complete.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Delivered {
-    /// Whose it is.
-    pub destination: DestinationIndex,
-    /// Its effective priority.
-    pub level: Level,
-    /// Its type.
-    pub message_type: TypeIndex,
-    /// Its place in the stream.
-    pub sequence: Sequence,
-    /// How long it took in all, in nanoseconds.
-    pub latency_ns: u64,
-    /// When, in microseconds since the epoch.
-    pub epoch_us: u64,
-}
+use crate::message::{DestinationIndex, Level};
 
 /// Latencies by stage, level and destination, and what each customer got, since the last swap.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::hlog::{HlogEncoder, Span};
-use super::{Interval, Names, Totals, views};
+use super::{Interval, Names, Totals};
 use crate::message::Level;
 
 const PREFIX: &str = "latency-";
@@ -168,7 +168,7 @@ impl IntervalLog {
         };
         let mut lines = Lines::default();
         // Stages and levels come first, so what finds no room is a destination.
-        for view in views(&self.period) {
+        for view in self.period.views() {
             let histogram = self.period.histogram(view);
             if histogram.is_empty() {
                 continue;

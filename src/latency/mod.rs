@@ -13,7 +13,7 @@
 //! the only IO is [`write_all`] and [`IntervalLog`], which write the histogram files.
 
 mod bins;
-pub mod curve;
+pub(crate) mod curve;
 mod customer;
 mod encodings;
 mod exchange;
@@ -24,17 +24,19 @@ mod hlog;
 mod interval;
 mod interval_log;
 pub mod log_reader;
-pub mod plot;
+pub(crate) mod plot;
 mod totals;
+mod view;
 
-pub use customer::{CustomerTotals, Last};
+pub use customer::{CustomerTotals, Delivered, Last};
 pub use exchange::{Collector, Recorder, exchange};
-pub use files::{FilesError, View, views, write_all};
+pub use files::{FilesError, write_all};
 pub use hgrm::write_hgrm;
 pub use hlog::{HlogEncoder, Span};
-pub use interval::{Delivered, Interval};
+pub use interval::Interval;
 pub use interval_log::{IntervalLog, LogError, LogLimits};
 pub use totals::{Summary, Totals};
+pub use view::View;
 
 use crate::message::{DestinationIndex, TypeIndex};
 

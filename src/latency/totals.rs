@@ -5,10 +5,10 @@
 use hdrhistogram::Histogram;
 
 use super::customer::CustomerTotals;
-use super::files::View;
 use super::grid::{Grid, Shape};
 use super::hgrm::max;
 use super::interval::Interval;
+use super::view::View;
 use super::{Stage, bins};
 use crate::limits::LEVELS_MAX;
 use crate::message::{DestinationIndex, Level};
@@ -137,6 +137,24 @@ impl Totals {
 
     pub(super) fn shape(&self) -> Shape {
         self.grid.shape()
+    }
+
+    /// The views there are: all stages and levels, and the destinations that got something.
+    #[must_use]
+    pub fn views(&self) -> Vec<View> {
+        let mut views = Vec::new();
+        for stage in Stage::ALL {
+            views.push(View::Stage(stage));
+            views.extend((1..=self.levels()).map(|level| View::Level(stage, level)));
+        }
+        let shape = self.shape();
+        let own = shape.others().unwrap_or(shape.slots) as DestinationIndex;
+        for level in 1..=self.levels() {
+            let destinations = (0..own).map(|it| View::Destination(level, it));
+            let all = destinations.chain([View::Others(level)]);
+            views.extend(all.filter(|&view| self.count(view) > 0));
+        }
+        views
     }
 
     fn cells(&self, view: View) -> impl Iterator<Item = usize> {

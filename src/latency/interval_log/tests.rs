@@ -76,7 +76,7 @@ fn every_view_with_latencies_has_a_line_for_each_interval() {
     assert_eq!(text.matches("Tag=total,").count(), 4);
     assert!(text.contains("Tag=total,1.000,1.000,"), "{text}");
     let read = read(file);
-    for view in views(&expected) {
+    for view in expected.views() {
         let logged = read.histogram(&view.tag(&Tables));
         match expected.count(view) {
             0 => assert!(logged.is_none()),
