@@ -47,7 +47,7 @@ pub mod scheduler;
 
 pub mod journal;
 
-pub mod delivery;
+mod delivery;
 
 pub mod store;
 

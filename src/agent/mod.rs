@@ -5,13 +5,13 @@
 //! ```
 
 pub mod affinity;
-pub mod background;
-pub mod feedback;
-pub mod heartbeat;
-pub mod idle;
-pub mod pressure;
-pub mod relief;
-pub mod runner;
+pub(crate) mod background;
+pub(crate) mod feedback;
+pub(crate) mod heartbeat;
+pub(crate) mod idle;
+pub(crate) mod pressure;
+pub(crate) mod relief;
+pub(crate) mod runner;
 
 use std::os::fd::BorrowedFd;
 

@@ -16,14 +16,14 @@ const STEP_US_MIN: u64 = 1_000;
 
 /// How far the wall clock was ahead of the engine's own time, from when on.
 #[derive(Debug, Clone, Copy)]
-struct Stretch {
+struct Offset {
     from_us: u64,
     ahead_us: i64,
 }
 
 /// See the module.
 #[derive(Debug, Default)]
-pub struct Walls(VecDeque<Stretch>);
+pub struct Walls(VecDeque<Offset>);
 
 impl Walls {
     /// Takes note of a reading; costs a comparison where the clock was not set.
@@ -47,7 +47,7 @@ impl Walls {
         {
             second.from_us = first.from_us;
         }
-        self.0.push_back(Stretch { from_us, ahead_us });
+        self.0.push_back(Offset { from_us, ahead_us });
     }
 
     /// The engine's own time of a wall time of this life that has passed `now`, the latest that it may
@@ -55,12 +55,12 @@ impl Walls {
     #[must_use]
     pub fn steady_us(&self, wall_us: u64, now: Now) -> Option<u64> {
         let mut end_us = now.steady_us + STEP_US_MIN;
-        for stretch in self.0.iter().rev() {
-            let steady_us = wall_us.checked_add_signed(stretch.ahead_us.checked_neg()?);
-            if steady_us.is_some_and(|it| (stretch.from_us..end_us).contains(&it)) {
+        for offset in self.0.iter().rev() {
+            let steady_us = wall_us.checked_add_signed(offset.ahead_us.checked_neg()?);
+            if steady_us.is_some_and(|it| (offset.from_us..end_us).contains(&it)) {
                 return steady_us;
             }
-            end_us = stretch.from_us;
+            end_us = offset.from_us;
         }
         None
     }

@@ -1,7 +1,7 @@
 //! What every stage knows of a message: its record, the hash of its id, its place in time, the names in
 //! it with their indices, and how many may wait.
 
-pub mod allowance;
+pub(crate) mod allowance;
 mod directory;
 mod id_hash;
 pub mod layout;
@@ -9,7 +9,7 @@ mod pattern;
 mod recent;
 mod record;
 mod text;
-pub mod timestamp;
+pub(crate) mod timestamp;
 
 pub use directory::Directory;
 pub use id_hash::{IdHash, IdHasher};
