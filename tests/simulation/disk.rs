@@ -235,10 +235,19 @@ impl State {
 
     /// A name is about to be taken from its file.
     fn note_leaving(&mut self, name: Name) {
-        if matches!(name, Name::Segment(_) | Name::Kept(..)) {
-            let look = self.look();
-            self.leaving.push((name, look));
-        }
+        let range = match name {
+            Name::Segment(number) => number..number + 1,
+            Name::Kept(from, to) => from..to,
+            _ => return,
+        };
+        let look = self.look();
+        // What takes its place has less than it has.
+        let is_other = |it: &Name| match *it {
+            Name::Kept(from, to) => *it != name && from < range.end && range.start < to,
+            _ => false,
+        };
+        look.state().names.0.retain(|it, _| !is_other(it));
+        self.leaving.push((name, look));
     }
 
     fn lose_power(&mut self) {
