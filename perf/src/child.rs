@@ -22,12 +22,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Lines of its log that are kept for the error message.
 const LOG_LINES_MAX: usize = 30;
 
-/// A running process.
 #[derive(Debug)]
 pub(crate) struct Child {
     name: String,
     process: std::process::Child,
-    /// Its standard output.
     said: Receiver<String>,
     /// Its standard error, as it comes.
     logged: Receiver<String>,
@@ -74,7 +72,6 @@ impl Child {
         })
     }
 
-    /// The process's number.
     pub(crate) fn pid(&self) -> u32 {
         self.process.id()
     }

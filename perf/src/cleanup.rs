@@ -33,12 +33,10 @@ impl Home {
         Ok(Self(home))
     }
 
-    /// Where it is.
     pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
 
-    /// This process writes there.
     pub(crate) fn note_writer(&self, pid: u32) {
         with_open(|open| {
             let mine = open.iter_mut().filter(|it| it.0 == self.path());

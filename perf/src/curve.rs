@@ -18,9 +18,7 @@ pub(crate) fn histogram() -> Histogram<u64> {
 /// Figures and curve of a round, in ns.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Curve {
-    /// Values recorded.
     pub(crate) count: u64,
-    /// The median.
     pub(crate) p50: u64,
     /// 90 % are this or less.
     pub(crate) p90: u64,
@@ -30,14 +28,12 @@ pub(crate) struct Curve {
     pub(crate) p999: u64,
     /// 99.99 %.
     pub(crate) p9999: u64,
-    /// The largest.
     pub(crate) max: u64,
     /// The curve: quantile (0 to 1) and value, for pictures.
     pub(crate) points: Vec<(f64, u64)>,
 }
 
 impl Curve {
-    /// What a histogram says.
     pub(crate) fn new(histogram: &Histogram<u64>) -> Self {
         let at = |quantile| histogram.value_at_quantile(quantile);
         let points = histogram.iter_quantiles(TICKS_PER_HALF);

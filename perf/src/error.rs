@@ -2,25 +2,18 @@
 
 use std::io;
 
-/// What stopped a benchmark.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PerfError {
-    /// The system refused something.
     #[error("{what}: {source}")]
     Io {
-        /// What was tried.
         what: String,
-        /// What the system said.
         source: io::Error,
     },
     /// A part or the engine did not do its part.
     #[error("{part} {what}\n{said}")]
     Part {
-        /// Which process.
         part: String,
-        /// What it did instead.
         what: String,
-        /// The last it said.
         said: String,
     },
     /// The command line asks for what cannot be.
@@ -30,7 +23,6 @@ pub(crate) enum PerfError {
 
 /// Says what was tried when the system refuses it.
 pub(crate) trait Context<T> {
-    /// Names what was tried.
     fn context(self, what: impl Into<String>) -> Result<T, PerfError>;
 }
 

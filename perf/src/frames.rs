@@ -39,7 +39,6 @@ const SEED: u64 = 0x0f11_99ed;
 #[derive(Debug)]
 pub(crate) struct FrameBook {
     templates: Vec<Template>,
-    /// Slot to template.
     slots: Vec<u16>,
     is_timed: bool,
     /// Bytes before a line's first: what another server's protocol puts there.
@@ -72,7 +71,6 @@ pub(crate) struct Stamp {
     pub(crate) due_ns: u64,
 }
 
-/// Where a frame belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place {
     /// Its destination, from 0.
@@ -297,7 +295,6 @@ fn bare(plan: &Plan, destination: &str) -> Vec<Vec<u8>> {
     (0..VARIANTS).map(line).collect()
 }
 
-/// A timestamp's digits.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Timestamp([u8; TIMESTAMP_LEN]);
 

@@ -26,16 +26,13 @@ pub(crate) struct Lane {
     pub(crate) plan: Plan,
     source: Child,
     sink: Option<Child>,
-    /// Before go.
     before: [Usage; 2],
 }
 
 /// What sources and subscribers themselves used from go to the end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub(crate) struct Harness {
-    /// The sources.
     pub(crate) source: Usage,
-    /// The subscribers.
     pub(crate) sink: Usage,
 }
 

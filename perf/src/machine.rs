@@ -81,14 +81,12 @@ pub(crate) struct Steal {
 }
 
 impl Steal {
-    /// From now on.
     pub(crate) fn begin() -> Self {
         Self {
             before: stolen(&read("/proc/stat")),
         }
     }
 
-    /// As it stands now.
     #[expect(clippy::cast_precision_loss, reason = "ticks fit 52 bits")]
     pub(crate) fn fact(&self) -> Fact {
         let [stolen, all] = stolen(&read("/proc/stat"));

@@ -43,23 +43,18 @@ const COLORS: [RGBColor; 7] = [
     RGBColor(0, 0, 0),
 ];
 
-/// A drawn picture.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Picture {
     /// A part of its file's name.
     pub(crate) name: String,
-    /// What stands over it.
     pub(crate) title: String,
-    /// The drawing.
     pub(crate) svg: String,
 }
 
-/// An axis.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Axis {
     /// What it shows, with its unit.
     pub(crate) label: &'static str,
-    /// How.
     pub(crate) scale: Scale,
 }
 

@@ -18,22 +18,17 @@ pub(crate) const LEVELS_MAX: usize = 8;
 /// Levels of the simulator's orders, and of the engine as by default.
 pub(crate) const LEVELS: usize = 3;
 
-/// A round's plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Plan {
-    /// Message servers.
     pub(crate) sources: usize,
-    /// Destinations, a subscriber each.
     pub(crate) destinations: usize,
     /// Bytes of a frame without its newline; shorter than possible: as short as possible.
     pub(crate) frame_len: usize,
-    /// Frames in all.
     pub(crate) messages: u64,
     /// Frames a second in all, on schedule; `None`: as fast as the peer takes them.
     pub(crate) rate: Option<u64>,
     /// The first so many frames are verified but not measured.
     pub(crate) warmup: u64,
-    /// Priorities of the frames.
     pub(crate) levels: usize,
     /// Sources of the round's other plans that are numbered before these.
     pub(crate) first_source: usize,
@@ -44,7 +39,6 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// Flat out.
     pub(crate) fn flat_out(messages: u64, frame_len: usize) -> Self {
         Self {
             sources: 4,

@@ -47,11 +47,9 @@ pub(crate) struct Watch {
     looker: JoinHandle<Vec<(f64, u64)>>,
 }
 
-/// Between two looks.
 const LOOK: Duration = Duration::from_millis(100);
 
 impl Watch {
-    /// Begins.
     pub(crate) fn begin(pid: u32) -> Self {
         let is_over = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&is_over);

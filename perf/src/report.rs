@@ -30,17 +30,14 @@ pub(crate) struct Table {
 /// What one benchmark has to say.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Section {
-    /// Its heading.
     pub(crate) title: String,
     /// The result in a sentence, for who reads no further.
     pub(crate) summary: String,
     /// What is measured, how, and what it is to be compared with.
     pub(crate) text: String,
-    /// The figures.
     pub(crate) table: Table,
     /// The design's aims, beside what was found.
     pub(crate) aims: Vec<Aim>,
-    /// The same figures, drawn.
     pub(crate) pictures: Vec<Picture>,
     /// What follows from them: the verdict, or what to keep in mind.
     pub(crate) notes: Vec<String>,
@@ -53,11 +50,9 @@ pub(crate) struct Section {
 /// A section, with how it came about.
 #[derive(Debug, Clone)]
 pub(crate) struct Chapter {
-    /// The benchmark's name.
     pub(crate) name: String,
     /// What to type to see it again.
     pub(crate) command: String,
-    /// What it says.
     pub(crate) section: Section,
 }
 
@@ -70,7 +65,6 @@ impl Table {
         }
     }
 
-    /// Adds a row.
     pub(crate) fn push<const N: usize>(&mut self, row: [String; N]) {
         assert_eq!(N, self.columns.len(), "a row has a cell for every column");
         self.rows.push(row.to_vec());
@@ -112,7 +106,6 @@ impl Section {
 }
 
 impl Chapter {
-    /// As Markdown.
     pub(crate) fn render(&self) -> String {
         let it = &self.section;
         let mut text = format!("## {}\n\n{}\n", it.title, it.summary);

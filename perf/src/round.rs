@@ -14,14 +14,10 @@ use crate::wire::Wire;
 
 const SECOND_NS: f64 = 1e9;
 
-/// What a round showed.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Outcome {
-    /// What was measured.
     pub(crate) subject: Subject,
-    /// With what.
     pub(crate) plan: Plan,
-    /// The engine's settings.
     pub(crate) settings: Option<Settings>,
     /// Bytes of each frame, without its newline.
     pub(crate) frame_len: usize,
@@ -29,9 +25,7 @@ pub(crate) struct Outcome {
     pub(crate) seconds: f64,
     /// Frames a second over that time.
     pub(crate) rate: f64,
-    /// What was sent.
     pub(crate) sent: SourceReport,
-    /// What arrived.
     pub(crate) received: SinkReport,
     /// What the subject used during the round; its memory at the end.
     pub(crate) usage: Usage,

@@ -13,22 +13,16 @@ use crate::testbed::{Subject, Testbed};
 pub(crate) struct Contestant {
     /// Its name in tables and pictures.
     pub(crate) name: String,
-    /// What is measured.
     pub(crate) subject: Subject,
-    /// With what.
     pub(crate) plan: Plan,
-    /// The engine's settings.
     pub(crate) settings: Settings,
 }
 
 /// A contestant's rounds, in the order they were played.
 #[derive(Debug)]
 pub(crate) struct Played {
-    /// Its name.
     pub(crate) name: String,
-    /// What was measured.
     pub(crate) subject: Subject,
-    /// What each round showed.
     pub(crate) outcomes: Vec<Outcome>,
 }
 

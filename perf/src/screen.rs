@@ -1,6 +1,5 @@
 //! Progress, to the screen: standard error, so that the result alone is on standard output.
 
-/// Says a line.
 pub(crate) fn say(line: &str) {
     eprintln!("{line}");
 }

@@ -7,9 +7,7 @@ use serde::Serialize;
 pub(crate) struct Spread {
     /// The middle one, or the mean of the two middle ones.
     pub(crate) median: f64,
-    /// The least.
     pub(crate) min: f64,
-    /// The most.
     pub(crate) max: f64,
 }
 

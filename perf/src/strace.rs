@@ -19,9 +19,7 @@ const LOOK: Duration = Duration::from_millis(10);
 /// A kind of system call, and how often it was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Calls {
-    /// Its name.
     pub(crate) name: String,
-    /// How often.
     pub(crate) count: u64,
 }
 

@@ -13,13 +13,10 @@ use crate::engine::Settings;
 use crate::error::{Context, PerfError};
 use crate::http;
 
-/// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Subject {
-    /// The engine.
     Engine,
-    /// The baseline.
     Relay,
     /// nats-server, where there is one.
     Nats,
@@ -28,7 +25,6 @@ pub(crate) enum Subject {
 /// What every round of a run shares.
 #[derive(Debug)]
 pub(crate) struct Testbed {
-    /// The engine's program.
     pub(crate) engine: PathBuf,
     /// Where the engine's data lives during a round.
     pub(crate) data: PathBuf,
@@ -41,11 +37,9 @@ pub(crate) struct Testbed {
 pub(crate) struct Running {
     /// The process. Before its home, so that it is gone when that is removed.
     pub(crate) child: Child,
-    /// Where subscribers connect.
     pub(crate) address: SocketAddr,
     /// When it began to work, its journal read; of others, when they were there.
     pub(crate) started: Instant,
-    /// The engine's HTTP.
     admin: Option<SocketAddr>,
     home: Option<Home>,
 }
@@ -168,7 +162,6 @@ impl Running {
         self.admin
     }
 
-    /// Where its data is.
     pub(crate) fn folder(&self) -> Option<&Path> {
         self.home.as_ref().map(Home::path)
     }
@@ -229,7 +222,6 @@ fn address_after(text: &str, mark: &str) -> Option<SocketAddr> {
     rest[..end].parse().ok()
 }
 
-/// A program on PATH.
 pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
     let folders = std::env::var_os("PATH")?;
     let candidates = std::env::split_paths(&folders).map(|it| it.join(name));

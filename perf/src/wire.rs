@@ -6,7 +6,6 @@
 /// Between whom a line travels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wire {
-    /// A line alone.
     Bare,
     /// From a publisher to nats-server.
     NatsPublish,

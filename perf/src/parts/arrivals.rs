@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 use crate::curve::{Curve, histogram};
 use crate::plan::Plan;
 
-/// The timeline's resolution.
 pub(crate) const SLICE_NS: u64 = 100_000_000;
 /// With more subscribers the levels share a histogram: they are 240 KiB each.
 const BY_LEVEL_DESTINATIONS_MAX: usize = 16;
@@ -18,13 +17,11 @@ const BY_LEVEL_DESTINATIONS_MAX: usize = 16;
 pub(super) struct Arrivals {
     /// When the first right frame was there; 0: none came.
     first_ns: u64,
-    /// ... and the last.
     last_ns: u64,
     /// By level, from due to here; shared by all levels where there is only one.
     latency: Vec<Histogram<u64>>,
     /// The clock's slice that `slices` begins with.
     first_slice: u64,
-    /// Frames in each slice.
     slices: Vec<u64>,
 }
 
@@ -33,7 +30,6 @@ pub(super) struct Arrivals {
 pub(crate) struct ArrivalReport {
     /// When the first right frame was there; 0: none came.
     pub(crate) first_ns: u64,
-    /// When the last was.
     pub(crate) last_ns: u64,
     /// On schedule: from due to here, all levels together.
     pub(crate) latency: Option<Curve>,
@@ -45,7 +41,6 @@ pub(crate) struct ArrivalReport {
 }
 
 impl Arrivals {
-    /// None yet.
     pub(super) fn new(plan: &Plan) -> Self {
         let is_by_level = plan.rate.is_some() && plan.destinations <= BY_LEVEL_DESTINATIONS_MAX;
         let histograms = if is_by_level { plan.levels } else { 1 };
@@ -82,7 +77,6 @@ impl Arrivals {
         self.latency[level.min(last)].saturating_record(latency_ns);
     }
 
-    /// Adds another subscriber's.
     pub(super) fn add(&mut self, other: &Self) {
         for (mine, theirs) in self.latency.iter_mut().zip(&other.latency) {
             mine.add(theirs).expect("equal bounds");
@@ -106,7 +100,6 @@ impl Arrivals {
         (self.first_slice, self.slices) = (first_slice, slices);
     }
 
-    /// The figures.
     pub(super) fn report(self) -> ArrivalReport {
         let mut all = histogram();
         for it in &self.latency {

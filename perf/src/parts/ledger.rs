@@ -16,11 +16,8 @@ pub(crate) struct Ledger<'a> {
     book: &'a FrameBook,
     plan: &'a Plan,
     destination: usize,
-    /// Frames that were right.
     counted: u64,
-    /// Lines that were not.
     wrong: u64,
-    /// What was wrong first.
     first_wrong: Option<String>,
     /// The least number that may come next, by source and level.
     next: Vec<[u64; LEVELS_MAX]>,
@@ -28,7 +25,6 @@ pub(crate) struct Ledger<'a> {
 }
 
 impl<'a> Ledger<'a> {
-    /// Empty books.
     pub(crate) fn new(book: &'a FrameBook, plan: &'a Plan, destination: usize) -> Self {
         Self {
             book,
@@ -90,7 +86,6 @@ impl<'a> Ledger<'a> {
         });
     }
 
-    /// Frames that were right.
     pub(crate) fn counted(&self) -> u64 {
         self.counted
     }

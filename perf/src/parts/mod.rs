@@ -33,7 +33,6 @@ use crate::wire::Wire;
 pub(crate) use sink::SinkReport;
 pub(crate) use source::SourceReport;
 
-/// Which part to play.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Part {
     /// The message servers.
@@ -76,14 +75,11 @@ pub(crate) enum Part {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub(crate) enum Event {
-    /// The sources listen there.
     Listening {
-        /// One for each source.
         addresses: Vec<SocketAddr>,
     },
     /// Every source has its connection.
     Connected,
-    /// Every subscriber was answered.
     Subscribed,
     /// The sources have written all.
     Sent(SourceReport),
@@ -124,7 +120,6 @@ fn plan_of(json: &str) -> Result<Plan, PerfError> {
     Ok(plan)
 }
 
-/// Tells the parent.
 fn tell(event: &Event) -> Result<(), PerfError> {
     let mut line = serde_json::to_vec(event).context("rendering an event")?;
     line.push(b'\n');

@@ -16,7 +16,6 @@ use super::routes::Routes;
 use crate::error::{Context, PerfError};
 use crate::plan::Plan;
 
-/// Room for one read.
 const READ_LEN: usize = 256 * 1024;
 /// With more waiting for any destination the sources wait: it is bounded, as the engine is.
 const WAITING_MAX: usize = 1024 * 1024;
@@ -46,7 +45,6 @@ struct Relay {
     sources: Vec<Source>,
     subscribers: Vec<Subscriber>,
     routes: Routes,
-    /// Each destination's subscriber.
     taker: Vec<Option<usize>>,
 }
 

@@ -9,7 +9,6 @@ use memchr::memmem;
 
 const KEY: &[u8] = b"\"destinationId\": \"";
 
-/// Where lines go.
 #[derive(Debug)]
 pub(crate) struct Routes {
     key: memmem::Finder<'static>,
@@ -18,7 +17,6 @@ pub(crate) struct Routes {
     by_name: HashMap<Vec<u8>, usize>,
     /// What waits to be written, by destination.
     pub(crate) outs: Vec<Out>,
-    /// Lines for nobody.
     pub(crate) lost: u64,
 }
 
@@ -37,7 +35,6 @@ const WRITTEN_KEPT_MAX: usize = 512 * 1024;
 const COMPARED_MAX: usize = 8;
 
 impl Routes {
-    /// Routes to these destinations.
     pub(crate) fn new(names: &[String]) -> Self {
         let bytes = |name: &String| name.as_bytes().to_vec();
         Self {
@@ -100,7 +97,6 @@ impl Out {
         self.bytes.extend_from_slice(line);
     }
 
-    /// Bytes not yet written.
     pub(crate) fn waiting(&self) -> usize {
         self.bytes.len() - self.written
     }

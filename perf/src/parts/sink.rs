@@ -22,7 +22,6 @@ use crate::frames::FrameBook;
 use crate::plan::Plan;
 use crate::wire::Wire;
 
-/// Room for one read.
 const READ_LEN: usize = 256 * 1024;
 /// A subscriber looks this often whether it waits in vain; and after its last frame, this long for
 /// one too many.
@@ -40,16 +39,13 @@ const SLOW_SOCKET_LEN: usize = 128 * 1024;
 pub(crate) const SLOW_SOCKET_HELD: usize = 2 * SLOW_SOCKET_LEN;
 const SECOND_NS: u128 = 1_000_000_000;
 
-/// What was received.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct SinkReport {
-    /// Frames that were right.
     pub(crate) frames: u64,
     /// Frames that did not come.
     pub(crate) missing: u64,
     /// Lines that were wrong: twice, out of order, changed, for somebody else.
     pub(crate) wrong: u64,
-    /// The first of them.
     pub(crate) first_wrong: Option<String>,
     /// When they came, and how late.
     pub(crate) arrivals: ArrivalReport,
@@ -62,7 +58,6 @@ impl SinkReport {
     }
 }
 
-/// One subscriber.
 struct Subscriber<'a> {
     stream: TcpStream,
     ledger: Ledger<'a>,
@@ -71,7 +66,6 @@ struct Subscriber<'a> {
     expected: u64,
     arrivals: Arrivals,
     buffer: Vec<u8>,
-    /// Bytes in the buffer.
     filled: usize,
     /// When a slow reader may read again.
     turn_ns: u64,

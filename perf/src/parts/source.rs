@@ -24,20 +24,17 @@ const BATCH_LEN: usize = 256 * 1024;
 /// Between go and the first due time: every thread is awake by then.
 const HEAD_START_NS: u64 = 2_000_000;
 
-/// What was sent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct SourceReport {
     /// The start of the plan.
     pub(crate) start_ns: u64,
     /// When the last write returned.
     pub(crate) last_ns: u64,
-    /// Frames wholly written.
     pub(crate) sent: u64,
     /// On schedule: how late frames were when they were handed to the socket. Part of the latency.
     pub(crate) late: Option<Curve>,
 }
 
-/// What one source did.
 struct Sent {
     frames: u64,
     last_ns: u64,

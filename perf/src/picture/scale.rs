@@ -18,7 +18,6 @@ pub(crate) enum Scale {
     LinearTime,
     /// Times in ns, on a logarithm.
     Time,
-    /// Numbers on a logarithm.
     Logarithm,
     /// Quantiles from 0 to 1, each nine with the same room.
     Percentile,

@@ -7,11 +7,8 @@ use super::Table;
 /// What was wanted, what was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Aim {
-    /// Of what.
     pub(crate) what: String,
-    /// The aim.
     pub(crate) wanted: String,
-    /// The figure.
     pub(crate) found: String,
     /// Whether the figure meets the aim.
     pub(crate) is_met: bool,
@@ -33,7 +30,6 @@ impl Aim {
         }
     }
 
-    /// In a word.
     pub(crate) fn verdict(&self) -> &'static str {
         if self.is_met { "met" } else { "**not met**" }
     }
