@@ -22,6 +22,9 @@
 //!
 //! The modules are listed in the order in which the data flows.
 
+// The library shows what the binary, the benchmarks and the tests use: all else is `pub(crate)`.
+#![warn(unreachable_pub)]
+
 pub mod config;
 pub mod limits;
 
@@ -31,7 +34,7 @@ pub mod log;
 mod log_limit;
 pub mod message;
 
-pub mod arena;
+mod arena;
 mod descriptors;
 mod memory;
 pub mod net;
@@ -42,7 +45,7 @@ mod sync;
 pub mod agent;
 
 pub mod ingest;
-pub mod rejects;
+mod rejects;
 pub mod scheduler;
 
 pub mod journal;

@@ -5,10 +5,7 @@ use std::io;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PerfError {
     #[error("{what}: {source}")]
-    Io {
-        what: String,
-        source: io::Error,
-    },
+    Io { what: String, source: io::Error },
     /// A part or the engine did not do its part.
     #[error("{part} {what}\n{said}")]
     Part {

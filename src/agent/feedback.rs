@@ -22,7 +22,7 @@ pub trait Feedback: Agent {
 }
 
 /// Two agents as one. The second one waits for nothing outside.
-pub struct FeedbackPair<C> {
+pub(crate) struct FeedbackPair<C> {
     first: Box<dyn Feedback>,
     second: Box<dyn Agent>,
     clock: C,
@@ -30,7 +30,7 @@ pub struct FeedbackPair<C> {
 
 impl<C: Clock> FeedbackPair<C> {
     /// `clock` is read once more before the first agent goes on.
-    pub fn new(first: Box<dyn Feedback>, second: Box<dyn Agent>, clock: C) -> Self {
+    pub(crate) fn new(first: Box<dyn Feedback>, second: Box<dyn Agent>, clock: C) -> Self {
         debug_assert!(second.readiness().is_none());
         Self {
             first,

@@ -8,7 +8,7 @@ const ENDED: u64 = u64::MAX;
 /// On a cache line of its own, so that readers do not slow its neighbours.
 #[repr(align(64))]
 #[derive(Debug, Default)]
-pub struct Heartbeat(AtomicU64);
+pub(crate) struct Heartbeat(AtomicU64);
 
 impl Heartbeat {
     /// A duty cycle begins.

@@ -13,7 +13,7 @@ const PARK_MS_MAX: u32 = 64;
 
 /// What to do now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rest {
+pub(crate) enum Rest {
     /// Go on, with a hint to the core.
     Spin,
     /// Offer the core to others.
@@ -27,7 +27,7 @@ pub enum Rest {
 
 /// Counts fruitless cycles.
 #[derive(Debug, Clone)]
-pub struct Idle {
+pub(crate) struct Idle {
     kind: IdleKind,
     fruitless: u32,
     park_ms: u32,
@@ -36,7 +36,7 @@ pub struct Idle {
 impl Idle {
     /// Starts awake.
     #[must_use]
-    pub fn new(kind: IdleKind) -> Self {
+    pub(crate) fn new(kind: IdleKind) -> Self {
         Self {
             kind,
             fruitless: 0,
@@ -45,13 +45,13 @@ impl Idle {
     }
 
     /// There was work.
-    pub fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.fruitless = 0;
         self.park_ms = PARK_MS_MIN;
     }
 
     /// There was none.
-    pub fn rest(&mut self) -> Rest {
+    pub(crate) fn rest(&mut self) -> Rest {
         self.fruitless = self.fruitless.saturating_add(1);
         match self.kind {
             IdleKind::Spin => Rest::Spin,

@@ -27,7 +27,7 @@ pub struct Reads {
 /// Bytes that one connection has waiting where its input piles up: some 170 frames of 390 bytes, which
 /// is 1.3 ms of a source that sends 125,000 frames a second, and less than what a socket's buffer
 /// holds by default.
-pub const PILE_LEN: usize = 64 * 1024;
+pub(crate) const PILE_LEN: usize = 64 * 1024;
 
 impl InputPressure {
     /// A read took so many bytes.

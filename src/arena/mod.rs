@@ -19,8 +19,8 @@ mod ledger;
 mod memory;
 mod region;
 
-pub use ledger::Ledger;
-pub use region::{Claim, Committed, EndedLeases, Lease, Place, Returned, View, Writer};
+pub(crate) use ledger::Ledger;
+pub(crate) use region::{Committed, EndedLeases, Lease, Place, Returned, View, Writer};
 
 #[cfg(test)]
 mod tests {

@@ -263,7 +263,7 @@ impl Returned {
 
 /// Gathers ended leases, so that those of one chunk are returned together: an entry a chunk at most.
 #[derive(Debug)]
-pub struct EndedLeases {
+pub(crate) struct EndedLeases {
     arena: u16,
     /// Leases that have ended and are not on their way, by chunk.
     counts: Vec<u32>,
@@ -274,7 +274,7 @@ pub struct EndedLeases {
 impl EndedLeases {
     /// None has ended.
     #[must_use]
-    pub fn new(view: &View) -> Self {
+    pub(crate) fn new(view: &View) -> Self {
         let chunk_count = view.0.chunk_count as usize;
         Self {
             arena: view.0.id,
@@ -285,7 +285,7 @@ impl EndedLeases {
 
     /// Ends a lease.
     #[inline]
-    pub fn add(&mut self, lease: Lease) {
+    pub(crate) fn add(&mut self, lease: Lease) {
         let Lease(span) = lease;
         debug_assert_eq!(span.arena, self.arena, "a token of another arena");
         let count = &mut self.counts[usize::from(span.chunk)];
@@ -297,13 +297,13 @@ impl EndedLeases {
 
     /// Whether no lease is to be returned.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.chunks.is_empty()
     }
 
     /// The ended leases of a chunk, to be sent to the ledger.
     #[must_use]
-    pub fn take(&mut self) -> Option<Returned> {
+    pub(crate) fn take(&mut self) -> Option<Returned> {
         let chunk = self.chunks.pop()?;
         Some(Returned {
             arena: self.arena,

@@ -18,7 +18,7 @@ use crate::net::Key;
 
 /// The attempts of one dial.
 #[derive(Debug)]
-pub struct Attempts {
+pub(crate) struct Attempts {
     /// Addresses that were not tried yet.
     waiting: VecDeque<SocketAddr>,
     /// Connections that were begun.
@@ -34,7 +34,7 @@ pub struct Attempts {
 impl Attempts {
     /// To connect to one of these, which the system has put in the order of its preference.
     #[must_use]
-    pub fn new(addresses: &[SocketAddr]) -> Self {
+    pub(crate) fn new(addresses: &[SocketAddr]) -> Self {
         Self {
             waiting: by_turns(addresses),
             under_way: Vec::new(),
@@ -46,51 +46,51 @@ impl Attempts {
 
     /// The address to connect to now, if it is time; [`Attempts::note_begun`] or
     /// [`Attempts::note_refused`] follows.
-    pub fn next(&mut self, now_ns: u64) -> Option<SocketAddr> {
+    pub(crate) fn next(&mut self, now_ns: u64) -> Option<SocketAddr> {
         let is_time = self.under_way.is_empty() || now_ns >= self.next_at_ns;
         is_time.then(|| self.waiting.pop_front()).flatten()
     }
 
     /// A connection was begun.
-    pub fn note_begun(&mut self, key: Key, now_ns: u64) {
+    pub(crate) fn note_begun(&mut self, key: Key, now_ns: u64) {
         self.under_way.push(key);
         self.next_at_ns = now_ns + CONNECT_NEXT_NS;
         self.until_ns = now_ns + CONNECT_NS_MAX;
     }
 
     /// A connection could not be begun.
-    pub fn note_refused(&mut self, error: io::Error) {
+    pub(crate) fn note_refused(&mut self, error: io::Error) {
         self.error = Some(error);
         self.next_at_ns = 0;
     }
 
     /// A connection that was begun has failed: the next address is tried at once.
-    pub fn note_failed(&mut self, key: Key, error: io::Error) {
+    pub(crate) fn note_failed(&mut self, key: Key, error: io::Error) {
         self.under_way.retain(|it| *it != key);
         self.note_refused(error);
     }
 
     /// Whether this connection is one of them.
     #[must_use]
-    pub fn has(&self, key: Key) -> bool {
+    pub(crate) fn has(&self, key: Key) -> bool {
         self.under_way.contains(&key)
     }
 
     /// The connections under way.
     #[must_use]
-    pub fn under_way(&self) -> &[Key] {
+    pub(crate) fn under_way(&self) -> &[Key] {
         &self.under_way
     }
 
     /// Whether none of them comes to anything any more.
     #[must_use]
-    pub fn has_failed(&self, now_ns: u64) -> bool {
+    pub(crate) fn has_failed(&self, now_ns: u64) -> bool {
         self.waiting.is_empty() && (self.under_way.is_empty() || now_ns >= self.until_ns)
     }
 
     /// Why they have.
     #[must_use]
-    pub fn error(self) -> io::Error {
+    pub(crate) fn error(self) -> io::Error {
         match self.error {
             Some(error) if self.under_way.is_empty() => error,
             _ => {
@@ -103,7 +103,7 @@ impl Attempts {
 
     /// When there is something to do if nothing happens, in ns.
     #[must_use]
-    pub fn wakes_at_ns(&self) -> u64 {
+    pub(crate) fn wakes_at_ns(&self) -> u64 {
         match self.waiting.is_empty() {
             true => self.until_ns,
             false => self.next_at_ns,

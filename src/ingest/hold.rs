@@ -18,7 +18,7 @@ use crate::net::{Key, Network};
 
 /// What a connection waits for before it is read on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wait {
+pub(crate) enum Wait {
     /// Its next line is for this destination, which has no room.
     Destination(DestinationIndex),
     /// Its next line is wrong, and the ring to the rejects agent has no room.

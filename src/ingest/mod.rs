@@ -22,7 +22,7 @@ mod idle;
 mod judge;
 mod names;
 pub mod parser;
-pub mod protocol;
+pub(crate) mod protocol;
 mod read;
 mod refuse;
 mod share;

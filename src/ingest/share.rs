@@ -8,7 +8,7 @@ use crate::limits::{REJECTED_BURST_NS, REJECTED_BYTE_NS, REJECTED_LINE_NS, REJEC
 
 /// Time that is saved up; below zero: spent in advance, by one line at most.
 #[derive(Debug, Clone, Copy)]
-pub struct Share {
+pub(crate) struct Share {
     left_ns: i64,
     at_ns: u64,
 }
@@ -16,7 +16,7 @@ pub struct Share {
 impl Share {
     /// All that may be saved up is there.
     #[must_use]
-    pub fn new(now_ns: u64) -> Self {
+    pub(crate) fn new(now_ns: u64) -> Self {
         Self {
             left_ns: REJECTED_BURST_NS as i64,
             at_ns: now_ns,
@@ -24,7 +24,7 @@ impl Share {
     }
 
     /// A wrong line of `len` bytes takes its time.
-    pub fn charge(&mut self, len: usize, now_ns: u64) {
+    pub(crate) fn charge(&mut self, len: usize, now_ns: u64) {
         self.come_back(now_ns);
         let cost_ns = REJECTED_LINE_NS + REJECTED_BYTE_NS * len as u64;
         self.left_ns -= cost_ns as i64;
@@ -32,12 +32,12 @@ impl Share {
 
     /// Whether nothing is left.
     #[must_use]
-    pub fn is_spent(&self) -> bool {
+    pub(crate) fn is_spent(&self) -> bool {
         self.left_ns < 0
     }
 
     /// Whether enough has come back that going on is worth a turn.
-    pub fn is_back(&mut self, now_ns: u64) -> bool {
+    pub(crate) fn is_back(&mut self, now_ns: u64) -> bool {
         self.come_back(now_ns);
         self.left_ns >= REJECTED_BURST_NS as i64 / 4
     }

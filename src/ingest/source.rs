@@ -19,7 +19,7 @@ use crate::net::framer::Framer;
 
 /// What a configured source is doing.
 #[derive(Debug)]
-pub enum Dial {
+pub(crate) enum Dial {
     /// It waits until then, in ns.
     Resting(u64),
     /// Its name is being looked up, until then, in ns.
@@ -32,7 +32,7 @@ pub enum Dial {
 
 /// A message server that the engine dials.
 #[derive(Debug)]
-pub struct Source {
+pub(crate) struct Source {
     /// As configured.
     pub address: String,
     /// Whether to acknowledge.
@@ -51,7 +51,7 @@ pub struct Source {
 impl Source {
     /// Dials at once.
     #[must_use]
-    pub fn new(address: String, ack: bool) -> Self {
+    pub(crate) fn new(address: String, ack: bool) -> Self {
         Self {
             address,
             ack,
@@ -65,13 +65,13 @@ impl Source {
 
     /// The address, where it needs no look-up.
     #[must_use]
-    pub fn literal(&self) -> Option<SocketAddr> {
+    pub(crate) fn literal(&self) -> Option<SocketAddr> {
         self.address.parse().ok()
     }
 
     /// The connection ended, or could not be made: exponential back-off with full jitter. Returns
     /// how many failures there were in a row.
-    pub fn rest(&mut self, now_ns: u64, rng: &mut Rng) -> u32 {
+    pub(crate) fn rest(&mut self, now_ns: u64, rng: &mut Rng) -> u32 {
         let ceiling_ms = (RECONNECT_MS_MIN << self.failures.min(16)).min(RECONNECT_MS_MAX);
         self.failures = self.failures.saturating_add(1);
         let pause_ns = rng.u64(..=ceiling_ms * 1_000_000);
@@ -81,7 +81,7 @@ impl Source {
 
     /// When it must be looked at if nothing happens, in ns.
     #[must_use]
-    pub fn wakes_at_ns(&self) -> u64 {
+    pub(crate) fn wakes_at_ns(&self) -> u64 {
         match &self.dial {
             Dial::Resting(until_ns) | Dial::Resolving(until_ns) => *until_ns,
             Dial::Connecting(attempts) => attempts.wakes_at_ns(),
@@ -91,20 +91,20 @@ impl Source {
 
     /// Whether this is one of its connections that were begun.
     #[must_use]
-    pub fn tries(&self, key: Key) -> bool {
+    pub(crate) fn tries(&self, key: Key) -> bool {
         matches!(&self.dial, Dial::Connecting(attempts) if attempts.has(key))
     }
 
     /// It has sent a line that was accepted, or is known: the next failure is a first one. Lines that
     /// are rejected do not count, or who sends one and closes is dialled without a pause.
-    pub fn is_well(&mut self) {
+    pub(crate) fn is_well(&mut self) {
         self.failures = 0;
     }
 }
 
 /// Whether a connection's peer was told that what was read of it has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Confirmation {
+pub(crate) enum Confirmation {
     /// It was, or nothing was read.
     Told,
     /// It may not have been.
@@ -118,7 +118,7 @@ pub enum Confirmation {
 
 /// A connection to or from a source.
 #[derive(Debug)]
-pub struct Connection {
+pub(crate) struct Connection {
     /// Which source it is; one that dialled in has an index of its own.
     pub source: SourceIndex,
     /// Which of the configured sources; `None`: it dialled in.
@@ -173,7 +173,7 @@ impl Connection {
     /// How many lines can be acknowledged now: rejected lines behind the last one that the
     /// scheduler answered for are taken care of once they have ended and are kept.
     #[must_use]
-    pub fn acknowledgeable(&self) -> u64 {
+    pub(crate) fn acknowledgeable(&self) -> u64 {
         let line = if self.responsible == self.forwarded {
             self.lines - u64::from(self.framer.is_skipping())
         } else {
@@ -183,7 +183,7 @@ impl Connection {
     }
 
     /// Bytes of it were read.
-    pub fn note_read(&mut self) {
+    pub(crate) fn note_read(&mut self) {
         if self.confirmation == Confirmation::Told {
             self.confirmation = Confirmation::Due;
         }
@@ -191,7 +191,7 @@ impl Connection {
 
     /// Whether nothing more is to be read, nor to be told.
     #[must_use]
-    pub fn is_done(&self) -> bool {
+    pub(crate) fn is_done(&self) -> bool {
         let is_told = self.acknowledged == self.lines && self.unsent.is_empty();
         let owes = self.ack && self.broken.is_none() && !is_told;
         self.has_ended && !self.framer.is_holding() && !owes
@@ -204,7 +204,7 @@ impl Connection {
     }
 
     /// The last line was rejected, and is kept when the log is kept up to `end`.
-    pub fn note_rejected(&mut self, end: u64) {
+    pub(crate) fn note_rejected(&mut self, end: u64) {
         if self.ack {
             self.unkept.add(self.lines, end);
         }
@@ -215,7 +215,7 @@ impl Connection {
 /// it, so none may go past the first of them. They are waited for in two groups: what comes while
 /// the first group waits does not put off its end.
 #[derive(Debug, Default)]
-pub struct Unkept {
+pub(crate) struct Unkept {
     waiting: Option<Group>,
     gathering: Option<Group>,
 }
@@ -238,7 +238,7 @@ impl Unkept {
     }
 
     /// The log is kept up to here.
-    pub fn advance(&mut self, kept: u64) {
+    pub(crate) fn advance(&mut self, kept: u64) {
         while self.waiting.as_ref().is_some_and(|it| it.end <= kept) {
             self.waiting = self.gathering.take();
         }
@@ -246,7 +246,7 @@ impl Unkept {
 
     /// Whether more can be acknowledged only once more is kept.
     #[must_use]
-    pub fn is_waiting(&self) -> bool {
+    pub(crate) fn is_waiting(&self) -> bool {
         self.waiting.is_some()
     }
 

@@ -9,11 +9,11 @@ use hdrhistogram::Histogram;
 use super::hgrm::max;
 
 /// What is shown of a curve, besides mean and maximum.
-pub const PERCENTILES: [f64; 5] = [50.0, 90.0, 99.0, 99.9, 99.99];
+pub(crate) const PERCENTILES: [f64; 5] = [50.0, 90.0, 99.0, 99.9, 99.99];
 
 /// One line of the file, or one bin of the histogram.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Point {
+pub(crate) struct Point {
     /// The latency, in microseconds.
     pub value_us: f64,
     /// The part of all messages that took this long at most, 0 to 1.
@@ -24,7 +24,7 @@ pub struct Point {
 
 /// A percentile curve: neither value, quantile nor total ever goes down.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Curve {
+pub(crate) struct Curve {
     /// None for an empty histogram.
     points: Vec<Point>,
     /// In microseconds.
@@ -35,7 +35,7 @@ pub struct Curve {
 
 /// The text is no percentile file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CurveError {
+pub(crate) enum CurveError {
     /// The heading is another one.
     #[error(
         "this is no HdrHistogram percentile file: its first line should name the columns Value, \
@@ -60,7 +60,7 @@ impl Curve {
     /// The curve of a histogram whose values are of a unit of so many microseconds: a point a bin,
     /// so that its percentiles are as exact as the histogram.
     #[must_use]
-    pub fn of(histogram: &Histogram<u64>, unit_us: f64) -> Self {
+    pub(crate) fn of(histogram: &Histogram<u64>, unit_us: f64) -> Self {
         let mut points = Vec::new();
         let mut total = 0;
         for bin in histogram.iter_recorded() {
@@ -86,7 +86,7 @@ impl Curve {
 
     /// Whether a text begins as `.hgrm` files do.
     #[must_use]
-    pub fn is_heading(line: &str) -> bool {
+    pub(crate) fn is_heading(line: &str) -> bool {
         let columns = line
             .trim_start_matches('\u{feff}')
             .split_whitespace()
@@ -96,7 +96,7 @@ impl Curve {
 
     /// The same curve, of values that were taken for microseconds and are of another unit.
     #[must_use]
-    pub fn scaled(mut self, unit_us: f64) -> Self {
+    pub(crate) fn scaled(mut self, unit_us: f64) -> Self {
         for point in &mut self.points {
             point.value_us *= unit_us;
         }
@@ -110,7 +110,7 @@ impl Curve {
     ///
     /// # Errors
     /// It is another kind of file, or was cut off or changed.
-    pub fn parse(text: &str) -> Result<Self, CurveError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, CurveError> {
         let lines = text.lines().map(str::trim).zip(1..);
         let mut lines = lines.skip_while(|(text, _)| !Self::is_heading(text));
         lines.next().ok_or(CurveError::Heading)?;
@@ -144,25 +144,25 @@ impl Curve {
 
     /// From the shortest to the longest.
     #[must_use]
-    pub fn points(&self) -> &[Point] {
+    pub(crate) fn points(&self) -> &[Point] {
         &self.points
     }
 
     /// How many messages there are.
     #[must_use]
-    pub fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.count
     }
 
     /// Their mean, in microseconds.
     #[must_use]
-    pub fn mean_us(&self) -> f64 {
+    pub(crate) fn mean_us(&self) -> f64 {
         self.mean_us
     }
 
     /// Their maximum, in microseconds.
     #[must_use]
-    pub fn max_us(&self) -> f64 {
+    pub(crate) fn max_us(&self) -> f64 {
         self.max_us
     }
 
@@ -170,7 +170,7 @@ impl Curve {
     /// histogram. An `.hgrm` file has steps, so this is at most one step above the truth, never
     /// below.
     #[must_use]
-    pub fn percentile_us(&self, percent: f64) -> Option<f64> {
+    pub(crate) fn percentile_us(&self, percent: f64) -> Option<f64> {
         // Without the slack, 99 % of 100 would be the 100th: 99.00000000000001.
         let rank = (self.count as f64 * percent / 100.0 - 1e-6).ceil().max(1.0);
         let step = self.points.iter().find(|it| it.total as f64 >= rank);

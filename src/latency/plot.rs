@@ -49,7 +49,7 @@ const DASH: (u32, u32) = (6, 5);
 
 /// A curve, and how it is drawn.
 #[derive(Debug, Clone, Copy)]
-pub struct Drawn<'a> {
+pub(crate) struct Drawn<'a> {
     /// Its name in the legend.
     pub name: &'a str,
     /// What is drawn; nothing, if it is empty.
@@ -62,7 +62,7 @@ pub struct Drawn<'a> {
 
 /// The picture could not be made.
 #[derive(Debug, thiserror::Error)]
-pub enum PlotError {
+pub(crate) enum PlotError {
     /// Only empty histograms.
     #[error("there is nothing to draw: all these histograms are empty")]
     Empty,
@@ -75,7 +75,7 @@ pub enum PlotError {
 ///
 /// # Errors
 /// There is nothing to draw.
-pub fn plot(title: &str, curves: &[(String, Curve)]) -> Result<String, PlotError> {
+pub(crate) fn plot(title: &str, curves: &[(String, Curve)]) -> Result<String, PlotError> {
     let drawn: Vec<_> = curves
         .iter()
         .enumerate()
@@ -93,7 +93,7 @@ pub fn plot(title: &str, curves: &[(String, Curve)]) -> Result<String, PlotError
 ///
 /// # Errors
 /// There is nothing to draw.
-pub fn plot_drawn(title: &str, curves: &[Drawn<'_>]) -> Result<String, PlotError> {
+pub(crate) fn plot_drawn(title: &str, curves: &[Drawn<'_>]) -> Result<String, PlotError> {
     let drawn: Vec<_> = curves.iter().filter(|it| it.curve.count() > 0).collect();
     let all = || drawn.iter().map(|it| it.curve);
     let count = all().map(Curve::count).max().ok_or(PlotError::Empty)?;

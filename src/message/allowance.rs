@@ -110,7 +110,7 @@ struct Grant {
 
 /// The scheduler's end.
 #[derive(Debug)]
-pub struct Grants {
+pub(crate) struct Grants {
     max: MaxQueued,
     of: Vec<Grant>,
     /// Destinations for which ingest is to be told a higher count; each once.
@@ -120,7 +120,7 @@ pub struct Grants {
 impl Grants {
     /// Nothing waits yet.
     #[must_use]
-    pub fn new(max: MaxQueued) -> Self {
+    pub(crate) fn new(max: MaxQueued) -> Self {
         Self {
             max,
             of: Vec::new(),
@@ -129,7 +129,7 @@ impl Grants {
     }
 
     /// There are so many destinations now.
-    pub fn grow(&mut self, destinations: usize) {
+    pub(crate) fn grow(&mut self, destinations: usize) {
         for destination in self.of.len()..destinations {
             self.of.push(Grant {
                 max: self.max.of(destination as DestinationIndex) as i64,
@@ -142,7 +142,7 @@ impl Grants {
     }
 
     /// So many wait since the last run, of which ingest was told when it was made.
-    pub fn load_recovered(&mut self, destination: DestinationIndex, count: usize) {
+    pub(crate) fn load_recovered(&mut self, destination: DestinationIndex, count: usize) {
         let grant = &mut self.of[destination as usize];
         grant.left -= count as i64;
         grant.told = grant.left;
@@ -150,7 +150,7 @@ impl Grants {
 
     /// A message that ingest handed over, or one that came back, waits no more.
     #[inline]
-    pub fn leave(&mut self, destination: DestinationIndex) {
+    pub(crate) fn leave(&mut self, destination: DestinationIndex) {
         let grant = &mut self.of[destination as usize];
         grant.left += 1;
         let step = (grant.max / STEPS).max(1);
@@ -161,18 +161,18 @@ impl Grants {
     }
 
     /// A message waits a second time: its subscriber went.
-    pub fn come_back(&mut self, destination: DestinationIndex) {
+    pub(crate) fn come_back(&mut self, destination: DestinationIndex) {
         self.of[destination as usize].left -= 1;
     }
 
     /// Whether ingest is to be told something.
     #[must_use]
-    pub fn has_updates(&self) -> bool {
+    pub(crate) fn has_updates(&self) -> bool {
         !self.pending.is_empty()
     }
 
     /// The next destination for which ingest may go on, and the count up to which.
-    pub fn next_update(&mut self) -> Option<(DestinationIndex, u64)> {
+    pub(crate) fn next_update(&mut self) -> Option<(DestinationIndex, u64)> {
         let destination = self.pending.pop()?;
         let grant = &mut self.of[destination as usize];
         grant.is_pending = false;

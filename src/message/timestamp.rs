@@ -7,7 +7,7 @@ use crate::limits::BUCKETS;
 /// before `floor_ms`, which is what this gave for the message before it from the same source.
 #[inline]
 #[must_use]
-pub fn clamp_timestamp(own_ms: u64, floor_ms: u64, now_ms: u64) -> u64 {
+pub(crate) fn clamp_timestamp(own_ms: u64, floor_ms: u64, now_ms: u64) -> u64 {
     own_ms.max(window_start(now_ms)).max(floor_ms).min(now_ms)
 }
 

@@ -24,7 +24,7 @@ const PAUSE_NS: u64 = 100_000_000;
 
 /// Accepts what waits at an agent's listener.
 #[derive(Debug)]
-pub struct Acceptor {
+pub(crate) struct Acceptor {
     /// Who connects there, for the log.
     who: &'static str,
     admission: Arc<Admission>,
@@ -52,7 +52,7 @@ struct Refusals {
 impl Acceptor {
     /// Nobody waits yet; `who` is what the log calls those that connect: "a subscriber".
     #[must_use]
-    pub fn new(who: &'static str, admission: Arc<Admission>) -> Self {
+    pub(crate) fn new(who: &'static str, admission: Arc<Admission>) -> Self {
         Self {
             who,
             admission,
@@ -65,13 +65,13 @@ impl Acceptor {
     }
 
     /// The listener has become ready.
-    pub fn note_ready(&mut self) {
+    pub(crate) fn note_ready(&mut self) {
         self.waiting = true;
     }
 
     /// The next connection, if one waits and can be accepted now. [`Acceptor::closed`] must hear of
     /// its end.
-    pub fn next<N: Network>(
+    pub(crate) fn next<N: Network>(
         &mut self,
         net: &mut N,
         counters: &Counters,
@@ -95,13 +95,13 @@ impl Acceptor {
     }
 
     /// A connection that [`Acceptor::next`] has given out is closed.
-    pub fn closed(&self, peer: SocketAddr) {
+    pub(crate) fn closed(&self, peer: SocketAddr) {
         self.admission.leave(peer);
     }
 
     /// Whether the next connection is refused.
     #[must_use]
-    pub fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.admission.is_full()
     }
 

@@ -14,7 +14,7 @@ use crate::counters::Counter;
 
 /// Why a connection is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
+pub(crate) enum Refusal {
     /// The listener has as many as it may have.
     Full,
     /// Its address has as many as one may have.
@@ -24,7 +24,7 @@ pub enum Refusal {
 impl Refusal {
     /// What counts it.
     #[must_use]
-    pub fn counter(self) -> Counter {
+    pub(crate) fn counter(self) -> Counter {
         match self {
             Refusal::Full => Counter::ConnectionsRefusedFull,
             Refusal::Address => Counter::ConnectionsRefusedAddress,
@@ -34,7 +34,7 @@ impl Refusal {
 
 /// The connections of one listener.
 #[derive(Debug)]
-pub struct Admission {
+pub(crate) struct Admission {
     /// The listener's section of the settings.
     section: &'static str,
     limits: Connections,
@@ -45,7 +45,7 @@ pub struct Admission {
 impl Admission {
     /// Nobody is connected yet.
     #[must_use]
-    pub fn new(section: &'static str, limits: Connections) -> Self {
+    pub(crate) fn new(section: &'static str, limits: Connections) -> Self {
         Self {
             section,
             limits,
@@ -58,7 +58,7 @@ impl Admission {
     ///
     /// # Errors
     /// Why it may not stay.
-    pub fn admit(&self, peer: SocketAddr) -> Result<(), Refusal> {
+    pub(crate) fn admit(&self, peer: SocketAddr) -> Result<(), Refusal> {
         let below = |connected| (connected < self.limits.max).then_some(connected + 1);
         // Relaxed: the count is all that is shared.
         let counted = self
@@ -80,7 +80,7 @@ impl Admission {
     }
 
     /// A connection that was taken in is closed.
-    pub fn leave(&self, peer: SocketAddr) {
+    pub(crate) fn leave(&self, peer: SocketAddr) {
         let before = self.connected.fetch_sub(1, Ordering::Relaxed);
         assert!(before > 0, "it was taken in");
         if self.limits.max_per_address == 0 {
@@ -97,13 +97,13 @@ impl Admission {
 
     /// Whether the next one is refused, wherever it comes from.
     #[must_use]
-    pub fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.connected.load(Ordering::Relaxed) >= self.limits.max
     }
 
     /// The line that tells a peer why.
     #[must_use]
-    pub fn words(&self, why: Refusal) -> String {
+    pub(crate) fn words(&self, why: Refusal) -> String {
         let (section, limits) = (self.section, self.limits);
         let why = match why {
             Refusal::Full => format!(

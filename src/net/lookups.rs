@@ -30,7 +30,7 @@ struct Running {
 ///
 /// Invariant: at most `LOOKUPS_MAX` of those under way are not slow, and `LOOKUPS_SLOW_MAX` are.
 #[derive(Debug, Default)]
-pub struct Lookups {
+pub(crate) struct Lookups {
     running: BTreeMap<usize, Running>,
     /// Those that wait for a quick place, and for a slow one.
     waiting: [VecDeque<usize>; 2],
@@ -41,12 +41,12 @@ pub struct Lookups {
 impl Lookups {
     /// Whether nothing is under way, nor waits.
     #[must_use]
-    pub fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.running.is_empty() && self.waiting.iter().all(VecDeque::is_empty)
     }
 
     /// Asks for a look-up. One that waits or is under way answers this question too.
-    pub fn ask(&mut self, number: usize) {
+    pub(crate) fn ask(&mut self, number: usize) {
         let waits = self.waiting.iter().any(|it| it.contains(&number));
         if !waits && !self.running.contains_key(&number) {
             let is_slow = self.known_slow.contains(&number);
@@ -55,7 +55,7 @@ impl Lookups {
     }
 
     /// The next look-up that has found a place, and is begun now.
-    pub fn next(&mut self, now: Now) -> Option<usize> {
+    pub(crate) fn next(&mut self, now: Now) -> Option<usize> {
         if self.waiting.iter().all(VecDeque::is_empty) {
             return None;
         }
@@ -77,7 +77,7 @@ impl Lookups {
     }
 
     /// A look-up is answered: its place is free.
-    pub fn finish(&mut self, number: usize, now: Now) {
+    pub(crate) fn finish(&mut self, number: usize, now: Now) {
         let Some(running) = self.running.remove(&number) else {
             return;
         };

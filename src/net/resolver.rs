@@ -22,7 +22,7 @@ pub type Answer = (usize, io::Result<Vec<SocketAddr>>);
 type LookUp = Arc<dyn Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync>;
 
 /// Asks for addresses, and is answered later.
-pub struct Resolver {
+pub(crate) struct Resolver {
     lookups: Lookups,
     /// What is looked up, by number.
     names: Vec<String>,
@@ -36,7 +36,7 @@ pub struct Resolver {
 impl Resolver {
     /// A resolver that asks the system; no thread yet.
     #[must_use]
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::by(Arc::new(|name: &str| Ok(name.to_socket_addrs()?.collect())))
     }
 
@@ -53,19 +53,19 @@ impl Resolver {
     }
 
     /// From now on whoever sleeps on the poller of this is woken for an answer.
-    pub fn wakes(&mut self, waker: Waker) {
+    pub(crate) fn wakes(&mut self, waker: Waker) {
         self.waker = Some(Arc::new(waker));
     }
 
     /// Whether it was told whom to wake.
     #[must_use]
-    pub fn has_waker(&self) -> bool {
+    pub(crate) fn has_waker(&self) -> bool {
         self.waker.is_some()
     }
 
     /// Asks for the addresses of a name, `host:port`. One look-up at a time for each number: where it has
     /// not been answered yet, its answer is the answer to this question too.
-    pub fn ask(&mut self, number: usize, name: &str, now: Now) {
+    pub(crate) fn ask(&mut self, number: usize, name: &str, now: Now) {
         if self.names.len() <= number {
             self.names.resize(number + 1, String::new());
         }
@@ -75,7 +75,7 @@ impl Resolver {
     }
 
     /// The next answer, if there is one.
-    pub fn poll(&mut self, now: Now) -> Option<Answer> {
+    pub(crate) fn poll(&mut self, now: Now) -> Option<Answer> {
         if self.lookups.is_idle() {
             return None;
         }

@@ -19,7 +19,7 @@ use crate::rolling::{Limits, RollingError, RollingLog};
 
 /// What the agent is made of.
 #[derive(Debug)]
-pub struct RejectsParts<S> {
+pub(crate) struct RejectsParts<S> {
     /// Lines come from there.
     pub from_ingest: RejectReceiver,
     /// Where the files live.
@@ -41,7 +41,7 @@ enum Shortage {
 
 /// The agent.
 #[derive(Debug)]
-pub struct RejectsAgent<S: Storage> {
+pub(crate) struct RejectsAgent<S: Storage> {
     from_ingest: RejectReceiver,
     counters: Arc<Counters>,
     writer: Writer<S>,
@@ -55,7 +55,7 @@ impl<S: Storage> RejectsAgent<S> {
     ///
     /// # Errors
     /// They cannot be opened, read or healed.
-    pub fn open(parts: RejectsParts<S>) -> io::Result<Self> {
+    pub(crate) fn open(parts: RejectsParts<S>) -> io::Result<Self> {
         let limits = parts.limits;
         let log = RollingLog::open(parts.storage, limits)?;
         if log.torn_len() > 0 {

@@ -15,9 +15,9 @@
 
 mod agent;
 mod format;
-pub mod protocol;
+pub(crate) mod protocol;
 #[cfg(test)]
 mod tests;
 mod writer;
 
-pub use self::agent::{RejectsAgent, RejectsParts};
+pub(crate) use self::agent::{RejectsAgent, RejectsParts};

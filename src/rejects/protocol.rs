@@ -56,7 +56,7 @@ pub struct RejectSender {
 
 /// The agent's end.
 #[derive(Debug)]
-pub struct RejectReceiver {
+pub(crate) struct RejectReceiver {
     ring: rtrb::Consumer<u8>,
     /// Where the last entry that was polled ends.
     taken: u64,
@@ -68,7 +68,7 @@ pub struct RejectReceiver {
 /// Makes a ring of `len` bytes for lines of at most `line_len_max`, between the threads that these
 /// wake.
 #[must_use]
-pub fn ring(
+pub(crate) fn ring(
     len: usize,
     line_len_max: usize,
     (ingest, rejects): (&Arc<Wake>, &Arc<Wake>),
@@ -146,7 +146,7 @@ impl RejectSender {
 
 impl RejectReceiver {
     /// Shows the next entry to `take`; `false`: there is none.
-    pub fn poll(&mut self, take: impl FnOnce(Rejected<'_>)) -> bool {
+    pub(crate) fn poll(&mut self, take: impl FnOnce(Rejected<'_>)) -> bool {
         let Some(header) = self.peek_header() else {
             return false;
         };
@@ -175,12 +175,12 @@ impl RejectReceiver {
 
     /// Where the last entry that was polled ends.
     #[must_use]
-    pub fn taken(&self) -> u64 {
+    pub(crate) fn taken(&self) -> u64 {
         self.taken
     }
 
     /// All entries that end up to here are kept.
-    pub fn keep(&self, upto: u64) {
+    pub(crate) fn keep(&self, upto: u64) {
         // Pairs with the acquire load in `RejectSender::kept`.
         self.kept.store(upto, Ordering::Release);
         self.wake.notify();

@@ -13,7 +13,7 @@ const WORD_BITS: usize = u64::BITS as usize;
 
 /// A growable set of indexes below its length.
 #[derive(Debug, Clone)]
-pub struct Bitmap {
+pub(crate) struct Bitmap {
     /// From the members up to one single word.
     layers: Vec<Vec<u64>>,
     len: usize,
@@ -22,7 +22,7 @@ pub struct Bitmap {
 impl Bitmap {
     /// An empty set of indexes below `len`.
     #[must_use]
-    pub fn new(len: usize) -> Self {
+    pub(crate) fn new(len: usize) -> Self {
         let mut bitmap = Self {
             layers: vec![vec![0]],
             len: 0,
@@ -32,20 +32,21 @@ impl Bitmap {
     }
 
     /// The bound of the indexes.
+    #[cfg(test)]
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.len
     }
 
     /// Whether there is no member.
     #[inline]
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.layers.last().is_none_or(|top| top[0] == 0)
     }
 
     /// Raises the bound to `len`; the members stay.
-    pub fn grow(&mut self, len: usize) {
+    pub(crate) fn grow(&mut self, len: usize) {
         self.len = self.len.max(len);
         let mut words = self.len.div_ceil(WORD_BITS).max(1);
         let mut depth = 0;
@@ -66,7 +67,7 @@ impl Bitmap {
 
     /// Puts `index` in. Nothing happens if it is there.
     #[inline]
-    pub fn set(&mut self, index: usize) {
+    pub(crate) fn set(&mut self, index: usize) {
         debug_assert!(index < self.len);
         let mut index = index;
         for layer in &mut self.layers {
@@ -82,7 +83,7 @@ impl Bitmap {
 
     /// Takes `index` out. Nothing happens if it is not there.
     #[inline]
-    pub fn clear(&mut self, index: usize) {
+    pub(crate) fn clear(&mut self, index: usize) {
         debug_assert!(index < self.len);
         let mut index = index;
         for layer in &mut self.layers {
@@ -96,9 +97,9 @@ impl Bitmap {
     }
 
     /// Whether `index` is a member; what is beyond the length is none.
-    #[inline]
+    #[cfg(test)]
     #[must_use]
-    pub fn get(&self, index: usize) -> bool {
+    pub(crate) fn get(&self, index: usize) -> bool {
         let word = self.layers[0].get(index / WORD_BITS);
         word.is_some_and(|word| word >> (index % WORD_BITS) & 1 == 1)
     }
@@ -106,14 +107,14 @@ impl Bitmap {
     /// The smallest member.
     #[inline]
     #[must_use]
-    pub fn first(&self) -> Option<usize> {
+    pub(crate) fn first(&self) -> Option<usize> {
         self.next_from(0)
     }
 
     /// The smallest member that is not below `index`.
     #[inline]
     #[must_use]
-    pub fn next_from(&self, index: usize) -> Option<usize> {
+    pub(crate) fn next_from(&self, index: usize) -> Option<usize> {
         let mut index = index;
         for (depth, layer) in self.layers.iter().enumerate() {
             let at = index / WORD_BITS;
@@ -129,7 +130,7 @@ impl Bitmap {
     /// The smallest member that is not below `index`, or else the smallest of all.
     #[inline]
     #[must_use]
-    pub fn next_cyclic(&self, index: usize) -> Option<usize> {
+    pub(crate) fn next_cyclic(&self, index: usize) -> Option<usize> {
         self.next_from(index).or_else(|| self.first())
     }
 

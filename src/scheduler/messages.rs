@@ -7,11 +7,11 @@ use crate::memory::prefetch_all;
 use crate::message::{DestinationIndex, Level, Sequence, SourceIndex, TypeIndex};
 
 /// Index of a slot.
-pub type SlotIndex = u32;
+pub(crate) type SlotIndex = u32;
 
 /// A line that its source waits to have acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Line {
+pub(crate) struct Line {
     /// Which source.
     pub source: SourceIndex,
     /// Which connection of it.
@@ -22,7 +22,7 @@ pub struct Line {
 
 impl Line {
     /// Nobody waits for it.
-    pub const NONE: Self = Self {
+    pub(crate) const NONE: Self = Self {
         source: 0,
         connection: 0,
         number: 0,
@@ -31,7 +31,7 @@ impl Line {
 
 /// When a message passed the stages, in ns.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Times {
+pub(crate) struct Times {
     /// The read that completed it returned.
     pub read_ns: u64,
     /// The scheduler accepted it.
@@ -62,7 +62,7 @@ impl Times {
 /// A message that was accepted and is not settled.
 #[derive(Debug, Clone, Copy)]
 #[repr(align(64))]
-pub struct Message {
+pub(crate) struct Message {
     /// Its place in the stream.
     pub sequence: Sequence,
     /// Its record in memory.
@@ -91,7 +91,7 @@ pub struct Message {
 
 /// The slots. Invariant: `used` is the number of slots that are neither free nor beyond the end.
 #[derive(Debug)]
-pub struct Messages {
+pub(crate) struct Messages {
     slots: Vec<Message>,
     free: Vec<SlotIndex>,
     max: usize,
@@ -102,7 +102,7 @@ pub struct Messages {
 impl Messages {
     /// Room for `max` messages; memory is taken as it is needed.
     #[must_use]
-    pub fn new(max: usize) -> Self {
+    pub(crate) fn new(max: usize) -> Self {
         Self {
             slots: Vec::new(),
             free: Vec::new(),
@@ -113,19 +113,19 @@ impl Messages {
 
     /// Messages held.
     #[must_use]
-    pub fn used(&self) -> usize {
+    pub(crate) fn used(&self) -> usize {
         self.slots.len() - self.free.len()
     }
 
     /// Whether so many more messages find room.
     #[must_use]
-    pub fn has_room(&self, count: usize) -> bool {
+    pub(crate) fn has_room(&self, count: usize) -> bool {
         self.used() + count <= self.max
     }
 
     /// Takes a message in; the slot freed last is used first, for it is warm.
     #[inline]
-    pub fn insert(&mut self, slot: Message) -> SlotIndex {
+    pub(crate) fn insert(&mut self, slot: Message) -> SlotIndex {
         if let Some(index) = self.free.pop() {
             self.slots[index as usize] = slot;
             return index;
@@ -136,18 +136,18 @@ impl Messages {
 
     /// Gives a slot free.
     #[inline]
-    pub fn remove(&mut self, index: SlotIndex) {
+    pub(crate) fn remove(&mut self, index: SlotIndex) {
         self.free.push(index);
     }
 
     /// Has a message's slot fetched.
-    pub fn touch(&self, index: SlotIndex) {
+    pub(crate) fn touch(&self, index: SlotIndex) {
         prefetch_all(&self.slots[index as usize]);
     }
 
     /// A message.
     #[must_use]
-    pub fn get(&self, index: SlotIndex) -> &Message {
+    pub(crate) fn get(&self, index: SlotIndex) -> &Message {
         &self.slots[index as usize]
     }
 
@@ -155,13 +155,13 @@ impl Messages {
     ///
     /// # Panics
     /// There never was a message.
-    pub fn look_at_next(&mut self) -> DestinationIndex {
+    pub(crate) fn look_at_next(&mut self) -> DestinationIndex {
         self.hand = (self.hand + 1) % self.slots.len();
         self.slots[self.hand].destination
     }
 
     /// A message, to be changed.
-    pub fn get_mut(&mut self, index: SlotIndex) -> &mut Message {
+    pub(crate) fn get_mut(&mut self, index: SlotIndex) -> &mut Message {
         &mut self.slots[index as usize]
     }
 }

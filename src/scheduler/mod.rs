@@ -19,7 +19,7 @@
 //!  DELIVERY --- Subscribe, Written, Acknowledged, Gone -------------> ^
 //! ```
 
-pub mod bitmap;
+pub(crate) mod bitmap;
 pub mod dedup;
 mod dispatcher;
 mod eviction;

@@ -13,7 +13,7 @@ use crate::message::{DestinationIndex, Level};
 
 /// A subscriber: which delivery agent has it, and under which key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SubscriberId {
+pub(crate) struct SubscriberId {
     /// The delivery agent.
     pub agent: u16,
     /// The agent's key.
@@ -22,7 +22,7 @@ pub struct SubscriberId {
 
 /// One subscriber.
 #[derive(Debug)]
-pub struct Subscriber {
+pub(crate) struct Subscriber {
     /// It acknowledges.
     pub ack: bool,
     /// The destinations that it asked for, without repetitions.
@@ -48,7 +48,7 @@ pub struct Subscriber {
 impl Subscriber {
     /// Whether it may be handed a message.
     #[must_use]
-    pub fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         self.is_answered
             && self.credit > 0
             && self.in_flight.len() + self.fetching.len() < UNACKNOWLEDGED_MAX as usize
@@ -56,14 +56,14 @@ impl Subscriber {
 
     /// Whether something less urgent than `level` is on its way, and cannot be overtaken.
     #[must_use]
-    pub fn is_ahead_of(&self, level: Level) -> bool {
+    pub(crate) fn is_ahead_of(&self, level: Level) -> bool {
         self.unwritten.has_beyond(level)
     }
 }
 
 /// Frames on their way to a socket, counted by level.
 #[derive(Debug, Default)]
-pub struct Unwritten {
+pub(crate) struct Unwritten {
     counts: [u32; LEVELS_MAX + 1],
     /// The levels that have one, one bit each.
     levels: u16,
@@ -72,14 +72,14 @@ pub struct Unwritten {
 impl Unwritten {
     /// One more of this level.
     #[inline]
-    pub fn add(&mut self, level: Level) {
+    pub(crate) fn add(&mut self, level: Level) {
         self.counts[usize::from(level)] += 1;
         self.levels |= 1 << level;
     }
 
     /// One less.
     #[inline]
-    pub fn remove(&mut self, level: Level) {
+    pub(crate) fn remove(&mut self, level: Level) {
         let count = &mut self.counts[usize::from(level)];
         *count -= 1;
         self.levels &= !(u16::from(*count == 0) << level);
@@ -97,14 +97,14 @@ type Row = VecDeque<SubscriberId>;
 
 /// All subscriptions.
 #[derive(Debug, Default)]
-pub struct Subscriptions {
+pub(crate) struct Subscriptions {
     subscribers: Vec<Vec<Option<Subscriber>>>,
     rows: Vec<Row>,
 }
 
 /// What a subscriber got of what it asked for.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Assigned {
+pub(crate) struct Assigned {
     /// It is active for these.
     pub active: Vec<DestinationIndex>,
     /// It stands by for these.
@@ -114,7 +114,7 @@ pub struct Assigned {
 impl Subscriptions {
     /// Subscriptions for so many delivery agents.
     #[must_use]
-    pub fn new(agents: usize) -> Self {
+    pub(crate) fn new(agents: usize) -> Self {
         Self {
             subscribers: (0..agents).map(|_| Vec::new()).collect(),
             rows: Vec::new(),
@@ -122,7 +122,7 @@ impl Subscriptions {
     }
 
     /// There are so many destinations now.
-    pub fn grow(&mut self, destinations: usize) {
+    pub(crate) fn grow(&mut self, destinations: usize) {
         if self.rows.len() < destinations {
             self.rows.resize_with(destinations, Row::new);
         }
@@ -130,19 +130,19 @@ impl Subscriptions {
 
     /// The active subscriber of a destination.
     #[must_use]
-    pub fn active(&self, destination: DestinationIndex) -> Option<SubscriberId> {
+    pub(crate) fn active(&self, destination: DestinationIndex) -> Option<SubscriberId> {
         self.rows.get(destination as usize)?.front().copied()
     }
 
     /// A subscriber; `None`: it has gone.
-    pub fn get_mut(&mut self, id: SubscriberId) -> Option<&mut Subscriber> {
+    pub(crate) fn get_mut(&mut self, id: SubscriberId) -> Option<&mut Subscriber> {
         self.subscribers[usize::from(id.agent)]
             .get_mut(id.key as usize)?
             .as_mut()
     }
 
     /// A subscriber takes subscriptions for destinations that it has none for; those that it had stay.
-    pub fn subscribe(
+    pub(crate) fn subscribe(
         &mut self,
         id: SubscriberId,
         destinations: &[DestinationIndex],
@@ -184,7 +184,7 @@ impl Subscriptions {
     }
 
     /// A line of a subscriber is complete; returns the destinations that it has added.
-    pub fn join(&mut self, id: SubscriberId) -> Vec<DestinationIndex> {
+    pub(crate) fn join(&mut self, id: SubscriberId) -> Vec<DestinationIndex> {
         let Some(subscriber) = self.get_mut(id) else {
             return Vec::new();
         };
@@ -195,7 +195,7 @@ impl Subscriptions {
     }
 
     /// A subscriber leaves; it is returned with what it had in flight. Who stood by is active now.
-    pub fn leave(&mut self, id: SubscriberId) -> Option<Subscriber> {
+    pub(crate) fn leave(&mut self, id: SubscriberId) -> Option<Subscriber> {
         let keys = &mut self.subscribers[usize::from(id.agent)];
         let subscriber = keys.get_mut(id.key as usize).and_then(Option::take)?;
         for &destination in &subscriber.destinations {
