@@ -1,0 +1,83 @@
+//! Limits of ingest.
+
+/// Longest line by default, in bytes without its newline.
+pub const LINE_LEN_MAX_DEFAULT: usize = 64 * 1024;
+
+/// Longest line that a setting may allow: a record's field offsets are 16 bits wide.
+pub const LINE_LEN_MAX: usize = 64 * 1024;
+
+/// Bytes of any content behind a line in a read buffer, so that simd-json needs no copy of it: a
+/// vector of 64 bytes may be read from any byte of the line.
+pub const LINE_PADDING: usize = 64;
+
+/// Bytes that one read takes from a socket at most. It bounds what one chatty source gets in a
+/// turn, and a whole read must find room downstream before it is made.
+pub const READ_LEN_MAX: usize = 256 * 1024;
+
+/// Bytes that one read takes while a source sends little at a time: 170 frames of 390 bytes are a
+/// tenth of a millisecond, for which the other's message may wait.
+pub const READ_LEN_SHARED: usize = 64 * 1024;
+
+/// For so long after a small read, in ns: who sends a hundred messages a second is among those that
+/// do.
+pub const SHARED_NS: u64 = 10_000_000;
+
+/// Lines that a connection has taken in one turn at most, whatever they are: a read has fewer of the
+/// shortest valid ones, and blank ones take 10 ns each.
+pub const TURN_LINES_MAX: usize = 4096;
+
+/// Bytes of lines that were read and wait to be taken, in all: above it, a read takes
+/// [`READ_LEN_HOLDING`] at most. A source that waits holds a read and a line at most, so 200 of them
+/// reach it; from then on each adds a line and a small read.
+pub const HELD_LEN_MAX: usize = 64 * 1024 * 1024;
+
+/// See [`HELD_LEN_MAX`]: a few frames, so that a source that holds nothing goes on.
+pub const READ_LEN_HOLDING: usize = 4 * 1024;
+
+/// Connections that the ingest agent reads in one duty cycle.
+pub const READS_PER_CYCLE: usize = 4;
+
+/// What was read of a source is confirmed to its system after this long at the latest, in ns, however
+/// much there is to read of others: a peer with Nagle's algorithm waits for it with its next message,
+/// and the system by itself would let it wait for 40 ms. A thousand confirmations a second of 6 us each
+/// are less than a hundredth of a core.
+pub const CONFIRM_NS_MAX: u64 = 1_000_000;
+
+/// A source that has ended its side, and takes none of the acknowledgements that it still gets, is
+/// closed after this long, in ns: as long as a dead peer is waited for.
+pub const UNTAKEN_ACK_NS_MAX: u64 = 30_000_000_000;
+
+/// How often such sources are looked at, in ns.
+pub const LEAVING_TICK_NS: u64 = 100_000_000;
+
+/// Chunks that a read may fill: the shortest valid line is 87 bytes and a record adds 45, so
+/// 256 KiB of lines make 390 KiB of records; each chunk may waste its last `LINE_LEN_MAX`.
+pub const CHUNKS_PER_READ: usize = 4;
+
+/// The shortest valid line:
+/// `{"messageId":"a","sourceServerId":"b","destinationId":"c","messageType":"d","priority":1}`.
+pub const LINE_LEN_MIN: usize = 87;
+
+/// What ingest hears from the scheduler in one duty cycle: chunks, a line of each source, and where
+/// destinations have room again.
+pub const COMMANDS_PER_CYCLE: usize = 1024;
+
+/// Chunks that ingest holds: the one being filled, and enough for two reads.
+pub const CHUNKS_AT_INGEST: usize = 1 + 2 * CHUNKS_PER_READ;
+
+/// Deepest nesting of a frame. Databases and parsers of the readers give up soon after (MySQL at
+/// 100, Python at 1,000).
+pub const NESTING_MAX: usize = 128;
+
+/// Destinations that messages create in one turn of a connection: each costs all stages some
+/// microseconds, so that a turn takes no longer than that of 256 KiB of lines.
+pub const CREATED_PER_TURN: usize = 64;
+
+/// Between two looks at producers that say nothing, in ns: 4,096 of them take some 10 us.
+pub const IDLE_LOOK_NS: u64 = 250_000_000;
+
+/// A subscriber that was told why it is cut may read that for this long, in ns.
+pub const LEAVING_NS_MAX: u64 = 1_000_000_000;
+
+/// Least `max_line` that a setting may ask for: real frames have some 400 bytes.
+pub const LINE_LEN_MAX_FLOOR: usize = 1024;

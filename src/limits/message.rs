@@ -1,0 +1,19 @@
+//! Limits of messages: ids, names, levels.
+
+/// Levels at most.
+pub const LEVELS_MAX: usize = 8;
+
+/// Longest messageId, in bytes.
+pub const MESSAGE_ID_LEN_MAX: usize = 255;
+
+/// Longest sourceServerId, destinationId and messageType, in bytes.
+pub const NAME_LEN_MAX: usize = 50;
+
+/// Message types that are told apart in the statistics; later ones are counted together.
+pub const MESSAGE_TYPES_MAX: usize = 256;
+
+/// Destinations that may exist when they are created by messages, by default.
+pub const DESTINATIONS_MAX_DEFAULT: usize = 10_000;
+
+/// Destinations at most, by setting: at a few hundred bytes each, some hundred MiB.
+pub const DESTINATIONS_MAX: usize = 1_000_000;
