@@ -232,3 +232,75 @@ fn add(epoll: &OwnedFd, fd: impl AsFd) -> rustix::io::Result<()> {
     // Level-triggered, so that what was already there keeps the thread from sleeping.
     epoll::add(epoll, fd, data, epoll::EventFlags::IN)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, Sender, channel};
+
+    use super::*;
+    use crate::clock::SystemClock;
+
+    /// Says what it is called for; fails where it shall.
+    struct Fake {
+        calls: Sender<&'static str>,
+        fails: bool,
+    }
+
+    impl Agent for Fake {
+        fn name(&self) -> &'static str {
+            "fake"
+        }
+        fn on_start(&mut self, _: Now) -> Result<(), Fatal> {
+            self.calls.send("start")?;
+            Ok(())
+        }
+        fn do_work(&mut self, _: Now) -> Result<usize, Fatal> {
+            self.calls.send("work")?;
+            if self.fails {
+                return Err("it fails".into());
+            }
+            Ok(0)
+        }
+        fn on_close(&mut self, _: Now) -> Result<(), Fatal> {
+            self.calls.send("close")?;
+            Ok(())
+        }
+    }
+
+    /// A thread that ends as soon as it has finished; what its agent was called for, and how it ended.
+    fn run(fails: bool) -> (Vec<&'static str>, Result<(), String>) {
+        let (calls, called) = channel();
+        let (ended, end): (_, Receiver<Result<(), Fatal>>) = channel();
+        let runner = Runner {
+            name: "test",
+            agents: vec![Box::new(Fake { calls, fails })],
+            core: None,
+            idle: IdleKind::Backoff,
+            wake: Wake::new().expect("a descriptor"),
+            clock: SystemClock::start(),
+            stop: Arc::new(AtomicBool::new(true)),
+            heartbeat: Arc::default(),
+            handover: None,
+            is_background: false,
+        };
+        let on_end = move |_, result| ended.send(result).expect("it is awaited");
+        let handle = runner.start(on_end).expect("a thread");
+        let end = end.recv().expect("it ends");
+        handle.join().expect("no panic");
+        (called.iter().collect(), end.map_err(|it| it.to_string()))
+    }
+
+    #[test]
+    fn an_agent_is_started_before_its_first_cycle_and_closed_after_its_last() {
+        let (calls, end) = run(false);
+        assert_eq!(end, Ok(()));
+        assert_eq!(calls, ["start", "work", "work", "work", "close"]);
+    }
+
+    #[test]
+    fn an_agent_that_fails_is_not_closed() {
+        let (calls, end) = run(true);
+        assert_eq!(end, Err("it fails".to_owned()));
+        assert_eq!(calls, ["start", "work"]);
+    }
+}

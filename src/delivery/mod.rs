@@ -5,8 +5,8 @@
 //! was acknowledged, and who has gone. It decides nothing about messages.
 //!
 //! ```text
-//!  scheduler --ToDelivery---> [ agent: sockets   ] --writev--> subscriber
-//!            <--FromDelivery- [ core: subscribers ] <--lines--- subscriber
+//!  scheduler --ToDelivery---> [ core: subscribers ] <--> [ sockets ] --writev--> subscriber
+//!            <--FromDelivery- [                   ]                  <--lines--- subscriber
 //! ```
 
 mod agent;
@@ -18,6 +18,7 @@ mod outbox;
 pub(crate) mod protocol;
 mod report;
 mod request;
+mod sockets;
 mod staging;
 mod subscriber;
 mod subscribers;

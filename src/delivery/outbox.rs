@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::io::{IoSlice, Write};
 
 use crate::arena::{Lease, View};
-use crate::message::layout::RECORD_HEADER_LEN;
+use crate::message::layout::{wire, wire_len};
 
 /// Bytes of the longest announcement: `{"again":4294967295}` and a newline.
 const ANNOUNCEMENT_LEN_MAX: usize = 21;
@@ -42,7 +42,7 @@ enum Entry {
 impl Entry {
     fn len(&self) -> usize {
         match self {
-            Entry::Frame(lease) => lease.byte_len() - RECORD_HEADER_LEN,
+            Entry::Frame(lease) => wire_len(lease.byte_len()),
             Entry::Copied(bytes) => bytes.len(),
             Entry::Announcement(it) => it.len,
             Entry::Line(line) => line.len(),
@@ -51,7 +51,7 @@ impl Entry {
 
     fn bytes<'a>(&'a self, view: &'a View) -> &'a [u8] {
         match self {
-            Entry::Frame(lease) => &view.bytes(lease)[RECORD_HEADER_LEN..],
+            Entry::Frame(lease) => wire(view.bytes(lease)),
             Entry::Copied(bytes) => bytes,
             Entry::Announcement(it) => &it.text[..it.len],
             Entry::Line(line) => line,

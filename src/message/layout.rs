@@ -22,6 +22,19 @@ pub const fn record_len(frame_len: usize) -> usize {
     RECORD_HEADER_LEN + frame_len + 1
 }
 
+/// What of a record's bytes goes to a subscriber: the frame with its newline.
+#[inline]
+pub(crate) fn wire(record: &[u8]) -> &[u8] {
+    &record[RECORD_HEADER_LEN..]
+}
+
+/// Bytes of [`wire`], by the record's.
+#[inline]
+#[must_use]
+pub const fn wire_len(record_len: usize) -> usize {
+    record_len - RECORD_HEADER_LEN
+}
+
 /// Where a field stands in its frame, in bytes; for a string, without its quotes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Span {
