@@ -1,7 +1,7 @@
 //! The commands: what the user typed, and which file carries it out.
 //!
 //! Fed by `main`; each command is a file of its own that takes its arguments and gives `Ok` or a
-//! [`Failure`]. Here are only the list of commands, the exit code and the last words.
+//! `Failure`. Here are only the list of commands, the exit code and the last words.
 //!
 //! Exit codes: 0 fine, 1 failure, 2 wrong usage or wrong settings.
 

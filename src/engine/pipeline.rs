@@ -66,8 +66,8 @@ pub struct World<N, S, C> {
     pub clock: C,
     /// Of all randomness.
     pub seed: u64,
-    /// Entries of the rings to and from journal, replay and delivery: [`crate::limits::HOP_RING`], or fewer, so that
-    /// they fill.
+    /// Entries of the rings to and from journal, replay and delivery:
+    /// [`HOP_RING`](crate::limits::HOP_RING), or fewer, so that they fill.
     pub hop_ring: usize,
 }
 

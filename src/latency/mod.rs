@@ -8,7 +8,7 @@
 //! ```
 //!
 //! The scheduler agent feeds it: it owns one [`Interval`] and records into it without a lock, an
-//! atomic or an allocation. The monitor ([`crate::admin`]) asks for it by sending an empty one,
+//! atomic or an allocation. The monitor (`admin`) asks for it by sending an empty one,
 //! adds it to [`Totals`], and sends it back cleared. Nothing here reads a clock or opens a socket;
 //! the only IO is [`write_all`] and [`IntervalLog`], which write the histogram files.
 

@@ -5,7 +5,7 @@
 //!                            gathers, retries    rows and position in one transaction
 //! ```
 //!
-//! There are two: SQLite, embedded, and a server, MySQL or MariaDB. [`open`] picks.
+//! There are two: SQLite, embedded, and a server, MySQL or MariaDB. `open.rs` picks.
 //!
 //! The database owns its position: rows and position commit together, so that a crash anywhere
 //! gives each message exactly one row. Nothing waits for the store; a store that is down or slow
