@@ -3,14 +3,15 @@
 //!
 //! `cargo bench --bench ingest`; `cargo test --benches` runs each once.
 
+use std::convert::Infallible;
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use flipped_lb::ingest::parser::{PADDING, Parser};
+use flipped_lb::ingest::parser::Parser;
 use flipped_lb::limits::{LINE_LEN_MAX, READ_LEN_MAX};
 use flipped_lb::message::Record;
-use flipped_lb::net::framer::{Framer, Line, buffer_len};
-use simd_json::{Buffers, Tape};
+use flipped_lb::net::framer::{Framer, Line, ReadBuffer, Turn};
+use simd_json::{Buffers, INPUT_PADDING, Tape};
 
 const FRAME_LEN: usize = 390;
 const FRAMES: usize = 512;
@@ -55,18 +56,34 @@ fn stream() -> Vec<u8> {
     stream
 }
 
-/// A turn of the agent without its socket: frame, copy, parse. Returns how many frames were good.
-fn ingest(framer: &mut Framer, parser: &mut Parser, buffer: &mut [u8], filled: usize) -> usize {
+/// A read of all these bytes.
+fn read(turn: &mut Turn<'_>, bytes: &[u8]) {
+    let taken = turn.read(bytes.len(), |into| {
+        into.copy_from_slice(bytes);
+        Ok::<_, Infallible>(bytes.len())
+    });
+    assert_eq!(taken, Ok(Some(bytes.len())));
+}
+
+/// A turn of the agent without its socket: read, frame, parse, copy. Returns how many frames were good.
+fn ingest(
+    framer: &mut Framer,
+    parser: &mut Parser,
+    buffer: &mut ReadBuffer,
+    stream: &[u8],
+) -> usize {
     let mut copy = [0; FRAME_LEN];
     let mut good = 0;
-    framer.restore(buffer);
-    while let Some(line) = framer.next_line(&buffer[..filled]) {
-        if let Line::Whole(range) = line {
-            copy.copy_from_slice(&buffer[range.clone()]);
-            good += usize::from(parser.parse(&mut buffer[range.start..], &copy).is_ok());
+    let mut turn = framer.turn(buffer);
+    read(&mut turn, stream);
+    while let Some(line) = turn.next_line() {
+        if let Line::Whole(line) = line {
+            good += usize::from(parser.parse(line).is_ok());
+            copy.copy_from_slice(line);
+            black_box(&copy);
         }
+        turn.consume();
     }
-    framer.keep(&buffer[..filled]);
     good
 }
 
@@ -75,78 +92,62 @@ fn ingest_tapes(
     framer: &mut Framer,
     buffers: &mut Buffers,
     tape: &mut Tape<'static>,
-    buffer: &mut [u8],
-    filled: usize,
+    buffer: &mut ReadBuffer,
+    stream: &[u8],
 ) -> usize {
-    let mut copy = [0; FRAME_LEN];
+    let mut copy = [0; FRAME_LEN + INPUT_PADDING];
     let mut good = 0;
-    framer.restore(buffer);
-    while let Some(line) = framer.next_line(&buffer[..filled]) {
-        if let Line::Whole(range) = line {
-            copy.copy_from_slice(&buffer[range.clone()]);
-            black_box(&copy);
+    let mut turn = framer.turn(buffer);
+    read(&mut turn, stream);
+    while let Some(line) = turn.next_line() {
+        if let Line::Whole(line) = line {
+            copy[..FRAME_LEN].copy_from_slice(line);
             let mut lent = std::mem::replace(tape, Tape(Vec::new())).reset();
-            let rest = &mut buffer[range.start..];
-            good += usize::from(
-                simd_json::fill_tape_padded(rest, FRAME_LEN, buffers, &mut lent).is_ok(),
-            );
+            let filled = simd_json::fill_tape_padded(&mut copy, FRAME_LEN, buffers, &mut lent);
+            good += usize::from(filled.is_ok());
             *tape = black_box(lent).reset();
         }
+        turn.consume();
     }
-    framer.keep(&buffer[..filled]);
     good
 }
 
-fn count_lines(framer: &mut Framer, buffer: &mut [u8], filled: usize) -> usize {
+fn count_lines(framer: &mut Framer, buffer: &mut ReadBuffer, stream: &[u8]) -> usize {
     let mut lines = 0;
-    framer.restore(buffer);
-    while framer.next_line(&buffer[..filled]).is_some() {
+    let mut turn = framer.turn(buffer);
+    read(&mut turn, stream);
+    while turn.next_line().is_some() {
         lines += 1;
+        turn.consume();
     }
-    framer.keep(&buffer[..filled]);
     lines
-}
-
-fn buffer_with(stream: &[u8]) -> Vec<u8> {
-    let mut buffer = vec![0; buffer_len(READ_LEN_MAX, LINE_LEN_MAX)];
-    buffer[..stream.len()].copy_from_slice(stream);
-    buffer
 }
 
 fn bench_stream(criterion: &mut Criterion) {
     let stream = stream();
-    let mut buffer = buffer_with(&stream);
+    let mut buffer = ReadBuffer::new(READ_LEN_MAX, LINE_LEN_MAX);
     let mut framer = Framer::new(LINE_LEN_MAX);
     let mut parser = Parser::new(3);
-    assert_eq!(count_lines(&mut framer, &mut buffer, stream.len()), FRAMES);
-    assert_eq!(
-        ingest(&mut framer, &mut parser, &mut buffer, stream.len()),
-        FRAMES
-    );
+    assert_eq!(count_lines(&mut framer, &mut buffer, &stream), FRAMES);
+    let good = ingest(&mut framer, &mut parser, &mut buffer, &stream);
+    assert_eq!(good, FRAMES);
     assert_eq!(framer.partial_len(), 0);
 
     let mut group = criterion.benchmark_group("stream");
     group.throughput(Throughput::Elements(FRAMES as u64));
     group.bench_function("framer", |bencher| {
-        bencher.iter(|| count_lines(&mut framer, black_box(&mut buffer), stream.len()));
+        bencher.iter(|| count_lines(&mut framer, &mut buffer, black_box(&stream)));
     });
     let mut buffers = Buffers::new(LINE_LEN_MAX);
     let mut tape = Tape(Vec::new());
     group.bench_function("framer_and_simd_json_alone", |bencher| {
         bencher.iter(|| {
-            let buffer = black_box(&mut buffer);
-            ingest_tapes(&mut framer, &mut buffers, &mut tape, buffer, stream.len())
+            let stream = black_box(&stream);
+            ingest_tapes(&mut framer, &mut buffers, &mut tape, &mut buffer, stream)
         });
     });
     group.bench_function("framer_and_parser", |bencher| {
-        bencher.iter(|| {
-            ingest(
-                &mut framer,
-                &mut parser,
-                black_box(&mut buffer),
-                stream.len(),
-            )
-        });
+        bencher.iter(|| ingest(&mut framer, &mut parser, &mut buffer, black_box(&stream)));
     });
     group.finish();
 }
@@ -156,12 +157,10 @@ fn bench_parser(criterion: &mut Criterion) {
     let frames = frames();
     let mut padded: Vec<Vec<u8>> = frames
         .iter()
-        .map(|frame| [frame.as_slice(), &[0; PADDING]].concat())
+        .map(|frame| [frame.as_slice(), &[0; INPUT_PADDING]].concat())
         .collect();
     let mut parser = Parser::new(3);
-    let parsed = parser
-        .parse(&mut padded[5], &frames[5])
-        .expect("it is good");
+    let parsed = parser.parse(&frames[5]).expect("it is good");
     assert_eq!(
         (parsed.id, parsed.destination),
         ("server1-005-abc00005", "table2")
@@ -198,31 +197,24 @@ fn bench_parser(criterion: &mut Criterion) {
             }
         });
     });
-    group.bench_function("parse_padded", |bencher| {
+    group.bench_function("parse", |bencher| {
         bencher.iter(|| {
-            for (line, frame) in black_box(&mut padded).iter_mut().zip(&frames) {
-                black_box(parser.parse(line, frame).is_ok());
+            for frame in black_box(&frames) {
+                black_box(parser.parse(frame).is_ok());
             }
         });
     });
-    group.bench_function("parse_by_tape_padded", |bencher| {
+    group.bench_function("parse_full", |bencher| {
         bencher.iter(|| {
-            for (line, frame) in black_box(&mut padded).iter_mut().zip(&frames) {
-                black_box(parser.parse_by_tape(line, frame).is_ok());
-            }
-        });
-    });
-    group.bench_function("parse_copying", |bencher| {
-        bencher.iter(|| {
-            for (line, frame) in black_box(&mut padded).iter_mut().zip(&frames) {
-                black_box(parser.parse(&mut line[..FRAME_LEN], frame).is_ok());
+            for frame in black_box(&frames) {
+                black_box(parser.parse_full(frame).is_ok());
             }
         });
     });
     group.finish();
 }
 
-/// The parser, and its long way alone, over frames that are other than those of the simulator.
+/// The parser, and its full path alone, over frames that are other than those of the simulator.
 fn bench_kinds(criterion: &mut Criterion) {
     let bare = "{\"messageId\":\"m-1\",\"sourceServerId\":\"s1\",\"destinationId\":\"t1\",\
                 \"messageType\":\"lunch\",\"priority\":1}";
@@ -242,20 +234,15 @@ fn bench_kinds(criterion: &mut Criterion) {
     ];
     let mut parser = Parser::new(3);
     for (name, frame) in kinds {
-        let mut padded = [frame.as_slice(), &[0; PADDING]].concat();
-        assert!(parser.parse(&mut padded, &frame).is_ok(), "{name}");
-        assert!(parser.parse_by_tape(&mut padded, &frame).is_ok(), "{name}");
+        assert!(parser.parse(&frame).is_ok(), "{name}");
+        assert!(parser.parse_full(&frame).is_ok(), "{name}");
         let mut group = criterion.benchmark_group(format!("kinds/{name}"));
         group.throughput(Throughput::Elements(1));
         group.bench_function("parse", |bencher| {
-            bencher.iter(|| parser.parse(black_box(&mut padded), &frame).is_ok());
+            bencher.iter(|| parser.parse(black_box(&frame)).is_ok());
         });
-        group.bench_function("parse_by_tape", |bencher| {
-            bencher.iter(|| {
-                // The tape's escapes are resolved in place.
-                padded[..frame.len()].copy_from_slice(&frame);
-                parser.parse_by_tape(black_box(&mut padded), &frame).is_ok()
-            });
+        group.bench_function("parse_full", |bencher| {
+            bencher.iter(|| parser.parse_full(black_box(&frame)).is_ok());
         });
         group.finish();
     }
@@ -279,20 +266,13 @@ fn bench_shapes(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("shapes");
     group.throughput(Throughput::Elements(many.len() as u64));
     for (name, lines) in [("all new", &many), ("all known", &one)] {
-        let mut padded: Vec<_> = lines
-            .iter()
-            .map(|it| [it, &[0; PADDING][..]].concat())
-            .collect();
-        let mut count_good = |padded: &mut [Vec<u8>]| {
-            let mut good = 0;
-            for (padded, line) in padded.iter_mut().zip(lines) {
-                good += usize::from(parser.parse(padded, line).is_ok());
-            }
-            good
+        let mut count_good = |lines: &[Vec<u8>]| {
+            let good = lines.iter().filter(|line| parser.parse(line).is_ok());
+            good.count()
         };
-        assert_eq!(count_good(&mut padded), lines.len());
+        assert_eq!(count_good(lines), lines.len());
         group.bench_function(name, |bencher| {
-            bencher.iter(|| count_good(black_box(&mut padded)));
+            bencher.iter(|| count_good(black_box(lines)));
         });
     }
     group.finish();

@@ -80,7 +80,10 @@ counters! {
     DestinationsFull "destinations_full" count "Lines and subscriptions for a new destination that were refused because there are max_destinations.";
     QueueFullWaits "queue_full_waits" count "Times that a source was read no more because its next line was for a destination with max_queued messages.";
     SourcesHeld "sources_held" gauge "Sources that are not read now for that reason.";
+    HeldLost "held_lost" count "Lines that were read, waited for room, and were lost by a clean stop: their sources do not acknowledge.";
     IngestBackPressure "ingest_back_pressure" count "Reads put off because the pipeline was full.";
+    LinesFastPath "lines_fast_path" count "Lines parsed by the parser's fast path: their shape was known.";
+    LinesFullPath "lines_full_path" count "Lines parsed by simd-json: of a new shape, unusual or wrong, or all of them where [ingest] parser says so or the processor has no AVX2.";
     RejectedWaiting "rejected_waiting" gauge "Rejected lines on their way to rejected.ndjson.";
     RejectedDisk "rejected_disk" gauge "Bytes of rejected.ndjson and its numbered predecessors.";
     RejectedUnwritable "rejected_unwritable" count "Failed writes to rejected.ndjson; sources wait at their next wrong line until one succeeds.";

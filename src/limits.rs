@@ -27,10 +27,7 @@ pub use rejects::*;
 pub use scheduler::*;
 pub use store::*;
 
-const _: () = assert!(
-    CHUNK_LEN >= 2 * (LINE_LEN_MAX + 128),
-    "a chunk holds any frame"
-);
+const _: () = assert!(CHUNK_LEN >= 2 * RECORD_LEN_MAX, "a chunk holds any frame");
 const _: () = assert!(HOP_RING >= 2 * (DISPATCHES_PER_CYCLE + ANSWERS_RESERVED));
 const _: () = assert!(
     ARRIVALS_RING >= 2 * (READ_LEN_MAX / LINE_LEN_MIN),

@@ -452,6 +452,25 @@ fn an_address_in_use_is_told_before_anything_is_begun() {
     }
 }
 
+#[test]
+fn lines_that_wait_at_a_stop_are_counted_where_nobody_sends_them_again() {
+    for (greeting, is_lost) in [("", true), ("{\"producer\":{\"ack\":true}}\n", false)] {
+        let engine = Engine::start(&settings("[scheduler]\nmax_queued = 1\n"));
+        let mut producer =
+            TcpStream::connect(engine.ingest.expect("it is set")).expect("it listens");
+        let lines: Vec<_> = (0..4)
+            .map(|number| frame(&format!("m{number}"), "table1", 1) + "\n")
+            .collect();
+        let text = greeting.to_owned() + &lines.concat();
+        producer.write_all(text.as_bytes()).expect("it reads");
+        engine.wait("its source waits", |it| it["sources_held"] == 1);
+        let log = engine.stop().log;
+        let is_told = log.contains("lines that were read and found no room are lost");
+        assert_eq!(is_told, is_lost, "{log}");
+        assert_eq!(log.contains("lines=3"), is_lost, "{log}");
+    }
+}
+
 // ---- words from outside ----
 
 #[test]

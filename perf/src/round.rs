@@ -31,6 +31,8 @@ pub(crate) struct Outcome {
     pub(crate) usage: Usage,
     /// What sources and subscribers used.
     pub(crate) harness: Harness,
+    /// Which part of the lines the engine's parser knew the shape of, where it was asked.
+    pub(crate) fast_path: Option<f64>,
 }
 
 impl Outcome {
@@ -63,6 +65,7 @@ impl Outcome {
             received,
             usage,
             harness: lane.harness()?,
+            fast_path: None,
         })
     }
 
@@ -151,12 +154,18 @@ pub(crate) fn finish(
     let received = lane.received()?;
     let after = running.child.usage();
     let after = after.map_err(|_| running.child.failed("ended in the middle of a round"))?;
-    Outcome::of(
-        subject,
-        &lane,
-        settings,
-        sent,
-        received,
-        after.since(before),
-    )
+    let usage = after.since(before);
+    let mut outcome = Outcome::of(subject, &lane, settings, sent, received, usage)?;
+    if subject == Subject::Engine {
+        outcome.fast_path = fast_path(running);
+    }
+    Ok(outcome)
+}
+
+/// Which part of all lines the parser's fast path took; `None`: an older engine does not say.
+#[expect(clippy::cast_precision_loss, reason = "lines of a round fit 52 bits")]
+fn fast_path(engine: &Running) -> Option<f64> {
+    let fast = engine.counter("lines_fast_path").ok()?;
+    let full = engine.counter("lines_full_path").ok()?;
+    Some(fast as f64 / (fast + full).max(1) as f64)
 }

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use super::{
     Admin, Config, Connections, Dedup, Delivery, Destination, Durability, IdleKind, Ingest,
-    Journal, KeptWhenFull, Latency, Scheduler, Source, Stats, Store, StoreUrl, ThreadingMode,
-    Threads, WhenFull,
+    Journal, KeptWhenFull, Latency, LineParser, Scheduler, Source, Stats, Store, StoreUrl,
+    ThreadingMode, Threads, WhenFull,
 };
 use crate::limits;
 
@@ -105,6 +105,7 @@ impl Default for Ingest {
             idle_timeout: Duration::ZERO,
             rejected_max_total: limits::REJECTED_TOTAL_MAX_DEFAULT,
             rejected_when_full: KeptWhenFull::Hold,
+            parser: LineParser::Auto,
         }
     }
 }

@@ -136,6 +136,17 @@ pub struct Ingest {
     pub greeting_timeout: Duration,
     /// A producer that has sent nothing for so long is closed; zero: never.
     pub idle_timeout: Duration,
+    /// Which parser reads the lines.
+    pub parser: LineParser,
+}
+
+/// `[ingest] parser`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LineParser {
+    /// The fast path where a line's shape is known and the processor has AVX2, else simd-json.
+    Auto,
+    /// simd-json alone.
+    SimdJson,
 }
 
 /// How many connections a listener takes.

@@ -67,11 +67,10 @@ impl<N: Network, C: Clock> Sockets<N, C> {
     pub(super) fn read(&mut self, core: &mut Subscribers, now: Now) -> usize {
         let mut work_count = 0;
         for _ in 0..READS_PER_CYCLE.min(core.readable_count()) {
-            let Some((key, room)) = core.next_read() else {
-                break;
-            };
-            let read = self.net.read(key, room);
-            work_count += core.on_read(key, read, now);
+            match core.read_next(now, |key, room| self.net.read(key, room)) {
+                Some(count) => work_count += count,
+                None => break,
+            }
         }
         work_count
     }

@@ -6,7 +6,7 @@
 //! still has.
 //!
 //! ```text
-//!  ToDelivery --> [ outboxes ] --gather--> bytes    bytes --on_read--> [ lines, lookups ]
+//!  ToDelivery --> [ outboxes ] --gather--> bytes    bytes --read_next-> [ lines, lookups ]
 //!  FromDelivery <-- next_event -- [ reports ]       next_action --> shut down, close
 //! ```
 
@@ -31,7 +31,7 @@ use crate::limits::{SUBSCRIBER_LINE_LEN_MAX, SUBSCRIBER_LONG_READ_LEN_MAX};
 use crate::log_limit::LogLimit;
 use crate::message::{DestinationIndex, Directory};
 use crate::net::Key;
-use crate::net::framer::buffer_len;
+use crate::net::framer::ReadBuffer;
 
 /// After how long a subscriber is disconnected.
 #[derive(Debug, Clone, Copy)]
@@ -78,7 +78,7 @@ pub(super) struct Subscribers {
     matched_names: DestinationIndex,
     /// Bytes of unfinished long lines.
     long_len: usize,
-    buffer: Vec<u8>,
+    buffer: ReadBuffer,
     tick_at_ns: u64,
     log_cut: LogLimit,
 }
@@ -104,7 +104,7 @@ impl Subscribers {
             actions: VecDeque::with_capacity(1024),
             matched_names: 0,
             long_len: 0,
-            buffer: vec![0; buffer_len(SUBSCRIBER_LONG_READ_LEN_MAX, SUBSCRIBER_LINE_LEN_MAX)],
+            buffer: ReadBuffer::new(SUBSCRIBER_LONG_READ_LEN_MAX, SUBSCRIBER_LINE_LEN_MAX),
             tick_at_ns: 0,
             log_cut: LogLimit::default(),
         }
@@ -323,7 +323,7 @@ impl Subscribers {
             .outbox
             .clear(|lease| self.ended_leases.add(lease));
         subscriber.lookups.clear();
-        subscriber.framer.end();
+        subscriber.framer.clear();
         self.note_long(&mut subscriber);
         self.counters.add(Counter::SubscriberDisconnects, 1);
         self.counters.subtract(Counter::SubscribersConnected, 1);

@@ -19,7 +19,7 @@ pub(super) enum Addressee {
     /// None, and none is created.
     Unknown,
     /// One that may be created in another turn.
-    Later,
+    NextTurn,
 }
 
 /// How many names may be created.
@@ -61,7 +61,7 @@ impl NewNames {
         now: Now,
     ) -> Addressee {
         if self.left == 0 && !directory.is_full() {
-            return Addressee::Later;
+            return Addressee::NextTurn;
         }
         let Some(index) = directory.create(name) else {
             self.note_full(directory.len(), counters, now);
@@ -102,7 +102,7 @@ mod tests {
             let index = name as DestinationIndex + 1;
             assert_eq!(find(&mut names, name), Addressee::Known(index));
         }
-        assert_eq!(find(&mut names, MAX), Addressee::Later);
+        assert_eq!(find(&mut names, MAX), Addressee::NextTurn);
         assert_eq!(find(&mut names, 0), Addressee::Known(1), "it is there");
         names.begin_turn();
         for name in CREATED_PER_TURN..MAX - 1 {

@@ -1,53 +1,60 @@
-//! The parser: judges one line by the rules of the design, and finds its fields.
+//! The parser: validates one line by the rules of the design, and finds its fields.
 //!
-//! The ingest agent feeds it the framer's lines; an accepted line's fields go to the scheduler, and
-//! where they stand in the frame goes into the journal's record, so that nobody parses twice.
-//! It does not know which destinations exist: that is checked after it.
+//! The intake feeds it the framer's lines; an accepted line's fields go to the scheduler, and where they
+//! stand in the frame goes into the journal's record, so that nobody parses twice. It does not know which
+//! destinations exist: that is checked after it.
 //!
 //! ```text
-//! line --> quick ----- accepted ----------------------------------> fields
-//!            | wrong, or unusual                                      ^
-//!            v                                                        |
-//!          by tape --- refused by simd-json --> exact --> reason      |
-//!            +-------- accepted --------------------------------------+
+//! line --> fast path --- accepted -----------------------------------> fields
+//!            | falls back  ^                                             ^
+//!            v             | learns the line's shape                     |
+//!          full path ------+-- accepted ---------------------------------+
+//!            | refused by simd-json
+//!            v
+//!          exact --> reason
 //! ```
-//! Nearly all lines are accepted by the quick way; every reason is found by the long way.
+//! Nearly all lines have a known shape, and are accepted by the fast path. simd-json validates every line of
+//! a new shape, and every reason is found by the full path.
 #![cfg_attr(
     not(target_arch = "x86_64"),
-    allow(dead_code, reason = "the quick way needs AVX2")
+    allow(dead_code, reason = "the fast path needs AVX2")
 )]
 
+use crate::config::LineParser;
 use crate::message::Reason;
 use crate::message::layout::{RecordHeader, Span};
 
-use quick::Quick;
-use tape::ByTape;
+use self::fast::{Attempt, FastPath};
+use self::full::FullPath;
 
-mod blocks;
-mod exact;
-#[cfg(test)]
-mod fuzz;
-mod members;
-#[cfg(any(test, fuzzing))]
-pub(crate) mod model;
-mod quick;
+mod fast;
+
+mod layout;
 mod scalars;
 mod shapes;
+mod tokens;
+
 #[cfg(target_arch = "x86_64")]
-mod simd;
+mod avx2;
+#[cfg(not(target_arch = "x86_64"))]
+#[path = "parser/no_avx2.rs"]
+mod avx2;
+mod vectors;
+
+mod full;
+
+mod exact;
 mod spans;
-mod tape;
+
+#[cfg(test)]
+mod fuzz;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod model;
 #[cfg(test)]
 mod tests;
-mod tokens;
 #[cfg(any(test, fuzzing))]
 #[cfg_attr(fuzzing, allow(dead_code, reason = "some of it is for tests"))]
 pub(crate) mod verdict;
-
-/// Bytes behind a line, of any content, that spare the parser a copy of it.
-pub const PADDING: usize = crate::limits::LINE_PADDING;
-
-const _: () = assert!(PADDING >= simd_json::INPUT_PADDING);
 
 /// What is known of a line that obeys every rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,10 +116,20 @@ impl Parsed<'_> {
     }
 }
 
-/// Judges lines, one at a time.
+/// Parses lines, one at a time.
 pub struct Parser {
-    quick: Quick,
-    by_tape: ByTape,
+    fast: Option<FastPath>,
+    full: FullPath,
+    counts: PathCounts,
+}
+
+/// How many lines were parsed by which path.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PathCounts {
+    /// By the fast path.
+    pub fast: u64,
+    /// By the full path.
+    pub full: u64,
 }
 
 impl Parser {
@@ -120,39 +137,65 @@ impl Parser {
     #[must_use]
     pub fn new(levels: u8) -> Self {
         Self {
-            quick: Quick::new(levels),
-            by_tape: ByTape::new(levels),
+            fast: FastPath::detect(levels),
+            full: FullPath::new(levels),
+            counts: PathCounts::default(),
         }
     }
 
-    /// Judges a line. `frame` is its verbatim copy; `line` begins with the same bytes, which may be
-    /// changed, and may go on: [`PADDING`] bytes more, which are left as they are, spare a copy.
+    /// The same, as the settings say.
+    #[must_use]
+    pub fn configured(levels: u8, setting: LineParser) -> Self {
+        let mut parser = Self::new(levels);
+        if setting == LineParser::SimdJson {
+            parser.fast = None;
+        }
+        parser
+    }
+
+    /// Parses a line.
     ///
     /// # Errors
     /// The first reason, in the order of [`Reason::ALL`], for which the line is rejected.
     #[inline]
-    pub fn parse<'a>(
-        &'a mut self,
-        line: &'a mut [u8],
-        frame: &'a [u8],
-    ) -> Result<Parsed<'a>, Reason> {
-        match self.quick.parse(frame) {
-            Some(parsed) => Ok(parsed),
-            None => self.parse_by_tape(line, frame),
+    pub fn parse<'a>(&'a mut self, frame: &'a [u8]) -> Result<Parsed<'a>, Reason> {
+        let attempt = match &mut self.fast {
+            Some(fast) => fast.parse(frame),
+            None => Attempt::FallBack,
+        };
+        match attempt {
+            Attempt::Parsed(parsed) => {
+                self.counts.fast += 1;
+                Ok(parsed)
+            }
+            Attempt::FallBack => self.parse_full(frame),
+            Attempt::NewShape => self.parse_new(frame),
         }
     }
 
-    /// The same by the long way alone, for benches and tests to compare with.
+    /// The same by the full path alone, for benches and tests to compare with.
     ///
     /// # Errors
     /// As [`Parser::parse`].
     #[cold]
-    pub fn parse_by_tape<'a>(
-        &'a mut self,
-        line: &'a mut [u8],
-        frame: &[u8],
-    ) -> Result<Parsed<'a>, Reason> {
-        self.by_tape.parse(line, frame)
+    pub fn parse_full(&mut self, frame: &[u8]) -> Result<Parsed<'_>, Reason> {
+        self.counts.full += 1;
+        self.full.parse(frame)
+    }
+
+    #[cold]
+    fn parse_new(&mut self, frame: &[u8]) -> Result<Parsed<'_>, Reason> {
+        self.counts.full += 1;
+        let parsed = self.full.parse(frame)?;
+        if let Some(fast) = &mut self.fast {
+            fast.learn(frame);
+        }
+        Ok(parsed)
+    }
+
+    /// How many lines were parsed since this was asked last.
+    pub fn take_counts(&mut self) -> PathCounts {
+        std::mem::take(&mut self.counts)
     }
 }
 

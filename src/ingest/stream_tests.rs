@@ -1,12 +1,14 @@
 //! Framer and parser together: however a stream is cut into reads, its lines are the same and get
-//! the same verdicts, in the agent's way of working: in place, in one shared buffer.
+//! the same verdicts, as the agent works: in one shared buffer.
+
+use std::convert::Infallible;
 
 use proptest::prelude::*;
 
 use super::parser::Parser;
 use super::parser::model;
 use crate::message::Reason;
-use crate::net::framer::{Framer, Line, buffer_len};
+use crate::net::framer::{Framer, Line, ReadBuffer};
 
 const LINE_LEN_MAX: usize = 160;
 
@@ -15,29 +17,30 @@ type Seen = (Vec<u8>, Result<String, Reason>);
 
 fn ingest(reads: &[&[u8]]) -> (Vec<Seen>, usize) {
     let longest = reads.iter().map(|read| read.len()).max().unwrap_or(0);
-    let mut buffer = vec![b'"'; buffer_len(longest, LINE_LEN_MAX)];
+    let mut buffer = ReadBuffer::new(longest, LINE_LEN_MAX);
     let mut framer = Framer::new(LINE_LEN_MAX);
     let mut parser = Parser::new(3);
     let mut seen = Vec::new();
     for read in reads {
-        let kept = framer.restore(&mut buffer);
-        let filled = kept + read.len();
-        buffer[kept..filled].copy_from_slice(read);
-        while let Some(line) = framer.next_line(&buffer[..filled]) {
-            seen.push(match line {
-                Line::Blank => continue,
-                Line::Oversize(range) => (buffer[range].to_vec(), Err(Reason::Oversize)),
-                Line::Whole(range) => {
-                    let frame = buffer[range.clone()].to_vec();
-                    let parsed = parser.parse(&mut buffer[range.start..], &frame);
-                    let verdict = parsed.map(|it| it.id.to_owned());
-                    (frame, verdict)
+        let mut turn = framer.turn(&mut buffer);
+        let taken = turn.read(read.len(), |into| {
+            into.copy_from_slice(read);
+            Ok::<_, Infallible>(read.len())
+        });
+        assert_eq!(taken.map(Option::unwrap_or_default), Ok(read.len()));
+        while let Some(line) = turn.next_line() {
+            match line {
+                Line::Blank => {}
+                Line::Oversize(line) => seen.push((line.to_vec(), Err(Reason::Oversize))),
+                Line::Whole(line) => {
+                    let verdict = parser.parse(line).map(|it| it.id.to_owned());
+                    seen.push((line.to_vec(), verdict));
                 }
-            });
+            }
+            turn.consume();
         }
-        framer.keep(&buffer[..filled]);
     }
-    (seen, framer.end())
+    (seen, framer.clear())
 }
 
 /// Every whole line of a stream on its own, by the naive model.
@@ -57,7 +60,7 @@ fn model(stream: &[u8]) -> Vec<Seen> {
             if line.len() > LINE_LEN_MAX {
                 return (line[..LINE_LEN_MAX].to_vec(), Err(Reason::Oversize));
             }
-            let verdict = model::judge(line, 3).map(|judged| judged.texts[0].clone());
+            let verdict = model::parse(line, 3).map(|parsed| parsed.texts[0].clone());
             (line.to_vec(), verdict)
         })
         .collect()

@@ -6,6 +6,9 @@ pub const LINE_LEN_MAX_DEFAULT: usize = 64 * 1024;
 /// Longest line that a setting may allow: a record's field offsets are 16 bits wide.
 pub const LINE_LEN_MAX: usize = 64 * 1024;
 
+/// Bytes of the longest record: the longest line, its header, its newline, and the space that aligns it.
+pub const RECORD_LEN_MAX: usize = LINE_LEN_MAX + 128;
+
 /// Bytes of any content behind a line in a read buffer, so that simd-json needs no copy of it: a
 /// vector of 64 bytes may be read from any byte of the line.
 pub const LINE_PADDING: usize = 64;
@@ -18,7 +21,10 @@ pub const READ_LEN_MAX: usize = 256 * 1024;
 /// tenth of a millisecond, for which the other's message may wait.
 pub const READ_LEN_SHARED: usize = 64 * 1024;
 
-/// For so long after a small read, in ns: who sends a hundred messages a second is among those that
+/// A read of fewer bytes is a short one: there is nothing behind it in the socket, nearly always.
+pub const SHORT_READ_LEN: usize = 4 * 1024;
+
+/// For so long after a short read, in ns: who sends a hundred messages a second is among those that
 /// do.
 pub const SHARED_NS: u64 = 10_000_000;
 

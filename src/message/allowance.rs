@@ -46,7 +46,7 @@ struct Window {
 
 /// Ingest's end.
 #[derive(Debug)]
-pub struct Windows {
+pub(crate) struct Windows {
     max: MaxQueued,
     of: Vec<Window>,
 }
@@ -54,7 +54,7 @@ pub struct Windows {
 impl Windows {
     /// `waiting` messages wait already, by destination.
     #[must_use]
-    pub fn new(max: MaxQueued, waiting: &[usize]) -> Self {
+    pub(crate) fn new(max: MaxQueued, waiting: &[usize]) -> Self {
         let mut windows = Self {
             max,
             of: Vec::new(),
@@ -69,7 +69,7 @@ impl Windows {
     /// Takes a place in the destination's window; `false`: it is full.
     #[inline]
     #[must_use]
-    pub fn claim(&mut self, destination: DestinationIndex) -> bool {
+    pub(crate) fn claim(&mut self, destination: DestinationIndex) -> bool {
         if self.of.len() <= destination as usize {
             self.grow(destination as usize + 1);
         }
@@ -80,7 +80,7 @@ impl Windows {
     }
 
     /// The window goes up to this count now.
-    pub fn raise(&mut self, destination: DestinationIndex, until: u64) {
+    pub(crate) fn raise(&mut self, destination: DestinationIndex, until: u64) {
         self.grow(destination as usize + 1);
         let window = &mut self.of[destination as usize];
         window.until = window.until.max(until);

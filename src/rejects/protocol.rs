@@ -5,7 +5,7 @@
 //! | line len u32 | source len u16 | reason u8 | awaited u8 | epoch us u64 | source | line |
 //! ```
 //!
-//! Positions count the bytes that entered the ring since the start: `kept <= taken <= end`.
+//! Positions count the bytes that entered the ring since the start: `durable <= polled <= end`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -48,7 +48,7 @@ pub struct RejectSender {
     entry_len_max: usize,
     /// Where the last entry ends.
     end: u64,
-    kept: Arc<AtomicU64>,
+    durable: Arc<AtomicU64>,
     wake: Arc<Wake>,
     /// Something was offered since the last `flush`.
     unannounced: bool,
@@ -59,8 +59,8 @@ pub struct RejectSender {
 pub(crate) struct RejectReceiver {
     ring: rtrb::Consumer<u8>,
     /// Where the last entry that was polled ends.
-    taken: u64,
-    kept: Arc<AtomicU64>,
+    polled: u64,
+    durable: Arc<AtomicU64>,
     wake: Arc<Wake>,
     entry: Vec<u8>,
 }
@@ -76,19 +76,19 @@ pub(crate) fn ring(
     let entry_len_max = entry_len_max(line_len_max);
     assert!(len >= entry_len_max, "any entry fits");
     let (producer, consumer) = rtrb::RingBuffer::new(len);
-    let kept = Arc::new(AtomicU64::new(0));
+    let durable = Arc::new(AtomicU64::new(0));
     let sender = RejectSender {
         ring: producer,
         entry_len_max,
         end: 0,
-        kept: Arc::clone(&kept),
+        durable: Arc::clone(&durable),
         wake: Arc::clone(rejects),
         unannounced: false,
     };
     let receiver = RejectReceiver {
         ring: consumer,
-        taken: 0,
-        kept,
+        polled: 0,
+        durable,
         wake: Arc::clone(ingest),
         entry: Vec::with_capacity(entry_len_max),
     };
@@ -96,7 +96,7 @@ pub(crate) fn ring(
 }
 
 impl RejectSender {
-    /// Hands a line over; returns up to where lines must be kept for this one to be.
+    /// Hands a line over; returns up to where entries must be durable for this one to be.
     ///
     /// # Errors
     /// The ring has no room.
@@ -130,13 +130,13 @@ impl RejectSender {
 
     /// Lines that end up to here will survive what the durability says.
     #[must_use]
-    pub fn kept(&self) -> u64 {
-        // Pairs with the release store in `RejectReceiver::keep`: whoever is told so may rely on the
-        // files.
-        self.kept.load(Ordering::Acquire)
+    pub fn durable(&self) -> u64 {
+        // Pairs with the release store in `RejectReceiver::mark_durable`: whoever reads it may rely on
+        // the files.
+        self.durable.load(Ordering::Acquire)
     }
 
-    /// Ends a duty cycle: wakes the agent if there is news.
+    /// Ends a duty cycle: wakes the agent if something was offered.
     pub fn flush(&mut self) {
         if std::mem::take(&mut self.unannounced) {
             self.wake.notify();
@@ -160,7 +160,7 @@ impl RejectReceiver {
         self.entry.resize(len, 0);
         let popped = self.ring.pop_entire_slice(&mut self.entry);
         debug_assert!(popped.is_ok(), "the whole entry is there");
-        self.taken += len as u64;
+        self.polled += len as u64;
         let (source, line) = self.entry[HEADER_LEN..].split_at(source_len);
         let (_, epoch_us) = header.split_at(8);
         take(Rejected {
@@ -175,14 +175,14 @@ impl RejectReceiver {
 
     /// Where the last entry that was polled ends.
     #[must_use]
-    pub(crate) fn taken(&self) -> u64 {
-        self.taken
+    pub(crate) fn polled(&self) -> u64 {
+        self.polled
     }
 
-    /// All entries that end up to here are kept.
-    pub(crate) fn keep(&self, upto: u64) {
-        // Pairs with the acquire load in `RejectSender::kept`.
-        self.kept.store(upto, Ordering::Release);
+    /// All entries that end up to here are in the files, as the durability says.
+    pub(crate) fn mark_durable(&self, upto: u64) {
+        // Pairs with the acquire load in `RejectSender::durable`.
+        self.durable.store(upto, Ordering::Release);
         self.wake.notify();
     }
 
@@ -235,9 +235,9 @@ mod tests {
         assert!(receiver.poll(|it| assert_eq!(it, rejected(b"s", &line, 1))));
         assert!(sender.has_room());
         assert!(sender.offer(&rejected(b"s", &line, 2)).is_ok());
-        assert_eq!(sender.kept(), 0, "what was polled is not kept yet");
-        receiver.keep(receiver.taken());
-        assert_eq!(sender.kept(), end / 2);
+        assert_eq!(sender.durable(), 0, "what was polled is not kept yet");
+        receiver.mark_durable(receiver.polled());
+        assert_eq!(sender.durable(), end / 2);
     }
 
     #[test]

@@ -91,9 +91,9 @@ fn a_line_is_kept_with_its_reason_source_and_time() {
     let mut desk = Desk::new(1 << 20, 1 << 30, WhenFull::Hold);
     desk.offer(Reason::BadJson, "127.0.0.1:8001", b"{\"a\":\\\x01");
     let end = desk.offer(Reason::BadUtf8, "[::1]:9", b"\xff");
-    assert_eq!((desk.sender.kept(), desk.text().as_str()), (0, ""));
+    assert_eq!((desk.sender.durable(), desk.text().as_str()), (0, ""));
     assert_eq!(desk.turn(), 2);
-    assert_eq!(desk.sender.kept(), end);
+    assert_eq!(desk.sender.durable(), end);
     let expected = concat!(
         r#"{"reason":"bad_json","source":"127.0.0.1:8001","time":"2026-01-31T07:00:00.123Z","#,
         r#""line":"{\"a\":\\\u0001"}"#,
@@ -114,7 +114,7 @@ fn the_longest_lines_of_the_worst_bytes_are_kept_whole() {
         let line = vec![byte; LINE_LEN_MAX];
         let end = desk.offer(Reason::Oversize, "s", &line);
         assert_eq!(desk.turn(), 1);
-        assert_eq!(desk.sender.kept(), end);
+        assert_eq!(desk.sender.durable(), end);
     }
     for entry in desk.text().lines() {
         let entry: Value = serde_json::from_str(entry).expect("JSON");
@@ -131,14 +131,14 @@ fn at_the_limit_lines_wait_it_is_told_and_it_heals_by_itself() {
         ends.push(desk.offer(Reason::BadJson, "s", b"x"));
         desk.turn();
     }
-    let kept = desk.sender.kept();
-    assert_eq!(kept, ends[ends.len() - 2]);
+    let durable = desk.sender.durable();
+    assert_eq!(durable, ends[ends.len() - 2]);
     assert_eq!(desk.turn(), 0);
     assert_eq!(desk.of(Counter::RejectedWaiting), 1);
     assert_eq!(desk.of(Counter::RejectedUnwritable), 0, "nothing failed");
     std::fs::remove_file(desk.home.path().join("rejected.1.ndjson")).expect("removed");
     assert_eq!(desk.turn(), 1);
-    assert_eq!(desk.sender.kept(), ends[ends.len() - 1]);
+    assert_eq!(desk.sender.durable(), ends[ends.len() - 1]);
     let counters = [Counter::RejectedFull, Counter::RejectedWaiting];
     assert_eq!(counters.map(|it| desk.of(it)), [0, 0]);
 }
@@ -188,5 +188,5 @@ fn a_device_that_is_full_is_tried_again_and_again() {
     }
     assert_eq!(counters.get(Counter::RejectedUnwritable), 2, "now and then");
     assert_eq!(counters.get(Counter::RejectedFailing), 1);
-    assert_eq!(sender.kept(), 0);
+    assert_eq!(sender.durable(), 0);
 }

@@ -32,6 +32,7 @@ connected and subscribed; the time runs to the arrival of the last frame. Every 
 that it got exactly its frames, each once, in the order of source and level, unchanged. The relay \
 in the engine's place only searches each line for its destination and copies it. Medians, with \
 the least and the most; the ratio is taken within each pair of rounds played one after the other. \
+Fast path: lines whose shape the engine's parser knew; simd-json parsed the others. \
 CPU is the processor time for a message: the engine's, the relay's, and in the engine's round that \
 of the sources and subscribers themselves; all processes share the machine.";
 
@@ -145,6 +146,7 @@ fn section(cases: &[Case], all: &[Vec<Played>], rounds: u32) -> Result<Section, 
         "relay msg/s",
         "ratio",
         "engine MB/s",
+        "fast path",
         "engine CPU",
         "relay CPU",
         "harness CPU",
@@ -206,7 +208,7 @@ fn picture(cases: &[Case], all: &[Vec<Played>]) -> Result<crate::picture::Pictur
     bars("rate", title, y, &names, &series)
 }
 
-fn row(store: &str, engine: &Played, relay: &Played) -> [String; 12] {
+fn row(store: &str, engine: &Played, relay: &Played) -> [String; 13] {
     let first = &engine.outcomes[0];
     let cpu = |played: &Played, usage: fn(&Outcome) -> Usage| {
         let spread = played.spread(|it| cpu_ns(it, usage(it)));
@@ -224,10 +226,19 @@ fn row(store: &str, engine: &Played, relay: &Played) -> [String; 12] {
         relay.spread(|it| it.rate).show(rate),
         engine.ratio(relay, |it| it.rate).show(ratio),
         engine.spread(megabytes).show(|it| format!("{it:.0}")),
+        match first.fast_path {
+            Some(_) => format!("{:.2} %", engine.spread(fast_path).median),
+            None => "-".into(),
+        },
         cpu(engine, |it| it.usage),
         cpu(relay, |it| it.usage),
         format!("{} + {}", cpu(engine, sources), cpu(engine, sinks)),
     ]
+}
+
+/// In per cent.
+fn fast_path(outcome: &Outcome) -> f64 {
+    outcome.fast_path.unwrap_or_default() * 100.0
 }
 
 #[expect(clippy::cast_precision_loss, reason = "frame lengths fit 52 bits")]

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::config::KeptWhenFull;
 use crate::config::key::{Section, key, max_connections, max_connections_per_address, set};
+use crate::config::{KeptWhenFull, LineParser};
 use crate::limits;
 
 const MILLI: Duration = Duration::from_millis(1);
@@ -89,6 +89,19 @@ pub(super) const INGEST: Section = Section {
             |c, v| {
                 let timeout = v.duration(Duration::ZERO, limits::WAIT_MAX)?;
                 set(&mut c.ingest.idle_timeout, timeout)
+            },
+        ),
+        key(
+            "parser",
+            "\"auto\"",
+            "auto: a fast path parses lines of a shape that simd-json has accepted before, where the \
+             processor has AVX2, and simd-json all others; or simd-json: it parses all.",
+            |c, v| {
+                let choices = [
+                    ("auto", LineParser::Auto),
+                    ("simd-json", LineParser::SimdJson),
+                ];
+                set(&mut c.ingest.parser, v.choice(&choices)?)
             },
         ),
     ],

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::settings;
 use crate::config::keys::SECTIONS;
 use crate::config::{
-    Config, Durability, IdleKind, KeptWhenFull, Rule, StoreUrl, ThreadingMode, WhenFull,
+    Config, Durability, IdleKind, KeptWhenFull, LineParser, Rule, StoreUrl, ThreadingMode, WhenFull,
 };
 
 /// Section, key, a value that is not the default, and what it must have changed.
@@ -18,7 +18,7 @@ type Case = (
     fn(&Config) -> bool,
 );
 
-const CASES: [Case; 52] = [
+const CASES: [Case; 53] = [
     ("", "data_dir", "'d'", |c| c.data_dir.as_os_str() == "d"),
     ("", "durability", "'synced'", |c| {
         c.durability == Durability::Synced
@@ -89,6 +89,9 @@ const CASES: [Case; 52] = [
     }),
     ("ingest", "idle_timeout", "'1h'", |c| {
         c.ingest.idle_timeout == Duration::from_secs(3600)
+    }),
+    ("ingest", "parser", "'simd-json'", |c| {
+        c.ingest.parser == LineParser::SimdJson
     }),
     ("delivery", "max_connections", "1_000_000", |c| {
         c.delivery.connections.max == 1_000_000

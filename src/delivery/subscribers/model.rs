@@ -243,22 +243,22 @@ impl Model {
     }
 
     fn read(&mut self) -> usize {
-        let Some((key, room)) = self.core.next_read() else {
-            return 0;
-        };
-        let peer = &mut self.peers[key];
-        assert!(!peer.is_closed);
-        let len = peer.input.len().min(self.step).min(room.len());
-        let read = if peer.is_broken {
-            Err(ErrorKind::ConnectionReset.into())
-        } else if len == 0 && !peer.has_ended {
-            Err(ErrorKind::WouldBlock.into())
-        } else {
+        let (peers, step) = (&mut self.peers, self.step);
+        let read = self.core.read_next(self.now, |key, room| {
+            let peer = &mut peers[key];
+            assert!(!peer.is_closed);
+            let len = peer.input.len().min(step).min(room.len());
+            if peer.is_broken {
+                return Err(ErrorKind::ConnectionReset.into());
+            }
+            if len == 0 && !peer.has_ended {
+                return Err(ErrorKind::WouldBlock.into());
+            }
             let bytes = peer.input.drain(..len);
             room.iter_mut().zip(bytes).for_each(|(to, from)| *to = from);
             Ok(len)
-        };
-        self.core.on_read(key, read, self.now)
+        });
+        read.unwrap_or_default()
     }
 
     fn write(&mut self) -> usize {

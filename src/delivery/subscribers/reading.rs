@@ -12,7 +12,7 @@ use crate::limits::{
     SUBSCRIBER_LONG_READ_LEN_MAX, SUBSCRIBER_READ_LEN_MAX,
 };
 use crate::net::Key;
-use crate::net::framer::Line;
+use crate::net::framer::{Framer, Line};
 
 impl Subscribers {
     /// How many may have something to read.
@@ -20,79 +20,83 @@ impl Subscribers {
         self.readable.len()
     }
 
-    /// Whose socket is to be read next, and where to; [`Self::on_read`] follows.
-    pub(in crate::delivery) fn next_read(&mut self) -> Option<(Key, &mut [u8])> {
-        let key = loop {
+    /// Has `read` read the socket whose turn it is; zero bytes: the peer has ended its side. Returns the
+    /// work count; `None`: no socket has anything to read.
+    pub(in crate::delivery) fn read_next(
+        &mut self,
+        now: Now,
+        read: impl FnOnce(Key, &mut [u8]) -> io::Result<usize>,
+    ) -> Option<usize> {
+        let key = self.next_readable()?;
+        match self.take_lines(key, read, now) {
+            Ok(()) => {
+                self.queue_read(key);
+                self.queue_write(key);
+                Some(1)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.queue_write(key);
+                Some(0)
+            }
+            Err(_) => {
+                self.end(key);
+                Some(0)
+            }
+        }
+    }
+
+    fn next_readable(&mut self) -> Option<Key> {
+        loop {
             let key = self.readable.pop_front()?;
             match self.table[key].as_mut() {
                 Some(subscriber) if subscriber.phase != Phase::Gone => {
                     subscriber.is_queued = false;
-                    break key;
+                    return Some(key);
                 }
                 Some(gone) => gone.is_queued = false,
                 None => {}
             }
-        };
-        let subscriber = self.table[key].as_mut()?;
-        let kept = subscriber.framer.restore(&mut self.buffer);
-        let read_len_max = match kept {
-            0 => SUBSCRIBER_READ_LEN_MAX,
-            _ => SUBSCRIBER_LONG_READ_LEN_MAX,
-        };
-        Some((key, &mut self.buffer[kept..kept + read_len_max]))
-    }
-
-    /// What [`Self::next_read`] has led to; zero bytes: the peer has ended its side. Returns the work
-    /// count.
-    pub(in crate::delivery) fn on_read(
-        &mut self,
-        key: Key,
-        read: io::Result<usize>,
-        now: Now,
-    ) -> usize {
-        let result = match read {
-            Ok(len) => self.take_lines(key, len, now),
-            Err(error) => Err(error),
-        };
-        match result {
-            Ok(()) => {
-                self.queue_read(key);
-                self.queue_write(key);
-                1
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.queue_write(key);
-                0
-            }
-            Err(_) => {
-                self.end(key);
-                0
-            }
         }
     }
 
-    fn take_lines(&mut self, key: Key, read_len: usize, now: Now) -> io::Result<()> {
+    fn take_lines(
+        &mut self,
+        key: Key,
+        read: impl FnOnce(Key, &mut [u8]) -> io::Result<usize>,
+        now: Now,
+    ) -> io::Result<()> {
         let Some(mut subscriber) = self.table[key].take() else {
             return Ok(());
         };
-        let filled = subscriber.framer.partial_len() + read_len;
-        while let Some(line) = subscriber.framer.next_line(&self.buffer[..filled]) {
-            self.take_line(key, &mut subscriber, &line, now);
-        }
+        let read_len_max = match subscriber.framer.partial_len() {
+            0 => SUBSCRIBER_READ_LEN_MAX,
+            _ => SUBSCRIBER_LONG_READ_LEN_MAX,
+        };
+        let empty = Framer::new(SUBSCRIBER_LINE_LEN_MAX);
+        let mut framer = std::mem::replace(&mut subscriber.framer, empty);
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let mut turn = framer.turn(&mut buffer);
+        let read = turn.read(read_len_max, |room| read(key, room));
         // An orderly end ends the last line too: it may be an acknowledgement.
-        if read_len == 0
-            && let Some(line) = subscriber.framer.finish(&self.buffer[..filled])
-        {
-            self.take_line(key, &mut subscriber, &line, now);
+        if matches!(read, Ok(Some(0))) {
+            turn.finish();
         }
-        subscriber.framer.keep(&self.buffer[..filled]);
-        self.note_long(&mut subscriber);
-        if !subscriber.is_leaving()
-            && let Err(why) = self.check_long(&subscriber)
-        {
-            self.reject(&mut subscriber, &why, now);
+        while let Some(line) = turn.next_line() {
+            self.take_line(key, &mut subscriber, line, now);
+            turn.consume();
+        }
+        turn.suspend();
+        (subscriber.framer, self.buffer) = (framer, buffer);
+        if read.is_ok() {
+            self.note_long(&mut subscriber);
+            if !subscriber.is_leaving()
+                && let Err(why) = self.check_long(&subscriber)
+            {
+                self.reject(&mut subscriber, &why, now);
+            }
         }
         self.table[key] = Some(subscriber);
+        let read_len = read?.unwrap_or_default();
         self.queue_report(key);
         match read_len {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),
@@ -100,13 +104,13 @@ impl Subscribers {
         }
     }
 
-    fn take_line(&mut self, key: Key, subscriber: &mut Subscriber, line: &Line, now: Now) {
+    fn take_line(&mut self, key: Key, subscriber: &mut Subscriber, line: Line<'_>, now: Now) {
         if subscriber.is_leaving() {
             return;
         }
         let accepted = match line {
             Line::Blank => return,
-            Line::Whole(range) => subscriber.on_line(&self.buffer[range.clone()], now.ns),
+            Line::Whole(line) => subscriber.on_line(line, now.ns),
             Line::Oversize(_) => Err(format!(
                 "the line is longer than {SUBSCRIBER_LINE_LEN_MAX} bytes"
             )),

@@ -1,4 +1,4 @@
-//! The slow and exact judgement of a line that simd-json refused.
+//! The slow and exact validation of a line that simd-json refused.
 //!
 //! The parser asks, on a cold path only: it needs the reason, and a few lines are refused that are
 //! valid JSON, for RFC 8259 puts no bound on numbers. Nothing here recurses, so that no depth of
@@ -12,7 +12,7 @@ use crate::message::Reason;
 use super::scalars::code_unit;
 use super::spans::closing_quote;
 
-/// Judges whether a line is one JSON object, of any keys.
+/// Validates that a line is one JSON object, of any keys.
 ///
 /// # Errors
 /// Why it is not.

@@ -3,7 +3,7 @@
 use message_server_simulator::{FrameMaker, FrameSpec, tables};
 use proptest::prelude::*;
 
-use super::verdict::{agrees_with_others, is_quick, verdict};
+use super::verdict::{agrees_with_others, is_fast, verdict};
 
 /// Text as it stands between quotes.
 fn raw_text() -> impl Strategy<Value = String> {
@@ -231,7 +231,7 @@ proptest! {
         mutations in proptest::collection::vec(mutation(), 1..4),
     ) {
         let mut line = order(seed);
-        prop_assert!(is_quick(&line), "usual lines go the quick way");
+        prop_assert!(is_fast(&line), "usual lines take the fast path");
         mutations.iter().for_each(|one| mutate(&mut line, one));
         let _ = verdict(&line);
     }

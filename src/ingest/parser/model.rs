@@ -1,4 +1,4 @@
-//! A naive judge of lines, for tests: reads JSON character by character, as RFC 8259 puts it, and
+//! A naive parser of lines, for tests: reads JSON character by character, as RFC 8259 puts it, and
 //! applies the table of the design word by word. It shares nothing with the parser but the limits.
 
 use std::ops::Range;
@@ -8,7 +8,7 @@ use crate::message::Reason;
 
 /// What the parser should say of an acceptable line.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Judged {
+pub(crate) struct Expected {
     /// id, source, destination, type.
     pub(crate) texts: [String; 4],
     /// The same, raw, and the payload.
@@ -33,7 +33,7 @@ struct Member {
     range: Range<usize>,
 }
 
-pub(crate) fn judge(line: &[u8], levels: u8) -> Result<Judged, Reason> {
+pub(crate) fn parse(line: &[u8], levels: u8) -> Result<Expected, Reason> {
     let text = std::str::from_utf8(line).map_err(|_| Reason::BadUtf8)?;
     let members = match document(text).ok_or(Reason::BadJson)? {
         Value::Object(members) => members,
@@ -58,7 +58,7 @@ pub(crate) fn judge(line: &[u8], levels: u8) -> Result<Judged, Reason> {
     fields(find, levels).ok_or(Reason::BadField)
 }
 
-fn fields<'a>(find: impl Fn(&str) -> Option<&'a Member>, levels: u8) -> Option<Judged> {
+fn fields<'a>(find: impl Fn(&str) -> Option<&'a Member>, levels: u8) -> Option<Expected> {
     let text = |key: &str, len_max: usize| match find(key) {
         Some(Member {
             value: Value::Text(text),
@@ -97,7 +97,7 @@ fn fields<'a>(find: impl Fn(&str) -> Option<&'a Member>, levels: u8) -> Option<J
         Some(_) => Some(integer("timestamp")?),
     };
     let priority = u8::try_from(integer("priority")?).ok()?;
-    (1..=levels).contains(&priority).then_some(Judged {
+    (1..=levels).contains(&priority).then_some(Expected {
         texts: [id, source, destination, message_type],
         spans: [
             id_span,

@@ -1,6 +1,6 @@
-//! Numbers, words and escapes: what the quick way looks at one by one.
+//! Numbers, words and escapes: what the fast path validates one by one.
 
-use super::blocks::Vectors;
+use super::vectors::Vectors;
 
 /// Where the spaces before `end` begin.
 #[inline(always)]
@@ -221,7 +221,7 @@ pub(super) fn code_unit(bytes: &[u8]) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::blocks::BitByBit;
+    use super::super::vectors::BitByBit;
     use super::*;
 
     /// The verdict on the scalar with which the text begins; it is the same further behind in a line.

@@ -1,10 +1,10 @@
 //! The parser against the table of the design, line by line; every verdict is the model's too.
 
 mod fields;
-mod ways;
+mod paths;
 
 use super::model;
-use super::verdict::{LEVELS, judge, verdict};
+use super::verdict::{LEVELS, parse, verdict};
 use super::*;
 use crate::limits::{LINE_LEN_MAX, NESTING_MAX};
 
@@ -32,16 +32,16 @@ fn the_fields_of_a_good_line_are_found_wherever_they_stand() {
         ",\"priority\": 2 ,\"messageType\":\"br\\u00e9akfast\"\t,\"more\":[1,{\"x\":null}],",
         "\"destinationId\":\"table1\",\"sourceServerId\": \"server1\" , \"messageId\":\"a/1\"} \t"
     );
-    let judged = verdict(line).expect("it is good");
+    let parsed = verdict(line).expect("it is good");
     assert_eq!(
-        judged.texts,
+        parsed.texts,
         ["a/1", "server1", "table1", "br\u{e9}akfast"].map(str::to_owned)
     );
-    let raw = |index: usize| &line[judged.spans[index].clone()];
+    let raw = |index: usize| &line[parsed.spans[index].clone()];
     assert_eq!((raw(0), raw(3)), ("a/1", r"br\u00e9akfast"));
     assert_eq!(raw(4), r#"{ "priority":9,"payload":{"a":"}\"{"} }"#);
     assert_eq!(
-        (judged.priority, judged.timestamp_ms),
+        (parsed.priority, parsed.timestamp_ms),
         (2, Some(1_693_123_456_789))
     );
 }
@@ -53,14 +53,14 @@ fn the_shortest_line_needs_neither_timestamp_nor_payload() {
         r#""messageType":"d","priority":1}"#
     );
     assert!(line.len() >= crate::limits::LINE_LEN_MIN);
-    let judged = verdict(line).expect("it is good");
-    assert_eq!((judged.timestamp_ms, judged.spans[4].clone()), (None, 0..0));
+    let parsed = verdict(line).expect("it is good");
+    assert_eq!((parsed.timestamp_ms, parsed.spans[4].clone()), (None, 0..0));
 }
 
 #[test]
 fn escaped_keys_are_the_keys_they_mean() {
-    let judged = verdict(line_with(r#""pri\u006frity":3,"payl\u006fad" : {"a":1} "#));
-    assert_eq!(judged.expect("it is good").priority, 3);
+    let parsed = verdict(line_with(r#""pri\u006frity":3,"payl\u006fad" : {"a":1} "#));
+    assert_eq!(parsed.expect("it is good").priority, 3);
     let twice = r#""priority":3,"\u0070riority":3"#;
     assert_eq!(reason(line_with(twice)), Reason::DuplicateField);
 }
@@ -189,8 +189,8 @@ fn thousands_of_unknown_keys_cost_no_square() {
     let mut parser = Parser::new(LEVELS);
     let started = std::time::Instant::now();
     for _ in 0..10 {
-        assert!(judge(&mut parser, line("").as_bytes()).is_ok());
-        let twice = judge(&mut parser, line(",\"3500\":1").as_bytes());
+        assert!(parse(&mut parser, line("").as_bytes()).is_ok());
+        let twice = parse(&mut parser, line(",\"3500\":1").as_bytes());
         assert_eq!(twice, Err(Reason::DuplicateField));
     }
     let elapsed = started.elapsed();
@@ -255,8 +255,8 @@ fn one_parser_serves_many_lines_of_any_kind() {
         &payload("null"),
         "",
     ] {
-        let expected = model::judge(other.as_bytes(), LEVELS);
-        assert_eq!(judge(&mut parser, other.as_bytes()), expected);
-        assert!(judge(&mut parser, good.as_bytes()).is_ok());
+        let expected = model::parse(other.as_bytes(), LEVELS);
+        assert_eq!(parse(&mut parser, other.as_bytes()), expected);
+        assert!(parse(&mut parser, good.as_bytes()).is_ok());
     }
 }

@@ -1,13 +1,13 @@
-//! The first stage of the quick way: the tokens of a line.
+//! The first layer of the fast path: the tokens of a line.
 //!
-//! The quick way draws them, block by block, without a branch that depends on what a block is: the
-//! vectors say which bytes are what, and masks of 64 bits tell text from the rest. What a token is
-//! like inside - escapes, numbers, UTF-8 - is left to be judged, and so is their order. Where they
-//! begin is listed for those that are picked.
+//! It scans block by block, without a branch that depends on what a block is: the vectors say which
+//! bytes are what, and masks of 64 bits tell text from the rest. What a token is like inside - escapes,
+//! numbers, UTF-8 - is left to others, and so is their order. Where they begin is listed for those that are
+//! selected.
 //!
 //! ```text
 //! line     {"a": [1, true], "b": "x"}
-//! marks    11..1.11.11....11..1.1...1    where they begin, a word for each block
+//! masks    11..1.11.11....11..1.1...1    where they begin, a word for each block
 //! kinds    {":[0,0],":"}                 one behind the other, however long they are
 //! ```
 
@@ -15,9 +15,9 @@ use std::ops::Range;
 
 use crate::limits::LINE_LEN_MAX;
 
-use super::blocks::{BLOCK_LEN, TELLING_BITS, Vectors};
+use super::vectors::{BLOCK_LEN, KIND_BITS, Vectors};
 
-/// What a token is; its bits are those of its first byte that tell: see [`TELLING_BITS`].
+/// What a token is; its bits are the [`KIND_BITS`] of its first byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// A number or a word.
@@ -46,7 +46,7 @@ impl Kind {
 }
 
 /// The kinds of 64 tokens: bit n of each word is of token n.
-pub(super) type Kinds = [u64; TELLING_BITS.len()];
+pub(super) type Kinds = [u64; KIND_BITS.len()];
 
 /// Tokens whose kinds are in one [`Kinds`].
 pub(super) const KINDS_LEN: usize = u64::BITS as usize;
@@ -54,15 +54,15 @@ pub(super) const KINDS_LEN: usize = u64::BITS as usize;
 /// Places are listed by so many, the last of them in vain.
 const STEP: usize = 4;
 
-/// A line's tokens; drawn anew for each line.
+/// A line's tokens; found anew for each line.
 pub(super) struct Tokens {
     /// Where tokens begin, a word for each block.
-    marks: Box<[u64; BLOCKS_MAX]>,
+    masks: Box<[u64; BLOCKS_MAX]>,
     block_count: usize,
     /// What they are.
     kinds: Box<AllKinds>,
     count: usize,
-    /// Where those begin that were picked.
+    /// Where those begin that were selected.
     places: Box<[u16; LINE_LEN_MAX + STEP]>,
 }
 
@@ -77,7 +77,7 @@ const _: () = assert!(LINE_LEN_MAX <= 1 << u16::BITS);
 impl Default for Tokens {
     fn default() -> Self {
         Self {
-            marks: all_of(0),
+            masks: all_of(0),
             block_count: 0,
             kinds: all_of(Kinds::default()),
             count: 0,
@@ -95,14 +95,18 @@ fn all_of<T: Clone + std::fmt::Debug, const LEN: usize>(one: T) -> Box<[T; LEN]>
 impl Tokens {
     /// Finds the tokens of a line; `None`: a text in it has no end, or it is too long.
     #[inline(always)]
-    pub(super) fn draw<'a>(&mut self, frame: &'a [u8], vectors: impl Vectors) -> Option<Drawn<'a>> {
+    pub(super) fn scan<'a>(
+        &mut self,
+        frame: &'a [u8],
+        vectors: impl Vectors,
+    ) -> Option<Scanned<'a>> {
         if frame.len() > LINE_LEN_MAX {
             return None;
         }
-        let mut pen = Pen::new(&mut self.kinds, vectors);
+        let mut scanner = Scanner::new(&mut self.kinds, vectors);
         let (blocks, rest) = frame.as_chunks::<BLOCK_LEN>();
-        for (marks, bytes) in self.marks.iter_mut().zip(blocks) {
-            *marks = pen.mark(bytes, 0);
+        for (mask, bytes) in self.masks.iter_mut().zip(blocks) {
+            *mask = scanner.scan(bytes, 0);
         }
         if !rest.is_empty() {
             let short;
@@ -113,15 +117,15 @@ impl Tokens {
                     (&short, 0)
                 }
             };
-            self.marks[blocks.len()] = pen.mark(last, skipped);
+            self.masks[blocks.len()] = scanner.scan(last, skipped);
         }
         self.block_count = blocks.len() + usize::from(!rest.is_empty());
-        self.count = pen.end();
-        (pen.in_text == 0).then_some(Drawn {
+        self.count = scanner.end();
+        (scanner.in_text == 0).then_some(Scanned {
             frame,
-            has_backslash: pen.has_backslash,
-            has_control: vectors.has_control(pen.seen),
-            is_ascii: vectors.is_ascii(pen.seen),
+            has_backslash: scanner.has_backslash,
+            has_control: vectors.has_control(scanner.seen),
+            is_ascii: vectors.is_ascii(scanner.seen),
         })
     }
 
@@ -145,15 +149,15 @@ impl Tokens {
         Kind::ALL[bit(0) | bit(1) << 1 | bit(2) << 2]
     }
 
-    /// Lists where some tokens begin. `picked` says which, for 64 tokens from one that it is given.
+    /// Lists where some tokens begin. `selected` says which, for 64 tokens from one that it is given.
     #[inline(always)]
-    pub(super) fn pick(&mut self, picked: impl Fn(usize) -> u64, vectors: impl Vectors) {
-        let (mut token, mut pick, mut begin) = (0, 0, 0);
-        for marks in &self.marks[..self.block_count] {
-            let mut left = vectors.deposit(picked(token), *marks);
-            token += marks.count_ones() as usize;
-            let mut at = pick;
-            pick += left.count_ones() as usize;
+    pub(super) fn select(&mut self, selected: impl Fn(usize) -> u64, vectors: impl Vectors) {
+        let (mut token, mut number, mut begin) = (0, 0, 0);
+        for mask in &self.masks[..self.block_count] {
+            let mut left = vectors.deposit(selected(token), *mask);
+            token += mask.count_ones() as usize;
+            let mut at = number;
+            number += left.count_ones() as usize;
             // Few blocks have more of them than a step, and few have none.
             loop {
                 let places = self.places[at % LINE_LEN_MAX..].first_chunk_mut::<STEP>();
@@ -170,10 +174,21 @@ impl Tokens {
         }
     }
 
-    /// Where a token begins, by its number among those that were picked.
+    /// Lists where all tokens begin.
+    pub(super) fn select_all(&mut self) {
+        let mut places = self.places.iter_mut();
+        for (block, mask) in self.masks[..self.block_count].iter().enumerate() {
+            let bits = (0..BLOCK_LEN).filter(|bit| mask >> bit & 1 == 1);
+            for (bit, place) in bits.zip(&mut places) {
+                *place = (block * BLOCK_LEN + bit) as u16;
+            }
+        }
+    }
+
+    /// Where a token begins, by its number among those that were selected.
     #[inline(always)]
-    pub(super) fn place(&self, pick: impl Into<usize>) -> usize {
-        usize::from(self.places[pick.into()])
+    pub(super) fn place(&self, number: impl Into<usize>) -> usize {
+        usize::from(self.places[number.into()])
     }
 }
 
@@ -185,19 +200,19 @@ fn padded(rest: &[u8]) -> [u8; BLOCK_LEN] {
     bytes
 }
 
-/// A line whose tokens are drawn.
+/// A line whose tokens were found.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Drawn<'a> {
+pub(super) struct Scanned<'a> {
     frame: &'a [u8],
     /// Texts of the line may contain escapes.
     pub(super) has_backslash: bool,
     /// There is a control character in it.
-    has_control: bool,
+    pub(super) has_control: bool,
     /// All of it is ASCII.
     is_ascii: bool,
 }
 
-impl<'a> Drawn<'a> {
+impl<'a> Scanned<'a> {
     /// The line, if it is UTF-8 without control characters.
     #[inline(always)]
     pub(super) fn text(self) -> Option<&'a str> {
@@ -205,7 +220,7 @@ impl<'a> Drawn<'a> {
             return None;
         }
         if self.is_ascii {
-            // SAFETY: `draw`, which alone makes this, has seen that each byte of it is ASCII.
+            // SAFETY: `scan`, which alone makes this, has seen that each byte of it is ASCII.
             #[allow(
                 unsafe_code,
                 reason = "to look again would cost a tenth of the parser's time"
@@ -231,7 +246,7 @@ pub(super) fn unquoted(line: &str, part: Range<usize>) -> Option<&str> {
 }
 
 /// What the blocks so far hand on to the next one.
-struct Pen<'t, V: Vectors> {
+struct Scanner<'t, V: Vectors> {
     vectors: V,
     seen: V::Seen,
     /// All ones: the block begins in a text.
@@ -239,7 +254,7 @@ struct Pen<'t, V: Vectors> {
     /// One: the first byte is escaped.
     escaped: u64,
     /// One: the first byte begins a number or a word, if it is of one.
-    apart: u64,
+    delimited: u64,
     has_backslash: bool,
     /// The kinds of the last tokens, fewer than 64; and how many they are.
     kinds: Kinds,
@@ -249,7 +264,7 @@ struct Pen<'t, V: Vectors> {
     full_count: usize,
 }
 
-impl<'t, V: Vectors> Pen<'t, V> {
+impl<'t, V: Vectors> Scanner<'t, V> {
     #[inline(always)]
     fn new(full: &'t mut AllKinds, vectors: V) -> Self {
         Self {
@@ -257,7 +272,7 @@ impl<'t, V: Vectors> Pen<'t, V> {
             seen: vectors.nothing_seen(),
             in_text: 0,
             escaped: 0,
-            apart: 1,
+            delimited: 1,
             has_backslash: false,
             kinds: Kinds::default(),
             kind_count: 0,
@@ -269,7 +284,7 @@ impl<'t, V: Vectors> Pen<'t, V> {
     /// Where the next block's tokens begin, without its first bytes: bit n speaks of byte n behind
     /// them.
     #[inline(always)]
-    fn mark(&mut self, bytes: &[u8; BLOCK_LEN], skipped: usize) -> u64 {
+    fn scan(&mut self, bytes: &[u8; BLOCK_LEN], skipped: usize) -> u64 {
         let vectors = self.vectors;
         let block = vectors.block(bytes).without(skipped);
         self.seen = vectors.see(self.seen, bytes);
@@ -289,26 +304,26 @@ impl<'t, V: Vectors> Pen<'t, V> {
         let text = vectors.xor_of_all_before(quote) ^ self.in_text;
         self.in_text = ((text as i64) >> 63) as u64;
         let operators = block.operator() & !text;
-        let others = block.apart | text;
-        let scalars = !others & (others << 1).wrapping_add(self.apart);
-        self.apart = others >> 63;
-        let marks = operators | scalars | quote & text;
-        let [curly, opening, bracket] = block.bits;
+        let others = block.delimiter | text;
+        let scalars = !others & (others << 1).wrapping_add(self.delimited);
+        self.delimited = others >> 63;
+        let mask = operators | scalars | quote & text;
+        let [curly, opening, bracket] = block.kind_bits;
         // Of a quote, the bit in the middle alone is set.
         let kinds = [curly & operators, opening & !scalars, bracket & operators];
-        self.add(kinds.map(|bits| vectors.extract(bits, marks)), marks);
-        marks
+        self.add(kinds.map(|bits| vectors.extract(bits, mask)), mask);
+        mask
     }
 
-    /// Adds the kinds of the tokens that are marked.
+    /// Adds the kinds of the tokens in the mask.
     #[inline(always)]
-    fn add(&mut self, kinds: Kinds, marks: u64) {
+    fn add(&mut self, kinds: Kinds, mask: u64) {
         let before = self.kind_count;
         let more = kinds;
         self.kinds[0] |= more[0] << before;
         self.kinds[1] |= more[1] << before;
         self.kinds[2] |= more[2] << before;
-        self.kind_count += marks.count_ones() as usize;
+        self.kind_count += mask.count_ones() as usize;
         if self.kind_count >= KINDS_LEN {
             self.write();
             self.kind_count -= KINDS_LEN;

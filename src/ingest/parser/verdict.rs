@@ -4,8 +4,9 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
-use super::blocks::BitByBit;
-use super::model::{self, Judged};
+use super::fast::Attempt;
+use super::model::{self, Expected};
+use super::vectors::BitByBit;
 use super::*;
 use crate::message::Record;
 use simd_json::prelude::{ValueObjectAccess as _, Writable as _};
@@ -13,40 +14,38 @@ use simd_json::prelude::{ValueObjectAccess as _, Writable as _};
 /// Levels of the tests' parsers.
 pub(crate) const LEVELS: u8 = 3;
 
-/// The parser's verdict in the model's terms, by both ways to hand a line over, checked for itself.
-pub(crate) fn judge(parser: &mut Parser, frame: &[u8]) -> Result<Judged, Reason> {
-    let mut alone = frame.to_vec();
-    let first = parser.parse(&mut alone, frame).map(|it| judged(&it, frame));
-    let mut padded = frame.to_vec();
-    padded.extend_from_slice(&[b'"'; PADDING]);
-    let second = parser
-        .parse(&mut padded, frame)
-        .map(|it| judged(&it, frame));
-    assert_eq!(first, second, "padding makes a difference");
-    assert_eq!(padded[frame.len()..], [b'"'; PADDING]);
-    let mut line = frame.to_vec();
-    let by_tape = parser.parse_by_tape(&mut line, frame);
-    assert_eq!(by_tape.map(|it| judged(&it, frame)), first, "by tape alone");
-    judge_quickly(parser, frame, first.as_ref().ok());
+/// The parser's verdict in the model's terms, by both paths, checked for itself.
+pub(crate) fn parse(parser: &mut Parser, frame: &[u8]) -> Result<Expected, Reason> {
+    let before = attempt(parser, frame);
+    let first = parser.parse(frame).map(|it| expected(&it, frame));
+    let full = parser.parse_full(frame).map(|it| expected(&it, frame));
+    assert_eq!(full, first, "by the full path alone");
+    let after = attempt(parser, frame);
+    for parsed in [before, after].into_iter().flatten() {
+        assert_eq!(Ok(&parsed), first.as_ref(), "by the fast path");
+    }
     first
 }
 
-/// The quick way accepts only what is good, and says the same with vector instructions and without.
-fn judge_quickly(parser: &mut Parser, frame: &[u8], expected: Option<&Judged>) {
-    let quick = parser.quick.parse(frame);
-    let by_bits = Quick::new(parser.quick.levels()).parse_by(BitByBit, frame);
-    assert_eq!(by_bits, quick);
-    if let Some(parsed) = quick {
-        assert_eq!(Some(&judged(&parsed, frame)), expected);
+/// What the fast path accepts; it is the same with vector instructions and without.
+fn attempt(parser: &mut Parser, frame: &[u8]) -> Option<Expected> {
+    let fast = parser.fast.as_mut()?;
+    let attempt = fast.parse(frame);
+    assert_eq!(fast.parse_by(BitByBit, frame), attempt);
+    match attempt {
+        Attempt::Parsed(parsed) => Some(expected(&parsed, frame)),
+        Attempt::FallBack | Attempt::NewShape => None,
     }
 }
 
-/// Whether the quick way accepts a line, by itself.
-pub(crate) fn is_quick(line: impl AsRef<[u8]>) -> bool {
-    Quick::new(LEVELS).parse(line.as_ref()).is_some()
+/// Whether the fast path accepts a line, once it has seen it.
+pub(crate) fn is_fast(line: impl AsRef<[u8]>) -> bool {
+    let mut parser = Parser::new(LEVELS);
+    let _ = parser.parse(line.as_ref());
+    attempt(&mut parser, line.as_ref()).is_some()
 }
 
-fn judged(parsed: &Parsed<'_>, frame: &[u8]) -> Judged {
+fn expected(parsed: &Parsed<'_>, frame: &[u8]) -> Expected {
     let texts = [
         parsed.id,
         parsed.source,
@@ -74,7 +73,7 @@ fn judged(parsed: &Parsed<'_>, frame: &[u8]) -> Judged {
         fields.message_type(),
     ];
     assert_eq!(recorded.map(|it| it.value()), texts);
-    Judged {
+    Expected {
         texts: texts.map(str::to_owned),
         spans: spans.map(|span| range(&span)),
         priority: parsed.priority,
@@ -92,32 +91,32 @@ thread_local! {
 }
 
 /// The verdict on a line, on which parser and model agree, whatever lines were before.
-pub(crate) fn verdict(line: impl AsRef<[u8]>) -> Result<Judged, Reason> {
+pub(crate) fn verdict(line: impl AsRef<[u8]>) -> Result<Expected, Reason> {
     EXPERIENCED.with_borrow_mut(|parser| agreed(parser, line.as_ref()))
 }
 
 /// The verdict on a line, on which a new parser, an experienced one and the model agree.
-pub(crate) fn agreed(experienced: &mut Parser, line: &[u8]) -> Result<Judged, Reason> {
-    let verdict = judge(&mut Parser::new(LEVELS), line);
-    assert_eq!(judge(experienced, line), verdict);
+pub(crate) fn agreed(experienced: &mut Parser, line: &[u8]) -> Result<Expected, Reason> {
+    let verdict = parse(&mut Parser::new(LEVELS), line);
+    assert_eq!(parse(experienced, line), verdict);
     assert_eq!(
         verdict,
-        model::judge(line, LEVELS),
+        model::parse(line, LEVELS),
         "on {}",
         String::from_utf8_lossy(line)
     );
     verdict
 }
 
-/// Other readers of JSON agree with a verdict, where they have an opinion: serde_json has none of
-/// numbers beyond its own range, simd-json none of numbers beyond 64 bits.
-pub(crate) fn agrees_with_others(line: &[u8], verdict: &Result<Judged, Reason>) {
+/// Other readers of JSON agree with a verdict, but for numbers: serde_json refuses those beyond its own
+/// range, simd-json those beyond 64 bits.
+pub(crate) fn agrees_with_others(line: &[u8], verdict: &Result<Expected, Reason>) {
     let is_json = !matches!(verdict, Err(Reason::BadJson | Reason::BadUtf8));
     match serde_json::from_slice::<serde_json::Value>(line) {
         Ok(value) => {
             assert!(is_json);
-            if let Ok(judged) = verdict {
-                has_values(judged, |key| Some(value.get(key)?.to_string()));
+            if let Ok(expected) = verdict {
+                has_values(expected, |key| Some(value.get(key)?.to_string()));
             }
         }
         Err(error) if error.to_string().contains("number out of range") => {}
@@ -127,25 +126,25 @@ pub(crate) fn agrees_with_others(line: &[u8], verdict: &Result<Judged, Reason>) 
         let mut tamed = line.to_vec();
         super::exact::tame_numbers(&mut tamed);
         let value = simd_json::to_owned_value(&mut tamed).expect("JSON with small numbers");
-        if let Ok(judged) = verdict {
-            has_values(judged, |key| Some(value.get(key)?.encode()));
+        if let Ok(expected) = verdict {
+            has_values(expected, |key| Some(value.get(key)?.encode()));
         }
     }
 }
 
 /// Values that another reader found, as JSON, are those of the verdict.
-fn has_values(judged: &Judged, value: impl Fn(&str) -> Option<String>) {
+fn has_values(expected: &Expected, value: impl Fn(&str) -> Option<String>) {
     let keys = [
         "messageId",
         "sourceServerId",
         "destinationId",
         "messageType",
     ];
-    for (key, text) in keys.iter().zip(&judged.texts) {
+    for (key, text) in keys.iter().zip(&expected.texts) {
         let found: String = serde_json::from_str(&value(key).expect(key)).expect("a string");
         assert_eq!(&found, text, "{key}");
     }
-    assert_eq!(value("priority"), Some(judged.priority.to_string()));
-    let timestamp = judged.timestamp_ms.map(|it| it.to_string());
+    assert_eq!(value("priority"), Some(expected.priority.to_string()));
+    let timestamp = expected.timestamp_ms.map(|it| it.to_string());
     assert_eq!(value("timestamp"), timestamp);
 }

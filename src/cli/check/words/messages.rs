@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::listed;
-use crate::config::{Config, Rule, WhenFull, show_duration, show_hours, show_size};
+use crate::config::{Config, LineParser, Rule, WhenFull, show_duration, show_hours, show_size};
 use crate::limits;
 
 pub(super) fn sources(config: &Config) -> Vec<String> {
@@ -27,6 +27,9 @@ pub(super) fn sources(config: &Config) -> Vec<String> {
     lines.push(format!(
         "a line longer than {max} is rejected; rejected lines are kept"
     ));
+    if config.ingest.parser == LineParser::SimdJson {
+        lines.push("simd-json parses all of them, for [ingest] parser says so".to_owned());
+    }
     lines
 }
 

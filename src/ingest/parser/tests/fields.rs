@@ -89,9 +89,9 @@ fn priority_is_a_plain_integer_of_a_level() {
         assert_eq!(reason(line), Reason::BadField, "{bad}");
     }
     let line = line_with("\"priority\":8");
-    assert!(judge(&mut Parser::new(8), line.as_bytes()).is_ok());
+    assert!(parse(&mut Parser::new(8), line.as_bytes()).is_ok());
     assert_eq!(
-        judge(&mut Parser::new(7), line.as_bytes()),
+        parse(&mut Parser::new(7), line.as_bytes()),
         Err(Reason::BadField)
     );
 }

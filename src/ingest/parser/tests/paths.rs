@@ -1,11 +1,10 @@
-//! Which lines go the quick way, and that it sees what is rare wherever that stands.
+//! Which lines take the fast path, and that it sees what is rare wherever that stands.
 
-use super::super::blocks::BitByBit;
-use super::super::verdict::is_quick;
+use super::super::verdict::is_fast;
 use super::*;
 
 #[test]
-fn usual_lines_go_the_quick_way() {
+fn usual_lines_take_the_fast_path() {
     let contents = [
         "{}",
         r#"{ "a" : { } , "b" : [ ] }"#,
@@ -19,28 +18,28 @@ fn usual_lines_go_the_quick_way() {
         for indent in 0..130 {
             // Each byte stands at each place of a block, once.
             let line = " ".repeat(indent) + &payload(content);
-            assert!(is_quick(&line), "{line}");
+            assert!(is_fast(&line), "{line}");
             assert!(verdict(&line).is_ok(), "{line}");
         }
     }
     let nested = |depth: usize| format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
-    assert!(is_quick(payload(&nested(NESTING_MAX - 2))));
-    assert!(!is_quick(payload(&nested(NESTING_MAX - 1))));
-    let others: Vec<String> = (0..19).map(|key| format!(",\"x{key}\":[{key}]")).collect();
-    assert!(is_quick(line_with(&format!(
+    assert!(is_fast(payload(&nested(49))));
+    assert!(!is_fast(payload(&nested(50))), "too many tokens");
+    let others: Vec<String> = (0..19).map(|key| format!(",\"x{key}\":{key}")).collect();
+    assert!(is_fast(line_with(&format!(
         "\"priority\":1{}",
         others.concat()
     ))));
-    assert!(is_quick(line_with(
+    assert!(is_fast(line_with(
         r#""more":1, "priority" : 1 , "timestamp" : 999999999999999999  "#
     )));
 }
 
 #[test]
-fn lines_of_one_shape_are_quick_whatever_is_between_their_tokens() {
+fn lines_of_the_same_tokens_take_the_fast_path_once_what_is_between_them_was_seen() {
     let bare = payload(r#"{"a":[1,{"b":2.5}],"c":"d"}"#);
     let spaced = bare.replace(':', " : ").replace(',', " , ");
-    let orders = [
+    let layouts = [
         bare.clone(),
         bare.replace(':', ": "),
         bare.replace(':', ":  ").replace(',', ",  "),
@@ -61,48 +60,74 @@ fn lines_of_one_shape_are_quick_whatever_is_between_their_tokens() {
         line_with("\"timestamp\":7, \"priority\":1"),
     ];
     let mut parser = Parser::new(LEVELS);
-    for before in &orders {
-        for line in &orders {
-            for line in [before, line] {
-                let quick = parser.quick.parse(line.as_bytes());
-                let fresh = Quick::new(LEVELS).parse_by(BitByBit, line.as_bytes());
-                assert!(quick.is_some(), "{line} behind {before}");
-                assert_eq!(quick, fresh, "{line} behind {before}");
+    for before in &layouts {
+        for line in &layouts {
+            for line in [before, line, before, line] {
+                assert!(
+                    parse(&mut parser, line.as_bytes()).is_ok(),
+                    "{line} behind {before}"
+                );
             }
+            let _ = parser.take_counts();
+            for line in [before, line] {
+                assert!(parser.parse(line.as_bytes()).is_ok());
+            }
+            let is_long = |line: &str| usize::from(line.contains("too long"));
+            let full = (is_long(before) + is_long(line)) as u64;
+            let counts = PathCounts {
+                fast: 2 - full,
+                full,
+            };
+            assert_eq!(parser.take_counts(), counts, "{line} behind {before}");
         }
     }
 }
 
 #[test]
-fn lines_of_any_number_of_tokens_and_members_are_quick() {
+fn lines_of_many_tokens_or_members_take_the_fast_path_up_to_a_bound() {
     let mut parser = Parser::new(LEVELS);
     for count in 0..200 {
         let list = vec!["1"; count].join(",");
         let line = payload(&format!("{{\"a\":[{list}]}}"));
+        // The braces; three tokens and a comma for each member; what else is in the payload.
+        let tokens = 2 + 6 * 4 - 1 + 5 + (2_usize * count).saturating_sub(1);
+        let is_known = tokens <= shapes::TOKENS_MAX;
         for line in [line.clone() + &" ".repeat(200), line] {
-            assert!(is_quick(&line), "{count}");
+            assert_eq!(is_fast(&line), is_known, "{count}");
             for _ in 0..2 {
-                assert!(judge(&mut parser, line.as_bytes()).is_ok(), "{count}");
+                assert!(parse(&mut parser, line.as_bytes()).is_ok(), "{count}");
             }
         }
     }
-    for count in 0..19 {
-        let others: Vec<String> = (0..count)
-            .map(|key| format!("\"x{key}\":[{key}],"))
-            .collect();
+    for count in 0..30 {
+        let others: Vec<String> = (0..count).map(|key| format!("\"x{key}\":{key},")).collect();
         let line = line_with(&format!("{}\"priority\":1", others.concat()));
+        assert_eq!(is_fast(&line), 5 + count <= 24, "{count}");
         for _ in 0..2 {
-            assert!(parser.quick.parse(line.as_bytes()).is_some(), "{count}");
-            assert!(judge(&mut parser, line.as_bytes()).is_ok(), "{count}");
+            assert!(parse(&mut parser, line.as_bytes()).is_ok(), "{count}");
         }
         if count > 1 {
             let twice = line.replace("x0", "x1");
-            assert_eq!(
-                judge(&mut parser, twice.as_bytes()),
-                Err(Reason::DuplicateField)
-            );
+            let parsed = parse(&mut parser, twice.as_bytes());
+            assert_eq!(parsed, Err(Reason::DuplicateField));
         }
     }
+}
+
+#[test]
+fn without_the_fast_path_every_line_takes_the_full_one() {
+    let mut parser = Parser::configured(LEVELS, LineParser::SimdJson);
+    let line = payload("{}");
+    for _ in 0..3 {
+        assert!(parser.parse(line.as_bytes()).is_ok());
+    }
+    assert!(parser.parse(b"wrong").is_err());
+    assert_eq!(parser.take_counts(), PathCounts { fast: 0, full: 4 });
+    let mut parser = Parser::configured(LEVELS, LineParser::Auto);
+    for _ in 0..3 {
+        assert!(parser.parse(line.as_bytes()).is_ok());
+    }
+    assert_eq!(parser.take_counts(), PathCounts { fast: 2, full: 1 });
 }
 
 #[test]
@@ -117,7 +142,7 @@ fn a_control_character_is_seen_wherever_it_stands() {
         for (at, control) in (0..line.len()).flat_map(|at| controls.map(|it| (at, it))) {
             let mut line = line.clone().into_bytes();
             line[at] = control;
-            assert!(!is_quick(&line), "{control} at {at}");
+            assert!(!is_fast(&line), "{control} at {at}");
             let _ = verdict(&line);
             line.insert(at, b' ');
             let _ = verdict(&line);
@@ -130,11 +155,11 @@ fn a_character_beyond_ascii_is_seen_wherever_it_stands() {
     for len in 0..200 {
         let text = "x".repeat(len) + "\u{e9}" + &"x".repeat(200 - len);
         let line = payload(&format!("{{\"a\":\"{text}\"}}"));
-        assert!(is_quick(&line), "{len}");
+        assert!(is_fast(&line), "{len}");
         assert!(verdict(&line).is_ok(), "{len}");
         let mut cut = line.into_bytes();
         cut.retain(|byte| *byte != 0xa9);
-        assert!(!is_quick(&cut), "{len}");
+        assert!(!is_fast(&cut), "{len}");
         assert_eq!(reason(&cut), Reason::BadUtf8, "{len}");
     }
 }
@@ -153,7 +178,7 @@ fn backslashes_escape_over_the_borders_of_blocks() {
 }
 
 #[test]
-fn numbers_are_judged_over_the_borders_of_blocks() {
+fn numbers_are_validated_over_the_borders_of_blocks() {
     for indent in 0..70 {
         for number in [
             "1234567.12345",
@@ -172,7 +197,7 @@ fn numbers_are_judged_over_the_borders_of_blocks() {
 }
 
 #[test]
-fn what_is_rare_goes_the_long_way() {
+fn what_is_rare_takes_the_full_path() {
     let many: String = (0..20).map(|key| format!(",\"x{key}\":0")).collect();
     for more in [
         r#""priority":1,"pa\u0079load":{}"#,
@@ -183,7 +208,7 @@ fn what_is_rare_goes_the_long_way() {
         &format!("\"priority\":1{many}"),
     ] {
         let line = line_with(more);
-        assert!(!is_quick(&line), "{line}");
+        assert!(!is_fast(&line), "{line}");
         assert!(verdict(&line).is_ok(), "{line}");
     }
 }

@@ -1,13 +1,13 @@
-//! The first look at a line: which of 64 bytes are what, as bit masks.
+//! What the fast path asks of a processor: which of 64 bytes are what, as bit masks.
 //!
-//! The tokens ask, block by block, and `simd` answers. Here is what it has to answer, and for tests
-//! the same without vector instructions.
+//! `tokens` asks, block by block, and `avx2` answers. For tests, the same stands here without vector
+//! instructions.
 
 /// Bytes of a block.
 pub(super) const BLOCK_LEN: usize = 64;
 
-/// Which bits of a byte tell the operators apart, in the order of [`Block::bits`].
-pub(super) const TELLING_BITS: [u32; 3] = [5, 1, 6];
+/// Which bits of an operator are its kind, in the order of [`Block::kind_bits`].
+pub(super) const KIND_BITS: [u32; 3] = [5, 1, 6];
 
 /// The bit that operators have, and neither quote nor space.
 pub(super) const OPERATOR_BIT: u32 = 3;
@@ -17,11 +17,11 @@ pub(super) const OPERATOR_BIT: u32 = 3;
 pub(super) struct Block {
     /// `"`, the space character, or one of `{}[]:,`; or a control character that is one of them but
     /// for its bit 5.
-    pub(super) apart: u64,
+    pub(super) delimiter: u64,
     /// [`OPERATOR_BIT`] is set.
     pub(super) operator_bit: u64,
-    /// For each of [`TELLING_BITS`]: it is set.
-    pub(super) bits: [u64; 3],
+    /// For each of [`KIND_BITS`]: it is set.
+    pub(super) kind_bits: [u64; 3],
     /// `\`: bit n speaks of the bytes n and n + 32, and of the first ones that it is without, too.
     pub(super) backslash_in_half: u64,
 }
@@ -31,13 +31,13 @@ impl Block {
     #[inline(always)]
     pub(super) fn quote(&self) -> u64 {
         // The space has neither of the two bits.
-        self.apart & !self.operator_bit & self.bits[1]
+        self.delimiter & !self.operator_bit & self.kind_bits[1]
     }
 
     /// One of `{}[]:,`
     #[inline(always)]
     pub(super) fn operator(&self) -> u64 {
-        self.apart & self.operator_bit
+        self.delimiter & self.operator_bit
     }
 
     /// The same block without its first bytes; spaces follow on the others.
@@ -45,15 +45,15 @@ impl Block {
     pub(super) fn without(self, skipped: usize) -> Self {
         let rest = |mask: u64| mask >> skipped;
         Self {
-            apart: !rest(!self.apart),
+            delimiter: !rest(!self.delimiter),
             operator_bit: rest(self.operator_bit),
-            bits: self.bits.map(rest),
+            kind_bits: self.kind_bits.map(rest),
             backslash_in_half: self.backslash_in_half,
         }
     }
 }
 
-/// What the quick way asks of a processor.
+/// The questions; a value is the proof that this processor answers them.
 pub(super) trait Vectors: Copy {
     /// What is kept of all bytes of a line, to be asked once.
     type Seen: Copy;
@@ -92,19 +92,28 @@ pub(super) trait Vectors: Copy {
     fn equal(self, bytes: &[u8; 16], byte: u8) -> u16;
 }
 
+/// Work that is compiled anew for the vectors that it runs on.
+pub(super) trait Work {
+    /// What it comes to.
+    type Output;
+
+    /// Does it. Implementations are inlined always, so that the vectors' instructions are, too.
+    fn run(self, vectors: impl Vectors) -> Self::Output;
+}
+
 /// The same bit by bit, for tests to compare with.
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 #[derive(Debug, Clone, Copy)]
 pub(super) struct BitByBit;
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 fn mask(bytes: &[u8; BLOCK_LEN], is_wanted: impl Fn(u8) -> bool) -> u64 {
     (0..BLOCK_LEN)
         .filter(|at| is_wanted(bytes[*at]))
         .fold(0, |mask, at| mask | 1 << at)
 }
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 impl Vectors for BitByBit {
     /// The lowest byte and the highest.
     type Seen = [u8; 2];
@@ -123,9 +132,9 @@ impl Vectors for BitByBit {
     fn block(self, bytes: &[u8; BLOCK_LEN]) -> Block {
         let bit = |bit| mask(bytes, |byte| byte >> bit & 1 == 1);
         Block {
-            apart: mask(bytes, |byte| b"{}[]:,\" \x1a\x0c\x02\0".contains(&byte)),
+            delimiter: mask(bytes, |byte| b"{}[]:,\" \x1a\x0c\x02\0".contains(&byte)),
             operator_bit: bit(OPERATOR_BIT),
-            bits: TELLING_BITS.map(bit),
+            kind_bits: KIND_BITS.map(bit),
             backslash_in_half: {
                 let backslash = self.backslash(bytes);
                 (backslash | backslash >> 32) & u64::from(u32::MAX)
@@ -175,7 +184,7 @@ impl Vectors for BitByBit {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::simd::Avx2;
+    use super::super::avx2::Avx2;
     use super::*;
 
     /// A block, whether it has a control character, and whether all of it is ASCII.
@@ -219,10 +228,10 @@ mod tests {
             let block = BitByBit.block(&bytes).without(skipped);
             assert_eq!(block.quote(), expected.quote());
             assert_eq!(block.operator(), expected.operator());
-            assert_eq!(block.apart, expected.apart);
+            assert_eq!(block.delimiter, expected.delimiter);
             assert_ne!(block.backslash_in_half, 0);
             let there = u64::MAX >> skipped;
-            assert_eq!(block.bits, expected.bits.map(|bits| bits & there));
+            assert_eq!(block.kind_bits, expected.kind_bits.map(|bits| bits & there));
         }
     }
 

@@ -1,13 +1,12 @@
 //! The vectors of an x86-64 processor: AVX2 looks at 32 bytes a step.
 //!
-//! `blocks` says what they are asked, and has the same bit by bit; tests hold the two together.
+//! `vectors` says what they are asked, and has the same bit by bit; tests hold the two together. What they
+//! are used for, this does not know: [`Avx2::run`] takes any work.
 #![allow(unsafe_code)]
 
 use std::arch::x86_64::*;
 
-use super::Parsed;
-use super::blocks::{BLOCK_LEN, Block, OPERATOR_BIT, TELLING_BITS, Vectors};
-use super::quick::Quick;
+use super::vectors::{BLOCK_LEN, Block, KIND_BITS, OPERATOR_BIT, Vectors, Work};
 
 /// A witness that this processor has what the functions below are compiled for.
 #[derive(Debug, Clone, Copy)]
@@ -24,11 +23,11 @@ impl Avx2 {
         (has_all && !is_bmi2_slow()).then_some(Self(()))
     }
 
-    /// [`Quick::parse_by`] these vectors.
+    /// Does work by these vectors.
     #[inline]
-    pub(super) fn parse<'a>(self, quick: &mut Quick, frame: &'a [u8]) -> Option<Parsed<'a>> {
+    pub(super) fn run<W: Work>(self, work: W) -> W::Output {
         // SAFETY: `detect`, which alone makes this witness, has seen every feature that it needs.
-        unsafe { parse(self, quick, frame) }
+        unsafe { run(self, work) }
     }
 }
 
@@ -45,11 +44,11 @@ fn is_bmi2_slow() -> bool {
 }
 
 #[target_feature(enable = "avx2,bmi1,bmi2,pclmulqdq,popcnt")]
-fn parse<'a>(avx2: Avx2, quick: &mut Quick, frame: &'a [u8]) -> Option<Parsed<'a>> {
-    quick.parse_by(avx2, frame)
+fn run<W: Work>(avx2: Avx2, work: W) -> W::Output {
+    work.run(avx2)
 }
 
-// Inlined always, into `parse`: there alone the functions below can be inlined, too.
+// Inlined always, into `run`: there alone the functions below can be inlined, too.
 impl Vectors for Avx2 {
     type Seen = Seen;
 
@@ -161,19 +160,19 @@ fn is_ascii(seen: Seen) -> bool {
     _mm256_movemask_epi8(seen.any) == 0
 }
 
-/// For the low half of a byte what it may be of all that stands apart, with its bit 5 set. For the
+/// For the low half of a byte which delimiter it may be, with its bit 5 set. For the
 /// others it is what no byte with that bit can be.
-const APART: [u8; 32] = {
-    let mut apart = [0; 32];
+const DELIMITERS: [u8; 32] = {
+    let mut delimiters = [0; 32];
     let mut index = 0;
     while index < 6 {
         let byte = b"{}:,\" "[index];
         let low_half = (byte & 0xf) as usize;
-        apart[low_half] = byte;
-        apart[16 + low_half] = byte;
+        delimiters[low_half] = byte;
+        delimiters[16 + low_half] = byte;
         index += 1;
     }
-    apart
+    delimiters
 };
 
 #[inline]
@@ -182,17 +181,17 @@ fn block(bytes: &[u8; BLOCK_LEN]) -> Block {
     let [low, high] = halves(bytes);
     // `[` and `{`, and `]` and `}`, differ in bit 5 alone, which the others have, too. Where a
     // byte's highest bit is set, the shuffle gives zero.
-    let apart = load(&APART);
-    let is_apart = |bytes| {
-        let candidates = _mm256_shuffle_epi8(apart, bytes);
+    let delimiters = load(&DELIMITERS);
+    let is_delimiter = |bytes| {
+        let candidates = _mm256_shuffle_epi8(delimiters, bytes);
         _mm256_cmpeq_epi8(candidates, _mm256_or_si256(bytes, all(1 << 5)))
     };
-    const { assert!(matches!((TELLING_BITS, OPERATOR_BIT), ([5, 1, 6], 3))) };
+    const { assert!(matches!((KIND_BITS, OPERATOR_BIT), ([5, 1, 6], 3))) };
     Block {
-        apart: mask(is_apart(low), is_apart(high)),
+        delimiter: mask(is_delimiter(low), is_delimiter(high)),
         // Each bit becomes the highest of its byte.
         operator_bit: mask(_mm256_slli_epi16::<4>(low), _mm256_slli_epi16::<4>(high)),
-        bits: [
+        kind_bits: [
             mask(_mm256_slli_epi16::<2>(low), _mm256_slli_epi16::<2>(high)),
             mask(_mm256_slli_epi16::<6>(low), _mm256_slli_epi16::<6>(high)),
             mask(_mm256_slli_epi16::<1>(low), _mm256_slli_epi16::<1>(high)),

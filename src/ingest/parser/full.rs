@@ -1,101 +1,90 @@
-//! The long way to judge a line, which knows the reason and all that JSON allows.
+//! The full path: parses any line, and knows the reason against it and all that JSON allows.
 //!
-//! The parser asks where the quick way has no opinion. simd-json makes a tape of the whole line;
-//! only the top level of it is walked. What simd-json refuses is judged again, exactly and without
-//! haste, in `exact`.
+//! The parser asks where the fast path falls back. simd-json makes a tape of the whole line; only the top
+//! level of it is walked. What simd-json refuses is looked at again, exactly and without haste, in
+//! `exact`.
 
 use std::mem;
 
-use simd_json::{Buffers, Node, StaticNode, Tape};
+use simd_json::{Buffers, INPUT_PADDING, Node, StaticNode, Tape};
 
 use super::exact;
 use super::spans::Spans;
-use super::{FIELDS, Field, PADDING, Parsed, REQUIRED};
+use super::{FIELDS, Field, Parsed, REQUIRED};
 use crate::limits::{LINE_LEN_MAX, MESSAGE_ID_LEN_MAX, NAME_LEN_MAX, NESTING_MAX};
 use crate::message::Reason;
 use crate::message::layout::Span;
 
-/// Judges lines by their tape; its buffers are reused, so it allocates only until it is warm.
-pub(super) struct ByTape {
+/// Parses lines by their tape; its buffers are reused, so it allocates only until it is warm.
+pub(super) struct FullPath {
+    reader: TapeReader,
+    /// A copy of the line, in which simd-json resolves escapes, with its padding.
+    line: Vec<u8>,
+    /// The same of a line with numbers that simd-json refuses, once they are replaced.
+    tamed: Vec<u8>,
+}
+
+impl FullPath {
+    /// For priorities from 1 to `levels`.
+    pub(super) fn new(levels: u8) -> Self {
+        Self {
+            reader: TapeReader {
+                levels,
+                tape: Tape(Vec::new()),
+                buffers: Buffers::with_max_depth(LINE_LEN_MAX, NESTING_MAX),
+                unknown: Vec::new(),
+            },
+            line: Vec::new(),
+            tamed: Vec::new(),
+        }
+    }
+
+    /// As [`super::Parser::parse`].
+    pub(super) fn parse(&mut self, frame: &[u8]) -> Result<Parsed<'_>, Reason> {
+        copy(frame, &mut self.line);
+        if let Some(parsed) = self.reader.read(&mut self.line, frame) {
+            return parsed;
+        }
+        // If it is valid all the same, a number in it is beyond simd-json: such numbers give way to
+        // `-1`, which is right nowhere that a number is looked at.
+        exact::check(frame)?;
+        copy(frame, &mut self.tamed);
+        exact::tame_numbers(&mut self.tamed[..frame.len()]);
+        let parsed = self.reader.read(&mut self.tamed, frame);
+        debug_assert!(parsed.is_some(), "valid JSON was refused");
+        parsed.unwrap_or(Err(Reason::BadJson))
+    }
+}
+
+fn copy(frame: &[u8], line: &mut Vec<u8>) {
+    line.clear();
+    line.extend_from_slice(frame);
+    line.resize(frame.len() + INPUT_PADDING, 0);
+}
+
+/// Has simd-json make a line's tape, and reads it.
+struct TapeReader {
     levels: u8,
     /// Empty between two lines.
     tape: Tape<'static>,
     buffers: Buffers,
     /// Tape positions of a line's unknown keys.
     unknown: Vec<u32>,
-    /// A line with numbers that simd-json refuses, once they are replaced.
-    tamed: Vec<u8>,
 }
 
-impl ByTape {
-    /// For priorities from 1 to `levels`.
-    pub(super) fn new(levels: u8) -> Self {
-        Self {
-            levels,
-            tape: Tape(Vec::new()),
-            buffers: Buffers::with_max_depth(LINE_LEN_MAX, NESTING_MAX),
-            unknown: Vec::new(),
-            tamed: Vec::new(),
-        }
-    }
-
-    /// As [`super::Parser::parse`].
-    pub(super) fn parse<'a>(
-        &'a mut self,
-        line: &'a mut [u8],
-        frame: &[u8],
-    ) -> Result<Parsed<'a>, Reason> {
-        debug_assert_eq!(&line[..frame.len()], frame);
+impl TapeReader {
+    /// `line` begins as the frame, and goes on with padding. `None`: simd-json refuses it.
+    fn read<'a>(&mut self, line: &'a mut [u8], frame: &[u8]) -> Option<Result<Parsed<'a>, Reason>> {
         let base = line.as_ptr() as usize;
         let mut tape = mem::replace(&mut self.tape, Tape(Vec::new())).reset();
-        let filled = fill(line, frame.len(), &mut self.buffers, &mut tape);
-        if filled.is_err() {
-            self.tape = tape.reset();
-            return self.parse_refused(frame);
-        }
+        let (len, buffers) = (frame.len(), &mut self.buffers);
+        let filled = simd_json::fill_tape_padded(line, len, buffers, &mut tape);
         let spans = Spans { base, frame };
-        let parsed = read(&tape.0, spans, self.levels, &mut self.unknown);
+        let parsed = filled
+            .is_ok()
+            .then(|| read(&tape.0, spans, self.levels, &mut self.unknown));
         self.tape = tape.reset();
         parsed
-    }
-
-    /// Judges a line that simd-json refused. If it is valid all the same, a number in it is beyond
-    /// simd-json: such numbers give way to `-1`, which is right nowhere that a number is looked at.
-    #[cold]
-    fn parse_refused(&mut self, frame: &[u8]) -> Result<Parsed<'_>, Reason> {
-        exact::check(frame)?;
-        self.tamed.clear();
-        self.tamed.extend_from_slice(frame);
-        exact::tame_numbers(&mut self.tamed);
-        let base = self.tamed.as_ptr() as usize;
-        let mut tape = mem::replace(&mut self.tape, Tape(Vec::new())).reset();
-        let filled = fill(&mut self.tamed, frame.len(), &mut self.buffers, &mut tape);
-        debug_assert!(filled.is_ok(), "valid JSON was refused: {filled:?}");
-        let parsed = match filled {
-            Ok(()) => read(
-                &tape.0,
-                Spans { base, frame },
-                self.levels,
-                &mut self.unknown,
-            ),
-            Err(_) => Err(Reason::BadJson),
-        };
-        self.tape = tape.reset();
-        parsed
-    }
-}
-
-#[inline]
-fn fill<'a>(
-    line: &'a mut [u8],
-    len: usize,
-    buffers: &mut Buffers,
-    tape: &mut Tape<'a>,
-) -> simd_json::Result<()> {
-    if line.len() - len >= PADDING {
-        simd_json::fill_tape_padded(line, len, buffers, tape)
-    } else {
-        simd_json::fill_tape(&mut line[..len], buffers, tape)
     }
 }
 

@@ -1,0 +1,171 @@
+//! The ingest agent: polls its sockets and rings, a bounded amount each, and hands what comes to the
+//! cores.
+//!
+//! Its other methods stand in `reading` (sockets to lines), `answering` (acknowledgements) and `ending`.
+
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::answering::Answering;
+use super::budget::Budget;
+use super::confirm::Confirmations;
+use super::connection::{Connections, Origin};
+use super::dial::Dialler;
+use super::intake::Intake;
+use super::output::Output;
+use super::protocol::ToIngest;
+use super::read_len::ReadLen;
+use super::timeouts::Timeouts;
+use super::waits::Waits;
+use crate::agent::pressure::InputPressure;
+use crate::agent::{Agent, Fatal};
+use crate::clock::Now;
+use crate::counters::{Counter, Counters};
+use crate::limits::{ACCEPTS_PER_CYCLE, COMMANDS_PER_CYCLE};
+use crate::log_limit::LogLimit;
+use crate::net::acceptor::Acceptor;
+use crate::net::framer::ReadBuffer;
+use crate::net::{Key, Network, Ready};
+use crate::ring::Receiver;
+
+/// The agent.
+pub(crate) struct IngestAgent<N> {
+    pub(super) net: N,
+    pub(super) from_scheduler: Receiver<ToIngest>,
+    pub(super) counters: Arc<Counters>,
+    pub(super) pressure: Arc<InputPressure>,
+    pub(super) draining: Arc<AtomicBool>,
+    pub(super) intake: Intake,
+    pub(super) output: Output,
+    /// How much of the time wrong lines may take, of all connections together.
+    pub(super) rejects_budget: Budget,
+    pub(super) connections: Connections,
+    pub(super) waits: Waits,
+    pub(super) read_len: ReadLen,
+    pub(super) confirmations: Confirmations,
+    pub(super) answering: Answering,
+    pub(super) dialler: Dialler,
+    pub(super) acceptor: Acceptor,
+    pub(super) timeouts: Timeouts,
+    /// All reads go here.
+    pub(super) buffer: ReadBuffer,
+    pub(super) ready: Vec<Ready>,
+    pub(super) log_held: LogLimit,
+    pub(super) is_drained: bool,
+}
+
+impl<N: Network> IngestAgent<N> {
+    fn poll_scheduler(&mut self) -> usize {
+        let mut work_count = 0;
+        while work_count < COMMANDS_PER_CYCLE
+            && let Some(command) = self.from_scheduler.poll()
+        {
+            work_count += 1;
+            match command {
+                ToIngest::Chunk(writer) => self.output.add_chunk(writer),
+                ToIngest::Responsible {
+                    source,
+                    connection,
+                    line,
+                } => {
+                    if let Some((key, found)) = self.connections.of_source(source, connection) {
+                        found.lines.note_responsible(line);
+                        self.answering.owe(key);
+                    }
+                }
+                ToIngest::Allowance { destination, until } => {
+                    self.intake.allowances.raise(destination, until);
+                    self.release_at(destination);
+                }
+            }
+        }
+        work_count
+    }
+
+    fn poll_net(&mut self, now: Now) -> Result<usize, Fatal> {
+        let mut ready = std::mem::take(&mut self.ready);
+        self.net.poll(&mut ready)?;
+        let work_count = ready.len();
+        for event in ready.drain(..) {
+            match event {
+                Ready::Listener => self.acceptor.note_ready(),
+                Ready::Stream {
+                    key,
+                    readable,
+                    writable,
+                } => {
+                    if writable {
+                        self.note_writable(key, now);
+                    }
+                    if readable {
+                        self.connections.enqueue(key);
+                    }
+                }
+            }
+        }
+        self.ready = ready;
+        Ok(work_count)
+    }
+
+    /// A connection may have something to be written, or a dial stands.
+    fn note_writable(&mut self, key: Key, now: Now) {
+        if self.connections.get_mut(key).is_some() {
+            self.answering.owe(key);
+            return;
+        }
+        let (net, counters) = (&mut self.net, &self.counters);
+        if let Some(index) = self.dialler.note_writable(key, net, counters, now) {
+            let (name, ack) = self.dialler.wishes(index);
+            self.open(key, Origin::Configured(index), name, ack, now);
+        }
+    }
+
+    fn accept(&mut self, now: Now) -> usize {
+        let mut work_count = 0;
+        while work_count < ACCEPTS_PER_CYCLE {
+            let (net, counters) = (&mut self.net, &self.counters);
+            let Some((key, peer)) = self.acceptor.next(net, counters, now) else {
+                break;
+            };
+            work_count += 1;
+            self.open(key, Origin::DialledIn(peer), peer.to_string(), false, now);
+        }
+        work_count
+    }
+
+    fn open(&mut self, key: Key, origin: Origin, name: String, ack: bool, now: Now) {
+        self.connections.open(key, origin, name, ack, now.ns);
+        self.counters.add(Counter::SourceConnects, 1);
+        self.counters.add(Counter::SourcesConnected, 1);
+    }
+}
+
+impl<N: Network> Agent for IngestAgent<N> {
+    fn name(&self) -> &'static str {
+        "ingest"
+    }
+
+    fn do_work(&mut self, now: Now) -> Result<usize, Fatal> {
+        let mut work_count = self.poll_scheduler();
+        if self.draining.load(Ordering::Relaxed) {
+            self.drain();
+        } else {
+            work_count += self.dialler.poll(&mut self.net, &self.counters, now);
+            self.log_left_out(now);
+            work_count += self.poll_net(now)?;
+            work_count += self.accept(now);
+            self.close_silent(now);
+            work_count += self.read(now);
+        }
+        work_count += self.poll_rejects();
+        self.acknowledge(now);
+        self.close_leaving(now);
+        self.output.flush();
+        Ok(work_count)
+    }
+
+    fn readiness(&self) -> Option<BorrowedFd<'_>> {
+        self.net.readiness()
+    }
+}

@@ -1,0 +1,102 @@
+//! Ending: of one connection, of those that are silent for too long, and of the agent's work.
+
+use std::io;
+
+use tracing::{info, warn};
+
+use super::agent::IngestAgent;
+use super::connection::Origin;
+use crate::clock::Now;
+use crate::counters::Counter;
+use crate::net::{Key, Network};
+
+impl<N: Network> IngestAgent<N> {
+    /// The connection is over.
+    pub(super) fn end(&mut self, key: Key, error: &io::Error, now: Now) {
+        let Some(mut connection) = self.connections.close(key) else {
+            return;
+        };
+        self.net.close(key);
+        if let Some(wait) = connection.waits_for {
+            self.waits.remove(key, wait);
+            self.show_waits();
+        }
+        if connection.framer.is_suspended() {
+            self.read_len.release(connection.framer.partial_len());
+        }
+        if connection.framer.clear() > 0 {
+            self.counters.add(Counter::PartialLines, 1);
+        }
+        self.counters.add(Counter::SourceDisconnects, 1);
+        self.counters.subtract(Counter::SourcesConnected, 1);
+        match connection.origin {
+            Origin::DialledIn(peer) => self.acceptor.closed(peer),
+            Origin::Configured(index) => {
+                let lines = &connection.lines;
+                let sent = (lines.last(), lines.any_forwarded());
+                self.dialler.note_ended(index, sent, error, now);
+            }
+        }
+    }
+
+    /// Now and then, closes producers that have been silent for too long.
+    pub(super) fn close_silent(&mut self, now: Now) {
+        let is_full = self.acceptor.is_full();
+        if !self.timeouts.are_due(is_full, now) {
+            return;
+        }
+        let all = self.connections.iter();
+        let ends = all.filter_map(|(key, connection)| {
+            let (counter, why) = self.timeouts.end_of(connection, is_full, now)?;
+            Some((key, counter, why))
+        });
+        let ends: Vec<_> = ends.collect();
+        for (key, counter, why) in ends {
+            // Where its cut-off line finds no room among the rejected ones, it is tried again.
+            if self.reject_cut_off(key, now) {
+                self.counters.add(counter, 1);
+                self.close_with(key, &why, now);
+            }
+        }
+    }
+
+    fn close_with(&mut self, key: Key, why: &str, now: Now) {
+        let line = format!("{}\n", serde_json::json!({ "error": why }));
+        let pieces = [io::IoSlice::new(line.as_bytes())];
+        // A peer that is gone is not told.
+        let _ = self.net.write(key, &pieces);
+        let error = io::Error::new(io::ErrorKind::TimedOut, why.to_owned());
+        self.end(key, &error, now);
+    }
+
+    /// Nothing more is read; what was read is on its way, but for lines that found no room.
+    pub(super) fn drain(&mut self) {
+        if self.is_drained || !self.output.seal() {
+            return;
+        }
+        self.is_drained = true;
+        info!("sources are read no more");
+        let unacknowledged = self.connections.iter().filter(|(_, it)| !it.lines.ack);
+        let left = unacknowledged.map(|(_, connection)| connection.framer.lines_left() as u64);
+        let lines: u64 = left.sum();
+        if lines > 0 {
+            self.counters.add(Counter::HeldLost, lines);
+            warn!(
+                lines,
+                "lines that were read and found no room are lost: their sources do not acknowledge"
+            );
+        }
+    }
+
+    /// Logs how many log lines were left out, where none came since that could say so.
+    pub(super) fn log_left_out(&mut self, now: Now) {
+        if self.dialler.log_left_out(now)
+            && let Some(more) = self.log_held.overdue(now)
+        {
+            info!(
+                count = more.count,
+                "sources have waited: max_queued was reached"
+            );
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! What the ingest agent is made of, and how it is put together.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use super::agent::IngestAgent;
+use super::answering::Answering;
+use super::budget::Budget;
+use super::confirm::Confirmations;
+use super::connection::Connections;
+use super::dial::Dialler;
+use super::intake::Intake;
+use super::output::Output;
+use super::parser::Parser;
+use super::protocol::{FromIngest, ToIngest};
+use super::read_len::ReadLen;
+use super::source::Source;
+use super::timeouts::Timeouts;
+use super::waits::Waits;
+use crate::agent::pressure::InputPressure;
+use crate::config::Config;
+use crate::counters::{Counter, Counters};
+use crate::limits::READ_LEN_MAX;
+use crate::log_limit::LogLimit;
+use crate::message::Directory;
+use crate::message::IdHasher;
+use crate::message::allowance::Windows;
+use crate::net::acceptor::Acceptor;
+use crate::net::admission::Admission;
+use crate::net::framer::ReadBuffer;
+use crate::rejects::protocol::RejectSender;
+use crate::ring::{Receiver, Sender};
+
+/// What the ingest agent is made of.
+pub(crate) struct IngestParts<N> {
+    /// Its sockets.
+    pub(crate) net: N,
+    /// Frames go there.
+    pub(crate) to_scheduler: Sender<FromIngest>,
+    /// Chunks and acknowledgements come from here.
+    pub(crate) from_scheduler: Receiver<ToIngest>,
+    /// The customers.
+    pub(crate) destinations: Directory,
+    /// The message types seen.
+    pub(crate) message_types: Directory,
+    /// Hashes messageIds.
+    pub(crate) hasher: IdHasher,
+    /// Rejected lines go there.
+    pub(crate) rejects: RejectSender,
+    /// What is counted.
+    pub(crate) counters: Arc<Counters>,
+    /// Told what each read finds.
+    pub(crate) pressure: Arc<InputPressure>,
+    /// Set when nothing more shall be read.
+    pub(crate) draining: Arc<AtomicBool>,
+    /// For jitter.
+    pub(crate) seed: u64,
+    /// When the last message of the backlog arrived, in ms: nothing new goes before it, for its
+    /// source may be the same.
+    pub(crate) floor_ms: u64,
+    /// How many messages may be handed over for each destination.
+    pub(crate) allowances: Windows,
+}
+
+impl<N> IngestAgent<N> {
+    /// Puts the agent together.
+    #[must_use]
+    pub(crate) fn new(config: &Config, parts: IngestParts<N>) -> Self {
+        let names = parts.destinations.len() as u64;
+        parts.counters.set(Counter::Destinations, names);
+        let settings = &config.ingest;
+        let sources = config.sources.iter();
+        let sources: Vec<Source> = sources
+            .map(|source| Source::new(source.address.clone(), source.ack))
+            .collect();
+        let admission = Arc::new(Admission::new("ingest", settings.connections));
+        Self {
+            intake: Intake::new(
+                Parser::configured(config.scheduler.levels, settings.parser),
+                [parts.destinations, parts.message_types],
+                parts.hasher,
+                parts.allowances,
+                config.scheduler.when_full,
+            ),
+            output: Output::new(parts.to_scheduler, parts.rejects),
+            rejects_budget: Budget::new(0),
+            connections: Connections::new(sources.len(), settings.max_line, parts.floor_ms),
+            waits: Waits::default(),
+            read_len: ReadLen::default(),
+            confirmations: Confirmations::new(),
+            answering: Answering::default(),
+            dialler: Dialler::new(sources, parts.seed),
+            acceptor: Acceptor::new("a producer", admission),
+            timeouts: Timeouts::new(settings),
+            buffer: ReadBuffer::new(READ_LEN_MAX, settings.max_line),
+            ready: Vec::with_capacity(1024),
+            log_held: LogLimit::default(),
+            is_drained: false,
+            net: parts.net,
+            from_scheduler: parts.from_scheduler,
+            counters: parts.counters,
+            pressure: parts.pressure,
+            draining: parts.draining,
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! Reading: a read of each connection in turn, where all that it may bring finds room downstream.
+
+use std::io;
+
+use tracing::info;
+
+use super::agent::IngestAgent;
+use super::confirm::Confirmation;
+use super::connection::Connections;
+use super::turn::{TurnCore, TurnEnd, TurnLimits};
+use super::waits::Wait;
+use crate::clock::Now;
+use crate::counters::Counter;
+use crate::limits::{LINE_LEN_MAX, LINE_LEN_MIN, READS_PER_CYCLE, SHORT_READ_LEN, TURN_LINES_MAX};
+use crate::message::DestinationIndex;
+use crate::net::{Key, Network};
+
+impl<N: Network> IngestAgent<N> {
+    pub(super) fn read(&mut self, now: Now) -> usize {
+        let mut work_count = 0;
+        self.release_waiting(now);
+        // Each once: whether there is more can wait until what was read is on its way.
+        for _ in 0..READS_PER_CYCLE.min(self.connections.readable_len()) {
+            match self.read_next(now) {
+                Some(count) => work_count += count,
+                None => break,
+            }
+        }
+        if work_count > 0 {
+            let counts = self.intake.parser.take_counts();
+            self.counters.add(Counter::LinesFastPath, counts.fast);
+            self.counters.add(Counter::LinesFullPath, counts.full);
+        }
+        if self.confirmations.are_due(now) {
+            self.confirm();
+        }
+        match work_count {
+            // Here is the time that no read takes.
+            0 => self.confirm(),
+            _ => work_count,
+        }
+    }
+
+    /// Reads the next connection. Returns the work count; `None`: the pipeline is full.
+    fn read_next(&mut self, now: Now) -> Option<usize> {
+        let Some(output) = self.output.claim() else {
+            self.counters.add(Counter::IngestBackPressure, 1);
+            return None;
+        };
+        let key = self.connections.next_readable()?;
+        let Some(connection) = self.connections.get_mut(key) else {
+            return Some(0);
+        };
+        let mut core = TurnCore {
+            intake: &mut self.intake,
+            output,
+            budget: &mut self.rejects_budget,
+            counters: &self.counters,
+            now,
+        };
+        let len_max = self.read_len.max(now);
+        let mut turn = connection.framer.turn(&mut self.buffer);
+        let net = &mut self.net;
+        let read_len = if turn.is_resumed() {
+            self.read_len.release(turn.filled_len());
+            0
+        } else {
+            let read = turn.read(len_max, |into| net.read(key, into));
+            let read = read.map(|read_len| read_len.expect("there is room for a read"));
+            match connection.peer.note_read(read) {
+                Ok(read_len) => {
+                    if read_len == 0 {
+                        self.answering.note_leaving(key);
+                    }
+                    read_len
+                }
+                Err(error) => {
+                    drop(turn);
+                    self.note_unread(key, error, now);
+                    return Some(0);
+                }
+            }
+        };
+        if read_len > 0 {
+            self.counters.add(Counter::BytesIn, read_len as u64);
+            self.pressure.note(read_len);
+            self.read_len.note_read(read_len, now);
+            connection.confirmation.note_read();
+            connection.read_at_ns = now.ns;
+        }
+        if connection.peer.has_ended {
+            turn.finish();
+        }
+        let limits = TurnLimits {
+            lines: TURN_LINES_MAX,
+            bytes: len_max + LINE_LEN_MAX,
+        };
+        let (lines, sender) = (&mut connection.lines, &mut connection.sender);
+        let end = core.take_lines(&mut turn, lines, sender, limits);
+        let work_count = turn.consumed_len().max(read_len).div_ceil(LINE_LEN_MIN);
+        turn.suspend();
+        core.output.end();
+        self.end_turn(key, read_len, end, now);
+        Some(work_count)
+    }
+
+    /// A turn has ended: the connection waits, or has another one soon.
+    fn end_turn(&mut self, key: Key, read_len: usize, end: TurnEnd, now: Now) {
+        if let TurnEnd::Wait(wait) = end {
+            self.wait(key, wait, now);
+        }
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        let has_lines = connection.framer.is_suspended();
+        if has_lines {
+            self.read_len.hold(connection.framer.partial_len());
+        }
+        if connection.is_owed() {
+            self.answering.owe(key);
+        }
+        // Behind a longer read there may be more: the next one tells.
+        let is_short = (1..SHORT_READ_LEN).contains(&read_len);
+        if is_short || connection.waits_for.is_some() {
+            let confirmation = &mut connection.confirmation;
+            self.confirmations.add(key, confirmation, true, now);
+        }
+        // Lines that were put off need no look at the socket.
+        if has_lines || !is_short {
+            self.connections.enqueue(key);
+        }
+    }
+
+    /// A read has failed: there is nothing now, or the connection is over.
+    fn note_unread(&mut self, key: Key, error: io::Error, now: Now) {
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        if error.kind() == io::ErrorKind::WouldBlock {
+            let confirmation = &mut connection.confirmation;
+            self.confirmations.add(key, confirmation, false, now);
+        } else if self.reject_cut_off(key, now) {
+            self.end(key, &error, now);
+        } else if let Some(connection) = self.connections.get_mut(key) {
+            connection.peer.broken = Some(error.kind());
+            self.wait(key, Wait::Rejects, now);
+        }
+    }
+
+    /// The connection is over: the line that this cuts off is kept, for its source may not have it any
+    /// more. What was not consumed was not taken, and its source was told so. `false`: there is no room.
+    pub(super) fn reject_cut_off(&mut self, key: Key, now: Now) -> bool {
+        let Some(connection) = self.connections.get_mut(key) else {
+            return true;
+        };
+        if connection.framer.is_suspended() || connection.framer.partial_len() == 0 {
+            return true;
+        }
+        let Some(output) = self.output.claim() else {
+            return false;
+        };
+        let mut core = TurnCore {
+            intake: &mut self.intake,
+            output,
+            budget: &mut self.rejects_budget,
+            counters: &self.counters,
+            now,
+        };
+        let mut turn = connection.framer.turn(&mut self.buffer);
+        let (lines, sender) = (&mut connection.lines, &mut connection.sender);
+        let is_kept = core.reject_cut_off(&mut turn, lines, sender);
+        drop(turn);
+        if !is_kept {
+            self.read_len.hold(connection.framer.partial_len());
+        }
+        core.output.end();
+        is_kept
+    }
+
+    /// Tells peers that what was read of them has come, and reads on where there may be more.
+    fn confirm(&mut self) -> usize {
+        let mut listed = self.confirmations.take();
+        let work_count = listed.len();
+        for key in listed.drain(..) {
+            let Some(connection) = self.connections.get_mut(key) else {
+                continue;
+            };
+            let before = std::mem::replace(&mut connection.confirmation, Confirmation::Told);
+            self.net.confirm(key);
+            if before != (Confirmation::Listed { reads_again: false }) {
+                self.connections.enqueue(key);
+            }
+        }
+        self.confirmations.give_back(listed);
+        work_count
+    }
+
+    /// The connection is not read on before it has what it waits for.
+    fn wait(&mut self, key: Key, wait: Wait, now: Now) {
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        connection.waits_for = Some(wait);
+        self.waits.add(key, wait);
+        let counter = match wait {
+            Wait::Destination(_) => Counter::QueueFullWaits,
+            Wait::Rejects => Counter::RejectedWaits,
+            Wait::Budget => Counter::RejectedPaced,
+        };
+        self.counters.add(counter, 1);
+        if let Wait::Destination(destination) = wait
+            && let Some(more) = self.log_held.admit(now)
+        {
+            let name = self.intake.destinations.name(destination);
+            let name = name.unwrap_or_default();
+            let source = &connection.sender.name;
+            info!(source = %source, destination = %name, "waits: max_queued is reached{more}");
+        }
+        self.show_waits();
+    }
+
+    /// A destination has room again: those that wait for it go on.
+    pub(super) fn release_at(&mut self, destination: DestinationIndex) {
+        if self.waits.at_destinations() == 0 {
+            return;
+        }
+        for key in self.waits.release(destination) {
+            go_on(&mut self.connections, key);
+        }
+        self.show_waits();
+    }
+
+    /// Lets some go on for whose wrong lines there is room, or time, again: in the order in which they
+    /// came to wait, and few in a cycle. Who finds no room after all waits again, behind the others.
+    fn release_waiting(&mut self, now: Now) {
+        for _ in 0..READS_PER_CYCLE {
+            if !self.output.has_room_for_rejects() {
+                break;
+            }
+            let Some(key) = self.waits.release_for_rejects() else {
+                break;
+            };
+            go_on(&mut self.connections, key);
+            self.show_waits();
+        }
+        if let Some(key) = self.waits.first_for_budget() {
+            let connection = self.connections.get_mut(key);
+            let is_refilled =
+                connection.is_none_or(|found| found.sender.budget.is_refilled(now.ns));
+            if is_refilled && self.rejects_budget.is_refilled(now.ns) {
+                self.waits.release_for_budget();
+                go_on(&mut self.connections, key);
+            }
+        }
+    }
+
+    pub(super) fn show_waits(&self) {
+        let waiting = self.waits.at_destinations() as u64;
+        self.counters.set(Counter::SourcesHeld, waiting);
+        let waiting = self.waits.for_rejects() as u64;
+        self.counters.set(Counter::RejectedHeld, waiting);
+    }
+}
+
+/// The connection waits no more.
+fn go_on(connections: &mut Connections, key: Key) {
+    if let Some(connection) = connections.get_mut(key) {
+        connection.waits_for = None;
+        connections.enqueue(key);
+    }
+}

@@ -1,0 +1,209 @@
+//! A connection's turn: its lines, one after the other, go on as messages or as rejected lines, until they
+//! end, or one finds no room, or others must have a turn.
+//!
+//! The agent feeds it bytes, through the framer, and `now`; it writes into an [`TurnOutput`]. A line that
+//! finds no room is not consumed: the next turn begins with it. No socket, no clock.
+//!
+//! ```text
+//! framer --line--> intake --accepted--> chunk, scheduler's ring
+//!                    |----rejected----> ring to the rejects agent
+//!                    '----no room-----> the line stays
+//! ```
+
+use super::budget::Budget;
+use super::greeting;
+use super::intake::{Accepted, Intake, Refusal};
+use super::lines::Lines;
+use super::output::TurnOutput;
+use super::protocol::Arrival;
+use super::waits::Wait;
+use crate::clock::Now;
+use crate::counters::{Counter, Counters};
+use crate::message::Reason;
+use crate::message::timestamp::clamp_timestamp;
+use crate::net::framer::{self, Line};
+use crate::rejects::protocol::Rejected;
+
+/// What one turn takes at most.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TurnLimits {
+    /// Lines, whatever they are.
+    pub(super) lines: usize,
+    /// Bytes, by a line more.
+    pub(super) bytes: usize,
+}
+
+/// Why a turn ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TurnEnd {
+    /// All lines were consumed.
+    Exhausted,
+    /// Others must have a turn, or so many destinations were created: it goes on in the next one.
+    Limit,
+    /// The connection must wait.
+    Wait(Wait),
+}
+
+/// What became of a line.
+enum Outcome {
+    Consumed,
+    /// It was consumed, and the turn ends all the same.
+    Last(TurnEnd),
+    /// It stays the next one.
+    Stays(TurnEnd),
+}
+
+/// Who the connection is, for rejected lines, and how much of the time its wrong lines may take.
+#[derive(Debug)]
+pub(super) struct Sender {
+    pub(super) name: String,
+    pub(super) budget: Budget,
+}
+
+/// What a turn works with.
+pub(super) struct TurnCore<'a> {
+    pub(super) intake: &'a mut Intake,
+    pub(super) output: TurnOutput<'a>,
+    /// What wrong lines of all connections together may take.
+    pub(super) budget: &'a mut Budget,
+    pub(super) counters: &'a Counters,
+    pub(super) now: Now,
+}
+
+impl TurnCore<'_> {
+    /// Takes the lines of a turn.
+    pub(super) fn take_lines(
+        &mut self,
+        turn: &mut framer::Turn<'_>,
+        lines: &mut Lines,
+        sender: &mut Sender,
+        limits: TurnLimits,
+    ) -> TurnEnd {
+        self.intake.begin_turn();
+        let mut count = 0;
+        while let Some(line) = turn.next_line() {
+            match self.take_line(line, lines, sender) {
+                Outcome::Consumed => turn.consume(),
+                Outcome::Last(end) => {
+                    turn.consume();
+                    return end;
+                }
+                Outcome::Stays(end) => return end,
+            }
+            count += 1;
+            if count >= limits.lines || turn.consumed_len() > limits.bytes {
+                return TurnEnd::Limit;
+            }
+        }
+        TurnEnd::Exhausted
+    }
+
+    /// Rejects the line that a reset has cut off: nobody knows what it would have been. `false`: there is
+    /// no room for it.
+    pub(super) fn reject_cut_off(
+        &mut self,
+        turn: &mut framer::Turn<'_>,
+        lines: &mut Lines,
+        sender: &mut Sender,
+    ) -> bool {
+        turn.finish();
+        while let Some(line) = turn.next_line() {
+            if let Line::Whole(line) = line {
+                match self.reject(line, Reason::BadJson, lines, sender) {
+                    Outcome::Stays(_) => return false,
+                    _ => self.counters.add(Counter::PartialLines, 1),
+                }
+            }
+            turn.consume();
+        }
+        true
+    }
+
+    #[inline]
+    fn take_line(&mut self, line: Line<'_>, lines: &mut Lines, sender: &mut Sender) -> Outcome {
+        let line = match line {
+            Line::Whole(line) => line,
+            Line::Blank => return Outcome::Consumed,
+            Line::Oversize(line) => {
+                (lines.is_new, lines.may_greet) = (false, false);
+                return self.reject(line, Reason::Oversize, lines, sender);
+            }
+        };
+        lines.is_new = false;
+        if std::mem::take(&mut lines.may_greet)
+            && let Some(ack) = greeting::parse(line)
+        {
+            lines.ack = ack;
+            return Outcome::Consumed;
+        }
+        match self.intake.accept(line, self.counters, self.now) {
+            Ok(accepted) => {
+                forward(&mut self.output, line, accepted, lines, self.now);
+                Outcome::Consumed
+            }
+            Err(Refusal::Rejected(reason)) => self.reject(line, reason, lines, sender),
+            Err(Refusal::NoRoom(at)) => Outcome::Stays(TurnEnd::Wait(Wait::Destination(at))),
+            Err(Refusal::NextTurn) => Outcome::Stays(TurnEnd::Limit),
+        }
+    }
+
+    /// Hands a line to the rejects agent; it takes its time from the budgets.
+    #[cold]
+    fn reject(
+        &mut self,
+        line: &[u8],
+        reason: Reason,
+        lines: &mut Lines,
+        sender: &mut Sender,
+    ) -> Outcome {
+        let rejected = Rejected {
+            reason,
+            source: sender.name.as_bytes(),
+            epoch_us: self.now.epoch_us,
+            is_awaited: lines.ack,
+            line,
+        };
+        let Ok(end) = self.output.reject(&rejected) else {
+            return Outcome::Stays(TurnEnd::Wait(Wait::Rejects));
+        };
+        self.counters.add(Counter::RejectedWaiting, 1);
+        lines.reject(end);
+        self.budget.charge(line.len(), self.now.ns);
+        sender.budget.charge(line.len(), self.now.ns);
+        match sender.budget.is_spent() {
+            true => Outcome::Last(TurnEnd::Wait(Wait::Budget)),
+            false => Outcome::Consumed,
+        }
+    }
+}
+
+#[inline]
+fn forward(
+    output: &mut TurnOutput<'_>,
+    line: &[u8],
+    accepted: Accepted<'_>,
+    lines: &mut Lines,
+    now: Now,
+) {
+    let parsed = &accepted.parsed;
+    // By the engine's own time: within the window around the arrival, and never before that of the
+    // message before it from the same source.
+    let own_ms = parsed.timestamp_ms.and_then(|ms| u64::try_from(ms).ok());
+    let own_ms = own_ms.map_or(now.steady_ms(), |ms| now.steady_ms_of(ms));
+    lines.floor_ms = clamp_timestamp(own_ms, lines.floor_ms, now.steady_ms());
+    output.accept(line, &parsed.header(now.epoch_us), |frame| Arrival {
+        frame,
+        id: accepted.id,
+        destination: accepted.destination,
+        source: lines.source,
+        connection: lines.connection,
+        line: lines.forward(),
+        message_type: accepted.message_type,
+        priority: parsed.priority,
+        bucket_ms: lines.floor_ms,
+        read_ns: now.ns,
+    });
+}
+
+#[cfg(test)]
+mod tests;
