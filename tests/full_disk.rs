@@ -130,6 +130,70 @@ fn publish_filled(
     })
 }
 
+/// What is remembered, carried and stored as it is by default, on a disk that holds few segments.
+const DEFAULTS: &str = "source = []\nstats = { interval = \"0s\" }\n\
+     [ingest]\nlisten = \"127.0.0.1:0\"\n";
+
+/// The same with small segments, for a small disk, and without a store.
+const SMALL: &str = "source = []\nstore = { url = \"none\" }\njournal = { segment = \"4MiB\" }\n\
+     stats = { interval = \"0s\" }\n[ingest]\nlisten = \"127.0.0.1:0\"\n";
+
+/// Takes so many messages, each once; with acknowledgements where `ack` says so.
+fn take_all(engine: &Engine, count: usize, ack: bool) {
+    let mut subscriber = Subscriber::new(engine, &["table1"], ack);
+    let mut seen = HashSet::new();
+    let mut unacknowledged = 0;
+    for at in 1..=count {
+        let frame = subscriber.frame().expect("a frame");
+        let id = frame["messageId"].as_str().expect("an id").to_owned();
+        assert!(seen.insert(id), "once each: {frame}");
+        unacknowledged += 1;
+        if ack && (unacknowledged == 100 || at == count) {
+            subscriber.ack(at as u64);
+            unacknowledged = 0;
+        }
+    }
+    wait_for_settlements(engine, count as u64);
+}
+
+/// The disk fills, the subscriber takes all, the sources go on at once, whatever the dedup window
+/// remembers; after a kill nothing comes again, and what is sent again is known.
+fn heals(mib: u32, settings: &str, count: usize, ack: bool) {
+    let disk = SmallDisk::new(mib);
+    let engine = disk.start(settings);
+    let publisher = publish(&engine, "m", count);
+    engine.wait("the disk is full", |it| it["journal_waiting"] == 1);
+    take_all(&engine, count, ack);
+    publisher.join().expect("all of it was acknowledged");
+    engine.wait("there is room", |it| it["journal_waiting"] == 0);
+    assert_eq!(engine.get("/readyz").0, 200, "{}", engine.get("/readyz").1);
+    engine.kill();
+
+    let engine = disk.start(settings);
+    assert_eq!(engine.count("recovered"), 0, "all of it was settled");
+    publish(&engine, "m", count)
+        .join()
+        .expect("all of it was acknowledged");
+    let stats = engine.stats();
+    assert_eq!(stats["duplicates"], count, "{stats}");
+    assert_eq!(engine.stop().code, Some(0));
+}
+
+#[test]
+fn a_full_disk_heals_while_the_dedup_window_remembers_all_of_it() {
+    heals(40, SMALL, 200_000, false);
+}
+
+#[test]
+fn a_full_disk_heals_by_what_is_acknowledged_while_all_of_it_is_remembered() {
+    heals(40, SMALL, 100_000, true);
+}
+
+#[test]
+fn a_full_disk_heals_with_default_settings_and_the_database_on_it() {
+    heals(192, DEFAULTS, 120_000, true);
+}
+
 fn wait_for_settlements(engine: &Engine, count: u64) {
     engine.wait("all settlements are recorded", |it| {
         it["settled"] == count && it["journal_settled"] == count

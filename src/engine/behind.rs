@@ -11,7 +11,7 @@ use tracing::warn;
 
 use crate::clock::Now;
 use crate::counters::{Counter, Counters};
-use crate::journal::ahead::{self, Reached};
+use crate::journal::continuation::{self, Reached};
 use crate::journal::error::JournalError;
 use crate::journal::recovery::Recovered;
 use crate::journal::storage::Storage;
@@ -48,7 +48,7 @@ pub(super) fn behind_store<S: Storage>(
     if !reached.is_ahead_of(&origin) {
         return Ok(recovered);
     }
-    let behind = ahead::begin_behind(segments, segment_len, origin, reached, now)?;
+    let behind = continuation::continue_behind(segments, segment_len, origin, reached, now)?;
     let Some(behind) = behind else {
         return Ok(recovered);
     };

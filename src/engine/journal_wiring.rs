@@ -1,7 +1,7 @@
 //! The agents of the journal's files, with the rings among them and to the scheduler.
 //!
 //! ```text
-//!   [ scheduler ] == ToJournal ==> [ journal ] -- ToRetention --> [ retention ] == KeptFiles ==> [ replay ]
+//!   [ scheduler ] == ToJournal ==> [ journal ] -- ToRetention --> [ retention ] == CompactedFiles => [ replay ]
 //!                 <= FromJournal =             <-- free files --                <== Switched ===
 //!   [ scheduler ] == Fetch, chunks ==> [ replay ]        [ retention ] -- FromRetention --> [ scheduler ]
 //!                 <== FromReplay =====
@@ -15,12 +15,15 @@ use crate::agent::Agent;
 use crate::arena::Ledger;
 use crate::clock::BootTie;
 use crate::config::{Config, Durability, StoreUrl};
+use crate::journal::protocol::{
+    CompactedFiles, FromJournal, FromRetention, Switched, ToJournal, ToRetention,
+};
 use crate::journal::recovery::Recovered;
-use crate::journal::replay::{KeptFiles, ReplayAgent, ReplayParts, Switched};
-use crate::journal::retention::stretch::Window;
-use crate::journal::retention::{FromRetention, RetentionAgent, RetentionParts, ToRetention};
+use crate::journal::replay::{ReplayAgent, ReplayParts};
+use crate::journal::retention::window::Window;
+use crate::journal::retention::{RetentionAgent, RetentionParts};
 use crate::journal::storage::Storage;
-use crate::journal::writer::{FromJournal, JournalAgent, JournalParts, ToJournal};
+use crate::journal::writer::{JournalAgent, JournalParts};
 use crate::limits::{CHUNKS_AT_REPLAY, FREE_FILES_MAX, RETENTION_RING};
 use crate::ring::{Receiver, Sender, ring};
 use crate::scheduler::ReplayLink;
@@ -56,7 +59,7 @@ pub(super) struct JournalLinks {
 struct RetentionEnds {
     from_journal: Receiver<ToRetention>,
     free_files: Sender<u64>,
-    to_replay: Sender<KeptFiles>,
+    to_replay: Sender<CompactedFiles>,
     from_replay: Receiver<Switched>,
 }
 
@@ -64,11 +67,11 @@ impl<S: Storage + Clone + 'static> JournalWiring<'_, S> {
     /// Makes the agents and the rings.
     pub(super) fn wire(mut self) -> (JournalAgents, JournalLinks) {
         let wakes = self.wakes;
-        let (to_replay, kept_files) = ring(RETENTION_RING, &wakes.replay);
+        let (to_replay, compacted_files) = ring(RETENTION_RING, &wakes.replay);
         let (switched, from_replay) = ring(RETENTION_RING, &wakes.retention);
         let (to_retention, from_journal) = ring(RETENTION_RING, &wakes.retention);
         let (free_files, freed) = ring(FREE_FILES_MAX, &wakes.journal);
-        let (replay, replay_link) = self.replay(kept_files, switched);
+        let (replay, replay_link) = self.replay(compacted_files, switched);
         let ends = RetentionEnds {
             from_journal,
             free_files,
@@ -95,7 +98,7 @@ impl<S: Storage + Clone + 'static> JournalWiring<'_, S> {
 
     fn replay(
         &self,
-        from_retention: Receiver<KeptFiles>,
+        from_retention: Receiver<CompactedFiles>,
         to_retention: Sender<Switched>,
     ) -> (ReplayAgent<S>, ReplayLink) {
         let (to, from_scheduler) = ring(self.hop_ring, &self.wakes.replay);
@@ -107,7 +110,7 @@ impl<S: Storage + Clone + 'static> JournalWiring<'_, S> {
             to_scheduler,
             from_retention,
             to_retention,
-            kept: self.recovered.kept.clone(),
+            compacted: self.recovered.compacted.clone(),
             storage: self.storage.clone(),
             segment_len: self.config.journal.segment,
             counters: Arc::clone(&self.common.counters),
@@ -130,7 +133,7 @@ impl<S: Storage + Clone + 'static> JournalWiring<'_, S> {
             free_files: ends.free_files,
             to_replay: ends.to_replay,
             from_replay: ends.from_replay,
-            kept: self.recovered.kept.clone(),
+            compacted: self.recovered.compacted.clone(),
             storage: self.storage.clone(),
             segment_len: config.journal.segment,
             segments: std::mem::take(&mut self.recovered.segments),
@@ -163,6 +166,7 @@ impl<S: Storage + Clone + 'static> JournalWiring<'_, S> {
             segment_len: self.config.journal.segment,
             position: origin.position,
             next_sequence: origin.next_sequence,
+            shares_disk: matches!(self.config.store.url, StoreUrl::Sqlite(_)),
             synced: self.config.durability == Durability::Synced,
             recorded: Arc::clone(&self.common.signals.recorded),
             tie: self.boot_tie,

@@ -14,7 +14,7 @@
 //!
 //!   [ ingest ] == Rejected ==> [ rejects ]
 //!
-//!   [ retention ] -- FromRetention --> [ scheduler ] -- Survey --> [ journal ]
+//!   [ retention ] -- FromRetention --> [ scheduler ] -- UnsettledQuery --> [ journal ]
 //!   [ retention ] <-- ToRetention ---- [ journal ] <-- free files -- [ retention ]
 //! ```
 

@@ -10,7 +10,7 @@ use super::error::Damage;
 use super::record::{
     BATCH_HEADER_LEN, BatchHeader, BatchKind, Position, SETTLEMENT_LEN, Settlement,
 };
-use crate::message::Record;
+use crate::message::{CompactId, Record, Sequence};
 
 /// One whole batch.
 #[derive(Debug, Clone, Copy)]
@@ -18,7 +18,7 @@ pub struct Batch<'a> {
     header: BatchHeader,
     body: &'a [u8],
     end: Position,
-    of_kept_file: bool,
+    of_compacted_file: bool,
 }
 
 /// The record of one message of a batch, and where it stands.
@@ -46,22 +46,22 @@ impl<'a> Batch<'a> {
             header,
             body,
             end,
-            of_kept_file: false,
+            of_compacted_file: false,
         }
     }
 
-    /// The same, as it stands in a kept file.
-    pub(super) fn of_kept_file(self) -> Self {
+    /// The same, as it stands in a compacted file.
+    pub(super) fn of_compacted_file(self) -> Self {
         Self {
-            of_kept_file: true,
+            of_compacted_file: true,
             ..self
         }
     }
 
     /// Whether it was carried forward: its segment is gone.
     #[must_use]
-    pub fn is_of_kept_file(&self) -> bool {
-        self.of_kept_file
+    pub fn is_of_compacted_file(&self) -> bool {
+        self.of_compacted_file
     }
 
     /// The header.
@@ -102,12 +102,21 @@ impl<'a> Batch<'a> {
     #[must_use]
     pub fn records(&self) -> Records<'a> {
         let kind = self.header.kind;
-        let has_records = matches!(kind, BatchKind::Messages | BatchKind::Kept);
+        let has_records = matches!(kind, BatchKind::Messages | BatchKind::Carried);
         Records {
             rest: if has_records { self.body } else { &[] },
-            are_kept: kind == BatchKind::Kept,
+            are_carried: kind == BatchKind::Carried,
             first_sequence: self.header.first_sequence,
             position: self.header.position + BATCH_HEADER_LEN as u64,
+        }
+    }
+
+    /// The ids of settled messages, each with its sequence; none in a batch of another kind.
+    pub(crate) fn ids(&self) -> Ids<'a> {
+        let is_ids = self.header.kind == BatchKind::Ids;
+        Ids {
+            rest: if is_ids { self.body } else { &[] },
+            next_sequence: self.header.first_sequence,
         }
     }
 
@@ -127,7 +136,7 @@ impl<'a> Batch<'a> {
 pub struct Records<'a> {
     rest: &'a [u8],
     /// Each record's position stands before it.
-    are_kept: bool,
+    are_carried: bool,
     first_sequence: u64,
     position: Position,
 }
@@ -136,7 +145,7 @@ impl<'a> Iterator for Records<'a> {
     type Item = JournalRecord<'a>;
 
     fn next(&mut self) -> Option<JournalRecord<'a>> {
-        if self.are_kept {
+        if self.are_carried {
             let (position, rest) = self.rest.split_first_chunk()?;
             (self.position, self.rest) = (Position::from_le_bytes(*position), rest);
         }
@@ -149,6 +158,25 @@ impl<'a> Iterator for Records<'a> {
         self.position += (self.rest.len() - rest.len()) as u64;
         self.rest = rest;
         Some(record)
+    }
+}
+
+/// Iterator over the ids of a batch.
+#[derive(Debug, Clone)]
+pub(crate) struct Ids<'a> {
+    rest: &'a [u8],
+    next_sequence: Sequence,
+}
+
+impl<'a> Iterator for Ids<'a> {
+    type Item = (Sequence, CompactId<'a>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (id, rest) = CompactId::split(self.rest)?;
+        let sequence = self.next_sequence;
+        self.rest = rest;
+        self.next_sequence += 1;
+        Some((sequence, id))
     }
 }
 
@@ -175,20 +203,32 @@ impl Iterator for Settlements<'_> {
 /// [`Damage::Malformed`]: some length, span or sequence does not fit.
 pub(super) fn check(header: &BatchHeader, body: &[u8]) -> Result<(), Damage> {
     let fits = match header.kind {
-        BatchKind::Messages | BatchKind::Kept => are_records(header, body),
+        BatchKind::Messages | BatchKind::Carried => are_records(header, body),
         BatchKind::Settlements => {
             body.len() as u64 == u64::from(header.entries) * SETTLEMENT_LEN as u64
         }
         BatchKind::End => body.is_empty() && header.entries == 0,
         BatchKind::Void => header.entries == 0,
+        BatchKind::Ids => are_ids(header, body),
     };
     if fits { Ok(()) } else { Err(Damage::Malformed) }
+}
+
+fn are_ids(header: &BatchHeader, mut body: &[u8]) -> bool {
+    for _ in 0..header.entries {
+        let Some((_, rest)) = CompactId::split(body) else {
+            return false;
+        };
+        body = rest;
+    }
+    let end = header.first_sequence.checked_add(header.entries.into());
+    body.is_empty() && end.is_some()
 }
 
 fn are_records(header: &BatchHeader, mut body: &[u8]) -> bool {
     let (mut sequence_min, mut position_min) = (header.first_sequence, header.position);
     for _ in 0..header.entries {
-        if header.kind == BatchKind::Kept {
+        if header.kind == BatchKind::Carried {
             let Some((bytes, rest)) = body.split_first_chunk() else {
                 return false;
             };
@@ -230,15 +270,16 @@ mod tests {
             let _ = it.payload();
             let _ = (it.message_type().value(), it.message_id().value());
         });
-        let entries = records.count() + batch.settlements().count();
+        let entries = records.count() + batch.settlements().count() + batch.ids().count();
         assert_eq!(entries, header.entries as usize);
     }
 
     fn hostile() -> impl Strategy<Value = (BatchHeader, Vec<u8>)> {
         let kind = prop_oneof![
             Just(BatchKind::Messages),
-            Just(BatchKind::Kept),
+            Just(BatchKind::Carried),
             Just(BatchKind::Settlements),
+            Just(BatchKind::Ids),
             Just(BatchKind::End),
             Just(BatchKind::Void)
         ];

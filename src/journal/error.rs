@@ -55,13 +55,13 @@ pub enum JournalError {
         /// What is wrong there.
         damage: Damage,
     },
-    /// A kept file never changes once it has its name, so this is no torn tail.
+    /// A compacted file never changes once it has its name, so this is no torn tail.
     #[error(
         "the journal's kept file {name} is damaged at offset {offset}: {damage}; nothing was \
          changed: `flipped-lb journal verify DIR` shows what can be saved (DIR is the data \
          directory), and `flipped-lb journal repair DIR` keeps it and puts the rest aside"
     )]
-    Kept {
+    Compacted {
         /// Its name.
         name: Name,
         /// Where in it.
@@ -69,7 +69,7 @@ pub enum JournalError {
         /// What is wrong there.
         damage: Damage,
     },
-    /// The operating system refused a kept file.
+    /// The operating system refused a compacted file.
     #[error(
         "the journal's file {name} cannot be used: {source}; check the disk and the permissions"
     )]

@@ -15,12 +15,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::batch::{Batch, JournalRecord};
 use super::error::JournalError;
 use super::reader::Reader;
-use super::reader::survey::{Finding, Survey};
+use super::reader::scan::{Finding, Scan};
 use super::record::{Position, Settlement};
 use super::recovery::{Recovered, Sink, recover};
 use super::repair::{plan, rebuild};
 use super::storage::Name;
 use super::testing::{Memory, TIME_US};
+use crate::message::CompactId;
 use script::Script;
 use write::Written;
 
@@ -39,11 +40,11 @@ pub fn journal(input: &[u8]) {
     let pristine = written.memory.files().clone();
     damage::apply(&mut script, &mut written);
     read(&written.memory);
-    let surveyed = survey(&written.memory);
-    recover_twice(&written, &surveyed);
-    repair(&written, &surveyed);
+    let scanned = scan(&written.memory);
+    recover_twice(&written, &scanned);
+    repair(&written, &scanned);
     if !written.is_wild {
-        is_intact(&written, &pristine, &surveyed);
+        is_intact(&written, &pristine, &scanned);
     }
 }
 
@@ -77,14 +78,14 @@ fn read(memory: &Memory) {
 }
 
 /// What is left, as the `journal` commands find it.
-fn survey(memory: &Memory) -> Result<Entries, JournalError> {
-    let mut survey = Survey::new(memory.clone(), SEGMENT);
+fn scan(memory: &Memory) -> Result<Entries, JournalError> {
+    let mut scan = Scan::new(memory.clone(), SEGMENT);
     let (mut entries, mut steps_max) = (Vec::new(), steps_max(memory));
-    while let Some(found) = survey.advance()? {
+    while let Some(found) = scan.advance()? {
         if let Finding::Batch(batch) = found {
             note(&batch, &mut entries);
         }
-        steps_max = steps_max.checked_sub(1).expect("a survey comes to an end");
+        steps_max = steps_max.checked_sub(1).expect("a scan comes to an end");
     }
     Ok(entries)
 }
@@ -102,6 +103,8 @@ impl Sink for Told {
         self.messages.push(message);
     }
 
+    fn id(&mut self, _: &CompactId<'_>, _recorded_us: u64) {}
+
     fn settled(&mut self, settlement: &Settlement) {
         self.settled.push(settlement.sequence);
     }
@@ -114,7 +117,7 @@ fn recovered(memory: &Memory) -> Result<(Recovered, Told), JournalError> {
 }
 
 /// What is recovered was written, is all that can be read, and is recovered again.
-fn recover_twice(written: &Written, surveyed: &Result<Entries, JournalError>) {
+fn recover_twice(written: &Written, scanned: &Result<Entries, JournalError>) {
     let memory = written.memory.copy();
     let Ok((first, told)) = recovered(&memory) else {
         return;
@@ -131,19 +134,19 @@ fn recover_twice(written: &Written, surveyed: &Result<Entries, JournalError>) {
     }
     let messages = told.messages.iter().map(|it| it.1);
     let entries: BTreeSet<u64> = messages.chain(told.settled.iter().copied()).collect();
-    let surveyed = surveyed.as_ref().expect("what is recovered can be read");
-    assert!(surveyed.iter().all(|it| entries.contains(&it.1)));
+    let scanned = scanned.as_ref().expect("what is recovered can be read");
+    assert!(scanned.iter().all(|it| entries.contains(&it.1)));
 }
 
 /// A repair keeps all that can be read, and nothing is left to repair.
-fn repair(written: &Written, surveyed: &Result<Entries, JournalError>) {
+fn repair(written: &Written, scanned: &Result<Entries, JournalError>) {
     let memory = written.memory.copy();
-    let Ok(planned) = plan(Survey::new(memory.clone(), SEGMENT), SEGMENT) else {
+    let Ok(planned) = plan(Scan::new(memory.clone(), SEGMENT), SEGMENT) else {
         return;
     };
     let mut target = Memory::default();
     let rebuilt = rebuild(
-        Survey::new(memory.clone(), SEGMENT),
+        Scan::new(memory.clone(), SEGMENT),
         SEGMENT,
         &planned,
         &mut target,
@@ -154,10 +157,10 @@ fn repair(written: &Written, surveyed: &Result<Entries, JournalError>) {
     }
     rebuilt.expect("memory has room");
     memory.files().extend(target.files().clone());
-    let again = plan(Survey::new(memory.clone(), SEGMENT), SEGMENT).expect("it was read before");
+    let again = plan(Scan::new(memory.clone(), SEGMENT), SEGMENT).expect("it was read before");
     assert!(again.is_empty(), "{again:?}");
-    let after = survey(&memory).expect("it was read before");
-    assert_eq!(&after, surveyed.as_ref().expect("it was read before"));
+    let after = scan(&memory).expect("it was read before");
+    assert_eq!(&after, scanned.as_ref().expect("it was read before"));
     recovered(&memory).expect("what was repaired is whole");
 }
 
@@ -165,10 +168,10 @@ fn repair(written: &Written, surveyed: &Result<Entries, JournalError>) {
 fn is_intact(
     written: &Written,
     pristine: &BTreeMap<Name, Vec<u8>>,
-    surveyed: &Result<Entries, JournalError>,
+    scanned: &Result<Entries, JournalError>,
 ) {
-    let Ok(surveyed) = surveyed else { return };
-    let surveyed: BTreeSet<_> = surveyed.iter().copied().collect();
+    let Ok(scanned) = scanned else { return };
+    let scanned: BTreeSet<_> = scanned.iter().copied().collect();
     let files = written.memory.files();
     let batch = |files: &BTreeMap<Name, Vec<u8>>, at: Position, len: usize| {
         let offset = (at % SEGMENT) as usize;
@@ -178,7 +181,7 @@ fn is_intact(
     for (at, len, entries) in &written.batches {
         let was = batch(pristine, *at, *len);
         if was.is_some() && was == batch(&files, *at, *len) {
-            assert!(entries.iter().all(|it| surveyed.contains(it)), "at {at}");
+            assert!(entries.iter().all(|it| scanned.contains(it)), "at {at}");
         }
     }
 }

@@ -1,23 +1,48 @@
 //! The journal: the append-only log on disk, the engine's only durable truth.
+//!
+//! In the order of the data:
+//!
+//! ```text
+//!   protocol                          what the agents below take and give
+//!   writer     staged, headroom       runs and settlements -> batches
+//!   segment    record, batch          batches -> files: the format, one writer's end of it
+//!   storage    reserve                files, and room that is set aside for a full disk
+//!   reader     scan                   files -> batches, whatever is wrong with them
+//!   recovery   progress, continuation the start: what an earlier life left, and where to go on
+//!   replay                            messages that left memory -> the scheduler
+//!   retention  compacted              what may go, and what is carried forward of it
+//!   repair     error                  what to do about damage
+//! ```
 
-pub mod ahead;
+pub mod protocol;
+
+mod headroom;
+mod staged;
+pub mod writer;
+
 pub mod batch;
+pub mod record;
+mod segment;
+
+pub mod reserve;
+pub mod storage;
+
+pub mod reader;
+
+pub mod continuation;
+mod progress;
+pub mod recovery;
+
+pub mod replay;
+
+pub mod compacted;
+pub mod retention;
+
 pub mod error;
+pub mod repair;
+
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
-mod gauge;
-pub mod kept;
-pub mod reader;
-pub mod record;
-pub mod recovery;
-pub mod repair;
-pub mod replay;
-pub mod reserve;
-pub mod retention;
-mod segment;
-mod staged;
-pub mod storage;
 #[cfg(any(test, fuzzing))]
 #[cfg_attr(fuzzing, allow(dead_code, reason = "some of it is for tests"))]
 pub(crate) mod testing;
-pub mod writer;

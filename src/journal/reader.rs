@@ -17,7 +17,7 @@
 //! | `Position::MAX` | a later segment: this one was never closed | corrupt |
 //! | `Position::MAX` | nothing | the tail: see [`Reader::tail`] |
 
-pub mod survey;
+pub mod scan;
 mod tail;
 
 use std::io;
@@ -26,8 +26,8 @@ use std::ops::Range;
 pub use tail::Tail;
 
 use super::batch::{Batch, check};
+use super::compacted::{CompactedReader, covering};
 use super::error::{Damage, JournalError};
-use super::kept::{KeptReader, covering};
 use super::record::{
     BATCH_HEADER_LEN, BatchHeader, BatchKind, Position, SEGMENT_HEADER_LEN, SegmentHeader,
     SegmentHeaderError,
@@ -47,8 +47,8 @@ pub struct Reader<S: Storage> {
     skipped_segments: u64,
     has_landed: bool,
     open: Option<Open<S::Segment>>,
-    /// The kept file that stands for the segment of the position.
-    kept: Option<KeptReader<S>>,
+    /// The compacted file that stands for the segment of the position.
+    compacted: Option<CompactedReader<S>>,
     buffer: Vec<u8>,
     window: Range<usize>,
 }
@@ -74,7 +74,7 @@ impl<S: Storage> Reader<S> {
             skipped_segments: 0,
             has_landed: false,
             open: None,
-            kept: None,
+            compacted: None,
             buffer: vec![0; JOURNAL_READ_LEN],
             window: 0..0,
         }
@@ -83,7 +83,7 @@ impl<S: Storage> Reader<S> {
     /// Goes on reading from somewhere else.
     pub fn seek(&mut self, to: Position) {
         self.forget();
-        self.kept = None;
+        self.compacted = None;
         self.position = to;
         self.is_new = true;
         self.skipped_segments = 0;
@@ -124,9 +124,9 @@ impl<S: Storage> Reader<S> {
     /// call may be made again.
     pub fn next(&mut self, through: Position) -> Result<Option<Batch<'_>>, JournalError> {
         while self.position < through {
-            if self.enter_kept()? {
-                match self.look_into_kept()? {
-                    Some(header) => return Ok(Some(self.take_kept(header))),
+            if self.enter_compacted()? {
+                match self.look_into_compacted()? {
+                    Some(header) => return Ok(Some(self.take_compacted(header))),
                     None => continue,
                 }
             }
@@ -139,15 +139,15 @@ impl<S: Storage> Reader<S> {
         Ok(None)
     }
 
-    /// Whether a kept file stands for the segment of the position. Where nothing does, and the
+    /// Whether a compacted file stands for the segment of the position. Where nothing does, and the
     /// reader was told to begin there, it moves to the first file that is there.
-    fn enter_kept(&mut self) -> Result<bool, JournalError> {
+    fn enter_compacted(&mut self) -> Result<bool, JournalError> {
         let number = self.number();
-        if let Some(kept) = &self.kept {
-            if kept.header().segments.contains(&number) {
+        if let Some(compacted) = &self.compacted {
+            if compacted.header().segments.contains(&number) {
                 return Ok(true);
             }
-            self.kept = None;
+            self.compacted = None;
         }
         if self.open.as_ref().is_some_and(|it| it.number == number) {
             return Ok(false);
@@ -158,31 +158,34 @@ impl<S: Storage> Reader<S> {
             return Ok(false);
         };
         self.forget();
-        self.kept = Some(KeptReader::open(&self.storage, segments)?);
+        self.compacted = Some(CompactedReader::open(&self.storage, segments)?);
         Ok(true)
     }
 
-    /// The next batch of the kept file; `None`: the position is behind it now.
-    fn look_into_kept(&mut self) -> Result<Option<BatchHeader>, JournalError> {
-        let kept = self.kept.as_mut().expect("`enter_kept` has opened it");
-        while let Some(header) = kept.advance(&self.storage)? {
+    /// The next batch of the compacted file; `None`: the position is behind it now.
+    fn look_into_compacted(&mut self) -> Result<Option<BatchHeader>, JournalError> {
+        let compacted = self
+            .compacted
+            .as_mut()
+            .expect("`enter_compacted` has opened it");
+        while let Some(header) = compacted.advance(&self.storage)? {
             if header.position >= self.position {
                 return Ok(Some(header));
             }
         }
-        self.position = kept.header().segments.end * self.segment_len;
-        self.kept = None;
+        self.position = compacted.header().segments.end * self.segment_len;
+        self.compacted = None;
         self.is_new = false;
         Ok(None)
     }
 
-    /// Hands out the batch that [`Reader::look_into_kept`] has found. What comes next in that file
+    /// Hands out the batch that [`Reader::look_into_compacted`] has found. What comes next in that file
     /// stands further on, wherever it does.
-    fn take_kept(&mut self, header: BatchHeader) -> Batch<'_> {
+    fn take_compacted(&mut self, header: BatchHeader) -> Batch<'_> {
         self.position = header.position + 1;
         self.is_new = false;
-        let kept = self.kept.as_ref().expect("it was read a moment ago");
-        Batch::new(header, kept.body(), self.position).of_kept_file()
+        let compacted = self.compacted.as_ref().expect("it was read a moment ago");
+        Batch::new(header, compacted.body(), self.position).of_compacted_file()
     }
 
     /// The whole batch that stands at the position; `None` at the tail.
@@ -359,7 +362,7 @@ impl<S: Storage> Reader<S> {
         let len = read_full(&self.storage, &file, 0, &mut bytes)
             .map_err(|error| self.unreadable(0, error))?;
         let damage = match len {
-            SEGMENT_HEADER_LEN => self.judge_header(number, &bytes)?,
+            SEGMENT_HEADER_LEN => self.validate_header(number, &bytes)?,
             _ => Some(Damage::SegmentHeader(SegmentHeaderError::NotASegment)),
         };
         Ok(Some(Open {
@@ -369,7 +372,7 @@ impl<S: Storage> Reader<S> {
         }))
     }
 
-    fn judge_header(
+    fn validate_header(
         &self,
         segment: u64,
         bytes: &[u8; SEGMENT_HEADER_LEN],
@@ -389,7 +392,7 @@ impl<S: Storage> Reader<S> {
     /// Moves to the first file that is there, if all of them are later ones.
     fn skip_to_first(&mut self, names: &[Name]) {
         let firsts = names.iter().filter_map(|name| match *name {
-            Name::Segment(number) | Name::Kept(number, _) => Some(number),
+            Name::Segment(number) | Name::Compacted(number, _) => Some(number),
             _ => None,
         });
         let first = firsts.min().unwrap_or(0);

@@ -26,21 +26,24 @@
 //!
 //! message record: see [`crate::message::layout`]
 //!
-//! kept file: what is still needed of some closed segments; once under its name it never changes
+//! compacted file: what is still needed of some closed segments; once under its name it never changes
 //! +-------------+-------------------------+-------------------------+-----+----------+
-//! | kept header | batch (kept, settlem.)  | batch                   | ... | end mark |
+//! | compacted header | batch (carried, ids)    | batch                   | ... | end mark |
 //! +-------------+-------------------------+-------------------------+-----+----------+
 //! It stands for the segments `from..to`, whose files are gone, or about to go: where both are
-//! there, the kept file counts. Batches have the headers drawn above, but name the position at
+//! there, the compacted file counts. Batches have the headers drawn above, but name the position at
 //! which their first entry stood in the journal: positions ascend, and are no offsets.
 //!
-//! kept header, 64 bytes
+//! compacted header, 64 bytes
 //!  0 magic "FLBKEPT1"   8 version u32   12 crc u32 (of all the rest)
 //! 16 from u64   24 to u64   32 segment length u64
 //! 40 first sequence u64, 48 next sequence u64 (of the messages accepted in their course)
 //! 56 end of the last one, ms of the engine's own time u64
 //!
-//! entry of a kept batch: the record's position u64, then the message record as it was
+//! entry of a carried batch: the record's position u64, then the message record as it was
+//!
+//! entry of a batch of ids: the messageId, whole or as its digest; see [`crate::message::CompactId`].
+//! The messages were settled; their sequences follow each other, the batch's time is the latest of theirs
 //!
 //! free file: named by the segment that it was; what it holds means nothing
 //!
@@ -76,12 +79,15 @@ pub enum BatchKind {
     /// Settlements, in the order they happened.
     Settlements,
     /// Message records carried forward, each behind its position; sequences and positions ascend.
-    Kept = 3,
+    Carried = 3,
     /// Nothing: no further batch stands in this segment. Without it a reader could not tell a
     /// segment that was closed from one whose next batch was damaged.
     End = 2,
     /// Nothing any more: what stood here was damaged, and a repair kept the places behind it.
     Void = 4,
+    /// Ids of settled messages that the dedup window remembers, and whose records are gone; sequences
+    /// ascend by one.
+    Ids = 5,
 }
 
 /// The header of a batch.
@@ -157,8 +163,9 @@ impl BatchHeader {
             0 => BatchKind::Messages,
             1 => BatchKind::Settlements,
             2 => BatchKind::End,
-            3 => BatchKind::Kept,
+            3 => BatchKind::Carried,
             4 => BatchKind::Void,
+            5 => BatchKind::Ids,
             _ => return None,
         };
         (from[0..4] == BATCH_MAGIC).then(|| Self {

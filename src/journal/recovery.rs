@@ -8,19 +8,19 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::batch::{Batch, JournalRecord};
+use super::compacted::CompactedIndex;
 use super::error::{Damage, JournalError};
-use super::gauge::Gauge;
-use super::kept::KeptIndex;
+use super::progress::Progress;
 use super::reader::{Reader, Tail};
 use super::record::{
     BATCH_HEADER_LEN, BatchHeader, BatchKind, Position, SEGMENT_HEADER_LEN, SegmentHeader,
     Settlement,
 };
-use super::segment::Begun;
+use super::segment::SegmentStarted;
 use super::storage::{Name, Storage, read_full, write_whole};
 use crate::clock::BootTie;
 use crate::clock::boot::Past;
-use crate::message::Sequence;
+use crate::message::{CompactId, Sequence};
 
 /// Where the journal goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,9 +42,11 @@ impl Default for Origin {
 }
 
 /// Takes what the journal holds, in its order.
-pub trait Sink {
+pub(crate) trait Sink {
     /// A message was accepted, and recorded at this time of the engine's own, in us.
     fn message(&mut self, record: &JournalRecord<'_>, recorded_us: u64);
+    /// A message was accepted with this id, recorded at this time, and settled: its record is gone.
+    fn id(&mut self, id: &CompactId<'_>, recorded_us: u64);
     /// A message was settled.
     fn settled(&mut self, settlement: &Settlement);
 }
@@ -57,9 +59,9 @@ pub struct Recovered {
     /// What it says of the time at its end.
     pub past: Past,
     /// The segments that are there, in their order.
-    pub segments: Vec<Begun>,
-    /// The kept files that are there, in their order.
-    pub kept: Vec<Arc<KeptIndex>>,
+    pub segments: Vec<SegmentStarted>,
+    /// The compacted files that are there, in their order.
+    pub compacted: Vec<Arc<CompactedIndex>>,
     /// Bytes of what was not whole, and is cut.
     pub torn_len: u64,
     /// Where they stood.
@@ -75,16 +77,16 @@ pub struct Recovered {
 ///
 /// # Errors
 /// It cannot be read or written, or is damaged before its end.
-pub fn recover<S: Storage + Clone>(
+pub(crate) fn recover<S: Storage + Clone>(
     storage: &mut S,
     segment_len: u64,
     now_us: u64,
     sink: &mut impl Sink,
 ) -> Result<Recovered, JournalError> {
     let (ranges, left_over) = sort_out(storage)?;
-    let kept: Vec<KeptIndex> = ranges
+    let compacted: Vec<CompactedIndex> = ranges
         .into_iter()
-        .map(|range| KeptIndex::load(storage, range))
+        .map(|range| CompactedIndex::load(storage, range))
         .collect::<Result<_, _>>()?;
     for name in left_over {
         let failed = |source| JournalError::File { name, source };
@@ -94,12 +96,12 @@ pub fn recover<S: Storage + Clone>(
     // life that was killed had taken from it.
     storage.sync_names().map_err(JournalError::List)?;
     let numbers = storage.segments().map_err(JournalError::List)?;
-    if kept.is_empty() && numbers.is_empty() {
+    if compacted.is_empty() && numbers.is_empty() {
         return Ok(Recovered::default());
     }
-    let mut gauge = Gauge::new(range(&kept, &numbers), segment_len);
+    let mut progress = Progress::new(range(&compacted, &numbers), segment_len);
     let mut reader = Reader::new(storage.clone(), segment_len, 0);
-    let ends = kept.iter().map(|it| it.header.sequences.end);
+    let ends = compacted.iter().map(|it| it.header.sequences.end);
     let (mut next_sequence, mut segments) = (ends.max().unwrap_or(1), Vec::new());
     let mut past = Past::default();
     while let Some(batch) = reader.next(Position::MAX)? {
@@ -112,12 +114,16 @@ pub fn recover<S: Storage + Clone>(
             sink.message(&record, past.steady_us);
             next_sequence = next_sequence.max(record.sequence + 1);
         }
+        for (sequence, id) in batch.ids() {
+            sink.id(&id, past.steady_us);
+            next_sequence = next_sequence.max(sequence + 1);
+        }
         batch
             .settlements()
             .for_each(|settlement| sink.settled(&settlement));
-        gauge.at(batch.end(), batch.header().entries);
+        progress.at(batch.end(), batch.header().entries);
     }
-    gauge.finish(reader.position());
+    progress.finish(reader.position());
     let tail = reader.tail()?;
     if tail.whole_beyond.is_some() {
         let (segment, offset) = (tail.position / segment_len, tail.position % segment_len);
@@ -129,7 +135,7 @@ pub fn recover<S: Storage + Clone>(
     }
     past.tie = latest_tie(storage)?;
     let position = close(storage, segment_len, tail, now_us)?;
-    let end = Begun {
+    let end = SegmentStarted {
         number: position / segment_len,
         first_sequence: next_sequence,
         time_ms: past.steady_us / 1_000,
@@ -142,7 +148,7 @@ pub fn recover<S: Storage + Clone>(
             next_sequence,
         },
         past,
-        kept: kept.into_iter().map(Arc::new).collect(),
+        compacted: compacted.into_iter().map(Arc::new).collect(),
         segments: with_empty_ones(&numbers, &segments, end),
         torn_len: tail.torn_len,
         torn_at: tail.position,
@@ -151,8 +157,8 @@ pub fn recover<S: Storage + Clone>(
 }
 
 /// The segments that the files stand for.
-fn range(kept: &[KeptIndex], numbers: &[u64]) -> Range<u64> {
-    let of_kept = || kept.iter().map(|it| &it.header.segments);
+fn range(compacted: &[CompactedIndex], numbers: &[u64]) -> Range<u64> {
+    let of_kept = || compacted.iter().map(|it| &it.header.segments);
     let first = of_kept().map(|it| it.start).chain(numbers.first().copied());
     let end = of_kept()
         .map(|it| it.end)
@@ -160,14 +166,14 @@ fn range(kept: &[KeptIndex], numbers: &[u64]) -> Range<u64> {
     first.min().unwrap_or(0)..end.max().unwrap_or(0)
 }
 
-/// The segments that each kept file stands for, in their order; and what a crash left behind: kept
-/// files that were not finished, and what a later kept file stands for.
+/// The segments that each compacted file stands for, in their order; and what a crash left behind: kept
+/// files that were not finished, and what a later compacted file stands for.
 fn sort_out<S: Storage>(storage: &S) -> Result<(Vec<Range<u64>>, Vec<Name>), JournalError> {
     let names = storage.list().map_err(JournalError::List)?;
-    let kept: Vec<Range<u64>> = names
+    let compacted: Vec<Range<u64>> = names
         .iter()
         .filter_map(|name| match *name {
-            Name::Kept(from, to) => Some(from..to),
+            Name::Compacted(from, to) => Some(from..to),
             _ => None,
         })
         .collect();
@@ -176,14 +182,14 @@ fn sort_out<S: Storage>(storage: &S) -> Result<(Vec<Range<u64>>, Vec<Name>), Jou
     };
     let is_left_over = |name: &Name| match *name {
         Name::Unfinished(..) => true,
-        Name::Segment(number) => kept.iter().any(|it| it.contains(&number)),
-        Name::Kept(from, to) => kept.iter().any(|it| stands_for(it, &(from..to))),
+        Name::Segment(number) => compacted.iter().any(|it| it.contains(&number)),
+        Name::Compacted(from, to) => compacted.iter().any(|it| stands_for(it, &(from..to))),
         Name::Free(_) => false,
     };
     let left_over = names.iter().copied().filter(is_left_over).collect();
-    let mut rest: Vec<_> = kept
+    let mut rest: Vec<_> = compacted
         .iter()
-        .filter(|range| !kept.iter().any(|of| stands_for(of, range)))
+        .filter(|range| !compacted.iter().any(|of| stands_for(of, range)))
         .cloned()
         .collect();
     rest.sort_by_key(|it| it.start);
@@ -192,15 +198,15 @@ fn sort_out<S: Storage>(storage: &S) -> Result<(Vec<Range<u64>>, Vec<Name>), Jou
 
 /// Enters the batch's segment, if it is the first of that.
 fn note_segment(
-    segments: &mut Vec<Begun>,
+    segments: &mut Vec<SegmentStarted>,
     batch: &Batch<'_>,
     segment_len: u64,
     first_sequence: Sequence,
     past: &Past,
 ) {
     let number = batch.position() / segment_len;
-    if !batch.is_of_kept_file() && segments.last().is_none_or(|it| it.number != number) {
-        segments.push(Begun {
+    if !batch.is_of_compacted_file() && segments.last().is_none_or(|it| it.number != number) {
+        segments.push(SegmentStarted {
             number,
             first_sequence,
             time_ms: past.steady_us / 1_000,
@@ -214,7 +220,7 @@ fn note_segment(
 fn note_time(past: &mut Past, batch: &Batch<'_>) {
     let header = batch.header();
     match header.kind {
-        BatchKind::Messages | BatchKind::Kept => {
+        BatchKind::Messages | BatchKind::Carried | BatchKind::Ids => {
             past.steady_us = past.steady_us.max(header.time_us);
         }
         _ => past.wall_us = header.time_us,
@@ -239,9 +245,13 @@ fn latest_tie<S: Storage>(storage: &S) -> Result<BootTie, JournalError> {
 }
 
 /// All segments that are there: one without a batch has begun when the next one did.
-fn with_empty_ones(numbers: &[u64], with_batches: &[Begun], end: Begun) -> Vec<Begun> {
+fn with_empty_ones(
+    numbers: &[u64],
+    with_batches: &[SegmentStarted],
+    end: SegmentStarted,
+) -> Vec<SegmentStarted> {
     let (mut rest, mut later) = (with_batches, end);
-    let mut segments: Vec<Begun> = numbers
+    let mut segments: Vec<SegmentStarted> = numbers
         .iter()
         .rev()
         .map(|&number| {
@@ -250,7 +260,7 @@ fn with_empty_ones(numbers: &[u64], with_batches: &[Begun], end: Begun) -> Vec<B
                     rest = before;
                     *last
                 }
-                _ => Begun { number, ..later },
+                _ => SegmentStarted { number, ..later },
             };
             later
         })

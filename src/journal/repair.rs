@@ -1,6 +1,6 @@
 //! Repair: rebuilds what is damaged, from all that can still be read.
 //!
-//! Fed by a [`Survey`]; used by `flipped-lb journal repair`, which puts the new segments in the
+//! Fed by a [`Scan`]; used by `flipped-lb journal repair`, which puts the new segments in the
 //! place of the old ones. It writes only to the storage it is given for that.
 //!
 //! Positions stay what they are, for the store has followed up to one of them: each whole batch is
@@ -11,7 +11,7 @@
 //! rebuilt   | header | batch |    void    | batch | batch | end |
 //! ```
 //!
-//! In a kept file batches say themselves where they stood: what is left of them is written closely.
+//! In a compacted file batches say themselves where they stood: what is left of them is written closely.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -20,10 +20,10 @@ use std::iter::once;
 use std::ops::Range;
 
 use super::batch::Batch;
+use super::compacted::{CompactedHeader, CompactedWriter};
 use super::error::{Damage, JournalError};
-use super::kept::{KeptHeader, KeptWriter};
 use super::reader::Tail;
-use super::reader::survey::{Finding, Hole, KeptHole, Survey};
+use super::reader::scan::{CompactedHole, Finding, Hole, Scan};
 use super::record::{
     BATCH_HEADER_LEN, BatchHeader, BatchKind, Position, SEGMENT_HEADER_LEN, SegmentHeader,
     SegmentHeaderError,
@@ -40,12 +40,23 @@ pub struct Plan {
     pub losses: Vec<Loss>,
     /// The segments that must be made anew; some of them may be gone altogether.
     pub segments: BTreeSet<u64>,
-    /// The kept files that must be made anew, by their segments, and the sequences of their course.
-    pub kept: BTreeMap<(u64, u64), Range<Sequence>>,
+    /// The compacted files that must be made anew, by their segments.
+    pub compacted: BTreeMap<(u64, u64), Course>,
     /// Messages that are kept.
     pub messages: u64,
     /// Settlements that are kept.
     pub settlements: u64,
+    /// Ids of settled messages that are kept.
+    pub ids: u64,
+}
+
+/// What is known of the course of a compacted file's segments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Course {
+    /// The sequences that were accepted.
+    pub sequences: Range<Sequence>,
+    /// When the last of what is left of it was recorded: us of the engine's own time.
+    pub end_us: u64,
 }
 
 /// Where something is lost.
@@ -53,8 +64,8 @@ pub struct Plan {
 pub enum Gap {
     /// In or between segments.
     Segments(Hole),
-    /// In a kept file.
-    Kept(KeptHole),
+    /// In a compacted file.
+    Compacted(CompactedHole),
 }
 
 /// One gap, and what may have stood in it.
@@ -95,16 +106,16 @@ impl fmt::Display for Sequences {
 ///
 /// # Errors
 /// The journal cannot be read, or another version of the engine wrote it.
-pub fn plan<S: Storage>(mut survey: Survey<S>, segment_len: u64) -> Result<Plan, JournalError> {
+pub fn plan<S: Storage>(mut scan: Scan<S>, segment_len: u64) -> Result<Plan, JournalError> {
     let mut plan = Plan::default();
     // The sequence that follows what was read; zero: nothing has told it yet.
     let mut next = 0;
-    while let Some(found) = survey.advance()? {
+    while let Some(found) = scan.advance()? {
         match found {
             Finding::Batch(batch) => next = plan.take(&batch).max(next),
             Finding::Hole(hole) => plan.note(hole, next, segment_len)?,
-            Finding::KeptHole(hole) => plan.note_kept(hole, next),
-            Finding::Segment(_) | Finding::Kept { .. } | Finding::Tail(_) => {}
+            Finding::CompactedHole(hole) => plan.note_compacted(hole, next),
+            Finding::Segment(_) | Finding::Compacted { .. } | Finding::Tail(_) => {}
         }
     }
     plan.bound(next);
@@ -115,13 +126,16 @@ impl Plan {
     /// Whether there is nothing to do.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.segments.is_empty() && self.kept.is_empty()
+        self.segments.is_empty() && self.compacted.is_empty()
     }
 
     /// The files that must be made anew.
     pub fn names(&self) -> impl Iterator<Item = Name> + '_ {
-        let kept = self.kept.keys().map(|&(from, to)| Name::Kept(from, to));
-        kept.chain(self.segments.iter().map(|&it| Name::Segment(it)))
+        let compacted = self
+            .compacted
+            .keys()
+            .map(|&(from, to)| Name::Compacted(from, to));
+        compacted.chain(self.segments.iter().map(|&it| Name::Segment(it)))
     }
 
     /// Counts what is kept; returns the sequence that follows it, as far as the batch tells.
@@ -129,18 +143,28 @@ impl Plan {
         let header = batch.header();
         let entries = u64::from(header.entries);
         match header.kind {
-            BatchKind::Messages | BatchKind::Kept => self.messages += entries,
+            BatchKind::Messages | BatchKind::Carried => self.messages += entries,
             BatchKind::Settlements => self.settlements += entries,
+            BatchKind::Ids => self.ids += entries,
             BatchKind::Void | BatchKind::End => {}
         }
         if header.first_sequence > 0 {
             self.resolve(header.first_sequence);
-            if !batch.is_of_kept_file() {
+            if !batch.is_of_compacted_file() {
                 self.bound(header.first_sequence);
             }
         }
-        let last = batch.records().last().map(|it| it.sequence + 1);
-        last.unwrap_or(header.first_sequence)
+        if matches!(header.kind, BatchKind::Carried | BatchKind::Ids)
+            && let Some(mut last) = self.compacted.last_entry()
+        {
+            // Compacted files come in their order: if this is not its own, it is an earlier one, and the
+            // longer it stays, the better.
+            let course = last.get_mut();
+            course.end_us = course.end_us.max(header.time_us);
+        }
+        let records = batch.records().map(|it| it.sequence);
+        let last = records.chain(batch.ids().map(|it| it.0)).last();
+        last.map_or(header.first_sequence, |it| it + 1)
     }
 
     /// What was lost last came before this sequence. Several holes, with nothing between them that
@@ -158,20 +182,26 @@ impl Plan {
         }
     }
 
-    /// The kept files before this sequence hold none from it on.
+    /// The compacted files before this sequence hold none from it on.
     fn bound(&mut self, next: Sequence) {
-        for sequences in self.kept.values_mut().filter(|it| it.end == Sequence::MAX) {
-            sequences.end = next.max(sequences.start);
+        for course in self.compacted.values_mut() {
+            let sequences = &mut course.sequences;
+            if sequences.end == Sequence::MAX {
+                sequences.end = next.max(sequences.start);
+            }
         }
     }
 
-    fn note_kept(&mut self, hole: KeptHole, next: Sequence) {
-        if let Name::Kept(from, to) = hole.name {
-            let sequences = next.max(1)..Sequence::MAX;
-            self.kept.entry((from, to)).or_insert(sequences);
+    fn note_compacted(&mut self, hole: CompactedHole, next: Sequence) {
+        if let Name::Compacted(from, to) = hole.name {
+            let course = Course {
+                sequences: next.max(1)..Sequence::MAX,
+                end_us: 0,
+            };
+            self.compacted.entry((from, to)).or_insert(course);
         }
         self.losses.push(Loss {
-            gap: Gap::Kept(hole),
+            gap: Gap::Compacted(hole),
             sequences: Sequences::From(next),
         });
     }
@@ -198,7 +228,7 @@ impl Plan {
 /// # Errors
 /// The journal cannot be read, or `target` not be written.
 pub fn rebuild<S: Storage, T: Storage>(
-    mut survey: Survey<S>,
+    mut scan: Scan<S>,
     segment_len: u64,
     plan: &Plan,
     target: &mut T,
@@ -209,17 +239,17 @@ pub fn rebuild<S: Storage, T: Storage>(
         segment_len,
         plan,
         open: None,
-        kept: None,
+        compacted: None,
         now_us,
     };
-    while let Some(found) = survey.advance()? {
+    while let Some(found) = scan.advance()? {
         let position = builder.open.as_ref().map_or(0, |it| it.position);
         let built = match found {
             Finding::Segment(number) => builder.begin(number),
             Finding::Batch(batch) => builder.copy(&batch),
-            Finding::Kept { segments, header } => builder.begin_kept(segments, header),
+            Finding::Compacted { segments, header } => builder.begin_compacted(segments, header),
             Finding::Hole(hole) => builder.fill(&hole),
-            Finding::KeptHole(_) => Ok(()),
+            Finding::CompactedHole(_) => Ok(()),
             Finding::Tail(tail) => builder.end(&tail),
         };
         built.map_err(|source| JournalError::Unwritten {
@@ -243,8 +273,8 @@ struct Builder<'a, T: Storage> {
     segment_len: u64,
     plan: &'a Plan,
     open: Option<Open<T::Segment>>,
-    /// The kept file that is being made.
-    kept: Option<KeptWriter<T>>,
+    /// The compacted file that is being made.
+    compacted: Option<CompactedWriter<T>>,
     now_us: u64,
 }
 
@@ -267,28 +297,31 @@ impl<T: Storage> Builder<'_, T> {
         Ok(())
     }
 
-    /// Begins a kept file with this header, or, where that is damaged, with what is known of it.
-    fn begin_kept(&mut self, segments: Range<u64>, found: Option<KeptHeader>) -> io::Result<()> {
+    /// Begins a compacted file with this header, or, where that is damaged, with what is known of it.
+    fn begin_compacted(
+        &mut self,
+        segments: Range<u64>,
+        found: Option<CompactedHeader>,
+    ) -> io::Result<()> {
         self.close()?;
-        let sequences = self.plan.kept.get(&(segments.start, segments.end));
-        let Some(sequences) = sequences.cloned() else {
+        let course = self.plan.compacted.get(&(segments.start, segments.end));
+        let Some(course) = course else {
             return Ok(());
         };
-        let header = found.unwrap_or(KeptHeader {
+        let header = found.unwrap_or(CompactedHeader {
             segments,
             segment_len: self.segment_len,
-            sequences,
-            // What was carried forward was out of the dedup window.
-            end_ms: 0,
+            sequences: course.sequences.clone(),
+            end_ms: course.end_us / 1_000,
         });
-        self.kept = Some(KeptWriter::create(self.target, header, false)?);
+        self.compacted = Some(CompactedWriter::create(self.target, header, false)?);
         Ok(())
     }
 
     fn copy(&mut self, batch: &Batch<'_>) -> io::Result<()> {
-        match &mut self.kept {
-            Some(kept) => kept.copy(self.target, batch),
-            None if batch.is_of_kept_file() => Ok(()),
+        match &mut self.compacted {
+            Some(compacted) => compacted.copy(self.target, batch),
+            None if batch.is_of_compacted_file() => Ok(()),
             None => self.put(*batch.header(), batch.body()),
         }
     }
@@ -316,15 +349,15 @@ impl<T: Storage> Builder<'_, T> {
 
     /// The last segment is left open, as it was: recovery closes it.
     fn end(&mut self, tail: &Tail) -> io::Result<()> {
-        if tail.position.is_multiple_of(self.segment_len) || self.kept.is_some() {
+        if tail.position.is_multiple_of(self.segment_len) || self.compacted.is_some() {
             return self.close();
         }
         self.finish()
     }
 
     fn close(&mut self) -> io::Result<()> {
-        if let Some(kept) = self.kept.take() {
-            kept.finish(self.target)?;
+        if let Some(compacted) = self.compacted.take() {
+            compacted.finish(self.target)?;
         }
         if let Some(position) = self.open.as_ref().map(|it| it.position) {
             let left = self.segment_len - position % self.segment_len;

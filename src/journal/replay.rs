@@ -12,45 +12,19 @@ use std::sync::Arc;
 use tracing::{error, info};
 
 use super::batch::Batch;
+use super::compacted::CompactedReader;
 use super::error::JournalError;
-use super::kept::{KeptIndex, KeptReader};
-use super::record::{BatchHeader, Position};
+use super::protocol::{CompactedFiles, Fetch, FromReplay, Switched};
+use super::record::BatchHeader;
 use super::storage::{Name, Storage, read_full};
 use crate::agent::{Agent, Fatal};
-use crate::arena::{Committed, Writer};
+use crate::arena::Writer;
 use crate::clock::Now;
 use crate::counters::{Counter, Counters};
 use crate::limits::{FETCHES_PER_CYCLE, LINE_LEN_MAX};
 use crate::message::layout::record_len;
 use crate::message::{Record, Sequence};
 use crate::ring::{Receiver, Sender};
-
-/// A record that the scheduler asks for.
-#[derive(Debug, Clone, Copy)]
-pub struct Fetch {
-    /// The scheduler's name for it.
-    pub slot: u32,
-    /// Whose record it is.
-    pub sequence: Sequence,
-    /// Where it stands.
-    pub position: Position,
-    /// Its bytes.
-    pub len: u32,
-}
-
-/// What the scheduler is told.
-#[derive(Debug)]
-pub enum FromReplay {
-    /// A record was read.
-    Fetched {
-        /// The scheduler's name for it.
-        slot: u32,
-        /// The record.
-        frame: Committed,
-    },
-    /// A chunk is full.
-    Sealed(Writer),
-}
 
 /// The journal does not give back what was put into it.
 #[derive(Debug, thiserror::Error)]
@@ -83,9 +57,9 @@ pub enum ReplayError {
         /// Which message.
         sequence: Sequence,
     },
-    /// A kept file cannot be read.
+    /// A compacted file cannot be read.
     #[error(transparent)]
-    Kept(#[from] JournalError),
+    Compacted(#[from] JournalError),
 }
 
 impl ReplayError {
@@ -94,7 +68,7 @@ impl ReplayError {
         match self {
             Self::Read { .. } => true,
             Self::Changed { .. } => false,
-            Self::Kept(error) => error.is_transient(),
+            Self::Compacted(error) => error.is_transient(),
         }
     }
 }
@@ -105,13 +79,6 @@ const RETRY_NS: u64 = 1_000_000_000;
 /// A chunk that is full, and the record that found no room in it.
 const ENTRIES_PER_FETCH: usize = 2;
 
-/// All kept files that there are, in their order.
-pub type KeptFiles = Vec<Arc<KeptIndex>>;
-
-/// The replay agent reads from the kept files that it was told of last.
-#[derive(Debug, Clone, Copy)]
-pub struct Switched;
-
 /// What the replay agent is made of.
 pub struct ReplayParts<S> {
     /// Requests come from here.
@@ -120,12 +87,12 @@ pub struct ReplayParts<S> {
     pub chunks: Receiver<Writer>,
     /// Records go there.
     pub to_scheduler: Sender<FromReplay>,
-    /// The kept files, whenever there are others, come from here.
-    pub from_retention: Receiver<KeptFiles>,
+    /// The compacted files, whenever there are others, come from here.
+    pub from_retention: Receiver<CompactedFiles>,
     /// Told when no file is used any more that those replace.
     pub to_retention: Sender<Switched>,
-    /// The kept files to begin with, in their order.
-    pub kept: KeptFiles,
+    /// The compacted files to begin with, in their order.
+    pub compacted: CompactedFiles,
     /// Where segments live.
     pub storage: S,
     /// Bytes of one segment.
@@ -134,9 +101,9 @@ pub struct ReplayParts<S> {
     pub counters: Arc<Counters>,
 }
 
-/// A kept file, and the batch of it that was read last.
+/// A compacted file, and the batch of it that was read last.
 struct InHand<S: Storage> {
-    reader: KeptReader<S>,
+    reader: CompactedReader<S>,
     /// Its offset in the file, and its header.
     batch: Option<(u64, BatchHeader)>,
 }
@@ -144,10 +111,10 @@ struct InHand<S: Storage> {
 /// The agent.
 pub struct ReplayAgent<S: Storage> {
     parts: ReplayParts<S>,
-    /// The segment read last: a backlog is read in long stretches of one.
+    /// The segment read last: a backlog is read in long ranges of one.
     open: Option<(u64, S::Segment)>,
-    /// The kept file read last.
-    kept: Option<InHand<S>>,
+    /// The compacted file read last.
+    compacted: Option<InHand<S>>,
     writer: Option<Writer>,
     /// A request that waits for a chunk.
     waiting: Option<Fetch>,
@@ -167,7 +134,7 @@ impl<S: Storage> ReplayAgent<S> {
         Self {
             parts,
             open: None,
-            kept: None,
+            compacted: None,
             writer: None,
             waiting: None,
             failed: VecDeque::new(),
@@ -203,7 +170,7 @@ impl<S: Storage> ReplayAgent<S> {
             wanted.position % self.parts.segment_len,
         );
         let len = wanted.len as usize;
-        if !self.read_kept(&wanted, segment)? {
+        if !self.read_compacted(&wanted, segment)? {
             self.read(segment, offset, len)
                 .map_err(|source| ReplayError::Read {
                     segment,
@@ -237,9 +204,9 @@ impl<S: Storage> ReplayAgent<S> {
         Ok(())
     }
 
-    /// Reads the record from the kept file that stands for its segment; `false`: none does.
-    fn read_kept(&mut self, wanted: &Fetch, segment: u64) -> Result<bool, JournalError> {
-        let files = &self.parts.kept;
+    /// Reads the record from the compacted file that stands for its segment; `false`: none does.
+    fn read_compacted(&mut self, wanted: &Fetch, segment: u64) -> Result<bool, JournalError> {
+        let files = &self.parts.compacted;
         let behind = files.partition_point(|it| it.header.segments.start <= segment);
         let Some(index) = behind.checked_sub(1).map(|at| &files[at]) else {
             return Ok(false);
@@ -250,17 +217,17 @@ impl<S: Storage> ReplayAgent<S> {
         }
         let storage = &self.parts.storage;
         if self
-            .kept
+            .compacted
             .as_ref()
             .is_none_or(|it| it.reader.header().segments != *segments)
         {
-            let reader = KeptReader::open(storage, segments.clone())?;
-            self.kept = Some(InHand {
+            let reader = CompactedReader::open(storage, segments.clone())?;
+            self.compacted = Some(InHand {
                 reader,
                 batch: None,
             });
         }
-        let InHand { reader, batch } = self.kept.as_mut().expect("it was opened a moment ago");
+        let InHand { reader, batch } = self.compacted.as_mut().expect("it was opened a moment ago");
         // A batch that is not there leaves the buffer as it is, which is then found to be wrong.
         self.buffer[..record_len(0)].fill(0);
         let Some(offset) = index.batch_of(wanted.position) else {
@@ -283,13 +250,13 @@ impl<S: Storage> ReplayAgent<S> {
         Ok(true)
     }
 
-    /// From now on reads from these kept files, and from no file that they replace.
+    /// From now on reads from these compacted files, and from no file that they replace.
     fn switch(&mut self) -> usize {
         let mut work_count = 0;
         while let Some(files) = self.parts.from_retention.poll() {
             work_count += 1;
-            self.parts.kept = files;
-            (self.open, self.kept) = (None, None);
+            self.parts.compacted = files;
+            (self.open, self.compacted) = (None, None);
             let permit = self.parts.to_retention.claim(1);
             let mut permit = permit.expect("retention waits for each before it sends the next");
             permit.send(Switched);
@@ -308,7 +275,7 @@ impl<S: Storage> ReplayAgent<S> {
         }
         self.parts.counters.add(Counter::ReplayFailures, 1);
         // The descriptor may be the trouble.
-        (self.open, self.kept) = (None, None);
+        (self.open, self.compacted) = (None, None);
         // A later failure must not put off the retry of an earlier one.
         if now.ns >= self.retry_at_ns {
             self.retry_at_ns = now.ns + RETRY_NS;

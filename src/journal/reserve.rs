@@ -1,47 +1,81 @@
 //! Room set aside on the disk: files of zeros that exist before there is a shortage.
 //!
 //! Recovery and retention make them. One waits as a free file that the journal agent gives to
-//! settlements alone, the other becomes a kept file where no new one finds room. They are written
+//! settlements alone, the other becomes a compacted file where no new one finds room. They are written
 //! and not only allocated: a write over allocated pages costs twice that of a new page, over written
 //! ones an eighth of it. On file systems that never write in place (btrfs, ZFS) they promise nothing.
 
 use std::io::{self, IoSlice};
 
 use super::storage::{Name, Storage};
-use crate::limits::{JOURNAL_RESERVE_LEN, SEGMENT_NUMBER_MAX};
+use crate::limits::{JOURNAL_COMPACTION_RESERVE_LEN, JOURNAL_RESERVE_LEN, SEGMENT_NUMBER_MAX};
 
 /// The number of the free file for settlements, until a segment's file takes its place: no segment gets
 /// so far.
 pub const SETTLEMENTS: u64 = SEGMENT_NUMBER_MAX;
 
-/// The file for what is carried forward.
-pub const KEPT: Name = Name::Free(SEGMENT_NUMBER_MAX - 1);
+/// The file for what is carried forward: messages, and ids that are remembered.
+pub const COMPACTED: Name = Name::Free(COMPACTED_NUMBER);
+
+/// Its number.
+pub const COMPACTED_NUMBER: u64 = SEGMENT_NUMBER_MAX - 1;
 
 /// Bytes written at once.
 const PIECE_LEN: usize = 64 * 1024;
 
 static ZEROS: [u8; PIECE_LEN] = [0; PIECE_LEN];
 
-/// Bytes of each of them: half a segment at most, for a segment that was closed is as long only if its
-/// last batch fitted.
+/// Bytes of the one for settlements: half a segment at most, for a segment that was closed is as long
+/// only if its last batch fitted.
 #[must_use]
 pub fn len(segment_len: u64) -> u64 {
     JOURNAL_RESERVE_LEN.min(segment_len / 2)
 }
 
+/// Bytes of the one for what is carried forward.
+#[must_use]
+pub fn compacted_len(segment_len: u64) -> u64 {
+    JOURNAL_COMPACTION_RESERVE_LEN.min(segment_len / 8 * 3)
+}
+
 /// Makes a file of `len` zeros under this name, or completes one that is there.
 ///
 /// # Errors
-/// There is no room for it: it does not exist.
+/// There is no room for it: a new one does not exist, an old one is as long as it was.
 pub fn make<S: Storage>(storage: &mut S, name: Name, len: u64) -> io::Result<()> {
-    let file = match storage.create(name) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => storage.resume(name)?,
-        created => created?,
+    let (file, old_len) = match storage.create(name) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let file = storage.resume(name)?;
+            let old_len = storage.len(&file)?;
+            (file, Some(old_len))
+        }
+        created => (created?, None),
     };
     fill(storage, &file, len).inspect_err(|_| {
         // What it took is needed for something else now. If it stays, it is completed later.
-        let _ = storage.remove(name);
+        let _ = match old_len {
+            Some(old_len) => storage.truncate(&file, old_len),
+            None => storage.remove(name),
+        };
     })
+}
+
+/// Cuts a file to `len` bytes at most; returns how many it has then, zero where it cannot be used.
+pub fn cut<S: Storage>(storage: &mut S, name: Name, len: u64) -> u64 {
+    let mut cut = || {
+        let file = storage.resume(name)?;
+        let old_len = storage.len(&file)?;
+        if old_len > len {
+            storage.truncate(&file, len)?;
+        }
+        io::Result::Ok(old_len.min(len))
+    };
+    cut().unwrap_or(0)
+}
+
+/// Bytes of a file; zero where there is none.
+pub fn len_if_there<S: Storage>(storage: &S, name: Name) -> u64 {
+    len_of(storage, name).unwrap_or(0)
 }
 
 /// Finds the free file that can take most settlements, or makes one; `None`: there is no room.
@@ -52,7 +86,7 @@ pub fn for_settlements<S: Storage>(storage: &mut S, segment_len: u64) -> io::Res
     let wanted = len(segment_len);
     for name in storage.list()? {
         match name {
-            KEPT => {}
+            COMPACTED => {}
             Name::Free(number) if len_of(storage, name)? >= wanted => return Ok(Some(number)),
             _ => {}
         }
@@ -89,7 +123,7 @@ mod tests {
 
     #[test]
     fn their_names_are_names_of_a_journals_files() {
-        for name in [Name::Free(SETTLEMENTS), KEPT] {
+        for name in [Name::Free(SETTLEMENTS), COMPACTED] {
             assert_eq!(Name::parse(&name.to_string()), Some(name));
         }
     }
@@ -102,7 +136,7 @@ mod tests {
         assert_eq!(len(u64::MAX), JOURNAL_RESERVE_LEN);
         let short = memory.create(Name::Free(7)).expect("memory");
         fill(&memory, &short, 10).expect("memory");
-        make(&mut memory, KEPT, wanted).expect("memory");
+        make(&mut memory, COMPACTED, wanted).expect("memory");
         let found = for_settlements(&mut memory, 200_000).expect("memory");
         assert_eq!(
             found,

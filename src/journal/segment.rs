@@ -19,7 +19,7 @@ use crate::ring::Receiver;
 
 /// A segment was begun: all before it are closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Begun {
+pub struct SegmentStarted {
     /// Its number.
     pub number: u64,
     /// The sequence of the first message that it, or a later one, holds.
@@ -32,14 +32,14 @@ pub struct Begun {
 
 /// What went wrong on the way to the next segment.
 #[derive(Debug)]
-pub(super) enum Trouble {
+pub(super) enum RollError {
     /// A write, or a name.
     Write(io::Error),
     /// A sync: what was written before may be lost.
     Sync(io::Error),
 }
 
-impl From<io::Error> for Trouble {
+impl From<io::Error> for RollError {
     fn from(error: io::Error) -> Self {
         Self::Write(error)
     }
@@ -170,7 +170,7 @@ impl<S: Storage> Segments<S> {
         self.reserve.is_some() && (self.candidate.is_some() || !self.free.is_empty())
     }
 
-    /// A write found no room: the segment takes no more than it has. Says whether that is news.
+    /// A write found no room: the segment takes no more than it has. Says whether that is event.
     pub(super) fn note_shortage(&mut self) -> bool {
         !std::mem::replace(&mut self.is_cramped, true)
     }
@@ -187,14 +187,24 @@ impl<S: Storage> Segments<S> {
         claim: Claim,
         next: Sequence,
         now: Now,
-    ) -> Result<Option<Begun>, Trouble> {
+    ) -> Result<Option<SegmentStarted>, RollError> {
         if self.file.is_some() && (self.has_room(len) || self.shall_stay(claim)) {
             self.secure_end(len)?;
             return Ok(None);
         }
-        let begun = self.go_on(claim, next, now)?;
+        let started = self.go_on(claim, next, now)?;
         self.secure_end(len)?;
-        Ok(Some(begun))
+        Ok(Some(started))
+    }
+
+    /// Bytes of room that the disk has left; all there are where the system does not say.
+    pub(super) fn available(&self) -> u64 {
+        self.storage.available().unwrap_or(u64::MAX)
+    }
+
+    /// Whether a segment that is closed now frees more than its ids take.
+    pub(super) fn is_worth_leaving(&self) -> bool {
+        self.offset >= self.segment_len / 16
     }
 
     /// Where messages find no room, begins the next segment in the reserve, for settlements: the one
@@ -203,7 +213,11 @@ impl<S: Storage> Segments<S> {
     ///
     /// # Errors
     /// As above.
-    pub(super) fn leave(&mut self, next: Sequence, now: Now) -> Result<Option<Begun>, Trouble> {
+    pub(super) fn leave(
+        &mut self,
+        next: Sequence,
+        now: Now,
+    ) -> Result<Option<SegmentStarted>, RollError> {
         let is_new = self.file.is_none() || self.offset == SEGMENT_HEADER_LEN as u64;
         if is_new || !self.has_reserve() {
             return Ok(None);
@@ -212,7 +226,12 @@ impl<S: Storage> Segments<S> {
     }
 
     /// Closes the segment, if there is one, and begins the next one.
-    fn go_on(&mut self, claim: Claim, next: Sequence, now: Now) -> Result<Begun, Trouble> {
+    fn go_on(
+        &mut self,
+        claim: Claim,
+        next: Sequence,
+        now: Now,
+    ) -> Result<SegmentStarted, RollError> {
         let number = match &self.file {
             Some(file) => {
                 self.close(file, now)?;
@@ -227,7 +246,7 @@ impl<S: Storage> Segments<S> {
         (self.allocated, self.is_cramped) = (allocated, false);
         self.number = number;
         self.offset = SEGMENT_HEADER_LEN as u64;
-        Ok(Begun {
+        Ok(SegmentStarted {
             number,
             first_sequence: next,
             time_ms: now.steady_ms(),
@@ -272,13 +291,13 @@ impl<S: Storage> Segments<S> {
 
     /// Marks the segment's end. The mark must not be lost once there is a later segment, or it
     /// would look like damage.
-    fn close(&self, file: &S::Segment, now: Now) -> Result<(), Trouble> {
+    fn close(&self, file: &S::Segment, now: Now) -> Result<(), RollError> {
         if self.segment_len - self.offset >= BATCH_HEADER_LEN as u64 {
             let end = BatchHeader::end_mark(self.position(), now.epoch_us);
             write_whole(&self.storage, file, self.offset, &end)?;
         }
         if self.synced {
-            self.storage.sync(file).map_err(Trouble::Sync)?;
+            self.storage.sync(file).map_err(RollError::Sync)?;
         }
         Ok(())
     }
@@ -293,7 +312,12 @@ impl<S: Storage> Segments<S> {
     }
 
     /// The file of a new segment, and how many of its bytes have room on the disk.
-    fn begin(&mut self, number: u64, claim: Claim, now: Now) -> Result<(S::Segment, u64), Trouble> {
+    fn begin(
+        &mut self,
+        number: u64,
+        claim: Claim,
+        now: Now,
+    ) -> Result<(S::Segment, u64), RollError> {
         let (file, allocated) = self.obtain(number, claim)?;
         let header = SegmentHeader {
             number,
@@ -308,7 +332,7 @@ impl<S: Storage> Segments<S> {
         }
         if self.synced {
             // Or what is synced in the file would not be found under its name.
-            self.storage.sync_names().map_err(Trouble::Sync)?;
+            self.storage.sync_names().map_err(RollError::Sync)?;
         }
         Ok((file, allocated.max(SEGMENT_HEADER_LEN as u64)))
     }

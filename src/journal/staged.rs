@@ -11,7 +11,7 @@
 use std::collections::VecDeque;
 
 use super::record::{BATCH_HEADER_LEN, SETTLEMENT_LEN, Settlement};
-use super::retention::survey::Survey;
+use super::retention::query::UnsettledQuery;
 use crate::arena::Lease;
 use crate::limits::{
     BATCH_LEN_MAX, CHUNK_LEN, PIECES_PER_BATCH, SETTLEMENTS_LEN_MAX, UNRECORDED_MAX,
@@ -53,7 +53,7 @@ pub(super) struct Staged {
     pub(super) time_us: u64,
     later: Vec<u8>,
     /// Goes on when the settlements are recorded.
-    pub(super) survey: Option<Box<Survey>>,
+    pub(super) query: Option<Box<UnsettledQuery>>,
     pub(super) headers: [Vec<u8>; 2],
     /// How much of the batch is on disk.
     pub(super) written: usize,
@@ -223,5 +223,162 @@ fn batch_len(body_len: usize) -> usize {
     match body_len {
         0 => 0,
         _ => BATCH_HEADER_LEN + body_len,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arena::{Ledger, Writer};
+
+    /// What is staged, and messages to stage.
+    struct Scene {
+        ledger: Ledger,
+        writer: Writer,
+        staged: Staged,
+        next: Sequence,
+        /// The sequence of the first message that is not recorded.
+        recorded_to: Sequence,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let mut ledger = Ledger::new(CHUNK_LEN, 16);
+            let writer = ledger.writer().expect("chunks are free");
+            Self {
+                ledger,
+                writer,
+                staged: Staged::new(),
+                next: 1,
+                recorded_to: 1,
+            }
+        }
+
+        /// Stages a run of so many messages, whose frames have `len` bytes together.
+        fn run(&mut self, entries: u32, len: usize) {
+            let frame = vec![b'x'; len];
+            if self.writer.claim(&frame).is_none() {
+                self.writer = self.ledger.writer().expect("chunks are free");
+            }
+            let claim = self.writer.claim(&frame).expect("an empty chunk has room");
+            let place = self.ledger.place(claim.commit());
+            self.staged.push_run(Run {
+                lease: self.ledger.lend(place).expect("it is resident"),
+                first_sequence: self.next,
+                entries,
+            });
+            self.next += u64::from(entries);
+        }
+
+        fn settle(&mut self, sequence: Sequence, settled_us: u64, now_us: u64) {
+            let settlement = Settlement {
+                sequence,
+                settled_us,
+            };
+            self.staged.push_settlement(&settlement, now_us);
+        }
+
+        /// Writes a batch; returns how many messages it has, and the settlements.
+        fn write(&mut self, with: Messages) -> (u32, Vec<(Sequence, u64)>) {
+            self.staged.select(with, self.recorded_to);
+            let entries = self.staged.entries;
+            self.recorded_to += u64::from(entries);
+            self.staged.take_runs().for_each(drop);
+            let time_us = self.staged.time_us;
+            let bytes = self.staged.settlements.chunks_exact(SETTLEMENT_LEN);
+            let settled = bytes.map(|it| {
+                let it = Settlement::decode(time_us, it.try_into().expect("chunks are exact"));
+                (it.sequence, it.settled_us)
+            });
+            let settled = settled.collect();
+            self.staged.take_settlements();
+            (entries, settled)
+        }
+    }
+
+    #[test]
+    fn a_batch_holds_all_that_came() {
+        let mut scene = Scene::new();
+        assert!(scene.staged.is_empty());
+        scene.run(3, 300);
+        scene.run(2, 200);
+        scene.settle(1, 5, 9);
+        assert!(scene.staged.select(Messages::All, 1));
+        assert_eq!(scene.staged.first_sequence(), Some(1));
+        let messages = BATCH_HEADER_LEN + scene.staged.runs_len;
+        assert_eq!(scene.staged.messages_len(), messages);
+        let len = messages + BATCH_HEADER_LEN + SETTLEMENT_LEN;
+        assert_eq!(scene.staged.len(), len);
+        assert_eq!(scene.write(Messages::All), (5, vec![(1, 5)]));
+        assert!(scene.staged.is_empty());
+        assert!(!scene.staged.select(Messages::All, 6));
+    }
+
+    #[test]
+    fn no_settlement_is_written_before_its_message() {
+        let mut scene = Scene::new();
+        scene.run(2, 100);
+        assert_eq!(scene.write(Messages::All).0, 2);
+        scene.run(2, 100);
+        scene.run(2, 100);
+        for sequence in [4, 1, 6, 3] {
+            scene.settle(sequence, sequence, 10);
+        }
+        assert_eq!(scene.write(Messages::None), (0, vec![(1, 1)]));
+        assert!(scene.staged.has_runs() && !scene.staged.has_messages());
+        scene.settle(2, 2, 11);
+        assert_eq!(scene.write(Messages::None), (0, vec![(2, 2)]));
+        let (entries, settled) = scene.write(Messages::All);
+        assert_eq!(entries, 4);
+        assert_eq!(settled, [(4, 4), (6, 6), (3, 3)], "behind their messages");
+        assert!(scene.staged.is_empty());
+    }
+
+    #[test]
+    fn a_settlement_that_waits_keeps_its_time() {
+        let mut scene = Scene::new();
+        scene.settle(1, 1_000, 1_500);
+        scene.settle(2, 2_400, 2_500);
+        scene.settle(3, 900, 2_500);
+        let expected = vec![(1, 1_000), (2, 2_400), (3, 900)];
+        assert_eq!(scene.write(Messages::None), (0, expected));
+    }
+
+    #[test]
+    fn after_a_shortage_a_batch_takes_a_run_at_least_and_a_chunk_at_most() {
+        let mut scene = Scene::new();
+        for _ in 0..6 {
+            scene.run(1, 60_000);
+        }
+        scene.staged.select(Messages::Few, 1);
+        assert!(scene.staged.runs_len <= CHUNK_LEN);
+        let mut written = 0;
+        while written < 6 {
+            let (entries, _) = scene.write(Messages::Few);
+            assert!((1..6).contains(&entries));
+            written += entries;
+        }
+    }
+
+    #[test]
+    fn what_is_taken_is_bounded_on_a_full_disk_too() {
+        let mut scene = Scene::new();
+        let mut settlements = 0;
+        while scene.staged.has_room(true) {
+            settlements += 1;
+            scene.settle(settlements, 1, 1);
+        }
+        assert_eq!(
+            settlements,
+            SETTLEMENTS_LEN_MAX.div_ceil(SETTLEMENT_LEN) as u64
+        );
+        let mut scene = Scene::new();
+        while scene.staged.has_room(false) {
+            scene.run(1, 60_000);
+        }
+        assert!(scene.staged.held_len <= BATCH_LEN_MAX);
+        assert!(scene.staged.has_room(true), "runs go on piling up");
+        scene.staged.select(Messages::All, 1);
+        assert!(scene.staged.len() <= BATCH_LEN_MAX);
     }
 }

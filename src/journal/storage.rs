@@ -21,8 +21,8 @@ pub enum Name {
     /// means nothing.
     Free(u64),
     /// What is still needed of the segments from the first number up to, not including, the second.
-    Kept(u64, u64),
-    /// A kept file that is being written.
+    Compacted(u64, u64),
+    /// A compacted file that is being written.
     Unfinished(u64, u64),
 }
 
@@ -72,6 +72,14 @@ pub trait Storage: Send {
     /// # Errors
     /// They may not.
     fn sync_names(&self) -> io::Result<()>;
+
+    /// Bytes of room that the disk has left.
+    ///
+    /// # Errors
+    /// The system does not say.
+    fn available(&self) -> io::Result<u64> {
+        Ok(u64::MAX)
+    }
 
     /// Bytes that an open file has.
     ///
@@ -193,7 +201,7 @@ impl fmt::Display for Name {
         match self {
             Self::Segment(number) => write!(out, "{number:020}.segment"),
             Self::Free(number) => write!(out, "{number:020}.free"),
-            Self::Kept(from, to) => write!(out, "{from:020}-{to:020}.kept"),
+            Self::Compacted(from, to) => write!(out, "{from:020}-{to:020}.kept"),
             Self::Unfinished(from, to) => write!(out, "{from:020}-{to:020}.unfinished"),
         }
     }
@@ -217,7 +225,7 @@ impl Name {
         match kind {
             "segment" => number(stem).map(Self::Segment),
             "free" => number(stem).map(Self::Free),
-            "kept" => range().map(|(from, to)| Self::Kept(from, to)),
+            "kept" => range().map(|(from, to)| Self::Compacted(from, to)),
             "unfinished" => range().map(|(from, to)| Self::Unfinished(from, to)),
             _ => None,
         }
@@ -334,6 +342,14 @@ impl Storage for Directory {
         }
     }
 
+    fn available(&self) -> io::Result<u64> {
+        let room = match &self.held {
+            Some(held) => rustix::fs::fstatvfs(&held.directory)?,
+            None => rustix::fs::statvfs(&self.path)?,
+        };
+        Ok(room.f_bavail.saturating_mul(room.f_frsize))
+    }
+
     fn len(&self, file: &File) -> io::Result<u64> {
         Ok(file.metadata()?.len())
     }
@@ -387,7 +403,7 @@ mod tests {
         for name in [
             Name::Segment(to),
             Name::Free(from),
-            Name::Kept(from, to),
+            Name::Compacted(from, to),
             Name::Unfinished(from, to),
         ] {
             assert_eq!(Name::parse(&name.to_string()), Some(name));

@@ -12,7 +12,7 @@
 //!
 //! Where the disk is full, runs wait and settlements are written alone, in the reserve if need be: what
 //! is settled frees segments, and only they let messages go on. Messages are never written without a
-//! reserve. Where not even settlements find room, a gauge has the scheduler hand nothing out.
+//! reserve. Where not even settlements find room, a counter has the scheduler hand nothing out.
 
 mod shortage;
 
@@ -20,56 +20,20 @@ use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::record::{
-    BATCH_HEADER_LEN, BatchHeader, BatchKind, Position, SETTLEMENT_LEN, Settlement,
-};
-use super::retention::ToRetention;
-use super::retention::survey::Survey;
-use super::segment::{Begun, Claim, Segments, Trouble};
+use super::headroom::Headroom;
+use super::protocol::{FromJournal, ToJournal, ToRetention};
+use super::record::{BATCH_HEADER_LEN, BatchHeader, BatchKind, Position, SETTLEMENT_LEN};
+use super::segment::{Claim, RollError, SegmentStarted, Segments};
 use super::staged::{Messages, Run, Staged};
 use super::storage::Storage;
 use crate::agent::{Agent, Fatal};
-use crate::arena::{EndedLeases, Lease, Returned, View};
+use crate::arena::{EndedLeases, View};
 use crate::clock::{BootTie, Now};
 use crate::counters::{Counter, Counters};
 use crate::limits::PIECES_PER_BATCH;
 use crate::message::Sequence;
 use crate::message::layout::RECORD_HEADER_LEN;
 use crate::ring::{Receiver, Sender};
-
-/// What the scheduler tells the journal.
-#[derive(Debug)]
-pub enum ToJournal {
-    /// Accepted messages, with consecutive sequences, whose records stand one behind the other.
-    Run {
-        /// Their records.
-        lease: Lease,
-        /// Sequence of the first one.
-        first_sequence: Sequence,
-        /// How many.
-        entries: u32,
-    },
-    /// A message needs no more work.
-    Settled(Settlement),
-    /// To be passed on to retention once all before it is recorded.
-    Survey(Box<Survey>),
-}
-
-/// What the journal tells the scheduler.
-#[derive(Debug)]
-pub enum FromJournal {
-    /// All messages up to this one may be delivered.
-    Recorded {
-        /// Sequence of the first message of the batch.
-        first_sequence: Sequence,
-        /// How many messages it holds, with consecutive sequences.
-        entries: u32,
-        /// Where the first one's record stands; the others stand right behind it.
-        position: Position,
-    },
-    /// Leases come home.
-    Returned(Returned),
-}
 
 /// The journal cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -110,16 +74,18 @@ pub struct JournalAgent<S: Storage> {
     to_retention: Sender<ToRetention>,
     segments: Segments<S>,
     /// The segment that begins with the staged batch.
-    begun: Option<Begun>,
+    started: Option<SegmentStarted>,
     next_sequence: Sequence,
     /// The end of what is recorded, for whoever follows the files.
     recorded: Arc<AtomicU64>,
     staged: Staged,
+    /// What messages leave for a database on the same disk; `None`: there is none.
+    headroom: Option<Headroom>,
     /// Messages wait for room, until then at least.
     is_full: bool,
     messages_at_ns: u64,
-    is_told: bool,
-    tell_full_at_ns: u64,
+    is_logged: bool,
+    log_full_at_ns: u64,
     /// Settlements wait as well, until then at least.
     is_stuck: bool,
     retry_at_ns: u64,
@@ -132,7 +98,7 @@ pub struct JournalParts<S> {
     pub from_scheduler: Receiver<ToJournal>,
     /// What is recorded goes there.
     pub to_scheduler: Sender<FromJournal>,
-    /// Segments that were begun, and surveys, go there.
+    /// Segments that were begun, and queries, go there.
     pub to_retention: Sender<ToRetention>,
     /// Free files, by their former number, come from here.
     pub free_files: Receiver<u64>,
@@ -148,6 +114,8 @@ pub struct JournalParts<S> {
     pub position: Position,
     /// The sequence of the next message.
     pub next_sequence: Sequence,
+    /// Whether the store's database is on the same disk.
+    pub shares_disk: bool,
     /// Whether a batch is recorded only when the disk has it.
     pub synced: bool,
     /// Told the end of what is recorded.
@@ -182,14 +150,15 @@ impl<S: Storage> JournalAgent<S> {
             view: parts.view,
             to_retention: parts.to_retention,
             segments,
-            begun: None,
+            started: None,
             next_sequence: parts.next_sequence,
             recorded: parts.recorded,
             staged: Staged::new(),
+            headroom: parts.shares_disk.then(|| Headroom::new(parts.segment_len)),
             is_full: false,
             messages_at_ns: 0,
-            is_told: false,
-            tell_full_at_ns: 0,
+            is_logged: false,
+            log_full_at_ns: 0,
             is_stuck: false,
             retry_at_ns: 0,
             counters: parts.counters,
@@ -215,32 +184,41 @@ impl<S: Storage> JournalAgent<S> {
                 ToJournal::Settled(settlement) => {
                     self.staged.push_settlement(&settlement, now.epoch_us);
                 }
-                ToJournal::Survey(survey) => self.staged.survey = Some(survey),
+                ToJournal::Query(query) => self.staged.query = Some(query),
             }
         }
     }
 
     /// Takes what came and chooses what is written of it; `false`: nothing can be.
-    fn prepare(&mut self, now: Now) -> bool {
+    fn prepare(&mut self, now: Now) -> Result<bool, WriteError> {
         self.collect(now);
         if self.staged.is_empty() {
-            return false;
+            return Ok(false);
         }
-        let with = match self.staged.has_runs() && self.may_write_messages(now) {
-            false => Messages::None,
-            true if self.is_full => Messages::Few,
-            true => Messages::All,
+        let with = if !self.staged.has_runs() || !self.may_write_messages(now)? {
+            Messages::None
+        } else if self.is_full {
+            Messages::Few
+        } else {
+            Messages::All
         };
-        self.staged.select(with, self.next_sequence)
+        Ok(self.staged.select(with, self.next_sequence))
     }
 
-    /// Messages need room, and settlements a reserve.
-    fn may_write_messages(&mut self, now: Now) -> bool {
+    /// Messages need room, settlements a reserve, and the store what it needs to follow.
+    fn may_write_messages(&mut self, now: Now) -> Result<bool, WriteError> {
         if !self.segments.has_reserve() {
             self.miss_reserve(now);
-            return false;
+            return Ok(false);
         }
-        !self.is_full || now.ns >= self.messages_at_ns
+        if self.is_full && now.ns < self.messages_at_ns {
+            return Ok(false);
+        }
+        let may = self.has_headroom(now);
+        if !may {
+            self.leave_headroom(now)?;
+        }
+        Ok(may)
     }
 
     fn header(
@@ -332,8 +310,8 @@ impl<S: Storage> JournalAgent<S> {
     }
 
     /// The batch is recorded: says so, and gives the leases back.
-    fn tell(&mut self) {
-        self.tell_messages();
+    fn finish_batch(&mut self) {
+        self.send_recorded();
         let settled = self.staged.settlements.len() / SETTLEMENT_LEN;
         self.note_written(self.staged.len());
         self.staged.take_settlements();
@@ -342,7 +320,7 @@ impl<S: Storage> JournalAgent<S> {
     }
 
     /// The batch's messages are recorded, if it has any.
-    fn tell_messages(&mut self) {
+    fn send_recorded(&mut self) {
         let Some(first_sequence) = self.staged.first_sequence() else {
             return;
         };
@@ -368,8 +346,8 @@ impl<S: Storage> JournalAgent<S> {
         // Pairs with the acquire load of the store: who sees the position finds the bytes.
         self.recorded
             .store(self.segments.position(), Ordering::Release);
-        if let Some(begun) = self.begun.take() {
-            self.tell_begun(begun);
+        if let Some(started) = self.started.take() {
+            self.send_started(started);
         }
         self.counters.add(Counter::JournalBytes, len as u64);
     }
@@ -384,45 +362,45 @@ impl<S: Storage> JournalAgent<S> {
     }
 
     /// Whether the scheduler and retention can be told of a batch: what it holds is recorded, a
-    /// segment was begun and perhaps an empty one before, a survey goes on.
+    /// segment was begun and perhaps an empty one before, a query goes on.
     fn has_room(&mut self) -> bool {
         self.to_scheduler.has_room(1) && self.to_retention.has_room(3)
     }
 
-    fn append(&mut self, now: Now) -> Result<(), Trouble> {
+    fn append(&mut self, now: Now) -> Result<(), RollError> {
         let len = self.staged.len() as u64;
         let claim = match self.staged.has_messages() {
             true => Claim::Spare,
             false => Claim::Reserve,
         };
-        let begun = self
+        let started = self
             .segments
             .make_room(len, claim, self.next_sequence, now)?;
-        self.note_begun(begun);
+        self.note_started(started);
         self.seal(now);
         Ok(self.write()?)
     }
 
-    fn tell_begun(&mut self, begun: Begun) {
+    fn send_started(&mut self, started: SegmentStarted) {
         let mut permit = self.to_retention.claim(1).expect("`has_room` saw it");
-        permit.send(ToRetention::Begun(begun));
+        permit.send(ToRetention::Started(started));
     }
 
     /// A segment was begun; one that was begun before and has no batch is told now.
-    fn note_begun(&mut self, begun: Option<Begun>) {
-        if let Some(begun) = begun
-            && let Some(empty) = self.begun.replace(begun)
+    fn note_started(&mut self, started: Option<SegmentStarted>) {
+        if let Some(started) = started
+            && let Some(empty) = self.started.replace(started)
         {
-            self.tell_begun(empty);
+            self.send_started(empty);
         }
     }
 
-    /// A survey goes on when all that came before it is recorded.
-    fn pass_survey_on(&mut self) -> usize {
-        match self.staged.survey.take() {
-            Some(survey) => {
+    /// A query goes on when all that came before it is recorded.
+    fn pass_query_on(&mut self) -> usize {
+        match self.staged.query.take() {
+            Some(query) => {
                 let mut permit = self.to_retention.claim(1).expect("`has_room` saw it");
-                permit.send(ToRetention::Survey(survey));
+                permit.send(ToRetention::Query(query));
                 1
             }
             None => 0,
@@ -444,23 +422,23 @@ where
             self.to_scheduler.flush();
             return Ok(0);
         }
-        if !self.prepare(now) {
+        if !self.prepare(now)? {
             self.look_for_room();
-            let work_count = self.pass_survey_on();
+            let work_count = self.pass_query_on();
             self.to_scheduler.flush();
             self.to_retention.flush();
             return Ok(work_count);
         }
         if let Err(error) = self.append(now) {
             self.to_scheduler.flush();
-            self.judge(error, now)?;
+            self.handle_roll_error(error, now)?;
             return Ok(0);
         }
         self.end_wait();
         self.sync()?;
         let work_count = self.staged.entries as usize + self.staged.settlements.len();
-        self.tell();
-        self.pass_survey_on();
+        self.finish_batch();
+        self.pass_query_on();
         self.to_scheduler.flush();
         self.to_retention.flush();
         Ok(work_count)

@@ -9,9 +9,9 @@ pub const SEGMENT_LEN_DEFAULT: u64 = 64 * 1024 * 1024;
 /// Bytes of one journal batch at most; a batch never crosses segments, so it bounds their waste.
 pub const BATCH_LEN_MAX: usize = 1024 * 1024;
 
-/// Bytes of a batch of a kept file, where a record is not longer by itself: as much is read for one
+/// Bytes of a batch of a compacted file, where a record is not longer by itself: as much is read for one
 /// message that is carried forward, and 16 bytes of memory are its price.
-pub const KEPT_BATCH_LEN: usize = 64 * 1024;
+pub const CARRIED_BATCH_LEN: usize = 64 * 1024;
 
 /// Free files that wait to become segments: as many as a moment of full speed takes before the next
 /// ones are freed; more would only hold disk space.
@@ -25,15 +25,27 @@ pub const JOURNAL_LEN_MAX_DEFAULT: u64 = 64 * 1024 * 1024 * 1024;
 pub const JOURNAL_SEGMENTS_MIN: u64 = 8;
 
 /// Segments of `journal.max_bytes` that messages may not take: one for settlements, one for what is
-/// on its way to the journal when the limit is reached, one for the kept file that makes room. The
+/// on its way to the journal when the limit is reached, one for the compacted file that makes room. The
 /// first and the last are there from the start, see [`JOURNAL_RESERVE_LEN`].
 pub const JOURNAL_RESERVE: u64 = 3;
 
 /// Bytes of room on the disk that only settlements may take, or half a segment where that is less. In full
 /// batches they hold 699,000 settlements (12 bytes each), each in a batch of its own 139,000 (60 bytes):
-/// those of the 160,000 frames of 390 bytes that a default segment holds, after which it goes. The same
-/// again is set aside for a kept file. At start they take 4 ms each to write.
+/// those of the 160,000 frames of 390 bytes that a default segment holds, after which it goes. At start
+/// they take 4 ms to write.
 pub const JOURNAL_RESERVE_LEN: u64 = 8 * 1024 * 1024;
+
+/// Bytes of room on the disk for a compacted file, or three eighths of a segment where that is less: the
+/// ids of a segment take a quarter of it at most (see [`super::ID_WHOLE_LEN_MAX`]), the rest is for its
+/// unsettled messages. Of the usual 22 bytes, the ids of a segment of 1 GiB take 53 MiB.
+pub const JOURNAL_COMPACTION_RESERVE_LEN: u64 = 64 * 1024 * 1024;
+
+/// Bytes of the log of a database on the journal's disk at most: a transaction of
+/// [`super::STORE_GATHER_LEN_MAX`] bytes of frames with its indexes, half as much again.
+pub const DATABASE_LOG_LEN_MAX: u64 = super::STORE_GATHER_LEN_MAX as u64 / 2 * 3;
+
+/// Bytes that such a database is left in any case: its log is 4 MiB long between transactions.
+pub const DATABASE_ROOM_MIN: u64 = 4 * 1024 * 1024;
 
 /// Bytes of settlements that the journal agent holds while the disk is full: half a batch, 43,000 of
 /// them. More stay in the ring, and where they find no room at all, nothing is handed out that would
@@ -45,7 +57,7 @@ pub const JOURNAL_LEN_MAX_CEILING: u64 = 1024 * 1024 * 1024 * 1024 * 1024;
 
 /// Words of unsettled messages that the scheduler gives out at once: 512 of them speak of 32,768
 /// messages where they stand together, and take a microsecond.
-pub const SURVEY_WORDS: usize = 512;
+pub const QUERY_WORDS: usize = 512;
 
 /// Entries of the rings to and from retention: one survey goes round, segments are begun some times
 /// a second, and few files are free.

@@ -6,7 +6,13 @@
 
 use std::hash::{BuildHasher, Hasher};
 
-use ahash::RandomState;
+use ahash::{AHasher, RandomState};
+
+use super::CompactId;
+use crate::limits::ID_WHOLE_LEN_MAX;
+
+/// No whole id begins so, for ids are UTF-8.
+const DIGEST_PREFIX: &[u8] = &[0xff];
 
 /// What stands for a messageId: 128 randomly keyed bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -34,9 +40,28 @@ impl IdHasher {
     #[inline]
     #[must_use]
     pub fn hash(&self, id: &[u8]) -> IdHash {
+        if id.len() > ID_WHOLE_LEN_MAX {
+            return self.hash_compact(&CompactId::of(id));
+        }
+        self.hash_by(|hasher| hasher.write(id))
+    }
+
+    /// The hash of the messageId that is remembered so.
+    pub(crate) fn hash_compact(&self, id: &CompactId<'_>) -> IdHash {
+        match id {
+            CompactId::Whole(id) => self.hash_by(|hasher| hasher.write(id)),
+            CompactId::Digest(digest) => self.hash_by(|hasher| {
+                hasher.write(DIGEST_PREFIX);
+                hasher.write(digest);
+            }),
+        }
+    }
+
+    #[inline]
+    fn hash_by(&self, write: impl Fn(&mut AHasher)) -> IdHash {
         let of = |state: &RandomState| {
             let mut hasher = state.build_hasher();
-            hasher.write(id);
+            write(&mut hasher);
             hasher.finish()
         };
         IdHash([of(&self.first), of(&self.second)])
@@ -66,5 +91,19 @@ mod tests {
         assert_ne!(hasher.fingerprint(), other.fingerprint());
         let IdHash([first, second]) = hasher.hash(b"a");
         assert_ne!(first, second);
+    }
+
+    #[test]
+    fn an_id_that_was_remembered_by_its_digest_is_known_again() {
+        let hasher = IdHasher::new([1, 2, 3, 4, 5, 6, 7, 8]);
+        for len in 1..=255 {
+            let id = vec![b'x'; len];
+            assert_eq!(hasher.hash_compact(&CompactId::of(&id)), hasher.hash(&id));
+        }
+        let digest = CompactId::of(&[b'x'; 100]);
+        let CompactId::Digest(bytes) = digest else {
+            panic!("it is long");
+        };
+        assert_ne!(hasher.hash_compact(&digest), hasher.hash(&bytes));
     }
 }

@@ -2,6 +2,7 @@
 //! it with their indices, and how many may wait.
 
 pub(crate) mod allowance;
+mod compact_id;
 mod directory;
 mod id_hash;
 pub mod layout;
@@ -11,6 +12,7 @@ mod record;
 mod text;
 pub(crate) mod timestamp;
 
+pub(crate) use compact_id::CompactId;
 pub use directory::Directory;
 pub use id_hash::{IdHash, IdHasher};
 pub use pattern::Pattern;

@@ -12,7 +12,7 @@ use crate::arena::Lease;
 use crate::clock::Now;
 use crate::counters::Counter;
 use crate::delivery::protocol::ToDelivery;
-use crate::journal::replay::{Fetch, FromReplay};
+use crate::journal::protocol::{Fetch, FromReplay};
 use crate::limits::{ANSWERS_RESERVED, DISPATCHES_PER_CYCLE, REPLAY_EVENTS_PER_CYCLE};
 use crate::message::layout::RecordHeader;
 use crate::message::{DestinationIndex, Level};

@@ -8,8 +8,8 @@ use super::{Pending, SchedulerAgent};
 use crate::clock::Now;
 use crate::config::Durability;
 use crate::counters::Counter;
+use crate::journal::protocol::FromJournal;
 use crate::journal::record::Position;
-use crate::journal::writer::FromJournal;
 use crate::limits::JOURNAL_EVENTS_PER_CYCLE;
 use crate::message::Sequence;
 

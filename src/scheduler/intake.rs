@@ -12,7 +12,7 @@ use crate::clock::Now;
 use crate::config::Durability;
 use crate::counters::Counter;
 use crate::ingest::protocol::{Arrival, FromIngest};
-use crate::journal::writer::ToJournal;
+use crate::journal::protocol::ToJournal;
 use crate::limits::{ARRIVALS_PER_CYCLE, UNRECORDED_MAX};
 use crate::memory::{prefetch, prefetch_all};
 use crate::message::layout::RecordHeader;

@@ -57,11 +57,9 @@ use crate::config::Durability;
 use crate::counters::{Counter, Counters};
 use crate::delivery::protocol::{FromDelivery, ToDelivery};
 use crate::ingest::protocol::{FromIngest, ToIngest};
+use crate::journal::protocol::{Fetch, FromJournal, FromReplay, FromRetention, ToJournal};
 use crate::journal::record::Position;
-use crate::journal::replay::{Fetch, FromReplay};
-use crate::journal::retention::FromRetention;
-use crate::journal::retention::survey::Survey;
-use crate::journal::writer::{FromJournal, ToJournal};
+use crate::journal::retention::query::UnsettledQuery;
 use crate::latency::Recorder;
 use crate::limits::{
     AGED_PER_CYCLE, CHUNKS_AT_INGEST, CHUNKS_AT_REPLAY, CHUNKS_FOR_REPLAY, CHUNKS_FREE_MIN,
@@ -326,21 +324,21 @@ impl SchedulerAgent {
             work_count += 1;
             match event {
                 FromRetention::Granted(position) => self.granted = position,
-                FromRetention::Survey(survey) => self.answer(survey),
+                FromRetention::Query(query) => self.answer(query),
             }
         }
         work_count
     }
 
-    fn answer(&mut self, mut survey: Box<Survey>) {
-        self.parts.unsettled.answer(&mut survey);
-        survey.next_sequence = self.parts.next_sequence;
-        survey.is_at_limit = !self.journal_may_grow();
+    fn answer(&mut self, mut query: Box<UnsettledQuery>) {
+        self.parts.unsettled.answer(&mut query);
+        query.next_sequence = self.parts.next_sequence;
+        query.is_at_limit = !self.journal_may_grow();
         let first = self.parts.unsettled.first();
-        survey.first_unsettled = first.unwrap_or(survey.next_sequence);
+        query.first_unsettled = first.unwrap_or(query.next_sequence);
         let permit = self.parts.to_journal.claim(1);
         let mut permit = permit.expect("room was seen before the question was taken");
-        permit.send(ToJournal::Survey(survey));
+        permit.send(ToJournal::Query(query));
     }
 
     /// Tells ingest what sources need not send again, and where they may go on, as far as its ring

@@ -18,7 +18,7 @@ use crate::journal::batch::JournalRecord;
 use crate::journal::record::Settlement;
 use crate::journal::recovery::Sink;
 use crate::message::timestamp::clamp_timestamp;
-use crate::message::{DestinationIndex, Directory, TypeIndex};
+use crate::message::{CompactId, DestinationIndex, Directory, TypeIndex};
 
 /// Dead messages that may lie in the lanes, besides as many as are alive: 7 MB.
 const DEAD_MAX: usize = 1024 * 1024;
@@ -145,6 +145,11 @@ impl Sink for RecoveredStateBuilder {
         self.alive.insert(record.sequence);
         self.alive_count += 1;
         self.last_recorded_ms = self.last_recorded_ms.max(recorded_ms);
+    }
+
+    fn id(&mut self, id: &CompactId<'_>, recorded_us: u64) {
+        let id = self.dedup.hasher().hash_compact(id);
+        self.dedup.claim(id, recorded_us / 1_000);
     }
 
     fn settled(&mut self, settlement: &Settlement) {

@@ -9,8 +9,8 @@ use super::subscriptions::{Subscriber, SubscriberId};
 use crate::clock::Now;
 use crate::counters::Counter;
 use crate::delivery::protocol::{FromDelivery, ToDelivery};
+use crate::journal::protocol::ToJournal;
 use crate::journal::record::Settlement;
-use crate::journal::writer::ToJournal;
 use crate::limits::DELIVERY_EVENTS_PER_CYCLE;
 use crate::message::{DestinationIndex, Sequence};
 

@@ -1,7 +1,7 @@
 //! Which sequences are not settled: a sparse set of bits.
 //!
 //! The scheduler enters what it accepts and strikes out what is settled; retention asks, by a
-//! [`Survey`], what must stay in the journal. It knows sequences alone, so that what it says does
+//! [`UnsettledQuery`], what must stay in the journal. It knows sequences alone, so that what it says does
 //! not depend on how and where the messages themselves are held.
 //!
 //! ```text
@@ -11,8 +11,8 @@
 
 use std::collections::VecDeque;
 
-use crate::journal::retention::survey::{Survey, Word};
-use crate::limits::SURVEY_WORDS;
+use crate::journal::retention::query::{UnsettledQuery, Word};
+use crate::limits::QUERY_WORDS;
 use crate::message::Sequence;
 
 /// Words below which it is not worth sweeping out empty ones.
@@ -74,25 +74,23 @@ impl Unsettled {
         self.words.front().map(Word::first)
     }
 
-    /// Answers a survey, as far as it has room.
-    pub(super) fn answer(&self, survey: &mut Survey) {
-        survey.words.clear();
-        let begin = self
-            .words
-            .partition_point(|it| it.number < survey.from / 64);
+    /// Answers a query, as far as it has room.
+    pub(super) fn answer(&self, query: &mut UnsettledQuery) {
+        query.words.clear();
+        let begin = self.words.partition_point(|it| it.number < query.from / 64);
         for word in self.words.range(begin..) {
-            if word.number * 64 >= survey.to {
+            if word.number * 64 >= query.to {
                 break;
             }
-            if survey.words.len() == SURVEY_WORDS {
-                survey.reached = word.number * 64;
+            if query.words.len() == QUERY_WORDS {
+                query.reached = word.number * 64;
                 return;
             }
             if word.bits != 0 {
-                survey.words.push(*word);
+                query.words.push(*word);
             }
         }
-        survey.reached = survey.to;
+        query.reached = query.to;
     }
 
     /// The word of this number: counted from the end, if no word between is missing, else looked for.
@@ -136,18 +134,18 @@ mod tests {
 
     use super::*;
 
-    /// All that the set says it holds, gathered by surveys.
-    fn surveyed(set: &Unsettled, from: Sequence, to: Sequence) -> Vec<Sequence> {
-        let (mut survey, mut found) = (Survey::new(), Vec::new());
-        (survey.from, survey.to) = (from, to);
+    /// All that the set says it holds, gathered by queries.
+    fn queried(set: &Unsettled, from: Sequence, to: Sequence) -> Vec<Sequence> {
+        let (mut query, mut found) = (UnsettledQuery::new(), Vec::new());
+        (query.from, query.to) = (from, to);
         loop {
-            set.answer(&mut survey);
-            found.extend(survey.words.iter().flat_map(Word::sequences));
-            if survey.reached == to {
+            set.answer(&mut query);
+            found.extend(query.words.iter().flat_map(Word::sequences));
+            if query.reached == to {
                 found.retain(|it| (from..to).contains(it));
                 return found;
             }
-            survey.from = survey.reached;
+            query.from = query.reached;
         }
     }
 
@@ -172,7 +170,7 @@ mod tests {
                 prop_assert_eq!(set.first(), model.first().copied());
             }
             let expected: Vec<_> = model.range(from..from + len).copied().collect();
-            prop_assert_eq!(surveyed(&set, from, from + len), expected);
+            prop_assert_eq!(queried(&set, from, from + len), expected);
         }
     }
 
@@ -187,6 +185,6 @@ mod tests {
         }
         assert_eq!(set.first(), Some(7));
         assert!(set.words.len() <= SWEEP_MIN + 1, "{}", set.words.len());
-        assert_eq!(surveyed(&set, 0, 2_000_000).len(), 20);
+        assert_eq!(queried(&set, 0, 2_000_000).len(), 20);
     }
 }

@@ -237,13 +237,13 @@ impl State {
     fn note_leaving(&mut self, name: Name) {
         let range = match name {
             Name::Segment(number) => number..number + 1,
-            Name::Kept(from, to) => from..to,
+            Name::Compacted(from, to) => from..to,
             _ => return,
         };
         let look = self.look();
         // What takes its place has less than it has.
         let is_other = |it: &Name| match *it {
-            Name::Kept(from, to) => *it != name && from < range.end && range.start < to,
+            Name::Compacted(from, to) => *it != name && from < range.end && range.start < to,
             _ => false,
         };
         look.state().names.0.retain(|it, _| !is_other(it));

@@ -164,7 +164,7 @@ fn wakes(deliveries: usize) -> Wakes {
 pub fn read_leaving(disk: &Disk, segment_len: u64, name: Name) -> Surviving {
     let segments = match name {
         Name::Segment(number) => number..number + 1,
-        Name::Kept(from, to) => from..to,
+        Name::Compacted(from, to) => from..to,
         _ => 0..0,
     };
     let mut reader = Reader::new(disk.clone(), segment_len, segments.start * segment_len);

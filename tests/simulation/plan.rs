@@ -401,22 +401,18 @@ impl Plan {
     }
 
     /// More comes than the disk has room for at once. Half a segment is set aside for settlements,
-    /// and as much for a kept file.
+    /// three eighths for a compacted file. What is settled makes room before its ids are forgotten, for the
+    /// world gives it half a dedup window.
     fn starve(&mut self, dice: &mut Dice) {
         self.is_heavy = true;
         self.fill_max = LINE_LEN_MAX - 512;
         self.segment = BATCH_LEN_MAX as u64 + dice.of(&[4_096, 65_536]);
         self.disk_len = dice.pick(2..=4) * self.segment as usize + dice.skewed(1 << 18);
-        // When the disk has room again, the ids that held it are forgotten: a line that was sent again
-        // meanwhile, and waited in a socket, would be another message. So none is.
-        self.window_ms = 20_000;
-        self.ends = 0;
-        (self.faults.reset, self.faults.refuse) = (0, 0);
         self.rejected.is_stuck = false;
         let lines = 1_500 / self.sources.len();
         for source in &mut self.sources {
             source.lines = source.lines.max(lines);
-            (source.pause_ns, source.duplicates, source.wrong) = (1_000, 0, 0);
+            (source.pause_ns, source.wrong) = (1_000, 0);
         }
     }
 

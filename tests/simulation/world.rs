@@ -33,9 +33,9 @@ use crate::trace::Trace;
 use crate::turns::{Actor, Turns};
 use crate::wire::{LinkId, Peer, Wire};
 
-/// Calm lasts this long at most, in ns: back-off, time-outs of acknowledgements and all, and on a small
-/// disk a dedup window each time it is full.
-const CALM_NS_MAX: u64 = 900_000_000_000;
+/// Calm lasts this long at most, in ns: back-off, time-outs of acknowledgements and all. It is half a dedup
+/// window, so that a full disk has to heal without its end.
+const CALM_NS_MAX: u64 = 300_000_000_000;
 /// Nothing may happen for this long, in ns, before all is believed to be done: a store that failed
 /// rests for up to five seconds.
 const QUIET_NS: u64 = 12_000_000_000;

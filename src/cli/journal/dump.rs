@@ -10,13 +10,13 @@ use serde::Serialize;
 
 use super::place::{Place, PlaceArgs, failed};
 use super::unsettled::Unsettled;
-use super::{Failure, kept_words, words};
+use super::{Failure, compacted_words, words};
 use crate::cli::output::Frames;
 use crate::journal::batch::{Batch, JournalRecord};
-use crate::journal::reader::survey::Finding;
+use crate::journal::reader::scan::Finding;
 use crate::journal::record::{Position, Settlement};
 use crate::log::say;
-use crate::message::Text;
+use crate::message::{CompactId, Sequence, Text};
 
 /// Print the journal's entries, one JSON line each.
 #[derive(Debug, Clone, Args)]
@@ -106,6 +106,11 @@ impl Selection {
         is_wanted
     }
 
+    fn has_id(&self, args: &DumpArgs, sequence: Sequence) -> bool {
+        let is_whole = !args.frames && !args.unsettled && args.destination.is_none();
+        is_whole && (args.from..=args.to).contains(&sequence)
+    }
+
     fn has_settlement(&mut self, args: &DumpArgs, settlement: &Settlement) -> bool {
         let sequence = settlement.sequence;
         !args.frames
@@ -118,8 +123,8 @@ impl Selection {
 /// Reads the journal once, for what is not settled.
 fn unsettled(place: &Place) -> Result<(Unsettled, Position), Failure> {
     let (mut unsettled, mut end) = (Unsettled::default(), 0);
-    let mut survey = place.survey();
-    while let Some(found) = survey.advance().map_err(failed)? {
+    let mut scan = place.scan();
+    while let Some(found) = scan.advance().map_err(failed)? {
         if let Finding::Batch(batch) = found {
             batch
                 .records()
@@ -142,8 +147,8 @@ struct Dump<'a, W: Write> {
 impl<W: Write> Dump<'_, W> {
     /// Prints what is wanted; returns how many places could not be read.
     fn all(&mut self, place: &Place) -> Result<u64, Failure> {
-        let (mut survey, mut holes) = (place.survey(), 0);
-        while let Some(found) = survey.advance().map_err(failed)? {
+        let (mut scan, mut holes) = (place.scan(), 0);
+        while let Some(found) = scan.advance().map_err(failed)? {
             match found {
                 Finding::Batch(batch) if batch.position() >= self.selection.end() => break,
                 Finding::Batch(batch) => self.batch(&batch).map_err(Failure::output)?,
@@ -151,11 +156,11 @@ impl<W: Write> Dump<'_, W> {
                     holes += 1;
                     say(format!("damaged: {}", words(&hole, place)));
                 }
-                Finding::KeptHole(hole) => {
+                Finding::CompactedHole(hole) => {
                     holes += 1;
-                    say(format!("damaged: {}", kept_words(&hole, place)));
+                    say(format!("damaged: {}", compacted_words(&hole, place)));
                 }
-                Finding::Segment(_) | Finding::Kept { .. } | Finding::Tail(_) => {}
+                Finding::Segment(_) | Finding::Compacted { .. } | Finding::Tail(_) => {}
             }
         }
         Ok(holes)
@@ -165,6 +170,13 @@ impl<W: Write> Dump<'_, W> {
         for record in batch.records() {
             if self.selection.has_message(self.args, &record) {
                 self.message(&record)?;
+            }
+        }
+        for (sequence, id) in batch.ids() {
+            if self.selection.has_id(self.args, sequence) {
+                let line = IdLine::of(sequence, &id, batch.position());
+                serde_json::to_writer(&mut self.out, &line)?;
+                self.out.write_all(b"\n")?;
             }
         }
         for settlement in batch.settlements() {
@@ -230,6 +242,40 @@ impl MessageLine {
             message_type: owned(record.message_type()),
             priority: record.priority(),
             timestamp: record.timestamp_ms(),
+        }
+    }
+}
+
+/// The line of an id whose message is settled and gone.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct IdLine {
+    kind: &'static str,
+    sequence: u64,
+    /// Of its batch.
+    position: Position,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message_id: Option<String>,
+    /// Of a long one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256: Option<String>,
+}
+
+impl IdLine {
+    fn of(sequence: u64, id: &CompactId<'_>, position: Position) -> Self {
+        let (message_id, sha256) = match id {
+            CompactId::Whole(id) => (Some(String::from_utf8_lossy(id).into_owned()), None),
+            CompactId::Digest(digest) => {
+                let hex: String = digest.iter().map(|it| format!("{it:02x}")).collect();
+                (None, Some(hex))
+            }
+        };
+        Self {
+            kind: "id",
+            sequence,
+            position,
+            message_id,
+            sha256,
         }
     }
 }

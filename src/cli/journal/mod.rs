@@ -16,7 +16,7 @@ mod verify;
 use clap::{Args, Subcommand};
 
 use super::Failure;
-use crate::journal::reader::survey::{Hole, KeptHole};
+use crate::journal::reader::scan::{CompactedHole, Hole};
 use crate::journal::storage::Name;
 
 use place::Place;
@@ -66,10 +66,10 @@ pub(crate) fn run(args: JournalArgs) -> Result<(), Failure> {
     }
 }
 
-/// The same of a hole in a kept file.
-fn kept_words(hole: &KeptHole, place: &Place) -> String {
+/// The same of a hole in a compacted file.
+fn compacted_words(hole: &CompactedHole, place: &Place) -> String {
     let file = place.storage.path(hole.name);
-    let KeptHole {
+    let CompactedHole {
         offset,
         len,
         damage,

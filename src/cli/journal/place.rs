@@ -11,7 +11,7 @@ use super::Failure;
 use crate::config;
 use crate::engine::journal_folder;
 use crate::journal::error::JournalError;
-use crate::journal::reader::survey::{Survey, segment_len};
+use crate::journal::reader::scan::{Scan, segment_len};
 use crate::journal::storage::{Directory, Name, Storage as _};
 use crate::limits::SEGMENT_LEN_DEFAULT;
 
@@ -74,8 +74,8 @@ impl Place {
                     false
                 }
                 Name::Unfinished(..) => true,
-                Name::Segment(number) => is_kept(&names, number..number + 1, name),
-                Name::Kept(from, to) => is_kept(&names, from..to, name),
+                Name::Segment(number) => is_compacted(&names, number..number + 1, name),
+                Name::Compacted(from, to) => is_compacted(&names, from..to, name),
             };
             if is_replaced {
                 rest.left_over.push(name);
@@ -87,8 +87,8 @@ impl Place {
     }
 
     /// Begins to read all of it.
-    pub(super) fn survey(&self) -> Survey<Directory> {
-        Survey::new(self.storage.clone(), self.segment_len)
+    pub(super) fn scan(&self) -> Scan<Directory> {
+        Scan::new(self.storage.clone(), self.segment_len)
     }
 }
 
@@ -102,10 +102,10 @@ pub(super) struct Rest {
     pub(super) left_over: Vec<Name>,
 }
 
-/// Whether another kept file stands for these segments, too.
-fn is_kept(names: &[Name], segments: Range<u64>, name: Name) -> bool {
+/// Whether another compacted file stands for these segments, too.
+fn is_compacted(names: &[Name], segments: Range<u64>, name: Name) -> bool {
     names.iter().any(|&it| match it {
-        Name::Kept(from, to) => it != name && from <= segments.start && segments.end <= to,
+        Name::Compacted(from, to) => it != name && from <= segments.start && segments.end <= to,
         _ => false,
     })
 }

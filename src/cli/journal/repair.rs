@@ -1,6 +1,6 @@
 //! `flipped-lb journal repair`: keeps what can be kept of a damaged journal, and puts the rest aside.
 //!
-//! New segments and kept files are made in `journal/repair/` and then take the place of the damaged ones, one by
+//! New segments and compacted files are made in `journal/repair/` and then take the place of the damaged ones, one by
 //! one, each in a single step; the damaged ones stay in `journal-damaged-<time>/`. A crash between
 //! any two steps leaves a journal in which each file is either the old or the new one, so the
 //! repair may be run again.
@@ -15,7 +15,7 @@ use clap::Args;
 use jiff::Timestamp;
 
 use super::place::{Place, PlaceArgs, failed};
-use super::{Failure, kept_words, words};
+use super::{Failure, compacted_words, words};
 use crate::engine::{DirectoryLock, directory};
 use crate::journal::repair::{Gap, Plan, plan, rebuild};
 use crate::journal::storage::{Directory, Name};
@@ -45,7 +45,7 @@ pub(crate) fn run(args: &RepairArgs) -> Result<(), Failure> {
             DirectoryLock::take(&place.data_dir).map_err(|it| Failure::Failed(it.to_string()))?,
         ),
     };
-    let plan = plan(place.survey(), place.segment_len).map_err(failed)?;
+    let plan = plan(place.scan(), place.segment_len).map_err(failed)?;
     if plan.is_empty() {
         return write_out("there is nothing to repair; the engine cuts a torn tail by itself\n");
     }
@@ -80,7 +80,7 @@ fn report(plan: &Plan, place: &Place) -> String {
         let (hole, of) = match &loss.gap {
             Gap::Segments(hole) => (words(hole, place), ""),
             // What was settled had not been carried forward.
-            Gap::Kept(hole) => (kept_words(hole, place), "unsettled ones of: "),
+            Gap::Compacted(hole) => (compacted_words(hole, place), "unsettled ones of: "),
         };
         // Writing to a String cannot fail.
         let _ = writeln!(text, "Lost: {hole}\n      {of}{}", loss.sequences);
@@ -88,11 +88,16 @@ fn report(plan: &Plan, place: &Place) -> String {
     let Plan {
         messages,
         settlements,
+        ids,
         ..
     } = plan;
+    let ids = match ids {
+        0 => String::new(),
+        ids => format!(", {ids} ids of settled messages"),
+    };
     let _ = writeln!(
         text,
-        "Kept: {messages} messages, {settlements} settlements; {} files are made anew.\n\
+        "Kept: {messages} messages, {settlements} settlements{ids}; {} files are made anew.\n\
          Messages whose settlement is lost will be delivered again.",
         plan.names().count()
     );
@@ -117,7 +122,7 @@ impl Repair<'_> {
             self.replace(name, &workshop)?;
         }
         fs::remove_dir(&workshop).map_err(unwritten(&workshop))?;
-        let left = plan(self.place.survey(), self.place.segment_len).map_err(failed)?;
+        let left = plan(self.place.scan(), self.place.segment_len).map_err(failed)?;
         match left.is_empty() {
             true => Ok(aside),
             false => Err(Failure::Failed(format!(
@@ -140,7 +145,7 @@ impl Repair<'_> {
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         let now_us = since_epoch.as_micros() as u64;
-        rebuild(self.place.survey(), len, self.plan, &mut target, now_us).map_err(failed)
+        rebuild(self.place.scan(), len, self.plan, &mut target, now_us).map_err(failed)
     }
 
     /// Makes the directory for the damaged files, with the report.

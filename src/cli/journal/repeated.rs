@@ -9,7 +9,7 @@ use ahash::RandomState;
 
 use super::Failure;
 use super::place::{Place, failed};
-use crate::journal::reader::survey::Finding;
+use crate::journal::reader::scan::Finding;
 
 /// Ids that are named at most.
 const EXAMPLES: usize = 10;
@@ -54,8 +54,8 @@ impl Repeated {
             return Ok(Repeats::default());
         }
         let mut times: HashMap<String, u64> = HashMap::new();
-        let mut survey = place.survey();
-        while let Some(found) = survey.advance().map_err(failed)? {
+        let mut scan = place.scan();
+        while let Some(found) = scan.advance().map_err(failed)? {
             let Finding::Batch(batch) = found else {
                 continue;
             };

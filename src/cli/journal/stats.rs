@@ -10,10 +10,10 @@ use super::progress::Progress;
 use super::repeated::{Repeated, Repeats};
 use super::summary::Summary;
 use super::unsettled::Unsettled;
-use super::{Failure, kept_words, words};
+use super::{Failure, compacted_words, words};
 use crate::cli::output::{print, print_json};
 use crate::journal::batch::{Batch, JournalRecord};
-use crate::journal::reader::survey::Finding;
+use crate::journal::reader::scan::Finding;
 use crate::journal::record::BatchKind;
 use crate::limits::LEVELS_MAX;
 use crate::log::say;
@@ -81,22 +81,22 @@ impl Count {
     }
 
     fn all(&mut self, place: &Place) -> Result<(), Failure> {
-        let (mut survey, mut progress) = (place.survey(), Progress::of(place));
-        while let Some(found) = survey.advance().map_err(failed)? {
+        let (mut scan, mut progress) = (place.scan(), Progress::of(place));
+        while let Some(found) = scan.advance().map_err(failed)? {
             match found {
                 Finding::Batch(batch) => {
                     progress.at(batch.end());
                     self.batch(&batch);
                 }
                 Finding::Segment(_) => self.summary.segments += 1,
-                Finding::Kept { .. } => self.summary.kept_files += 1,
+                Finding::Compacted { .. } => self.summary.kept_files += 1,
                 Finding::Hole(hole) => {
                     self.summary.damaged_places += 1;
                     say(format!("damaged: {}", words(&hole, place)));
                 }
-                Finding::KeptHole(hole) => {
+                Finding::CompactedHole(hole) => {
                     self.summary.damaged_places += 1;
-                    say(format!("damaged: {}", kept_words(&hole, place)));
+                    say(format!("damaged: {}", compacted_words(&hole, place)));
                 }
                 Finding::Tail(tail) => self.summary.torn_bytes = tail.torn_len,
             }
@@ -111,8 +111,11 @@ impl Count {
         let summary = &mut self.summary;
         summary.bytes += batch.len();
         summary.batches += 1;
-        if batch.header().kind == BatchKind::Kept {
+        if batch.header().kind == BatchKind::Carried {
             summary.kept_messages += u64::from(batch.header().entries);
+        }
+        if batch.header().kind == BatchKind::Ids {
+            summary.remembered_ids += u64::from(batch.header().entries);
         }
         summary.largest_batch = summary.largest_batch.max(batch.len());
         for record in batch.records() {

@@ -24,8 +24,10 @@ pub(super) struct Summary {
     pub(super) mean_batch: u64,
     pub(super) largest_batch: u64,
     pub(super) messages: u64,
-    /// Those of the messages that stand in kept files.
+    /// Those of the messages that stand in compacted files.
     pub(super) kept_messages: u64,
+    /// Ids of settled messages that are gone: the dedup window remembers them.
+    pub(super) remembered_ids: u64,
     pub(super) first_sequence: u64,
     pub(super) last_sequence: u64,
     /// The first arrival.
@@ -63,6 +65,7 @@ impl Summary {
             ("largest batch, bytes", self.largest_batch.to_string()),
             ("messages", self.messages.to_string()),
             ("messages in kept files", self.kept_messages.to_string()),
+            ("remembered ids", self.remembered_ids.to_string()),
             ("first sequence", self.first_sequence.to_string()),
             ("last sequence", self.last_sequence.to_string()),
             ("first time", self.first_time.clone().unwrap_or_else(none)),

@@ -6,11 +6,11 @@ use clap::Args;
 
 use super::place::{Place, PlaceArgs, Rest, failed};
 use super::progress::Progress;
-use super::{Failure, kept_words, words};
+use super::{Failure, compacted_words, words};
 use crate::engine::DirectoryLock;
 use crate::journal::batch::Batch;
 use crate::journal::reader::Tail;
-use crate::journal::reader::survey::Finding;
+use crate::journal::reader::scan::Finding;
 use crate::journal::record::BatchKind;
 use crate::journal::storage::Name;
 
@@ -45,6 +45,7 @@ struct Content {
     batches: u64,
     messages: u64,
     settlements: u64,
+    ids: u64,
     bytes: u64,
 }
 
@@ -54,8 +55,9 @@ impl Content {
         let entries = u64::from(header.entries);
         self.batches += 1;
         match header.kind {
-            BatchKind::Messages | BatchKind::Kept => self.messages += entries,
+            BatchKind::Messages | BatchKind::Carried => self.messages += entries,
             BatchKind::Settlements => self.settlements += entries,
+            BatchKind::Ids => self.ids += entries,
             BatchKind::Void | BatchKind::End => {}
         }
         self.bytes += batch.len();
@@ -66,9 +68,16 @@ impl Content {
             batches,
             messages,
             settlements,
+            ids,
             bytes,
         } = self;
-        format!("{batches} batches, {messages} messages, {settlements} settlements, {bytes} bytes")
+        let ids = match ids {
+            0 => String::new(),
+            ids => format!("{ids} ids of settled messages, "),
+        };
+        format!(
+            "{batches} batches, {messages} messages, {settlements} settlements, {ids}{bytes} bytes"
+        )
     }
 }
 
@@ -86,9 +95,9 @@ struct Report {
 
 impl Report {
     fn of(place: &Place, out: &mut impl Write) -> Result<Self, Failure> {
-        let (mut survey, mut progress) = (place.survey(), Progress::of(place));
+        let (mut scan, mut progress) = (place.scan(), Progress::of(place));
         let mut report = Self::default();
-        while let Some(found) = survey.advance().map_err(failed)? {
+        while let Some(found) = scan.advance().map_err(failed)? {
             match found {
                 Finding::Batch(batch) => {
                     progress.at(batch.end());
@@ -99,14 +108,14 @@ impl Report {
                     report.segments += 1;
                     report.present = Some((Name::Segment(number), Content::default()));
                 }
-                Finding::Kept { segments, .. } => {
+                Finding::Compacted { segments, .. } => {
                     report.close(out)?;
                     report.kept_files += 1;
-                    let name = Name::Kept(segments.start, segments.end);
+                    let name = Name::Compacted(segments.start, segments.end);
                     report.present = Some((name, Content::default()));
                 }
                 Finding::Hole(hole) => report.hole(&words(&hole, place), out)?,
-                Finding::KeptHole(hole) => report.hole(&kept_words(&hole, place), out)?,
+                Finding::CompactedHole(hole) => report.hole(&compacted_words(&hole, place), out)?,
                 Finding::Tail(tail) => report.tail = Some(tail),
             }
         }

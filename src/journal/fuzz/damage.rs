@@ -110,12 +110,12 @@ fn rename(script: &mut Script<'_>, written: &mut Written, name: Name) {
         0 => return,
         1 => Name::Segment(number()),
         2 => Name::Free(number()),
-        3 => Name::Kept(number(), number()),
+        3 => Name::Compacted(number(), number()),
         _ => Name::Unfinished(number(), number()),
     };
     if let Some(name) = Name::parse(&to.to_string()) {
         // It would stand for segments that are whole.
-        written.is_wild |= matches!(name, Name::Kept(..));
+        written.is_wild |= matches!(name, Name::Compacted(..));
         files.insert(name, bytes);
     }
 }

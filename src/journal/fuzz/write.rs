@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use super::script::Script;
 use super::{Entries, SEGMENT, note};
-use crate::journal::kept::{KeptHeader, KeptWriter};
+use crate::journal::compacted::{CompactedHeader, CompactedWriter, Entry};
 use crate::journal::reader::Reader;
 use crate::journal::record::{BatchKind, Position};
 use crate::journal::storage::{Name, Storage as _};
 use crate::journal::testing::{Memory, TIME_US, TestMessage, TestWriter};
+use crate::message::CompactId;
 
 /// Steps that write, at most: some segments.
 const STEPS_MAX: usize = 64;
@@ -77,39 +78,51 @@ impl Written {
         };
     }
 
-    /// Closes the segment, and carries all messages so far forward.
+    /// Closes the segment, and carries all messages so far forward, of some the ids alone.
     fn carry(&mut self) {
         self.writer.close();
         let names = self.memory.list().expect("memory can be read");
         let starts = names.iter().filter_map(|name| match *name {
-            Name::Segment(number) | Name::Kept(number, _) => Some(number),
+            Name::Segment(number) | Name::Compacted(number, _) => Some(number),
             _ => None,
         });
         let (first, end) = (starts.min(), self.writer.position() / SEGMENT);
         let Some(first) = first.filter(|it| *it < end) else {
             return;
         };
-        let header = KeptHeader {
+        let header = CompactedHeader {
             segments: first..end,
             segment_len: SEGMENT,
             sequences: 1..self.next,
             end_ms: TIME_US / 1_000,
         };
         let mut storage = self.memory.clone();
-        let kept = KeptWriter::create(&mut storage, header, false);
-        let mut kept = kept.expect("memory takes it");
+        let compacted = CompactedWriter::create(&mut storage, header, false);
+        let mut compacted = compacted.expect("memory takes it");
         let mut reader = Reader::new(self.memory.clone(), SEGMENT, 0);
         while let Ok(Some(batch)) = reader.next(Position::MAX) {
             let (of, settlements) = (*batch.header(), batch.settlements().collect::<Vec<_>>());
             for record in batch.records() {
-                let carried = kept.message(&storage, &record, of.time_us);
+                let entry = entry(record.position, record.sequence, of.time_us);
+                let id = record.message_id().value();
+                let carried = if record.sequence.is_multiple_of(4) {
+                    compacted.id(&storage, &CompactId::of(id.as_bytes()), &entry)
+                } else {
+                    compacted.message(&storage, &record, of.time_us, u64::MAX)
+                };
                 carried.expect("memory takes it");
             }
-            let carried = kept.settlements(&storage, &of, &settlements);
+            for (sequence, id) in batch.ids() {
+                let entry = entry(of.position, sequence, of.time_us);
+                compacted
+                    .id(&storage, &id, &entry)
+                    .expect("memory takes it");
+            }
+            let carried = compacted.settlements(&storage, &of, &settlements);
             carried.expect("memory takes it");
         }
-        kept.finish(&mut storage).expect("memory takes it");
-        let name = Name::Kept(first, end);
+        compacted.finish(&mut storage).expect("memory takes it");
+        let name = Name::Compacted(first, end);
         self.memory.files().retain(|it, _| *it == name);
     }
 
@@ -118,9 +131,10 @@ impl Written {
         let kinds = [
             BatchKind::Messages,
             BatchKind::Settlements,
-            BatchKind::Kept,
+            BatchKind::Carried,
             BatchKind::Void,
             BatchKind::End,
+            BatchKind::Ids,
         ];
         let kind = kinds[usize::from(script.byte()) % kinds.len()];
         let (entries, first) = (script.byte(), u64::from(script.short()));
@@ -131,12 +145,21 @@ impl Written {
     }
 }
 
+fn entry(position: Position, sequence: u64, time_us: u64) -> Entry {
+    Entry {
+        position,
+        sequence,
+        time_us,
+        slack_us: u64::MAX,
+    }
+}
+
 /// What stands in segments.
 fn batches(memory: &Memory) -> Vec<(Position, usize, Entries)> {
     let mut reader = Reader::new(memory.clone(), SEGMENT, 0);
     let mut batches = Vec::new();
     while let Ok(Some(batch)) = reader.next(Position::MAX) {
-        if !batch.is_of_kept_file() {
+        if !batch.is_of_compacted_file() {
             let mut entries = Vec::new();
             note(&batch, &mut entries);
             batches.push((batch.position(), batch.len() as usize, entries));

@@ -2,13 +2,16 @@
 
 mod ends;
 
+use std::time::Duration;
+
 use super::*;
 use crate::clock::Now;
-use crate::journal::kept::{KeptHeader, KeptReader};
+use crate::journal::compacted::{CompactedHeader, CompactedReader};
 use crate::journal::retention::compaction::{Compaction, Needed, Step};
-use crate::journal::retention::survey::Word;
+use crate::journal::retention::query::Word;
+use crate::journal::retention::window::{Remembered, Window};
 use crate::journal::segment::{Claim, Segments};
-use crate::journal::testing::{Memory, TIME_US, TestWriter};
+use crate::journal::testing::{Memory, TIME_US, TestMessage, TestWriter};
 use crate::ring::{Sender, Wake, ring};
 
 const SEGMENT: u64 = 4_096;
@@ -18,12 +21,22 @@ const NOW_US: u64 = TIME_US + 5_000_000;
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Told {
     messages: Vec<Sequence>,
+    /// Ids whose records are gone, with the time of each.
+    ids: Vec<(String, u64)>,
     settled: Vec<Sequence>,
 }
 
 impl Sink for Told {
     fn message(&mut self, record: &JournalRecord<'_>, _recorded_us: u64) {
         self.messages.push(record.sequence);
+    }
+
+    fn id(&mut self, id: &CompactId<'_>, recorded_us: u64) {
+        let CompactId::Whole(id) = id else {
+            panic!("tests have short ones")
+        };
+        let id = String::from_utf8_lossy(id).into_owned();
+        self.ids.push((id, recorded_us));
     }
 
     fn settled(&mut self, settlement: &Settlement) {
@@ -178,12 +191,12 @@ fn a_free_file_becomes_the_next_segment_and_one_that_is_gone_is_passed_over() {
     let mut permit = free.claim(3).expect("there is room");
     // The first one is set aside for settlements.
     [1, 77, 0].into_iter().for_each(|it| permit.send(it));
-    let begun = segments
+    let started = segments
         .make_room(100, Claim::Spare, 25, now(0))
         .expect("memory");
-    let begun = begun.expect("there was none");
+    let started = started.expect("there was none");
     assert_eq!(
-        (begun.number, begun.first_sequence, begun.taken),
+        (started.number, started.first_sequence, started.taken),
         (2, 25, 2)
     );
     assert!(!memory.files().contains_key(&Name::Free(0)));
@@ -196,10 +209,10 @@ fn a_free_file_becomes_the_next_segment_and_one_that_is_gone_is_passed_over() {
             .is_none()
     );
     segments.advance(SEGMENT - 64);
-    let begun = segments
+    let started = segments
         .make_room(100, Claim::Spare, 40, now(1))
         .expect("memory");
-    assert_eq!(begun.map(|it| (it.number, it.taken)), Some((3, 0)));
+    assert_eq!(started.map(|it| (it.number, it.taken)), Some((3, 0)));
     assert_eq!(memory.files()[&Name::Segment(3)].len(), 64, "a new file");
 }
 
@@ -223,6 +236,21 @@ fn a_segment_that_is_left_is_marked_where_there_is_room() {
 
 /// Carries forward what is needed of these segments of [`journal`]; their files stay.
 fn compact(memory: &Memory, segments: Range<u64>, needed: &[Sequence]) {
+    let nothing = Remembered {
+        window: Window::new(0, Duration::ZERO),
+        next_sequence: 0,
+        now_ms: 0,
+    };
+    compact_with_ids(memory, segments, needed, nothing);
+}
+
+/// The same, with the ids that are remembered.
+fn compact_with_ids(
+    memory: &Memory,
+    segments: Range<u64>,
+    needed: &[Sequence],
+    remembered: Remembered,
+) {
     let mut words: Vec<Word> = Vec::new();
     for &sequence in needed {
         let (number, bit) = (sequence / 64, 1 << (sequence % 64));
@@ -233,14 +261,16 @@ fn compact(memory: &Memory, segments: Range<u64>, needed: &[Sequence]) {
     }
     let mut wanted = Needed::default();
     wanted.extend(&words);
-    let header = KeptHeader {
+    let header = CompactedHeader {
         sequences: 12 * segments.start + 1..12 * segments.end + 1,
         segments,
         segment_len: SEGMENT,
         end_ms: NOW_US / 1_000,
     };
+    let before = vec![1..header.sequences.start];
     let mut storage = memory.clone();
-    let mut compaction = Compaction::begin(&mut storage, header, wanted, None).expect("memory");
+    let started = Compaction::begin(&mut storage, header, wanted, (remembered, before), None);
+    let mut compaction = started.expect("memory");
     loop {
         match compaction.step(&mut storage).expect("it is whole") {
             Step::More(more) => compaction = more,
@@ -272,11 +302,11 @@ fn a_kept_file_holds_what_is_needed_and_a_crash_at_any_step_changes_nothing() {
     let next = recovered(&memory.copy()).0.origin.next_sequence;
     let mut states = vec![memory.copy()];
     compact(&memory, 0..3, &survivors);
-    let kept = memory.files()[&Name::Kept(0, 3)].clone();
+    let compacted = memory.files()[&Name::Compacted(0, 3)].clone();
     // Killed while it was written, at any byte.
-    for cut in 0..kept.len() {
+    for cut in 0..compacted.len() {
         let killed = states[0].copy();
-        let unfinished = kept[..cut].to_vec();
+        let unfinished = compacted[..cut].to_vec();
         killed.files().insert(Name::Unfinished(0, 3), unfinished);
         states.push(killed);
     }
@@ -294,8 +324,8 @@ fn a_kept_file_holds_what_is_needed_and_a_crash_at_any_step_changes_nothing() {
     let (found, _) = recovered(&memory);
     let numbers: Vec<_> = found.segments.iter().map(|it| it.number).collect();
     assert_eq!(numbers[0], 3);
-    assert_eq!(found.kept[0].header.segments, 0..3);
-    assert_eq!(found.kept[0].entries, 4);
+    assert_eq!(found.compacted[0].header.segments, 0..3);
+    assert_eq!(found.compacted[0].entries, 4);
 }
 
 #[test]
@@ -309,7 +339,7 @@ fn kept_files_are_merged_with_what_follows_and_the_older_one_counts_no_more() {
     let before = memory.copy();
     compact(&memory, 0..4, &[2, 30]);
     let both = memory.copy();
-    memory.files().remove(&Name::Kept(0, 2));
+    memory.files().remove(&Name::Compacted(0, 2));
     for number in 2..4 {
         memory.files().remove(&Name::Segment(number));
     }
@@ -320,7 +350,7 @@ fn kept_files_are_merged_with_what_follows_and_the_older_one_counts_no_more() {
             [2, 30, 71],
             "13 and 31 were settled meanwhile"
         );
-        assert!(!state.files().contains_key(&Name::Kept(0, 2)));
+        assert!(!state.files().contains_key(&Name::Compacted(0, 2)));
     }
 }
 
@@ -353,8 +383,8 @@ fn positions_stay_and_lead_to_the_batch_of_a_kept_file() {
     }
     places.retain(|it| survivors.contains(&it.0));
     compact(&memory, 0..3, &survivors);
-    let index = KeptIndex::load(&memory, 0..3).expect("it is whole");
-    let mut reader = KeptReader::open(&memory, 0..3).expect("it is there");
+    let index = CompactedIndex::load(&memory, 0..3).expect("it is whole");
+    let mut reader = CompactedReader::open(&memory, 0..3).expect("it is there");
     for (sequence, position) in places {
         reader.seek(index.batch_of(position).expect("it is behind the first"));
         let header = reader.advance(&memory).expect("whole").expect("there");
@@ -369,10 +399,13 @@ fn positions_stay_and_lead_to_the_batch_of_a_kept_file() {
 fn a_damaged_kept_file_is_refused_with_its_name() {
     let memory = with_survivors(&[2, 13]);
     compact(&memory, 0..3, &[2, 13]);
-    let len = memory.files()[&Name::Kept(0, 3)].len();
+    let len = memory.files()[&Name::Compacted(0, 3)].len();
     for at in 0..len {
         let damaged = memory.copy();
-        damaged.files().get_mut(&Name::Kept(0, 3)).expect("there")[at] ^= 1;
+        damaged
+            .files()
+            .get_mut(&Name::Compacted(0, 3))
+            .expect("there")[at] ^= 1;
         let error = recover(&mut damaged.clone(), SEGMENT, NOW_US, &mut Told::default());
         let error = error.expect_err("no byte may change").to_string();
         assert!(
@@ -383,10 +416,123 @@ fn a_damaged_kept_file_is_refused_with_its_name() {
     let short = memory.copy();
     let mut files = short.files();
     files
-        .get_mut(&Name::Kept(0, 3))
+        .get_mut(&Name::Compacted(0, 3))
         .expect("there")
         .truncate(len - 48);
     drop(files);
     recover(&mut short.clone(), SEGMENT, NOW_US, &mut Told::default())
         .expect_err("its end is gone");
+}
+
+/// Remembers the last so many of 72 messages.
+fn last(messages: usize) -> Remembered {
+    Remembered {
+        window: Window::new(messages, Duration::from_secs(3_600)),
+        next_sequence: 73,
+        now_ms: TIME_US / 1_000,
+    }
+}
+
+/// All ids of messages whose records are gone, and of those that are there, in the order in which
+/// recovery tells of them.
+fn ids_in_order(told: &Told) -> Vec<String> {
+    let records = told.messages.iter().map(|&it| TestMessage::new(it).id);
+    let mut ids: Vec<_> = told
+        .ids
+        .iter()
+        .map(|it| it.0.clone())
+        .chain(records)
+        .collect();
+    ids.sort_by_key(|it| sequence_of(it));
+    ids
+}
+
+fn sequence_of(id: &str) -> Sequence {
+    let number = id.split('-').nth(1).expect("`TestMessage` makes them so");
+    number.parse().expect("a number")
+}
+
+#[test]
+fn ids_that_are_remembered_outlive_their_records_and_a_crash_at_any_step_changes_nothing() {
+    let survivors = [2, 13, 30, 31, 71];
+    let memory = with_survivors(&survivors);
+    let mut states = vec![memory.copy()];
+    compact_with_ids(&memory, 0..4, &survivors, last(40));
+    let compacted = memory.files()[&Name::Compacted(0, 4)].clone();
+    for cut in (0..compacted.len()).step_by(7) {
+        let killed = states[0].copy();
+        let unfinished = compacted[..cut].to_vec();
+        killed.files().insert(Name::Unfinished(0, 4), unfinished);
+        states.push(killed);
+    }
+    for number in 0..=4 {
+        states.push(memory.copy());
+        memory.files().remove(&Name::Segment(number % 4));
+    }
+    let all: Vec<_> = (33..=72).map(|it| TestMessage::new(it).id).collect();
+    for (at, state) in states.iter().enumerate() {
+        let (found, told) = recovered(&state.copy());
+        assert_eq!(found.origin.next_sequence, 73, "state {at}");
+        let ids = ids_in_order(&told);
+        assert!(ids.ends_with(&all), "state {at}: {ids:?}");
+        assert_eq!(left(state), survivors, "state {at}");
+    }
+    let (found, told) = recovered(&memory);
+    let sequences: Vec<_> = told.ids.iter().map(|it| sequence_of(&it.0)).collect();
+    assert_eq!(sequences, (33..=48).collect::<Vec<_>>());
+    assert!(told.ids.iter().all(|it| it.1 == TIME_US + 1_000_000));
+    assert_eq!(found.compacted[0].entries, 4);
+    assert!(found.compacted[0].ids_len > 16 * 15 && found.compacted[0].ids_len < 500);
+}
+
+#[test]
+fn ids_are_carried_on_until_they_are_forgotten() {
+    let memory = with_survivors(&[50]);
+    compact_with_ids(&memory, 0..2, &[50], last(72));
+    compact_with_ids(&memory, 0..6, &[50], last(60));
+    for name in [Name::Compacted(0, 2)]
+        .into_iter()
+        .chain((0..6).map(Name::Segment))
+    {
+        memory.files().remove(&name);
+    }
+    let (_, told) = recovered(&memory);
+    let sequences: Vec<_> = told.ids.iter().map(|it| sequence_of(&it.0)).collect();
+    let expected: Vec<_> = (13..=72).filter(|&it| it != 50).collect();
+    assert_eq!(sequences, expected);
+    assert_eq!(left(&memory), [50]);
+}
+
+#[test]
+fn a_compaction_that_fails_gives_back_the_file_it_wrote_over() {
+    let memory = with_survivors(&[50]);
+    let mut storage = memory.clone();
+    storage.create(Name::Free(7)).expect("memory");
+    memory.files().get_mut(&Name::Segment(1)).expect("there")[100] ^= 1;
+    let header = CompactedHeader {
+        sequences: 1..25,
+        segments: 0..2,
+        segment_len: SEGMENT,
+        end_ms: NOW_US / 1_000,
+    };
+    let needed = Needed::default();
+    let started = Compaction::begin(
+        &mut storage,
+        header,
+        needed,
+        (last(72), vec![]),
+        Some(Name::Free(7)),
+    );
+    let mut compaction = started.expect("memory");
+    assert!(!memory.files().contains_key(&Name::Free(7)));
+    let error = loop {
+        match compaction.step(&mut storage) {
+            Ok(Step::More(more)) => compaction = more,
+            Ok(Step::Done(_)) => panic!("a segment is damaged"),
+            Err(error) => break error,
+        }
+    };
+    assert!(error.to_string().contains("damaged"), "{error}");
+    assert!(memory.files().contains_key(&Name::Free(7)));
+    assert!(!memory.files().contains_key(&Name::Unfinished(0, 2)));
 }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::journal::kept::KeptReader;
+use crate::journal::compacted::CompactedReader;
 use crate::journal::reader::Reader;
 use crate::journal::testing::{Memory, TIME_US, TestWriter};
 
@@ -21,14 +21,14 @@ fn some_segments() -> (Memory, Position) {
 }
 
 fn planned(memory: &Memory) -> Plan {
-    plan(Survey::new(memory.clone(), SEGMENT), SEGMENT).expect("memory can be read")
+    plan(Scan::new(memory.clone(), SEGMENT), SEGMENT).expect("memory can be read")
 }
 
 /// Repairs as the command does: the new segments take the place of the old ones.
 fn repair(memory: &Memory) -> Plan {
     let (plan, mut target) = (planned(memory), Memory::default());
-    let survey = Survey::new(memory.clone(), SEGMENT);
-    rebuild(survey, SEGMENT, &plan, &mut target, TIME_US).expect("memory has room");
+    let scan = Scan::new(memory.clone(), SEGMENT);
+    rebuild(scan, SEGMENT, &plan, &mut target, TIME_US).expect("memory has room");
     let made: BTreeSet<Name> = target.files().keys().copied().collect();
     assert_eq!(made, plan.names().collect());
     memory.files().extend(target.files().clone());
@@ -40,9 +40,9 @@ type Entries = Vec<(Position, u64)>;
 
 /// What can be read of a damaged journal.
 fn readable(memory: &Memory) -> Entries {
-    let mut survey = Survey::new(memory.clone(), SEGMENT);
+    let mut scan = Scan::new(memory.clone(), SEGMENT);
     let mut entries = Vec::new();
-    while let Some(found) = survey.advance().expect("memory can be read") {
+    while let Some(found) = scan.advance().expect("memory can be read") {
         if let Finding::Batch(batch) = found {
             note(&batch, &mut entries);
         }
@@ -141,12 +141,15 @@ fn a_segment_that_is_gone_is_made_empty_and_closed() {
     let (memory, _) = some_segments();
     let whole = read(&memory, 0);
     memory.files().remove(&Name::Segment(1));
-    let kept: Entries = whole.into_iter().filter(|it| it.0 / SEGMENT != 1).collect();
+    let compacted: Entries = whole.into_iter().filter(|it| it.0 / SEGMENT != 1).collect();
     let plan = repair(&memory);
     assert_eq!(plan.segments, BTreeSet::from([1]));
-    assert_eq!(read(&memory, 0), kept);
+    assert_eq!(read(&memory, 0), compacted);
     // The store may have followed up to anywhere in it.
-    let later: Entries = kept.into_iter().filter(|it| it.0 > 2 * SEGMENT).collect();
+    let later: Entries = compacted
+        .into_iter()
+        .filter(|it| it.0 > 2 * SEGMENT)
+        .collect();
     assert_eq!(read(&memory, SEGMENT + 1_000), later);
 }
 
@@ -194,35 +197,37 @@ fn another_version_s_segment_is_left_to_its_engine() {
     file[8] = 9;
     file[64..].fill(0);
     drop(files);
-    let error = plan(Survey::new(memory, SEGMENT), SEGMENT).expect_err("it is not ours");
+    let error = plan(Scan::new(memory, SEGMENT), SEGMENT).expect_err("it is not ours");
     assert!(
         matches!(error, JournalError::Version { segment: 1, .. }),
         "{error}"
     );
 }
 
-/// [`some_segments`] with those of `carried` in a kept file, settlements and all.
+/// [`some_segments`] with those of `carried` in a compacted file, settlements and all.
 fn with_kept(carried: Range<u64>) -> Memory {
     let (memory, _) = some_segments();
     let mut reader = Reader::new(memory.clone(), SEGMENT, carried.start * SEGMENT);
     let mut storage = memory.clone();
-    let header = KeptHeader {
+    let header = CompactedHeader {
         segments: carried.clone(),
         segment_len: SEGMENT,
         sequences: 1..1_000,
         end_ms: TIME_US / 1_000,
     };
-    let mut kept = KeptWriter::create(&mut storage, header, false).expect("memory has room");
+    let mut compacted =
+        CompactedWriter::create(&mut storage, header, false).expect("memory has room");
     while let Some(batch) = reader.next(carried.end * SEGMENT).expect("whole") {
         for record in batch.records() {
-            kept.message(&storage, &record, TIME_US)
+            compacted
+                .message(&storage, &record, TIME_US, u64::MAX)
                 .expect("memory has room");
         }
         let settlements: Vec<_> = batch.settlements().collect();
-        let done = kept.settlements(&storage, batch.header(), &settlements);
+        let done = compacted.settlements(&storage, batch.header(), &settlements);
         done.expect("memory has room");
     }
-    kept.finish(&mut storage).expect("memory has room");
+    compacted.finish(&mut storage).expect("memory has room");
     for number in carried {
         memory.files().remove(&Name::Segment(number));
     }
@@ -232,7 +237,7 @@ fn with_kept(carried: Range<u64>) -> Memory {
 #[test]
 fn a_damaged_kept_file_keeps_its_whole_batches_and_free_files_are_not_touched() {
     for carried in [0..2, 1..3] {
-        let name = Name::Kept(carried.start, carried.end);
+        let name = Name::Compacted(carried.start, carried.end);
         let memory = with_kept(carried);
         memory.files().insert(Name::Free(9), b"anything".to_vec());
         assert!(planned(&memory).is_empty());
@@ -242,15 +247,19 @@ fn a_damaged_kept_file_keeps_its_whole_batches_and_free_files_are_not_touched() 
             let damaged = memory.copy();
             damaged.files().get_mut(&name).expect("there")[at] ^= 1;
             let before = damaged.copy();
-            let kept = readable(&damaged);
+            let compacted = readable(&damaged);
             let plan = repair(&damaged);
             assert_eq!(plan.names().collect::<Vec<_>>(), [name], "{at}");
-            assert_eq!(read(&damaged, 0), kept, "{at}");
-            assert!(whole.len() - kept.len() <= 2, "{at}");
+            assert_eq!(read(&damaged, 0), compacted, "{at}");
+            assert!(whole.len() - compacted.len() <= 2, "{at}");
             assert!(planned(&damaged).is_empty(), "{at}");
-            KeptReader::open(
+            CompactedReader::open(
                 &damaged,
-                plan.kept.keys().map(|it| it.0..it.1).next().expect("one"),
+                plan.compacted
+                    .keys()
+                    .map(|it| it.0..it.1)
+                    .next()
+                    .expect("one"),
             )
             .expect("its header is whole");
             for (other, bytes) in before.files().iter().filter(|it| *it.0 != name) {
@@ -268,11 +277,11 @@ fn a_kept_file_whose_header_is_lost_gets_one_that_names_all_it_may_hold() {
     let behind = whole
         .iter()
         .find(|it| it.0 >= 3 * SEGMENT && !it.0.is_multiple_of(2));
-    let name = Name::Kept(1, 3);
+    let name = Name::Compacted(1, 3);
     memory.files().get_mut(&name).expect("there")[20] ^= 1;
     repair(&memory);
     assert_eq!(read(&memory, 0), whole);
-    let header = KeptReader::open(&memory, 1..3)
+    let header = CompactedReader::open(&memory, 1..3)
         .expect("whole")
         .header()
         .clone();
@@ -305,13 +314,13 @@ proptest! {
         if let Some(gone) = gone {
             memory.files().remove(&Name::Segment(gone));
         }
-        let kept = readable(&memory);
+        let compacted = readable(&memory);
         repair(&memory);
         prop_assert_eq!(planned(&memory), Plan {
             messages: planned(&memory).messages,
             settlements: planned(&memory).settlements,
             ..Plan::default()
         });
-        prop_assert_eq!(read(&memory, 0), kept);
+        prop_assert_eq!(read(&memory, 0), compacted);
     }
 }

@@ -7,7 +7,7 @@ use std::io;
 
 use tracing::warn;
 
-use super::{RetentionAgent, TELL_LIMIT_NS};
+use super::{LOG_LIMIT_NS, RetentionAgent, Task};
 use crate::clock::Now;
 use crate::counters::Counter;
 use crate::journal::reserve;
@@ -27,8 +27,8 @@ impl<S: Storage + Clone> RetentionAgent<S> {
             };
             if Some(former) == self.parts.reserve {
                 self.free += 1;
-            } else if name == reserve::KEPT {
-                self.has_kept_reserve = self.len_of(name) >= wanted;
+            } else if name == reserve::COMPACTED {
+                self.compaction_reserve_len = self.len_of(name);
             } else if self.len_of(name) >= wanted {
                 self.offer_free(former);
             } else {
@@ -40,25 +40,55 @@ impl<S: Storage + Clone> RetentionAgent<S> {
 
     /// A file is not needed any more.
     pub(super) fn free_file(&mut self, name: Name) -> io::Result<()> {
-        if let Name::Segment(number) = name
-            && self.is_wanted(name)
-        {
-            self.parts.storage.rename(name, Name::Free(number))?;
-            self.renamed.push(number);
-            return Ok(());
+        if let Name::Segment(number) = name {
+            let to = if self.lacks_compaction_reserve() {
+                Some(reserve::COMPACTED_NUMBER)
+            } else {
+                self.is_wanted(name).then_some(number)
+            };
+            if let Some(to) = to {
+                self.parts.storage.rename(name, Name::Free(to))?;
+                self.renamed.push(to);
+                return Ok(());
+            }
         }
         self.remove(name)
     }
 
+    /// Whether the next compaction has no room of its own, and has to get that of a segment which goes.
+    fn lacks_compaction_reserve(&self) -> bool {
+        let is_used = matches!(self.task, Task::Compact(_));
+        self.compaction_reserve_len == 0 && !is_used && !self.compaction_reserve_is_coming()
+    }
+
+    fn compaction_reserve_is_coming(&self) -> bool {
+        self.renamed.contains(&reserve::COMPACTED_NUMBER)
+    }
+
     /// Offers what was renamed once the names will survive a power loss. Until then the disk may have
-    /// such a file as the segment that it was, and the journal agent would write over that.
+    /// such a file as the segment that it was, and the journal agent would write over that, or a
+    /// compaction. Where it is a reserve on a full disk, the rest of it is given back.
     pub(super) fn offer_renamed(&mut self) -> io::Result<usize> {
         if self.renamed.is_empty() {
             return Ok(0);
         }
         self.parts.storage.sync_names()?;
         let renamed = std::mem::take(&mut self.renamed);
-        renamed.iter().for_each(|&it| self.offer_free(it));
+        let (is_full, segment_len) = (self.is_full(), self.parts.segment_len);
+        for &number in &renamed {
+            let name = Name::Free(number);
+            if number == reserve::COMPACTED_NUMBER {
+                let len = reserve::compacted_len(segment_len);
+                self.compaction_reserve_len = reserve::cut(&mut self.parts.storage, name, len);
+                // At once: messages wait until there is a reserve for their settlements.
+                self.set_aside_at_ns = 0;
+                continue;
+            }
+            if is_full {
+                reserve::cut(&mut self.parts.storage, name, reserve::len(segment_len));
+            }
+            self.offer_free(number);
+        }
         Ok(renamed.len())
     }
 
@@ -67,8 +97,7 @@ impl<S: Storage + Clone> RetentionAgent<S> {
     fn is_wanted(&self, name: Name) -> bool {
         let has_room = self.disk_len() + 2 * self.parts.segment_len <= self.room.max_bytes;
         let free = self.free_count();
-        let may_be_offered = free == 0
-            || free < FREE_FILES_MAX && has_room && (self.has_kept_reserve || !self.is_full());
+        let may_be_offered = free == 0 || free < FREE_FILES_MAX && has_room && !self.is_full();
         may_be_offered && self.len_of(name) >= reserve::len(self.parts.segment_len)
     }
 
@@ -112,40 +141,66 @@ impl<S: Storage + Clone> RetentionAgent<S> {
         Ok(1)
     }
 
-    /// Sets room aside, where that for settlements or for a kept file is missing.
+    /// Sets room aside, where that for settlements or for a compacted file is missing. Where there is none,
+    /// it is tried again after a while.
     pub(super) fn set_aside(&mut self, now: Now) -> usize {
-        let is_complete = self.free_count() > 0 && self.has_kept_reserve;
-        if is_complete || now.ns < self.set_aside_at_ns {
+        if now.ns < self.set_aside_at_ns {
             return 0;
         }
-        self.set_aside_at_ns = now.ns + SET_ASIDE_NS;
-        let len = reserve::len(self.parts.segment_len);
-        let has_free = self.free_count() > 0;
-        let storage = &mut self.parts.storage;
-        if !has_free {
+        match self.try_to_set_aside() {
+            Some(work_count) => work_count,
+            None => {
+                self.set_aside_at_ns = now.ns + SET_ASIDE_NS;
+                0
+            }
+        }
+    }
+
+    /// `None`: there is no room.
+    fn try_to_set_aside(&mut self) -> Option<usize> {
+        let segment_len = self.parts.segment_len;
+        let mut work_count = 0;
+        if self.free_count() == 0 {
             let name = Name::Free(reserve::SETTLEMENTS);
-            if reserve::make(storage, name, len).is_err() {
+            let made = self.make_reserve(name, reserve::len(segment_len));
+            if made.is_none() {
                 // The journal agent says that there is no room.
                 self.parts.counters.add(Counter::JournalFull, 1);
-                return 0;
             }
+            made?;
             self.offer_free(reserve::SETTLEMENTS);
-            return 1;
+            work_count += 1;
         }
-        self.has_kept_reserve = reserve::make(storage, reserve::KEPT, len).is_ok();
-        usize::from(self.has_kept_reserve)
+        let compacted_len = reserve::compacted_len(segment_len);
+        let is_in_use =
+            matches!(self.task, Task::Compact(_)) || self.compaction_reserve_is_coming();
+        if !is_in_use && self.compaction_reserve_len < compacted_len {
+            self.make_reserve(reserve::COMPACTED, compacted_len)?;
+            self.compaction_reserve_len = compacted_len;
+            work_count += 1;
+        }
+        Some(work_count)
+    }
+
+    /// Does not even try where the disk has less: what it takes for a moment is missed by others.
+    fn make_reserve(&mut self, name: Name, len: u64) -> Option<()> {
+        let storage = &mut self.parts.storage;
+        let missing = len.saturating_sub(reserve::len_if_there(storage, name));
+        if storage.available().is_ok_and(|it| it < missing) {
+            return None;
+        }
+        reserve::make(storage, name, len).ok()
     }
 
     /// Free files that the journal agent has not taken.
     fn free_count(&self) -> usize {
-        self.free + self.renamed.len()
+        self.free + self.renamed.len() - usize::from(self.compaction_reserve_is_coming())
     }
 
     /// Bytes on disk: closed files, the segment that is being filled, free files.
     pub(super) fn disk_len(&self) -> u64 {
         let whole = u64::from(self.open.is_some()) + self.free_count() as u64;
-        let kept = u64::from(self.has_kept_reserve) * reserve::len(self.parts.segment_len);
-        self.stretches.len() + whole * self.parts.segment_len + kept
+        self.ranges.len() + whole * self.parts.segment_len + self.compaction_reserve_len
     }
 
     /// Whether messages wait for room on the disk.
@@ -154,11 +209,11 @@ impl<S: Storage + Clone> RetentionAgent<S> {
     }
 
     /// Says now and then what holds the oldest segment of a full disk.
-    pub(super) fn tell_full(&mut self, now: Now) {
-        if !self.is_full() || self.stretches.is_empty() || now.ns < self.tell_full_at_ns {
+    pub(super) fn log_full(&mut self, now: Now) {
+        if !self.is_full() || self.ranges.is_empty() || now.ns < self.log_full_at_ns {
             return;
         }
-        self.tell_full_at_ns = now.ns + TELL_LIMIT_NS;
+        self.log_full_at_ns = now.ns + LOG_LIMIT_NS;
         let why = self.why_held();
         warn!("no room for the journal. What holds the oldest segment: {why}; or make room");
     }

@@ -2,21 +2,23 @@
 //!
 //! A segment goes when all in it is settled, stored, and out of the dedup window. Its file becomes
 //! a free one, for the journal agent to write over, or is removed where enough of them wait. Where a
-//! few unsettled messages hold many segments, these messages are carried forward into a kept file.
+//! few unsettled messages hold many segments, these messages are carried forward into a compacted file; where
+//! room is short, so are the ids that the dedup window remembers, and nothing else waits for it.
 //! It has a thread of its own, for removing and syncing files takes time; it takes no part in the
 //! path.
 //!
 //! ```text
-//!   SCHEDULER <==== Survey ======= [           ]
+//!   SCHEDULER <==== UnsettledQuery ======= [           ]
 //!                                  [ retention ] === free files ==> JOURNAL
-//!   JOURNAL == Begun, Survey ====> [           ] <=== kept files, Switched ===> REPLAY
+//!   JOURNAL == SegmentStarted, UnsettledQuery ====> [           ] <=== compacted files, Switched ===> REPLAY
 //! ```
 
 pub mod compaction;
 mod files;
+pub mod query;
+pub mod ranges;
 pub mod room;
-pub mod stretch;
-pub mod survey;
+pub mod window;
 
 use std::collections::VecDeque;
 use std::io;
@@ -27,15 +29,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tracing::{debug, error, info, warn};
 
 use self::compaction::{Compaction, Needed, Step};
+use self::query::UnsettledQuery;
+use self::ranges::{Bounds, HeldBy, SegmentRange, SegmentRanges, State};
 use self::room::Room;
-use self::stretch::{Holder, State, Stretch, Stretches, Window};
-use self::survey::Survey;
+use self::window::{Remembered, Window};
+use super::compacted::CompactedIndex;
 use super::error::JournalError;
-use super::kept::KeptIndex;
+use super::protocol::{CompactedFiles, FromRetention, Switched, ToRetention};
 use super::record::Position;
-use super::replay::{KeptFiles, Switched};
 use super::reserve;
-use super::segment::{Begun, is_shortage};
+use super::segment::{SegmentStarted, is_shortage};
 use super::storage::{Name, Storage};
 use crate::agent::{Agent, Fatal};
 use crate::clock::Now;
@@ -44,55 +47,46 @@ use crate::faults::Part;
 use crate::message::Sequence;
 use crate::ring::{Receiver, Sender};
 
-/// Between two surveys that found something to do, in ns.
-const SURVEY_NS_MIN: u64 = 50_000_000;
-/// Between two surveys at most, in ns.
-const SURVEY_NS_MAX: u64 = 1_000_000_000;
+/// Between two queries that found something to do, in ns.
+const QUERY_NS_MIN: u64 = 50_000_000;
+/// Between two queries at most, in ns.
+const QUERY_NS_MAX: u64 = 1_000_000_000;
 
 /// What was not worth a compaction is not looked at again for so long, in ns, unless there is more.
 const RETRY_NS: u64 = 10_000_000_000;
 
+/// The same where sources wait for room.
+const RETRY_SHORT_NS: u64 = 1_000_000_000;
+
+/// Ids of the usual length take a fifth of those of the longest.
+const HOPE: u64 = 4;
+
+/// Where room is short, one part in so many of a segment is worth a compaction.
+const GAIN_SHARE_SHORT: u64 = 16;
+
 /// Why the journal may not grow is told once in so long, in ns: at the limit it comes and goes.
-const TELL_LIMIT_NS: u64 = 60_000_000_000;
-
-/// What the journal agent tells retention.
-#[derive(Debug)]
-pub enum ToRetention {
-    /// A segment was begun, and its first batch is recorded.
-    Begun(Begun),
-    /// The answer to a survey; the settlements that it speaks of are recorded.
-    Survey(Box<Survey>),
-}
-
-/// What retention tells the scheduler.
-#[derive(Debug)]
-pub enum FromRetention {
-    /// A question, to be answered by way of the journal.
-    Survey(Box<Survey>),
-    /// Messages may go into the journal up to here; zero: none may.
-    Granted(Position),
-}
+const LOG_LIMIT_NS: u64 = 60_000_000_000;
 
 /// What the retention agent is made of.
 pub struct RetentionParts<S> {
-    /// Segments that were begun, and surveys, come from here.
+    /// Segments that were begun, and queries, come from here.
     pub from_journal: Receiver<ToRetention>,
-    /// Surveys go there.
+    /// Queries go there.
     pub to_scheduler: Sender<FromRetention>,
     /// Free files, by their former number, go there.
     pub free_files: Sender<u64>,
-    /// The kept files, whenever there are others, go there.
-    pub to_replay: Sender<KeptFiles>,
+    /// The compacted files, whenever there are others, go there.
+    pub to_replay: Sender<CompactedFiles>,
     /// Told when replay reads no file any more that those replace.
     pub from_replay: Receiver<Switched>,
-    /// The kept files that recovery found, in their order.
-    pub kept: KeptFiles,
+    /// The compacted files that recovery found, in their order.
+    pub compacted: CompactedFiles,
     /// Where the files live.
     pub storage: S,
     /// Bytes of one segment.
     pub segment_len: u64,
     /// The segments that recovery found, in their order.
-    pub segments: Vec<Begun>,
+    pub segments: Vec<SegmentStarted>,
     /// The free file that the journal agent has from the start.
     pub reserve: Option<u64>,
     /// The number of the next segment.
@@ -115,37 +109,37 @@ pub struct RetentionParts<S> {
 enum Task<S: Storage> {
     /// Nothing.
     None,
-    /// Asks which messages of the first so many stretches must stay.
-    Survey {
+    /// Asks which messages of the first so many ranges must stay.
+    Query {
         ripe: usize,
         rest: Range<Sequence>,
         needed: Needed,
     },
     /// Carries them forward.
     Compact(Box<Compaction<S>>),
-    /// The kept file stands: waits until replay reads from it.
-    Switch(Vec<Stretch>),
+    /// The compacted file stands: waits until replay reads from it.
+    Switch(Vec<SegmentRange>),
 }
 
 /// The agent.
 pub struct RetentionAgent<S: Storage> {
     parts: RetentionParts<S>,
-    stretches: Stretches,
+    ranges: SegmentRanges,
     room: Room,
     granted: Option<Position>,
     /// The scheduler said that it has used up what was granted.
     is_at_limit: bool,
     /// Sources wait for room.
     is_limited: bool,
-    tell_limit_at_ns: u64,
-    tell_full_at_ns: u64,
-    /// The file for a kept one is there; and when room that is missing is looked for again.
-    has_kept_reserve: bool,
+    log_limit_at_ns: u64,
+    log_full_at_ns: u64,
+    /// Bytes set aside for a compacted file; and when room that is missing is looked for again.
+    compaction_reserve_len: u64,
     set_aside_at_ns: u64,
-    /// A kept file found no room: the next one takes what is set aside.
-    is_kept_cramped: bool,
+    /// A compacted file found no room: the next one takes what is set aside.
+    is_compaction_cramped: bool,
     /// The segment that is being filled, or was when an earlier life of the engine ended.
-    open: Option<Begun>,
+    open: Option<SegmentStarted>,
     /// Free files that were offered to the journal agent, and that it has not taken.
     free: usize,
     /// Former numbers of free files whose names a power loss may still take back.
@@ -154,14 +148,14 @@ pub struct RetentionAgent<S: Storage> {
     surplus: VecDeque<u64>,
     /// Files that nobody reads any more, in the order in which they go.
     leaving: VecDeque<Name>,
-    /// At home between two surveys.
-    survey: Option<Box<Survey>>,
+    /// At home between two queries.
+    query: Option<Box<UnsettledQuery>>,
     task: Task<S>,
     /// The end of what was looked at for a compaction that was not worth it, and when.
     tried: (u64, u64),
     state: State,
-    next_survey_ns: u64,
-    survey_pause_ns: u64,
+    next_query_ns: u64,
+    query_pause_ns: u64,
     /// The free files that an earlier life left are not found yet.
     seeks_free_files: bool,
     /// Files are left alone until then.
@@ -174,7 +168,7 @@ impl<S: Storage + Clone> RetentionAgent<S> {
     #[must_use]
     pub fn new(parts: RetentionParts<S>) -> Self {
         Self {
-            stretches: Stretches::new(parts.segment_len, parts.window),
+            ranges: SegmentRanges::new(parts.segment_len, parts.window),
             room: Room {
                 max_bytes: parts.max_bytes,
                 segment_len: parts.segment_len,
@@ -182,22 +176,22 @@ impl<S: Storage + Clone> RetentionAgent<S> {
             granted: None,
             is_at_limit: false,
             is_limited: false,
-            tell_limit_at_ns: 0,
-            tell_full_at_ns: 0,
-            has_kept_reserve: false,
+            log_limit_at_ns: 0,
+            log_full_at_ns: 0,
+            compaction_reserve_len: 0,
             set_aside_at_ns: 0,
-            is_kept_cramped: false,
+            is_compaction_cramped: false,
             open: None,
             free: 0,
             renamed: Vec::new(),
             surplus: VecDeque::new(),
             leaving: VecDeque::new(),
-            survey: Some(Survey::new()),
+            query: Some(UnsettledQuery::new()),
             task: Task::None,
             tried: (0, 0),
             state: State::default(),
-            next_survey_ns: 0,
-            survey_pause_ns: SURVEY_NS_MIN,
+            next_query_ns: 0,
+            query_pause_ns: QUERY_NS_MIN,
             seeks_free_files: true,
             next_try_ns: 0,
             is_failing: false,
@@ -207,56 +201,60 @@ impl<S: Storage + Clone> RetentionAgent<S> {
 
     /// Notes the closed segments that recovery found.
     fn note_recovered(&mut self) {
-        let mut kept = std::mem::take(&mut self.parts.kept).into_iter().peekable();
-        for begun in std::mem::take(&mut self.parts.segments) {
-            while let Some(index) = kept.next_if(|it| it.header.segments.start < begun.number) {
-                self.note_kept(&index);
+        let mut compacted = std::mem::take(&mut self.parts.compacted)
+            .into_iter()
+            .peekable();
+        for started in std::mem::take(&mut self.parts.segments) {
+            while let Some(index) =
+                compacted.next_if(|it| it.header.segments.start < started.number)
+            {
+                self.note_compacted(&index);
             }
-            self.note_begun(begun);
+            self.note_started(started);
         }
-        kept.for_each(|index| self.note_kept(&index));
+        compacted.for_each(|index| self.note_compacted(&index));
     }
 
-    fn hear_journal(&mut self, now: Now) -> usize {
+    fn poll_journal(&mut self, now: Now) -> usize {
         let mut work_count = 0;
-        while let Some(news) = self.parts.from_journal.poll() {
+        while let Some(event) = self.parts.from_journal.poll() {
             work_count += 1;
-            match news {
-                ToRetention::Begun(begun) => {
-                    self.free = self.free.saturating_sub(begun.taken);
+            match event {
+                ToRetention::Started(started) => {
+                    self.free = self.free.saturating_sub(started.taken);
                     self.parts
                         .counters
-                        .add(Counter::JournalRecycled, begun.taken as u64);
-                    self.note_begun(begun);
-                    self.survey_pause_ns = SURVEY_NS_MIN;
+                        .add(Counter::JournalRecycled, started.taken as u64);
+                    self.note_started(started);
+                    self.query_pause_ns = QUERY_NS_MIN;
                 }
-                ToRetention::Survey(survey) => self.take_answer(survey, now),
+                ToRetention::Query(query) => self.take_answer(query, now),
             }
         }
         work_count
     }
 
     /// A segment was begun: the one before it is closed.
-    fn note_begun(&mut self, begun: Begun) {
-        if let Some(open) = self.open.replace(begun) {
+    fn note_started(&mut self, started: SegmentStarted) {
+        if let Some(open) = self.open.replace(started) {
             let len = self.len_of(Name::Segment(open.number));
-            self.stretches.push(Stretch::closed(&open, &begun, len));
+            self.ranges.push(SegmentRange::closed(&open, &started, len));
         }
     }
 
-    /// A kept file follows what was noted last.
-    fn note_kept(&mut self, index: &Arc<KeptIndex>) {
+    /// A compacted file follows what was noted last.
+    fn note_compacted(&mut self, index: &Arc<CompactedIndex>) {
         let header = &index.header;
         if let Some(open) = self.open.take() {
-            let next = Begun {
+            let next = SegmentStarted {
                 number: header.segments.start,
                 first_sequence: header.sequences.start,
                 ..open
             };
             let len = self.len_of(Name::Segment(open.number));
-            self.stretches.push(Stretch::closed(&open, &next, len));
+            self.ranges.push(SegmentRange::closed(&open, &next, len));
         }
-        self.stretches.push(Stretch::kept(index));
+        self.ranges.push(SegmentRange::compacted(index));
     }
 
     /// Bytes of a file; a whole segment's where the system does not say.
@@ -266,41 +264,41 @@ impl<S: Storage + Clone> RetentionAgent<S> {
         len.unwrap_or(self.parts.segment_len)
     }
 
-    fn take_answer(&mut self, survey: Box<Survey>, now: Now) {
-        self.state.first_unsettled = survey.first_unsettled;
-        self.state.next_sequence = survey.next_sequence;
-        self.is_at_limit = survey.is_at_limit;
-        if let Task::Survey { rest, needed, .. } = &mut self.task
-            && survey.to == rest.end
+    fn take_answer(&mut self, query: Box<UnsettledQuery>, now: Now) {
+        self.state.first_unsettled = query.first_unsettled;
+        self.state.next_sequence = query.next_sequence;
+        self.is_at_limit = query.is_at_limit;
+        if let Task::Query { rest, needed, .. } = &mut self.task
+            && query.to == rest.end
         {
-            needed.extend(&survey.words);
-            rest.start = survey.reached;
+            needed.extend(&query.words);
+            rest.start = query.reached;
         }
-        self.survey = Some(survey);
-        self.next_survey_ns = now.ns + self.survey_pause_ns;
-        self.survey_pause_ns = (2 * self.survey_pause_ns).min(SURVEY_NS_MAX);
+        self.query = Some(query);
+        self.next_query_ns = now.ns + self.query_pause_ns;
+        self.query_pause_ns = (2 * self.query_pause_ns).min(QUERY_NS_MAX);
     }
 
     /// Asks how far the scheduler is, now and then, and only while something may go.
     fn ask(&mut self, now: Now) -> usize {
         let asked = match &self.task {
-            Task::Survey { rest, .. } => rest.clone(),
-            _ if self.stretches.is_empty() || now.ns < self.next_survey_ns => return 0,
+            Task::Query { rest, .. } => rest.clone(),
+            _ if self.ranges.is_empty() || now.ns < self.next_query_ns => return 0,
             _ => 0..0,
         };
         let Some(mut permit) = self.parts.to_scheduler.claim(1) else {
             return 0;
         };
-        let Some(mut survey) = self.survey.take() else {
+        let Some(mut query) = self.query.take() else {
             return 0;
         };
-        (survey.from, survey.to) = (asked.start, asked.end);
-        permit.send(FromRetention::Survey(survey));
+        (query.from, query.to) = (asked.start, asked.end);
+        permit.send(FromRetention::Query(query));
         self.parts.to_scheduler.flush();
         1
     }
 
-    fn look_at_clock_and_store(&mut self, now: Now) {
+    fn update_state(&mut self, now: Now) {
         self.state.now_ms = now.steady_ms();
         self.state.stored = match self.parts.has_store {
             true => self.parts.counters.get(Counter::StorePosition),
@@ -308,19 +306,19 @@ impl<S: Storage + Clone> RetentionAgent<S> {
         };
     }
 
-    /// Lets the oldest stretch go, if nothing holds it and nobody is at work on it.
+    /// Lets the oldest range go, if nothing holds it and nobody is at work on it.
     fn drop_first(&mut self) -> io::Result<usize> {
         if matches!(self.task, Task::Compact(_) | Task::Switch(_)) {
             return Ok(0);
         }
-        let Some(first) = self.stretches.first_to_go(&self.state) else {
+        let Some(first) = self.ranges.first_to_go(&self.state) else {
             return Ok(0);
         };
         let name = first.name();
         self.free_file(name)?;
-        self.stretches.pop();
+        self.ranges.pop();
         self.task = Task::None;
-        self.survey_pause_ns = SURVEY_NS_MIN;
+        self.query_pause_ns = QUERY_NS_MIN;
         Ok(1)
     }
 
@@ -337,12 +335,13 @@ impl<S: Storage + Clone> RetentionAgent<S> {
     fn carry_on(&mut self, now: Now) -> Result<usize, JournalError> {
         match std::mem::replace(&mut self.task, Task::None) {
             Task::None => Ok(self.consider(now)),
-            Task::Survey { ripe, rest, needed } if rest.is_empty() => {
-                self.choose(ripe, needed, now)
-            }
+            Task::Query { ripe, rest, needed } if rest.is_empty() => self.choose(ripe, needed, now),
             Task::Compact(compaction) => self.compact(compaction),
             Task::Switch(gone) if self.parts.from_replay.poll().is_some() => {
-                self.leaving.extend(gone.iter().map(Stretch::name));
+                let mut gone = gone;
+                // The longest one becomes the next reserve where that is missing.
+                gone.sort_by_key(|it| std::cmp::Reverse(it.len));
+                self.leaving.extend(gone.iter().map(SegmentRange::name));
                 Ok(1)
             }
             waiting => {
@@ -352,16 +351,19 @@ impl<S: Storage + Clone> RetentionAgent<S> {
         }
     }
 
-    /// Where unsettled messages hold two segments or more, finds out which they are.
+    /// Where unsettled messages hold two segments or more, finds out which they are. Where room is
+    /// short, a segment is reason enough.
     fn consider(&mut self, now: Now) -> usize {
-        let ripe = self.stretches.ripe(&self.state);
-        let end = self.stretches.sequences(ripe);
+        let is_short = self.is_short();
+        let ripe = self.ranges.ripe(is_short, &self.state);
+        let end = self.ranges.sequences(ripe);
         let is_known = self.tried.0 == end.end && now.ns < self.tried.1;
-        if ripe < 2 || is_known || self.state.next_sequence == 0 {
+        let ripe_min = if is_short { 1 } else { 2 };
+        if ripe < ripe_min || is_known || self.state.next_sequence == 0 {
             return 0;
         }
-        self.tried = (end.end, now.ns + RETRY_NS);
-        self.task = Task::Survey {
+        self.tried = (end.end, now.ns + self.retry_ns());
+        self.task = Task::Query {
             ripe,
             rest: end,
             needed: Needed::default(),
@@ -369,33 +371,81 @@ impl<S: Storage + Clone> RetentionAgent<S> {
         1
     }
 
-    fn choose(&mut self, ripe: usize, needed: Needed, now: Now) -> Result<usize, JournalError> {
-        let room = self.room.max_bytes.saturating_sub(self.stretches.len());
-        let mut room = room.min(2 * self.parts.segment_len);
-        let from_reserve = self.is_kept_cramped && self.has_kept_reserve;
-        if from_reserve {
-            // What must stay is known roughly.
-            room = room.min(reserve::len(self.parts.segment_len) / 2);
+    /// Whether it is time to make room at a higher price.
+    fn is_short(&self) -> bool {
+        self.is_full() || self.is_limited || self.room.is_scarce(self.ranges.len())
+    }
+
+    fn retry_ns(&self) -> u64 {
+        if self.is_full() || self.is_limited {
+            RETRY_SHORT_NS
+        } else {
+            RETRY_NS
         }
-        let Some(run) = self.stretches.run(ripe, &needed, room) else {
+    }
+
+    fn choose(&mut self, ripe: usize, needed: Needed, now: Now) -> Result<usize, JournalError> {
+        let from_reserve =
+            self.compaction_reserve_len > 0 && (self.is_compaction_cramped || self.is_full());
+        let bounds = self.bounds(from_reserve);
+        let run = |bounds| self.ranges.run(ripe, &needed, &self.state, bounds);
+        // What stays is taken at its worst. Where that does not fit, it is tried: what finds no room
+        // gives the reserve back.
+        let hopeful = Bounds {
+            room: HOPE * bounds.room,
+            margin: 1,
+            ..bounds
+        };
+        let Some(run) = run(bounds).or_else(|| run(hopeful)) else {
             return Ok(0);
         };
-        let header = self.stretches.header(&run);
+        let header = self.ranges.header(&run);
+        let before = self.ranges.records_before(&run);
         let name = header.name();
         self.tried = (0, now.ns);
-        let spare = from_reserve.then_some(reserve::KEPT);
-        let begun = Compaction::begin(&mut self.parts.storage, header, needed, spare);
-        self.is_kept_cramped = begun.as_ref().is_err_and(is_shortage);
-        let compaction = begun.map_err(|source| JournalError::File { name, source })?;
-        self.has_kept_reserve &= !from_reserve;
+        let remembered = Remembered {
+            window: self.parts.window,
+            next_sequence: self.state.next_sequence,
+            now_ms: self.state.now_ms,
+        };
+        let spare = from_reserve.then_some(reserve::COMPACTED);
+        let storage = &mut self.parts.storage;
+        let started = Compaction::begin(storage, header, needed, (remembered, before), spare);
+        self.is_compaction_cramped = started.as_ref().is_err_and(is_shortage);
+        let compaction = started.map_err(|source| JournalError::File { name, source })?;
+        if from_reserve {
+            self.compaction_reserve_len = 0;
+        }
         self.task = Task::Compact(compaction);
         Ok(1)
     }
 
+    /// What a compaction may come to.
+    fn bounds(&self, from_reserve: bool) -> Bounds {
+        let segment_len = self.parts.segment_len;
+        let room = self.room.max_bytes.saturating_sub(self.ranges.len());
+        let room = room.min(2 * segment_len);
+        let gain = if self.is_short() {
+            segment_len / GAIN_SHARE_SHORT
+        } else {
+            segment_len
+        };
+        let (room, margin) = if from_reserve {
+            (room.min(self.compaction_reserve_len), 2)
+        } else {
+            (room, 1)
+        };
+        Bounds { room, margin, gain }
+    }
+
     fn compact(&mut self, compaction: Box<Compaction<S>>) -> Result<usize, JournalError> {
         let stepped = compaction.step(&mut self.parts.storage);
-        if let Err(JournalError::File { source, .. }) = &stepped {
-            self.is_kept_cramped = is_shortage(source);
+        if let Err(error) = &stepped {
+            self.compaction_reserve_len =
+                reserve::len_if_there(&self.parts.storage, reserve::COMPACTED);
+            if let JournalError::File { source, .. } = error {
+                self.is_compaction_cramped = is_shortage(source);
+            }
         }
         match stepped? {
             Step::More(compaction) => self.task = Task::Compact(compaction),
@@ -403,11 +453,11 @@ impl<S: Storage + Clone> RetentionAgent<S> {
                 self.parts
                     .counters
                     .add(Counter::JournalCarried, index.entries);
-                let gone = self.stretches.replace(&Arc::new(index));
-                let kept = self.stretches.iter().filter_map(|it| it.kept.clone());
+                let gone = self.ranges.replace(&Arc::new(index));
+                let compacted = self.ranges.iter().filter_map(|it| it.compacted.clone());
                 let permit = self.parts.to_replay.claim(1);
                 let mut permit = permit.expect("replay has answered the one before");
-                permit.send(kept.collect());
+                permit.send(compacted.collect());
                 self.parts.to_replay.flush();
                 self.task = Task::Switch(gone);
             }
@@ -420,11 +470,11 @@ impl<S: Storage + Clone> RetentionAgent<S> {
             self.find_free_files()?;
             self.seeks_free_files = false;
         }
-        self.look_at_clock_and_store(now);
+        self.update_state(now);
         let offered = self.offer_renamed()?;
         let freed = self.remove_surplus()? + self.free_leaving()? + self.drop_first()?;
         let freed = offered + freed + self.set_aside(now);
-        self.tell_full(now);
+        self.log_full(now);
         if self.parts.draining.load(Ordering::Relaxed) {
             // Nobody shall wait for it; the next start throws away what was begun.
             return Ok(freed);
@@ -437,7 +487,7 @@ impl<S: Storage + Clone> RetentionAgent<S> {
 
     /// A file that cannot be renamed or removed costs room, and nothing else: it is told once, and
     /// tried again.
-    fn judge(&mut self, tidied: io::Result<usize>, now: Now) -> usize {
+    fn note_result(&mut self, tidied: io::Result<usize>, now: Now) -> usize {
         match tidied {
             Ok(count) => {
                 if count > 0 && std::mem::take(&mut self.is_failing) {
@@ -456,10 +506,11 @@ impl<S: Storage + Clone> RetentionAgent<S> {
                          and it is tried again"
                     );
                 }
-                self.next_try_ns = now.ns + SURVEY_NS_MAX;
-                self.tried.1 = match self.is_kept_cramped && self.has_kept_reserve {
-                    true => self.next_try_ns,
-                    false => now.ns + RETRY_NS,
+                self.next_try_ns = now.ns + QUERY_NS_MAX;
+                self.tried.1 = if self.is_compaction_cramped && self.compaction_reserve_len > 0 {
+                    self.next_try_ns
+                } else {
+                    now.ns + self.retry_ns()
                 };
                 0
             }
@@ -469,9 +520,9 @@ impl<S: Storage + Clone> RetentionAgent<S> {
     /// Tells the scheduler how far messages may go.
     fn grant(&mut self, now: Now) {
         let open = self.open.map_or(self.parts.next_segment, |it| it.number);
-        let granted = self.room.grant(self.stretches.len(), open);
+        let granted = self.room.grant(self.ranges.len(), open);
         if granted == 0 && self.state.next_sequence == 0 {
-            // What may go is not known before the first survey; until then nothing is granted.
+            // What may go is not known before the first query; until then nothing is granted.
             return;
         }
         if self.granted != Some(granted)
@@ -491,33 +542,34 @@ impl<S: Storage + Clone> RetentionAgent<S> {
         }
         self.parts.limited.store(is_limited, Ordering::Relaxed);
         self.is_at_limit = is_limited;
-        let is_news = now.ns >= self.tell_limit_at_ns;
+        let is_first = now.ns >= self.log_limit_at_ns;
         if is_limited {
             self.parts.counters.add(Counter::JournalLimit, 1);
         }
-        if is_limited && is_news {
-            self.tell_limit_at_ns = now.ns + TELL_LIMIT_NS;
-            self.tell_limit();
+        if is_limited && is_first {
+            self.log_limit_at_ns = now.ns + LOG_LIMIT_NS;
+            self.log_limit();
         } else if !is_limited {
             debug!("the journal has room again: sources are read");
         }
     }
 
     fn why_held(&self) -> &'static str {
-        let oldest = self.stretches.iter().next();
-        match oldest.and_then(|it| self.stretches.holder(it, &self.state)) {
-            Some(Holder::Store) => "the store has not followed: see why, or make it faster",
-            Some(Holder::Unsettled) => {
+        let oldest = self.ranges.iter().next();
+        match oldest.and_then(|it| self.ranges.held_by(it, &self.state)) {
+            Some(HeldBy::Store) => "the store has not followed: see why, or make it faster",
+            Some(HeldBy::Unsettled) => {
                 "messages wait for subscribers that are absent or slow: connect them"
             }
-            Some(Holder::Window) => {
-                "ids in the dedup window are remembered: shorten [dedup] window"
+            Some(HeldBy::Window) => {
+                "ids in the dedup window are remembered: they are about to be \
+                 carried forward"
             }
             None => "old segments are about to go",
         }
     }
 
-    fn tell_limit(&self) {
+    fn log_limit(&self) {
         let why = self.why_held();
         error!(
             max_bytes = self.room.max_bytes,
@@ -529,10 +581,7 @@ impl<S: Storage + Clone> RetentionAgent<S> {
     fn publish(&self) {
         let counters = &self.parts.counters;
         let open = u64::from(self.open.is_some());
-        counters.set(
-            Counter::JournalSegments,
-            self.stretches.count() as u64 + open,
-        );
+        counters.set(Counter::JournalSegments, self.ranges.count() as u64 + open);
         counters.set(Counter::JournalDisk, self.disk_len());
     }
 }
@@ -548,10 +597,10 @@ impl<S: Storage + Clone> Agent for RetentionAgent<S> {
     }
 
     fn do_work(&mut self, now: Now) -> Result<usize, Fatal> {
-        let mut work_count = self.hear_journal(now);
+        let mut work_count = self.poll_journal(now);
         if now.ns >= self.next_try_ns {
             let tidied = self.tidy(now);
-            work_count += self.judge(tidied, now);
+            work_count += self.note_result(tidied, now);
         }
         work_count += self.ask(now);
         self.grant(now);

@@ -7,7 +7,7 @@
 //! max_bytes | closed files | open segment | granted: n segments | reserve |
 //! ```
 //! The reserve takes settlements, which go on at the limit, what was on its way to the journal when
-//! it was reached, and the kept file that makes room again.
+//! it was reached, and the compacted file that makes room again.
 
 use crate::journal::record::Position;
 use crate::limits::JOURNAL_RESERVE;

@@ -106,17 +106,26 @@ struct Scene {
     to_agent: Sender<ToRetention>,
     from_agent: Receiver<FromRetention>,
     freed: Receiver<u64>,
+    to_replay: Receiver<CompactedFiles>,
+    from_replay: Sender<Switched>,
+    /// Words of messages that are not settled.
+    unsettled: Vec<query::Word>,
     now: Now,
 }
 
 impl Scene {
     /// Nothing of it is needed any more.
     fn new() -> Self {
+        Self::with(Window::new(0, Duration::ZERO))
+    }
+
+    /// All of it is settled, and its ids are remembered for as long as this window says.
+    fn with(window: Window) -> Self {
         let storage = Watched::default();
         let mut writer = TestWriter::new(storage.clone(), SEGMENT);
         let mut segments = Vec::new();
         for number in 0..4 {
-            segments.push(Begun {
+            segments.push(SegmentStarted {
                 number,
                 first_sequence: number + 1,
                 time_ms: 0,
@@ -134,21 +143,21 @@ impl Scene {
         let (to_agent, from_journal) = ring(8, &wake);
         let (to_scheduler, from_agent) = ring(8, &wake);
         let (free_files, freed) = ring(FREE_FILES_MAX, &wake);
-        let (to_replay, _) = ring(8, &wake);
-        let (_, from_replay) = ring(8, &wake);
+        let (switch, to_replay) = ring(8, &wake);
+        let (switched, from_replay) = ring(8, &wake);
         let mut agent = RetentionAgent::new(RetentionParts {
             from_journal,
             to_scheduler,
             free_files,
-            to_replay,
+            to_replay: switch,
             from_replay,
-            kept: KeptFiles::default(),
+            compacted: CompactedFiles::default(),
             storage: storage.clone(),
             segment_len: SEGMENT,
             segments,
             reserve: None,
             next_segment: 4,
-            window: Window::new(0, Duration::ZERO),
+            window,
             max_bytes: u64::MAX,
             draining: Arc::default(),
             limited: Arc::default(),
@@ -167,6 +176,9 @@ impl Scene {
             to_agent,
             from_agent,
             freed,
+            to_replay,
+            from_replay: switched,
+            unsettled: Vec::new(),
             now,
         }
     }
@@ -176,13 +188,34 @@ impl Scene {
         self.now.ns += 2_000_000_000;
         self.agent.do_work(self.now).expect("it never gives up");
         while let Some(asked) = self.from_agent.poll() {
-            if let FromRetention::Survey(mut survey) = asked {
-                (survey.first_unsettled, survey.next_sequence) = (5, 5);
+            if let FromRetention::Query(mut query) = asked {
+                let first = self.unsettled.first().map_or(5, |it| it.first());
+                (query.first_unsettled, query.next_sequence) = (first, 5);
+                query.words.clone_from(&self.unsettled);
+                query.reached = query.to;
                 let mut permit = self.to_agent.claim(1).expect("an empty ring");
-                permit.send(ToRetention::Survey(survey));
+                permit.send(ToRetention::Query(query));
                 self.to_agent.flush();
             }
         }
+    }
+
+    /// Turns that often, on a full disk, and answers for replay.
+    fn turn_full(&mut self, turns: usize) {
+        let counters = Arc::clone(&self.agent.parts.counters);
+        counters.set(Counter::JournalWaiting, 1);
+        for _ in 0..turns {
+            self.turn();
+            while self.to_replay.poll().is_some() {
+                let mut permit = self.from_replay.claim(1).expect("an empty ring");
+                permit.send(Switched);
+                self.from_replay.flush();
+            }
+        }
+    }
+
+    fn names(&self) -> Vec<Name> {
+        self.storage.list().expect("memory")
     }
 
     /// Whether the names were synced behind the last deed of this kind.
@@ -228,4 +261,49 @@ fn on_a_full_disk_a_file_is_emptied_once_its_name_is_gone_for_good() {
         assert_eq!(deeds[at - 1], Deed::SyncNames, "{deeds:?}");
         assert!(matches!(deeds[at - 2], Deed::Remove(_)), "{deeds:?}");
     }
+}
+
+#[test]
+fn on_a_full_disk_what_is_settled_goes_though_its_ids_are_remembered() {
+    let mut scene = Scene::with(Window::new(1_000, Duration::from_secs(600)));
+    scene.turn();
+    scene.turn();
+    assert!(scene.names().contains(&reserve::COMPACTED));
+    assert!(scene.names().contains(&Name::Segment(0)), "there is room");
+    scene.turn_full(80);
+    let names = scene.names();
+    assert!(names.contains(&Name::Compacted(0, 3)), "{names:?}");
+    assert!(
+        names.contains(&reserve::COMPACTED),
+        "made of a segment: {names:?}"
+    );
+    for number in 0..3 {
+        assert!(!names.contains(&Name::Segment(number)), "{names:?}");
+    }
+}
+
+#[test]
+fn on_a_full_disk_an_absent_subscribers_messages_stay_until_they_are_settled() {
+    let mut scene = Scene::with(Window::new(1_000, Duration::from_secs(600)));
+    scene.unsettled = vec![query::Word {
+        number: 0,
+        bits: 0b11110,
+    }];
+    scene.turn_full(80);
+    for number in 0..3 {
+        assert!(scene.names().contains(&Name::Segment(number)));
+    }
+    // All but the first are taken.
+    scene.unsettled[0].bits = 0b10;
+    scene.turn_full(80);
+    let names = scene.names();
+    assert!(!names.contains(&Name::Segment(1)), "{names:?}");
+    assert!(!names.contains(&Name::Segment(2)), "{names:?}");
+    let mut reader = crate::journal::reader::Reader::new(scene.storage.clone(), SEGMENT, 0);
+    let (mut messages, mut ids) = (Vec::new(), Vec::new());
+    while let Some(batch) = reader.next(Position::MAX).expect("it is whole") {
+        messages.extend(batch.records().map(|it| it.sequence));
+        ids.extend(batch.ids().map(|it| it.0));
+    }
+    assert_eq!((messages, ids), (vec![1, 4], vec![2, 3]));
 }

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use super::*;
 use crate::arena::Ledger;
-use crate::journal::record::SEGMENT_HEADER_LEN;
+use crate::journal::record::{SEGMENT_HEADER_LEN, Settlement};
 use crate::journal::storage::Name;
 use crate::journal::testing::Memory;
 use crate::limits::{BATCH_LEN_MAX, CHUNK_LEN};
@@ -158,7 +158,7 @@ fn where_only_the_messages_of_a_batch_find_room_its_settlements_go_to_the_reserv
         let wake = Wake::new().expect("a descriptor");
         let (mut to_agent, from_scheduler) = ring(128, &wake);
         let (to_scheduler, mut answers) = ring(128, &wake);
-        let (to_retention, mut begun) = ring(128, &wake);
+        let (to_retention, mut started) = ring(128, &wake);
         let (_free_files, freed) = ring(8, &wake);
         let counters = Arc::new(Counters::default());
         let mut agent = JournalAgent::new(JournalParts {
@@ -172,6 +172,7 @@ fn where_only_the_messages_of_a_batch_find_room_its_settlements_go_to_the_reserv
             segment_len,
             position: 0,
             next_sequence: 101,
+            shares_disk: false,
             synced: false,
             recorded: Arc::default(),
             tie: BootTie::default(),
@@ -197,7 +198,7 @@ fn where_only_the_messages_of_a_batch_find_room_its_settlements_go_to_the_reserv
                 epoch_us: 1,
             };
             agent.do_work(now).expect("a full disk is no reason to end");
-            while answers.poll().is_some() || begun.poll().is_some() {}
+            while answers.poll().is_some() || started.poll().is_some() {}
         }
         let settled = counters.get(Counter::JournalSettled);
         assert_eq!(settled, settlements as u64, "{blocks} blocks");

@@ -1,13 +1,14 @@
 //! What recovery makes of an end that is not whole.
 
 use crate::clock::Now;
-use crate::journal::ahead::{Reached, begin_behind};
 use crate::journal::batch::JournalRecord;
+use crate::journal::continuation::{Reached, continue_behind};
 use crate::journal::reader::Reader;
 use crate::journal::record::{Position, Settlement};
 use crate::journal::recovery::{Origin, Recovered, Sink, recover};
 use crate::journal::storage::Name;
 use crate::journal::testing::{Memory, TIME_US, TestWriter};
+use crate::message::CompactId;
 
 const SEGMENT: u64 = 4_096;
 
@@ -19,6 +20,8 @@ impl Sink for Seen {
     fn message(&mut self, record: &JournalRecord<'_>, _recorded_us: u64) {
         self.0.push(record.sequence);
     }
+
+    fn id(&mut self, _: &CompactId<'_>, _: u64) {}
 
     fn settled(&mut self, settlement: &Settlement) {
         self.1.push(settlement.sequence);
@@ -123,7 +126,7 @@ fn the_next_sequence_is_known_without_a_message() {
         epoch_us: TIME_US,
         ..Now::default()
     };
-    let behind = begin_behind(&mut memory, SEGMENT, origin, reached, now);
+    let behind = continue_behind(&mut memory, SEGMENT, origin, reached, now);
     let behind = behind.expect("memory has room").expect("it is near");
     let (found, _) = recovered(&memory).expect("it is whole");
     assert_eq!(

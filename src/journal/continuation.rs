@@ -17,7 +17,7 @@ use super::record::{
     BATCH_HEADER_LEN, BatchHeader, BatchKind, Position, SEGMENT_HEADER_LEN, SegmentHeader,
 };
 use super::recovery::Origin;
-use super::segment::Begun;
+use super::segment::SegmentStarted;
 use super::storage::{Name, Storage, write_whole};
 use crate::clock::{BootTie, Now};
 use crate::limits::SEGMENTS_AHEAD_MAX;
@@ -42,11 +42,11 @@ impl Reached {
 
 /// Where the journal goes on, and the segments on the way there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Behind {
-    /// Behind what the store has.
+pub struct Continuation {
+    /// Continuation what the store has.
     pub origin: Origin,
     /// The segments that were made, in their order.
-    pub segments: Vec<Begun>,
+    pub segments: Vec<SegmentStarted>,
 }
 
 /// Where the journal goes on so that it is behind what the store has. The way there is closed
@@ -55,15 +55,15 @@ pub struct Behind {
 ///
 /// # Errors
 /// The segments cannot be written. What was written is whole, and may be tried again.
-pub fn begin_behind<S: Storage>(
+pub fn continue_behind<S: Storage>(
     storage: &mut S,
     segment_len: u64,
     origin: Origin,
     reached: Reached,
     now: Now,
-) -> Result<Option<Behind>, JournalError> {
+) -> Result<Option<Continuation>, JournalError> {
     let names = storage.list().map_err(JournalError::List)?;
-    let is_part = |name: &Name| matches!(name, Name::Segment(_) | Name::Kept(..));
+    let is_part = |name: &Name| matches!(name, Name::Segment(_) | Name::Compacted(..));
     let last = reached.position.div_ceil(segment_len);
     let last = last.max(origin.position / segment_len);
     // A journal that has nothing yet may begin anywhere.
@@ -86,18 +86,18 @@ pub fn begin_behind<S: Storage>(
         })?;
     }
     storage.sync_names().map_err(JournalError::List)?;
-    let begun = |number| Begun {
+    let started = |number| SegmentStarted {
         number,
         first_sequence: next_sequence,
         time_ms: now.steady_ms(),
         taken: 0,
     };
-    Ok(Some(Behind {
+    Ok(Some(Continuation {
         origin: Origin {
             position: (last + 1) * segment_len,
             next_sequence,
         },
-        segments: (first..=last).map(begun).collect(),
+        segments: (first..=last).map(started).collect(),
     }))
 }
 
@@ -192,7 +192,7 @@ mod tests {
                 position: SEGMENT,
                 next_sequence: 4,
             };
-            let behind = begin_behind(&mut memory, SEGMENT, origin, reached(position, 9), NOW);
+            let behind = continue_behind(&mut memory, SEGMENT, origin, reached(position, 9), NOW);
             let behind = behind.expect("memory has room").expect("it is near");
             let numbers: Vec<_> = behind.segments.iter().map(|it| it.number).collect();
             assert_eq!(numbers, memory.segments().expect("memory")[1..]);
@@ -212,7 +212,7 @@ mod tests {
             next_sequence: 1,
         };
         let far = reached(1_000_000 * SEGMENT + 70, 1 << 40);
-        let behind = begin_behind(&mut memory, SEGMENT, origin, far, NOW);
+        let behind = continue_behind(&mut memory, SEGMENT, origin, far, NOW);
         let behind = behind
             .expect("memory has room")
             .expect("nothing is between")
@@ -231,7 +231,7 @@ mod tests {
             next_sequence: 2,
         };
         let far = reached(1_000_000 * SEGMENT, 9);
-        let behind = begin_behind(&mut memory, SEGMENT, origin, far, NOW);
+        let behind = continue_behind(&mut memory, SEGMENT, origin, far, NOW);
         assert_eq!(behind.expect("nothing is written"), None);
         assert_eq!(memory.files().len(), 1);
     }

@@ -10,22 +10,22 @@ use super::record::Position;
 /// How often it is told.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// Tells how far a reading is.
+/// Logs how far a reading is.
 #[derive(Debug)]
-pub(super) struct Gauge {
-    begun: Instant,
+pub(super) struct Progress {
+    started: Instant,
     due: Instant,
     first: Position,
     end: Position,
     entries: u64,
 }
 
-impl Gauge {
+impl Progress {
     /// For reading these segments.
     pub(super) fn new(segments: Range<u64>, segment_len: u64) -> Self {
         let now = Instant::now();
         Self {
-            begun: now,
+            started: now,
             due: now + EVERY,
             first: segments.start * segment_len,
             end: segments.end * segment_len,
@@ -39,20 +39,20 @@ impl Gauge {
         let now = Instant::now();
         if now >= self.due {
             self.due = now + EVERY;
-            self.tell("reading the journal", position);
+            self.log("reading the journal", position);
         }
     }
 
     /// Reading is over: told if it has taken long.
     pub(super) fn finish(&self, position: Position) {
-        if self.begun.elapsed() >= EVERY {
-            self.tell("the journal is read", position);
+        if self.started.elapsed() >= EVERY {
+            self.log("the journal is read", position);
         }
     }
 
-    fn tell(&self, what: &'static str, position: Position) {
+    fn log(&self, what: &'static str, position: Position) {
         let read = position.saturating_sub(self.first);
-        let seconds = self.begun.elapsed().as_secs_f64();
+        let seconds = self.started.elapsed().as_secs_f64();
         info!(
             percent = (read * 100 / (self.end - self.first).max(1)).min(100),
             entries = self.entries,

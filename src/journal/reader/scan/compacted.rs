@@ -1,40 +1,40 @@
-//! The part of a survey that reads kept files.
+//! The part of a scan that reads compacted files.
 
 use std::io;
 use std::ops::Range;
 
-use super::{Finding, KeptHole, State, Survey};
+use super::{CompactedHole, Finding, Scan, State};
+use crate::journal::compacted::{CompactedReader, HEADER_LEN};
 use crate::journal::error::JournalError;
-use crate::journal::kept::{HEADER_LEN, KeptReader};
 use crate::journal::record::BatchHeader;
 use crate::journal::storage::Storage;
 
-impl<S: Storage> Survey<S> {
-    /// Opens a kept file; `None`: it is gone.
-    pub(super) fn begin_kept(
+impl<S: Storage> Scan<S> {
+    /// Opens a compacted file; `None`: it is gone.
+    pub(super) fn begin_compacted(
         &mut self,
         segments: Range<u64>,
     ) -> Result<Option<Finding<'static>>, JournalError> {
         let storage = &self.reader.storage;
-        let opened = match KeptReader::open(storage, segments.clone()) {
-            Err(JournalError::Kept { name, damage, .. }) => {
-                self.damaged_header = Some(KeptHole {
+        let opened = match CompactedReader::open(storage, segments.clone()) {
+            Err(JournalError::Compacted { name, damage, .. }) => {
+                self.damaged_header = Some(CompactedHole {
                     name,
                     offset: 0,
                     len: HEADER_LEN as u64,
                     damage,
                 });
-                KeptReader::open_damaged(storage, segments.clone(), self.reader.segment_len)
+                CompactedReader::open_damaged(storage, segments.clone(), self.reader.segment_len)
             }
             opened => opened,
         };
         match opened {
-            Ok(kept) => {
+            Ok(compacted) => {
                 let is_whole = self.damaged_header.is_none();
-                let header = is_whole.then(|| kept.header().clone());
-                self.reader.kept = Some(kept);
-                self.state = State::Kept;
-                Ok(Some(Finding::Kept { segments, header }))
+                let header = is_whole.then(|| compacted.header().clone());
+                self.reader.compacted = Some(compacted);
+                self.state = State::Compacted;
+                Ok(Some(Finding::Compacted { segments, header }))
             }
             Err(JournalError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
                 self.look_again();
@@ -44,28 +44,31 @@ impl<S: Storage> Survey<S> {
         }
     }
 
-    /// The next batch of the kept file, or what is damaged there; `None`: look at the state.
-    pub(super) fn step_kept(
+    /// The next batch of the compacted file, or what is damaged there; `None`: look at the state.
+    pub(super) fn step_compacted(
         &mut self,
-    ) -> Result<Option<Result<BatchHeader, KeptHole>>, JournalError> {
+    ) -> Result<Option<Result<BatchHeader, CompactedHole>>, JournalError> {
         let reader = &mut self.reader;
-        let kept = reader.kept.as_mut().expect("`begin_kept` has opened it");
-        let offset = kept.offset();
+        let compacted = reader
+            .compacted
+            .as_mut()
+            .expect("`begin_compacted` has opened it");
+        let offset = compacted.offset();
         let damage = match self.damaged_header {
             Some(hole) => hole.damage,
-            None => match kept.advance(&reader.storage) {
+            None => match compacted.advance(&reader.storage) {
                 // Read before, in a file that is gone.
                 Ok(Some(header)) if header.position < reader.position => return Ok(None),
                 Ok(Some(header)) => return Ok(Some(Ok(header))),
                 Ok(None) => {
-                    self.leave_kept();
+                    self.leave_compacted();
                     return Ok(None);
                 }
-                Err(JournalError::Kept { damage, .. }) => damage,
+                Err(JournalError::Compacted { damage, .. }) => damage,
                 Err(error) => return Err(error),
             },
         };
-        let name = kept.header().name();
+        let name = compacted.header().name();
         let names = reader.storage.list().map_err(JournalError::List)?;
         if !names.contains(&name) {
             self.damaged_header = None;
@@ -75,12 +78,12 @@ impl<S: Storage> Survey<S> {
         if let Some(hole) = self.damaged_header.take() {
             return Ok(Some(Err(hole)));
         }
-        let goes_on = kept.pass_damage(&reader.storage)?;
-        let len = kept.offset() - offset;
+        let goes_on = compacted.pass_damage(&reader.storage)?;
+        let len = compacted.offset() - offset;
         if !goes_on {
-            self.leave_kept();
+            self.leave_compacted();
         }
-        Ok(Some(Err(KeptHole {
+        Ok(Some(Err(CompactedHole {
             name,
             offset,
             len,
@@ -88,9 +91,9 @@ impl<S: Storage> Survey<S> {
         })))
     }
 
-    fn leave_kept(&mut self) {
-        if let Some(kept) = self.reader.kept.take() {
-            let end = kept.header().segments.end * self.reader.segment_len;
+    fn leave_compacted(&mut self) {
+        if let Some(compacted) = self.reader.compacted.take() {
+            let end = compacted.header().segments.end * self.reader.segment_len;
             self.reader.position = end;
             self.state = State::Between(end);
         }

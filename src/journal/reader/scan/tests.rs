@@ -1,31 +1,31 @@
-//! The survey against a plain writer: whole journals, damaged ones, and one that is being written.
+//! The scan against a plain writer: whole journals, damaged ones, and one that is being written.
 
 use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
-use crate::journal::kept::KeptWriter;
+use crate::journal::compacted::CompactedWriter;
 use crate::journal::testing::{Memory, TestWriter};
 
 const SEGMENT: u64 = 4_096;
 
-/// What a survey found.
+/// What a scan found.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Found {
     segments: Vec<u64>,
-    kept: Vec<Range<u64>>,
+    compacted: Vec<Range<u64>>,
     sequences: Vec<u64>,
     settled: Vec<u64>,
     holes: Vec<Hole>,
-    kept_holes: Vec<KeptHole>,
+    compacted_holes: Vec<CompactedHole>,
     tail: Option<Tail>,
 }
 
-fn survey<S: Storage>(storage: S) -> Found {
-    let mut survey = Survey::new(storage, SEGMENT);
+fn scan<S: Storage>(storage: S) -> Found {
+    let mut scan = Scan::new(storage, SEGMENT);
     let mut found = Found::default();
-    while let Some(finding) = survey.advance().expect("memory can be read") {
+    while let Some(finding) = scan.advance().expect("memory can be read") {
         assert_eq!(found.tail, None, "the tail comes last");
         match finding {
             Finding::Segment(number) => found.segments.push(number),
@@ -37,9 +37,9 @@ fn survey<S: Storage>(storage: S) -> Found {
                     .settled
                     .extend(batch.settlements().map(|it| it.sequence));
             }
-            Finding::Kept { segments, .. } => found.kept.push(segments),
+            Finding::Compacted { segments, .. } => found.compacted.push(segments),
             Finding::Hole(hole) => found.holes.push(hole),
-            Finding::KeptHole(hole) => found.kept_holes.push(hole),
+            Finding::CompactedHole(hole) => found.compacted_holes.push(hole),
             Finding::Tail(tail) => found.tail = Some(tail),
         }
     }
@@ -74,7 +74,7 @@ fn flip(memory: &Memory, at: Position) {
 #[test]
 fn a_whole_journal_has_no_holes() {
     let (memory, places) = three_segments();
-    let found = survey(memory);
+    let found = scan(memory);
     assert_eq!(found.segments, [0, 1, 2]);
     let expected = (places.len() as u64 - 1) / 2;
     assert_eq!(found.sequences, (1..=2 * expected).collect::<Vec<_>>());
@@ -90,7 +90,7 @@ fn a_whole_journal_has_no_holes() {
 
 #[test]
 fn an_empty_journal_is_whole() {
-    let found = survey(Memory::default());
+    let found = scan(Memory::default());
     assert_eq!((found.segments.len(), found.holes.len()), (0, 0));
     assert_eq!(found.tail.map(|it| it.position), Some(0));
 }
@@ -98,13 +98,13 @@ fn an_empty_journal_is_whole() {
 #[test]
 fn a_flipped_bit_costs_its_own_batch_and_nothing_else() {
     let (memory, places) = three_segments();
-    let whole = survey(memory.copy());
+    let whole = scan(memory.copy());
     for number in 0..3 {
         let len = memory.files()[&Name::Segment(number)].len() as u64;
         for at in (0..len).step_by(5).map(|it| number * SEGMENT + it) {
             let damaged = memory.copy();
             flip(&damaged, at);
-            let found = survey(damaged);
+            let found = scan(damaged);
             let hit = places.partition_point(|&place| place <= at);
             // Two messages and a settlement take turns.
             let (is_messages, entry) = (hit % 2 == 1, hit.saturating_sub(1) / 2 * 2);
@@ -117,10 +117,10 @@ fn a_flipped_bit_costs_its_own_batch_and_nothing_else() {
             }
             assert_eq!(found.sequences, expected, "{at}");
             assert!(whole.settled.len() - found.settled.len() <= 1, "{at}");
-            let is_told = found.holes.iter().any(|it| (it.from..it.to).contains(&at))
+            let is_logged = found.holes.iter().any(|it| (it.from..it.to).contains(&at))
                 || found.tail.is_some_and(|it| it.position <= at);
             let costs = lost > 0 || whole.settled.len() > found.settled.len();
-            assert!(is_told || !costs, "{at} was not told: {found:?}");
+            assert!(is_logged || !costs, "{at} was not told: {found:?}");
             assert!(found.holes.len() <= 1, "{at}: {:?}", found.holes);
         }
     }
@@ -129,9 +129,9 @@ fn a_flipped_bit_costs_its_own_batch_and_nothing_else() {
 #[test]
 fn what_is_gone_is_a_hole_as_long_as_what_is_gone() {
     let (memory, _) = three_segments();
-    let whole = survey(memory.copy());
+    let whole = scan(memory.copy());
     memory.files().remove(&Name::Segment(1));
-    let found = survey(memory.copy());
+    let found = scan(memory.copy());
     let hole = Hole {
         from: SEGMENT,
         to: 2 * SEGMENT,
@@ -139,7 +139,7 @@ fn what_is_gone_is_a_hole_as_long_as_what_is_gone() {
     };
     assert_eq!((found.segments, found.holes), (vec![0, 2], vec![hole]));
     memory.files().remove(&Name::Segment(0));
-    let found = survey(memory);
+    let found = scan(memory);
     assert_eq!(found.holes, [], "a journal may begin anywhere");
     assert!(whole.sequences.ends_with(&found.sequences));
 }
@@ -159,16 +159,16 @@ fn a_segment_that_was_not_closed_has_a_hole_up_to_the_next() {
         to: SEGMENT,
         damage: Damage::Short,
     };
-    assert_eq!(survey(memory).holes, [hole]);
+    assert_eq!(scan(memory).holes, [hole]);
 }
 
 #[test]
 fn a_damaged_segment_header_costs_no_batch() {
     for at in [0, 9, 13, 20, 30] {
         let (memory, _) = three_segments();
-        let whole = survey(memory.copy());
+        let whole = scan(memory.copy());
         flip(&memory, SEGMENT + at);
-        let found = survey(memory);
+        let found = scan(memory);
         assert_eq!(found.sequences, whole.sequences);
         let range = found.holes.iter().map(|it| (it.from, it.to));
         assert_eq!(range.collect::<Vec<_>>(), [(SEGMENT, SEGMENT + 64)], "{at}");
@@ -187,7 +187,7 @@ fn garbage_at_the_end_is_measured_and_a_former_life_is_not() {
         file.truncate((end % SEGMENT) as usize);
         file.extend_from_slice(tail);
         drop(files);
-        let found = survey(memory);
+        let found = scan(memory);
         assert_eq!(found.holes, []);
         found.tail.expect("an end").torn_len
     };
@@ -251,23 +251,23 @@ impl Storage for Growing {
     }
 
     fn create(&mut self, _: Name) -> io::Result<Name> {
-        unreachable!("a survey writes nothing")
+        unreachable!("a scan writes nothing")
     }
 
     fn resume(&mut self, _: Name) -> io::Result<Name> {
-        unreachable!("a survey writes nothing")
+        unreachable!("a scan writes nothing")
     }
 
     fn rename(&mut self, _: Name, _: Name) -> io::Result<()> {
-        unreachable!("a survey writes nothing")
+        unreachable!("a scan writes nothing")
     }
 
     fn remove(&mut self, _: Name) -> io::Result<()> {
-        unreachable!("a survey writes nothing")
+        unreachable!("a scan writes nothing")
     }
 
     fn sync_names(&self) -> io::Result<()> {
-        unreachable!("a survey writes nothing")
+        unreachable!("a scan writes nothing")
     }
 
     fn len(&self, name: &Name) -> io::Result<u64> {
@@ -275,15 +275,15 @@ impl Storage for Growing {
     }
 
     fn truncate(&self, _: &Name, _: u64) -> io::Result<()> {
-        unreachable!("a survey writes nothing")
+        unreachable!("a scan writes nothing")
     }
 
     fn write_at(&self, _: &Name, _: u64, _: &[IoSlice<'_>]) -> io::Result<usize> {
-        unreachable!("a survey writes nothing")
+        unreachable!("a scan writes nothing")
     }
 
     fn sync(&self, _: &Name) -> io::Result<()> {
-        unreachable!("a survey writes nothing")
+        unreachable!("a scan writes nothing")
     }
 }
 
@@ -307,7 +307,7 @@ fn a_journal_that_is_being_written_is_not_damaged() {
                 later: later.clone(),
                 reads_left: Arc::new(AtomicUsize::new(reads)),
             };
-            let found = survey(growing);
+            let found = scan(growing);
             assert_eq!(found.holes, [], "cut at {cut}, grown after {reads} reads");
         }
     }
@@ -319,13 +319,14 @@ fn carried() -> (Memory, Vec<u64>) {
     let mut whole = Vec::new();
     let mut reader = Reader::new(memory.clone(), SEGMENT, 0);
     let mut storage = memory.clone();
-    let header = KeptHeader {
+    let header = CompactedHeader {
         segments: 0..2,
         segment_len: SEGMENT,
         sequences: 1..1_000,
         end_ms: 1,
     };
-    let mut kept = KeptWriter::create(&mut storage, header, false).expect("memory has room");
+    let mut compacted =
+        CompactedWriter::create(&mut storage, header, false).expect("memory has room");
     while let Some(batch) = reader.next(Position::MAX).expect("whole") {
         let is_carried = batch.position() < 2 * SEGMENT;
         for record in batch
@@ -334,19 +335,24 @@ fn carried() -> (Memory, Vec<u64>) {
         {
             whole.push(record.sequence);
             if is_carried {
-                kept.message(&storage, &record, 1).expect("memory has room");
+                compacted
+                    .message(&storage, &record, 1, u64::MAX)
+                    .expect("memory has room");
             }
         }
     }
-    kept.finish(&mut storage).expect("memory has room");
+    compacted.finish(&mut storage).expect("memory has room");
     (memory, whole)
 }
 
 #[test]
 fn kept_files_stand_for_segments_and_free_ones_for_nothing() {
     let (memory, expected) = carried();
-    let both = survey(memory.copy());
-    assert_eq!((both.kept.first(), both.kept.len()), (Some(&(0..2)), 1));
+    let both = scan(memory.copy());
+    assert_eq!(
+        (both.compacted.first(), both.compacted.len()),
+        (Some(&(0..2)), 1)
+    );
     assert_eq!(both.segments, [2]);
     assert_eq!(both.sequences, expected);
     let mut storage = memory.clone();
@@ -354,10 +360,10 @@ fn kept_files_stand_for_segments_and_free_ones_for_nothing() {
     let freed = storage.rename(Name::Segment(0), Name::Free(0));
     freed.expect("it is there");
     memory.files().insert(Name::Unfinished(0, 3), vec![7; 100]);
-    let found = survey(memory);
+    let found = scan(memory);
     assert_eq!((found.sequences, found.holes), (expected, vec![]));
     assert_eq!(
-        (found.kept.first(), found.segments),
+        (found.compacted.first(), found.segments),
         (Some(&(0..2)), vec![2])
     );
 }
@@ -365,14 +371,14 @@ fn kept_files_stand_for_segments_and_free_ones_for_nothing() {
 #[test]
 fn a_damaged_kept_file_costs_the_batch_that_is_damaged() {
     let (memory, expected) = carried();
-    let name = Name::Kept(0, 2);
+    let name = Name::Compacted(0, 2);
     let len = memory.files()[&name].len();
     for at in 0..len {
         let damaged = memory.copy();
         damaged.files().get_mut(&name).expect("there")[at] ^= 1;
-        let found = survey(damaged);
-        assert_eq!(found.kept_holes.len(), 1, "{at}");
-        let hole = found.kept_holes[0];
+        let found = scan(damaged);
+        assert_eq!(found.compacted_holes.len(), 1, "{at}");
+        let hole = found.compacted_holes[0];
         assert!((hole.offset..hole.offset + hole.len).contains(&(at as u64)));
         let is_in_batch = (64..len - BATCH_HEADER_LEN).contains(&at);
         assert_eq!(found.sequences == expected, !is_in_batch, "{at}");
@@ -381,8 +387,8 @@ fn a_damaged_kept_file_costs_the_batch_that_is_damaged() {
     for cut in 0..len {
         let short = memory.copy();
         short.files().get_mut(&name).expect("there").truncate(cut);
-        let found = survey(short);
-        assert!(!found.kept_holes.is_empty(), "{cut}");
+        let found = scan(short);
+        assert!(!found.compacted_holes.is_empty(), "{cut}");
         assert_eq!(found.segments, [2], "{cut}");
     }
 }
@@ -407,8 +413,12 @@ fn segments_that_go_while_they_are_read_are_no_damage() {
                 later: later.copy(),
                 reads_left: Arc::new(AtomicUsize::new(reads)),
             };
-            let found = survey(growing);
-            assert_eq!((found.holes, found.kept_holes), (vec![], vec![]), "{reads}");
+            let found = scan(growing);
+            assert_eq!(
+                (found.holes, found.compacted_holes),
+                (vec![], vec![]),
+                "{reads}"
+            );
             let mut sequences = found.sequences.clone();
             sequences.dedup();
             assert_eq!(sequences, found.sequences, "no message comes twice");

@@ -1,7 +1,7 @@
-//! A survey: retention's question to the scheduler, which messages are not settled.
+//! A query: retention's question to the scheduler, which messages are not settled.
 //!
 //! ```text
-//! RETENTION --Survey--> SCHEDULER --Survey--> JOURNAL --Survey--> RETENTION
+//! RETENTION --UnsettledQuery--> SCHEDULER --UnsettledQuery--> JOURNAL --UnsettledQuery--> RETENTION
 //!            asks        answers    behind the settlements,
 //!                                   which are recorded when it arrives
 //! ```
@@ -9,7 +9,7 @@
 //! message that it does not name is in the journal, so nothing that a crash would bring back is
 //! thrown away.
 
-use crate::limits::SURVEY_WORDS;
+use crate::limits::QUERY_WORDS;
 use crate::message::Sequence;
 
 /// Sixty-four sequences, a bit each.
@@ -38,12 +38,12 @@ impl Word {
 
 /// The question, and its answer: one goes round and round.
 #[derive(Debug)]
-pub struct Survey {
+pub struct UnsettledQuery {
     /// Asked for sequences from here on...
     pub from: Sequence,
     /// ... up to, not including, this one.
     pub to: Sequence,
-    /// The words that hold an unsettled one of them; `SURVEY_WORDS` at most.
+    /// The words that hold an unsettled one of them; `QUERY_WORDS` at most.
     pub words: Vec<Word>,
     /// The answer is complete for the sequences before this one.
     pub reached: Sequence,
@@ -55,14 +55,14 @@ pub struct Survey {
     pub is_at_limit: bool,
 }
 
-impl Survey {
+impl UnsettledQuery {
     /// One to begin with.
     #[must_use]
     pub fn new() -> Box<Self> {
         Box::new(Self {
             from: 0,
             to: 0,
-            words: Vec::with_capacity(SURVEY_WORDS),
+            words: Vec::with_capacity(QUERY_WORDS),
             reached: 0,
             first_unsettled: 0,
             next_sequence: 0,

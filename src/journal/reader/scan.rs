@@ -11,44 +11,44 @@
 //!         damaged                     damaged          gone            not closed        end
 //! ```
 
-mod kept;
+mod compacted;
 
 use std::io;
 use std::ops::Range;
 
 use super::{Reader, Tail};
 use crate::journal::batch::Batch;
+use crate::journal::compacted::{CompactedHeader, CompactedReader, covering};
 use crate::journal::error::{Damage, JournalError};
-use crate::journal::kept::{KeptHeader, KeptReader, covering};
 use crate::journal::record::{
     BATCH_HEADER_LEN, BatchHeader, BatchKind, Position, SEGMENT_HEADER_LEN, SegmentHeader,
     SegmentHeaderError,
 };
 use crate::journal::storage::{Name, Storage, read_full};
 
-/// What a survey comes upon, in the order of the journal.
+/// What a scan comes upon, in the order of the journal.
 #[derive(Debug)]
 pub enum Finding<'a> {
     /// A segment begins.
     Segment(u64),
-    /// A kept file begins.
-    Kept {
+    /// A compacted file begins.
+    Compacted {
         /// What it stands for.
         segments: Range<u64>,
         /// Its header; `None`: that is damaged.
-        header: Option<KeptHeader>,
+        header: Option<CompactedHeader>,
     },
     /// A whole batch; end marks are none.
     Batch(Batch<'a>),
     /// Something that cannot be read.
     Hole(Hole),
-    /// Something in a kept file that cannot be read.
-    KeptHole(KeptHole),
+    /// Something in a compacted file that cannot be read.
+    CompactedHole(CompactedHole),
     /// The end of the journal; it comes once, and last.
     Tail(Tail),
 }
 
-/// A stretch of the journal that cannot be read.
+/// A range of the journal that cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hole {
     /// Where it begins.
@@ -59,9 +59,9 @@ pub struct Hole {
     pub damage: Damage,
 }
 
-/// A stretch of a kept file that cannot be read.
+/// A range of a compacted file that cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct KeptHole {
+pub struct CompactedHole {
     /// The file.
     pub name: Name,
     /// Where in it; zero: its header.
@@ -88,8 +88,8 @@ enum State {
     /// The next file is the one that has this place, or the first one behind it.
     Between(Position),
     Inside(u64),
-    /// In the kept file that is open.
-    Kept,
+    /// In the compacted file that is open.
+    Compacted,
     Ended,
 }
 
@@ -97,24 +97,24 @@ enum State {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Next {
     segments: Range<u64>,
-    is_kept: bool,
+    is_compacted: bool,
     /// Nothing stands for the segments before it, though there are earlier ones.
     is_behind_gap: bool,
 }
 
 /// Reads a journal from its first segment to its end.
-pub struct Survey<S: Storage> {
+pub struct Scan<S: Storage> {
     reader: Reader<S>,
     state: State,
     /// Where a file was listed and not there, once.
     gone_at: Option<Position>,
-    /// The header of the kept file that was just opened is damaged.
-    damaged_header: Option<KeptHole>,
+    /// The header of the compacted file that was just opened is damaged.
+    damaged_header: Option<CompactedHole>,
     has_begun: bool,
 }
 
-impl<S: Storage> Survey<S> {
-    /// Surveys the whole journal. `segment_len` is what its segments say, see [`segment_len`].
+impl<S: Storage> Scan<S> {
+    /// Scans the whole journal. `segment_len` is what its segments say, see [`segment_len`].
     pub fn new(storage: S, segment_len: u64) -> Self {
         Self {
             reader: Reader::new(storage, segment_len, 0),
@@ -137,11 +137,11 @@ impl<S: Storage> Survey<S> {
                     Some(found) => return Ok(Some(found)),
                     None => continue,
                 },
-                State::Kept => match self.step_kept()? {
+                State::Compacted => match self.step_compacted()? {
                     Some(Ok(header)) => {
-                        return Ok(Some(Finding::Batch(self.reader.take_kept(header))));
+                        return Ok(Some(Finding::Batch(self.reader.take_compacted(header))));
                     }
-                    Some(Err(hole)) => return Ok(Some(Finding::KeptHole(hole))),
+                    Some(Err(hole)) => return Ok(Some(Finding::CompactedHole(hole))),
                     None => continue,
                 },
                 State::Inside(number) if self.reader.number() != number => Step::Closed,
@@ -173,7 +173,7 @@ impl<S: Storage> Survey<S> {
     /// and cannot be found.
     fn look_again(&mut self) {
         let position = self.reader.position;
-        self.reader.kept = None;
+        self.reader.compacted = None;
         self.reader.forget();
         match self.gone_at.replace(position) == Some(position) {
             true => {
@@ -216,8 +216,8 @@ impl<S: Storage> Survey<S> {
         }
         self.has_begun = true;
         self.reader.stand_at(position.max(first));
-        if next.is_kept {
-            return self.begin_kept(next.segments);
+        if next.is_compacted {
+            return self.begin_compacted(next.segments);
         }
         self.state = State::Inside(next.segments.start);
         Ok(Some(Finding::Segment(next.segments.start)))
@@ -229,23 +229,23 @@ impl<S: Storage> Survey<S> {
         if let Some(segments) = covering(&names, number) {
             return Ok(Some(Next {
                 segments,
-                is_kept: true,
+                is_compacted: true,
                 is_behind_gap: false,
             }));
         }
         let starts = || {
             names.iter().filter_map(|name| match *name {
-                Name::Segment(number) | Name::Kept(number, _) => Some(number),
+                Name::Segment(number) | Name::Compacted(number, _) => Some(number),
                 _ => None,
             })
         };
         let Some(first) = starts().filter(|&it| it >= number).min() else {
             return Ok(None);
         };
-        let kept = covering(&names, first);
+        let compacted = covering(&names, first);
         Ok(Some(Next {
-            is_kept: kept.is_some(),
-            segments: kept.unwrap_or(first..first + 1),
+            is_compacted: compacted.is_some(),
+            segments: compacted.unwrap_or(first..first + 1),
             // An engine removes from the front: where nothing is left before it, nothing is missing.
             is_behind_gap: first > number && starts().any(|it| it < number),
         }))
@@ -331,8 +331,8 @@ pub fn segment_len<S: Storage>(storage: &S) -> Result<Option<u64>, JournalError>
     for name in names {
         let len = match name {
             Name::Segment(_) => len_in_segment(storage, name)?,
-            Name::Kept(from, to) => {
-                let opened = KeptReader::open(storage, from..to);
+            Name::Compacted(from, to) => {
+                let opened = CompactedReader::open(storage, from..to);
                 opened.ok().map(|it| it.header().segment_len)
             }
             Name::Free(_) | Name::Unfinished(..) => None,

@@ -1,4 +1,4 @@
-//! Kept files: what is still needed of segments that shall go.
+//! Compacted files: what is still needed of segments that shall go.
 //!
 //! Retention writes them; recovery, replay and whoever reads the journal read them. Records keep
 //! their sequences and positions, so nobody who holds a position need know that it moved. A kept
@@ -16,17 +16,17 @@ use super::record::{
 };
 use super::storage::{Name, Storage, read_full, write_whole};
 use crate::journal::batch::JournalRecord;
-use crate::limits::{BATCH_LEN_MAX, JOURNAL_READ_LEN, KEPT_BATCH_LEN};
-use crate::message::Sequence;
+use crate::limits::{BATCH_LEN_MAX, CARRIED_BATCH_LEN, JOURNAL_READ_LEN};
 use crate::message::layout::{u32_at, u64_at};
+use crate::message::{CompactId, Sequence};
 
-/// Bytes of a kept file's header.
+/// Bytes of a compacted file's header.
 pub(super) const HEADER_LEN: usize = 64;
 const MAGIC: [u8; 8] = *b"FLBKEPT1";
 
-/// What a kept file stands for.
+/// What a compacted file stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeptHeader {
+pub struct CompactedHeader {
     /// The numbers of the segments.
     pub segments: Range<u64>,
     /// Bytes of a segment.
@@ -37,11 +37,11 @@ pub struct KeptHeader {
     pub end_ms: u64,
 }
 
-impl KeptHeader {
+impl CompactedHeader {
     /// The file's name.
     #[must_use]
     pub fn name(&self) -> Name {
-        Name::Kept(self.segments.start, self.segments.end)
+        Name::Compacted(self.segments.start, self.segments.end)
     }
 
     pub(super) fn encode(&self) -> [u8; HEADER_LEN] {
@@ -82,43 +82,50 @@ impl KeptHeader {
     }
 }
 
-/// Where the batches of a kept file stand: 16 bytes for `KEPT_BATCH_LEN` of records.
+/// Where the batches of a compacted file stand: 16 bytes for `CARRIED_BATCH_LEN` of records.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeptIndex {
+pub struct CompactedIndex {
     /// What the file stands for.
-    pub header: KeptHeader,
+    pub header: CompactedHeader,
     /// How many records it holds.
     pub entries: u64,
     /// Bytes of the file.
     pub len: u64,
+    /// Bytes of those that batches of ids take.
+    pub ids_len: u64,
     /// Position and offset of each batch.
     batches: Vec<(Position, u64)>,
 }
 
-impl KeptIndex {
+impl CompactedIndex {
     /// Of a file that holds nothing.
     #[must_use]
-    pub fn empty(header: KeptHeader) -> Self {
+    pub fn empty(header: CompactedHeader) -> Self {
         Self {
             header,
             entries: 0,
             len: HEADER_LEN as u64,
+            ids_len: 0,
             batches: Vec::new(),
         }
     }
 
-    /// Reads a kept file through, and checks it.
+    /// Reads a compacted file through, and checks it.
     ///
     /// # Errors
     /// It cannot be read, or is damaged.
     pub fn load<S: Storage>(storage: &S, segments: Range<u64>) -> Result<Self, JournalError> {
-        let mut reader = KeptReader::open(storage, segments)?;
-        let (mut batches, mut entries) = (Vec::new(), 0);
+        let mut reader = CompactedReader::open(storage, segments)?;
+        let (mut batches, mut entries, mut ids_len) = (Vec::new(), 0, 0);
         let mut offset = reader.offset;
         while let Some(batch) = reader.advance(storage)? {
-            if batch.kind == BatchKind::Kept {
-                batches.push((batch.position, offset));
-                entries += u64::from(batch.entries);
+            match batch.kind {
+                BatchKind::Carried => {
+                    batches.push((batch.position, offset));
+                    entries += u64::from(batch.entries);
+                }
+                BatchKind::Ids => ids_len += reader.offset - offset,
+                _ => {}
             }
             offset = reader.offset;
         }
@@ -126,6 +133,7 @@ impl KeptIndex {
             header: reader.header,
             entries,
             len: reader.offset,
+            ids_len,
             batches,
         })
     }
@@ -138,10 +146,10 @@ impl KeptIndex {
     }
 }
 
-/// Reads a kept file, a batch at a time.
+/// Reads a compacted file, a batch at a time.
 #[derive(Debug)]
-pub struct KeptReader<S: Storage> {
-    header: KeptHeader,
+pub struct CompactedReader<S: Storage> {
+    header: CompactedHeader,
     file: S::Segment,
     /// Where the next batch begins.
     offset: u64,
@@ -149,19 +157,19 @@ pub struct KeptReader<S: Storage> {
     body: Vec<u8>,
 }
 
-impl<S: Storage> KeptReader<S> {
-    /// Opens the kept file of these segments.
+impl<S: Storage> CompactedReader<S> {
+    /// Opens the compacted file of these segments.
     ///
     /// # Errors
     /// It cannot be read, or its header is wrong.
     pub fn open(storage: &S, segments: Range<u64>) -> Result<Self, JournalError> {
-        let name = Name::Kept(segments.start, segments.end);
+        let name = Name::Compacted(segments.start, segments.end);
         let unusable = |source| JournalError::File { name, source };
         let file = storage.open(name).map_err(unusable)?;
         let mut bytes = [0; HEADER_LEN];
         read_full(storage, &file, 0, &mut bytes).map_err(unusable)?;
-        let header = KeptHeader::decode(&bytes).filter(|it| it.segments == segments);
-        let header = header.ok_or(JournalError::Kept {
+        let header = CompactedHeader::decode(&bytes).filter(|it| it.segments == segments);
+        let header = header.ok_or(JournalError::Compacted {
             name,
             offset: 0,
             damage: Damage::NotABatch,
@@ -175,7 +183,7 @@ impl<S: Storage> KeptReader<S> {
         })
     }
 
-    /// Opens a kept file whose header is damaged, for what stands behind that.
+    /// Opens a compacted file whose header is damaged, for what stands behind that.
     ///
     /// # Errors
     /// It cannot be opened.
@@ -184,12 +192,12 @@ impl<S: Storage> KeptReader<S> {
         segments: Range<u64>,
         segment_len: u64,
     ) -> Result<Self, JournalError> {
-        let name = Name::Kept(segments.start, segments.end);
+        let name = Name::Compacted(segments.start, segments.end);
         let unusable = |source| JournalError::File { name, source };
         Ok(Self {
             position_min: segments.start * segment_len,
             file: storage.open(name).map_err(unusable)?,
-            header: KeptHeader {
+            header: CompactedHeader {
                 segments,
                 segment_len,
                 sequences: 0..0,
@@ -202,7 +210,7 @@ impl<S: Storage> KeptReader<S> {
 
     /// What the file stands for.
     #[must_use]
-    pub fn header(&self) -> &KeptHeader {
+    pub fn header(&self) -> &CompactedHeader {
         &self.header
     }
 
@@ -233,7 +241,7 @@ impl<S: Storage> KeptReader<S> {
                         (self.offset, self.position_min) = (place, position_min);
                         return Ok(true);
                     }
-                    Err(JournalError::Kept { .. }) => {}
+                    Err(JournalError::Compacted { .. }) => {}
                     Err(error) => return Err(error),
                 }
             }
@@ -251,7 +259,7 @@ impl<S: Storage> KeptReader<S> {
         self.position_min = 0;
     }
 
-    /// Reads the next batch; its body is [`KeptReader::body`] then. `None`: there is no other.
+    /// Reads the next batch; its body is [`CompactedReader::body`] then. `None`: there is no other.
     ///
     /// # Errors
     /// It cannot be read, or is damaged.
@@ -294,7 +302,7 @@ impl<S: Storage> KeptReader<S> {
     }
 
     fn damaged(&self, damage: Damage) -> JournalError {
-        JournalError::Kept {
+        JournalError::Compacted {
             name: self.header.name(),
             offset: self.offset,
             damage,
@@ -302,37 +310,54 @@ impl<S: Storage> KeptReader<S> {
     }
 }
 
-/// Writes a kept file.
+/// Writes a compacted file.
 #[derive(Debug)]
-pub struct KeptWriter<S: Storage> {
+pub struct CompactedWriter<S: Storage> {
     file: S::Segment,
-    index: KeptIndex,
+    index: CompactedIndex,
     body: Vec<u8>,
+    /// What the batch in `body` will be: of its kind, with so many entries.
+    kind: BatchKind,
     entries: u32,
     first: (Position, Sequence),
-    time_us: u64,
+    /// When its first and its last entry were recorded.
+    times_us: Range<u64>,
 }
 
-impl<S: Storage> KeptWriter<S> {
-    /// Begins a kept file, under a name that recovery throws away; or writes over the file that has
+/// What is told of an entry of a compacted file besides its bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Entry {
+    /// Where its record stood; of an id, where it may have stood.
+    pub(crate) position: Position,
+    pub(crate) sequence: Sequence,
+    /// When its message was recorded.
+    pub(crate) time_us: u64,
+    /// The entry may count as recorded so much later.
+    pub(crate) slack_us: u64,
+}
+
+impl<S: Storage> CompactedWriter<S> {
+    /// Begins a compacted file, under a name that recovery throws away; or writes over the file that has
     /// that name.
     ///
     /// # Errors
     /// It cannot be made.
-    pub fn create(storage: &mut S, header: KeptHeader, exists: bool) -> std::io::Result<Self> {
+    pub fn create(storage: &mut S, header: CompactedHeader, exists: bool) -> std::io::Result<Self> {
         let name = unfinished(&header);
-        let file = match exists {
-            true => storage.resume(name)?,
-            false => storage.create(name)?,
+        let file = if exists {
+            storage.resume(name)?
+        } else {
+            storage.create(name)?
         };
         write_whole(storage, &file, 0, &header.encode())?;
         Ok(Self {
             file,
-            index: KeptIndex::empty(header),
-            body: Vec::with_capacity(2 * KEPT_BATCH_LEN),
+            index: CompactedIndex::empty(header),
+            body: Vec::with_capacity(2 * CARRIED_BATCH_LEN),
+            kind: BatchKind::Carried,
             entries: 0,
             first: (0, 0),
-            time_us: 0,
+            times_us: 0..0,
         })
     }
 
@@ -340,26 +365,68 @@ impl<S: Storage> KeptWriter<S> {
     ///
     /// # Errors
     /// It cannot be written.
-    pub fn message(
+    pub(crate) fn message(
         &mut self,
         storage: &S,
         record: &JournalRecord<'_>,
         time_us: u64,
+        slack_us: u64,
     ) -> std::io::Result<()> {
         let len = 8 + record.record_len();
-        let is_far = self.entries > 0 && record.sequence - self.first.1 > u64::from(u32::MAX);
-        if is_far || self.body.len() + len > KEPT_BATCH_LEN {
-            self.flush(storage)?;
-        }
-        if self.entries == 0 {
-            self.first = (record.position, record.sequence);
-        }
+        let entry = Entry {
+            position: record.position,
+            sequence: record.sequence,
+            time_us,
+            slack_us,
+        };
+        self.begin_entry(storage, BatchKind::Carried, &entry, len)?;
         self.body.extend_from_slice(&record.position.to_le_bytes());
         let at = self.body.len();
         self.body.resize(at + record.record_len(), 0);
         record.encode(&mut self.body[at..]);
+        Ok(())
+    }
+
+    /// Remembers the id of a message that is settled; positions and sequences ascend.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(crate) fn id(
+        &mut self,
+        storage: &S,
+        id: &CompactId<'_>,
+        entry: &Entry,
+    ) -> std::io::Result<()> {
+        self.begin_entry(storage, BatchKind::Ids, entry, id.encoded_len())?;
+        id.encode(&mut self.body);
+        Ok(())
+    }
+
+    /// Makes room for an entry of `len` bytes in the batch, or in the next one.
+    fn begin_entry(
+        &mut self,
+        storage: &S,
+        kind: BatchKind,
+        entry: &Entry,
+        len: usize,
+    ) -> std::io::Result<()> {
+        let behind = entry.sequence.saturating_sub(self.first.1);
+        let is_next = match kind {
+            BatchKind::Ids => behind == u64::from(self.entries),
+            _ => behind <= u64::from(u32::MAX),
+        };
+        let is_near = entry.time_us <= self.times_us.start.saturating_add(entry.slack_us);
+        let fits = self.body.len() + len <= CARRIED_BATCH_LEN;
+        if self.kind != kind || !is_next || !is_near || !fits {
+            self.flush(storage)?;
+        }
+        if self.entries == 0 {
+            self.kind = kind;
+            self.first = (entry.position, entry.sequence);
+            self.times_us = entry.time_us..entry.time_us;
+        }
         self.entries += 1;
-        self.time_us = time_us;
+        self.times_us.end = self.times_us.end.max(entry.time_us);
         Ok(())
     }
 
@@ -390,7 +457,7 @@ impl<S: Storage> KeptWriter<S> {
         self.put(storage, header)
     }
 
-    /// Copies a batch of another kept file.
+    /// Copies a batch of another compacted file.
     ///
     /// # Errors
     /// It cannot be written.
@@ -404,9 +471,9 @@ impl<S: Storage> KeptWriter<S> {
     ///
     /// # Errors
     /// It may not be whole: it must be given up.
-    pub fn finish(mut self, storage: &mut S) -> std::io::Result<KeptIndex> {
+    pub fn finish(mut self, storage: &mut S) -> std::io::Result<CompactedIndex> {
         self.flush(storage)?;
-        let KeptHeader {
+        let CompactedHeader {
             segments,
             segment_len,
             end_ms,
@@ -429,16 +496,20 @@ impl<S: Storage> KeptWriter<S> {
             return Ok(());
         }
         let (position, first_sequence) = self.first;
-        self.index.batches.push((position, self.index.len));
-        self.index.entries += u64::from(self.entries);
+        if self.kind == BatchKind::Carried {
+            self.index.batches.push((position, self.index.len));
+            self.index.entries += u64::from(self.entries);
+        } else {
+            self.index.ids_len += (BATCH_HEADER_LEN + self.body.len()) as u64;
+        }
         let header = BatchHeader {
             crc: 0,
             body_len: self.body.len() as u32,
-            kind: BatchKind::Kept,
+            kind: self.kind,
             entries: std::mem::take(&mut self.entries),
             position,
             first_sequence,
-            time_us: self.time_us,
+            time_us: self.times_us.end,
         };
         self.put(storage, header)
     }
@@ -455,17 +526,17 @@ impl<S: Storage> KeptWriter<S> {
     }
 }
 
-/// The name of a kept file that is being written.
-pub(super) fn unfinished(header: &KeptHeader) -> Name {
+/// The name of a compacted file that is being written.
+pub(super) fn unfinished(header: &CompactedHeader) -> Name {
     Name::Unfinished(header.segments.start, header.segments.end)
 }
 
-/// The segments of the kept file that stands for segment `number`, if one of these names does.
+/// The segments of the compacted file that stands for segment `number`, if one of these names does.
 pub(super) fn covering(names: &[Name], number: u64) -> Option<Range<u64>> {
-    let kept = names.iter().filter_map(|name| match *name {
-        Name::Kept(from, to) if (from..to).contains(&number) => Some(from..to),
+    let compacted = names.iter().filter_map(|name| match *name {
+        Name::Compacted(from, to) if (from..to).contains(&number) => Some(from..to),
         _ => None,
     });
     // One that was merged into a longer one may be there still.
-    kept.max_by_key(|it| it.end - it.start)
+    compacted.max_by_key(|it| it.end - it.start)
 }

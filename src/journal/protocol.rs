@@ -1,0 +1,103 @@
+//! What the journal's agents take and give: all that their neighbours need know of them.
+//!
+//! ```text
+//! SCHEDULER == ToJournal ====> writer    == FromJournal ==> SCHEDULER
+//! SCHEDULER == Fetch ========> replay    == FromReplay ===> SCHEDULER
+//! writer ===== ToRetention ==> retention == FromRetention > SCHEDULER
+//! retention == CompactedFiles > replay   == Switched =====> retention
+//! ```
+
+use std::sync::Arc;
+
+use super::compacted::CompactedIndex;
+use super::record::{Position, Settlement};
+use super::retention::query::UnsettledQuery;
+use super::segment::SegmentStarted;
+use crate::arena::{Committed, Lease, Returned, Writer};
+use crate::message::Sequence;
+
+/// What the scheduler tells the journal.
+#[derive(Debug)]
+pub enum ToJournal {
+    /// Accepted messages, with consecutive sequences, whose records stand one behind the other.
+    Run {
+        /// Their records.
+        lease: Lease,
+        /// Sequence of the first one.
+        first_sequence: Sequence,
+        /// How many.
+        entries: u32,
+    },
+    /// A message needs no more work.
+    Settled(Settlement),
+    /// To be passed on to retention once all before it is recorded.
+    Query(Box<UnsettledQuery>),
+}
+
+/// What the journal tells the scheduler.
+#[derive(Debug)]
+pub enum FromJournal {
+    /// All messages up to this one may be delivered.
+    Recorded {
+        /// Sequence of the first message of the batch.
+        first_sequence: Sequence,
+        /// How many messages it holds, with consecutive sequences.
+        entries: u32,
+        /// Where the first one's record stands; the others stand right behind it.
+        position: Position,
+    },
+    /// Leases come home.
+    Returned(Returned),
+}
+
+/// A record that the scheduler asks for.
+#[derive(Debug, Clone, Copy)]
+pub struct Fetch {
+    /// The scheduler's name for it.
+    pub slot: u32,
+    /// Whose record it is.
+    pub sequence: Sequence,
+    /// Where it stands.
+    pub position: Position,
+    /// Its bytes.
+    pub len: u32,
+}
+
+/// What the scheduler is told.
+#[derive(Debug)]
+pub enum FromReplay {
+    /// A record was read.
+    Fetched {
+        /// The scheduler's name for it.
+        slot: u32,
+        /// The record.
+        frame: Committed,
+    },
+    /// A chunk is full.
+    Sealed(Writer),
+}
+
+/// What the journal agent tells retention.
+#[derive(Debug)]
+pub enum ToRetention {
+    /// A segment was begun, and its first batch is recorded.
+    Started(SegmentStarted),
+    /// The answer to a query; the settlements that it speaks of are recorded.
+    Query(Box<UnsettledQuery>),
+}
+
+/// What retention tells the scheduler.
+#[derive(Debug)]
+pub enum FromRetention {
+    /// A question, to be answered by way of the journal.
+    Query(Box<UnsettledQuery>),
+    /// Messages may go into the journal up to here; zero: none may.
+    Granted(Position),
+}
+
+/// All compacted files that there are, in their order.
+pub type CompactedFiles = Vec<Arc<CompactedIndex>>;
+
+/// The replay agent reads from the compacted files that it was told of last.
+#[derive(Debug, Clone, Copy)]
+pub struct Switched;
