@@ -13,8 +13,10 @@
 //!   JOURNAL == SegmentStarted, UnsettledQuery ====> [           ] <=== compacted files, Switched ===> REPLAY
 //! ```
 
+mod carrying;
 pub mod compaction;
 mod files;
+mod limit;
 pub mod query;
 pub mod ranges;
 pub mod room;
@@ -26,19 +28,17 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tracing::{debug, error, info, warn};
+use tracing::{info, warn};
 
-use self::compaction::{Compaction, Needed, Step};
+use self::compaction::{Compaction, Needed};
 use self::query::UnsettledQuery;
-use self::ranges::{Bounds, HeldBy, SegmentRange, SegmentRanges, State};
+use self::ranges::{SegmentRange, SegmentRanges, State};
 use self::room::Room;
-use self::window::{Remembered, Window};
+use self::window::Window;
 use super::compacted::CompactedIndex;
-use super::error::JournalError;
 use super::protocol::{CompactedFiles, FromRetention, Switched, ToRetention};
 use super::record::Position;
-use super::reserve;
-use super::segment::{SegmentStarted, is_shortage};
+use super::segment::SegmentStarted;
 use super::storage::{Name, Storage};
 use crate::agent::{Agent, Fatal};
 use crate::clock::Now;
@@ -51,18 +51,6 @@ use crate::ring::{Receiver, Sender};
 const QUERY_NS_MIN: u64 = 50_000_000;
 /// Between two queries at most, in ns.
 const QUERY_NS_MAX: u64 = 1_000_000_000;
-
-/// What was not worth a compaction is not looked at again for so long, in ns, unless there is more.
-const RETRY_NS: u64 = 10_000_000_000;
-
-/// The same where sources wait for room.
-const RETRY_SHORT_NS: u64 = 1_000_000_000;
-
-/// Ids of the usual length take a fifth of those of the longest.
-const HOPE: u64 = 4;
-
-/// Where room is short, one part in so many of a segment is worth a compaction.
-const GAIN_SHARE_SHORT: u64 = 16;
 
 /// Why the journal may not grow is told once in so long, in ns: at the limit it comes and goes.
 const LOG_LIMIT_NS: u64 = 60_000_000_000;
@@ -331,140 +319,6 @@ impl<S: Storage + Clone> RetentionAgent<S> {
         Ok(1)
     }
 
-    /// One step on the way to carry messages forward.
-    fn carry_on(&mut self, now: Now) -> Result<usize, JournalError> {
-        match std::mem::replace(&mut self.task, Task::None) {
-            Task::None => Ok(self.consider(now)),
-            Task::Query { ripe, rest, needed } if rest.is_empty() => self.choose(ripe, needed, now),
-            Task::Compact(compaction) => self.compact(compaction),
-            Task::Switch(gone) if self.parts.from_replay.poll().is_some() => {
-                let mut gone = gone;
-                // The longest one becomes the next reserve where that is missing.
-                gone.sort_by_key(|it| std::cmp::Reverse(it.len));
-                self.leaving.extend(gone.iter().map(SegmentRange::name));
-                Ok(1)
-            }
-            waiting => {
-                self.task = waiting;
-                Ok(0)
-            }
-        }
-    }
-
-    /// Where unsettled messages hold two segments or more, finds out which they are. Where room is
-    /// short, a segment is reason enough.
-    fn consider(&mut self, now: Now) -> usize {
-        let is_short = self.is_short();
-        let ripe = self.ranges.ripe(is_short, &self.state);
-        let end = self.ranges.sequences(ripe);
-        let is_known = self.tried.0 == end.end && now.ns < self.tried.1;
-        let ripe_min = if is_short { 1 } else { 2 };
-        if ripe < ripe_min || is_known || self.state.next_sequence == 0 {
-            return 0;
-        }
-        self.tried = (end.end, now.ns + self.retry_ns());
-        self.task = Task::Query {
-            ripe,
-            rest: end,
-            needed: Needed::default(),
-        };
-        1
-    }
-
-    /// Whether it is time to make room at a higher price.
-    fn is_short(&self) -> bool {
-        self.is_full() || self.is_limited || self.room.is_scarce(self.ranges.len())
-    }
-
-    fn retry_ns(&self) -> u64 {
-        if self.is_full() || self.is_limited {
-            RETRY_SHORT_NS
-        } else {
-            RETRY_NS
-        }
-    }
-
-    fn choose(&mut self, ripe: usize, needed: Needed, now: Now) -> Result<usize, JournalError> {
-        let from_reserve =
-            self.compaction_reserve_len > 0 && (self.is_compaction_cramped || self.is_full());
-        let bounds = self.bounds(from_reserve);
-        let run = |bounds| self.ranges.run(ripe, &needed, &self.state, bounds);
-        // What stays is taken at its worst. Where that does not fit, it is tried: what finds no room
-        // gives the reserve back.
-        let hopeful = Bounds {
-            room: HOPE * bounds.room,
-            margin: 1,
-            ..bounds
-        };
-        let Some(run) = run(bounds).or_else(|| run(hopeful)) else {
-            return Ok(0);
-        };
-        let header = self.ranges.header(&run);
-        let before = self.ranges.records_before(&run);
-        let name = header.name();
-        self.tried = (0, now.ns);
-        let remembered = Remembered {
-            window: self.parts.window,
-            next_sequence: self.state.next_sequence,
-            now_ms: self.state.now_ms,
-        };
-        let spare = from_reserve.then_some(reserve::COMPACTED);
-        let storage = &mut self.parts.storage;
-        let started = Compaction::begin(storage, header, needed, (remembered, before), spare);
-        self.is_compaction_cramped = started.as_ref().is_err_and(is_shortage);
-        let compaction = started.map_err(|source| JournalError::File { name, source })?;
-        if from_reserve {
-            self.compaction_reserve_len = 0;
-        }
-        self.task = Task::Compact(compaction);
-        Ok(1)
-    }
-
-    /// What a compaction may come to.
-    fn bounds(&self, from_reserve: bool) -> Bounds {
-        let segment_len = self.parts.segment_len;
-        let room = self.room.max_bytes.saturating_sub(self.ranges.len());
-        let room = room.min(2 * segment_len);
-        let gain = if self.is_short() {
-            segment_len / GAIN_SHARE_SHORT
-        } else {
-            segment_len
-        };
-        let (room, margin) = if from_reserve {
-            (room.min(self.compaction_reserve_len), 2)
-        } else {
-            (room, 1)
-        };
-        Bounds { room, margin, gain }
-    }
-
-    fn compact(&mut self, compaction: Box<Compaction<S>>) -> Result<usize, JournalError> {
-        let stepped = compaction.step(&mut self.parts.storage);
-        if let Err(error) = &stepped {
-            self.compaction_reserve_len =
-                reserve::len_if_there(&self.parts.storage, reserve::COMPACTED);
-            if let JournalError::File { source, .. } = error {
-                self.is_compaction_cramped = is_shortage(source);
-            }
-        }
-        match stepped? {
-            Step::More(compaction) => self.task = Task::Compact(compaction),
-            Step::Done(index) => {
-                self.parts
-                    .counters
-                    .add(Counter::JournalCarried, index.entries);
-                let gone = self.ranges.replace(&Arc::new(index));
-                let compacted = self.ranges.iter().filter_map(|it| it.compacted.clone());
-                let permit = self.parts.to_replay.claim(1);
-                let mut permit = permit.expect("replay has answered the one before");
-                permit.send(compacted.collect());
-                self.parts.to_replay.flush();
-                self.task = Task::Switch(gone);
-            }
-        }
-        Ok(1)
-    }
-
     fn tidy(&mut self, now: Now) -> io::Result<usize> {
         if self.seeks_free_files {
             self.find_free_files()?;
@@ -515,67 +369,6 @@ impl<S: Storage + Clone> RetentionAgent<S> {
                 0
             }
         }
-    }
-
-    /// Tells the scheduler how far messages may go.
-    fn grant(&mut self, now: Now) {
-        let open = self.open.map_or(self.parts.next_segment, |it| it.number);
-        let granted = self.room.grant(self.ranges.len(), open);
-        if granted == 0 && self.state.next_sequence == 0 {
-            // What may go is not known before the first query; until then nothing is granted.
-            return;
-        }
-        if self.granted != Some(granted)
-            && let Some(mut permit) = self.parts.to_scheduler.claim(1)
-        {
-            permit.send(FromRetention::Granted(granted));
-            self.granted = Some(granted);
-        }
-        // Back when a whole segment is free: not at each one that goes and is filled at once.
-        let is_short = granted < (open + 2) * self.parts.segment_len;
-        self.note_limit(is_short && (self.is_limited || self.is_at_limit), now);
-    }
-
-    fn note_limit(&mut self, is_limited: bool, now: Now) {
-        if std::mem::replace(&mut self.is_limited, is_limited) == is_limited {
-            return;
-        }
-        self.parts.limited.store(is_limited, Ordering::Relaxed);
-        self.is_at_limit = is_limited;
-        let is_first = now.ns >= self.log_limit_at_ns;
-        if is_limited {
-            self.parts.counters.add(Counter::JournalLimit, 1);
-        }
-        if is_limited && is_first {
-            self.log_limit_at_ns = now.ns + LOG_LIMIT_NS;
-            self.log_limit();
-        } else if !is_limited {
-            debug!("the journal has room again: sources are read");
-        }
-    }
-
-    fn why_held(&self) -> &'static str {
-        let oldest = self.ranges.iter().next();
-        match oldest.and_then(|it| self.ranges.held_by(it, &self.state)) {
-            Some(HeldBy::Store) => "the store has not followed: see why, or make it faster",
-            Some(HeldBy::Unsettled) => {
-                "messages wait for subscribers that are absent or slow: connect them"
-            }
-            Some(HeldBy::Window) => {
-                "ids in the dedup window are remembered: they are about to be \
-                 carried forward"
-            }
-            None => "old segments are about to go",
-        }
-    }
-
-    fn log_limit(&self) {
-        let why = self.why_held();
-        error!(
-            max_bytes = self.room.max_bytes,
-            "the journal has reached journal.max_bytes: sources wait until old segments go, delivery \
-             goes on. What holds the oldest one: {why}; or raise journal.max_bytes"
-        );
     }
 
     fn publish(&self) {

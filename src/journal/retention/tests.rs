@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use super::*;
+use crate::journal::reserve;
 use crate::journal::testing::{Memory, TestMessage, TestWriter};
 use crate::limits::FREE_FILES_MAX;
 use crate::ring::{Wake, ring};
