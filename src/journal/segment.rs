@@ -170,7 +170,7 @@ impl<S: Storage> Segments<S> {
         self.reserve.is_some() && (self.candidate.is_some() || !self.free.is_empty())
     }
 
-    /// A write found no room: the segment takes no more than it has. Says whether that is event.
+    /// A write found no room: the segment takes no more than it has. Says whether that was not known.
     pub(super) fn note_shortage(&mut self) -> bool {
         !std::mem::replace(&mut self.is_cramped, true)
     }

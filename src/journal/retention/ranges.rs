@@ -240,7 +240,9 @@ impl SegmentRanges {
             }
             score += range.len as i64 - 2 * stays as i64 + bonus;
             room_needed += room;
-            if score > best_score && room_needed <= bounds.room {
+            // The file that replaces it would have its name.
+            let is_one_file = start == at && range.compacted.is_some();
+            if score > best_score && room_needed <= bounds.room && !is_one_file {
                 (best, best_score) = (start..at + 1, score);
             }
         }
@@ -277,6 +279,8 @@ impl SegmentRanges {
     #[must_use]
     pub fn header(&self, run: &Range<usize>) -> CompactedHeader {
         let (first, last) = (&self.list[run.start], &self.list[run.end - 1]);
+        let has_own_name = run.len() > 1 || first.compacted.is_none();
+        assert!(has_own_name, "{first:?} would take its own name");
         CompactedHeader {
             segments: first.segments.start..last.segments.end,
             segment_len: self.segment_len,

@@ -193,7 +193,7 @@ fn where_only_the_messages_of_a_batch_find_room_its_settlements_go_to_the_reserv
         to_agent.flush();
         for turn in 0..50 {
             let now = Now {
-                ns: turn * 1_000_000_000,
+                ns: turn * 10_000_000,
                 steady_us: 1,
                 epoch_us: 1,
             };

@@ -190,3 +190,14 @@ fn the_largest_numbers_do_not_overflow() {
     };
     assert_eq!(list(window).held_by(&range, &ALL), Some(HeldBy::Unsettled));
 }
+
+#[test]
+fn a_compacted_file_is_not_rewritten_by_itself_for_its_successor_would_have_its_name() {
+    let mut list = list(NONE);
+    let mut index = CompactedIndex::empty(list.header(&(0..2)));
+    (index.len, index.entries) = (10 * LEN, 20);
+    list.replace(&Arc::new(index));
+    let run = |ripe| list.run(ripe, &Needed::default(), &ALL, BOUNDS);
+    assert_eq!(run(1), None, "though nothing of it is needed");
+    assert_eq!(run(2), Some(0..2), "with the segment behind it");
+}
