@@ -267,7 +267,7 @@ fn compact_with_ids(
         segment_len: SEGMENT,
         end_ms: NOW_US / 1_000,
     };
-    let before = vec![1..header.sequences.start];
+    let before = std::iter::once(1..header.sequences.start).collect();
     let mut storage = memory.clone();
     let started = Compaction::begin(&mut storage, header, wanted, (remembered, before), None);
     let mut compaction = started.expect("memory");
