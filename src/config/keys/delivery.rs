@@ -64,8 +64,8 @@ pub(super) const DELIVERY: Section = Section {
         key(
             "unread_timeout",
             "\"0s\"",
-            "A subscriber whose socket has taken no byte for this long, though messages wait for it, \
-             is cut; they go to the next one. 0s: it may read when it likes.",
+            "A subscriber whose socket has taken no byte for this long, though messages wait for \
+             it, is disconnected; they go to the next one. 0s: no limit.",
             |c, v| {
                 let timeout = v.duration(Duration::ZERO, limits::WAIT_MAX)?;
                 set(&mut c.delivery.unread_timeout, timeout)

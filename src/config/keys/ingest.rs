@@ -47,7 +47,7 @@ pub(super) const INGEST: Section = Section {
         key(
             "rejected_max_total",
             "\"1GiB\"",
-            "All files of rejected lines together grow no further than this; each is rotated at a \
+            "All files of rejected lines together are no larger than this; each is rotated at a \
              quarter of it at the latest.",
             |c, v| {
                 let (min, max) = (
@@ -60,8 +60,9 @@ pub(super) const INGEST: Section = Section {
         key(
             "rejected_when_full",
             "\"hold\"",
-            "There: hold a source at its next wrong line until files are taken away, and no other \
-             source; or drop_oldest: the oldest file goes, and its lines are counted.",
+            "What happens at rejected_max_total. hold: a source waits at its next wrong line \
+             until files are moved away, and no other source does; drop_oldest: the oldest file \
+             is removed, and its lines are counted.",
             |c, v| {
                 let choices = [
                     ("hold", KeptWhenFull::Hold),

@@ -66,8 +66,8 @@ pub(super) const SCHEDULER: Section = Section {
         key(
             "when_full",
             "\"wait\"",
-            "A message for a destination for which that many wait: wait with its source, which is \
-             not read on until there is room, or reject it.",
+            "What happens to a message for a destination with max_queued messages. wait: its \
+             source is not read until there is room; reject: it is rejected as queue_full.",
             |c, v| {
                 let choices = [("wait", WhenFull::Wait), ("reject", WhenFull::Reject)];
                 set(&mut c.scheduler.when_full, v.choice(&choices)?)

@@ -13,8 +13,9 @@ pub(super) const THREADS: Section = Section {
         key(
             "mode",
             "\"auto\"",
-            "dedicated: a pinned thread an agent; shared: ingest, scheduler and delivery on one \
-             thread; auto: by the cores that the process is allowed.",
+            "dedicated: a pinned thread an agent; shared: ingest, scheduler, journal and delivery \
+             on one thread, with durability synced the journal on its own; auto: one of the two, \
+             by the cores that the process may use.",
             |c, v| set(&mut c.threads.mode, v.choice(&MODES)?),
         ),
         key(
