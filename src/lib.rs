@@ -16,9 +16,9 @@
 //! ```
 //!
 //! Each stage is an agent in a module of its name; `engine/pipeline.rs` makes them and the rings
-//! between them. `scheduler/mod.rs` draws how a message gets its sequence and its turn, and
-//! `scheduler/dispatcher.rs` picks the one that goes next. `limits/` has every bound. Why it is so:
-//! `ARCHITECTURE.md`.
+//! between them. [`scheduler`] draws how a message gets its sequence and its turn;
+//! [`scheduler::queue::Queues::pop_ready_except`] picks the one that goes next. `limits/` has every
+//! bound. Why it is so: `ARCHITECTURE.md`.
 //!
 //! The modules are listed in the order in which the data flows.
 

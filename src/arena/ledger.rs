@@ -1,7 +1,7 @@
 //! The ledger: who uses which chunk, when it is free, and which one is evicted.
 //!
-//! The scheduler owns it. It reads and writes no frame. `region` relies on it: it never hands a chunk
-//! to a writer while anybody may still read or write its former generation.
+//! The scheduler owns it. It reads and writes no frame. `region` relies on it: it never hands a
+//! chunk to a writer while anybody may still read or write its former generation.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -40,8 +40,8 @@ pub struct Ledger {
     region: Arc<Region>,
     chunks: Vec<Chunk>,
     free: Vec<u16>,
-    /// Chunks with their generations in the order they were sealed; entries of former generations are
-    /// skipped. At most two entries a chunk.
+    /// Chunks with their generations in the order they were sealed; entries of former generations
+    /// are skipped. At most two entries a chunk.
     sealed: VecDeque<(u16, u32)>,
 }
 
@@ -186,8 +186,8 @@ impl Ledger {
         self.free_if_done(place.0.chunk);
     }
 
-    /// Frees the chunk that was sealed first, though messages wait in it: their places are stale from
-    /// now on. Only a chunk that nobody reads can be evicted; `false`: there is none.
+    /// Frees the chunk that was sealed first, though messages wait in it: their places are stale
+    /// from now on. Only a chunk that nobody reads can be evicted; `false`: there is none.
     pub fn evict(&mut self) -> bool {
         for _ in 0..self.sealed.len() {
             let Some((chunk, generation)) = self.sealed.pop_front() else {

@@ -20,8 +20,8 @@ pub(super) struct Memory {
     len: usize,
 }
 
-// SAFETY: `_bump` is only kept alive, never used; `base` is dereferenced by `region` alone, under the
-// rules in its header.
+// SAFETY: `_bump` is only kept alive, never used; `base` is dereferenced by `region` alone, under
+// the rules in its header.
 unsafe impl Send for Memory {}
 // SAFETY: as above.
 unsafe impl Sync for Memory {}

@@ -1,10 +1,11 @@
 //! Frame memory: fixed chunks that are lent down the pipeline and returned.
 //!
-//! Ingest fills a chunk through a [`Writer`]. Each record becomes a [`Committed`], which the scheduler
-//! seals and turns into a [`Place`]: the address of a record, which may be stale. Reading needs a
-//! [`Lease`]; only the [`Ledger`], which the scheduler owns, hands leases out and takes them back.
-//! A chunk is free when its writer is returned, no lease of it is out and no message needs it, or
-//! earlier, if it is evicted: then its places are stale, and their messages are read from the journal.
+//! Ingest fills a chunk through a [`Writer`]. Each record becomes a [`Committed`], which the
+//! scheduler seals and turns into a [`Place`]: the address of a record, which may be stale. Reading
+//! needs a [`Lease`]; only the [`Ledger`], which the scheduler owns, hands leases out and takes
+//! them back. A chunk is free when its writer is returned, no lease of it is out and no message
+//! needs it, or earlier, if it is evicted: then its places are stale, and their messages are read
+//! from the journal.
 //!
 //! ```text
 //!  Ledger --Writer--> ingest --Committed--> Ledger::place --Place--> (queued)

@@ -1,12 +1,11 @@
 //! The chunks' bytes, and the tokens that give the right to touch them.
 //!
-//! This module and `memory` hold all unsafe code of the arena: it shares bytes between threads without
-//! a lock.
-//! What makes it sound: a chunk's bytes from the tail on belong to its one `Writer`; a committed
-//! record's header belongs to its one `Committed`; everything before that is read-only until the
-//! chunk's writer, its `Committed`s and its leases are all returned, which the ledger sees to before it
-//! hands the chunk out again. Tokens cross threads through rings, whose release and acquire order
-//! the bytes written before with the reads after.
+//! This module and `memory` hold all unsafe code of the arena: it shares bytes between threads
+//! without a lock. What makes it sound: a chunk's bytes from the tail on belong to its one
+//! `Writer`; a committed record's header belongs to its one `Committed`; everything before that is
+//! read-only until the chunk's writer, its `Committed`s and its leases are all returned, which the
+//! ledger sees to before it hands the chunk out again. Tokens cross threads through rings, whose
+//! release and acquire order the bytes written before with the reads after.
 #![allow(unsafe_code)]
 
 use std::fmt;
@@ -261,7 +260,8 @@ impl Returned {
     }
 }
 
-/// Gathers ended leases, so that those of one chunk are returned together: an entry a chunk at most.
+/// Gathers ended leases, so that those of one chunk are returned together: an entry a chunk at
+/// most.
 #[derive(Debug)]
 pub(crate) struct EndedLeases {
     arena: u16,

@@ -119,7 +119,6 @@ impl<S: Storage + Clone + 'static> JournalWiring<'_, S> {
             to,
             to_chunks,
             from,
-            chunks: 0,
         };
         (agent, link)
     }

@@ -232,7 +232,7 @@ fn scheduler(
         deliveries: links.delivery,
         ledger,
         dedup: common.recovered_state.dedup,
-        backlog: common.recovered_state.waiting,
+        recovered: common.recovered_state.waiting,
         unsettled: common.recovered_state.unsettled,
         queues: queues(config),
         rules: common.rules,

@@ -33,6 +33,10 @@ pub const COLD_LEN_MIN: usize = 16;
 /// Messages that give up their slots in one duty cycle: some more than can arrive in one.
 pub const EVICTED_PER_CYCLE: usize = ARRIVALS_PER_CYCLE + ARRIVALS_PER_CYCLE / 4;
 
+/// A subscriber of more destinations is served as a group. Opening or closing one by one takes some
+/// 10 ns each, and credit comes and goes with every write.
+pub const SERVING_GROUP_MIN: usize = 64;
+
 /// Slots that are looked at in one duty cycle for a destination whose messages may give up theirs.
 pub const SLOTS_LOOKED_AT_PER_CYCLE: usize = 64;
 

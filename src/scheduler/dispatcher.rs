@@ -1,268 +1,311 @@
-//! Dispatching: hands out the most urgent message of a destination whose subscriber has credit, as
-//! late as possible.
+//! The dispatcher: hands out the most urgent message of a destination whose subscriber has credit,
+//! as late as possible.
 //!
-//! The queues feed it; it feeds delivery. A message that waited so long that it gave up its chunk is
-//! read from the journal first; those behind it wait for it, so that the order stands.
+//! The gate feeds it recorded messages, subscribers feed it credit; it fills the rings to delivery.
+//! [`Dispatcher::dispatch`] is the loop, and `Queues::pop_ready_except` decides which message goes
+//! next. A message whose record is not in memory is read from the journal first; those behind it
+//! wait for it, so the order stands.
+//!
+//! ```text
+//! push ------> [ queues ] --pop, the most urgent with credit--> record in memory? --yes--> Frame
+//! requeue -->       ^                                                 | no
+//!                   | evict, age                    Fetched <-- [ fetching ] --> Fetch
+//! ```
 
-use super::eviction::MessageSlots;
-use super::messages::{Message, SlotIndex, Times};
-use super::subscriptions::{Subscriber, SubscriberId};
-use super::{DeliveryLink, ReplayLink, SchedulerAgent};
-use crate::arena::Lease;
+mod subscribers;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+
+use super::message::{Message, SlotIndex};
+use super::messages::{Dispatched, Messages};
+use super::parts::Outputs;
+use super::protocol::{Fetch, ToDelivery};
+use super::queue::Queues;
+use super::queue::cold::ColdStore;
+use super::queue::ready::GroupSet;
+use super::subscriber::{Subscriber, SubscriberId};
+use super::subscriptions::Subscriptions;
 use crate::clock::Now;
-use crate::counters::Counter;
-use crate::delivery::protocol::ToDelivery;
-use crate::journal::protocol::{Fetch, FromReplay};
-use crate::limits::{ANSWERS_RESERVED, DISPATCHES_PER_CYCLE, REPLAY_EVENTS_PER_CYCLE};
-use crate::message::layout::RecordHeader;
+use crate::limits::{
+    AGED_PER_CYCLE, COLD_LEN_MIN, DISPATCHES_PER_CYCLE, EVICTED_PER_CYCLE, SERVING_GROUP_MIN,
+    SLOTS_LOOKED_AT_PER_CYCLE,
+};
+use crate::message::allowance::Grants;
 use crate::message::{DestinationIndex, Level};
+use crate::ring::Sender;
 
-impl SchedulerAgent {
-    /// Hands out what may go. The destinations of a delivery agent whose ring is full are passed
-    /// over until it has room: one agent that stands still is no reason for the others to wait.
-    pub(super) fn dispatch(&mut self, now: Now) -> usize {
-        if self.parts.counters.get(Counter::JournalStuck) != 0 {
-            // What is handed out now would be settled, and nowhere recorded.
-            return 0;
+/// The core.
+pub(crate) struct Dispatcher {
+    queues: Queues,
+    /// How many more messages ingest may hand over for each destination.
+    allowances: Grants,
+    /// Subscribers whose next message found no room in a ring: each once.
+    waiting_for_room: VecDeque<SubscriberId>,
+    /// A subscriber of more destinations is served as a group.
+    group_min: usize,
+}
+
+impl Dispatcher {
+    pub(crate) fn new(queues: Queues, allowances: Grants) -> Self {
+        Self {
+            queues,
+            allowances,
+            waiting_for_room: VecDeque::new(),
+            group_min: SERVING_GROUP_MIN,
         }
-        self.go_on_with_held_up(now);
-        let mut full = self.full_agents();
+    }
+
+    pub(crate) fn queues(&self) -> &Queues {
+        &self.queues
+    }
+
+    pub(crate) fn allowances(&mut self) -> &mut Grants {
+        &mut self.allowances
+    }
+
+    /// There are so many destinations now.
+    pub(crate) fn grow(&mut self, destinations: usize) {
+        self.queues.grow(destinations);
+        self.allowances.grow(destinations);
+    }
+
+    /// Loads the messages of an earlier life of the engine.
+    pub(crate) fn load(&mut self, recovered: ColdStore, destinations: DestinationIndex, now: Now) {
+        self.queues.load(recovered, now.steady_ms());
+        for destination in 0..destinations {
+            let waiting = self.queues.len_of(destination);
+            self.allowances.load_recovered(destination, waiting);
+        }
+    }
+
+    /// Queues a message. Returns whether it is an inversion: a less urgent message is on its way to
+    /// the same subscriber, and cannot be overtaken.
+    #[inline]
+    pub(crate) fn push(
+        &mut self,
+        index: SlotIndex,
+        message: &Message,
+        now: Now,
+        subscriptions: &Subscriptions,
+    ) -> bool {
+        let (destination, level) = (message.destination, message.level);
+        self.queues.push(
+            destination,
+            level,
+            index,
+            message.bucket_ms,
+            now.steady_ms(),
+        );
+        let active = subscriptions.active(destination);
+        let subscriber = active.and_then(|id| subscriptions.get(id));
+        subscriber.is_some_and(|it| it.is_ahead_of(level))
+    }
+
+    /// Hands out what may go; returns how many messages. A delivery agent whose ring is full is
+    /// passed over: the others do not wait for it.
+    pub(crate) fn dispatch(
+        &mut self,
+        now: Now,
+        messages: &mut Messages,
+        subscriptions: &mut Subscriptions,
+        out: &mut Outputs,
+    ) -> usize {
+        self.retry_waiting(now, messages, subscriptions, out);
+        let agents = 0..out.deliveries.len() as u16;
+        let mut full = agents.fold(0, |full, agent| full | self.if_full(agent, out));
         let mut work_count = 0;
-        while work_count < DISPATCHES_PER_CYCLE {
-            let mut slots = MessageSlots {
-                slots: &mut self.messages,
-                ledger: &mut self.parts.ledger,
-                recorder: &mut self.parts.recorder,
-            };
-            let queues = &mut self.parts.queues;
-            let Some((destination, index, level)) = queues.pop_ready_except(full, &mut slots)
-            else {
-                break;
-            };
-            let agent = self.dispatch_one(destination, index, level, now);
-            full |= self.is_full(agent);
+        while work_count < DISPATCHES_PER_CYCLE
+            && let Some(popped) = self.queues.pop_ready_except(full, messages)
+        {
+            let agent = self.dispatch_one(popped, now, messages, subscriptions, out);
+            full |= self.if_full(agent, out);
             work_count += 1;
-        }
-        if work_count < DISPATCHES_PER_CYCLE && self.parts.queues.has_ready() {
-            self.parts.counters.add(Counter::DeliveryBackPressure, 1);
         }
         work_count
     }
 
-    /// The delivery agents that have no room, one bit each.
-    fn full_agents(&mut self) -> u64 {
-        let agents = 0..self.parts.deliveries.len();
-        agents.fold(0, |full, agent| full | self.is_full(agent as u16))
-    }
-
-    /// The agent's bit, if it has no room.
-    fn is_full(&mut self, agent: u16) -> u64 {
-        let link = &mut self.parts.deliveries[usize::from(agent)];
-        u64::from(!link.has_room_for_frame()) << agent
-    }
-
-    /// Tries again with those for whose messages a ring had no room.
-    fn go_on_with_held_up(&mut self, now: Now) {
-        for _ in 0..self.waiting_for_room.len().min(DISPATCHES_PER_CYCLE) {
-            let Some(id) = self.waiting_for_room.pop_front() else {
-                return;
-            };
-            if let Some(subscriber) = self.subscriptions.get_mut(id) {
-                subscriber.is_held_up = false;
-                self.hand_over(id, None, now);
-            }
+    /// The agent's groups, if its ring has no room for a frame.
+    #[inline]
+    fn if_full(&self, agent: u16, out: &mut Outputs) -> GroupSet {
+        if out.has_room_for_frame(agent) {
+            0
+        } else {
+            self.queues.groups_of(agent)
         }
     }
 
-    /// Hands a message over; or, where it must be read from the journal first or stands behind one
-    /// that must, has it wait for that. Either way it takes its subscriber's credit. Says which
-    /// delivery agent it is for.
+    /// Hands a popped message over, or has it wait for its record. Either way it takes its
+    /// subscriber's credit. Returns its delivery agent.
+    #[inline]
     fn dispatch_one(
         &mut self,
-        destination: DestinationIndex,
-        index: SlotIndex,
-        level: Level,
+        (destination, index, level): (DestinationIndex, SlotIndex, Level),
         now: Now,
+        messages: &mut Messages,
+        subscriptions: &mut Subscriptions,
+        out: &mut Outputs,
     ) -> u16 {
-        let id = self
-            .subscriptions
+        let id = subscriptions
             .active(destination)
             .expect("an open destination has a subscriber");
-        let subscriber = self
-            .subscriptions
+        let subscriber = subscriptions
             .get_mut(id)
-            .expect("who is assigned is there");
-        let slot = self.messages.get_mut(index);
-        // It may have aged while it waited.
-        slot.level = level;
-        subscriber.credit -= slot.place.wire_len() as i64;
-        self.sums.in_flight += 1;
+            .expect("an active subscriber is there");
+        subscriber.charge(messages.pop(index, level));
         self.allowances.leave(destination);
-        let lease = match subscriber.fetching.is_empty() {
-            true => self.parts.ledger.lend(slot.place),
-            false => None,
+        let dispatched = if subscriber.fetching.is_empty() {
+            messages.dispatch(index, now)
+        } else {
+            None
         };
-        let is_open = match lease {
-            Some(lease) => {
-                let frame = subscriber.take(id.key, index, slot, lease, now);
-                let permit = self.parts.deliveries[usize::from(id.agent)].to.claim(1);
-                permit.expect("who has no room is passed over").send(frame);
-                subscriber.is_open()
-            }
-            None => {
-                subscriber.fetching.push_back(index);
-                self.hand_over(id, Some(index), now);
-                self.is_open(id)
-            }
+        let is_open = if let Some(dispatched) = dispatched {
+            send_frame(id, index, dispatched, subscriber, out);
+            subscriber.is_open()
+        } else {
+            subscriber.fetching.push_back(index);
+            self.hand_over(id, Some(index), now, messages, subscriptions, out);
+            subscriptions.get(id).is_some_and(Subscriber::is_open)
         };
         if !is_open {
-            self.set_open(id, false);
+            self.set_open(id, false, subscriptions);
         }
         id.agent
     }
 
-    /// Hands over what a subscriber waits for, as far as it is in memory and there is room; `last` is
-    /// the message that joined last. One of these that cannot be asked for now will be as the first.
+    /// Hands over the messages that a subscriber waits for, as far as their records are in memory
+    /// and its agent's ring has room; asks for the record that is missing first, and for that of
+    /// `last`, which has joined just now.
     #[cold]
-    fn hand_over(&mut self, id: SubscriberId, last: Option<SlotIndex>, now: Now) {
-        let Some(subscriber) = self.subscriptions.get_mut(id) else {
+    fn hand_over(
+        &mut self,
+        id: SubscriberId,
+        last: Option<SlotIndex>,
+        now: Now,
+        messages: &mut Messages,
+        subscriptions: &mut Subscriptions,
+        out: &mut Outputs,
+    ) {
+        let Some(subscriber) = subscriptions.get_mut(id) else {
             return;
         };
-        let link = &mut self.parts.deliveries[usize::from(id.agent)];
         let mut has_room = true;
         while let Some(&index) = subscriber.fetching.front() {
-            let slot = self.messages.get_mut(index);
-            if !self.parts.ledger.is_resident(slot.place) {
-                has_room = request(&mut self.parts.replay, slot, index);
+            if !messages.is_resident(index) {
+                has_room = request(index, messages, &mut out.replay);
                 break;
             }
-            has_room = link.has_room_for_frame();
+            has_room = out.has_room_for_frame(id.agent);
             if !has_room {
                 break;
             }
-            let lease = self.parts.ledger.lend(slot.place);
-            let lease = lease.expect("it is in memory");
+            let dispatched = messages.dispatch(index, now);
+            let dispatched = dispatched.expect("its record is in memory");
             subscriber.fetching.pop_front();
-            let frame = subscriber.take(id.key, index, slot, lease, now);
-            let permit = link.to.claim(1);
-            permit.expect("there is room for a frame").send(frame);
+            send_frame(id, index, dispatched, subscriber, out);
         }
-        if !has_room && !std::mem::replace(&mut subscriber.is_held_up, true) {
+        if !has_room && !std::mem::replace(&mut subscriber.waits_for_room, true) {
             self.waiting_for_room.push_back(id);
         }
-        if let Some(last) = last.filter(|_| has_room && !subscriber.fetching.is_empty()) {
-            let slot = self.messages.get_mut(last);
-            if !self.parts.ledger.is_resident(slot.place) {
-                request(&mut self.parts.replay, slot, last);
-            }
-        }
-    }
-
-    /// Takes what was read from the journal.
-    pub(super) fn poll_replay(&mut self, now: Now) -> usize {
-        let mut work_count = 0;
-        while work_count < REPLAY_EVENTS_PER_CYCLE
-            && let Some(event) = self.parts.replay.from.poll()
+        // Without room for it now, it is asked for when it is the first.
+        if let Some(last) = last
+            && has_room
+            && !subscriber.fetching.is_empty()
+            && !messages.is_resident(last)
         {
-            work_count += 1;
-            match event {
-                FromReplay::Sealed(writer) => {
-                    self.parts.replay.chunks -= 1;
-                    self.parts.ledger.seal(writer);
-                }
-                FromReplay::Fetched {
-                    slot: index,
-                    mut frame,
-                } => {
-                    let arrival_us = RecordHeader::arrival_us_of(self.view.header_mut(&mut frame));
-                    let place = self.parts.ledger.place(frame);
-                    let slot = self.messages.get_mut(index);
-                    slot.place = place;
-                    slot.fetching = false;
-                    if slot.was_cold {
-                        slot.times = Times::of_arrival(self.walls.steady_us(arrival_us, now), now);
-                    }
-                    self.parts.counters.add(Counter::Fetched, 1);
-                    if let Some(id) = self.subscriptions.active(slot.destination) {
-                        self.hand_over(id, Some(index), now);
-                    }
-                }
-            }
-        }
-        work_count
-    }
-
-    /// Opens or closes the destinations for which a subscriber is active.
-    pub(super) fn set_open(&mut self, id: SubscriberId, open: bool) {
-        let Some(subscriber) = self.subscriptions.get_mut(id) else {
-            return;
-        };
-        let destinations = std::mem::take(&mut subscriber.destinations);
-        for &destination in &destinations {
-            if self.subscriptions.active(destination) != Some(id) {
-                continue;
-            }
-            if open {
-                self.parts.queues.open(destination, id.agent);
-            } else {
-                self.parts.queues.close(destination);
-            }
-        }
-        if let Some(subscriber) = self.subscriptions.get_mut(id) {
-            subscriber.destinations = destinations;
+            request(last, messages, &mut out.replay);
         }
     }
 
-    pub(super) fn is_open(&mut self, id: SubscriberId) -> bool {
-        self.subscriptions
-            .get_mut(id)
-            .is_some_and(|it| it.is_open())
-    }
-}
-
-impl Subscriber {
-    /// The message in this slot is on its way to the subscriber from now on.
-    #[inline]
-    fn take(
+    /// Tries again to hand over what found no room in a ring.
+    fn retry_waiting(
         &mut self,
-        key: u32,
-        index: SlotIndex,
-        slot: &mut Message,
-        lease: Lease,
         now: Now,
-    ) -> ToDelivery {
-        slot.times.dispatched_ns = now.ns;
-        self.in_flight.push_back(index);
-        self.unwritten.add(slot.level);
-        ToDelivery::Frame {
-            subscriber: key,
-            lease,
-            redelivered: slot.redelivered,
+        messages: &mut Messages,
+        subscriptions: &mut Subscriptions,
+        out: &mut Outputs,
+    ) {
+        for _ in 0..self.waiting_for_room.len().min(DISPATCHES_PER_CYCLE) {
+            let Some(id) = self.waiting_for_room.pop_front() else {
+                return;
+            };
+            if let Some(subscriber) = subscriptions.get_mut(id) {
+                subscriber.waits_for_room = false;
+                self.hand_over(id, None, now, messages, subscriptions, out);
+            }
         }
     }
-}
 
-impl DeliveryLink {
-    /// Whether a frame may be sent: answers find room behind it, so that who comes and goes is heard.
-    fn has_room_for_frame(&mut self) -> bool {
-        self.to.has_room(1 + ANSWERS_RESERVED)
+    /// The record of a message for this destination was read from the journal.
+    pub(crate) fn on_fetched(
+        &mut self,
+        (destination, index): (DestinationIndex, SlotIndex),
+        now: Now,
+        messages: &mut Messages,
+        subscriptions: &mut Subscriptions,
+        out: &mut Outputs,
+    ) {
+        if let Some(id) = subscriptions.active(destination) {
+            self.hand_over(id, Some(index), now, messages, subscriptions, out);
+        }
+    }
+
+    /// Moves up what has waited `max_wait` of its level; returns how many messages.
+    pub(crate) fn age(&mut self, now: Now, messages: &mut Messages) -> usize {
+        self.queues.age(now.steady_ms(), AGED_PER_CYCLE, messages)
+    }
+
+    /// Evicts queued messages while more than `hot_max` slots are in use; returns how many. Slots
+    /// are looked at in turn, and the destination of each has the fronts of its lanes evicted.
+    pub(crate) fn evict(&mut self, hot_max: usize, now: Now, messages: &mut Messages) -> usize {
+        let over = messages.used().saturating_sub(hot_max);
+        let limit = over.min(EVICTED_PER_CYCLE);
+        let (mut left, mut looks) = (limit, 0);
+        while left > 0 && looks < SLOTS_LOOKED_AT_PER_CYCLE {
+            looks += 1;
+            let destination = messages.next_destination();
+            if self.queues.len_of(destination) >= COLD_LEN_MIN {
+                left -= (self.queues).evict(destination, now.steady_ms(), left, messages);
+            }
+        }
+        limit - left
     }
 }
 
-/// Asks for a record, unless that was done; `false`: the ring has no room for that.
-fn request(replay: &mut ReplayLink, slot: &mut Message, index: SlotIndex) -> bool {
-    if slot.fetching {
+/// Sends a message's frame to its subscriber.
+#[inline]
+fn send_frame(
+    id: SubscriberId,
+    index: SlotIndex,
+    dispatched: Dispatched,
+    subscriber: &mut Subscriber,
+    out: &mut Outputs,
+) {
+    subscriber.hand(index, dispatched.level);
+    let frame = ToDelivery::Frame {
+        subscriber: id.key,
+        lease: dispatched.lease,
+        redelivered: dispatched.redelivered,
+    };
+    out.send(id.agent, frame);
+}
+
+/// Asks for a message's record, unless that was done; `false`: the ring has no room.
+fn request(index: SlotIndex, messages: &mut Messages, replay: &mut Sender<Fetch>) -> bool {
+    let message = messages.get(index);
+    if message.is_fetching {
         return true;
     }
-    let Some(mut permit) = replay.to.claim(1) else {
+    let Some(mut permit) = replay.claim(1) else {
         return false;
     };
-    slot.fetching = true;
     permit.send(Fetch {
         slot: index,
-        sequence: slot.sequence,
-        position: slot.position,
-        len: slot.place.record_len() as u32,
+        sequence: message.sequence,
+        position: message.position,
+        len: message.place.record_len() as u32,
     });
+    messages.begin_fetch(index);
     true
 }

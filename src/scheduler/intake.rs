@@ -1,264 +1,306 @@
-//! Accepting: drops duplicates, gives each message its sequence and level, has it journaled.
+//! Intake: drops duplicates, gives each message its sequence and level, and has it journaled.
 //!
-//! Ingest feeds it; it feeds the journal and the gate. Records that stand one behind the other in a
-//! chunk go to the journal as one run.
+//! Ingest's arrivals feed it; it fills the table of messages and the journal's ring, and says of
+//! each arrival what it was. Records that stand one behind the other in a chunk go to the journal
+//! as one run. It does not know who waits for what: the gate and the queues come behind it.
 
-use tracing::{info, warn};
+use super::dedup::DedupWindow;
+use super::message::{Line, SlotIndex};
+use super::messages::{Messages, New};
+use super::protocol::{Arrival, FromIngest, ToJournal};
+use super::rules::Rules;
+use crate::arena::{Committed, Lease};
+use crate::clock::{LocalMinute, Now};
+use crate::message::{Level, Reason, Record, Sequence, Text};
+use crate::ring::{Receiver, Sender};
 
-use super::messages::{Line, Message, Times};
-use super::{Pending, SchedulerAgent};
-use crate::arena::Place;
-use crate::clock::Now;
-use crate::config::Durability;
-use crate::counters::Counter;
-use crate::ingest::protocol::{Arrival, FromIngest};
-use crate::journal::protocol::ToJournal;
-use crate::limits::{ARRIVALS_PER_CYCLE, UNRECORDED_MAX};
-use crate::memory::{prefetch, prefetch_all};
-use crate::message::layout::RecordHeader;
-use crate::message::{DestinationIndex, Level, Record, Sequence, Text};
+/// Arrivals between two looks ahead. A processor fetches some twenty cache lines at once:
+/// prefetching more makes it wait.
+pub(crate) const PREFETCH_STRIDE: usize = 4;
 
-/// Arrivals that are taken without asking for room.
-const BATCH: usize = 16;
-
-/// Arrivals that are taken without a look ahead. A processor fetches some twenty lines at once: what
-/// is asked for beyond that makes it wait.
-const STRIDE: usize = 4;
-
-/// How many arrivals ahead what they need is fetched, and they themselves before.
+/// How many arrivals ahead their dedup bucket and their record are prefetched, and how many ahead
+/// the arrivals themselves.
 const NEEDS_AHEAD: usize = 12;
 const ARRIVALS_AHEAD: usize = 28;
 
-impl SchedulerAgent {
-    pub(super) fn poll_ingest(&mut self, now: Now) -> usize {
-        let mut work_count = 0;
-        while work_count < ARRIVALS_PER_CYCLE && self.may_accept(now) {
-            let count = self.poll_batch(now);
-            work_count += count;
-            if count < BATCH {
-                break;
-            }
+/// What an arrival was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Admitted {
+    /// A new message: its slot, and the bytes of its record.
+    Message { index: SlotIndex, record_len: u32 },
+    /// A duplicate, and the line that it came as.
+    Duplicate(Line),
+}
+
+/// Records for the journal that stand one behind the other.
+#[derive(Debug)]
+struct Run {
+    lease: Lease,
+    first_sequence: Sequence,
+    entries: u32,
+}
+
+/// Lines by what became of them; accepted ones are counted by the table of messages.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) received: u64,
+    pub(crate) duplicates: u64,
+    pub(crate) rejected: u64,
+    /// By reason.
+    pub(crate) rejected_for: [u64; Reason::ALL.len()],
+}
+
+/// The core.
+pub(crate) struct Intake {
+    dedup: DedupWindow,
+    rules: Rules,
+    minute: LocalMinute,
+    next_sequence: Sequence,
+    /// The run that this cycle's last records belong to.
+    run: Option<Run>,
+    counts: Counts,
+}
+
+impl Intake {
+    pub(crate) fn new(dedup: DedupWindow, rules: Rules, next_sequence: Sequence) -> Self {
+        Self {
+            dedup,
+            rules,
+            minute: LocalMinute::default(),
+            next_sequence,
+            run: None,
+            counts: Counts::default(),
         }
-        self.end_run();
-        work_count
     }
 
-    fn poll_batch(&mut self, now: Now) -> usize {
-        for count in 0..BATCH {
-            if count % STRIDE == 0 {
-                self.look_ahead();
-            }
-            let Some(event) = self.parts.from_ingest.poll() else {
-                return count;
-            };
-            self.on_event(event, now);
-        }
-        BATCH
+    pub(crate) fn counts(&self) -> &Counts {
+        &self.counts
     }
 
-    /// Has memory fetched that other cores have had last, or none for long. Without it, the wait for
-    /// what the dedup window needs alone was a tenth of the path's time.
-    fn look_ahead(&mut self) {
-        let (dedup, view) = (&self.parts.dedup, &self.view);
-        let ring = &mut self.parts.from_ingest;
-        ring.peek(ARRIVALS_AHEAD, STRIDE, prefetch_all);
-        ring.peek(NEEDS_AHEAD, STRIDE, |event| {
+    /// The next message's sequence.
+    pub(crate) fn next_sequence(&self) -> Sequence {
+        self.next_sequence
+    }
+
+    /// Counts `count` recovered messages.
+    pub(crate) fn count_recovered(&mut self, count: u64) {
+        self.counts.received += count;
+    }
+
+    /// Counts lines that ingest rejected.
+    pub(crate) fn reject(&mut self, reason: Reason, count: u32) {
+        self.counts.received += u64::from(count);
+        self.counts.rejected += u64::from(count);
+        self.counts.rejected_for[reason as usize] += u64::from(count);
+    }
+
+    /// A destination was created; its index is the next one.
+    pub(crate) fn add_destination(&mut self, name: &str) {
+        self.rules.add_destination(name);
+    }
+
+    /// Prefetches what the next arrivals need: other cores wrote it, or it was not used for long.
+    /// Without it, waiting for the dedup window alone took a tenth of the path's time.
+    #[inline]
+    pub(crate) fn look_ahead(&self, arrivals: &mut Receiver<FromIngest>, messages: &Messages) {
+        arrivals.peek(ARRIVALS_AHEAD, PREFETCH_STRIDE, crate::memory::prefetch_all);
+        arrivals.peek(NEEDS_AHEAD, PREFETCH_STRIDE, |event| {
             if let FromIngest::Arrived(arrival) = event {
-                dedup.touch(arrival.id);
-                prefetch(view.record(&arrival.frame));
+                self.dedup.touch(arrival.id);
+                messages.prefetch_record(&arrival.frame);
             }
         });
     }
 
-    fn on_event(&mut self, event: FromIngest, now: Now) {
-        match event {
-            FromIngest::Arrived(arrival) => self.take_arrival(arrival, now),
-            FromIngest::Sealed(writer) => {
-                self.chunks_at_ingest -= 1;
-                self.parts.ledger.seal(writer);
-            }
-            FromIngest::Rejected { reason, count } => {
-                self.sums.received += u64::from(count);
-                self.sums.rejected += u64::from(count);
-                self.rejections[reason as usize] += u64::from(count);
-            }
-        }
-    }
-
-    /// Whether another handful finds room in the gate, in slots, in the journal's ring and on disk.
-    fn may_accept(&mut self, now: Now) -> bool {
-        let has_room =
-            self.pending.len() + BATCH <= UNRECORDED_MAX && self.may_hold_more(BATCH, now);
-        // A run for each arrival, and the one that was begun.
-        let journal_has_room = self.parts.to_journal.has_room(BATCH + 1);
-        if !journal_has_room {
-            self.parts.counters.add(Counter::JournalBackPressure, 1);
-        }
-        has_room && journal_has_room && self.journal_may_grow()
-    }
-
-    /// Whether the journal, with what is on its way there, is short of what retention granted.
-    pub(super) fn journal_may_grow(&self) -> bool {
-        self.journal_end + self.unwritten_len < self.granted
-    }
-
-    /// Whether so many more messages may be held, hot and cold.
-    fn may_hold_more(&mut self, count: usize, now: Now) -> bool {
-        let held = self.messages.used() + self.parts.queues.len_cold();
-        let may = self.messages.has_room(count) && held + count <= self.parts.messages_max;
-        if !may {
-            self.parts.counters.add(Counter::HeldBackPressure, 1);
-        }
-        if may == self.is_full {
-            self.is_full = !may;
-            match self.log_full.admit(now) {
-                None => {}
-                Some(more) if may => {
-                    info!(
-                        held,
-                        "there is room for messages again: sources are read{more}"
-                    );
-                }
-                Some(more) => warn!(held, "no more messages can be held: all sources wait{more}"),
-            }
-        }
-        may
-    }
-
-    fn take_arrival(&mut self, arrival: Arrival, now: Now) {
-        self.sums.received += 1;
-        let Arrival {
-            source,
-            connection,
-            line,
-            ..
-        } = arrival;
+    /// Accepts an arrival or drops it as a duplicate. The journal's ring must have room for an
+    /// entry.
+    #[inline]
+    pub(crate) fn admit(
+        &mut self,
+        arrival: Arrival,
+        now: Now,
+        messages: &mut Messages,
+        journal: &mut Sender<ToJournal>,
+    ) -> Admitted {
+        self.counts.received += 1;
         let line = Line {
-            source,
-            connection,
-            number: line,
+            source: arrival.source,
+            connection: arrival.connection,
+            number: arrival.line,
         };
-        if self.parts.dedup.claim(arrival.id, now.steady_ms()) {
-            self.sums.accepted += 1;
-            self.accept(arrival, line, now);
-            return;
+        if !self.dedup.claim(arrival.id, now.steady_ms()) {
+            self.counts.duplicates += 1;
+            messages.discard(arrival.frame);
+            return Admitted::Duplicate(line);
         }
-        self.sums.duplicates += 1;
-        self.ensure_destination(arrival.destination);
-        self.allowances.leave(arrival.destination);
-        self.parts.ledger.discard(arrival.frame);
-        // With `memory` those before it did not wait in the gate either.
-        if self.pending.is_empty() || self.parts.durability == Durability::Memory {
-            self.take_responsibility(line);
-        } else if line.number > 0 {
-            self.pending.push_back(Pending::Duplicate(line));
-        }
-    }
-
-    fn accept(&mut self, arrival: Arrival, line: Line, now: Now) {
-        let sequence = self.parts.next_sequence;
-        self.parts.next_sequence += 1;
-        self.parts.unsettled.insert(sequence);
-        let destination = arrival.destination;
-        self.ensure_destination(destination);
-        let level = self.level(&arrival, now);
-        let mut frame = arrival.frame;
-        RecordHeader::seal(self.view.header_mut(&mut frame), sequence, level);
-        let place = self.parts.ledger.place(frame);
-        self.add_to_run(place, sequence);
-        let read_ns = arrival.read_ns;
-        let times = Times {
-            read_ns,
-            accepted_ns: now.ns,
-            recorded_ns: now.ns,
-            ..Times::default()
-        };
-        let index = self.messages.insert(Message {
+        let level = self.level(&arrival, now, messages);
+        let sequence = self.next_sequence;
+        self.next_sequence += 1;
+        let new = New {
             sequence,
-            place,
-            position: 0,
-            times,
+            frame: arrival.frame,
+            read_ns: arrival.read_ns,
             bucket_ms: arrival.bucket_ms,
             line,
-            destination,
+            destination: arrival.destination,
             message_type: arrival.message_type,
             level,
-            redelivered: false,
-            fetching: false,
-            was_cold: false,
-        });
-        let len = place.record_len() as u32;
-        self.unwritten_len += u64::from(len);
-        self.pending.push_back(Pending::Message { index, len });
-        if self.parts.durability == Durability::Memory {
-            self.enqueue(index, now);
-        } else {
-            self.unrecorded += 1;
+        };
+        let index = messages.accept(new, now);
+        self.add_to_run(index, sequence, messages, journal);
+        let record_len = messages.get(index).place.record_len() as u32;
+        Admitted::Message { index, record_len }
+    }
+
+    /// Sends the run that was begun to the journal, whose ring must have room for it.
+    #[inline]
+    pub(crate) fn end_run(&mut self, journal: &mut Sender<ToJournal>) {
+        if let Some(run) = self.run.take() {
+            let permit = journal.claim(1);
+            permit
+                .expect("arrivals are polled only where the ring has room for their runs")
+                .send(ToJournal::Run {
+                    lease: run.lease,
+                    first_sequence: run.first_sequence,
+                    entries: run.entries,
+                });
         }
     }
 
-    fn level(&mut self, arrival: &Arrival, now: Now) -> Level {
-        let (view, frame, minute) = (&self.view, &arrival.frame, &mut self.minute);
-        self.parts.rules.level(
+    fn level(&mut self, arrival: &Arrival, now: Now, messages: &Messages) -> Level {
+        let (frame, minute) = (&arrival.frame, &mut self.minute);
+        self.rules.level(
             arrival.destination,
             arrival.message_type,
             arrival.priority,
-            || (minute.of_day(now), source_of(view.record(frame))),
+            || (minute.of_day(now), source_of(frame, messages)),
         )
     }
 
-    /// A destination may be new.
+    /// Adds a record to the run, or begins a new run with it.
     #[inline]
-    pub(super) fn ensure_destination(&mut self, destination: DestinationIndex) {
-        if self.known_destinations <= destination {
-            self.add_destinations_until(destination);
-        }
-    }
-
-    #[cold]
-    fn add_destinations_until(&mut self, destination: DestinationIndex) {
-        while self.known_destinations <= destination {
-            let name = self.parts.destinations.name(self.known_destinations);
-            self.parts
-                .rules
-                .add_destination(name.as_deref().unwrap_or_default());
-            self.known_destinations += 1;
-            self.parts.queues.grow(self.known_destinations as usize);
-            self.subscriptions.grow(self.known_destinations as usize);
-            self.allowances.grow(self.known_destinations as usize);
-        }
-    }
-
-    /// Adds a record to the run that goes to the journal, beginning a new one where it must.
-    fn add_to_run(&mut self, place: Place, sequence: Sequence) {
-        if let Some(ToJournal::Run { lease, entries, .. }) = &mut self.run
-            && self.parts.ledger.extend(lease, place)
+    fn add_to_run(
+        &mut self,
+        index: SlotIndex,
+        sequence: Sequence,
+        messages: &mut Messages,
+        journal: &mut Sender<ToJournal>,
+    ) {
+        if let Some(run) = &mut self.run
+            && messages.extend(&mut run.lease, index)
         {
-            *entries += 1;
+            run.entries += 1;
             return;
         }
-        self.end_run();
-        let lease = self
-            .parts
-            .ledger
-            .lend(place)
-            .expect("it was placed a moment ago");
-        self.run = Some(ToJournal::Run {
-            lease,
+        self.end_run(journal);
+        self.run = Some(Run {
+            lease: messages.lend_accepted(index),
             first_sequence: sequence,
             entries: 1,
         });
     }
-
-    pub(super) fn end_run(&mut self) {
-        if let Some(run) = self.run.take() {
-            let permit = self.parts.to_journal.claim(1);
-            permit.expect("`may_accept` saw room for it").send(run);
-        }
-    }
 }
 
-/// The `sourceServerId` of a record, for rules that ask for it.
-fn source_of(record: &[u8]) -> Text<'_> {
-    Record::parse(record).map_or(Text::plain(&[]), |it| it.source_id())
+/// The `sourceServerId` of a record, for rules that look at it.
+fn source_of<'a>(frame: &'a Committed, messages: &'a Messages) -> Text<'a> {
+    Record::parse(messages.record(frame)).map_or(Text::plain(&[]), |it| it.source_id())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::ring::{Wake, ring};
+    use crate::scheduler::testing::{Frames, arrival, messages, now_at};
+
+    fn intake(first_sequence: Sequence) -> Intake {
+        let dedup = DedupWindow::new(1_000, Duration::from_secs(60), [7; 8]);
+        let destinations = [crate::config::Destination::to("a")];
+        Intake::new(dedup, Rules::new(&[], &destinations, 3), first_sequence)
+    }
+
+    proptest! {
+        /// Each cycle admits messages of these ids, and ends its run.
+        #[test]
+        fn every_new_id_gets_the_next_sequence_and_the_journal_gets_all_of_them_in_order(
+            cycles in prop::collection::vec(prop::collection::vec(0..60_u64, 0..20), 1..20),
+        ) {
+            let wake = Wake::new().expect("a descriptor");
+            let (mut to_journal, mut journal) = ring(1024, &wake);
+            let mut messages = messages(1_024);
+            let (mut intake, mut frames) = (intake(5), Frames::default());
+            let (mut seen, mut next, mut journaled) = (HashSet::new(), 5, 5);
+            for ids in cycles {
+                for &id in &ids {
+                    let new = arrival(&mut frames, &mut messages, id);
+                    let admitted = intake.admit(new, now_at(1), &mut messages, &mut to_journal);
+                    match admitted {
+                        Admitted::Message { index, record_len } => {
+                            prop_assert!(seen.insert(id));
+                            let message = messages.get(index);
+                            prop_assert_eq!((message.sequence, message.level), (next, 2));
+                            prop_assert_eq!(message.place.record_len() as u32, record_len);
+                            next += 1;
+                        }
+                        Admitted::Duplicate(line) => {
+                            prop_assert!(seen.contains(&id));
+                            prop_assert_eq!(line.number, id);
+                        }
+                    }
+                }
+                intake.end_run(&mut to_journal);
+                while let Some(entry) = journal.poll() {
+                    let ToJournal::Run { lease, first_sequence, entries } = entry else {
+                        panic!("{entry:?}");
+                    };
+                    prop_assert_eq!(first_sequence, journaled);
+                    journaled += u64::from(entries);
+                    messages.take_back(crate::arena::Returned::one(lease));
+                }
+                prop_assert_eq!(journaled, next, "a run never waits for the next cycle");
+                let counts = intake.counts();
+                prop_assert_eq!(counts.received, counts.duplicates + messages.counts().accepted);
+            }
+            prop_assert_eq!(intake.next_sequence(), next);
+        }
+    }
+
+    #[test]
+    fn records_that_stand_one_behind_the_other_are_one_run() {
+        let wake = Wake::new().expect("a descriptor");
+        let (mut to_journal, mut journal) = ring(8, &wake);
+        let mut messages = messages(64);
+        let (mut intake, mut frames) = (intake(1), Frames::default());
+        for id in 0..10 {
+            if id == 6 {
+                frames.begin_chunk(&mut messages);
+            }
+            let new = arrival(&mut frames, &mut messages, id);
+            intake.admit(new, now_at(1), &mut messages, &mut to_journal);
+        }
+        intake.end_run(&mut to_journal);
+        let runs = std::iter::from_fn(|| journal.poll()).map(|entry| match entry {
+            ToJournal::Run {
+                first_sequence,
+                entries,
+                ..
+            } => (first_sequence, entries),
+            entry => panic!("{entry:?}"),
+        });
+        assert_eq!(runs.collect::<Vec<_>>(), [(1, 6), (7, 4)]);
+    }
+
+    #[test]
+    fn rejected_lines_are_received_and_counted_by_reason() {
+        let mut intake = intake(1);
+        intake.reject(Reason::BadJson, 3);
+        intake.reject(Reason::Oversize, 1);
+        let counts = intake.counts();
+        assert_eq!((counts.received, counts.rejected), (4, 4));
+        assert_eq!(counts.rejected_for[Reason::BadJson as usize], 3);
+    }
 }

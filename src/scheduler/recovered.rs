@@ -1,15 +1,15 @@
-//! The backlog: what an earlier life of the engine accepted and did not settle.
+//! Recovered state: what an earlier life of the engine accepted and did not settle.
 //!
-//! Recovery feeds it with the journal, record by record; the scheduler takes over what is left, as
-//! a cold store that its queues adopt as it is. It restores the dedup window on the way.
+//! Journal recovery feeds the builder record by record. The scheduler loads the result at start: a
+//! dedup window, and the unsettled messages as a cold store.
 //!
-//! A message goes into its cold lane when its record is read, and stays there when its settlement
-//! comes by: only its mark in the set of those that wait is taken away. The lanes are swept when
-//! more lies in them dead than alive, and once more in the end.
+//! A message goes into its cold lane when its record is read. A settlement only removes its
+//! sequence from the set of unsettled ones; the settled messages are swept out of the lanes when
+//! they outnumber the others, and at the end.
 //!
-//! All is by the engine's own time, which goes on across lives: an id is remembered, and a message
-//! ages, from when it was recorded. A message is queued by the beginning of the window that
-//! timestamps were clamped to then: in the order of the sequences, before all that is new.
+//! All times are the engine's own, which goes on across lives: an id is remembered, and a message
+//! ages, from when it was recorded. A recovered message is queued by the start of the window that
+//! timestamps were clamped to then: in the order of the sequences, before all new messages.
 
 use super::dedup::DedupWindow;
 use super::queue::cold::{ColdMessage, ColdStore, Kind};
@@ -20,52 +20,51 @@ use crate::journal::recovery::Sink;
 use crate::message::timestamp::clamp_timestamp;
 use crate::message::{CompactId, DestinationIndex, Directory, TypeIndex};
 
-/// Dead messages that may lie in the lanes, besides as many as are alive: 7 MB.
-const DEAD_MAX: usize = 1024 * 1024;
+/// Settled messages that may be in the lanes, besides as many as are unsettled: 7 MB.
+const SETTLED_MAX: usize = 1024 * 1024;
 
-/// What an engine takes over from its earlier life.
+/// What an earlier life of the engine left.
 #[derive(Debug)]
 pub struct RecoveredState {
     /// The ids that were accepted lately.
-    pub dedup: DedupWindow,
+    pub(crate) dedup: DedupWindow,
     /// What was accepted and not settled: by destination and level, in the order of the sequences.
-    pub waiting: ColdStore,
+    pub(crate) waiting: ColdStore,
     /// The sequences of these.
     pub(crate) unsettled: Unsettled,
     last_recorded_ms: u64,
 }
 
 impl RecoveredState {
-    /// No message that waits was recorded later, in ms of the engine's own time; zero: none waits.
-    #[must_use]
-    pub fn last_recorded_ms(&self) -> u64 {
-        match self.waiting.is_empty() {
-            true => 0,
-            false => self.last_recorded_ms,
+    /// When the last message was recorded, in ms of the engine's own time; zero: none is unsettled.
+    pub(crate) fn last_recorded_ms(&self) -> u64 {
+        if self.waiting.is_empty() {
+            0
+        } else {
+            self.last_recorded_ms
         }
     }
 }
 
-/// Gathers the backlog while the journal is read.
+/// Builds the recovered state while the journal is read.
 #[derive(Debug)]
-pub struct RecoveredStateBuilder {
+pub(crate) struct RecoveredStateBuilder {
     dedup: DedupWindow,
     destinations: Directory,
     /// Destinations that the settings name.
     configured: DestinationIndex,
     message_types: Directory,
     cold_store: ColdStore,
-    /// Which of the messages in the cold store are not settled.
-    alive: Unsettled,
-    alive_count: usize,
+    /// Which of the messages in the cold store are not settled, and how many.
+    unsettled: Unsettled,
+    unsettled_count: usize,
     last_recorded_ms: u64,
     levels: u8,
 }
 
 impl RecoveredStateBuilder {
     /// Nothing yet.
-    #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         dedup: DedupWindow,
         destinations: Directory,
         message_types: Directory,
@@ -77,29 +76,28 @@ impl RecoveredStateBuilder {
             destinations,
             message_types,
             cold_store: ColdStore::default(),
-            alive: Unsettled::default(),
-            alive_count: 0,
+            unsettled: Unsettled::default(),
+            unsettled_count: 0,
             last_recorded_ms: 0,
             levels,
         }
     }
 
-    /// What is left when the journal has been read.
-    #[must_use]
-    pub fn finish(mut self) -> RecoveredState {
+    /// The journal has been read.
+    pub(crate) fn finish(mut self) -> RecoveredState {
         self.sweep();
-        self.forget_names();
+        self.remove_names();
         RecoveredState {
             dedup: self.dedup,
             waiting: self.cold_store,
-            unsettled: self.alive,
+            unsettled: self.unsettled,
             last_recorded_ms: self.last_recorded_ms,
         }
     }
 
-    /// Names that messages created, and for which none waits, go: what an earlier life of the engine
+    /// Removes the names that messages created and for which none waits: what an earlier life
     /// created does not count for this one.
-    fn forget_names(&mut self) {
+    fn remove_names(&mut self) {
         let levels = usize::from(self.levels);
         let waiting = self.cold_store.len_by_destination(levels);
         let is_needed = |index: DestinationIndex| {
@@ -114,8 +112,9 @@ impl RecoveredStateBuilder {
     }
 
     fn sweep(&mut self) {
-        let alive = &self.alive;
-        self.cold_store.retain(|sequence| alive.contains(sequence));
+        let unsettled = &self.unsettled;
+        self.cold_store
+            .retain(|sequence| unsettled.contains(sequence));
     }
 }
 
@@ -142,8 +141,8 @@ impl Sink for RecoveredStateBuilder {
         };
         self.cold_store
             .push(self.cell(destination, level0), Kind::Native, message);
-        self.alive.insert(record.sequence);
-        self.alive_count += 1;
+        self.unsettled.insert(record.sequence);
+        self.unsettled_count += 1;
         self.last_recorded_ms = self.last_recorded_ms.max(recorded_ms);
     }
 
@@ -153,8 +152,8 @@ impl Sink for RecoveredStateBuilder {
     }
 
     fn settled(&mut self, settlement: &Settlement) {
-        self.alive_count -= usize::from(self.alive.remove(settlement.sequence));
-        if self.cold_store.len() > 2 * self.alive_count + DEAD_MAX {
+        self.unsettled_count -= usize::from(self.unsettled.remove(settlement.sequence));
+        if self.cold_store.len() > 2 * self.unsettled_count + SETTLED_MAX {
             self.sweep();
         }
     }

@@ -1,15 +1,15 @@
 //! The rules: which level a message gets, from its own priority, its destination and `[[rule]]`s.
 //!
-//! The scheduler asks once a message. What can be decided beforehand is: a table by class of
-//! destination and message type says the level, "its own", or which few rules remain to be tried
-//! because they look at the source or the hour. Strings are compared only for those.
+//! Intake asks once a message. All that can be decided in advance is: a table by destination class
+//! and message type gives the level, the message's own priority, or the few conditional rules that
+//! look at the source or the hour. Strings are compared only for those.
 //!
 //! ```text
 //! destination -> class --+
-//!                        +--> decision: its own | a level | rules to try, in the order of the file
+//!                        +--> decision: its own | a level | conditional rules, in the file's order
 //! message type -> column +
 //! ```
-//! The caller interns names; [`Rules::message_types`] says which types must come first. It knows
+//! The caller interns names; `Rules::message_types` says which types must come first. It knows
 //! no clock: the minute of the day is given.
 
 use std::collections::HashMap;
@@ -30,13 +30,13 @@ enum Decision {
     Own,
     /// This level, whatever the source and the hour.
     Level(Level),
-    /// The rules of this index of `Rules::trials`.
-    Try(u16),
+    /// The conditional rules at this index.
+    Conditional(u16),
 }
 
-/// A rule of which only source and hour are left to be looked at.
+/// A rule of which only source and hour are to be looked at.
 #[derive(Debug)]
-struct Trial {
+struct ConditionalRule {
     source: Option<Box<str>>,
     hours: Option<(u16, u16)>,
     level: Level,
@@ -51,7 +51,7 @@ pub struct Rules {
     decisions: Vec<Decision>,
     /// Message types that rules name; the column behind theirs is for all others.
     message_types: Vec<String>,
-    trials: Vec<Vec<Trial>>,
+    conditional: Vec<Vec<ConditionalRule>>,
     /// Classes of the destinations that rules name.
     named: HashMap<String, u16>,
 }
@@ -66,7 +66,7 @@ impl Rules {
             classes: Vec::with_capacity(destinations.len()),
             decisions: Vec::new(),
             message_types: distinct(rules.iter().filter_map(|rule| rule.message_type.as_deref())),
-            trials: Vec::new(),
+            conditional: Vec::new(),
             named: HashMap::new(),
         };
         let names = distinct(rules.iter().filter_map(|rule| rule.destination.as_deref()));
@@ -91,18 +91,17 @@ impl Rules {
 
     /// The message types that must be interned first, in this order: their [`TypeIndex`]es are
     /// their places here.
-    #[must_use]
-    pub fn message_types(&self) -> &[String] {
+    pub(crate) fn message_types(&self) -> &[String] {
         &self.message_types
     }
 
     /// Takes a destination that was created; its index is the number of those before it.
-    pub fn add_destination(&mut self, id: &str) {
+    pub(crate) fn add_destination(&mut self, id: &str) {
         let class = self.class_of(id);
         self.classes.push(class);
     }
 
-    /// The level of a message. Its `circumstances` are asked for only if a rule looks at them: the
+    /// The level of a message. Its `context` are asked for only if a rule looks at them: the
     /// local minute of the day, 0 to 1439, and its sourceServerId.
     ///
     /// The first rule whose conditions hold wins; a VIP destination is level 1 before all rules;
@@ -114,7 +113,7 @@ impl Rules {
         destination: DestinationIndex,
         message_type: TypeIndex,
         own: Level,
-        circumstances: impl FnOnce() -> (u16, Text<'a>),
+        context: impl FnOnce() -> (u16, Text<'a>),
     ) -> Level {
         let others = self.message_types.len();
         let column = usize::from(message_type).min(others);
@@ -122,25 +121,24 @@ impl Rules {
         match self.decisions[class * (others + 1) + column] {
             Decision::Own => own,
             Decision::Level(level) => level,
-            Decision::Try(at) => self.try_rules(at, circumstances()).unwrap_or(own),
+            Decision::Conditional(at) => self.first_that_holds(at, context()).unwrap_or(own),
         }
     }
 
     #[cold]
-    fn try_rules(&self, at: u16, (minute_of_day, source): (u16, Text<'_>)) -> Option<Level> {
-        let fits = |trial: &&Trial| {
-            trial
-                .source
+    fn first_that_holds(&self, at: u16, (minute_of_day, source): (u16, Text<'_>)) -> Option<Level> {
+        let fits = |rule: &&ConditionalRule| {
+            rule.source
                 .as_deref()
                 .is_none_or(|wanted| source == *wanted)
-                && trial
+                && rule
                     .hours
                     .is_none_or(|hours| is_within(hours, minute_of_day))
         };
-        self.trials[usize::from(at)]
+        self.conditional[usize::from(at)]
             .iter()
             .find(fits)
-            .map(|trial| trial.level)
+            .map(|rule| rule.level)
     }
 
     fn columns(&self) -> usize {
@@ -159,21 +157,21 @@ impl Rules {
                 is_met(rule.destination.as_deref(), name)
                     && is_met(rule.message_type.as_deref(), message_type)
             };
-            let mut trials: Vec<_> = rules
+            let mut conditional: Vec<_> = rules
                 .iter()
                 .filter(fits)
-                .map(|rule| Trial::new(rule, levels))
+                .map(|rule| ConditionalRule::new(rule, levels))
                 .collect();
-            if let Some(last) = trials.iter().position(Trial::is_certain) {
-                trials.truncate(last + 1);
+            if let Some(last) = conditional.iter().position(ConditionalRule::is_certain) {
+                conditional.truncate(last + 1);
             }
-            let decision = match &trials[..] {
+            let decision = match &conditional[..] {
                 [] => Decision::Own,
                 [first, ..] if first.is_certain() => Decision::Level(first.level),
                 _ => {
-                    self.trials.push(trials);
-                    let at = u16::try_from(self.trials.len() - 1);
-                    Decision::Try(at.expect("rules and names in settings are few"))
+                    self.conditional.push(conditional);
+                    let at = u16::try_from(self.conditional.len() - 1);
+                    Decision::Conditional(at.expect("rules and names in settings are few"))
                 }
             };
             self.decisions.push(decision);
@@ -181,7 +179,7 @@ impl Rules {
     }
 }
 
-impl Trial {
+impl ConditionalRule {
     fn new(rule: &config::Rule, levels: u8) -> Self {
         Self {
             source: rule.source.as_deref().map(Into::into),
@@ -204,9 +202,10 @@ fn is_met(wanted: Option<&str>, name: Option<&str>) -> bool {
 /// Whether a minute lies in `[from, to)`, which may wrap past midnight; where both are the same it
 /// is the whole day.
 fn is_within((from, to): (u16, u16), minute: u16) -> bool {
-    match from < to {
-        true => (from..to).contains(&minute),
-        false => minute >= from || minute < to,
+    if from < to {
+        (from..to).contains(&minute)
+    } else {
+        minute >= from || minute < to
     }
 }
 

@@ -1,43 +1,47 @@
-//! Which lines the engine has taken responsibility for, and has not sent ingest of.
+//! Source acknowledgements: the lines that the engine is responsible for and ingest has not heard
+//! of.
 //!
-//! An acknowledgement covers all lines before it, so the last line of a source stands for all: what
-//! waits for room in the ring to ingest is bounded by the sources.
+//! The gate feeds it; ingest gets what comes out. An acknowledgement covers all lines before it, so
+//! only the last line of each source is kept: the sources bound it, whatever ingest's ring takes.
 
-use super::messages::Line;
+use super::message::Line;
 use crate::message::SourceIndex;
 
 /// The last line of each source.
 #[derive(Debug, Default)]
-pub(super) struct SourceAcks {
-    /// By source; [`Line::NONE`]: ingest knows.
-    of: Vec<Line>,
-    /// The others.
+pub(crate) struct SourceAcks {
+    /// By source; [`Line::NONE`]: ingest has it.
+    lines: Vec<Line>,
+    /// The sources whose line ingest does not have.
     pending: Vec<SourceIndex>,
 }
 
 impl SourceAcks {
-    /// The engine has this line, and all of its connection before it.
+    /// The engine has this line, and all lines of its connection before it.
     #[inline]
-    pub(super) fn take(&mut self, line: Line) {
-        let source = line.source as usize;
-        if self.of.len() <= source {
-            self.of.resize(source + 1, Line::NONE);
+    pub(crate) fn add(&mut self, line: Line) {
+        if line.number == 0 {
+            return;
         }
-        let last = std::mem::replace(&mut self.of[source], line);
+        let source = line.source as usize;
+        if self.lines.len() <= source {
+            self.lines.resize(source + 1, Line::NONE);
+        }
+        let last = std::mem::replace(&mut self.lines[source], line);
         if last.number == 0 {
             self.pending.push(line.source);
         }
     }
 
-    /// The next line that ingest is to be sent of.
-    pub(super) fn next(&mut self) -> Option<Line> {
+    /// The next line for ingest.
+    pub(crate) fn next(&mut self) -> Option<Line> {
         let source = self.pending.pop()?;
-        let line = &mut self.of[source as usize];
+        let line = &mut self.lines[source as usize];
         Some(std::mem::replace(line, Line::NONE))
     }
 
-    /// Whether ingest knows all.
-    pub(super) fn is_empty(&self) -> bool {
+    /// Whether ingest has all.
+    pub(crate) fn is_empty(&self) -> bool {
         self.pending.is_empty()
     }
 }
@@ -55,20 +59,28 @@ mod tests {
     }
 
     #[test]
-    fn the_last_line_of_a_source_stands_for_all_before_it() {
+    fn the_last_line_of_a_source_covers_all_before_it() {
         let mut acks = SourceAcks::default();
         assert!(acks.is_empty());
         for number in 1..100 {
-            acks.take(line(3, 1, number));
-            acks.take(line(0, 1, 2 * number));
+            acks.add(line(3, 1, number));
+            acks.add(line(0, 1, 2 * number));
         }
-        // The source has come again.
-        acks.take(line(3, 2, 1));
+        // The source has reconnected.
+        acks.add(line(3, 2, 1));
         let mut sent: Vec<_> = std::iter::from_fn(|| acks.next()).collect();
         sent.sort_by_key(|it| it.source);
         assert_eq!(sent, [line(0, 1, 198), line(3, 2, 1)]);
         assert!(acks.is_empty());
-        acks.take(line(3, 2, 2));
+        acks.add(line(3, 2, 2));
         assert_eq!(acks.next(), Some(line(3, 2, 2)));
+    }
+
+    #[test]
+    fn a_source_that_asks_for_no_acknowledgement_gets_none() {
+        let mut acks = SourceAcks::default();
+        acks.add(Line::NONE);
+        assert!(acks.is_empty());
+        assert_eq!(acks.next(), None);
     }
 }

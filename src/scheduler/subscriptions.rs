@@ -1,119 +1,40 @@
-//! Who takes which destination's messages, and how much more each may be sent.
+//! Subscriptions: who takes which destination's messages.
 //!
-//! A subscriber holds a seat for each of its destinations: active, or in the row of those that
-//! stand by. What was handed to it is in flight until it is settled, in the order it was handed
-//! over. It is *open* while it has credit: bytes on their way to its socket, and frames that it has
-//! not acknowledged, are both limited. Values only; the scheduler's agent moves the messages.
+//! Delivery's `subscribe` lines feed it; the dispatcher asks it for whom a message is. The first
+//! subscriber of a destination is active, the others are standbys in their order. When the active
+//! one goes, the next takes over. It moves no message.
+//!
+//! ```text
+//! destination 7   [ subscriber a, active | b, standby | c, standby ]
+//! ```
 
 use std::collections::VecDeque;
 
-use super::messages::SlotIndex;
-use crate::limits::{LEVELS_MAX, UNACKNOWLEDGED_MAX};
-use crate::message::{DestinationIndex, Level};
+use super::subscriber::{Subscriber, SubscriberId};
+use crate::message::DestinationIndex;
 
-/// A subscriber: which delivery agent has it, and under which key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct SubscriberId {
-    /// The delivery agent.
-    pub agent: u16,
-    /// The agent's key.
-    pub key: u32,
-}
-
-/// One subscriber.
-#[derive(Debug)]
-pub(crate) struct Subscriber {
-    /// It acknowledges.
-    pub ack: bool,
-    /// The destinations that it asked for, without repetitions.
-    pub destinations: Vec<DestinationIndex>,
-    /// The last so many of them came with a line that is not complete yet.
-    joining: usize,
-    /// It was answered once: before that it is handed nothing.
-    is_answered: bool,
-    /// What it was handed and is not settled, oldest first. The first `written` are in its socket.
-    pub in_flight: VecDeque<SlotIndex>,
-    /// What it will be handed next, in this order, as soon as it was read from the journal.
-    pub fetching: VecDeque<SlotIndex>,
-    /// It is in the list of those for whose messages a ring had no room.
-    pub is_held_up: bool,
-    /// How many of them are wholly written.
-    pub written: usize,
-    /// The others.
-    pub unwritten: Unwritten,
-    /// Bytes that it may be handed; the last frame may overdraw it.
-    pub credit: i64,
-}
-
-impl Subscriber {
-    /// Whether it may be handed a message.
-    #[must_use]
-    pub(crate) fn is_open(&self) -> bool {
-        self.is_answered
-            && self.credit > 0
-            && self.in_flight.len() + self.fetching.len() < UNACKNOWLEDGED_MAX as usize
-    }
-
-    /// Whether something less urgent than `level` is on its way, and cannot be overtaken.
-    #[must_use]
-    pub(crate) fn is_ahead_of(&self, level: Level) -> bool {
-        self.unwritten.has_beyond(level)
-    }
-}
-
-/// Frames on their way to a socket, counted by level.
-#[derive(Debug, Default)]
-pub(crate) struct Unwritten {
-    counts: [u32; LEVELS_MAX + 1],
-    /// The levels that have one, one bit each.
-    levels: u16,
-}
-
-impl Unwritten {
-    /// One more of this level.
-    #[inline]
-    pub(crate) fn add(&mut self, level: Level) {
-        self.counts[usize::from(level)] += 1;
-        self.levels |= 1 << level;
-    }
-
-    /// One less.
-    #[inline]
-    pub(crate) fn remove(&mut self, level: Level) {
-        let count = &mut self.counts[usize::from(level)];
-        *count -= 1;
-        self.levels &= !(u16::from(*count == 0) << level);
-    }
-
-    /// Whether there is one that is less urgent than `level`.
-    #[inline]
-    fn has_beyond(&self, level: Level) -> bool {
-        self.levels >> level >> 1 != 0
-    }
-}
-
-/// The row of subscribers of one destination; the first one is active.
+/// The subscribers of one destination; the first one is active.
 type Row = VecDeque<SubscriberId>;
 
-/// All subscriptions.
+/// All subscriptions. Invariant: a subscriber is in the rows of just the destinations that it
+/// lists.
 #[derive(Debug, Default)]
 pub(crate) struct Subscriptions {
+    /// By delivery agent, then key.
     subscribers: Vec<Vec<Option<Subscriber>>>,
+    /// By destination.
     rows: Vec<Row>,
 }
 
 /// What a subscriber got of what it asked for.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Assigned {
-    /// It is active for these.
-    pub active: Vec<DestinationIndex>,
-    /// It stands by for these.
-    pub standby: Vec<DestinationIndex>,
+    pub(crate) active: Vec<DestinationIndex>,
+    pub(crate) standby: Vec<DestinationIndex>,
 }
 
 impl Subscriptions {
-    /// Subscriptions for so many delivery agents.
-    #[must_use]
+    /// None yet, for so many delivery agents.
     pub(crate) fn new(agents: usize) -> Self {
         Self {
             subscribers: (0..agents).map(|_| Vec::new()).collect(),
@@ -129,19 +50,29 @@ impl Subscriptions {
     }
 
     /// The active subscriber of a destination.
-    #[must_use]
+    #[inline]
     pub(crate) fn active(&self, destination: DestinationIndex) -> Option<SubscriberId> {
         self.rows.get(destination as usize)?.front().copied()
     }
 
     /// A subscriber; `None`: it has gone.
+    #[inline]
+    pub(crate) fn get(&self, id: SubscriberId) -> Option<&Subscriber> {
+        self.subscribers[usize::from(id.agent)]
+            .get(id.key as usize)?
+            .as_ref()
+    }
+
+    /// The same, to be changed.
+    #[inline]
     pub(crate) fn get_mut(&mut self, id: SubscriberId) -> Option<&mut Subscriber> {
         self.subscribers[usize::from(id.agent)]
             .get_mut(id.key as usize)?
             .as_mut()
     }
 
-    /// A subscriber takes subscriptions for destinations that it has none for; those that it had stay.
+    /// Assigns destinations that the subscriber has not asked for before. A new subscriber gets
+    /// this credit, in bytes.
     pub(crate) fn subscribe(
         &mut self,
         id: SubscriberId,
@@ -165,26 +96,15 @@ impl Subscriptions {
         if keys.len() <= id.key as usize {
             keys.resize_with(id.key as usize + 1, || None);
         }
-        let new = || Subscriber {
-            ack,
-            destinations: Vec::new(),
-            joining: 0,
-            is_answered: false,
-            in_flight: VecDeque::new(),
-            fetching: VecDeque::new(),
-            is_held_up: false,
-            written: 0,
-            unwritten: Unwritten::default(),
-            credit,
-        };
-        let subscriber = keys[id.key as usize].get_or_insert_with(new);
+        let subscriber = keys[id.key as usize].get_or_insert_with(|| Subscriber::new(ack, credit));
         subscriber.destinations.extend_from_slice(destinations);
         subscriber.joining += destinations.len();
         assigned
     }
 
-    /// A line of a subscriber is complete; returns the destinations that it has added.
-    pub(crate) fn join(&mut self, id: SubscriberId) -> Vec<DestinationIndex> {
+    /// A `subscribe` line is complete: the subscriber may be handed messages. Returns the
+    /// destinations that the line has added.
+    pub(crate) fn complete_line(&mut self, id: SubscriberId) -> Vec<DestinationIndex> {
         let Some(subscriber) = self.get_mut(id) else {
             return Vec::new();
         };
@@ -194,8 +114,9 @@ impl Subscriptions {
         subscriber.destinations[first..].to_vec()
     }
 
-    /// A subscriber leaves; it is returned with what it had in flight. Who stood by is active now.
-    pub(crate) fn leave(&mut self, id: SubscriberId) -> Option<Subscriber> {
+    /// Removes a subscriber that has gone, and returns it with what it had in flight. Standbys take
+    /// over.
+    pub(crate) fn remove(&mut self, id: SubscriberId) -> Option<Subscriber> {
         let keys = &mut self.subscribers[usize::from(id.agent)];
         let subscriber = keys.get_mut(id.key as usize).and_then(Option::take)?;
         for &destination in &subscriber.destinations {
@@ -207,82 +128,80 @@ impl Subscriptions {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn id(key: u32) -> SubscriberId {
-        SubscriberId { agent: 0, key }
+        SubscriberId {
+            agent: (key % 2) as u16,
+            key: key / 2,
+        }
     }
 
     #[test]
     fn the_second_stands_by_and_takes_over() {
-        let mut subscriptions = Subscriptions::new(1);
-        assert_eq!(
-            subscriptions.subscribe(id(0), &[1, 2], false, 10).active,
-            [1, 2]
-        );
+        let mut subscriptions = Subscriptions::new(2);
+        let first = subscriptions.subscribe(id(0), &[1, 2], false, 10);
+        assert_eq!(first.active, [1, 2]);
         let second = subscriptions.subscribe(id(1), &[2, 3], true, 10);
         assert_eq!((second.active, second.standby), (vec![3], vec![2]));
         assert_eq!(subscriptions.active(2), Some(id(0)));
-        let gone = subscriptions.leave(id(0)).expect("it was there");
+        let gone = subscriptions.remove(id(0)).expect("it was there");
         assert_eq!(gone.destinations, [1, 2]);
-        assert_eq!(
-            (subscriptions.active(1), subscriptions.active(2)),
-            (None, Some(id(1)))
-        );
-        assert!(subscriptions.leave(id(0)).is_none());
+        let active = (subscriptions.active(1), subscriptions.active(2));
+        assert_eq!(active, (None, Some(id(1))));
+        assert!(subscriptions.remove(id(0)).is_none());
     }
 
     #[test]
-    fn seats_add_up_and_each_line_tells_what_it_added() {
+    fn subscriptions_add_up_and_each_line_tells_what_it_added() {
         let mut subscriptions = Subscriptions::new(1);
+        let is_open = |it: &Subscriptions| it.get(id(0)).is_some_and(Subscriber::is_open);
         subscriptions.subscribe(id(0), &[1, 2], false, 10);
-        let is_open = |subscriptions: &mut Subscriptions| {
-            subscriptions.get_mut(id(0)).is_some_and(|it| it.is_open())
-        };
-        assert!(!is_open(&mut subscriptions), "its line is not complete");
+        assert!(!is_open(&subscriptions), "its line is not complete");
         subscriptions.subscribe(id(0), &[3], false, 10);
-        assert_eq!(subscriptions.join(id(0)), [1, 2, 3]);
-        assert!(is_open(&mut subscriptions));
-        assert_eq!(subscriptions.subscribe(id(0), &[7], false, 10).active, [7]);
-        assert!(is_open(&mut subscriptions), "what it had goes on");
-        assert_eq!(subscriptions.join(id(0)), [7]);
-        assert_eq!(subscriptions.join(id(0)), [] as [u32; 0]);
-        let gone = subscriptions.leave(id(0)).expect("it was there");
+        assert_eq!(subscriptions.complete_line(id(0)), [1, 2, 3]);
+        assert!(is_open(&subscriptions));
+        let later = subscriptions.subscribe(id(0), &[7], false, 10);
+        assert_eq!(later.active, [7]);
+        assert!(is_open(&subscriptions), "what it had goes on");
+        assert_eq!(subscriptions.complete_line(id(0)), [7]);
+        assert_eq!(subscriptions.complete_line(id(0)), [] as [u32; 0]);
+        let gone = subscriptions.remove(id(0)).expect("it was there");
         assert_eq!(gone.destinations, [1, 2, 3, 7]);
-        assert!(
-            [1, 2, 3, 7]
-                .iter()
-                .all(|it| subscriptions.active(*it).is_none())
-        );
+        assert!((0..8).all(|it| subscriptions.active(it).is_none()));
     }
 
-    #[test]
-    fn credit_and_unacknowledged_frames_both_close_a_subscriber() {
-        let mut subscriptions = Subscriptions::new(1);
-        subscriptions.subscribe(id(0), &[0], true, 1);
-        subscriptions.join(id(0));
-        let subscriber = subscriptions.get_mut(id(0)).expect("it is there");
-        assert!(subscriber.is_open());
-        subscriber.credit = 0;
-        assert!(!subscriber.is_open());
-        subscriber.credit = 1;
-        subscriber.in_flight.extend(0..UNACKNOWLEDGED_MAX);
-        assert!(!subscriber.is_open());
-    }
-
-    #[test]
-    fn only_less_urgent_frames_on_their_way_are_in_the_way() {
-        let mut subscriptions = Subscriptions::new(1);
-        subscriptions.subscribe(id(0), &[0], false, 1);
-        let subscriber = subscriptions.get_mut(id(0)).expect("it is there");
-        subscriber.unwritten.add(2);
-        assert!(subscriber.is_ahead_of(1));
-        assert!(!subscriber.is_ahead_of(2) && !subscriber.is_ahead_of(3));
-        assert!(!subscriber.is_ahead_of(LEVELS_MAX as Level));
-        subscriber.unwritten.add(2);
-        subscriber.unwritten.remove(2);
-        assert!(subscriber.is_ahead_of(1), "one is left");
-        subscriber.unwritten.remove(2);
-        assert!(!subscriber.is_ahead_of(1));
+    proptest! {
+        /// Subscribers come for a destination, or go.
+        #[test]
+        fn the_oldest_subscriber_of_a_destination_that_is_still_there_is_active(
+            steps in prop::collection::vec((0..6_u32, prop::option::of(0..4_u32)), 1..100),
+        ) {
+            let mut subscriptions = Subscriptions::new(2);
+            let mut model: Vec<(u32, u32)> = Vec::new();
+            for (key, destination) in steps {
+                match destination {
+                    Some(destination) if !model.contains(&(key, destination)) => {
+                        let assigned = subscriptions.subscribe(id(key), &[destination], true, 1);
+                        let is_first = model.iter().all(|it| it.1 != destination);
+                        prop_assert_eq!(assigned.active.is_empty(), !is_first);
+                        model.push((key, destination));
+                    }
+                    Some(_) => {}
+                    None => {
+                        let gone = subscriptions.remove(id(key)).map(|it| it.destinations);
+                        let had = model.iter().filter(|it| it.0 == key).map(|it| it.1);
+                        prop_assert_eq!(gone.unwrap_or_default(), had.collect::<Vec<_>>());
+                        model.retain(|it| it.0 != key);
+                    }
+                }
+                for destination in 0..4 {
+                    let first = model.iter().find(|it| it.1 == destination);
+                    prop_assert_eq!(subscriptions.active(destination), first.map(|it| id(it.0)));
+                }
+            }
+        }
     }
 }

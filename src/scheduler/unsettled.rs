@@ -1,13 +1,13 @@
-//! Which sequences are not settled: a sparse set of bits.
+//! The unsettled sequences: a sparse bit set.
 //!
-//! The scheduler enters what it accepts and strikes out what is settled; retention asks, by a
-//! [`UnsettledQuery`], what must stay in the journal. It knows sequences alone, so that what it says does
-//! not depend on how and where the messages themselves are held.
+//! The table of messages inserts what is accepted and removes what is settled; retention asks with
+//! a [`UnsettledQuery`] what must stay in the journal. It holds sequences alone, so its answer does not
+//! depend on where a message is.
 //!
 //! ```text
-//! words   | number, 64 bits | number, 64 bits | ...    numbers ascending, not all there
+//! words   | number, 64 bits | number, 64 bits | ...    numbers ascending, with gaps
 //! ```
-//! 16 bytes for 64 messages that stand together, 16 bytes a message at worst.
+//! 16 bytes for 64 neighbouring messages, 16 bytes a message at worst.
 
 use std::collections::VecDeque;
 
@@ -15,7 +15,7 @@ use crate::journal::retention::query::{UnsettledQuery, Word};
 use crate::limits::QUERY_WORDS;
 use crate::message::Sequence;
 
-/// Words below which it is not worth sweeping out empty ones.
+/// Words up to which empty ones are not swept out.
 const SWEEP_MIN: usize = 1024;
 
 /// The set. Invariant: numbers ascend, the first word is not empty, `empty` words are.
@@ -28,7 +28,7 @@ pub(crate) struct Unsettled {
 }
 
 impl Unsettled {
-    /// Enters a sequence that is higher than all that were entered before.
+    /// Inserts a sequence that is higher than all that were inserted before.
     #[inline]
     pub(super) fn insert(&mut self, sequence: Sequence) {
         let (number, bit) = (sequence / 64, 1 << (sequence % 64));
@@ -46,8 +46,7 @@ impl Unsettled {
         }
     }
 
-    /// Strikes out a sequence, and says whether it was there; one that is not is none of this set's
-    /// business.
+    /// Removes a sequence; says whether it was there.
     #[inline]
     pub(super) fn remove(&mut self, sequence: Sequence) -> bool {
         let Some(word) = self.word_mut(sequence / 64) else {
@@ -74,7 +73,7 @@ impl Unsettled {
         self.words.front().map(Word::first)
     }
 
-    /// Answers a query, as far as it has room.
+    /// Answers a query, up to `QUERY_WORDS` words.
     pub(super) fn answer(&self, query: &mut UnsettledQuery) {
         query.words.clear();
         let begin = self.words.partition_point(|it| it.number < query.from / 64);
@@ -93,7 +92,8 @@ impl Unsettled {
         query.reached = query.to;
     }
 
-    /// The word of this number: counted from the end, if no word between is missing, else looked for.
+    /// The word of this number. Its index is guessed from the end, which is right where no word
+    /// between is missing; else it is searched for.
     #[inline]
     fn word_mut(&mut self, number: u64) -> Option<&mut Word> {
         let back = self.last_number.wrapping_sub(number) as usize;
@@ -107,7 +107,7 @@ impl Unsettled {
         self.words.get_mut(at)
     }
 
-    /// Where the word of this number stands, by halving what may hold it.
+    /// The index of the word of this number.
     fn find(&self, number: u64) -> Option<usize> {
         self.words
             .binary_search_by_key(&number, |it| it.number)
@@ -134,7 +134,7 @@ mod tests {
 
     use super::*;
 
-    /// All that the set says it holds, gathered by queries.
+    /// The members of the set, by queries.
     fn queried(set: &Unsettled, from: Sequence, to: Sequence) -> Vec<Sequence> {
         let (mut query, mut found) = (UnsettledQuery::new(), Vec::new());
         (query.from, query.to) = (from, to);

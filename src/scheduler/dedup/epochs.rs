@@ -40,12 +40,13 @@ impl Epochs {
         }
     }
 
+    #[cfg(test)]
     pub(super) fn iter(&self) -> impl Iterator<Item = &Epoch> {
         self.epochs.iter()
     }
 
-    /// Begins the epoch of `now_ms`, whose first id has the number `next`, and drops expired epochs.
-    /// Returns the number of the first id that has not expired.
+    /// Begins the epoch of `now_ms`, whose first id has the number `next`, and drops expired
+    /// epochs. Returns the number of the first id that has not expired.
     #[cold]
     pub(super) fn advance(&mut self, now_ms: u64, next: u64) -> u64 {
         let start_ms = now_ms - now_ms % self.epoch_ms;

@@ -1,8 +1,8 @@
 //! The dedup window: which messageIds were seen lately, in 24 bytes an id.
 //!
-//! Ingest hashes ids with an [`IdHasher`] while their bytes are hot; the scheduler claims the
-//! hashes here; the journal's checkpoints read them back. No id's bytes are kept: 128 bits from two
-//! differently, randomly keyed hashes stand for it, so that no other id is ever taken for it.
+//! Ingest hashes ids with an [`IdHasher`] while their bytes are hot; intake claims the hashes here. No
+//! id's bytes are kept: 128 bits from two differently, randomly keyed hashes stand for it, so that no
+//! other id is ever taken for it.
 //!
 //! ```text
 //! keys   [ .. | oldest ..... newest | .. ]     FIFO ring of the 16-byte hashes
@@ -111,7 +111,8 @@ impl DedupWindow {
 
     /// The ids remembered, oldest first, each with a time that makes a later
     /// [`Self::claim`] of it expire when this one would.
-    pub fn iter(&self) -> impl Iterator<Item = (IdHash, u64)> + '_ {
+    #[cfg(test)]
+    fn iter(&self) -> impl Iterator<Item = (IdHash, u64)> + '_ {
         let mut epochs = self.epochs.iter().peekable();
         let mut start_ms = 0;
         self.live.clone().map(move |number| {

@@ -1,4 +1,5 @@
-//! The index over the dedup window's ring of keys: hash to the number of the id, four bytes an entry.
+//! The index over the dedup window's ring of keys: hash to the number of the id, four bytes an
+//! entry.
 //!
 //! It holds no keys: where a tag is not enough, it looks at the ring that its caller passes along.
 //! An id that goes is not looked up to be removed, which would cost a cold cache line for each that
@@ -71,8 +72,8 @@ impl Table {
         prefetch(self.bucket(self.home(key)));
     }
 
-    /// The number of the id whose key this is, if it is among the `live` ones; `is_key` says whether
-    /// the id of a number has it.
+    /// The number of the id whose key this is, if it is among the `live` ones; `is_key` says
+    /// whether the id of a number has it.
     #[inline]
     pub(super) fn find(
         &self,
@@ -84,7 +85,8 @@ impl Table {
         let mut at = self.home(key);
         for _ in 0..self.buckets {
             let bucket = self.bucket(at);
-            // Where the last word is taken for an entry, its number and its key are another's, or right.
+            // Where the last word is taken for an entry, its number and its key are another's, or
+            // right.
             let mut hits = equals(bucket, self.number_bits, tag);
             while hits != 0 {
                 let entry = bucket[hits.trailing_zeros() as usize];
@@ -102,8 +104,8 @@ impl Table {
         None
     }
 
-    /// Enters the id that comes behind the `live` ones; none of them has its key. Now and then clears
-    /// what died in the next bucket of the round.
+    /// Enters the id that comes behind the `live` ones; none of them has its key. Now and then
+    /// clears what died in the next bucket of the round.
     #[inline]
     pub(super) fn insert(&mut self, key: [u64; 2], live: &Range<u64>) {
         let number = live.end;

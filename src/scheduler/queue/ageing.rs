@@ -12,7 +12,7 @@ use crate::message::DestinationIndex;
 impl Queues {
     /// Moves up at most `limit` messages that have waited `max_wait` of their level; returns their
     /// number. A message that is due at the next level too moves on in a later step.
-    pub fn age(&mut self, now_ms: u64, limit: usize, slots: &mut impl SlotStore) -> usize {
+    pub(crate) fn age(&mut self, now_ms: u64, limit: usize, slots: &mut impl SlotStore) -> usize {
         self.now_ms = self.now_ms.max(now_ms);
         let (mut moved, mut looks) = (0, 0);
         while moved < limit && looks <= limit {
@@ -36,18 +36,17 @@ impl Queues {
         moved
     }
 
-    /// When [`Self::age`] is worth calling next, at the earliest.
-    #[must_use]
-    pub fn next_deadline_ms(&self) -> Option<u64> {
-        self.deadlines.first().map(|(time_ms, _)| time_ms)
-    }
-
-    /// Queues popped, undelivered messages again: `(slot, order)` each, where `order` sorts requeued
-    /// messages (the sequence); ascending order is cheapest. They go before all messages that were
-    /// never dispatched, at the level that their age gives them now.
+    /// Queues popped, undelivered messages again: `(slot, order)` each, where `order` sorts
+    /// requeued messages (the sequence); ascending order is cheapest. They go before all messages
+    /// that were never dispatched, at the level that their age gives them now.
     ///
     /// All requeued messages of one destination keep the order of their keys.
-    pub fn requeue(&mut self, destination: DestinationIndex, messages: &[(u32, u64)], now_ms: u64) {
+    pub(crate) fn requeue(
+        &mut self,
+        destination: DestinationIndex,
+        messages: &[(u32, u64)],
+        now_ms: u64,
+    ) {
         self.now_ms = self.now_ms.max(now_ms);
         let levels0 = messages.iter().map(|&(slot, _)| self.aged_level0(slot));
         let Some(top0) = levels0.min() else {
@@ -116,8 +115,8 @@ impl Queues {
         }
     }
 
-    /// The lane whose first message moves up next, and its timestamp: the older one of native and aged
-    /// messages, which have no order between them. Within each, requeued ones go first.
+    /// The lane whose first message moves up next, and its timestamp: the older one of native and
+    /// aged messages, which have no order between them. Within each, requeued ones go first.
     fn oldest(&self, destination: DestinationIndex, level0: usize) -> Option<(Pick, u64)> {
         let at = self.cell_at(destination, level0);
         let (cell, entry) = (&self.cells[at], &self.destinations[destination as usize]);

@@ -1,7 +1,7 @@
 //! Eviction: messages move from their slots into the cold store, and back into a slot.
 //!
-//! The part of [`Queues`] that knows which messages may be evicted: the front of a lane, in order, as
-//! far as no new message can be queued before them. Eviction never changes what goes next.
+//! The part of [`Queues`] that knows which messages may be evicted: the front of a lane, in order,
+//! as far as no new message can be queued before them. Eviction never changes what goes next.
 
 use super::cold::{ColdMessage, ColdStore, Kind, SlotStore};
 use super::links::Node;
@@ -13,9 +13,9 @@ use crate::message::timestamp::window_start;
 const EVICTED_PER_MOVE: usize = 2;
 
 impl Queues {
-    /// Evicts at most `limit` messages of a destination: those older than the timestamp window that the
-    /// slot store gives up. Returns their number.
-    pub fn evict(
+    /// Evicts at most `limit` messages of a destination: those older than the timestamp window that
+    /// the slot store gives up. Returns their number.
+    pub(crate) fn evict(
         &mut self,
         destination: DestinationIndex,
         now_ms: u64,
@@ -36,7 +36,7 @@ impl Queues {
     ///
     /// # Panics
     /// The present cold store is not empty.
-    pub fn load(&mut self, cold_store: ColdStore, now_ms: u64) {
+    pub(crate) fn load(&mut self, cold_store: ColdStore, now_ms: u64) {
         assert!(
             self.cold_store.is_empty(),
             "the cold store is loaded before anything is queued"
@@ -107,8 +107,8 @@ impl Queues {
         count
     }
 
-    /// Appends a cold message to the aged messages of a cell. Hot ones before it are evicted; where the
-    /// slot store keeps them, the message gets a slot itself.
+    /// Appends a cold message to the aged messages of a cell. Hot ones before it are evicted; where
+    /// the slot store keeps them, the message gets a slot itself.
     pub(super) fn append_aged(
         &mut self,
         destination: DestinationIndex,

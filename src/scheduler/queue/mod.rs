@@ -1,9 +1,9 @@
 //! The bucketed priority queues: what waits for each destination, and which message goes next.
 //!
-//! The dispatcher pushes recorded messages and pops what the subscribers' credit allows. A message is
-//! the index of the caller's slot. The front of a long lane waits packed, in the cold store ([`cold`]),
-//! without a slot: it is given one when it is popped. Nothing here knows frames, sources or
-//! subscribers.
+//! The dispatcher pushes recorded messages and pops what the subscribers' credit allows. A message
+//! is the index of the caller's slot. The front of a long lane waits packed, in the cold store
+//! ([`cold`]), without a slot: it is given one when it is popped. Nothing here knows frames,
+//! sources or subscribers.
 //!
 //! ```text
 //! destination x level                                        across destinations, for each level
@@ -14,13 +14,14 @@
 //! | aged           / in the caller's order; FIFO      |
 //! +---------------------------------------------------+
 //! ```
-//! Within a level, own messages go before aged ones, and requeued ones before the others. While aged
-//! ones wait, one of them goes after every `NATIVE_PER_AGED` own ones: an urgent message overtakes an
-//! aged backlog, and the backlog still moves on. A requeued message returns its turn.
+//! Within a level, own messages go before aged ones, and requeued ones before the others. While
+//! aged ones wait, one of them goes after every `NATIVE_PER_AGED` own ones: an urgent message
+//! overtakes an aged backlog, and the backlog still moves on. A requeued message returns its turn.
 //!
-//! **Order.** Messages of one source, destination and level never overtake each other, if the source's
-//! timestamps never go back (see [`clamp_timestamp`]): native lanes keep their order; ageing takes from
-//! the front; requeued messages go to the level of their age, before all that was never dispatched.
+//! **Order.** Messages of one source, destination and level never overtake each other, if the
+//! source's timestamps never go back (see `clamp_timestamp`): native lanes keep their order;
+//! ageing takes from the front; requeued messages go to the level of their age, before all that was
+//! never dispatched.
 
 mod ageing;
 pub mod cold;
@@ -30,6 +31,9 @@ mod lane;
 mod links;
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod model_tests;
+pub(crate) mod ready;
 mod serving;
 mod table;
 #[cfg(test)]
@@ -41,12 +45,12 @@ use std::time::Duration;
 
 use crate::limits::{AGENTS_MAX, LEVELS_MAX};
 use crate::message::timestamp::clamp_timestamp;
-use crate::message::{DestinationIndex, Level, Sequence};
-use crate::scheduler::bitmap::Bitmap;
-use cold::{ColdMessage, ColdStore, Kind, SlotStore};
+use crate::message::{DestinationIndex, Level};
+use cold::{ColdMessage, ColdStore, SlotStore};
 use deadlines::Deadlines;
 use lane::Lane;
 use links::{Links, List, NONE, Node, Sorted};
+use ready::{GROUPS_MAX, Group, GroupSet, Ready};
 use table::Tables;
 
 /// What waits for one destination at one level and was never dispatched: 32 bytes.
@@ -102,14 +106,14 @@ struct Destination {
     requeued: u8,
     /// Levels with a cold message, one bit each.
     cold: u8,
-    /// The delivery agent that it is served by; [`CLOSED`]: it may not be served.
-    agent: u8,
+    /// The group that it is served in; [`CLOSED`]: it may not be served.
+    group: Group,
 }
 
-/// No delivery agent.
-const CLOSED: u8 = u8::MAX;
+/// No group.
+const CLOSED: Group = Group::MAX;
 
-const _: () = assert!(AGENTS_MAX <= u64::BITS as usize && AGENTS_MAX <= CLOSED as usize);
+const _: () = assert!(GROUPS_MAX <= CLOSED as usize);
 
 impl Destination {
     const EMPTY: Self = Self {
@@ -117,32 +121,12 @@ impl Destination {
         occupied: 0,
         requeued: 0,
         cold: 0,
-        agent: CLOSED,
+        group: CLOSED,
     };
 
     #[inline]
     fn is_open(&self) -> bool {
-        self.agent != CLOSED
-    }
-}
-
-/// The destinations that can be served at one level.
-#[derive(Debug)]
-struct Ready {
-    destinations: Bitmap,
-    /// The same for each delivery agent; empty with a single one, whose are all.
-    by_agent: Vec<Bitmap>,
-    /// Where the next turn begins.
-    cursor: usize,
-}
-
-impl Ready {
-    /// The destination whose turn is next, of those whose agents are not in the set `passed_over`.
-    fn next_except(&self, passed_over: u64) -> Option<usize> {
-        let agents = self.by_agent.iter().enumerate();
-        let served = agents.filter(|(agent, _)| passed_over >> agent & 1 == 0);
-        let firsts = served.filter_map(|(_, ready)| ready.next_cyclic(self.cursor));
-        firsts.min_by_key(|&destination| (destination < self.cursor, destination))
+        self.group != CLOSED
     }
 }
 
@@ -162,15 +146,6 @@ enum Taken {
     Cold(ColdMessage),
 }
 
-/// The message that would be popped next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Next {
-    /// One with a slot.
-    Slot(u32),
-    /// One without a slot, by its sequence.
-    Cold(Sequence),
-}
-
 /// All queues of a scheduler. Levels are counted from 1 outside, from 0 within.
 #[derive(Debug)]
 pub struct Queues {
@@ -184,9 +159,7 @@ pub struct Queues {
     cold_store: ColdStore,
     links: Links,
     tables: Tables,
-    ready: Vec<Ready>,
-    /// Levels with a destination that can be served, one bit each.
-    ready_levels: u8,
+    ready: Ready,
     deadlines: Deadlines,
     now_ms: u64,
     len_at: [usize; LEVELS_MAX],
@@ -205,11 +178,6 @@ impl Queues {
         for (wait_ms, wait) in wait_ms.iter_mut().zip(max_wait).skip(1) {
             *wait_ms = u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(NEVER);
         }
-        let ready = |_| Ready {
-            destinations: Bitmap::new(0),
-            by_agent: Vec::new(),
-            cursor: 0,
-        };
         let mut queues = Self {
             levels,
             wait_ms,
@@ -219,8 +187,7 @@ impl Queues {
             cold_store: ColdStore::default(),
             links: Links::default(),
             tables: Tables::default(),
-            ready: (0..levels).map(ready).collect(),
-            ready_levels: 0,
+            ready: Ready::new(levels),
             deadlines: Deadlines::default(),
             now_ms: 0,
             len_at: [0; LEVELS_MAX],
@@ -233,18 +200,14 @@ impl Queues {
     ///
     /// # Panics
     /// There are more than [`AGENTS_MAX`].
-    #[must_use]
-    pub fn served_by(mut self, agents: usize) -> Self {
-        assert!(agents <= AGENTS_MAX, "agents are counted in a word");
-        let of_each = if agents > 1 { agents } else { 0 };
-        for ready in &mut self.ready {
-            ready.by_agent = vec![Bitmap::new(self.destinations.len()); of_each];
-        }
+    pub(crate) fn served_by(mut self, agents: usize) -> Self {
+        assert!(agents <= AGENTS_MAX, "each agent has a group");
+        self.ready.set_agents(agents);
         self
     }
 
     /// Makes room for the destinations below `destinations`; new ones are closed.
-    pub fn grow(&mut self, destinations: usize) {
+    pub(crate) fn grow(&mut self, destinations: usize) {
         if destinations <= self.destinations.len() {
             return;
         }
@@ -255,18 +218,11 @@ impl Queues {
         self.deadlines.grow(cells);
         self.cold_store.grow(cells);
         self.requeued.resize(cells, Requeued::EMPTY);
-        for ready in &mut self.ready {
-            ready.destinations.grow(destinations);
-            ready
-                .by_agent
-                .iter_mut()
-                .for_each(|it| it.grow(destinations));
-        }
+        self.ready.grow(destinations);
     }
 
     /// Reserves memory for so many destinations, so that creating one never moves a table.
-    #[must_use]
-    pub fn with_room_for(mut self, destinations: usize) -> Self {
+    pub(crate) fn with_room_for(mut self, destinations: usize) -> Self {
         let room = |len: usize, count: usize| count.saturating_sub(len);
         let cells = destinations * self.levels;
         let len = self.destinations.len();
@@ -307,127 +263,84 @@ impl Queues {
         self.enter(destination, level0);
     }
 
-    /// The destination's message that would be popped next.
-    #[must_use]
-    pub fn peek(&self, destination: DestinationIndex) -> Option<(Next, Level)> {
-        let level0 = self.first_level0(destination)?;
-        let at = self.cell_at(destination, level0);
-        let (cold, slot) = match self.pick(destination, level0) {
-            Pick::Requeued => (None, self.requeued[at].native.head()),
-            Pick::Native => (Some(Kind::Native), self.cells[at].native.head),
-            Pick::RequeuedAged => (None, self.requeued[at].aged.head()),
-            Pick::Aged => (Some(Kind::Aged), self.cells[at].aged.head),
-        };
-        let cold = cold.and_then(|kind| self.cold_store.first(at, kind));
-        let next = cold.map_or(Next::Slot(slot), |it| Next::Cold(it.sequence));
-        Some((next, level0 as Level + 1))
-    }
-
-    /// Takes the destination's next message, open or not, and the level that it came from.
-    #[inline]
-    pub fn pop(
-        &mut self,
-        destination: DestinationIndex,
-        slots: &mut impl SlotStore,
-    ) -> Option<(u32, Level)> {
-        let level0 = self.first_level0(destination)?;
-        let slot = self.serve(destination, level0, slots);
-        Some((slot, level0 as Level + 1))
-    }
-
-    /// Takes the next message of all open destinations: the most urgent level first, the
-    /// destinations of a level in turn.
+    /// Takes the next message of all destinations that may be served: the most urgent level first,
+    /// the destinations of a level in turn.
     #[inline]
     pub fn pop_ready(
         &mut self,
         slots: &mut impl SlotStore,
     ) -> Option<(DestinationIndex, u32, Level)> {
-        if self.ready_levels == 0 {
-            return None;
-        }
-        let level0 = self.ready_levels.trailing_zeros() as usize;
-        let ready = &self.ready[level0];
-        let destination = ready.destinations.next_cyclic(ready.cursor)?;
-        Some(self.serve_turn(destination, level0, slots))
+        self.pop_ready_except(0, slots)
     }
 
-    /// The same without the destinations of the delivery agents in the set `passed_over`, one bit
-    /// each. With a single agent and that one in the set, there is none.
+    /// The same without the destinations of the groups in `passed_over`. **This decides which
+    /// message goes next**, of all.
     #[inline]
     pub fn pop_ready_except(
         &mut self,
-        passed_over: u64,
+        passed_over: GroupSet,
         slots: &mut impl SlotStore,
     ) -> Option<(DestinationIndex, u32, Level)> {
-        if passed_over == 0 {
-            return self.pop_ready(slots);
-        }
-        let (level0, destination) = bits(self.ready_levels).find_map(|level0| {
-            let destination = self.ready[level0].next_except(passed_over)?;
-            Some((level0, destination))
-        })?;
-        Some(self.serve_turn(destination, level0, slots))
-    }
-
-    #[inline]
-    fn serve_turn(
-        &mut self,
-        destination: usize,
-        level0: usize,
-        slots: &mut impl SlotStore,
-    ) -> (DestinationIndex, u32, Level) {
-        self.ready[level0].cursor = destination + 1;
+        let (level0, destination) = self.ready.next(passed_over)?;
+        self.ready.serve(destination, level0);
         let destination = destination as DestinationIndex;
         let slot = self.serve(destination, level0, slots);
-        (destination, slot, level0 as Level + 1)
+        Some((destination, slot, level0 as Level + 1))
     }
 
-    /// Lets [`Self::pop_ready`] serve the destination, by this delivery agent.
-    pub fn open(&mut self, destination: DestinationIndex, agent: u16) {
-        let agent = agent as u8;
-        if self.destinations[destination as usize].agent == agent {
+    /// Lets the destination be served, in this group. The first groups are those of the delivery
+    /// agents.
+    pub fn open(&mut self, destination: DestinationIndex, group: Group) {
+        if self.destinations[destination as usize].group == group {
             return;
         }
         self.close(destination);
         let entry = &mut self.destinations[destination as usize];
-        entry.agent = agent;
+        entry.group = group;
         for level0 in bits(entry.occupied) {
-            self.set_ready(destination, level0);
+            self.ready.set(destination as usize, level0, group);
         }
     }
 
-    /// Keeps [`Self::pop_ready`] from the destination.
-    pub fn close(&mut self, destination: DestinationIndex) {
+    /// Keeps the destination from being served.
+    pub(crate) fn close(&mut self, destination: DestinationIndex) {
         let entry = self.destinations[destination as usize];
         if entry.is_open() {
             for level0 in bits(entry.occupied) {
-                self.clear_ready(destination, level0);
+                self.ready.clear(destination as usize, level0, entry.group);
             }
-            self.destinations[destination as usize].agent = CLOSED;
+            self.destinations[destination as usize].group = CLOSED;
         }
     }
 
-    /// Whether the destination may be served.
-    #[must_use]
-    pub fn is_open(&self, destination: DestinationIndex) -> bool {
-        self.destinations[destination as usize].is_open()
+    /// A closed group for a subscriber of very many destinations; `None`: all are in use.
+    pub(crate) fn take_group(&mut self, agent: u16) -> Option<Group> {
+        self.ready.take_group(agent)
+    }
+
+    /// Takes back a group without open destinations.
+    pub(crate) fn give_back_group(&mut self, group: Group) {
+        self.ready.give_back_group(group);
+    }
+
+    /// Lets a group's destinations be served, or not, in constant time.
+    pub(crate) fn set_group_open(&mut self, group: Group, open: bool) {
+        self.ready.set_group_open(group, open);
+    }
+
+    /// The groups of a delivery agent.
+    #[inline]
+    pub(crate) fn groups_of(&self, agent: u16) -> GroupSet {
+        self.ready.groups_of(agent)
     }
 
     /// Messages that wait for the destination.
-    #[must_use]
-    pub fn len_of(&self, destination: DestinationIndex) -> usize {
+    pub(crate) fn len_of(&self, destination: DestinationIndex) -> usize {
         self.destinations[destination as usize].len as usize
     }
 
-    /// Messages that wait at the level, which ageing may have brought them to.
-    #[must_use]
-    pub fn len_at(&self, level: Level) -> usize {
-        self.len_at[usize::from(level) - 1]
-    }
-
     /// Messages that wait in the cold store.
-    #[must_use]
-    pub fn len_cold(&self) -> usize {
+    pub(crate) fn len_cold(&self) -> usize {
         self.cold_store.len()
     }
 
@@ -444,9 +357,8 @@ impl Queues {
     }
 
     /// Whether [`Queues::pop_ready`] would find a message.
-    #[must_use]
-    pub fn has_ready(&self) -> bool {
-        self.ready_levels != 0
+    pub(crate) fn has_ready(&self) -> bool {
+        self.ready.has_any()
     }
 
     #[inline]

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 
+use super::ready::{Group, GroupSet};
 use crate::limits::NATIVE_PER_AGED;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,8 +55,8 @@ impl Item {
 #[derive(Debug)]
 pub(super) struct Model {
     pub(super) items: Vec<Item>,
-    /// The delivery agent that each destination is served by, if it is open.
-    pub(super) open: Vec<Option<u16>>,
+    /// The group that each destination is served in, if it is open.
+    pub(super) open: Vec<Option<Group>>,
     levels: usize,
     wait_ms: Vec<u64>,
     streaks: Vec<u32>,
@@ -226,8 +227,14 @@ impl Model {
         Some((item, level0 as u8 + 1))
     }
 
-    pub(super) fn pop_ready(&mut self, passed_over: u64) -> Option<(Item, u8)> {
-        let is_served = |agent: u16| passed_over >> agent & 1 == 0;
+    pub(super) fn has_ready(&self, closed: GroupSet) -> bool {
+        let is_served = |group: Group| closed >> group & 1 == 0;
+        let is_open = |item: &Item| self.open[item.destination].is_some_and(is_served);
+        self.items.iter().any(is_open)
+    }
+
+    pub(super) fn pop_ready(&mut self, passed_over: GroupSet) -> Option<(Item, u8)> {
+        let is_served = |group: Group| passed_over >> group & 1 == 0;
         let open = (0..self.open.len()).filter(|&it| self.open[it].is_some_and(is_served));
         let tops = open.filter_map(|destination| Some((self.top(destination)?, destination)));
         let (level0, _) = tops.clone().min()?;

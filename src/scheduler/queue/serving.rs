@@ -9,13 +9,6 @@ use crate::limits::NATIVE_PER_AGED;
 use crate::message::{DestinationIndex, Level};
 
 impl Queues {
-    /// The most urgent level at which something waits for the destination.
-    #[inline]
-    pub(super) fn first_level0(&self, destination: DestinationIndex) -> Option<usize> {
-        let occupied = self.destinations[destination as usize].occupied;
-        (occupied != 0).then(|| occupied.trailing_zeros() as usize)
-    }
-
     /// The lane that a cell in use serves next.
     #[inline]
     pub(super) fn pick(&self, destination: DestinationIndex, level0: usize) -> Pick {
@@ -76,7 +69,7 @@ impl Queues {
         if cell.native.is_empty() {
             entry.occupied &= !(1 << level0);
             if entry.is_open() {
-                self.clear_ready(destination, level0);
+                (self.ready).clear(destination as usize, level0, entry.group);
             }
         }
         Some(slot)
@@ -112,10 +105,10 @@ impl Queues {
         slot
     }
 
-    /// Undoes the effect that popping a message had on the turns of its cell. Call it for every message
-    /// before [`Self::requeue`], the one popped last first. Undelivered messages return their turn, so
-    /// reconnects do not bias fairness between own and aged messages.
-    pub fn return_turn(&mut self, destination: DestinationIndex, slot: u32, level: Level) {
+    /// Undoes the effect that popping a message had on the turns of its cell. Call it for every
+    /// message before [`Self::requeue`], the one popped last first. Undelivered messages return
+    /// their turn, so reconnects do not bias fairness between own and aged messages.
+    pub(crate) fn return_turn(&mut self, destination: DestinationIndex, slot: u32, level: Level) {
         let level0 = usize::from(level) - 1;
         let at = self.cell_at(destination, level0);
         let is_own = self.links.node(slot).level0() == level0;
@@ -171,7 +164,7 @@ impl Queues {
         if entry.occupied >> level0 & 1 == 0 {
             entry.occupied |= 1 << level0;
             if entry.is_open() {
-                self.set_ready(destination, level0);
+                (self.ready).set(destination as usize, level0, entry.group);
             }
         }
     }
@@ -186,32 +179,8 @@ impl Queues {
         if cell.native.is_empty() && cell.aged.is_empty() && !has_more {
             entry.occupied &= !(1 << level0);
             if entry.is_open() {
-                self.clear_ready(destination, level0);
+                (self.ready).clear(destination as usize, level0, entry.group);
             }
-        }
-    }
-
-    #[inline]
-    pub(super) fn set_ready(&mut self, destination: DestinationIndex, level0: usize) {
-        let agent = self.destinations[destination as usize].agent;
-        let ready = &mut self.ready[level0];
-        ready.destinations.set(destination as usize);
-        if let Some(of_agent) = ready.by_agent.get_mut(usize::from(agent)) {
-            of_agent.set(destination as usize);
-        }
-        self.ready_levels |= 1 << level0;
-    }
-
-    #[inline]
-    pub(super) fn clear_ready(&mut self, destination: DestinationIndex, level0: usize) {
-        let agent = self.destinations[destination as usize].agent;
-        let ready = &mut self.ready[level0];
-        ready.destinations.clear(destination as usize);
-        if let Some(of_agent) = ready.by_agent.get_mut(usize::from(agent)) {
-            of_agent.clear(destination as usize);
-        }
-        if ready.destinations.is_empty() {
-            self.ready_levels &= !(1 << level0);
         }
     }
 }

@@ -1,7 +1,8 @@
-//! A slot store for tests: a message is its sequence.
+//! For tests: a slot store whose messages are their sequences, and looks into the queues.
 
-use super::cold::{ColdMessage, SlotStore};
-use crate::message::DestinationIndex;
+use super::cold::{ColdMessage, Kind, SlotStore};
+use super::{Pick, Queues};
+use crate::message::{DestinationIndex, Level, Sequence};
 
 /// The sequences, by slot.
 #[derive(Debug, Default)]
@@ -59,5 +60,63 @@ impl SlotStore for TestSlots {
         assert_eq!(message.position, message.sequence * 435);
         assert_eq!(message.redelivered, message.sequence.is_multiple_of(5));
         self.insert(message.sequence)
+    }
+}
+
+/// The message that would be popped next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// One with a slot.
+    Slot(u32),
+    /// One without a slot, by its sequence.
+    Cold(Sequence),
+}
+
+impl Queues {
+    /// The most urgent level at which something waits for the destination.
+    fn first_level0(&self, destination: DestinationIndex) -> Option<usize> {
+        let occupied = self.destinations[destination as usize].occupied;
+        (occupied != 0).then(|| occupied.trailing_zeros() as usize)
+    }
+
+    /// The destination's message that would be popped next.
+    pub(super) fn peek(&self, destination: DestinationIndex) -> Option<(Next, Level)> {
+        let level0 = self.first_level0(destination)?;
+        let at = self.cell_at(destination, level0);
+        let (cold, slot) = match self.pick(destination, level0) {
+            Pick::Requeued => (None, self.requeued[at].native.head()),
+            Pick::Native => (Some(Kind::Native), self.cells[at].native.head),
+            Pick::RequeuedAged => (None, self.requeued[at].aged.head()),
+            Pick::Aged => (Some(Kind::Aged), self.cells[at].aged.head),
+        };
+        let cold = cold.and_then(|kind| self.cold_store.first(at, kind));
+        let next = cold.map_or(Next::Slot(slot), |it| Next::Cold(it.sequence));
+        Some((next, level0 as Level + 1))
+    }
+
+    /// Takes the destination's next message, open or not, and the level that it came from.
+    pub(super) fn pop(
+        &mut self,
+        destination: DestinationIndex,
+        slots: &mut impl SlotStore,
+    ) -> Option<(u32, Level)> {
+        let level0 = self.first_level0(destination)?;
+        let slot = self.serve(destination, level0, slots);
+        Some((slot, level0 as Level + 1))
+    }
+
+    /// Messages that wait at the level, which ageing may have brought them to.
+    pub(super) fn len_at(&self, level: Level) -> usize {
+        self.len_at[usize::from(level) - 1]
+    }
+
+    /// Whether the destination may be served, if its group may.
+    pub(crate) fn is_open(&self, destination: DestinationIndex) -> bool {
+        self.destinations[destination as usize].is_open()
+    }
+
+    /// When [`Self::age`] is worth calling next, at the earliest.
+    pub(super) fn next_deadline_ms(&self) -> Option<u64> {
+        self.deadlines.first().map(|(time_ms, _)| time_ms)
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! A cold message has no slot, no links and no frame in memory, only what is needed to order it, to
 //! age it and to read it again from the journal. The queues evict the front of a long lane into it,
-//! and restore a message when it is popped. So a cell's cold messages stand before its hot ones, and
-//! both are first in, first out.
+//! and restore a message when it is popped. So a cell's cold messages stand before its hot ones,
+//! and both are first in, first out.
 //!
 //! ```text
 //! cell   | native  [ cold ..................... ][ hot: linked slots, by timestamp ]
@@ -79,7 +79,7 @@ impl SlotStore for AllHot {
 
 /// The lanes of a cell that have a cold part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// What came at this level.
     Native,
     /// What moved up into it.
@@ -88,7 +88,7 @@ pub enum Kind {
 
 /// All cold lanes, by cell: destination x level, as the queues count them.
 #[derive(Debug)]
-pub struct ColdStore {
+pub(crate) struct ColdStore {
     /// The lane of each cell and kind, or `NONE`.
     cells: Vec<[u32; 2]>,
     lanes: Vec<ColdLane>,
@@ -111,14 +111,14 @@ impl Default for ColdStore {
 
 impl ColdStore {
     /// Makes room for the cells below `cells`.
-    pub fn grow(&mut self, cells: usize) {
+    pub(crate) fn grow(&mut self, cells: usize) {
         let count = self.cells.len().max(cells);
         self.cells.resize(count, [NONE; 2]);
     }
 
-    /// Moves the cells of each destination to its new index, which is never higher than the old one;
-    /// destinations without a new index have no messages.
-    pub fn renumber(&mut self, indices: &[Option<DestinationIndex>], levels: usize) {
+    /// Moves the cells of each destination to its new index, which is never higher than the old
+    /// one; destinations without a new index have no messages.
+    pub(crate) fn renumber(&mut self, indices: &[Option<DestinationIndex>], levels: usize) {
         self.grow(indices.len() * levels);
         let mut kept = 0;
         for (former, index) in indices.iter().enumerate() {
@@ -132,26 +132,22 @@ impl ColdStore {
     }
 
     /// Messages in it.
-    #[must_use]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.len
     }
 
     /// Whether nothing is in it.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }
 
     /// Messages in a cell's lane.
-    #[must_use]
-    pub fn len_of(&self, cell: usize, kind: Kind) -> usize {
+    pub(crate) fn len_of(&self, cell: usize, kind: Kind) -> usize {
         self.lane(cell, kind).map_or(0, ColdLane::len)
     }
 
     /// Messages of each destination, of so many levels.
-    #[must_use]
-    pub fn len_by_destination(&self, levels: usize) -> Vec<usize> {
+    pub(crate) fn len_by_destination(&self, levels: usize) -> Vec<usize> {
         let of = |cells: &[[u32; 2]]| {
             let lanes = cells.iter().flatten();
             let lanes = lanes.filter_map(|&at| self.lanes.get(at as usize));
@@ -161,19 +157,17 @@ impl ColdStore {
     }
 
     /// The first message of a cell's lane.
-    #[must_use]
-    pub fn first(&self, cell: usize, kind: Kind) -> Option<&ColdMessage> {
+    pub(crate) fn first(&self, cell: usize, kind: Kind) -> Option<&ColdMessage> {
         self.lane(cell, kind)?.first()
     }
 
     /// Whether a cell has no cold message.
-    #[must_use]
-    pub fn is_empty_at(&self, cell: usize) -> bool {
+    pub(crate) fn is_empty_at(&self, cell: usize) -> bool {
         self.cells.get(cell).is_none_or(|it| *it == [NONE; 2])
     }
 
     /// Puts a message behind all others of its lane.
-    pub fn push(&mut self, cell: usize, kind: Kind, message: ColdMessage) {
+    pub(crate) fn push(&mut self, cell: usize, kind: Kind, message: ColdMessage) {
         let at = match self.cells.get(cell).map_or(NONE, |it| it[kind as usize]) {
             NONE => self.add_lane(cell, kind),
             at => at,
@@ -183,7 +177,7 @@ impl ColdStore {
     }
 
     /// Takes the first message of a lane.
-    pub fn pop(&mut self, cell: usize, kind: Kind) -> Option<ColdMessage> {
+    pub(crate) fn pop(&mut self, cell: usize, kind: Kind) -> Option<ColdMessage> {
         let at = self.cells.get(cell)?[kind as usize];
         let lane = self.lanes.get_mut(at as usize)?;
         let message = lane.pop(&mut self.blocks)?;
@@ -196,7 +190,7 @@ impl ColdStore {
     }
 
     /// Keeps the messages whose sequence `is_wanted`, in their order.
-    pub fn retain(&mut self, mut is_wanted: impl FnMut(Sequence) -> bool) {
+    pub(crate) fn retain(&mut self, mut is_wanted: impl FnMut(Sequence) -> bool) {
         for cell in 0..self.cells.len() {
             for kind in [Kind::Native, Kind::Aged] {
                 for _ in 0..self.len_of(cell, kind) {

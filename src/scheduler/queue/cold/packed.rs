@@ -6,8 +6,8 @@
 //!                    | would have, then zigzag
 //! ```
 //! Each is a varint, so the usual message - the next but one or two of the journal, as long as the
-//! last to a few bytes, in the same millisecond - takes six or seven bytes, and any other as many as
-//! it needs. Pure values; a lane keeps the bytes.
+//! last to a few bytes, in the same millisecond - takes six or seven bytes, and any other as many
+//! as it needs. Pure values; a lane keeps the bytes.
 
 use super::ColdMessage;
 use crate::message::TypeIndex;

@@ -1,35 +1,32 @@
-//! Measuring: how long settled messages took in each stage.
+//! Latency groups: how long messages took in each stage, recorded for equal neighbours at once.
 //!
-//! Messages that came with one read and went with one write took the same time everywhere: flat
-//! out, most neighbours do. They are recorded at once, which spares five look-ups a message.
+//! Messages that came with one read and went with one write have the same times: at full load, most
+//! neighbours do. Recording them together saves five look-ups a message.
 
-use super::messages::{Message, Times};
+use super::{Message, Times};
 use crate::clock::Now;
 use crate::latency::{Delivered, Interval, Stage};
 use crate::message::{DestinationIndex, Level};
 
-/// Messages whose latencies are the same.
+/// What messages with the same latencies have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct LatencyGroup {
+pub(super) struct LatencyGroup {
     times: Times,
     destination: DestinationIndex,
     level: Level,
-    /// They went through the stages before the queues in another way: only the rest counts.
+    /// The stages before the queues were measured when it was evicted.
     was_cold: bool,
 }
 
 impl LatencyGroup {
-    fn of(slot: &Message) -> Self {
+    #[inline]
+    pub(super) fn of(message: &Message) -> Self {
         Self {
-            times: slot.times,
-            destination: slot.destination,
-            level: slot.level,
-            was_cold: slot.was_cold,
+            times: message.times,
+            destination: message.destination,
+            level: message.level,
+            was_cold: message.was_cold,
         }
-    }
-
-    fn holds(&self, slot: &Message) -> bool {
-        *self == Self::of(slot)
     }
 
     fn record(&self, stages: &[(Stage, u64, u64)], count: u32, active: &mut Interval) {
@@ -39,8 +36,8 @@ impl LatencyGroup {
         }
     }
 
-    /// The stages before the queues.
-    fn record_arrival(&self, count: u32, active: &mut Interval) {
+    /// Records the stages before the queues.
+    pub(super) fn record_arrival(&self, count: u32, active: &mut Interval) {
         if self.was_cold {
             return;
         }
@@ -52,7 +49,7 @@ impl LatencyGroup {
         self.record(&stages, count, active);
     }
 
-    /// The stages from the queues on, and the whole way.
+    /// Records the stages from the queues on, and the total.
     fn record_departure(&self, count: u32, active: &mut Interval) {
         let times = &self.times;
         let stages = [
@@ -64,48 +61,41 @@ impl LatencyGroup {
     }
 }
 
-impl Message {
-    /// Measures the stages before the queues of a message that gives up its slot.
-    pub(super) fn measure_arrival(&self, active: &mut Interval) {
-        LatencyGroup::of(self).record_arrival(1, active);
-    }
-}
-
-/// Settled messages that took the same time and are not recorded yet, and how many.
+/// The group of the messages settled last that is not recorded yet, and its size.
 #[derive(Debug, Default)]
 pub(super) struct Measurement {
-    last: Option<(LatencyGroup, u32)>,
+    group: Option<(LatencyGroup, u32)>,
 }
 
 impl Measurement {
-    /// Takes note of a settled message; [`Self::record`] must follow the last of a batch.
+    /// Adds a settled message; [`Self::record`] must follow the last of a batch.
     #[inline]
-    pub(super) fn note(&mut self, slot: &Message, now: Now, active: &mut Interval) {
+    pub(super) fn add(&mut self, message: &Message, now: Now, active: &mut Interval) {
         let Times {
             read_ns,
             written_ns,
             ..
-        } = slot.times;
+        } = message.times;
         active.delivered(Delivered {
-            destination: slot.destination,
-            level: slot.level,
-            message_type: slot.message_type,
-            sequence: slot.sequence,
+            destination: message.destination,
+            level: message.level,
+            message_type: message.message_type,
+            sequence: message.sequence,
             latency_ns: written_ns.saturating_sub(read_ns),
             epoch_us: now.epoch_us,
         });
-        match &mut self.last {
-            Some((seen, count)) if seen.holds(slot) => *count += 1,
+        match &mut self.group {
+            Some((group, count)) if *group == LatencyGroup::of(message) => *count += 1,
             _ => {
                 self.record(active);
-                self.last = Some((LatencyGroup::of(slot), 1));
+                self.group = Some((LatencyGroup::of(message), 1));
             }
         }
     }
 
-    /// Records the messages noted last.
+    /// Records the last group.
     pub(super) fn record(&mut self, active: &mut Interval) {
-        if let Some((group, count)) = self.last.take() {
+        if let Some((group, count)) = self.group.take() {
             group.record_arrival(count, active);
             group.record_departure(count, active);
         }

@@ -1,0 +1,143 @@
+//! The scheduler agent: polls each ring with a limit and calls the cores.
+
+use super::cores::Cores;
+use super::intake::PREFETCH_STRIDE;
+use super::parts::{Inputs, SchedulerParts};
+use crate::agent::feedback::Feedback;
+use crate::agent::{Agent, Fatal};
+use crate::clock::Now;
+use crate::limits::{
+    ARRIVALS_PER_CYCLE, DELIVERY_EVENTS_PER_CYCLE, JOURNAL_EVENTS_PER_CYCLE,
+    REPLAY_EVENTS_PER_CYCLE, RETENTION_RING,
+};
+
+/// Arrivals that are polled after one look at whether there is room for them.
+const BATCH: usize = 16;
+
+/// The agent.
+pub(crate) struct SchedulerAgent {
+    inputs: Inputs,
+    cores: Cores,
+}
+
+impl SchedulerAgent {
+    /// Puts the agent together.
+    pub(crate) fn new(parts: SchedulerParts) -> Self {
+        let (cores, inputs) = parts.assemble();
+        Self { inputs, cores }
+    }
+
+    fn poll_ingest(&mut self, now: Now) -> usize {
+        let mut work_count = 0;
+        while work_count < ARRIVALS_PER_CYCLE && self.cores.may_accept(BATCH, now) {
+            let count = self.poll_batch(now);
+            work_count += count;
+            if count < BATCH {
+                break;
+            }
+        }
+        self.cores.intake.end_run(&mut self.cores.out.journal);
+        work_count
+    }
+
+    fn poll_batch(&mut self, now: Now) -> usize {
+        for count in 0..BATCH {
+            if count % PREFETCH_STRIDE == 0 {
+                let cores = &self.cores;
+                (cores.intake).look_ahead(&mut self.inputs.ingest, &cores.messages);
+            }
+            let Some(event) = self.inputs.ingest.poll() else {
+                return count;
+            };
+            self.cores.on_ingest(event, now);
+        }
+        BATCH
+    }
+
+    fn poll_journal(&mut self, now: Now) -> usize {
+        let mut work_count = 0;
+        while work_count < JOURNAL_EVENTS_PER_CYCLE
+            && let Some(event) = self.inputs.journal.poll()
+        {
+            self.cores.on_journal(event, now);
+            work_count += 1;
+        }
+        work_count
+    }
+
+    fn poll_replay(&mut self, now: Now) -> usize {
+        let mut work_count = 0;
+        while work_count < REPLAY_EVENTS_PER_CYCLE
+            && let Some(event) = self.inputs.replay.poll()
+        {
+            self.cores.on_replay(event, now);
+            work_count += 1;
+        }
+        work_count
+    }
+
+    fn poll_delivery(&mut self, agent: usize, now: Now) -> usize {
+        let mut work_count = 0;
+        // Each event is answered by one entry at most.
+        while work_count < DELIVERY_EVENTS_PER_CYCLE
+            && self.cores.out.deliveries[agent].has_room(1)
+            && let Some(event) = self.inputs.deliveries[agent].poll()
+        {
+            self.cores.on_delivery(agent as u16, event, now);
+            work_count += 1;
+        }
+        work_count
+    }
+
+    fn poll_retention(&mut self) -> usize {
+        let mut work_count = 0;
+        while work_count < RETENTION_RING
+            && self.cores.out.journal.has_room(1)
+            && let Some(event) = self.inputs.retention.poll()
+        {
+            self.cores.on_retention(event);
+            work_count += 1;
+        }
+        work_count
+    }
+
+    fn end_cycle(&mut self, work_count: usize) {
+        let has_arrivals = !self.inputs.ingest.is_empty();
+        self.cores.end_cycle(work_count > 0, has_arrivals);
+    }
+}
+
+impl Agent for SchedulerAgent {
+    fn name(&self) -> &'static str {
+        "scheduler"
+    }
+
+    /// Loads what an earlier life left.
+    fn on_start(&mut self, now: Now) -> Result<(), Fatal> {
+        self.cores.load_recovered(now);
+        Ok(())
+    }
+
+    fn do_work(&mut self, now: Now) -> Result<usize, Fatal> {
+        self.cores.walls.note(now);
+        let mut work_count = self.poll_journal(now) + self.poll_replay(now);
+        work_count += self.cores.retry_settlements(now);
+        for agent in 0..self.inputs.deliveries.len() {
+            work_count += self.poll_delivery(agent, now);
+        }
+        work_count += self.poll_retention() + self.poll_ingest(now);
+        work_count += self.cores.age_and_evict(now) + self.cores.dispatch(now);
+        self.end_cycle(work_count);
+        Ok(work_count)
+    }
+}
+
+impl Feedback for SchedulerAgent {
+    /// Dispatches what the journal has recorded. Arrivals are left for the next cycle: accepted
+    /// more often than they are written to subscribers, messages would pile up here.
+    fn poll_feedback(&mut self, now: Now) -> usize {
+        let work_count = self.poll_journal(now) + self.cores.dispatch(now);
+        self.end_cycle(work_count);
+        work_count
+    }
+}

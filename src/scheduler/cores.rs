@@ -1,0 +1,432 @@
+//! The cores together: what each event does, one function an event.
+//!
+//! The agent polls the rings and calls one of these with the event's values and the time; each
+//! calls the cores in the order of the data and writes to the outputs. No IO, no clock.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tracing::{info, warn};
+
+use super::chunks::ChunkSupply;
+use super::dispatcher::Dispatcher;
+use super::gate::{Batch, Gate, Passed};
+use super::intake::{Admitted, Intake};
+use super::message::SlotIndex;
+use super::messages::Messages;
+use super::parts::Outputs;
+use super::protocol::{
+    Arrival, FromDelivery, FromIngest, FromJournal, FromReplay, FromRetention, ToDelivery,
+    ToIngest, ToJournal, UnsettledQuery,
+};
+use super::queue::cold::ColdStore;
+use super::settlements::Settlements;
+use super::source_acks::SourceAcks;
+use super::subscriber::{Subscriber, SubscriberId};
+use super::subscriptions::Subscriptions;
+use crate::clock::{Now, Walls};
+use crate::counters::{Counter, Counters};
+use crate::log_limit::LogLimit;
+use crate::message::{DestinationIndex, Directory, Reason};
+
+/// All cores, and what they share.
+pub(super) struct Cores {
+    pub(super) messages: Messages,
+    pub(super) intake: Intake,
+    pub(super) gate: Gate,
+    pub(super) source_acks: SourceAcks,
+    pub(super) dispatcher: Dispatcher,
+    pub(super) subscriptions: Subscriptions,
+    pub(super) settlements: Settlements,
+    pub(super) chunks: ChunkSupply,
+    pub(super) out: Outputs,
+    pub(super) names: Directory,
+    /// Destinations that the cores have room for; those configured were there first.
+    pub(super) known_destinations: DestinationIndex,
+    pub(super) walls: Walls,
+    pub(super) counters: Arc<Counters>,
+    /// Bytes on their way to one subscriber.
+    pub(super) credit: i64,
+    /// Messages held at most, hot and cold.
+    pub(super) messages_max: usize,
+    /// Slots in use above which messages are evicted.
+    pub(super) hot_max: usize,
+    /// All sources wait: no more messages can be held.
+    pub(super) is_full: bool,
+    pub(super) log_full: LogLimit,
+    /// What an earlier life of the engine left, until it is loaded.
+    pub(super) recovered: ColdStore,
+    /// Told whether everything that can be delivered has been.
+    pub(super) quiet: Arc<AtomicBool>,
+}
+
+impl Cores {
+    /// Loads what an earlier life of the engine left: it is in the journal, and may have been seen.
+    pub(super) fn load_recovered(&mut self, now: Now) {
+        self.walls.note(now);
+        let recovered = std::mem::take(&mut self.recovered);
+        let count = recovered.len() as u64;
+        if count > 0 {
+            // All names were read before the agents were made.
+            self.ensure_destination(self.names.len() as DestinationIndex - 1);
+            self.dispatcher
+                .load(recovered, self.known_destinations, now);
+            self.intake.count_recovered(count);
+            self.messages.count_recovered(count);
+            self.counters.add(Counter::Recovered, count);
+        }
+        self.publish();
+    }
+
+    #[inline]
+    pub(super) fn on_ingest(&mut self, event: FromIngest, now: Now) {
+        match event {
+            FromIngest::Arrived(arrival) => self.on_arrival(arrival, now),
+            FromIngest::Sealed(writer) => self.chunks.take_from_ingest(writer, &mut self.messages),
+            FromIngest::Rejected { reason, count } => self.intake.reject(reason, count),
+        }
+    }
+
+    #[inline]
+    fn on_arrival(&mut self, arrival: Arrival, now: Now) {
+        let destination = arrival.destination;
+        self.ensure_destination(destination);
+        let journal = &mut self.out.journal;
+        let admitted = (self.intake).admit(arrival, now, &mut self.messages, journal);
+        match admitted {
+            Admitted::Message { index, record_len } => {
+                self.gate.push(index, record_len);
+                if self.gate.is_open() {
+                    self.queue(index, now);
+                }
+            }
+            Admitted::Duplicate(line) => {
+                self.dispatcher.allowances().leave(destination);
+                if let Some(line) = self.gate.push_duplicate(line) {
+                    self.source_acks.add(line);
+                }
+            }
+        }
+    }
+
+    /// A message leaves the gate: it may be delivered, and its source may forget it.
+    #[inline]
+    fn queue(&mut self, index: SlotIndex, now: Now) {
+        let message = self.messages.queue(index);
+        self.source_acks.add(message.line);
+        let is_inversion = (self.dispatcher).push(index, message, now, &self.subscriptions);
+        if is_inversion {
+            self.counters.add(Counter::Inversions, 1);
+        }
+    }
+
+    pub(super) fn on_journal(&mut self, event: FromJournal, now: Now) {
+        match event {
+            FromJournal::Returned(returned) => self.messages.take_back(returned),
+            FromJournal::Recorded {
+                first_sequence,
+                entries,
+                position,
+            } => self.on_recorded(Batch::new(first_sequence, entries, position), now),
+        }
+    }
+
+    fn on_recorded(&mut self, mut batch: Batch, now: Now) {
+        while let Some(passed) = self.gate.pass(&mut batch) {
+            match passed {
+                Passed::Duplicate(line) => self.source_acks.add(line),
+                Passed::Message {
+                    index,
+                    sequence,
+                    position,
+                } => {
+                    if let Some(ahead) = self.gate.ahead() {
+                        self.messages.prefetch(ahead);
+                    }
+                    if (self.messages).record_at(index, sequence, position, now) {
+                        self.queue(index, now);
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) fn on_replay(&mut self, event: FromReplay, now: Now) {
+        match event {
+            FromReplay::Sealed(writer) => self.chunks.take_from_replay(writer, &mut self.messages),
+            FromReplay::Fetched { slot, frame } => {
+                self.counters.add(Counter::Fetched, 1);
+                let steady_us = |wall_us| self.walls.steady_us(wall_us, now);
+                let message = self.messages.end_fetch(slot, frame, now, steady_us);
+                let fetched = (message.destination, slot);
+                let subscriptions = &mut self.subscriptions;
+                self.dispatcher.on_fetched(
+                    fetched,
+                    now,
+                    &mut self.messages,
+                    subscriptions,
+                    &mut self.out,
+                );
+            }
+        }
+    }
+
+    /// What a delivery agent says. Its ring must have room for one answer.
+    pub(super) fn on_delivery(&mut self, agent: u16, event: FromDelivery, now: Now) {
+        let id = |key| SubscriberId { agent, key };
+        match event {
+            FromDelivery::Returned(returned) => self.messages.take_back(returned),
+            FromDelivery::Subscribe {
+                subscriber,
+                destinations,
+                ack,
+                is_last,
+            } => self.on_subscribe(id(subscriber), &destinations, ack, is_last),
+            FromDelivery::Written {
+                subscriber,
+                frames,
+                bytes,
+                at_ns,
+            } => self.on_written(id(subscriber), (frames, bytes), at_ns, now),
+            FromDelivery::Acknowledged { subscriber, frames } => {
+                self.on_acknowledged(id(subscriber), frames, now);
+            }
+            FromDelivery::Gone { subscriber } => self.on_gone(id(subscriber), now),
+        }
+    }
+
+    /// The last destinations of a line let its messages go: the answer goes before the first frame.
+    fn on_subscribe(
+        &mut self,
+        id: SubscriberId,
+        destinations: &[DestinationIndex],
+        ack: bool,
+        is_last: bool,
+    ) {
+        for &destination in destinations {
+            self.ensure_destination(destination);
+        }
+        let assigned = (self.subscriptions).subscribe(id, destinations, ack, self.credit);
+        let answer = ToDelivery::Assigned {
+            subscriber: id.key,
+            active: assigned.active,
+            standby: assigned.standby,
+            is_last,
+        };
+        self.out.send(id.agent, answer);
+        if is_last {
+            self.dispatcher.begin_serving(id, &mut self.subscriptions);
+        }
+    }
+
+    fn on_written(&mut self, id: SubscriberId, (frames, bytes): (u32, u32), at_ns: u64, now: Now) {
+        let Some(subscriber) = self.subscriptions.get_mut(id) else {
+            return;
+        };
+        let (was_open, ack) = (subscriber.is_open(), subscriber.ack);
+        let messages = &mut self.messages;
+        subscriber.write(frames as usize, bytes, |index| messages.write(index, at_ns));
+        self.counters.add(Counter::Delivered, u64::from(frames));
+        self.open_if_closed(id, was_open);
+        if !ack {
+            self.on_acknowledged(id, frames, now);
+        }
+    }
+
+    /// The subscriber is done with its oldest so many frames.
+    fn on_acknowledged(&mut self, id: SubscriberId, frames: u32, now: Now) {
+        let Some(subscriber) = self.subscriptions.get_mut(id) else {
+            return;
+        };
+        let was_open = subscriber.is_open();
+        for index in subscriber.settle(frames as usize) {
+            let journal = &mut self.out.journal;
+            (self.settlements).settle(index, now, &mut self.messages, journal);
+        }
+        self.messages.record_latencies();
+        self.open_if_closed(id, was_open);
+    }
+
+    /// A subscriber's credit came: its destinations may be served if they were not.
+    #[inline]
+    fn open_if_closed(&mut self, id: SubscriberId, was_open: bool) {
+        if !was_open && self.subscriptions.get(id).is_some_and(Subscriber::is_open) {
+            self.dispatcher.set_open(id, true, &self.subscriptions);
+        }
+    }
+
+    fn on_gone(&mut self, id: SubscriberId, now: Now) {
+        let (messages, subscriptions) = (&mut self.messages, &mut self.subscriptions);
+        let requeued = (self.dispatcher).end_serving(id, now, messages, subscriptions);
+        self.counters.add(Counter::Redelivered, requeued as u64);
+        let forget = ToDelivery::Forget { subscriber: id.key };
+        self.out.send(id.agent, forget);
+    }
+
+    /// What retention says. The journal's ring must have room for the answer, which follows the
+    /// settlements that it speaks of.
+    pub(super) fn on_retention(&mut self, event: FromRetention) {
+        match event {
+            FromRetention::Granted(position) => self.gate.grant(position),
+            FromRetention::Query(query) => self.on_query(query),
+        }
+    }
+
+    fn on_query(&mut self, mut query: Box<UnsettledQuery>) {
+        (self.messages).answer(&mut query, self.intake.next_sequence());
+        query.is_at_limit = !self.gate.may_grow();
+        let permit = self.out.journal.claim(1);
+        let mut permit = permit.expect("the question is taken where there is room");
+        permit.send(ToJournal::Query(query));
+    }
+
+    /// Settles what found no room in the journal's ring before.
+    pub(super) fn retry_settlements(&mut self, now: Now) -> usize {
+        let journal = &mut self.out.journal;
+        self.settlements.retry(now, &mut self.messages, journal)
+    }
+
+    /// Hands out what may go.
+    pub(super) fn dispatch(&mut self, now: Now) -> usize {
+        if self.counters.get(Counter::JournalStuck) != 0 {
+            // What is handed out now would be settled, and nowhere recorded.
+            return 0;
+        }
+        let (messages, subscriptions) = (&mut self.messages, &mut self.subscriptions);
+        let work_count = (self.dispatcher).dispatch(now, messages, subscriptions, &mut self.out);
+        if work_count < crate::limits::DISPATCHES_PER_CYCLE && self.dispatcher.queues().has_ready()
+        {
+            self.counters.add(Counter::DeliveryBackPressure, 1);
+        }
+        work_count
+    }
+
+    /// Moves up what has waited too long, and evicts what waits where too many slots are in use.
+    pub(super) fn age_and_evict(&mut self, now: Now) -> usize {
+        let aged = self.dispatcher.age(now, &mut self.messages);
+        self.counters.add(Counter::Aged, aged as u64);
+        aged + (self.dispatcher).evict(self.hot_max, now, &mut self.messages)
+    }
+
+    /// Whether so many more arrivals find room in the gate, in slots, in the journal's ring and on
+    /// disk.
+    pub(super) fn may_accept(&mut self, count: usize, now: Now) -> bool {
+        let has_room = self.gate.has_room(count) && self.may_hold_more(count, now);
+        // A run for each arrival, and the one that was begun.
+        let journal_has_room = self.out.journal.has_room(count + 1);
+        if !journal_has_room {
+            self.counters.add(Counter::JournalBackPressure, 1);
+        }
+        has_room && journal_has_room && self.gate.may_grow()
+    }
+
+    /// Whether so many more messages may be held, hot and cold.
+    fn may_hold_more(&mut self, count: usize, now: Now) -> bool {
+        let held = self.messages.used() + self.dispatcher.queues().len_cold();
+        let may = self.messages.has_room(count) && held + count <= self.messages_max;
+        if !may {
+            self.counters.add(Counter::HeldBackPressure, 1);
+        }
+        if may == self.is_full {
+            self.is_full = !may;
+            match self.log_full.admit(now) {
+                None => {}
+                Some(more) if may => {
+                    info!(
+                        held,
+                        "there is room for messages again: sources are read{more}"
+                    );
+                }
+                Some(more) => warn!(held, "no more messages can be held: all sources wait{more}"),
+            }
+        }
+        may
+    }
+
+    /// Makes room for a destination, which may be new.
+    #[inline]
+    fn ensure_destination(&mut self, destination: DestinationIndex) {
+        if self.known_destinations <= destination {
+            self.add_destinations_until(destination);
+        }
+    }
+
+    #[cold]
+    fn add_destinations_until(&mut self, destination: DestinationIndex) {
+        while self.known_destinations <= destination {
+            let name = self.names.name(self.known_destinations);
+            (self.intake).add_destination(name.as_deref().unwrap_or_default());
+            self.known_destinations += 1;
+            self.dispatcher.grow(self.known_destinations as usize);
+            self.subscriptions.grow(self.known_destinations as usize);
+        }
+    }
+
+    /// Sends chunks where they lack, and tells ingest what sources need not send again and for
+    /// which destinations they may go on, as far as its ring takes it.
+    fn send_to_ingest(&mut self) {
+        let evicted = self.chunks.supply(&mut self.messages, &mut self.out);
+        if evicted > 0 {
+            self.counters.add(Counter::ChunksEvicted, evicted);
+        }
+        while !self.source_acks.is_empty()
+            && let Some(mut permit) = self.out.ingest.claim(1)
+            && let Some(line) = self.source_acks.next()
+        {
+            permit.send(ToIngest::Responsible {
+                source: line.source,
+                connection: line.connection,
+                line: line.number,
+            });
+        }
+        let allowances = self.dispatcher.allowances();
+        while allowances.has_updates()
+            && let Some(mut permit) = self.out.ingest.claim(1)
+            && let Some((destination, until)) = allowances.next_update()
+        {
+            permit.send(ToIngest::Allowance { destination, until });
+        }
+    }
+
+    /// Ends a duty cycle: sends what waits in the cores' state, and tells the other threads.
+    pub(super) fn end_cycle(&mut self, did_work: bool, has_arrivals: bool) {
+        self.send_to_ingest();
+        if did_work {
+            self.publish();
+        }
+        let is_quiet = self.is_quiet() && !has_arrivals;
+        self.quiet.store(is_quiet, Ordering::Release);
+        self.messages.swap_latencies();
+        self.out.flush();
+    }
+
+    /// Whether everything that can be delivered has been, and is recorded.
+    fn is_quiet(&self) -> bool {
+        let counts = self.messages.counts();
+        // With `memory`, what is delivered may not be recorded yet.
+        self.gate.is_empty()
+            && self.counters.get(Counter::JournalSettled) >= counts.settled
+            && counts.in_flight == 0
+            && !self.dispatcher.queues().has_ready()
+    }
+
+    /// Publishes the counters, as one consistent snapshot.
+    fn publish(&self) {
+        let (counters, counts) = (&self.counters, self.messages.counts());
+        let (queues, lines) = (self.dispatcher.queues(), self.intake.counts());
+        counters.begin();
+        counters.set(Counter::Received, lines.received);
+        counters.set(Counter::Accepted, counts.accepted);
+        counters.set(Counter::Duplicates, lines.duplicates);
+        counters.set(Counter::Rejected, lines.rejected);
+        counters.set(Counter::Settled, counts.settled);
+        counters.set(Counter::InFlight, counts.in_flight);
+        counters.set(Counter::Queued, counts.unrecorded + queues.len() as u64);
+        for reason in Reason::ALL {
+            counters.set_rejected(reason, lines.rejected_for[reason as usize]);
+        }
+        counters.end();
+        counters.set(Counter::QueuedCold, queues.len_cold() as u64);
+        counters.set(Counter::LastSequence, self.intake.next_sequence() - 1);
+    }
+}

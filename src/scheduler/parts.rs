@@ -1,0 +1,183 @@
+//! What the scheduler agent is made of: its rings, its cores' state at start, and its settings.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use super::chunks::ChunkSupply;
+use super::cores::Cores;
+use super::dedup::DedupWindow;
+use super::dispatcher::Dispatcher;
+use super::gate::Gate;
+use super::intake::Intake;
+use super::messages::Messages;
+use super::protocol::{
+    Fetch, FromDelivery, FromIngest, FromJournal, FromReplay, FromRetention, ToDelivery, ToIngest,
+    ToJournal,
+};
+use super::queue::Queues;
+use super::queue::cold::ColdStore;
+use super::rules::Rules;
+use super::settlements::Settlements;
+use super::source_acks::SourceAcks;
+use super::subscriptions::Subscriptions;
+use super::unsettled::Unsettled;
+use crate::arena::{Ledger, Writer};
+use crate::clock::Walls;
+use crate::config::Durability;
+use crate::counters::Counters;
+use crate::latency::Recorder;
+use crate::limits::{ANSWERS_RESERVED, SLOTS_MAX};
+use crate::log_limit::LogLimit;
+use crate::message::allowance::{Grants, MaxQueued};
+use crate::message::{DestinationIndex, Directory, Sequence};
+use crate::ring::{Receiver, Sender};
+
+/// The rings to and from one delivery agent.
+pub(crate) struct DeliveryLink {
+    pub(crate) to: Sender<ToDelivery>,
+    pub(crate) from: Receiver<FromDelivery>,
+}
+
+/// The rings to and from the replay agent.
+pub(crate) struct ReplayLink {
+    pub(crate) to: Sender<Fetch>,
+    pub(crate) to_chunks: Sender<Writer>,
+    pub(crate) from: Receiver<FromReplay>,
+}
+
+/// What the scheduler agent is made of.
+pub(crate) struct SchedulerParts {
+    pub(crate) from_ingest: Receiver<FromIngest>,
+    pub(crate) to_ingest: Sender<ToIngest>,
+    pub(crate) from_journal: Receiver<FromJournal>,
+    pub(crate) to_journal: Sender<ToJournal>,
+    pub(crate) replay: ReplayLink,
+    pub(crate) from_retention: Receiver<FromRetention>,
+    /// By delivery agent.
+    pub(crate) deliveries: Vec<DeliveryLink>,
+    /// Frame memory.
+    pub(crate) ledger: Ledger,
+    /// The ids that were accepted lately.
+    pub(crate) dedup: DedupWindow,
+    /// Empty queues.
+    pub(crate) queues: Queues,
+    pub(crate) rules: Rules,
+    /// The customers; rules look at the names of created ones.
+    pub(crate) destinations: Directory,
+    /// How many customers the settings name.
+    pub(crate) configured_destinations: DestinationIndex,
+    pub(crate) durability: Durability,
+    /// Bytes on their way to one subscriber.
+    pub(crate) credit: usize,
+    /// Messages held at most, hot and cold.
+    pub(crate) messages_max: usize,
+    /// Slots in use above which messages are evicted.
+    pub(crate) hot_max: usize,
+    /// Messages that may wait for each destination.
+    pub(crate) max_queued: MaxQueued,
+    /// The first message's sequence.
+    pub(crate) next_sequence: Sequence,
+    /// What an earlier life of the engine accepted and did not settle.
+    pub(crate) recovered: ColdStore,
+    /// The sequences of these.
+    pub(crate) unsettled: Unsettled,
+    pub(crate) counters: Arc<Counters>,
+    /// Latencies go there.
+    pub(crate) recorder: Recorder,
+    /// Told whether everything that can be delivered has been.
+    pub(crate) quiet: Arc<AtomicBool>,
+}
+
+impl SchedulerParts {
+    /// The cores, and the rings that are polled for them.
+    pub(super) fn assemble(self) -> (Cores, Inputs) {
+        let agents = self.deliveries.len();
+        let links = self.deliveries.into_iter();
+        let (to_deliveries, from_deliveries) = links.map(|it| (it.to, it.from)).unzip();
+        let mut allowances = Grants::new(self.max_queued);
+        allowances.grow(self.configured_destinations as usize);
+        let slots_max = self.messages_max.min(SLOTS_MAX);
+        let cores = Cores {
+            messages: Messages::new(slots_max, self.ledger, self.unsettled, self.recorder),
+            intake: Intake::new(self.dedup, self.rules, self.next_sequence),
+            gate: Gate::new(self.durability == Durability::Memory),
+            source_acks: SourceAcks::default(),
+            dispatcher: Dispatcher::new(self.queues, allowances),
+            subscriptions: Subscriptions::new(agents),
+            settlements: Settlements::default(),
+            chunks: ChunkSupply::default(),
+            out: Outputs {
+                ingest: self.to_ingest,
+                journal: self.to_journal,
+                replay: self.replay.to,
+                replay_chunks: self.replay.to_chunks,
+                deliveries: to_deliveries,
+            },
+            names: self.destinations,
+            known_destinations: self.configured_destinations,
+            walls: Walls::default(),
+            counters: self.counters,
+            credit: self.credit as i64,
+            messages_max: self.messages_max,
+            hot_max: self.hot_max,
+            is_full: false,
+            log_full: LogLimit::default(),
+            recovered: self.recovered,
+            quiet: self.quiet,
+        };
+        let inputs = Inputs {
+            ingest: self.from_ingest,
+            journal: self.from_journal,
+            replay: self.replay.from,
+            retention: self.from_retention,
+            deliveries: from_deliveries,
+        };
+        (cores, inputs)
+    }
+}
+
+/// The rings that the scheduler polls.
+pub(crate) struct Inputs {
+    pub(super) ingest: Receiver<FromIngest>,
+    pub(super) journal: Receiver<FromJournal>,
+    pub(super) replay: Receiver<FromReplay>,
+    pub(super) retention: Receiver<FromRetention>,
+    /// By delivery agent.
+    pub(super) deliveries: Vec<Receiver<FromDelivery>>,
+}
+
+/// The rings that the scheduler fills.
+pub(crate) struct Outputs {
+    pub(super) ingest: Sender<ToIngest>,
+    pub(super) journal: Sender<ToJournal>,
+    pub(super) replay: Sender<Fetch>,
+    /// Chunks for the replay agent.
+    pub(super) replay_chunks: Sender<Writer>,
+    /// By delivery agent.
+    pub(super) deliveries: Vec<Sender<ToDelivery>>,
+}
+
+impl Outputs {
+    /// Whether a frame may be sent. Answers find room behind it, so subscribers come and go though
+    /// frames fill the ring.
+    #[inline]
+    pub(super) fn has_room_for_frame(&mut self, agent: u16) -> bool {
+        self.deliveries[usize::from(agent)].has_room(1 + ANSWERS_RESERVED)
+    }
+
+    /// Sends to a delivery agent whose ring must have room.
+    #[inline]
+    pub(super) fn send(&mut self, agent: u16, entry: ToDelivery) {
+        let permit = self.deliveries[usize::from(agent)].claim(1);
+        permit.expect("the caller saw room").send(entry);
+    }
+
+    /// Ends a duty cycle: wakes the receivers that have something to take.
+    pub(super) fn flush(&mut self) {
+        self.ingest.flush();
+        self.journal.flush();
+        self.replay.flush();
+        self.replay_chunks.flush();
+        self.deliveries.iter_mut().for_each(Sender::flush);
+    }
+}
