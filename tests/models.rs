@@ -37,8 +37,8 @@ mod arena {
     #[path = "../src/arena/region.rs"]
     mod region;
 
-    pub use ledger::Ledger;
-    pub use region::{Lease, Returned, View, Writer};
+    pub(crate) use ledger::Ledger;
+    pub(crate) use region::{Lease, Returned, View, Writer};
 }
 
 /// A thread loses its core against its will so often at most: what takes more of it to go wrong has not

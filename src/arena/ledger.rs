@@ -36,7 +36,7 @@ impl Chunk {
 
 /// Who may read and write which chunk. Invariant: a chunk is in `free` exactly when `Chunk::free`,
 /// and then it has no writer, no lease and no message.
-pub struct Ledger {
+pub(crate) struct Ledger {
     region: Arc<Region>,
     chunks: Vec<Chunk>,
     free: Vec<u16>,
@@ -59,7 +59,7 @@ impl fmt::Debug for Ledger {
 impl Ledger {
     /// Makes an arena of `chunk_count` chunks of `chunk_len` bytes.
     #[must_use]
-    pub fn new(chunk_len: usize, chunk_count: u16) -> Self {
+    pub(crate) fn new(chunk_len: usize, chunk_count: u16) -> Self {
         let region = Arc::new(Region::new(chunk_len, u32::from(chunk_count)));
         let chunk = Chunk {
             free: true,
@@ -76,18 +76,18 @@ impl Ledger {
 
     /// A view for one agent.
     #[must_use]
-    pub fn view(&self) -> View {
+    pub(crate) fn view(&self) -> View {
         View(Arc::clone(&self.region))
     }
 
     /// How many chunks are in the pool.
     #[must_use]
-    pub fn free_count(&self) -> usize {
+    pub(crate) fn free_count(&self) -> usize {
         self.free.len()
     }
 
     /// Takes the chunk that was freed last: its memory is in the cache.
-    pub fn writer(&mut self) -> Option<Writer> {
+    pub(crate) fn writer(&mut self) -> Option<Writer> {
         let chunk = self.free.pop()?;
         let state = &mut self.chunks[usize::from(chunk)];
         state.free = false;
@@ -103,7 +103,7 @@ impl Ledger {
     }
 
     /// The writer is done with its chunk.
-    pub fn seal(&mut self, writer: Writer) {
+    pub(crate) fn seal(&mut self, writer: Writer) {
         assert!(
             writer.region.id == self.region.id,
             "a writer of another arena"
@@ -122,7 +122,7 @@ impl Ledger {
 
     /// The record is complete: from now on it is read-only, and a message needs it.
     #[must_use]
-    pub fn place(&mut self, committed: Committed) -> Place {
+    pub(crate) fn place(&mut self, committed: Committed) -> Place {
         let Committed(span) = committed;
         let state = self.chunk_mut(&span);
         state.needed += 1;
@@ -131,13 +131,13 @@ impl Ledger {
     }
 
     /// The record will not be needed: a duplicate.
-    pub fn discard(&mut self, committed: Committed) {
+    pub(crate) fn discard(&mut self, committed: Committed) {
         let place = self.place(committed);
         self.release(place);
     }
 
     /// A lease of a record; `None`: its chunk was evicted.
-    pub fn lend(&mut self, place: Place) -> Option<Lease> {
+    pub(crate) fn lend(&mut self, place: Place) -> Option<Lease> {
         if !self.is_resident(place) {
             return None;
         }
@@ -147,13 +147,13 @@ impl Ledger {
 
     /// Whether the record is still in memory.
     #[must_use]
-    pub fn is_resident(&self, place: Place) -> bool {
+    pub(crate) fn is_resident(&self, place: Place) -> bool {
         place.0.arena == self.region.id
             && self.chunks[usize::from(place.0.chunk)].generation == place.0.generation
     }
 
     /// Makes the lease cover the record too, if it stands right behind.
-    pub fn extend(&self, lease: &mut Lease, place: Place) -> bool {
+    pub(crate) fn extend(&self, lease: &mut Lease, place: Place) -> bool {
         let (run, record) = (&mut lease.0, place.0);
         let adjacent = (run.arena, run.chunk, run.generation, run.offset + run.len)
             == (record.arena, record.chunk, record.generation, record.offset);
@@ -164,7 +164,7 @@ impl Ledger {
     }
 
     /// Takes back ended leases.
-    pub fn take_back(&mut self, returned: Returned) {
+    pub(crate) fn take_back(&mut self, returned: Returned) {
         assert!(returned.arena == self.region.id, "leases of another arena");
         let state = &mut self.chunks[usize::from(returned.chunk)];
         assert!(
@@ -176,7 +176,7 @@ impl Ledger {
     }
 
     /// The message needs its record no more.
-    pub fn release(&mut self, place: Place) {
+    pub(crate) fn release(&mut self, place: Place) {
         if !self.is_resident(place) {
             return;
         }
@@ -188,7 +188,7 @@ impl Ledger {
 
     /// Frees the chunk that was sealed first, though messages wait in it: their places are stale
     /// from now on. Only a chunk that nobody reads can be evicted; `false`: there is none.
-    pub fn evict(&mut self) -> bool {
+    pub(crate) fn evict(&mut self) -> bool {
         for _ in 0..self.sealed.len() {
             let Some((chunk, generation)) = self.sealed.pop_front() else {
                 break;

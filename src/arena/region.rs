@@ -198,12 +198,12 @@ pub struct Committed(pub(super) Span);
 
 /// Where a record stands, or stood: its chunk may have been evicted since.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place(pub(super) Span);
+pub(crate) struct Place(pub(super) Span);
 
 impl Place {
     /// The place of a record that is in the journal only.
     #[must_use]
-    pub fn nowhere(record_len: u32) -> Self {
+    pub(crate) fn nowhere(record_len: u32) -> Self {
         Self(Span {
             arena: NOWHERE,
             chunk: 0,
@@ -215,13 +215,13 @@ impl Place {
 
     /// Bytes of the record.
     #[must_use]
-    pub fn record_len(&self) -> usize {
+    pub(crate) fn record_len(&self) -> usize {
         self.0.len as usize
     }
 
     /// Bytes of the frame with its newline: what goes to a subscriber.
     #[must_use]
-    pub fn wire_len(&self) -> usize {
+    pub(crate) fn wire_len(&self) -> usize {
         self.0.len as usize - RECORD_HEADER_LEN
     }
 }

@@ -13,7 +13,7 @@ pub(crate) type SubscriberKey = u32;
 
 /// Sent by the scheduler.
 #[derive(Debug)]
-pub enum ToDelivery {
+pub(crate) enum ToDelivery {
     /// The record of a message for a subscriber.
     Frame {
         /// Whose.
@@ -43,7 +43,7 @@ pub enum ToDelivery {
 
 /// Sent by a delivery agent.
 #[derive(Debug)]
-pub enum FromDelivery {
+pub(crate) enum FromDelivery {
     /// A subscriber wants messages.
     Subscribe {
         /// Which.

@@ -6,7 +6,7 @@ use crate::message::{DestinationIndex, IdHash, Reason, SourceIndex, TypeIndex};
 
 /// An accepted frame.
 #[derive(Debug)]
-pub struct Arrival {
+pub(crate) struct Arrival {
     /// Its record, complete but for sequence and level.
     pub frame: Committed,
     /// Its messageId, hashed while it was at hand.
@@ -31,7 +31,7 @@ pub struct Arrival {
 
 /// What ingest sends to the scheduler.
 #[derive(Debug)]
-pub enum FromIngest {
+pub(crate) enum FromIngest {
     /// A frame was accepted.
     Arrived(Arrival),
     /// Lines were rejected.
@@ -47,7 +47,7 @@ pub enum FromIngest {
 
 /// What the scheduler sends to ingest.
 #[derive(Debug)]
-pub enum ToIngest {
+pub(crate) enum ToIngest {
     /// A chunk to fill.
     Chunk(Writer),
     /// All lines of a connection up to this one are the engine's responsibility now.

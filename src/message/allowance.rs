@@ -14,7 +14,7 @@ const STEPS: i64 = 16;
 
 /// How many messages may wait for each destination.
 #[derive(Debug, Clone)]
-pub struct MaxQueued {
+pub(crate) struct MaxQueued {
     configured: Vec<u64>,
     others: u64,
 }
@@ -22,7 +22,7 @@ pub struct MaxQueued {
 impl MaxQueued {
     /// As the settings say.
     #[must_use]
-    pub fn new(config: &Config) -> Self {
+    pub(crate) fn new(config: &Config) -> Self {
         let others = config.scheduler.max_queued as u64;
         let of = |max: Option<usize>| max.map_or(others, |it| it as u64);
         let destinations = config.destinations.iter();
