@@ -2,7 +2,7 @@
 //!
 //! Ingest's arrivals feed it; it fills the table of messages and the journal's ring, and says of
 //! each arrival what it was. Records that stand one behind the other in a chunk go to the journal
-//! as one run. It does not know who waits for what: the gate and the queues come behind it.
+//! as one run. It does not know what waits: the gate and the queues come behind it.
 
 use super::dedup::DedupWindow;
 use super::message::{Line, SlotIndex};

@@ -247,9 +247,12 @@ mod tests {
     /// What the settings say, rule by rule.
     fn naive(rules: &[config::Rule], message: [&str; 3], own: u8, minute: u16) -> u8 {
         let [destination, source, message_type] = message;
-        let is_in = |(from, to): (u16, u16)| match from < to {
-            true => from <= minute && minute < to,
-            false => from <= minute || minute < to,
+        let is_in = |(from, to): (u16, u16)| {
+            if from < to {
+                from <= minute && minute < to
+            } else {
+                from <= minute || minute < to
+            }
         };
         let holds = |wanted: &Option<String>, name| wanted.as_ref().is_none_or(|it| it == name);
         let fits = |rule: &&config::Rule| {

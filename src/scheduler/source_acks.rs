@@ -1,5 +1,5 @@
-//! Source acknowledgements: the lines that the engine is responsible for and ingest has not heard
-//! of.
+//! Source acknowledgements: the lines that the engine is responsible for and that were not sent to
+//! ingest yet.
 //!
 //! The gate feeds it; ingest gets what comes out. An acknowledgement covers all lines before it, so
 //! only the last line of each source is kept: the sources bound it, whatever ingest's ring takes.

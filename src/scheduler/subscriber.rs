@@ -86,8 +86,8 @@ impl Subscriber {
         self.unwritten.add(level);
     }
 
-    /// So many more frames, of so many bytes, are wholly in its socket. `written` is told of each
-    /// message, and says its level.
+    /// So many more frames, of so many bytes, are wholly in its socket. `written` is called
+    /// with each message, and returns its level.
     #[inline]
     pub(crate) fn write(
         &mut self,

@@ -108,9 +108,10 @@ fn mask(word: usize, from_ms: u64, to_ms: u64) -> u64 {
         shift @ 0..64 => !0 << shift,
         _ => 0,
     };
-    match from <= to {
-        true => upper(from) & !upper(to + 1),
-        false => upper(from) | !upper(to + 1),
+    if from <= to {
+        upper(from) & !upper(to + 1)
+    } else {
+        upper(from) | !upper(to + 1)
     }
 }
 
