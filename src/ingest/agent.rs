@@ -1,7 +1,8 @@
 //! The ingest agent: polls its sockets and rings, a bounded amount each, and hands what comes to the
 //! cores.
 //!
-//! Its other methods stand in `reading` (sockets to lines), `answering` (acknowledgements) and `ending`.
+//! Its other methods are in `opening` (dialled, or dialled in), `reading` (sockets to lines), `answering`
+//! (acknowledgements) and `ending`.
 
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::answering::Answering;
 use super::budget::Budget;
 use super::confirm::Confirmations;
-use super::connection::{Connections, Origin};
+use super::connection::Connections;
 use super::dial::Dialler;
 use super::intake::Intake;
 use super::output::Output;
@@ -21,12 +22,12 @@ use super::waits::Waits;
 use crate::agent::pressure::InputPressure;
 use crate::agent::{Agent, Fatal};
 use crate::clock::Now;
-use crate::counters::{Counter, Counters};
-use crate::limits::{ACCEPTS_PER_CYCLE, COMMANDS_PER_CYCLE};
+use crate::counters::Counters;
+use crate::limits::COMMANDS_PER_CYCLE;
 use crate::log_limit::LogLimit;
 use crate::net::acceptor::Acceptor;
 use crate::net::framer::ReadBuffer;
-use crate::net::{Key, Network, Ready};
+use crate::net::{Network, Ready};
 use crate::ring::Receiver;
 
 /// The agent.
@@ -106,38 +107,6 @@ impl<N: Network> IngestAgent<N> {
         }
         self.ready = ready;
         Ok(work_count)
-    }
-
-    /// A connection may have something to be written, or a dial stands.
-    fn note_writable(&mut self, key: Key, now: Now) {
-        if self.connections.get_mut(key).is_some() {
-            self.answering.owe(key);
-            return;
-        }
-        let (net, counters) = (&mut self.net, &self.counters);
-        if let Some(index) = self.dialler.note_writable(key, net, counters, now) {
-            let (name, ack) = self.dialler.wishes(index);
-            self.open(key, Origin::Configured(index), name, ack, now);
-        }
-    }
-
-    fn accept(&mut self, now: Now) -> usize {
-        let mut work_count = 0;
-        while work_count < ACCEPTS_PER_CYCLE {
-            let (net, counters) = (&mut self.net, &self.counters);
-            let Some((key, peer)) = self.acceptor.next(net, counters, now) else {
-                break;
-            };
-            work_count += 1;
-            self.open(key, Origin::DialledIn(peer), peer.to_string(), false, now);
-        }
-        work_count
-    }
-
-    fn open(&mut self, key: Key, origin: Origin, name: String, ack: bool, now: Now) {
-        self.connections.open(key, origin, name, ack, now.ns);
-        self.counters.add(Counter::SourceConnects, 1);
-        self.counters.add(Counter::SourcesConnected, 1);
     }
 }
 

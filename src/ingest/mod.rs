@@ -12,7 +12,7 @@
 //!     | acknowledgements                  v ring to rejects +---------------+ acknowledgements
 //! ```
 //!
-//! The agent (`agent`, `reading`, `answering`, `ending`) polls; the others are cores of values, listed
+//! The agent (`agent`, `opening`, `reading`, `answering`, `ending`) polls; the others are cores of values, listed
 //! in the order of the data.
 
 pub(crate) mod protocol;
@@ -20,6 +20,7 @@ pub(crate) mod protocol;
 mod agent;
 mod answering;
 mod ending;
+mod opening;
 mod parts;
 mod reading;
 

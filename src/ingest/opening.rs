@@ -1,0 +1,42 @@
+//! Opening: connections that a dial has made, and producers that dial in.
+
+use super::agent::IngestAgent;
+use super::connection::Origin;
+use crate::clock::Now;
+use crate::counters::Counter;
+use crate::limits::ACCEPTS_PER_CYCLE;
+use crate::net::{Key, Network};
+
+impl<N: Network> IngestAgent<N> {
+    /// A connection may have something to be written, or a dial stands.
+    pub(super) fn note_writable(&mut self, key: Key, now: Now) {
+        if self.connections.get_mut(key).is_some() {
+            self.answering.owe(key);
+            return;
+        }
+        let (net, counters) = (&mut self.net, &self.counters);
+        if let Some(index) = self.dialler.note_writable(key, net, counters, now) {
+            let (name, ack) = self.dialler.wishes(index);
+            self.open(key, Origin::Configured(index), name, ack, now);
+        }
+    }
+
+    pub(super) fn accept(&mut self, now: Now) -> usize {
+        let mut work_count = 0;
+        while work_count < ACCEPTS_PER_CYCLE {
+            let (net, counters) = (&mut self.net, &self.counters);
+            let Some((key, peer)) = self.acceptor.next(net, counters, now) else {
+                break;
+            };
+            work_count += 1;
+            self.open(key, Origin::DialledIn(peer), peer.to_string(), false, now);
+        }
+        work_count
+    }
+
+    fn open(&mut self, key: Key, origin: Origin, name: String, ack: bool, now: Now) {
+        self.connections.open(key, origin, name, ack, now.ns);
+        self.counters.add(Counter::SourceConnects, 1);
+        self.counters.add(Counter::SourcesConnected, 1);
+    }
+}
