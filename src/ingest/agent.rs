@@ -1,8 +1,8 @@
-//! The ingest agent: polls its sockets and rings, a bounded amount each, and hands what comes to the
-//! cores.
+//! The ingest agent: polls its sockets and rings, a bounded amount each, and hands what comes to
+//! the cores.
 //!
-//! Its other methods are in `opening` (dialled, or dialled in), `reading` (sockets to lines), `answering`
-//! (acknowledgements) and `ending`.
+//! Its other methods are in `opening` (dialled, or dialled in), `reading` (sockets to lines),
+//! `answering` (acknowledgements) and `ending`.
 
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;

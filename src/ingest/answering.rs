@@ -1,8 +1,8 @@
-//! Answering: sources that wish it are told how many of their lines the engine has taken responsibility
-//! for.
+//! Answering: sources that wish it are told how many of their lines the engine has taken
+//! responsibility for.
 //!
-//! `lines` knows how many that are; the scheduler says which lines are recorded, the rejects agent which
-//! are durable.
+//! `lines` knows how many that are; the scheduler says which lines are recorded, the rejects agent
+//! which are durable.
 
 use std::io::{self, IoSlice, Write};
 
@@ -82,8 +82,9 @@ impl<N: Network> IngestAgent<N> {
         self.answering.owing = owing;
     }
 
-    /// The peer cannot be told any more. What it has sent before is read still, and wrong lines of it
-    /// are kept as soon as there is room; a connection of which nothing more can be read now is over.
+    /// The peer cannot be told any more. What it has sent before is read still, and wrong lines of
+    /// it are kept as soon as there is room; a connection of which nothing more can be read now is
+    /// over.
     fn note_broken(&mut self, key: Key, error: &io::Error, now: Now) {
         let Some(connection) = self.connections.get_mut(key) else {
             return;

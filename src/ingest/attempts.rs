@@ -1,5 +1,6 @@
-//! Attempts to connect to one source, which may have several addresses: in the manner of Happy Eyeballs
-//! (RFC 8305), so that one that does not answer costs a quarter of a second and not minutes.
+//! Attempts to connect to one source, which may have several addresses: in the manner of Happy
+//! Eyeballs (RFC 8305), so that one that does not answer costs a quarter of a second and not
+//! minutes.
 //!
 //! Values only: `dial` makes the connections that this asks for, and tells what becomes of them.
 //!

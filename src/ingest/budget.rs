@@ -1,9 +1,10 @@
-//! A budget of time for wrong lines: a token bucket. Each line takes some, and time refills it at a fixed
-//! rate.
+//! A budget of time for wrong lines: a token bucket. Each line takes some, and time refills it at a
+//! fixed rate.
 //!
-//! A connection has one, and all connections together have one. A connection whose own budget is spent
-//! is read no further until both are refilled; one that has a wrong line now and then never spends its own,
-//! and does not wait for the others. Values only; a turn asks after each wrong line.
+//! A connection has one, and all connections together have one. A connection whose own budget is
+//! spent is read no further until both are refilled; one that has a wrong line now and then never
+//! spends its own, and does not wait for the others. Values only; a turn asks after each wrong
+//! line.
 
 use crate::limits::{REJECTED_BURST_NS, REJECTED_BYTE_NS, REJECTED_LINE_NS, REJECTED_SHARE};
 

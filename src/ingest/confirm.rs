@@ -1,5 +1,5 @@
-//! Confirmations: the peer of a connection is told soon that what was read has come, for it may wait for
-//! that with its next bytes (Nagle's algorithm).
+//! Confirmations: the peer of a connection is told soon that what was read has come, for it may
+//! wait for that with its next bytes (Nagle's algorithm).
 //!
 //! To confirm takes longer than to read, so it has time until there is nothing to read, or
 //! [`CONFIRM_NS_MAX`] have passed. Values only; the agent owns the sockets.
@@ -50,7 +50,8 @@ impl Confirmations {
         }
     }
 
-    /// Lists a connection, if its peer may not know all. With `reads_again`, there may be more to read.
+    /// Lists a connection, if its peer may not know all. With `reads_again`, there may be more to
+    /// read.
     pub(super) fn add(
         &mut self,
         key: Key,

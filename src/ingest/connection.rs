@@ -72,7 +72,8 @@ impl Connection {
 pub(super) struct Peer {
     /// It has ended its side: nothing more comes, and it is told what is taken.
     pub(super) has_ended: bool,
-    /// A write has failed, in this way: the peer is told nothing more, and what it has sent is read.
+    /// A write has failed, in this way: the peer is told nothing more, and what it has sent is
+    /// read.
     pub(super) broken: Option<ErrorKind>,
 }
 
@@ -83,7 +84,8 @@ impl Peer {
     /// Nothing can be read now (`WouldBlock`), or the connection was reset.
     pub(super) fn note_read(&mut self, read: io::Result<usize>) -> io::Result<usize> {
         let read_len = match read {
-            // The peer ended its side, then closed, and refuses what it is told: all it sent is here.
+            // The peer ended its side, then closed, and refuses what it is told: all it sent is
+            // here.
             Err(error) if error.kind() == ErrorKind::BrokenPipe => {
                 self.broken = Some(ErrorKind::BrokenPipe);
                 0

@@ -1,7 +1,7 @@
 //! Dialling: the configured sources are connected to, with pauses that grow, for ever.
 //!
-//! The agent feeds it the clock, the answers of the resolver and the sockets that became writable; it
-//! says which source is connected. Nothing here reads a connection.
+//! The agent feeds it the clock, the answers of the resolver and the sockets that became writable;
+//! it says which source is connected. Nothing here reads a connection.
 //!
 //! ```text
 //! Resting --pause over--> Resolving --addresses--> Connecting --first one--> Connected
@@ -168,7 +168,8 @@ impl Dialler {
         self.dial_at_ns = wakes.min().unwrap_or(u64::MAX);
     }
 
-    /// A socket became writable that is no connection yet. Returns the source that is connected by it.
+    /// A socket became writable that is no connection yet. Returns the source that is connected by
+    /// it.
     pub(super) fn note_writable(
         &mut self,
         key: Key,
@@ -205,7 +206,8 @@ impl Dialler {
         (source.address.clone(), source.ack)
     }
 
-    /// A source's connection has ended, after so many lines. `was_useful`: one of them was a message.
+    /// A source's connection has ended, after so many lines. `was_useful`: one of them was a
+    /// message.
     pub(super) fn note_ended(
         &mut self,
         index: usize,
@@ -224,8 +226,8 @@ impl Dialler {
         self.plan();
     }
 
-    /// Now and then, logs how many log lines were left out, where none came since that could say so.
-    /// Returns whether it is time.
+    /// Now and then, logs how many log lines were left out, where none came since that could say
+    /// so. Returns whether it is time.
     pub(super) fn log_left_out(&mut self, now: Now) -> bool {
         if now.ns < self.log_at_ns {
             return false;

@@ -1,5 +1,5 @@
-//! Fuzzing of what sources send: a stream is cut into lines and these are parsed, beside naive models
-//! and other readers of JSON.
+//! Fuzzing of what sources send: a stream is cut into lines and these are parsed, beside naive
+//! models and other readers of JSON.
 //!
 //! ```text
 //! input   | lines a turn | hold each nth | lengths of reads ... \n | stream |

@@ -15,8 +15,8 @@ struct Greeting {
     producer: BTreeMap<String, bool>,
 }
 
-/// Whether the producer wants acknowledgements; `None`: the line is no greeting. An array is none: serde
-/// would fill a struct from it too.
+/// Whether the producer wants acknowledgements; `None`: the line is no greeting. An array is none:
+/// serde would fill a struct from it too.
 pub(super) fn parse(line: &[u8]) -> Option<bool> {
     let is_object = line.trim_ascii_start().starts_with(b"{");
     let greeting: Greeting = serde_json::from_slice(line).ok().filter(|_| is_object)?;

@@ -1,7 +1,8 @@
-//! What becomes of a line: the parser's fields, its destination, and a place in the destination's window.
+//! What becomes of a line: the parser's fields, its destination, and a place in the destination's
+//! window.
 //!
-//! A turn feeds it one line at a time. Values only: it holds no socket and no ring, and what it answers
-//! changes nothing but the windows and the names that there are.
+//! A turn feeds it one line at a time. Values only: it holds no socket and no ring, and what it
+//! answers changes nothing but the windows and the names that there are.
 
 use super::names::{Addressee, NewNames};
 use super::parser::{Parsed, Parser};

@@ -1,8 +1,8 @@
-//! How far a connection's lines are: how many came, which of them the scheduler has, and up to where the
-//! engine has taken responsibility, so that it may acknowledge.
+//! How far a connection's lines are: how many came, which of them the scheduler has, and up to
+//! where the engine has taken responsibility, so that it may acknowledge.
 //!
-//! A turn says what became of each line, the scheduler and the rejects agent how far they are. Values
-//! only.
+//! A turn says what became of each line, the scheduler and the rejects agent how far they are.
+//! Values only.
 
 use crate::message::SourceIndex;
 
@@ -55,8 +55,8 @@ impl Lines {
         self.forwarded > 0
     }
 
-    /// The next line goes to the scheduler. Returns the number by which it is to answer; zero: it need
-    /// not.
+    /// The next line goes to the scheduler. Returns the number by which it is to answer; zero: it
+    /// need not.
     #[inline]
     pub(super) fn forward(&mut self) -> u64 {
         self.last += 1;
@@ -90,9 +90,9 @@ impl Lines {
         self.pending_rejects.is_waiting()
     }
 
-    /// How many lines can be acknowledged now: rejected lines behind the last one that the scheduler
-    /// answered for count once they are durable, and an oversize one once it has ended (`is_skipping`: it
-    /// has not).
+    /// How many lines can be acknowledged now: rejected lines behind the last one that the
+    /// scheduler answered for count once they are durable, and an oversize one once it has ended
+    /// (`is_skipping`: it has not).
     pub(super) fn acknowledgeable(&self, is_skipping: bool) -> u64 {
         let line = match self.responsible == self.forwarded {
             true => self.last - u64::from(is_skipping),
@@ -122,9 +122,9 @@ impl Lines {
     }
 }
 
-/// Rejected lines of a connection that are not durable yet: an acknowledgement covers all lines before
-/// it, so none may go past the first of them. They are waited for in two groups: what comes while
-/// the first group waits does not put off its end.
+/// Rejected lines of a connection that are not durable yet: an acknowledgement covers all lines
+/// before it, so none may go past the first of them. They are waited for in two groups: what comes
+/// while the first group waits does not put off its end.
 #[derive(Debug, Default)]
 struct PendingRejects {
     waiting: Option<Group>,

@@ -1,10 +1,10 @@
 //! Ingest: one event loop for all sources.
 //!
-//! It dials the configured sources and accepts producers that dial in, cuts what they send into lines,
-//! parses these, and hands wrong ones to the rejects agent, and accepted frames - copied once, from the
-//! socket's buffer into an arena chunk - to the scheduler. Before it reads it makes sure that a whole read
-//! finds room downstream; where it does not, it leaves the bytes in the socket. Connections take turns, a
-//! read each, so that none owns the loop.
+//! It dials the configured sources and accepts producers that dial in, cuts what they send into
+//! lines, parses these, and hands wrong ones to the rejects agent, and accepted frames - copied
+//! once, from the socket's buffer into an arena chunk - to the scheduler. Before it reads it makes
+//! sure that a whole read finds room downstream; where it does not, it leaves the bytes in the
+//! socket. Connections take turns, a read each, so that none owns the loop.
 //!
 //! ```text
 //!  sockets --read--> buffer --framer--> lines --intake--> records --ring--> scheduler
@@ -12,8 +12,8 @@
 //!     | acknowledgements                  v ring to rejects +---------------+ acknowledgements
 //! ```
 //!
-//! The agent (`agent`, `opening`, `reading`, `answering`, `ending`) polls; the others are cores of values, listed
-//! in the order of the data.
+//! The agent (`agent`, `opening`, `reading`, `answering`, `ending`) polls; the others are cores of
+//! values, listed in the order of the data.
 
 pub(crate) mod protocol;
 

@@ -1,8 +1,8 @@
-//! Where ingest's lines go: accepted frames into arena chunks and the scheduler's ring, rejected lines
-//! into the ring to the rejects agent.
+//! Where ingest's lines go: accepted frames into arena chunks and the scheduler's ring, rejected
+//! lines into the ring to the rejects agent.
 //!
-//! A turn begins with [`Output::claim`]: the permit is the proof that whatever the turn reads finds room.
-//! The scheduler feeds it empty chunks. It does not know what a line says.
+//! A turn begins with [`Output::claim`]: the permit is the proof that whatever the turn reads finds
+//! room. The scheduler feeds it empty chunks. It does not know what a line says.
 
 use super::protocol::{Arrival, FromIngest};
 use crate::arena::{Committed, Writer};
@@ -97,7 +97,8 @@ pub(super) struct TurnOutput<'a> {
 }
 
 impl TurnOutput<'_> {
-    /// Copies an accepted frame into a chunk, behind its header, and sends what `arrival` makes of it.
+    /// Copies an accepted frame into a chunk, behind its header, and sends what `arrival` makes of
+    /// it.
     #[inline]
     pub(super) fn accept(
         &mut self,
@@ -127,7 +128,8 @@ impl TurnOutput<'_> {
             .insert(next.expect("`claim` saw enough chunks for the turn"))
     }
 
-    /// Hands a line to the rejects agent; returns up to where the log must be durable for this one to be.
+    /// Hands a line to the rejects agent; returns up to where the log must be durable for this one
+    /// to be.
     ///
     /// # Errors
     /// The ring has no room.

@@ -1,8 +1,8 @@
 //! The parser: validates one line by the rules of the design, and finds its fields.
 //!
-//! The intake feeds it the framer's lines; an accepted line's fields go to the scheduler, and where they
-//! stand in the frame goes into the journal's record, so that nobody parses twice. It does not know which
-//! destinations exist: that is checked after it.
+//! The intake feeds it the framer's lines; an accepted line's fields go to the scheduler, and where
+//! they stand in the frame goes into the journal's record, so that nobody parses twice. It does not
+//! know which destinations exist: that is checked after it.
 //!
 //! ```text
 //! line --> fast path --- accepted -----------------------------------> fields
@@ -13,8 +13,8 @@
 //!            v
 //!          exact --> reason
 //! ```
-//! Nearly all lines have a known shape, and are accepted by the fast path. simd-json validates every line of
-//! a new shape, and every reason is found by the full path.
+//! Nearly all lines have a known shape, and are accepted by the fast path. simd-json validates
+//! every line of a new shape, and every reason is found by the full path.
 #![cfg_attr(
     not(target_arch = "x86_64"),
     allow(dead_code, reason = "the fast path needs AVX2")

@@ -1,5 +1,5 @@
-//! How much is read of a connection at once: less where one that sends little at a time would wait for
-//! it, and little while connections hold many lines that were read and not taken.
+//! How much is read of a connection at once: less where one that sends little at a time would wait
+//! for it, and little while connections hold many lines that were read and not taken.
 //!
 //! Reading says what was read and what is held. Values only.
 

@@ -147,8 +147,9 @@ impl<N: Network> IngestAgent<N> {
         }
     }
 
-    /// The connection is over: the line that this cuts off is kept, for its source may not have it any
-    /// more. What was not consumed was not taken, and its source was told so. `false`: there is no room.
+    /// The connection is over: the line that this cuts off is kept, for its source may not have it
+    /// any more. What was not consumed was not taken, and its source was told so. `false`: there is
+    /// no room.
     pub(super) fn reject_cut_off(&mut self, key: Key, now: Now) -> bool {
         let Some(connection) = self.connections.get_mut(key) else {
             return true;
@@ -230,8 +231,9 @@ impl<N: Network> IngestAgent<N> {
         self.show_waits();
     }
 
-    /// Lets some go on for whose wrong lines there is room, or time, again: in the order in which they
-    /// came to wait, and few in a cycle. Who finds no room after all waits again, behind the others.
+    /// Lets some go on for whose wrong lines there is room, or time, again: in the order in which
+    /// they came to wait, and few in a cycle. Who finds no room after all waits again, behind the
+    /// others.
     fn release_waiting(&mut self, now: Now) {
         for _ in 0..READS_PER_CYCLE {
             if !self.output.has_room_for_rejects() {

@@ -1,4 +1,5 @@
-//! A configured source: what the engine is doing to reach it, and how long it pauses between two tries.
+//! A configured source: what the engine is doing to reach it, and how long it pauses between two
+//! tries.
 //!
 //! Values only; `dial` makes the connections.
 
@@ -85,8 +86,8 @@ impl Source {
         matches!(&self.dial, Dial::Connecting(attempts) if attempts.has(key))
     }
 
-    /// It has sent a line that was accepted, or is known: the next failure is a first one. Lines that
-    /// are rejected do not count, or who sends one and closes is dialled without a pause.
+    /// It has sent a line that was accepted, or is known: the next failure is a first one. Lines
+    /// that are rejected do not count, or who sends one and closes is dialled without a pause.
     pub(super) fn reset_pauses(&mut self) {
         self.failures = 0;
     }

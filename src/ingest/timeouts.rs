@@ -1,8 +1,8 @@
 //! Producers that send nothing: closed after `idle_timeout`, where that is set, and, while no more
 //! connections are taken, those first that have never sent a line.
 //!
-//! The agent asks now and then. It leaves alone who has sent something that is not read yet, for the
-//! pipeline or its destination has no room, and who waits for acknowledgements at its end.
+//! The agent asks now and then. It leaves alone who has sent something that is not read yet, for
+//! the pipeline or its destination has no room, and who waits for acknowledgements at its end.
 
 use std::time::Duration;
 

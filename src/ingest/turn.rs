@@ -1,8 +1,8 @@
-//! A connection's turn: its lines, one after the other, go on as messages or as rejected lines, until they
-//! end, or one finds no room, or others must have a turn.
+//! A connection's turn: its lines, one after the other, go on as messages or as rejected lines,
+//! until they end, or one finds no room, or others must have a turn.
 //!
-//! The agent feeds it bytes, through the framer, and `now`; it writes into an [`TurnOutput`]. A line that
-//! finds no room is not consumed: the next turn begins with it. No socket, no clock.
+//! The agent feeds it bytes, through the framer, and `now`; it writes into an [`TurnOutput`]. A
+//! line that finds no room is not consumed: the next turn begins with it. No socket, no clock.
 //!
 //! ```text
 //! framer --line--> intake --accepted--> chunk, scheduler's ring
@@ -98,8 +98,8 @@ impl TurnCore<'_> {
         TurnEnd::Exhausted
     }
 
-    /// Rejects the line that a reset has cut off: nobody knows what it would have been. `false`: there is
-    /// no room for it.
+    /// Rejects the line that a reset has cut off: nobody knows what it would have been. `false`:
+    /// there is no room for it.
     pub(super) fn reject_cut_off(
         &mut self,
         turn: &mut framer::Turn<'_>,

@@ -1,9 +1,9 @@
-//! Who waits for what: a connection whose next line finds no room is not read on until there is some, at
-//! its destination, or, for a wrong line, in the ring to the rejects agent. So is, for a moment, one whose
-//! wrong lines took more than their budget of time.
+//! Who waits for what: a connection whose next line finds no room is not read on until there is
+//! some, at its destination, or, for a wrong line, in the ring to the rejects agent. So is, for a
+//! moment, one whose wrong lines took more than their budget of time.
 //!
-//! The agent says who begins to wait and where room is again. Others are not concerned, not even those
-//! who send to the same destination: each waits by its own next line.
+//! The agent says who begins to wait and where room is again. Others are not concerned, not even
+//! those who send to the same destination: each waits by its own next line.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -61,7 +61,8 @@ impl Waits {
         }
     }
 
-    /// A destination has room again: those that wait for it wait no more, in the order in which they came.
+    /// A destination has room again: those that wait for it wait no more, in the order in which
+    /// they came.
     pub(super) fn release(&mut self, destination: DestinationIndex) -> impl Iterator<Item = Key> {
         let list = match self.at_destinations {
             0 => None,

@@ -6,7 +6,8 @@ pub const LINE_LEN_MAX_DEFAULT: usize = 64 * 1024;
 /// Longest line that a setting may allow: a record's field offsets are 16 bits wide.
 pub const LINE_LEN_MAX: usize = 64 * 1024;
 
-/// Bytes of the longest record: the longest line, its header, its newline, and the space that aligns it.
+/// Bytes of the longest record: the longest line, its header, its newline, and the space that
+/// aligns it.
 pub const RECORD_LEN_MAX: usize = LINE_LEN_MAX + 128;
 
 /// Bytes of any content behind a line in a read buffer, so that simd-json needs no copy of it: a
@@ -28,13 +29,13 @@ pub const SHORT_READ_LEN: usize = 4 * 1024;
 /// do.
 pub const SHARED_NS: u64 = 10_000_000;
 
-/// Lines that a connection has taken in one turn at most, whatever they are: a read has fewer of the
-/// shortest valid ones, and blank ones take 10 ns each.
+/// Lines that a connection has taken in one turn at most, whatever they are: a read has fewer of
+/// the shortest valid ones, and blank ones take 10 ns each.
 pub const TURN_LINES_MAX: usize = 4096;
 
 /// Bytes of lines that were read and wait to be taken, in all: above it, a read takes
-/// [`READ_LEN_HOLDING`] at most. A source that waits holds a read and a line at most, so 200 of them
-/// reach it; from then on each adds a line and a small read.
+/// [`READ_LEN_HOLDING`] at most. A source that waits holds a read and a line at most, so 200 of
+/// them reach it; from then on each adds a line and a small read.
 pub const HELD_LEN_MAX: usize = 64 * 1024 * 1024;
 
 /// See [`HELD_LEN_MAX`]: a few frames, so that a source that holds nothing goes on.
@@ -43,10 +44,10 @@ pub const READ_LEN_HOLDING: usize = 4 * 1024;
 /// Connections that the ingest agent reads in one duty cycle.
 pub const READS_PER_CYCLE: usize = 4;
 
-/// What was read of a source is confirmed to its system after this long at the latest, in ns, however
-/// much there is to read of others: a peer with Nagle's algorithm waits for it with its next message,
-/// and the system by itself would let it wait for 40 ms. A thousand confirmations a second of 6 us each
-/// are less than a hundredth of a core.
+/// What was read of a source is confirmed to its system after this long at the latest, in ns,
+/// however much there is to read of others: a peer with Nagle's algorithm waits for it with its
+/// next message, and the system by itself would let it wait for 40 ms. A thousand confirmations a
+/// second of 6 us each are less than a hundredth of a core.
 pub const CONFIRM_NS_MAX: u64 = 1_000_000;
 
 /// A source that has ended its side, and takes none of the acknowledgements that it still gets, is

@@ -1,9 +1,9 @@
 //! The framer: cuts one connection's bytes into lines, however they were split on their way.
 //!
-//! Ingest and delivery feed it what they read, and take its lines. An agent has one [`ReadBuffer`] for
-//! all its connections, hot in the cache; a [`Framer`] keeps what its connection has left between two
-//! turns: the unfinished line, and lines for which there was no room. It does no IO and knows nothing
-//! of JSON.
+//! Ingest and delivery feed it what they read, and take its lines. An agent has one [`ReadBuffer`]
+//! for all its connections, hot in the cache; a [`Framer`] keeps what its connection has left
+//! between two turns: the unfinished line, and lines for which there was no room. It does no IO and
+//! knows nothing of JSON.
 //!
 //! ```text
 //! turn       the unfinished line is copied to the front of the buffer
@@ -192,8 +192,8 @@ pub struct Turn<'t> {
 }
 
 impl Turn<'_> {
-    /// Has `read` fill some of the buffer, at most `len_max` bytes, and returns how many it says. `None`:
-    /// nothing is read, for lines are left, or the buffer is full.
+    /// Has `read` fill some of the buffer, at most `len_max` bytes, and returns how many it says.
+    /// `None`: nothing is read, for lines are left, or the buffer is full.
     ///
     /// # Errors
     /// Those of `read`.

@@ -1,7 +1,7 @@
 //! The rejects agent: takes lines from ingest's ring, and has its core write them.
 //!
-//! It has a thread of its own, for it waits for the disk. Whatever the disk says is a shortage that may
-//! pass: it is counted, logged once, and the same lines are tried again.
+//! It has a thread of its own, for it waits for the disk. Whatever the disk says is a shortage that
+//! may pass: it is counted, logged once, and the same lines are tried again.
 
 use std::io;
 use std::sync::Arc;

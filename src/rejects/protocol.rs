@@ -131,8 +131,8 @@ impl RejectSender {
     /// Lines that end up to here will survive what the durability says.
     #[must_use]
     pub fn durable(&self) -> u64 {
-        // Pairs with the release store in `RejectReceiver::mark_durable`: whoever reads it may rely on
-        // the files.
+        // Pairs with the release store in `RejectReceiver::mark_durable`: whoever reads it may rely
+        // on the files.
         self.durable.load(Ordering::Acquire)
     }
 

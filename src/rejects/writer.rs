@@ -1,4 +1,5 @@
-//! The core of the rejects agent: gathers lines into a batch, writes it, and tries again what fails.
+//! The core of the rejects agent: gathers lines into a batch, writes it, and tries again what
+//! fails.
 //!
 //! The agent feeds it lines and the time; it reaches the disk through a narrow trait only.
 //!

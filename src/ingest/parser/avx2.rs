@@ -1,7 +1,7 @@
 //! The vectors of an x86-64 processor: AVX2 looks at 32 bytes a step.
 //!
-//! `vectors` says what they are asked, and has the same bit by bit; tests hold the two together. What they
-//! are used for, this does not know: [`Avx2::run`] takes any work.
+//! `vectors` says what they are asked, and has the same bit by bit; tests hold the two together.
+//! What they are used for, this does not know: [`Avx2::run`] takes any work.
 #![allow(unsafe_code)]
 
 use std::arch::x86_64::*;

@@ -1,7 +1,8 @@
-//! The fast path: parses lines whose shape the full path has accepted before, and falls back on others.
+//! The fast path: parses lines whose shape the full path has accepted before, and falls back on
+//! others.
 //!
-//! The parser asks it first. It copies nothing and changes nothing; of a line it keeps no more than its
-//! shape, and that only once the full path has accepted it. It has no grammar of its own.
+//! The parser asks it first. It copies nothing and changes nothing; of a line it keeps no more than
+//! its shape, and that only once the full path has accepted it. It has no grammar of its own.
 //!
 //! ```text
 //! frame    {"messageId": "m1", "payload": {"items": [1, 2]}}
@@ -12,9 +13,9 @@
 //!            values?
 //! then the fields' values, one by one              here
 //! ```
-//! It falls back on lines that are wrong, of a new shape, with a long key or a very many tokens, or with
-//! escapes in a field. So a line that is accepted here must be good, and no more: tests and `fuzz` hold it
-//! to that. A processor without AVX2, or with a slow BMI2, has no fast path.
+//! It falls back on lines that are wrong, of a new shape, with a long key or a very many tokens, or
+//! with escapes in a field. So a line that is accepted here must be good, and no more: tests and
+//! `fuzz` hold it to that. A processor without AVX2, or with a slow BMI2, has no fast path.
 
 use std::ops::Range;
 

@@ -1,8 +1,8 @@
 //! The third layer of the fast path: where the fields of a shape's lines stand.
 //!
-//! It is learned from a line that the full path has accepted. The next line of the same tokens has the same
-//! layout if the same bytes stand before each value of its top level: so its keys are the same, and no
-//! two of them are.
+//! It is learned from a line that the full path has accepted. The next line of the same tokens has
+//! the same layout if the same bytes stand before each value of its top level: so its keys are the
+//! same, and no two of them are.
 
 use super::scalars::{is_scalar, skip_spaces_back};
 use super::shapes::TOKENS_MAX;
@@ -61,8 +61,8 @@ impl Default for Layout {
 }
 
 impl Layout {
-    /// The layout of a line of at most [`TOKENS_MAX`] tokens that is one valid object with its fields in
-    /// order. `None`: it has too many members, or a key that is long or has escapes.
+    /// The layout of a line of at most [`TOKENS_MAX`] tokens that is one valid object with its
+    /// fields in order. `None`: it has too many members, or a key that is long or has escapes.
     pub(super) fn learn(tokens: &mut Tokens, line: &[u8]) -> Option<Self> {
         tokens.select_all();
         let mut layout = Self::default();
@@ -128,7 +128,8 @@ impl Layout {
         is_same & (differences == KeyPattern::default().bytes)
     }
 
-    /// Whether all numbers and words are good that no field's own rules validate. The values were found.
+    /// Whether all numbers and words are good that no field's own rules validate. The values were
+    /// found.
     #[inline(always)]
     pub(super) fn are_scalars_good(
         &self,
@@ -143,7 +144,8 @@ impl Layout {
     }
 }
 
-/// The separators of a valid object's top level, and all its numbers and words: a bit for each token.
+/// The separators of a valid object's top level, and all its numbers and words: a bit for each
+/// token.
 fn structure(tokens: &Tokens) -> (u128, u128) {
     let (mut separators, mut scalars, mut depth) = (0, 0, 0_usize);
     for token in 0..tokens.count() {
@@ -161,8 +163,8 @@ fn structure(tokens: &Tokens) -> (u128, u128) {
     (separators, scalars)
 }
 
-/// What stands between a separator and a value: a key, a colon, and spaces. The value's first byte may
-/// be told from a space, too: there may be more spaces than there were.
+/// What stands between a separator and a value: a key, a colon, and spaces. The value's first byte
+/// may be told from a space, too: there may be more spaces than there were.
 #[derive(Debug, Clone, Copy, Default)]
 struct KeyPattern {
     /// The bytes, as far as there are ones in the mask.

@@ -185,8 +185,8 @@ fn byte(line: &[u8], at: usize) -> u8 {
     line.get(at).copied().unwrap_or(0)
 }
 
-/// Whether every backslash begins an escape that RFC 8259 knows, and names a whole character. All of
-/// them stand in strings.
+/// Whether every backslash begins an escape that RFC 8259 knows, and names a whole character. All
+/// of them stand in strings.
 pub(super) fn are_escapes_good(line: &[u8]) -> bool {
     let mut at = 0;
     while let Some(distance) = memchr::memchr(b'\\', &line[at..]) {
@@ -224,7 +224,8 @@ mod tests {
     use super::super::vectors::BitByBit;
     use super::*;
 
-    /// The verdict on the scalar with which the text begins; it is the same further behind in a line.
+    /// The verdict on the scalar with which the text begins; it is the same further behind in a
+    /// line.
     fn is_scalar(text: &str) -> bool {
         let verdict = super::is_scalar(text.as_bytes(), 0, BitByBit);
         let line = format!("{{\"some_key\": [{text}");

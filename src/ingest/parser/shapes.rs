@@ -1,14 +1,15 @@
-//! The second layer of the fast path: the shapes of lines that simd-json has accepted, each with what its
-//! user knows of it.
+//! The second layer of the fast path: the shapes of lines that simd-json has accepted, each with
+//! what its user knows of it.
 //!
-//! Lines of one origin have few shapes: the same tokens in the same order, whatever the texts and numbers
-//! are. Tokens decide whether a line is one object, but for what is inside texts and numbers, so a line
-//! whose shape is here needs no grammar. The table is bounded: a new shape takes the place of the oldest
-//! of its set.
+//! Lines of one origin have few shapes: the same tokens in the same order, whatever the texts and
+//! numbers are. Tokens decide whether a line is one object, but for what is inside texts and
+//! numbers, so a line whose shape is here needs no grammar. The table is bounded: a new shape takes
+//! the place of the oldest of its set.
 
 use super::tokens::{KINDS_LEN, Kinds, Tokens};
 
-/// Tokens of a shape that is kept: so many that a bit for each of them can be shifted by all of them.
+/// Tokens of a shape that is kept: so many that a bit for each of them can be shifted by all of
+/// them.
 pub(super) const TOKENS_MAX: usize = 2 * KINDS_LEN - 1;
 
 /// The table is of so many sets: which one a shape is in, its tokens say.

@@ -2,7 +2,8 @@
 //!
 //! The parser asks with the strings of the tape, which begin where their text begins in the line.
 //! Ends are found from behind: between a value and the next key stand only space and one comma, so
-//! neither an escape nor a deep payload needs a scan. None of this validates: the line is valid JSON.
+//! neither an escape nor a deep payload needs a scan. None of this validates: the line is valid
+//! JSON.
 
 use crate::message::layout::Span;
 

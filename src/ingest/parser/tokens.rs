@@ -1,9 +1,9 @@
 //! The first layer of the fast path: the tokens of a line.
 //!
 //! It scans block by block, without a branch that depends on what a block is: the vectors say which
-//! bytes are what, and masks of 64 bits tell text from the rest. What a token is like inside - escapes,
-//! numbers, UTF-8 - is left to others, and so is their order. Where they begin is listed for those that are
-//! selected.
+//! bytes are what, and masks of 64 bits tell text from the rest. What a token is like inside -
+//! escapes, numbers, UTF-8 - is left to others, and so is their order. Where they begin is listed
+//! for those that are selected.
 //!
 //! ```text
 //! line     {"a": [1, true], "b": "x"}
@@ -149,7 +149,8 @@ impl Tokens {
         Kind::ALL[bit(0) | bit(1) << 1 | bit(2) << 2]
     }
 
-    /// Lists where some tokens begin. `selected` says which, for 64 tokens from one that it is given.
+    /// Lists where some tokens begin. `selected` says which, for 64 tokens from one that it is
+    /// given.
     #[inline(always)]
     pub(super) fn select(&mut self, selected: impl Fn(usize) -> u64, vectors: impl Vectors) {
         let (mut token, mut number, mut begin) = (0, 0, 0);

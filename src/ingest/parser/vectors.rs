@@ -1,7 +1,7 @@
 //! What the fast path asks of a processor: which of 64 bytes are what, as bit masks.
 //!
-//! `tokens` asks, block by block, and `avx2` answers. For tests, the same stands here without vector
-//! instructions.
+//! `tokens` asks, block by block, and `avx2` answers. For tests, the same stands here without
+//! vector instructions.
 
 /// Bytes of a block.
 pub(super) const BLOCK_LEN: usize = 64;

@@ -1,5 +1,5 @@
-//! The parser's verdict in the naive model's terms, for tests and fuzzing; spans and record header are checked
-//! on the way.
+//! The parser's verdict in the naive model's terms, for tests and fuzzing; spans and record header
+//! are checked on the way.
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -108,8 +108,8 @@ pub(crate) fn agreed(experienced: &mut Parser, line: &[u8]) -> Result<Expected, 
     verdict
 }
 
-/// Other readers of JSON agree with a verdict, but for numbers: serde_json refuses those beyond its own
-/// range, simd-json those beyond 64 bits.
+/// Other readers of JSON agree with a verdict, but for numbers: serde_json refuses those beyond its
+/// own range, simd-json those beyond 64 bits.
 pub(crate) fn agrees_with_others(line: &[u8], verdict: &Result<Expected, Reason>) {
     let is_json = !matches!(verdict, Err(Reason::BadJson | Reason::BadUtf8));
     match serde_json::from_slice::<serde_json::Value>(line) {
