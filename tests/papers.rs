@@ -302,7 +302,7 @@ fn limits_that_are_named_are_the_limits() {
         (
             "docs/operation.md",
             limits::JOURNAL_RESERVE_LEN == 8 << 20,
-            "8 MiB each".to_owned(),
+            "one of 8 MiB".to_owned(),
         ),
         (
             "docs/journal.md",
