@@ -88,8 +88,8 @@ counters! {
     RejectedDisk "rejected_disk" gauge "Bytes of rejected.ndjson and its numbered predecessors.";
     RejectedUnwritable "rejected_unwritable" count "Failed writes to rejected.ndjson; sources wait at their next wrong line until one succeeds.";
     RejectedFailing "rejected_failing" gauge "1 while they do.";
-    RejectedFull "rejected_full" gauge "1 while sources wait at their next wrong line because rejected.ndjson has reached rejected_max_total.";
-    RejectedDropped "rejected_dropped" count "Rejected lines of the oldest files, removed at rejected_max_total.";
+    RejectedFull "rejected_full" gauge "1 while sources wait at their next wrong line because rejected.ndjson has reached rejected_max_total, or its disk the room that is left to the journal and the store.";
+    RejectedDropped "rejected_dropped" count "Rejected lines of the oldest files, removed at rejected_max_total, or to leave room on the disk.";
     RejectedDroppedBytes "rejected_dropped_bytes" count "Bytes of these files.";
     RejectedWaits "rejected_waits" count "Times that a source was read no more because its next line is wrong and could not be kept.";
     RejectedHeld "rejected_held" gauge "Sources that are not read now for that reason.";

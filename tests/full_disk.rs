@@ -246,6 +246,48 @@ fn what_waits_on_a_full_disk_is_delivered_while_accepted_frames_fill_the_memory(
     wait_for_settlements(&engine, COUNT as u64);
 }
 
+/// Sends wrong lines until the engine reads no more, or is gone.
+fn flood(engine: &Engine) -> JoinHandle<()> {
+    let mut stream = TcpStream::connect(engine.ingest.expect("it listens")).expect("a connection");
+    thread::spawn(move || {
+        let wrong = "[".repeat(60_000) + "\n";
+        while stream.write_all(wrong.as_bytes()).is_ok() {}
+    })
+}
+
+#[test]
+fn a_flood_of_wrong_lines_leaves_the_disk_to_messages_and_goes_on_when_there_is_room() {
+    const COUNT: usize = 10_000;
+    let disk = SmallDisk::new(64);
+    let engine = disk.start(SETTINGS);
+    let flooder = flood(&engine);
+    engine.wait("the flood is held", |it| it["rejected_held"] == 1);
+    let held = engine.wait("it is told", |it| it["rejected_full"] == 1);
+    assert_eq!(held["rejected_unwritable"], 0, "no write has failed");
+    let (status, why) = engine.get("/readyz");
+    assert!(
+        status == 200 && why.contains("room on its disk"),
+        "{status} {why}"
+    );
+
+    let publisher = publish(&engine, "m", COUNT);
+    let mut subscriber = Subscriber::new(&engine, &["table1"], false);
+    for _ in 0..COUNT {
+        subscriber.frame().expect("a frame");
+    }
+    publisher.join().expect("all of it was acknowledged");
+    assert_eq!(engine.count("journal_full"), 0);
+
+    let kept = engine.count("rejected");
+    disk.shell(&format!("rm {}/data/rejected*", disk.home.path().display()));
+    engine.wait("more is kept", |it| {
+        it["rejected"].as_u64() > Some(kept + 100)
+    });
+    assert!(engine.log().contains("rejected.ndjson takes lines again"));
+    drop(engine);
+    flooder.join().expect("the engine is gone");
+}
+
 /// An engine that has accepted messages on a full disk, and told their source so.
 fn full_with_memory(disk: &SmallDisk, count: usize) -> Engine {
     let engine = disk.start(&format!("durability = \"memory\"\n{SETTINGS}"));

@@ -290,7 +290,10 @@ fn rejects(counters: &Counters) -> Option<String> {
     let (full, failing) = (is(Counter::RejectedFull), is(Counter::RejectedFailing));
     let why = match (full, failing) {
         (false, false) => return None,
-        (true, _) => "has reached rejected_max_total: move files away, or raise it",
+        (true, _) => {
+            "has reached rejected_max_total, or the room on its disk that is left to the journal and \
+             the store: move files away"
+        }
         _ => "cannot be written: look at its disk",
     };
     let held = counters.get(Counter::RejectedHeld);

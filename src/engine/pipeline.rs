@@ -124,7 +124,9 @@ pub fn rejects<S: rolling::storage::Storage + 'static>(
     let agent = RejectsAgent::open(RejectsParts {
         from_ingest,
         storage,
-        limits: limits.synced(config.durability == Durability::Synced),
+        limits: limits
+            .synced(config.durability == Durability::Synced)
+            .leaving(rolling::Headroom::of_rejected(config.journal.segment)),
         counters: Arc::clone(counters),
     })?;
     Ok((sender, Box::new(agent)))

@@ -9,6 +9,27 @@ pub const REJECTED_LEN_MAX_DEFAULT: u64 = 64 * 1024 * 1024;
 /// of what the journal may take.
 pub const REJECTED_TOTAL_MAX_DEFAULT: u64 = 1024 * 1024 * 1024;
 
+/// Segments' worth of the disk that rejected lines leave free: one that is being filled, the next one,
+/// and one for what is carried forward of older ones.
+pub const KEPT_HEADROOM_SEGMENTS: u64 = 3;
+
+/// And one part in so many of the disk, for the store's database and what else shares it: 12 MiB of
+/// 192, 1 GiB of 16.
+pub const KEPT_HEADROOM_SHARE: u64 = 16;
+
+/// That share at most, in bytes. With default segments 1.2 GiB are left free of a large disk; of a
+/// small one half at most, so that lines are kept on any.
+pub const KEPT_HEADROOM_SHARE_MAX: u64 = 1024 * 1024 * 1024;
+
+/// Refused rows leave one part in so many of that: rejected lines, which anybody can cause, wait first.
+/// While refused rows wait, the store does, and the journal keeps what it has not taken.
+pub const REFUSED_HEADROOM_PART: u64 = 2;
+
+/// Bytes of kept lines for which the file system is asked once how much is free (a system call of a
+/// microsecond): four of [`REJECTS_BATCH_LEN`], and as much as the headroom may lose while others
+/// write.
+pub const KEPT_GRANT_LEN: u64 = 4 * REJECTS_BATCH_LEN as u64;
+
 /// Bytes of the ring from ingest to the rejects agent: 60 of the longest lines, or 80,000 of a few
 /// bytes; as much as may be lost of them by a kill.
 pub const REJECTS_RING: usize = 4 * 1024 * 1024;

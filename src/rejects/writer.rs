@@ -19,7 +19,7 @@ use crate::rolling::{Dropped, RollingError, RollingLog};
 /// Why nothing can be written now. It may pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shortage {
-    /// The files have reached their limit.
+    /// The files have reached their limit, or the disk the room that is left to others.
     Full,
     /// The disk.
     Failing,
@@ -82,7 +82,7 @@ impl<S: Storage> Writer<S> {
         let written = self.try_write();
         self.shortage = match &written {
             Ok(()) => None,
-            Err(RollingError::Full(_)) => Some(Shortage::Full),
+            Err(RollingError::Full(_) | RollingError::NoRoom { .. }) => Some(Shortage::Full),
             Err(RollingError::Io(_)) => Some(Shortage::Failing),
         };
         self.retry_at_ns = now.ns + KEPT_RETRY_NS;

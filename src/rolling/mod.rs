@@ -2,7 +2,8 @@
 //!
 //! Rejected lines and refused rows are kept in them. The current file takes the lines; before it
 //! would grow past its limit it gets a number, and a new one is begun. At the limit of all files
-//! together nothing more is taken until somebody takes files away, or the oldest file goes, counted.
+//! together, or where the disk would be left less than its headroom, nothing more is taken until
+//! somebody takes files away, or the oldest file goes, counted.
 //!
 //! ```text
 //!  NAME.7.ndjson   NAME.8.ndjson   NAME.ndjson
@@ -13,7 +14,9 @@
 //! Lines are appended whole or not at all, and every failure is one that may pass: the caller tries
 //! the same lines again. It owns no thread and no clock, and does not know what a line says.
 
+mod headroom;
 mod read;
+mod room;
 pub mod storage;
 #[cfg(test)]
 mod tests;
@@ -23,6 +26,7 @@ use std::io;
 
 use serde::de::IgnoredAny;
 
+pub use self::headroom::Headroom;
 use self::read::{BLOCK_LEN, read_lines, read_whole};
 use self::storage::{Name, Storage};
 
@@ -46,6 +50,8 @@ pub struct Limits {
     pub when_full: WhenFull,
     /// Whether a file is synced before its successor takes over.
     pub syncs: bool,
+    /// What is left free on the disk.
+    pub headroom: Headroom,
 }
 
 impl Limits {
@@ -58,6 +64,7 @@ impl Limits {
             total_len_max,
             when_full,
             syncs: false,
+            headroom: Headroom::NONE,
         }
     }
 
@@ -65,6 +72,12 @@ impl Limits {
     #[must_use]
     pub fn synced(self, syncs: bool) -> Self {
         Self { syncs, ..self }
+    }
+
+    /// The same, for a log that leaves so much of its disk free.
+    #[must_use]
+    pub fn leaving(self, headroom: Headroom) -> Self {
+        Self { headroom, ..self }
     }
 }
 
@@ -74,6 +87,17 @@ pub enum RollingError {
     /// The limit of all files is reached.
     #[error("{0} bytes are kept and no more may be: move files away, or raise the limit")]
     Full(u64),
+    /// The disk would be left less than its headroom.
+    #[error(
+        "its disk has {free} bytes free, and {headroom} stay free for the journal and the store: make \
+         room on it"
+    )]
+    NoRoom {
+        /// Bytes.
+        free: u64,
+        /// Bytes.
+        headroom: u64,
+    },
     /// The disk.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -82,7 +106,9 @@ pub enum RollingError {
 impl From<RollingError> for io::Error {
     fn from(error: RollingError) -> Self {
         match error {
-            RollingError::Full(_) => Self::new(io::ErrorKind::StorageFull, error.to_string()),
+            RollingError::Full(_) | RollingError::NoRoom { .. } => {
+                Self::new(io::ErrorKind::StorageFull, error.to_string())
+            }
             RollingError::Io(error) => error,
         }
     }
@@ -135,6 +161,10 @@ pub struct RollingLog<S: Storage> {
     next_number: u64,
     dropped: Dropped,
     torn_len: u64,
+    /// So many bytes may be appended before the disk is asked again.
+    granted_len: u64,
+    /// The disk had less than its headroom when it was asked last.
+    is_short: bool,
 }
 
 impl<S: Storage> RollingLog<S> {
@@ -163,6 +193,8 @@ impl<S: Storage> RollingLog<S> {
             next_number: 1,
             dropped: Dropped::default(),
             torn_len: 0,
+            granted_len: 0,
+            is_short: false,
         };
         log.count_older()?;
         log.heal()?;
@@ -175,7 +207,9 @@ impl<S: Storage> RollingLog<S> {
     /// None of them is kept.
     pub fn append(&mut self, bytes: &[u8], lines: u64) -> Result<(), RollingError> {
         self.cut_torn()?;
-        self.make_room(bytes.len() as u64 + u64::from(self.lacks_newline))?;
+        let needed = bytes.len() as u64 + u64::from(self.lacks_newline);
+        self.make_room(needed)?;
+        self.leave_headroom(needed)?;
         let is_full = self.len > 0 && self.len + bytes.len() as u64 > self.limits.file_len_max;
         if is_full {
             // Without a descriptor for the next file this one goes on growing, within the total.
@@ -273,63 +307,6 @@ impl<S: Storage> RollingLog<S> {
             self.is_torn = false;
         }
         Ok(())
-    }
-
-    fn make_room(&mut self, needed: u64) -> Result<(), RollingError> {
-        let is_full = |log: &Self| log.total_len() + needed > log.limits.total_len_max;
-        while is_full(self) {
-            match self.limits.when_full {
-                WhenFull::DropOldest => self.drop_oldest()?,
-                WhenFull::Hold => {
-                    self.look_again()?;
-                    if is_full(self) {
-                        return Err(RollingError::Full(self.total_len()));
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn drop_oldest(&mut self) -> Result<(), RollingError> {
-        if self.older.is_empty() {
-            if self.len == 0 {
-                return Err(RollingError::Full(0));
-            }
-            self.rotate()?;
-        }
-        let Some(&Older { number, len, lines }) = self.older.front() else {
-            return Ok(());
-        };
-        let lines = match lines {
-            Some(lines) => lines,
-            None => self.count_lines(number, len)?,
-        };
-        match self.storage.remove(Name::Older(number)) {
-            Ok(()) => {
-                self.dropped.lines += lines;
-                self.dropped.bytes += len;
-            }
-            // Somebody has taken it away.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error.into()),
-        }
-        self.older.pop_front();
-        self.older_len -= len;
-        Ok(())
-    }
-
-    fn count_lines(&mut self, number: u64, len: u64) -> io::Result<u64> {
-        let file = match self.storage.open(Name::Older(number)) {
-            Ok(file) => file,
-            // Somebody has taken it away.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
-            Err(error) => return Err(error),
-        };
-        let len = self.storage.len(&file)?.min(len);
-        let mut lines = 0;
-        read_lines(&self.storage, &file, len, &mut |_| lines += 1)?;
-        Ok(lines)
     }
 
     /// Gives the current file a number, and begins a new one.

@@ -16,6 +16,15 @@ pub enum Name {
     Current,
 }
 
+/// Bytes of a disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    /// All; zero where the file system has no size.
+    pub total: u64,
+    /// What the engine may still take.
+    pub free: u64,
+}
+
 /// The files of one rolling log.
 pub trait Storage: Send + Debug {
     /// An open file.
@@ -80,6 +89,9 @@ pub trait Storage: Send + Debug {
     /// # Errors
     /// They may not.
     fn sync_names(&self) -> io::Result<()>;
+
+    /// What the disk has; `None`: the system does not say.
+    fn space(&self) -> Option<Space>;
 }
 
 /// `STEM.ndjson` and `STEM.N.ndjson` in a directory.
@@ -181,5 +193,14 @@ impl Storage for Directory {
 
     fn sync_names(&self) -> io::Result<()> {
         self.handle.sync_all()
+    }
+
+    fn space(&self) -> Option<Space> {
+        let disk = rustix::fs::fstatvfs(&self.handle).ok()?;
+        let len = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
+        Some(Space {
+            total: len(disk.f_blocks),
+            free: len(disk.f_bavail),
+        })
     }
 }

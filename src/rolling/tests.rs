@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
 
-use super::storage::Directory;
+use super::storage::{Directory, Space};
 use super::*;
 
 fn open(directory: &Path, limits: Limits) -> RollingLog<Directory> {
@@ -21,6 +21,7 @@ fn limits(file_len_max: u64, total_len_max: u64, when_full: WhenFull) -> Limits 
         total_len_max,
         when_full,
         syncs: true,
+        headroom: Headroom::NONE,
     }
 }
 
@@ -29,6 +30,7 @@ const ROOMY: Limits = Limits {
     total_len_max: 1 << 30,
     when_full: WhenFull::Hold,
     syncs: true,
+    headroom: Headroom::NONE,
 };
 
 fn read(directory: &Path, name: &str) -> String {
@@ -205,6 +207,12 @@ struct Disk {
     synced: Vec<usize>,
     /// What becomes of the next operations; at the end all succeed.
     fails: VecDeque<bool>,
+    /// Bytes of it; zero: its file system has no size.
+    total: u64,
+    /// Bytes that others take of it.
+    others: u64,
+    /// How often it was asked for its space.
+    asked: u32,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -304,6 +312,97 @@ impl Storage for Moody {
     fn sync_names(&self) -> io::Result<()> {
         self.step().map(|_| ())
     }
+
+    fn space(&self) -> Option<Space> {
+        let mut disk = self.disk();
+        disk.asked += 1;
+        let used: usize = disk.names.values().map(|&it| disk.files[it].len()).sum();
+        Some(Space {
+            total: disk.total,
+            free: disk.total.saturating_sub(used as u64 + disk.others),
+        })
+    }
+}
+
+/// A log on a disk of 1,600 bytes that leaves 200 of them to others.
+fn on_a_small_disk(file_len_max: u64, when_full: WhenFull) -> (Moody, RollingLog<Moody>) {
+    let disk = Moody::default();
+    disk.disk().total = 1_600;
+    let headroom = Headroom {
+        segments_len: 100,
+        part: 1,
+    };
+    let limits = limits(file_len_max, 1 << 20, when_full).leaving(headroom);
+    let log = RollingLog::open(disk.clone(), limits).expect("it opens");
+    (disk, log)
+}
+
+#[test]
+fn a_disk_keeps_its_headroom_and_lines_go_on_when_there_is_more() {
+    let (disk, mut log) = on_a_small_disk(100, WhenFull::Hold);
+    let line = [b'x'; 50];
+    for _ in 0..28 {
+        log.append(&line, 1).expect("it is kept");
+    }
+    for _ in 0..3 {
+        let error = log.append(&line, 1).expect_err("the rest is for others");
+        let words = "its disk has 200 bytes free, and 200 stay free";
+        assert!(error.to_string().starts_with(words), "{error}");
+    }
+    disk.disk().total += 60;
+    assert!(log.append(&line, 1).is_err(), "not for one line only");
+    disk.disk().total += 40;
+    log.append(&line, 1).expect("it is kept");
+    assert_eq!(log.total_len(), 29 * 50);
+}
+
+#[test]
+fn a_disk_is_asked_once_for_many_lines_and_not_where_it_has_no_size() {
+    let (disk, mut log) = on_a_small_disk(1 << 20, WhenFull::Hold);
+    for total in [0, 1 << 30] {
+        disk.disk().total = total;
+        disk.disk().asked = 0;
+        for _ in 0..100 {
+            log.append(b"123\n", 1).expect("it is kept");
+        }
+        let asked = disk.disk().asked;
+        assert_eq!(asked, if total == 0 { 100 } else { 1 });
+    }
+}
+
+#[test]
+fn the_oldest_files_give_room_to_others_as_far_as_that_is_enough() {
+    let (disk, mut log) = on_a_small_disk(100, WhenFull::DropOldest);
+    let line = [b'x'; 50];
+    for _ in 0..20 {
+        log.append(&line, 1).expect("it is kept");
+    }
+    disk.disk().others = 600;
+    // What was granted before others came is taken.
+    for _ in 0..20 {
+        log.append(&line, 1).expect("it is kept");
+    }
+    let dropped = log.take_dropped();
+    assert_eq!(dropped.lines * 50, dropped.bytes);
+    assert_eq!(dropped.bytes + log.total_len(), 40 * 50);
+    let free = 1_600 - 600 - log.total_len();
+    assert!((200..300).contains(&free), "{free} bytes are free");
+}
+
+#[test]
+fn no_file_goes_where_all_of_them_would_give_too_little() {
+    let (disk, mut log) = on_a_small_disk(100, WhenFull::DropOldest);
+    disk.disk().others = 1_350;
+    log.append(&[b'x'; 50], 1).expect("it is kept");
+    disk.disk().others = 1_550;
+    for _ in 0..3 {
+        let error = log.append(&[b'x'; 50], 1).expect_err("others have all");
+        assert!(matches!(error, RollingError::NoRoom { .. }), "{error}");
+    }
+    assert_eq!(log.take_dropped(), Dropped::default());
+    disk.disk().others = 0;
+    log.append(&[b'x'; 50], 1).expect("there is room again");
+    assert_eq!(log.total_len(), 100);
 }
 
 #[test]

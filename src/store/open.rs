@@ -13,6 +13,7 @@ use super::unstored::UnstoredLog;
 use super::{Store, node};
 use crate::config::{Config, StoreUrl};
 use crate::counters::Counters;
+use crate::rolling::Headroom;
 
 /// The embedded database's file in the data directory.
 pub(crate) const SQLITE_FILE: &str = "messages.db";
@@ -36,7 +37,8 @@ pub(crate) fn open(
 ) -> Result<Option<Box<dyn Store>>, OpenError> {
     let settings = &config.store;
     let unstored = UnstoredLog::new(&config.data_dir, Arc::clone(counters))
-        .limited(settings.unstored_max_total);
+        .limited(settings.unstored_max_total)
+        .leaving(Headroom::of_refused(config.journal.segment));
     Ok(match &settings.url {
         StoreUrl::None => None,
         StoreUrl::Sqlite(path) => {

@@ -30,7 +30,7 @@ use crate::limits::{
     UNSTORED_TOTAL_MAX_DEFAULT,
 };
 use crate::rolling::storage::Directory;
-use crate::rolling::{Limits, RollingLog, WhenFull};
+use crate::rolling::{Headroom, Limits, RollingLog, WhenFull};
 
 /// The name of the file.
 pub(crate) const UNSTORED_FILE: &str = "unstored.ndjson";
@@ -47,6 +47,7 @@ pub(super) fn unwritable(error: &io::Error) -> String {
 pub(crate) struct UnstoredLog {
     directory: PathBuf,
     total_len_max: u64,
+    headroom: Headroom,
     counters: Arc<Counters>,
     /// Opened when the first row is refused, and never closed: a process without descriptors can go
     /// on.
@@ -90,6 +91,7 @@ impl UnstoredLog {
         Self {
             directory: directory.to_owned(),
             total_len_max: UNSTORED_TOTAL_MAX_DEFAULT,
+            headroom: Headroom::NONE,
             counters,
             open: None,
         }
@@ -104,6 +106,12 @@ impl UnstoredLog {
         }
     }
 
+    /// The same, with so much left free on the disk.
+    #[must_use]
+    pub(crate) fn leaving(self, headroom: Headroom) -> Self {
+        Self { headroom, ..self }
+    }
+
     /// Keeps what the files do not have yet, and returns when the disk has it.
     ///
     /// # Errors
@@ -115,7 +123,9 @@ impl UnstoredLog {
         let open = match &mut self.open {
             Some(open) => open,
             None => {
-                let open = Open::at(&self.directory, self.total_len_max)?;
+                let limits =
+                    Limits::new(UNSTORED_LEN_MAX, self.total_len_max, WhenFull::Hold).synced(true);
+                let open = Open::at(&self.directory, limits.leaving(self.headroom))?;
                 self.open.insert(open)
             }
         };
@@ -132,8 +142,7 @@ struct Piece {
 
 impl Open {
     /// Opens the files, and reads what the youngest have.
-    fn at(directory: &Path, total_len_max: u64) -> io::Result<Self> {
-        let limits = Limits::new(UNSTORED_LEN_MAX, total_len_max, WhenFull::Hold).synced(true);
+    fn at(directory: &Path, limits: Limits) -> io::Result<Self> {
         let mut log = RollingLog::open(Directory::at(directory, STEM)?, limits)?;
         let mut known = BTreeSet::new();
         log.read_youngest(UNSTORED_FILES_READ, |line| {

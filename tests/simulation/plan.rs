@@ -79,7 +79,7 @@ pub struct RejectedPlan {
     /// Bytes of all files.
     pub total_len_max: usize,
     pub when_full: KeptWhenFull,
-    /// Bytes that their disk takes.
+    /// Bytes of their disk; where they are few, half of them stay free.
     pub room: usize,
     /// A write, a read, or a change of a name fails.
     pub fails: u32,
@@ -105,7 +105,7 @@ impl RejectedPlan {
             file_len_max,
             total_len_max: dice.of(&[24 * 1024, 64 * 1024, 1 << 30]),
             when_full: dice.of(&[KeptWhenFull::Hold, KeptWhenFull::DropOldest]),
-            room: dice.of(&[16 * 1024, 40 * 1024, 1 << 30, 1 << 30]),
+            room: dice.of(&[32 * 1024, 80 * 1024, 1 << 30, 1 << 30]),
             fails,
             sync_fails,
             no_descriptor,

@@ -1,6 +1,7 @@
 //! The simulated disk of rejected lines: the files that the engine keeps them in, in a room of their
 //! own that fills up. Only the engine frees it, by dropping its oldest, or an operator who takes files
-//! away.
+//! away. Others take a part of it now and then, and the engine leaves them the headroom that it
+//! promises.
 //!
 //! A process that dies leaves all that was written; a power loss leaves what was synced and some of
 //! the rest. What a failed sync was to cover is gone for good, whatever a later one says.
@@ -11,7 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use flipped_lb::rolling::storage::{Name, Storage};
+use flipped_lb::rolling::Headroom;
+use flipped_lb::rolling::storage::{Name, Space, Storage};
 use serde_json::Value;
 
 use crate::dice::Dice;
@@ -47,6 +49,10 @@ struct State {
     synced_names: BTreeMap<Name, Inode>,
     /// Names as they were after each change that was not synced.
     changes: Vec<BTreeMap<Name, Inode>>,
+    /// Bytes that are not for lines.
+    headroom: usize,
+    /// Bytes that others take now.
+    others: usize,
     /// No write succeeds.
     is_stuck: bool,
     /// Nothing fails while an engine starts: it may refuse to.
@@ -65,7 +71,13 @@ pub struct RejectedDisk(Arc<Mutex<State>>);
 
 impl RejectedDisk {
     /// An empty one.
-    pub fn new(disk: Disk, plan: RejectedPlan, dice: Dice, tally: Tally) -> Self {
+    pub fn new(
+        disk: Disk,
+        (plan, segment_len): (RejectedPlan, u64),
+        dice: Dice,
+        tally: Tally,
+    ) -> Self {
+        let headroom = Headroom::of_rejected(segment_len).of(plan.room as u64) as usize;
         Self(Arc::new(Mutex::new(State {
             disk,
             plan,
@@ -75,6 +87,8 @@ impl RejectedDisk {
             names: BTreeMap::new(),
             synced_names: BTreeMap::new(),
             changes: Vec::new(),
+            headroom,
+            others: 0,
             is_stuck: false,
             is_starting: false,
             has_faults: true,
@@ -106,12 +120,14 @@ impl RejectedDisk {
     pub fn calm(&self, is_stuck: bool) {
         let state = &mut *self.state();
         (state.has_faults, state.is_stuck) = (false, is_stuck);
+        state.others = 0;
     }
 
     /// The operator takes files away if the room is used up, or as much is kept as may be.
     pub fn tidy(&self) {
         let state = &mut *self.state();
-        let room = state.plan.room.min(state.plan.total_len_max);
+        let room = state.plan.room - state.headroom;
+        let room = room.min(state.plan.total_len_max);
         if state.used() + TIDY_LEN < room {
             return;
         }
@@ -154,6 +170,25 @@ impl State {
         lens.sum()
     }
 
+    fn free(&self) -> usize {
+        self.plan.room.saturating_sub(self.used() + self.others)
+    }
+
+    /// Others come and go when the engine asks: so what it may take is known.
+    fn space(&mut self) -> Space {
+        if self.has_faults && self.dice.chance(100) {
+            self.others = self.dice.pick(0..=self.plan.room);
+        }
+        let free = self.free();
+        if free < self.headroom {
+            self.tally.met("rejected lines left a disk its headroom");
+        }
+        Space {
+            total: self.plan.room as u64,
+            free: free as u64,
+        }
+    }
+
     fn lose_power(&mut self) {
         let arrived = self.dice.pick(0..=self.changes.len());
         if let Some(names) = arrived.checked_sub(1).map(|it| self.changes[it].clone()) {
@@ -191,9 +226,11 @@ impl State {
     fn append(&mut self, inode: Inode, bytes: &[u8]) -> io::Result<usize> {
         let dies = self.disk.change_elsewhere().is_err();
         self.fails(self.plan.fails, EIO)?;
-        let room = match self.is_stuck {
+        // Others have been quicker.
+        let is_taken = self.has_faults && self.dice.chance(20);
+        let room = match self.is_stuck || is_taken {
             true => 0,
-            false => self.plan.room.saturating_sub(self.used()),
+            false => self.free(),
         };
         let is_short = dies || self.has_faults && self.dice.chance(self.plan.short);
         let len = match is_short {
@@ -212,6 +249,11 @@ impl State {
         if self.used() > self.plan.total_len_max {
             let used = self.used();
             let what = format!("{used} bytes of rejected lines are kept");
+            self.events.push(Event::Nonsense(what));
+        }
+        let free = self.free();
+        if free < self.headroom {
+            let what = format!("rejected lines leave {free} bytes free of the disk");
             self.events.push(Event::Nonsense(what));
         }
         match dies {
@@ -336,6 +378,10 @@ impl Storage for RejectedDisk {
         state.synced_names = state.names.clone();
         state.changes.clear();
         Ok(())
+    }
+
+    fn space(&self) -> Option<Space> {
+        Some(self.state().space())
     }
 }
 

@@ -55,6 +55,7 @@ pub const EXPECTED: &[&str] = &[
     "rejected disk stuck",
     "rejected file opened without a descriptor",
     "rejected lines dropped",
+    "rejected lines left a disk its headroom",
     "rejected sync failed",
     "settlements waited for room",
     "source ended its side",

@@ -142,7 +142,12 @@ impl World {
         let disk = Disk::new(time.clone(), faults, dice("drive"), room, tally.clone());
         let database = Database::new(time.clone(), faults, dice("database"), tally.clone());
         let kept_dice = dice("rejected");
-        let rejected = RejectedDisk::new(disk.clone(), plan.rejected, kept_dice, tally.clone());
+        let rejected = RejectedDisk::new(
+            disk.clone(),
+            (plan.rejected, plan.segment),
+            kept_dice,
+            tally.clone(),
+        );
         let crowd = Crowd::new(plan.crowd, wire.clone(), time.clone(), dice("crowd"));
         let sources = plan.sources.iter().enumerate().map(|(number, it)| {
             let dice = dice(&format!("source {number}"));
