@@ -96,6 +96,51 @@ fn what_a_trigger_refuses_is_kept_aside_and_the_rest_goes_on() {
     assert_eq!(server.count(left), 2);
 }
 
+#[test]
+fn what_a_trigger_refuses_in_every_try_is_kept_aside_whatever_its_error_is() {
+    let Some(server) = private(&[]) else { return };
+    let home = home();
+    assert!(schema(&server, &home, "apply").status.success());
+    for (event, id, action) in [
+        ("BEFORE INSERT", 3, "INSERT INTO nowhere VALUES (1)"),
+        ("BEFORE UPDATE", 5, "INSERT INTO nowhere VALUES (1)"),
+        (
+            "BEFORE UPDATE",
+            6,
+            "SIGNAL SQLSTATE '40001' SET MYSQL_ERRNO = 1213, MESSAGE_TEXT = 'dead'",
+        ),
+        (
+            "AFTER UPDATE",
+            7,
+            "INSERT INTO messages (messageId) VALUES ('x')",
+        ),
+    ] {
+        let trigger = format!(
+            "CREATE TRIGGER t{id} {event} ON messages FOR EACH ROW \
+             IF NEW.messageId LIKE '%-{id}' THEN {action}; END IF"
+        );
+        run(&server, &trigger);
+    }
+    let engine = engine(&server, &home, "");
+    assert!(send(&engine, &frames("one", 10)));
+    engine.wait("rows are there", |it| {
+        it["stored"] == 9 && it["store_unstored"] == 1
+    });
+    take_all(&engine, &["table2"]);
+    engine.wait("settled", |it| {
+        it["stored_settled"] == 6 && it["store_unsettled"] == 3
+    });
+    assert!(send(&engine, &frames("later", 2)));
+    wait_for_rows(&engine, 8);
+    let log = engine.log();
+    assert!(log.contains("drop the trigger"), "{log}");
+    assert!(!log.contains("schema apply"), "{log}");
+    assert_eq!(kept(&home).len(), 4, "{:?}", kept(&home));
+    assert_eq!(engine.stop().code, Some(0));
+    let left = "SELECT COUNT(*) FROM messages WHERE status = 'INGESTED'";
+    assert_eq!(server.count(left), 3);
+}
+
 // ---- what is lost ----
 
 #[test]

@@ -71,6 +71,18 @@ pub const STORE_OTHER_ROWS_MAX: u32 = 100;
 /// is there will do, and the first ones may have been refused.
 pub const STORE_SAMPLE_ROWS: usize = 8;
 
+/// Tries of a transaction that one cause fails, where a trigger may raise for one row what otherwise
+/// concerns all: then rows and settlements are split as those are that break a rule. With the pauses
+/// between them they take 3 s at most, in which a deadlock has passed.
+pub const STORE_REPEATS_MAX: u32 = 6;
+
+/// Transactions without such a cause after which it is forgotten: a customer who comes now and then
+/// does not hold up the others for 3 s each time.
+pub const STORE_REPEATS_FORGOTTEN: u32 = 100;
+
+/// Causes that are counted at once: a customer's trigger has one or two.
+pub const STORE_REPEATS_KEPT: usize = 16;
+
 /// First pause before a store that failed is tried again.
 pub const STORE_RETRY_MS_MIN: u64 = 100;
 

@@ -21,6 +21,7 @@ mod ownership;
 pub(crate) mod pace;
 pub(crate) mod reader;
 mod refusals;
+mod repeats;
 pub mod rows;
 pub(crate) mod schema;
 pub(crate) mod sqlite;

@@ -38,6 +38,7 @@ use std::time::Duration;
 use mysql::Error;
 
 use super::ownership::{ForeignWrite, Ownership, PositionError};
+use super::repeats::Repeats;
 use super::rows::Rows;
 use super::schema::{in_words, lacks_table};
 use super::unstored::{UnstoredLog, unwritable};
@@ -69,6 +70,7 @@ pub(crate) struct MySqlStore {
     unstored: UnstoredLog,
     session: Option<Session>,
     ownership: Ownership,
+    repeats: Repeats,
     /// What the ids of this engine count from, once it is known.
     id_base: Option<u64>,
     /// It was logged that the bulk load is not allowed.
@@ -152,6 +154,7 @@ impl MySqlStore {
             unstored,
             session: None,
             ownership: Ownership::default(),
+            repeats: Repeats::default(),
             id_base: None,
             has_told_insert: false,
         }
@@ -238,14 +241,18 @@ impl Store for MySqlStore {
 
     fn apply(&mut self, rows: &Rows, upto: Position) -> Result<Applied, StoreError> {
         let known = self.ownership.position();
-        self.with(
-            |session, ownership, unstored| match (known, ownership.position()) {
-                (Some(known), Some(found)) if known != found => {
-                    Err(PositionError::WentBack(found).into())
-                }
-                _ => session.write(rows, upto, ownership, unstored),
-            },
-        )
+        let mut repeats = std::mem::take(&mut self.repeats);
+        let applied =
+            self.with(
+                |session, ownership, unstored| match (known, ownership.position()) {
+                    (Some(known), Some(found)) if known != found => {
+                        Err(PositionError::WentBack(found).into())
+                    }
+                    _ => session.write(rows, upto, ownership, unstored, &mut repeats),
+                },
+            );
+        self.repeats = repeats;
+        applied
     }
 
     fn last_sequence(&mut self) -> Result<Option<Sequence>, StoreError> {

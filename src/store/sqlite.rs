@@ -20,6 +20,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode};
 
 use super::ownership::{ForeignWrite, Ownership, PositionError};
+use super::repeats::Repeats;
 use super::rows::Rows;
 use super::unstored::{UnstoredLog, unwritable};
 use super::{Applied, Store, StoreError, Totals};
@@ -61,6 +62,7 @@ pub(crate) struct SqliteStore {
     /// Keeps what the database refuses; `None`: a refused row is an error.
     unstored: Option<UnstoredLog>,
     ownership: Ownership,
+    repeats: Repeats,
     session: Option<Session>,
     /// What the ids of this engine count from, once it is known.
     id_base: Option<u64>,
@@ -108,6 +110,7 @@ impl SqliteStore {
             node: node.to_owned(),
             unstored: None,
             ownership: Ownership::default(),
+            repeats: Repeats::default(),
             session: None,
             id_base: None,
         }
@@ -146,6 +149,7 @@ impl SqliteStore {
         let done = work(Work {
             session: &mut session,
             ownership: &mut self.ownership,
+            repeats: &mut self.repeats,
             unstored: self.unstored.as_mut(),
         });
         let done = done.map_err(|it| self.explain(it))?;
@@ -183,6 +187,7 @@ impl SqliteStore {
 struct Work<'a> {
     session: &'a mut Session,
     ownership: &'a mut Ownership,
+    repeats: &'a mut Repeats,
     unstored: Option<&'a mut UnstoredLog>,
 }
 
@@ -199,7 +204,10 @@ impl Store for SqliteStore {
                 (Some(known), Some(found)) if known != found => {
                     Err(PositionError::WentBack(found).into())
                 }
-                _ => it.session.write(rows, upto, it.ownership, it.unstored),
+                _ => {
+                    let kept = (it.repeats, it.unstored);
+                    it.session.write(rows, upto, it.ownership, kept)
+                }
             }
         })
     }
@@ -244,6 +252,9 @@ fn explain(path: &Path, error: &rusqlite::Error) -> StoreError {
         Some(ErrorCode::ConstraintViolation) => {
             "a constraint that was added to its tables refuses the transaction as a whole: drop it, \
              or have it checked row by row"
+        }
+        Some(ErrorCode::Unknown) if transaction::lacks_a_triggers(error) => {
+            "a trigger of the tables needs it: make it, or drop the trigger"
         }
         Some(ErrorCode::Unknown) => {
             "flipped-lb schema check says what is missing, and schema apply makes it"

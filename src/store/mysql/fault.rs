@@ -47,6 +47,24 @@ const ALL_NEW_CODES: [u16; 9] = [1698, 1792, 1927, 1969, 3024, 3100, 3101, 3572,
 /// LOAD DATA LOCAL is switched off, or not for this user.
 const LOCAL_CODES: [u16; 4] = [1148, 3948, 3950, 4166];
 
+/// What a trigger may raise for one row, though it mostly concerns all: it lacks a table, a column, a
+/// routine, a value or a grant of its own, changes the table that it stands on, or says so itself. A lock
+/// that was waited for is none: it is given up some time.
+const TRIGGER_CODES: [u16; 10] = [
+    1054,
+    1136,
+    1142,
+    1143,
+    1146,
+    1213,
+    1305,
+    1364,
+    1370,
+    TABLE_IN_USE,
+];
+/// The trigger changes its own table.
+const TABLE_IN_USE: u16 = 1442;
+
 const NO_DATABASE: u16 = 1049;
 const NO_TABLE: u16 = 1146;
 const NO_COLUMN: u16 = 1054;
@@ -113,6 +131,16 @@ pub(super) fn is_local_refused(error: &Error) -> bool {
 /// Whether there is no such database, or no such table in it.
 pub(super) fn is_absent(error: &Error) -> bool {
     code(error).is_some_and(|it| it == NO_DATABASE || it == NO_TABLE)
+}
+
+/// Whether a trigger may have raised it, for some rows only.
+pub(super) fn may_be_a_triggers(error: &Error) -> bool {
+    match code(error) {
+        // It names the table that the trigger stands on.
+        Some(TABLE_IN_USE) => true,
+        Some(code) => TRIGGER_CODES.contains(&code) && !is_of_own_table(error),
+        None => false,
+    }
 }
 
 fn is_of_own_table(error: &Error) -> bool {
@@ -190,5 +218,10 @@ mod tests {
         let gone = |table| words(&error(1146, &format!("Table 'x.{table}' doesn't exist")));
         assert!(gone("messages").contains("schema apply"));
         assert!(gone("audit").contains("trigger"));
+        let by_trigger = |code, message: &str| may_be_a_triggers(&error(code, message));
+        assert!(by_trigger(1146, "Table 'x.audit' doesn't exist"));
+        assert!(!by_trigger(1146, "Table 'x.messages' doesn't exist"));
+        assert!(by_trigger(1213, "") && by_trigger(1442, "Can't update table 'messages'"));
+        assert!(!by_trigger(1205, "") && !by_trigger(1290, ""));
     }
 }

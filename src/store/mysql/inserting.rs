@@ -19,13 +19,14 @@ use crate::journal::record::Settlement;
 use crate::limits::{STORE_STATEMENT_LEN_MAX, STORE_STATEMENT_PIECE_LEN};
 use crate::store::ownership::Ownership;
 use crate::store::pace::Pace;
+use crate::store::repeats::Repeats;
 use crate::store::rows::{Row, Rows};
 
 impl Session {
     /// Loads all rows at once. A load is generous: it cuts what is too long and leaves out what is
     /// there twice, with a warning. So it counts only if all rows arrived without one; otherwise the
     /// answer is false, and what it wrote must be rolled back.
-    pub(super) fn load_rows(&mut self, rows: &Rows) -> Result<bool, Error> {
+    pub(super) fn load_rows(&mut self, rows: &Rows, repeats: &mut Repeats) -> Result<bool, Error> {
         if rows.rows_len() == 0 {
             return Ok(true);
         }
@@ -45,6 +46,9 @@ impl Session {
                 Ok(false)
             }
             Err(error) if fault::blame(&error) != Blame::All => Ok(false),
+            Err(error) if fault::may_be_a_triggers(&error) && repeats.note(&error.to_string()) => {
+                Ok(false)
+            }
             Err(error) => Err(error),
         }
     }
@@ -92,11 +96,15 @@ impl Session {
         if rows.is_empty() {
             return Ok(());
         }
+        self.save(outcome.repeats)?;
         let Err(error) = self.insert_all(rows) else {
             outcome.taken += 1;
             return Ok(());
         };
-        let blame = fault::blame(&error);
+        let blame = match fault::blame(&error) {
+            Blame::All if self.is_repeated(&error, outcome.repeats) => Blame::Perhaps,
+            blame => blame,
+        };
         if blame == Blame::All {
             return Err(error.into());
         }

@@ -7,21 +7,26 @@
 use mysql::prelude::Queryable;
 use mysql::{Conn, Error};
 
-use super::Failed;
 use super::connection::{Facts, facts};
 use super::ids::{self, Ids};
 use super::load::Loads;
+use super::{Failed, fault};
 use crate::journal::record::{Position, Settlement};
 use crate::message::Sequence;
 use crate::store::id_base;
 use crate::store::ownership::{Ownership, PositionError, PositionRow};
 use crate::store::refusals::Refusals;
+use crate::store::repeats::Repeats;
 use crate::store::rows::Rows;
 use crate::store::unstored::UnstoredLog;
 use crate::store::{Applied, Totals};
 
 const LOOK: &str = "SELECT position, CAST(updated_at AS CHAR), CAST(UTC_TIMESTAMP(6) AS CHAR)
     FROM store_position WHERE node = ? FOR UPDATE";
+
+/// Behind it stands one statement whose error may be a trigger's.
+const SAVE: &str = "SAVEPOINT flipped_lb";
+const UNDO: &str = "ROLLBACK TO SAVEPOINT flipped_lb";
 
 const MOVE: &str = "UPDATE store_position SET position = ?, updated_at = ? WHERE node = ?";
 
@@ -50,9 +55,9 @@ pub(super) enum SettledTable {
 }
 
 /// What one transaction came to.
-#[derive(Default)]
 pub(super) struct Outcome<'r> {
     pub(super) applied: Applied,
+    pub(super) repeats: &'r mut Repeats,
     pub(super) refused: Refusals<'r>,
     /// Rows that were there already, and are settled.
     pub(super) late: Vec<Settlement>,
@@ -121,6 +126,7 @@ impl Session {
         upto: Position,
         ownership: &mut Ownership,
         unstored: &mut UnstoredLog,
+        repeats: &mut Repeats,
     ) -> Result<Applied, Failed> {
         if !rows.updates().is_empty() {
             self.make_settled_table()?;
@@ -129,11 +135,15 @@ impl Session {
         let mut now = self.lock(ownership)?;
         let mut outcome = Outcome {
             applied: rows.as_applied_rows(),
-            ..Outcome::default()
+            repeats,
+            refused: Refusals::default(),
+            late: Vec::new(),
+            taken: 0,
+            doubt: None,
         };
         if !self.loads() {
             self.insert_rows(rows, ownership, &mut outcome)?;
-        } else if !self.load_rows(rows)? {
+        } else if !self.load_rows(rows, outcome.repeats)? {
             self.connection.query_drop("ROLLBACK")?;
             now = self.lock(ownership)?;
             self.insert_rows(rows, ownership, &mut outcome)?;
@@ -147,12 +157,30 @@ impl Session {
         }
         if let (Some(error), 0) = (outcome.doubt, outcome.taken) {
             // It takes nothing: that is no row's fault.
+            outcome.repeats.clear();
             return Err(error.into());
         }
         // Before the commit that passes them over.
         unstored.keep(&outcome.refused).map_err(Failed::Unstored)?;
         self.commit(upto, now, ownership, outcome.applied.inserted)?;
+        outcome.repeats.note_success();
         Ok(outcome.applied)
+    }
+
+    /// Before a statement that may be undone alone.
+    pub(super) fn save(&mut self, repeats: &Repeats) -> Result<(), Error> {
+        match repeats.are_any() {
+            true => self.connection.query_drop(SAVE),
+            false => Ok(()),
+        }
+    }
+
+    /// Whether an error is a trigger's that will not pass, and the statement alone is undone. A deadlock
+    /// of the server's own has undone the transaction, and with it the savepoint.
+    pub(super) fn is_repeated(&mut self, error: &Error, repeats: &mut Repeats) -> bool {
+        fault::may_be_a_triggers(error)
+            && repeats.note(&error.to_string())
+            && self.connection.query_drop(UNDO).is_ok()
     }
 
     /// Begins a transaction, if the position is where it is known to be.

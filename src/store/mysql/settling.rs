@@ -1,7 +1,8 @@
 //! How rows that were written earlier are settled: through a table of this connection and one UPDATE by
 //! primary key, or, where the account may not make that table, by statements that name each row.
 //!
-//! What the server refuses is found by halving, as it is for rows.
+//! What the server refuses is found by halving, as it is for rows; so is what fails for the same cause
+//! in every try, where a trigger may be that cause.
 
 use std::fmt::Write as _;
 
@@ -74,6 +75,7 @@ impl Session {
         settlements: &[Settlement],
         outcome: &mut Outcome<'_>,
     ) -> Result<u64, Error> {
+        self.save(outcome.repeats)?;
         let result = match self.settled_table {
             SettledTable::Made => self.settle_by_table(settlements),
             _ => self.settle_by_name(settlements),
@@ -85,7 +87,11 @@ impl Session {
             }
             Err(error) => error,
         };
-        match (fault::blame(&error), settlements) {
+        let blame = match fault::blame(&error) {
+            Blame::All if self.is_repeated(&error, outcome.repeats) => Blame::Row,
+            blame => blame,
+        };
+        match (blame, settlements) {
             (Blame::All, _) => Err(error),
             (blame, [settlement]) => {
                 let words = fault::words(&error);

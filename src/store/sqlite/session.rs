@@ -18,6 +18,7 @@ use crate::message::Sequence;
 use crate::store::id_base;
 use crate::store::ownership::{Ownership, PositionError, PositionRow};
 use crate::store::refusals::Refusals;
+use crate::store::repeats::Repeats;
 use crate::store::rows::Rows;
 use crate::store::text_time::TextTime;
 use crate::store::unstored::UnstoredLog;
@@ -98,12 +99,13 @@ impl Session {
         rows: &Rows,
         upto: Position,
         ownership: &mut Ownership,
-        mut unstored: Option<&mut UnstoredLog>,
+        (repeats, mut unstored): (&mut Repeats, Option<&mut UnstoredLog>),
     ) -> Result<Applied, Failed> {
         let mut refused = Refusals::default();
         loop {
-            let written = self.try_write(rows, upto, ownership, &mut unstored, &mut refused)?;
-            if let Some(applied) = written {
+            let kept = (&mut *repeats, &mut unstored);
+            if let Some(applied) = self.try_write(rows, upto, ownership, kept, &mut refused)? {
+                repeats.note_success();
                 return Ok(applied);
             }
         }
@@ -115,7 +117,7 @@ impl Session {
         rows: &'r Rows,
         upto: Position,
         ownership: &mut Ownership,
-        unstored: &mut Option<&mut UnstoredLog>,
+        (repeats, unstored): (&mut Repeats, &mut Option<&mut UnstoredLog>),
         refused: &mut Refusals<'r>,
     ) -> Result<Option<Applied>, Failed> {
         let known = ownership.position();
@@ -134,7 +136,8 @@ impl Session {
             }
         }
         let times = (&mut self.created, &mut self.delivered);
-        let mut writing = Writing::begin(&transaction, self.id_base, times, refused, ownership);
+        let kept = (&mut *ownership, repeats);
+        let mut writing = Writing::begin(&transaction, self.id_base, times, refused, kept);
         if writing.all(rows)? == Transacted::RolledBack {
             return Ok(None);
         }

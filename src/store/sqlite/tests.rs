@@ -6,6 +6,7 @@ use rusqlite::types::ValueRef;
 use super::*;
 use crate::counters::Counter;
 use crate::journal::testing::{Memory, TestMessage, TestWriter};
+use crate::limits::STORE_REPEATS_MAX;
 use crate::store::pace::Pace;
 use crate::store::testing::{SEGMENT, gather};
 use crate::store::unstored::UNSTORED_FILE;
@@ -409,6 +410,42 @@ fn a_trigger_that_refuses_in_any_way_keeps_its_rows_and_settlements_aside() {
         let unsettled = if way == "IGNORE" { 0 } else { 2 };
         assert_eq!(unstored, [2, unsettled], "{way}: {}", kept(&home));
     }
+}
+
+#[test]
+fn a_trigger_that_lacks_its_table_delays_rows_and_keeps_settlements_aside() {
+    let home = Home::new();
+    let (mut store, counters) = keeping(&home);
+    let (memory, mut writer) = journal();
+    writer.plain(1..=3);
+    let (rows, upto) = gather(&memory, 0);
+    store.apply(&rows, upto).expect("they are written");
+    home.run(
+        "CREATE TRIGGER a BEFORE UPDATE ON messages WHEN NEW.sequence = 3
+         BEGIN INSERT INTO messages_audit VALUES (1); END;",
+    );
+    writer.settle(1..=3);
+    writer.plain(4..=6);
+    let (rows, upto) = gather(&memory, upto);
+    for _ in 1..STORE_REPEATS_MAX {
+        let error = store.apply(&rows, upto).expect_err("it lacks a table");
+        let words = error.to_string();
+        assert!(words.contains("drop the trigger"), "{words}");
+        assert!(!words.contains("schema apply"), "{words}");
+    }
+    let applied = store.apply(&rows, upto).expect("rows are written");
+    assert_eq!((applied.inserted, applied.settled), (3, 0));
+    writer.settle(4..=4);
+    writer.plain(7..=7);
+    let (rows, upto) = gather(&memory, upto);
+    let applied = store.apply(&rows, upto).expect("the cause is known");
+    assert_eq!((applied.inserted, applied.settled), (1, 0));
+    assert_eq!(counters.get(Counter::StoreUnsettled), 4, "{}", kept(&home));
+    home.run("DROP TRIGGER a");
+    writer.settle(5..=7);
+    let (rows, upto) = gather(&memory, upto);
+    let applied = store.apply(&rows, upto).expect("all is well");
+    assert_eq!(applied.settled, 3);
 }
 
 #[test]

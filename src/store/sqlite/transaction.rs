@@ -27,6 +27,7 @@ use crate::store::id_base::ID_BASE_STEP;
 use crate::store::ownership::Ownership;
 use crate::store::pace::Pacer;
 use crate::store::refusals::Refusals;
+use crate::store::repeats::Repeats;
 use crate::store::rows::{Row, Rows};
 use crate::store::text_time::{MOMENT_LEN, TextTime};
 
@@ -62,6 +63,7 @@ pub(super) struct Writing<'a, 'r> {
     delivered: &'a mut TextTime,
     refused: &'a mut Refusals<'r>,
     ownership: &'a mut Ownership,
+    repeats: &'a mut Repeats,
     pub(super) applied: Applied,
 }
 
@@ -71,7 +73,7 @@ impl<'a, 'r> Writing<'a, 'r> {
         id_base: u64,
         (created, delivered): (&'a mut TextTime, &'a mut TextTime),
         refused: &'a mut Refusals<'r>,
-        ownership: &'a mut Ownership,
+        (ownership, repeats): (&'a mut Ownership, &'a mut Repeats),
     ) -> Self {
         Self {
             transaction,
@@ -80,6 +82,7 @@ impl<'a, 'r> Writing<'a, 'r> {
             delivered,
             refused,
             ownership,
+            repeats,
             applied: Applied::default(),
         }
     }
@@ -89,16 +92,15 @@ impl<'a, 'r> Writing<'a, 'r> {
         let transaction = self.transaction;
         let mut pacer = Pacer::begin(rows.pace());
         let mut insert = transaction.prepare_cached(INSERT)?;
-        let mut update = transaction.prepare_cached(UPDATE)?;
         for row in rows.iter() {
             pacer.row();
-            if self.row(row, &mut insert, &mut update)? == Transacted::RolledBack {
+            if self.row(row, &mut insert)? == Transacted::RolledBack {
                 return Ok(Transacted::RolledBack);
             }
         }
         for settlement in rows.updates() {
             pacer.row();
-            if self.settlement(*settlement, &mut update)? == Transacted::RolledBack {
+            if self.settlement(*settlement)? == Transacted::RolledBack {
                 return Ok(Transacted::RolledBack);
             }
         }
@@ -106,12 +108,7 @@ impl<'a, 'r> Writing<'a, 'r> {
         Ok(Transacted::Stands)
     }
 
-    fn row(
-        &mut self,
-        row: Row<'r>,
-        insert: &mut Statement<'_>,
-        update: &mut Statement<'_>,
-    ) -> Result<Transacted, Failed> {
+    fn row(&mut self, row: Row<'r>, insert: &mut Statement<'_>) -> Result<Transacted, Failed> {
         if self.refused.has_row(row.sequence) {
             return Ok(Transacted::Stands);
         }
@@ -129,16 +126,11 @@ impl<'a, 'r> Writing<'a, 'r> {
                 self.applied.settled += u64::from(row.settled_us.is_some());
                 Ok(Transacted::Stands)
             }
-            Err(error) => self.not_inserted(row, error, update),
+            Err(error) => self.not_inserted(row, error),
         }
     }
 
-    fn not_inserted(
-        &mut self,
-        row: Row<'r>,
-        error: rusqlite::Error,
-        update: &mut Statement<'_>,
-    ) -> Result<Transacted, Failed> {
+    fn not_inserted(&mut self, row: Row<'r>, error: rusqlite::Error) -> Result<Transacted, Failed> {
         if !self.is_of_row(&error)? {
             return Err(error.into());
         }
@@ -162,13 +154,10 @@ impl<'a, 'r> Writing<'a, 'r> {
                     return Ok(Transacted::Stands);
                 };
                 let sequence = row.sequence;
-                self.settlement(
-                    Settlement {
-                        sequence,
-                        settled_us,
-                    },
-                    update,
-                )
+                self.settlement(Settlement {
+                    sequence,
+                    settled_us,
+                })
             }
             Some(_) => {
                 self.ownership.found_other_row()?;
@@ -183,22 +172,20 @@ impl<'a, 'r> Writing<'a, 'r> {
         }
     }
 
-    fn settlement(
-        &mut self,
-        settlement: Settlement,
-        update: &mut Statement<'_>,
-    ) -> Result<Transacted, Failed> {
+    fn settlement(&mut self, settlement: Settlement) -> Result<Transacted, Failed> {
         if self.refused.has_settlement(settlement.sequence) {
             return Ok(Transacted::Stands);
         }
         let id = (self.id_base + settlement.sequence).cast_signed();
         let delivered_at = Text(self.delivered.format(settlement.settled_us));
-        match update.execute((id, delivered_at)) {
+        // With a trigger that lacks something the statement cannot even be made.
+        let update = self.transaction.prepare_cached(UPDATE);
+        match update.and_then(|mut it| it.execute((id, delivered_at))) {
             Ok(count) => {
                 self.applied.settled += count as u64;
                 Ok(Transacted::Stands)
             }
-            Err(error) if self.is_of_row(&error)? => {
+            Err(error) if self.is_of_row(&error)? || self.is_repeated(&error) => {
                 self.refused.settlement(settlement, error.to_string());
                 Ok(match self.transaction.is_autocommit() {
                     true => Transacted::RolledBack,
@@ -222,6 +209,32 @@ impl<'a, 'r> Writing<'a, 'r> {
             _ => false,
         })
     }
+
+    /// Whether it is a trigger's, and has come so often that it will not pass.
+    fn is_repeated(&mut self, error: &rusqlite::Error) -> bool {
+        is_a_triggers(error) && self.repeats.note(&error.to_string())
+    }
+}
+
+/// Whether it names a table or a function that only a trigger can need.
+pub(super) fn lacks_a_triggers(error: &rusqlite::Error) -> bool {
+    let words = error.to_string();
+    let kinds = ["no such table: ", "no such function: "];
+    is_a_triggers(error) && kinds.iter().any(|it| words.contains(it))
+}
+
+/// Whether something is not there that the engine's own statements do not ask for: its tables were
+/// looked at when the file was opened.
+fn is_a_triggers(error: &rusqlite::Error) -> bool {
+    let words = error.to_string();
+    let lacking = words.split_once("no such table: ").map(|it| it.1);
+    let table = lacking.and_then(|it| it.split_whitespace().next());
+    let table = table.map(|it| it.trim_start_matches("main."));
+    let is_own = match table {
+        Some(table) => ["messages", "store_position", "schema_version"].contains(&table),
+        None => words.contains("has no column named"),
+    };
+    error.sqlite_error_code() == Some(ErrorCode::Unknown) && !is_own
 }
 
 fn insert_row(
