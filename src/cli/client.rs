@@ -39,6 +39,16 @@ pub(super) fn dial(address: &str) -> Result<TcpStream, Failure> {
     )))
 }
 
+/// Why `answer` is none of the engine's on the port that `setting` names; `None`: it may be.
+pub(super) fn foreign(answer: &[u8], setting: &str) -> Option<Failure> {
+    answer.starts_with(b"HTTP/").then(|| {
+        Failure::Failed(format!(
+            "this is not {setting}: an HTTP server answers here, as at [admin] listen; give the \
+             port of {setting} with --address HOST:PORT"
+        ))
+    })
+}
+
 /// The address to dial for one that the engine listens on.
 pub(super) fn reachable(listen: SocketAddr) -> String {
     let ip = match listen.ip() {

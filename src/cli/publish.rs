@@ -105,10 +105,7 @@ fn send_all(
     input: impl Read,
     timeout: Duration,
 ) -> Result<String, Failure> {
-    let mut acks = match args.ack {
-        true => Some(Acks::watch(&stream).map_err(|error| gone(0, &error))?),
-        false => None,
-    };
+    let mut acks = Acks::watch(&stream).map_err(|error| gone(0, &error))?;
     let mut sender = Sender {
         out: BufWriter::with_capacity(64 * 1024, &stream),
         sent: 0,
@@ -120,20 +117,22 @@ fn send_all(
         Err(Broken::Input(error)) => return Err(unreadable(sent, &error)),
         Err(Broken::Engine(error)) => {
             // What the engine said last explains best why it went.
-            let said = acks.as_mut().and_then(Acks::complaint);
-            return Err(said.unwrap_or_else(|| gone(sent, &error)));
+            return Err(acks.complaint().unwrap_or_else(|| gone(sent, &error)));
         }
     }
-    let report = match &mut acks {
-        Some(acks) => {
-            let count = acks.wait_for(sent, timeout)?;
-            format!("sent {sent} messages, {count} acknowledged")
-        }
-        None => format!("sent {sent} messages; with --ack the engine would confirm them"),
+    let report = if args.ack {
+        let count = acks.wait_for(sent, timeout)?;
+        format!("sent {sent} messages, {count} acknowledged")
+    } else {
+        format!("sent {sent} messages; with --ack the engine would confirm them")
     };
     // All is sent: a peer that has gone by now takes nothing away.
     let _ = stream.shutdown(Shutdown::Write);
-    Ok(report)
+    if args.ack {
+        return Ok(report);
+    }
+    // A port that is not the engine's says so; the engine says nothing, and closes.
+    acks.complaint().map_or(Ok(report), Err)
 }
 
 fn gone(sent: u64, error: &io::Error) -> Failure {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::Failure;
-use super::client::{Line, read_line};
+use super::client::{Line, foreign, read_line};
 
 /// A line of the engine to a producer.
 #[derive(Debug, Deserialize)]
@@ -25,7 +25,12 @@ struct Said {
 pub(super) enum Reply {
     Acknowledged(u64),
     Refused(String),
+    /// It is none of the engine's.
+    Foreign(Failure),
 }
+
+/// Where it publishes.
+const LISTEN: &str = "[ingest] listen";
 
 /// The acknowledgements of one connection.
 pub(super) struct Acks {
@@ -70,7 +75,7 @@ impl Acks {
 
     /// Why the engine has refused, if it said so before it closed.
     pub(super) fn complaint(&mut self) -> Option<Failure> {
-        const LAST_WORDS: Duration = Duration::from_millis(200);
+        const LAST_WORDS: Duration = Duration::from_secs(1);
         while let Ok(reply) = self.replies.recv_timeout(LAST_WORDS) {
             if let Err(failure) = self.take(reply) {
                 return Some(failure);
@@ -82,6 +87,13 @@ impl Acks {
     fn take(&mut self, reply: Reply) -> Result<(), Failure> {
         match reply {
             Reply::Acknowledged(count) => self.acknowledged = self.acknowledged.max(count),
+            Reply::Foreign(failure) => return Err(failure),
+            // Delivery's words say how to subscribe.
+            Reply::Refused(why) if why.contains("\"subscribe\"") => {
+                return Err(Failure::because(format_args!(
+                    "this is not {LISTEN}: subscribers connect here, as at [delivery] listen ({why})"
+                )));
+            }
             Reply::Refused(why) => {
                 return Err(Failure::because(format_args!("the engine refuses: {why}")));
             }
@@ -91,6 +103,9 @@ impl Acks {
 }
 
 pub(super) fn parse_reply(line: &[u8]) -> Option<Reply> {
+    if let Some(failure) = foreign(line, LISTEN) {
+        return Some(Reply::Foreign(failure));
+    }
     let said: Said = serde_json::from_slice(line).ok()?;
     match said.error {
         Some(why) => Some(Reply::Refused(why)),

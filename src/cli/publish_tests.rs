@@ -142,6 +142,35 @@ fn an_engine_that_refuses_or_goes_is_a_failure() {
 }
 
 #[test]
+fn a_port_that_is_not_ingests_is_told() {
+    for (answer, words) in [
+        ("HTTP/1.1 400 Bad Request\r\n", "an HTTP server"),
+        (
+            r#"{"error":"not understood; send {\"subscribe\":[\"table1\"]}"}"#,
+            "subscribers connect here",
+        ),
+    ] {
+        for options in ["", "--ack"] {
+            let (stream, other) = engine(move |mut producer| {
+                let mut line = String::new();
+                producer.read_line(&mut line).expect("a line");
+                writeln!(producer.get_ref(), "{answer}").expect("written");
+                all_lines(producer)
+            });
+            let failure = send_all(stream, &args(options), &b"1\n"[..], PATIENT);
+            let failure = failure.expect_err("a wrong port");
+            assert_eq!(failure.exit_code(), 1);
+            let words = ["this is not [ingest] listen", words];
+            assert!(
+                words.iter().all(|it| failure.to_string().contains(it)),
+                "{failure}"
+            );
+            drop(other);
+        }
+    }
+}
+
+#[test]
 fn usage_is_checked() {
     let wrong = |line: &str| Cli::try_parse_from(line.split_whitespace()).is_err();
     assert!(wrong("flipped-lb publish --count 2"));

@@ -3,7 +3,7 @@
 //! Fed by the engine's delivery; frames go to standard output as they came, the engine's own
 //! words to standard error. It does not reconnect: a script that wants to can start it again.
 
-use std::io::{BufReader, Read as _, Write};
+use std::io::{self, BufReader, Read as _, Write};
 use std::net::{Shutdown, TcpStream};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::Failure;
-use super::client::{Line, dial, name, reachable, read_line};
+use super::client::{Line, dial, foreign, name, reachable, read_line};
 use super::output::Frames;
 use crate::config;
 use crate::escape::EscapedLines;
@@ -34,6 +34,13 @@ const ACK_EVERY: u64 = 1024;
 
 /// How long the last acknowledgement has to arrive.
 const GOODBYE: Duration = Duration::from_secs(1);
+
+/// How long the engine may take to answer the subscription: a microsecond's work. One that is still
+/// starting answers later, and a port that is not its own never.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// Where it subscribes.
+const LISTEN: &str = "[delivery] listen";
 
 /// Bytes of the names in one `subscribe` line; a name is 303 bytes long at most.
 const ASKED_LEN_MAX: usize = 60 * 1024;
@@ -69,12 +76,7 @@ pub(crate) fn run(args: SubscribeArgs) -> Result<(), Failure> {
         None => reachable(config::load(args.config.as_deref())?.delivery.listen),
     };
     let stream = dial(&address)?;
-    follow(
-        stream,
-        &args,
-        Frames::to_stdout(64 * 1024),
-        std::io::stderr(),
-    )
+    follow(stream, &args, Frames::to_stdout(64 * 1024), io::stderr())
 }
 
 /// One subscription.
@@ -83,6 +85,8 @@ struct Session<'a, W: Write, E: Write> {
     stream: TcpStream,
     out: W,
     words: E,
+    /// The engine has answered: this is where it delivers.
+    has_answered: bool,
     frames: u64,
     /// `acknowledged <= frames`.
     acknowledged: u64,
@@ -101,6 +105,7 @@ fn follow(
         stream,
         out,
         words,
+        has_answered: false,
         frames: 0,
         acknowledged: 0,
     };
@@ -134,6 +139,8 @@ impl<W: Write, E: Write> Session<'_, W, E> {
     /// Reads until there were enough frames.
     fn read(&mut self, from: &mut BufReader<TcpStream>) -> Result<(), Failure> {
         let mut line = Vec::new();
+        // It fails on a socket that is closed, which reading tells.
+        let _ = self.stream.set_read_timeout(Some(ANSWER));
         while self.args.count.is_none_or(|count| self.frames < count) {
             match read_line(from, &mut line) {
                 Ok(Line::Whole) => self.take(&line)?,
@@ -141,6 +148,7 @@ impl<W: Write, E: Write> Session<'_, W, E> {
                     self.settle()?;
                     return Err(lost(self.frames, "the engine closed the connection"));
                 }
+                Err(error) if is_timeout(&error) && !self.has_answered => return Err(unanswered()),
                 Err(error) => {
                     self.settle()?;
                     return Err(lost(self.frames, &error.to_string()));
@@ -154,8 +162,28 @@ impl<W: Write, E: Write> Session<'_, W, E> {
         self.settle()
     }
 
+    /// The first line tells whether this is where the engine delivers.
+    fn note_answer(&mut self, line: &[u8]) -> Result<(), Failure> {
+        let is_frame = || serde_json::from_slice::<Word>(line).is_ok_and(|it| it.is_frame());
+        if engine_word(line).is_none() && !is_frame() {
+            let words = || {
+                let line = String::from_utf8_lossy(line);
+                let said = line.trim_end();
+                Failure::because(format_args!("this is not {LISTEN}: it answers {said:?}"))
+            };
+            return Err(foreign(line, LISTEN).unwrap_or_else(words));
+        }
+        self.has_answered = true;
+        // As above.
+        let _ = self.stream.set_read_timeout(None);
+        Ok(())
+    }
+
     /// Takes a frame, or a word of the engine.
     fn take(&mut self, line: &[u8]) -> Result<(), Failure> {
+        if !self.has_answered {
+            self.note_answer(line)?;
+        }
         let Some(word) = engine_word(line) else {
             self.frames += 1;
             return self.out.write_all(line).map_err(Failure::output);
@@ -208,12 +236,32 @@ fn lost(frames: u64, why: &str) -> Failure {
     ))
 }
 
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+    )
+}
+
+fn unanswered() -> Failure {
+    Failure::Failed(format!(
+        "no answer within {ANSWER:?}: this is not {LISTEN}, but perhaps [ingest] listen, where \
+         subscriptions are not answered; or the engine is still starting"
+    ))
+}
+
 /// The fields that tell an engine's word from a frame, and what the word says.
 #[derive(Debug, Deserialize)]
 pub(super) struct Word {
     #[serde(rename = "messageId")]
     message_id: Option<IgnoredAny>,
     error: Option<String>,
+}
+
+impl Word {
+    fn is_frame(&self) -> bool {
+        self.message_id.is_some()
+    }
 }
 
 /// The engine's own word, if the line is one: it has no `messageId`.
@@ -224,7 +272,7 @@ pub(super) fn engine_word(line: &[u8]) -> Option<Word> {
         return None;
     }
     let word: Word = serde_json::from_slice(line).ok()?;
-    word.message_id.is_none().then_some(word)
+    (!word.is_frame()).then_some(word)
 }
 
 #[cfg(test)]

@@ -128,6 +128,34 @@ fn a_refusal_is_a_failure_with_the_engine_s_reason() {
 }
 
 #[test]
+fn a_port_that_is_not_deliverys_is_told() {
+    for (answer, words) in [
+        (
+            "HTTP/1.1 400 Bad Request\r\n",
+            "not [delivery] listen: an HTTP server",
+        ),
+        (
+            "220 mail\n",
+            "not [delivery] listen: it answers \"220 mail\"",
+        ),
+        ("", "not [delivery] listen, but perhaps [ingest] listen"),
+    ] {
+        let (stream, engine) = engine(move |mut subscriber| {
+            line(&mut subscriber);
+            tell(&subscriber, answer);
+            // It waits for more lines, as the engine's other ports do.
+            line(&mut subscriber)
+        });
+        let mut out = Vec::new();
+        let failure = follow(stream, &args("t --count 1"), &mut out, std::io::sink());
+        let failure = failure.expect_err("a wrong port");
+        assert!(failure.to_string().contains(words), "{failure}");
+        assert_eq!((failure.exit_code(), out.len()), (1, 0));
+        assert_eq!(engine.join().expect("played"), "");
+    }
+}
+
+#[test]
 fn an_engine_that_goes_is_a_failure_after_what_it_said() {
     let (stream, engine) = engine(|mut subscriber| {
         line(&mut subscriber);
