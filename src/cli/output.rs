@@ -27,7 +27,7 @@ fn print_bytes(bytes: &[u8]) -> Result<(), Failure> {
 #[derive(Debug)]
 pub(super) struct Frames<W> {
     out: W,
-    is_terminal: bool,
+    spells: bool,
 }
 
 impl Frames<BufWriter<StdoutLock<'static>>> {
@@ -35,8 +35,16 @@ impl Frames<BufWriter<StdoutLock<'static>>> {
     pub(super) fn to_stdout(buffer_len: usize) -> Self {
         let stdout = io::stdout();
         Self {
-            is_terminal: stdout.is_terminal(),
+            spells: stdout.is_terminal(),
             out: BufWriter::with_capacity(buffer_len, stdout.lock()),
+        }
+    }
+
+    /// The same for JSON that need not be byte for byte what came: it is spelled wherever it goes.
+    pub(super) fn spelled(self) -> Self {
+        Self {
+            spells: true,
+            ..self
         }
     }
 }
@@ -44,7 +52,8 @@ impl Frames<BufWriter<StdoutLock<'static>>> {
 impl<W: Write> Write for Frames<W> {
     /// Takes whole frames, or whole parts of them.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if !self.is_terminal {
+        let is_plain = |byte: &u8| matches!(byte, b' '..=b'~' | b'\n');
+        if !self.spells || bytes.iter().all(is_plain) {
             return self.out.write(bytes);
         }
         let spelled = spell(&String::from_utf8_lossy(bytes));
@@ -83,7 +92,7 @@ mod tests {
         let frame = "{\"a\":\r\t\"\u{9b}2J\u{7f}\u{202e}\u{e0041} стол\"}\n";
         let mut frames = Frames {
             out: Vec::new(),
-            is_terminal: true,
+            spells: true,
         };
         frames.write_all(frame.as_bytes()).unwrap();
         let shown = String::from_utf8(frames.out).unwrap();
@@ -97,7 +106,7 @@ mod tests {
     fn elsewhere_a_frame_goes_byte_for_byte() {
         let mut frames = Frames {
             out: Vec::new(),
-            is_terminal: false,
+            spells: false,
         };
         frames.write_all(b"\x1b\xff\n").unwrap();
         assert_eq!(frames.out, b"\x1b\xff\n");

@@ -75,6 +75,11 @@ pub(super) fn all() -> Vec<Setting> {
 }
 
 fn unknown(name: &str, settings: &[Setting]) -> String {
+    // The key is right, and another section's, or of none.
+    let key = format!("_{}", &name[PREFIX.len()..]);
+    if let Some((known, ..)) = settings.iter().find(|(known, ..)| known.ends_with(&key)) {
+        return format!("no such setting; did you mean {known}?");
+    }
     let names = settings.iter().map(|(known, ..)| known.as_str());
     match nearest(
         name,

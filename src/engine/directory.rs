@@ -41,8 +41,22 @@ pub(crate) fn make(directory: &Path, synced: bool) -> io::Result<()> {
 fn make_one(directory: &Path, synced: bool) -> io::Result<()> {
     match fs::create_dir(directory) {
         Ok(()) if synced => sync_names(above(directory)),
-        Err(error) if error.kind() != ErrorKind::AlreadyExists || !directory.is_dir() => Err(error),
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+        Err(_) if !directory.is_dir() => Err(ErrorKind::NotADirectory.into()),
         _ => Ok(()),
+    }
+}
+
+/// Whether [`make`] can make the directory, as far as that shows before.
+///
+/// # Errors
+/// A file stands there or above it, or it is no name.
+pub(crate) fn check(directory: &Path) -> io::Result<()> {
+    match fs::metadata(directory) {
+        Ok(found) if found.is_dir() => Ok(()),
+        Ok(_) => Err(ErrorKind::NotADirectory.into()),
+        Err(error) if error.kind() == ErrorKind::NotFound => check(above(directory)),
+        Err(error) => Err(error),
     }
 }
 
@@ -87,8 +101,13 @@ mod tests {
         make(&deep, true).expect("it is there");
         assert!(deep.is_dir());
         fs::write(home.path().join("file"), "x").expect("a file");
-        make(&home.path().join("file"), true).expect_err("it is a file");
-        make(&home.path().join("file/below"), true).expect_err("a file has nothing below");
+        check(&home.path().join("d/e/f")).expect("it can be made");
+        check(&deep).expect("it is there");
+        for wrong in ["file", "file/below", "file/below/that", "a\0b"] {
+            let wrong = home.path().join(wrong);
+            make(&wrong, true).expect_err("it is a file, or no name");
+            check(&wrong).expect_err("the same is known before");
+        }
     }
 
     #[test]

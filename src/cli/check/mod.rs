@@ -1,7 +1,7 @@
 //! `flipped-lb check`: what the settings mean, or what is wrong with them.
 //!
 //! Fed by the command line; [`words`] turns settings into sentences. It opens no socket and
-//! writes no file.
+//! writes no file; what `run` would find wrong with this machine is told all the same.
 
 mod words;
 
@@ -12,7 +12,9 @@ use clap::Args;
 use super::Failure;
 use super::output::print;
 use crate::clock::zone;
-use crate::config::{self, Config};
+use crate::config::{self, Config, StoreUrl};
+use crate::engine::{directory, threads};
+use crate::escape::Escaped;
 
 pub(crate) use words::{Machine, words};
 
@@ -38,16 +40,41 @@ pub(crate) struct CheckArgs {
 /// Prints what the settings mean.
 ///
 /// # Errors
-/// The settings are wrong.
+/// The settings are wrong, by themselves or on this machine.
 pub(crate) fn run(args: CheckArgs) -> Result<(), Failure> {
-    let text = if args.example {
-        config::example()
-    } else {
-        let config = config::load(args.config.as_deref())?;
-        let (origin, local_time) = (origin(&args), local_time(&config));
-        format!("{origin}{local_time}{}", words(&config, &Machine::here()))
-    };
-    print(&text)
+    if args.example {
+        return print(&config::example());
+    }
+    let config = config::load(args.config.as_deref())?;
+    let (origin, local_time) = (origin(&args), local_time(&config));
+    let words = words(&config, &Machine::here());
+    print(&format!("{origin}{local_time}{words}"))?;
+    match problems(&config) {
+        problems if problems.is_empty() => Ok(()),
+        problems => Err(Failure::Usage(Escaped(problems.join("; ")).to_string())),
+    }
+}
+
+/// What cannot be had on this machine: cores, the data directory, the password.
+fn problems(config: &Config) -> Vec<String> {
+    let mut problems = Vec::new();
+    if let Err(error) = threads::plan(config) {
+        problems.push(error.to_string());
+    }
+    let data_dir = &config.data_dir;
+    if let Err(error) = directory::check(data_dir) {
+        let data_dir = data_dir.display();
+        problems.push(format!(
+            "the data directory {data_dir} cannot be used: {error}"
+        ));
+    }
+    if let (StoreUrl::MySql(_), Some(path)) = (&config.store.url, &config.store.password_file)
+        && let Err(error) = std::fs::File::open(path)
+    {
+        let path = path.display();
+        problems.push(format!("[store] password_file {path}: {error}"));
+    }
+    problems
 }
 
 /// Which zone local hours are of, where rules ask for them or it is not known.

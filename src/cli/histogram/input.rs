@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::{Named, Unit, name};
 use crate::cli::Failure;
 use crate::escape::Escaped;
-use crate::latency::curve::{Curve, CurveError};
+use crate::latency::curve::Curve;
 use crate::latency::log_reader::HistogramLog;
 use crate::limits::LATENCY_LOG_LEN_CEILING;
 
@@ -139,7 +139,11 @@ pub(super) fn parse(text: &str) -> Result<Kind, String> {
     match log {
         Ok(log) if log.intervals() > 0 || first.starts_with("#[") => Ok(Kind::Log(log)),
         Err(why) if first.starts_with('#') || first.starts_with("Tag=") => Err(why),
-        _ => Err(format!("{}, nor an interval log", CurveError::Heading)),
+        _ => Err(
+            "this is neither an interval log of HdrHistogram nor a percentile file; take a .hlog or \
+             a .hgrm file from data_dir/histograms/"
+                .to_owned(),
+        ),
     }
 }
 

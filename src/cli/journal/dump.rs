@@ -48,6 +48,8 @@ pub(crate) struct DumpArgs {
 pub(crate) fn run(args: &DumpArgs) -> Result<(), Failure> {
     let place = Place::find(&args.place)?;
     let out = Frames::to_stdout(256 * 1024);
+    // Whoever looks at entries may do so behind `less`; frames are for programs.
+    let out = if args.frames { out } else { out.spelled() };
     let selection = Selection::new(args, &place)?;
     let mut dump = Dump {
         args,
