@@ -99,7 +99,7 @@ fn contents(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
         let path = entry.expect("an entry").path();
         if path.is_dir() {
             found.extend(contents(&path));
-        } else {
+        } else if !path.is_symlink() {
             found.insert(path.clone(), std::fs::read(&path).expect("a file"));
         }
     }
@@ -478,6 +478,10 @@ fn damage_of_every_kind_is_named_refused_and_repaired() {
     assert_repaired(&source, &name(1), all / 4..all / 2, |home| {
         std::fs::remove_file(segment(home, 1)).expect("it was there");
     });
+    assert_repaired(&source, &name(1), all / 4..all / 2, |home| {
+        std::fs::remove_file(segment(home, 1)).expect("it was there");
+        std::os::unix::fs::symlink("/nonexistent", segment(home, 1)).expect("a link");
+    });
     assert_repaired(&source, &name(1), 1..all / 3, |home| {
         let len = std::fs::metadata(segment(home, 1))
             .expect("a segment")
@@ -496,6 +500,34 @@ fn damage_of_every_kind_is_named_refused_and_repaired() {
     assert_repaired(&source, &name(2), 1..all / 3, |home| {
         zero(&segment(home, 2), 64 << 10, 4096);
     });
+}
+
+#[test]
+fn a_copy_under_a_far_number_is_set_aside_and_nothing_is_made_up_before_it() {
+    let home = home();
+    leave_segments(&home, THREE_SEGMENTS);
+    let data = home.path().join("data");
+    let before = contents(&data.join("journal"));
+    std::fs::copy(segment(&home, 0), segment(&home, 9_999)).expect("a copy");
+    let stray = "00000000000000009999.segment: its header is that of segment 0";
+    let (said, _) = complaint(&["verify"], &data);
+    assert!(said.contains(stray), "{said}");
+    let refused = refusal(&home);
+    assert!(refused.contains("journal repair"), "{refused}");
+    let said = fine(&["repair", "--dry-run"], &data);
+    assert!(
+        said.contains(stray) && said.contains("Nothing was changed"),
+        "{said}"
+    );
+    let said = fine(&["repair"], &data);
+    assert!(
+        said.contains(stray) && said.contains("nothing else"),
+        "{said}"
+    );
+    assert_eq!(contents(&data.join("journal")), before);
+    assert!(fine(&["verify"], &data).contains("\nok: "));
+    let all: Vec<u64> = (1..=THREE_SEGMENTS as u64).collect();
+    assert_delivers(&home, &all);
 }
 
 #[test]

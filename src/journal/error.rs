@@ -86,6 +86,17 @@ pub enum JournalError {
          `flipped-lb journal verify DIR` shows what is there)"
     )]
     Missing(u64),
+    /// More segments than a repair makes are gone.
+    #[error(
+        "journal segments {first:020}.segment to {last:020}.segment are missing, more than a repair \
+         makes anew: what stands behind them is no part of this journal: move it away, and repair again"
+    )]
+    Gap {
+        /// The first that is missing.
+        first: u64,
+        /// The last.
+        last: u64,
+    },
     /// Another engine wrote it.
     #[error(
         "journal segment {segment:020}.segment cannot be read: {source}; use the engine that wrote \

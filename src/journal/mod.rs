@@ -11,7 +11,7 @@
 //!   recovery   progress, continuation the start: what an earlier life left, and where to go on
 //!   replay                            messages that left memory -> the scheduler
 //!   retention  compacted              what may go, and what is carried forward of it
-//!   repair     error                  what to do about damage
+//!   repair     error, strays          what to do about damage
 //! ```
 
 pub mod protocol;
@@ -40,6 +40,7 @@ pub mod retention;
 
 pub mod error;
 pub mod repair;
+pub(crate) mod strays;
 
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;

@@ -30,7 +30,7 @@ use super::record::{
 };
 use super::storage::{Name, Storage, write_whole};
 use crate::clock::BootTie;
-use crate::limits::BATCH_LEN_MAX;
+use crate::limits::{BATCH_LEN_MAX, REPAIR_GAP_MAX};
 use crate::message::Sequence;
 
 /// What is wrong with a journal, and what to do about it.
@@ -214,6 +214,12 @@ impl Plan {
             let segment = segments.start;
             return Err(JournalError::Version { segment, source });
         }
+        if segments.end - segments.start > REPAIR_GAP_MAX {
+            return Err(JournalError::Gap {
+                first: segments.start,
+                last: segments.end - 1,
+            });
+        }
         self.segments.extend(segments);
         self.losses.push(Loss {
             gap: Gap::Segments(hole),
@@ -328,8 +334,16 @@ impl<T: Storage> Builder<'_, T> {
 
     fn fill(&mut self, hole: &Hole) -> io::Result<()> {
         if hole.damage == Damage::Absent {
-            for number in hole.from / self.segment_len..hole.to / self.segment_len {
-                self.begin(number)?;
+            let len = self.segment_len;
+            for number in hole.from / len..hole.to / len {
+                // One that was listed, and is not there, has begun.
+                let has_begun = self
+                    .open
+                    .as_ref()
+                    .is_some_and(|it| it.position / len == number);
+                if !has_begun {
+                    self.begin(number)?;
+                }
             }
             return Ok(());
         }

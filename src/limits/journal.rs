@@ -75,6 +75,10 @@ pub const JOURNAL_READ_LEN: usize = 1024 * 1024 + 4096;
 /// each, 256 GiB, which no power loss takes.
 pub const SEGMENTS_AHEAD_MAX: u64 = 4096;
 
+/// Missing segments that a repair makes anew, empty, so that a gap is closed: as many. A file that is
+/// farther from the others is no part of this journal.
+pub const REPAIR_GAP_MAX: u64 = SEGMENTS_AHEAD_MAX;
+
 /// Smallest segment, by setting: four batches, so that a batch wastes a quarter at worst.
 pub const SEGMENT_LEN_MIN: u64 = 4 * BATCH_LEN_MAX as u64;
 

@@ -18,6 +18,7 @@ use clap::{Args, Subcommand};
 use super::Failure;
 use crate::journal::reader::scan::{CompactedHole, Hole};
 use crate::journal::storage::Name;
+use crate::journal::strays::Stray;
 
 use place::Place;
 
@@ -64,6 +65,16 @@ pub(crate) fn run(args: JournalArgs) -> Result<(), Failure> {
         JournalCommand::Stats(args) => stats::run(&args),
         JournalCommand::Repair(args) => repair::run(&args),
     }
+}
+
+/// A file that is no part of the journal, in words.
+fn stray_words(stray: &Stray, place: &Place) -> String {
+    let file = place.storage.path(stray.name);
+    format!(
+        "{}: its header is that of segment {}, and nothing is before it",
+        file.display(),
+        stray.of
+    )
 }
 
 /// The same of a hole in a compacted file.

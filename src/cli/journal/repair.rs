@@ -15,10 +15,11 @@ use clap::Args;
 use jiff::Timestamp;
 
 use super::place::{Place, PlaceArgs, failed};
-use super::{Failure, compacted_words, words};
+use super::{Failure, compacted_words, stray_words, words};
 use crate::engine::{DirectoryLock, directory};
 use crate::journal::repair::{Gap, Plan, plan, rebuild};
 use crate::journal::storage::{Directory, Name};
+use crate::journal::strays::{Stray, strays};
 
 /// Keep what can be kept of a damaged journal, and put the rest aside.
 #[derive(Debug, Clone, Args)]
@@ -45,7 +46,17 @@ pub(crate) fn run(args: &RepairArgs) -> Result<(), Failure> {
             DirectoryLock::take(&place.data_dir).map_err(|it| Failure::Failed(it.to_string()))?,
         ),
     };
+    let strays = strays(&place.storage).map_err(failed)?;
+    if !strays.is_empty() {
+        set_aside(&strays, &place, args.dry_run)?;
+        if args.dry_run {
+            return Ok(());
+        }
+    }
     let plan = plan(place.scan(), place.segment_len).map_err(failed)?;
+    if plan.is_empty() && !strays.is_empty() {
+        return write_out("there is nothing else to repair\n");
+    }
     if plan.is_empty() {
         return write_out("there is nothing to repair; the engine cuts a torn tail by itself\n");
     }
@@ -64,6 +75,33 @@ pub(crate) fn run(args: &RepairArgs) -> Result<(), Failure> {
         "{report}Repaired: the damaged files, and this report, are in {}.\n",
         aside.display()
     ))
+}
+
+/// Moves the files that are no part of the journal out of it, and says so.
+fn set_aside(strays: &[Stray], place: &Place, dry_run: bool) -> Result<(), Failure> {
+    let mut report = String::new();
+    for stray in strays {
+        // Writing to a String cannot fail.
+        let _ = writeln!(report, "Stray: {}", stray_words(stray, place));
+    }
+    if dry_run {
+        return write_out(&format!(
+            "{report}Nothing was changed: a repair sets these aside first, and looks at the rest then.\n"
+        ));
+    }
+    let repair = Repair {
+        place,
+        plan: &Plan::default(),
+    };
+    let aside = repair.aside(&report)?;
+    for stray in strays {
+        repair.put_aside(stray.name, &aside)?;
+        let path = place.storage.path(stray.name);
+        fs::remove_file(&path)
+            .and_then(|()| sync(&place.journal))
+            .map_err(unwritten(&path))?;
+    }
+    write_out(&format!("{report}Set aside in {}.\n", aside.display()))
 }
 
 fn write_out(text: &str) -> Result<(), Failure> {

@@ -6,13 +6,14 @@ use clap::Args;
 
 use super::place::{Place, PlaceArgs, Rest, failed};
 use super::progress::Progress;
-use super::{Failure, compacted_words, words};
+use super::{Failure, compacted_words, stray_words, words};
 use crate::engine::DirectoryLock;
 use crate::journal::batch::Batch;
 use crate::journal::reader::Tail;
 use crate::journal::reader::scan::Finding;
 use crate::journal::record::BatchKind;
 use crate::journal::storage::Name;
+use crate::journal::strays::strays;
 
 /// Read all of the journal, and say what is whole and what is not.
 #[derive(Debug, Clone, Args)]
@@ -120,6 +121,9 @@ impl Report {
             }
         }
         report.close(out)?;
+        for stray in strays(&place.storage).map_err(failed)? {
+            report.hole(&stray_words(&stray, place), out)?;
+        }
         tell_rest(&place.rest()?, out)?;
         Ok(report)
     }

@@ -158,7 +158,11 @@ impl<S: Storage> Scan<S> {
                     return Ok(Some(Finding::Tail(tail)));
                 }
                 Step::Closed => self.leave(),
-                Step::Gone => self.look_again(),
+                Step::Gone => {
+                    if let Some(hole) = self.look_again()? {
+                        return Ok(Some(Finding::Hole(hole)));
+                    }
+                }
             }
         }
     }
@@ -170,18 +174,26 @@ impl<S: Storage> Scan<S> {
     }
 
     /// The file that was read is gone: goes on where its place is now, or behind it, if it is listed
-    /// and cannot be found.
-    fn look_again(&mut self) {
+    /// and cannot be found. A segment of which that is so, as a link that leads nowhere, is a hole.
+    fn look_again(&mut self) -> Result<Option<Hole>, JournalError> {
         let position = self.reader.position;
         self.reader.compacted = None;
         self.reader.forget();
-        match self.gone_at.replace(position) == Some(position) {
-            true => {
-                let behind = (self.reader.number() + 1) * self.reader.segment_len;
-                self.state = State::Between(behind);
-            }
-            false => self.state = State::Between(position),
+        if self.gone_at.replace(position) != Some(position) {
+            self.state = State::Between(position);
+            return Ok(None);
         }
+        let number = self.reader.number();
+        let behind = (number + 1) * self.reader.segment_len;
+        let is_segment = self.state == State::Inside(number);
+        self.state = State::Between(behind);
+        let segments = self.reader.storage.segments().map_err(JournalError::List)?;
+        let is_listed = is_segment && segments.contains(&number);
+        Ok(is_listed.then_some(Hole {
+            from: position,
+            to: behind,
+            damage: Damage::Absent,
+        }))
     }
 
     /// Goes to the file that has this place, or to the next one that is there.

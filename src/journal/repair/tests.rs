@@ -35,6 +35,33 @@ fn repair(memory: &Memory) -> Plan {
     plan
 }
 
+#[test]
+fn a_gap_that_no_journal_has_is_refused_and_not_filled() {
+    let (memory, end) = some_segments();
+    for (number, is_refused) in [(40, false), (9_999_999, true)] {
+        let header = SegmentHeader {
+            number,
+            segment_len: SEGMENT,
+            created_ms: 0,
+            tie: BootTie::default(),
+        };
+        let bytes = header.encode().to_vec();
+        memory.files().insert(Name::Segment(number), bytes);
+        match plan(Scan::new(memory.clone(), SEGMENT), SEGMENT) {
+            Ok(plan) => {
+                assert!(!is_refused);
+                let missing = end / SEGMENT + 1..number;
+                assert!(missing.into_iter().all(|it| plan.segments.contains(&it)));
+            }
+            Err(error) => {
+                assert!(is_refused);
+                let words = "00000000000000000041.segment to 00000000000009999998.segment";
+                assert!(error.to_string().contains(words), "{error}");
+            }
+        }
+    }
+}
+
 /// Each entry with where it stands: messages by record, settlements by batch.
 type Entries = Vec<(Position, u64)>;
 

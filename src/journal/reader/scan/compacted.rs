@@ -37,7 +37,7 @@ impl<S: Storage> Scan<S> {
                 Ok(Some(Finding::Compacted { segments, header }))
             }
             Err(JournalError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-                self.look_again();
+                self.look_again()?;
                 Ok(None)
             }
             Err(error) => Err(error),
@@ -72,7 +72,7 @@ impl<S: Storage> Scan<S> {
         let names = reader.storage.list().map_err(JournalError::List)?;
         if !names.contains(&name) {
             self.damaged_header = None;
-            self.look_again();
+            self.look_again()?;
             return Ok(None);
         }
         if let Some(hole) = self.damaged_header.take() {
