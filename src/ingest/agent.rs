@@ -57,7 +57,7 @@ pub(crate) struct IngestAgent<N> {
 }
 
 impl<N: Network> IngestAgent<N> {
-    fn poll_scheduler(&mut self) -> usize {
+    fn poll_scheduler(&mut self, now: Now) -> usize {
         let mut work_count = 0;
         while work_count < COMMANDS_PER_CYCLE
             && let Some(command) = self.from_scheduler.poll()
@@ -75,6 +75,7 @@ impl<N: Network> IngestAgent<N> {
                         self.answering.owe(key);
                     }
                 }
+                ToIngest::Accepted { source } => self.dialler.note_accepted(source, now),
                 ToIngest::Allowance { destination, until } => {
                     self.intake.allowances.raise(destination, until);
                     self.release_at(destination);
@@ -116,7 +117,7 @@ impl<N: Network> Agent for IngestAgent<N> {
     }
 
     fn do_work(&mut self, now: Now) -> Result<usize, Fatal> {
-        let mut work_count = self.poll_scheduler();
+        let mut work_count = self.poll_scheduler(now);
         if self.draining.load(Ordering::Relaxed) {
             self.drain();
         } else {

@@ -20,6 +20,7 @@ use super::source::{Dial, Source};
 use crate::clock::Now;
 use crate::counters::{Counter, Counters};
 use crate::limits::{LOG_TICK_NS, LOOKUP_NS_MAX};
+use crate::message::SourceIndex;
 use crate::net::{Key, Network};
 
 /// Keeps the configured sources connected.
@@ -60,6 +61,14 @@ impl Dialler {
         }
         self.plan();
         work_count
+    }
+
+    /// A line of this source was accepted; one that dialled in is none of those here.
+    pub(super) fn note_accepted(&mut self, source: SourceIndex, now: Now) {
+        if let Some(source) = self.sources.get_mut(source as usize) {
+            source.note_accepted(now.ns, &mut self.rng);
+            self.plan();
+        }
     }
 
     /// It is time to go on with this source.
@@ -206,19 +215,9 @@ impl Dialler {
         (source.address.clone(), source.ack)
     }
 
-    /// A source's connection has ended, after so many lines. `was_useful`: one of them was a
-    /// message.
-    pub(super) fn note_ended(
-        &mut self,
-        index: usize,
-        (lines, was_useful): (u64, bool),
-        error: &io::Error,
-        now: Now,
-    ) {
+    /// A source's connection has ended, after so many lines.
+    pub(super) fn note_ended(&mut self, index: usize, lines: u64, error: &io::Error, now: Now) {
         let source = &mut self.sources[index];
-        if was_useful {
-            source.reset_pauses();
-        }
         let _ = source.rest(now.ns, &mut self.rng);
         if let Some(more) = source.log_disconnects.admit(now) {
             info!(source = %source.address, lines, %error, "disconnected{more}");

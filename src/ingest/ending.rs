@@ -32,9 +32,8 @@ impl<N: Network> IngestAgent<N> {
         match connection.origin {
             Origin::DialledIn(peer) => self.acceptor.closed(peer),
             Origin::Configured(index) => {
-                let lines = &connection.lines;
-                let sent = (lines.last(), lines.any_forwarded());
-                self.dialler.note_ended(index, sent, error, now);
+                let lines = connection.lines.last();
+                self.dialler.note_ended(index, lines, error, now);
             }
         }
     }

@@ -50,11 +50,6 @@ impl Lines {
         self.last
     }
 
-    /// Whether any line went to the scheduler.
-    pub(super) fn any_forwarded(&self) -> bool {
-        self.forwarded > 0
-    }
-
     /// The next line goes to the scheduler. Returns the number by which it is to answer; zero: it
     /// need not.
     #[inline]

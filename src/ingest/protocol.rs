@@ -59,6 +59,11 @@ pub(crate) enum ToIngest {
         /// The line.
         line: u64,
     },
+    /// A line of a connection was accepted, for the first time: it is no duplicate.
+    Accepted {
+        /// Whose connection.
+        source: SourceIndex,
+    },
     /// So many messages may be handed over for a destination, in all since the start.
     Allowance {
         /// Which.

@@ -86,10 +86,17 @@ impl Source {
         matches!(&self.dial, Dial::Connecting(attempts) if attempts.has(key))
     }
 
-    /// It has sent a line that was accepted, or is known: the next failure is a first one. Lines
-    /// that are rejected do not count, or who sends one and closes is dialled without a pause.
-    pub(super) fn reset_pauses(&mut self) {
+    /// A line of it was accepted: the next failure is a first one. Lines that are rejected or known do
+    /// not count, or who sends one and closes is dialled without a pause. The connection may have ended
+    /// before that was known: then this is its first failure.
+    pub(super) fn note_accepted(&mut self, now_ns: u64, rng: &mut Rng) {
         self.failures = 0;
+        if let Dial::Resting(until_ns) = self.dial {
+            let _ = self.rest(now_ns, rng);
+            if self.wakes_at_ns() > until_ns {
+                self.dial = Dial::Resting(until_ns);
+            }
+        }
     }
 }
 
@@ -115,7 +122,16 @@ mod tests {
             longest_ns > RECONNECT_MS_MAX * 900_000,
             "the jitter uses the whole range"
         );
-        source.reset_pauses();
+        let Dial::Resting(until_ns) = source.dial else {
+            panic!("it rests")
+        };
+        // It had ended before that was known.
+        source.note_accepted(2_000, &mut rng);
+        let soon_ns = until_ns.min(2_000 + RECONNECT_MS_MIN * 1_000_000);
+        assert!(source.wakes_at_ns() <= soon_ns);
+        source.dial = Dial::Connected;
+        source.note_accepted(3_000, &mut rng);
+        assert!(matches!(source.dial, Dial::Connected));
         assert_eq!(source.rest(0, &mut rng), 1);
     }
 }

@@ -10,6 +10,7 @@ use tracing::{info, warn};
 
 use super::chunks::ChunkSupply;
 use super::dispatcher::Dispatcher;
+use super::first_accepted::FirstAccepted;
 use super::gate::{Batch, Gate, Passed};
 use super::intake::{Admitted, Intake};
 use super::message::SlotIndex;
@@ -35,6 +36,7 @@ pub(super) struct Cores {
     pub(super) intake: Intake,
     pub(super) gate: Gate,
     pub(super) source_acks: SourceAcks,
+    pub(super) first_accepted: FirstAccepted,
     pub(super) dispatcher: Dispatcher,
     pub(super) subscriptions: Subscriptions,
     pub(super) settlements: Settlements,
@@ -90,11 +92,13 @@ impl Cores {
     #[inline]
     fn on_arrival(&mut self, arrival: Arrival, now: Now) {
         let destination = arrival.destination;
+        let (source, connection) = (arrival.source, arrival.connection);
         self.ensure_destination(destination);
         let journal = &mut self.out.journal;
         let admitted = (self.intake).admit(arrival, now, &mut self.messages, journal);
         match admitted {
             Admitted::Message { index, record_len } => {
+                self.first_accepted.note(source, connection);
                 self.gate.push(index, record_len);
                 if self.gate.is_open() {
                     self.queue(index, now);
@@ -378,6 +382,12 @@ impl Cores {
                 connection: line.connection,
                 line: line.number,
             });
+        }
+        while !self.first_accepted.is_empty()
+            && let Some(mut permit) = self.out.ingest.claim(1)
+            && let Some(source) = self.first_accepted.next()
+        {
+            permit.send(ToIngest::Accepted { source });
         }
         let allowances = self.dispatcher.allowances();
         while allowances.has_updates()

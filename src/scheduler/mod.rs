@@ -48,6 +48,7 @@ pub mod dedup;
 pub(crate) mod intake;
 pub mod rules;
 
+pub(crate) mod first_accepted;
 pub(crate) mod gate;
 pub(crate) mod source_acks;
 
