@@ -102,6 +102,7 @@ counters! {
     ConnectionsRefusedFull "connections_refused_full" count "Those among them that found max_connections open.";
     ConnectionsRefusedAddress "connections_refused_address" count "Those among them that found max_connections_per_address open from their address.";
     GreetingTimeouts "greeting_timeouts" count "Connections closed because they did not say in time what they want.";
+    ProducerErrors "producer_errors" count "Producers ended by an error line, for their greeting was wrong.";
     IdleTimeouts "idle_timeouts" count "Producers closed because they sent nothing for idle_timeout.";
     HttpConnected "http_connected" gauge "HTTP connections now.";
 

@@ -287,6 +287,28 @@ fn a_first_message_with_a_producer_field_is_a_message() {
 }
 
 #[test]
+fn a_wrong_greeting_is_told_what_to_send_and_closed() {
+    let engine = Engine::start(LISTENING);
+    let wrong = [
+        r#"{"producer":{"ack":"yes"}}"#,
+        r#"{"producer":{"akc":true}}"#,
+        r#"{"producer":true}"#,
+        r#"{"producer":{"ack":true},"token":"x"}"#,
+    ];
+    for greeting in wrong {
+        let behind = frame("behind", "table1", 1);
+        let peer = Peer::dial(&engine, &format!("{greeting}\n{behind}\n"));
+        let said = String::from_utf8(peer.rest()).expect("text");
+        let said: Value = serde_json::from_str(&said).expect("one line");
+        let why = said["error"].as_str().expect("words");
+        assert!(why.contains(r#"{"producer":{"ack":true}}"#), "{why}");
+    }
+    let stats = engine.wait("all are gone", |it| it["sources_connected"] == 0);
+    assert_eq!(stats["producer_errors"], wrong.len());
+    assert_eq!(stats["received"], 0, "nothing behind it is taken");
+}
+
+#[test]
 fn an_array_or_a_second_greeting_is_no_greeting_but_a_wrong_line() {
     let engine = Engine::start(LISTENING);
     let hello = "{\"producer\":{\"ack\":true}}";

@@ -6,6 +6,7 @@ use tracing::{info, warn};
 
 use super::agent::IngestAgent;
 use super::connection::Origin;
+use super::greeting;
 use crate::clock::Now;
 use crate::counters::Counter;
 use crate::net::{Key, Network};
@@ -57,6 +58,13 @@ impl<N: Network> IngestAgent<N> {
                 self.close_with(key, &why, now);
             }
         }
+    }
+
+    /// A producer's greeting was wrong.
+    #[cold]
+    pub(super) fn close_greeting(&mut self, key: Key, now: Now) {
+        self.counters.add(Counter::ProducerErrors, 1);
+        self.close_with(key, greeting::EXPECTED, now);
     }
 
     fn close_with(&mut self, key: Key, why: &str, now: Now) {

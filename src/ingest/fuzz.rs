@@ -8,7 +8,7 @@
 
 use std::convert::Infallible;
 
-use super::greeting;
+use super::greeting::{self, Greeting};
 use super::parser::Parser;
 use super::parser::verdict::{LEVELS, agreed, agrees_with_others};
 use crate::net::framer::model::{self, Seen, is_blank};
@@ -149,7 +149,7 @@ impl Reading {
 
 /// A producer's first line is a greeting or a message, never both.
 pub(crate) fn greeting(line: &[u8]) {
-    let Some(wants) = greeting::parse(line) else {
+    let Some(Greeting::Ack(wants)) = greeting::parse(line) else {
         return;
     };
     let value: serde_json::Value = serde_json::from_slice(line).expect("it was understood");

@@ -116,6 +116,9 @@ impl<N: Network> IngestAgent<N> {
         if has_lines {
             self.read_len.hold(connection.framer.partial_len());
         }
+        if end == TurnEnd::WrongGreeting {
+            return self.close_greeting(key, now);
+        }
         if connection.is_owed() {
             self.answering.owe(key);
         }

@@ -11,7 +11,7 @@
 //! ```
 
 use super::budget::Budget;
-use super::greeting;
+use super::greeting::{self, Greeting};
 use super::intake::{Accepted, Intake, Refusal};
 use super::lines::Lines;
 use super::output::TurnOutput;
@@ -42,6 +42,8 @@ pub(super) enum TurnEnd {
     Limit,
     /// The connection must wait.
     Wait(Wait),
+    /// Its greeting was wrong: it ends.
+    WrongGreeting,
 }
 
 /// What became of a line.
@@ -130,11 +132,15 @@ impl TurnCore<'_> {
             }
         };
         lines.is_new = false;
-        if std::mem::take(&mut lines.may_greet)
-            && let Some(ack) = greeting::parse(line)
-        {
-            lines.ack = ack;
-            return Outcome::Consumed;
+        if std::mem::take(&mut lines.may_greet) {
+            match greeting::parse(line) {
+                None => {}
+                Some(Greeting::Ack(ack)) => {
+                    lines.ack = ack;
+                    return Outcome::Consumed;
+                }
+                Some(Greeting::Wrong) => return Outcome::Last(TurnEnd::WrongGreeting),
+            }
         }
         match self.intake.accept(line, self.counters, self.now) {
             Ok(accepted) => {

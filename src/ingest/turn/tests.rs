@@ -253,6 +253,11 @@ fn only_the_first_line_of_a_producer_may_be_a_greeting() {
         sent(&[("missing_field", 1)]),
         "a dialled source"
     );
+    let mut rig = Rig::new(9, REJECTS_RING);
+    rig.lines.may_greet = true;
+    let wrong = format!("{{\"producer\":true}}\n{}", good("a", "table1"));
+    assert_eq!(rig.turn(wrong.as_bytes(), ALL), TurnEnd::WrongGreeting);
+    assert_eq!(rig.sent(), sent(&[]), "nothing behind it is taken");
 }
 
 #[test]
