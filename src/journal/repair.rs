@@ -286,6 +286,11 @@ struct Builder<'a, T: Storage> {
 
 impl<T: Storage> Builder<'_, T> {
     fn begin(&mut self, number: u64) -> io::Result<()> {
+        let position = number * self.segment_len + SEGMENT_HEADER_LEN as u64;
+        if self.open.as_ref().is_some_and(|it| it.position == position) {
+            // It was listed, and is not there: it comes again, and then as a hole.
+            return Ok(());
+        }
         self.close()?;
         if !self.plan.segments.contains(&number) {
             return Ok(());
@@ -298,7 +303,6 @@ impl<T: Storage> Builder<'_, T> {
             tie: BootTie::default(),
         };
         write_whole(self.target, &file, 0, &header.encode())?;
-        let position = number * self.segment_len + SEGMENT_HEADER_LEN as u64;
         self.open = Some(Open { file, position });
         Ok(())
     }
@@ -334,16 +338,8 @@ impl<T: Storage> Builder<'_, T> {
 
     fn fill(&mut self, hole: &Hole) -> io::Result<()> {
         if hole.damage == Damage::Absent {
-            let len = self.segment_len;
-            for number in hole.from / len..hole.to / len {
-                // One that was listed, and is not there, has begun.
-                let has_begun = self
-                    .open
-                    .as_ref()
-                    .is_some_and(|it| it.position / len == number);
-                if !has_begun {
-                    self.begin(number)?;
-                }
+            for number in hole.from / self.segment_len..hole.to / self.segment_len {
+                self.begin(number)?;
             }
             return Ok(());
         }
