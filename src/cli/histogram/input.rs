@@ -140,7 +140,7 @@ pub(super) fn parse(text: &str) -> Result<Kind, String> {
         Ok(log) if log.intervals() > 0 || first.starts_with("#[") => Ok(Kind::Log(log)),
         Err(why) if first.starts_with('#') || first.starts_with("Tag=") => Err(why),
         _ => Err(
-            "this is neither an interval log of HdrHistogram nor a percentile file; take a .hlog or \
+            "this is no HdrHistogram file, neither an interval log nor percentiles; take a .hlog or \
              a .hgrm file from data_dir/histograms/"
                 .to_owned(),
         ),
