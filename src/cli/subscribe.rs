@@ -271,7 +271,8 @@ pub(super) fn engine_word(line: &[u8]) -> Option<Word> {
     if !starts.iter().any(|start| line.starts_with(start)) {
         return None;
     }
-    let word: Word = serde_json::from_slice(line).ok()?;
+    // As text: what is ignored of it must be UTF-8 too.
+    let word: Word = serde_json::from_str(str::from_utf8(line).ok()?).ok()?;
     (!word.is_frame()).then_some(word)
 }
 

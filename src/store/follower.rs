@@ -46,9 +46,11 @@ pub enum FollowError {
     /// The database has what the journal has not.
     #[error(
         "the store has stopped: the database has followed to position {stored}, but the journal \
-         ends at {recorded}: a power loss cut the journal, or it is another one; start the engine \
-         again while the database can be reached, and the journal goes on behind it, or move the \
-         database away (its rows are whole), and a new one is made from what the journal has"
+         ends at {recorded}: a power loss cut the journal, or it is another one, or another engine \
+         runs with a copy of this data directory; start the engine again while the database can be \
+         reached, and the journal goes on behind it; or move the database away (its rows are \
+         whole), and a new one is made from what the journal has; or give one of two engines a name \
+         of its own ([store] node)"
     )]
     Ahead {
         /// The database's position.
