@@ -83,7 +83,7 @@ counters! {
     HeldLost "held_lost" count "Lines that were read, waited for room, and were lost by a clean stop: their sources do not acknowledge.";
     IngestBackPressure "ingest_back_pressure" count "Reads put off because the pipeline was full.";
     LinesFastPath "lines_fast_path" count "Lines parsed by the parser's fast path: their shape was known.";
-    LinesFullPath "lines_full_path" count "Lines parsed by simd-json: of a new shape, unusual or wrong, or all of them where [ingest] parser says so or the processor has no AVX2.";
+    LinesFullPath "lines_full_path" count "Lines parsed by simd-json: of a new shape, unusual or wrong, or all of them with parser = simd-json or without AVX2.";
     RejectedWaiting "rejected_waiting" gauge "Rejected lines on their way to rejected.ndjson.";
     RejectedDisk "rejected_disk" gauge "Bytes of rejected.ndjson and its numbered predecessors.";
     RejectedUnwritable "rejected_unwritable" count "Failed writes to rejected.ndjson; sources wait at their next wrong line until one succeeds.";

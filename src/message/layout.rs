@@ -28,7 +28,7 @@ pub(crate) fn wire(record: &[u8]) -> &[u8] {
     &record[RECORD_HEADER_LEN..]
 }
 
-/// Bytes of [`wire`], by the record's.
+/// Bytes of the frame with its newline, by the record's.
 #[inline]
 #[must_use]
 pub const fn wire_len(record_len: usize) -> usize {
