@@ -129,7 +129,13 @@ pub(crate) const LATENCY: Axis = Axis {
     scale: Scale::Time,
 };
 
-/// Draws a group of bars for each case, a bar for each series.
+/// The axis of latencies in ns that bars have: it begins at zero.
+pub(crate) const LINEAR_LATENCY: Axis = Axis {
+    label: "latency",
+    scale: Scale::LinearTime,
+};
+
+/// Draws a group of bars for each case, a bar for each series. The axis is linear, from zero.
 ///
 /// # Errors
 /// The drawing library refuses.
@@ -140,6 +146,10 @@ pub(crate) fn bars(
     cases: &[String],
     series: &[Series<f64>],
 ) -> Result<Picture, PerfError> {
+    assert!(
+        matches!(y.scale, Scale::Count | Scale::LinearTime),
+        "bars begin at zero"
+    );
     let values = series.iter().flat_map(|(_, values)| values.iter().copied());
     let rulers = [Ruler::names(cases), y.scale.ruler(values)];
     let width = BARS_WIDTH / series.len().max(1) as f64;

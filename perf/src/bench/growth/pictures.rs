@@ -3,7 +3,7 @@
 use super::super::latency::{p50, p99};
 use super::dimension::{Dimension, Seen};
 use crate::error::PerfError;
-use crate::picture::{Axis, LATENCY, Picture, Scale, bars, lines};
+use crate::picture::{Axis, LATENCY, LINEAR_LATENCY, Picture, Scale, bars, lines};
 
 #[expect(clippy::cast_precision_loss, reason = "values fit 52 bits")]
 pub(super) fn drawn(dimension: Dimension, seen: &[Seen]) -> Result<[Picture; 2], PerfError> {
@@ -81,7 +81,7 @@ fn bars_of(
         bars(
             &format!("{file}-latency"),
             &title("Latency"),
-            LATENCY,
+            LINEAR_LATENCY,
             &names,
             &latencies,
         )?,
