@@ -318,6 +318,7 @@ pub fn recover<S: Storage + Clone>(
     let mut recovered = recovery::recover(storage, segment_len, wall_us, &mut builder)?;
     recovered.reserve =
         reserve::for_settlements(storage, segment_len).map_err(JournalError::List)?;
+    reserve::for_compaction(storage, segment_len);
     Ok((recovered, builder.finish()))
 }
 

@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::batch::{Batch, JournalRecord};
-use super::compacted::CompactedIndex;
+use super::compacted::{CompactedHeader, CompactedIndex};
 use super::error::{Damage, JournalError};
 use super::progress::Progress;
 use super::reader::{Reader, Tail};
@@ -101,10 +101,14 @@ pub(crate) fn recover<S: Storage + Clone>(
     }
     let mut progress = Progress::new(range(&compacted, &numbers), segment_len);
     let mut reader = Reader::new(storage.clone(), segment_len, 0);
-    let ends = compacted.iter().map(|it| it.header.sequences.end);
-    let (mut next_sequence, mut segments) = (ends.max().unwrap_or(1), Vec::new());
+    let (mut next_sequence, mut segments) = (1, Vec::new());
+    let mut passed = compacted.iter().map(|it| &it.header).peekable();
     let mut past = Past::default();
     while let Some(batch) = reader.next(Position::MAX)? {
+        let is_passed = |it: &&CompactedHeader| it.segments.end * segment_len <= batch.position();
+        while let Some(header) = passed.next_if(is_passed) {
+            next_sequence = next_sequence.max(header.sequences.end);
+        }
         // What was settled may be gone, its records and all: the settlements know how far it went.
         next_sequence = next_sequence.max(batch.header().first_sequence);
         note_segment(&mut segments, &batch, segment_len, next_sequence, &past);
@@ -123,6 +127,7 @@ pub(crate) fn recover<S: Storage + Clone>(
             .for_each(|settlement| sink.settled(&settlement));
         progress.at(batch.end(), batch.header().entries);
     }
+    let next_sequence = passed.fold(next_sequence, |next, it| next.max(it.sequences.end));
     progress.finish(reader.position());
     let tail = reader.tail()?;
     if tail.whole_beyond.is_some() {

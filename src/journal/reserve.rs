@@ -95,6 +95,19 @@ pub fn for_settlements<S: Storage>(storage: &mut S, segment_len: u64) -> io::Res
     Ok(made.is_ok().then_some(SETTLEMENTS))
 }
 
+/// Makes room for a compaction before anybody takes it: what a crash has left of one was just removed.
+/// Returns its bytes; zero: there is no room, and a segment that goes becomes it.
+pub fn for_compaction<S: Storage>(storage: &mut S, segment_len: u64) -> u64 {
+    // The ids of a segment usually take a twentieth of it, so less is better than nothing.
+    for share in 0..4 {
+        let len = compacted_len(segment_len) >> share;
+        if len_if_there(storage, COMPACTED) >= len || make(storage, COMPACTED, len).is_ok() {
+            return len;
+        }
+    }
+    0
+}
+
 /// Bytes of a file.
 ///
 /// # Errors

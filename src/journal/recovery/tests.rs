@@ -536,3 +536,19 @@ fn a_compaction_that_fails_gives_back_the_file_it_wrote_over() {
     assert!(memory.files().contains_key(&Name::Free(7)));
     assert!(!memory.files().contains_key(&Name::Unfinished(0, 2)));
 }
+
+#[test]
+fn a_segment_before_a_compacted_file_begins_with_its_own_messages() {
+    let (memory, _) = journal(4);
+    compact(&memory, 1..3, &[14]);
+    for number in 1..3 {
+        memory.files().remove(&Name::Segment(number));
+    }
+    let (found, _) = recovered(&memory);
+    let begin = |it: &SegmentStarted| (it.number, it.first_sequence);
+    let begins: Vec<_> = found.segments.iter().map(begin).collect();
+    assert_eq!(begins, [(0, 1), (3, 37)]);
+    assert_eq!(found.origin.next_sequence, 49);
+    memory.files().remove(&Name::Segment(3));
+    assert_eq!(recovered(&memory).0.origin.next_sequence, 37);
+}

@@ -21,9 +21,6 @@ const RETRY_NS: u64 = 10_000_000_000;
 /// The same where sources wait for room.
 const RETRY_SHORT_NS: u64 = 1_000_000_000;
 
-/// Ids of the usual length take a fifth of those of the longest.
-const HOPE: u64 = 4;
-
 /// Where room is short, one part in so many of a segment is worth a compaction.
 const GAIN_SHARE_SHORT: u64 = 16;
 
@@ -89,7 +86,7 @@ impl<S: Storage + Clone> RetentionAgent<S> {
         // What stays is taken at its worst. Where that does not fit, it is tried: what finds no room
         // gives the reserve back.
         let hopeful = Bounds {
-            room: HOPE * bounds.room,
+            room: if from_reserve { u64::MAX } else { bounds.room },
             margin: 1,
             ..bounds
         };

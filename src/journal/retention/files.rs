@@ -17,6 +17,9 @@ use crate::limits::FREE_FILES_MAX;
 /// Where there was no room to set aside, it is looked for again after so long, in ns.
 const SET_ASIDE_NS: u64 = 1_000_000_000;
 
+/// A segment that is shorter than one part in so many of what is wanted is no reserve.
+const RESERVE_SHARE_MIN: u64 = 8;
+
 impl<S: Storage + Clone> RetentionAgent<S> {
     /// Finds the free files that an earlier life left.
     pub(super) fn find_free_files(&mut self) -> io::Result<()> {
@@ -41,7 +44,9 @@ impl<S: Storage + Clone> RetentionAgent<S> {
     /// A file is not needed any more.
     pub(super) fn free_file(&mut self, name: Name) -> io::Result<()> {
         if let Name::Segment(number) = name {
-            let to = if self.lacks_compaction_reserve() {
+            let to = if self.shall_be_reserve(name) {
+                // Until its name is safe, nobody may write over it.
+                self.compaction_reserve_len = 0;
                 Some(reserve::COMPACTED_NUMBER)
             } else {
                 self.is_wanted(name).then_some(number)
@@ -55,10 +60,15 @@ impl<S: Storage + Clone> RetentionAgent<S> {
         self.remove(name)
     }
 
-    /// Whether the next compaction has no room of its own, and has to get that of a segment which goes.
-    fn lacks_compaction_reserve(&self) -> bool {
+    /// Whether the next compaction gets the room of this segment, which goes: it has none of its own, or
+    /// less, and the disk is full.
+    fn shall_be_reserve(&self, name: Name) -> bool {
+        let wanted = reserve::compacted_len(self.parts.segment_len);
+        let len = self.len_of(name).min(wanted);
+        let is_better = self.compaction_reserve_len < len && len >= wanted / RESERVE_SHARE_MIN;
+        let is_missed = self.compaction_reserve_len == 0 || self.is_full();
         let is_used = matches!(self.task, Task::Compact(_));
-        self.compaction_reserve_len == 0 && !is_used && !self.compaction_reserve_is_coming()
+        is_better && is_missed && !is_used && !self.compaction_reserve_is_coming()
     }
 
     fn compaction_reserve_is_coming(&self) -> bool {
@@ -175,11 +185,19 @@ impl<S: Storage + Clone> RetentionAgent<S> {
         let is_in_use =
             matches!(self.task, Task::Compact(_)) || self.compaction_reserve_is_coming();
         if !is_in_use && self.compaction_reserve_len < compacted_len {
-            self.make_reserve(reserve::COMPACTED, compacted_len)?;
-            self.compaction_reserve_len = compacted_len;
+            self.compaction_reserve_len = self.make_compaction_reserve(compacted_len)?;
             work_count += 1;
         }
         Some(work_count)
+    }
+
+    /// Makes the reserve, or completes it. Where there is none at all, a smaller one is better.
+    fn make_compaction_reserve(&mut self, len: u64) -> Option<u64> {
+        if self.compaction_reserve_len > 0 {
+            return self.make_reserve(reserve::COMPACTED, len).map(|()| len);
+        }
+        let len = reserve::for_compaction(&mut self.parts.storage, self.parts.segment_len);
+        (len > 0).then_some(len)
     }
 
     /// Does not even try where the disk has less: what it takes for a moment is missed by others.

@@ -44,7 +44,8 @@ impl SegmentRange {
     pub fn closed(of: &SegmentStarted, next: &SegmentStarted, len: u64) -> Self {
         Self {
             segments: of.number..next.number,
-            sequences: of.first_sequence..next.first_sequence,
+            // One without a batch is told of by a later one.
+            sequences: of.first_sequence.min(next.first_sequence)..next.first_sequence,
             end_ms: next.time_ms,
             len,
             compacted: None,
