@@ -6,7 +6,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use flipped_lb::journal::record::{
+use flipped_lb::journal::format::{
     BATCH_HEADER_LEN, BatchHeader, BatchKind, SETTLEMENT_LEN, Settlement,
 };
 use flipped_lb::message::layout::{RECORD_HEADER_LEN, RecordHeader, Span, record_len};

@@ -7,7 +7,7 @@
 use std::ops::Deref;
 
 use super::error::Damage;
-use super::record::{
+use super::format::{
     BATCH_HEADER_LEN, BatchHeader, BatchKind, Position, SETTLEMENT_LEN, Settlement,
 };
 use crate::message::{CompactId, Record, Sequence};

@@ -10,7 +10,7 @@ use memchr::memmem;
 
 use super::batch::{Batch, check};
 use super::error::{Damage, JournalError};
-use super::record::{
+use super::format::{
     BATCH_HEADER_LEN, BATCH_MAGIC, BatchHeader, BatchKind, FORMAT_VERSION, Position,
     SETTLEMENT_LEN, Settlement,
 };

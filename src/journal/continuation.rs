@@ -13,7 +13,7 @@
 use std::io;
 
 use super::error::JournalError;
-use super::record::{
+use super::format::{
     BATCH_HEADER_LEN, BatchHeader, BatchKind, Position, SEGMENT_HEADER_LEN, SegmentHeader,
 };
 use super::recovery::Origin;

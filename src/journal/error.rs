@@ -5,7 +5,7 @@
 
 use std::io;
 
-use super::record::SegmentHeaderError;
+use super::format::SegmentHeaderError;
 use super::storage::Name;
 
 /// Why the journal cannot be read on.

@@ -14,9 +14,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::batch::{Batch, JournalRecord};
 use super::error::JournalError;
+use super::format::{Position, Settlement};
 use super::reader::Reader;
 use super::reader::scan::{Finding, Scan};
-use super::record::{Position, Settlement};
 use super::recovery::{Recovered, Sink, recover};
 use super::repair::{plan, rebuild};
 use super::storage::Name;

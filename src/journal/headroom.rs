@@ -10,7 +10,7 @@
 //! ```
 //! What the store is far behind with it gets in portions: two segments, which go when it has them.
 
-use super::record::Position;
+use super::format::Position;
 use crate::clock::Now;
 use crate::limits::{DATABASE_LOG_LEN_MAX, DATABASE_ROOM_MIN};
 

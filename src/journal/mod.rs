@@ -5,7 +5,7 @@
 //! ```text
 //!   protocol                          what the agents below take and give
 //!   writer     staged, headroom       runs and settlements -> batches
-//!   segment    record, batch          batches -> files: the format, one writer's end of it
+//!   segment    format, batch          batches -> files: the format, one writer's end of it
 //!   storage    reserve                files, and room that is set aside for a full disk
 //!   reader     scan                   files -> batches, whatever is wrong with them
 //!   recovery   progress, continuation the start: what an earlier life left, and where to go on
@@ -21,7 +21,7 @@ mod staged;
 pub mod writer;
 
 pub mod batch;
-pub mod record;
+pub mod format;
 mod segment;
 
 pub mod reserve;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tracing::info;
 
-use super::record::Position;
+use super::format::Position;
 
 /// How often it is told.
 const EVERY: Duration = Duration::from_secs(1);

@@ -10,7 +10,7 @@
 use std::sync::Arc;
 
 use super::compacted::CompactedIndex;
-use super::record::{Position, Settlement};
+use super::format::{Position, Settlement};
 use super::retention::query::UnsettledQuery;
 use super::segment::SegmentStarted;
 use crate::arena::{Committed, Lease, Returned, Writer};

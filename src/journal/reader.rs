@@ -28,7 +28,7 @@ pub use tail::Tail;
 use super::batch::{Batch, check};
 use super::compacted::{CompactedReader, covering};
 use super::error::{Damage, JournalError};
-use super::record::{
+use super::format::{
     BATCH_HEADER_LEN, BatchHeader, BatchKind, Position, SEGMENT_HEADER_LEN, SegmentHeader,
     SegmentHeaderError,
 };

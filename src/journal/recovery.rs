@@ -10,12 +10,12 @@ use std::sync::Arc;
 use super::batch::{Batch, JournalRecord};
 use super::compacted::{CompactedHeader, CompactedIndex};
 use super::error::{Damage, JournalError};
-use super::progress::Progress;
-use super::reader::{Reader, Tail};
-use super::record::{
+use super::format::{
     BATCH_HEADER_LEN, BatchHeader, BatchKind, Position, SEGMENT_HEADER_LEN, SegmentHeader,
     Settlement,
 };
+use super::progress::Progress;
+use super::reader::{Reader, Tail};
 use super::segment::SegmentStarted;
 use super::storage::{Name, Storage, read_full, write_whole};
 use crate::clock::BootTie;

@@ -22,12 +22,12 @@ use std::ops::Range;
 use super::batch::Batch;
 use super::compacted::{CompactedHeader, CompactedWriter};
 use super::error::{Damage, JournalError};
-use super::reader::Tail;
-use super::reader::scan::{CompactedHole, Finding, Hole, Scan};
-use super::record::{
+use super::format::{
     BATCH_HEADER_LEN, BatchHeader, BatchKind, Position, SEGMENT_HEADER_LEN, SegmentHeader,
     SegmentHeaderError,
 };
+use super::reader::Tail;
+use super::reader::scan::{CompactedHole, Finding, Hole, Scan};
 use super::storage::{Name, Storage, write_whole};
 use crate::clock::BootTie;
 use crate::limits::{BATCH_LEN_MAX, REPAIR_GAP_MAX};

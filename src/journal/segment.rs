@@ -11,7 +11,7 @@
 
 use std::io::{self, IoSlice};
 
-use super::record::{BATCH_HEADER_LEN, BatchHeader, Position, SEGMENT_HEADER_LEN, SegmentHeader};
+use super::format::{BATCH_HEADER_LEN, BatchHeader, Position, SEGMENT_HEADER_LEN, SegmentHeader};
 use super::storage::{Name, Storage, write_whole};
 use crate::clock::{BootTie, Now};
 use crate::message::Sequence;

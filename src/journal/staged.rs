@@ -10,7 +10,7 @@
 
 use std::collections::VecDeque;
 
-use super::record::{BATCH_HEADER_LEN, SETTLEMENT_LEN, Settlement};
+use super::format::{BATCH_HEADER_LEN, SETTLEMENT_LEN, Settlement};
 use super::retention::query::UnsettledQuery;
 use crate::arena::Lease;
 use crate::limits::{

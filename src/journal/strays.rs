@@ -12,7 +12,7 @@
 use std::io;
 
 use super::error::JournalError;
-use super::record::{SEGMENT_HEADER_LEN, SegmentHeader};
+use super::format::{SEGMENT_HEADER_LEN, SegmentHeader};
 use super::storage::{Name, Storage, read_full};
 
 /// One of them.

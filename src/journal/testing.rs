@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::record::{
+use super::format::{
     BATCH_HEADER_LEN, BatchHeader, BatchKind, Position, SEGMENT_HEADER_LEN, SETTLEMENT_LEN,
     SegmentHeader, Settlement,
 };

@@ -20,9 +20,9 @@ use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::format::{BATCH_HEADER_LEN, BatchHeader, BatchKind, Position, SETTLEMENT_LEN};
 use super::headroom::Headroom;
 use super::protocol::{FromJournal, ToJournal, ToRetention};
-use super::record::{BATCH_HEADER_LEN, BatchHeader, BatchKind, Position, SETTLEMENT_LEN};
 use super::segment::{Claim, RollError, SegmentStarted, Segments};
 use super::staged::{Messages, Run, Staged};
 use super::storage::Storage;

@@ -9,7 +9,7 @@
 use std::collections::VecDeque;
 
 use super::message::{Line, SlotIndex};
-use crate::journal::record::Position;
+use crate::journal::format::Position;
 use crate::limits::UNRECORDED_MAX;
 use crate::message::Sequence;
 

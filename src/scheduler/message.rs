@@ -4,7 +4,7 @@
 
 use crate::arena::Place;
 use crate::clock::Now;
-use crate::journal::record::Position;
+use crate::journal::format::Position;
 use crate::message::{DestinationIndex, Level, Sequence, SourceIndex, TypeIndex};
 
 /// Index of a slot.

@@ -19,7 +19,7 @@ use super::protocol::UnsettledQuery;
 use super::unsettled::Unsettled;
 use crate::arena::{Committed, Lease, Ledger, Returned, View, Writer};
 use crate::clock::Now;
-use crate::journal::record::{Position, Settlement};
+use crate::journal::format::{Position, Settlement};
 use crate::latency::Recorder;
 use crate::memory::{prefetch, prefetch_all};
 use crate::message::layout::RecordHeader;

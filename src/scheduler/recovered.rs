@@ -15,7 +15,7 @@ use super::dedup::DedupWindow;
 use super::queue::cold::{ColdMessage, ColdStore, Kind};
 use super::unsettled::Unsettled;
 use crate::journal::batch::JournalRecord;
-use crate::journal::record::Settlement;
+use crate::journal::format::Settlement;
 use crate::journal::recovery::Sink;
 use crate::message::timestamp::clamp_timestamp;
 use crate::message::{CompactId, DestinationIndex, Directory, TypeIndex};

@@ -21,8 +21,8 @@ use crate::config;
 use crate::counters::{Counter, Counters};
 use crate::faults::Part;
 use crate::journal::error::JournalError;
+use crate::journal::format::Position;
 use crate::journal::reader::Reader;
-use crate::journal::record::Position;
 use crate::journal::storage::Storage;
 use crate::limits::{STORE_BATCH_GROWTH, STORE_GATHER_ROWS_MAX};
 

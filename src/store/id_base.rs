@@ -5,7 +5,7 @@
 //! or, after a restart, by finding the journal's rows among those whose base no engine has.
 
 use super::rows::Rows;
-use crate::journal::record::Position;
+use crate::journal::format::Position;
 use crate::limits::STORE_SAMPLE_ROWS;
 
 /// Ids of one engine: as many messages as it may ever have.

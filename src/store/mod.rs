@@ -36,7 +36,7 @@ mod speed;
 #[cfg(test)]
 mod testing;
 
-use crate::journal::record::Position;
+use crate::journal::format::Position;
 use crate::message::Sequence;
 pub(crate) use open::{OpenError, SQLITE_FILE, dialect, open, open_reader, place, schema_of};
 use rows::{Row, Rows};

@@ -43,7 +43,7 @@ use super::rows::Rows;
 use super::schema::{in_words, lacks_table};
 use super::unstored::{UnstoredLog, unwritable};
 use super::{Applied, Store, StoreError, Totals};
-use crate::journal::record::Position;
+use crate::journal::format::Position;
 use crate::limits::STORE_SERVER_REST_US;
 use crate::message::Sequence;
 

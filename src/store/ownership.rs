@@ -10,7 +10,7 @@
 //! nothing of its own is still under way.
 
 use super::StoreError;
-use crate::journal::record::Position;
+use crate::journal::format::Position;
 use crate::limits::STORE_OTHER_ROWS_MAX;
 
 /// Foreign writes without one of its own between them: that is no operator.

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::rows::Row;
-use crate::journal::record::Settlement;
+use crate::journal::format::Settlement;
 
 /// Refused rows and settlements, by sequence.
 #[derive(Debug, Default)]

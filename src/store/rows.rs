@@ -13,7 +13,7 @@
 use super::Applied;
 use super::pace::Pace;
 use crate::journal::batch::Batch;
-use crate::journal::record::Settlement;
+use crate::journal::format::Settlement;
 use crate::limits::{
     STORE_GATHER_LEN_KEPT, STORE_GATHER_LEN_MAX, STORE_GATHER_ROWS_KEPT, STORE_UPDATES_MAX,
 };

@@ -24,7 +24,7 @@ use super::repeats::Repeats;
 use super::rows::Rows;
 use super::unstored::{UnstoredLog, unwritable};
 use super::{Applied, Store, StoreError, Totals};
-use crate::journal::record::Position;
+use crate::journal::format::Position;
 use crate::message::Sequence;
 
 pub(super) use reader::SqliteReader;

@@ -7,8 +7,8 @@ use super::rows::Rows;
 use super::sqlite::SqliteStore;
 use super::{Applied, Store, StoreError, Totals};
 use crate::config;
+use crate::journal::format::Position;
 use crate::journal::reader::Reader;
-use crate::journal::record::Position;
 use crate::journal::testing::Memory;
 
 /// Small segments, so that tests roll them.

@@ -21,7 +21,7 @@ use super::lag::Progress;
 use crate::agent::background;
 use crate::clock::Clock;
 use crate::counters::{Counter, Counters};
-use crate::journal::record::Position;
+use crate::journal::format::Position;
 use crate::journal::storage::Storage;
 
 /// Longest sleep when there is nothing to do.

@@ -224,7 +224,7 @@ fn moment(epoch_us: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::record::Settlement;
+    use crate::journal::format::Settlement;
     use crate::journal::testing::{Memory, TestWriter};
     use crate::store::testing::{SEGMENT, gather};
 

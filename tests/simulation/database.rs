@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use flipped_lb::journal::record::Position;
+use flipped_lb::journal::format::Position;
 use flipped_lb::store::rows::Rows;
 use flipped_lb::store::{Applied, Store, StoreError, Totals};
 

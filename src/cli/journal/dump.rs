@@ -13,8 +13,8 @@ use super::unsettled::Unsettled;
 use super::{Failure, compacted_words, words};
 use crate::cli::output::Frames;
 use crate::journal::batch::{Batch, JournalRecord};
+use crate::journal::format::{Position, Settlement};
 use crate::journal::reader::scan::Finding;
-use crate::journal::record::{Position, Settlement};
 use crate::log::say;
 use crate::message::{CompactId, Sequence, Text};
 

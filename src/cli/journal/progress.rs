@@ -4,7 +4,7 @@ use std::io::{IsTerminal as _, Write as _, stderr};
 use std::time::{Duration, Instant};
 
 use super::Place;
-use crate::journal::record::Position;
+use crate::journal::format::Position;
 use crate::journal::storage::Storage as _;
 
 /// How often the line is renewed.

@@ -9,9 +9,9 @@ use super::progress::Progress;
 use super::{Failure, compacted_words, stray_words, words};
 use crate::engine::DirectoryLock;
 use crate::journal::batch::Batch;
+use crate::journal::format::BatchKind;
 use crate::journal::reader::Tail;
 use crate::journal::reader::scan::Finding;
-use crate::journal::record::BatchKind;
 use crate::journal::storage::Name;
 use crate::journal::strays::strays;
 

@@ -2,7 +2,7 @@
 
 use super::script::Script;
 use super::write::Written;
-use crate::journal::record::{BATCH_HEADER_LEN, BATCH_MAGIC, SEGMENT_HEADER_LEN};
+use crate::journal::format::{BATCH_HEADER_LEN, BATCH_MAGIC, SEGMENT_HEADER_LEN};
 use crate::journal::storage::Name;
 
 /// Steps that damage, at most.

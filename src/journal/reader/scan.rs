@@ -20,7 +20,7 @@ use super::{Reader, Tail};
 use crate::journal::batch::Batch;
 use crate::journal::compacted::{CompactedHeader, CompactedReader, covering};
 use crate::journal::error::{Damage, JournalError};
-use crate::journal::record::{
+use crate::journal::format::{
     BATCH_HEADER_LEN, BatchHeader, BatchKind, Position, SEGMENT_HEADER_LEN, SegmentHeader,
     SegmentHeaderError,
 };

@@ -8,7 +8,7 @@ use memchr::memmem;
 
 use super::Reader;
 use crate::journal::error::{Damage, JournalError};
-use crate::journal::record::{BATCH_HEADER_LEN, BATCH_MAGIC, BatchHeader, Position};
+use crate::journal::format::{BATCH_HEADER_LEN, BATCH_MAGIC, BatchHeader, Position};
 use crate::journal::storage::Storage;
 use crate::limits::BATCH_LEN_MAX;
 

@@ -137,7 +137,7 @@ fn sequences_go_on_where_only_settlements_are_left() {
         settled_us: TIME_US,
     };
     settlement.encode(TIME_US, &mut body);
-    writer.batch(crate::journal::record::BatchKind::Settlements, 1, 13, &body);
+    writer.batch(crate::journal::format::BatchKind::Settlements, 1, 13, &body);
     memory.files().remove(&Name::Segment(0));
     let (recovered, told) = recovered(&memory);
     assert_eq!((told.messages, told.settled), (vec![], vec![12]));

@@ -20,8 +20,8 @@ use crate::journal::compacted::{
     CompactedHeader, CompactedIndex, CompactedWriter, Entry, unfinished,
 };
 use crate::journal::error::JournalError;
+use crate::journal::format::{Position, Settlement};
 use crate::journal::reader::Reader;
-use crate::journal::record::{Position, Settlement};
 use crate::journal::storage::{Name, Storage};
 use crate::message::{CompactId, Sequence};
 

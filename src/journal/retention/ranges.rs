@@ -18,7 +18,7 @@ use std::sync::Arc;
 use super::compaction::Needed;
 use super::window::Window;
 use crate::journal::compacted::{CompactedHeader, CompactedIndex};
-use crate::journal::record::Position;
+use crate::journal::format::Position;
 use crate::journal::segment::SegmentStarted;
 use crate::journal::storage::Name;
 use crate::message::Sequence;

@@ -9,7 +9,7 @@
 //! The reserve takes settlements, which go on at the limit, what was on its way to the journal when
 //! it was reached, and the compacted file that makes room again.
 
-use crate::journal::record::Position;
+use crate::journal::format::Position;
 use crate::limits::JOURNAL_RESERVE;
 
 /// The bound.

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use super::*;
 use crate::arena::Ledger;
-use crate::journal::record::{SEGMENT_HEADER_LEN, Settlement};
+use crate::journal::format::{SEGMENT_HEADER_LEN, Settlement};
 use crate::journal::storage::Name;
 use crate::journal::testing::Memory;
 use crate::limits::{BATCH_LEN_MAX, CHUNK_LEN};

@@ -15,7 +15,7 @@ use super::load::Lines;
 use super::session::{Outcome, Session};
 use super::text::{COLUMNS, Form, Writer};
 use super::{Failed, LOAD_FORM, REST};
-use crate::journal::record::Settlement;
+use crate::journal::format::Settlement;
 use crate::limits::{STORE_STATEMENT_LEN_MAX, STORE_STATEMENT_PIECE_LEN};
 use crate::store::ownership::Ownership;
 use crate::store::pace::Pace;

@@ -112,7 +112,7 @@ fn take(waiting: &Waiting) -> Option<Receiver<Vec<u8>>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::record::Settlement;
+    use crate::journal::format::Settlement;
 
     /// The blocks of a load of settlements.
     fn blocks(pace: Pace) -> Vec<Vec<u8>> {

@@ -11,7 +11,7 @@ use super::connection::{Facts, facts};
 use super::ids::{self, Ids};
 use super::load::Loads;
 use super::{Failed, fault};
-use crate::journal::record::{Position, Settlement};
+use crate::journal::format::{Position, Settlement};
 use crate::message::Sequence;
 use crate::store::id_base;
 use crate::store::ownership::{Ownership, PositionError, PositionRow};

@@ -14,7 +14,7 @@ use super::load::Lines;
 use super::session::{Outcome, Session, SettledTable};
 use super::text::{Form, SETTLED_COLUMNS, Writer};
 use super::{LOAD_FORM, REST};
-use crate::journal::record::Settlement;
+use crate::journal::format::Settlement;
 use crate::limits::{
     STORE_STATEMENT_LEN_MAX, STORE_UPDATES_NAMED, STORE_UPDATES_PIECE, STORE_UPDATES_STATEMENT,
 };

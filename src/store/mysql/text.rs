@@ -5,7 +5,7 @@
 
 use memchr::{memchr, memchr2, memchr3};
 
-use crate::journal::record::Settlement;
+use crate::journal::format::Settlement;
 use crate::store::rows::Row;
 use crate::store::text_time::TextTime;
 

@@ -13,7 +13,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 use super::Failed;
 use super::ids::Ids;
 use super::transaction::{Transacted, Writing, is_foreign_key, refuse_orphaned};
-use crate::journal::record::Position;
+use crate::journal::format::Position;
 use crate::message::Sequence;
 use crate::store::id_base;
 use crate::store::ownership::{Ownership, PositionError, PositionRow};

@@ -21,7 +21,7 @@ use rusqlite::{ErrorCode, OptionalExtension, Statement, ToSql, Transaction};
 
 use super::Failed;
 use super::schema::required_strangers;
-use crate::journal::record::Settlement;
+use crate::journal::format::Settlement;
 use crate::store::Applied;
 use crate::store::id_base::ID_BASE_STEP;
 use crate::store::ownership::Ownership;

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::{CompactedHole, Finding, Scan, State};
 use crate::journal::compacted::{CompactedReader, HEADER_LEN};
 use crate::journal::error::JournalError;
-use crate::journal::record::BatchHeader;
+use crate::journal::format::BatchHeader;
 use crate::journal::storage::Storage;
 
 impl<S: Storage> Scan<S> {

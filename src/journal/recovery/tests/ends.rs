@@ -3,8 +3,8 @@
 use crate::clock::Now;
 use crate::journal::batch::JournalRecord;
 use crate::journal::continuation::{Reached, continue_behind};
+use crate::journal::format::{Position, Settlement};
 use crate::journal::reader::Reader;
-use crate::journal::record::{Position, Settlement};
 use crate::journal::recovery::{Origin, Recovered, Sink, recover};
 use crate::journal::storage::Name;
 use crate::journal::testing::{Memory, TIME_US, TestWriter};

@@ -19,7 +19,7 @@ mod packed;
 use self::blocks::Blocks;
 use self::lane::ColdLane;
 use super::links::NONE;
-use crate::journal::record::Position;
+use crate::journal::format::Position;
 use crate::message::{DestinationIndex, Sequence, TypeIndex};
 
 /// All that is kept in memory of a cold message.
