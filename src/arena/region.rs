@@ -70,7 +70,7 @@ pub(super) struct Span {
 
 /// Reads what tokens speak of; one an agent.
 #[derive(Clone)]
-pub struct View(pub(super) Arc<Region>);
+pub(crate) struct View(pub(super) Arc<Region>);
 
 impl fmt::Debug for View {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -81,7 +81,7 @@ impl fmt::Debug for View {
 impl View {
     /// The leased bytes: whole records, one behind the other.
     #[must_use]
-    pub fn bytes<'a>(&'a self, lease: &'a Lease) -> &'a [u8] {
+    pub(crate) fn bytes<'a>(&'a self, lease: &'a Lease) -> &'a [u8] {
         let start = self.0.read(&lease.0);
         // SAFETY: a lease covers only placed records, which nobody writes; its chunk is not reused
         // before the lease was taken back, which consumes it.
@@ -89,7 +89,7 @@ impl View {
     }
 
     /// The record's header, to be completed before the record is placed.
-    pub fn header_mut<'a>(
+    pub(crate) fn header_mut<'a>(
         &'a self,
         committed: &'a mut Committed,
     ) -> &'a mut [u8; RECORD_HEADER_LEN] {
@@ -105,7 +105,7 @@ impl View {
 
     /// The committed record's bytes, header and newline included.
     #[must_use]
-    pub fn record<'a>(&'a self, committed: &'a Committed) -> &'a [u8] {
+    pub(crate) fn record<'a>(&'a self, committed: &'a Committed) -> &'a [u8] {
         let start = self.0.read(&committed.0);
         // SAFETY: as in `header_mut`; the shared borrow keeps `header_mut` out.
         unsafe { std::slice::from_raw_parts(start, committed.0.len as usize) }

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //!   protocol                          what the agents below take and give
-//!   writer     staged, headroom       runs and settlements -> batches
+//!   writer                            runs and settlements -> batches
 //!   segment    format, batch          batches -> files: the format, one writer's end of it
 //!   storage    reserve                files, and room that is set aside for a full disk
 //!   reader     scan                   files -> batches, whatever is wrong with them
@@ -16,9 +16,7 @@
 
 pub mod protocol;
 
-mod headroom;
-mod staged;
-pub mod writer;
+pub(crate) mod writer;
 
 pub mod batch;
 pub mod format;
@@ -33,7 +31,7 @@ pub mod continuation;
 mod progress;
 pub mod recovery;
 
-pub mod replay;
+pub(crate) mod replay;
 
 pub mod compacted;
 pub mod retention;

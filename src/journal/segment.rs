@@ -12,7 +12,7 @@
 use std::io::{self, IoSlice};
 
 use super::format::{BATCH_HEADER_LEN, BatchHeader, Position, SEGMENT_HEADER_LEN, SegmentHeader};
-use super::storage::{Name, Storage, write_whole};
+use super::storage::{Name, Storage, is_shortage, write_whole};
 use crate::clock::{BootTie, Now};
 use crate::message::Sequence;
 use crate::ring::Receiver;
@@ -422,27 +422,4 @@ impl<S: Storage> Segments<S> {
             _ => Ok(false),
         }
     }
-}
-
-/// Whether an operation failed for want of something that comes back: room on the disk, descriptors, a
-/// file system that may be written to.
-pub(super) fn is_shortage(error: &io::Error) -> bool {
-    is_descriptors(error)
-        || matches!(
-            error.kind(),
-            io::ErrorKind::StorageFull
-                | io::ErrorKind::QuotaExceeded
-                | io::ErrorKind::FileTooLarge
-                | io::ErrorKind::WriteZero
-                | io::ErrorKind::ReadOnlyFilesystem
-        )
-}
-
-/// Whether the process, or the system, has no descriptor left.
-pub(crate) fn is_descriptors(error: &io::Error) -> bool {
-    use rustix::io::Errno;
-    matches!(
-        Errno::from_io_error(error),
-        Some(Errno::MFILE | Errno::NFILE)
-    )
 }

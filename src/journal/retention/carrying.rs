@@ -12,8 +12,7 @@ use crate::clock::Now;
 use crate::counters::Counter;
 use crate::journal::error::JournalError;
 use crate::journal::reserve;
-use crate::journal::segment::is_shortage;
-use crate::journal::storage::Storage;
+use crate::journal::storage::{Storage, is_shortage};
 
 /// What was not worth a compaction is not looked at again for so long, in ns, unless there is more.
 const RETRY_NS: u64 = 10_000_000_000;

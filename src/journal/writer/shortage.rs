@@ -1,136 +1,107 @@
-//! What the journal agent does where the disk is full, or nothing else that it needs is there.
+//! A shortage: whether messages, or settlements as well, wait for room, and until when.
 //!
-//! First messages wait, and settlements go on; then settlements wait as well, and a counter keeps the
-//! scheduler from handing out what would add to them. Both are tried again.
+//! Told by the batch writer what a write came to. Two counters tell others: sources wait, and the
+//! scheduler hands out nothing that would add settlements. It decides no more than when to try again,
+//! and logs a shortage that comes and goes once in [`LOG_NS`].
 
 use std::io;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
 
 use tracing::{error, info};
 
-use super::{JournalAgent, WriteError};
 use crate::clock::Now;
-use crate::counters::Counter;
-use crate::journal::segment::{RollError, is_descriptors, is_shortage};
-use crate::journal::storage::Storage;
+use crate::counters::{Counter, Counters};
+use crate::journal::storage::is_descriptors;
 
 /// Between two tries when the disk is full, in ns.
-const FULL_RETRY_NS: u64 = 100_000_000;
+const RETRY_NS: u64 = 100_000_000;
 
 /// Between two lines about it at least, in ns.
 const LOG_NS: u64 = 10_000_000_000;
 
-impl<S: Storage> JournalAgent<S> {
-    /// What is short comes back and is waited for; anything else ends the engine.
-    pub(super) fn handle_roll_error(
-        &mut self,
-        error: RollError,
-        now: Now,
-    ) -> Result<(), WriteError> {
-        let error = match error {
-            RollError::Write(error) => error,
-            RollError::Sync(error) => return Err(self.sync_failed(error)),
-        };
-        if !is_shortage(&error) {
-            let (segment, offset) = self.segments.place();
-            return Err(WriteError::Write {
-                segment,
-                offset,
-                source: error,
-            });
+/// Why messages wait.
+pub(super) enum Missing<'a> {
+    /// A write failed for want of room, of descriptors, or of a file system that may be written to.
+    Room(&'a io::Error),
+    /// No file is set aside for their settlements.
+    Reserve,
+    /// The store's database needs what is left.
+    DatabaseRoom,
+}
+
+#[derive(Debug)]
+pub(super) struct Shortage {
+    counters: Arc<Counters>,
+    /// Messages wait for room, until then at least.
+    is_full: bool,
+    messages_at_ns: u64,
+    is_logged: bool,
+    log_at_ns: u64,
+    /// Settlements wait as well, until then at least.
+    is_stuck: bool,
+    retry_at_ns: u64,
+}
+
+impl Shortage {
+    pub(super) fn new(counters: Arc<Counters>) -> Self {
+        Self {
+            counters,
+            is_full: false,
+            messages_at_ns: 0,
+            is_logged: false,
+            log_at_ns: 0,
+            is_stuck: false,
+            retry_at_ns: 0,
         }
-        self.counters.add(Counter::JournalFull, 1);
-        let is_first = !is_descriptors(&error) && self.segments.note_shortage();
-        let is_on_disk = self.staged.written >= self.staged.messages_len();
-        if !self.staged.has_messages() {
-            // Its segment takes no more, as was not known before: the reserve may.
-            if !is_first || !self.segments.has_reserve() {
-                self.begin_wait(&error, now);
-            }
-        } else if is_on_disk && self.secures_end() {
-            // The settlements behind them found no room, and are written alone.
-            self.sync()?;
-            self.send_recorded();
-        } else if is_descriptors(&error) || !self.segments.has_spare() {
-            self.messages_at_ns = now.ns + FULL_RETRY_NS;
-            self.begin_shortage(|| log_shortage(&error), now);
-            return self.leave_segment(now);
-        }
-        Ok(())
     }
 
-    /// Whether there is room for the end mark behind the batch's messages: it was made sure of behind its
-    /// settlements. Without it they count as not written, and the mark goes where they begin.
-    fn secures_end(&mut self) -> bool {
-        let len = self.staged.messages_len() as u64;
-        self.segments.secure_end(len).is_ok()
-    }
-
-    /// Whether messages leave the store the room that it needs.
+    /// Whether messages wait for room.
     #[inline]
-    pub(super) fn has_headroom(&mut self, now: Now) -> bool {
-        let Some(headroom) = &mut self.headroom else {
-            return true;
-        };
-        let position = self.segments.position();
-        headroom.allows(position, now).unwrap_or_else(|| {
-            let available = self.segments.available();
-            let stored = self.counters.get(Counter::StorePosition);
-            headroom.learn(available, position, stored, now)
-        })
+    pub(super) fn is_full(&self) -> bool {
+        self.is_full
     }
 
-    /// Messages wait until the store has followed. A segment of some length is left, so that it can go.
+    /// Whether messages wait for room, and settlements do not.
+    #[inline]
+    pub(super) fn is_of_messages_alone(&self) -> bool {
+        self.is_full && !self.is_stuck
+    }
+
+    /// Whether nothing is tried yet.
+    #[inline]
+    pub(super) fn is_waiting(&self, now: Now) -> bool {
+        now.ns < self.retry_at_ns
+    }
+
+    /// Whether messages are tried now.
+    #[inline]
+    pub(super) fn may_try_messages(&self, now: Now) -> bool {
+        !self.is_full || now.ns >= self.messages_at_ns
+    }
+
+    /// Messages wait, until what is missing is there; settlements go on.
     #[cold]
-    pub(super) fn leave_headroom(&mut self, now: Now) -> Result<(), WriteError> {
-        self.messages_at_ns = now.ns + FULL_RETRY_NS;
-        let log = || {
-            error!(
-                "the journal's disk has no more room than the store needs to follow: sources wait \
-                 until it has followed and old segments go"
-            );
-        };
-        self.begin_shortage(log, now);
-        if !self.segments.is_worth_leaving() {
-            return Ok(());
-        }
-        self.segments.note_shortage();
-        self.leave_segment(now)
-    }
-
-    /// The segment takes no more messages: it is left, and may go as soon as all in it is settled.
-    fn leave_segment(&mut self, now: Now) -> Result<(), WriteError> {
-        match self.segments.leave(self.next_sequence, now) {
-            Ok(started) => self.note_started(started),
-            Err(RollError::Sync(error)) => return Err(self.sync_failed(error)),
-            // It is tried again with the next batch.
-            Err(RollError::Write(_)) => {}
-        }
-        if let Some(started) = self.started.take() {
-            self.send_started(started);
-            // Pairs with the acquire load of the store, which has to get past the segment's end; not
-            // into the new one, which a power loss may take.
-            self.recorded
-                .store(self.segments.start(), Ordering::Release);
-        }
-        Ok(())
-    }
-
-    /// Messages wait; settlements go on. On a disk that stays nearly full it comes and goes: it is told
-    /// now and then.
-    fn begin_shortage(&mut self, log: impl FnOnce(), now: Now) {
-        if !self.is_full && now.ns >= self.log_full_at_ns {
-            self.log_full_at_ns = now.ns + LOG_NS;
+    pub(super) fn begin(&mut self, missing: &Missing<'_>, now: Now) {
+        if !self.is_full && now.ns >= self.log_at_ns {
+            self.log_at_ns = now.ns + LOG_NS;
             self.is_logged = true;
-            log();
+            missing.log();
         }
         self.is_full = true;
         self.counters.set(Counter::JournalWaiting, 1);
     }
 
+    /// The same, and they are tried again a moment later.
+    #[cold]
+    pub(super) fn hold_messages(&mut self, missing: &Missing<'_>, now: Now) {
+        self.messages_at_ns = now.ns + RETRY_NS;
+        self.begin(missing, now);
+    }
+
     /// Not even settlements find room.
-    fn begin_wait(&mut self, error: &io::Error, now: Now) {
-        self.begin_shortage(|| log_shortage(error), now);
+    #[cold]
+    pub(super) fn hold_settlements(&mut self, error: &io::Error, now: Now) {
+        self.begin(&Missing::Room(error), now);
         if !self.is_stuck {
             error!(
                 %error,
@@ -138,42 +109,26 @@ impl<S: Storage> JournalAgent<S> {
             );
         }
         self.is_stuck = true;
-        self.retry_at_ns = now.ns + FULL_RETRY_NS;
+        self.retry_at_ns = now.ns + RETRY_NS;
         self.counters.set(Counter::JournalStuck, 1);
     }
 
-    /// Messages are not written without a reserve for their settlements.
-    #[cold]
-    pub(super) fn miss_reserve(&mut self, now: Now) {
-        let log =
-            || error!("the journal's disk has no room set aside: sources wait until there is");
-        self.begin_shortage(log, now);
-    }
-
-    /// The batch found room.
+    /// A batch was written, with messages or without.
     #[inline]
-    pub(super) fn end_wait(&mut self) {
+    pub(super) fn on_written(&mut self, has_messages: bool) {
         if self.is_stuck {
             self.is_stuck = false;
             self.counters.set(Counter::JournalStuck, 0);
             info!("settlements are recorded again");
         }
-        if self.is_full && self.staged.has_messages() {
-            self.end_shortage();
+        if self.is_full && has_messages {
+            self.end();
         }
     }
 
-    /// Where no message waits to be tried, there is room as far as anybody knows.
-    #[inline]
-    pub(super) fn look_for_room(&mut self) {
-        if self.is_full && !self.is_stuck && !self.staged.has_runs() && self.segments.has_reserve()
-        {
-            self.end_shortage();
-        }
-    }
-
+    /// Messages have room.
     #[cold]
-    fn end_shortage(&mut self) {
+    pub(super) fn end(&mut self) {
         self.is_full = false;
         self.counters.set(Counter::JournalWaiting, 0);
         if std::mem::take(&mut self.is_logged) {
@@ -182,15 +137,102 @@ impl<S: Storage> JournalAgent<S> {
     }
 }
 
-#[cold]
-fn log_shortage(error: &io::Error) {
-    let short = if is_descriptors(error) {
+impl Missing<'_> {
+    fn log(&self) {
+        match self {
+            Self::Room(error) => {
+                let short = words(error);
+                error!(%error, "{short}");
+            }
+            Self::Reserve => {
+                error!("the journal's disk has no room set aside: sources wait until there is");
+            }
+            Self::DatabaseRoom => error!(
+                "the journal's disk has no more room than the store needs to follow: sources wait \
+                 until it has followed and old segments go"
+            ),
+        }
+    }
+}
+
+fn words(error: &io::Error) -> &'static str {
+    if is_descriptors(error) {
         "the journal finds no descriptor for its next segment: sources wait until there is one \
          (raise `ulimit -n`)"
     } else if error.kind() == io::ErrorKind::ReadOnlyFilesystem {
         "the journal's file system is read-only: sources wait until it may be written to again"
     } else {
         "the journal's disk is full: sources wait until there is room"
-    };
-    error!(%error, "{short}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ns: u64) -> Now {
+        Now {
+            ns,
+            ..Now::default()
+        }
+    }
+
+    fn shortage() -> (Shortage, impl Fn() -> [u64; 2]) {
+        let counters = Arc::new(Counters::default());
+        let shortage = Shortage::new(Arc::clone(&counters));
+        let told = [Counter::JournalWaiting, Counter::JournalStuck];
+        (shortage, move || told.map(|it| counters.get(it)))
+    }
+
+    #[test]
+    fn messages_that_found_no_room_wait_a_moment_and_settlements_do_not() {
+        let (mut shortage, told) = shortage();
+        assert!(shortage.may_try_messages(at(5)));
+        shortage.hold_messages(&Missing::DatabaseRoom, at(5));
+        assert!(shortage.is_of_messages_alone());
+        assert!(!shortage.may_try_messages(at(RETRY_NS + 4)));
+        assert!(shortage.may_try_messages(at(RETRY_NS + 5)));
+        assert!(!shortage.is_waiting(at(6)));
+        shortage.on_written(false);
+        assert!(shortage.is_full(), "settlements alone prove no room");
+        assert_eq!(told(), [1, 0]);
+        shortage.on_written(true);
+        assert!(!shortage.is_full());
+        assert_eq!(told(), [0, 0]);
+    }
+
+    #[test]
+    fn settlements_without_room_hold_everything_until_they_are_written() {
+        let (mut shortage, told) = shortage();
+        let full = io::ErrorKind::StorageFull.into();
+        shortage.hold_settlements(&full, at(5));
+        assert!(shortage.is_waiting(at(RETRY_NS + 4)) && !shortage.is_waiting(at(RETRY_NS + 5)));
+        assert!(!shortage.is_of_messages_alone());
+        assert_eq!(told(), [1, 1]);
+        shortage.on_written(false);
+        assert!(shortage.is_of_messages_alone(), "messages are next");
+        assert_eq!(told(), [1, 0]);
+    }
+
+    #[test]
+    fn a_missing_reserve_needs_no_wait_once_it_is_there() {
+        let (mut shortage, told) = shortage();
+        shortage.begin(&Missing::Reserve, at(5));
+        assert_eq!(told(), [1, 0]);
+        assert!(shortage.may_try_messages(at(5)));
+        shortage.end();
+        assert_eq!(told(), [0, 0]);
+    }
+
+    #[test]
+    fn a_shortage_that_comes_and_goes_is_logged_now_and_then() {
+        let (mut shortage, _) = shortage();
+        let mut logged = Vec::new();
+        for ns in [0, 1, LOG_NS - 1, LOG_NS, LOG_NS + 1] {
+            shortage.begin(&Missing::Reserve, at(ns));
+            logged.push(shortage.is_logged);
+            shortage.end();
+        }
+        assert_eq!(logged, [true, false, false, true, false]);
+    }
 }

@@ -1,15 +1,20 @@
 //! The journal agent on a disk whose room runs out in the middle of a batch.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard};
+use std::io::{self, IoSlice};
+use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::*;
-use crate::arena::Ledger;
-use crate::journal::format::{SEGMENT_HEADER_LEN, Settlement};
-use crate::journal::storage::Name;
+use super::JournalAgent;
+use super::testing::{Ends, parts};
+use crate::agent::Agent as _;
+use crate::clock::Now;
+use crate::counters::Counter;
+use crate::journal::format::{BATCH_HEADER_LEN, SEGMENT_HEADER_LEN, Settlement};
+use crate::journal::protocol::ToJournal;
+use crate::journal::storage::{Name, Storage};
 use crate::journal::testing::Memory;
-use crate::limits::{BATCH_LEN_MAX, CHUNK_LEN};
-use crate::ring::{Wake, ring};
+use crate::limits::BATCH_LEN_MAX;
+use crate::message::layout::RECORD_HEADER_LEN;
 
 /// What the disk gives room in.
 const BLOCK_LEN: u64 = 512;
@@ -131,54 +136,45 @@ impl Storage for Tight {
     }
 }
 
+/// Does the agent's work, with time enough for each retry.
+fn run(agent: &mut JournalAgent<Tight>, ends: &mut Ends) {
+    for turn in 0..50 {
+        let now = Now {
+            ns: turn * 10_000_000,
+            steady_us: 1,
+            epoch_us: 1,
+        };
+        agent.do_work(now).expect("a full disk is no reason to end");
+        while ends.from_journal.poll().is_some() || ends.to_retention.poll().is_some() {}
+    }
+}
+
+/// A disk with so many blocks left besides a reserve of zeros.
+fn tight(blocks: usize) -> Tight {
+    let mut disk = Tight::default();
+    disk.disk().left = 1_000;
+    let reserve = disk.create(Name::Free(RESERVE)).expect("there is room");
+    let zeros = vec![0; 64 * BLOCK_LEN as usize];
+    let written = disk.write_at(&reserve, 0, &[IoSlice::new(&zeros)]);
+    assert_eq!(written.expect("there is room"), zeros.len());
+    disk.disk().left = blocks;
+    disk
+}
+
 #[test]
 fn where_only_the_messages_of_a_batch_find_room_its_settlements_go_to_the_reserve() {
-    let segment_len = BATCH_LEN_MAX as u64;
     // Messages end with a block; their settlements need two more, of which the last one is there.
     let settlements = 60;
     let behind_header = SEGMENT_HEADER_LEN + BATCH_HEADER_LEN;
     let record_len = 4 * BLOCK_LEN as usize - behind_header;
     for blocks in 4..8 {
-        let mut disk = Tight::default();
-        disk.disk().left = 1_000;
-        let reserve = disk.create(Name::Free(RESERVE)).expect("there is room");
-        let zeros = vec![0; 64 * BLOCK_LEN as usize];
-        let written = disk.write_at(&reserve, 0, &[IoSlice::new(&zeros)]);
-        assert_eq!(written.expect("there is room"), zeros.len());
-        disk.disk().left = blocks;
-
-        let mut ledger = Ledger::new(CHUNK_LEN, 2);
-        let mut writer = ledger.writer().expect("a chunk");
+        let disk = tight(blocks);
+        let (parts, mut ends) = parts(disk, BATCH_LEN_MAX as u64, Some(RESERVE), 101);
+        let mut agent = JournalAgent::new(parts);
         let frame = vec![b'x'; record_len - RECORD_HEADER_LEN - 1];
-        let committed = writer.claim(&frame).expect("it fits").commit();
-        let place = ledger.place(committed);
-        let lease = ledger.lend(place).expect("it is there");
+        let lease = ends.lease_frame(&frame);
         assert_eq!(lease.byte_len(), record_len);
-
-        let wake = Wake::new().expect("a descriptor");
-        let (mut to_agent, from_scheduler) = ring(128, &wake);
-        let (to_scheduler, mut answers) = ring(128, &wake);
-        let (to_retention, mut started) = ring(128, &wake);
-        let (_free_files, freed) = ring(8, &wake);
-        let counters = Arc::new(Counters::default());
-        let mut agent = JournalAgent::new(JournalParts {
-            from_scheduler,
-            to_scheduler,
-            to_retention,
-            free_files: freed,
-            reserve: Some(RESERVE),
-            view: ledger.view(),
-            storage: disk.clone(),
-            segment_len,
-            position: 0,
-            next_sequence: 101,
-            shares_disk: false,
-            synced: false,
-            recorded: Arc::default(),
-            tie: BootTie::default(),
-            counters: Arc::clone(&counters),
-        });
-        let mut permit = to_agent.claim(1 + settlements).expect("an empty ring");
+        let mut permit = (ends.to_journal.claim(1 + settlements)).expect("an empty ring");
         permit.send(ToJournal::Run {
             lease,
             first_sequence: 101,
@@ -190,18 +186,14 @@ fn where_only_the_messages_of_a_batch_find_room_its_settlements_go_to_the_reserv
                 settled_us: 0,
             }));
         }
-        to_agent.flush();
-        for turn in 0..50 {
-            let now = Now {
-                ns: turn * 10_000_000,
-                steady_us: 1,
-                epoch_us: 1,
-            };
-            agent.do_work(now).expect("a full disk is no reason to end");
-            while answers.poll().is_some() || started.poll().is_some() {}
-        }
-        let settled = counters.get(Counter::JournalSettled);
+        ends.to_journal.flush();
+        run(&mut agent, &mut ends);
+        let settled = ends.counters.get(Counter::JournalSettled);
         assert_eq!(settled, settlements as u64, "{blocks} blocks");
-        assert_eq!(counters.get(Counter::JournalStuck), 0, "{blocks} blocks");
+        assert_eq!(
+            ends.counters.get(Counter::JournalStuck),
+            0,
+            "{blocks} blocks"
+        );
     }
 }

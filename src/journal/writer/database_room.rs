@@ -10,8 +10,8 @@
 //! ```
 //! What the store is far behind with it gets in portions: two segments, which go when it has them.
 
-use super::format::Position;
 use crate::clock::Now;
+use crate::journal::format::Position;
 use crate::limits::{DATABASE_LOG_LEN_MAX, DATABASE_ROOM_MIN};
 
 /// How long an answer counts, in ns: others use the disk as well.
@@ -19,14 +19,14 @@ const FRESH_NS: u64 = 1_000_000_000;
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Headroom {
+pub(super) struct DatabaseRoom {
     segment_len: u64,
     /// Messages may go up to here.
     end: Position,
     ask_at_ns: u64,
 }
 
-impl Headroom {
+impl DatabaseRoom {
     pub(super) fn new(segment_len: u64) -> Self {
         Self {
             segment_len,
@@ -35,7 +35,7 @@ impl Headroom {
         }
     }
 
-    /// Whether messages may be written at `position`; `None`: [`Headroom::learn`] has to be told.
+    /// Whether messages may be written at `position`; `None`: [`DatabaseRoom::learn`] has to be told.
     #[inline]
     pub(super) fn allows(&self, position: Position, now: Now) -> Option<bool> {
         (now.ns < self.ask_at_ns && position < self.end).then_some(true)
@@ -103,14 +103,14 @@ mod tests {
             ns,
             ..Now::default()
         };
-        let mut headroom = Headroom::new(64 * MIB);
-        assert_eq!(headroom.allows(0, at(0)), None);
-        assert!(headroom.learn(20 * MIB, 100, 100, at(5)));
-        assert_eq!(headroom.allows(100, at(6)), Some(true));
-        assert_eq!(headroom.allows(100 + 4 * MIB, at(6)), None);
-        assert_eq!(headroom.allows(100, at(5 + FRESH_NS)), None);
-        assert!(!headroom.learn(DATABASE_ROOM_MIN, 100, 100, at(7)));
-        assert_eq!(headroom.allows(100, at(8)), None);
-        assert!(headroom.learn(u64::MAX, u64::MAX, 0, at(9)));
+        let mut room = DatabaseRoom::new(64 * MIB);
+        assert_eq!(room.allows(0, at(0)), None);
+        assert!(room.learn(20 * MIB, 100, 100, at(5)));
+        assert_eq!(room.allows(100, at(6)), Some(true));
+        assert_eq!(room.allows(100 + 4 * MIB, at(6)), None);
+        assert_eq!(room.allows(100, at(5 + FRESH_NS)), None);
+        assert!(!room.learn(DATABASE_ROOM_MIN, 100, 100, at(7)));
+        assert_eq!(room.allows(100, at(8)), None);
+        assert!(room.learn(u64::MAX, u64::MAX, 0, at(9)));
     }
 }

@@ -10,9 +10,9 @@
 
 use std::collections::VecDeque;
 
-use super::format::{BATCH_HEADER_LEN, SETTLEMENT_LEN, Settlement};
-use super::retention::query::UnsettledQuery;
 use crate::arena::Lease;
+use crate::journal::format::{BATCH_HEADER_LEN, SETTLEMENT_LEN, Settlement};
+use crate::journal::retention::query::UnsettledQuery;
 use crate::limits::{
     BATCH_LEN_MAX, CHUNK_LEN, PIECES_PER_BATCH, SETTLEMENTS_LEN_MAX, UNRECORDED_MAX,
 };
