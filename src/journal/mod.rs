@@ -45,3 +45,5 @@ pub(crate) mod fuzz;
 #[cfg(any(test, fuzzing))]
 #[cfg_attr(fuzzing, allow(dead_code, reason = "some of it is for tests"))]
 pub(crate) mod testing;
+#[cfg(test)]
+pub(crate) mod watched;

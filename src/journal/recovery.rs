@@ -16,7 +16,7 @@ use super::format::{
 };
 use super::progress::Progress;
 use super::reader::{Reader, Tail};
-use super::segment::SegmentStarted;
+use super::segment::{self, SegmentStarted};
 use super::storage::{Name, Storage, read_full, write_whole};
 use crate::clock::BootTie;
 use crate::clock::boot::Past;
@@ -104,6 +104,7 @@ pub(crate) fn recover<S: Storage + Clone>(
     let (mut next_sequence, mut segments) = (1, Vec::new());
     let mut passed = compacted.iter().map(|it| &it.header).peekable();
     let mut past = Past::default();
+    let mut ends = Ends::default();
     while let Some(batch) = reader.next(Position::MAX)? {
         let is_passed = |it: &&CompactedHeader| it.segments.end * segment_len <= batch.position();
         while let Some(header) = passed.next_if(is_passed) {
@@ -113,6 +114,7 @@ pub(crate) fn recover<S: Storage + Clone>(
         next_sequence = next_sequence.max(batch.header().first_sequence);
         note_segment(&mut segments, &batch, segment_len, next_sequence, &past);
         note_time(&mut past, &batch);
+        ends.note(&batch, segment_len);
         for record in batch.records() {
             past.wall_us = record.arrival_us();
             sink.message(&record, past.steady_us);
@@ -139,6 +141,7 @@ pub(crate) fn recover<S: Storage + Clone>(
         });
     }
     past.tie = latest_tie(storage)?;
+    ends.cut_before(tail.position / segment_len, storage, segment_len);
     let position = close(storage, segment_len, tail, now_us)?;
     let end = SegmentStarted {
         number: position / segment_len,
@@ -274,6 +277,37 @@ fn with_empty_ones(
     segments
 }
 
+/// Where the last two segments with a batch end: number, and offset behind the last batch.
+#[derive(Debug, Default)]
+struct Ends([Option<(u64, u64)>; 2]);
+
+impl Ends {
+    fn note(&mut self, batch: &Batch<'_>, segment_len: u64) {
+        let number = batch.position() / segment_len;
+        if self.0[1].is_some_and(|it| it.0 != number) {
+            self.0[0] = self.0[1];
+        }
+        self.0[1] = Some((number, batch.end() - number * segment_len));
+    }
+
+    /// Cuts the segment before this one behind its end mark: a life that ended between the mark and the
+    /// cut has left the room of a reserve there. Where it cannot, the room comes back with the segment.
+    fn cut_before<S: Storage>(&self, number: u64, storage: &mut S, segment_len: u64) {
+        let Some(closed) = number.checked_sub(1) else {
+            return;
+        };
+        let Ok(file) = storage.resume(Name::Segment(closed)) else {
+            return;
+        };
+        let last = self.0.iter().flatten().find(|it| it.0 == closed);
+        let end = last.map_or(SEGMENT_HEADER_LEN as u64, |it| it.1);
+        let end = segment::end_with_mark(end, segment_len);
+        if storage.len(&file).is_ok_and(|it| it > end) {
+            let _ = storage.truncate(&file, end);
+        }
+    }
+}
+
 /// Closes the last segment; returns where the next one begins.
 fn close<S: Storage>(
     storage: &mut S,
@@ -308,6 +342,8 @@ fn close<S: Storage>(
     }
     if segment_len - offset >= BATCH_HEADER_LEN as u64 {
         let segment = storage.resume(Name::Segment(number)).map_err(at)?;
+        // What stands before the mark must not be lost behind it: that would look like damage.
+        storage.sync(&segment).map_err(at)?;
         let end = BatchHeader::end_mark(tail.position, now_us);
         write_whole(storage, &segment, offset, &end).map_err(at)?;
         // On a full disk this is the room that settlements had left.

@@ -38,11 +38,16 @@ pub fn compacted_len(segment_len: u64) -> u64 {
     JOURNAL_COMPACTION_RESERVE_LEN.min(segment_len / 8 * 3)
 }
 
-/// Makes a file of `len` zeros under this name, or completes one that is there.
+/// Makes a file of `len` zeros under this name, or completes one that is there. It does not even try
+/// where the disk has less: others would miss what it takes until it fails.
 ///
 /// # Errors
 /// There is no room for it: a new one does not exist, an old one is as long as it was.
 pub fn make<S: Storage>(storage: &mut S, name: Name, len: u64) -> io::Result<()> {
+    let missing = len.saturating_sub(len_if_there(storage, name));
+    if storage.available().is_ok_and(|it| it < missing) {
+        return Err(io::ErrorKind::StorageFull.into());
+    }
     let (file, old_len) = match storage.create(name) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             let file = storage.resume(name)?;
@@ -98,6 +103,8 @@ pub fn for_settlements<S: Storage>(storage: &mut S, segment_len: u64) -> io::Res
 /// Makes room for a compaction before anybody takes it: what a crash has left of one was just removed.
 /// Returns its bytes; zero: there is no room, and a segment that goes becomes it.
 pub fn for_compaction<S: Storage>(storage: &mut S, segment_len: u64) -> u64 {
+    // A life that ended early may have left a whole segment under that name.
+    cut(storage, COMPACTED, compacted_len(segment_len));
     // The ids of a segment usually take a twentieth of it, so less is better than nothing.
     for share in 0..4 {
         let len = compacted_len(segment_len) >> share;
@@ -133,6 +140,7 @@ fn fill<S: Storage>(storage: &S, file: &S::Segment, len: u64) -> io::Result<()> 
 mod tests {
     use super::*;
     use crate::journal::testing::Memory;
+    use crate::journal::watched::Watched;
 
     #[test]
     fn their_names_are_names_of_a_journals_files() {
@@ -166,5 +174,35 @@ mod tests {
             for_settlements(&mut memory, 200_000).expect("memory"),
             Some(7)
         );
+    }
+
+    #[test]
+    fn nothing_is_begun_where_the_disk_has_less_than_is_asked_for() {
+        let mut disk = Watched::default();
+        disk.leave(99);
+        assert!(make(&mut disk, COMPACTED, 100).is_err());
+        assert_eq!(for_settlements(&mut disk, 200).expect("it is listed"), None);
+        assert_eq!(for_compaction(&mut disk, 8_000), 0);
+        assert_eq!(*disk.deeds(), []);
+        disk.leave(100);
+        make(&mut disk, COMPACTED, 100).expect("there is room");
+        disk.leave(50);
+        make(&mut disk, COMPACTED, 150).expect("it has the rest");
+    }
+
+    #[test]
+    fn a_smaller_one_for_a_compaction_is_made_where_there_is_not_enough() {
+        let mut disk = Watched::default();
+        let whole = compacted_len(8_000);
+        disk.leave(whole / 4);
+        assert_eq!(for_compaction(&mut disk, 8_000), whole / 4);
+    }
+
+    #[test]
+    fn a_segment_that_was_to_be_room_for_a_compaction_is_cut() {
+        let mut disk = Watched::default();
+        make(&mut disk, COMPACTED, 8_000).expect("there is room");
+        assert_eq!(for_compaction(&mut disk, 8_000), compacted_len(8_000));
+        assert_eq!(len_if_there(&disk, COMPACTED), compacted_len(8_000));
     }
 }

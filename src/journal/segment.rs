@@ -257,16 +257,8 @@ impl<S: Storage> Segments<S> {
     /// Whether a batch of `len` bytes fits, and the end mark behind it.
     fn has_room(&self, len: u64) -> bool {
         let end = self.offset + len;
-        let is_there = !self.is_cramped || self.end_with_mark(end) <= self.allocated;
+        let is_there = !self.is_cramped || end_with_mark(end, self.segment_len) <= self.allocated;
         end <= self.segment_len && is_there
-    }
-
-    /// Where the end mark of a segment that is filled up to `end` ends.
-    fn end_with_mark(&self, end: u64) -> u64 {
-        match end + BATCH_HEADER_LEN as u64 {
-            marked if marked <= self.segment_len => marked,
-            _ => end,
-        }
     }
 
     /// Whether a segment without room is no worse than the next one: nothing stands in it yet.
@@ -279,7 +271,7 @@ impl<S: Storage> Segments<S> {
     /// with the batch's last block need not be asked for.
     pub(super) fn secure_end(&mut self, len: u64) -> io::Result<()> {
         let end = self.offset + len;
-        let marked = self.end_with_mark(end);
+        let marked = end_with_mark(end, self.segment_len);
         let is_in_last_block = (end - 1) / BLOCK_LEN_MIN == (marked - 1) / BLOCK_LEN_MIN;
         if marked <= self.allocated || is_in_last_block {
             return Ok(());
@@ -304,7 +296,7 @@ impl<S: Storage> Segments<S> {
 
     /// Gives back what a segment that was closed for want of room has behind its end.
     fn cut(&self, closed: &S::Segment) {
-        let end = self.end_with_mark(self.offset);
+        let end = end_with_mark(self.offset, self.segment_len);
         if self.is_cramped {
             // Where it cannot, the room comes back with the rest of the segment.
             let _ = self.storage.truncate(closed, end);
@@ -421,5 +413,13 @@ impl<S: Storage> Segments<S> {
             Some(file) if self.synced => self.storage.sync(file).map(|()| true),
             _ => Ok(false),
         }
+    }
+}
+
+/// Where the end mark of a segment that is filled up to `end` ends.
+pub(super) fn end_with_mark(end: u64, segment_len: u64) -> u64 {
+    match end + BATCH_HEADER_LEN as u64 {
+        marked if marked <= segment_len => marked,
+        _ => end,
     }
 }

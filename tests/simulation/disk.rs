@@ -188,6 +188,24 @@ impl Disk {
         self.state().troubled_ns
     }
 
+    /// Its files with their bytes, and what is free, for people.
+    pub fn listing(&self) -> String {
+        let state = &*self.state();
+        let of = |(name, inode): (&Name, &Inode)| {
+            let file = &state.files[inode];
+            let (len, room) = (file.bytes.len(), file.used * SECTOR_LEN);
+            format!("{name}: {len} bytes, {room} of room")
+        };
+        let files: Vec<String> = state.names.0.iter().map(of).collect();
+        let used: usize = state.names.0.values().map(|it| state.files[it].used).sum();
+        let free = state.capacity.saturating_sub(used * SECTOR_LEN);
+        format!(
+            "{}; {free} bytes free of {}",
+            files.join(", "),
+            state.capacity
+        )
+    }
+
     /// A look at what it holds, in which nothing goes wrong.
     pub fn look(&self) -> Self {
         self.state().look()
@@ -548,8 +566,14 @@ impl Storage for Disk {
         let state = &mut *self.state();
         state.change()?;
         state.names.get(from)?;
-        if matches!(to, Name::Free(_)) {
-            state.note_leaving(from);
+        match to {
+            Name::Free(_) => state.note_leaving(from),
+            // What it stands for goes next, in any order.
+            Name::Compacted(..) => {
+                let look = state.look();
+                state.leaving.push((to, look));
+            }
+            _ => {}
         }
         if matches!((from, to), (Name::Free(_), Name::Segment(_))) {
             state.tally.met("journal file written over");

@@ -69,10 +69,11 @@ fn the_promises_hold_for_new_seeds() {
 /// For whoever breaks something on purpose: which checkers see it, and how soon. Says as well which
 /// faults and shortages the seeds have met; all must be among them.
 #[test]
-#[ignore = "a tool: FLIPPED_LB_SIMULATION_SEEDS says how many"]
+#[ignore = "a tool: FLIPPED_LB_SIMULATION_SEEDS says how many, _FIRST from where, _SMALL_DISKS=1 which"]
 fn census() {
     let first = setting("FIRST").unwrap_or(1);
-    let census = swarm::census(first, setting("SEEDS").unwrap_or(SEEDS));
+    let only_small_disks = setting("SMALL_DISKS").is_some();
+    let census = swarm::census(first, setting("SEEDS").unwrap_or(SEEDS), only_small_disks);
     assert!(census.failures.is_empty(), "{:?}", census.failures);
     assert!(census.missing.is_empty(), "never met: {:?}", census.missing);
 }

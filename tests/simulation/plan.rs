@@ -321,7 +321,7 @@ impl Plan {
         if plan.standstill.is_none() && dice.chance(200) {
             plan.starve(dice);
         }
-        let is_special = plan.standstill.is_some() || plan.disk_len < usize::MAX;
+        let is_special = plan.standstill.is_some() || plan.has_small_disk();
         let dice = &mut Dice::new(seed, "recycling");
         if !is_special && dice.chance(120) {
             plan.recycle(dice);
@@ -335,6 +335,11 @@ impl Plan {
             plan.draw_crowd(dice);
         }
         plan
+    }
+
+    /// Whether more comes than the disk has room for.
+    pub fn has_small_disk(&self) -> bool {
+        self.disk_len < usize::MAX
     }
 
     /// Segments go while lives end, and their files come again: ids are soon forgotten. So nothing is
@@ -401,24 +406,18 @@ impl Plan {
     }
 
     /// More comes than the disk has room for at once. Half a segment is set aside for settlements,
-    /// three eighths for a compacted file.
-    ///
-    /// The window is short and no life ends: with a long one, or a restart in the shortage, the engine is
-    /// still seen waiting for ever on disks of two to four segments. Lines that are sent again would come
-    /// behind the short window, so none is.
+    /// three eighths for a compacted file. What is settled makes room before its ids are forgotten, for the
+    /// world gives it half a dedup window.
     fn starve(&mut self, dice: &mut Dice) {
         self.is_heavy = true;
         self.fill_max = LINE_LEN_MAX - 512;
         self.segment = BATCH_LEN_MAX as u64 + dice.of(&[4_096, 65_536]);
         self.disk_len = dice.pick(2..=4) * self.segment as usize + dice.skewed(1 << 18);
-        self.window_ms = 20_000;
-        self.ends = 0;
-        (self.faults.reset, self.faults.refuse) = (0, 0);
         self.rejected.is_stuck = false;
         let lines = 1_500 / self.sources.len();
         for source in &mut self.sources {
             source.lines = source.lines.max(lines);
-            (source.pause_ns, source.duplicates, source.wrong) = (1_000, 0, 0);
+            (source.pause_ns, source.wrong) = (1_000, 0);
         }
     }
 

@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use crate::failure::Failure;
+use crate::plan::Plan;
 use crate::tally::{EXPECTED, Tally};
 use crate::world::{Outcome, World};
 
@@ -43,11 +44,15 @@ pub struct Census {
     pub missing: Vec<&'static str>,
 }
 
-/// Runs so many seeds from `first` on, all of them, and counts by checker what fails, and what was met.
-pub fn census(first: u64, count: u64) -> Census {
+/// Runs so many seeds from `first` on, all of them, or those with small disks, and counts by checker
+/// what fails, and what was met.
+pub fn census(first: u64, count: u64, only_small_disks: bool) -> Census {
     let (tally, begun) = (Tally::default(), Instant::now());
     let mut failures: BTreeMap<&'static str, Vec<u64>> = BTreeMap::new();
     for seed in first..first + count {
+        if only_small_disks && !Plan::draw(seed).has_small_disk() {
+            continue;
+        }
         if let Err(failure) = run_counted(seed, tally.clone()) {
             println!("{seed}: {}: {}", failure.checker, failure.what);
             failures.entry(failure.checker).or_default().push(seed);

@@ -602,6 +602,7 @@ impl World {
         lines.extend(self.customers.iter().map(Customer::state));
         let of = |it: &Counter| format!("{}: {}", it.label(), self.counters.get(*it));
         lines.push(Counter::ALL.iter().map(of).collect::<Vec<_>>().join(", "));
+        lines.push(format!("the disk: {}", self.disk.listing()));
         lines.push(format!("an engine runs: {}", self.life.is_some()));
         lines.join("\n  ")
     }

@@ -31,7 +31,7 @@ impl<S: Storage + Clone> RetentionAgent<S> {
             if Some(former) == self.parts.reserve {
                 self.free += 1;
             } else if name == reserve::COMPACTED {
-                self.compaction_reserve_len = self.len_of(name);
+                self.look_after_compaction_reserve();
             } else if self.len_of(name) >= wanted {
                 self.offer_free(former);
             } else {
@@ -168,46 +168,52 @@ impl<S: Storage + Clone> RetentionAgent<S> {
 
     /// `None`: there is no room.
     fn try_to_set_aside(&mut self) -> Option<usize> {
+        self.look_after_compaction_reserve();
         let segment_len = self.parts.segment_len;
         let mut work_count = 0;
         if self.free_count() == 0 {
             let name = Name::Free(reserve::SETTLEMENTS);
-            let made = self.make_reserve(name, reserve::len(segment_len));
-            if made.is_none() {
+            let made = reserve::make(&mut self.parts.storage, name, reserve::len(segment_len));
+            if made.is_err() {
                 // The journal agent says that there is no room.
                 self.parts.counters.add(Counter::JournalFull, 1);
             }
-            made?;
+            made.ok()?;
             self.offer_free(reserve::SETTLEMENTS);
             work_count += 1;
         }
         let compacted_len = reserve::compacted_len(segment_len);
-        let is_in_use =
-            matches!(self.task, Task::Compact(_)) || self.compaction_reserve_is_coming();
-        if !is_in_use && self.compaction_reserve_len < compacted_len {
+        if !self.is_compaction_reserve_in_use() && self.compaction_reserve_len < compacted_len {
             self.compaction_reserve_len = self.make_compaction_reserve(compacted_len)?;
             work_count += 1;
         }
         Some(work_count)
     }
 
-    /// Makes the reserve, or completes it. Where there is none at all, a smaller one is better.
-    fn make_compaction_reserve(&mut self, len: u64) -> Option<u64> {
-        if self.compaction_reserve_len > 0 {
-            return self.make_reserve(reserve::COMPACTED, len).map(|()| len);
-        }
-        let len = reserve::for_compaction(&mut self.parts.storage, self.parts.segment_len);
-        (len > 0).then_some(len)
+    fn is_compaction_reserve_in_use(&self) -> bool {
+        matches!(self.task, Task::Compact(_)) || self.compaction_reserve_is_coming()
     }
 
-    /// Does not even try where the disk has less: what it takes for a moment is missed by others.
-    fn make_reserve(&mut self, name: Name, len: u64) -> Option<()> {
-        let storage = &mut self.parts.storage;
-        let missing = len.saturating_sub(reserve::len_if_there(storage, name));
-        if storage.available().is_ok_and(|it| it < missing) {
-            return None;
+    /// One that is there and could not be opened counts again, and of one that is too long, for it was a
+    /// segment, the rest is given back.
+    fn look_after_compaction_reserve(&mut self) {
+        if self.compaction_reserve_len == 0 && !self.is_compaction_reserve_in_use() {
+            let len = reserve::compacted_len(self.parts.segment_len);
+            self.compaction_reserve_len =
+                reserve::cut(&mut self.parts.storage, reserve::COMPACTED, len);
         }
-        reserve::make(storage, name, len).ok()
+    }
+
+    /// Makes the reserve, or completes it. Where there is none at all, a smaller one is better.
+    fn make_compaction_reserve(&mut self, len: u64) -> Option<u64> {
+        let storage = &mut self.parts.storage;
+        if self.compaction_reserve_len > 0 {
+            return reserve::make(storage, reserve::COMPACTED, len)
+                .is_ok()
+                .then_some(len);
+        }
+        let len = reserve::for_compaction(storage, self.parts.segment_len);
+        (len > 0).then_some(len)
     }
 
     /// Free files that the journal agent has not taken.

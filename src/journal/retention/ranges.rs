@@ -18,10 +18,14 @@ use std::sync::Arc;
 use super::compaction::Needed;
 use super::window::Window;
 use crate::journal::compacted::{CompactedHeader, CompactedIndex};
-use crate::journal::format::Position;
+use crate::journal::format::{BATCH_HEADER_LEN, Position};
 use crate::journal::segment::SegmentStarted;
 use crate::journal::storage::Name;
+use crate::limits::ID_WHOLE_LEN_MAX;
 use crate::message::Sequence;
+
+/// Bytes of an id in a compacted file at most: between two messages it has a batch of its own.
+const ID_LEN_MAX: u64 = (BATCH_HEADER_LEN + 1 + ID_WHOLE_LEN_MAX) as u64;
 
 /// One closed file of the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,9 +93,8 @@ impl SegmentRange {
 
     /// Bytes of the ids that stay for what is settled of it, at most: see `ID_WHOLE_LEN_MAX`.
     fn ids_len(&self) -> u64 {
-        self.compacted
-            .as_ref()
-            .map_or(self.len / 4, |it| it.ids_len)
+        let at_most = (self.len / 4).min(self.records() * ID_LEN_MAX);
+        self.compacted.as_ref().map_or(at_most, |it| it.ids_len)
     }
 }
 

@@ -1,104 +1,15 @@
 //! Retention over files that remember what was done to them: in which order it renames, removes, syncs.
 
-use std::io::IoSlice;
-use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use super::*;
 use crate::journal::reserve;
-use crate::journal::testing::{Memory, TestMessage, TestWriter};
+use crate::journal::testing::{TestMessage, TestWriter};
+use crate::journal::watched::{Deed, Watched};
 use crate::limits::FREE_FILES_MAX;
 use crate::ring::{Wake, ring};
 
 const SEGMENT: u64 = 4_096;
-
-/// What was done to the files, in its order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Deed {
-    Rename(Name, Name),
-    Remove(Name),
-    SyncNames,
-    Truncate,
-}
-
-/// Files in memory that remember what was done to them; clones share them.
-#[derive(Debug, Clone, Default)]
-struct Watched {
-    memory: Memory,
-    deeds: Arc<Mutex<Vec<Deed>>>,
-    /// The next sync of the names fails.
-    fails: Arc<AtomicBool>,
-}
-
-impl Watched {
-    fn deeds(&self) -> MutexGuard<'_, Vec<Deed>> {
-        self.deeds.lock().expect("no panic while it is held")
-    }
-
-    fn note(&self, deed: Deed) {
-        self.deeds().push(deed);
-    }
-}
-
-impl Storage for Watched {
-    /// Open files are known by their names, and may lose them.
-    type Segment = Name;
-
-    fn list(&self) -> io::Result<Vec<Name>> {
-        self.memory.list()
-    }
-
-    fn create(&mut self, name: Name) -> io::Result<Name> {
-        self.memory.create(name)
-    }
-
-    fn open(&self, name: Name) -> io::Result<Name> {
-        self.memory.open(name)
-    }
-
-    fn resume(&mut self, name: Name) -> io::Result<Name> {
-        self.memory.resume(name)
-    }
-
-    fn rename(&mut self, from: Name, to: Name) -> io::Result<()> {
-        self.note(Deed::Rename(from, to));
-        self.memory.rename(from, to)
-    }
-
-    fn remove(&mut self, name: Name) -> io::Result<()> {
-        self.note(Deed::Remove(name));
-        self.memory.remove(name)
-    }
-
-    fn sync_names(&self) -> io::Result<()> {
-        if self.fails.swap(false, Ordering::Relaxed) {
-            return Err(io::Error::other("input/output error"));
-        }
-        self.note(Deed::SyncNames);
-        Ok(())
-    }
-
-    fn len(&self, file: &Name) -> io::Result<u64> {
-        self.memory.len(file)
-    }
-
-    fn truncate(&self, _: &Name, _: u64) -> io::Result<()> {
-        self.note(Deed::Truncate);
-        Ok(())
-    }
-
-    fn write_at(&self, file: &Name, offset: u64, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.memory.write_at(file, offset, pieces)
-    }
-
-    fn read_at(&self, file: &Name, offset: u64, into: &mut [u8]) -> io::Result<usize> {
-        self.memory.read_at(file, offset, into)
-    }
-
-    fn sync(&self, file: &Name) -> io::Result<()> {
-        self.memory.sync(file)
-    }
-}
 
 /// Retention over three closed segments and an open one, with whoever answers it.
 struct Scene {
@@ -122,7 +33,11 @@ impl Scene {
 
     /// All of it is settled, and its ids are remembered for as long as this window says.
     fn with(window: Window) -> Self {
-        let storage = Watched::default();
+        Self::over(Watched::default(), window)
+    }
+
+    /// The same with these files.
+    fn over(storage: Watched, window: Window) -> Self {
         let mut writer = TestWriter::new(storage.clone(), SEGMENT);
         let mut segments = Vec::new();
         for number in 0..4 {
@@ -232,7 +147,7 @@ fn a_file_is_free_once_no_power_loss_can_make_it_a_segment_again() {
     let mut scene = Scene::new();
     let mut offered = Vec::new();
     for turn in 0..20 {
-        scene.storage.fails.store(turn % 3 == 0, Ordering::Relaxed);
+        scene.storage.fail_sync_names(turn % 3 == 0);
         scene.turn();
         while let Some(former) = scene.freed.poll() {
             let renamed = Deed::Rename(Name::Segment(former), Name::Free(former));
@@ -255,7 +170,7 @@ fn on_a_full_disk_a_file_is_emptied_once_its_name_is_gone_for_good() {
         scene.turn();
     }
     let deeds = scene.storage.deeds();
-    let is_emptied = |at: &usize| deeds[*at] == Deed::Truncate;
+    let is_emptied = |at: &usize| matches!(deeds[*at], Deed::Truncate(..));
     let emptied: Vec<usize> = (0..deeds.len()).filter(is_emptied).collect();
     assert_eq!(emptied.len(), 3, "{deeds:?}");
     for at in emptied {
@@ -307,4 +222,43 @@ fn on_a_full_disk_an_absent_subscribers_messages_stay_until_they_are_settled() {
         ids.extend(batch.ids().map(|it| it.0));
     }
     assert_eq!((messages, ids), (vec![1, 4], vec![2, 3]));
+}
+
+/// All of it is settled and remembered, the disk is full, and this is set aside for a compaction.
+fn full_with_reserve(reserve_len: u64) -> Scene {
+    let mut storage = Watched::default();
+    reserve::make(&mut storage, reserve::COMPACTED, reserve_len).expect("there is room");
+    let mut scene = Scene::over(storage, Window::new(1_000, Duration::from_secs(600)));
+    scene.storage.fill();
+    // What settlements had is the open segment: without room there is no other.
+    scene.agent.free = 0;
+    scene
+}
+
+#[test]
+fn room_for_a_compaction_that_could_not_be_opened_for_a_while_is_found_again() {
+    let mut scene = full_with_reserve(reserve::compacted_len(SEGMENT));
+    let begun = Deed::Rename(reserve::COMPACTED, Name::Unfinished(0, 3));
+    while !scene.storage.deeds().contains(&begun) {
+        scene.turn_full(1);
+    }
+    scene.storage.refuse_opening(true);
+    scene.turn_full(1);
+    assert!(scene.names().contains(&reserve::COMPACTED), "given back");
+    scene.storage.refuse_opening(false);
+    scene.turn_full(80);
+    let names = scene.names();
+    assert!(names.contains(&Name::Compacted(0, 3)), "{names:?}");
+}
+
+#[test]
+fn of_a_segment_that_became_room_for_a_compaction_the_rest_is_given_back_later() {
+    let mut scene = full_with_reserve(SEGMENT);
+    scene.storage.refuse_opening(true);
+    scene.turn_full(1);
+    scene.storage.refuse_opening(false);
+    scene.turn_full(1);
+    let deeds = scene.storage.deeds();
+    let cut = Deed::Truncate(reserve::COMPACTED, reserve::compacted_len(SEGMENT));
+    assert!(deeds.contains(&cut), "{deeds:?}");
 }

@@ -1,13 +1,14 @@
 //! What recovery makes of an end that is not whole.
 
-use crate::clock::Now;
+use crate::clock::{BootTie, Now};
 use crate::journal::batch::JournalRecord;
 use crate::journal::continuation::{Reached, continue_behind};
-use crate::journal::format::{Position, Settlement};
+use crate::journal::format::{BATCH_HEADER_LEN, Position, SegmentHeader, Settlement};
 use crate::journal::reader::Reader;
 use crate::journal::recovery::{Origin, Recovered, Sink, recover};
 use crate::journal::storage::Name;
 use crate::journal::testing::{Memory, TIME_US, TestWriter};
+use crate::journal::watched::{Deed, Watched};
 use crate::message::CompactId;
 
 const SEGMENT: u64 = 4_096;
@@ -145,4 +146,62 @@ fn a_reader_that_was_told_to_begin_in_what_was_cut_begins_behind_it() {
     let mut reader = Reader::new(memory.clone(), SEGMENT, end);
     assert!(reader.next(SEGMENT).expect("no damage").is_none());
     assert_eq!((reader.position(), reader.has_landed()), (SEGMENT, true));
+}
+
+/// The writes and syncs of a recovery, in their order.
+fn deeds(memory: &Memory) -> Vec<Deed> {
+    let mut storage = Watched::over(memory.clone());
+    let recovered = recover(&mut storage, SEGMENT, TIME_US, &mut Seen::default());
+    recovered.expect("it is whole, or torn at its end");
+    let deeds = storage.deeds();
+    let of_files = deeds.iter().filter(|it| !matches!(it, Deed::SyncNames));
+    of_files.cloned().collect()
+}
+
+#[test]
+fn what_stands_before_the_end_mark_is_synced_before_the_mark_is_written() {
+    let memory = Memory::default();
+    let mut writer = TestWriter::new(memory.clone(), SEGMENT);
+    writer.plain(1..=3);
+    let end = writer.position();
+    let last = Name::Segment(0);
+    let mark = Deed::Write(last, end, BATCH_HEADER_LEN);
+    let cut = Deed::Truncate(last, end + BATCH_HEADER_LEN as u64);
+    let expected = [Deed::Sync(last), mark, cut, Deed::Sync(last)];
+    assert_eq!(deeds(&memory), expected);
+}
+
+/// The life ended when the end mark of this segment stood, and the rest was not cut.
+fn extend(memory: &Memory, name: Name) -> usize {
+    let mut files = memory.files();
+    let file = files.get_mut(&name).expect("it is there");
+    let len = file.len();
+    file.resize(SEGMENT as usize, 0);
+    len
+}
+
+#[test]
+fn room_behind_the_end_mark_of_the_segment_before_is_given_back() {
+    let memory = Memory::default();
+    let mut writer = TestWriter::new(memory.clone(), SEGMENT);
+    writer.plain(1..=3);
+    writer.close();
+    let cut = |name| {
+        let len = extend(&memory, name);
+        recovered(&memory).expect("it is closed");
+        assert_eq!(memory.files()[&name].len(), len, "{name}");
+    };
+    cut(Name::Segment(0));
+    // The next one was begun.
+    let header = SegmentHeader {
+        number: 1,
+        segment_len: SEGMENT,
+        created_ms: TIME_US / 1_000,
+        tie: BootTie::default(),
+    };
+    let begun = header.encode().to_vec();
+    memory.files().insert(Name::Segment(1), begun);
+    cut(Name::Segment(0));
+    // It has no batch.
+    cut(Name::Segment(1));
 }

@@ -201,3 +201,33 @@ fn a_compacted_file_is_not_rewritten_by_itself_for_its_successor_would_have_its_
     assert_eq!(run(1), None, "though nothing of it is needed");
     assert_eq!(run(2), Some(0..2), "with the segment behind it");
 }
+
+#[test]
+fn ids_of_few_long_messages_need_little_room() {
+    let mut list = SegmentRanges::new(1 << 20, Window::new(1_000, Duration::from_secs(600)));
+    for number in 0..3 {
+        list.push(SegmentRange {
+            segments: number..number + 1,
+            sequences: 10 * number + 1..10 * number + 11,
+            end_ms: 0,
+            len: 1 << 20,
+            compacted: None,
+        });
+    }
+    let bounds = Bounds {
+        room: 3 * 10 * ID_LEN_MAX,
+        margin: 2,
+        gain: 1,
+    };
+    let state = State {
+        next_sequence: 31,
+        ..EARLY
+    };
+    let needed = Needed::default();
+    assert_eq!(list.run(3, &needed, &state, bounds), Some(0..3));
+    let bounds = Bounds {
+        room: bounds.room - 1,
+        ..bounds
+    };
+    assert_eq!(list.run(3, &needed, &state, bounds), Some(0..2));
+}
