@@ -32,7 +32,7 @@ impl Region {
         static NEXT_ID: AtomicU16 = AtomicU16::new(0);
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed) % NOWHERE;
         Self {
-            memory: Memory::new(chunk_len * chunk_count as usize),
+            memory: Memory::new(chunk_len, chunk_count as usize),
             chunk_len,
             chunk_count,
             id,
@@ -41,20 +41,18 @@ impl Region {
 
     /// Where the bytes begin, to be read.
     fn read(&self, span: &Span) -> *const u8 {
-        self.memory.read(self.offset(span), span.len as usize)
+        self.check(span);
+        self.memory.read(span.chunk, span.offset, span.len)
     }
 
     /// Where the bytes begin, to be written.
     fn write(&self, span: &Span) -> *mut u8 {
-        self.memory.write(self.offset(span), span.len as usize)
+        self.check(span);
+        self.memory.write(span.chunk, span.offset, span.len)
     }
 
-    /// Where the span begins in the memory; checked to lie inside its chunk.
-    fn offset(&self, span: &Span) -> usize {
+    fn check(&self, span: &Span) {
         assert!(span.arena == self.id, "a token of another arena");
-        let end = span.offset as usize + span.len as usize;
-        assert!(u32::from(span.chunk) < self.chunk_count && end <= self.chunk_len);
-        usize::from(span.chunk) * self.chunk_len + span.offset as usize
     }
 }
 

@@ -13,6 +13,8 @@
 mod deadlines;
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod peer;
 mod reading;
 #[cfg(test)]
 mod tests;

@@ -79,7 +79,10 @@ impl Intake {
         counters: &Counters,
         now: Now,
     ) -> Result<Accepted<'a>, Refusal> {
-        let parsed = self.parser.parse(line).map_err(Refusal::Rejected)?;
+        let parsed = match self.parser.parse(line) {
+            Ok(parsed) => parsed,
+            Err(reason) => return Err(Refusal::Rejected(reason)),
+        };
         let (names, directory) = (&mut self.new_names, &mut self.destinations);
         let destination = match names.find(directory, parsed.destination, counters, now) {
             Addressee::Known(destination) => destination,

@@ -278,10 +278,14 @@ impl Turn<'_> {
 
     #[inline]
     fn find(&mut self) -> Option<Next> {
-        while let Some(distance) = memchr(b'\n', &self.bytes()[self.scanned..]) {
+        loop {
+            let bytes = self.bytes();
+            let Some(distance) = memchr(b'\n', &bytes[self.scanned..]) else {
+                break;
+            };
             let newline = self.scanned + distance;
             if !self.framer.is_skipping {
-                return Some(self.line(newline, newline + 1));
+                return Some(self.line(&bytes[self.start..newline], newline + 1));
             }
             self.framer.is_skipping = false;
             (self.start, self.scanned) = (newline + 1, newline + 1);
@@ -292,8 +296,7 @@ impl Turn<'_> {
 
     /// The line from `start`, whose end was found.
     #[inline]
-    fn line(&self, line_end: usize, behind: usize) -> Next {
-        let line = &self.bytes()[self.start..line_end];
+    fn line(&self, line: &[u8], behind: usize) -> Next {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let len_max = self.framer.line_len_max;
         let kind = match line {
@@ -319,10 +322,10 @@ impl Turn<'_> {
         if self.start == filled {
             return None;
         }
-        if self.is_last {
-            return Some(self.line(filled, filled));
-        }
         let line = &self.bytes()[self.start..];
+        if self.is_last {
+            return Some(self.line(line, filled));
+        }
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         (line.len() > len_max).then_some(Next {
             kind: Kind::Oversize,

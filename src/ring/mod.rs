@@ -69,6 +69,19 @@ impl<T> Sender<T> {
         })
     }
 
+    /// The right to send up to `count` entries: as many as the ring has room for now, maybe none.
+    #[inline]
+    pub(crate) fn claim_up_to(&mut self, count: usize) -> Permit<'_, T> {
+        let room = match self.producer.cached_slots() {
+            seen if seen >= count => seen,
+            _ => self.producer.slots(),
+        };
+        Permit {
+            sender: self,
+            left: room.min(count),
+        }
+    }
+
     /// Whether [`Self::claim`] gives a permit: room does not go before it is used.
     #[inline(always)]
     pub(crate) fn has_room(&mut self, count: usize) -> bool {
@@ -93,6 +106,20 @@ pub struct Permit<'a, T> {
 }
 
 impl<T> Permit<'_, T> {
+    /// How many entries may be sent.
+    #[inline(always)]
+    #[must_use]
+    pub(crate) fn left(&self) -> usize {
+        self.left
+    }
+
+    /// The permit for `count` entries less.
+    #[inline(always)]
+    pub(crate) fn without(mut self, count: usize) -> Self {
+        self.left = self.left.saturating_sub(count);
+        self
+    }
+
     /// # Panics
     /// As many as were claimed are sent already.
     #[inline(always)]
@@ -170,12 +197,20 @@ mod tests {
                 let permit = sender.claim(claimed);
                 prop_assert_eq!(permit.is_some(), claimed <= capacity - model.len());
                 if let Some(mut permit) = permit {
+                    prop_assert_eq!(permit.left(), claimed);
                     // What is not used is no more claimed.
                     for _ in 0..used.min(claimed) {
                         permit.send(next);
                         model.push_back(next);
                         next += 1;
                     }
+                }
+                let mut permit = sender.claim_up_to(claimed).without(1);
+                prop_assert_eq!(permit.left(), claimed.min(capacity - model.len()).saturating_sub(1));
+                if permit.left() > 0 {
+                    permit.send(next);
+                    model.push_back(next);
+                    next += 1;
                 }
                 for _ in 0..polled {
                     prop_assert_eq!(receiver.poll(), model.pop_front());

@@ -1,8 +1,8 @@
 //! The chunk supply: keeps ingest and the replay agent in empty chunks.
 
 use super::messages::Messages;
-use super::parts::Outputs;
 use super::protocol::ToIngest;
+use super::rings::Outputs;
 use crate::arena::Writer;
 use crate::limits::{CHUNKS_AT_INGEST, CHUNKS_AT_REPLAY, CHUNKS_FOR_REPLAY, CHUNKS_FREE_MIN};
 

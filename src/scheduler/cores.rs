@@ -15,12 +15,12 @@ use super::gate::{Batch, Gate, Passed};
 use super::intake::{Admitted, Intake};
 use super::message::SlotIndex;
 use super::messages::Messages;
-use super::parts::Outputs;
 use super::protocol::{
     Arrival, FromDelivery, FromIngest, FromJournal, FromReplay, FromRetention, ToDelivery,
-    ToIngest, ToJournal, UnsettledQuery,
+    ToIngest, ToJournal,
 };
 use super::queue::cold::ColdStore;
+use super::rings::{DispatchOutput, Outputs};
 use super::settlements::Settlements;
 use super::source_acks::SourceAcks;
 use super::subscriber::{Subscriber, SubscriberId};
@@ -29,6 +29,7 @@ use crate::clock::{Now, Walls};
 use crate::counters::{Counter, Counters};
 use crate::log_limit::LogLimit;
 use crate::message::{DestinationIndex, Directory, Reason};
+use crate::ring::{Permit, Sender};
 
 /// All cores, and what they share.
 pub(super) struct Cores {
@@ -41,7 +42,6 @@ pub(super) struct Cores {
     pub(super) subscriptions: Subscriptions,
     pub(super) settlements: Settlements,
     pub(super) chunks: ChunkSupply,
-    pub(super) out: Outputs,
     pub(super) names: Directory,
     /// Destinations that the cores have room for; those configured were there first.
     pub(super) known_destinations: DestinationIndex,
@@ -80,21 +80,27 @@ impl Cores {
         self.publish();
     }
 
+    /// What ingest sends. It takes one entry of the permit at most, and a message leaves its run to be
+    /// sent.
     #[inline]
-    pub(super) fn on_ingest(&mut self, event: FromIngest, now: Now) {
+    pub(super) fn on_ingest(
+        &mut self,
+        event: FromIngest,
+        now: Now,
+        journal: &mut Permit<'_, ToJournal>,
+    ) {
         match event {
-            FromIngest::Arrived(arrival) => self.on_arrival(arrival, now),
+            FromIngest::Arrived(arrival) => self.on_arrival(arrival, now, journal),
             FromIngest::Sealed(writer) => self.chunks.take_from_ingest(writer, &mut self.messages),
             FromIngest::Rejected { reason, count } => self.intake.reject(reason, count),
         }
     }
 
     #[inline]
-    fn on_arrival(&mut self, arrival: Arrival, now: Now) {
+    fn on_arrival(&mut self, arrival: Arrival, now: Now, journal: &mut Permit<'_, ToJournal>) {
         let destination = arrival.destination;
         let (source, connection) = (arrival.source, arrival.connection);
         self.ensure_destination(destination);
-        let journal = &mut self.out.journal;
         let admitted = (self.intake).admit(arrival, now, &mut self.messages, journal);
         match admitted {
             Admitted::Message { index, record_len } => {
@@ -155,7 +161,7 @@ impl Cores {
         }
     }
 
-    pub(super) fn on_replay(&mut self, event: FromReplay, now: Now) {
+    pub(super) fn on_replay(&mut self, event: FromReplay, now: Now, out: &mut DispatchOutput<'_>) {
         match event {
             FromReplay::Sealed(writer) => self.chunks.take_from_replay(writer, &mut self.messages),
             FromReplay::Fetched { slot, frame } => {
@@ -163,20 +169,21 @@ impl Cores {
                 let steady_us = |wall_us| self.walls.steady_us(wall_us, now);
                 let message = self.messages.end_fetch(slot, frame, now, steady_us);
                 let fetched = (message.destination, slot);
-                let subscriptions = &mut self.subscriptions;
-                self.dispatcher.on_fetched(
-                    fetched,
-                    now,
-                    &mut self.messages,
-                    subscriptions,
-                    &mut self.out,
-                );
+                let (messages, subscriptions) = (&mut self.messages, &mut self.subscriptions);
+                (self.dispatcher).on_fetched(fetched, now, messages, subscriptions, out);
             }
         }
     }
 
-    /// What a delivery agent says. Its ring must have room for one answer.
-    pub(super) fn on_delivery(&mut self, agent: u16, event: FromDelivery, now: Now) {
+    /// What a delivery agent says. It takes one answer of the permit at most.
+    pub(super) fn on_delivery(
+        &mut self,
+        agent: u16,
+        event: FromDelivery,
+        now: Now,
+        answers: &mut Permit<'_, ToDelivery>,
+        journal: &mut Sender<ToJournal>,
+    ) {
         let id = |key| SubscriberId { agent, key };
         match event {
             FromDelivery::Returned(returned) => self.messages.take_back(returned),
@@ -185,67 +192,83 @@ impl Cores {
                 destinations,
                 ack,
                 is_last,
-            } => self.on_subscribe(id(subscriber), &destinations, ack, is_last),
+            } => {
+                let assigned = self.on_subscribe(id(subscriber), &destinations, ack, is_last);
+                answers.send(assigned);
+            }
             FromDelivery::Written {
                 subscriber,
                 frames,
                 bytes,
                 at_ns,
-            } => self.on_written(id(subscriber), (frames, bytes), at_ns, now),
-            FromDelivery::Acknowledged { subscriber, frames } => {
-                self.on_acknowledged(id(subscriber), frames, now);
+            } => {
+                let (id, written) = (id(subscriber), (frames, bytes));
+                if self.on_written(id, written, at_ns) {
+                    self.on_acknowledged(id, frames, now, journal);
+                }
             }
-            FromDelivery::Gone { subscriber } => self.on_gone(id(subscriber), now),
+            FromDelivery::Acknowledged { subscriber, frames } => {
+                self.on_acknowledged(id(subscriber), frames, now, journal);
+            }
+            FromDelivery::Gone { subscriber } => {
+                self.on_gone(id(subscriber), now);
+                answers.send(ToDelivery::Forget { subscriber });
+            }
         }
     }
 
-    /// The last destinations of a line let its messages go: the answer goes before the first frame.
+    /// Returns the answer. The last destinations of a line let its messages go, in the next
+    /// dispatch: the answer goes before the first frame.
     fn on_subscribe(
         &mut self,
         id: SubscriberId,
         destinations: &[DestinationIndex],
         ack: bool,
         is_last: bool,
-    ) {
+    ) -> ToDelivery {
         for &destination in destinations {
             self.ensure_destination(destination);
         }
         let assigned = (self.subscriptions).subscribe(id, destinations, ack, self.credit);
-        let answer = ToDelivery::Assigned {
+        if is_last {
+            self.dispatcher.begin_serving(id, &mut self.subscriptions);
+        }
+        ToDelivery::Assigned {
             subscriber: id.key,
             active: assigned.active,
             standby: assigned.standby,
             is_last,
-        };
-        self.out.send(id.agent, answer);
-        if is_last {
-            self.dispatcher.begin_serving(id, &mut self.subscriptions);
         }
     }
 
-    fn on_written(&mut self, id: SubscriberId, (frames, bytes): (u32, u32), at_ns: u64, now: Now) {
+    /// Returns whether the subscriber is done with these frames, for it does not acknowledge.
+    fn on_written(&mut self, id: SubscriberId, (frames, bytes): (u32, u32), at_ns: u64) -> bool {
         let Some(subscriber) = self.subscriptions.get_mut(id) else {
-            return;
+            return false;
         };
         let (was_open, ack) = (subscriber.is_open(), subscriber.ack);
         let messages = &mut self.messages;
         subscriber.write(frames as usize, bytes, |index| messages.write(index, at_ns));
         self.counters.add(Counter::Delivered, u64::from(frames));
         self.open_if_closed(id, was_open);
-        if !ack {
-            self.on_acknowledged(id, frames, now);
-        }
+        !ack
     }
 
     /// The subscriber is done with its oldest so many frames.
-    fn on_acknowledged(&mut self, id: SubscriberId, frames: u32, now: Now) {
+    fn on_acknowledged(
+        &mut self,
+        id: SubscriberId,
+        frames: u32,
+        now: Now,
+        journal: &mut Sender<ToJournal>,
+    ) {
         let Some(subscriber) = self.subscriptions.get_mut(id) else {
             return;
         };
         let was_open = subscriber.is_open();
+        let mut permit = journal.claim_up_to(frames as usize);
         for index in subscriber.settle(frames as usize) {
-            let journal = &mut self.out.journal;
-            (self.settlements).settle(index, now, &mut self.messages, journal);
+            (self.settlements).settle(index, now, &mut self.messages, &mut permit);
         }
         self.messages.record_latencies();
         self.open_if_closed(id, was_open);
@@ -263,41 +286,38 @@ impl Cores {
         let (messages, subscriptions) = (&mut self.messages, &mut self.subscriptions);
         let requeued = (self.dispatcher).end_serving(id, now, messages, subscriptions);
         self.counters.add(Counter::Redelivered, requeued as u64);
-        let forget = ToDelivery::Forget { subscriber: id.key };
-        self.out.send(id.agent, forget);
     }
 
-    /// What retention says. The journal's ring must have room for the answer, which follows the
-    /// settlements that it speaks of.
-    pub(super) fn on_retention(&mut self, event: FromRetention) {
+    /// What retention says. The answer goes through the journal, behind the settlements that it
+    /// speaks of.
+    pub(super) fn on_retention(
+        &mut self,
+        event: FromRetention,
+        journal: &mut Permit<'_, ToJournal>,
+    ) {
         match event {
             FromRetention::Granted(position) => self.gate.grant(position),
-            FromRetention::Query(query) => self.on_query(query),
+            FromRetention::Query(mut query) => {
+                (self.messages).answer(&mut query, self.intake.next_sequence());
+                query.is_at_limit = !self.gate.may_grow();
+                journal.send(ToJournal::Query(query));
+            }
         }
     }
 
-    fn on_query(&mut self, mut query: Box<UnsettledQuery>) {
-        (self.messages).answer(&mut query, self.intake.next_sequence());
-        query.is_at_limit = !self.gate.may_grow();
-        let permit = self.out.journal.claim(1);
-        let mut permit = permit.expect("the question is taken where there is room");
-        permit.send(ToJournal::Query(query));
-    }
-
     /// Settles what found no room in the journal's ring before.
-    pub(super) fn retry_settlements(&mut self, now: Now) -> usize {
-        let journal = &mut self.out.journal;
+    pub(super) fn retry_settlements(&mut self, now: Now, journal: &mut Sender<ToJournal>) -> usize {
         self.settlements.retry(now, &mut self.messages, journal)
     }
 
     /// Hands out what may go.
-    pub(super) fn dispatch(&mut self, now: Now) -> usize {
+    pub(super) fn dispatch(&mut self, now: Now, out: &mut DispatchOutput<'_>) -> usize {
         if self.counters.get(Counter::JournalStuck) != 0 {
             // What is handed out now would be settled, and nowhere recorded.
             return 0;
         }
         let (messages, subscriptions) = (&mut self.messages, &mut self.subscriptions);
-        let work_count = (self.dispatcher).dispatch(now, messages, subscriptions, &mut self.out);
+        let work_count = (self.dispatcher).dispatch(now, messages, subscriptions, out);
         if work_count < crate::limits::DISPATCHES_PER_CYCLE && self.dispatcher.queues().has_ready()
         {
             self.counters.add(Counter::DeliveryBackPressure, 1);
@@ -314,10 +334,15 @@ impl Cores {
 
     /// Whether so many more arrivals find room in the gate, in slots, in the journal's ring and on
     /// disk.
-    pub(super) fn may_accept(&mut self, count: usize, now: Now) -> bool {
+    pub(super) fn may_accept(
+        &mut self,
+        count: usize,
+        now: Now,
+        journal: &Permit<'_, ToJournal>,
+    ) -> bool {
         let has_room = self.gate.has_room(count) && self.may_hold_more(count, now);
         // A run for each arrival, and the one that was begun.
-        let journal_has_room = self.out.journal.has_room(count + 1);
+        let journal_has_room = journal.left() > count;
         if !journal_has_room {
             self.counters.add(Counter::JournalBackPressure, 1);
         }
@@ -368,13 +393,13 @@ impl Cores {
 
     /// Sends chunks where they lack, and tells ingest what sources need not send again and for
     /// which destinations they may go on, as far as its ring takes it.
-    fn send_to_ingest(&mut self) {
-        let evicted = self.chunks.supply(&mut self.messages, &mut self.out);
+    fn send_to_ingest(&mut self, out: &mut Outputs) {
+        let evicted = self.chunks.supply(&mut self.messages, out);
         if evicted > 0 {
             self.counters.add(Counter::ChunksEvicted, evicted);
         }
         while !self.source_acks.is_empty()
-            && let Some(mut permit) = self.out.ingest.claim(1)
+            && let Some(mut permit) = out.ingest.claim(1)
             && let Some(line) = self.source_acks.next()
         {
             permit.send(ToIngest::Responsible {
@@ -384,14 +409,14 @@ impl Cores {
             });
         }
         while !self.first_accepted.is_empty()
-            && let Some(mut permit) = self.out.ingest.claim(1)
+            && let Some(mut permit) = out.ingest.claim(1)
             && let Some(source) = self.first_accepted.next()
         {
             permit.send(ToIngest::Accepted { source });
         }
         let allowances = self.dispatcher.allowances();
         while allowances.has_updates()
-            && let Some(mut permit) = self.out.ingest.claim(1)
+            && let Some(mut permit) = out.ingest.claim(1)
             && let Some((destination, until)) = allowances.next_update()
         {
             permit.send(ToIngest::Allowance { destination, until });
@@ -399,15 +424,15 @@ impl Cores {
     }
 
     /// Ends a duty cycle: sends what waits in the cores' state, and tells the other threads.
-    pub(super) fn end_cycle(&mut self, did_work: bool, has_arrivals: bool) {
-        self.send_to_ingest();
+    pub(super) fn end_cycle(&mut self, did_work: bool, has_arrivals: bool, out: &mut Outputs) {
+        self.send_to_ingest(out);
         if did_work {
             self.publish();
         }
         let is_quiet = self.is_quiet() && !has_arrivals;
         self.quiet.store(is_quiet, Ordering::Release);
         self.messages.swap_latencies();
-        self.out.flush();
+        out.flush();
     }
 
     /// Whether everything that can be delivered has been, and is recorded.

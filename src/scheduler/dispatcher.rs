@@ -20,11 +20,11 @@ use std::collections::VecDeque;
 
 use super::message::{Message, SlotIndex};
 use super::messages::{Dispatched, Messages};
-use super::parts::Outputs;
 use super::protocol::{Fetch, ToDelivery};
 use super::queue::Queues;
 use super::queue::cold::ColdStore;
 use super::queue::ready::GroupSet;
+use super::rings::DispatchOutput;
 use super::subscriber::{Subscriber, SubscriberId};
 use super::subscriptions::Subscriptions;
 use crate::clock::Now;
@@ -34,7 +34,7 @@ use crate::limits::{
 };
 use crate::message::allowance::Grants;
 use crate::message::{DestinationIndex, Level};
-use crate::ring::Sender;
+use crate::ring::{Permit, Sender};
 
 /// The core.
 pub(crate) struct Dispatcher {
@@ -110,10 +110,10 @@ impl Dispatcher {
         now: Now,
         messages: &mut Messages,
         subscriptions: &mut Subscriptions,
-        out: &mut Outputs,
+        out: &mut DispatchOutput<'_>,
     ) -> usize {
         self.retry_waiting(now, messages, subscriptions, out);
-        let agents = 0..out.deliveries.len() as u16;
+        let agents = 0..out.agents;
         let mut full = agents.fold(0, |full, agent| full | self.if_full(agent, out));
         let mut work_count = 0;
         while work_count < DISPATCHES_PER_CYCLE
@@ -128,11 +128,10 @@ impl Dispatcher {
 
     /// The agent's groups, if its ring has no room for a frame.
     #[inline]
-    fn if_full(&self, agent: u16, out: &mut Outputs) -> GroupSet {
-        if out.has_room_for_frame(agent) {
-            0
-        } else {
-            self.queues.groups_of(agent)
+    fn if_full(&self, agent: u16, out: &mut DispatchOutput<'_>) -> GroupSet {
+        match out.frames_to(agent) {
+            Some(_) => 0,
+            None => self.queues.groups_of(agent),
         }
     }
 
@@ -145,7 +144,7 @@ impl Dispatcher {
         now: Now,
         messages: &mut Messages,
         subscriptions: &mut Subscriptions,
-        out: &mut Outputs,
+        out: &mut DispatchOutput<'_>,
     ) -> u16 {
         let id = subscriptions
             .active(destination)
@@ -155,13 +154,14 @@ impl Dispatcher {
             .expect("an active subscriber is there");
         subscriber.charge(messages.pop(index, level));
         self.allowances.leave(destination);
-        let dispatched = if subscriber.fetching.is_empty() {
-            messages.dispatch(index, now)
-        } else {
-            None
+        let permit = match subscriber.fetching.is_empty() {
+            true => out.frames_to(id.agent),
+            false => None,
         };
-        let is_open = if let Some(dispatched) = dispatched {
-            send_frame(id, index, dispatched, subscriber, out);
+        let is_open = if let Some(permit) = permit
+            && let Some(dispatched) = messages.dispatch(index, now)
+        {
+            send_frame(id, index, dispatched, subscriber, permit);
             subscriber.is_open()
         } else {
             subscriber.fetching.push_back(index);
@@ -185,7 +185,7 @@ impl Dispatcher {
         now: Now,
         messages: &mut Messages,
         subscriptions: &mut Subscriptions,
-        out: &mut Outputs,
+        out: &mut DispatchOutput<'_>,
     ) {
         let Some(subscriber) = subscriptions.get_mut(id) else {
             return;
@@ -193,17 +193,17 @@ impl Dispatcher {
         let mut has_room = true;
         while let Some(&index) = subscriber.fetching.front() {
             if !messages.is_resident(index) {
-                has_room = request(index, messages, &mut out.replay);
+                has_room = request(index, messages, out.replay);
                 break;
             }
-            has_room = out.has_room_for_frame(id.agent);
-            if !has_room {
+            let Some(permit) = out.frames_to(id.agent) else {
+                has_room = false;
                 break;
-            }
+            };
             let dispatched = messages.dispatch(index, now);
             let dispatched = dispatched.expect("its record is in memory");
             subscriber.fetching.pop_front();
-            send_frame(id, index, dispatched, subscriber, out);
+            send_frame(id, index, dispatched, subscriber, permit);
         }
         if !has_room && !std::mem::replace(&mut subscriber.waits_for_room, true) {
             self.waiting_for_room.push_back(id);
@@ -214,7 +214,7 @@ impl Dispatcher {
             && !subscriber.fetching.is_empty()
             && !messages.is_resident(last)
         {
-            request(last, messages, &mut out.replay);
+            request(last, messages, out.replay);
         }
     }
 
@@ -224,7 +224,7 @@ impl Dispatcher {
         now: Now,
         messages: &mut Messages,
         subscriptions: &mut Subscriptions,
-        out: &mut Outputs,
+        out: &mut DispatchOutput<'_>,
     ) {
         for _ in 0..self.waiting_for_room.len().min(DISPATCHES_PER_CYCLE) {
             let Some(id) = self.waiting_for_room.pop_front() else {
@@ -244,7 +244,7 @@ impl Dispatcher {
         now: Now,
         messages: &mut Messages,
         subscriptions: &mut Subscriptions,
-        out: &mut Outputs,
+        out: &mut DispatchOutput<'_>,
     ) {
         if let Some(id) = subscriptions.active(destination) {
             self.hand_over(id, Some(index), now, messages, subscriptions, out);
@@ -280,7 +280,7 @@ fn send_frame(
     index: SlotIndex,
     dispatched: Dispatched,
     subscriber: &mut Subscriber,
-    out: &mut Outputs,
+    permit: &mut Permit<'_, ToDelivery>,
 ) {
     subscriber.hand(index, dispatched.level);
     let frame = ToDelivery::Frame {
@@ -288,7 +288,7 @@ fn send_frame(
         lease: dispatched.lease,
         redelivered: dispatched.redelivered,
     };
-    out.send(id.agent, frame);
+    permit.send(frame);
 }
 
 /// Asks for a message's record, unless that was done; `false`: the ring has no room.

@@ -12,7 +12,7 @@ use super::rules::Rules;
 use crate::arena::{Committed, Lease};
 use crate::clock::{LocalMinute, Now};
 use crate::message::{Level, Reason, Record, Sequence, Text};
-use crate::ring::{Receiver, Sender};
+use crate::ring::{Permit, Receiver};
 
 /// Arrivals between two looks ahead. A processor fetches some twenty cache lines at once:
 /// prefetching more makes it wait.
@@ -112,15 +112,15 @@ impl Intake {
         });
     }
 
-    /// Accepts an arrival or drops it as a duplicate. The journal's ring must have room for an
-    /// entry.
+    /// Accepts an arrival or drops it as a duplicate. It takes one entry of the permit at most, and
+    /// leaves one run to be sent.
     #[inline]
     pub(crate) fn admit(
         &mut self,
         arrival: Arrival,
         now: Now,
         messages: &mut Messages,
-        journal: &mut Sender<ToJournal>,
+        journal: &mut Permit<'_, ToJournal>,
     ) -> Admitted {
         self.counts.received += 1;
         let line = Line {
@@ -152,18 +152,15 @@ impl Intake {
         Admitted::Message { index, record_len }
     }
 
-    /// Sends the run that was begun to the journal, whose ring must have room for it.
+    /// Sends the run that was begun to the journal.
     #[inline]
-    pub(crate) fn end_run(&mut self, journal: &mut Sender<ToJournal>) {
+    pub(crate) fn end_run(&mut self, journal: &mut Permit<'_, ToJournal>) {
         if let Some(run) = self.run.take() {
-            let permit = journal.claim(1);
-            permit
-                .expect("arrivals are polled only where the ring has room for their runs")
-                .send(ToJournal::Run {
-                    lease: run.lease,
-                    first_sequence: run.first_sequence,
-                    entries: run.entries,
-                });
+            journal.send(ToJournal::Run {
+                lease: run.lease,
+                first_sequence: run.first_sequence,
+                entries: run.entries,
+            });
         }
     }
 
@@ -184,7 +181,7 @@ impl Intake {
         index: SlotIndex,
         sequence: Sequence,
         messages: &mut Messages,
-        journal: &mut Sender<ToJournal>,
+        journal: &mut Permit<'_, ToJournal>,
     ) {
         if let Some(run) = &mut self.run
             && messages.extend(&mut run.lease, index)
@@ -235,9 +232,10 @@ mod tests {
             let (mut intake, mut frames) = (intake(5), Frames::default());
             let (mut seen, mut next, mut journaled) = (HashSet::new(), 5, 5);
             for ids in cycles {
+                let mut permit = to_journal.claim_up_to(ids.len() + 1);
                 for &id in &ids {
                     let new = arrival(&mut frames, &mut messages, id);
-                    let admitted = intake.admit(new, now_at(1), &mut messages, &mut to_journal);
+                    let admitted = intake.admit(new, now_at(1), &mut messages, &mut permit);
                     match admitted {
                         Admitted::Message { index, record_len } => {
                             prop_assert!(seen.insert(id));
@@ -252,7 +250,7 @@ mod tests {
                         }
                     }
                 }
-                intake.end_run(&mut to_journal);
+                intake.end_run(&mut permit);
                 while let Some(entry) = journal.poll() {
                     let ToJournal::Run { lease, first_sequence, entries } = entry else {
                         panic!("{entry:?}");
@@ -275,14 +273,15 @@ mod tests {
         let (mut to_journal, mut journal) = ring(8, &wake);
         let mut messages = messages(64);
         let (mut intake, mut frames) = (intake(1), Frames::default());
+        let mut permit = to_journal.claim_up_to(8);
         for id in 0..10 {
             if id == 6 {
                 frames.begin_chunk(&mut messages);
             }
             let new = arrival(&mut frames, &mut messages, id);
-            intake.admit(new, now_at(1), &mut messages, &mut to_journal);
+            intake.admit(new, now_at(1), &mut messages, &mut permit);
         }
-        intake.end_run(&mut to_journal);
+        intake.end_run(&mut permit);
         let runs = std::iter::from_fn(|| journal.poll()).map(|entry| match entry {
             ToJournal::Run {
                 first_sequence,

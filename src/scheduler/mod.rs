@@ -39,6 +39,7 @@ pub(crate) mod protocol;
 pub(crate) mod agent;
 pub(crate) mod cores;
 pub(crate) mod parts;
+mod rings;
 
 pub(crate) mod message;
 pub(crate) mod messages;

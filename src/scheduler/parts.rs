@@ -17,6 +17,7 @@ use super::protocol::{
 };
 use super::queue::Queues;
 use super::queue::cold::ColdStore;
+use super::rings::{Inputs, Outputs};
 use super::rules::Rules;
 use super::settlements::Settlements;
 use super::source_acks::SourceAcks;
@@ -27,7 +28,7 @@ use crate::clock::Walls;
 use crate::config::Durability;
 use crate::counters::Counters;
 use crate::latency::Recorder;
-use crate::limits::{ANSWERS_RESERVED, SLOTS_MAX};
+use crate::limits::SLOTS_MAX;
 use crate::log_limit::LogLimit;
 use crate::message::allowance::{Grants, MaxQueued};
 use crate::message::{DestinationIndex, Directory, Sequence};
@@ -90,8 +91,8 @@ pub(crate) struct SchedulerParts {
 }
 
 impl SchedulerParts {
-    /// The cores, and the rings that are polled for them.
-    pub(super) fn assemble(self) -> (Cores, Inputs) {
+    /// The rings that are polled, those that are filled, and the cores between them.
+    pub(super) fn assemble(self) -> (Inputs, Outputs, Cores) {
         let agents = self.deliveries.len();
         let links = self.deliveries.into_iter();
         let (to_deliveries, from_deliveries) = links.map(|it| (it.to, it.from)).unzip();
@@ -108,13 +109,6 @@ impl SchedulerParts {
             subscriptions: Subscriptions::new(agents),
             settlements: Settlements::default(),
             chunks: ChunkSupply::default(),
-            out: Outputs {
-                ingest: self.to_ingest,
-                journal: self.to_journal,
-                replay: self.replay.to,
-                replay_chunks: self.replay.to_chunks,
-                deliveries: to_deliveries,
-            },
             names: self.destinations,
             known_destinations: self.configured_destinations,
             walls: Walls::default(),
@@ -134,52 +128,13 @@ impl SchedulerParts {
             retention: self.from_retention,
             deliveries: from_deliveries,
         };
-        (cores, inputs)
-    }
-}
-
-/// The rings that the scheduler polls.
-pub(crate) struct Inputs {
-    pub(super) ingest: Receiver<FromIngest>,
-    pub(super) journal: Receiver<FromJournal>,
-    pub(super) replay: Receiver<FromReplay>,
-    pub(super) retention: Receiver<FromRetention>,
-    /// By delivery agent.
-    pub(super) deliveries: Vec<Receiver<FromDelivery>>,
-}
-
-/// The rings that the scheduler fills.
-pub(crate) struct Outputs {
-    pub(super) ingest: Sender<ToIngest>,
-    pub(super) journal: Sender<ToJournal>,
-    pub(super) replay: Sender<Fetch>,
-    /// Chunks for the replay agent.
-    pub(super) replay_chunks: Sender<Writer>,
-    /// By delivery agent.
-    pub(super) deliveries: Vec<Sender<ToDelivery>>,
-}
-
-impl Outputs {
-    /// Whether a frame may be sent. Answers find room behind it, so subscribers come and go though
-    /// frames fill the ring.
-    #[inline]
-    pub(super) fn has_room_for_frame(&mut self, agent: u16) -> bool {
-        self.deliveries[usize::from(agent)].has_room(1 + ANSWERS_RESERVED)
-    }
-
-    /// Sends to a delivery agent whose ring must have room.
-    #[inline]
-    pub(super) fn send(&mut self, agent: u16, entry: ToDelivery) {
-        let permit = self.deliveries[usize::from(agent)].claim(1);
-        permit.expect("the caller saw room").send(entry);
-    }
-
-    /// Ends a duty cycle: wakes the receivers that have something to take.
-    pub(super) fn flush(&mut self) {
-        self.ingest.flush();
-        self.journal.flush();
-        self.replay.flush();
-        self.replay_chunks.flush();
-        self.deliveries.iter_mut().for_each(Sender::flush);
+        let out = Outputs {
+            ingest: self.to_ingest,
+            journal: self.to_journal,
+            replay: self.replay.to,
+            replay_chunks: self.replay.to_chunks,
+            deliveries: to_deliveries,
+        };
+        (inputs, out, cores)
     }
 }

@@ -9,7 +9,7 @@ use super::message::SlotIndex;
 use super::messages::Messages;
 use super::protocol::ToJournal;
 use crate::clock::Now;
-use crate::ring::Sender;
+use crate::ring::{Permit, Sender};
 
 /// The messages that wait for room, oldest first.
 #[derive(Debug, Default)]
@@ -25,9 +25,11 @@ impl Settlements {
         index: SlotIndex,
         now: Now,
         messages: &mut Messages,
-        journal: &mut Sender<ToJournal>,
+        permit: &mut Permit<'_, ToJournal>,
     ) {
-        if !self.waiting.is_empty() || !send(index, now, messages, journal) {
+        if self.waiting.is_empty() && permit.left() > 0 {
+            permit.send(ToJournal::Settled(messages.settle(index, now)));
+        } else {
             self.waiting.push_back(index);
         }
     }
@@ -39,31 +41,14 @@ impl Settlements {
         messages: &mut Messages,
         journal: &mut Sender<ToJournal>,
     ) -> usize {
-        let mut work_count = 0;
-        while let Some(&index) = self.waiting.front()
-            && send(index, now, messages, journal)
-        {
-            self.waiting.pop_front();
-            work_count += 1;
+        let mut permit = journal.claim_up_to(self.waiting.len());
+        let count = permit.left();
+        for index in self.waiting.drain(..count) {
+            permit.send(ToJournal::Settled(messages.settle(index, now)));
         }
         messages.record_latencies();
-        work_count
+        count
     }
-}
-
-/// `false`: the journal's ring has no room.
-#[inline]
-fn send(
-    index: SlotIndex,
-    now: Now,
-    messages: &mut Messages,
-    journal: &mut Sender<ToJournal>,
-) -> bool {
-    let Some(mut permit) = journal.claim(1) else {
-        return false;
-    };
-    permit.send(ToJournal::Settled(messages.settle(index, now)));
-    true
 }
 
 #[cfg(test)]
@@ -88,7 +73,8 @@ mod tests {
                 let dispatched = messages.dispatch(index, now_at(2)).expect("in memory");
                 messages.take_back(Returned::one(dispatched.lease));
                 messages.write(index, 3);
-                settlements.settle(index, now_at(3), &mut messages, &mut to_journal);
+                let mut permit = to_journal.claim_up_to(1);
+                settlements.settle(index, now_at(3), &mut messages, &mut permit);
             }
             settlements.retry(now_at(3), &mut messages, &mut to_journal);
             assert_eq!(messages.used() as u64, messages.counts().in_flight);

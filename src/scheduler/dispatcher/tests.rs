@@ -7,6 +7,7 @@ use crate::arena::Returned;
 use crate::message::Sequence;
 use crate::message::allowance::MaxQueued;
 use crate::ring::{Receiver, Wake, ring};
+use crate::scheduler::rings::Outputs;
 use crate::scheduler::testing::{Frames, messages, now_at};
 
 const DESTINATIONS: usize = 6;
@@ -74,7 +75,7 @@ impl Fixture {
 
     fn dispatch(&mut self) -> usize {
         let (messages, subscriptions) = (&mut self.messages, &mut self.subscriptions);
-        (self.dispatcher).dispatch(now_at(2), messages, subscriptions, &mut self.out)
+        (self.dispatcher).dispatch(now_at(2), messages, subscriptions, &mut self.out.dispatch())
     }
 
     /// Takes what an agent was handed, and ends its leases.
@@ -127,7 +128,13 @@ impl Fixture {
             let message = self.messages.end_fetch(slot, frame, now_at(5), |_| None);
             let found = (message.destination, slot);
             let (messages, subscriptions) = (&mut self.messages, &mut self.subscriptions);
-            (self.dispatcher).on_fetched(found, now_at(5), messages, subscriptions, &mut self.out);
+            (self.dispatcher).on_fetched(
+                found,
+                now_at(5),
+                messages,
+                subscriptions,
+                &mut self.out.dispatch(),
+            );
         }
         fetched
     }
