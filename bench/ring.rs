@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use flipped_lb::agent::affinity::{allowed_cores, pin};
-use flipped_lb::limits::HOP_RING;
+use flipped_lb::limits::SCHEDULER_RING;
 use flipped_lb::ring::{Receiver, Sender, Wake, ring};
 
 /// What agents take in a cycle.
@@ -30,7 +30,7 @@ fn entry(number: u64) -> Entry {
 }
 
 fn hop() -> (Sender<Entry>, Receiver<Entry>) {
-    ring(HOP_RING, &wake())
+    ring(SCHEDULER_RING, &wake())
 }
 
 fn wake() -> Arc<Wake> {

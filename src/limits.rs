@@ -28,7 +28,7 @@ pub use scheduler::*;
 pub use store::*;
 
 const _: () = assert!(CHUNK_LEN >= 2 * RECORD_LEN_MAX, "a chunk holds any frame");
-const _: () = assert!(HOP_RING >= 2 * (DISPATCHES_PER_CYCLE + ANSWERS_RESERVED));
+const _: () = assert!(SCHEDULER_RING >= 2 * (DISPATCHES_PER_CYCLE + ANSWERS_RESERVED));
 const _: () = assert!(
     ARRIVALS_RING >= 2 * (READ_LEN_MAX / LINE_LEN_MIN),
     "a read fits the ring"

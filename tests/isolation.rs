@@ -6,7 +6,7 @@ mod support;
 
 use flipped_lb::clock::SystemClock;
 use flipped_lb::counters::Counter;
-use flipped_lb::limits::{CREATED_PER_TURN, HOP_RING, READS_PER_CYCLE};
+use flipped_lb::limits::{CREATED_PER_TURN, READS_PER_CYCLE, SCHEDULER_RING};
 use hand::{Hand, Peer};
 use support::frame;
 
@@ -36,7 +36,7 @@ fn a_delivery_agent_that_stands_still_delays_no_other_ones_destinations() {
     let mut producer = hand.producer();
     hand.crank.stand_still(DELIVERY_0, true);
     // More than the ring of the agent that stands still takes.
-    feed(&mut hand, &mut producer, "table1", HOP_RING + 1_000);
+    feed(&mut hand, &mut producer, "table1", SCHEDULER_RING + 1_000);
     hand.turn_until("its ring is full", |it| {
         it.count(Counter::DeliveryBackPressure) > 0
     });
@@ -47,8 +47,8 @@ fn a_delivery_agent_that_stands_still_delays_no_other_ones_destinations() {
     );
     assert_eq!(still.line(), None);
     hand.crank.stand_still(DELIVERY_0, false);
-    let ids = hand.ids(&mut still, HOP_RING + 1_000);
-    let expected = (0..HOP_RING + 1_000).map(|number| format!("table1-{number}"));
+    let ids = hand.ids(&mut still, SCHEDULER_RING + 1_000);
+    let expected = (0..SCHEDULER_RING + 1_000).map(|number| format!("table1-{number}"));
     assert!(ids.into_iter().eq(expected), "in their order, none missing");
 }
 

@@ -65,7 +65,7 @@ fn set(nice: i32) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    /// What the system says of the calling thread: its slice, in ns; zero: it tells none.
+    /// What the system says of the calling thread: its slice, in ns; zero: it says none.
     fn slice_ns() -> u64 {
         let mut attr = SchedAttr::default();
         let size = size_of::<SchedAttr>() as u32;

@@ -18,7 +18,7 @@ use crate::clock::{Clock, Now};
 use crate::config::IdleKind;
 use crate::ring::Wake;
 
-/// Cycles without work after which a thread that was told to stop takes it that none is left.
+/// Cycles without work after which a thread that is to stop assumes that none is left.
 const LAST_CYCLES: u32 = 3;
 /// Cycles that it takes at most to finish, however much still comes.
 const LAST_CYCLES_MAX: u32 = 100_000;
@@ -47,7 +47,7 @@ pub(crate) struct Runner<C> {
 }
 
 impl<C: Clock + 'static> Runner<C> {
-    /// Starts the thread; when it ends, `on_end` is told how.
+    /// Starts the thread; when it ends, `on_end` is called with the reason.
     ///
     /// # Errors
     /// The thread could not be started or pinned.

@@ -18,7 +18,7 @@ use crate::message::{DestinationIndex, Directory, Pattern};
 /// Destinations that an error names.
 const NAMES_SHOWN: usize = 10;
 
-/// Names that could be looked at in the time that it takes to create one.
+/// Names that are compared in the time that it takes to create one.
 const CREATION_NAMES: usize = 16;
 
 /// What one line asks for, or what is new for patterns of earlier ones.
@@ -36,7 +36,7 @@ enum Wanted {
     Name(String),
     Matching {
         pattern: Pattern,
-        /// Names before this one were looked at.
+        /// Names before this one were compared.
         next: DestinationIndex,
         /// One of them fits.
         fits: bool,
@@ -67,7 +67,7 @@ impl Lookup {
         }
     }
 
-    /// Turns some more of what is wanted into destinations; returns how many names it has looked at.
+    /// Turns some more of what is wanted into destinations; returns how many names it has compared.
     ///
     /// # Errors
     /// There is no such destination.

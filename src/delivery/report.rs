@@ -1,4 +1,4 @@
-//! What the scheduler is to be told of one subscriber, summed up until the ring takes it: so it is
+//! The events of one subscriber for the scheduler, summed up until the ring takes them: so it is
 //! bounded by the connections, and nothing that comes from the scheduler waits for room in the other
 //! direction.
 

@@ -30,7 +30,7 @@ pub(super) enum Phase {
     Greeting(u64),
     /// It is a subscriber, and acknowledges or not.
     Subscribed { ack: bool },
-    /// It was told why it is closed, and may read that until the time (in ns) has come.
+    /// It was sent an error line, and may read that until this time, in ns.
     Leaving(u64),
     /// Its socket is gone; frames for it may still be in the ring.
     Gone,
@@ -45,7 +45,7 @@ pub(super) struct Subscriber {
     pub(super) framer: Framer,
     /// What waits to be written.
     pub(super) outbox: Outbox,
-    /// What the scheduler is to be told of it.
+    /// Its events for the scheduler.
     pub(super) report: Report,
     /// The socket takes bytes, as far as is known.
     pub(super) is_writable: bool,

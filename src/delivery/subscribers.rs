@@ -71,7 +71,7 @@ pub(super) struct Subscribers {
     /// Subscribers whose subscriptions are on their way, in turn.
     lookups: VecDeque<Key>,
     write_pending: VecDeque<Key>,
-    /// Subscribers of which the scheduler is to be told.
+    /// Subscribers with events for the scheduler.
     reporting: VecDeque<Key>,
     actions: VecDeque<SocketAction>,
     /// Leases that have ended and are not on their way.
@@ -170,7 +170,7 @@ impl Subscribers {
     fn on_frame(&mut self, key: Key, lease: Lease, redelivered: bool) {
         let subscriber = self.table.get_mut(key).and_then(Option::as_mut);
         let Some(subscriber) = subscriber.filter(|it| it.is_subscribed()) else {
-            // It has gone; the scheduler hears of that, and hands the message to another.
+            // It is gone; the scheduler gets `Gone`, and hands the message to another.
             self.ended_leases.add(lease);
             return;
         };
@@ -238,7 +238,7 @@ impl Subscribers {
         }
     }
 
-    /// Puts a subscriber into the queue of those of whom there is something to tell.
+    /// Puts a subscriber into the queue of those with events for the scheduler.
     fn queue_report(&mut self, key: Key) {
         if let Some(subscriber) = self.table.get_mut(key).and_then(Option::as_mut)
             && !subscriber.report.is_queued
@@ -316,7 +316,7 @@ impl Subscribers {
         }
     }
 
-    /// The connection is over: the scheduler is told.
+    /// The connection is over: `Gone` goes to the scheduler.
     fn end(&mut self, key: Key) {
         let Some(mut subscriber) = self.table[key].take() else {
             return;

@@ -35,7 +35,7 @@ pub(super) struct JournalWiring<'a, S> {
     pub(super) ledger: &'a Ledger,
     pub(super) common: &'a Common,
     pub(super) storage: S,
-    pub(super) hop_ring: usize,
+    pub(super) scheduler_ring: usize,
     pub(super) boot_tie: BootTie,
     pub(super) recovered: Recovered,
 }
@@ -79,8 +79,8 @@ impl<S: Storage + Clone + 'static> JournalWiring<'_, S> {
             from_replay,
         };
         let (retention, from_retention) = self.retention(ends);
-        let (to_journal, from_scheduler) = ring(self.hop_ring, &wakes.journal);
-        let (to_scheduler, from_journal) = ring(self.hop_ring, &wakes.scheduler);
+        let (to_journal, from_scheduler) = ring(self.scheduler_ring, &wakes.journal);
+        let (to_scheduler, from_journal) = ring(self.scheduler_ring, &wakes.scheduler);
         let journal = self.journal((from_scheduler, to_scheduler), (to_retention, freed));
         let agents = JournalAgents {
             journal: Box::new(journal),
@@ -101,9 +101,9 @@ impl<S: Storage + Clone + 'static> JournalWiring<'_, S> {
         from_retention: Receiver<CompactedFiles>,
         to_retention: Sender<Switched>,
     ) -> (ReplayAgent<S>, ReplayLink) {
-        let (to, from_scheduler) = ring(self.hop_ring, &self.wakes.replay);
+        let (to, from_scheduler) = ring(self.scheduler_ring, &self.wakes.replay);
         let (to_chunks, chunks) = ring(CHUNKS_AT_REPLAY, &self.wakes.replay);
-        let (to_scheduler, from) = ring(self.hop_ring, &self.wakes.scheduler);
+        let (to_scheduler, from) = ring(self.scheduler_ring, &self.wakes.scheduler);
         let agent = ReplayAgent::new(ReplayParts {
             from_scheduler,
             chunks,

@@ -67,8 +67,8 @@ pub struct World<N, S, C> {
     /// Of all randomness.
     pub seed: u64,
     /// Entries of the rings to and from journal, replay and delivery:
-    /// [`HOP_RING`](crate::limits::HOP_RING), or fewer, so that they fill.
-    pub hop_ring: usize,
+    /// [`SCHEDULER_RING`](crate::limits::SCHEDULER_RING), or fewer, so that they fill.
+    pub scheduler_ring: usize,
 }
 
 /// The agents, wired, and not yet on any thread.
@@ -154,15 +154,15 @@ where
         ledger: &ledger,
         common: &common,
         storage: world.storage,
-        hop_ring: world.hop_ring,
+        scheduler_ring: world.scheduler_ring,
         boot_tie: world.clock.boot_tie(),
         recovered,
     }
     .wire();
-    let nets = (world.delivery_nets, world.clock, world.hop_ring);
+    let nets = (world.delivery_nets, world.clock, world.scheduler_ring);
     let (deliveries, delivery) = deliveries(config, nets, wakes, &ledger, &common);
     let (to_scheduler, from_ingest) = ring(ARRIVALS_RING, &wakes.scheduler);
-    let (to_ingest, from_scheduler) = ring(world.hop_ring, &wakes.ingest);
+    let (to_ingest, from_scheduler) = ring(world.scheduler_ring, &wakes.ingest);
     let ends = (to_scheduler, from_scheduler, rejects.0);
     let ingest = ingest(config, (world.ingest_net, world.seed), ends, &common);
     let links = SchedulerLinks {
@@ -248,14 +248,14 @@ fn scheduler(
         next_sequence,
         counters: common.counters,
         recorder: common.recorder,
-        quiet: common.signals.quiet,
+        drained: common.signals.drained,
     })
 }
 
 /// The delivery agents, one for each of the sockets' owners.
 fn deliveries<N: Network + 'static, C: Clock + 'static>(
     config: &Config,
-    (nets, clock, hop_ring): (Vec<N>, C, usize),
+    (nets, clock, scheduler_ring): (Vec<N>, C, usize),
     wakes: &Wakes,
     ledger: &Ledger,
     common: &Common,
@@ -269,8 +269,8 @@ fn deliveries<N: Network + 'static, C: Clock + 'static>(
     };
     let (mut agents, mut links) = (Vec::<Box<dyn Agent>>::new(), Vec::new());
     for (net, wake) in nets.into_iter().zip(&wakes.deliveries) {
-        let (to, from_scheduler) = ring(hop_ring, wake);
-        let (to_scheduler, from) = ring(hop_ring, &wakes.scheduler);
+        let (to, from_scheduler) = ring(scheduler_ring, wake);
+        let (to_scheduler, from) = ring(scheduler_ring, &wakes.scheduler);
         links.push(DeliveryLink { to, from });
         agents.push(Box::new(DeliveryAgent::new(DeliveryParts {
             admission: Arc::clone(&admission),

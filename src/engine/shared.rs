@@ -17,8 +17,8 @@ pub struct Signals {
     pub pressure: Arc<InputPressure>,
     /// Set when nothing more shall be read from sources.
     pub draining: Arc<AtomicBool>,
-    /// Says that all that can be delivered has been.
-    pub quiet: Arc<AtomicBool>,
+    /// Says that all that can be delivered was delivered.
+    pub drained: Arc<AtomicBool>,
     /// The end of what the journal recorded.
     pub recorded: Arc<AtomicU64>,
     /// Says that sources wait because the journal may not grow.

@@ -28,7 +28,7 @@ use crate::journal::reader::Reader;
 use crate::journal::recovery::Recovered;
 use crate::journal::storage::{Directory as Segments, Name};
 use crate::latency;
-use crate::limits::{HOP_RING, REJECTS_RING};
+use crate::limits::{REJECTS_RING, SCHEDULER_RING};
 use crate::net::{SocketOptions, Tcp};
 use crate::rejects::protocol::RejectSender;
 use crate::rolling;
@@ -214,6 +214,6 @@ fn world(
         storage,
         clock,
         seed: fastrand::u64(..),
-        hop_ring: HOP_RING,
+        scheduler_ring: SCHEDULER_RING,
     })
 }

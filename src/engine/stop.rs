@@ -98,7 +98,7 @@ impl Engine {
         };
         let is_drained = waiter.wait(STOP_DRAIN_MAX, told, || {
             let is_kept = self.counters.get(Counter::RejectedWaiting) == 0;
-            let is_quiet = is_kept && self.signals.quiet.load(Ordering::Acquire);
+            let is_quiet = is_kept && self.signals.drained.load(Ordering::Acquire);
             quiet_polls = if is_quiet { quiet_polls + 1 } else { 0 };
             if settled() != moved.0 || is_full() {
                 moved = (settled(), Instant::now());

@@ -1,14 +1,14 @@
 //! The ingest agent: polls its sockets and rings, a bounded amount each, and hands what comes to
 //! the cores.
 //!
-//! Its other methods are in `opening` (dialled, or dialled in), `reading` (sockets to lines),
-//! `answering` (acknowledgements) and `ending`.
+//! Its other methods are in `opening` (dialled, or dialled in), `reading` (sockets to lines) and
+//! `ending`.
 
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::answering::Answering;
+use super::answering::{Answering, Ended};
 use super::budget::Budget;
 use super::confirm::Confirmations;
 use super::connection::Connections;
@@ -46,6 +46,8 @@ pub(crate) struct IngestAgent<N> {
     pub(super) read_len: ReadLen,
     pub(super) confirmations: Confirmations,
     pub(super) answering: Answering,
+    /// Empty between two cycles.
+    pub(super) ended: Ended,
     pub(super) dialler: Dialler,
     pub(super) acceptor: Acceptor,
     pub(super) timeouts: Timeouts,
@@ -65,13 +67,13 @@ impl<N: Network> IngestAgent<N> {
             work_count += 1;
             match command {
                 ToIngest::Chunk(writer) => self.output.add_chunk(writer),
-                ToIngest::Responsible {
+                ToIngest::Ack {
                     source,
                     connection,
                     line,
                 } => {
                     if let Some((key, found)) = self.connections.of_source(source, connection) {
-                        found.lines.note_responsible(line);
+                        found.lines.note_recorded(line);
                         self.answering.owe(key);
                     }
                 }
@@ -82,6 +84,22 @@ impl<N: Network> IngestAgent<N> {
                 }
             }
         }
+        work_count
+    }
+
+    /// Sees how far rejected lines are durable, and acknowledges what can be.
+    fn acknowledge(&mut self, now: Now) -> usize {
+        let durable = self.output.rejects_durable();
+        let connections = &mut self.connections;
+        let work_count = self.answering.note_durable(durable, connections);
+        let (net, ended) = (&mut self.net, &mut self.ended);
+        (self.answering).acknowledge(connections, net, &self.counters, now, ended);
+        self.answering.close_leaving(connections, now, ended);
+        let mut ended = std::mem::take(&mut self.ended);
+        for (key, error) in ended.drain(..) {
+            self.end(key, &error, now);
+        }
+        self.ended = ended;
         work_count
     }
 
@@ -128,9 +146,7 @@ impl<N: Network> Agent for IngestAgent<N> {
             self.close_silent(now);
             work_count += self.read(now);
         }
-        work_count += self.poll_rejects();
-        self.acknowledge(now);
-        self.close_leaving(now);
+        work_count += self.acknowledge(now);
         self.output.flush();
         Ok(work_count)
     }

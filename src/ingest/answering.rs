@@ -1,20 +1,23 @@
-//! Answering: sources that wish it are told how many of their lines the engine has taken
-//! responsibility for.
+//! Answering: acknowledges to sources that wish it how many of their lines the engine is responsible
+//! for.
 //!
-//! `lines` knows how many that are; the scheduler says which lines are recorded, the rejects agent
-//! which are durable.
+//! The agent feeds it the connections to check and how far rejected lines are durable; `lines` knows
+//! what can be acknowledged. It writes to the sockets, and reports the connections that are over to
+//! the agent, which ends them.
 
-use std::io::{self, IoSlice, Write};
+use std::io::{self, ErrorKind, IoSlice, Write};
 
-use super::agent::IngestAgent;
-use super::connection::Connection;
+use super::connection::{Connection, Connections};
 use super::waits::Wait;
 use crate::clock::Now;
 use crate::counters::{Counter, Counters};
 use crate::limits::{LEAVING_TICK_NS, UNTAKEN_ACK_NS_MAX};
 use crate::net::{Key, Network};
 
-/// Which connections are looked at, and when.
+/// Connections that are over, and why.
+pub(super) type Ended = Vec<(Key, io::Error)>;
+
+/// The core: which connections are checked, and when.
 #[derive(Debug, Default)]
 pub(super) struct Answering {
     /// Connections with something to acknowledge, or to go on writing.
@@ -22,13 +25,13 @@ pub(super) struct Answering {
     /// Connections that wait until rejected lines are durable, and how far these are.
     awaiting_rejects: Vec<Key>,
     durable: u64,
-    /// Connections whose peers have ended their side, and are not told all yet.
+    /// Connections whose peers have ended their side, and have not got all acknowledgements.
     leaving: Vec<Key>,
-    look_at_ns: u64,
+    check_at_ns: u64,
 }
 
 impl Answering {
-    /// The connection is looked at in this cycle.
+    /// The connection is checked in this cycle.
     pub(super) fn owe(&mut self, key: Key) {
         self.owing.push(key);
     }
@@ -37,91 +40,94 @@ impl Answering {
     pub(super) fn note_leaving(&mut self, key: Key) {
         self.leaving.push(key);
     }
-}
 
-impl<N: Network> IngestAgent<N> {
-    /// Sees whether more rejected lines are durable than before; who waits for that is looked at.
-    pub(super) fn poll_rejects(&mut self) -> usize {
-        let durable = self.output.rejects_durable();
-        if std::mem::replace(&mut self.answering.durable, durable) == durable {
+    /// Rejected lines are durable up to here: connections that wait for that are checked. Returns the
+    /// work count.
+    pub(super) fn note_durable(&mut self, durable: u64, connections: &mut Connections) -> usize {
+        if std::mem::replace(&mut self.durable, durable) == durable {
             return 0;
         }
-        for key in self.answering.awaiting_rejects.drain(..) {
-            if let Some(connection) = self.connections.get_mut(key) {
+        for key in self.awaiting_rejects.drain(..) {
+            if let Some(connection) = connections.get_mut(key) {
                 connection.awaits_rejects = false;
-                self.answering.owing.push(key);
+                self.owing.push(key);
             }
         }
         1
     }
 
-    /// Tells sources what is taken. Those that wait for a rejected line come again.
-    pub(super) fn acknowledge(&mut self, now: Now) {
-        let durable = self.output.rejects_durable();
-        let mut owing = std::mem::take(&mut self.answering.owing);
-        for key in owing.drain(..) {
-            let Some(connection) = self.connections.get_mut(key) else {
+    /// Writes acknowledgements. Connections that wait for a rejected line are checked again when it
+    /// is durable.
+    pub(super) fn acknowledge(
+        &mut self,
+        connections: &mut Connections,
+        net: &mut impl Network,
+        counters: &Counters,
+        now: Now,
+        ended: &mut Ended,
+    ) {
+        for key in self.owing.drain(..) {
+            let Some(connection) = connections.get_mut(key) else {
                 continue;
             };
-            connection.lines.note_durable(durable);
+            connection.lines.note_durable(self.durable);
             let awaits = connection.lines.awaits_rejects();
             if awaits && !std::mem::replace(&mut connection.awaits_rejects, true) {
-                self.answering.awaiting_rejects.push(key);
+                self.awaiting_rejects.push(key);
             }
-            match answer(key, connection, &mut self.net, &self.counters, now) {
-                Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
-                    self.note_broken(key, &error, now);
+            match answer(key, connection, net, counters, now) {
+                Err(error) if error.kind() != ErrorKind::WouldBlock => {
+                    if note_broken(connection, error.kind()) {
+                        connections.enqueue(key);
+                    } else {
+                        ended.push((key, error));
+                    }
                 }
-                _ if connection.is_done() => {
-                    let error = io::ErrorKind::UnexpectedEof.into();
-                    self.end(key, &error, now);
-                }
+                _ if connection.is_done() => ended.push((key, ErrorKind::UnexpectedEof.into())),
                 _ => {}
             }
         }
-        self.answering.owing = owing;
     }
 
-    /// The peer cannot be told any more. What it has sent before is read still, and wrong lines of
-    /// it are kept as soon as there is room; a connection of which nothing more can be read now is
-    /// over.
-    fn note_broken(&mut self, key: Key, error: &io::Error, now: Now) {
-        let Some(connection) = self.connections.get_mut(key) else {
-            return;
-        };
-        let waits_long = matches!(connection.waits_for, Some(Wait::Destination(_)));
-        let has_lines = connection.framer.is_suspended() && !waits_long;
-        if !has_lines && (connection.peer.has_ended || waits_long) {
-            self.end(key, error, now);
+    /// A peer that has ended its side and takes none of its acknowledgements for
+    /// [`UNTAKEN_ACK_NS_MAX`] is closed. One that takes them is not, however long the journal needs.
+    pub(super) fn close_leaving(
+        &mut self,
+        connections: &mut Connections,
+        now: Now,
+        ended: &mut Ended,
+    ) {
+        if self.leaving.is_empty() || now.ns < self.check_at_ns {
             return;
         }
-        connection.peer.broken = Some(error.kind());
-        connection.unsent.clear();
-        self.connections.enqueue(key);
-    }
-
-    /// A peer that has ended its side and takes none of its acknowledgements is not waited for for
-    /// ever. One that takes them is, however long the journal needs.
-    pub(super) fn close_leaving(&mut self, now: Now) {
-        if self.answering.leaving.is_empty() || now.ns < self.answering.look_at_ns {
-            return;
-        }
-        self.answering.look_at_ns = now.ns + LEAVING_TICK_NS;
-        let mut leaving = std::mem::take(&mut self.answering.leaving);
-        leaving.retain(|&key| {
-            let connection = self.connections.get_mut(key);
+        self.check_at_ns = now.ns + LEAVING_TICK_NS;
+        self.leaving.retain(|&key| {
+            let connection = connections.get_mut(key);
             let Some(connection) = connection.filter(|found| found.peer.has_ended) else {
                 return false;
             };
             let waited_ns = now.ns.saturating_sub(connection.unsent_since_ns);
             let is_late = !connection.unsent.is_empty() && waited_ns >= UNTAKEN_ACK_NS_MAX;
             if is_late {
-                self.end(key, &io::ErrorKind::TimedOut.into(), now);
+                ended.push((key, ErrorKind::TimedOut.into()));
             }
             !is_late
         });
-        self.answering.leaving = leaving;
     }
+}
+
+/// The peer gets no more acknowledgements. What it has sent before is still read, and wrong lines of
+/// it are kept as soon as there is room. `false`: nothing more can be read now, the connection is
+/// over.
+fn note_broken(connection: &mut Connection, kind: ErrorKind) -> bool {
+    let waits_long = matches!(connection.waits_for, Some(Wait::Destination(_)));
+    let has_lines = connection.framer.is_suspended() && !waits_long;
+    if !has_lines && (connection.peer.has_ended || waits_long) {
+        return false;
+    }
+    connection.peer.broken = Some(kind);
+    connection.unsent.clear();
+    true
 }
 
 /// Writes what can be acknowledged, and what the socket did not take before.
@@ -150,3 +156,6 @@ fn answer(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

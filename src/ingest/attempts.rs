@@ -2,7 +2,7 @@
 //! Eyeballs (RFC 8305), so that one that does not answer costs a quarter of a second and not
 //! minutes.
 //!
-//! Values only: `dial` makes the connections that this asks for, and tells what becomes of them.
+//! Values only: `dial` makes the connections that this asks for, and notes how each ends.
 //!
 //! ```text
 //! addresses, families by turns:  [::1] ----------> refused: the next one at once

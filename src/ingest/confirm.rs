@@ -1,5 +1,5 @@
-//! Confirmations: the peer of a connection is told soon that what was read has come, for it may
-//! wait for that with its next bytes (Nagle's algorithm).
+//! Confirmations: TCP acknowledges soon what was read of a connection, for its peer may wait for that
+//! with its next bytes (Nagle's algorithm).
 //!
 //! To confirm takes longer than to read, so it has time until there is nothing to read, or
 //! [`CONFIRM_NS_MAX`] have passed. Values only; the agent owns the sockets.
@@ -11,14 +11,14 @@ use crate::net::Key;
 /// So many connections do not wait for a cycle in which there is nothing to read.
 const LISTED_MAX: usize = 16;
 
-/// Whether a connection's peer was told that what was read of it has come.
+/// Whether TCP has acknowledged what was read of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Confirmation {
     /// It was, or nothing was read.
     Told,
     /// It may not have been.
     Due,
-    /// The connection is in the list of those whose peers are told soon.
+    /// The connection is in the list of those that are confirmed soon.
     Listed {
         /// It is read again then, for there may be more.
         reads_again: bool,
@@ -34,11 +34,11 @@ impl Confirmation {
     }
 }
 
-/// Connections whose peers are told soon.
+/// Connections that are confirmed soon.
 #[derive(Debug)]
 pub(super) struct Confirmations {
     listed: Vec<Key>,
-    /// When the first of them is told at the latest, in ns.
+    /// When the first of them is confirmed at the latest, in ns.
     due_at_ns: u64,
 }
 

@@ -52,14 +52,14 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Whether nothing more is to be read, nor to be told.
+    /// Whether nothing more is to be read or acknowledged.
     pub(super) fn is_done(&self) -> bool {
         let is_told = self.lines.is_acknowledged() && self.unsent.is_empty();
         let owes = self.lines.ack && self.peer.broken.is_none() && !is_told;
         self.peer.has_ended && !self.framer.is_suspended() && !owes
     }
 
-    /// Whether it must be looked at for an acknowledgement, or for its end.
+    /// Whether an acknowledgement, or its end, is due.
     pub(super) fn is_owed(&self) -> bool {
         let awaits_rejects = self.lines.awaits_rejects() && !self.awaits_rejects;
         let is_skipping = self.framer.is_skipping();
@@ -70,9 +70,9 @@ impl Connection {
 /// What is known of the other side.
 #[derive(Debug, Default)]
 pub(super) struct Peer {
-    /// It has ended its side: nothing more comes, and it is told what is taken.
+    /// It has ended its side: nothing more comes, and what was accepted is acknowledged.
     pub(super) has_ended: bool,
-    /// A write has failed, in this way: the peer is told nothing more, and what it has sent is
+    /// A write has failed, in this way: nothing more is written, and what the peer has sent is
     /// read.
     pub(super) broken: Option<ErrorKind>,
 }
@@ -84,7 +84,7 @@ impl Peer {
     /// Nothing can be read now (`WouldBlock`), or the connection was reset.
     pub(super) fn note_read(&mut self, read: io::Result<usize>) -> io::Result<usize> {
         let read_len = match read {
-            // The peer ended its side, then closed, and refuses what it is told: all it sent is
+            // The peer ended its side, then closed, and refuses what is written: all it sent is
             // here.
             Err(error) if error.kind() == ErrorKind::BrokenPipe => {
                 self.broken = Some(ErrorKind::BrokenPipe);
@@ -96,7 +96,7 @@ impl Peer {
             return Ok(read_len);
         }
         match self.broken {
-            // The system has told a write of the reset, and tells it once.
+            // A write has got the reset, and the system reports it once.
             Some(kind) if kind != ErrorKind::BrokenPipe => Err(kind.into()),
             _ if std::mem::replace(&mut self.has_ended, true) => Err(ErrorKind::WouldBlock.into()),
             _ => Ok(0),

@@ -19,7 +19,7 @@ use super::attempts::Attempts;
 use super::source::{Dial, Source};
 use crate::clock::Now;
 use crate::counters::{Counter, Counters};
-use crate::limits::{LOG_TICK_NS, LOOKUP_NS_MAX};
+use crate::limits::{LOG_TICK_NS, LOOKUP_NS_MAX, LOOKUPS_PER_CYCLE};
 use crate::message::SourceIndex;
 use crate::net::{Key, Network};
 
@@ -27,7 +27,7 @@ use crate::net::{Key, Network};
 #[derive(Debug)]
 pub(super) struct Dialler {
     sources: Vec<Source>,
-    /// When the next of them must be looked at, in ns.
+    /// When the next step of any of them is due, in ns.
     dial_at_ns: u64,
     log_at_ns: u64,
     rng: Rng,
@@ -46,7 +46,9 @@ impl Dialler {
     /// Goes on with the sources whose time has come. Returns the work count.
     pub(super) fn poll(&mut self, net: &mut impl Network, counters: &Counters, now: Now) -> usize {
         let mut work_count = 0;
-        while let Some((index, answer)) = net.looked_up(now) {
+        while work_count < LOOKUPS_PER_CYCLE
+            && let Some((index, answer)) = net.looked_up(now)
+        {
             work_count += 1;
             self.note_looked_up(index, answer, net, counters, now);
         }
@@ -247,3 +249,6 @@ impl Dialler {
         true
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -70,7 +70,7 @@ impl<N: Network> IngestAgent<N> {
     fn close_with(&mut self, key: Key, why: &str, now: Now) {
         let line = format!("{}\n", serde_json::json!({ "error": why }));
         let pieces = [io::IoSlice::new(line.as_bytes())];
-        // A peer that is gone is not told.
+        // The peer may be gone.
         let _ = self.net.write(key, &pieces);
         let error = io::Error::new(io::ErrorKind::TimedOut, why.to_owned());
         self.end(key, &error, now);

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-/// What a producer is told whose greeting is wrong.
+/// The error line for a producer whose greeting is wrong.
 pub(super) const EXPECTED: &str = "this greeting is not understood; send {\"producer\":{\"ack\":true}}, \
      {\"producer\":{}}, or a message";
 

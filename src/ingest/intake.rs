@@ -107,3 +107,6 @@ impl Intake {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

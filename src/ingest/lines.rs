@@ -1,5 +1,5 @@
-//! How far a connection's lines are: how many came, which of them the scheduler has, and up to
-//! where the engine has taken responsibility, so that it may acknowledge.
+//! How far a connection's lines are: how many came, which of them went to the scheduler, and up to
+//! where they are recorded, so that they may be acknowledged.
 //!
 //! A turn says what became of each line, the scheduler and the rejects agent how far they are.
 //! Values only.
@@ -25,8 +25,8 @@ pub(super) struct Lines {
     last: u64,
     /// The last one that went to the scheduler.
     forwarded: u64,
-    /// Lines up to here are the engine's responsibility.
-    responsible: u64,
+    /// The scheduler's lines up to here are recorded as `durability` asks, or duplicates.
+    recorded: u64,
     /// Lines up to here were acknowledged.
     acknowledged: u64,
     pending_rejects: PendingRejects,
@@ -70,9 +70,9 @@ impl Lines {
         }
     }
 
-    /// The scheduler has taken responsibility for all lines up to this one.
-    pub(super) fn note_responsible(&mut self, line: u64) {
-        self.responsible = line;
+    /// The scheduler's lines up to this one are recorded, or duplicates.
+    pub(super) fn note_recorded(&mut self, line: u64) {
+        self.recorded = line;
     }
 
     /// The log of rejected lines is durable up to here.
@@ -89,9 +89,9 @@ impl Lines {
     /// scheduler answered for count once they are durable, and an oversize one once it has ended
     /// (`is_skipping`: it has not).
     pub(super) fn acknowledgeable(&self, is_skipping: bool) -> u64 {
-        let line = match self.responsible == self.forwarded {
+        let line = match self.recorded == self.forwarded {
             true => self.last - u64::from(is_skipping),
-            false => self.responsible,
+            false => self.recorded,
         };
         self.pending_rejects.bound(line)
     }
@@ -190,7 +190,7 @@ mod tests {
     fn an_oversize_line_counts_once_it_has_ended() {
         let mut lines = Lines::new(0, 1, true, 0);
         assert_eq!(lines.forward(), 1);
-        lines.note_responsible(1);
+        lines.note_recorded(1);
         lines.reject(10);
         lines.note_durable(10);
         assert_eq!(lines.acknowledge(true), Some(1));
@@ -255,7 +255,7 @@ mod tests {
                         answered = forwarded.len().min(answered + count);
                         if let Some(&last) = forwarded[..answered].last() {
                             forwarded[..answered].iter().for_each(|line| done[line - 1] = true);
-                            lines.note_responsible(last as u64);
+                            lines.note_recorded(last as u64);
                         }
                     }
                     Step::Keep(count) => {

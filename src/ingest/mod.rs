@@ -8,17 +8,16 @@
 //!
 //! ```text
 //!  sockets --read--> buffer --framer--> lines --intake--> records --ring--> scheduler
-//!     ^                                   |                 ^ chunks        | chunks come home,
+//!     ^                                   |                 ^ chunks        | chunks return,
 //!     | acknowledgements                  v ring to rejects +---------------+ acknowledgements
 //! ```
 //!
-//! The agent (`agent`, `opening`, `reading`, `answering`, `ending`) polls; the others are cores of
+//! The agent (`agent`, `opening`, `reading`, `ending`) polls; the others are cores of
 //! values, listed in the order of the data.
 
 pub(crate) mod protocol;
 
 mod agent;
-mod answering;
 mod ending;
 mod opening;
 mod parts;
@@ -28,6 +27,7 @@ mod attempts;
 mod dial;
 mod source;
 
+mod answering;
 mod confirm;
 mod connection;
 mod read_len;
@@ -49,6 +49,8 @@ mod output;
 pub(crate) mod fuzz;
 #[cfg(test)]
 mod stream_tests;
+#[cfg(test)]
+mod testing;
 
 pub(crate) use self::agent::IngestAgent;
 pub(crate) use self::parts::IngestParts;

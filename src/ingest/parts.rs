@@ -89,6 +89,7 @@ impl<N> IngestAgent<N> {
             read_len: ReadLen::default(),
             confirmations: Confirmations::new(),
             answering: Answering::default(),
+            ended: Vec::new(),
             dialler: Dialler::new(sources, parts.seed),
             acceptor: Acceptor::new("a producer", admission),
             timeouts: Timeouts::new(settings),

@@ -50,8 +50,9 @@ pub(crate) enum FromIngest {
 pub(crate) enum ToIngest {
     /// A chunk to fill.
     Chunk(Writer),
-    /// All lines of a connection up to this one are the engine's responsibility now.
-    Responsible {
+    /// All lines of a connection up to this one are recorded as `durability` asks, or duplicates:
+    /// they may be acknowledged.
+    Ack {
         /// Whose.
         source: SourceIndex,
         /// Which connection of it.

@@ -122,7 +122,7 @@ impl<N: Network> IngestAgent<N> {
         if connection.is_owed() {
             self.answering.owe(key);
         }
-        // Behind a longer read there may be more: the next one tells.
+        // Behind a longer read there may be more: it is read again.
         let is_short = (1..SHORT_READ_LEN).contains(&read_len);
         if is_short || connection.waits_for.is_some() {
             let confirmation = &mut connection.confirmation;
@@ -151,7 +151,7 @@ impl<N: Network> IngestAgent<N> {
     }
 
     /// The connection is over: the line that this cuts off is kept, for its source may not have it
-    /// any more. What was not consumed was not taken, and its source was told so. `false`: there is
+    /// any more. What was not consumed was not acknowledged. `false`: there is
     /// no room.
     pub(super) fn reject_cut_off(&mut self, key: Key, now: Now) -> bool {
         let Some(connection) = self.connections.get_mut(key) else {

@@ -72,7 +72,7 @@ impl Source {
         self.failures
     }
 
-    /// When it must be looked at if nothing happens, in ns.
+    /// When its next step is due if nothing happens, in ns.
     pub(super) fn wakes_at_ns(&self) -> u64 {
         match &self.dial {
             Dial::Resting(until_ns) | Dial::Resolving(until_ns) => *until_ns,

@@ -77,7 +77,7 @@ impl Waits {
         self.for_rejects.pop_front()
     }
 
-    /// The one whose budget is looked at next.
+    /// The one whose budget is checked next.
     pub(super) fn first_for_budget(&self) -> Option<Key> {
         self.for_budget.front().copied()
     }

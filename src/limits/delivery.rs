@@ -3,7 +3,7 @@
 use super::message::DESTINATIONS_MAX_DEFAULT;
 
 /// Entries of a ring to a delivery agent that frames leave to answers: one for each subscriber that
-/// comes or goes while frames fill the ring, so that the others are heard behind it.
+/// comes or goes while frames fill the ring, so that subscribers behind it can do so too.
 pub const ANSWERS_RESERVED: usize = 16;
 
 /// Bytes on their way to one subscriber, by default: 600 frames of 390 bytes, a tenth of a
@@ -34,7 +34,7 @@ pub const SUBSCRIBER_LONG_READ_LEN_MAX: usize = 64 * 1024;
 /// not take the memory.
 pub const LONG_LINES_LEN_MAX: usize = 64 * 1024 * 1024;
 
-/// Names that a delivery agent looks at for `subscribe` lines in one duty cycle, and destinations
+/// Names that a delivery agent compares for `subscribe` lines in one duty cycle, and destinations
 /// that it hands over at once: some 100 us.
 pub const NAMES_PER_CYCLE: usize = 1024;
 

@@ -93,6 +93,9 @@ pub const LOOKUPS_MAX: usize = 8;
 /// With all of them there are 64 threads at most, of some 30 KiB of memory each.
 pub const LOOKUPS_SLOW_MAX: usize = 56;
 
+/// Answers to look-ups that ingest takes in one duty cycle: each may begin a connection, some 50 us.
+pub const LOOKUPS_PER_CYCLE: usize = 16;
+
 /// A look-up that takes longer is slow, in ns: a name server next door answers in 1 ms, one across the
 /// ocean in 100.
 pub const LOOKUP_SLOW_NS: u64 = 200_000_000;

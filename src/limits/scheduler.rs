@@ -41,19 +41,20 @@ pub const SERVING_GROUP_MIN: usize = 64;
 pub const SLOTS_LOOKED_AT_PER_CYCLE: usize = 64;
 
 /// Entries of each ring between scheduler and journal, replay, delivery, and from scheduler to
-/// ingest: several cycles of what one of them does, [`DISPATCHES_PER_CYCLE`] or less. Whoever finds
-/// one full does no more of what would fill it; nothing is kept behind it.
-pub const HOP_RING: usize = 8 * 1024;
+/// ingest: several cycles of what one of them does, [`DISPATCHES_PER_CYCLE`] or less. A full ring
+/// stops the work that would fill it; nothing is kept behind it.
+pub const SCHEDULER_RING: usize = 8 * 1024;
 
-/// What the scheduler hears from one delivery agent in one duty cycle: as many frames as are
+/// Events that the scheduler polls from one delivery agent in one duty cycle: as many frames as are
 /// dispatched in one can each be written, acknowledged and returned by an entry of their own.
 pub const DELIVERY_EVENTS_PER_CYCLE: usize = 4 * DISPATCHES_PER_CYCLE;
 
-/// What the scheduler hears from the journal in one duty cycle. One entry speaks of a batch of 1 MiB
-/// at most; in the usual case there is one, and some chunks come home.
+/// Events that the scheduler polls from the journal in one duty cycle. One event covers a batch of
+/// 1 MiB at most; in the usual case there is one, and some chunks return.
 pub const JOURNAL_EVENTS_PER_CYCLE: usize = 64;
 
-/// What the scheduler hears from replay in one duty cycle: as much as is read in one.
+/// Events that the scheduler polls from replay in one duty cycle: as many records as are read in
+/// one.
 pub const REPLAY_EVENTS_PER_CYCLE: usize = FETCHES_PER_CYCLE;
 
 /// Arrivals that the scheduler takes in one duty cycle.

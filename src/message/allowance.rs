@@ -1,8 +1,8 @@
 //! Allowances: how many more messages ingest may hand over for each destination, so that no more
 //! than `max_queued` of them wait. Both ends of the protocol, values only.
 //!
-//! Ingest counts what it hands over ([`Windows`]); the scheduler tells it up to which count it may go
-//! ([`Grants`]), as a window that moves on when messages are dispatched or turn out to be duplicates.
+//! Ingest counts what it hands over ([`Windows`]); the scheduler sends it the count up to which it
+//! may go ([`Grants`]), as a window that moves on when messages are dispatched or turn out to be duplicates.
 //! What is on its way between the two is in ingest's count, so the bound holds exactly, whatever the
 //! rings hold. A window moves on in steps of a sixteenth: a source that waited reads on for a while.
 
@@ -103,8 +103,8 @@ struct Grant {
     /// Messages that ingest handed over and that wait no more, less those that wait and did not
     /// come from it, or wait a second time.
     left: i64,
-    /// What `left` was when ingest was told.
-    told: i64,
+    /// What `left` was in the last update that was sent to ingest.
+    sent: i64,
     is_pending: bool,
 }
 
@@ -113,7 +113,7 @@ struct Grant {
 pub(crate) struct Grants {
     max: MaxQueued,
     of: Vec<Grant>,
-    /// Destinations for which ingest is to be told a higher count; each once.
+    /// Destinations with an update that is not sent yet, each once.
     pending: Vec<DestinationIndex>,
 }
 
@@ -134,38 +134,38 @@ impl Grants {
             self.of.push(Grant {
                 max: self.max.of(destination as DestinationIndex) as i64,
                 left: 0,
-                told: 0,
+                sent: 0,
                 is_pending: false,
             });
         }
         self.pending.reserve(self.of.len());
     }
 
-    /// So many wait since the last run, of which ingest was told when it was made.
+    /// So many wait since the last run: ingest's windows were made with the same counts.
     pub(crate) fn load_recovered(&mut self, destination: DestinationIndex, count: usize) {
         let grant = &mut self.of[destination as usize];
         grant.left -= count as i64;
-        grant.told = grant.left;
+        grant.sent = grant.left;
     }
 
-    /// A message that ingest handed over, or one that came back, waits no more.
+    /// A message that ingest handed over, or one that was requeued, waits no more.
     #[inline]
     pub(crate) fn leave(&mut self, destination: DestinationIndex) {
         let grant = &mut self.of[destination as usize];
         grant.left += 1;
         let step = (grant.max / STEPS).max(1);
-        if grant.left >= grant.told + step && !grant.is_pending {
+        if grant.left >= grant.sent + step && !grant.is_pending {
             grant.is_pending = true;
             self.pending.push(destination);
         }
     }
 
-    /// A message waits a second time: its subscriber went.
-    pub(crate) fn come_back(&mut self, destination: DestinationIndex) {
+    /// A message waits again: its subscriber is gone.
+    pub(crate) fn requeue(&mut self, destination: DestinationIndex) {
         self.of[destination as usize].left -= 1;
     }
 
-    /// Whether ingest is to be told something.
+    /// Whether an update is to be sent to ingest.
     #[must_use]
     pub(crate) fn has_updates(&self) -> bool {
         !self.pending.is_empty()
@@ -176,8 +176,8 @@ impl Grants {
         let destination = self.pending.pop()?;
         let grant = &mut self.of[destination as usize];
         grant.is_pending = false;
-        grant.told = grant.told.max(grant.left);
-        let until = (grant.max + grant.told).max(0);
+        grant.sent = grant.sent.max(grant.left);
+        let until = (grant.max + grant.sent).max(0);
         Some((destination, until as u64))
     }
 }
@@ -241,12 +241,12 @@ mod tests {
         grants.load_recovered(0, 20);
         (0..10).for_each(|_| grants.leave(0));
         assert_eq!(grants.next_update(), Some((0, 6)));
-        (0..5).for_each(|_| grants.come_back(0));
+        (0..5).for_each(|_| grants.requeue(0));
         (0..5).for_each(|_| grants.leave(0));
         assert_eq!(
             grants.next_update(),
             None,
-            "as many wait as ingest was told"
+            "as many wait as ingest was granted"
         );
         grants.leave(0);
         assert_eq!(grants.next_update(), Some((0, 7)));
@@ -293,7 +293,7 @@ mod tests {
                     Event::ComeBack if dispatched > 0 => {
                         (waiting, dispatched) = (waiting + 1, dispatched - 1);
                         came_back += 1;
-                        grants.come_back(0);
+                        grants.requeue(0);
                     }
                     Event::Grant => {
                         if let Some((destination, until)) = grants.next_update() {

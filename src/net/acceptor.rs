@@ -3,7 +3,7 @@
 //!
 //! Ingest and delivery each have one beside their sockets; it owns no socket itself. Out of
 //! descriptors, say, the connections that are there live on, and those that wait are accepted as
-//! soon as it is possible again. Whoever finds the listener full is told so in a line: at a bounded
+//! soon as it is possible again. Whoever finds the listener full gets an error line: at a bounded
 //! rate, so that a crowd that asks again and again does not take the path's time.
 
 use std::io;
@@ -69,7 +69,7 @@ impl Acceptor {
         self.waiting = true;
     }
 
-    /// The next connection, if one waits and can be accepted now. [`Acceptor::closed`] must hear of
+    /// The next connection, if one waits and can be accepted now. [`Acceptor::closed`] must be called for
     /// its end.
     pub(crate) fn next<N: Network>(
         &mut self,

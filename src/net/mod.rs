@@ -1,7 +1,7 @@
 //! Sockets behind a narrow trait: what the ingest and delivery agents need of a network, so that a
 //! simulation can cut reads short, delay, reset and reorder.
 //!
-//! Readiness is a hint: it is told once (edge-triggered), and whoever was told must go on until
+//! Readiness is a hint: it is reported once (edge-triggered), and whoever polled must go on until
 //! [`io::ErrorKind::WouldBlock`] or remember that there is more. Nothing here blocks.
 
 pub(crate) mod acceptor;
@@ -94,7 +94,7 @@ pub trait Network: Send {
     /// Tells a stream that was just accepted why it may not stay, in a line, and closes it; its key
     /// is free.
     fn refuse(&mut self, key: Key, line: &str) {
-        // A peer that is gone is not told.
+        // The peer may be gone.
         let _ = self.write(key, &[IoSlice::new(line.as_bytes()), IoSlice::new(b"\n")]);
         self.shut_down(key);
         self.close(key);

@@ -1,4 +1,4 @@
-//! Refused connections: each is told why, and held for a moment so that its peer can read that.
+//! Refused connections: each gets an error line, and is held for a moment so that its peer can read it.
 //!
 //! A socket that is closed with bytes unread resets its connection, and the reset may overtake the
 //! words. So what came is read and thrown away, before and behind the words. Few are held, and not
@@ -22,7 +22,7 @@ impl Refused {
     /// Tells why, in a line, and ends this side.
     pub(super) fn take(&mut self, mut stream: TcpStream, line: &str) {
         drain(&mut stream);
-        // A peer that is gone, or whose system takes no line, is not told.
+        // The peer may be gone, or its system takes no line.
         let _ = stream.write(format!("{line}\n").as_bytes());
         let _ = stream.shutdown(std::net::Shutdown::Write);
         if self.held.len() == REFUSED_HELD_MAX {

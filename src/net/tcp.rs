@@ -46,7 +46,7 @@ struct Stream {
     is_dead: bool,
 }
 
-/// Whose peers are looked at next, and when.
+/// Whose peers are checked next, and when.
 #[derive(Debug)]
 struct Watch {
     polls: u32,
@@ -175,8 +175,8 @@ impl Network for Tcp {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             result => result?,
         }
-        let told = self.events.iter().filter(|it| it.token() != ANSWER);
-        ready.extend(told.map(|event| match event.token() {
+        let streams = self.events.iter().filter(|it| it.token() != ANSWER);
+        ready.extend(streams.map(|event| match event.token() {
             LISTENER => Ready::Listener,
             Token(key) => Ready::Stream {
                 key,

@@ -6,8 +6,7 @@
 //! Nothing is kept behind a full ring: an event stands in the state that it is about - a connection's
 //! counts, a chunk's leases, a source's last line - until it is sent, and is bounded by that.
 //!
-//! **Why no two agents wait for each other**, on one thread or on many. Some agents always take what
-//! comes: delivery (a connection sums its events up), retention (one query goes round), and the
+//! **Why no two agents wait for each other**, on one thread or on many. Some agents always poll: delivery (a connection sums its events up), retention (one query goes round), and the
 //! scheduler, as far as the journal and replay are concerned (what is recorded goes to the queues, what
 //! was read back to its slot). Whoever waits, waits for one of these:
 //!
@@ -19,11 +18,13 @@
 //! journal: writes no batch  scheduler         always
 //! journal: no new segment   retention         always
 //! scheduler: dispatches     delivery          always
-//!   not, hears no subscriber
-//! scheduler: reads not back replay            while the scheduler has room
+//!   not, polls no subscriber
+//! scheduler: requests no    replay            while the scheduler has room
+//!   record
 //! replay: reads no record   scheduler         always
-//! scheduler: tells nothing  ingest            always
-//! retention: asks nothing   scheduler         while the journal has room
+//! scheduler: sends no       ingest            always
+//!   acknowledgement
+//! retention: sends no query scheduler         while the journal has room
 //! ```
 //!
 //! Parking must never cost a missed wake-up: see `parking.rs`, which loom tries in every order.

@@ -134,7 +134,7 @@ impl Agent for SchedulerAgent {
         "scheduler"
     }
 
-    /// Loads what an earlier life left.
+    /// Loads what the last run left unsettled.
     fn on_start(&mut self, now: Now) -> Result<(), Fatal> {
         self.cores.load_recovered(now);
         Ok(())

@@ -56,14 +56,14 @@ pub(super) struct Cores {
     /// All sources wait: no more messages can be held.
     pub(super) is_full: bool,
     pub(super) log_full: LogLimit,
-    /// What an earlier life of the engine left, until it is loaded.
+    /// What the last run left unsettled, until it is loaded.
     pub(super) recovered: ColdStore,
-    /// Told whether everything that can be delivered has been.
-    pub(super) quiet: Arc<AtomicBool>,
+    /// Set while everything that can be delivered was delivered and is recorded.
+    pub(super) drained: Arc<AtomicBool>,
 }
 
 impl Cores {
-    /// Loads what an earlier life of the engine left: it is in the journal, and may have been seen.
+    /// Loads what the last run left unsettled: it is in the journal, and may have been delivered.
     pub(super) fn load_recovered(&mut self, now: Now) {
         self.walls.note(now);
         let recovered = std::mem::take(&mut self.recovered);
@@ -274,7 +274,7 @@ impl Cores {
         self.open_if_closed(id, was_open);
     }
 
-    /// A subscriber's credit came: its destinations may be served if they were not.
+    /// A subscriber's credit has come: its destinations are opened if they were closed.
     #[inline]
     fn open_if_closed(&mut self, id: SubscriberId, was_open: bool) {
         if !was_open && self.subscriptions.get(id).is_some_and(Subscriber::is_open) {
@@ -310,7 +310,7 @@ impl Cores {
         self.settlements.retry(now, &mut self.messages, journal)
     }
 
-    /// Hands out what may go.
+    /// Dispatches what may go.
     pub(super) fn dispatch(&mut self, now: Now, out: &mut DispatchOutput<'_>) -> usize {
         if self.counters.get(Counter::JournalStuck) != 0 {
             // What is handed out now would be settled, and nowhere recorded.
@@ -325,7 +325,8 @@ impl Cores {
         work_count
     }
 
-    /// Moves up what has waited too long, and evicts what waits where too many slots are in use.
+    /// Moves up what has waited `max_wait`, and evicts queued messages while more than `hot_max`
+    /// slots are in use.
     pub(super) fn age_and_evict(&mut self, now: Now) -> usize {
         let aged = self.dispatcher.age(now, &mut self.messages);
         self.counters.add(Counter::Aged, aged as u64);
@@ -391,8 +392,8 @@ impl Cores {
         }
     }
 
-    /// Sends chunks where they lack, and tells ingest what sources need not send again and for
-    /// which destinations they may go on, as far as its ring takes it.
+    /// Sends chunks to who needs them, and to ingest acknowledgements, first accepted lines and
+    /// allowances, as far as its ring has room.
     fn send_to_ingest(&mut self, out: &mut Outputs) {
         let evicted = self.chunks.supply(&mut self.messages, out);
         if evicted > 0 {
@@ -402,7 +403,7 @@ impl Cores {
             && let Some(mut permit) = out.ingest.claim(1)
             && let Some(line) = self.source_acks.next()
         {
-            permit.send(ToIngest::Responsible {
+            permit.send(ToIngest::Ack {
                 source: line.source,
                 connection: line.connection,
                 line: line.number,
@@ -423,20 +424,21 @@ impl Cores {
         }
     }
 
-    /// Ends a duty cycle: sends what waits in the cores' state, and tells the other threads.
+    /// Ends a duty cycle: sends what waits in the cores' state, publishes the counters and wakes the
+    /// receivers.
     pub(super) fn end_cycle(&mut self, did_work: bool, has_arrivals: bool, out: &mut Outputs) {
         self.send_to_ingest(out);
         if did_work {
             self.publish();
         }
-        let is_quiet = self.is_quiet() && !has_arrivals;
-        self.quiet.store(is_quiet, Ordering::Release);
+        let is_drained = self.is_drained() && !has_arrivals;
+        self.drained.store(is_drained, Ordering::Release);
         self.messages.swap_latencies();
         out.flush();
     }
 
-    /// Whether everything that can be delivered has been, and is recorded.
-    fn is_quiet(&self) -> bool {
+    /// Whether everything that can be delivered was delivered, and is recorded.
+    fn is_drained(&self) -> bool {
         let counts = self.messages.counts();
         // With `memory`, what is delivered may not be recorded yet.
         self.gate.is_empty()

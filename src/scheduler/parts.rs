@@ -79,15 +79,15 @@ pub(crate) struct SchedulerParts {
     pub(crate) max_queued: MaxQueued,
     /// The first message's sequence.
     pub(crate) next_sequence: Sequence,
-    /// What an earlier life of the engine accepted and did not settle.
+    /// What earlier runs accepted and did not settle.
     pub(crate) recovered: ColdStore,
     /// The sequences of these.
     pub(crate) unsettled: Unsettled,
     pub(crate) counters: Arc<Counters>,
     /// Latencies go there.
     pub(crate) recorder: Recorder,
-    /// Told whether everything that can be delivered has been.
-    pub(crate) quiet: Arc<AtomicBool>,
+    /// Set while everything that can be delivered was delivered and is recorded.
+    pub(crate) drained: Arc<AtomicBool>,
 }
 
 impl SchedulerParts {
@@ -119,7 +119,7 @@ impl SchedulerParts {
             is_full: false,
             log_full: LogLimit::default(),
             recovered: self.recovered,
-            quiet: self.quiet,
+            drained: self.drained,
         };
         let inputs = Inputs {
             ingest: self.from_ingest,

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! agent      the scheduler takes                               and gives
-//! ingest     Arrived, Rejected, Sealed                         Chunk, Responsible, Allowance
+//! ingest     Arrived, Rejected, Sealed                         Chunk, Ack, Accepted, Allowance
 //! journal    Recorded, Returned                                Run, Settled, Query
 //! replay     Fetched, Sealed                                   Fetch, chunks
 //! delivery   Subscribe, Written, Acknowledged, Gone, Returned  Frame, Assigned, Forget

@@ -34,7 +34,7 @@ enum Decision {
     Conditional(u16),
 }
 
-/// A rule of which only source and hour are to be looked at.
+/// A rule of which only source and hour are left to check.
 #[derive(Debug)]
 struct ConditionalRule {
     source: Option<Box<str>>,
@@ -188,7 +188,7 @@ impl ConditionalRule {
         }
     }
 
-    /// Whether nothing is left to be looked at.
+    /// Whether nothing is left to check.
     fn is_certain(&self) -> bool {
         self.source.is_none() && self.hours.is_none()
     }

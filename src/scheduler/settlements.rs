@@ -1,4 +1,4 @@
-//! Settlements: tells the journal which messages are settled.
+//! Settlements: has the journal record which messages are settled.
 //!
 //! Subscribers feed it; it frees the messages in the table. A settlement for which the journal's
 //! ring has no room waits in its slot, so the slots bound what waits.

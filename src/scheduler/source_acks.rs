@@ -1,4 +1,4 @@
-//! Source acknowledgements: the lines that the engine is responsible for and that were not sent to
+//! Source acknowledgements: the lines that are recorded and that were not sent to
 //! ingest yet.
 //!
 //! The gate feeds it; ingest gets what comes out. An acknowledgement covers all lines before it, so

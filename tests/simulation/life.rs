@@ -57,7 +57,7 @@ impl Life {
         config: &Config,
         (disk, wire, database, rejected): (&Disk, &Wire, &Database, &RejectedDisk),
         machine: &Machine,
-        (seed, hop_ring): (u64, usize),
+        (seed, scheduler_ring): (u64, usize),
     ) -> Result<Self, Fatal> {
         let counters = Arc::new(Counters::default());
         let signals = Signals::default();
@@ -82,7 +82,7 @@ impl Life {
             storage,
             clock: clock.clone(),
             seed,
-            hop_ring,
+            scheduler_ring,
         };
         let wakes = wakes(config.delivery.agents);
         rejected.starting(true);

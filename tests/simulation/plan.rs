@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use flipped_lb::config::{self, Config, Durability, KeptWhenFull};
-use flipped_lb::limits::{BATCH_LEN_MAX, HOP_RING};
+use flipped_lb::limits::{BATCH_LEN_MAX, SCHEDULER_RING};
 
 use crate::dice::Dice;
 use crate::log::LogPlan;
@@ -44,7 +44,7 @@ pub struct Plan {
     pub window_messages: usize,
     pub agents: usize,
     /// Entries of the rings between the agents.
-    pub hop_ring: usize,
+    pub scheduler_ring: usize,
     /// The second delivery agent's thread stands still from the first time to the second, in ns.
     pub standstill: Option<(u64, u64)>,
     pub ack_timeout_ms: u64,
@@ -281,7 +281,7 @@ impl Plan {
             window_ms: 600_000,
             window_messages: 10_000,
             agents: dice.pick(1..=2),
-            hop_ring: Dice::new(seed, "rings").of(&[64, 64, 256, HOP_RING]),
+            scheduler_ring: Dice::new(seed, "rings").of(&[64, 64, 256, SCHEDULER_RING]),
             standstill: None,
             ack_timeout_ms: dice.of(&[300, 3_000, 30_000]),
             batch_rows: dice.skewed(1_000),
@@ -372,7 +372,7 @@ impl Plan {
         let strangers = 2 * dice.pick(limit..=2 * limit);
         self.crowd = Some(CrowdPlan { strangers, limit });
         // Some are sent away while the rings are full.
-        self.hop_ring = 64;
+        self.scheduler_ring = 64;
         self.faults.stall = self.faults.stall.max(300);
         // Who is closed because it says nothing is told no acknowledgement any more.
         self.faults.half_close = 0;
@@ -383,7 +383,7 @@ impl Plan {
         let second = 1_000_000_000;
         self.trouble_ns = 20 * second;
         self.standstill = Some((5 * second, 15 * second));
-        (self.agents, self.hop_ring, self.ends) = (2, 64, 0);
+        (self.agents, self.scheduler_ring, self.ends) = (2, 64, 0);
         self.faults = Faults {
             delay_ns: self.faults.delay_ns,
             ..Faults::default()

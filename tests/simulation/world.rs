@@ -460,7 +460,7 @@ impl World {
         }
         let seed = self.dice.seed();
         let world = (&self.disk, &self.wire, &self.database, &self.rejected);
-        let drawn = (seed, self.plan.hop_ring);
+        let drawn = (seed, self.plan.scheduler_ring);
         match Life::start(&self.config, world, &self.machine, drawn) {
             Ok(life) => {
                 self.life = Some(life);
@@ -518,7 +518,7 @@ impl World {
     /// Completes an orderly stop, if it is quiet.
     fn finish(&mut self) -> Result<(), Failure> {
         let life = self.life.as_mut().expect("who has a fate lives");
-        if !life.signals.quiet.load(Ordering::Acquire) {
+        if !life.signals.drained.load(Ordering::Acquire) {
             return Ok(());
         }
         self.disk.ending();

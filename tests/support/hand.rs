@@ -25,7 +25,7 @@ use flipped_lb::engine::pipeline::{
 use flipped_lb::engine::{Names, Wakes};
 use flipped_lb::journal::storage::Directory;
 use flipped_lb::latency::{self, Collector};
-use flipped_lb::limits::{HOP_RING, REJECTS_RING};
+use flipped_lb::limits::{REJECTS_RING, SCHEDULER_RING};
 use flipped_lb::net::{SocketOptions, Tcp};
 use flipped_lb::ring::Wake;
 use flipped_lb::rolling;
@@ -110,7 +110,7 @@ impl<C: Clock + 'static> Hand<C> {
             storage: segments,
             clock: clock.clone(),
             seed: 7,
-            hop_ring: HOP_RING,
+            scheduler_ring: SCHEDULER_RING,
         };
         let wake = Wake::new().expect("a descriptor");
         let wakes = Wakes {

@@ -10,7 +10,7 @@ use crate::delivery::subscriber::Phase;
 use crate::message::DestinationIndex;
 use crate::net::Key;
 
-/// How often deadlines are looked at, in ns.
+/// How often deadlines are checked, in ns.
 const TICK_NS: u64 = 50_000_000;
 
 impl Subscribers {
@@ -105,7 +105,7 @@ impl Subscribers {
         self.end(key);
     }
 
-    /// It owes acknowledgements: it is told so where it still reads, and its messages go to the next
+    /// It owes acknowledgements: it is sent an error where it still reads, and its messages go to the next
     /// one.
     fn cut_overdue(&mut self, key: Key, now: Now) {
         let Some(mut subscriber) = self.table[key].take() else {

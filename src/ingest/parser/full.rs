@@ -1,7 +1,7 @@
 //! The full path: parses any line, and knows the reason against it and all that JSON allows.
 //!
 //! The parser asks where the fast path falls back. simd-json makes a tape of the whole line; only
-//! the top level of it is walked. What simd-json refuses is looked at again, exactly and without
+//! the top level of it is walked. What simd-json refuses is validated again, exactly and without
 //! haste, in `exact`.
 
 use std::mem;

@@ -28,7 +28,7 @@ pub(super) struct Value {
 /// What stands between the tokens of a shape's lines, and which of their members are fields.
 #[derive(Debug, Clone)]
 pub(super) struct Layout {
-    /// The tokens whose places are looked at; what stands below are their numbers among these.
+    /// The tokens whose places are found; what stands below are their numbers among these.
     selected: u128,
     members: [Member; MEMBERS_MAX],
     member_count: u8,
@@ -89,7 +89,7 @@ impl Layout {
         Some(layout)
     }
 
-    /// Has these tokens looked at, and these scalars validated.
+    /// Has the places of these tokens found, and these scalars validated.
     fn select(&mut self, separators: u128, scalars: u128) {
         let selected = separators | scalars;
         self.selected = selected;

@@ -58,7 +58,7 @@ pub(super) trait Vectors: Copy {
     /// What is kept of all bytes of a line, to be asked once.
     type Seen: Copy;
 
-    /// Before any block was looked at.
+    /// Before the first block.
     fn nothing_seen(self) -> Self::Seen;
 
     /// And when this block is, too.

@@ -1,4 +1,4 @@
-//! A bucket of the table, looked at as a whole: sixteen words at once.
+//! A bucket of the table, compared as a whole: sixteen words at once.
 
 /// Words of a bucket: a cache line.
 pub(super) const BUCKET: usize = 16;

@@ -95,7 +95,7 @@ impl Dispatcher {
         let mut requeued: Vec<(DestinationIndex, SlotIndex, Sequence)> = Vec::new();
         for &index in subscriber.in_flight.iter().chain(&subscriber.fetching) {
             let message = messages.requeue(index);
-            self.allowances.come_back(message.destination);
+            self.allowances.requeue(message.destination);
             requeued.push((message.destination, index, message.sequence));
         }
         // A message that was written had its turn, whatever became of it.

@@ -1,7 +1,7 @@
 //! Ageing and requeueing: messages move up by how long they have waited.
 //!
 //! The part of [`Queues`] that knows `max_wait`. Each cell that may age has one entry among the
-//! deadlines, never later than its true deadline. The cell is looked at when its entry is due, so
+//! deadlines, never later than its true deadline. The cell is checked when its entry is due, so
 //! serving and idling cost nothing here.
 
 use super::cold::{Kind, SlotStore};

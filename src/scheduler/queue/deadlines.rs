@@ -6,7 +6,7 @@
 
 use super::links::NONE;
 
-/// Queues by the time at which they are to be looked at.
+/// Queues by the time at which they are checked next.
 #[derive(Debug, Default)]
 pub(super) struct Deadlines {
     heap: Vec<(u64, u32)>,
