@@ -8,6 +8,7 @@
 //! ```
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use super::shared::Common;
 use super::wakes::Wakes;
@@ -21,7 +22,7 @@ use crate::journal::protocol::{
 use crate::journal::recovery::Recovered;
 use crate::journal::replay::{ReplayAgent, ReplayParts};
 use crate::journal::retention::window::Window;
-use crate::journal::retention::{RetentionAgent, RetentionParts};
+use crate::journal::retention::{CoreParts, RetentionAgent, RetentionParts};
 use crate::journal::storage::Storage;
 use crate::journal::writer::{JournalAgent, JournalParts};
 use crate::limits::{CHUNKS_AT_REPLAY, FREE_FILES_MAX, RETENTION_RING};
@@ -78,10 +79,15 @@ impl<S: Storage + Clone + 'static> JournalWiring<'_, S> {
             to_replay,
             from_replay,
         };
-        let (retention, from_retention) = self.retention(ends);
+        let may_compact = Arc::new(AtomicBool::new(self.recovered.may_compact));
+        let (retention, from_retention) = self.retention(ends, Arc::clone(&may_compact));
         let (to_journal, from_scheduler) = ring(self.scheduler_ring, &wakes.journal);
         let (to_scheduler, from_journal) = ring(self.scheduler_ring, &wakes.scheduler);
-        let journal = self.journal((from_scheduler, to_scheduler), (to_retention, freed));
+        let journal = self.journal(
+            (from_scheduler, to_scheduler),
+            (to_retention, freed),
+            may_compact,
+        );
         let agents = JournalAgents {
             journal: Box::new(journal),
             replay: Box::new(replay),
@@ -123,7 +129,11 @@ impl<S: Storage + Clone + 'static> JournalWiring<'_, S> {
         (agent, link)
     }
 
-    fn retention(&mut self, ends: RetentionEnds) -> (RetentionAgent<S>, Receiver<FromRetention>) {
+    fn retention(
+        &mut self,
+        ends: RetentionEnds,
+        may_compact: Arc<AtomicBool>,
+    ) -> (RetentionAgent<S>, Receiver<FromRetention>) {
         let (config, signals) = (self.config, &self.common.signals);
         let (to_scheduler, from_retention) = ring(RETENTION_RING, &self.wakes.scheduler);
         let agent = RetentionAgent::new(RetentionParts {
@@ -132,16 +142,19 @@ impl<S: Storage + Clone + 'static> JournalWiring<'_, S> {
             free_files: ends.free_files,
             to_replay: ends.to_replay,
             from_replay: ends.from_replay,
-            compacted: self.recovered.compacted.clone(),
-            storage: self.storage.clone(),
-            segment_len: config.journal.segment,
-            segments: std::mem::take(&mut self.recovered.segments),
-            reserve: self.recovered.reserve,
-            next_segment: self.recovered.origin.position / config.journal.segment,
-            window: Window::new(config.dedup.window_messages, config.dedup.window),
-            max_bytes: config.journal.max_bytes,
+            core: CoreParts {
+                storage: self.storage.clone(),
+                segment_len: config.journal.segment,
+                segments: std::mem::take(&mut self.recovered.segments),
+                compacted: self.recovered.compacted.clone(),
+                reserve: self.recovered.reserve,
+                next_segment: self.recovered.origin.position / config.journal.segment,
+                window: Window::new(config.dedup.window_messages, config.dedup.window),
+                max_bytes: config.journal.max_bytes,
+            },
             draining: Arc::clone(&signals.draining),
             limited: Arc::clone(&signals.journal_limited),
+            may_compact,
             has_store: config.store.url != StoreUrl::None,
             counters: Arc::clone(&self.common.counters),
         });
@@ -152,6 +165,7 @@ impl<S: Storage + Clone + 'static> JournalWiring<'_, S> {
         self,
         (from_scheduler, to_scheduler): (Receiver<ToJournal>, Sender<FromJournal>),
         (to_retention, free_files): (Sender<ToRetention>, Receiver<u64>),
+        may_compact: Arc<AtomicBool>,
     ) -> JournalAgent<S> {
         let origin = self.recovered.origin;
         JournalAgent::new(JournalParts {
@@ -160,6 +174,7 @@ impl<S: Storage + Clone + 'static> JournalWiring<'_, S> {
             to_retention,
             free_files,
             reserve: self.recovered.reserve,
+            may_compact,
             view: self.ledger.view(),
             storage: self.storage,
             segment_len: self.config.journal.segment,

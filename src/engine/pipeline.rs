@@ -316,9 +316,10 @@ pub fn recover<S: Storage + Clone>(
         RecoveredStateBuilder::new(dedup, destinations, types, config.scheduler.levels);
     let segment_len = config.journal.segment;
     let mut recovered = recovery::recover(storage, segment_len, wall_us, &mut builder)?;
+    reserve::for_compaction_at_least(storage, segment_len);
     recovered.reserve =
         reserve::for_settlements(storage, segment_len).map_err(JournalError::List)?;
-    reserve::for_compaction(storage, segment_len);
+    recovered.may_compact = reserve::for_compaction(storage, segment_len) > 0;
     Ok((recovered, builder.finish()))
 }
 

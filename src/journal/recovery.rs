@@ -68,6 +68,8 @@ pub struct Recovered {
     pub torn_at: Position,
     /// The free file that is set aside for settlements, once there is one.
     pub reserve: Option<u64>,
+    /// Whether room for a compaction is set aside, once it was looked for.
+    pub may_compact: bool,
 }
 
 /// Reads the journal and closes its last segment.
@@ -161,6 +163,7 @@ pub(crate) fn recover<S: Storage + Clone>(
         torn_len: tail.torn_len,
         torn_at: tail.position,
         reserve: None,
+        may_compact: false,
     })
 }
 

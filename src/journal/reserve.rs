@@ -100,15 +100,31 @@ pub fn for_settlements<S: Storage>(storage: &mut S, segment_len: u64) -> io::Res
     Ok(made.is_ok().then_some(SETTLEMENTS))
 }
 
-/// Makes room for a compaction before anybody takes it: what a crash has left of one was just removed.
-/// Returns its bytes; zero: there is no room, and a segment that goes becomes it.
+/// Halves of the reserve for a compaction down to the smallest one that is of use: the ids of a segment
+/// usually take a twentieth of it, so less is better than nothing.
+const HALVES: u32 = 3;
+
+/// Makes room for a compaction before anybody takes it, or completes it: what a crash has left of one
+/// was just removed. Returns its bytes; zero: there is no room, and a segment that goes becomes it.
 pub fn for_compaction<S: Storage>(storage: &mut S, segment_len: u64) -> u64 {
+    for_compaction_of(storage, segment_len, 0)
+}
+
+/// The smallest one that is of use.
+pub fn for_compaction_at_least<S: Storage>(storage: &mut S, segment_len: u64) -> u64 {
+    for_compaction_of(storage, segment_len, HALVES)
+}
+
+fn for_compaction_of<S: Storage>(storage: &mut S, segment_len: u64, halves: u32) -> u64 {
+    let wanted = compacted_len(segment_len);
     // A life that ended early may have left a whole segment under that name.
-    cut(storage, COMPACTED, compacted_len(segment_len));
-    // The ids of a segment usually take a twentieth of it, so less is better than nothing.
-    for share in 0..4 {
-        let len = compacted_len(segment_len) >> share;
-        if len_if_there(storage, COMPACTED) >= len || make(storage, COMPACTED, len).is_ok() {
+    let there = cut(storage, COMPACTED, wanted);
+    let lens = (halves..=HALVES).map(|it| wanted >> it);
+    for len in lens {
+        if there >= len {
+            return there;
+        }
+        if make(storage, COMPACTED, len).is_ok() {
             return len;
         }
     }

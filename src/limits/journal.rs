@@ -63,6 +63,9 @@ pub const QUERY_WORDS: usize = 512;
 /// a second, and few files are free.
 pub const RETENTION_RING: usize = 64;
 
+/// Events of the journal agent that retention takes in a cycle: all that the ring holds.
+pub const RETENTION_EVENTS_PER_CYCLE: usize = RETENTION_RING;
+
 /// Runs of records gathered into one journal write; with headers and settlements they stay below
 /// the system's 1,024 pieces.
 pub const PIECES_PER_BATCH: usize = 256;

@@ -5,9 +5,9 @@
 use std::sync::Arc;
 
 use super::compaction::{Compaction, Needed, Step};
+use super::core::{Retention, Task};
 use super::ranges::{Bounds, SegmentRange};
 use super::window::Remembered;
-use super::{RetentionAgent, Task};
 use crate::clock::Now;
 use crate::counters::Counter;
 use crate::journal::error::JournalError;
@@ -23,14 +23,14 @@ const RETRY_SHORT_NS: u64 = 1_000_000_000;
 /// Where room is short, one part in so many of a segment is worth a compaction.
 const GAIN_SHARE_SHORT: u64 = 16;
 
-impl<S: Storage + Clone> RetentionAgent<S> {
+impl<S: Storage + Clone> Retention<S> {
     /// One step on the way to carry messages forward.
     pub(super) fn carry_on(&mut self, now: Now) -> Result<usize, JournalError> {
         match std::mem::replace(&mut self.task, Task::None) {
             Task::None => Ok(self.consider(now)),
             Task::Query { ripe, rest, needed } if rest.is_empty() => self.choose(ripe, needed, now),
             Task::Compact(compaction) => self.compact(compaction),
-            Task::Switch(gone) if self.parts.from_replay.poll().is_some() => {
+            Task::Switch(gone) if std::mem::take(&mut self.is_switched) => {
                 let mut gone = gone;
                 // The longest one becomes the next reserve where that is missing.
                 gone.sort_by_key(|it| std::cmp::Reverse(it.len));
@@ -66,11 +66,11 @@ impl<S: Storage + Clone> RetentionAgent<S> {
 
     /// Whether it is time to make room at a higher price.
     pub(super) fn is_short(&self) -> bool {
-        self.is_full() || self.is_limited || self.room.is_scarce(self.ranges.len())
+        self.is_full || self.is_limited || self.room.is_scarce(self.ranges.len())
     }
 
     pub(super) fn retry_ns(&self) -> u64 {
-        if self.is_full() || self.is_limited {
+        if self.is_full || self.is_limited {
             RETRY_SHORT_NS
         } else {
             RETRY_NS
@@ -79,7 +79,7 @@ impl<S: Storage + Clone> RetentionAgent<S> {
 
     fn choose(&mut self, ripe: usize, needed: Needed, now: Now) -> Result<usize, JournalError> {
         let from_reserve =
-            self.compaction_reserve_len > 0 && (self.is_compaction_cramped || self.is_full());
+            self.compaction_reserve_len > 0 && (self.is_compaction_cramped || self.is_full);
         let bounds = self.bounds(from_reserve);
         let run = |bounds| self.ranges.run(ripe, &needed, &self.state, bounds);
         // What stays is taken at its worst. Where that does not fit, it is tried: what finds no room
@@ -97,12 +97,12 @@ impl<S: Storage + Clone> RetentionAgent<S> {
         let name = header.name();
         self.tried = (0, now.ns);
         let remembered = Remembered {
-            window: self.parts.window,
+            window: self.window,
             next_sequence: self.state.next_sequence,
             now_ms: self.state.now_ms,
         };
         let spare = from_reserve.then_some(reserve::COMPACTED);
-        let storage = &mut self.parts.storage;
+        let storage = &mut self.storage;
         let started = Compaction::begin(storage, header, needed, (remembered, before), spare);
         self.is_compaction_cramped = started.as_ref().is_err_and(is_shortage);
         let compaction = started.map_err(|source| JournalError::File { name, source })?;
@@ -115,7 +115,7 @@ impl<S: Storage + Clone> RetentionAgent<S> {
 
     /// What a compaction may come to.
     fn bounds(&self, from_reserve: bool) -> Bounds {
-        let segment_len = self.parts.segment_len;
+        let segment_len = self.segment_len;
         let room = self.room.max_bytes.saturating_sub(self.ranges.len());
         let room = room.min(2 * segment_len);
         let gain = if self.is_short() {
@@ -132,10 +132,9 @@ impl<S: Storage + Clone> RetentionAgent<S> {
     }
 
     fn compact(&mut self, compaction: Box<Compaction<S>>) -> Result<usize, JournalError> {
-        let stepped = compaction.step(&mut self.parts.storage);
+        let stepped = compaction.step(&mut self.storage);
         if let Err(error) = &stepped {
-            self.compaction_reserve_len =
-                reserve::len_if_there(&self.parts.storage, reserve::COMPACTED);
+            self.compaction_reserve_len = reserve::len_if_there(&self.storage, reserve::COMPACTED);
             if let JournalError::File { source, .. } = error {
                 self.is_compaction_cramped = is_shortage(source);
             }
@@ -143,15 +142,10 @@ impl<S: Storage + Clone> RetentionAgent<S> {
         match stepped? {
             Step::More(compaction) => self.task = Task::Compact(compaction),
             Step::Done(index) => {
-                self.parts
-                    .counters
-                    .add(Counter::JournalCarried, index.entries);
+                self.counters.add(Counter::JournalCarried, index.entries);
                 let gone = self.ranges.replace(&Arc::new(index));
                 let compacted = self.ranges.iter().filter_map(|it| it.compacted.clone());
-                let permit = self.parts.to_replay.claim(1);
-                let mut permit = permit.expect("replay has answered the one before");
-                permit.send(compacted.collect());
-                self.parts.to_replay.flush();
+                self.compacted = Some(compacted.collect());
                 self.task = Task::Switch(gone);
             }
         }

@@ -7,7 +7,7 @@ use std::io;
 
 use tracing::warn;
 
-use super::{LOG_LIMIT_NS, RetentionAgent, Task};
+use super::core::{LOG_LIMIT_NS, Retention, Task};
 use crate::clock::Now;
 use crate::counters::Counter;
 use crate::journal::reserve;
@@ -20,18 +20,18 @@ const SET_ASIDE_NS: u64 = 1_000_000_000;
 /// A segment that is shorter than one part in so many of what is wanted is no reserve.
 const RESERVE_SHARE_MIN: u64 = 8;
 
-impl<S: Storage + Clone> RetentionAgent<S> {
+impl<S: Storage + Clone> Retention<S> {
     /// Finds the free files that an earlier life left.
     pub(super) fn find_free_files(&mut self) -> io::Result<()> {
-        let wanted = reserve::len(self.parts.segment_len);
-        for name in self.parts.storage.list()? {
+        let wanted = reserve::len(self.segment_len);
+        for name in self.storage.list()? {
             let Name::Free(former) = name else {
                 continue;
             };
-            if Some(former) == self.parts.reserve {
+            if Some(former) == self.reserve {
                 self.free += 1;
             } else if name == reserve::COMPACTED {
-                self.look_after_compaction_reserve();
+                // It is found when room is set aside.
             } else if self.len_of(name) >= wanted {
                 self.offer_free(former);
             } else {
@@ -52,7 +52,7 @@ impl<S: Storage + Clone> RetentionAgent<S> {
                 self.is_wanted(name).then_some(number)
             };
             if let Some(to) = to {
-                self.parts.storage.rename(name, Name::Free(to))?;
+                self.storage.rename(name, Name::Free(to))?;
                 self.renamed.push(to);
                 return Ok(());
             }
@@ -63,10 +63,10 @@ impl<S: Storage + Clone> RetentionAgent<S> {
     /// Whether the next compaction gets the room of this segment, which goes: it has none of its own, or
     /// less, and the disk is full.
     fn shall_be_reserve(&self, name: Name) -> bool {
-        let wanted = reserve::compacted_len(self.parts.segment_len);
+        let wanted = reserve::compacted_len(self.segment_len);
         let len = self.len_of(name).min(wanted);
         let is_better = self.compaction_reserve_len < len && len >= wanted / RESERVE_SHARE_MIN;
-        let is_missed = self.compaction_reserve_len == 0 || self.is_full();
+        let is_missed = self.compaction_reserve_len == 0 || self.is_full;
         let is_used = matches!(self.task, Task::Compact(_));
         is_better && is_missed && !is_used && !self.compaction_reserve_is_coming()
     }
@@ -82,20 +82,20 @@ impl<S: Storage + Clone> RetentionAgent<S> {
         if self.renamed.is_empty() {
             return Ok(0);
         }
-        self.parts.storage.sync_names()?;
+        self.storage.sync_names()?;
         let renamed = std::mem::take(&mut self.renamed);
-        let (is_full, segment_len) = (self.is_full(), self.parts.segment_len);
+        let (is_full, segment_len) = (self.is_full, self.segment_len);
         for &number in &renamed {
             let name = Name::Free(number);
             if number == reserve::COMPACTED_NUMBER {
                 let len = reserve::compacted_len(segment_len);
-                self.compaction_reserve_len = reserve::cut(&mut self.parts.storage, name, len);
+                self.compaction_reserve_len = reserve::cut(&mut self.storage, name, len);
                 // At once: messages wait until there is a reserve for their settlements.
                 self.set_aside_at_ns = 0;
                 continue;
             }
             if is_full {
-                reserve::cut(&mut self.parts.storage, name, reserve::len(segment_len));
+                reserve::cut(&mut self.storage, name, reserve::len(segment_len));
             }
             self.offer_free(number);
         }
@@ -105,17 +105,17 @@ impl<S: Storage + Clone> RetentionAgent<S> {
     /// Whether a segment shall become a free file: it is long enough to be a reserve, and one is
     /// missing or there is room for more.
     fn is_wanted(&self, name: Name) -> bool {
-        let has_room = self.disk_len() + 2 * self.parts.segment_len <= self.room.max_bytes;
+        let has_room = self.disk_len() + 2 * self.segment_len <= self.room.max_bytes;
         let free = self.free_count();
-        let may_be_offered = free == 0 || free < FREE_FILES_MAX && has_room && !self.is_full();
-        may_be_offered && self.len_of(name) >= reserve::len(self.parts.segment_len)
+        let may_be_offered = free == 0 || free < FREE_FILES_MAX && has_room && !self.is_full;
+        may_be_offered && self.len_of(name) >= reserve::len(self.segment_len)
     }
 
     /// Removes a file. On a full disk its room comes back now, not when the last reader has closed it;
     /// but not before its name is gone for good, or a power loss would leave an empty segment.
     fn remove(&mut self, name: Name) -> io::Result<()> {
-        let storage = &mut self.parts.storage;
-        if self.parts.counters.get(Counter::JournalWaiting) == 0 {
+        let storage = &mut self.storage;
+        if !self.is_full {
             return storage.remove(name);
         }
         let open = storage.resume(name);
@@ -133,10 +133,7 @@ impl<S: Storage + Clone> RetentionAgent<S> {
     pub(super) fn offer_free(&mut self, former: u64) {
         if self.free < FREE_FILES_MAX {
             self.free += 1;
-            let permit = self.parts.free_files.claim(1);
-            let mut permit = permit.expect("the ring has room for `FREE_FILES_MAX`");
-            permit.send(former);
-            self.parts.free_files.flush();
+            self.free_files.push(former);
         } else {
             self.surplus.push_back(former);
         }
@@ -166,54 +163,47 @@ impl<S: Storage + Clone> RetentionAgent<S> {
         }
     }
 
-    /// `None`: there is no room.
+    /// `None`: there is not enough room. A compaction gets little first, settlements what they need, and
+    /// then it gets the rest.
     fn try_to_set_aside(&mut self) -> Option<usize> {
-        self.look_after_compaction_reserve();
-        let segment_len = self.parts.segment_len;
-        let mut work_count = 0;
-        if self.free_count() == 0 {
-            let name = Name::Free(reserve::SETTLEMENTS);
-            let made = reserve::make(&mut self.parts.storage, name, reserve::len(segment_len));
-            if made.is_err() {
-                // The journal agent says that there is no room.
-                self.parts.counters.add(Counter::JournalFull, 1);
-            }
-            made.ok()?;
-            self.offer_free(reserve::SETTLEMENTS);
-            work_count += 1;
+        let little = self.set_aside_for_compaction(reserve::for_compaction_at_least);
+        let settlements = self.set_aside_for_settlements()?;
+        let whole = self.set_aside_for_compaction(reserve::for_compaction);
+        (!self.lacks_compaction_reserve()).then_some(little + settlements + whole)
+    }
+
+    fn set_aside_for_settlements(&mut self) -> Option<usize> {
+        if self.free_count() > 0 {
+            return Some(0);
         }
-        let compacted_len = reserve::compacted_len(segment_len);
-        if !self.is_compaction_reserve_in_use() && self.compaction_reserve_len < compacted_len {
-            self.compaction_reserve_len = self.make_compaction_reserve(compacted_len)?;
-            work_count += 1;
+        let len = reserve::len(self.segment_len);
+        let name = Name::Free(reserve::SETTLEMENTS);
+        if reserve::make(&mut self.storage, name, len).is_err() {
+            // The journal agent says that there is no room.
+            self.counters.add(Counter::JournalFull, 1);
+            return None;
         }
-        Some(work_count)
+        self.offer_free(reserve::SETTLEMENTS);
+        Some(1)
+    }
+
+    /// `make` makes the reserve, completes it, or finds it as it is. Returns whether there is more of it.
+    fn set_aside_for_compaction(&mut self, make: fn(&mut S, u64) -> u64) -> usize {
+        if !self.lacks_compaction_reserve() {
+            return 0;
+        }
+        let len = make(&mut self.storage, self.segment_len);
+        let before = std::mem::replace(&mut self.compaction_reserve_len, len);
+        usize::from(len > before)
+    }
+
+    fn lacks_compaction_reserve(&self) -> bool {
+        let wanted = reserve::compacted_len(self.segment_len);
+        !self.is_compaction_reserve_in_use() && self.compaction_reserve_len < wanted
     }
 
     fn is_compaction_reserve_in_use(&self) -> bool {
         matches!(self.task, Task::Compact(_)) || self.compaction_reserve_is_coming()
-    }
-
-    /// One that is there and could not be opened counts again, and of one that is too long, for it was a
-    /// segment, the rest is given back.
-    fn look_after_compaction_reserve(&mut self) {
-        if self.compaction_reserve_len == 0 && !self.is_compaction_reserve_in_use() {
-            let len = reserve::compacted_len(self.parts.segment_len);
-            self.compaction_reserve_len =
-                reserve::cut(&mut self.parts.storage, reserve::COMPACTED, len);
-        }
-    }
-
-    /// Makes the reserve, or completes it. Where there is none at all, a smaller one is better.
-    fn make_compaction_reserve(&mut self, len: u64) -> Option<u64> {
-        let storage = &mut self.parts.storage;
-        if self.compaction_reserve_len > 0 {
-            return reserve::make(storage, reserve::COMPACTED, len)
-                .is_ok()
-                .then_some(len);
-        }
-        let len = reserve::for_compaction(storage, self.parts.segment_len);
-        (len > 0).then_some(len)
     }
 
     /// Free files that the journal agent has not taken.
@@ -224,17 +214,12 @@ impl<S: Storage + Clone> RetentionAgent<S> {
     /// Bytes on disk: closed files, the segment that is being filled, free files.
     pub(super) fn disk_len(&self) -> u64 {
         let whole = u64::from(self.open.is_some()) + self.free_count() as u64;
-        self.ranges.len() + whole * self.parts.segment_len + self.compaction_reserve_len
-    }
-
-    /// Whether messages wait for room on the disk.
-    pub(super) fn is_full(&self) -> bool {
-        self.parts.counters.get(Counter::JournalWaiting) != 0
+        self.ranges.len() + whole * self.segment_len + self.compaction_reserve_len
     }
 
     /// Says now and then what holds the oldest segment of a full disk.
     pub(super) fn log_full(&mut self, now: Now) {
-        if !self.is_full() || self.ranges.is_empty() || now.ns < self.log_full_at_ns {
+        if !self.is_full || self.ranges.is_empty() || now.ns < self.log_full_at_ns {
             return;
         }
         self.log_full_at_ns = now.ns + LOG_LIMIT_NS;

@@ -2,46 +2,48 @@
 //!
 //! Retention calls it in each cycle; the scheduler gets what is granted.
 
-use std::sync::atomic::Ordering;
-
 use tracing::{debug, error};
 
+use super::core::{LOG_LIMIT_NS, Retention};
 use super::ranges::HeldBy;
-use super::{LOG_LIMIT_NS, RetentionAgent};
 use crate::clock::Now;
 use crate::counters::Counter;
-use crate::journal::protocol::FromRetention;
+use crate::journal::format::Position;
 use crate::journal::storage::Storage;
 
-impl<S: Storage + Clone> RetentionAgent<S> {
-    /// Tells the scheduler how far messages may go.
-    pub(super) fn grant(&mut self, now: Now) {
-        let open = self.open.map_or(self.parts.next_segment, |it| it.number);
+impl<S: Storage + Clone> Retention<S> {
+    /// How far messages may go, where the scheduler was told otherwise.
+    pub(super) fn grant(&mut self, now: Now) -> Option<Position> {
+        let open = self.open.map_or(self.next_segment, |it| it.number);
         let granted = self.room.grant(self.ranges.len(), open);
         if granted == 0 && self.state.next_sequence == 0 {
             // What may go is not known before the first query; until then nothing is granted.
-            return;
-        }
-        if self.granted != Some(granted)
-            && let Some(mut permit) = self.parts.to_scheduler.claim(1)
-        {
-            permit.send(FromRetention::Granted(granted));
-            self.granted = Some(granted);
+            return None;
         }
         // Back when a whole segment is free: not at each one that goes and is filled at once.
-        let is_short = granted < (open + 2) * self.parts.segment_len;
+        let is_short = granted < (open + 2) * self.segment_len;
         self.note_limit(is_short && (self.is_limited || self.is_at_limit), now);
+        (self.granted != Some(granted)).then_some(granted)
+    }
+
+    /// The scheduler is told.
+    pub(super) fn note_granted(&mut self, granted: Position) {
+        self.granted = Some(granted);
+    }
+
+    /// Whether sources wait for room within the bound.
+    pub(super) fn is_limited(&self) -> bool {
+        self.is_limited
     }
 
     fn note_limit(&mut self, is_limited: bool, now: Now) {
         if std::mem::replace(&mut self.is_limited, is_limited) == is_limited {
             return;
         }
-        self.parts.limited.store(is_limited, Ordering::Relaxed);
         self.is_at_limit = is_limited;
         let is_first = now.ns >= self.log_limit_at_ns;
         if is_limited {
-            self.parts.counters.add(Counter::JournalLimit, 1);
+            self.counters.add(Counter::JournalLimit, 1);
         }
         if is_limited && is_first {
             self.log_limit_at_ns = now.ns + LOG_LIMIT_NS;

@@ -1,13 +1,23 @@
 //! Retention over files that remember what was done to them: in which order it renames, removes, syncs.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::window::Window;
 use super::*;
+use crate::agent::Agent;
+use crate::clock::Now;
+use crate::counters::Counter;
+use crate::journal::format::Position;
+use crate::journal::protocol::{CompactedFiles, FromRetention, Switched, ToRetention};
 use crate::journal::reserve;
+use crate::journal::segment::SegmentStarted;
+use crate::journal::storage::{Name, Storage};
 use crate::journal::testing::{TestMessage, TestWriter};
 use crate::journal::watched::{Deed, Watched};
 use crate::limits::FREE_FILES_MAX;
-use crate::ring::{Wake, ring};
+use crate::ring::{Receiver, Sender, Wake, ring};
 
 const SEGMENT: u64 = 4_096;
 
@@ -67,16 +77,19 @@ impl Scene {
             free_files,
             to_replay: switch,
             from_replay,
-            compacted: CompactedFiles::default(),
-            storage: storage.clone(),
-            segment_len: SEGMENT,
-            segments,
-            reserve: None,
-            next_segment: 4,
-            window,
-            max_bytes: u64::MAX,
+            core: CoreParts {
+                storage: storage.clone(),
+                segment_len: SEGMENT,
+                segments,
+                compacted: CompactedFiles::default(),
+                reserve: None,
+                next_segment: 4,
+                window,
+                max_bytes: u64::MAX,
+            },
             draining: Arc::default(),
             limited: Arc::default(),
+            may_compact: Arc::default(),
             has_store: false,
             counters: Arc::default(),
         });
@@ -118,7 +131,7 @@ impl Scene {
 
     /// Turns that often, on a full disk, and answers for replay.
     fn turn_full(&mut self, turns: usize) {
-        let counters = Arc::clone(&self.agent.parts.counters);
+        let counters = Arc::clone(&self.agent.counters);
         counters.set(Counter::JournalWaiting, 1);
         for _ in 0..turns {
             self.turn();
@@ -163,9 +176,9 @@ fn a_file_is_free_once_no_power_loss_can_make_it_a_segment_again() {
 fn on_a_full_disk_a_file_is_emptied_once_its_name_is_gone_for_good() {
     let mut scene = Scene::new();
     // No free file is wanted.
-    scene.agent.room.max_bytes = 1;
-    scene.agent.free = 1;
-    scene.agent.parts.counters.set(Counter::JournalWaiting, 1);
+    scene.agent.core.room.max_bytes = 1;
+    scene.agent.core.free = 1;
+    scene.agent.counters.set(Counter::JournalWaiting, 1);
     for _ in 0..20 {
         scene.turn();
     }
@@ -231,7 +244,7 @@ fn full_with_reserve(reserve_len: u64) -> Scene {
     let mut scene = Scene::over(storage, Window::new(1_000, Duration::from_secs(600)));
     scene.storage.fill();
     // What settlements had is the open segment: without room there is no other.
-    scene.agent.free = 0;
+    scene.agent.core.free = 0;
     scene
 }
 
@@ -261,4 +274,27 @@ fn of_a_segment_that_became_room_for_a_compaction_the_rest_is_given_back_later()
     let deeds = scene.storage.deeds();
     let cut = Deed::Truncate(reserve::COMPACTED, reserve::compacted_len(SEGMENT));
     assert!(deeds.contains(&cut), "{deeds:?}");
+}
+
+#[test]
+fn what_a_full_disk_gives_back_is_room_for_a_compaction_first() {
+    let mut scene = Scene::new();
+    scene.agent.core.room.max_bytes = 1;
+    scene.storage.leave(reserve::compacted_len(SEGMENT) / 4);
+    scene.agent.core.free = 0;
+    scene.unsettled = vec![query::Word {
+        number: 0,
+        bits: 0b11110,
+    }];
+    let may_compact = Arc::clone(&scene.agent.may_compact);
+    assert!(!may_compact.load(Ordering::Relaxed));
+    scene.turn_full(3);
+    assert!(may_compact.load(Ordering::Relaxed));
+    let little = reserve::compacted_len(SEGMENT) / 8;
+    let set_aside = reserve::len_if_there(&scene.storage, reserve::COMPACTED);
+    assert_eq!(set_aside, little, "settlements need the rest");
+    scene.storage.leave(SEGMENT);
+    scene.turn_full(3);
+    let set_aside = reserve::len_if_there(&scene.storage, reserve::COMPACTED);
+    assert_eq!(set_aside, 8 * little);
 }

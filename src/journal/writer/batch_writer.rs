@@ -6,7 +6,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::append;
 use super::database_room::DatabaseRoom;
@@ -53,6 +53,8 @@ pub(super) struct BatchWriter<S: Storage> {
     /// Leases that have ended and are not on their way.
     ended_leases: EndedLeases,
     pub(super) segments: Segments<S>,
+    /// Room for a compaction is set aside.
+    may_compact: Arc<AtomicBool>,
     /// The segment that begins with the staged batch.
     pub(super) started: Option<SegmentStarted>,
     pub(super) next_sequence: Sequence,
@@ -92,6 +94,7 @@ impl<S: Storage> BatchWriter<S> {
             ended_leases: EndedLeases::new(&parts.view),
             view: parts.view,
             segments,
+            may_compact: parts.may_compact,
             started: None,
             next_sequence: parts.next_sequence,
             recorded: parts.recorded,
@@ -171,9 +174,17 @@ impl<S: Storage> BatchWriter<S> {
         Ok(self.staged.select(with, self.next_sequence))
     }
 
-    /// Messages need room, settlements a reserve, and the store what it needs to follow.
+    /// Whether room is set aside for settlements and for a compaction: where messages took all that there
+    /// is, nothing could make room again.
+    #[inline]
+    pub(super) fn has_reserves(&mut self) -> bool {
+        // Relaxed: it guards no memory.
+        self.segments.has_reserve() && self.may_compact.load(Ordering::Relaxed)
+    }
+
+    /// Messages need room, settlements and compactions a reserve, and the store what it needs to follow.
     fn may_write_messages(&mut self, now: Now, out: &mut Output<'_>) -> Result<bool, WriteError> {
-        if !self.segments.has_reserve() {
+        if !self.has_reserves() {
             self.shortage.begin(&Missing::Reserve, now);
             return Ok(false);
         }

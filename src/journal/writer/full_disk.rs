@@ -112,10 +112,7 @@ impl<S: Storage> BatchWriter<S> {
     /// Where no message waits to be tried, there is room as far as anybody knows.
     #[inline]
     pub(super) fn end_untried_shortage(&mut self) {
-        if self.shortage.is_of_messages_alone()
-            && !self.staged.has_runs()
-            && self.segments.has_reserve()
-        {
+        if self.shortage.is_of_messages_alone() && !self.staged.has_runs() && self.has_reserves() {
             self.shortage.end();
         }
     }

@@ -1,7 +1,7 @@
 //! What the engine makes the journal agent of.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use crate::arena::View;
 use crate::clock::BootTie;
@@ -22,6 +22,8 @@ pub(crate) struct JournalParts<S> {
     pub(crate) free_files: Receiver<u64>,
     /// The free file that is the reserve to begin with; `None`: there was no room for one.
     pub(crate) reserve: Option<u64>,
+    /// Whether room for a compaction is set aside: without it no message is written.
+    pub(crate) may_compact: Arc<AtomicBool>,
     /// Reads the chunks.
     pub(crate) view: View,
     pub(crate) storage: S,

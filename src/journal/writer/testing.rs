@@ -1,7 +1,7 @@
 //! For tests: the parts of a journal agent, and the other ends of its rings.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use super::parts::JournalParts;
 use crate::arena::{Lease, Ledger, Writer};
@@ -21,6 +21,7 @@ pub(super) struct Ends {
     pub(super) to_retention: Receiver<ToRetention>,
     pub(super) free_files: Sender<u64>,
     pub(super) recorded: Arc<AtomicU64>,
+    pub(super) may_compact: Arc<AtomicBool>,
     pub(super) counters: Arc<Counters>,
 }
 
@@ -55,6 +56,7 @@ pub(super) fn parts<S>(
     let (to_scheduler, from_journal) = ring(128, &wake);
     let (started, to_retention) = ring(128, &wake);
     let (free_files, freed) = ring(8, &wake);
+    let may_compact = Arc::new(AtomicBool::new(true));
     let (recorded, counters) = (Arc::default(), Arc::new(Counters::default()));
     let parts = JournalParts {
         from_scheduler,
@@ -62,6 +64,7 @@ pub(super) fn parts<S>(
         to_retention: started,
         free_files: freed,
         reserve,
+        may_compact: Arc::clone(&may_compact),
         view: ledger.view(),
         storage,
         segment_len,
@@ -81,6 +84,7 @@ pub(super) fn parts<S>(
         to_retention,
         free_files,
         recorded,
+        may_compact,
         counters,
     };
     (parts, ends)

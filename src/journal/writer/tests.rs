@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, IoSlice};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::JournalAgent;
@@ -196,4 +197,32 @@ fn where_only_the_messages_of_a_batch_find_room_its_settlements_go_to_the_reserv
             "{blocks} blocks"
         );
     }
+}
+
+#[test]
+fn messages_wait_until_room_for_a_compaction_is_set_aside_and_settlements_do_not() {
+    let (parts, mut ends) = parts(tight(100), BATCH_LEN_MAX as u64, Some(RESERVE), 101);
+    let mut agent = JournalAgent::new(parts);
+    ends.may_compact.store(false, Ordering::Relaxed);
+    let lease = ends.lease_frame(b"{}");
+    let mut permit = ends.to_journal.claim(2).expect("an empty ring");
+    permit.send(ToJournal::Run {
+        lease,
+        first_sequence: 101,
+        entries: 1,
+    });
+    permit.send(ToJournal::Settled(Settlement {
+        sequence: 1,
+        settled_us: 0,
+    }));
+    ends.to_journal.flush();
+    run(&mut agent, &mut ends);
+    let of = |ends: &Ends, counter| ends.counters.get(counter);
+    assert_eq!(of(&ends, Counter::JournalSettled), 1);
+    assert_eq!(of(&ends, Counter::JournalRecorded), 100);
+    assert_eq!(of(&ends, Counter::JournalWaiting), 1);
+    ends.may_compact.store(true, Ordering::Relaxed);
+    run(&mut agent, &mut ends);
+    assert_eq!(of(&ends, Counter::JournalRecorded), 101);
+    assert_eq!(of(&ends, Counter::JournalWaiting), 0);
 }
