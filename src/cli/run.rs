@@ -21,7 +21,8 @@ const EXAMPLES: &str = "Examples:
   flipped-lb run --config /etc/flipped-lb.toml
   FLIPPED_LB_DURABILITY=synced flipped-lb run
 
-SIGTERM or SIGINT drains, prints the statistics and exits 0; a second one exits at once.";
+SIGTERM or SIGINT drains, prints the statistics and exits 0. A second one ends the process within a
+second, with exit code 1; what is not settled is delivered after the next start.";
 
 /// Run the engine in the foreground.
 #[derive(Debug, Clone, Args)]

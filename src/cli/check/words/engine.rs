@@ -54,6 +54,20 @@ pub(super) fn memory(config: &Config) -> Vec<String> {
     ]
 }
 
+/// What `shared` means: by whether the journal syncs on a thread of its own, then by whether ingest may move.
+const SHARED: [[&str; 2]; 2] = [
+    [
+        "shared: ingest, scheduler, journal and delivery on one thread",
+        "shared: ingest, scheduler, journal and delivery on one thread, and ingest on a second one \
+         while input piles up",
+    ],
+    [
+        "shared: ingest, scheduler and delivery on one thread, the journal on its own",
+        "shared: ingest, scheduler and delivery on one thread, the journal on its own, and ingest on a \
+         third one while input piles up",
+    ],
+];
+
 pub(super) fn threading(config: &Config, machine: &Machine) -> Vec<String> {
     let cores = match machine.cores {
         1 => "1 core".to_owned(),
@@ -65,11 +79,8 @@ pub(super) fn threading(config: &Config, machine: &Machine) -> Vec<String> {
     let plan = threads::plan_on(config, &allowed);
     let what = match mode {
         ThreadingMode::Dedicated => "dedicated: a thread of its own for each agent",
-        _ if config.has_relief(machine.cores) => {
-            "shared: ingest, scheduler and delivery on one thread, and ingest on a second one while \
-             input piles up"
-        }
-        _ => "shared: ingest, scheduler and delivery on one thread",
+        _ => SHARED[usize::from(threads::syncs(config))]
+            [usize::from(config.has_relief(machine.cores))],
     };
     let why = match config.threads.mode {
         ThreadingMode::Auto => {
