@@ -56,7 +56,12 @@ counters! {
     Settled "settled" count "Messages that need no more work.";
     Queued "queued" gauge "Messages that wait for their subscriber.";
     InFlight "in_flight" gauge "Messages handed to delivery and not yet settled.";
-    Delivered "delivered" count "Frames wholly written to a subscriber's socket, again or not.";
+    Delivered "delivered" count "Messages settled by delivery, each once.";
+    Expired "expired" count "Messages settled because their time had passed; always 0 for now.";
+    Dead "dead" count "Messages settled because they were delivered too often in vain; always 0 for now.";
+    Cancelled "cancelled" count "Messages settled because their producer took them back; always 0 for now.";
+    Purged "purged" count "Messages settled because an operator emptied their queue; always 0 for now.";
+    Written "written" count "Frames wholly written to a subscriber's socket, redelivered ones included.";
     Inversions "inversions" count "Urgent messages that had to wait behind a less urgent one in flight.";
     Aged "aged" count "Messages that waited their max_wait and moved up.";
     Redelivered "redelivered" count "Messages taken back from a subscriber that went without settling them.";

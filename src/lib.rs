@@ -56,6 +56,7 @@ pub mod store;
 
 mod admin;
 pub mod counters;
+pub mod destinations;
 mod faults;
 pub mod latency;
 

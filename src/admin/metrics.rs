@@ -6,9 +6,11 @@
 
 use std::fmt::{self, Display, Write};
 
-use super::{AdminState, lock};
+use super::{AdminState, Names, Shown, lock};
 use crate::counters::{Counter, Snapshot};
+use crate::destinations::{Tracked, WaitsFor};
 use crate::latency::{Stage, Totals, View};
+use crate::limits::CUSTOMERS_SHOWN_MAX;
 use crate::message::Reason;
 
 /// What the answer's `Content-Type` says.
@@ -23,9 +25,67 @@ pub(super) fn metrics(state: &AdminState) -> String {
     let written = page
         .counters(&state.counters.snapshot())
         .and_then(|()| page.totals(&lock(&state.shown).totals))
+        .and_then(|()| page.destinations(&lock(&state.shown), &*state.names))
         .and_then(|()| page.facts(state));
     written.expect("a string takes everything");
     page.0
+}
+
+/// A figure of each destination.
+struct Family {
+    name: &'static str,
+    kind: &'static str,
+    help: &'static str,
+    value: fn(&Tracked) -> f64,
+}
+
+const FAMILIES: [Family; 6] = [
+    Family {
+        name: "destination_in_flight",
+        kind: "gauge",
+        help: "Messages handed to the destination's subscriber and not yet settled.",
+        value: |it| f64::from(it.state.in_flight),
+    },
+    Family {
+        name: "destination_oldest_wait_seconds",
+        kind: "gauge",
+        help: "How long the oldest message that waits for the destination has waited; 0: none waits.",
+        value: |it| it.state.oldest_wait_ms.unwrap_or(0) as f64 / 1e3,
+    },
+    Family {
+        name: "destination_subscribers",
+        kind: "gauge",
+        help: "Subscribers of the destination, standbys included.",
+        value: |it| {
+            f64::from(it.state.standbys) + f64::from(u8::from(it.state.subscriber.is_some()))
+        },
+    },
+    Family {
+        name: "destination_accepted_total",
+        kind: "counter",
+        help: "Messages accepted for the destination.",
+        value: |it| it.state.accepted as f64,
+    },
+    Family {
+        name: "destination_settled_total",
+        kind: "counter",
+        help: "Messages of the destination that need no more work.",
+        value: |it| it.state.settled as f64,
+    },
+    Family {
+        name: "destination_redelivered_total",
+        kind: "counter",
+        help: "Messages taken back from the destination's subscribers that went.",
+        value: |it| it.state.redelivered as f64,
+    },
+];
+
+/// A label's value as the format wants it.
+fn label(value: &str) -> String {
+    value
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
 }
 
 struct Page(String);
@@ -94,6 +154,43 @@ impl Page {
         let sum = histogram.mean() * histogram.len() as f64 / 1e9;
         self.sample("latency_seconds_sum", &labels, sum)?;
         self.sample("latency_seconds_count", &labels, histogram.len())
+    }
+
+    fn destinations(&mut self, shown: &Shown, names: &dyn Names) -> fmt::Result {
+        let numbered = (0..).zip(shown.destinations.all());
+        let used = numbered.filter(|(_, it)| it.has_been_used());
+        let used: Vec<_> = used
+            .take(CUSTOMERS_SHOWN_MAX)
+            .map(|(index, tracked)| (label(&names.destination(index)), tracked))
+            .collect();
+        for family in &FAMILIES {
+            self.head(family.name, family.kind, family.help)?;
+            for (destination, tracked) in &used {
+                let labels = format!("{{destination=\"{destination}\"}}");
+                self.sample(family.name, &labels, (family.value)(tracked))?;
+            }
+        }
+        let help = "Messages that wait, by destination and effective priority.";
+        self.head("destination_queued", "gauge", help)?;
+        for (destination, tracked) in &used {
+            for (level, count) in (1..=shown.totals.levels()).zip(tracked.state.queued) {
+                let labels = format!("{{destination=\"{destination}\",level=\"{level}\"}}");
+                self.sample("destination_queued", &labels, count)?;
+            }
+        }
+        let help = "1 for what the destination's messages wait for, while they do.";
+        self.head("destination_waits", "gauge", help)?;
+        for (destination, tracked) in &used {
+            for reason in WaitsFor::ALL {
+                let labels = format!(
+                    "{{destination=\"{destination}\",for=\"{}\"}}",
+                    reason.label()
+                );
+                let waits = u8::from(tracked.waits_for == Some(reason));
+                self.sample("destination_waits", &labels, waits)?;
+            }
+        }
+        Ok(())
     }
 
     fn facts(&mut self, state: &AdminState) -> fmt::Result {
@@ -180,6 +277,31 @@ mod tests {
             6.0
         );
         assert_eq!(samples["flipped_lb_ready"], 1.0);
+    }
+
+    #[test]
+    fn destinations_are_labels() {
+        let samples = scraped(&metrics(&testing::state()));
+        let of = |name: &str, labels: &str| {
+            samples[&format!("flipped_lb_destination_{name}{{{labels}}}")]
+        };
+        assert_eq!(of("queued", "destination=\"table2\",level=\"2\""), 4.0);
+        assert_eq!(of("oldest_wait_seconds", "destination=\"table2\""), 2.5);
+        assert_eq!(
+            of("waits", "destination=\"table2\",for=\"subscriber\""),
+            1.0
+        );
+        assert_eq!(
+            of("waits", "destination=\"table1\",for=\"subscriber\""),
+            0.0
+        );
+        assert_eq!(of("subscribers", "destination=\"table1\""), 1.0);
+        assert_eq!(of("settled_total", "destination=\"table1\""), 6.0);
+    }
+
+    #[test]
+    fn a_hostile_name_stays_a_label() {
+        assert_eq!(label("a\"b\\c\nd"), r#"a\"b\\c\nd"#);
     }
 
     #[test]

@@ -13,6 +13,7 @@
 //! nothing in the engine: there is no command to give.
 
 mod clients;
+mod destinations;
 mod health;
 mod histograms;
 mod metrics;
@@ -35,6 +36,7 @@ pub(crate) use crate::latency::Names;
 use crate::agent::background;
 use crate::config::Connections;
 use crate::counters::Counters;
+use crate::destinations::Tracker;
 use crate::latency::Totals;
 
 /// What the monitor shows to the HTTP thread.
@@ -42,6 +44,18 @@ use crate::latency::Totals;
 pub(crate) struct Shown {
     /// Latencies and deliveries since the start, as far as they were collected.
     pub(crate) totals: Totals,
+    /// What waits for each destination.
+    pub(crate) destinations: Tracker,
+}
+
+impl Shown {
+    /// Nothing yet; the totals are empty.
+    pub(crate) fn new(totals: Totals) -> Self {
+        Self {
+            totals,
+            destinations: Tracker::default(),
+        }
+    }
 }
 
 /// What does not change while an engine runs.

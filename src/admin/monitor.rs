@@ -17,9 +17,10 @@ use tracing::{info, warn};
 use super::statistics::Statistics;
 use super::{Names, Shown, lock, take_turns};
 use crate::clock::{Clock, Noticed, SystemClock};
-use crate::counters::{Counter, Counters};
-use crate::latency::{Collector, FilesError, IntervalLog, write_all};
-use crate::limits::MONITOR_TICK_MS;
+use crate::counters::{Counter, Counters, Snapshot};
+use crate::destinations;
+use crate::latency::{self, FilesError, IntervalLog, write_all};
+use crate::limits::{DESTINATIONS_INTERVAL, MONITOR_TICK_MS};
 use crate::log;
 use crate::store::lag::Progress;
 
@@ -31,7 +32,9 @@ pub(crate) struct MonitorParts {
     /// Where the totals go; shared with the HTTP thread.
     pub(crate) shown: Arc<Mutex<Shown>>,
     /// The other end of the scheduler's recorder.
-    pub(crate) collector: Collector,
+    pub(crate) latencies: latency::Collector,
+    /// The other end of the scheduler's reporter.
+    pub(crate) reports: destinations::Collector,
     /// What destinations and types are called.
     pub(crate) names: Arc<dyn Names>,
     /// From which the lag is published while the store waits for an answer; `None`: there is no store.
@@ -112,7 +115,9 @@ struct Run {
     parts: MonitorParts,
     started: Instant,
     printed: Instant,
-    delivered_then: u64,
+    counters_then: Snapshot,
+    /// When the scheduler was asked for a report.
+    asked: Instant,
     /// The last period of the interval log was not written whole.
     log_failing: bool,
 }
@@ -120,21 +125,23 @@ struct Run {
 impl Run {
     fn new(parts: MonitorParts) -> Self {
         let now = Instant::now();
-        let delivered_then = parts.counters.get(Counter::Delivered);
+        let counters_then = parts.counters.snapshot();
         Self {
             parts,
             started: now,
             printed: now,
-            delivered_then,
+            counters_then,
+            asked: now,
             log_failing: false,
         }
     }
 
     fn until(mut self, stopped: &Receiver<()>) -> Result<usize, FilesError> {
-        let delivered_before = self.delivered_then;
+        let counters_before = self.counters_then.clone();
         let tick = self.tick();
         while stopped.recv_timeout(tick) == Err(RecvTimeoutError::Timeout) {
             self.collect();
+            self.track();
             self.watch_clock();
             self.publish_lag();
             self.count_lost_lines();
@@ -148,7 +155,7 @@ impl Run {
         self.collect();
         self.write_log();
         self.count_lost_lines();
-        self.print(delivered_before, self.started.elapsed());
+        self.print(&counters_before, self.started.elapsed());
         self.write_files()
     }
 
@@ -165,12 +172,23 @@ impl Run {
     fn collect(&mut self) {
         let mut shown = lock(&self.parts.shown);
         let log = &mut self.parts.log;
-        self.parts.collector.collect_with(|interval| {
+        self.parts.latencies.collect_with(|interval| {
             shown.totals.merge(interval);
             if let Some(log) = log {
                 log.merge(interval);
             }
         });
+    }
+
+    /// Takes the report that was asked for, and asks for the next when it is time.
+    fn track(&mut self) {
+        let mut shown = lock(&self.parts.shown);
+        let reports = &mut self.parts.reports;
+        reports.collect_with(|report| shown.destinations.update(report));
+        if self.asked.elapsed() >= DESTINATIONS_INTERVAL {
+            self.asked = Instant::now();
+            reports.ask();
+        }
     }
 
     fn write_log_if_due(&mut self) {
@@ -234,20 +252,22 @@ impl Run {
     fn print_period(&mut self) {
         let period = self.printed.elapsed();
         self.printed += period;
-        self.delivered_then = self.print(self.delivered_then, period);
+        let now = self.parts.counters.snapshot();
+        let then = std::mem::replace(&mut self.counters_then, now);
+        self.print(&then, period);
     }
 
-    /// Returns how many were delivered in all.
-    fn print(&mut self, delivered_then: u64, period: Duration) -> u64 {
+    fn print(&mut self, before: &Snapshot, period: Duration) {
         let counters = self.parts.counters.snapshot();
-        let delivered = counters.get(Counter::Delivered);
         let text = {
             let shown = lock(&self.parts.shown);
             let statistics = Statistics {
                 counters: &counters,
                 totals: &shown.totals,
                 names: &*self.parts.names,
-                delivered_in_period: delivered.saturating_sub(delivered_then),
+                destinations: shown.destinations.all(),
+                before,
+                at_us: self.parts.clock.now().epoch_us,
                 period,
             };
             statistics.to_string()
@@ -255,7 +275,6 @@ impl Run {
         // A closed output is no reason to stop.
         let out = &mut self.parts.out;
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-        delivered
     }
 
     fn write_files(&self) -> Result<usize, FilesError> {
@@ -294,8 +313,9 @@ mod tests {
         let parts = MonitorParts {
             clock: SystemClock::start(),
             counters: Arc::new(testing::counters()),
-            shown: Arc::new(Mutex::new(Shown { totals })),
-            collector,
+            shown: Arc::new(Mutex::new(Shown::new(totals))),
+            latencies: collector,
+            reports: destinations::exchange(4).1,
             names: Arc::new(testing::Restaurant),
             progress: None,
             interval: Duration::ZERO,

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 use std::time::Instant;
 
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -18,6 +18,7 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
+use super::destinations::{self, Page};
 use super::health::{Health, degraded, has_journal};
 use super::metrics::{CONTENT_TYPE, metrics};
 use super::stats::stats;
@@ -30,6 +31,8 @@ use crate::net::admission::Admission;
 const PATHS: &str = "\
 /stats              all figures, as JSON
 /metrics            the same for Prometheus
+/destinations       what waits for each destination, for what and since when, and who takes it; in
+                    parts by ?limit=100&after=0, or one by /destinations/{id}
 /healthz            200 while all agents are alive and go on, else 503
 /readyz             200 while frames are welcome, else 503
 /histograms         the names of the latency histograms
@@ -128,6 +131,8 @@ fn router(state: AdminState) -> Router {
     Router::new()
         .route("/stats", get(get_stats))
         .route("/metrics", get(get_metrics))
+        .route("/destinations", get(get_destinations))
+        .route("/destinations/{id}", get(get_destination))
         .route("/healthz", get(get_healthz))
         .route("/readyz", get(get_readyz))
         .route("/histograms", get(get_histograms))
@@ -145,6 +150,20 @@ async fn get_stats(State(state): Shared) -> Json<Value> {
 
 async fn get_metrics(State(state): Shared) -> ([(HeaderName, &'static str); 1], String) {
     ([(header::CONTENT_TYPE, CONTENT_TYPE)], metrics(&state))
+}
+
+async fn get_destinations(State(state): Shared, Query(page): Query<Page>) -> Json<Value> {
+    Json(destinations::list(&state, page))
+}
+
+async fn get_destination(State(state): Shared, Path(id): Path<String>) -> Response {
+    match destinations::find(&state, &id) {
+        Some(destination) => Json(destination).into_response(),
+        None => {
+            let text = format!("no destination {}; /destinations lists them\n", Escaped(id));
+            (StatusCode::NOT_FOUND, text).into_response()
+        }
+    }
 }
 
 async fn get_healthz(State(state): Shared) -> (StatusCode, String) {

@@ -13,10 +13,12 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::fmt::{self, Write};
 use std::time::Duration;
 
+use super::destinations::time;
 use crate::counters::{Counter, Snapshot};
+use crate::destinations::Tracked;
 use crate::escape::Escaped;
 use crate::latency::{CustomerTotals, Names, Stage, Summary, Totals, View};
 use crate::limits::CUSTOMERS_PRINTED_MAX;
@@ -31,8 +33,12 @@ pub(crate) struct Statistics<'a> {
     pub(crate) totals: &'a Totals,
     /// What destinations and types are called.
     pub(crate) names: &'a dyn Names,
-    /// Frames delivered in the last `period`.
-    pub(crate) delivered_in_period: u64,
+    /// What waits for whom.
+    pub(crate) destinations: &'a [Tracked],
+    /// The counters as they were a `period` ago.
+    pub(crate) before: &'a Snapshot,
+    /// The present time.
+    pub(crate) at_us: u64,
     /// How long ago the text was printed last; at the end, how long the engine ran.
     pub(crate) period: Duration,
 }
@@ -41,7 +47,8 @@ type Line = (String, String);
 
 impl fmt::Display for Statistics<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut lines = self.delivered();
+        let mut lines = vec![line("Time", time(self.at_us))];
+        lines.extend(self.delivered());
         lines.extend(self.levels());
         lines.extend(self.ledger());
         lines.extend(self.customers());
@@ -87,34 +94,73 @@ impl Statistics<'_> {
 
     fn ledger(&self) -> Vec<Line> {
         let seconds = self.period.as_secs_f64();
-        let rate = self.delivered_in_period as f64 / seconds.max(0.001);
+        let since = |counter| (self.counters.get(counter)).saturating_sub(self.before.get(counter));
+        let delivered = since(Counter::Delivered);
+        let rate = delivered as f64 / seconds.max(0.001);
         let throughput = format!("{rate:.0} msg/s (over {seconds:.1} s)");
+        let last = format!(
+            "received {}, delivered {delivered}, duplicates {}, rejected {}",
+            since(Counter::Received),
+            since(Counter::Duplicates),
+            since(Counter::Rejected),
+        );
         vec![
             line("Rejected", self.counters.get(Counter::Rejected)),
             line("Queued", self.counters.get(Counter::Queued)),
             line("In flight", self.counters.get(Counter::InFlight)),
             line("Inversions", self.counters.get(Counter::Inversions)),
             line("Aged", self.counters.get(Counter::Aged)),
+            line("Redelivered", self.counters.get(Counter::Redelivered)),
             line("Throughput", throughput),
+            line(&format!("In the last {seconds:.1} s"), last),
         ]
     }
 
+    /// Those that got something, or for which something waits.
     fn customers(&self) -> Vec<Line> {
-        let mut customers = self.totals.customers();
-        let shown = customers.by_ref().take(CUSTOMERS_PRINTED_MAX);
-        let mut lines: Vec<_> = shown
-            .map(|(destination, customer)| {
-                let id = self.names.destination(destination);
-                let label = format!("Customer {}", Escaped(id));
-                line(&label, one_customer(customer, self.names))
-            })
-            .collect();
-        let more = customers.count();
+        let mut delivered = self.totals.customers().peekable();
+        let (mut lines, mut more, mut index) = (Vec::new(), 0, 0);
+        while (index as usize) < self.destinations.len() || delivered.peek().is_some() {
+            let totals = delivered.next_if(|(of, _)| *of == index).map(|(_, it)| it);
+            let waiting = self.destinations.get(index as usize);
+            let waiting = waiting.and_then(waiting_words);
+            if totals.is_some() || waiting.is_some() {
+                if lines.len() < CUSTOMERS_PRINTED_MAX {
+                    let label = format!("Customer {}", Escaped(self.names.destination(index)));
+                    let words = [totals.map(|it| one_customer(it, self.names)), waiting];
+                    let words: Vec<_> = words.into_iter().flatten().collect();
+                    lines.push(line(&label, words.join("; ")));
+                } else {
+                    more += 1;
+                }
+            }
+            index += 1;
+        }
         if more > 0 {
-            lines.push(line("More customers", format!("{more} (see /stats)")));
+            lines.push(line(
+                "More customers",
+                format!("{more} (see /destinations)"),
+            ));
         }
         lines
     }
+}
+
+/// What waits for a customer; `None`: nothing.
+fn waiting_words(tracked: &Tracked) -> Option<String> {
+    let (queued, in_flight) = (tracked.state.queued(), tracked.state.in_flight);
+    if queued == 0 && in_flight == 0 {
+        return None;
+    }
+    let mut words = format!("{queued} queued, {in_flight} in flight");
+    if let Some(ms) = tracked.state.oldest_wait_ms {
+        let _ = write!(words, ", the oldest for {:.1} s", ms as f64 / 1e3);
+    }
+    if let Some(reason) = tracked.waits_for {
+        let since = time(tracked.waits_since_us);
+        let _ = write!(words, ": {} since {since}", reason.words());
+    }
+    Some(words)
 }
 
 fn one_customer(customer: &CustomerTotals, names: &dyn Names) -> String {
@@ -157,11 +203,14 @@ mod tests {
 
     fn text(totals: &Totals) -> String {
         let counters = testing::counters().snapshot();
+        let destinations = testing::destinations();
         let statistics = Statistics {
             counters: &counters,
             totals,
             names: &testing::Restaurant,
-            delivered_in_period: 10,
+            destinations: destinations.all(),
+            before: &crate::counters::Counters::default().snapshot(),
+            at_us: 1_700_000_003_000_000,
             period: Duration::from_millis(2_500),
         };
         statistics.to_string()
@@ -171,6 +220,7 @@ mod tests {
     fn the_text_is_known() {
         let expected = "\
 === DELIVERY STATISTICS ===
+Time:                2023-11-14T22:13:23Z
 Total delivered:     10
 Duplicates filtered: 2
 Average latency:     120 us
@@ -186,9 +236,11 @@ Queued:              4
 In flight:           1
 Inversions:          0
 Aged:                0
+Redelivered:         0
 Throughput:          4 msg/s (over 2.5 s)
+In the last 2.5 s:   received 20, delivered 10, duplicates 2, rejected 3
 Customer table1:     6 (breakfast 3, lunch 3)
-Customer table2:     4 (breakfast 2, lunch 2)
+Customer table2:     4 (breakfast 2, lunch 2); 4 queued, 0 in flight, the oldest for 2.5 s: no subscriber since 2023-11-14T22:13:21Z
 ";
         assert_eq!(text(&testing::totals()), expected);
     }
@@ -215,7 +267,7 @@ Customer table2:     4 (breakfast 2, lunch 2)
             CUSTOMERS_PRINTED_MAX
         );
         assert!(
-            text.contains("More customers:      7 (see /stats)"),
+            text.contains("More customers:      7 (see /destinations)"),
             "{text}"
         );
     }

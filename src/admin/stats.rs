@@ -15,9 +15,11 @@
 
 use serde_json::{Map, Value, json};
 
+use super::destinations;
 use super::statistics::by_type;
-use super::{AdminState, lock};
+use super::{AdminState, Shown, lock};
 use crate::counters::Snapshot;
+use crate::destinations::Tracked;
 use crate::latency::{CustomerTotals, Last, Names, Stage, Summary, Totals, View};
 use crate::limits::CUSTOMERS_SHOWN_MAX;
 use crate::message::Reason;
@@ -31,11 +33,11 @@ pub(super) fn stats(state: &AdminState) -> Value {
     let mut put = |name: &str, value: Value| object.insert(name.to_owned(), value);
     put("rejected_by_reason", rejected(&counters));
     {
-        let totals = &lock(&state.shown).totals;
-        put("latency", latency(totals));
-        put("levels", levels(totals));
-        put("customers", customers(totals, &*state.names));
-        let omitted = totals.customers().skip(CUSTOMERS_SHOWN_MAX).count();
+        let shown = lock(&state.shown);
+        put("latency", latency(&shown.totals));
+        put("levels", levels(&shown.totals));
+        let (customers, omitted) = customers(&shown, &*state.names);
+        put("customers", customers);
         put("customers_omitted", omitted.into());
     }
     let facts = &state.facts;
@@ -86,27 +88,50 @@ fn levels(totals: &Totals) -> Value {
     Value::Object(objects.collect())
 }
 
-fn customers(totals: &Totals, names: &dyn Names) -> Value {
-    let shown = totals.customers().take(CUSTOMERS_SHOWN_MAX);
-    let objects = shown.map(|(index, it)| {
-        let object = customer(it, totals.levels(), names);
-        (names.destination(index), object)
-    });
-    Value::Object(objects.collect())
+/// The first customers that got something, or for which something waits; and how many more there are.
+fn customers(shown: &Shown, names: &dyn Names) -> (Value, usize) {
+    let mut delivered = shown.totals.customers().peekable();
+    let tracked = shown.destinations.all();
+    let (mut objects, mut omitted) = (Map::new(), 0);
+    let mut index = 0;
+    while (index as usize) < tracked.len() || delivered.peek().is_some() {
+        let totals = delivered.next_if(|(of, _)| *of == index).map(|(_, it)| it);
+        let waiting = tracked.get(index as usize).filter(|it| it.has_been_used());
+        if objects.len() < CUSTOMERS_SHOWN_MAX {
+            if totals.is_some() || waiting.is_some() {
+                let object = customer(totals, waiting, shown.totals.levels(), names);
+                objects.insert(names.destination(index), object);
+            }
+        } else {
+            omitted += usize::from(totals.is_some() || waiting.is_some());
+        }
+        index += 1;
+    }
+    (Value::Object(objects), omitted)
 }
 
-fn customer(it: &CustomerTotals, levels: u8, names: &dyn Names) -> Value {
+fn customer(
+    totals: Option<&CustomerTotals>,
+    waiting: Option<&Tracked>,
+    levels: u8,
+    names: &dyn Names,
+) -> Value {
+    let none = CustomerTotals::default();
+    let it = totals.unwrap_or(&none);
     let by_level: Map<_, _> = (1..=levels)
         .zip(it.by_level)
         .map(|(level, count)| (level.to_string(), count.into()))
         .collect();
     let last: Vec<_> = it.last.iter().map(|it| message(*it, names)).collect();
-    json!({
-        "delivered": it.delivered,
-        "by_level": by_level,
-        "by_type": by_type(it, names),
-        "last": last,
-    })
+    let mut object = Map::new();
+    object.insert("delivered".to_owned(), it.delivered.into());
+    object.insert("by_level".to_owned(), by_level.into());
+    object.insert("by_type".to_owned(), json!(by_type(it, names)));
+    object.insert("last".to_owned(), last.into());
+    if let Some(waiting) = waiting {
+        object.extend(destinations::figures(waiting, levels));
+    }
+    Value::Object(object)
 }
 
 fn message(it: Last, names: &dyn Names) -> Value {

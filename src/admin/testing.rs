@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use super::{AdminState, Facts, Health, Names, Phase, Shown};
+use crate::clock::Now;
 use crate::config::Config;
 use crate::counters::{Counter, Counters};
+use crate::destinations::{DestinationState, Report, SubscriberState, Tracker};
 use crate::latency::{Delivered, Interval, Stage, Totals};
 use crate::message::{DestinationIndex, Reason, TypeIndex};
 
@@ -75,12 +77,50 @@ pub(super) fn counters() -> Counters {
     counters
 }
 
+/// table1 has a subscriber and nothing waits; four messages wait for table2, which has none.
+pub(super) fn destinations() -> Tracker {
+    let subscriber = SubscriberState {
+        id: (0, 1),
+        ack: true,
+        written: 6,
+        unwritten: 0,
+        unacknowledged: 0,
+        fetching: 0,
+    };
+    let served = DestinationState {
+        accepted: 6,
+        settled: 6,
+        subscriber: Some(subscriber),
+        ..DestinationState::default()
+    };
+    let mut waiting = DestinationState {
+        accepted: 8,
+        settled: 4,
+        oldest_wait_ms: Some(2_500),
+        ..DestinationState::default()
+    };
+    waiting.queued[1] = 4;
+    let mut tracker = Tracker::default();
+    tracker.update(&Report {
+        states: vec![served, waiting],
+        at: Now {
+            ns: 1_000_000_000,
+            steady_us: 0,
+            epoch_us: 1_700_000_001_000_000,
+        },
+    });
+    tracker
+}
+
 pub(super) fn state() -> AdminState {
     let health = Health::new(["ingest", "scheduler"]);
     health.set_phase(Phase::Running);
     AdminState {
         counters: Arc::new(counters()),
-        shown: Arc::new(Mutex::new(Shown { totals: totals() })),
+        shown: Arc::new(Mutex::new(Shown {
+            totals: totals(),
+            destinations: destinations(),
+        })),
         health: Arc::new(health),
         names: Arc::new(Restaurant),
         facts: Facts {

@@ -224,6 +224,7 @@ fn scheduler(
     next_sequence: Sequence,
     common: Common,
 ) -> SchedulerAgent {
+    let destinations_max = common.names.destinations_max(config);
     SchedulerAgent::new(SchedulerParts {
         from_ingest: links.from_ingest,
         to_ingest: links.to_ingest,
@@ -239,6 +240,7 @@ fn scheduler(
         queues: queues(config),
         rules: common.rules,
         destinations: common.names.destinations,
+        destinations_max,
         configured_destinations: config.destinations.len() as u32,
         durability: config.durability,
         credit: config.delivery.credit_waiting(),
@@ -249,6 +251,7 @@ fn scheduler(
         counters: common.counters,
         recorder: common.recorder,
         drained: common.signals.drained,
+        reporter: common.reporter,
     })
 }
 

@@ -16,7 +16,8 @@ use crate::admin::{Admin, AdminState, Facts, Health, Monitor, MonitorParts, Phas
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::counters::Counters;
-use crate::latency::{self, Collector, IntervalLog, LogLimits, Totals};
+use crate::destinations;
+use crate::latency::{self, IntervalLog, LogLimits, Totals};
 use crate::log;
 use crate::ring::Wake;
 use crate::store::thread::StoreThread;
@@ -47,7 +48,7 @@ impl<'a> Services<'a> {
             counters: Arc::default(),
             signals,
             names,
-            shown: Arc::new(Mutex::new(Shown { totals })),
+            shown: Arc::new(Mutex::new(Shown::new(totals))),
             health: Arc::new(health),
             failing,
             failures,
@@ -89,7 +90,7 @@ impl<'a> Services<'a> {
     pub(super) fn monitor(
         &self,
         clock: SystemClock,
-        collector: Collector,
+        (latencies, reports): (latency::Collector, destinations::Collector),
         scheduler_wake: Arc<Wake>,
         store: Option<&StoreThread>,
     ) -> Result<Monitor, StartError> {
@@ -98,7 +99,8 @@ impl<'a> Services<'a> {
             clock,
             counters: Arc::clone(&self.counters),
             shown: Arc::clone(&self.shown),
-            collector,
+            latencies,
+            reports,
             names: self.latency_names(),
             progress: store.map(|it| Arc::clone(it.progress())),
             interval: self.config.stats.interval,

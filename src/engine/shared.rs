@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use super::names::Names;
 use crate::agent::pressure::InputPressure;
 use crate::counters::Counters;
+use crate::destinations::Reporter;
 use crate::latency::Recorder;
 use crate::scheduler::recovered::RecoveredState;
 use crate::scheduler::rules::Rules;
@@ -39,4 +40,6 @@ pub struct Common {
     pub recovered_state: RecoveredState,
     /// What the scheduler measures.
     pub recorder: Recorder,
+    /// What it tells of each destination.
+    pub reporter: Reporter,
 }

@@ -27,7 +27,6 @@ use crate::descriptors::{self, Budget};
 use crate::journal::reader::Reader;
 use crate::journal::recovery::Recovered;
 use crate::journal::storage::{Directory as Segments, Name};
-use crate::latency;
 use crate::limits::{REJECTS_RING, SCHEDULER_RING};
 use crate::net::{SocketOptions, Tcp};
 use crate::rejects::protocol::RejectSender;
@@ -36,6 +35,7 @@ use crate::scheduler::rules::Rules;
 use crate::store::follower::Follower;
 use crate::store::thread::StoreThread;
 use crate::store::{self, Store};
+use crate::{destinations, latency};
 
 /// Starts an engine with these settings: directory and addresses first, so that a conflict is
 /// reported before anything else begins; then HTTP, which reports the start; then what may take long.
@@ -74,8 +74,9 @@ pub(crate) fn start(config: &Config, begins: impl FnOnce()) -> Result<Engine, St
     signals
         .recorded
         .store(recovered.origin.position, Ordering::Release);
-    let (recorder, collector) =
-        latency::exchange(config.scheduler.levels, names.destinations_max(config));
+    let destinations_max = names.destinations_max(config);
+    let (recorder, latencies) = latency::exchange(config.scheduler.levels, destinations_max);
+    let (reporter, reports) = destinations::exchange(destinations_max);
     let store = store
         .map(|store| follow(config, clock.clone(), &segments, &signals, &counters, store))
         .transpose()?;
@@ -89,13 +90,14 @@ pub(crate) fn start(config: &Config, begins: impl FnOnce()) -> Result<Engine, St
         rules,
         recovered_state,
         recorder,
+        reporter,
     };
     announce(config, &plan, &recovered, &common.counters);
     let pipeline = pipeline::assemble(config, world, &wakes, recovered, common, rejects);
     let scheduler_wake = Arc::clone(&wakes.scheduler);
     begins();
     let threads = services.spawner(clock.clone()).spawn(pipeline, &wakes)?;
-    let monitor = services.monitor(clock, collector, scheduler_wake, store.as_ref())?;
+    let monitor = services.monitor(clock, (latencies, reports), scheduler_wake, store.as_ref())?;
     Ok(services.engine(threads, store, monitor, admin, addresses, lock))
 }
 

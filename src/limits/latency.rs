@@ -55,3 +55,7 @@ pub const CUSTOMERS_PRINTED_MAX: usize = 50;
 
 /// The monitor looks for new latencies this often; also how old what `/stats` shows of them may be.
 pub const MONITOR_TICK_MS: u64 = 250;
+
+/// The monitor asks the scheduler this often what waits for whom: how late it may be told that a
+/// customer stands still.
+pub const DESTINATIONS_INTERVAL: Duration = Duration::from_secs(1);

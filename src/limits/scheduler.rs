@@ -63,6 +63,9 @@ pub const ARRIVALS_PER_CYCLE: usize = 1024;
 /// Messages that ageing moves up in one duty cycle.
 pub const AGED_PER_CYCLE: usize = 256;
 
+/// Destinations that the scheduler reports to the monitor in one duty cycle: some 50 ns each, so 3 us.
+pub const REPORTED_PER_CYCLE: u32 = 64;
+
 /// Messages that the scheduler dispatches in one duty cycle.
 pub const DISPATCHES_PER_CYCLE: usize = 1024;
 

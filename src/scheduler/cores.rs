@@ -27,6 +27,7 @@ use super::subscriber::{Subscriber, SubscriberId};
 use super::subscriptions::Subscriptions;
 use crate::clock::{Now, Walls};
 use crate::counters::{Counter, Counters};
+use crate::destinations::Reporter;
 use crate::log_limit::LogLimit;
 use crate::message::{DestinationIndex, Directory, Reason};
 use crate::ring::{Permit, Sender};
@@ -60,6 +61,8 @@ pub(super) struct Cores {
     pub(super) recovered: ColdStore,
     /// Set while everything that can be delivered was delivered and is recorded.
     pub(super) drained: Arc<AtomicBool>,
+    /// Who asks what waits for whom.
+    pub(super) reporter: Reporter,
 }
 
 impl Cores {
@@ -74,7 +77,10 @@ impl Cores {
             self.dispatcher
                 .load(recovered, self.known_destinations, now);
             self.intake.count_recovered(count);
-            self.messages.count_recovered(count);
+            for destination in 0..self.known_destinations {
+                let waiting = self.dispatcher.queues().len_of(destination);
+                self.messages.count_recovered(destination, waiting as u64);
+            }
             self.counters.add(Counter::Recovered, count);
         }
         self.publish();
@@ -249,7 +255,7 @@ impl Cores {
         let (was_open, ack) = (subscriber.is_open(), subscriber.ack);
         let messages = &mut self.messages;
         subscriber.write(frames as usize, bytes, |index| messages.write(index, at_ns));
-        self.counters.add(Counter::Delivered, u64::from(frames));
+        self.counters.add(Counter::Written, u64::from(frames));
         self.open_if_closed(id, was_open);
         !ack
     }
@@ -389,6 +395,7 @@ impl Cores {
             self.known_destinations += 1;
             self.dispatcher.grow(self.known_destinations as usize);
             self.subscriptions.grow(self.known_destinations as usize);
+            self.messages.grow(self.known_destinations as usize);
         }
     }
 
@@ -457,6 +464,7 @@ impl Cores {
         counters.set(Counter::Duplicates, lines.duplicates);
         counters.set(Counter::Rejected, lines.rejected);
         counters.set(Counter::Settled, counts.settled);
+        counters.set(Counter::Delivered, counts.settled);
         counters.set(Counter::InFlight, counts.in_flight);
         counters.set(Counter::Queued, counts.unrecorded + queues.len() as u64);
         for reason in Reason::ALL {

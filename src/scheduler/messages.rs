@@ -36,6 +36,18 @@ pub(crate) struct Counts {
     pub(crate) settled: u64,
 }
 
+/// The messages of one destination: 32 bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct DestinationCounts {
+    /// Since the start, recovered ones included.
+    pub(crate) accepted: u64,
+    pub(crate) settled: u64,
+    /// Taken back from subscribers that went.
+    pub(crate) redelivered: u64,
+    /// Popped, in flight or written.
+    pub(crate) in_flight: u32,
+}
+
 /// A message to be accepted; its record is complete but for sequence and level.
 #[derive(Debug)]
 pub(crate) struct New {
@@ -71,6 +83,7 @@ pub(crate) struct Messages {
     /// The sequences of all accepted messages that are not settled, cold ones too.
     unsettled: Unsettled,
     counts: Counts,
+    by_destination: Vec<DestinationCounts>,
     measurement: Measurement,
     recorder: Recorder,
 }
@@ -93,6 +106,7 @@ impl Messages {
             ledger,
             unsettled,
             counts: Counts::default(),
+            by_destination: Vec::new(),
             measurement: Measurement::default(),
             recorder,
         }
@@ -102,9 +116,27 @@ impl Messages {
         self.counts
     }
 
-    /// Counts `count` recovered messages, which are queued and cold.
-    pub(crate) fn count_recovered(&mut self, count: u64) {
+    /// There are so many destinations now.
+    pub(crate) fn grow(&mut self, destinations: usize) {
+        if self.by_destination.len() < destinations {
+            (self.by_destination).resize(destinations, DestinationCounts::default());
+        }
+    }
+
+    /// Reserves memory for so many destinations, so that creating one never moves the table.
+    pub(crate) fn reserve_destinations(&mut self, destinations: usize) {
+        let len = self.by_destination.len();
+        (self.by_destination).reserve_exact(destinations.saturating_sub(len));
+    }
+
+    pub(crate) fn counts_of(&self, destination: DestinationIndex) -> DestinationCounts {
+        self.by_destination[destination as usize]
+    }
+
+    /// Counts `count` recovered messages of a destination, which are queued and cold.
+    pub(crate) fn count_recovered(&mut self, destination: DestinationIndex, count: u64) {
         self.counts.accepted += count;
+        self.by_destination[destination as usize].accepted += count;
     }
 
     /// Slots in use.
@@ -152,6 +184,7 @@ impl Messages {
         RecordHeader::seal(self.view.header_mut(&mut frame), sequence, level);
         self.counts.accepted += 1;
         self.counts.unrecorded += 1;
+        self.by_destination[new.destination as usize].accepted += 1;
         let place = self.ledger.place(frame);
         self.insert(Message {
             sequence,
@@ -221,6 +254,7 @@ impl Messages {
         let message = &mut self.slots[index as usize];
         debug_assert_eq!(message.stage, Stage::Queued);
         message.stage = Stage::Popped;
+        self.by_destination[message.destination as usize].in_flight += 1;
         message.level = level;
         message.place.wire_len()
     }
@@ -287,6 +321,9 @@ impl Messages {
         let message = &mut self.slots[index as usize];
         message.redelivered |= message.stage == Stage::Written;
         message.stage = Stage::Queued;
+        let counts = &mut self.by_destination[message.destination as usize];
+        counts.in_flight -= 1;
+        counts.redelivered += 1;
         message
     }
 
@@ -302,6 +339,9 @@ impl Messages {
         self.unsettled.remove(sequence);
         self.counts.settled += 1;
         self.counts.in_flight -= 1;
+        let counts = &mut self.by_destination[message.destination as usize];
+        counts.settled += 1;
+        counts.in_flight -= 1;
         self.measurement
             .add(message, now, self.recorder.active_mut());
         self.free.push(index);

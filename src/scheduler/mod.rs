@@ -63,6 +63,7 @@ pub(crate) mod subscriptions;
 pub(crate) mod bitmap;
 pub(crate) mod chunks;
 pub mod recovered;
+mod report;
 
 #[cfg(test)]
 mod testing;

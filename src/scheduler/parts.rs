@@ -27,6 +27,7 @@ use crate::arena::{Ledger, Writer};
 use crate::clock::Walls;
 use crate::config::Durability;
 use crate::counters::Counters;
+use crate::destinations::Reporter;
 use crate::latency::Recorder;
 use crate::limits::SLOTS_MAX;
 use crate::log_limit::LogLimit;
@@ -66,6 +67,8 @@ pub(crate) struct SchedulerParts {
     pub(crate) rules: Rules,
     /// The customers; rules look at the names of created ones.
     pub(crate) destinations: Directory,
+    /// How many customers there can be.
+    pub(crate) destinations_max: usize,
     /// How many customers the settings name.
     pub(crate) configured_destinations: DestinationIndex,
     pub(crate) durability: Durability,
@@ -88,6 +91,8 @@ pub(crate) struct SchedulerParts {
     pub(crate) recorder: Recorder,
     /// Set while everything that can be delivered was delivered and is recorded.
     pub(crate) drained: Arc<AtomicBool>,
+    /// Reports what waits for whom.
+    pub(crate) reporter: Reporter,
 }
 
 impl SchedulerParts {
@@ -99,8 +104,11 @@ impl SchedulerParts {
         let mut allowances = Grants::new(self.max_queued);
         allowances.grow(self.configured_destinations as usize);
         let slots_max = self.messages_max.min(SLOTS_MAX);
+        let mut messages = Messages::new(slots_max, self.ledger, self.unsettled, self.recorder);
+        messages.reserve_destinations(self.destinations_max);
+        messages.grow(self.configured_destinations as usize);
         let cores = Cores {
-            messages: Messages::new(slots_max, self.ledger, self.unsettled, self.recorder),
+            messages,
             intake: Intake::new(self.dedup, self.rules, self.next_sequence),
             gate: Gate::new(self.durability == Durability::Memory),
             source_acks: SourceAcks::default(),
@@ -120,6 +128,7 @@ impl SchedulerParts {
             log_full: LogLimit::default(),
             recovered: self.recovered,
             drained: self.drained,
+            reporter: self.reporter,
         };
         let inputs = Inputs {
             ingest: self.from_ingest,

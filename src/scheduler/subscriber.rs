@@ -30,6 +30,8 @@ pub(crate) struct Subscriber {
     /// What it was handed and is not settled, oldest first. The first `written` are in its socket.
     pub(crate) in_flight: VecDeque<SlotIndex>,
     pub(crate) written: usize,
+    /// Frames written since it connected.
+    pub(crate) written_total: u64,
     /// The others, by level.
     pub(super) unwritten: Unwritten,
     /// What it is handed next, in this order, once it was read from the journal.
@@ -51,6 +53,7 @@ impl Subscriber {
             is_answered: false,
             in_flight: VecDeque::new(),
             written: 0,
+            written_total: 0,
             unwritten: Unwritten::default(),
             fetching: VecDeque::new(),
             waits_for_room: false,
@@ -97,6 +100,7 @@ impl Subscriber {
     ) {
         let first = self.written;
         self.written += frames;
+        self.written_total += frames as u64;
         self.credit += i64::from(bytes);
         for &index in self.in_flight.range(first..self.written) {
             self.unwritten.remove(written(index));

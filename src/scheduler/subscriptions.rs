@@ -55,6 +55,12 @@ impl Subscriptions {
         self.rows.get(destination as usize)?.front().copied()
     }
 
+    /// Subscribers that take over when the active one goes.
+    pub(crate) fn standbys(&self, destination: DestinationIndex) -> usize {
+        let row = self.rows.get(destination as usize);
+        row.map_or(0, |row| row.len().saturating_sub(1))
+    }
+
     /// A subscriber; `None`: it has gone.
     #[inline]
     pub(crate) fn get(&self, id: SubscriberId) -> Option<&Subscriber> {

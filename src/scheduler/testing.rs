@@ -10,15 +10,16 @@ use crate::latency;
 use crate::message::layout::RecordHeader;
 use crate::message::{DestinationIndex, IdHasher, Level, Sequence};
 
+/// Destinations that tests have.
+const DESTINATIONS: DestinationIndex = 16;
+
 /// An empty table of at most `max` slots, with sixteen chunks.
 pub(super) fn messages(max: usize) -> Messages {
-    let (recorder, _) = latency::exchange(3, 16);
-    Messages::new(
-        max,
-        Ledger::new(256 * 1024, 16),
-        Unsettled::default(),
-        recorder,
-    )
+    let (recorder, _) = latency::exchange(3, DESTINATIONS as usize);
+    let ledger = Ledger::new(256 * 1024, 16);
+    let mut messages = Messages::new(max, ledger, Unsettled::default(), recorder);
+    messages.grow(DESTINATIONS as usize);
+    messages
 }
 
 /// So many milliseconds after the epoch.

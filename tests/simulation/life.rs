@@ -9,6 +9,7 @@ use flipped_lb::agent::{Agent, Fatal};
 use flipped_lb::clock::Clock;
 use flipped_lb::config::Config;
 use flipped_lb::counters::Counters;
+use flipped_lb::destinations;
 use flipped_lb::engine::pipeline::{Common, Signals, World, assemble, recover, rejects};
 use flipped_lb::engine::{Names, Wakes};
 use flipped_lb::journal::reader::Reader;
@@ -95,6 +96,7 @@ impl Life {
             rules,
             recovered_state,
             recorder,
+            reporter: destinations::exchange(config.destinations.len()).0,
         };
         let pipeline = assemble(config, world, &wakes, recovered, common, rejects);
         let mut agents = pipeline.into_agents();

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use flipped_lb::clock::{Clock, Now};
 use flipped_lb::config::{self, Config};
 use flipped_lb::counters::{Counter, Counters};
+use flipped_lb::destinations;
 use flipped_lb::engine::crank::Crank;
 use flipped_lb::engine::pipeline::{
     Common, Signals, World, assemble, journal_folder, recover, rejects,
@@ -256,6 +257,7 @@ fn common(
         rules,
         recovered_state,
         recorder,
+        reporter: destinations::exchange(config.destinations.len()).0,
     };
     (common, collector)
 }

@@ -125,7 +125,14 @@ fn threads_are_explained_by_the_machine() {
         8,
         &["auto picks dedicated", "8 cores; dedicated needs 5"],
     );
-    says("", 1, &["may use 1 core;", "scheduler, journal and delivery on one thread"]);
+    says(
+        "",
+        1,
+        &[
+            "may use 1 core;",
+            "scheduler, journal and delivery on one thread",
+        ],
+    );
     says("durability = 'synced'", 1, &["the journal on its own"]);
     let text = "[threads]\nmode = 'dedicated'\nidle = 'spin'\ningest_core = 2\n\
                 scheduler_core = 3\ndelivery_cores = [4]";

@@ -6,7 +6,7 @@
 
 use super::cold::{Kind, SlotStore};
 use super::links::NONE;
-use super::{NEVER, Pick, Queues, Requeued, Taken};
+use super::{NEVER, Pick, Queues, Requeued, Taken, bits};
 use crate::message::DestinationIndex;
 
 impl Queues {
@@ -57,7 +57,6 @@ impl Queues {
             self.links.set_order(slot, order);
             self.insert_requeued(destination, slot);
         }
-        self.destinations[destination as usize].len += messages.len() as u32;
     }
 
     /// Moves requeued messages below level `top0` to the level of their age: a message requeued at
@@ -150,6 +149,14 @@ impl Queues {
         aged.into_iter()
             .chain(native)
             .min_by_key(|&(_, timestamp_ms)| timestamp_ms)
+    }
+
+    /// The timestamp of the oldest message that waits for the destination and is the first of its lane,
+    /// in ms of the engine's own time.
+    pub(crate) fn oldest_ms(&self, destination: DestinationIndex) -> Option<u64> {
+        let levels = bits(self.destinations[destination as usize].occupied);
+        let oldest = levels.filter_map(|level0| self.oldest(destination, level0));
+        oldest.map(|(_, timestamp_ms)| timestamp_ms).min()
     }
 
     /// Moves the first message of a lane up one level.

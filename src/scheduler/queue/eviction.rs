@@ -60,9 +60,9 @@ impl Queues {
         }
         let entry = &mut self.destinations[destination as usize];
         entry.cold |= 1 << level0;
-        entry.len += count as u32;
-        self.enter(destination, level0);
+        entry.len[level0] += count as u32 - 1;
         self.len_at[level0] += count - 1;
+        self.enter(destination, level0);
         self.retime(destination, level0);
     }
 

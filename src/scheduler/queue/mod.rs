@@ -98,8 +98,8 @@ impl Requeued {
 
 #[derive(Debug, Clone, Copy)]
 struct Destination {
-    /// Messages that wait, at all levels.
-    len: u32,
+    /// Messages that wait, by level.
+    len: [u32; LEVELS_MAX],
     /// Levels with a message, one bit each.
     occupied: u8,
     /// Levels with a requeued message, one bit each.
@@ -117,7 +117,7 @@ const _: () = assert!(GROUPS_MAX <= CLOSED as usize);
 
 impl Destination {
     const EMPTY: Self = Self {
-        len: 0,
+        len: [0; LEVELS_MAX],
         occupied: 0,
         requeued: 0,
         cold: 0,
@@ -259,7 +259,6 @@ impl Queues {
         if is_first && timestamp_ms < cell.timed_ms {
             self.retime(destination, level0);
         }
-        self.destinations[destination as usize].len += 1;
         self.enter(destination, level0);
     }
 
@@ -336,7 +335,13 @@ impl Queues {
 
     /// Messages that wait for the destination.
     pub(crate) fn len_of(&self, destination: DestinationIndex) -> usize {
-        self.destinations[destination as usize].len as usize
+        let len = self.destinations[destination as usize].len;
+        len.iter().map(|&it| it as usize).sum()
+    }
+
+    /// The same by level.
+    pub(crate) fn len_by_level(&self, destination: DestinationIndex) -> [u32; LEVELS_MAX] {
+        self.destinations[destination as usize].len
     }
 
     /// Messages that wait in the cold store.

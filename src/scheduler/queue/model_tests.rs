@@ -252,6 +252,9 @@ impl Pair {
                 .items
                 .iter()
                 .filter(|item| item.destination == destination);
+            let mut len = [0; LEVELS_MAX];
+            of.clone().for_each(|item| len[item.level0] += 1);
+            assert_eq!(queues.len_by_level(destination as u32), len);
             assert_eq!(queues.len_of(destination as u32), of.count());
             let peeked = queues
                 .peek(destination as u32)

@@ -64,7 +64,7 @@ impl Queues {
         }
         let slot = cell.native.pop(&self.links, &mut self.tables)?;
         cell.streak = 0;
-        entry.len -= 1;
+        entry.len[level0] -= 1;
         self.len_at[level0] -= 1;
         if cell.native.is_empty() {
             entry.occupied &= !(1 << level0);
@@ -96,7 +96,6 @@ impl Queues {
             }
             Pick::RequeuedAged | Pick::Aged => cell.streak = 0,
         }
-        self.destinations[destination as usize].len -= 1;
         self.leave(destination, level0);
         if pick != Pick::Native {
             // The other lanes are not in time order: their new first message may be older.
@@ -161,6 +160,7 @@ impl Queues {
     pub(super) fn enter(&mut self, destination: DestinationIndex, level0: usize) {
         self.len_at[level0] += 1;
         let entry = &mut self.destinations[destination as usize];
+        entry.len[level0] += 1;
         if entry.occupied >> level0 & 1 == 0 {
             entry.occupied |= 1 << level0;
             if entry.is_open() {
@@ -175,6 +175,7 @@ impl Queues {
         self.len_at[level0] -= 1;
         let cell = &self.cells[self.cell_at(destination, level0)];
         let entry = &mut self.destinations[destination as usize];
+        entry.len[level0] -= 1;
         let has_more = (entry.requeued | entry.cold) >> level0 & 1 == 1;
         if cell.native.is_empty() && cell.aged.is_empty() && !has_more {
             entry.occupied &= !(1 << level0);

@@ -79,8 +79,10 @@ pub(super) fn threading(config: &Config, machine: &Machine) -> Vec<String> {
     let plan = threads::plan_on(config, &allowed);
     let what = match mode {
         ThreadingMode::Dedicated => "dedicated: a thread of its own for each agent",
-        _ => SHARED[usize::from(threads::syncs(config))]
-            [usize::from(config.has_relief(machine.cores))],
+        _ => {
+            SHARED[usize::from(threads::syncs(config))]
+                [usize::from(config.has_relief(machine.cores))]
+        }
     };
     let why = match config.threads.mode {
         ThreadingMode::Auto => {

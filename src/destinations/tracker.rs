@@ -1,0 +1,299 @@
+//! The tracker: what two reports tell of a destination that one does not. Rates, what it waits for, and
+//! since when.
+//!
+//! The monitor feeds it about once a second. A destination *stands still* if messages were there at both
+//! reports and none was settled between them.
+
+use super::report::{DestinationState, Report, SubscriberState};
+
+/// What a destination's messages wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WaitsFor {
+    /// Nobody has subscribed.
+    Subscriber,
+    /// The subscriber's socket takes nothing.
+    Reading,
+    /// The subscriber owes acknowledgements.
+    Acknowledgement,
+    /// The frames are read from the journal first.
+    Journal,
+}
+
+impl WaitsFor {
+    /// All of them.
+    pub(crate) const ALL: [Self; 4] = [
+        Self::Subscriber,
+        Self::Reading,
+        Self::Acknowledgement,
+        Self::Journal,
+    ];
+
+    /// The word in `/stats` and `/metrics`.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::Subscriber => "subscriber",
+            Self::Reading => "reading",
+            Self::Acknowledgement => "acknowledgement",
+            Self::Journal => "journal",
+        }
+    }
+
+    /// The same for people.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::Subscriber => "no subscriber",
+            Self::Reading => "its subscriber does not read",
+            Self::Acknowledgement => "its subscriber does not acknowledge",
+            Self::Journal => "its frames are read from the journal",
+        }
+    }
+}
+
+/// One destination, as far as the reports tell.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Tracked {
+    /// Of the last report.
+    pub(crate) state: DestinationState,
+    /// Messages accepted a second, between the last two reports.
+    pub(crate) accepted_rate: f64,
+    /// Messages settled a second.
+    pub(crate) settled_rate: f64,
+    /// `None`: nothing waits, or it goes on.
+    pub(crate) waits_for: Option<WaitsFor>,
+    /// Since when, in us since the epoch.
+    pub(crate) waits_since_us: u64,
+    /// When the present subscriber was first seen, in us since the epoch.
+    pub(crate) subscribed_since_us: u64,
+    /// When a subscriber was seen last, in us since the epoch; `None`: never.
+    pub(crate) last_seen_us: Option<u64>,
+}
+
+/// All destinations, by index.
+#[derive(Debug, Default)]
+pub(crate) struct Tracker {
+    tracked: Vec<Tracked>,
+    /// When the last report was complete, in ns of the engine's clock, and in us since the epoch.
+    at: Option<(u64, u64)>,
+}
+
+impl Tracker {
+    /// Takes the next report.
+    pub(crate) fn update(&mut self, report: &Report) {
+        let (ns, epoch_us) = (report.at.ns, report.at.epoch_us);
+        let (before_ns, before_us) = self.at.replace((ns, epoch_us)).unwrap_or((ns, epoch_us));
+        let seconds = ns.saturating_sub(before_ns) as f64 / 1e9;
+        // One that was created since had nothing before.
+        let known = self.tracked.len().max(report.states.len());
+        self.tracked.resize(known, Tracked::default());
+        for (tracked, state) in self.tracked.iter_mut().zip(&report.states) {
+            tracked.update(*state, seconds, before_us, epoch_us);
+        }
+    }
+
+    /// All destinations in the order of their indices.
+    pub(crate) fn all(&self) -> &[Tracked] {
+        &self.tracked
+    }
+}
+
+impl Tracked {
+    /// Whether anything was ever for it, or anybody subscribed.
+    pub(crate) fn has_been_used(&self) -> bool {
+        self.state.accepted > 0 || self.last_seen_us.is_some()
+    }
+
+    fn update(&mut self, state: DestinationState, seconds: f64, before_us: u64, epoch_us: u64) {
+        let before = std::mem::replace(&mut self.state, state);
+        let rate = |now: u64, then: u64| {
+            let count = now.saturating_sub(then) as f64;
+            if seconds > 0.0 { count / seconds } else { 0.0 }
+        };
+        self.accepted_rate = rate(state.accepted, before.accepted);
+        self.settled_rate = rate(state.settled, before.settled);
+        let waits_for = waits_for(&before, &state);
+        if waits_for != self.waits_for {
+            // What stands still has done so since the report before.
+            self.waits_since_us = match waits_for {
+                Some(WaitsFor::Subscriber) => epoch_us,
+                _ => before_us,
+            };
+            self.waits_for = waits_for;
+        }
+        if let Some(subscriber) = state.subscriber {
+            if before.subscriber.is_none_or(|it| it.id != subscriber.id) {
+                self.subscribed_since_us = epoch_us;
+            }
+            self.last_seen_us = Some(epoch_us);
+        }
+    }
+}
+
+fn has_work(state: &DestinationState) -> bool {
+    state.in_flight > 0 || state.queued() > 0
+}
+
+fn waits_for(before: &DestinationState, now: &DestinationState) -> Option<WaitsFor> {
+    if !has_work(now) {
+        return None;
+    }
+    let Some(subscriber) = now.subscriber else {
+        return Some(WaitsFor::Subscriber);
+    };
+    let was_there = before.subscriber.filter(|it| it.id == subscriber.id)?;
+    let stands_still = has_work(before) && before.settled == now.settled;
+    if !stands_still {
+        return None;
+    }
+    stopped_by(was_there, subscriber)
+}
+
+fn stopped_by(before: SubscriberState, now: SubscriberState) -> Option<WaitsFor> {
+    let reads = now.written != before.written;
+    if now.unwritten > 0 && before.unwritten > 0 && !reads {
+        Some(WaitsFor::Reading)
+    } else if now.ack && now.unacknowledged > 0 {
+        Some(WaitsFor::Acknowledgement)
+    } else if now.fetching > 0 && before.fetching > 0 && !reads {
+        Some(WaitsFor::Journal)
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Now;
+
+    const START_US: u64 = 1_000_000_000;
+
+    /// Feeds a tracker one state a second.
+    #[derive(Default)]
+    struct Fed {
+        tracker: Tracker,
+        second: u64,
+    }
+
+    impl Fed {
+        fn feed(&mut self, state: DestinationState) -> Tracked {
+            let report = Report {
+                states: vec![state],
+                at: Now {
+                    ns: self.second * 1_000_000_000,
+                    steady_us: 0,
+                    epoch_us: at_us(self.second),
+                },
+            };
+            self.second += 1;
+            self.tracker.update(&report);
+            self.tracker.all()[0]
+        }
+    }
+
+    fn at_us(second: u64) -> u64 {
+        START_US + second * 1_000_000
+    }
+
+    fn queued(count: u32) -> DestinationState {
+        let mut state = DestinationState::default();
+        state.queued[1] = count;
+        state
+    }
+
+    fn subscriber() -> SubscriberState {
+        SubscriberState {
+            id: (0, 7),
+            ack: true,
+            written: 0,
+            unwritten: 0,
+            unacknowledged: 0,
+            fetching: 0,
+        }
+    }
+
+    fn served(settled: u64, in_flight: u32, subscriber: SubscriberState) -> DestinationState {
+        DestinationState {
+            settled,
+            in_flight,
+            subscriber: Some(subscriber),
+            ..queued(9)
+        }
+    }
+
+    #[test]
+    fn rates_are_those_between_two_reports() {
+        let mut fed = Fed::default();
+        let mut state = DestinationState {
+            accepted: 100,
+            settled: 50,
+            ..DestinationState::default()
+        };
+        let first = fed.feed(state);
+        assert_eq!((first.accepted_rate, first.settled_rate), (0.0, 0.0));
+        (state.accepted, state.settled) = (350, 51);
+        let second = fed.feed(state);
+        assert_eq!((second.accepted_rate, second.settled_rate), (250.0, 1.0));
+    }
+
+    #[test]
+    fn an_absent_subscriber_is_waited_for_since_it_was_missed() {
+        let mut fed = Fed::default();
+        assert_eq!(fed.feed(DestinationState::default()).waits_for, None);
+        for _ in 1..=3 {
+            let tracked = fed.feed(queued(1));
+            assert_eq!(tracked.waits_for, Some(WaitsFor::Subscriber));
+            assert_eq!(tracked.waits_since_us, at_us(1));
+            assert_eq!(tracked.last_seen_us, None);
+        }
+        let tracked = fed.feed(served(0, 0, subscriber()));
+        assert_eq!(tracked.waits_for, None, "it has come just now");
+        assert_eq!(tracked.subscribed_since_us, at_us(4));
+        assert_eq!(fed.feed(queued(1)).last_seen_us, Some(at_us(4)));
+    }
+
+    #[test]
+    fn what_stands_still_is_told_apart_by_what_the_subscriber_does() {
+        let unread = SubscriberState {
+            unwritten: 3,
+            ..subscriber()
+        };
+        let mut fed = Fed::default();
+        assert_eq!(fed.feed(served(5, 3, unread)).waits_for, None);
+        let tracked = fed.feed(served(5, 3, unread));
+        assert_eq!(tracked.waits_for, Some(WaitsFor::Reading));
+        assert_eq!(tracked.waits_since_us, at_us(0));
+        let written = SubscriberState {
+            written: 3,
+            unacknowledged: 3,
+            ..subscriber()
+        };
+        let tracked = fed.feed(served(5, 3, written));
+        assert_eq!(tracked.waits_for, Some(WaitsFor::Acknowledgement));
+        assert_eq!(tracked.waits_since_us, at_us(1), "it was the other before");
+        assert_eq!(fed.feed(served(6, 2, written)).waits_for, None);
+        let fetching = SubscriberState {
+            written: 3,
+            fetching: 1,
+            ..subscriber()
+        };
+        fed.feed(served(8, 1, fetching));
+        let tracked = fed.feed(served(8, 1, fetching));
+        assert_eq!(tracked.waits_for, Some(WaitsFor::Journal));
+    }
+
+    #[test]
+    fn a_message_that_has_come_just_now_stands_not_still() {
+        let on_its_way = SubscriberState {
+            unwritten: 1,
+            ..subscriber()
+        };
+        let mut fed = Fed::default();
+        let idle = DestinationState {
+            subscriber: Some(subscriber()),
+            ..DestinationState::default()
+        };
+        fed.feed(idle);
+        fed.feed(idle);
+        assert_eq!(fed.feed(served(0, 1, on_its_way)).waits_for, None);
+    }
+}

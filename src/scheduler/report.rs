@@ -1,0 +1,62 @@
+//! What the scheduler reports of each destination when the monitor asks.
+//!
+//! A cycle does a bounded part of the report, so that ten thousand destinations delay no message.
+
+use super::cores::Cores;
+use crate::clock::Now;
+use crate::destinations::{DestinationState, SubscriberState};
+use crate::limits::REPORTED_PER_CYCLE;
+use crate::message::DestinationIndex;
+
+impl Cores {
+    /// Goes on with the report that was asked for; returns how many destinations it added.
+    #[inline]
+    pub(super) fn report(&mut self, now: Now) -> usize {
+        match self.reporter.progress() {
+            None => 0,
+            Some(reported) => self.report_from(reported as DestinationIndex, now),
+        }
+    }
+
+    #[cold]
+    fn report_from(&mut self, first: DestinationIndex, now: Now) -> usize {
+        let end = self.known_destinations.min(first + REPORTED_PER_CYCLE);
+        for destination in first..end {
+            let state = self.state_of(destination, now);
+            self.reporter.add(state);
+        }
+        if end == self.known_destinations {
+            self.reporter.complete(now);
+        }
+        (end - first) as usize
+    }
+
+    fn state_of(&self, destination: DestinationIndex, now: Now) -> DestinationState {
+        let counts = self.messages.counts_of(destination);
+        let queues = self.dispatcher.queues();
+        let oldest_ms = queues.oldest_ms(destination);
+        DestinationState {
+            accepted: counts.accepted,
+            settled: counts.settled,
+            redelivered: counts.redelivered,
+            queued: queues.len_by_level(destination),
+            in_flight: counts.in_flight,
+            oldest_wait_ms: oldest_ms.map(|ms| now.steady_ms().saturating_sub(ms)),
+            subscriber: self.subscriber_of(destination),
+            standbys: self.subscriptions.standbys(destination) as u32,
+        }
+    }
+
+    fn subscriber_of(&self, destination: DestinationIndex) -> Option<SubscriberState> {
+        let id = self.subscriptions.active(destination)?;
+        let subscriber = self.subscriptions.get(id)?;
+        Some(SubscriberState {
+            id: (id.agent, id.key),
+            ack: subscriber.ack,
+            written: subscriber.written_total,
+            unwritten: (subscriber.in_flight.len() - subscriber.written) as u32,
+            unacknowledged: subscriber.written as u32,
+            fetching: subscriber.fetching.len() as u32,
+        })
+    }
+}
