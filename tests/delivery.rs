@@ -369,7 +369,7 @@ fn die_in_a_frame(engine: &Engine, producer: &mut Producer, ack: bool) -> u64 {
         .expect("an option");
     drop(stream);
     wait_for_subscribers(engine, 0);
-    engine.count("delivered")
+    engine.count("written")
 }
 
 #[test]

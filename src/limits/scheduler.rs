@@ -75,7 +75,7 @@ pub const BUCKETS: usize = 256;
 
 /// One aged message is served after this many native ones of its level: ageing must neither starve
 /// nor take the level over.
-pub const NATIVE_PER_AGED: u32 = 4;
+pub const NATIVE_PER_AGED: u8 = 4;
 
 /// Ids in the dedup window at most, by setting: their 128 bits alone are 1 GiB.
 pub const DEDUP_MESSAGES_MAX: usize = 64 * 1024 * 1024;

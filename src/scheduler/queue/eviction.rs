@@ -58,9 +58,8 @@ impl Queues {
         if count == 0 {
             return;
         }
-        let entry = &mut self.destinations[destination as usize];
-        entry.cold |= 1 << level0;
-        entry.len[level0] += count as u32 - 1;
+        self.destinations[destination as usize].cold |= 1 << level0;
+        self.cells[at].len += count as u32 - 1;
         self.len_at[level0] += count - 1;
         self.enter(destination, level0);
         self.retime(destination, level0);

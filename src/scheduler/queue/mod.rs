@@ -58,8 +58,8 @@ use table::Tables;
 struct Cell {
     native: Lane,
     aged: List,
-    /// Own ones served in a row while aged ones waited.
-    streak: u32,
+    /// Messages that wait, requeued ones too.
+    len: u32,
     /// The timestamp behind this cell's deadline; no message here that may move up is older.
     /// `NEVER`: no deadline.
     timed_ms: u64,
@@ -71,7 +71,7 @@ impl Cell {
     const EMPTY: Self = Self {
         native: Lane::EMPTY,
         aged: List::EMPTY,
-        streak: 0,
+        len: 0,
         timed_ms: NEVER,
     };
 }
@@ -98,8 +98,8 @@ impl Requeued {
 
 #[derive(Debug, Clone, Copy)]
 struct Destination {
-    /// Messages that wait, by level.
-    len: [u32; LEVELS_MAX],
+    /// By level: own messages served in a row while aged ones waited.
+    streaks: [u8; LEVELS_MAX],
     /// Levels with a message, one bit each.
     occupied: u8,
     /// Levels with a requeued message, one bit each.
@@ -117,7 +117,7 @@ const _: () = assert!(GROUPS_MAX <= CLOSED as usize);
 
 impl Destination {
     const EMPTY: Self = Self {
-        len: [0; LEVELS_MAX],
+        streaks: [0; LEVELS_MAX],
         occupied: 0,
         requeued: 0,
         cold: 0,
@@ -335,13 +335,19 @@ impl Queues {
 
     /// Messages that wait for the destination.
     pub(crate) fn len_of(&self, destination: DestinationIndex) -> usize {
-        let len = self.destinations[destination as usize].len;
-        len.iter().map(|&it| it as usize).sum()
+        let by_level = self.len_by_level(destination);
+        by_level.iter().map(|&count| count as usize).sum()
     }
 
     /// The same by level.
     pub(crate) fn len_by_level(&self, destination: DestinationIndex) -> [u32; LEVELS_MAX] {
-        self.destinations[destination as usize].len
+        let mut by_level = [0; LEVELS_MAX];
+        let first = self.cell_at(destination, 0);
+        let cells = &self.cells[first..first + self.levels];
+        for (count, cell) in by_level.iter_mut().zip(cells) {
+            *count = cell.len;
+        }
+        by_level
     }
 
     /// Messages that wait in the cold store.

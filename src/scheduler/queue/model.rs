@@ -59,7 +59,7 @@ pub(super) struct Model {
     pub(super) open: Vec<Option<Group>>,
     levels: usize,
     wait_ms: Vec<u64>,
-    streaks: Vec<u32>,
+    streaks: Vec<u8>,
     cursors: Vec<usize>,
     entered: u64,
 }

@@ -32,7 +32,7 @@ impl Queues {
             }
         }
         match aged {
-            Some(aged) if !has_own || cell.streak >= NATIVE_PER_AGED => aged,
+            Some(aged) if !has_own || self.streak(destination, level0) >= NATIVE_PER_AGED => aged,
             _ => own,
         }
     }
@@ -63,8 +63,8 @@ impl Queues {
             return None;
         }
         let slot = cell.native.pop(&self.links, &mut self.tables)?;
-        cell.streak = 0;
-        entry.len[level0] -= 1;
+        cell.len -= 1;
+        entry.streaks[level0] = 0;
         self.len_at[level0] -= 1;
         if cell.native.is_empty() {
             entry.occupied &= !(1 << level0);
@@ -82,20 +82,17 @@ impl Queues {
         level0: usize,
         slots: &mut impl SlotStore,
     ) -> u32 {
-        let at = self.cell_at(destination, level0);
         let pick = self.pick(destination, level0);
         let slot = match self.take(destination, level0, pick) {
             Taken::Hot(slot) => slot,
             Taken::Cold(message) => self.restore(destination, &message, slots),
         };
         let has_aged = self.has_aged(destination, level0);
-        let cell = &mut self.cells[at];
-        match pick {
-            Pick::Requeued | Pick::Native => {
-                cell.streak = if has_aged { cell.streak + 1 } else { 0 }
-            }
-            Pick::RequeuedAged | Pick::Aged => cell.streak = 0,
-        }
+        let streak = &mut self.destinations[destination as usize].streaks[level0];
+        *streak = match pick {
+            Pick::Requeued | Pick::Native if has_aged => streak.saturating_add(1),
+            _ => 0,
+        };
         self.leave(destination, level0);
         if pick != Pick::Native {
             // The other lanes are not in time order: their new first message may be older.
@@ -109,14 +106,18 @@ impl Queues {
     /// their turn, so reconnects do not bias fairness between own and aged messages.
     pub(crate) fn return_turn(&mut self, destination: DestinationIndex, slot: u32, level: Level) {
         let level0 = usize::from(level) - 1;
-        let at = self.cell_at(destination, level0);
         let is_own = self.links.node(slot).level0() == level0;
-        let streak = &mut self.cells[at].streak;
+        let streak = &mut self.destinations[destination as usize].streaks[level0];
         *streak = if is_own {
             streak.saturating_sub(1)
         } else {
             NATIVE_PER_AGED
         };
+    }
+
+    #[inline]
+    fn streak(&self, destination: DestinationIndex, level0: usize) -> u8 {
+        self.destinations[destination as usize].streaks[level0]
     }
 
     /// Whether messages that moved up wait in a cell.
@@ -159,8 +160,9 @@ impl Queues {
     #[inline]
     pub(super) fn enter(&mut self, destination: DestinationIndex, level0: usize) {
         self.len_at[level0] += 1;
+        let at = self.cell_at(destination, level0);
+        self.cells[at].len += 1;
         let entry = &mut self.destinations[destination as usize];
-        entry.len[level0] += 1;
         if entry.occupied >> level0 & 1 == 0 {
             entry.occupied |= 1 << level0;
             if entry.is_open() {
@@ -173,9 +175,10 @@ impl Queues {
     #[inline]
     pub(super) fn leave(&mut self, destination: DestinationIndex, level0: usize) {
         self.len_at[level0] -= 1;
-        let cell = &self.cells[self.cell_at(destination, level0)];
+        let at = self.cell_at(destination, level0);
+        let cell = &mut self.cells[at];
+        cell.len -= 1;
         let entry = &mut self.destinations[destination as usize];
-        entry.len[level0] -= 1;
         let has_more = (entry.requeued | entry.cold) >> level0 & 1 == 1;
         if cell.native.is_empty() && cell.aged.is_empty() && !has_more {
             entry.occupied &= !(1 << level0);
