@@ -9,22 +9,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::answering::{Answering, Ended};
-use super::budget::Budget;
 use super::confirm::Confirmations;
 use super::connection::Connections;
 use super::dial::Dialler;
-use super::intake::Intake;
-use super::output::Output;
 use super::protocol::ToIngest;
 use super::read_len::ReadLen;
 use super::timeouts::Timeouts;
-use super::waits::Waits;
+use super::turn::Turns;
+use super::waiting::Waiting;
 use crate::agent::pressure::InputPressure;
 use crate::agent::{Agent, Fatal};
 use crate::clock::Now;
 use crate::counters::Counters;
 use crate::limits::COMMANDS_PER_CYCLE;
-use crate::log_limit::LogLimit;
 use crate::net::acceptor::Acceptor;
 use crate::net::framer::ReadBuffer;
 use crate::net::{Network, Ready};
@@ -37,12 +34,9 @@ pub(crate) struct IngestAgent<N> {
     pub(super) counters: Arc<Counters>,
     pub(super) pressure: Arc<InputPressure>,
     pub(super) draining: Arc<AtomicBool>,
-    pub(super) intake: Intake,
-    pub(super) output: Output,
-    /// How much of the time wrong lines may take, of all connections together.
-    pub(super) rejects_budget: Budget,
+    pub(super) turns: Turns,
     pub(super) connections: Connections,
-    pub(super) waits: Waits,
+    pub(super) waiting: Waiting,
     pub(super) read_len: ReadLen,
     pub(super) confirmations: Confirmations,
     pub(super) answering: Answering,
@@ -54,7 +48,6 @@ pub(crate) struct IngestAgent<N> {
     /// All reads go here.
     pub(super) buffer: ReadBuffer,
     pub(super) ready: Vec<Ready>,
-    pub(super) log_held: LogLimit,
     pub(super) is_drained: bool,
 }
 
@@ -66,7 +59,7 @@ impl<N: Network> IngestAgent<N> {
         {
             work_count += 1;
             match command {
-                ToIngest::Chunk(writer) => self.output.add_chunk(writer),
+                ToIngest::Chunk(writer) => self.turns.output.add_chunk(writer),
                 ToIngest::Ack {
                     source,
                     connection,
@@ -79,8 +72,9 @@ impl<N: Network> IngestAgent<N> {
                 }
                 ToIngest::Accepted { source } => self.dialler.note_accepted(source, now),
                 ToIngest::Allowance { destination, until } => {
-                    self.intake.allowances.raise(destination, until);
-                    self.release_at(destination);
+                    self.turns.intake.allowances.raise(destination, until);
+                    let connections = &mut self.connections;
+                    (self.waiting).release_at(destination, connections, &self.counters);
                 }
             }
         }
@@ -89,7 +83,7 @@ impl<N: Network> IngestAgent<N> {
 
     /// Sees how far rejected lines are durable, and acknowledges what can be.
     fn acknowledge(&mut self, now: Now) -> usize {
-        let durable = self.output.rejects_durable();
+        let durable = self.turns.output.rejects_durable();
         let connections = &mut self.connections;
         let work_count = self.answering.note_durable(durable, connections);
         let (net, ended) = (&mut self.net, &mut self.ended);
@@ -147,7 +141,7 @@ impl<N: Network> Agent for IngestAgent<N> {
             work_count += self.read(now);
         }
         work_count += self.acknowledge(now);
-        self.output.flush();
+        self.turns.output.flush();
         Ok(work_count)
     }
 

@@ -223,6 +223,14 @@ impl Connections {
         }
     }
 
+    /// The connection waits no more, and is read in its turn.
+    pub(super) fn resume(&mut self, key: Key) {
+        if let Some(connection) = self.get_mut(key) {
+            connection.waits_for = None;
+            self.enqueue(key);
+        }
+    }
+
     /// How many are to be read.
     pub(super) fn readable_len(&self) -> usize {
         self.readable.len()

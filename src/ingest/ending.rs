@@ -19,8 +19,7 @@ impl<N: Network> IngestAgent<N> {
         };
         self.net.close(key);
         if let Some(wait) = connection.waits_for {
-            self.waits.remove(key, wait);
-            self.show_waits();
+            self.waiting.remove(key, wait, &self.counters);
         }
         if connection.framer.is_suspended() {
             self.read_len.release(connection.framer.partial_len());
@@ -78,7 +77,7 @@ impl<N: Network> IngestAgent<N> {
 
     /// Nothing more is read; what was read is on its way, but for lines that found no room.
     pub(super) fn drain(&mut self) {
-        if self.is_drained || !self.output.seal() {
+        if self.is_drained || !self.turns.output.seal() {
             return;
         }
         self.is_drained = true;
@@ -97,13 +96,8 @@ impl<N: Network> IngestAgent<N> {
 
     /// Logs how many log lines were left out, where none came since that could say so.
     pub(super) fn log_left_out(&mut self, now: Now) {
-        if self.dialler.log_left_out(now)
-            && let Some(more) = self.log_held.overdue(now)
-        {
-            info!(
-                count = more.count,
-                "sources have waited: max_queued was reached"
-            );
+        if self.dialler.log_left_out(now) {
+            self.waiting.log_left_out(now);
         }
     }
 }

@@ -32,6 +32,7 @@ mod confirm;
 mod connection;
 mod read_len;
 mod timeouts;
+mod waiting;
 mod waits;
 
 mod budget;

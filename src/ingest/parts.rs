@@ -5,7 +5,6 @@ use std::sync::atomic::AtomicBool;
 
 use super::agent::IngestAgent;
 use super::answering::Answering;
-use super::budget::Budget;
 use super::confirm::Confirmations;
 use super::connection::Connections;
 use super::dial::Dialler;
@@ -16,12 +15,12 @@ use super::protocol::{FromIngest, ToIngest};
 use super::read_len::ReadLen;
 use super::source::Source;
 use super::timeouts::Timeouts;
-use super::waits::Waits;
+use super::turn::Turns;
+use super::waiting::Waiting;
 use crate::agent::pressure::InputPressure;
 use crate::config::Config;
 use crate::counters::{Counter, Counters};
 use crate::limits::READ_LEN_MAX;
-use crate::log_limit::LogLimit;
 use crate::message::Directory;
 use crate::message::IdHasher;
 use crate::message::allowance::Windows;
@@ -75,17 +74,18 @@ impl<N> IngestAgent<N> {
             .collect();
         let admission = Arc::new(Admission::new("ingest", settings.connections));
         Self {
-            intake: Intake::new(
-                Parser::configured(config.scheduler.levels, settings.parser),
-                [parts.destinations, parts.message_types],
-                parts.hasher,
-                parts.allowances,
-                config.scheduler.when_full,
+            turns: Turns::new(
+                Intake::new(
+                    Parser::configured(config.scheduler.levels, settings.parser),
+                    [parts.destinations, parts.message_types],
+                    parts.hasher,
+                    parts.allowances,
+                    config.scheduler.when_full,
+                ),
+                Output::new(parts.to_scheduler, parts.rejects),
             ),
-            output: Output::new(parts.to_scheduler, parts.rejects),
-            rejects_budget: Budget::new(0),
             connections: Connections::new(sources.len(), settings.max_line, parts.floor_ms),
-            waits: Waits::default(),
+            waiting: Waiting::default(),
             read_len: ReadLen::default(),
             confirmations: Confirmations::new(),
             answering: Answering::default(),
@@ -95,7 +95,6 @@ impl<N> IngestAgent<N> {
             timeouts: Timeouts::new(settings),
             buffer: ReadBuffer::new(READ_LEN_MAX, settings.max_line),
             ready: Vec::with_capacity(1024),
-            log_held: LogLimit::default(),
             is_drained: false,
             net: parts.net,
             from_scheduler: parts.from_scheduler,

@@ -2,17 +2,13 @@
 
 use std::io;
 
-use tracing::info;
-
 use super::agent::IngestAgent;
 use super::confirm::Confirmation;
-use super::connection::Connections;
-use super::turn::{TurnCore, TurnEnd, TurnLimits};
+use super::turn::{TurnEnd, TurnLimits};
 use super::waits::Wait;
 use crate::clock::Now;
 use crate::counters::Counter;
 use crate::limits::{LINE_LEN_MAX, LINE_LEN_MIN, READS_PER_CYCLE, SHORT_READ_LEN, TURN_LINES_MAX};
-use crate::message::DestinationIndex;
 use crate::net::{Key, Network};
 
 impl<N: Network> IngestAgent<N> {
@@ -27,7 +23,7 @@ impl<N: Network> IngestAgent<N> {
             }
         }
         if work_count > 0 {
-            let counts = self.intake.parser.take_counts();
+            let counts = self.turns.intake.parser.take_counts();
             self.counters.add(Counter::LinesFastPath, counts.fast);
             self.counters.add(Counter::LinesFullPath, counts.full);
         }
@@ -43,20 +39,13 @@ impl<N: Network> IngestAgent<N> {
 
     /// Reads the next connection. Returns the work count; `None`: the pipeline is full.
     fn read_next(&mut self, now: Now) -> Option<usize> {
-        let Some(output) = self.output.claim() else {
+        let Some(mut core) = self.turns.begin(&self.counters, now) else {
             self.counters.add(Counter::IngestBackPressure, 1);
             return None;
         };
         let key = self.connections.next_readable()?;
         let Some(connection) = self.connections.get_mut(key) else {
             return Some(0);
-        };
-        let mut core = TurnCore {
-            intake: &mut self.intake,
-            output,
-            budget: &mut self.rejects_budget,
-            counters: &self.counters,
-            now,
         };
         let len_max = self.read_len.max(now);
         let mut turn = connection.framer.turn(&mut self.buffer);
@@ -160,15 +149,8 @@ impl<N: Network> IngestAgent<N> {
         if connection.framer.is_suspended() || connection.framer.partial_len() == 0 {
             return true;
         }
-        let Some(output) = self.output.claim() else {
+        let Some(mut core) = self.turns.begin(&self.counters, now) else {
             return false;
-        };
-        let mut core = TurnCore {
-            intake: &mut self.intake,
-            output,
-            budget: &mut self.rejects_budget,
-            counters: &self.counters,
-            now,
         };
         let mut turn = connection.framer.turn(&mut self.buffer);
         let (lines, sender) = (&mut connection.lines, &mut connection.sender);
@@ -201,76 +183,18 @@ impl<N: Network> IngestAgent<N> {
 
     /// The connection is not read on before it has what it waits for.
     fn wait(&mut self, key: Key, wait: Wait, now: Now) {
-        let Some(connection) = self.connections.get_mut(key) else {
-            return;
-        };
-        connection.waits_for = Some(wait);
-        self.waits.add(key, wait);
-        let counter = match wait {
-            Wait::Destination(_) => Counter::QueueFullWaits,
-            Wait::Rejects => Counter::RejectedWaits,
-            Wait::Budget => Counter::RejectedPaced,
-        };
-        self.counters.add(counter, 1);
-        if let Wait::Destination(destination) = wait
-            && let Some(more) = self.log_held.admit(now)
-        {
-            let name = self.intake.destinations.name(destination);
-            let name = name.unwrap_or_default();
-            let source = &connection.sender.name;
-            info!(source = %source, destination = %name, "waits: max_queued is reached{more}");
-        }
-        self.show_waits();
+        let (connections, destinations) = (&mut self.connections, &self.turns.intake.destinations);
+        (self.waiting).add((key, wait), connections, destinations, &self.counters, now);
     }
 
-    /// A destination has room again: those that wait for it go on.
-    pub(super) fn release_at(&mut self, destination: DestinationIndex) {
-        if self.waits.at_destinations() == 0 {
-            return;
-        }
-        for key in self.waits.release(destination) {
-            go_on(&mut self.connections, key);
-        }
-        self.show_waits();
-    }
-
-    /// Lets some go on for whose wrong lines there is room, or time, again: in the order in which
-    /// they came to wait, and few in a cycle. Who finds no room after all waits again, behind the
-    /// others.
+    /// Has connections read on for whose wrong lines there is room, or time, again.
     fn release_waiting(&mut self, now: Now) {
-        for _ in 0..READS_PER_CYCLE {
-            if !self.output.has_room_for_rejects() {
-                break;
-            }
-            let Some(key) = self.waits.release_for_rejects() else {
-                break;
-            };
-            go_on(&mut self.connections, key);
-            self.show_waits();
+        let connections = &mut self.connections;
+        if self.turns.output.has_room_for_rejects() {
+            (self.waiting).release_for_rejects(connections, &self.counters);
         }
-        if let Some(key) = self.waits.first_for_budget() {
-            let connection = self.connections.get_mut(key);
-            let is_refilled =
-                connection.is_none_or(|found| found.sender.budget.is_refilled(now.ns));
-            if is_refilled && self.rejects_budget.is_refilled(now.ns) {
-                self.waits.release_for_budget();
-                go_on(&mut self.connections, key);
-            }
+        if self.turns.rejects_budget.is_refilled(now.ns) {
+            self.waiting.release_for_budget(connections, now);
         }
-    }
-
-    pub(super) fn show_waits(&self) {
-        let waiting = self.waits.at_destinations() as u64;
-        self.counters.set(Counter::SourcesHeld, waiting);
-        let waiting = self.waits.for_rejects() as u64;
-        self.counters.set(Counter::RejectedHeld, waiting);
-    }
-}
-
-/// The connection waits no more.
-fn go_on(connections: &mut Connections, key: Key) {
-    if let Some(connection) = connections.get_mut(key) {
-        connection.waits_for = None;
-        connections.enqueue(key);
     }
 }

@@ -14,7 +14,7 @@ use super::budget::Budget;
 use super::greeting::{self, Greeting};
 use super::intake::{Accepted, Intake, Refusal};
 use super::lines::Lines;
-use super::output::TurnOutput;
+use super::output::{Output, TurnOutput};
 use super::protocol::Arrival;
 use super::waits::Wait;
 use crate::clock::Now;
@@ -62,14 +62,47 @@ pub(super) struct Sender {
     pub(super) budget: Budget,
 }
 
-/// What a turn works with.
+/// What the turns of all connections work with.
+pub(super) struct Turns {
+    pub(super) intake: Intake,
+    pub(super) output: Output,
+    /// How much of the time wrong lines may take, of all connections together.
+    pub(super) rejects_budget: Budget,
+}
+
+impl Turns {
+    pub(super) fn new(intake: Intake, output: Output) -> Self {
+        Self {
+            intake,
+            output,
+            rejects_budget: Budget::new(0),
+        }
+    }
+
+    /// Begins a turn, with room for all that it may bring; `None`: the pipeline is full.
+    #[inline]
+    pub(super) fn begin<'a>(
+        &'a mut self,
+        counters: &'a Counters,
+        now: Now,
+    ) -> Option<TurnCore<'a>> {
+        Some(TurnCore {
+            output: self.output.claim()?,
+            intake: &mut self.intake,
+            budget: &mut self.rejects_budget,
+            counters,
+            now,
+        })
+    }
+}
+
+/// One turn at work.
 pub(super) struct TurnCore<'a> {
-    pub(super) intake: &'a mut Intake,
+    intake: &'a mut Intake,
     pub(super) output: TurnOutput<'a>,
-    /// What wrong lines of all connections together may take.
-    pub(super) budget: &'a mut Budget,
-    pub(super) counters: &'a Counters,
-    pub(super) now: Now,
+    budget: &'a mut Budget,
+    counters: &'a Counters,
+    now: Now,
 }
 
 impl TurnCore<'_> {

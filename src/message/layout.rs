@@ -97,13 +97,7 @@ impl RecordHeader {
         out[11] = 0;
         out[12..20].copy_from_slice(&self.timestamp_ms.to_le_bytes());
         out[20..28].copy_from_slice(&self.arrival_us.to_le_bytes());
-        let spans = [
-            self.id,
-            self.source,
-            self.destination,
-            self.message_type,
-            self.payload,
-        ];
+        let spans = self.spans();
         for (index, span) in spans.iter().enumerate() {
             out[28 + 2 * index..30 + 2 * index].copy_from_slice(&span.offset.to_le_bytes());
         }
@@ -146,15 +140,21 @@ impl RecordHeader {
         u64_at(header, ARRIVAL_AT)
     }
 
-    /// Whether all fields lie in the frame.
-    pub(super) fn spans_fit(&self) -> bool {
-        let spans = [
+    /// The fields in the order of the layout.
+    #[inline(always)]
+    fn spans(&self) -> [Span; 5] {
+        [
             self.id,
             self.source,
             self.destination,
             self.message_type,
             self.payload,
-        ];
+        ]
+    }
+
+    /// Whether all fields lie in the frame.
+    pub(super) fn spans_fit(&self) -> bool {
+        let spans = self.spans();
         let frame_len = self.frame_len as usize;
         spans
             .iter()

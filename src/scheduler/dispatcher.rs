@@ -2,7 +2,7 @@
 //! as late as possible.
 //!
 //! The gate feeds it recorded messages, subscribers feed it credit; it fills the rings to delivery.
-//! [`Dispatcher::dispatch`] is the loop, and `Queues::pop_ready_except` decides which message goes
+//! [`Dispatcher::dispatch`] is the loop, and [`Queues::pop_ready_except`] decides which message goes
 //! next. A message whose record is not in memory is read from the journal first; those behind it
 //! wait for it, so the order stands.
 //!
@@ -274,7 +274,7 @@ impl Dispatcher {
 }
 
 /// Sends a message's frame to its subscriber.
-#[inline]
+#[inline(always)]
 fn send_frame(
     id: SubscriberId,
     index: SlotIndex,

@@ -329,7 +329,7 @@ impl Messages {
 
     /// The message is settled: its slot and its memory are free. [`Self::record_latencies`] must
     /// follow the last one of a batch.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn settle(&mut self, index: SlotIndex, now: Now) -> Settlement {
         let message = &mut self.slots[index as usize];
         debug_assert_eq!(message.stage, Stage::Written);

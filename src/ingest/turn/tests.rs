@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 
-use super::super::output::Output;
 use super::super::parser::Parser;
 use super::super::protocol::FromIngest;
 use super::*;
@@ -24,9 +23,7 @@ const ALL: TurnLimits = TurnLimits {
 
 /// One connection, and all that its turns need.
 struct Rig {
-    intake: Intake,
-    output: Output,
-    budget: Budget,
+    turns: Turns,
     counters: Counters,
     framer: Framer,
     buffer: ReadBuffer,
@@ -51,18 +48,19 @@ impl Rig {
             output.add_chunk(ledger.writer().expect("a chunk"));
         }
         Self {
-            intake: Intake::new(
-                Parser::new(3),
-                [
-                    Directory::new(["table1", "table2"], false, 2),
-                    Directory::new([], true, 9),
-                ],
-                IdHasher::new([1, 2, 3, 4, 5, 6, 7, 8]),
-                Windows::new(MaxQueued::new(&config), &[]),
-                WhenFull::Wait,
+            turns: Turns::new(
+                Intake::new(
+                    Parser::new(3),
+                    [
+                        Directory::new(["table1", "table2"], false, 2),
+                        Directory::new([], true, 9),
+                    ],
+                    IdHasher::new([1, 2, 3, 4, 5, 6, 7, 8]),
+                    Windows::new(MaxQueued::new(&config), &[]),
+                    WhenFull::Wait,
+                ),
+                output,
             ),
-            output,
-            budget: Budget::new(0),
             counters: Counters::default(),
             framer: Framer::new(LINE_LEN_MAX),
             buffer: ReadBuffer::new(READ_LEN_MAX, LINE_LEN_MAX),
@@ -78,13 +76,8 @@ impl Rig {
     }
 
     fn turn(&mut self, read: &[u8], limits: TurnLimits) -> TurnEnd {
-        let mut core = TurnCore {
-            intake: &mut self.intake,
-            output: self.output.claim().expect("there is room"),
-            budget: &mut self.budget,
-            counters: &self.counters,
-            now: Now::default(),
-        };
+        let core = self.turns.begin(&self.counters, Now::default());
+        let mut core = core.expect("there is room");
         let mut turn = self.framer.turn(&mut self.buffer);
         let taken = turn.read(read.len(), |into| {
             into.copy_from_slice(read);
@@ -192,7 +185,7 @@ fn a_line_that_finds_no_room_stays_with_all_behind_it_and_is_counted_once() {
         assert_eq!(rig.turn(b"", ALL), wait, "there is none still");
     }
     assert_eq!(rig.lines.last(), 1);
-    rig.intake.allowances.raise(0, 2);
+    rig.turns.intake.allowances.raise(0, 2);
     assert_eq!(rig.turn(b"", ALL), TurnEnd::Exhausted);
     assert_eq!(rig.sent(), sent(&[("a", 1), ("b", 2), ("c", 3)]));
 }
@@ -233,7 +226,7 @@ fn wrong_lines_end_the_turn_once_their_budget_is_spent() {
     assert!((1..1_000).contains(&first), "{first}");
     assert_eq!(rig.turn(b"", ALL), wait, "by a line, in advance");
     assert_eq!(rig.lines.last(), first + 1);
-    assert!(rig.budget.is_spent() && rig.framer.is_suspended());
+    assert!(rig.turns.rejects_budget.is_spent() && rig.framer.is_suspended());
 }
 
 #[test]
@@ -264,13 +257,8 @@ fn only_the_first_line_of_a_producer_may_be_a_greeting() {
 fn a_line_that_a_reset_cuts_off_is_rejected_and_an_oversize_one_was_already() {
     let mut rig = Rig::new(9, REJECTS_RING);
     let _ = rig.turn(b"half a l", ALL);
-    let mut core = TurnCore {
-        intake: &mut rig.intake,
-        output: rig.output.claim().expect("there is room"),
-        budget: &mut rig.budget,
-        counters: &rig.counters,
-        now: Now::default(),
-    };
+    let core = rig.turns.begin(&rig.counters, Now::default());
+    let mut core = core.expect("there is room");
     let mut turn = rig.framer.turn(&mut rig.buffer);
     assert!(core.reject_cut_off(&mut turn, &mut rig.lines, &mut rig.sender));
     turn.suspend();
