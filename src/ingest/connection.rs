@@ -117,7 +117,7 @@ pub(super) struct Connections {
     /// Connections that may have something to read, in turn.
     readable: VecDeque<Key>,
     line_len_max: usize,
-    /// No producer that dialled in and went, and nothing of an earlier life of the engine, is later
+    /// No producer that dialled in and went, and nothing of an earlier run, is later
     /// than this, in ms.
     gone_floor_ms: u64,
 }

@@ -71,7 +71,7 @@ impl Dispatcher {
         self.allowances.grow(destinations);
     }
 
-    /// Loads the messages of an earlier life of the engine.
+    /// Loads the messages of earlier runs.
     pub(crate) fn load(&mut self, recovered: ColdStore, destinations: DestinationIndex, now: Now) {
         self.queues.load(recovered, now.steady_ms());
         for destination in 0..destinations {

@@ -46,7 +46,7 @@ pub(crate) struct Times {
 
 impl Times {
     /// Those of a message that was cold. Only its arrival is known, by the engine's own time; a
-    /// message of an earlier life of the engine counts from this one's start.
+    /// message of an earlier run counts from this one's start.
     pub(crate) fn of_arrival(steady_us: Option<u64>, now: Now) -> Self {
         let age_us = now.steady_us.saturating_sub(steady_us.unwrap_or(0));
         let read_ns = now.ns.saturating_sub(age_us.saturating_mul(1_000));

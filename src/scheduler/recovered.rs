@@ -1,4 +1,4 @@
-//! Recovered state: what an earlier life of the engine accepted and did not settle.
+//! Recovered state: what earlier runs accepted and did not settle.
 //!
 //! Journal recovery feeds the builder record by record. The scheduler loads the result at start: a
 //! dedup window, and the unsettled messages as a cold store.
@@ -7,7 +7,7 @@
 //! sequence from the set of unsettled ones; the settled messages are swept out of the lanes when
 //! they outnumber the others, and at the end.
 //!
-//! All times are the engine's own, which goes on across lives: an id is remembered, and a message
+//! All times are the engine's own, which goes on across runs: an id is remembered, and a message
 //! ages, from when it was recorded. A recovered message is queued by the start of the window that
 //! timestamps were clamped to then: in the order of the sequences, before all new messages.
 
@@ -23,7 +23,7 @@ use crate::message::{CompactId, DestinationIndex, Directory, TypeIndex};
 /// Settled messages that may be in the lanes, besides as many as are unsettled: 7 MB.
 const SETTLED_MAX: usize = 1024 * 1024;
 
-/// What an earlier life of the engine left.
+/// What earlier runs left.
 #[derive(Debug)]
 pub struct RecoveredState {
     /// The ids that were accepted lately.
@@ -95,7 +95,7 @@ impl RecoveredStateBuilder {
         }
     }
 
-    /// Removes the names that messages created and for which none waits: what an earlier life
+    /// Removes the names that messages created and for which none waits: what an earlier run
     /// created does not count for this one.
     fn remove_names(&mut self) {
         let levels = usize::from(self.levels);
