@@ -16,7 +16,6 @@ pub(crate) type SubscriberKey = u32;
 pub(crate) enum ToDelivery {
     /// The record of a message for a subscriber.
     Frame {
-        /// Whose.
         subscriber: SubscriberKey,
         /// Lent until it is returned.
         lease: Lease,
@@ -25,7 +24,6 @@ pub(crate) enum ToDelivery {
     },
     /// The answer to a `Subscribe`.
     Assigned {
-        /// Who asked.
         subscriber: SubscriberKey,
         /// Destinations whose messages it takes.
         active: Vec<DestinationIndex>,
@@ -35,10 +33,7 @@ pub(crate) enum ToDelivery {
         is_last: bool,
     },
     /// The answer to `Gone`: no more frames come for the subscriber.
-    Forget {
-        /// Which.
-        subscriber: SubscriberKey,
-    },
+    Forget { subscriber: SubscriberKey },
 }
 
 /// Sent by a delivery agent.
@@ -46,7 +41,6 @@ pub(crate) enum ToDelivery {
 pub(crate) enum FromDelivery {
     /// A subscriber wants messages.
     Subscribe {
-        /// Which.
         subscriber: SubscriberKey,
         /// Whose messages, besides those that it has asked for before.
         destinations: Vec<DestinationIndex>,
@@ -57,9 +51,7 @@ pub(crate) enum FromDelivery {
     },
     /// Frames, in the order they were handed over, are wholly in the socket.
     Written {
-        /// Whose.
         subscriber: SubscriberKey,
-        /// How many.
         frames: u32,
         /// Their bytes, newlines included.
         bytes: u32,
@@ -68,16 +60,11 @@ pub(crate) enum FromDelivery {
     },
     /// Frames, in the order they were handed over, were acknowledged.
     Acknowledged {
-        /// By whom.
         subscriber: SubscriberKey,
-        /// How many more.
         frames: u32,
     },
     /// A subscriber is disconnected; nothing more comes from it.
-    Gone {
-        /// Which.
-        subscriber: SubscriberKey,
-    },
+    Gone { subscriber: SubscriberKey },
     /// Leases that have ended.
     Returned(Returned),
 }

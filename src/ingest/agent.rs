@@ -27,7 +27,6 @@ use crate::net::framer::ReadBuffer;
 use crate::net::{Network, Ready};
 use crate::ring::Receiver;
 
-/// The agent.
 pub(crate) struct IngestAgent<N> {
     pub(super) net: N,
     pub(super) from_scheduler: Receiver<ToIngest>,

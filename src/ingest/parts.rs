@@ -32,7 +32,6 @@ use crate::ring::{Receiver, Sender};
 
 /// What the ingest agent is made of.
 pub(crate) struct IngestParts<N> {
-    /// Its sockets.
     pub(crate) net: N,
     /// Frames go there.
     pub(crate) to_scheduler: Sender<FromIngest>,
@@ -42,11 +41,9 @@ pub(crate) struct IngestParts<N> {
     pub(crate) destinations: Directory,
     /// The message types seen.
     pub(crate) message_types: Directory,
-    /// Hashes messageIds.
     pub(crate) hasher: IdHasher,
     /// Rejected lines go there.
     pub(crate) rejects: RejectSender,
-    /// What is counted.
     pub(crate) counters: Arc<Counters>,
     /// Told what each read finds.
     pub(crate) pressure: Arc<InputPressure>,
@@ -62,7 +59,6 @@ pub(crate) struct IngestParts<N> {
 }
 
 impl<N> IngestAgent<N> {
-    /// Puts the agent together.
     #[must_use]
     pub(crate) fn new(config: &Config, parts: IngestParts<N>) -> Self {
         let names = parts.destinations.len() as u64;

@@ -19,9 +19,7 @@ pub(crate) struct Arrival {
     pub connection: u32,
     /// Which line of the connection, if it wants acknowledgements; else 0.
     pub line: u64,
-    /// Its type.
     pub message_type: TypeIndex,
-    /// Its own priority.
     pub priority: u8,
     /// Its place in time, in ms of the engine's own time: its timestamp, clamped.
     pub bucket_ms: u64,
@@ -35,12 +33,7 @@ pub(crate) enum FromIngest {
     /// A frame was accepted.
     Arrived(Arrival),
     /// Lines were rejected.
-    Rejected {
-        /// Why.
-        reason: Reason,
-        /// How many.
-        count: u32,
-    },
+    Rejected { reason: Reason, count: u32 },
     /// A chunk is full.
     Sealed(Writer),
 }
@@ -53,23 +46,16 @@ pub(crate) enum ToIngest {
     /// All lines of a connection up to this one are recorded as `durability` asks, or duplicates:
     /// they may be acknowledged.
     Ack {
-        /// Whose.
         source: SourceIndex,
         /// Which connection of it.
         connection: u32,
-        /// The line.
         line: u64,
     },
     /// A line of a connection was accepted, for the first time: it is no duplicate.
-    Accepted {
-        /// Whose connection.
-        source: SourceIndex,
-    },
+    Accepted { source: SourceIndex },
     /// So many messages may be handed over for a destination, in all since the start.
     Allowance {
-        /// Which.
         destination: DestinationIndex,
-        /// The count.
         until: u64,
     },
 }

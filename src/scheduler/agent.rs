@@ -17,7 +17,6 @@ use crate::ring::{Permit, Receiver};
 /// Arrivals that are polled after one look at whether there is room for them.
 const BATCH: usize = 16;
 
-/// The agent.
 pub(crate) struct SchedulerAgent {
     inputs: Inputs,
     cores: Cores,
@@ -25,7 +24,6 @@ pub(crate) struct SchedulerAgent {
 }
 
 impl SchedulerAgent {
-    /// Puts the agent together.
     pub(crate) fn new(parts: SchedulerParts) -> Self {
         let (inputs, out, cores) = parts.assemble();
         Self { inputs, cores, out }
