@@ -111,7 +111,7 @@ impl View {
 }
 
 /// The right to fill a chunk; one a chunk.
-pub struct Writer {
+pub(crate) struct Writer {
     pub(super) region: Arc<Region>,
     pub(super) chunk: u16,
     pub(super) generation: u32,
@@ -129,12 +129,12 @@ impl fmt::Debug for Writer {
 impl Writer {
     /// Bytes that are left.
     #[must_use]
-    pub fn room(&self) -> usize {
+    pub(crate) fn room(&self) -> usize {
         self.region.chunk_len - self.tail as usize
     }
 
     /// Copies the frame behind an empty header and puts a newline after it; `None`: no room.
-    pub fn claim(&mut self, frame: &[u8]) -> Option<Claim<'_>> {
+    pub(crate) fn claim(&mut self, frame: &[u8]) -> Option<Claim<'_>> {
         let len = record_len(frame.len());
         if len > self.room() {
             return None;
@@ -160,7 +160,7 @@ impl Writer {
 
 /// A record being made; dropping it gives the room back.
 #[derive(Debug)]
-pub struct Claim<'a> {
+pub(crate) struct Claim<'a> {
     writer: &'a mut Writer,
     span: Span,
 }
@@ -168,7 +168,8 @@ pub struct Claim<'a> {
 impl Claim<'_> {
     /// The frame as it was copied.
     #[must_use]
-    pub fn frame(&self) -> &[u8] {
+    #[cfg(test)]
+    pub(crate) fn frame(&self) -> &[u8] {
         let start = self.writer.region.read(&self.span);
         let frame_len = self.span.len as usize - record_len(0);
         // SAFETY: initialised by `Writer::claim`, and this claim holds the writer.
@@ -176,13 +177,13 @@ impl Claim<'_> {
     }
 
     /// The record's header.
-    pub fn header_mut(&mut self) -> &mut [u8; RECORD_HEADER_LEN] {
+    pub(crate) fn header_mut(&mut self) -> &mut [u8; RECORD_HEADER_LEN] {
         // SAFETY: as in `frame`, and the borrow is exclusive.
         unsafe { &mut *self.writer.region.write(&self.span).cast() }
     }
 
     /// The record is whole.
-    pub fn commit(self) -> Committed {
+    pub(crate) fn commit(self) -> Committed {
         self.writer.tail += self.span.len;
         self.writer.committed += 1;
         Committed(self.span)
@@ -192,7 +193,7 @@ impl Claim<'_> {
 /// A whole record on its way from ingest to the ledger; one token a record.
 #[derive(Debug)]
 #[must_use]
-pub struct Committed(pub(super) Span);
+pub(crate) struct Committed(pub(super) Span);
 
 /// Where a record stands, or stood: its chunk may have been evicted since.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -227,12 +228,12 @@ impl Place {
 /// The right to read some records, and the duty to give it back.
 #[derive(Debug)]
 #[must_use]
-pub struct Lease(pub(super) Span);
+pub(crate) struct Lease(pub(super) Span);
 
 impl Lease {
     /// Bytes that are leased.
     #[must_use]
-    pub fn byte_len(&self) -> usize {
+    pub(crate) fn byte_len(&self) -> usize {
         self.0.len as usize
     }
 }
@@ -240,7 +241,7 @@ impl Lease {
 /// Ended leases of one chunk, on their way to the ledger.
 #[derive(Debug)]
 #[must_use]
-pub struct Returned {
+pub(crate) struct Returned {
     pub(super) arena: u16,
     pub(super) chunk: u16,
     pub(super) count: u32,
@@ -248,7 +249,8 @@ pub struct Returned {
 
 impl Returned {
     /// Ends a lease.
-    pub fn one(lease: Lease) -> Self {
+    #[cfg(test)]
+    pub(crate) fn one(lease: Lease) -> Self {
         let Lease(span) = lease;
         Self {
             arena: span.arena,

@@ -25,7 +25,7 @@ use crate::message::Sequence;
 
 /// How far the store has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reached {
+pub(crate) struct Reached {
     /// The position up to which it has followed.
     pub position: Position,
     /// The highest sequence that has a row; zero: none has.
@@ -35,14 +35,14 @@ pub struct Reached {
 impl Reached {
     /// Whether the journal that goes on at `origin` has less than that.
     #[must_use]
-    pub fn is_ahead_of(&self, origin: &Origin) -> bool {
+    pub(crate) fn is_ahead_of(&self, origin: &Origin) -> bool {
         self.position > origin.position || self.last_sequence >= origin.next_sequence
     }
 }
 
 /// Where the journal goes on, and the segments on the way there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Continuation {
+pub(crate) struct Continuation {
     /// Continuation what the store has.
     pub origin: Origin,
     /// The segments that were made, in their order.
@@ -55,7 +55,7 @@ pub struct Continuation {
 ///
 /// # Errors
 /// The segments cannot be written. What was written is whole, and may be tried again.
-pub fn continue_behind<S: Storage>(
+pub(crate) fn continue_behind<S: Storage>(
     storage: &mut S,
     segment_len: u64,
     origin: Origin,

@@ -14,11 +14,11 @@
 //!   repair     error, strays          what to do about damage
 //! ```
 
-pub mod protocol;
+pub(crate) mod protocol;
 
 pub(crate) mod writer;
 
-pub mod batch;
+pub(crate) mod batch;
 pub mod format;
 mod segment;
 
@@ -27,17 +27,17 @@ pub mod storage;
 
 pub mod reader;
 
-pub mod continuation;
+pub(crate) mod continuation;
 mod progress;
-pub mod recovery;
+pub(crate) mod recovery;
 
 pub(crate) mod replay;
 
-pub mod compacted;
+pub(crate) mod compacted;
 pub mod retention;
 
-pub mod error;
-pub mod repair;
+pub(crate) mod error;
+pub(crate) mod repair;
 pub(crate) mod strays;
 
 #[cfg(any(test, fuzzing))]

@@ -18,7 +18,7 @@ use crate::message::Sequence;
 
 /// What the scheduler tells the journal.
 #[derive(Debug)]
-pub enum ToJournal {
+pub(crate) enum ToJournal {
     /// Accepted messages, with consecutive sequences, whose records stand one behind the other.
     Run {
         /// Their records.
@@ -36,7 +36,7 @@ pub enum ToJournal {
 
 /// What the journal tells the scheduler.
 #[derive(Debug)]
-pub enum FromJournal {
+pub(crate) enum FromJournal {
     /// All messages up to this one may be delivered.
     Recorded {
         /// Sequence of the first message of the batch.
@@ -52,7 +52,7 @@ pub enum FromJournal {
 
 /// A record that the scheduler asks for.
 #[derive(Debug, Clone, Copy)]
-pub struct Fetch {
+pub(crate) struct Fetch {
     /// The scheduler's name for it.
     pub slot: u32,
     /// Whose record it is.
@@ -65,7 +65,7 @@ pub struct Fetch {
 
 /// What the scheduler is told.
 #[derive(Debug)]
-pub enum FromReplay {
+pub(crate) enum FromReplay {
     /// A record was read.
     Fetched {
         /// The scheduler's name for it.
@@ -96,7 +96,7 @@ pub enum FromRetention {
 }
 
 /// All compacted files that there are, in their order.
-pub type CompactedFiles = Vec<Arc<CompactedIndex>>;
+pub(crate) type CompactedFiles = Vec<Arc<CompactedIndex>>;
 
 /// The replay agent reads from the compacted files that it was told of last.
 #[derive(Debug, Clone, Copy)]

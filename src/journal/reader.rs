@@ -17,22 +17,25 @@
 //! | `Position::MAX` | a later segment: this one was never closed | corrupt |
 //! | `Position::MAX` | nothing | the tail: see [`Reader::tail`] |
 
+mod compacted;
+mod header;
 pub mod scan;
+mod segment;
 mod tail;
 
 use std::io;
 use std::ops::Range;
 
-pub use tail::Tail;
+pub(crate) use self::header::header_of;
+pub use self::tail::Tail;
 
 use super::batch::{Batch, check};
-use super::compacted::{CompactedReader, covering};
+use super::compacted::CompactedReader;
 use super::error::{Damage, JournalError};
 use super::format::{
-    BATCH_HEADER_LEN, BatchHeader, BatchKind, Position, SEGMENT_HEADER_LEN, SegmentHeader,
-    SegmentHeaderError,
+    BATCH_HEADER_LEN, BatchHeader, BatchKind, Position, SEGMENT_HEADER_LEN, SegmentHeaderError,
 };
-use super::storage::{Name, Storage, read_full};
+use super::storage::Storage;
 use crate::limits::{BATCH_LEN_MAX, JOURNAL_READ_LEN};
 
 /// A reader of the journal.
@@ -137,55 +140,6 @@ impl<S: Storage> Reader<S> {
             }
         }
         Ok(None)
-    }
-
-    /// Whether a compacted file stands for the segment of the position. Where nothing does, and the
-    /// reader was told to begin there, it moves to the first file that is there.
-    fn enter_compacted(&mut self) -> Result<bool, JournalError> {
-        let number = self.number();
-        if let Some(compacted) = &self.compacted {
-            if compacted.header().segments.contains(&number) {
-                return Ok(true);
-            }
-            self.compacted = None;
-        }
-        if self.open.as_ref().is_some_and(|it| it.number == number) {
-            return Ok(false);
-        }
-        let names = self.storage.list().map_err(JournalError::List)?;
-        self.skip_to_first(&names);
-        let Some(segments) = covering(&names, self.number()) else {
-            return Ok(false);
-        };
-        self.forget();
-        self.compacted = Some(CompactedReader::open(&self.storage, segments)?);
-        Ok(true)
-    }
-
-    /// The next batch of the compacted file; `None`: the position is behind it now.
-    fn look_into_compacted(&mut self) -> Result<Option<BatchHeader>, JournalError> {
-        let compacted = self
-            .compacted
-            .as_mut()
-            .expect("`enter_compacted` has opened it");
-        while let Some(header) = compacted.advance(&self.storage)? {
-            if header.position >= self.position {
-                return Ok(Some(header));
-            }
-        }
-        self.position = compacted.header().segments.end * self.segment_len;
-        self.compacted = None;
-        self.is_new = false;
-        Ok(None)
-    }
-
-    /// Hands out the batch that [`Reader::look_into_compacted`] has found. What comes next in that file
-    /// stands further on, wherever it does.
-    fn take_compacted(&mut self, header: BatchHeader) -> Batch<'_> {
-        self.position = header.position + 1;
-        self.is_new = false;
-        let compacted = self.compacted.as_ref().expect("it was read a moment ago");
-        Batch::new(header, compacted.body(), self.position).of_compacted_file()
     }
 
     /// The whole batch that stands at the position; `None` at the tail.
@@ -311,97 +265,6 @@ impl<S: Storage> Reader<S> {
         BatchHeader::decode(bytes).filter(|it| it.position == self.position)
     }
 
-    /// Makes `len` bytes stand in the window, from what the file has before `limit`.
-    fn fill(&mut self, len: usize, limit: Position) -> Result<bool, JournalError> {
-        if self.window.len() >= len {
-            return Ok(true);
-        }
-        self.buffer.copy_within(self.window.clone(), 0);
-        self.window = 0..self.window.len();
-        let room = (limit - self.position).min(self.buffer.len() as u64) as usize;
-        while self.window.len() < len.min(room) {
-            let offset = self.position % self.segment_len + self.window.len() as u64;
-            let into = &mut self.buffer[self.window.end..room];
-            let file = &self.open.as_ref().expect("`enter` has opened it").file;
-            match read_at(&self.storage, file, offset, into) {
-                Ok(0) => break,
-                Ok(count) => self.window.end += count,
-                Err(source) => return Err(self.unreadable(offset, source)),
-            }
-        }
-        Ok(self.window.len() >= len)
-    }
-
-    /// Opens the segment of the position, and stands behind its header.
-    fn enter(&mut self) -> Result<Option<Damage>, JournalError> {
-        if self
-            .open
-            .as_ref()
-            .is_none_or(|it| it.number != self.number())
-        {
-            self.window = 0..0;
-            self.open = self.open_segment()?;
-        }
-        let Some(open) = &self.open else {
-            return Ok(Some(Damage::Absent));
-        };
-        if open.damage.is_none() {
-            self.position = self.position.max(self.first_batch());
-        }
-        Ok(open.damage)
-    }
-
-    fn open_segment(&mut self) -> Result<Option<Open<S::Segment>>, JournalError> {
-        let number = self.number();
-        let file = match self.storage.open(Name::Segment(number)) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(self.unreadable(0, error)),
-        };
-        let mut bytes = [0; SEGMENT_HEADER_LEN];
-        let len = read_full(&self.storage, &file, 0, &mut bytes)
-            .map_err(|error| self.unreadable(0, error))?;
-        let damage = match len {
-            SEGMENT_HEADER_LEN => self.validate_header(number, &bytes)?,
-            _ => Some(Damage::SegmentHeader(SegmentHeaderError::NotASegment)),
-        };
-        Ok(Some(Open {
-            number,
-            file,
-            damage,
-        }))
-    }
-
-    fn validate_header(
-        &self,
-        segment: u64,
-        bytes: &[u8; SEGMENT_HEADER_LEN],
-    ) -> Result<Option<Damage>, JournalError> {
-        match SegmentHeader::decode(bytes) {
-            Err(error) => Ok(Some(Damage::SegmentHeader(error))),
-            Ok(header) if header.number != segment => Ok(Some(Damage::OtherSegment(header.number))),
-            Ok(header) if header.segment_len != self.segment_len => Err(JournalError::SegmentLen {
-                segment,
-                found: header.segment_len,
-                expected: self.segment_len,
-            }),
-            Ok(_) => Ok(None),
-        }
-    }
-
-    /// Moves to the first file that is there, if all of them are later ones.
-    fn skip_to_first(&mut self, names: &[Name]) {
-        let firsts = names.iter().filter_map(|name| match *name {
-            Name::Segment(number) | Name::Compacted(number, _) => Some(number),
-            _ => None,
-        });
-        let first = firsts.min().unwrap_or(0);
-        if self.is_new && first > self.number() {
-            self.skipped_segments = first - self.number();
-            self.position = first * self.segment_len;
-        }
-    }
-
     fn has_later_segment(&self) -> Result<bool, JournalError> {
         let segments = self.storage.segments().map_err(JournalError::List)?;
         Ok(segments.last().is_some_and(|&last| last > self.number()))
@@ -468,21 +331,6 @@ impl<S: Storage> Reader<S> {
             segment: self.number(),
             offset,
             source,
-        }
-    }
-}
-
-/// Reads, again when a signal came between.
-fn read_at<S: Storage>(
-    storage: &S,
-    file: &S::Segment,
-    offset: u64,
-    into: &mut [u8],
-) -> io::Result<usize> {
-    loop {
-        match storage.read_at(file, offset, into) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            answer => return answer,
         }
     }
 }

@@ -11,13 +11,12 @@ use super::batch::{Batch, JournalRecord};
 use super::compacted::{CompactedHeader, CompactedIndex};
 use super::error::{Damage, JournalError};
 use super::format::{
-    BATCH_HEADER_LEN, BatchHeader, BatchKind, Position, SEGMENT_HEADER_LEN, SegmentHeader,
-    Settlement,
+    BATCH_HEADER_LEN, BatchHeader, BatchKind, Position, SEGMENT_HEADER_LEN, Settlement,
 };
 use super::progress::Progress;
-use super::reader::{Reader, Tail};
+use super::reader::{Reader, Tail, header_of};
 use super::segment::{self, SegmentStarted};
-use super::storage::{Name, Storage, read_full, write_whole};
+use super::storage::{Name, Storage, write_whole};
 use crate::clock::BootTie;
 use crate::clock::boot::Past;
 use crate::message::{CompactId, Sequence};
@@ -242,12 +241,7 @@ fn note_time(past: &mut Past, batch: &Batch<'_>) {
 fn latest_tie<S: Storage>(storage: &S) -> Result<BootTie, JournalError> {
     let numbers = storage.segments().map_err(JournalError::List)?;
     for number in numbers.into_iter().rev() {
-        let name = Name::Segment(number);
-        let failed = |source| JournalError::File { name, source };
-        let segment = storage.open(name).map_err(failed)?;
-        let mut bytes = [0; SEGMENT_HEADER_LEN];
-        read_full(storage, &segment, 0, &mut bytes).map_err(failed)?;
-        let tie = SegmentHeader::decode(&bytes).map_or(BootTie::default(), |it| it.tie);
+        let tie = header_of(storage, number)?.map_or(BootTie::default(), |it| it.tie);
         if tie.boot != 0 {
             return Ok(tie);
         }

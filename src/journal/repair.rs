@@ -35,7 +35,7 @@ use crate::message::Sequence;
 
 /// What is wrong with a journal, and what to do about it.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// What is lost, in the order of the journal.
     pub losses: Vec<Loss>,
     /// The segments that must be made anew; some of them may be gone altogether.
@@ -52,7 +52,7 @@ pub struct Plan {
 
 /// What is known of the course of a compacted file's segments.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Course {
+pub(crate) struct Course {
     /// The sequences that were accepted.
     pub sequences: Range<Sequence>,
     /// When the last of what is left of it was recorded: us of the engine's own time.
@@ -61,7 +61,7 @@ pub struct Course {
 
 /// Where something is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Gap {
+pub(crate) enum Gap {
     /// In or between segments.
     Segments(Hole),
     /// In a compacted file.
@@ -70,7 +70,7 @@ pub enum Gap {
 
 /// One gap, and what may have stood in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Loss {
+pub(crate) struct Loss {
     /// Where.
     pub gap: Gap,
     /// Which messages.
@@ -79,7 +79,7 @@ pub struct Loss {
 
 /// Which messages are lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sequences {
+pub(crate) enum Sequences {
     /// At most settlements: their messages will be delivered again.
     None,
     /// These, first and last.
@@ -106,7 +106,7 @@ impl fmt::Display for Sequences {
 ///
 /// # Errors
 /// The journal cannot be read, or another version of the engine wrote it.
-pub fn plan<S: Storage>(mut scan: Scan<S>, segment_len: u64) -> Result<Plan, JournalError> {
+pub(crate) fn plan<S: Storage>(mut scan: Scan<S>, segment_len: u64) -> Result<Plan, JournalError> {
     let mut plan = Plan::default();
     // The sequence that follows what was read; zero: nothing has told it yet.
     let mut next = 0;
@@ -125,12 +125,12 @@ pub fn plan<S: Storage>(mut scan: Scan<S>, segment_len: u64) -> Result<Plan, Jou
 impl Plan {
     /// Whether there is nothing to do.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.segments.is_empty() && self.compacted.is_empty()
     }
 
     /// The files that must be made anew.
-    pub fn names(&self) -> impl Iterator<Item = Name> + '_ {
+    pub(crate) fn names(&self) -> impl Iterator<Item = Name> + '_ {
         let compacted = self
             .compacted
             .keys()
@@ -233,7 +233,7 @@ impl Plan {
 ///
 /// # Errors
 /// The journal cannot be read, or `target` not be written.
-pub fn rebuild<S: Storage, T: Storage>(
+pub(crate) fn rebuild<S: Storage, T: Storage>(
     mut scan: Scan<S>,
     segment_len: u64,
     plan: &Plan,

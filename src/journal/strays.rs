@@ -9,13 +9,10 @@
 //! gap before such a file would be to make up segments that never were. A segment's file that had another
 //! number and was just taken for the next one, as a crash leaves it, is none: nothing is missing before it.
 
-use std::io;
-
 use super::error::JournalError;
-use super::format::{SEGMENT_HEADER_LEN, SegmentHeader};
-use super::storage::{Name, Storage, read_full};
+use super::reader::header_of;
+use super::storage::{Name, Storage};
 
-/// One of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stray {
     /// The file.
@@ -24,8 +21,6 @@ pub(crate) struct Stray {
     pub(crate) of: u64,
 }
 
-/// Finds them.
-///
 /// # Errors
 /// The journal cannot be read.
 pub(crate) fn strays<S: Storage>(storage: &S) -> Result<Vec<Stray>, JournalError> {
@@ -44,15 +39,14 @@ pub(crate) fn strays<S: Storage>(storage: &S) -> Result<Vec<Stray>, JournalError
         })
     };
     let (mut found, mut strays) = (Vec::new(), Vec::new());
-    for number in storage
-        .segments()
-        .map_err(JournalError::List)?
-        .into_iter()
-        .rev()
-    {
+    let numbers = storage.segments().map_err(JournalError::List)?;
+    for number in numbers.into_iter().rev() {
         let name = Name::Segment(number);
-        match number_in(storage, name)? {
-            Some(of) if of != number => found.push(Stray { name, of }),
+        match header_of(storage, number)? {
+            Some(header) if header.number != number => {
+                let of = header.number;
+                found.push(Stray { name, of });
+            }
             _ => break,
         }
         let is_behind_gap = number.checked_sub(1).is_some_and(|it| !is_there(it));
@@ -61,19 +55,6 @@ pub(crate) fn strays<S: Storage>(storage: &S) -> Result<Vec<Stray>, JournalError
         }
     }
     Ok(strays)
-}
-
-/// The number that a segment's header says; `None`: it has none that is whole.
-fn number_in<S: Storage>(storage: &S, name: Name) -> Result<Option<u64>, JournalError> {
-    let mut bytes = [0; SEGMENT_HEADER_LEN];
-    let read = storage
-        .open(name)
-        .and_then(|file| read_full(storage, &file, 0, &mut bytes));
-    match read {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(JournalError::File { name, source }),
-        Ok(_) => Ok(SegmentHeader::decode(&bytes).ok().map(|it| it.number)),
-    }
 }
 
 #[cfg(test)]

@@ -6,25 +6,23 @@
 //! looked for where it was carried. It decides nothing and writes nothing.
 //!
 //! ```text
-//! kept 0-4        segment 4                        5        6               7
+//! compacted 0-4      segment 4                        5        6               7
 //! | batch | hole | | header | batch | hole | batch | | hole | | batch | hole | | batch | tail |
 //!         damaged                     damaged          gone            not closed        end
 //! ```
 
 mod compacted;
 
-use std::io;
 use std::ops::Range;
 
-use super::{Reader, Tail};
+use super::{Reader, Tail, header_of};
 use crate::journal::batch::Batch;
 use crate::journal::compacted::{CompactedHeader, CompactedReader, covering};
 use crate::journal::error::{Damage, JournalError};
 use crate::journal::format::{
-    BATCH_HEADER_LEN, BatchHeader, BatchKind, Position, SEGMENT_HEADER_LEN, SegmentHeader,
-    SegmentHeaderError,
+    BATCH_HEADER_LEN, BatchHeader, BatchKind, Position, SEGMENT_HEADER_LEN, SegmentHeaderError,
 };
-use crate::journal::storage::{Name, Storage, read_full};
+use crate::journal::storage::{Name, Storage};
 
 /// What a scan comes upon, in the order of the journal.
 #[derive(Debug)]
@@ -338,11 +336,15 @@ impl Step {
 /// # Errors
 /// The journal cannot be read.
 pub fn segment_len<S: Storage>(storage: &S) -> Result<Option<u64>, JournalError> {
+    let len_min = (SEGMENT_HEADER_LEN + BATCH_HEADER_LEN + 1) as u64;
     let mut names = storage.list().map_err(JournalError::List)?;
     names.sort_unstable();
     for name in names {
         let len = match name {
-            Name::Segment(_) => len_in_segment(storage, name)?,
+            Name::Segment(number) => {
+                let header = header_of(storage, number)?;
+                header.map(|it| it.segment_len).filter(|it| *it >= len_min)
+            }
             Name::Compacted(from, to) => {
                 let opened = CompactedReader::open(storage, from..to);
                 opened.ok().map(|it| it.header().segment_len)
@@ -354,23 +356,6 @@ pub fn segment_len<S: Storage>(storage: &S) -> Result<Option<u64>, JournalError>
         }
     }
     Ok(None)
-}
-
-fn len_in_segment<S: Storage>(storage: &S, name: Name) -> Result<Option<u64>, JournalError> {
-    let len_min = (SEGMENT_HEADER_LEN + BATCH_HEADER_LEN + 1) as u64;
-    let mut bytes = [0; SEGMENT_HEADER_LEN];
-    let read = storage
-        .open(name)
-        .and_then(|file| read_full(storage, &file, 0, &mut bytes));
-    match read {
-        // It was there a moment ago: an engine has removed it.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(JournalError::File { name, source }),
-        Ok(_) => Ok(SegmentHeader::decode(&bytes)
-            .ok()
-            .map(|it| it.segment_len)
-            .filter(|&it| it >= len_min)),
-    }
 }
 
 #[cfg(test)]
