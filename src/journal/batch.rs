@@ -83,10 +83,6 @@ impl<'a> Batch<'a> {
 
     /// Bytes of it, with its header.
     #[must_use]
-    #[expect(
-        clippy::len_without_is_empty,
-        reason = "a batch has its header at least"
-    )]
     pub fn len(&self) -> u64 {
         (BATCH_HEADER_LEN + self.body.len()) as u64
     }

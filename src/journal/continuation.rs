@@ -43,7 +43,7 @@ impl Reached {
 /// Where the journal goes on, and the segments on the way there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Continuation {
-    /// Continuation what the store has.
+    /// Behind what the store has.
     pub origin: Origin,
     /// The segments that were made, in their order.
     pub segments: Vec<SegmentStarted>,

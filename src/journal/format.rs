@@ -1,4 +1,4 @@
-//! The journal's layout on disk: segment header, batch header, settlement.
+//! The journal's format on disk: segment header, batch header, settlement.
 //!
 //! Pure functions between bytes and values; who writes and reads files is the business of
 //! `segment` and `reader`. All integers are little-endian.
@@ -27,9 +27,9 @@
 //! message record: see [`crate::message::layout`]
 //!
 //! compacted file: what is still needed of some closed segments; once under its name it never changes
-//! +-------------+-------------------------+-------------------------+-----+----------+
-//! | compacted header | batch (carried, ids)    | batch                   | ... | end mark |
-//! +-------------+-------------------------+-------------------------+-----+----------+
+//! +------------------+----------------------+-------+-----+----------+
+//! | compacted header | batch (carried, ids) | batch | ... | end mark |
+//! +------------------+----------------------+-------+-----+----------+
 //! It stands for the segments `from..to`, whose files are gone, or about to go: where both are
 //! there, the compacted file counts. Batches have the headers drawn above, but name the position at
 //! which their first entry stood in the journal: positions ascend, and are no offsets.
@@ -45,7 +45,7 @@
 //! entry of a batch of ids: the messageId, whole or as its digest; see [`crate::message::CompactId`].
 //! The messages were settled; their sequences follow each other, the batch's time is the latest of theirs
 //!
-//! free file: named by the segment that it was; what it holds means nothing
+//! free file: named by the segment that it was, or one of two reserves; what it holds means nothing
 //!
 //! settlement, 12 bytes
 //!  0 sequence u64   8 settled, us before the batch's time u32 (saturating)

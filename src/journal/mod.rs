@@ -9,7 +9,7 @@
 //!   storage    reserve                files, and room that is set aside for a full disk
 //!   reader     scan                   files -> batches, whatever is wrong with them
 //!   recovery   progress, continuation the start: what an earlier life left, and where to go on
-//!   replay                            messages that left memory -> the scheduler
+//!   replay                            messages that have left memory -> the scheduler
 //!   retention  compacted              what may go, and what is carried forward of it
 //!   repair     error, strays          what to do about damage
 //! ```

@@ -16,16 +16,12 @@ use super::segment::SegmentStarted;
 use crate::arena::{Committed, Lease, Returned, Writer};
 use crate::message::Sequence;
 
-/// What the scheduler tells the journal.
 #[derive(Debug)]
 pub(crate) enum ToJournal {
     /// Accepted messages, with consecutive sequences, whose records stand one behind the other.
     Run {
-        /// Their records.
         lease: Lease,
-        /// Sequence of the first one.
         first_sequence: Sequence,
-        /// How many.
         entries: u32,
     },
     /// A message needs no more work.
@@ -34,19 +30,17 @@ pub(crate) enum ToJournal {
     Query(Box<UnsettledQuery>),
 }
 
-/// What the journal tells the scheduler.
 #[derive(Debug)]
 pub(crate) enum FromJournal {
     /// All messages up to this one may be delivered.
     Recorded {
-        /// Sequence of the first message of the batch.
         first_sequence: Sequence,
-        /// How many messages it holds, with consecutive sequences.
+        /// With consecutive sequences.
         entries: u32,
         /// Where the first one's record stands; the others stand right behind it.
         position: Position,
     },
-    /// Leases come home.
+    /// Leases that have ended.
     Returned(Returned),
 }
 
@@ -55,29 +49,22 @@ pub(crate) enum FromJournal {
 pub(crate) struct Fetch {
     /// The scheduler's name for it.
     pub slot: u32,
-    /// Whose record it is.
     pub sequence: Sequence,
-    /// Where it stands.
     pub position: Position,
-    /// Its bytes.
+    /// Bytes of the record.
     pub len: u32,
 }
 
-/// What the scheduler is told.
 #[derive(Debug)]
 pub(crate) enum FromReplay {
-    /// A record was read.
     Fetched {
-        /// The scheduler's name for it.
         slot: u32,
-        /// The record.
         frame: Committed,
     },
     /// A chunk is full.
     Sealed(Writer),
 }
 
-/// What the journal agent tells retention.
 #[derive(Debug)]
 pub enum ToRetention {
     /// A segment was begun, and its first batch is recorded.
@@ -86,10 +73,9 @@ pub enum ToRetention {
     Query(Box<UnsettledQuery>),
 }
 
-/// What retention tells the scheduler.
 #[derive(Debug)]
 pub enum FromRetention {
-    /// A question, to be answered by way of the journal.
+    /// To be answered by way of the journal.
     Query(Box<UnsettledQuery>),
     /// Messages may go into the journal up to here; zero: none may.
     Granted(Position),
@@ -98,6 +84,6 @@ pub enum FromRetention {
 /// All compacted files that there are, in their order.
 pub(crate) type CompactedFiles = Vec<Arc<CompactedIndex>>;
 
-/// The replay agent reads from the compacted files that it was told of last.
+/// Replay reads from the compacted files that it was told of last, and from no file they replace.
 #[derive(Debug, Clone, Copy)]
 pub struct Switched;

@@ -5,9 +5,9 @@
 //! 0 | 1 | 2 | 3 |   nothing   | 9999: the header of segment 0 |
 //! ```
 //!
-//! Asked by `journal verify`, which names them, and `journal repair`, which sets them aside: to close the
-//! gap before such a file would be to make up segments that never were. A segment's file that had another
-//! number and was just taken for the next one, as a crash leaves it, is none: nothing is missing before it.
+//! `journal verify` names them and `journal repair` sets them aside: to close the gap before such a file
+//! would make up segments that never were. The last file may have another number in its header after
+//! a crash, where it was just taken for the next segment. It is no stray: nothing is missing before it.
 
 use super::error::JournalError;
 use super::reader::header_of;

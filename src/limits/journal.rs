@@ -13,7 +13,7 @@ pub const BATCH_LEN_MAX: usize = 1024 * 1024;
 /// message that is carried forward, and 16 bytes of memory are its price.
 pub const CARRIED_BATCH_LEN: usize = 64 * 1024;
 
-/// Free files that wait to become segments: as many as a moment of full speed takes before the next
+/// Free files that are to become segments: as many as a moment of full speed takes before the next
 /// ones are freed; more would only hold disk space.
 pub const FREE_FILES_MAX: usize = 4;
 
@@ -59,7 +59,7 @@ pub const JOURNAL_LEN_MAX_CEILING: u64 = 1024 * 1024 * 1024 * 1024 * 1024;
 /// messages where they stand together, and take a microsecond.
 pub const QUERY_WORDS: usize = 512;
 
-/// Entries of the rings to and from retention: one survey goes round, segments are begun some times
+/// Entries of the rings to and from retention: one query goes round, segments are begun some times
 /// a second, and few files are free.
 pub const RETENTION_RING: usize = 64;
 

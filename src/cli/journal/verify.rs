@@ -12,6 +12,7 @@ use crate::journal::batch::Batch;
 use crate::journal::format::BatchKind;
 use crate::journal::reader::Tail;
 use crate::journal::reader::scan::Finding;
+use crate::journal::reserve;
 use crate::journal::storage::Name;
 use crate::journal::strays::strays;
 
@@ -172,16 +173,23 @@ impl Report {
 
 /// Names the files that hold nothing of the journal.
 fn tell_rest(rest: &Rest, out: &mut impl Write) -> Result<(), Failure> {
-    let free = rest
-        .free
-        .iter()
-        .map(|name| (name, "free: waits to become a segment"));
+    let free = rest.free.iter().map(|name| (name, words_of_free(*name)));
     let left_over = rest.left_over.iter();
     let left_over = left_over.map(|name| (name, "left over by a crash, or about to go: harmless"));
     for (name, what) in free.chain(left_over) {
         writeln!(out, "{name}: {what}").map_err(Failure::output)?;
     }
     Ok(())
+}
+
+/// The two highest numbers are those of the reserves; no segment gets so far.
+fn words_of_free(name: Name) -> &'static str {
+    const SETTLEMENTS: Name = Name::Free(reserve::SETTLEMENTS);
+    match name {
+        SETTLEMENTS => "room set aside: for settlements on a full disk",
+        reserve::COMPACTED => "room set aside: for a compacted file on a full disk",
+        _ => "free: waits to become a segment",
+    }
 }
 
 fn torn(tail: &Tail, place: &Place) -> String {
@@ -195,4 +203,24 @@ fn torn(tail: &Tail, place: &Place) -> String {
     };
     let file = path.display();
     format!("a torn tail: {file}, offset {offset}, {len} bytes: {what}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_that_is_set_aside_is_not_called_a_free_file() {
+        for (name, expected) in [
+            (
+                Name::Free(reserve::SETTLEMENTS),
+                "room set aside: for settlements",
+            ),
+            (reserve::COMPACTED, "room set aside: for a compacted file"),
+            (Name::Free(7), "free: "),
+        ] {
+            let words = words_of_free(name);
+            assert!(words.starts_with(expected), "{name}: {words}");
+        }
+    }
 }

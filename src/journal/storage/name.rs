@@ -12,8 +12,8 @@ pub(super) const NAME_LEN_MAX: usize = 2 * 20 + 1 + 11;
 pub enum Name {
     /// The segment of this number.
     Segment(u64),
-    /// A file that was the segment of this number, and waits to become another: what it holds
-    /// means nothing.
+    /// A file that was the segment of this number and is to become another, or room set aside for a
+    /// full disk: what it holds means nothing.
     Free(u64),
     /// What is still needed of the segments from the first number up to, not including, the second.
     Compacted(u64, u64),

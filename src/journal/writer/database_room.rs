@@ -1,14 +1,13 @@
-//! How far messages may go on a disk that the store's database shares: the store must find room to follow,
-//! or no segment could ever go.
+//! How far messages may go on a disk that the store's database shares: without room to follow, the
+//! store would hold every segment for ever.
 //!
-//! The journal agent asks before it writes messages. Where a thousand segments would fit, that is once a
-//! second; near the end it keeps the agent from taking what the database needs. Pure but for the one
-//! question how much room is left, which its caller answers.
+//! The writer asks before it writes messages: once a second where a thousand segments would fit, and
+//! more often near the end. It asks its caller how much room is left, and does no IO itself.
 //!
 //! ```text
-//! room that is left | messages | database: 3/2 of what it has not, and its log: as much, 48 MiB at most |
+//! room left | messages | database: 3/2 of what it has not, and its log: as much, 48 MiB at most |
 //! ```
-//! What the store is far behind with it gets in portions: two segments, which go when it has them.
+//! Of what the store is far behind with, it gets two segments at a time; they go when it has them.
 
 use crate::clock::Now;
 use crate::journal::format::Position;
