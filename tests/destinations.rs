@@ -120,3 +120,33 @@ fn who_does_not_read_is_told_and_what_it_did_not_take_is_told_again() {
     assert_eq!(seen["queued"], 400);
     engine.kill();
 }
+
+#[test]
+fn trouble_is_told_by_readyz_and_the_log_with_its_destination_and_its_beginning() {
+    let settings = format!("{SETTINGS}max_queued = 5\n");
+    let engine = Engine::start(&settings);
+    let _owes = Subscriber::new(&engine, &["table2"], true);
+    send(&engine, "table2", 3);
+    let address = engine.ingest.expect("it listens");
+    let mut held = TcpStream::connect(address).expect("a connection");
+    for number in 0..7 {
+        let line = frame(&format!("held-{number}"), "table3", 2);
+        writeln!(held, "{line}").expect("it reads");
+    }
+    let told = |words: &str| {
+        engine.wait(words, |_| {
+            let (status, body) = engine.get("/readyz");
+            assert_eq!(status, 200, "{body}");
+            body.contains(words)
+        })
+    };
+    told("1 sources wait for table3 (5 of max_queued 5), since 20");
+    told("table2: its subscriber does not acknowledge, while 0 messages wait and 3 are in flight");
+    let mut takes = Subscriber::new(&engine, &["table3"], false);
+    assert_eq!(takes.frames(7).len(), 7);
+    engine.wait("it is over", |_| !engine.get("/readyz").1.contains("table3"));
+    let log = engine.log();
+    assert!(log.contains("WARN 1 sources wait for table3"), "{log}");
+    assert!(log.contains("INFO over: 1 sources wait for table3"), "{log}");
+    engine.kill();
+}

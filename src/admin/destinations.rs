@@ -73,6 +73,7 @@ pub(super) fn figures(tracked: &Tracked, levels: Level) -> Map<String, Value> {
     let waits_for = tracked.waits_for;
     let value = json!({
         "queued": state.queued(),
+        "max_queued": state.queued_max,
         "queued_by_level": by_level,
         "in_flight": state.in_flight,
         "oldest_wait_seconds": state.oldest_wait_ms.map(|ms| ms as f64 / 1e3),

@@ -7,13 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use super::stalls::{Stalls, Waits};
 use crate::agent::heartbeat::Heartbeat;
 use crate::counters::{Counter, Counters};
-use crate::faults::{Fault, Part};
-use crate::limits::STORE_LAG_DEGRADED_S;
 
 /// Where the engine is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -203,105 +199,6 @@ pub(crate) fn has_journal(counters: &Counters) -> Result<(), String> {
     Err(why)
 }
 
-/// What does not work as it should while frames are welcome nevertheless: a store that is behind
-/// delays no delivery, and wrong lines that cannot be kept hold up their own sources; neither is a
-/// reason to send frames elsewhere.
-#[must_use]
-pub(crate) fn degraded(counters: &Counters) -> Vec<String> {
-    let refused = counters.get(Counter::DestinationsFull);
-    let words = || {
-        format!(
-            "there are max_destinations: {refused} lines and subscriptions for others were refused"
-        )
-    };
-    let names = (refused > 0).then(words);
-    let parts = [
-        store(counters),
-        names,
-        rejects(counters),
-        retention(counters),
-    ];
-    let shortages = parts.into_iter().flatten();
-    shortages.chain(listeners(counters)).collect()
-}
-
-/// Why the store is behind, if it is.
-fn store(counters: &Counters) -> Option<String> {
-    let fault = |part| counters.faults().get(part);
-    if let Some(fault) = fault(Part::StoreUnreached) {
-        return Some(format!(
-            "the store fails {}; it has not answered since the start, so how far it is behind is \
-             not known",
-            since(&fault)
-        ));
-    }
-    let behind_s = counters.get(Counter::StoreLagSeconds);
-    let messages = counters.get(Counter::StoreLagMessages);
-    let is_failing = counters.get(Counter::StoreFailing) != 0;
-    let what = match (is_failing, fault(Part::Store)) {
-        (true, Some(fault)) => format!("fails {}", since(&fault)),
-        (true, None) => "fails".to_owned(),
-        (false, _) if behind_s >= STORE_LAG_DEGRADED_S => "is slow".to_owned(),
-        (false, _) => return None,
-    };
-    Some(format!(
-        "the store {what}: {messages} messages and {behind_s} s behind"
-    ))
-}
-
-/// Why disk space does not come back, if it does not.
-fn retention(counters: &Counters) -> Option<String> {
-    let fault = counters.faults().get(Part::Retention)?;
-    let since = since(&fault);
-    Some(format!(
-        "old journal files cannot be rewritten, renamed or removed {since}; they stay, and it is \
-         tried again"
-    ))
-}
-
-/// `since 2026-01-31T07:00:00Z (why)`.
-fn since(fault: &Fault) -> String {
-    let seconds = i64::try_from(fault.since_us / 1_000_000).unwrap_or(i64::MAX);
-    let since = Timestamp::from_second(seconds).unwrap_or_default();
-    format!("since {since} ({})", fault.reason)
-}
-
-/// Listeners that refuse all connections.
-fn listeners(counters: &Counters) -> Vec<String> {
-    let kinds = [
-        (
-            Counter::ListenersFailing,
-            "cannot accept: no descriptor or no memory is left",
-        ),
-        (
-            Counter::ListenersFull,
-            "at max_connections: further connections are refused",
-        ),
-    ];
-    let counts = kinds.map(|(counter, what)| (counters.get(counter), what));
-    let some = counts.into_iter().filter(|(count, _)| *count > 0);
-    some.map(|(count, what)| format!("{count} listener(s) {what}"))
-        .collect()
-}
-
-/// Why wrong lines cannot be kept, if they cannot.
-fn rejects(counters: &Counters) -> Option<String> {
-    let is = |counter| counters.get(counter) != 0;
-    let (full, failing) = (is(Counter::RejectedFull), is(Counter::RejectedFailing));
-    let why = match (full, failing) {
-        (false, false) => return None,
-        (true, _) => {
-            "has reached rejected_max_total, or the room on its disk that is left to the journal and \
-             the store: move files away"
-        }
-        _ => "cannot be written: look at its disk",
-    };
-    let held = counters.get(Counter::RejectedHeld);
-    Some(format!(
-        "rejected.ndjson {why}; {held} sources wait at their next wrong line"
-    ))
-}
-
 impl Drop for AgentGuard {
     fn drop(&mut self) {
         let expected = self.health.phase() >= Phase::Draining && !std::thread::panicking();
@@ -341,84 +238,6 @@ mod tests {
         limited.store(true, Ordering::Relaxed);
         assert!(health.ready().is_err_and(|it| it.contains("max_bytes")));
         assert!(health.died().is_empty());
-    }
-
-    #[test]
-    fn a_store_that_fails_or_lags_degrades_and_so_does_a_full_directory() {
-        let counters = Counters::default();
-        counters.set(Counter::StoreLagSeconds, STORE_LAG_DEGRADED_S - 1);
-        assert!(degraded(&counters).is_empty());
-        counters.set(Counter::StoreLagSeconds, STORE_LAG_DEGRADED_S);
-        counters.set(Counter::StoreLagMessages, 7);
-        let slow = format!("the store is slow: 7 messages and {STORE_LAG_DEGRADED_S} s behind");
-        assert_eq!(degraded(&counters), [slow]);
-        counters.set(Counter::StoreLagSeconds, 0);
-        counters.set(Counter::StoreFailing, 1);
-        assert_eq!(
-            degraded(&counters),
-            ["the store fails: 7 messages and 0 s behind"]
-        );
-        counters.set(Counter::StoreFailing, 0);
-        counters.set(Counter::DestinationsFull, 3);
-        assert!(degraded(&counters)[0].contains("max_destinations"));
-    }
-
-    #[test]
-    fn a_fault_says_since_when_and_why() {
-        let counters = Counters::default();
-        let at_us = 1_700_000_000_000_000;
-        counters.set(Counter::StoreFailing, 1);
-        let faults = counters.faults();
-        faults.set(Part::StoreUnreached, at_us, "no answer");
-        let told = degraded(&counters);
-        let expected = "the store fails since 2023-11-14T22:13:20Z (no answer); it has not answered \
-                        since the start, so how far it is behind is not known";
-        assert_eq!(told, [expected]);
-        faults.clear(Part::StoreUnreached);
-        faults.set(Part::Store, at_us, "it is full");
-        counters.set(Counter::StoreLagMessages, 7);
-        let expected = "the store fails since 2023-11-14T22:13:20Z (it is full): 7 messages and 0 s \
-                        behind";
-        assert_eq!(degraded(&counters), [expected]);
-        counters.set(Counter::StoreFailing, 0);
-        faults.clear(Part::Store);
-        faults.set(Part::Retention, at_us, "read-only");
-        let told = degraded(&counters);
-        assert!(told[0].contains("removed since 2023-11-14T22:13:20Z (read-only)"));
-        faults.clear(Part::Retention);
-        assert!(degraded(&counters).is_empty());
-    }
-
-    #[test]
-    fn listeners_that_let_nobody_in_degrade_while_they_do() {
-        let counters = Counters::default();
-        counters.add(Counter::ListenersFull, 1);
-        counters.add(Counter::ListenersFailing, 2);
-        let told = degraded(&counters);
-        assert!(
-            told[0].starts_with("2 listener(s) cannot accept"),
-            "{told:?}"
-        );
-        assert!(told[1].starts_with("1 listener(s) at max_connections"));
-        counters.subtract(Counter::ListenersFull, 1);
-        counters.subtract(Counter::ListenersFailing, 2);
-        assert!(degraded(&counters).is_empty());
-    }
-
-    #[test]
-    fn rejected_lines_that_cannot_be_kept_degrade() {
-        let counters = Counters::default();
-        counters.set(Counter::RejectedHeld, 2);
-        for (counter, word) in [
-            (Counter::RejectedFull, "rejected_max_total"),
-            (Counter::RejectedFailing, "cannot be written"),
-        ] {
-            counters.set(counter, 1);
-            let degraded = degraded(&counters);
-            assert!(degraded[0].contains(word) && degraded[0].contains("2 sources"));
-            counters.set(counter, 0);
-        }
-        assert!(degraded(&counters).is_empty());
     }
 
     #[test]

@@ -12,7 +12,9 @@
 //! nothing here can slow it: the mutex is between the monitor and the HTTP thread alone. It changes
 //! nothing in the engine: there is no command to give.
 
+mod alarms;
 mod clients;
+mod degraded;
 mod destinations;
 mod health;
 mod histograms;
@@ -23,6 +25,7 @@ mod stalls;
 mod statistics;
 mod stats;
 
+use alarms::Alarms;
 pub(crate) use health::{Health, Phase};
 pub(crate) use monitor::{Monitor, MonitorParts};
 pub(crate) use server::{Admin, AdminError};
@@ -46,14 +49,17 @@ pub(crate) struct Shown {
     pub(crate) totals: Totals,
     /// What waits for each destination.
     pub(crate) destinations: Tracker,
+    /// What is wrong, and since when.
+    pub(crate) alarms: Alarms,
 }
 
 impl Shown {
-    /// Nothing yet; the totals are empty.
-    pub(crate) fn new(totals: Totals) -> Self {
+    /// Nothing yet; the totals are empty. The settings name so many sources.
+    pub(crate) fn new(totals: Totals, configured_sources: usize) -> Self {
         Self {
             totals,
             destinations: Tracker::default(),
+            alarms: Alarms::new(configured_sources),
         }
     }
 }

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
 
+use super::degraded::degraded;
 use super::statistics::Statistics;
 use super::{Names, Shown, lock, take_turns};
 use crate::clock::{Clock, Noticed, SystemClock};
@@ -188,6 +189,11 @@ impl Run {
         if self.asked.elapsed() >= DESTINATIONS_INTERVAL {
             self.asked = Instant::now();
             reports.ask();
+            let (counters, names) = (&*self.parts.counters, &*self.parts.names);
+            let shortages = degraded(counters);
+            let (shown, now) = (&mut *shown, self.parts.clock.now());
+            let all = shown.destinations.all();
+            (shown.alarms).update(counters, shortages, all, names, now);
         }
     }
 
@@ -313,7 +319,7 @@ mod tests {
         let parts = MonitorParts {
             clock: SystemClock::start(),
             counters: Arc::new(testing::counters()),
-            shown: Arc::new(Mutex::new(Shown::new(totals))),
+            shown: Arc::new(Mutex::new(Shown::new(totals, 0))),
             latencies: collector,
             reports: destinations::exchange(4).1,
             names: Arc::new(testing::Restaurant),

@@ -18,11 +18,12 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
+use super::degraded::{Shortage, degraded};
 use super::destinations::{self, Page};
-use super::health::{Health, degraded, has_journal};
+use super::health::{Health, has_journal};
 use super::metrics::{CONTENT_TYPE, metrics};
 use super::stats::stats;
-use super::{AdminState, clients, histograms, take_turns};
+use super::{AdminState, clients, histograms, lock, take_turns};
 use crate::escape::Escaped;
 use crate::latency::plot::PlotError;
 use crate::limits::STALL_LOOK;
@@ -178,7 +179,7 @@ async fn get_readyz(State(state): Shared) -> (StatusCode, Json<Value>) {
     let ready = state.health.ready();
     match ready.and_then(|()| has_journal(&state.counters)) {
         Ok(()) => {
-            let degraded = [degraded(&state.counters), state.health.late()].concat();
+            let degraded = [shortages(&state), state.health.late(), alarms(&state)].concat();
             let answer = json!({ "ready": true, "reason": "running", "degraded": degraded });
             (StatusCode::OK, Json(answer))
         }
@@ -187,6 +188,23 @@ async fn get_readyz(State(state): Shared) -> (StatusCode, Json<Value>) {
             (StatusCode::SERVICE_UNAVAILABLE, answer)
         }
     }
+}
+
+/// What does not work as it should now, with its beginning where that is known.
+fn shortages(state: &AdminState) -> Vec<String> {
+    let shown = lock(&state.shown);
+    let with_beginning = |Shortage { kind, words }| match shown.alarms.since_us(kind) {
+        Some(since_us) if !words.contains(" since ") => {
+            format!("{words}, since {}", destinations::time(since_us))
+        }
+        _ => words,
+    };
+    let all = degraded(&state.counters).into_iter();
+    all.map(with_beginning).collect()
+}
+
+fn alarms(state: &AdminState) -> Vec<String> {
+    lock(&state.shown).alarms.words()
 }
 
 async fn get_histograms(State(state): Shared) -> Json<Value> {
@@ -228,7 +246,7 @@ mod tests {
     use std::io::{Read as _, Write as _};
     use std::net::{SocketAddr, TcpStream};
 
-    use super::super::{Phase, lock, testing};
+    use super::super::{Phase, testing};
     use super::*;
     use crate::latency::Totals;
     use crate::latency::log_reader::HistogramLog;

@@ -5,6 +5,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+use super::alarms::Alarms;
 use super::{AdminState, Facts, Health, Names, Phase, Shown};
 use crate::clock::Now;
 use crate::config::Config;
@@ -120,6 +121,7 @@ pub(super) fn state() -> AdminState {
         shown: Arc::new(Mutex::new(Shown {
             totals: totals(),
             destinations: destinations(),
+            alarms: Alarms::new(0),
         })),
         health: Arc::new(health),
         names: Arc::new(Restaurant),

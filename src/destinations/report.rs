@@ -14,6 +14,8 @@ pub(crate) struct DestinationState {
     pub(crate) redelivered: u64,
     /// Messages that wait and may be handed out, by level; level 1 comes first.
     pub(crate) queued: [u32; LEVELS_MAX],
+    /// How many may wait.
+    pub(crate) queued_max: u64,
     /// Messages handed out and not settled.
     pub(crate) in_flight: u32,
     /// How long the oldest of the queued ones has waited, in ms; `None`: nothing is queued.
@@ -29,11 +31,16 @@ impl DestinationState {
     pub(crate) fn queued(&self) -> u64 {
         self.queued.iter().map(|&count| u64::from(count)).sum()
     }
+
+    /// Whether no more may wait.
+    pub(crate) fn is_full(&self) -> bool {
+        self.queued_max > 0 && self.queued() >= self.queued_max
+    }
 }
 
 /// The active subscriber of a destination. Its figures are those of its connection, which may serve
 /// other destinations too.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct SubscriberState {
     /// Tells one connection from the next: the delivery agent and its key.
     pub(crate) id: (u16, u32),

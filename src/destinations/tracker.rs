@@ -28,6 +28,11 @@ impl WaitsFor {
         Self::Journal,
     ];
 
+    /// Whether it is for the subscriber to go on.
+    pub(crate) fn is_the_subscribers(self) -> bool {
+        matches!(self, Self::Reading | Self::Acknowledgement)
+    }
+
     /// The word in `/stats` and `/metrics`.
     pub(crate) fn label(self) -> &'static str {
         match self {

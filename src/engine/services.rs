@@ -48,7 +48,7 @@ impl<'a> Services<'a> {
             counters: Arc::default(),
             signals,
             names,
-            shown: Arc::new(Mutex::new(Shown::new(totals))),
+            shown: Arc::new(Mutex::new(Shown::new(totals, config.sources.len()))),
             health: Arc::new(health),
             failing,
             failures,

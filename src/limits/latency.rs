@@ -56,6 +56,16 @@ pub const CUSTOMERS_PRINTED_MAX: usize = 50;
 /// The monitor looks for new latencies this often; also how old what `/stats` shows of them may be.
 pub const MONITOR_TICK_MS: u64 = 250;
 
+/// A customer that does not read or acknowledge is an alarm after this long: shorter stalls are a slow
+/// customer's everyday life.
+pub const ALARM_AFTER_US: u64 = 5_000_000;
+
+/// How long the growth of a counter that should not grow stays an alarm.
+pub const ALARM_GROWTH_US: u64 = 60_000_000;
+
+/// Destinations that an alarm names; `/destinations` lists all.
+pub const DESTINATIONS_NAMED_MAX: usize = 5;
+
 /// The monitor asks the scheduler this often what waits for whom: how late it may be told that a
 /// customer stands still.
 pub const DESTINATIONS_INTERVAL: Duration = Duration::from_secs(1);

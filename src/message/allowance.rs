@@ -141,6 +141,11 @@ impl Grants {
         self.pending.reserve(self.of.len());
     }
 
+    /// How many messages may wait for a destination.
+    pub(crate) fn max_of(&self, destination: DestinationIndex) -> u64 {
+        self.of[destination as usize].max as u64
+    }
+
     /// So many wait since the last run: ingest's windows were made with the same counts.
     pub(crate) fn load_recovered(&mut self, destination: DestinationIndex, count: usize) {
         let grant = &mut self.of[destination as usize];

@@ -61,6 +61,11 @@ impl Dispatcher {
         &self.queues
     }
 
+    /// How many messages may wait for a destination.
+    pub(crate) fn max_queued(&self, destination: DestinationIndex) -> u64 {
+        self.allowances.max_of(destination)
+    }
+
     pub(crate) fn allowances(&mut self) -> &mut Grants {
         &mut self.allowances
     }

@@ -40,6 +40,7 @@ impl Cores {
             settled: counts.settled,
             redelivered: counts.redelivered,
             queued: queues.len_by_level(destination),
+            queued_max: self.dispatcher.max_queued(destination),
             in_flight: counts.in_flight,
             oldest_wait_ms: oldest_ms.map(|ms| now.steady_ms().saturating_sub(ms)),
             subscriber: self.subscriber_of(destination),
