@@ -181,19 +181,24 @@ impl Run {
         });
     }
 
-    /// Takes the report that was asked for, and asks for the next when it is time.
+    /// Takes the report that was asked for, looks what is wrong, and asks for the next when it is time.
     fn track(&mut self) {
         let mut shown = lock(&self.parts.shown);
         let reports = &mut self.parts.reports;
-        reports.collect_with(|report| shown.destinations.update(report));
+        let mut is_due = self.asked.elapsed() >= 2 * DESTINATIONS_INTERVAL;
+        reports.collect_with(|report| {
+            shown.destinations.update(report);
+            is_due = true;
+        });
+        if is_due {
+            let (counters, names) = (&*self.parts.counters, &*self.parts.names);
+            let (shown, now) = (&mut *shown, self.parts.clock.now());
+            let all = shown.destinations.all();
+            (shown.alarms).update(counters, degraded(counters), all, names, now);
+        }
         if self.asked.elapsed() >= DESTINATIONS_INTERVAL {
             self.asked = Instant::now();
             reports.ask();
-            let (counters, names) = (&*self.parts.counters, &*self.parts.names);
-            let shortages = degraded(counters);
-            let (shown, now) = (&mut *shown, self.parts.clock.now());
-            let all = shown.destinations.all();
-            (shown.alarms).update(counters, shortages, all, names, now);
         }
     }
 

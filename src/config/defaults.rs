@@ -45,6 +45,7 @@ impl Default for Config {
                     id: format!("table{n}"),
                     vip: n == 1,
                     max_queued: None,
+                    when_full: None,
                 })
                 .collect(),
             scheduler: Scheduler::default(),
@@ -80,6 +81,7 @@ impl Destination {
             id: id.into(),
             vip: false,
             max_queued: None,
+            when_full: None,
         }
     }
 }

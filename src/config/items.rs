@@ -5,7 +5,7 @@
 
 use super::key::{Key, Shown, set};
 use super::units::parse_hours;
-use super::{Destination, Rule, Source};
+use super::{Destination, Rule, Source, WhenFull};
 use crate::limits;
 
 /// One kind of `[[item]]`.
@@ -65,6 +65,16 @@ pub(super) const DESTINATIONS: Items<Destination> = Items {
             set: |destination, v| {
                 let count = v.count(1, limits::MESSAGES_MAX)?;
                 set(&mut destination.max_queued, Some(count))
+            },
+        },
+        Key {
+            name: "when_full",
+            default: Shown::Absent("\"reject\""),
+            meaning: "What happens to a message for it with max_queued messages, wait or reject, where \
+                      [scheduler] when_full is not right.",
+            set: |destination, v| {
+                let choices = [("wait", WhenFull::Wait), ("reject", WhenFull::Reject)];
+                set(&mut destination.when_full, Some(v.choice(&choices)?))
             },
         },
     ],

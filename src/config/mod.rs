@@ -167,6 +167,8 @@ pub struct Destination {
     pub vip: bool,
     /// How many messages may wait for it; `None`: as many as for any.
     pub max_queued: Option<usize>,
+    /// What happens at that number; `None`: as for any.
+    pub when_full: Option<WhenFull>,
 }
 
 /// `[scheduler]`.

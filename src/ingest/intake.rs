@@ -7,7 +7,7 @@
 use super::names::{Addressee, NewNames};
 use super::parser::{Parsed, Parser};
 use crate::clock::Now;
-use crate::config::WhenFull;
+use crate::config::{Config, WhenFull};
 use crate::counters::Counters;
 use crate::message::allowance::Windows;
 use crate::message::{DestinationIndex, Directory, Reason, TypeIndex};
@@ -20,8 +20,33 @@ pub(super) struct Intake {
     pub(super) message_types: Directory,
     pub(super) hasher: IdHasher,
     pub(super) allowances: Windows,
-    pub(super) when_full: WhenFull,
+    when_full: WhenFullOf,
     new_names: NewNames,
+}
+
+/// What happens to a line for a destination without room.
+pub(super) struct WhenFullOf {
+    configured: Vec<WhenFull>,
+    others: WhenFull,
+}
+
+impl WhenFullOf {
+    /// As the settings say.
+    pub(super) fn new(config: &Config) -> Self {
+        let others = config.scheduler.when_full;
+        let destinations = config.destinations.iter();
+        Self {
+            configured: destinations
+                .map(|it| it.when_full.unwrap_or(others))
+                .collect(),
+            others,
+        }
+    }
+
+    fn of(&self, destination: DestinationIndex) -> WhenFull {
+        let configured = self.configured.get(destination as usize);
+        configured.copied().unwrap_or(self.others)
+    }
 }
 
 /// A line that is accepted.
@@ -50,7 +75,7 @@ impl Intake {
         [destinations, message_types]: [Directory; 2],
         hasher: IdHasher,
         allowances: Windows,
-        when_full: WhenFull,
+        when_full: WhenFullOf,
     ) -> Self {
         Self {
             parser,
@@ -90,7 +115,7 @@ impl Intake {
             Addressee::NextTurn => return Err(Refusal::NextTurn),
         };
         if !self.allowances.claim(destination) {
-            return Err(match self.when_full {
+            return Err(match self.when_full.of(destination) {
                 WhenFull::Wait => Refusal::NoRoom(destination),
                 WhenFull::Reject => Refusal::Rejected(Reason::QueueFull),
             });

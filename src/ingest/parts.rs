@@ -8,7 +8,7 @@ use super::answering::Answering;
 use super::confirm::Confirmations;
 use super::connection::Connections;
 use super::dial::Dialler;
-use super::intake::Intake;
+use super::intake::{Intake, WhenFullOf};
 use super::output::Output;
 use super::parser::Parser;
 use super::protocol::{FromIngest, ToIngest};
@@ -76,7 +76,7 @@ impl<N> IngestAgent<N> {
                     [parts.destinations, parts.message_types],
                     parts.hasher,
                     parts.allowances,
-                    config.scheduler.when_full,
+                    WhenFullOf::new(config),
                 ),
                 Output::new(parts.to_scheduler, parts.rejects),
             ),

@@ -60,14 +60,17 @@ fn the_defaults_are_explained() {
 #[test]
 fn bounds_of_the_queues_are_explained() {
     let text = "[scheduler]\nwhen_full = 'reject'\nmax_queued = 7\n\
-                [[destination]]\nid = 'a'\nmax_queued = 5\n[[destination]]\nid = 'b'";
+                [[destination]]\nid = 'a'\nmax_queued = 50_000\nwhen_full = 'wait'\n\
+                [[destination]]\nid = 'b'";
     says(
         text,
         2,
         &[
-            "a; at most 5 may wait for it",
-            "at most 7 messages wait for a destination that has no number of its own; then further \
-             ones are rejected (queue_full), counted and kept",
+            "a; at most 50000 may wait for it, which 10000 a second reach in 5s; then each source whose \
+             next message is for it is read no further until there is room, with all that it has for \
+             others",
+            "7 of them wait, which 10000 a second reach in less than a second; then further ones are \
+             rejected (queue_full), counted and kept",
         ],
     );
 }

@@ -8,7 +8,13 @@ use crate::message::allowance::MaxQueued;
 
 /// One configured destination, `a`, for which two messages may wait.
 fn intake(may_create: bool, when_full: WhenFull) -> Intake {
-    let config = parse("settings", "[scheduler]\nmax_queued = 2\n", &[]).expect("right");
+    let mut config = parse("settings", "[scheduler]\nmax_queued = 2\n", &[]).expect("right");
+    // The setting of a destination comes before that of all.
+    config.scheduler.when_full = match when_full {
+        WhenFull::Wait => WhenFull::Reject,
+        WhenFull::Reject => WhenFull::Wait,
+    };
+    config.destinations[0].when_full = Some(when_full);
     let max = 1 + CREATED_PER_TURN + 5;
     Intake::new(
         Parser::new(3),
@@ -18,7 +24,7 @@ fn intake(may_create: bool, when_full: WhenFull) -> Intake {
         ],
         IdHasher::new([1, 2, 3, 4, 5, 6, 7, 8]),
         Windows::new(MaxQueued::new(&config), &[]),
-        when_full,
+        WhenFullOf::new(&config),
     )
 }
 

@@ -6,7 +6,8 @@ use super::super::parser::Parser;
 use super::super::protocol::FromIngest;
 use super::*;
 use crate::arena::Ledger;
-use crate::config::{WhenFull, parse};
+use crate::config::parse;
+use crate::ingest::intake::WhenFullOf;
 use crate::limits::{
     ARRIVALS_RING, CHUNK_LEN, CHUNKS_PER_READ, LINE_LEN_MAX, READ_LEN_MAX, REJECTS_RING,
 };
@@ -57,7 +58,7 @@ impl Rig {
                     ],
                     IdHasher::new([1, 2, 3, 4, 5, 6, 7, 8]),
                     Windows::new(MaxQueued::new(&config), &[]),
-                    WhenFull::Wait,
+                    WhenFullOf::new(&config),
                 ),
                 output,
             ),

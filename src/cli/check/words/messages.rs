@@ -39,11 +39,14 @@ pub(super) fn destinations(config: &Config) -> Vec<String> {
             true => ", VIP: all its messages are level 1",
             false => "",
         };
-        let max = destination.max_queued;
-        let max = max.map_or_else(String::new, |max| {
-            format!("; at most {max} may wait for it")
+        let own = destination.max_queued.is_some() || destination.when_full.is_some();
+        let full = own.then(|| {
+            let max = destination.max_queued.unwrap_or(config.scheduler.max_queued);
+            let when_full = destination.when_full.unwrap_or(config.scheduler.when_full);
+            let (after, then) = (how_long(max), then(when_full));
+            format!("; at most {max} may wait for it, which 10000 a second reach in {after}; then {then}")
         });
-        format!("{}{vip}{max}", destination.id)
+        format!("{}{vip}{}", destination.id, full.unwrap_or_default())
     });
     let max = config.scheduler.max_destinations;
     lines.push(match config.scheduler.create_destinations {
@@ -54,19 +57,34 @@ pub(super) fn destinations(config: &Config) -> Vec<String> {
     lines
 }
 
-/// What happens where a subscriber stays away.
+/// What happens where a subscriber stays away: to whom, after how many messages, and after how long at the
+/// pace that the engine is made for.
 fn full(config: &Config) -> String {
-    let then = match config.scheduler.when_full {
-        WhenFull::Wait => {
-            "a source whose next message is for it is read no further until there is room; other \
-             sources flow"
-        }
-        WhenFull::Reject => "further ones are rejected (queue_full), counted and kept",
-    };
     let max = config.scheduler.max_queued;
     format!(
-        "at most {max} messages wait for a destination that has no number of its own; then {then}"
+        "while nobody takes the messages of a destination that has no numbers of its own, {max} of them \
+         wait, which 10000 a second reach in {}; then {}",
+        how_long(max),
+        then(config.scheduler.when_full)
     )
+}
+
+fn then(when_full: WhenFull) -> &'static str {
+    match when_full {
+        WhenFull::Wait => {
+            "each source whose next message is for it is read no further until there is room, with all \
+             that it has for others (when_full = \"reject\" keeps the others going)"
+        }
+        WhenFull::Reject => "further ones are rejected (queue_full), counted and kept",
+    }
+}
+
+/// How long 10,000 messages a second take.
+fn how_long(messages: usize) -> String {
+    match messages as u64 / 10_000 {
+        0 => "less than a second".to_owned(),
+        seconds => show_duration(Duration::from_secs(seconds)),
+    }
 }
 
 pub(super) fn levels(config: &Config) -> Vec<String> {
