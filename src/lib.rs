@@ -62,6 +62,7 @@ pub mod latency;
 
 pub mod engine;
 
+mod build_info;
 pub mod cli;
 
 #[cfg(any(test, fuzzing))]

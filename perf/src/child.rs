@@ -34,17 +34,11 @@ pub(crate) struct Child {
 
 impl Child {
     /// Starts a part: this program again, with these arguments.
-    ///
-    /// # Errors
-    /// It cannot be started.
     pub(crate) fn start(name: &str, arguments: &[String]) -> Result<Self, PerfError> {
         Self::start_with(name, arguments, |command| command)
     }
 
     /// The same, with something to be set first.
-    ///
-    /// # Errors
-    /// It cannot be started.
     pub(crate) fn start_with(
         name: &str,
         arguments: &[String],
@@ -77,34 +71,22 @@ impl Child {
     }
 
     /// What the kernel knows of it now.
-    ///
-    /// # Errors
-    /// It is gone.
     pub(crate) fn usage(&self) -> Result<Usage, PerfError> {
         usage(self.pid())
     }
 
     /// Its next event, within the time that any step of a round may take.
-    ///
-    /// # Errors
-    /// It ended, or says nothing.
     pub(crate) fn event(&self) -> Result<Event, PerfError> {
         self.event_within(PATIENCE)
     }
 
     /// Its next event.
-    ///
-    /// # Errors
-    /// It ended, or says nothing for that long, or nothing that is understood.
     pub(crate) fn event_within(&self, time: Duration) -> Result<Event, PerfError> {
         let line = (self.said.recv_timeout(time)).map_err(|error| self.failed(silence(error)))?;
         serde_json::from_str(&line).map_err(|error| self.failed(&format!("said {line}: {error}")))
     }
 
     /// The rest of the first line of its log that has this mark.
-    ///
-    /// # Errors
-    /// It ended, or no such line came.
     pub(crate) fn logged_after(&self, mark: &str) -> Result<String, PerfError> {
         let until = Instant::now() + PATIENCE;
         loop {
@@ -118,9 +100,6 @@ impl Child {
     }
 
     /// Says go.
-    ///
-    /// # Errors
-    /// It does not listen any more.
     pub(crate) fn go(&mut self) -> Result<(), PerfError> {
         let stdin = self.process.stdin.as_mut();
         let stdin = stdin.expect("it was given a pipe, which stays until the end");
@@ -130,9 +109,6 @@ impl Child {
     }
 
     /// Interrupts it, as Ctrl-C does, and waits until it has ended.
-    ///
-    /// # Errors
-    /// It does not end.
     pub(crate) fn interrupt(&mut self) -> Result<(), PerfError> {
         let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw);
         let pid = pid.expect("a process has a number");

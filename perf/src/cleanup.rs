@@ -21,9 +21,6 @@ pub(crate) struct Home(TempDir);
 
 impl Home {
     /// A new one in this folder.
-    ///
-    /// # Errors
-    /// It cannot be made there.
     pub(crate) fn new(folder: &Path) -> Result<Self, PerfError> {
         let made = tempfile::Builder::new()
             .prefix("flipped-lb-perf-")
@@ -56,9 +53,6 @@ fn with_open<T>(act: impl FnOnce(&mut Vec<(PathBuf, Option<u32>)>) -> T) -> T {
 }
 
 /// On a signal: ends the writers, removes the directories, and exits as signals do.
-///
-/// # Errors
-/// Signals cannot be watched.
 pub(crate) fn on_signals() -> Result<(), PerfError> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).context("watching signals")?;
     thread::spawn(move || {

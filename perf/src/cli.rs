@@ -9,18 +9,19 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::bench::Benchmark;
-use crate::common::Common;
+use crate::common::{Common, Stage};
+use crate::compare::Report;
 use crate::engine;
 use crate::error::PerfError;
-use crate::machine::{self, Steal};
+use crate::machine::{self, Afterwards};
 use crate::parts::{self, Part};
-use crate::report::{self, Chapter, Section};
-use crate::screen::say;
+use crate::progress::{Progress, say};
+use crate::report::{self, Chapter, Format, Header, Section};
 use crate::testbed::{Testbed, on_path};
 
 /// Whole-system benchmarks of the Flipped Load Balancer, beside a bare relay in the same run.
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 100)]
+#[command(version, long_version = crate::build_info::lines(), max_term_width = 100)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -34,6 +35,13 @@ enum Command {
     One(Benchmark),
     /// All of them, as by default, into one report: an hour.
     All,
+    /// Compare two reports: exit status 1 where a figure of B is worse by more than --tolerance.
+    Compare {
+        /// The folder of the earlier report.
+        a: PathBuf,
+        /// The folder of the later one.
+        b: PathBuf,
+    },
     /// A part of a round.
     #[command(hide = true)]
     Part {
@@ -47,6 +55,7 @@ pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
         Command::Part { part } => parts::play(part).map(|()| true),
+        Command::Compare { a, b } => compare(&a, &b, &cli.common),
         Command::One(benchmark) => measure(&benchmark.name(), &[benchmark], &cli.common),
         Command::All => measure("all", &Benchmark::all(), &cli.common),
     };
@@ -60,25 +69,47 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
+fn compare(a: &Path, b: &Path, common: &Common) -> Result<bool, PerfError> {
+    let comparison = Report::read(a)?.compare(&Report::read(b)?, common.tolerance);
+    print!("{}", comparison.show(common.format));
+    Ok(comparison.is_good())
+}
+
 /// Measures, reports, and says whether all was good.
 fn measure(name: &str, benchmarks: &[Benchmark], common: &Common) -> Result<bool, PerfError> {
+    let out = common.out.clone().unwrap_or_else(|| default_out(name));
+    report::check_new(&out)?;
+    let baseline = common.baseline.as_deref().map(Report::read).transpose()?;
     if cfg!(debug_assertions) {
-        say(&format!("build: {}", machine::build()));
+        say("a debug build: its figures mean nothing, add --release");
     }
     let testbed = Testbed {
         engine: engine::program(common.engine.as_deref())?,
         data: common.data.clone().unwrap_or_else(std::env::temp_dir),
         nats: on_path("nats-server"),
     };
-    let (mut facts, steal) = (machine::facts(&testbed.data), Steal::begin());
-    facts.push(("durability".into(), engine::name_of(common.durability)));
+    let afterwards = Afterwards::begin();
+    let mut header = Header {
+        title: format!("Benchmark: {name}"),
+        is_quick: common.quick,
+        facts: machine::facts(&testbed.data, &testbed.engine),
+    };
+    header
+        .facts
+        .push(("durability".into(), engine::name_of(common.durability)));
+    let known = header.facts.len();
     crate::cleanup::on_signals()?;
-    let out = common.out.clone().unwrap_or_else(|| default_out(name));
-    let title = format!("Benchmark: {name}");
+    let progress = Progress::new(benchmarks.len());
+    let stage = Stage {
+        testbed: &testbed,
+        common,
+        progress: &progress,
+    };
     let mut chapters = Vec::new();
     let mut failed = None;
     for benchmark in benchmarks {
-        let section = match benchmark.run(&testbed, common) {
+        progress.begin_benchmark();
+        let section = match benchmark.run(&stage) {
             Ok(section) => section,
             Err(error) => {
                 say(&format!("{}: {error}", benchmark.name()));
@@ -87,21 +118,30 @@ fn measure(name: &str, benchmarks: &[Benchmark], common: &Common) -> Result<bool
                 section
             }
         };
-        let chapter = Chapter {
+        chapters.push(Chapter {
             name: benchmark.name(),
             section,
             command: machine::command(&benchmark.name()),
-        };
-        println!("{}", chapter.render());
-        chapters.push(chapter);
+        });
         // After each: an hour's run that is cut short has not measured in vain.
-        let facts = [&facts[..], &[steal.fact()]].concat();
-        let path = report::write(&out, &title, &facts, &chapters)?;
+        header.facts.truncate(known);
+        header.facts.extend(afterwards.facts());
+        let path = report::write(&out, &header, &chapters)?;
         say(&format!("report: {}", path.display()));
     }
+    print!("{}", report::show(common.format, &header, &chapters));
+    let is_no_worse = match baseline {
+        None => true,
+        Some(baseline) => {
+            let comparison = baseline.compare(&Report::read(&out)?, common.tolerance);
+            report::append(&out, &comparison.show(Format::Md))?;
+            say(&comparison.show(Format::Md));
+            comparison.is_good()
+        }
+    };
     match failed {
         Some(error) => Err(error),
-        None => Ok(chapters.iter().all(|it| it.section.is_good)),
+        None => Ok(is_no_worse && chapters.iter().all(|it| it.section.is_good)),
     }
 }
 

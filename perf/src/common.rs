@@ -4,9 +4,12 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::compare;
 use crate::engine::{Durability, Settings, Threads};
 use crate::error::PerfError;
-use crate::report::Section;
+use crate::progress::Progress;
+use crate::report::{Format, Section};
+use crate::rounds::{Contestant, Played, play};
 use crate::testbed::Testbed;
 
 /// What every benchmark takes.
@@ -37,6 +40,24 @@ pub(crate) struct Common {
     /// the system's temporary directory].
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
+    /// How the result stands on standard output.
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "FORMAT",
+        default_value = "md"
+    )]
+    pub(crate) format: Format,
+    /// An earlier report's folder to compare with: exit status 1 where a figure is worse.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) baseline: Option<PathBuf>,
+    /// How much worse than the baseline a figure may be.
+    #[arg(
+        long, global = true, value_name = "PERCENT", default_value = "5%",
+        value_parser = compare::tolerance
+    )]
+    pub(crate) tolerance: f64,
     /// The engine [default: the one beside this program, built first under cargo].
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) engine: Option<PathBuf>,
@@ -66,11 +87,31 @@ impl Common {
 /// Bytes of a frame where nothing else is said: a typical order.
 pub(crate) const FRAME_LEN: usize = 390;
 
+/// What all benchmarks of a run share.
+pub(crate) struct Stage<'a> {
+    pub(crate) testbed: &'a Testbed,
+    pub(crate) common: &'a Common,
+    pub(crate) progress: &'a Progress,
+}
+
+impl Stage<'_> {
+    /// Plays rounds of these: as many as asked for, else as many as this.
+    pub(crate) fn play(
+        &self,
+        contestants: &[Contestant<'_>],
+        rounds: u32,
+    ) -> Result<Vec<Played>, PerfError> {
+        play(
+            self.testbed,
+            contestants,
+            self.common.rounds(rounds),
+            self.progress,
+        )
+    }
+}
+
 /// A benchmark, with its arguments.
 pub(crate) trait Bench {
-    /// Plays it.
-    ///
-    /// # Errors
-    /// A process failed, or the machine has not what it takes. What was measured is no error.
-    fn run(&self, testbed: &Testbed, common: &Common) -> Result<Section, PerfError>;
+    /// Plays it. What was measured is no error, however bad.
+    fn run(&self, stage: &Stage<'_>) -> Result<Section, PerfError>;
 }

@@ -49,9 +49,6 @@ pub(crate) struct Server {
 
 impl Server {
     /// The server that is named; else a private one in this folder, where `mariadbd` is on PATH.
-    ///
-    /// # Errors
-    /// The address is none, there is no client, or the server does not start.
     pub(crate) fn find(named: Option<&str>, folder: &Path) -> Result<Option<Self>, PerfError> {
         let client = on_path("mariadb").or_else(|| on_path("mysql"));
         match (named, client, on_path("mariadbd")) {
@@ -136,17 +133,11 @@ impl Server {
     }
 
     /// What it calls itself.
-    ///
-    /// # Errors
-    /// It does not answer.
     pub(crate) fn version(&self) -> Result<String, PerfError> {
         Ok(self.ask("SELECT VERSION()")?.trim().to_owned())
     }
 
     /// Removes our database.
-    ///
-    /// # Errors
-    /// The server refuses.
     pub(crate) fn clear(&self) -> Result<(), PerfError> {
         let database = self.url.path().trim_start_matches('/');
         self.ask(&format!("DROP DATABASE IF EXISTS {database}"))?;
@@ -154,18 +145,12 @@ impl Server {
     }
 
     /// Runs a statement in our database, and returns what comes, as lines with tabs.
-    ///
-    /// # Errors
-    /// The server refuses.
     pub(crate) fn query(&self, statement: &str) -> Result<String, PerfError> {
         let database = self.url.path().trim_start_matches('/');
         self.run(&["-D", database, "-e", statement])
     }
 
     /// The same, into a file.
-    ///
-    /// # Errors
-    /// The server refuses, or the file cannot be written.
     pub(crate) fn query_into(&self, statement: &str, file: File) -> Result<(), PerfError> {
         let database = self.url.path().trim_start_matches('/');
         let mut command = self.command();
@@ -227,9 +212,6 @@ impl Drop for Server {
 }
 
 /// Stops a server's process where it stands, as a machine that hangs; or lets it go on.
-///
-/// # Errors
-/// It is gone.
 pub(crate) fn stall(server: Pid, stalls: bool) -> Result<(), PerfError> {
     let signal = if stalls { Signal::STOP } else { Signal::CONT };
     kill_process(server, signal).context("stopping mariadbd")

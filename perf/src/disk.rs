@@ -14,10 +14,6 @@ use crate::error::{Context, PerfError};
 const BLOCK_LEN: usize = 1024 * 1024;
 
 /// Bytes a second that a new file takes, written from its begin to its end and synced.
-///
-/// # Errors
-/// It cannot be written.
-#[expect(clippy::cast_precision_loss, reason = "bytes fit 52 bits")]
 pub(crate) fn sequential_rate(folder: &Path, bytes: u64) -> Result<f64, PerfError> {
     let home = Home::new(folder)?;
     let path = home.path().join("sequential");
@@ -36,9 +32,6 @@ pub(crate) fn sequential_rate(folder: &Path, bytes: u64) -> Result<f64, PerfErro
 }
 
 /// Bytes free there.
-///
-/// # Errors
-/// There is no such folder.
 pub(crate) fn free_bytes(folder: &Path) -> Result<u64, PerfError> {
     let it = statvfs(folder).context(format!("looking for room in {}", folder.display()))?;
     Ok(it.f_bavail.saturating_mul(it.f_frsize))
@@ -46,9 +39,6 @@ pub(crate) fn free_bytes(folder: &Path) -> Result<u64, PerfError> {
 
 /// Waits until the disk has all files below a folder: those alone, for the rest of the file system
 /// is somebody else's and may take minutes.
-///
-/// # Errors
-/// The disk failed.
 pub(crate) fn sync(folder: &Path) -> Result<(), PerfError> {
     let entries = fs::read_dir(folder).context(format!("reading {}", folder.display()))?;
     for entry in entries {

@@ -148,11 +148,24 @@ pub(crate) fn name_of(value: impl ValueEnum) -> String {
     name.map_or_else(String::new, |it| it.get_name().to_owned())
 }
 
+/// What the engine says of itself: version, commit, profile.
+pub(crate) fn identity(program: &Path) -> Vec<(String, String)> {
+    let said = Command::new(program).arg("--version").output().ok();
+    let said = said.map(|it| String::from_utf8_lossy(&it.stdout).into_owned());
+    let said = said.unwrap_or_default();
+    let mut lines = said.lines();
+    let version = lines
+        .next()
+        .filter(|it| !it.is_empty())
+        .unwrap_or("it says nothing of itself");
+    let mut facts = vec![("engine".to_owned(), version.to_owned())];
+    let pairs = lines.filter_map(|it| it.split_once(':'));
+    facts.extend(pairs.map(|(name, it)| (name.trim().to_owned(), it.trim().to_owned())));
+    facts
+}
+
 /// The engine to measure: the one named, or the one beside this program, built before where cargo
 /// started us.
-///
-/// # Errors
-/// There is none.
 pub(crate) fn program(named: Option<&Path>) -> Result<PathBuf, PerfError> {
     if let Some(named) = named {
         return match named.is_file() {

@@ -47,6 +47,11 @@ pub(crate) struct FrameBook {
     first_source: usize,
 }
 
+/// Bytes of a plan's frames, without their newline.
+pub(crate) fn frame_len(plan: &Plan) -> Result<usize, PerfError> {
+    Ok(FrameBook::new(plan, Wire::Bare)?.line_len() - 1)
+}
+
 #[derive(Debug, Clone, PartialEq)]
 struct Template {
     /// The whole line, with its newline; number, source, due and timestamp are to be patched.
@@ -81,9 +86,6 @@ pub(crate) struct Place {
 
 impl FrameBook {
     /// The frames of this plan as they travel on this wire.
-    ///
-    /// # Errors
-    /// A length that the simulator cannot make.
     pub(crate) fn new(plan: &Plan, wire: Wire) -> Result<Self, PerfError> {
         let is_timed = plan.rate.is_some();
         let mut templates = Vec::new();

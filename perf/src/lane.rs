@@ -38,9 +38,6 @@ pub(crate) struct Harness {
 
 impl Lane {
     /// Starts the sources; they listen at these addresses.
-    ///
-    /// # Errors
-    /// They do not.
     pub(crate) fn listening(plan: Plan) -> Result<(Self, Vec<SocketAddr>), PerfError> {
         let lane = Self::start(plan, &[])?;
         match lane.source.event()? {
@@ -50,9 +47,6 @@ impl Lane {
     }
 
     /// Starts the sources, which publish to the nats-server there.
-    ///
-    /// # Errors
-    /// They are no processes.
     pub(crate) fn publishing(plan: Plan, nats: SocketAddr) -> Result<Self, PerfError> {
         Self::start(plan, &["--nats".to_owned(), nats.to_string()])
     }
@@ -69,9 +63,6 @@ impl Lane {
 
     /// Starts the subscribers and waits until all are subscribed there; with `--silent` they read
     /// nothing.
-    ///
-    /// # Errors
-    /// They are not.
     pub(crate) fn subscribe(&mut self, to: SocketAddr, flags: &[&str]) -> Result<(), PerfError> {
         let mut arguments = vec!["sink".to_owned(), json(&self.plan)?, to.to_string()];
         arguments.extend(flags.iter().map(|&it| it.to_owned()));
@@ -85,9 +76,6 @@ impl Lane {
     }
 
     /// Waits until every source has its connection.
-    ///
-    /// # Errors
-    /// They have not.
     pub(crate) fn expect_connected(&self) -> Result<(), PerfError> {
         match self.source.event()? {
             Event::Connected => Ok(()),
@@ -96,40 +84,20 @@ impl Lane {
     }
 
     /// The sources begin.
-    ///
-    /// # Errors
-    /// They are gone.
     pub(crate) fn go(&mut self) -> Result<(), PerfError> {
         self.before[0] = self.source.usage()?;
         self.source.go()
     }
 
     /// What the sources sent, once they have sent all.
-    ///
-    /// # Errors
-    /// They do not.
     pub(crate) fn sent(&self) -> Result<SourceReport, PerfError> {
-        self.sent_within(self.time_max())
-    }
-
-    /// The same, unless it takes longer than this.
-    ///
-    /// # Errors
-    /// They do not.
-    pub(crate) fn sent_within(&self, time: Duration) -> Result<SourceReport, PerfError> {
-        match self.source.event_within(time)? {
+        match self.source.event_within(self.time_max())? {
             Event::Sent(sent) => Ok(sent),
             other => Err(unexpected(&self.source, &other)),
         }
     }
 
     /// What the subscribers received, once they have all or wait no longer.
-    ///
-    /// # Errors
-    /// They failed.
-    ///
-    /// # Panics
-    /// Nobody subscribed.
     pub(crate) fn received(&self) -> Result<SinkReport, PerfError> {
         let sink = self.sink.as_ref().expect("somebody subscribed");
         match sink.event_within(self.time_max())? {
@@ -139,9 +107,6 @@ impl Lane {
     }
 
     /// What the harness itself used since go.
-    ///
-    /// # Errors
-    /// A process is gone.
     pub(crate) fn harness(&self) -> Result<Harness, PerfError> {
         let sink = match &self.sink {
             Some(sink) => sink.usage()?.since(self.before[1]),

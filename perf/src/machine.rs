@@ -2,150 +2,143 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+
+use procfs::{CpuInfo, Current as _, CurrentSI as _, KernelStats, LoadAverage, Meminfo};
 
 use crate::engine::without_password;
 
 /// A fact for a report's header: its name and what it is.
 pub(crate) type Fact = (String, String);
 
-/// Machine, commit and command of this run.
-pub(crate) fn facts(data: &Path) -> Vec<Fact> {
+/// Machine, engine and command of this run, as they are before it.
+pub(crate) fn facts(data: &Path, engine: &Path) -> Vec<Fact> {
     let fact = |name: &str, value: String| (name.to_owned(), value);
-    vec![
+    let mut facts = vec![
+        fact(
+            "date",
+            jiff::Zoned::now()
+                .strftime("%Y-%m-%d %H:%M:%S %z")
+                .to_string(),
+        ),
+        fact("host", line_of("/proc/sys/kernel/hostname")),
         fact("machine", processor()),
         fact("cores", cores()),
         fact("memory", memory()),
-        fact("kernel", kernel()),
+        fact(
+            "kernel",
+            format!("Linux {}", line_of("/proc/sys/kernel/osrelease")),
+        ),
         fact("governor", governor()),
-        fact("load before", first_words("/proc/loadavg", 3)),
         fact("engine's data on", file_system(data)),
-        fact("commit", commit()),
-        fact("build", build().into()),
-        fact("command", command("all")),
-    ]
+    ];
+    facts.extend(crate::engine::identity(engine));
+    facts.push(fact(
+        "benchmark",
+        crate::build_info::lines().replace('\n', "; "),
+    ));
+    facts.push(fact("command", command("all")));
+    facts.push(fact("load before", load()));
+    facts
 }
 
-fn read(path: &str) -> String {
-    fs::read_to_string(path).unwrap_or_default()
+fn line_of(path: &str) -> String {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    or_unknown(Some(text.trim().to_owned()).filter(|it| !it.is_empty()))
 }
 
-fn first_words(path: &str, words: usize) -> String {
-    let text = read(path);
-    let words: Vec<&str> = text.split_whitespace().take(words).collect();
-    words.join(" ")
+fn or_unknown(value: Option<String>) -> String {
+    value.unwrap_or_else(|| "unknown".into())
+}
+
+/// The mean of runnable threads over 1, 5 and 15 minutes.
+fn load() -> String {
+    let load = LoadAverage::current().ok();
+    or_unknown(load.map(|it| format!("{} {} {}", it.one, it.five, it.fifteen)))
 }
 
 fn processor() -> String {
-    let info = read("/proc/cpuinfo");
-    let after_colon = |line: &str| line.split_once(": ").map(|(_, it)| it.to_owned());
-    let model = info.lines().find(|line| line.starts_with("model name"));
-    let model = model.and_then(after_colon);
-    let model = model.unwrap_or_else(|| std::env::consts::ARCH.to_owned());
-    let is_virtual = info.lines().any(|line| {
-        line.starts_with("flags") && line.split_whitespace().any(|flag| flag == "hypervisor")
-    });
-    match is_virtual {
+    let info = CpuInfo::current().ok();
+    let model = info
+        .as_ref()
+        .and_then(|it| it.model_name(0))
+        .unwrap_or(std::env::consts::ARCH);
+    let flags = info.as_ref().and_then(|it| it.flags(0)).unwrap_or_default();
+    match flags.contains(&"hypervisor") {
         true => format!("{model}, virtual"),
-        false => model,
+        false => model.to_owned(),
     }
 }
 
 fn cores() -> String {
     let allowed = std::thread::available_parallelism().map_or(1, usize::from);
-    let info = read("/proc/cpuinfo");
-    let is_core = |line: &&str| line.starts_with("processor");
-    let installed = info.lines().filter(is_core).count();
+    let installed = CpuInfo::current().map_or(allowed, |it| it.num_cores());
     format!("{allowed} allowed of {installed}")
 }
 
 fn memory() -> String {
-    let info = read("/proc/meminfo");
-    let total = info.lines().find_map(|line| line.strip_prefix("MemTotal:"));
-    let kib = total.and_then(|it| it.trim().trim_end_matches(" kB").parse::<u64>().ok());
-    kib.map_or_else(unknown, |kib| format!("{} MiB", kib / 1024))
+    let total = Meminfo::current().ok().map(|it| it.mem_total);
+    or_unknown(total.map(|bytes| format!("{} MiB", bytes / 1_048_576)))
 }
 
 fn governor() -> String {
-    let governor = read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor");
-    match governor.trim() {
-        "" => "none that can be seen".into(),
-        governor => governor.to_owned(),
+    match line_of("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor") {
+        unknown if unknown == "unknown" => "none that can be seen".into(),
+        governor => governor,
     }
 }
 
-/// What other machines on the same hardware took from this one since it began.
+/// What is known only afterwards: the load, and what other machines on the same hardware took.
 #[derive(Debug)]
-pub(crate) struct Steal {
+pub(crate) struct Afterwards {
     before: [u64; 2],
 }
 
-impl Steal {
+impl Afterwards {
     pub(crate) fn begin() -> Self {
-        Self {
-            before: stolen(&read("/proc/stat")),
-        }
+        Self { before: stolen() }
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "ticks fit 52 bits")]
-    pub(crate) fn fact(&self) -> Fact {
-        let [stolen, all] = stolen(&read("/proc/stat"));
+    pub(crate) fn facts(&self) -> [Fact; 2] {
+        let [stolen, all] = stolen();
         let [stolen, all] = [stolen - self.before[0], all - self.before[1]];
         let percent = stolen as f64 / all.max(1) as f64 * 100.0;
-        let fact = format!("{percent:.1} % of its processor time, by other virtual machines");
-        ("stolen while it ran".into(), fact)
+        let stolen = format!("{percent:.1} % of its processor time, by other virtual machines");
+        [
+            ("load after".into(), load()),
+            ("stolen while it ran".into(), stolen),
+        ]
     }
 }
 
-/// Ticks stolen, and ticks in all: user, nice, system, idle, iowait, irq, softirq, steal.
-fn stolen(stat: &str) -> [u64; 2] {
-    let line = stat.lines().next().unwrap_or_default();
-    let ticks = line.split_whitespace().skip(1).take(8);
-    let ticks: Vec<u64> = ticks.filter_map(|it| it.parse().ok()).collect();
-    [ticks.get(7).copied().unwrap_or(0), ticks.iter().sum()]
-}
-
-fn kernel() -> String {
-    format!("Linux {}", read("/proc/sys/kernel/osrelease").trim())
+/// Ticks stolen, and ticks in all.
+fn stolen() -> [u64; 2] {
+    let Ok(stats) = KernelStats::current() else {
+        return [0, 0];
+    };
+    let it = stats.total;
+    let steal = it.steal.unwrap_or_default();
+    let waiting = [it.iowait, it.irq, it.softirq]
+        .into_iter()
+        .flatten()
+        .sum::<u64>();
+    [
+        steal,
+        it.user + it.nice + it.system + it.idle + waiting + steal,
+    ]
 }
 
 /// The type of the file system that a directory is on: the longest mount point above it.
 fn file_system(path: &Path) -> String {
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let mounts = read("/proc/mounts");
-    let mounts = mounts.lines().filter_map(|line| {
-        let mut words = line.split_whitespace().skip(1);
-        Some((words.next()?, words.next()?))
-    });
-    let above = mounts.filter(|(point, _)| path.starts_with(point));
-    let nearest = above.max_by_key(|(point, _)| point.len());
-    nearest.map_or_else(unknown, |(_, kind)| match kind {
+    let mounts = procfs::mounts().unwrap_or_default();
+    let above = mounts
+        .into_iter()
+        .filter(|it| path.starts_with(&it.fs_file));
+    let nearest = above.max_by_key(|it| it.fs_file.len());
+    or_unknown(nearest.map(|it| match it.fs_vfstype.as_str() {
         "tmpfs" => "tmpfs: memory, not a disk".into(),
         kind => kind.to_owned(),
-    })
-}
-
-fn commit() -> String {
-    let git = |arguments: &[&str]| {
-        let output = Command::new("git").args(arguments).output().ok()?;
-        let is_good = output.status.success();
-        is_good.then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
-    };
-    let Some(commit) = git(&["rev-parse", "HEAD"]) else {
-        return unknown();
-    };
-    match git(&["status", "--porcelain", "--untracked-files=no"]) {
-        Some(changes) if changes.is_empty() => commit,
-        _ => format!("{commit}, with changes that are not committed"),
-    }
-}
-
-/// Which build this is, and hence the engine beside it.
-pub(crate) fn build() -> &'static str {
-    match cfg!(debug_assertions) {
-        true => "debug: its figures mean nothing, add --release",
-        false => "release",
-    }
+    }))
 }
 
 /// This run's command line, for this benchmark alone.
@@ -169,31 +162,33 @@ fn quoted(word: String) -> String {
     }
 }
 
-fn unknown() -> String {
-    "unknown".into()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn every_fact_is_there() {
-        let facts = facts(&std::env::temp_dir());
+        let facts = facts(&std::env::temp_dir(), Path::new("/bin/false"));
         assert!(
             facts.iter().all(|(_, value)| !value.is_empty()),
             "{facts:?}"
         );
-        let has = |name: &str| facts.iter().any(|(it, _)| it == name);
-        assert!(has("machine") && has("kernel") && has("commit") && has("command"));
-    }
-
-    #[test]
-    fn stolen_time_is_the_eighth_figure() {
-        let stat = "cpu  1 2 3 4 5 6 7 8 100 0\ncpu0 9 9 9 9 9 9 9 9 9 9\n";
-        assert_eq!(stolen(stat), [8, 36]);
-        assert_eq!(stolen(""), [0, 0]);
-        assert!(Steal::begin().fact().1.contains('%'));
+        for name in [
+            "date",
+            "host",
+            "machine",
+            "kernel",
+            "engine",
+            "command",
+            "load before",
+        ] {
+            assert!(facts.iter().any(|(it, _)| it == name), "{name}");
+        }
+        let [(_, load), (_, stolen)] = Afterwards::begin().facts();
+        assert!(
+            load.contains('.') && stolen.contains('%'),
+            "{load} {stolen}"
+        );
     }
 
     #[test]

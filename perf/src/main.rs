@@ -4,22 +4,26 @@
 //!  cli -> bench (throughput, latency, ...) -> rounds -> round -> lane, testbed, each part a process
 //!                     |                         |                    source ==TCP==> engine | relay
 //!                     v                         v                    sink   <==TCP==  engine | relay
-//!          report <- aim, picture  <-  spread, curve
+//!          report <- aim, picture  <-  figure, spread, curve        compare: two reports
 //! ```
 //! `plan`, `frames`, `wire` and `clock` are what all processes of a round agree on. README.md says
 //! what each benchmark measures and how to read it.
 
 mod bench;
+#[path = "../../src/build_info.rs"]
+mod build_info;
 mod child;
 mod cleanup;
 mod cli;
 mod clock;
 mod common;
+mod compare;
 mod curve;
 mod database;
 mod disk;
 mod engine;
 mod error;
+mod figure;
 mod frames;
 mod http;
 mod lane;
@@ -28,10 +32,10 @@ mod parts;
 mod picture;
 mod plan;
 mod process;
+mod progress;
 mod report;
 mod round;
 mod rounds;
-mod screen;
 mod spread;
 mod strace;
 mod testbed;

@@ -63,8 +63,7 @@ impl Plan {
         }
     }
 
-    /// # Errors
-    /// More sources or destinations than names, or none.
+    /// Refuses more sources or destinations than there are names, and none.
     pub(crate) fn check(&self) -> Result<(), PerfError> {
         let within = |what: &str, value: usize, max: usize| match value {
             1.. if value <= max => Ok(()),

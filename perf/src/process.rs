@@ -1,14 +1,15 @@
 //! What the kernel knows of a process: its memory, its processor time, its wake-ups.
 
-use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use procfs::ProcError;
+use procfs::process::Process;
 use serde::Serialize;
 
-use crate::error::{Context, PerfError};
+use crate::error::PerfError;
 
 /// A process at one moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
@@ -78,68 +79,30 @@ impl Watch {
 }
 
 /// Reads them.
-///
-/// # Errors
-/// The process is gone.
 pub(crate) fn usage(pid: u32) -> Result<Usage, PerfError> {
-    let read = |file: &str| {
-        let path = format!("/proc/{pid}/{file}");
-        fs::read_to_string(&path).context(format!("reading {path}"))
+    let pid = i32::try_from(pid).expect("a process has a number");
+    let read = || {
+        let process = Process::new(pid)?;
+        let (status, stat) = (process.status()?, process.stat()?);
+        let seconds = |ticks: u64| ticks as f64 / procfs::ticks_per_second() as f64;
+        let waits = process.tasks()?.flatten().filter_map(|it| it.status().ok());
+        Ok(Usage {
+            resident_kib: status.vmrss.unwrap_or_default(),
+            resident_max_kib: status.vmhwm.unwrap_or_default(),
+            cpu_seconds: seconds(stat.utime + stat.stime),
+            system_seconds: seconds(stat.stime),
+            // Another user's process does not show it: then it is 0.
+            written_bytes: process.io().map_or(0, |io| io.write_bytes),
+            // Those of threads that have ended are not in it.
+            waits: waits.filter_map(|it| it.voluntary_ctxt_switches).sum(),
+        })
     };
-    let status = read("status")?;
-    let [user_seconds, system_seconds] = cpu_seconds(&read("stat")?);
-    Ok(Usage {
-        resident_kib: field(&status, "VmRSS:"),
-        resident_max_kib: field(&status, "VmHWM:"),
-        cpu_seconds: user_seconds + system_seconds,
-        system_seconds,
-        // Another user's process does not show it: then it is 0.
-        written_bytes: read("io").map_or(0, |io| field(&io, "write_bytes:")),
-        waits: waits(pid),
-    })
-}
-
-/// A number of a `status` file; zero when it is not there.
-fn field(status: &str, name: &str) -> u64 {
-    let line = status.lines().find_map(|line| line.strip_prefix(name));
-    let word = line.and_then(|it| it.split_whitespace().next());
-    word.and_then(|it| it.parse().ok()).unwrap_or(0)
-}
-
-/// User and system time: the 14th and 15th field, counted behind the name's parenthesis because
-/// the name may hold anything.
-#[expect(clippy::cast_precision_loss, reason = "ticks of a process fit 52 bits")]
-fn cpu_seconds(stat: &str) -> [f64; 2] {
-    let behind_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    let mut fields = behind_name.split_whitespace().skip(11);
-    let mut seconds = || {
-        let ticks = fields.next().and_then(|it| it.parse::<u64>().ok());
-        ticks.unwrap_or(0) as f64 / rustix::param::clock_ticks_per_second() as f64
-    };
-    [seconds(), seconds()]
-}
-
-/// The sum over its threads; those that have ended are not in it.
-fn waits(pid: u32) -> u64 {
-    let threads = fs::read_dir(format!("/proc/{pid}/task"));
-    let threads = threads.into_iter().flatten().flatten();
-    let statuses = threads.filter_map(|it| fs::read_to_string(it.path().join("status")).ok());
-    statuses
-        .map(|it| field(&it, "voluntary_ctxt_switches:"))
-        .sum()
+    read().map_err(|error: ProcError| PerfError::Usage(format!("reading /proc/{pid}: {error}")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_name_with_blanks_and_parentheses_moves_no_field() {
-        let stat = "7 (a) b) c) S 1 2 3 4 5 6 7 8 9 10 300 200 13 14";
-        let ticks = cpu_seconds(stat).map(|it| it * rustix::param::clock_ticks_per_second() as f64);
-        assert!((ticks[0] - 300.0).abs() < 1e-6, "{ticks:?}");
-        assert!((ticks[1] - 200.0).abs() < 1e-6, "{ticks:?}");
-    }
 
     #[test]
     fn our_own_process_has_memory() {

@@ -1,50 +1,40 @@
 //! The paper: a Markdown report, the raw data and the pictures, into a folder; chapters also to the
 //! screen.
 //!
-//! The benchmarks give sections and raw rounds; the header is the machine's, commit's and
-//! command's. Whoever has only the report knows what was measured and how to do it again.
+//! The benchmarks give sections; the header is the machine's, the engine's and the command's.
+//! Whoever has only the report knows what was measured and how to do it again.
 
-pub(crate) mod aim;
+mod aim;
 mod csv;
+mod hlog;
+mod section;
+mod table;
 
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use crate::error::{Context, PerfError};
 use crate::machine::Fact;
 use crate::picture::Picture;
-pub(crate) use aim::Aim;
+use crate::spread::Spread;
+pub(crate) use aim::{Aim, Verdict};
+pub(crate) use csv::lines as csv_lines;
+pub(crate) use section::{ALONE, Measure, Section, base_of};
+pub(crate) use table::Table;
 
-/// A table: its columns, and rows as long.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Table {
-    /// What stands over the columns.
-    pub(crate) columns: Vec<String>,
-    /// What stands below, row by row.
-    pub(crate) rows: Vec<Vec<String>>,
-}
-
-/// What one benchmark has to say.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Section {
-    pub(crate) title: String,
-    /// The result in a sentence, for who reads no further.
-    pub(crate) summary: String,
-    /// What is measured, how, and what it is to be compared with.
-    pub(crate) text: String,
-    pub(crate) table: Table,
-    /// The design's aims, beside what was found.
-    pub(crate) aims: Vec<Aim>,
-    pub(crate) pictures: Vec<Picture>,
-    /// What follows from them: the verdict, or what to keep in mind.
-    pub(crate) notes: Vec<String>,
-    /// Every round, for other programs.
-    pub(crate) raw: Value,
-    /// False when frames were lost or the target was missed.
-    pub(crate) is_good: bool,
+/// How the result stands on standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Markdown, for people.
+    Md,
+    /// Every figure of every party, round by round.
+    Json,
+    /// The same, a line a figure.
+    Csv,
 }
 
 /// A section, with how it came about.
@@ -56,61 +46,35 @@ pub(crate) struct Chapter {
     pub(crate) section: Section,
 }
 
-impl Table {
-    /// With these columns and no rows.
-    pub(crate) fn new(columns: &[&str]) -> Self {
-        Self {
-            columns: columns.iter().map(|&it| it.to_owned()).collect(),
-            rows: Vec::new(),
-        }
-    }
-
-    pub(crate) fn push<const N: usize>(&mut self, row: [String; N]) {
-        assert_eq!(N, self.columns.len(), "a row has a cell for every column");
-        self.rows.push(row.to_vec());
-    }
-
-    /// As Markdown, aligned for eyes that see only the text.
-    pub(crate) fn render(&self) -> String {
-        let width = |column: usize| {
-            let cells = self.rows.iter().map(|row| row[column].chars().count());
-            let title = self.columns[column].chars().count();
-            cells.max().unwrap_or(0).max(title)
-        };
-        let widths: Vec<usize> = (0..self.columns.len()).map(width).collect();
-        let line = |cells: &[String]| {
-            let cells = cells.iter().zip(&widths);
-            let cells: Vec<String> = cells
-                .map(|(cell, &width)| format!("{cell:width$}"))
-                .collect();
-            format!("| {} |\n", cells.join(" | "))
-        };
-        let rules: Vec<String> = widths.iter().map(|&width| "-".repeat(width)).collect();
-        let mut text = line(&self.columns) + &line(&rules);
-        text.extend(self.rows.iter().map(|row| line(row)));
-        text
-    }
+/// What all chapters share.
+#[derive(Debug, Clone)]
+pub(crate) struct Header {
+    pub(crate) title: String,
+    /// Whether the rounds are too short for figures.
+    pub(crate) is_quick: bool,
+    pub(crate) facts: Vec<Fact>,
 }
 
-impl Section {
-    /// Of a benchmark that could not be taken: what stopped it.
-    pub(crate) fn not_measured(name: &str, error: &PerfError) -> Self {
-        Self {
-            title: format!("Not measured: {name}"),
-            summary: format!("{name} could not be measured."),
-            notes: vec![error.to_string()],
-            raw: Value::Array(Vec::new()),
-            ..Self::default()
-        }
-    }
-}
+const INTRODUCTION: &str = "Measured over real sockets between separate processes: sources send \
+frames, the engine orders them and hands them to subscribers, who verify every one. All parties \
+share the machine named here. Percentiles are those of all rounds' values together, other figures \
+the median of the rounds; in parentheses the least and the most of a round.";
+
+const QUICK: &str = "> **QUICK RUN: its figures mean nothing.** The rounds are too short and too \
+few; it shows that everything works.";
 
 impl Chapter {
     pub(crate) fn render(&self) -> String {
         let it = &self.section;
         let mut text = format!("## {}\n\n{}\n", it.title, it.summary);
-        if !it.table.rows.is_empty() {
-            let _ = write!(text, "\n{}\n\n{}", it.text, it.table.render());
+        let tables = it
+            .tables
+            .iter()
+            .map(Table::render)
+            .filter(|it| !it.is_empty());
+        let tables: Vec<String> = tables.collect();
+        if !tables.is_empty() {
+            let _ = write!(text, "\n{}\n\n{}", it.text, tables.join("\n"));
         }
         if !it.aims.is_empty() {
             let _ = write!(text, "\n{}", aim::table(&it.aims).render());
@@ -125,28 +89,49 @@ impl Chapter {
         let (name, command) = (&self.name, &self.command);
         let _ = write!(
             text,
-            "\nAgain: `{command}`. Every round: [{name}.csv]({name}.csv), [raw.json](raw.json).\n"
+            "\nAgain: `{command}`. Every round: [{name}.csv]({name}.csv), [raw.json](raw.json)"
         );
-        text
+        if !it.latencies.is_empty() {
+            let _ = write!(text, "; its latencies: `flipped-lb histogram {name}.hlog`");
+        }
+        text + ".\n"
     }
 
     fn file_of(&self, picture: &Picture) -> String {
         format!("{}-{}.svg", self.name, picture.name)
     }
+
+    fn json(&self) -> Value {
+        let it = &self.section;
+        json!({
+            "name": self.name,
+            "command": self.command,
+            "title": it.title,
+            "good": it.is_good,
+            "aims": it.aims,
+            "measures": it.measures,
+        })
+    }
 }
 
 /// The whole report as Markdown.
-pub(crate) fn render(title: &str, facts: &[Fact], chapters: &[Chapter]) -> String {
-    let summaries = chapters.iter().map(|it| it.section.summary.as_str());
-    let summaries: Vec<&str> = summaries.collect();
-    let mut header = Table::new(&["what", "value"]);
-    for (name, value) in facts {
-        header.push([name.clone(), value.replace('|', "\\|")]);
+pub(crate) fn render(header: &Header, chapters: &[Chapter]) -> String {
+    let summaries: Vec<&str> = (chapters.iter())
+        .map(|it| it.section.summary.as_str())
+        .collect();
+    let mut facts = Table::new(["what", "value"]);
+    for (name, value) in &header.facts {
+        facts.push([name.clone(), value.clone()]);
     }
-    let mut text = format!(
-        "# {title}\n\n{INTRODUCTION} {}\n\n{}",
+    let mut text = format!("# {}\n\n", header.title);
+    if header.is_quick {
+        let _ = write!(text, "{QUICK}\n\n");
+    }
+    let _ = write!(
+        text,
+        "{INTRODUCTION} {}\n\n{}",
         summaries.join(" "),
-        header.render()
+        facts.render()
     );
     for chapter in chapters {
         let _ = write!(text, "\n{}", chapter.render());
@@ -154,19 +139,80 @@ pub(crate) fn render(title: &str, facts: &[Fact], chapters: &[Chapter]) -> Strin
     text
 }
 
-const INTRODUCTION: &str = "Measured over real sockets between separate processes: sources send \
-frames, the engine orders them and hands them to subscribers, who verify every one. All parties \
-share the machine named here.";
+/// The figures of all chapters, or their text.
+pub(crate) fn show(format: Format, header: &Header, chapters: &[Chapter]) -> String {
+    match format {
+        Format::Md => {
+            let chapters: Vec<String> = chapters.iter().map(Chapter::render).collect();
+            let banner = if header.is_quick {
+                format!("{QUICK}\n\n")
+            } else {
+                String::new()
+            };
+            banner + &chapters.join("\n")
+        }
+        Format::Json => {
+            let chapters: Vec<Value> = chapters.iter().map(Chapter::json).collect();
+            format!(
+                "{:#}\n",
+                json!({ "facts": facts(header), "sections": chapters })
+            )
+        }
+        Format::Csv => {
+            let columns = "benchmark,case,party,figure,unit,value,min,max,low,high,rounds";
+            let columns = columns.split(',').map(str::to_owned).collect();
+            let rows = chapters.iter().flat_map(|chapter| {
+                let row = |it: &Measure| {
+                    let spread = it.spread();
+                    let unit = json!(it.unit).as_str().unwrap_or_default().to_owned();
+                    let words = [&chapter.name, &it.case, &it.party, &it.figure, &unit];
+                    let Spread {
+                        mid,
+                        min,
+                        max,
+                        low,
+                        high,
+                    } = spread;
+                    let figures = [mid, min, max, low, high].map(|it| it.to_string());
+                    let rounds = it.rounds.len().to_string();
+                    words
+                        .map(String::clone)
+                        .into_iter()
+                        .chain(figures)
+                        .chain([rounds])
+                        .collect()
+                };
+                chapter.section.measures.iter().map(row)
+            });
+            csv::lines([columns].into_iter().chain(rows))
+        }
+    }
+}
 
-/// Writes `report.md`, `raw.json`, and for each chapter its rounds and its pictures; returns where
-/// the report is.
-///
-/// # Errors
-/// The folder cannot be written to.
+fn facts(header: &Header) -> Value {
+    let facts = header
+        .facts
+        .iter()
+        .map(|(name, it)| (name.clone(), json!(it)));
+    Value::Object(facts.collect())
+}
+
+/// Refuses a folder that has a report already.
+pub(crate) fn check_new(folder: &Path) -> Result<(), PerfError> {
+    match folder.join("report.md").exists() {
+        true => Err(PerfError::Usage(format!(
+            "{} has a report already, and none is overwritten: name another folder with --out",
+            folder.display()
+        ))),
+        false => Ok(()),
+    }
+}
+
+/// Writes `report.md`, `raw.json`, and for each chapter its rounds, latencies and pictures; returns
+/// where the report is.
 pub(crate) fn write(
     folder: &Path,
-    title: &str,
-    facts: &[Fact],
+    header: &Header,
     chapters: &[Chapter],
 ) -> Result<PathBuf, PerfError> {
     fs::create_dir_all(folder).context(format!("making {}", folder.display()))?;
@@ -176,107 +222,43 @@ pub(crate) fn write(
         Ok(path)
     };
     for chapter in chapters {
-        let name = format!("{}.csv", chapter.name);
-        put(&name, &csv::render(facts, &chapter.section.raw))?;
-        for picture in &chapter.section.pictures {
+        let (name, section) = (&chapter.name, &chapter.section);
+        put(
+            &format!("{name}.csv"),
+            &csv::render(&header.facts, &section.raw),
+        )?;
+        if !section.latencies.is_empty() {
+            put(&format!("{name}.hlog"), &hlog::render(&section.latencies))?;
+        }
+        for picture in &section.pictures {
             put(&chapter.file_of(picture), &picture.svg)?;
         }
     }
-    put("raw.json", &raw(title, facts, chapters)?)?;
-    put("report.md", &render(title, facts, chapters))
+    put("raw.json", &raw(header, chapters)?)?;
+    put("report.md", &render(header, chapters))
 }
 
-fn raw(title: &str, facts: &[Fact], chapters: &[Chapter]) -> Result<String, PerfError> {
-    let facts = facts.iter().map(|(name, it)| (name.clone(), json!(it)));
-    let chapters = chapters.iter().map(
-        |Chapter {
-             name,
-             command,
-             section,
-         }| {
-            json!({
-                "name": name,
-                "command": command,
-                "title": section.title,
-                "good": section.is_good,
-                "aims": section.aims,
-                "data": section.raw,
-            })
-        },
-    );
-    let value = json!({
-        "title": title,
-        "facts": facts.collect::<serde_json::Map<_, _>>(),
-        "sections": chapters.collect::<Vec<_>>(),
-    });
+/// Adds a text to the report that is there.
+pub(crate) fn append(folder: &Path, text: &str) -> Result<(), PerfError> {
+    let path = folder.join("report.md");
+    let report = fs::read_to_string(&path).context(format!("reading {}", path.display()))?;
+    fs::write(&path, format!("{report}\n{text}")).context(format!("writing {}", path.display()))
+}
+
+fn raw(header: &Header, chapters: &[Chapter]) -> Result<String, PerfError> {
+    let sections: Vec<Value> = chapters
+        .iter()
+        .map(|chapter| {
+            let mut value = chapter.json();
+            value["data"] = json!(chapter.section.raw);
+            value
+        })
+        .collect();
+    let (title, quick) = (&header.title, header.is_quick);
+    let value =
+        json!({ "title": title, "quick": quick, "facts": facts(header), "sections": sections });
     serde_json::to_string_pretty(&value).context("rendering the raw data")
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn chapter() -> Chapter {
-        let mut table = Table::new(&["subject", "msg/s"]);
-        table.push(["engine".into(), "1.25 M".into()]);
-        table.push(["relay".into(), "3.30 M".into()]);
-        Chapter {
-            name: "throughput".into(),
-            command: "perf throughput".into(),
-            section: Section {
-                title: "Throughput".into(),
-                summary: "1.25 M msg/s.".into(),
-                text: "Flat out.".into(),
-                table,
-                aims: vec![Aim::new("ratio", "0.4 at least", "0.38", false)],
-                pictures: vec![Picture {
-                    name: "rate".into(),
-                    title: "Messages a second".into(),
-                    svg: "<svg></svg>".into(),
-                }],
-                notes: vec!["Ratio 0.38.".into()],
-                raw: json!([{ "rate": 1.0 }]),
-                is_good: true,
-            },
-        }
-    }
-
-    #[test]
-    fn a_report_has_its_header_its_tables_its_pictures_and_how_to_repeat_it() {
-        let facts = [("kernel".to_owned(), "Linux 6 | odd".to_owned())];
-        let text = render("Results", &facts, &[chapter()]);
-        let want = "# Results\n\n".to_owned()
-            + INTRODUCTION
-            + " 1.25 M msg/s.\n\n\
-            | what   | value          |\n\
-            | ------ | -------------- |\n\
-            | kernel | Linux 6 \\| odd |\n\n\
-            ## Throughput\n\n1.25 M msg/s.\n\nFlat out.\n\n\
-            | subject | msg/s  |\n\
-            | ------- | ------ |\n\
-            | engine  | 1.25 M |\n\
-            | relay   | 3.30 M |\n\n\
-            | aim   | wanted       | found | verdict     |\n\
-            | ----- | ------------ | ----- | ----------- |\n\
-            | ratio | 0.4 at least | 0.38  | **not met** |\n\n\
-            Ratio 0.38.\n\n\
-            ![Messages a second](throughput-rate.svg)\n\n\
-            Again: `perf throughput`. Every round: [throughput.csv](throughput.csv), \
-            [raw.json](raw.json).\n";
-        assert_eq!(text, want);
-    }
-
-    #[test]
-    fn all_files_are_written_and_the_raw_data_is_json() {
-        let folder = tempfile::tempdir().expect("a directory");
-        let out = folder.path().join("new/folder");
-        let path = write(&out, "Results", &[], &[chapter()]).expect("it is written");
-        let report = fs::read_to_string(path).expect("a report");
-        assert!(report.contains("1.25 M"));
-        let raw = fs::read(out.join("raw.json")).expect("raw data");
-        let raw: Value = serde_json::from_slice(&raw).expect("JSON");
-        assert_eq!(raw["sections"][0]["data"][0]["rate"], 1.0);
-        assert_eq!(raw["sections"][0]["aims"][0]["is_met"], false);
-        assert!(out.join("throughput.csv").is_file() && out.join("throughput-rate.svg").is_file());
-    }
-}
+mod tests;

@@ -1,16 +1,18 @@
 //! One round of one lane: connected, told to go, measured, killed.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
+use crate::curve::Curve;
 use crate::engine::Settings;
 use crate::error::PerfError;
-use crate::frames::FrameBook;
+use crate::frames::frame_len;
 use crate::lane::{Harness, Lane};
 use crate::parts::{SinkReport, SourceReport};
 use crate::plan::Plan;
 use crate::process::Usage;
 use crate::testbed::{Running, Subject, Testbed};
-use crate::wire::Wire;
 
 const SECOND_NS: f64 = 1e9;
 
@@ -33,17 +35,13 @@ pub(crate) struct Outcome {
     pub(crate) harness: Harness,
     /// Which part of the lines the engine's parser knew the shape of, where it was asked.
     pub(crate) fast_path: Option<f64>,
+    /// What one benchmark alone measures.
+    #[serde(flatten)]
+    pub(crate) extra: BTreeMap<String, f64>,
 }
 
 impl Outcome {
     /// Of a lane that has sent and received all.
-    ///
-    /// # Errors
-    /// A process is gone.
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "frames and ns of a round fit 52 bits"
-    )]
     pub(crate) fn of(
         subject: Subject,
         lane: &Lane,
@@ -55,18 +53,39 @@ impl Outcome {
         let ns = received.arrivals.last_ns.saturating_sub(sent.start_ns);
         let seconds = ns.max(1) as f64 / SECOND_NS;
         Ok(Self {
-            subject,
-            plan: lane.plan.clone(),
-            settings: (subject == Subject::Engine).then(|| settings.clone()),
-            frame_len: FrameBook::new(&lane.plan, Wire::Bare)?.line_len() - 1,
+            frame_len: frame_len(&lane.plan)?,
             seconds,
             rate: received.frames as f64 / seconds,
             sent,
             received,
             usage,
             harness: lane.harness()?,
-            fast_path: None,
+            ..Self::nothing(subject, &lane.plan, settings)
         })
+    }
+
+    /// Nothing sent and nothing received.
+    pub(crate) fn nothing(subject: Subject, plan: &Plan, settings: &Settings) -> Self {
+        Self {
+            subject,
+            plan: plan.clone(),
+            settings: (subject == Subject::Engine).then(|| settings.clone()),
+            frame_len: plan.frame_len,
+            seconds: 0.0,
+            rate: 0.0,
+            sent: SourceReport::default(),
+            received: SinkReport::default(),
+            usage: Usage::default(),
+            harness: Harness::default(),
+            fast_path: None,
+            extra: BTreeMap::new(),
+        }
+    }
+
+    /// With a figure that one benchmark alone measures.
+    pub(crate) fn with(mut self, name: &str, value: f64) -> Self {
+        self.extra.insert(name.to_owned(), value);
+        self
     }
 
     /// Every frame sent arrived once, in order, unchanged, and nothing else did.
@@ -77,28 +96,32 @@ impl Outcome {
 
     /// In a few words: exact, or what was not.
     pub(crate) fn verdict(&self) -> String {
-        let SinkReport {
-            frames,
-            missing,
-            wrong,
-            first_wrong,
-            ..
-        } = &self.received;
-        match (self.is_exact(), first_wrong) {
-            (true, _) => "exact".into(),
-            (false, None) => format!("NOT EXACT: {frames} right, {missing} missing"),
-            (false, Some(first)) => {
+        if self.is_exact() {
+            return "exact".into();
+        }
+        let it = &self.received;
+        let (frames, missing, wrong) = (it.frames, it.missing, it.wrong);
+        match &it.first_wrong {
+            None => format!("NOT EXACT: {frames} right, {missing} missing"),
+            Some(first) => {
                 format!("NOT EXACT: {frames} right, {missing} missing, {wrong} wrong; {first}")
             }
         }
     }
+
+    /// How late the sources were.
+    pub(crate) fn late(&self) -> Curve {
+        self.sent.late.clone().unwrap_or_default()
+    }
+
+    /// Processor time for a message, in ns.
+    pub(crate) fn cpu_ns(&self, seconds: f64) -> f64 {
+        seconds * SECOND_NS / self.plan.messages.max(1) as f64
+    }
 }
 
 impl Testbed {
-    /// Plays a round.
-    ///
-    /// # Errors
-    /// A process failed. Frames lost or wrong are no error but an outcome.
+    /// Plays a round. Frames lost or wrong are no error but an outcome.
     pub(crate) fn play(
         &self,
         subject: Subject,
@@ -110,9 +133,6 @@ impl Testbed {
     }
 
     /// Everything connected and subscribed, so that only go is to be said.
-    ///
-    /// # Errors
-    /// A process failed.
     pub(crate) fn connect(
         &self,
         subject: Subject,
@@ -139,9 +159,6 @@ impl Testbed {
 }
 
 /// From go to the end.
-///
-/// # Errors
-/// A process failed.
 pub(crate) fn finish(
     subject: Subject,
     running: &Running,
@@ -163,7 +180,6 @@ pub(crate) fn finish(
 }
 
 /// Which part of all lines the parser's fast path took; `None`: an older engine does not say.
-#[expect(clippy::cast_precision_loss, reason = "lines of a round fit 52 bits")]
 fn fast_path(engine: &Running) -> Option<f64> {
     let fast = engine.counter("lines_fast_path").ok()?;
     let full = engine.counter("lines_full_path").ok()?;

@@ -32,9 +32,6 @@ pub(crate) struct Strace {
 
 impl Strace {
     /// Attaches to all threads of a process, and waits until that is so.
-    ///
-    /// # Errors
-    /// It may not.
     pub(crate) fn attach(program: &Path, pid: u32, data: &Path) -> Result<Self, PerfError> {
         let home = Home::new(data)?;
         let (pid_word, summary) = (PathBuf::from(pid.to_string()), summary_file(&home));
@@ -57,9 +54,6 @@ impl Strace {
     }
 
     /// Detaches, and tells what it counted, most frequent first.
-    ///
-    /// # Errors
-    /// It counted nothing.
     pub(crate) fn detach(mut self) -> Result<Vec<Calls>, PerfError> {
         self.child.interrupt()?;
         let file = summary_file(&self.home);

@@ -46,9 +46,6 @@ pub(crate) struct Running {
 
 impl Testbed {
     /// Starts the engine between these sources and the subscribers to come.
-    ///
-    /// # Errors
-    /// It does not run.
     pub(crate) fn start_engine(
         &self,
         settings: &Settings,
@@ -60,9 +57,6 @@ impl Testbed {
     }
 
     /// Starts the engine in a home that may have data of an earlier one.
-    ///
-    /// # Errors
-    /// It does not run.
     pub(crate) fn start_engine_with(
         &self,
         home: Home,
@@ -76,9 +70,6 @@ impl Testbed {
     }
 
     /// Starts an engine again where another one left its data, with the same settings.
-    ///
-    /// # Errors
-    /// It does not run.
     pub(crate) fn start_engine_in(&self, home: Home) -> Result<Running, PerfError> {
         let file = settings_file(&home);
         let command = [
@@ -93,20 +84,16 @@ impl Testbed {
         child.logged_after("starting")?;
         let started = Instant::now();
         let line = child.logged_after("running: ")?;
-        let address = address_after(&line, "subscribers on ");
+        let running = Running::new(child, address_after(&line, "subscribers on "))?;
         Ok(Running {
-            address: address.ok_or_else(|| child.failed("does not say where it listens"))?,
             admin: address_after(&line, "http://"),
-            child,
             started,
             home: Some(home),
+            ..running
         })
     }
 
     /// Starts nats-server.
-    ///
-    /// # Errors
-    /// It does not run.
     pub(crate) fn start_nats(&self) -> Result<Running, PerfError> {
         let Some(program) = &self.nats else {
             return Err(PerfError::Usage("nats-server is not on PATH".into()));
@@ -115,28 +102,21 @@ impl Testbed {
         let command = [&[&**program], &options[..]].concat();
         let child = become_program("nats-server", &command, &self.data)?;
         let line = child.logged_after("Listening for client connections on ")?;
-        let address = address_after(&line, "");
-        Ok(Running {
-            address: address.ok_or_else(|| child.failed("does not say where it listens"))?,
-            child,
-            started: Instant::now(),
-            admin: None,
-            home: None,
-        })
+        Running::new(child, address_after(&line, ""))
     }
 }
 
 impl Running {
     /// Starts the relay between these sources and the subscribers to come.
-    ///
-    /// # Errors
-    /// It does not run.
     pub(crate) fn relay(sources: &[SocketAddr], destinations: usize) -> Result<Self, PerfError> {
         let mut arguments = vec!["relay".to_owned(), destinations.to_string()];
         arguments.extend(sources.iter().map(SocketAddr::to_string));
         let child = Child::start("relay", &arguments)?;
         let line = child.logged_after("running: ")?;
-        let address = address_after(&line, "subscribers on ");
+        Self::new(child, address_after(&line, "subscribers on "))
+    }
+
+    fn new(child: Child, address: Option<SocketAddr>) -> Result<Self, PerfError> {
         Ok(Self {
             address: address.ok_or_else(|| child.failed("does not say where it listens"))?,
             child,
@@ -147,9 +127,6 @@ impl Running {
     }
 
     /// A counter of the engine.
-    ///
-    /// # Errors
-    /// It does not answer, or has no such counter.
     pub(crate) fn counter(&self, name: &str) -> Result<u64, PerfError> {
         let Some(admin) = self.admin else {
             return Err(self.child.failed("has no HTTP address"));
@@ -179,9 +156,6 @@ impl Running {
 }
 
 /// Counters of the engine whose HTTP is there, of one moment.
-///
-/// # Errors
-/// It does not answer, or has no such counter.
 pub(crate) fn counters_at<const N: usize>(
     admin: SocketAddr,
     names: [&str; N],
@@ -198,9 +172,6 @@ pub(crate) fn counters_at<const N: usize>(
 }
 
 /// Starts another program so that it ends with us.
-///
-/// # Errors
-/// It cannot be started.
 pub(crate) fn become_program(
     name: &str,
     command: &[&Path],

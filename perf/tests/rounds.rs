@@ -51,14 +51,8 @@ impl Run {
         raw["sections"][0].clone()
     }
 
-    /// Its rounds; where they are parts of something larger, those.
     fn rounds(&self) -> Vec<Value> {
-        let data = self.section()["data"].as_array().expect("rounds").clone();
-        let outcome = |it: Value| match it.get("outcome") {
-            Some(outcome) => outcome.clone(),
-            None => it,
-        };
-        data.into_iter().map(outcome).collect()
+        self.section()["data"].as_array().expect("rounds").clone()
     }
 
     /// It ended well, every round was exact, and report, data and pictures are there.
@@ -86,9 +80,13 @@ impl Run {
         let report = self.file("report.md");
         let again = format!("Again: `cargo run --release -p flipped-lb-perf -- {name}");
         for part in [
+            "| date ",
+            "| host ",
             "| machine ",
             "| commit ",
+            "| profile ",
             "| durability ",
+            "| load after ",
             "| stolen ",
             &again,
         ] {
@@ -159,6 +157,73 @@ fn on_schedule_every_measured_frame_has_a_latency_and_the_pace_is_kept() {
         let p50 = arrivals["latency"]["p50"].as_u64();
         assert!(p50 >= Some(late), "the source's part is in it");
     }
+    // Beside this program, which has built it.
+    let engine = Path::new(env!("CARGO_BIN_EXE_flipped-lb-perf")).with_file_name("flipped-lb");
+    let mut histogram = Command::new(engine);
+    histogram
+        .arg("histogram")
+        .arg(run.folder.path().join("out/latency.hlog"));
+    let table = histogram.output().expect("the engine's program");
+    let table = String::from_utf8_lossy(&table.stdout).into_owned();
+    assert!(
+        table.contains("2000-engine") && table.contains("2000-relay"),
+        "{table}"
+    );
+}
+
+#[test]
+fn reports_are_compared_and_never_overwritten() {
+    let words = [
+        "throughput",
+        "--messages",
+        "3000",
+        "--rounds",
+        "2",
+        "--size",
+        "390",
+    ];
+    let words = [&words[..], &["--store", "none"]].concat();
+    let first = run(&words);
+    first.assert_exact("throughput", 2 * 2, 3_000);
+    let out = first.folder.path().join("out");
+    let again = command(first.folder.path(), &words)
+        .output()
+        .expect("the program");
+    assert_eq!(again.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&again.stderr).into_owned();
+    assert!(said.contains("overwritten"), "{said}");
+
+    let baseline = [
+        "--baseline",
+        out.to_str().expect("a path"),
+        "--tolerance",
+        "900%",
+    ];
+    let second = run(&[&words[..], &baseline, &["--format", "csv"]].concat());
+    assert_eq!(second.output.status.code(), Some(0), "{}", second.said());
+    assert!(second.file("report.md").contains("## Comparison"));
+    let csv = String::from_utf8_lossy(&second.output.stdout).into_owned();
+    assert!(
+        csv.starts_with("benchmark,case,party,figure,unit,value"),
+        "{csv}"
+    );
+
+    let mut compare = Command::new(env!("CARGO_BIN_EXE_flipped-lb-perf"));
+    compare
+        .arg("compare")
+        .arg(&out)
+        .arg(second.folder.path().join("out"));
+    let compared = compare
+        .args(["--format", "json"])
+        .output()
+        .expect("the program");
+    let compared: Value = serde_json::from_slice(&compared.stdout).expect("JSON");
+    let parties = compared["figures"].as_array().expect("figures");
+    assert!(
+        parties
+            .iter()
+            .any(|it| it["party"] == "engine" && it["figure"] == "msg/s")
+    );
 }
 
 #[test]
@@ -167,9 +232,25 @@ fn a_target_that_is_met_passes_and_one_that_is_not_fails() {
     let met = run(&[&rate[..], &["--p99", "20000"]].concat());
     met.assert_exact("target", 1, 2_000);
     assert!(met.said().contains("PASS"), "{}", met.said());
+    let round = &met.rounds()[0];
+    assert_eq!(round["rows_settled"], 2_000.0, "every message has its row");
+    assert!(round["lag_messages"].as_f64() >= Some(0.0), "{round}");
     let missed = run(&[&rate[..], &["--p99", "0"]].concat());
     assert_eq!(missed.output.status.code(), Some(1), "{}", missed.said());
     assert!(missed.said().contains("FAIL"), "{}", missed.said());
+}
+
+#[test]
+fn a_target_whose_store_takes_no_rows_fails_whatever_the_latency() {
+    let words = ["target", "--seconds", "1", "--rate", "500", "--p99", "20s"];
+    let run = run(&[
+        &words[..],
+        &["--store", "mysql://nobody@127.0.0.1:1/nothing"],
+    ]
+    .concat());
+    assert_eq!(run.output.status.code(), Some(1), "{}", run.said());
+    assert!(run.said().contains("store mysql: FAIL"), "{}", run.said());
+    assert_eq!(run.rounds()[0]["rows_settled"], 0.0);
 }
 
 #[test]
@@ -233,7 +314,7 @@ fn every_durability_delivers_exactly() {
 fn a_killed_engine_has_all_of_its_journal_again() {
     let run = run(&["recovery", "--messages", "20000", "--rounds", "1"]);
     run.assert_exact("recovery", 1, 20_000);
-    assert!(run.section()["data"][0]["seconds"].as_f64() > Some(0.0));
+    assert!(run.rounds()[0]["ready_seconds"].as_f64() > Some(0.0));
 }
 
 #[test]
@@ -241,25 +322,22 @@ fn every_row_is_there_whoever_wrote_it_and_delivery_goes_on_beside_a_server_that
     let words = ["store", "--rows", "3000", "--rounds", "1"];
     let run = run(&[&words[..], &["--rate", "500", "--seconds", "1"]].concat());
     assert_eq!(run.output.status.code(), Some(0), "{}", run.said());
-    let data = run.section()["data"].as_array().expect("rounds").clone();
-    let (calm, rows): (Vec<_>, Vec<_>) = data.iter().partition(|it| !it["outcome"].is_null());
+    let data = run.rounds();
+    let (calm, rows): (Vec<_>, Vec<_>) = data.iter().partition(|it| it["rows"].is_null());
     // The server is private: its variable would name one that must not be stopped.
     let has_server = has("mariadbd");
     assert_eq!(rows.len(), if has_server { 6 } else { 3 }, "{}", run.said());
     assert_eq!(calm.len(), if has_server { 6 } else { 4 }, "{}", run.said());
     for round in rows {
-        assert_eq!(
-            round["totals"],
-            serde_json::json!([3_000, 3_000]),
-            "{round}"
-        );
+        for figure in ["rows", "rows_delivered"] {
+            assert_eq!(round[figure], 3_000.0, "{round}");
+        }
     }
     for round in calm {
-        let messages = &round["outcome"]["plan"]["messages"];
-        assert_eq!(round["outcome"]["received"]["frames"], *messages, "{round}");
-        let lag = round["seen"]["lag_messages"].as_u64();
-        if let Some("down" | "stalled") = round["beside"].as_str() {
-            assert!(lag > Some(100), "{round}");
+        let messages = &round["plan"]["messages"];
+        assert_eq!(round["received"]["frames"], *messages, "{round}");
+        if let Some("server down" | "server stalled") = round["party"].as_str() {
+            assert!(round["lag_messages"].as_f64() > Some(100.0), "{round}");
         }
     }
     run.assert_written("store", data.len());
@@ -271,8 +349,9 @@ fn system_calls_are_counted_where_there_is_strace() {
     let run = run(&["syscalls", "--messages", "5000", "--seconds", "1"]);
     if has("strace") {
         run.assert_good("syscalls", 3);
-        let calls = run.section()["data"][0]["calls"].as_array().cloned();
-        assert!(calls.is_some_and(|it| !it.is_empty()), "{}", run.said());
+        let calls = run.rounds()[0]["calls"].as_f64();
+        assert!(calls > Some(0.0), "{}", run.said());
+        assert!(run.said().contains("| writev"), "{}", run.said());
     } else {
         assert_eq!(run.output.status.code(), Some(2));
         assert!(run.said().contains("strace is not on PATH"));

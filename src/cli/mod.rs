@@ -52,7 +52,8 @@ or trace. Exit codes: 0 fine, 1 failure, 2 wrong usage or settings.";
 /// Merges the messages of many servers into one stream, orders it by priority, and hands each
 /// message to the customer it is for: fast, once, and with nothing lost.
 #[derive(Debug, Parser)]
-#[command(name = "flipped-lb", version, after_help = EXAMPLES, max_term_width = 100)]
+#[command(name = "flipped-lb", version, long_version = crate::build_info::lines(),
+    after_help = EXAMPLES, max_term_width = 100)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]

@@ -3,23 +3,23 @@
 //! Five lanes through one engine: the absent customer's, and four of other customers, each measured
 //! in one phase: before, while it fills, when all of it waits, while it drains.
 
+use std::cell::RefCell;
+
 use clap::Args;
-use serde_json::json;
 
 use super::taken::wait_until_taken;
-use crate::common::{Bench, Common, FRAME_LEN};
-use crate::engine::Settings;
+use crate::common::{Bench, FRAME_LEN, Stage};
 use crate::error::PerfError;
+use crate::figure::{Figure, MAX, P50, P99, P999, RESIDENT, RESIDENT_MAX, extra};
 use crate::lane::Lane;
-use crate::parts::{SinkReport, SourceReport};
-use crate::picture::{Axis, Picture, Scale, lines, percentiles};
+use crate::picture::{Axis, Picture, Sheet};
 use crate::plan::Plan;
 use crate::process::{Usage, Watch};
-use crate::report::{Aim, Section, Table};
+use crate::progress::say;
+use crate::report::{ALONE, Aim, Section};
 use crate::round::Outcome;
-use crate::rounds::{are_exact, faults};
-use crate::screen::say;
-use crate::spread::{rate, shown};
+use crate::rounds::{Contestant, Played, curves};
+use crate::spread::Unit;
 use crate::testbed::{Running, Subject, Testbed};
 
 const MESSAGES: u64 = 10_000_000;
@@ -31,7 +31,7 @@ const SECONDS_QUICK: u64 = 2;
 /// Sources and customers of each of the other lanes.
 const OTHERS: usize = 2;
 /// By the budget of the design.
-const RESIDENT_KIB_MAX: u64 = 256 * 1024;
+const RESIDENT_MAX_BYTES: f64 = 256.0 * 1_048_576.0;
 /// "Unmoved": what two rounds of the same differ by on a quiet machine.
 const OTHERS_RATIO_MAX: f64 = 1.5;
 const PHASES: [&str; 4] = [
@@ -41,13 +41,19 @@ const PHASES: [&str; 4] = [
     "while it drains",
 ];
 const FULL: usize = 2;
+const DRAINED: &str = "drained";
+
+/// Messages that the engine took while they waited.
+const TAKEN: Figure = extra("taken", "taken", Unit::Count);
+/// Messages a second, from the first to the last.
+const DRAIN_RATE: Figure = extra("drain msg/s", "drain_rate", Unit::Count);
 
 const TEXT: &str = "One customer is absent while its messages come; then it comes and takes them \
 as fast as it can, and checks that it got each exactly once, in order. Meanwhile other customers \
 take theirs on schedule, and their latency is measured in each phase alone. Resident is the \
-engine's memory at the end of the phase.";
+engine's memory at the end of the phase; CPU is the engine's for all that it did until then, by \
+the phase's messages.";
 
-/// What `backlog` takes.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct BacklogArgs {
     /// Messages for the absent customer [default: 10000000].
@@ -70,65 +76,38 @@ pub(crate) struct BacklogArgs {
     seconds: Option<u64>,
 }
 
-/// A lane's end, and the engine's memory then.
-struct Phase {
-    name: &'static str,
-    outcome: Outcome,
-}
-
-/// What all phases showed.
-struct Shown {
-    phases: Vec<Phase>,
-    /// The absent customer's, from its coming on.
-    drained: Outcome,
-    /// Messages a second, from the first to the last.
-    drain_rate: f64,
-    /// Messages that the engine took while they waited.
-    taken: u64,
-    memory: Vec<(f64, u64)>,
-    resident_max_kib: u64,
-}
-
-/// An engine with all its lanes.
-struct Scene {
-    engine: Running,
-    absent: Lane,
-    others: Vec<Lane>,
-    settings: Settings,
-    before: Usage,
-}
+/// Seconds, and KiB resident then.
+type Memory = Vec<(f64, u64)>;
 
 impl Bench for BacklogArgs {
-    fn run(&self, testbed: &Testbed, common: &Common) -> Result<Section, PerfError> {
+    fn run(&self, stage: &Stage<'_>) -> Result<Section, PerfError> {
+        let (testbed, common) = (stage.testbed, stage.common);
         let messages = common.pick(self.messages, MESSAGES, MESSAGES_QUICK);
         let seconds = common.pick(self.seconds, SECONDS, SECONDS_QUICK);
         say(&format!(
             "backlog: {messages} messages for an absent customer"
         ));
-        let settings = common.settings();
-        let scene = self.scene(testbed, &settings, messages, seconds)?;
-        let watch = Watch::begin(scene.engine.child.pid());
-        let shown = scene.play(messages, watch)?;
-        section(&shown, messages)
+        let memory = RefCell::new(Memory::new());
+        let plans = self.plans(messages, seconds);
+        let side = Contestant::new(Subject::Engine, &plans[0], &common.settings());
+        let side = side.playing_lanes(|it| {
+            let scene = Scene::open(testbed, it, &plans)?;
+            let watch = Watch::begin(scene.engine.child.pid());
+            let outcomes = scene.play(it)?;
+            *memory.borrow_mut() = watch.end();
+            Ok(outcomes)
+        });
+        let played = stage.play(&[side], 1)?;
+        section(&played, messages, &memory.borrow())
     }
 }
 
 impl BacklogArgs {
-    fn scene(
-        &self,
-        testbed: &Testbed,
-        settings: &Settings,
-        messages: u64,
-        seconds: u64,
-    ) -> Result<Scene, PerfError> {
+    /// Of the other customers, a phase each, then of the absent one. The first destination is a VIP;
+    /// the absent one stands behind all others.
+    fn plans(&self, messages: u64, seconds: u64) -> Vec<Plan> {
         let fill_seconds = messages.div_ceil(self.fill_rate);
-        let absent = Plan {
-            destinations: 1,
-            ..Plan::at_rate(self.fill_rate, 0, 0, FRAME_LEN)
-        };
-        let absent = Plan { messages, ..absent };
-        // The first destination is a VIP; the absent one stands behind all others.
-        let mut plans = Vec::new();
+        let mut plans: Vec<Plan> = Vec::new();
         for phase_seconds in [seconds, fill_seconds, seconds, seconds] {
             let plan = Plan {
                 sources: OTHERS,
@@ -140,194 +119,194 @@ impl BacklogArgs {
                 None => plan,
             });
         }
-        plans.push(absent.behind(&plans[FULL + 1]));
+        let absent = Plan {
+            destinations: 1,
+            messages,
+            ..Plan::at_rate(self.fill_rate, 0, 0, FRAME_LEN)
+        };
+        plans.push(absent.behind(&plans[PHASES.len() - 1]));
+        plans
+    }
+}
+
+/// An engine with all its lanes.
+struct Scene {
+    engine: Running,
+    absent: Lane,
+    others: Vec<Lane>,
+    before: Usage,
+}
+
+impl Scene {
+    fn open(testbed: &Testbed, it: &Contestant<'_>, plans: &[Plan]) -> Result<Self, PerfError> {
         let (mut lanes, mut addresses, mut names) = (Vec::new(), Vec::new(), Vec::new());
         for plan in plans {
             names.extend(plan.destination_names());
-            let (lane, listening) = Lane::listening(plan)?;
+            let (lane, listening) = Lane::listening(plan.clone())?;
             addresses.extend(listening);
             lanes.push(lane);
         }
-        let engine = testbed.start_engine(settings, &addresses, &names)?;
+        let engine = testbed.start_engine(&it.settings, &addresses, &names)?;
         let absent = lanes.pop().expect("the last is the absent customer's");
         for lane in &mut lanes {
             lane.subscribe(engine.address, &[])?;
             lane.expect_connected()?;
         }
         absent.expect_connected()?;
-        Ok(Scene {
+        Ok(Self {
             before: engine.child.usage()?,
             engine,
             absent,
             others: lanes,
-            settings: settings.clone(),
         })
     }
-}
 
-impl Scene {
-    fn play(mut self, messages: u64, watch: Watch) -> Result<Shown, PerfError> {
+    /// The phases one after another, then what the absent customer got. An engine that stops reading
+    /// before all waits has no phase in which all does.
+    fn play(mut self, it: &Contestant<'_>) -> Result<Vec<(String, Outcome)>, PerfError> {
         let mut phases = Vec::new();
         self.others[0].go()?;
-        phases.push(self.end_of(0)?);
+        phases.push(self.end_of(0, it)?);
 
         self.others[1].go()?;
         self.absent.go()?;
-        let mut all = messages + self.others[0].plan.messages + self.others[1].plan.messages;
+        let messages = self.absent.plan.messages;
+        let before = self.others[0].plan.messages;
+        let all = before + self.others[1].plan.messages + messages;
         let taken = wait_until_taken(&self.engine, all)?;
-        let is_full = taken >= all;
-        if is_full {
-            phases.push(self.end_of(1)?);
+        if taken >= all {
+            phases.push(self.end_of(1, it)?);
             self.others[FULL].go()?;
-            phases.push(self.end_of(FULL)?);
-            all += self.others[FULL].plan.messages;
+            phases.push(self.end_of(FULL, it)?);
         } else {
             say(&format!("  it stopped reading after {taken} of {all}"));
         }
 
         self.absent.subscribe(self.engine.address, &[])?;
         self.others[FULL + 1].go()?;
-        let (sent, received) = (self.absent.sent()?, self.absent.received()?);
-        phases.push(self.end_of(FULL + 1)?);
-        let drained = self.outcome(&self.absent, sent, received)?;
-        Ok(Shown {
-            drain_rate: drain_rate(&drained),
-            taken: taken.min(all) - self.others[0].plan.messages,
-            resident_max_kib: drained.usage.resident_max_kib,
-            drained,
-            phases,
-            memory: watch.end(),
-        })
+        let drained = self.outcome(&self.absent, it)?;
+        phases.push(self.end_of(FULL + 1, it)?);
+        let rate = drain_rate(&drained);
+        let taken = (taken - before).min(messages) as f64;
+        let drained = drained.with("drain_rate", rate).with("taken", taken);
+        phases.push((DRAINED.to_owned(), drained));
+        Ok(phases)
     }
 
-    fn end_of(&self, index: usize) -> Result<Phase, PerfError> {
-        let lane = &self.others[index];
-        let outcome = self.outcome(lane, lane.sent()?, lane.received()?)?;
-        let (name, p99) = (PHASES[index], shown(outcome.received.latency().p99));
-        let resident = outcome.usage.resident_kib / 1024;
-        let verdict = outcome.verdict();
-        say(&format!(
-            "  {name}: others' p99 {p99}, resident {resident} MiB, {verdict}"
-        ));
-        Ok(Phase { name, outcome })
+    fn end_of(&self, index: usize, it: &Contestant<'_>) -> Result<(String, Outcome), PerfError> {
+        let outcome = self.outcome(&self.others[index], it)?;
+        say(&format!("  {}", PHASES[index]));
+        Ok((PHASES[index].to_owned(), outcome))
     }
 
-    fn outcome(
-        &self,
-        lane: &Lane,
-        sent: SourceReport,
-        received: SinkReport,
-    ) -> Result<Outcome, PerfError> {
+    fn outcome(&self, lane: &Lane, it: &Contestant<'_>) -> Result<Outcome, PerfError> {
+        let (sent, received) = (lane.sent()?, lane.received()?);
         let usage = self.engine.child.usage()?.since(self.before);
-        Outcome::of(Subject::Engine, lane, &self.settings, sent, received, usage)
+        Outcome::of(it.subject, lane, &it.settings, sent, received, usage)
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "frames and ns fit 52 bits")]
 fn drain_rate(drained: &Outcome) -> f64 {
     let arrivals = &drained.received.arrivals;
     let ns = arrivals.last_ns.saturating_sub(arrivals.first_ns).max(1);
     drained.received.frames as f64 * 1e9 / ns as f64
 }
 
-fn section(it: &Shown, messages: u64) -> Result<Section, PerfError> {
-    let mut table = Table::new(&["phase", "others' p50", "p99", "p99.9", "max", "resident"]);
-    for Phase { name, outcome } in &it.phases {
-        let latency = outcome.received.latency();
-        table.push([
-            (*name).to_owned(),
-            shown(latency.p50),
-            shown(latency.p99),
-            shown(latency.p999),
-            shown(latency.max),
-            format!("{} MiB", outcome.usage.resident_kib / 1024),
-        ]);
-    }
-    let outcomes = || {
-        let phases = it.phases.iter().map(|it| &it.outcome);
-        phases.chain([&it.drained])
-    };
-    let mut notes = faults(outcomes());
-    notes.push(format!(
-        "Drained: {} messages, {} msg/s from the first to the last.",
-        it.drained.received.frames,
-        rate(it.drain_rate)
+fn section(played: &[Played], messages: u64, memory: &Memory) -> Result<Section, PerfError> {
+    let (drained, phases) = played
+        .split_last()
+        .expect("the last is the drained backlog");
+    let mut section = Section::of_rounds(&[], phases, &[P50, P99, P999, MAX, RESIDENT], ALONE);
+    let figures = [TAKEN, DRAIN_RATE, RESIDENT_MAX];
+    section.join(Section::of_rounds(
+        &[],
+        std::slice::from_ref(drained),
+        &figures,
+        ALONE,
     ));
-    let resident = it.resident_max_kib / 1024;
+    let [resident, rate] = [RESIDENT_MAX, DRAIN_RATE].map(|it| drained.spread(&it));
     Ok(Section {
         title: format!("Backlog: {messages} messages for an absent customer, no store"),
         summary: format!(
-            "With {messages} messages waiting for an absent customer it is {resident} MiB large, \
-             and hands them out at {} msg/s.",
-            rate(it.drain_rate)
+            "With {messages} messages waiting for an absent customer it is {} large, and hands \
+             them out at {} msg/s.",
+            Unit::Bytes.show(resident.mid),
+            Unit::Count.show(rate.mid)
         ),
         text: TEXT.into(),
-        table,
-        aims: aims(it, messages),
-        pictures: pictures(it)?,
-        notes,
-        raw: outcomes().map(|it| json!(it)).collect(),
-        is_good: are_exact(outcomes()),
+        aims: aims(phases, drained, messages),
+        pictures: pictures(phases, drained, memory)?,
+        ..section
     })
 }
 
-#[expect(clippy::cast_precision_loss, reason = "ns of ten minutes fit 52 bits")]
-fn aims(it: &Shown, messages: u64) -> Vec<Aim> {
-    let resident = it.resident_max_kib;
-    let p99 = |name: &str| {
-        let phase = it.phases.iter().find(|it| it.name == name)?;
-        Some(phase.outcome.received.latency().p99 as f64)
+fn aims(phases: &[Played], drained: &Played, messages: u64) -> Vec<Aim> {
+    let full = phases.iter().find(|it| it.name == PHASES[FULL]);
+    let what = "the others' p99 when all waits, over that before";
+    let unmoved = match full.map(|it| it.ratio(&phases[0], &P99)) {
+        Some(moved) => Aim::at_most(what, OTHERS_RATIO_MAX, Unit::Ratio, moved),
+        None => Aim::holds(what, "that all waits", "it never did", false),
     };
-    let moved = (p99(PHASES[FULL]).zip(p99(PHASES[0]))).map(|(full, before)| full / before);
+    let resident = drained.spread(&RESIDENT_MAX);
     vec![
-        Aim::new(
+        Aim::at_least(
             "messages taken while they wait",
-            messages.to_string(),
-            it.taken.min(messages).to_string(),
-            it.taken >= messages,
+            messages as f64,
+            Unit::Count,
+            drained.spread(&TAKEN),
         ),
-        Aim::new(
-            "resident at most",
-            format!("{} MiB", RESIDENT_KIB_MAX / 1024),
-            format!("{} MiB", resident / 1024),
-            resident <= RESIDENT_KIB_MAX,
-        ),
-        Aim::new(
-            "the others' p99 when all waits, over that before",
-            format!("{OTHERS_RATIO_MAX} at most"),
-            moved.map_or("it never did".into(), |it| format!("{it:.2}")),
-            moved.is_some_and(|it| it <= OTHERS_RATIO_MAX),
-        ),
+        Aim::at_most("resident", RESIDENT_MAX_BYTES, Unit::Bytes, resident),
+        unmoved,
     ]
 }
 
-#[expect(clippy::cast_precision_loss, reason = "KiB and frames fit 52 bits")]
-fn pictures(it: &Shown) -> Result<Vec<Picture>, PerfError> {
-    let curve = |it: &Phase| (it.name.to_owned(), it.outcome.received.latency());
-    let curves: Vec<_> = it.phases.iter().map(curve).collect();
+fn pictures(
+    phases: &[Played],
+    drained: &Played,
+    memory: &Memory,
+) -> Result<Vec<Picture>, PerfError> {
     let bytes = |&(seconds, kib): &(f64, u64)| (seconds, kib as f64 * 1024.0);
-    let memory = [("engine".to_owned(), it.memory.iter().map(bytes).collect())];
-    let slices = it.drained.received.arrivals.timeline.iter().enumerate();
-    let drain = slices.map(|(at, &frames)| (at as f64 / 10.0, frames as f64 * 10.0));
-    let drain = [("the absent customer's".to_owned(), drain.collect())];
-    let axis = |label| Axis {
-        label,
-        scale: Scale::Count,
+    let memory = [("engine".to_owned(), memory.iter().map(bytes).collect())];
+    let last = drained.outcomes.last().expect("a round was played");
+    let slices = last.received.arrivals.timeline.iter().enumerate();
+    let drain = slices
+        .map(|(at, &frames)| (at as f64 / 10.0, frames as f64 * 10.0))
+        .collect();
+    let drain = [("the absent customer's".to_owned(), drain)];
+    let over_time = |label, unit| {
+        [
+            Axis::linear("seconds", Unit::Count),
+            Axis::linear(label, unit),
+        ]
     };
-    let over_time = |y| [axis("seconds"), axis(y)];
+    let aims = [("aim".to_owned(), RESIDENT_MAX_BYTES)];
     Ok(vec![
-        percentiles("latency", "The other customers' latency", &curves)?,
-        lines(
-            "memory",
-            "Resident memory, over time",
-            over_time("bytes"),
-            &memory,
-        )?,
-        lines(
-            "drain",
-            "The backlog's end, over time",
-            over_time("messages a second"),
-            &drain,
-        )?,
+        Sheet::new("latency", "The other customers' latency").percentiles(&curves(phases))?,
+        Sheet::new("memory", "Resident memory, over time")
+            .with_aims(&aims)
+            .plain_lines(over_time("resident", Unit::Bytes), &memory)?,
+        Sheet::new("drain", "The backlog's end, over time, last round")
+            .plain_lines(over_time("messages a second", Unit::Count), &drain)?,
     ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_absent_customer_stands_behind_all_others_and_no_two_lanes_share_a_party() {
+        let args = BacklogArgs {
+            messages: None,
+            fill_rate: 1_000,
+            rate: 500,
+            seconds: None,
+        };
+        let plans = args.plans(5_000, 2);
+        let seconds = plans.iter().map(|it| it.messages / it.rate.unwrap_or(1));
+        assert_eq!(seconds.collect::<Vec<_>>(), [2, 5, 2, 2, 5]);
+        let names: Vec<String> = plans.iter().flat_map(Plan::destination_names).collect();
+        assert_eq!(names.last().map(String::as_str), Some("table009"));
+        assert!(names.is_sorted());
+    }
 }

@@ -3,199 +3,323 @@
 //!
 //! Each value gets its own engines: one flat out, one on schedule.
 
-mod dimension;
-mod pictures;
+use clap::{Args, ValueEnum};
 
-use clap::Args;
-use serde_json::{Value, json};
-
-use super::latency::{p50, p99};
 use super::taken::wait_until_taken;
-use crate::common::{Bench, Common, FRAME_LEN};
+use crate::common::{Bench, Common, FRAME_LEN, Stage};
+use crate::engine::{Durability, Settings, Threads, name_of};
 use crate::error::PerfError;
+use crate::figure::{P50, P99, P999, RATE};
+use crate::frames::frame_len;
 use crate::lane::Lane;
+use crate::picture::{Axis, LATENCY, Picture, Sheet};
 use crate::plan::Plan;
-use crate::report::{Section, Table};
+use crate::progress::say;
+use crate::report::{ALONE, Section};
 use crate::round::{Outcome, finish};
-use crate::rounds::{are_exact, faults};
-use crate::screen::say;
-use crate::spread::{rate, time};
+use crate::rounds::{Contestant, Played};
+use crate::spread::{Spread, Unit};
 use crate::testbed::{Subject, Testbed};
-use dimension::{Dimension, Point, Seen};
-use pictures::drawn;
 
 const ROUNDS: u32 = 3;
 const MESSAGES: u64 = 500_000;
 const MESSAGES_QUICK: u64 = 20_000;
-const RATE: u64 = 10_000;
+const RATE_PLANNED: u64 = 10_000;
 const SECONDS: u64 = 3;
 const SECONDS_QUICK: u64 = 1;
 const WARMUP_SECONDS: u64 = 1;
+/// A round of long frames sends fewer.
+const BYTES_MAX: u64 = 1 << 30;
+/// The two loads of every value.
+const LOADS: [&str; 2] = ["flat out", "on schedule"];
 
 const TEXT: &str = "Four sources, four subscribers, three levels, 390-byte frames, no backlog, one \
 delivery agent, no store: each table row changes one of these. With more than one delivery agent \
 every agent has its own thread, with one on a small machine they share a thread, so that step shows \
 the mode, too. A backlog waits for a customer who is absent throughout. Flat out, and on schedule at \
-the rate in the heading; medians, with the least and the most. All parties share the machine, so \
-what grows with the number of sockets is in part the harness's.";
+the rate in the heading. All parties share the machine, so what grows with the number of sockets is \
+in part the harness's.";
 
 const DURABILITY_MESSAGES: u64 = 1_000_000;
 const DURABILITY_SECONDS: u64 = 5;
+const DURABILITIES: [Durability; 3] = [Durability::Memory, Durability::Written, Durability::Synced];
 
-const DURABILITY_TEXT: &str = "What has happened before a message is delivered. `memory`: nothing, the journal \
-follows; `written`: the operating system has it, which survives a killed engine; `synced`: the disk \
-has it, which survives a power cut. Flat out, and on schedule; each durability in turn. Medians, \
-with the least and the most.";
+const DURABILITY_TEXT: &str = "What has happened before a message is delivered. `memory`: nothing, \
+the journal follows; `written`: the operating system has it, which survives a killed engine; \
+`synced`: the disk has it, which survives a power cut. Flat out, and on schedule; each durability in \
+turn.";
 
-/// What `durability` takes.
+/// What both take.
 #[derive(Debug, Clone, Args)]
-pub(crate) struct DurabilityArgs {
-    /// Messages a round flat out [default: 1000000].
+pub(crate) struct Loads {
+    /// Messages a round flat out [default: 500000; 1000000 for durability].
     #[arg(long, value_name = "N")]
     messages: Option<u64>,
     /// Messages a second on schedule.
-    #[arg(long, value_name = "N", default_value_t = RATE)]
+    #[arg(
+        long, value_name = "N", default_value_t = RATE_PLANNED,
+        value_parser = clap::value_parser!(u64).range(1..)
+    )]
     rate: u64,
-    /// How long a round on schedule is [default: 5].
+    /// How long a round on schedule is [default: 3; 5 for durability].
     #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     seconds: Option<u64>,
 }
 
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DurabilityArgs {
+    #[command(flatten)]
+    loads: Loads,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct GrowthArgs {
+    /// What grows [default: all of them].
+    #[arg(long, value_enum, value_delimiter = ',')]
+    of: Vec<Dimension>,
+    #[command(flatten)]
+    loads: Loads,
+    /// The values, where one thing alone grows [default: a handful].
+    #[arg(long, value_name = "N", value_delimiter = ',')]
+    values: Vec<usize>,
+}
+
+/// What can grow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Dimension {
+    /// Message servers.
+    Sources,
+    /// Customers, with a subscriber each.
+    Destinations,
+    /// Priorities.
+    Levels,
+    /// Bytes of a frame.
+    Frame,
+    /// Messages that wait for somebody else.
+    Backlog,
+    /// Delivery agents.
+    Agents,
+    /// What has happened before a message is delivered.
+    Durability,
+}
+
+/// A plan and settings with a value in its one place.
+#[derive(Debug, Clone, PartialEq)]
+struct Point {
+    plan: Plan,
+    settings: Settings,
+    /// Messages that wait for somebody else.
+    waiting: u64,
+}
+
+/// A value, as a number and as people read it, and what was played with it under each load.
+struct Seen {
+    at: f64,
+    shown: String,
+    played: [Played; 2],
+}
+
 impl Bench for DurabilityArgs {
-    fn run(&self, testbed: &Testbed, common: &Common) -> Result<Section, PerfError> {
-        let growth = GrowthArgs {
-            of: vec![Dimension::Durability],
-            messages: Some(common.pick(self.messages, DURABILITY_MESSAGES, MESSAGES_QUICK)),
-            rate: self.rate,
-            seconds: Some(common.pick(self.seconds, DURABILITY_SECONDS, SECONDS_QUICK)),
-            values: Vec::new(),
-        };
-        let section = growth.run(testbed, common)?;
+    fn run(&self, stage: &Stage<'_>) -> Result<Section, PerfError> {
+        let common = stage.common;
+        let plans = self
+            .loads
+            .plans(common, DURABILITY_MESSAGES, DURABILITY_SECONDS);
+        let seen = grow(stage, Dimension::Durability, &[0, 1, 2], &plans)?;
+        let section = section(&[(Dimension::Durability, seen)])?;
         Ok(Section {
-            title: format!("Durability: flat out, and at {} msg/s; no store", self.rate),
+            title: format!(
+                "Durability: flat out, and at {} msg/s; no store",
+                self.loads.rate
+            ),
             text: DURABILITY_TEXT.into(),
             ..section
         })
     }
 }
 
-/// What `growth` takes.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct GrowthArgs {
-    /// What grows [default: all of them].
-    #[arg(long, value_enum, value_delimiter = ',')]
-    of: Vec<Dimension>,
-    /// Messages a round flat out [default: 500000].
-    #[arg(long, value_name = "N")]
-    messages: Option<u64>,
-    /// Messages a second on schedule.
-    #[arg(
-        long, value_name = "N", default_value_t = RATE,
-        value_parser = clap::value_parser!(u64).range(1..)
-    )]
-    rate: u64,
-    /// How long a round on schedule is [default: 3].
-    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    seconds: Option<u64>,
-    /// The values, where one thing alone grows [default: a handful].
-    #[arg(long, value_name = "N", value_delimiter = ',')]
-    values: Vec<usize>,
-}
-
 impl Bench for GrowthArgs {
-    fn run(&self, testbed: &Testbed, common: &Common) -> Result<Section, PerfError> {
-        let messages = common.pick(self.messages, MESSAGES, MESSAGES_QUICK);
-        let seconds = common.pick(self.seconds, SECONDS, SECONDS_QUICK);
-        let flat_out = Plan::flat_out(messages, FRAME_LEN);
-        let timed = Plan::at_rate(self.rate, seconds, WARMUP_SECONDS, FRAME_LEN);
-        let plans = [flat_out, timed];
+    fn run(&self, stage: &Stage<'_>) -> Result<Section, PerfError> {
+        let common = stage.common;
+        let plans = self.loads.plans(common, MESSAGES, SECONDS);
         let dimensions = match self.of.as_slice() {
-            [] => Dimension::ALL.to_vec(),
+            [] => Dimension::NUMBERS.to_vec(),
             some => some.to_vec(),
         };
-        if !self.values.is_empty() && dimensions.len() != 1 {
-            let what = "--values are those of one thing: name it with --of";
-            return Err(PerfError::Usage(what.into()));
-        }
-        if !self.values.is_empty() && dimensions == [Dimension::Durability] {
-            return Err(PerfError::Usage("durability has values of its own".into()));
+        match (self.values.as_slice(), dimensions.as_slice()) {
+            ([], _) => {}
+            (_, [Dimension::Durability]) => {
+                return Err(PerfError::Usage("durability has values of its own".into()));
+            }
+            (_, [_]) => {}
+            _ => {
+                let what = "--values are those of one thing: name it with --of";
+                return Err(PerfError::Usage(what.into()));
+            }
         }
         let mut all = Vec::new();
+        stage.progress.expect_cases(dimensions.len());
         for dimension in dimensions {
             let values = match self.values.as_slice() {
                 [] => dimension.values(),
                 values => values,
             };
-            all.push((dimension, grow(testbed, common, dimension, values, &plans)?));
+            let seen = grow(stage, dimension, values, &plans)?;
+            all.push((dimension, seen));
         }
-        self.section(&all)
+        let section = section(&all)?;
+        Ok(Section {
+            title: format!("Growth: flat out, and at {} msg/s", self.loads.rate),
+            text: TEXT.into(),
+            ..section
+        })
+    }
+}
+
+impl Loads {
+    /// Flat out, and on schedule.
+    fn plans(&self, common: &Common, messages: u64, seconds: u64) -> [Plan; 2] {
+        let messages = common.pick(self.messages, messages, MESSAGES_QUICK);
+        let seconds = common.pick(self.seconds, seconds, SECONDS_QUICK);
+        let timed = Plan::at_rate(self.rate, seconds, WARMUP_SECONDS, FRAME_LEN);
+        [Plan::flat_out(messages, FRAME_LEN), timed]
+    }
+}
+
+impl Dimension {
+    const NUMBERS: [Self; 6] = [
+        Self::Sources,
+        Self::Destinations,
+        Self::Levels,
+        Self::Frame,
+        Self::Backlog,
+        Self::Agents,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Sources => "sources",
+            Self::Destinations => "destinations",
+            Self::Levels => "levels",
+            Self::Frame => "bytes of a frame",
+            Self::Backlog => "backlog",
+            Self::Agents => "delivery agents",
+            Self::Durability => "durability",
+        }
+    }
+
+    fn values(self) -> &'static [usize] {
+        match self {
+            Self::Sources | Self::Destinations => &[1, 4, 16, 64, 256],
+            Self::Levels => &[1, 2, 3, 5, 8],
+            Self::Frame => &[0, 390, 1024, 4096, 8192],
+            Self::Backlog => &[0, 10_000, 100_000, 1_000_000],
+            Self::Agents => &[1, 2, 4],
+            Self::Durability => &[0, 1, 2],
+        }
+    }
+
+    /// A plan and settings with this value in their one place.
+    fn point(self, value: usize, plan: &Plan, settings: &Settings) -> Point {
+        let mut point = Point {
+            plan: plan.clone(),
+            settings: settings.clone(),
+            waiting: 0,
+        };
+        match self {
+            Self::Sources => point.plan.sources = value,
+            Self::Destinations => point.plan.destinations = value,
+            Self::Levels => (point.plan.levels, point.settings.levels) = (value, value),
+            Self::Frame => {
+                point.plan.frame_len = value;
+                let most = BYTES_MAX / value.max(1) as u64;
+                point.plan.messages = point.plan.messages.min(most);
+            }
+            Self::Backlog => point.waiting = value as u64,
+            Self::Durability => point.settings.durability = DURABILITIES[value],
+            Self::Agents => {
+                point.settings.agents = value;
+                if value > 1 {
+                    // Else they share one thread, and more of them show nothing.
+                    point.settings.threads = Threads::Dedicated;
+                }
+            }
+        }
+        point
+    }
+
+    /// A value as a number and as people read it; of a frame the length that it has.
+    fn shown(self, value: usize, plan: &Plan) -> Result<(f64, String), PerfError> {
+        let value = match self {
+            Self::Frame => frame_len(plan)?,
+            Self::Durability => return Ok((value as f64, name_of(DURABILITIES[value]))),
+            _ => value,
+        };
+        Ok((value as f64, value.to_string()))
     }
 }
 
 /// All values, round by round, up and down in turn.
 fn grow(
-    testbed: &Testbed,
-    common: &Common,
+    stage: &Stage<'_>,
     dimension: Dimension,
     values: &[usize],
     plans: &[Plan; 2],
 ) -> Result<Vec<Seen>, PerfError> {
-    let settings = common.settings();
-    let seen = |&value: &usize| Seen {
-        value,
-        flat_out: Vec::new(),
-        timed: Vec::new(),
-    };
-    let mut all: Vec<Seen> = values.iter().map(seen).collect();
-    for round in 0..common.rounds(ROUNDS) {
-        let mut order: Vec<&mut Seen> = all.iter_mut().collect();
-        if !round.is_multiple_of(2) {
-            order.reverse();
-        }
-        for it in order {
-            let [flat_out, timed] = plans
-                .each_ref()
-                .map(|plan| play(testbed, &dimension.point(it.value, plan, &settings)));
-            let (flat_out, timed) = (flat_out?, timed?);
-            say(&format!(
-                "growth: {} {:7} {} msg/s, p50 {}, p99 {}, {}, {}",
-                dimension.name(),
-                it.value,
-                rate(flat_out.rate),
-                time(p50(&timed)),
-                time(p99(&timed)),
-                flat_out.verdict(),
-                timed.verdict()
-            ));
-            it.flat_out.push(flat_out);
-            it.timed.push(timed);
+    say(&format!("growth: {}", dimension.name()));
+    let (testbed, common) = (stage.testbed, stage.common);
+    let (settings, mut sides, mut shown) = (common.settings(), Vec::new(), Vec::new());
+    for &value in values {
+        for (plan, load) in plans.iter().zip(LOADS) {
+            let Point {
+                plan,
+                settings,
+                waiting,
+            } = dimension.point(value, plan, &settings);
+            let (at, text) = dimension.shown(value, &plan)?;
+            let cells = [dimension.name().to_owned(), text.clone(), load.to_owned()];
+            let side = Contestant::new(Subject::Engine, &plan, &settings).of_case(cells);
+            sides.push(side.playing(move |it| behind_backlog(testbed, it, waiting)));
+            if load == LOADS[0] {
+                shown.push((at, text));
+            }
         }
     }
-    Ok(all)
+    let played = stage.play(&sides, ROUNDS)?;
+    let pairs = played
+        .chunks_exact(2)
+        .map(|it| [it[0].clone(), it[1].clone()]);
+    let seen = shown.into_iter().zip(pairs);
+    Ok(seen
+        .map(|((at, shown), played)| Seen { at, shown, played })
+        .collect())
 }
 
-/// One round at a point; first its backlog is there.
-fn play(testbed: &Testbed, point: &Point) -> Result<Outcome, PerfError> {
-    let Point { plan, settings, .. } = point;
-    if point.waiting == 0 {
+/// One round; first so many messages wait for somebody else.
+fn behind_backlog(
+    testbed: &Testbed,
+    it: &Contestant<'_>,
+    waiting: u64,
+) -> Result<Outcome, PerfError> {
+    let (plan, settings) = (&it.plan, &it.settings);
+    if waiting == 0 {
         return testbed.play(Subject::Engine, plan, settings);
     }
     plan.check()?;
     let absent = Plan {
         destinations: 1,
-        ..Plan::flat_out(point.waiting, FRAME_LEN)
+        ..Plan::flat_out(waiting, FRAME_LEN)
     };
     let (mut absent, of_absent) = Lane::listening(absent.behind(plan))?;
     let (mut lane, addresses) = Lane::listening(plan.clone())?;
     let names = [plan.destination_names(), absent.plan.destination_names()].concat();
-    let addresses = [addresses, of_absent].concat();
-    let engine = testbed.start_engine(settings, &addresses, &names)?;
+    let engine = testbed.start_engine(settings, &[addresses, of_absent].concat(), &names)?;
     lane.subscribe(engine.address, &[])?;
     lane.expect_connected()?;
     absent.expect_connected()?;
     absent.go()?;
-    let taken = wait_until_taken(&engine, point.waiting)?;
-    if taken < point.waiting {
+    let taken = wait_until_taken(&engine, waiting)?;
+    if taken < waiting {
         let what = format!("stopped reading with {taken} messages waiting");
         return Err(engine.child.failed(&what));
     }
@@ -205,68 +329,99 @@ fn play(testbed: &Testbed, point: &Point) -> Result<Outcome, PerfError> {
 /// A dimension's curve.
 type Grown = (Dimension, Vec<Seen>);
 
-impl GrowthArgs {
-    fn section(&self, all: &[Grown]) -> Result<Section, PerfError> {
-        let at_rate = |name: &str| format!("{name} at {} msg/s", self.rate);
-        let (p50_title, p99_title) = (at_rate("p50"), at_rate("p99"));
-        let mut table = Table::new(&["what grows", "to", "msg/s flat out", &p50_title, &p99_title]);
-        let mut pictures = Vec::new();
-        for (dimension, seen) in all {
-            for it in seen {
-                table.push([
-                    dimension.name().to_owned(),
-                    dimension.shown(it),
-                    it.rate().show(rate),
-                    it.latency(p50).show(time),
-                    it.latency(p99).show(time),
-                ]);
-            }
-            pictures.extend(drawn(*dimension, seen)?);
-        }
-        let outcomes = || {
-            all.iter()
-                .flat_map(|(_, seen)| seen)
-                .flat_map(Seen::outcomes)
-        };
-        Ok(Section {
-            title: "Growth".into(),
-            summary: summary(all),
-            text: TEXT.into(),
-            table,
-            pictures,
-            notes: faults(outcomes()),
-            raw: all.iter().flat_map(raw).collect(),
-            is_good: are_exact(outcomes()),
-            ..Section::default()
-        })
+fn section(all: &[Grown]) -> Result<Section, PerfError> {
+    let seen = all.iter().flat_map(|(_, seen)| seen);
+    let [flat_out, timed] = [0, 1].map(|load| {
+        let played = seen.clone().map(|it| it.played[load].clone());
+        played.collect::<Vec<Played>>()
+    });
+    let labels = ["what varies", "value", "load"];
+    let mut section = Section::of_rounds(&labels, &flat_out, &[RATE], ALONE);
+    let on_schedule = Section::of_rounds(&labels, &timed, &[P50, P99, P999], ALONE);
+    section.join(on_schedule);
+    for (dimension, seen) in all {
+        section.pictures.extend(pictures(*dimension, seen)?);
     }
+    Ok(Section {
+        summary: summary(all),
+        ..section
+    })
 }
 
 fn summary(all: &[Grown]) -> String {
     let change = |(dimension, seen): &Grown| {
         let (first, last) = (seen.first()?, seen.last()?);
-        let times = last.rate().median / first.rate().median.max(f64::MIN_POSITIVE);
-        let (name, from, to) = (
+        let [from, to] = [first, last].map(|it| it.played[0].spread(&RATE).mid);
+        let times = to / from.max(f64::MIN_POSITIVE);
+        Some(format!(
+            "{} {} to {}: {times:.2}",
             dimension.name(),
-            dimension.shown(first),
-            dimension.shown(last),
-        );
-        Some(format!("{name} {from} to {to}: {times:.2}"))
+            first.shown,
+            last.shown
+        ))
     };
     let changes: Vec<String> = all.iter().filter_map(change).collect();
     format!(
-        "Messages a second, last over first, as one thing grows: {}.",
+        "Messages a second, last over first, as one thing varies: {}.",
         changes.join("; ")
     )
 }
 
-fn raw((dimension, seen): &Grown) -> Vec<Value> {
-    let one = |(it, outcome): (&Seen, &Outcome)| json!({ "grows": dimension.name(), "value": it.value, "outcome": outcome });
-    let flat_out = seen
-        .iter()
-        .flat_map(|it| it.flat_out.iter().map(move |outcome| (it, outcome)));
-    let timed = seen
-        .iter()
-        .flat_map(|it| it.timed.iter().map(move |outcome| (it, outcome)));
-    flat_out.chain(timed).map(one).collect()
+/// Both loads over what varies: lines over numbers, bars over names.
+fn pictures(dimension: Dimension, seen: &[Seen]) -> Result<[Picture; 2], PerfError> {
+    let name = dimension.name();
+    let files = ["rate", "latency"].map(|it| format!("{}-{it}", name.replace(' ', "-")));
+    let titles = ["Throughput", "Latency"].map(|it| format!("{it} by {name}"));
+    let [rate, latency] = [0, 1].map(|it| Sheet::new(&files[it], &titles[it]));
+    let loads = [(0, RATE), (1, P50), (1, P99)];
+    let spreads = loads.map(|(load, figure)| {
+        let values = seen.iter().map(|it| it.played[load].spread(&figure));
+        (figure.name.to_owned(), values.collect::<Vec<Spread>>())
+    });
+    let y = Axis::linear("messages a second", Unit::Count);
+    if dimension == Dimension::Durability {
+        let names: Vec<String> = seen.iter().map(|it| it.shown.clone()).collect();
+        let linear = Axis::linear("latency", Unit::Time);
+        return Ok([
+            rate.bars(y, &names, &spreads[..1])?,
+            latency.bars(linear, &names, &spreads[1..])?,
+        ]);
+    }
+    let points = spreads.map(|(name, values)| {
+        (
+            name,
+            seen.iter().map(|it| it.at).zip(values).collect::<Vec<_>>(),
+        )
+    });
+    let x = match dimension {
+        // A backlog may be none, and levels and agents are few.
+        Dimension::Levels | Dimension::Agents | Dimension::Backlog => {
+            Axis::linear(name, Unit::Count)
+        }
+        _ => Axis::logarithm(name, Unit::Count),
+    };
+    Ok([
+        rate.lines([x, y], &points[..1])?,
+        latency.lines([x, LATENCY], &points[1..])?,
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_dimension_changes_its_own_place_alone() {
+        let settings = Settings::new(Durability::Written);
+        let plan = Plan::flat_out(1_000, FRAME_LEN);
+        let changed = |dimension: Dimension| {
+            let it = dimension.point(7, &plan, &settings);
+            [it.plan != plan, it.settings != settings, it.waiting != 0]
+        };
+        assert_eq!(changed(Dimension::Sources), [true, false, false]);
+        assert_eq!(changed(Dimension::Frame), [true, false, false]);
+        assert_eq!(changed(Dimension::Levels), [true, true, false]);
+        assert_eq!(changed(Dimension::Agents), [false, true, false]);
+        assert_eq!(changed(Dimension::Backlog), [false, false, true]);
+    }
 }

@@ -3,24 +3,22 @@
 //! A new one is a file here and a line below: its arguments, which say how it runs.
 
 mod backlog;
+mod footprint;
 mod growth;
-mod idle;
 mod latency;
 mod overload;
 mod recovery;
 mod store;
 mod sustained;
-mod syscalls;
 mod taken;
 mod target;
 mod throughput;
 
 use clap::{FromArgMatches, Subcommand};
 
-use crate::common::{Bench, Common};
+use crate::common::{Bench, Stage};
 use crate::error::PerfError;
 use crate::report::Section;
-use crate::testbed::Testbed;
 
 macro_rules! benchmarks {
     ($($(#[$doc:meta])* $name:ident($arguments:ty),)*) => {
@@ -38,13 +36,9 @@ macro_rules! benchmarks {
                 }
             }
 
-            /// Plays it.
-            ///
-            /// # Errors
-            /// It could not be measured.
-            pub(crate) fn run(&self, testbed: &Testbed, common: &Common) -> Result<Section, PerfError> {
+            fn arguments(&self) -> &dyn Bench {
                 match self {
-                    $(Self::$name(arguments) => arguments.run(testbed, common),)*
+                    $(Self::$name(arguments) => arguments,)*
                 }
             }
         }
@@ -52,7 +46,7 @@ macro_rules! benchmarks {
 }
 
 benchmarks! {
-    /// 10,000 msg/s for a minute: PASS or FAIL, and the exit status to match.
+    /// 10,000 msg/s for a minute, each with its row: PASS or FAIL, and the exit status to match.
     Target(target::TargetArgs),
     /// Flat out: messages a second, engine against relay.
     Throughput(throughput::ThroughputArgs),
@@ -71,14 +65,19 @@ benchmarks! {
     /// A killed engine with a long journal: time until it is ready, and its memory.
     Recovery(recovery::RecoveryArgs),
     /// System calls for a thousand messages (needs strace).
-    Syscalls(syscalls::SyscallsArgs),
+    Syscalls(footprint::SyscallsArgs),
     /// The processor time of an engine with nothing to do, by idle strategy.
-    Idle(idle::IdleArgs),
+    Idle(footprint::IdleArgs),
     /// Throughput and latency over sources, destinations, levels, frame size, backlog, agents.
     Growth(growth::GrowthArgs),
 }
 
 impl Benchmark {
+    /// Plays it.
+    pub(crate) fn run(&self, stage: &Stage<'_>) -> Result<Section, PerfError> {
+        self.arguments().run(stage)
+    }
+
     /// All of them, with the arguments that they have by default.
     pub(crate) fn all() -> Vec<Self> {
         let command = Self::augment_subcommands(clap::Command::new("all"));

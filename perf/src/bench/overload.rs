@@ -1,25 +1,25 @@
-//! One customer reads half as fast as its messages come: who notices, and who must not.
+//! One customer who reads more slowly than its messages come: what its levels notice, and whether
+//! the other customers do.
 //!
-//! Two lanes through one engine: the slow customer with its own source, and the others.
+//! Two lanes through one engine, the slow customer's and the others', without the overload and with.
 
+use std::cell::RefCell;
 use std::process::Command;
 
 use clap::Args;
-use serde_json::json;
 
-use crate::common::{Bench, Common, FRAME_LEN};
-use crate::curve::Curve;
-use crate::engine::Settings;
+use crate::common::{Bench, FRAME_LEN, Stage};
 use crate::error::{Context, PerfError};
+use crate::figure::{MAX, P50, P99};
 use crate::lane::Lane;
 use crate::parts::sink::SLOW_SOCKET_HELD;
-use crate::picture::{Picture, percentiles};
-use crate::plan::Plan;
-use crate::report::{Aim, Section, Table};
+use crate::picture::Sheet;
+use crate::plan::{LEVELS, Plan};
+use crate::progress::say;
+use crate::report::{ALONE, Aim, Section};
 use crate::round::Outcome;
-use crate::rounds::{are_exact, faults};
-use crate::screen::say;
-use crate::spread::{Spread, shown, time};
+use crate::rounds::{Contestant, Played};
+use crate::spread::{Unit, time};
 use crate::testbed::{Running, Subject, Testbed};
 
 const ROUNDS: u32 = 3;
@@ -36,14 +36,15 @@ const CREDIT_BYTES: u64 = 256 * 1024;
 const LEVEL_1_TIMES_MAX: f64 = 2.0;
 /// The others "unmoved": what two rounds of the same differ by on a quiet machine.
 const OTHERS_RATIO_MAX: f64 = 1.5;
+const SIDES: [&str; 2] = ["without", "with"];
+const LANES: [&str; 2] = ["the slow one", "the other three"];
 
 const TEXT: &str = "Four customers get the same share of the messages, a third of them at each \
 level; one of them, without overload and with, reads half of its share, from a small socket buffer. \
 Latency runs from the time a message was due to its arrival, through to the last message of the \
-backlog, which the slow customer works off after the sources have ended. The worst wait is the \
-longest of all rounds. Level 3 waits longest by design, and ageing moves it up.";
+backlog, which the slow customer works off after the sources have ended. A second of warm-up is \
+not measured. Level 3 waits longest by design, and ageing moves it up.";
 
-/// What `overload` takes.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct OverloadArgs {
     /// Messages a second, of all sources together.
@@ -54,51 +55,65 @@ pub(crate) struct OverloadArgs {
     seconds: Option<u64>,
 }
 
-/// One round of both lanes.
-struct Shared {
-    slow: Outcome,
-    others: Outcome,
-}
-
-/// Rounds without the overload, and with it.
-struct Compared {
-    without: Vec<Shared>,
-    with: Vec<Shared>,
-    /// What the engine promises of waits, in its own words.
-    promise: Vec<String>,
-}
-
 impl Bench for OverloadArgs {
-    fn run(&self, testbed: &Testbed, common: &Common) -> Result<Section, PerfError> {
+    fn run(&self, stage: &Stage<'_>) -> Result<Section, PerfError> {
+        let (testbed, common) = (stage.testbed, stage.common);
         let seconds = common.pick(self.seconds, SECONDS, SECONDS_QUICK);
-        let rounds = common.rounds(ROUNDS);
-        let settings = common.settings();
         say(&format!("overload: {} msg/s for {seconds} s", self.rate));
-        let mut compared = Compared {
-            without: Vec::new(),
-            with: Vec::new(),
-            promise: Vec::new(),
-        };
-        for round in 0..rounds {
-            // Every other round in the opposite order, as everywhere.
-            let order = [!round.is_multiple_of(2), round.is_multiple_of(2)];
-            for is_overloaded in order {
-                let (shared, promise) = self.play(testbed, &settings, seconds, is_overloaded)?;
-                compared.promise = promise;
-                match is_overloaded {
-                    true => compared.with.push(shared),
-                    false => compared.without.push(shared),
-                }
-            }
-        }
-        self.section(&compared, rounds, seconds)
+        let promise = RefCell::new(Vec::new());
+        let sides = SIDES.map(|side| {
+            let plans = self.plans(seconds, side == SIDES[1]);
+            let side = Contestant::new(Subject::Engine, &plans[1], &common.settings())
+                .of_case([side.to_owned()]);
+            let promise = &promise;
+            side.playing_lanes(move |it| both_lanes(testbed, it, &plans, promise))
+        });
+        let played = stage.play(&sides, ROUNDS)?;
+        drop(sides);
+        self.section(&played, &promise.into_inner(), seconds)
     }
+}
+
+/// Both lanes through one engine.
+fn both_lanes(
+    testbed: &Testbed,
+    it: &Contestant<'_>,
+    plans: &[Plan; 2],
+    promise: &RefCell<Vec<String>>,
+) -> Result<Vec<(String, Outcome)>, PerfError> {
+    let [slow, others] = plans.clone();
+    let ((mut slow, of_slow), (mut others, of_others)) =
+        (Lane::listening(slow)?, Lane::listening(others)?);
+    let names = [&others, &slow]
+        .map(|it| it.plan.destination_names())
+        .concat();
+    let engine = testbed.start_engine(&it.settings, &[of_others, of_slow].concat(), &names)?;
+    *promise.borrow_mut() = promised(testbed, &engine)?;
+    for lane in [&mut slow, &mut others] {
+        lane.subscribe(engine.address, &[])?;
+        lane.expect_connected()?;
+    }
+    let before = engine.child.usage()?;
+    slow.go()?;
+    others.go()?;
+    let end = |lane: &Lane| {
+        let (sent, received) = (lane.sent()?, lane.received()?);
+        let usage = engine.child.usage()?.since(before);
+        Outcome::of(it.subject, lane, &it.settings, sent, received, usage)
+    };
+    let others = end(&others)?;
+    let slow = end(&slow)?;
+    Ok(LANES
+        .map(str::to_owned)
+        .into_iter()
+        .zip([slow, others])
+        .collect())
 }
 
 impl OverloadArgs {
     /// Of the slow customer and of the others.
     fn plans(&self, seconds: u64, is_overloaded: bool) -> [Plan; 2] {
-        let share = (self.rate / (OTHERS as u64 + 1)).max(1);
+        let share = self.share();
         let others = Plan {
             sources: OTHERS,
             destinations: OTHERS,
@@ -114,72 +129,40 @@ impl OverloadArgs {
         [slow.behind(&others), others]
     }
 
-    fn play(
-        &self,
-        testbed: &Testbed,
-        settings: &Settings,
-        seconds: u64,
-        is_overloaded: bool,
-    ) -> Result<(Shared, Vec<String>), PerfError> {
-        let [slow, others] = self.plans(seconds, is_overloaded);
-        let ((mut slow, of_slow), (mut others, of_others)) =
-            (Lane::listening(slow)?, Lane::listening(others)?);
-        let names = [
-            others.plan.destination_names(),
-            slow.plan.destination_names(),
-        ];
-        let addresses = [of_others, of_slow].concat();
-        let engine = testbed.start_engine(settings, &addresses, &names.concat())?;
-        let promise = promise(testbed, &engine)?;
-        for lane in [&mut slow, &mut others] {
-            lane.subscribe(engine.address, &[])?;
-            lane.expect_connected()?;
-        }
-        let before = engine.child.usage()?;
-        slow.go()?;
-        others.go()?;
-        let end = |lane: &Lane| {
-            let (sent, received) = (lane.sent()?, lane.received()?);
-            let usage = engine.child.usage()?.since(before);
-            Outcome::of(Subject::Engine, lane, settings, sent, received, usage)
-        };
-        let others = end(&others)?;
-        let slow = end(&slow)?;
-        let name = if is_overloaded { "with" } else { "without" };
-        let levels = slow.received.arrivals.by_level.iter();
-        let levels: Vec<String> = levels.map(|it| shown(it.p99)).collect();
-        let p99 = shown(others.received.latency().p99);
-        say(&format!(
-            "  {name:7} p99 by level {}, others {p99}, {}, {}",
-            levels.join(", "),
-            slow.verdict(),
-            others.verdict()
-        ));
-        Ok((Shared { slow, others }, promise))
+    /// A customer's messages a second.
+    fn share(&self) -> u64 {
+        (self.rate / (OTHERS as u64 + 1)).max(1)
     }
 
     fn section(
         &self,
-        compared: &Compared,
-        rounds: u32,
+        played: &[Played],
+        promise: &[String],
         seconds: u64,
     ) -> Result<Section, PerfError> {
-        let mut table = Table::new(&["customers", "overload", "p50", "p99", "worst wait"]);
-        for (name, find) in rows() {
-            for (side, rounds) in [("without", &compared.without), ("with", &compared.with)] {
-                table.push(row(&name, side, rounds, &find));
-            }
-        }
-        let all = || compared.without.iter().chain(&compared.with);
-        let outcomes = || all().flat_map(|it| [&it.slow, &it.others]);
-        let mut notes = faults(outcomes());
-        notes.extend(
-            compared
-                .promise
-                .iter()
-                .map(|it| format!("`check` says: {it}.")),
-        );
-        let aims = self.aims(compared);
+        let rounds = played[0].outcomes.len();
+        // In the order of SIDES, of each the LANES.
+        let [slow_without, others_without, slow_with, others_with] = played else {
+            unreachable!("both lanes were played with and without")
+        };
+        let levels =
+            (0..LEVELS).flat_map(|level| [slow_without, slow_with].map(|it| it.of_level(level)));
+        let rows: Vec<Played> = levels
+            .chain([others_without.clone(), others_with.clone()])
+            .collect();
+        let others = others_with.ratio(others_without, &P99);
+        let mut section = Section::of_rounds(&["overload"], played, &[P50, P99, MAX], ALONE);
+        section.tables.clear();
+        section.add_rounds(&["overload"], &rows, &[P50, P99, MAX], ALONE);
+        section
+            .notes
+            .extend(promise.iter().map(|it| format!("`check` says: {it}.")));
+        let limit = self.level_1_max(&rows[0]);
+        let aims = [(format!("level 1's p99 at most: {}", time(limit)), limit)];
+        let curve = |it: &Played| (format!("{}, {}", it.name, it.case[0]), it.latency());
+        let curves = rows.iter().filter(|it| it.case[0] == SIDES[1]).map(curve);
+        let curves = curves.chain([curve(others_without)]).collect::<Vec<_>>();
+        let title = format!("Latency with one slow customer, {rounds} rounds together");
         Ok(Section {
             title: format!(
                 "Overload: {} msg/s for {seconds} s, {rounds} rounds of each, no store",
@@ -188,103 +171,44 @@ impl OverloadArgs {
             summary: format!(
                 "With a customer that reads half of its messages, the others' p99 is {} times \
                  what it was without.",
-                aims[1].found
+                others.show(Unit::Ratio)
             ),
             text: TEXT.into(),
-            table,
-            aims,
-            pictures: vec![picture(compared)?],
-            notes,
-            raw: outcomes().map(|it| json!(it)).collect(),
-            is_good: are_exact(outcomes()),
+            aims: vec![
+                Aim::at_most(
+                    "level 1's p99 at the slow customer (twice that without, and the drain of \
+                     credit and socket)",
+                    limit,
+                    Unit::Time,
+                    rows[1].spread(&P99),
+                ),
+                Aim::at_most(
+                    "the others' p99, over that without",
+                    OTHERS_RATIO_MAX,
+                    Unit::Ratio,
+                    others,
+                ),
+            ],
+            pictures: vec![
+                Sheet::new("latency", &title)
+                    .with_aims(&aims)
+                    .percentiles(&curves)?,
+            ],
+            ..section
         })
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "ns of ten minutes fit 52 bits")]
-    fn aims(&self, compared: &Compared) -> Vec<Aim> {
-        let p99 = |rounds: &[Shared], find: &Find| {
-            Spread::of(rounds.iter().map(|it| find(it).p99 as f64)).median
-        };
-        let level_1 = level(0);
-        let drained_a_second = (self.rate / (OTHERS as u64 + 1) / 2).max(1) * FRAME_LEN as u64;
+    /// Of level 1's p99 with the overload, by that without.
+    fn level_1_max(&self, without: &Played) -> f64 {
+        let drained_a_second = (self.share() / 2).max(1) * FRAME_LEN as u64;
         let drained = CREDIT_BYTES + SLOW_SOCKET_HELD as u64;
         let drain_ns = drained as f64 * 1e9 / drained_a_second as f64;
-        let limit = LEVEL_1_TIMES_MAX * p99(&compared.without, &level_1) + drain_ns;
-        let found = p99(&compared.with, &level_1);
-        let others = Spread::of(compared.with.iter().zip(&compared.without).map(
-            |(with, without)| others(with).p99 as f64 / (others(without).p99 as f64).max(1.0),
-        ));
-        vec![
-            Aim::new(
-                "level 1's p99 at the slow customer",
-                format!(
-                    "{} at most: twice that without, and the drain of credit and socket",
-                    time(limit)
-                ),
-                time(found),
-                found <= limit,
-            ),
-            Aim::new(
-                "the others' p99, over that without",
-                format!("{OTHERS_RATIO_MAX} at most"),
-                others.show(|it| format!("{it:.2}")),
-                others.median <= OTHERS_RATIO_MAX,
-            ),
-        ]
+        LEVEL_1_TIMES_MAX * without.spread(&P99).mid + drain_ns
     }
-}
-
-/// Finds a curve in a round.
-type Find = Box<dyn Fn(&Shared) -> Curve>;
-
-fn level(index: usize) -> Find {
-    let find = move |it: &Shared| it.slow.received.arrivals.by_level.get(index).cloned();
-    Box::new(move |it| find(it).unwrap_or_default())
-}
-
-fn others(shared: &Shared) -> Curve {
-    shared.others.received.latency()
-}
-
-fn rows() -> Vec<(String, Find)> {
-    let mut rows: Vec<(String, Find)> = (0..crate::plan::LEVELS)
-        .map(|it| (format!("the slow one, level {}", it + 1), level(it)))
-        .collect();
-    rows.push(("the other three".into(), Box::new(others)));
-    rows
-}
-
-#[expect(clippy::cast_precision_loss, reason = "ns of ten minutes fit 52 bits")]
-fn row(name: &str, side: &str, rounds: &[Shared], find: &Find) -> [String; 5] {
-    let curves: Vec<Curve> = rounds.iter().map(find).collect();
-    let spread = |figure: fn(&Curve) -> u64| {
-        Spread::of(curves.iter().map(|it| figure(it) as f64)).show(time)
-    };
-    [
-        name.to_owned(),
-        side.to_owned(),
-        spread(|it| it.p50),
-        spread(|it| it.p99),
-        shown(curves.iter().map(|it| it.max).max().unwrap_or(0)),
-    ]
-}
-
-/// The percentile curves of the last rounds.
-fn picture(compared: &Compared) -> Result<Picture, PerfError> {
-    let mut curves = Vec::new();
-    for (name, find) in rows() {
-        if let Some(round) = compared.with.last() {
-            curves.push((name, find(round)));
-        }
-    }
-    if let Some(round) = compared.without.last() {
-        curves.push(("the other three, without".into(), others(round)));
-    }
-    percentiles("latency", "Latency with one slow customer", &curves)
 }
 
 /// What `check` says of the worst waits.
-fn promise(testbed: &Testbed, engine: &Running) -> Result<Vec<String>, PerfError> {
+fn promised(testbed: &Testbed, engine: &Running) -> Result<Vec<String>, PerfError> {
     let mut command = Command::new(&testbed.engine);
     command.args(["check", "--config"]);
     let output = command.args(engine.settings_file()).output();

@@ -3,21 +3,19 @@
 use std::time::Instant;
 
 use clap::Args;
-use serde_json::json;
 
 use super::taken::wait_until_taken;
-use crate::common::{Bench, Common, FRAME_LEN};
-use crate::engine::Settings;
+use crate::common::{Bench, FRAME_LEN, Stage};
 use crate::error::PerfError;
+use crate::figure::{Figure, extra};
 use crate::lane::Lane;
-use crate::picture::{Axis, Scale, bars};
+use crate::picture::{Axis, Sheet};
 use crate::plan::Plan;
-use crate::process::Usage;
-use crate::report::{Aim, Section, Table};
+use crate::progress::say;
+use crate::report::{ALONE, Aim, Section};
 use crate::round::Outcome;
-use crate::rounds::{are_exact, faults};
-use crate::screen::say;
-use crate::spread::{Spread, rate};
+use crate::rounds::Contestant;
+use crate::spread::{Spread, Unit};
 use crate::testbed::{Subject, Testbed};
 
 const ROUNDS: u32 = 2;
@@ -26,13 +24,19 @@ const MESSAGES_QUICK: u64 = 100_000;
 /// "Ten million records in seconds": not more than ten of them.
 const SECONDS_A_MESSAGE_MAX: f64 = 10.0 / 10_000_000.0;
 
+const READY: Figure = extra("ready after", "ready_seconds", Unit::Seconds);
+const RECORDS: Figure = extra("records a second", "records_a_second", Unit::Count);
+const READY_CPU: Figure = extra("CPU until then", "ready_cpu_seconds", Unit::Seconds);
+const RESIDENT: Figure = extra("resident then", "ready_resident", Unit::Bytes);
+const RESIDENT_MAX: Figure = extra("at most until then", "ready_resident_max", Unit::Bytes);
+
 const TEXT: &str = "Four sources send to a customer who is absent; when the engine has accepted \
 all, it is killed as by `kill -9` and started again. Ready is when it says that it runs: it has \
 read its journal, knows every message that waits and every id of the dedup window. Then the \
 customer comes, and checks that each message is there exactly once, in order. The journal is in \
-the system's cache, and partly not yet on the disk, as after a crash of the engine alone.";
+the system's cache, and partly not yet on the disk, as after a crash of the engine alone. CPU a \
+message is that of reading the journal and delivering.";
 
-/// What `recovery` takes.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct RecoveryArgs {
     /// Messages in the journal [default: 10000000].
@@ -40,42 +44,47 @@ pub(crate) struct RecoveryArgs {
     messages: Option<u64>,
 }
 
-/// One life after another.
-struct Recovered {
-    seconds: f64,
-    /// When it was ready.
-    at_ready: Usage,
-    outcome: Outcome,
-}
-
 impl Bench for RecoveryArgs {
-    fn run(&self, testbed: &Testbed, common: &Common) -> Result<Section, PerfError> {
+    fn run(&self, stage: &Stage<'_>) -> Result<Section, PerfError> {
+        let (testbed, common) = (stage.testbed, stage.common);
         let messages = common.pick(self.messages, MESSAGES, MESSAGES_QUICK);
-        let rounds = common.rounds(ROUNDS);
-        let settings = common.settings();
         say(&format!("recovery: {messages} messages in the journal"));
-        let mut all = Vec::new();
-        for round in 1..=rounds {
-            let it = play(testbed, &settings, messages)?;
-            say(&format!(
-                "  {round} of {rounds} ready after {:.2} s, {} MiB, {}",
-                it.seconds,
-                it.at_ready.resident_kib / 1024,
-                it.outcome.verdict()
-            ));
-            all.push(it);
-        }
-        section(&all, messages)
+        let plan = Plan {
+            destinations: 1,
+            ..Plan::flat_out(messages, FRAME_LEN)
+        };
+        let side = Contestant::new(Subject::Engine, &plan, &common.settings())
+            .playing(|it| killed_and_ready(testbed, it));
+        let played = stage.play(&[side], ROUNDS)?;
+        let ready = played[0].spread(&READY);
+        let limit = (SECONDS_A_MESSAGE_MAX * messages as f64).max(1.0);
+        let rounds = &played[0].outcomes;
+        let names: Vec<String> = (1..=rounds.len()).map(|it| format!("round {it}")).collect();
+        let values = rounds.iter().map(|it| Spread::at(READY.of(it))).collect();
+        let title = format!("Recovery of {messages} messages");
+        let aims = [(format!("aim: {limit:.1} s"), limit)];
+        let y = Axis::linear("ready after", Unit::Seconds);
+        let sheet = Sheet::new("ready", &title).with_aims(&aims);
+        let figures = [READY, RECORDS, READY_CPU, RESIDENT, RESIDENT_MAX];
+        Ok(Section {
+            title: format!("Recovery: a journal of {messages} messages, no store"),
+            summary: format!(
+                "Killed with {messages} messages in its journal, it is ready again after {}.",
+                Unit::Seconds.show(ready.mid)
+            ),
+            text: TEXT.into(),
+            aims: vec![Aim::at_most("ready after", limit, Unit::Seconds, ready)],
+            pictures: vec![sheet.bars(y, &names, &[("engine".to_owned(), values)])?],
+            ..Section::of_rounds(&[], &played, &figures, ALONE)
+        })
     }
 }
 
-fn play(testbed: &Testbed, settings: &Settings, messages: u64) -> Result<Recovered, PerfError> {
-    let plan = Plan {
-        destinations: 1,
-        ..Plan::flat_out(messages, FRAME_LEN)
-    };
-    let (mut lane, addresses) = Lane::listening(plan)?;
-    let engine = testbed.start_engine(settings, &addresses, &lane.plan.destination_names())?;
+/// One life after another.
+fn killed_and_ready(testbed: &Testbed, it: &Contestant<'_>) -> Result<Outcome, PerfError> {
+    let messages = it.plan.messages;
+    let (mut lane, addresses) = Lane::listening(it.plan.clone())?;
+    let engine = testbed.start_engine(&it.settings, &addresses, &it.plan.destination_names())?;
     lane.expect_connected()?;
     lane.go()?;
     let taken = wait_until_taken(&engine, messages)?;
@@ -88,66 +97,16 @@ fn play(testbed: &Testbed, settings: &Settings, messages: u64) -> Result<Recover
     let begun = Instant::now();
     let engine = testbed.start_engine_in(home)?;
     let seconds = begun.elapsed().as_secs_f64();
-    let at_ready = engine.child.usage()?;
+    let ready = engine.child.usage()?;
     lane.subscribe(engine.address, &[])?;
     let received = lane.received()?;
     let usage = engine.child.usage()?;
-    Ok(Recovered {
-        seconds,
-        at_ready,
-        outcome: Outcome::of(Subject::Engine, &lane, settings, sent, received, usage)?,
-    })
-}
-
-#[expect(clippy::cast_precision_loss, reason = "messages fit 52 bits")]
-fn section(all: &[Recovered], messages: u64) -> Result<Section, PerfError> {
-    let mut table = Table::new(&[
-        "round",
-        "ready after",
-        "records a second",
-        "CPU",
-        "resident when ready",
-        "at most until then",
-    ]);
-    for (round, it) in all.iter().enumerate() {
-        table.push([
-            (round + 1).to_string(),
-            format!("{:.2} s", it.seconds),
-            rate(messages as f64 / it.seconds),
-            format!("{:.2} s", it.at_ready.cpu_seconds),
-            format!("{} MiB", it.at_ready.resident_kib / 1024),
-            format!("{} MiB", it.at_ready.resident_max_kib / 1024),
-        ]);
-    }
-    let ready = Spread::of(all.iter().map(|it| it.seconds));
-    let limit = (SECONDS_A_MESSAGE_MAX * messages as f64).max(1.0);
-    let outcomes = || all.iter().map(|it| &it.outcome);
-    let raw = |it: &Recovered| json!({ "outcome": it.outcome, "seconds": it.seconds, "at_ready": it.at_ready });
-    let names: Vec<String> = (1..=all.len()).map(|it| format!("round {it}")).collect();
-    let y = Axis {
-        label: "ready after, ns",
-        scale: Scale::LinearTime,
-    };
-    let values = all.iter().map(|it| it.seconds * 1e9).collect();
-    let title = format!("Recovery of {messages} messages");
-    let picture = bars("ready", &title, y, &names, &[("engine".to_owned(), values)])?;
-    Ok(Section {
-        title: format!("Recovery: a journal of {messages} messages, no store"),
-        summary: format!(
-            "Killed with {messages} messages in its journal, it is ready again after {:.1} s.",
-            ready.median
-        ),
-        text: TEXT.into(),
-        table,
-        aims: vec![Aim::new(
-            "ready",
-            format!("within {limit:.1} s"),
-            ready.show(|it| format!("{it:.2} s")),
-            ready.median <= limit,
-        )],
-        pictures: vec![picture],
-        notes: faults(outcomes()),
-        raw: all.iter().map(raw).collect(),
-        is_good: are_exact(outcomes()),
-    })
+    let bytes = |kib: u64| kib as f64 * 1024.0;
+    let outcome = Outcome::of(it.subject, &lane, &it.settings, sent, received, usage)?;
+    Ok(outcome
+        .with("ready_seconds", seconds)
+        .with("records_a_second", messages as f64 / seconds)
+        .with("ready_cpu_seconds", ready.cpu_seconds)
+        .with("ready_resident", bytes(ready.resident_kib))
+        .with("ready_resident_max", bytes(ready.resident_max_kib)))
 }

@@ -5,21 +5,16 @@ mod beside;
 mod bystander;
 mod follow;
 mod journals;
-mod section;
 mod target;
 
 use clap::{Args, ValueEnum};
 
-use crate::common::{Bench, Common, FRAME_LEN};
+use crate::common::{Bench, FRAME_LEN, Stage};
 use crate::database::Server;
 use crate::error::PerfError;
 use crate::plan::Plan;
+use crate::progress::say;
 use crate::report::Section;
-use crate::screen::say;
-use crate::spread::rate;
-use crate::testbed::Testbed;
-use beside::Timed;
-use follow::{Case, Followed, World};
 use journals::Journals;
 use target::{AtServer, Sqlite, Target};
 
@@ -33,7 +28,6 @@ const SECONDS: u64 = 10;
 const SECONDS_QUICK: u64 = 2;
 const WARMUP_SECONDS: u64 = 1;
 
-/// What `store` takes.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct StoreArgs {
     /// Rows a round [default: 1000000].
@@ -76,50 +70,59 @@ enum Part {
     Latency,
 }
 
-/// What was found.
-struct Found {
-    /// The server's version; `None`: there was none.
-    version: Option<String>,
-    rows: u64,
-    seconds: u64,
-    rate: u64,
-    /// For each database its rounds, each a triple.
-    followed: Vec<Vec<[Followed; 3]>>,
-    timed: Vec<Timed>,
-}
-
 impl Bench for StoreArgs {
-    fn run(&self, testbed: &Testbed, common: &Common) -> Result<Section, PerfError> {
-        let wants_server = self.into.contains(&Database::Server);
-        let server = match wants_server {
+    fn run(&self, stage: &Stage<'_>) -> Result<Section, PerfError> {
+        let (testbed, common) = (stage.testbed, stage.common);
+        let server = match self.into.contains(&Database::Server) {
             true => Server::find(self.named_server().as_deref(), &testbed.data)?,
             false => None,
         };
-        let version = server.as_ref().map(Server::version).transpose()?;
-        let at_server = server.as_ref().map(|it| AtServer::new(testbed, it));
-        let at_server = at_server.transpose()?;
-        let seconds = common.pick(self.seconds, SECONDS, SECONDS_QUICK);
-        let mut found = Found {
-            version,
-            rows: common.pick(self.rows, ROWS, ROWS_QUICK),
-            seconds,
-            rate: self.rate,
-            followed: Vec::new(),
-            timed: Vec::new(),
+        let at_server = server
+            .as_ref()
+            .map(|it| AtServer::new(testbed, it))
+            .transpose()?;
+        let rows = common.pick(self.rows, ROWS, ROWS_QUICK);
+        let mut section = Section {
+            title: format!("Store, {rows} rows a round"),
+            notes: vec![note(server.as_ref())?],
+            is_good: true,
+            ..Section::default()
+        };
+        let mut add = |part: Section| {
+            section.summary = format!("{} {}", section.summary, part.summary)
+                .trim()
+                .to_owned();
+            section.text = format!("{}\n\n{}", section.text, part.text)
+                .trim()
+                .to_owned();
+            section.join(part);
         };
         if self.part.contains(&Part::Rows) {
-            found.followed = self.follow(testbed, common, at_server.as_ref(), found.rows)?;
+            add(self.rows(stage, at_server.as_ref(), rows)?);
         }
         if self.part.contains(&Part::Latency) {
-            let settings = common.settings();
+            let seconds = common.pick(self.seconds, SECONDS, SECONDS_QUICK);
             let plan = Plan::at_rate(self.rate, seconds, WARMUP_SECONDS, FRAME_LEN);
             say(&format!("store: {} msg/s for {seconds} s", self.rate));
             let both = server.as_ref().zip(at_server.as_ref());
             let both = both.map(|(server, target)| (server, target as &dyn Target));
-            found.timed = beside::play(testbed, &plan, &settings, both, common.rounds(ROUNDS))?;
+            let latest = beside::Latest::default();
+            let sides = beside::sides(testbed, &plan, &common.settings(), both, &latest);
+            let played = stage.play(&sides, ROUNDS)?;
+            add(beside::section(&played, self.rate, seconds)?);
         }
-        section::section(&found)
+        Ok(section)
     }
+}
+
+/// Which server was measured.
+fn note(server: Option<&Server>) -> Result<String, PerfError> {
+    Ok(match server {
+        Some(server) => format!("The server is {}.", server.version()?),
+        None => "No server was measured: mariadbd and its client are not on PATH (`apt-get \
+                 install mariadb-server`), and --mysql-url names none."
+            .into(),
+    })
 }
 
 impl StoreArgs {
@@ -128,14 +131,14 @@ impl StoreArgs {
         self.mysql_url.clone().or_else(by_variable)
     }
 
-    /// Plays the rows into every database.
-    fn follow(
+    /// The rows into every database.
+    fn rows(
         &self,
-        testbed: &Testbed,
-        common: &Common,
+        stage: &Stage<'_>,
         at_server: Option<&AtServer<'_>>,
         rows: u64,
-    ) -> Result<Vec<Vec<[Followed; 3]>>, PerfError> {
+    ) -> Result<Section, PerfError> {
+        let (testbed, common) = (stage.testbed, stage.common);
         let sqlite = Sqlite::new(testbed)?;
         let mut targets: Vec<&dyn Target> = Vec::new();
         if self.into.contains(&Database::Sqlite) {
@@ -145,47 +148,13 @@ impl StoreArgs {
         let (plan, settings) = (Plan::flat_out(rows, FRAME_LEN), common.settings());
         say(&format!("store: a journal of {rows} messages"));
         let journals = Journals::write(testbed, &plan, &settings)?;
-        let world = |target| World {
-            testbed,
-            plan: &plan,
-            settings: &settings,
-            journals: &journals,
-            target,
-        };
-        let rounds = common.rounds(ROUNDS);
-        targets
-            .into_iter()
-            .map(|it| play(&world(it), rounds))
-            .collect()
-    }
-}
-
-/// Plays the three cases in turn, every other round in the opposite order.
-fn play(world: &World<'_>, rounds: u32) -> Result<Vec<[Followed; 3]>, PerfError> {
-    say(&format!("store: rows into {}", world.target.name()));
-    // Its rows are those of the bare loads, and the server is warm.
-    world.play(Case::Once)?;
-    world.target.keep()?;
-    let mut all = Vec::new();
-    for round in 0..rounds {
-        let mut cases = [Case::Once, Case::Bare, Case::Twice];
-        if !round.is_multiple_of(2) {
-            cases.reverse();
-        }
         let mut played = Vec::new();
-        for case in cases {
-            let it = world.play(case)?;
-            let rows = rate(it.rate());
-            say(&format!(
-                "  {} of {rounds} {case:?}: {rows} rows/s",
-                round + 1
-            ));
-            played.push(it);
+        stage.progress.expect_cases(targets.len());
+        for target in targets {
+            say(&format!("store: rows into {}", target.name()));
+            let sides = follow::sides(testbed, &plan, &settings, &journals, target)?;
+            played.extend(stage.play(&sides, ROUNDS)?);
         }
-        // As they are named in tables, whatever the order was.
-        played.sort_by_key(|it| it.case as u8);
-        let triple = <[Followed; 3]>::try_from(played);
-        all.push(triple.unwrap_or_else(|_| unreachable!("three cases were played")));
+        follow::section(&played)
     }
-    Ok(all)
 }

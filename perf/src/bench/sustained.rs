@@ -5,19 +5,18 @@
 use std::time::Instant;
 
 use clap::Args;
-use serde_json::json;
 
-use crate::common::{Bench, Common, FRAME_LEN};
+use crate::common::{Bench, Common, FRAME_LEN, Stage};
 use crate::disk::{free_bytes, sequential_rate, sync};
-use crate::engine::Settings;
 use crate::error::PerfError;
-use crate::picture::{Axis, Picture, Scale, lines};
+use crate::figure::{BUSY, Figure, RATE, extra};
+use crate::picture::{Axis, Picture, Sheet};
 use crate::plan::Plan;
-use crate::report::{Aim, Section, Table};
+use crate::progress::say;
+use crate::report::{ALONE, Aim, Section};
 use crate::round::{Outcome, finish};
-use crate::rounds::{are_exact, faults};
-use crate::screen::say;
-use crate::spread::{Spread, rate, ratio};
+use crate::rounds::{Contestant, Played};
+use crate::spread::Unit;
 use crate::testbed::{Subject, Testbed};
 
 const ROUNDS: u32 = 2;
@@ -38,16 +37,20 @@ const RATIO_MIN: f64 = 0.9;
 /// Slices of the timeline in a second.
 const SLICES: usize = 10;
 
+const APPENDED: Figure = extra("appended", "appended_bytes_a_second", Unit::Bandwidth);
+const DISK: Figure = extra("disk", "disk_bytes_a_second", Unit::Bandwidth);
+const WRITTEN: Figure = extra("written", "written_bytes_a_second", Unit::Bandwidth);
+const OVER_DISK: Figure = extra("appended over disk", "appended_over_disk", Unit::Ratio);
+
 const TEXT: &str = "Four sources write as fast as the engine takes it, for so long that the \
-journal's bytes no longer fit into the memory that the system lends its disk. Appended MB/s is what \
-the journal took, a second of the round; the disk's MB/s is one file written in order and synced, just \
-before it; the ratio is between these two. Written MB/s is what the engine had the system write, over \
+journal's bytes no longer fit into the memory that the system lends its disk. Appended is what \
+the journal took, a second of the round; disk is one file written in order and synced, just \
+before it; the ratio is between these two. Written is what the engine had the system write, over \
 the round and the time until the disk had all of it: a segment whose messages are settled and out of \
 the dedup window is written over, mostly before the system has sent it to the disk, and then the disk \
 is no limit at all. A ratio below the aim with a core to spare is the engine's fault; with none, the \
 processor is the limit.";
 
-/// What `sustained` takes.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct SustainedArgs {
     /// How long each round is, about [default: 60].
@@ -58,172 +61,86 @@ pub(crate) struct SustainedArgs {
     messages: Option<u64>,
 }
 
-/// A round, and the disk before it.
-struct Sustained {
-    outcome: Outcome,
-    /// Bytes a second.
-    disk: f64,
-    /// Bytes a second that the journal took.
-    appended: f64,
-    /// Bytes a second that the system wrote for it.
-    written: f64,
-}
-
 impl Bench for SustainedArgs {
-    fn run(&self, testbed: &Testbed, common: &Common) -> Result<Section, PerfError> {
-        let settings = common.settings();
+    fn run(&self, stage: &Stage<'_>) -> Result<Section, PerfError> {
+        let (testbed, common) = (stage.testbed, stage.common);
         let messages = match self.messages {
             Some(messages) => messages,
-            None => self.messages_of_time(testbed, common, &settings)?,
+            None => self.messages_of_time(testbed, common)?,
         };
+        say(&format!("sustained: {messages} messages a round"));
         let disk_bytes = common.pick(None, DISK_BYTES, DISK_BYTES_QUICK);
-        let rounds = common.rounds(ROUNDS);
         let plan = Plan::flat_out(messages, FRAME_LEN);
-        let mut all = Vec::new();
-        for round in 1..=rounds {
-            let disk = sequential_rate(&testbed.data, disk_bytes)?;
-            let it = play(testbed, &plan, &settings, disk)?;
-            say(&format!(
-                "  {round} of {rounds} {} msg/s, appended {} MB/s, disk {} MB/s, {}",
-                rate(it.outcome.rate),
-                megabytes(it.appended),
-                megabytes(it.disk),
-                it.outcome.verdict()
-            ));
-            all.push(it);
-        }
-        section(&all, messages)
+        let side = Contestant::new(Subject::Engine, &plan, &common.settings())
+            .playing(|it| beside_disk(testbed, it, disk_bytes));
+        let played = stage.play(&[side], ROUNDS)?;
+        let found = played[0].spread(&OVER_DISK);
+        let reached = Unit::Count.show(played[0].spread(&RATE).mid);
+        let figures = [RATE, BUSY, APPENDED, DISK, OVER_DISK, WRITTEN];
+        Ok(Section {
+            title: format!("Sustained, {messages} messages flat out, no store"),
+            summary: format!("For as long as the disk must keep up it delivers {reached} msg/s."),
+            text: TEXT.into(),
+            aims: vec![Aim::at_least(
+                "what the journal takes, over the disk's own rate",
+                RATIO_MIN,
+                Unit::Ratio,
+                found,
+            )],
+            pictures: vec![timeline(&played[0])?],
+            ..Section::of_rounds(&[], &played, &figures, ALONE)
+        })
     }
 }
 
 impl SustainedArgs {
     /// As many messages as take the time, if the disk has room for them.
-    #[expect(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "messages of a day fit 52 bits"
-    )]
-    fn messages_of_time(
-        &self,
-        testbed: &Testbed,
-        common: &Common,
-        settings: &Settings,
-    ) -> Result<u64, PerfError> {
+    fn messages_of_time(&self, testbed: &Testbed, common: &Common) -> Result<u64, PerfError> {
         let seconds = common.pick(self.seconds, SECONDS, SECONDS_QUICK);
         let trial = common.pick(None, TRIAL_MESSAGES, TRIAL_MESSAGES_QUICK);
         let trial = Plan::flat_out(trial, FRAME_LEN);
-        let trial = testbed.play(Subject::Engine, &trial, settings)?;
+        let trial = testbed.play(Subject::Engine, &trial, &common.settings())?;
         let wanted = (trial.rate * seconds as f64) as u64;
         let room = free_bytes(&testbed.data)? / ROOM_PART / (FRAME_LEN as u64 + RECORD_OVERHEAD);
-        say(&format!(
-            "sustained: {wanted} messages take about {seconds} s"
-        ));
         if room < wanted {
-            say(&format!("  the disk has room for {room}: a shorter round"));
+            say(&format!(
+                "  the disk has room for {room} messages: a shorter round"
+            ));
         }
         Ok(wanted.min(room))
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "bytes fit 52 bits")]
-fn play(
+/// The disk's own rate, then a round.
+fn beside_disk(
     testbed: &Testbed,
-    plan: &Plan,
-    settings: &Settings,
-    disk: f64,
-) -> Result<Sustained, PerfError> {
-    let (running, lane) = testbed.connect(Subject::Engine, plan, settings)?;
-    let outcome = finish(Subject::Engine, &running, lane, settings)?;
+    it: &Contestant<'_>,
+    disk_bytes: u64,
+) -> Result<Outcome, PerfError> {
+    let disk = sequential_rate(&testbed.data, disk_bytes)?;
+    let (running, lane) = testbed.connect(it.subject, &it.plan, &it.settings)?;
+    let outcome = finish(it.subject, &running, lane, &it.settings)?;
     let appended = running.counter("journal_bytes")? as f64 / outcome.seconds;
     let begun = Instant::now();
     running.folder().map_or(Ok(()), sync)?;
     let seconds = outcome.seconds + begun.elapsed().as_secs_f64();
-    Ok(Sustained {
-        appended,
-        written: outcome.usage.written_bytes as f64 / seconds,
-        outcome,
-        disk,
-    })
-}
-
-fn section(all: &[Sustained], messages: u64) -> Result<Section, PerfError> {
-    let mut table = Table::new(&[
-        "round",
-        "msg/s",
-        "seconds",
-        "engine's CPU",
-        "appended MB/s",
-        "disk MB/s",
-        "ratio",
-        "written MB/s",
-    ]);
-    for (round, it) in all.iter().enumerate() {
-        let (outcome, cores) = (&it.outcome, it.outcome.usage.cpu_seconds);
-        table.push([
-            (round + 1).to_string(),
-            rate(outcome.rate),
-            format!("{:.1}", outcome.seconds),
-            format!("{:.0} % of a core", cores / outcome.seconds * 100.0),
-            megabytes(it.appended),
-            megabytes(it.disk),
-            ratio(it.appended / it.disk),
-            megabytes(it.written),
-        ]);
-    }
-    let found = Spread::of(all.iter().map(|it| it.appended / it.disk));
-    let reached = Spread::of(all.iter().map(|it| it.outcome.rate));
-    let outcomes = || all.iter().map(|it| &it.outcome);
-    let raw = |it: &Sustained| {
-        json!({
-            "outcome": it.outcome,
-            "appended_bytes_a_second": it.appended,
-            "written_bytes_a_second": it.written,
-            "disk_bytes_a_second": it.disk,
-        })
-    };
-    Ok(Section {
-        title: format!("Sustained, {messages} messages flat out, no store"),
-        summary: format!(
-            "For as long as the disk must keep up it delivers {} msg/s.",
-            rate(reached.median)
-        ),
-        text: TEXT.into(),
-        table,
-        aims: vec![Aim::new(
-            "what the journal takes, over the disk's own rate",
-            format!("{RATIO_MIN} at least"),
-            found.show(ratio),
-            found.median >= RATIO_MIN,
-        )],
-        pictures: vec![timeline(all)?],
-        notes: faults(outcomes()),
-        raw: all.iter().map(raw).collect(),
-        is_good: are_exact(outcomes()),
-    })
+    let written = outcome.usage.written_bytes as f64 / seconds;
+    Ok(outcome
+        .with("appended_bytes_a_second", appended)
+        .with("disk_bytes_a_second", disk)
+        .with("written_bytes_a_second", written)
+        .with("appended_over_disk", appended / disk))
 }
 
 /// Messages a second, second by second.
-#[expect(clippy::cast_precision_loss, reason = "frames and seconds fit 52 bits")]
-fn timeline(all: &[Sustained]) -> Result<Picture, PerfError> {
-    let series = |(round, it): (usize, &Sustained)| {
-        let slices = &it.outcome.received.arrivals.timeline;
+fn timeline(played: &Played) -> Result<Picture, PerfError> {
+    let series = |(round, it): (usize, &Outcome)| {
+        let slices = &it.received.arrivals.timeline;
         let seconds = slices.chunks_exact(SLICES).enumerate();
         let points = seconds.map(|(at, slices)| (at as f64, slices.iter().sum::<u64>() as f64));
         (format!("round {}", round + 1), points.collect())
     };
-    let series: Vec<_> = all.iter().enumerate().map(series).collect();
-    let x = Axis {
-        label: "seconds",
-        scale: Scale::Count,
-    };
-    let y = Axis {
-        label: "messages a second",
-        scale: Scale::Count,
-    };
-    lines("timeline", "Messages a second, over time", [x, y], &series)
-}
-
-fn megabytes(bytes: f64) -> String {
-    format!("{:.0}", bytes / 1e6)
+    let series: Vec<_> = played.outcomes.iter().enumerate().map(series).collect();
+    let axes = ["seconds", "messages a second"].map(|it| Axis::linear(it, Unit::Count));
+    Sheet::new("timeline", "Messages a second, over time").plain_lines(axes, &series)
 }

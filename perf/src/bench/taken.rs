@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::error::PerfError;
-use crate::screen::say;
+use crate::progress::say;
 use crate::testbed::Running;
 
 const LOOK: Duration = Duration::from_millis(100);
@@ -15,9 +15,6 @@ const TELL: Duration = Duration::from_secs(10);
 
 /// Waits until the engine's journal has so many; returns how many it has: fewer where the engine
 /// stopped reading, as it does at its bound.
-///
-/// # Errors
-/// It is gone.
 pub(super) fn wait_until_taken(engine: &Running, messages: u64) -> Result<u64, PerfError> {
     let (mut last, mut since, mut told) = (0, Instant::now(), Instant::now());
     loop {

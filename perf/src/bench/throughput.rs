@@ -3,20 +3,18 @@
 //! Cases differ in one thing from the base: 390-byte frames, four sources, four subscribers.
 
 use clap::Args;
-use serde_json::json;
 
-use crate::common::{Bench, Common, FRAME_LEN};
+use crate::common::{Bench, Common, FRAME_LEN, Stage};
 use crate::engine::{Settings, store_name};
 use crate::error::PerfError;
-use crate::picture::{Axis, Scale, bars};
+use crate::figure::{BANDWIDTH, FAST_PATH, RATE};
+use crate::frames::frame_len;
+use crate::picture::{Axis, Picture, Series, Sheet};
 use crate::plan::Plan;
-use crate::process::Usage;
-use crate::report::{Aim, Section, Table};
-use crate::round::Outcome;
-use crate::rounds::{Contestant, Played, are_exact, faults, outcomes, play};
-use crate::screen::say;
-use crate::spread::{rate, ratio};
-use crate::testbed::Testbed;
+use crate::progress::say;
+use crate::report::{Aim, Section, base_of};
+use crate::rounds::{Contestant, Played};
+use crate::spread::{Spread, Unit};
 
 const SOURCES: usize = 4;
 const ROUNDS: u32 = 5;
@@ -24,19 +22,19 @@ const MESSAGES: u64 = 2_000_000;
 const MESSAGES_QUICK: u64 = 200_000;
 /// A round of long frames sends fewer: what it sends is the journal's size on disk, too.
 const BYTES_MAX: u64 = 1 << 30;
-/// Of the relay's rate, by the budget of the design; half is the aim beyond it.
-const RATIO_MIN: f64 = 0.4;
+/// Of the relay's rate, by the budget of the design.
+const RATIO_MIN: f64 = 0.5;
 
 const TEXT: &str = "Every source writes as fast as the peer takes it, from the moment all are \
 connected and subscribed; the time runs to the arrival of the last frame. Every subscriber checks \
 that it got exactly its frames, each once, in the order of source and level, unchanged. The relay \
-in the engine's place only searches each line for its destination and copies it. Medians, with \
-the least and the most; the ratio is taken within each pair of rounds played one after the other. \
-Fast path: lines whose shape the engine's parser knew; simd-json parsed the others. \
-CPU is the processor time for a message: the engine's, the relay's, and in the engine's round that \
-of the sources and subscribers themselves; all processes share the machine.";
+in the engine's place only searches each line for its destination and copies it. The ratio is \
+taken within each pair of rounds played one after the other. Fast path: lines whose shape the \
+engine's parser knew; simd-json parsed the others. CPU is the processor time for a message, of \
+the engine or the relay, and of the sources and subscribers in its rounds; all processes share \
+the machine.";
 
-/// What `throughput` takes. Several values: a case each.
+/// Several values: a case each.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ThroughputArgs {
     /// Messages a round [default: 2000000, fewer of long frames].
@@ -73,182 +71,115 @@ impl ThroughputArgs {
             [] => vec![default],
             values => values.to_vec(),
         };
+        let case = |size, sources, store: &String| Case {
+            size,
+            sources,
+            store: store.clone(),
+        };
         let mut cases = Vec::new();
         for store in &self.store {
             for size in or(&self.size, FRAME_LEN) {
-                let case = |sources| Case {
-                    size,
-                    sources,
-                    store: store.clone(),
-                };
-                cases.extend(or(&self.sources, SOURCES).into_iter().map(case));
+                let sources = or(&self.sources, SOURCES).into_iter();
+                cases.extend(sources.map(|sources| case(size, sources, store)));
             }
         }
-        if let Some(base) = cases.first().cloned().filter(|_| is_usual) {
-            let case = |size, sources| Case {
-                size,
-                sources,
-                ..base.clone()
-            };
-            cases.extend([0, 1024, 8192].map(|size| case(size, SOURCES)));
-            cases.extend([1, 16, 256].map(|sources| case(FRAME_LEN, sources)));
+        if let Some(store) = self.store.first().filter(|_| is_usual) {
+            cases.extend([0, 1024, 8192].map(|size| case(size, SOURCES, store)));
+            cases.extend([1, 16, 256].map(|sources| case(FRAME_LEN, sources, store)));
         }
         cases
     }
 
-    fn messages(&self, size: usize, is_quick: bool) -> u64 {
-        let wanted = match is_quick {
-            true => MESSAGES_QUICK,
-            false => MESSAGES,
-        };
+    fn messages(&self, common: &Common, size: usize) -> u64 {
         let most = BYTES_MAX / size.max(1) as u64;
-        self.messages.unwrap_or_else(|| wanted.min(most))
+        common.pick(self.messages, MESSAGES.min(most), MESSAGES_QUICK.min(most))
     }
 }
 
 impl Bench for ThroughputArgs {
-    fn run(&self, testbed: &Testbed, common: &Common) -> Result<Section, PerfError> {
+    fn run(&self, stage: &Stage<'_>) -> Result<Section, PerfError> {
+        let common = stage.common;
         let rounds = common.rounds(ROUNDS);
+        let mut played = Vec::new();
         let cases = self.cases();
-        let mut all = Vec::new();
-        for case in &cases {
-            let (Case { size, sources, .. }, store) = (case, store_name(&case.store));
-            let plan = Plan {
-                sources: *sources,
-                destinations: self.destinations,
-                ..Plan::flat_out(self.messages(*size, common.quick), *size)
-            };
+        stage.progress.expect_cases(cases.len());
+        for case in cases {
+            let store = store_name(&case.store);
             say(&format!(
-                "throughput: {size} B, {sources} sources, store {store}"
+                "throughput: {} B, {} sources, store {store}",
+                case.size, case.sources
             ));
+            let plan = Plan {
+                sources: case.sources,
+                destinations: self.destinations,
+                ..Plan::flat_out(self.messages(common, case.size), case.size)
+            };
             let settings = Settings {
-                store: case.store.clone(),
+                store: case.store,
                 ..common.settings()
             };
-            let modes = &common.threads;
-            let contestants = Contestant::engines_and_relay(&plan, &settings, modes);
-            all.push(play(testbed, &contestants, rounds, |it| {
-                format!("{} msg/s", rate(it.rate))
-            })?);
+            let frame_len = frame_len(&plan)?;
+            let cells = [format!("{frame_len} B"), case.sources.to_string(), store];
+            let sides = Contestant::engines_and_relay(&plan, &settings, &common.threads);
+            let sides: Vec<_> = sides
+                .into_iter()
+                .map(|it| it.of_case(cells.clone()))
+                .collect();
+            played.extend(stage.play(&sides, ROUNDS)?);
         }
-        section(&cases, &all, rounds)
+        section(&played, rounds)
     }
 }
 
-fn section(cases: &[Case], all: &[Vec<Played>], rounds: u32) -> Result<Section, PerfError> {
-    let mut table = Table::new(&[
-        "frame",
-        "sources",
-        "messages",
-        "store",
-        "subject",
-        "engine msg/s",
-        "relay msg/s",
-        "ratio",
-        "engine MB/s",
-        "fast path",
-        "engine CPU",
-        "relay CPU",
-        "harness CPU",
-    ]);
-    for (case, played) in cases.iter().zip(all) {
-        let (relay, engines) = sides(played);
-        for engine in engines {
-            table.push(row(&case.store, engine, relay));
-        }
-    }
-    let base = &all[0];
-    let found = base[0].ratio(sides(base).0, |it| it.rate);
-    let reached = rate(base[0].spread(|it| it.rate).median);
-    let every = || all.iter().flat_map(|it| outcomes(it));
+fn section(played: &[Played], rounds: u32) -> Result<Section, PerfError> {
+    let engine = &played[0];
+    let relay = base_of(played, engine, "relay").expect("the relay plays each case");
+    let found = engine.ratio(relay, &RATE);
+    let reached = Unit::Count.show(engine.spread(&RATE).mid);
+    let figures = [RATE, BANDWIDTH, FAST_PATH];
     Ok(Section {
         title: format!("Throughput, flat out, {rounds} pairs of rounds"),
         summary: format!(
             "Flat out it delivers {reached} msg/s, {} of a relay that only copies.",
-            ratio(found.median)
+            Unit::Ratio.show(found.mid)
         ),
         text: TEXT.into(),
-        table,
-        aims: vec![Aim::new(
-            "engine over relay, first row",
-            format!("{RATIO_MIN} at least, 0.5 beyond"),
-            found.show(ratio),
-            found.median >= RATIO_MIN,
+        aims: vec![Aim::at_least(
+            "engine's msg/s over the relay's, first case",
+            RATIO_MIN,
+            Unit::Ratio,
+            found,
         )],
-        pictures: vec![picture(cases, all)?],
-        notes: faults(every()),
-        raw: every().map(|it| json!(it)).collect(),
-        is_good: are_exact(every()),
+        pictures: vec![picture(played, relay.spread(&RATE).mid * RATIO_MIN)?],
+        ..Section::of_rounds(
+            &["frame", "sources", "store"],
+            played,
+            &figures,
+            ("relay", &[RATE]),
+        )
     })
 }
 
-/// The relay, which played last, and the engine in each threading mode.
-fn sides(played: &[Played]) -> (&Played, &[Played]) {
-    let (relay, engines) = played.split_last().expect("the relay plays each case");
-    (relay, engines)
-}
-
-fn picture(cases: &[Case], all: &[Vec<Played>]) -> Result<crate::picture::Picture, PerfError> {
-    let name = |(case, played): (&Case, &Vec<Played>)| {
-        let len = played[0].outcomes[0].frame_len;
-        let store = store_name(&case.store);
-        format!("{len} B, {}, {store}", case.sources)
-    };
-    let names: Vec<String> = cases.iter().zip(all).map(name).collect();
-    let series = (0..all[0].len()).map(|index| {
-        let median = |it: &Vec<Played>| it[index].spread(|it| it.rate).median;
-        (all[0][index].name.clone(), all.iter().map(median).collect())
-    });
-    let series: Vec<_> = series.collect();
-    let y = Axis {
-        label: "messages a second",
-        scale: Scale::Count,
-    };
-    let title = "Throughput by frame length, sources and store";
-    bars("rate", title, y, &names, &series)
-}
-
-fn row(store: &str, engine: &Played, relay: &Played) -> [String; 13] {
-    let first = &engine.outcomes[0];
-    let cpu = |played: &Played, usage: fn(&Outcome) -> Usage| {
-        let spread = played.spread(|it| cpu_ns(it, usage(it)));
-        format!("{:.0} ns", spread.median)
-    };
-    let sources = |it: &Outcome| it.harness.source;
-    let sinks = |it: &Outcome| it.harness.sink;
-    [
-        format!("{} B", first.frame_len),
-        first.plan.sources.to_string(),
-        first.plan.messages.to_string(),
-        store_name(store),
-        engine.name.clone(),
-        engine.spread(|it| it.rate).show(rate),
-        relay.spread(|it| it.rate).show(rate),
-        engine.ratio(relay, |it| it.rate).show(ratio),
-        engine.spread(megabytes).show(|it| format!("{it:.0}")),
-        match first.fast_path {
-            Some(_) => format!("{:.2} %", engine.spread(fast_path).median),
-            None => "-".into(),
-        },
-        cpu(engine, |it| it.usage),
-        cpu(relay, |it| it.usage),
-        format!("{} + {}", cpu(engine, sources), cpu(engine, sinks)),
-    ]
-}
-
-/// In per cent.
-fn fast_path(outcome: &Outcome) -> f64 {
-    outcome.fast_path.unwrap_or_default() * 100.0
-}
-
-#[expect(clippy::cast_precision_loss, reason = "frame lengths fit 52 bits")]
-fn megabytes(outcome: &Outcome) -> f64 {
-    outcome.rate * outcome.frame_len as f64 / 1e6
-}
-
-#[expect(clippy::cast_precision_loss, reason = "frames of a round fit 52 bits")]
-fn cpu_ns(outcome: &Outcome, usage: Usage) -> f64 {
-    usage.cpu_seconds * 1e9 / outcome.plan.messages.max(1) as f64
+/// A group of bars for each case.
+fn picture(played: &[Played], aim: f64) -> Result<Picture, PerfError> {
+    let mut cases: Vec<String> = Vec::new();
+    let mut series: Vec<Series<Spread>> = Vec::new();
+    for it in played {
+        let case = it.case.join(", ");
+        if cases.last() != Some(&case) {
+            cases.push(case);
+        }
+        let rate = it.spread(&RATE);
+        match series.iter_mut().find(|(name, _)| *name == it.name) {
+            Some((_, rates)) => rates.push(rate),
+            None => series.push((it.name.clone(), vec![rate])),
+        }
+    }
+    let aims = [("aim of the first: half of the relay".to_owned(), aim)];
+    let y = Axis::linear("messages a second", Unit::Count);
+    Sheet::new("rate", "Throughput by frame length, sources and store")
+        .with_aims(&aims)
+        .bars(y, &cases, &series)
 }
 
 #[cfg(test)]
@@ -260,21 +191,22 @@ mod tests {
     struct Line {
         #[command(flatten)]
         args: ThroughputArgs,
+        #[command(flatten)]
+        common: Common,
     }
 
-    fn args(words: &[&str]) -> ThroughputArgs {
-        let line = [&["throughput"], words].concat();
-        Line::try_parse_from(line).expect("a good line").args
+    fn line(words: &[&str]) -> Line {
+        Line::try_parse_from([&["throughput"], words].concat()).expect("a good line")
     }
 
     #[test]
     fn every_value_is_a_case_and_long_frames_are_fewer() {
-        let usual = args(&[]);
-        assert_eq!(usual.cases().len(), 2 + 6);
-        assert_eq!(usual.cases()[0].size, 390);
-        let asked = args(&["--size", "0,390", "--sources", "1,16"]);
+        let Line { args, common } = line(&[]);
+        assert_eq!(args.cases().len(), 2 + 6);
+        assert_eq!(args.cases()[0].size, 390);
+        let asked = line(&["--size", "0,390", "--sources", "1,16"]).args;
         assert_eq!(asked.cases().len(), 2 * 2 * 2);
-        assert_eq!(usual.messages(390, false), 2_000_000);
-        assert_eq!(usual.messages(8192, false), 131_072);
+        assert_eq!(args.messages(&common, 390), 2_000_000);
+        assert_eq!(args.messages(&common, 8192), 131_072);
     }
 }

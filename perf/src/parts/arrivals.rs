@@ -11,6 +11,10 @@ use crate::plan::Plan;
 pub(crate) const SLICE_NS: u64 = 100_000_000;
 /// With more subscribers the levels share a histogram: they are 240 KiB each.
 const BY_LEVEL_DESTINATIONS_MAX: usize = 16;
+/// A round's pieces, whose percentiles say how steady it is.
+const PIECE_NS: u64 = 5_000_000_000;
+/// Longer rounds begin again with the first piece: two minutes are enough to see how steady it is.
+const PIECES_MAX: usize = 24;
 
 /// The arrivals of one or several subscribers.
 #[derive(Debug)]
@@ -20,6 +24,9 @@ pub(super) struct Arrivals {
     last_ns: u64,
     /// By level, from due to here; shared by all levels where there is only one.
     latency: Vec<Histogram<u64>>,
+    has_pieces: bool,
+    /// All levels', by pieces of the round.
+    pieces: Vec<Histogram<u64>>,
     /// The clock's slice that `slices` begins with.
     first_slice: u64,
     slices: Vec<u64>,
@@ -36,6 +43,8 @@ pub(crate) struct ArrivalReport {
     /// The same for each level of the frames' own, from the most urgent; empty where there are too
     /// many subscribers.
     pub(crate) by_level: Vec<Curve>,
+    /// All levels', for each piece of the round; empty where there are too many subscribers.
+    pub(crate) pieces: Vec<Curve>,
     /// Frames in each tenth of a second, from the one with the first frame on.
     pub(crate) timeline: Vec<u64>,
 }
@@ -47,7 +56,9 @@ impl Arrivals {
         Self {
             first_ns: 0,
             last_ns: 0,
+            has_pieces: is_by_level,
             latency: (0..histograms).map(|_| histogram()).collect(),
+            pieces: Vec::new(),
             first_slice: 0,
             slices: Vec::new(),
         }
@@ -70,15 +81,28 @@ impl Arrivals {
         self.slices[index] += frames;
     }
 
-    /// One of them is measured.
+    /// One of them is measured, so long after its round's first due time.
     #[inline]
-    pub(super) fn record(&mut self, level: usize, latency_ns: u64) {
+    pub(super) fn record(&mut self, level: usize, latency_ns: u64, since_ns: u64) {
         let last = self.latency.len() - 1;
         self.latency[level.min(last)].saturating_record(latency_ns);
+        if self.has_pieces {
+            let piece = (since_ns / PIECE_NS) as usize % PIECES_MAX;
+            if piece >= self.pieces.len() {
+                self.pieces.resize_with(piece + 1, histogram);
+            }
+            self.pieces[piece].saturating_record(latency_ns);
+        }
     }
 
     pub(super) fn add(&mut self, other: &Self) {
         for (mine, theirs) in self.latency.iter_mut().zip(&other.latency) {
+            mine.add(theirs).expect("equal bounds");
+        }
+        if other.pieces.len() > self.pieces.len() {
+            self.pieces.resize_with(other.pieces.len(), histogram);
+        }
+        for (mine, theirs) in self.pieces.iter_mut().zip(&other.pieces) {
             mine.add(theirs).expect("equal bounds");
         }
         if other.slices.is_empty() {
@@ -114,6 +138,7 @@ impl Arrivals {
             last_ns: self.last_ns,
             latency: (!all.is_empty()).then(|| Curve::new(&all)),
             by_level,
+            pieces: self.pieces.iter().map(Curve::new).collect(),
             timeline: self.slices,
         }
     }
@@ -152,11 +177,15 @@ mod tests {
     #[test]
     fn the_levels_curves_are_parts_of_the_whole() {
         let mut arrivals = arrivals(&[]);
-        (0..9).for_each(|it| arrivals.record(it % 3, 1_000 * (it as u64 + 1)));
+        (0..9).for_each(|it| {
+            arrivals.record(it % 3, 1_000 * (it as u64 + 1), it as u64 * 2_000_000_000)
+        });
         let report = arrivals.report();
         assert_eq!(report.latency.map(|it| it.count), Some(9));
         let counts: Vec<u64> = report.by_level.iter().map(|it| it.count).collect();
         assert_eq!(counts, [3, 3, 3]);
+        let counts: Vec<u64> = report.pieces.iter().map(|it| it.count).collect();
+        assert_eq!(counts, [3, 2, 3, 1], "pieces of five seconds");
         assert!(report.by_level[0].max < report.by_level[2].max);
     }
 }

@@ -14,9 +14,6 @@ const PONG: &[u8] = b"PONG\r\n";
 const CONNECT: &[u8] = b"CONNECT {\"verbose\":false,\"pedantic\":false}\r\nPING\r\n";
 
 /// Connects, and waits until the server has answered.
-///
-/// # Errors
-/// There is no nats-server.
 pub(super) fn connect(address: SocketAddr) -> Result<TcpStream, PerfError> {
     let mut stream = TcpStream::connect(address).context("connecting to nats-server")?;
     stream.set_nodelay(true).context("setting up a socket")?;
@@ -27,18 +24,12 @@ pub(super) fn connect(address: SocketAddr) -> Result<TcpStream, PerfError> {
 }
 
 /// Subscribes a connection to a destination, and waits until that is so.
-///
-/// # Errors
-/// The server refuses.
 pub(super) fn subscribe(stream: &mut TcpStream, name: &str) -> Result<(), PerfError> {
     write!(stream, "SUB {name} 1\r\nPING\r\n").context("subscribing")?;
     expect(stream, "PONG")
 }
 
 /// Answers a ping.
-///
-/// # Errors
-/// The connection is gone.
 pub(super) fn pong(stream: &mut TcpStream) -> Result<(), PerfError> {
     stream.write_all(PONG).context("answering a ping")
 }

@@ -54,9 +54,6 @@ struct Words {
 }
 
 /// Relays until it is killed.
-///
-/// # Errors
-/// A socket failed: no round survives that, so the relay does not either.
 pub(crate) fn run(destinations: usize, sources: &[SocketAddr]) -> Result<(), PerfError> {
     let mut relay = Relay::new(destinations, sources).context("starting the relay")?;
     let address = relay.listener.local_addr().context("our address")?;

@@ -39,7 +39,7 @@ const SLOW_SOCKET_LEN: usize = 128 * 1024;
 pub(crate) const SLOW_SOCKET_HELD: usize = 2 * SLOW_SOCKET_LEN;
 const SECOND_NS: u128 = 1_000_000_000;
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct SinkReport {
     pub(crate) frames: u64,
     /// Frames that did not come.
@@ -72,9 +72,6 @@ struct Subscriber<'a> {
 }
 
 /// Plays all subscribers of the plan.
-///
-/// # Errors
-/// The subscription was refused, or the connection broke.
 pub(crate) fn run(
     plan: &Plan,
     wire: Wire,
@@ -233,7 +230,8 @@ impl Subscriber<'_> {
                 && self.plan.is_measured(stamp.source, stamp.number)
             {
                 let latency_ns = now_ns.saturating_sub(stamp.due_ns);
-                self.arrivals.record(level, latency_ns);
+                let since_ns = self.plan.due_ns(stamp.source, stamp.number);
+                self.arrivals.record(level, latency_ns, since_ns);
             }
             at += len;
         }

@@ -24,7 +24,7 @@ const BATCH_LEN: usize = 256 * 1024;
 /// Between go and the first due time: every thread is awake by then.
 const HEAD_START_NS: u64 = 2_000_000;
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct SourceReport {
     /// The start of the plan.
     pub(crate) start_ns: u64,
@@ -42,9 +42,6 @@ struct Sent {
 }
 
 /// Plays all sources of the plan: listens, or publishes to the nats-server named.
-///
-/// # Errors
-/// No sockets, or the peer broke the connection.
 pub(crate) fn run(plan: &Plan, nats: Option<SocketAddr>) -> Result<(), PerfError> {
     let (wire, streams) = match nats {
         None => (Wire::Bare, accepted(plan)?),

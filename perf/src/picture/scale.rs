@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
 
-use crate::spread::{rate, time};
+use crate::spread::Unit;
 
 /// Lines of a linear axis, about.
 const LINES: f64 = 5.0;
@@ -12,13 +12,9 @@ const LINES: f64 = 5.0;
 /// What kind of figures an axis shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scale {
-    /// Counts or rates from 0.
-    Count,
-    /// Times in ns from 0.
-    LinearTime,
-    /// Times in ns, on a logarithm.
-    Time,
-    Logarithm,
+    /// Figures from 0.
+    Linear(Unit),
+    Logarithm(Unit),
     /// Quantiles from 0 to 1, each nine with the same room.
     Percentile,
 }
@@ -34,8 +30,8 @@ impl Scale {
     /// Where a figure stands; `None` where it cannot.
     pub(super) fn place(self, value: f64) -> Option<f64> {
         let place = match self {
-            Self::Count | Self::LinearTime => value,
-            Self::Time | Self::Logarithm => value.log10(),
+            Self::Linear(_) => value,
+            Self::Logarithm(_) => value.log10(),
             Self::Percentile => -(1.0 - value).log10(),
         };
         place.is_finite().then_some(place)
@@ -47,7 +43,7 @@ impl Scale {
         let most = places.fold(f64::MIN, f64::max);
         let is_empty = least > most;
         match self {
-            Self::Count | Self::LinearTime => {
+            Self::Linear(_) => {
                 let most = if is_empty || most <= 0.0 { 1.0 } else { most };
                 let step = round_step(most / LINES);
                 let lines = (most / step).ceil();
@@ -70,10 +66,8 @@ impl Scale {
 
     fn label(self, place: f64) -> String {
         match self {
-            Self::Count => rate(place),
-            Self::LinearTime => time(place),
-            Self::Time => time(10_f64.powf(place)),
-            Self::Logarithm => short(10_f64.powf(place)),
+            Self::Linear(unit) => unit.tick(place),
+            Self::Logarithm(unit) => unit.tick(10_f64.powf(place)),
             Self::Percentile => percent(place),
         }
     }
@@ -87,16 +81,6 @@ fn round_step(step: f64) -> f64 {
         .into_iter()
         .find(|it| it * power >= step * 0.999_999);
     fits.unwrap_or(10.0) * power
-}
-
-/// Whole numbers as such, large ones in short.
-fn short(value: f64) -> String {
-    match value {
-        1e6.. => format!("{:.0} M", value / 1e6),
-        1e4.. => format!("{:.0} k", value / 1e3),
-        1.0.. => format!("{value:.0}"),
-        _ => format!("{value}"),
-    }
 }
 
 /// `0%`, `90%`, `99%`, `99.9%` ...
@@ -117,6 +101,11 @@ impl Ruler {
             ends: -0.5..names.len().max(1) as f64 - 0.5,
             marks: marks.map(|(at, name)| (at as f64, name.clone())).collect(),
         }
+    }
+
+    /// Its first and its last place.
+    pub(super) fn ends(&self) -> [f64; 2] {
+        [self.ends.start, self.ends.end]
     }
 
     /// The label at a place.
@@ -155,6 +144,8 @@ impl ValueFormatter<f64> for Ruler {
 mod tests {
     use super::*;
 
+    const LATENCY: Scale = Scale::Logarithm(Unit::Time);
+
     fn labels(ruler: &Ruler) -> Vec<&str> {
         ruler
             .marks
@@ -165,11 +156,8 @@ mod tests {
 
     #[test]
     fn linear_axes_begin_at_zero_and_have_round_steps() {
-        let ruler = Scale::Count.ruler([800_000.0, 1_730_000.0].into_iter());
-        assert_eq!(
-            labels(&ruler),
-            ["0", "500.0 k", "1.00 M", "1.50 M", "2.00 M"]
-        );
+        let ruler = Scale::Linear(Unit::Count).ruler([800_000.0, 1_730_000.0].into_iter());
+        assert_eq!(labels(&ruler), ["0", "500 k", "1 M", "1.5 M", "2 M"]);
         assert_eq!(ruler.range(), 0.0..2e6);
         assert_eq!(round_step(0.3), 0.5);
         assert_eq!(round_step(10.0), 10.0);
@@ -177,19 +165,19 @@ mod tests {
 
     #[test]
     fn logarithms_have_a_line_a_decade_and_percentiles_one_a_nine() {
-        let places = [90_000.0, 3e6].map(|it| Scale::Time.place(it).expect("a place"));
-        let ruler = Scale::Time.ruler(places.into_iter());
-        assert_eq!(labels(&ruler), ["10 us", "100 us", "1.00 ms", "10.0 ms"]);
+        let places = [90_000.0, 3e6].map(|it| LATENCY.place(it).expect("a place"));
+        let ruler = LATENCY.ruler(places.into_iter());
+        assert_eq!(labels(&ruler), ["10 us", "100 us", "1 ms", "10 ms"]);
         let places = [0.0, 0.9995].map(|it| Scale::Percentile.place(it).expect("a place"));
         let ruler = Scale::Percentile.ruler(places.into_iter());
         assert_eq!(labels(&ruler), ["0%", "90%", "99%", "99.9%", "99.99%"]);
         assert_eq!(Scale::Percentile.place(1.0), None, "infinitely far");
-        assert_eq!(Scale::Time.place(0.0), None);
+        assert_eq!(LATENCY.place(0.0), None);
     }
 
     #[test]
     fn places_reach_from_end_to_end() {
-        let ruler = Scale::Count.ruler([10.0].into_iter());
+        let ruler = Scale::Linear(Unit::Count).ruler([10.0].into_iter());
         assert_eq!(ruler.map(&0.0, (100, 0)), 100);
         assert_eq!(ruler.map(&10.0, (100, 0)), 0);
     }

@@ -1,14 +1,14 @@
 //! Delivery on schedule beside a store that works, is down, or hangs: does it notice?
 
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::Pid;
-use serde::Serialize;
 
-use super::super::latency::show;
+use super::super::latency::FIGURES;
 use super::bystander;
 use super::follow::wait_for;
 use super::journals::DOWN;
@@ -16,10 +16,13 @@ use super::target::Target;
 use crate::database::{Server, stall};
 use crate::engine::Settings;
 use crate::error::PerfError;
+use crate::figure::{Figure, P99, extra};
+use crate::picture::Sheet;
 use crate::plan::Plan;
+use crate::report::{Aim, Section};
 use crate::round::{Outcome, finish};
-use crate::rounds::Played;
-use crate::screen::say;
+use crate::rounds::{Contestant, Played, curves};
+use crate::spread::{Unit, time};
 use crate::testbed::{Subject, Testbed, counters_at};
 
 /// Between two looks at the lag: each takes the engine a millisecond, on cores that messages wait for.
@@ -27,37 +30,54 @@ const LOOK: Duration = Duration::from_millis(500);
 /// The server hangs from here on: the store is at work by then, and the warm-up not over.
 const STALL_AFTER: Duration = Duration::from_millis(500);
 
+const LAG: Figure = extra("lag at most", "lag_messages", Unit::Count);
+const CATCH_UP: Figure = extra("catch-up", "catch_up_seconds", Unit::Seconds);
+
+const TEXT: &str = "Delivery on schedule beside the store, from due time to arrival; a second of \
+warm-up is not measured. `server down` refuses connections; `server stalled` is stopped half a second \
+after the first message, and goes on after the last. Beside `disk writer` there is no store, but a \
+program of the lowest priority that writes as many bytes as SQLite did, and syncs them ten times a \
+second: what the machine's disk takes from delivery, whoever writes. Lag is the most that was seen of \
+messages without a row, catch-up the time from the last delivery until all had one.";
+
 /// What the store does meanwhile.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Beside {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Beside {
     /// There is none.
     Nothing,
     /// SQLite, which works.
     Sqlite,
     /// There is none, but a program that writes and syncs as much as SQLite.
     Bystander,
-    /// A server that works.
-    Server,
     /// A server that refuses connections.
     Down,
+    /// A server that works.
+    Server,
     /// A server that stops in the middle and says nothing more.
     Stalled,
 }
 
 impl Beside {
+    const ALL: [Self; 6] = [
+        Self::Nothing,
+        Self::Sqlite,
+        Self::Bystander,
+        Self::Down,
+        Self::Server,
+        Self::Stalled,
+    ];
+
     /// Whether the engine follows into one.
-    pub(super) fn is_store(self) -> bool {
+    fn is_store(self) -> bool {
         !matches!(self, Self::Nothing | Self::Bystander)
     }
 
     /// Whether all messages have a row in the end.
-    pub(super) fn takes_rows(self) -> bool {
+    fn takes_rows(self) -> bool {
         self.is_store() && self != Self::Down
     }
 
-    /// In words.
-    pub(super) fn words(self) -> &'static str {
+    fn words(self) -> &'static str {
         match self {
             Self::Nothing => "no store",
             Self::Sqlite => "SQLite",
@@ -69,96 +89,44 @@ impl Beside {
     }
 }
 
-/// What is seen of a store's lag in a round.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
-pub(super) struct Seen {
-    /// Messages without a row, at most.
-    pub(super) lag_messages: u64,
-    /// Until all had one, from the last delivery on (or from when the server went on).
-    pub(super) catch_up_seconds: f64,
+/// Bytes a second that the engine wrote in its latest round, without a store and with SQLite: the
+/// bystander writes the difference.
+#[derive(Debug, Default)]
+pub(super) struct Latest {
+    nothing: Cell<f64>,
+    sqlite: Cell<f64>,
 }
 
-/// A kind of store, and its rounds.
-pub(super) struct Timed {
-    pub(super) beside: Beside,
-    pub(super) played: Played,
-    pub(super) seen: Vec<Seen>,
-}
+type AtServer<'a> = Option<(&'a Server, &'a dyn Target)>;
 
-/// Plays them in turn, every other round in the opposite order.
-///
-/// # Errors
-/// A process failed.
-pub(super) fn play(
-    testbed: &Testbed,
+/// All kinds of store that there are here.
+pub(super) fn sides<'a>(
+    testbed: &'a Testbed,
     plan: &Plan,
     settings: &Settings,
-    server: Option<(&Server, &dyn Target)>,
-    rounds: u32,
-) -> Result<Vec<Timed>, PerfError> {
-    let kinds = kinds(server.map(|it| it.0));
-    let timed = |beside: Beside| Timed {
-        beside,
-        played: Played {
-            name: beside.words().to_owned(),
-            subject: Subject::Engine,
-            outcomes: Vec::new(),
-        },
-        seen: Vec::new(),
+    server: AtServer<'a>,
+    latest: &'a Latest,
+) -> Vec<Contestant<'a>> {
+    let is_here = |it: &Beside| match it {
+        Beside::Server => server.is_some(),
+        Beside::Stalled => server.is_some_and(|it| it.0.pid().is_some()),
+        _ => true,
     };
-    let mut all: Vec<Timed> = kinds.into_iter().map(timed).collect();
-    for round in 0..rounds {
-        let mut order: Vec<usize> = (0..all.len()).collect();
-        if !round.is_multiple_of(2) {
-            order.reverse();
-        }
-        for index in order {
-            let disk_bytes = disk_bytes(&all);
-            let it = &mut all[index];
-            let (outcome, seen) = play_one(testbed, plan, settings, server, it.beside, disk_bytes)?;
-            let (number, name) = (round + 1, it.beside.words());
-            let (shown, verdict) = (show(&outcome), outcome.verdict());
-            say(&format!(
-                "  {number} of {rounds} {name:14} {shown}, {verdict}"
-            ));
-            it.played.outcomes.push(outcome);
-            it.seen.push(seen);
-        }
-    }
-    Ok(all)
-}
-
-fn kinds(server: Option<&Server>) -> Vec<Beside> {
-    use Beside::{Bystander, Down, Nothing, Sqlite};
-    // The bystander has to know what SQLite wrote.
-    let mut kinds = vec![Nothing, Sqlite, Bystander, Down];
-    if let Some(server) = server {
-        kinds.push(Beside::Server);
-        if server.pid().is_some() {
-            kinds.push(Beside::Stalled);
-        }
-    }
-    kinds
-}
-
-/// What the bystander writes: as much as SQLite did in the latest round; nothing before that.
-fn disk_bytes(all: &[Timed]) -> usize {
-    let latest = |beside| {
-        let it = all.iter().find(|it| it.beside == beside);
-        it.and_then(|it| it.played.outcomes.last())
+    let side = |beside: Beside| {
+        Contestant::new(Subject::Engine, plan, settings)
+            .named(beside.words())
+            .playing(move |it| round(testbed, it, server, beside, latest))
     };
-    let both = latest(Beside::Sqlite).zip(latest(Beside::Nothing));
-    both.map_or(0, |(sqlite, nothing)| bystander::bytes(sqlite, nothing))
+    Beside::ALL.into_iter().filter(is_here).map(side).collect()
 }
 
-fn play_one(
+fn round(
     testbed: &Testbed,
-    plan: &Plan,
-    settings: &Settings,
-    server: Option<(&Server, &dyn Target)>,
+    it: &Contestant<'_>,
+    server: AtServer<'_>,
     beside: Beside,
-    disk_bytes: usize,
-) -> Result<(Outcome, Seen), PerfError> {
+    latest: &Latest,
+) -> Result<Outcome, PerfError> {
     let url = match (beside, server) {
         (Beside::Sqlite, _) => "sqlite".into(),
         (Beside::Server | Beside::Stalled, Some((_, target))) => {
@@ -170,13 +138,14 @@ fn play_one(
     };
     let settings = Settings {
         store: url,
-        ..settings.clone()
+        ..it.settings.clone()
     };
-    let (running, lane) = testbed.connect(Subject::Engine, plan, &settings)?;
+    let (running, lane) = testbed.connect(Subject::Engine, &it.plan, &settings)?;
     let stalled = server.filter(|_| beside == Beside::Stalled);
     let stalled = stalled.and_then(|it| it.0.pid());
     let is_over = AtomicBool::new(false);
     let admin = running.admin();
+    let disk_bytes = bystander::bytes(latest.sqlite.get() - latest.nothing.get());
     let (outcome, lag_messages) = thread::scope(|scope| {
         let looker = scope.spawn(|| look(admin, stalled, &is_over));
         let folder = running.folder().filter(|_| beside == Beside::Bystander);
@@ -192,13 +161,18 @@ fn play_one(
     })?;
     let begun = Instant::now();
     if beside.takes_rows() {
-        wait_for(&running, "stored_settled", plan.messages)?;
+        wait_for(&running, "stored_settled", it.plan.messages)?;
     }
-    let seen = Seen {
-        lag_messages,
-        catch_up_seconds: begun.elapsed().as_secs_f64(),
-    };
-    Ok((outcome, seen))
+    let written = outcome.usage.written_bytes as f64 / outcome.seconds;
+    match beside {
+        Beside::Nothing => latest.nothing.set(written),
+        Beside::Sqlite => latest.sqlite.set(written),
+        _ => {}
+    }
+    let catch_up = begun.elapsed().as_secs_f64();
+    Ok(outcome
+        .with("lag_messages", lag_messages as f64)
+        .with("catch_up_seconds", catch_up))
 }
 
 /// Watches the lag until the round is over, and has the server hang meanwhile if it is to.
@@ -225,4 +199,53 @@ fn look(
         stall(server, false)?;
     }
     Ok(lag_max)
+}
+
+/// What the report says of delivery beside the store.
+pub(super) fn section(played: &[Played], rate: u64, seconds: u64) -> Result<Section, PerfError> {
+    let none = Beside::Nothing.words();
+    let [p99s, lag] = [&FIGURES[..], &[LAG, CATCH_UP]];
+    let find = |beside: Beside| played.iter().find(|it| it.name == beside.words());
+    let stores = || {
+        Beside::ALL
+            .into_iter()
+            .filter(|it| it.is_store())
+            .filter_map(find)
+    };
+    let mut aims = Vec::new();
+    if let Some(none) = find(Beside::Nothing) {
+        aims.extend(stores().map(|it| aim(none, it)));
+    }
+    let written = find(Beside::Bystander).zip(find(Beside::Sqlite));
+    aims.extend(written.map(|(writer, sqlite)| aim(writer, sqlite)));
+    let worst = stores().map(|it| it.spread(&P99).mid).fold(0.0, f64::max);
+    let alone = played.first().map_or(0.0, |it| it.spread(&P99).mid);
+    let rounds = played.first().map_or(0, |it| it.outcomes.len());
+    let title = format!("Latency at {rate} msg/s beside the store, {rounds} rounds together");
+    Ok(Section {
+        summary: format!(
+            "At {rate} msg/s for {seconds} s p99 is {} without a store, and {} at most beside one \
+             that works, is down or hangs.",
+            time(alone),
+            time(worst)
+        ),
+        text: TEXT.into(),
+        aims,
+        pictures: vec![Sheet::new("latency", &title).percentiles(&curves(played))?],
+        ..Section::of_rounds(&[], played, &[p99s, lag].concat(), (none, &[P99]))
+    })
+}
+
+/// No difference beyond noise: its p99 lies where that of the reference's rounds lies.
+fn aim(reference: &Played, it: &Played) -> Aim {
+    let what = format!(
+        "p99 beside: {}; the most of the rounds beside: {}",
+        it.name, reference.name
+    );
+    Aim::at_most(
+        what,
+        reference.spread(&P99).max,
+        Unit::Time,
+        it.spread(&P99),
+    )
 }

@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use rustix::process::setpriority_process;
 
 use crate::error::{Context, PerfError};
-use crate::round::Outcome;
 
 /// Between two syncs: the store's `batch_time`.
 const PERIOD: Duration = Duration::from_millis(100);
@@ -20,21 +19,12 @@ const FILE_LEN: u64 = 64 << 20;
 /// The priority that the store's thread has.
 const NICE_MAX: i32 = 19;
 
-/// Bytes a period that the store of `beside` has written on top of `alone`, an engine without one.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "megabytes, and no less than nothing"
-)]
-pub(super) fn bytes(beside: &Outcome, alone: &Outcome) -> usize {
-    let [beside, alone] = [beside, alone].map(|it| it.usage.written_bytes as f64 / it.seconds);
-    ((beside - alone).max(0.0) * PERIOD.as_secs_f64()) as usize
+/// Bytes a period of so many a second; none of a difference that is noise.
+pub(super) fn bytes(a_second: f64) -> usize {
+    (a_second.max(0.0) * PERIOD.as_secs_f64()) as usize
 }
 
 /// Writes `bytes` a period to a file of `folder`, and syncs each time, until it is over.
-///
-/// # Errors
-/// The file cannot be written.
 pub(super) fn write_and_sync(
     folder: &Path,
     bytes: usize,

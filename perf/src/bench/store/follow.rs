@@ -1,156 +1,175 @@
-//! A round in which the engine follows a journal into a database: how long it takes.
+//! Rounds in which the engine follows a journal into a database, beside a bare load: rows a second.
+//!
+//! An outcome's frames are here the rows that say DELIVERED: it is exact when every message has one.
 
 use std::thread;
 use std::time::{Duration, Instant};
-
-use serde::Serialize;
 
 use super::journals::{Journals, copied};
 use super::target::Target;
 use crate::cleanup::Home;
 use crate::engine::Settings;
 use crate::error::PerfError;
+use crate::figure::{Better, Figure, extra};
 use crate::lane::Lane;
+use crate::parts::{SinkReport, SourceReport};
+use crate::picture::{Axis, Series, Sheet};
 use crate::plan::Plan;
-use crate::testbed::{Running, Testbed};
+use crate::report::{Aim, Section, base_of};
+use crate::round::Outcome;
+use crate::rounds::{Contestant, Played};
+use crate::spread::{Spread, Unit};
+use crate::testbed::{Running, Subject, Testbed};
 
 const LOOK: Duration = Duration::from_millis(20);
 /// Without one more row for so long it has given up.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Of the bare load, by the design: rows that are written once, and rows that are updated later.
+const OVER_BARE_MIN: [(&str, f64); 2] = [(ONCE, 0.9), (TWICE, 0.5)];
+const ONCE: &str = "written once, settled";
+const TWICE: &str = "written, updated later";
+const BARE: &str = "bare load";
 
-/// What is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Case {
-    /// Rows of messages that are settled already.
-    Once,
-    /// Rows of messages that wait, and each is updated when its subscriber comes.
-    Twice,
-    /// The bare load.
-    Bare,
-}
+const ROWS_RATE: Figure = Figure {
+    better: Better::More,
+    ..extra("rows/s", "rows_a_second", Unit::Count)
+};
+const UPDATES: Figure = extra("updates alone/s", "updates_a_second", Unit::Count);
+const TRANSACTIONS: Figure = extra("transactions", "transactions", Unit::Count);
 
-/// A round.
-#[derive(Debug, Clone, Serialize)]
-pub(super) struct Followed {
-    /// Which database.
-    pub(super) database: &'static str,
-    /// What was written.
-    pub(super) case: Case,
-    /// Messages, a row each.
-    pub(super) rows: u64,
-    /// Until every row was there, and where it is updated later, until it said DELIVERED.
-    pub(super) seconds: f64,
-    /// ... of them for the updates.
-    pub(super) update_seconds: f64,
-    /// Transactions.
-    pub(super) batches: u64,
-    /// Processor time of the engine.
-    pub(super) cpu_seconds: f64,
-    /// Rows in the database, and those that say DELIVERED.
-    pub(super) totals: [u64; 2],
-}
-
-impl Followed {
-    /// Rows a second.
-    #[expect(clippy::cast_precision_loss, reason = "rows fit 52 bits")]
-    pub(super) fn rate(&self) -> f64 {
-        self.rows as f64 / self.seconds.max(f64::MIN_POSITIVE)
-    }
-
-    /// Every message has its row, and all are delivered.
-    pub(super) fn is_exact(&self) -> bool {
-        self.totals == [self.rows; 2]
-    }
-}
+const TEXT: &str = "A journal of messages that are delivered (settled rows: one write each), and one \
+of messages whose subscribers come when all rows are written (each row is written, and updated \
+later). An engine is started on a copy of it with an empty table; the time runs until every row \
+says DELIVERED, in the second case less the time in between. The bare load has the same rows and \
+the same table, without the engine: at the server one client's LOAD DATA LOCAL INFILE, of SQLite a \
+prepared insert, 5,000 rows a transaction. Ratios are taken within each round; CPU a message is the \
+engine's for a row.";
 
 /// What the rounds of a database share.
-pub(super) struct World<'a> {
-    pub(super) testbed: &'a Testbed,
-    pub(super) plan: &'a Plan,
-    pub(super) settings: &'a Settings,
-    pub(super) journals: &'a Journals,
-    pub(super) target: &'a dyn Target,
+#[derive(Clone, Copy)]
+struct World<'a> {
+    testbed: &'a Testbed,
+    journals: &'a Journals,
+    target: &'a dyn Target,
+}
+
+/// The three ways of a database to its rows.
+pub(super) fn sides<'a>(
+    testbed: &'a Testbed,
+    plan: &Plan,
+    settings: &Settings,
+    journals: &'a Journals,
+    target: &'a dyn Target,
+) -> Result<Vec<Contestant<'a>>, PerfError> {
+    let world = World {
+        testbed,
+        journals,
+        target,
+    };
+    let settings = Settings {
+        store: target.url(),
+        ..settings.clone()
+    };
+    let sides = [ONCE, TWICE, BARE].map(|name| {
+        Contestant::new(Subject::Engine, plan, &settings)
+            .of_case([target.name().to_owned()])
+            .named(name)
+            .playing(move |it| world.round(it))
+    });
+    // Its rows are those of the bare loads, and the server is warm.
+    world.round(&sides[0])?;
+    target.keep()?;
+    Ok(sides.into_iter().collect())
 }
 
 impl World<'_> {
-    /// Plays a round into an empty table.
-    pub(super) fn play(&self, case: Case) -> Result<Followed, PerfError> {
+    /// A round into an empty table.
+    fn round(&self, it: &Contestant<'_>) -> Result<Outcome, PerfError> {
         self.target.renew(self.testbed)?;
-        let mut followed = match case {
-            Case::Once => self.once()?,
-            Case::Twice => self.twice()?,
-            Case::Bare => self.followed(case, self.target.load()?, Duration::ZERO),
+        let outcome = match it.name.as_str() {
+            ONCE => self.once(it),
+            TWICE => self.twice(it),
+            _ => Ok(written(it, self.target.load()?)),
         };
-        followed.totals = self.target.totals()?;
-        Ok(followed)
+        let [rows, delivered] = self.target.totals()?;
+        let (messages, exact) = (it.plan.messages, rows.min(delivered));
+        let received = SinkReport {
+            frames: exact,
+            missing: messages.saturating_sub(exact),
+            wrong: rows.max(delivered).saturating_sub(messages),
+            ..SinkReport::default()
+        };
+        let outcome = Outcome {
+            received,
+            ..outcome?
+        };
+        Ok(outcome
+            .with("rows", rows as f64)
+            .with("rows_delivered", delivered as f64))
     }
 
-    fn once(&self) -> Result<Followed, PerfError> {
-        let mut engine = self.start(&self.journals.settled, &[])?;
-        wait_for(&engine, "stored_settled", self.plan.messages)?;
+    fn once(&self, it: &Contestant<'_>) -> Result<Outcome, PerfError> {
+        let engine = self.start(it, &self.journals.settled, &[])?;
+        wait_for(&engine, "stored_settled", it.plan.messages)?;
         let took = engine.started.elapsed();
-        let followed = self.followed(Case::Once, took, Duration::ZERO);
-        ended(&mut engine, followed)
+        ended(engine, written(it, took))
     }
 
-    fn twice(&self) -> Result<Followed, PerfError> {
-        let (mut lane, addresses) = Lane::listening(self.plan.clone())?;
-        let mut engine = self.start(&self.journals.waiting, &addresses)?;
+    fn twice(&self, it: &Contestant<'_>) -> Result<Outcome, PerfError> {
+        let (mut lane, addresses) = Lane::listening(it.plan.clone())?;
+        let engine = self.start(it, &self.journals.waiting, &addresses)?;
         lane.expect_connected()?;
-        wait_for(&engine, "stored", self.plan.messages)?;
-        let written = engine.started.elapsed();
+        wait_for(&engine, "stored", it.plan.messages)?;
+        let took = engine.started.elapsed();
         let begun = Instant::now();
         lane.subscribe(engine.address, &[])?;
-        wait_for(&engine, "stored_settled", self.plan.messages)?;
-        let updated = begun.elapsed();
+        wait_for(&engine, "stored_settled", it.plan.messages)?;
+        let updating = begun.elapsed();
         let received = lane.received()?;
         if received.missing + received.wrong > 0 {
             return Err(engine.child.failed("did not deliver exactly"));
         }
-        let followed = self.followed(Case::Twice, written + updated, updated);
-        ended(&mut engine, followed)
+        let updates = it.plan.messages as f64 / updating.as_secs_f64();
+        let outcome = written(it, took + updating).with("updates_a_second", updates);
+        ended(engine, outcome)
     }
 
     fn start(
         &self,
+        it: &Contestant<'_>,
         journal: &Home,
         sources: &[std::net::SocketAddr],
     ) -> Result<Running, PerfError> {
         let home = copied(journal, &self.testbed.data)?;
-        let settings = Settings {
-            store: self.target.url(),
-            ..self.settings.clone()
-        };
-        let destinations = self.plan.destination_names();
+        let destinations = it.plan.destination_names();
         self.testbed
-            .start_engine_with(home, &settings, sources, &destinations)
-    }
-
-    fn followed(&self, case: Case, took: Duration, updating: Duration) -> Followed {
-        Followed {
-            database: self.target.name(),
-            case,
-            rows: self.plan.messages,
-            seconds: took.as_secs_f64(),
-            update_seconds: updating.as_secs_f64(),
-            batches: 0,
-            cpu_seconds: 0.0,
-            totals: [0; 2],
-        }
+            .start_engine_with(home, &it.settings, sources, &destinations)
     }
 }
 
+/// All rows in this time.
+fn written(it: &Contestant<'_>, took: Duration) -> Outcome {
+    let sent = SourceReport {
+        sent: it.plan.messages,
+        ..SourceReport::default()
+    };
+    let seconds = took.as_secs_f64().max(f64::MIN_POSITIVE);
+    let rate = it.plan.messages as f64 / seconds;
+    let outcome = Outcome {
+        seconds,
+        rate,
+        sent,
+        ..Outcome::nothing(it.subject, &it.plan, &it.settings)
+    };
+    outcome.with("rows_a_second", rate)
+}
+
 /// Adds what the engine says of it, and ends it in order: the database is closed then.
-fn ended(engine: &mut Running, followed: Followed) -> Result<Followed, PerfError> {
+fn ended(mut engine: Running, outcome: Outcome) -> Result<Outcome, PerfError> {
     let batches = engine.counter("store_batches")?;
-    let cpu_seconds = engine.child.usage()?.cpu_seconds;
+    let usage = engine.child.usage()?;
     engine.child.interrupt()?;
-    Ok(Followed {
-        batches,
-        cpu_seconds,
-        ..followed
-    })
+    Ok(Outcome { usage, ..outcome }.with("transactions", batches as f64))
 }
 
 /// Waits until a counter has come so far.
@@ -170,4 +189,44 @@ pub(super) fn wait_for(engine: &Running, name: &str, count: u64) -> Result<(), P
         }
         thread::sleep(LOOK);
     }
+}
+
+/// What the report says of the rows.
+pub(super) fn section(played: &[Played]) -> Result<Section, PerfError> {
+    let bare = |it: &Played| base_of(played, it, BARE);
+    let once = played.iter().filter(|it| it.name == ONCE);
+    let words = once.clone().filter_map(|it| {
+        let rate = Unit::Count.show(it.spread(&ROWS_RATE).mid);
+        let part = it.ratio(bare(it)?, &ROWS_RATE).show(Unit::Ratio);
+        Some(format!(
+            "Into {} it writes {rate} rows/s, {part} of a bare load.",
+            it.case[0]
+        ))
+    });
+    let words: Vec<String> = words.collect();
+    let aim = |it: &Played| {
+        let (name, least) = OVER_BARE_MIN
+            .into_iter()
+            .find(|(name, _)| *name == it.name)?;
+        let what = format!("{}: {name}, over the bare load", it.case[0]);
+        let over = it.ratio(bare(it)?, &ROWS_RATE);
+        Some(Aim::at_least(what, least, Unit::Ratio, over))
+    };
+    let databases: Vec<String> = once.map(|it| it.case[0].clone()).collect();
+    let series = [ONCE, TWICE, BARE].map(|name| -> Series<Spread> {
+        let rates = played
+            .iter()
+            .filter(|it| it.name == name)
+            .map(|it| it.spread(&ROWS_RATE));
+        (name.to_owned(), rates.collect())
+    });
+    let y = Axis::linear("rows a second", Unit::Count);
+    let figures = [ROWS_RATE, UPDATES, TRANSACTIONS];
+    Ok(Section {
+        summary: words.join(" "),
+        text: TEXT.into(),
+        aims: played.iter().filter_map(aim).collect(),
+        pictures: vec![Sheet::new("rows", "Rows a second").bars(y, &databases, &series)?],
+        ..Section::of_rounds(&["database"], played, &figures, (BARE, &[ROWS_RATE]))
+    })
 }

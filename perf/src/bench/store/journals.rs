@@ -28,9 +28,6 @@ pub(super) struct Journals {
 
 impl Journals {
     /// Plays both lives, with a store that is down.
-    ///
-    /// # Errors
-    /// The engine failed, or did not deliver exactly.
     pub(super) fn write(
         testbed: &Testbed,
         plan: &Plan,

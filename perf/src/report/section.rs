@@ -1,0 +1,191 @@
+//! What one benchmark has to say: tables of its parties' figures, and all rounds for other programs.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{Aim, Table};
+use crate::curve::Curve;
+use crate::error::PerfError;
+use crate::figure::{Better, CPU, Figure};
+use crate::picture::Picture;
+use crate::rounds::{Played, are_exact, faults, outcomes};
+use crate::spread::{Spread, Unit};
+
+const THIN: &str = "\\* Fewer than ten values lie beyond this percentile: chance decides it.";
+
+/// A party, and what stands as a ratio to it.
+pub(crate) type Over<'a> = (&'a str, &'a [Figure]);
+
+/// No ratios.
+pub(crate) const ALONE: Over<'_> = ("", &[]);
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Section {
+    pub(crate) title: String,
+    /// The result in a sentence, for who reads no further.
+    pub(crate) summary: String,
+    /// What is measured, how, and what it is to be compared with.
+    pub(crate) text: String,
+    pub(crate) tables: Vec<Table>,
+    /// The design's aims, beside what was found.
+    pub(crate) aims: Vec<Aim>,
+    pub(crate) pictures: Vec<Picture>,
+    /// What follows from them, or what to keep in mind.
+    pub(crate) notes: Vec<String>,
+    /// Every round, for other programs.
+    pub(crate) raw: Vec<Value>,
+    /// Every figure of every party, for comparisons.
+    pub(crate) measures: Vec<Measure>,
+    /// Every round's latencies, by party.
+    pub(crate) latencies: Vec<(String, Vec<Curve>)>,
+    /// False when frames were lost or the target was missed.
+    pub(crate) is_good: bool,
+}
+
+/// A figure of a party, round by round.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Measure {
+    pub(crate) case: String,
+    pub(crate) party: String,
+    pub(crate) figure: String,
+    pub(crate) unit: Unit,
+    pub(crate) better: Better,
+    /// The median of the rounds; of a percentile that of all values together.
+    pub(crate) value: f64,
+    pub(crate) rounds: Vec<f64>,
+}
+
+impl Section {
+    /// A table of these parties' figures and processor time; `labels` name the cells of their case.
+    /// The figures of `over` also stand as a ratio to its party's in the same case.
+    pub(crate) fn of_rounds(
+        labels: &[&str],
+        played: &[Played],
+        figures: &[Figure],
+        over: Over<'_>,
+    ) -> Self {
+        let mut section = Self {
+            is_good: are_exact(outcomes(played)),
+            notes: faults(outcomes(played)),
+            ..Self::default()
+        };
+        section.add_rounds(labels, played, figures, over);
+        for it in played {
+            let case = it.case.join(", ");
+            let raw = |outcome| {
+                let mut raw = json!(outcome);
+                raw["case"] = json!(case);
+                raw["party"] = json!(it.name);
+                raw
+            };
+            section.raw.extend(it.outcomes.iter().map(raw));
+        }
+        section
+    }
+
+    /// One more table, of rounds that are in the raw data already.
+    pub(crate) fn add_rounds(
+        &mut self,
+        labels: &[&str],
+        played: &[Played],
+        figures: &[Figure],
+        over: Over<'_>,
+    ) {
+        let figures = [figures, &CPU].concat();
+        let (base, over) = over;
+        let ratios = over.iter().map(|it| format!("{} over {base}", it.name));
+        let columns = labels
+            .iter()
+            .map(|&it| it.to_owned())
+            .chain(["party".to_owned()]);
+        let columns = columns.chain(figures.iter().map(|it| it.name.to_owned()));
+        let mut table = Table::new(columns.chain(ratios));
+        for it in played {
+            let cells = it.case.iter().cloned().chain([it.name.clone()]);
+            let cells = cells.chain(figures.iter().map(|figure| it.cell(figure)));
+            let base = base_of(played, it, base);
+            let ratio = |figure: &Figure| match base {
+                Some(base) => it.ratio(base, figure).show(Unit::Ratio),
+                None => String::new(),
+            };
+            table.push(cells.chain(over.iter().map(ratio)));
+            self.measures.extend(figures.iter().map(|figure| {
+                Measure {
+                    case: it.case.join(", "),
+                    party: it.name.clone(),
+                    figure: figure.name.to_owned(),
+                    unit: figure.unit,
+                    better: figure.better,
+                    value: it.spread(figure).mid,
+                    rounds: it
+                        .outcomes
+                        .iter()
+                        .map(|outcome| figure.of(outcome))
+                        .collect(),
+                }
+            }));
+            let curves: Vec<Curve> = it.outcomes.iter().map(|it| it.received.latency()).collect();
+            if curves.iter().any(|it| it.count > 0) {
+                self.latencies.push((tag(it), curves));
+            }
+        }
+        let text = table.render();
+        if text.contains('*') && !self.notes.iter().any(|it| it == THIN) {
+            self.notes.push(THIN.into());
+        }
+        self.tables.push(table);
+    }
+
+    /// With all that another one has beside its words.
+    pub(crate) fn join(&mut self, other: Self) {
+        self.is_good &= other.is_good;
+        self.tables.extend(other.tables);
+        self.aims.extend(other.aims);
+        self.pictures.extend(other.pictures);
+        let known = |it: &String| self.notes.contains(it);
+        let notes: Vec<String> = other.notes.into_iter().filter(|it| !known(it)).collect();
+        self.notes.extend(notes);
+        self.raw.extend(other.raw);
+        self.measures.extend(other.measures);
+        self.latencies.extend(other.latencies);
+    }
+
+    /// Of a benchmark that could not be taken: what stopped it.
+    pub(crate) fn not_measured(name: &str, error: &PerfError) -> Self {
+        Self {
+            title: format!("Not measured: {name}"),
+            summary: format!("{name} could not be measured."),
+            notes: vec![error.to_string()],
+            ..Self::default()
+        }
+    }
+}
+
+impl Measure {
+    /// Whether it is the same figure of the same party, in another report.
+    pub(crate) fn is_same_as(&self, other: &Self) -> bool {
+        self.case == other.case && self.party == other.party && self.figure == other.figure
+    }
+
+    pub(crate) fn spread(&self) -> Spread {
+        Spread {
+            mid: self.value,
+            ..Spread::of(self.rounds.iter().copied())
+        }
+    }
+}
+
+/// The party of that name in the same case, for all others of it.
+pub(crate) fn base_of<'a>(all: &'a [Played], of: &Played, name: &str) -> Option<&'a Played> {
+    let is_base = |it: &&Played| it.name == name && it.case == of.case;
+    all.iter().find(is_base).filter(|_| of.name != name)
+}
+
+/// A party's name in an interval log, where commas and blanks divide.
+fn tag(played: &Played) -> String {
+    let words = [&played.case[..], std::slice::from_ref(&played.name)].concat();
+    let kept = |it: char| it.is_ascii_alphanumeric() || "._/".contains(it);
+    let words = words.join("-").replace(|it| !kept(it), "-");
+    let words: Vec<&str> = words.split('-').filter(|it| !it.is_empty()).collect();
+    words.join("-")
+}
