@@ -401,7 +401,10 @@ fn an_engine_that_does_not_run_is_an_error_that_says_so() {
 #[test]
 fn a_signal_ends_all_and_leaves_nothing() {
     let folder = tempfile::tempdir().expect("a directory");
-    let mut child = command(folder.path(), &["target", "--seconds", "600"]);
+    let mut child = command(
+        folder.path(),
+        &["target", "--seconds", "600", "--p99", "1s"],
+    );
     let mut child = child.stderr(Stdio::null()).spawn().expect("the program");
     let entries = || {
         std::fs::read_dir(folder.path())
