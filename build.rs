@@ -6,6 +6,8 @@
 
 use std::env;
 use std::error::Error;
+use std::path::PathBuf;
+use std::process::Command;
 
 use vergen_gitcl::{Emitter, GitclBuilder};
 
@@ -19,7 +21,11 @@ const SOURCES: [&str; 6] = [
     "Cargo.lock",
 ];
 
-fn main() -> Result<(), Box<dyn Error>> {
+/// Prints cargo's instructions.
+///
+/// # Errors
+/// git is there and answers what nobody understands.
+pub fn main() -> Result<(), Box<dyn Error>> {
     let of = |name: &str| env::var(name).unwrap_or_default();
     let enabled = env::vars().filter_map(|(name, _)| {
         name.strip_prefix("CARGO_FEATURE_")
@@ -36,13 +42,27 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rustc-env=BUILD_PROFILE={profile}");
     println!("cargo:rustc-env=BUILD_FEATURES={features}");
     println!("cargo:rustc-env=BUILD_TARGET={}", of("TARGET"));
-    let root = format!("{}/", of("CARGO_MANIFEST_DIR"));
-    let root = root.strip_suffix("perf/").unwrap_or(&root);
-    println!("cargo:rerun-if-changed={root}build.rs");
+    let package = PathBuf::from(of("CARGO_MANIFEST_DIR"));
+    let root = match of("CARGO_PKG_NAME").as_str() {
+        "flipped-lb-perf" => package.join(".."),
+        _ => package,
+    };
+    let root = root.display();
+    println!("cargo:rerun-if-changed={root}/build.rs");
     if of("PROFILE") == "release" {
         SOURCES
             .iter()
-            .for_each(|it| println!("cargo:rerun-if-changed={root}{it}"));
+            .for_each(|it| println!("cargo:rerun-if-changed={root}/{it}"));
+        // Each commit writes to it, where HEAD only names the branch.
+        let log = Command::new("git")
+            .args(["rev-parse", "--git-path", "logs/HEAD"])
+            .output();
+        if let Some(log) = log.ok().filter(|it| it.status.success()) {
+            println!(
+                "cargo:rerun-if-changed={}",
+                String::from_utf8_lossy(&log.stdout).trim()
+            );
+        }
         let git = GitclBuilder::default().sha(false).dirty(false).build()?;
         Emitter::default().quiet().add_instructions(&git)?.emit()?;
     }
