@@ -36,7 +36,7 @@ fn the_defaults_are_explained() {
             "producers may not dial in",
             "table1, VIP: all its messages are level 1",
             "for any other destination is rejected",
-            "16000000 of them wait, which 10000 a second reach in 26m40s",
+            "16000000 of them wait, which 10000 a second reach in 1600s",
             "read no further until there is room",
             "queue: at most 33554432 messages in all",
             "level 2: moves up to level 1 once it has waited 1s; worst wait: at level 1 after 1s",
