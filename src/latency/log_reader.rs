@@ -90,6 +90,11 @@ impl HistogramLog {
     }
 
     fn add(&mut self, tag: &str, histogram: Histogram<u64>) -> Result<(), String> {
+        let before = self.by_tag.get(tag).map_or(Some(0), total);
+        let sum = before.zip(total(&histogram));
+        if sum.is_none_or(|(before, more)| before.checked_add(more).is_none()) {
+            return Err("its counts add up to more than 64 bits hold".to_owned());
+        }
         match self.by_tag.get_mut(tag) {
             Some(sum) => {
                 self.counts -= sum.distinct_values();
@@ -146,6 +151,12 @@ impl HistogramLog {
     pub fn is_torn(&self) -> bool {
         self.torn
     }
+}
+
+/// All counts together, as whoever draws or prints adds them up; `None`: more than 64 bits hold.
+fn total(histogram: &Histogram<u64>) -> Option<u64> {
+    let counts = histogram.iter_recorded().map(|bin| bin.count_at_value());
+    counts.fold(Some(0), |sum, count| sum?.checked_add(count))
 }
 
 fn unpack(encoded: &str) -> Result<Histogram<u64>, String> {
