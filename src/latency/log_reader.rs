@@ -155,8 +155,8 @@ impl HistogramLog {
 
 /// All counts together, as whoever draws or prints adds them up; `None`: more than 64 bits hold.
 fn total(histogram: &Histogram<u64>) -> Option<u64> {
-    let counts = histogram.iter_recorded().map(|bin| bin.count_at_value());
-    counts.fold(Some(0), |sum, count| sum?.checked_add(count))
+    let mut counts = histogram.iter_recorded().map(|bin| bin.count_at_value());
+    counts.try_fold(0_u64, |sum, count| sum.checked_add(count))
 }
 
 fn unpack(encoded: &str) -> Result<Histogram<u64>, String> {
