@@ -22,6 +22,7 @@ use crate::journal::compacted::{
 use crate::journal::error::JournalError;
 use crate::journal::format::{Position, Settlement};
 use crate::journal::reader::Reader;
+use crate::journal::reserve;
 use crate::journal::storage::{Name, Storage};
 use crate::message::{CompactId, Sequence};
 
@@ -68,8 +69,9 @@ pub struct Compaction<S: Storage> {
     remembered: Remembered,
     before: Vec<Range<Sequence>>,
     end: Position,
-    /// The file that is written over: it gets its name back if that fails.
-    spare: Option<Name>,
+    /// The file that is written over, and its length: it gets its name back if that fails, and what it
+    /// took beyond is given back.
+    spare: Option<(Name, u64)>,
 }
 
 /// What a step came to.
@@ -96,9 +98,14 @@ impl<S: Storage + Clone> Compaction<S> {
         spare: Option<Name>,
     ) -> io::Result<Box<Self>> {
         let begin = header.segments.start * header.segment_len;
-        if let Some(spare) = spare {
-            storage.rename(spare, unfinished(&header))?;
-        }
+        let spare = match spare {
+            Some(name) => {
+                let len = reserve::len_of(storage, name)?;
+                storage.rename(name, unfinished(&header))?;
+                Some((name, len))
+            }
+            None => None,
+        };
         let made = CompactedWriter::create(storage, header.clone(), spare.is_some());
         let writer = made.inspect_err(|_| give_up(storage, unfinished(&header), spare))?;
         Ok(Box::new(Self {
@@ -158,11 +165,15 @@ impl<S: Storage + Clone> Compaction<S> {
 
 /// The unfinished file goes: back to what it was, or for good. Where not even that is possible, recovery
 /// removes it.
-fn give_up<S: Storage>(storage: &mut S, name: Name, spare: Option<Name>) {
-    let _ = match spare {
-        Some(spare) => storage.rename(name, spare),
-        None => storage.remove(name),
+fn give_up<S: Storage>(storage: &mut S, name: Name, spare: Option<(Name, u64)>) {
+    let Some((spare, len)) = spare else {
+        let _ = storage.remove(name);
+        return;
     };
+    if storage.rename(name, spare).is_ok() {
+        // Settlements need the room that it took beyond its own.
+        reserve::cut(storage, spare, len);
+    }
 }
 
 /// Carries what is needed of a batch forward.

@@ -162,8 +162,9 @@ fn a_compaction_that_fails_gives_back_the_file_it_wrote_over() {
         }
     };
     assert!(error.to_string().contains("damaged"), "{error}");
-    assert!(memory.files().contains_key(&Name::Free(7)));
-    assert!(!memory.files().contains_key(&Name::Unfinished(0, 2)));
+    let files = memory.files();
+    assert_eq!(files[&Name::Free(7)].len(), 0, "and what it took beyond");
+    assert!(!files.contains_key(&Name::Unfinished(0, 2)));
 }
 
 #[test]
