@@ -29,6 +29,8 @@ pub(crate) enum Better {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Of {
     Round(fn(&Outcome) -> f64),
+    /// What not every party has.
+    Maybe(fn(&Outcome) -> Option<f64>),
     /// What only some benchmarks add to an outcome, under this name.
     Extra(&'static str),
     /// A figure of the latencies at this quantile: of several rounds, of all values together.
@@ -105,9 +107,10 @@ pub(crate) const BUSY: Figure = round("cores busy", Unit::Percent, Better::Less,
 pub(crate) const WAITS: Figure = round("waits a second", Unit::Count, Better::Less, |it| {
     it.usage.waits as f64 / it.seconds
 });
-pub(crate) const FAST_PATH: Figure = round("fast path", Unit::Percent, Better::Neither, |it| {
-    it.fast_path.unwrap_or_default() * 100.0
-});
+pub(crate) const FAST_PATH: Figure = Figure {
+    of: Of::Maybe(|it| it.fast_path.map(|part| part * 100.0)),
+    ..round("fast path", Unit::Percent, Better::Neither, |_| 0.0)
+};
 pub(crate) const RESIDENT: Figure = round("resident", Unit::Bytes, Better::Less, |it| {
     it.usage.resident_kib as f64 * 1024.0
 });
@@ -120,13 +123,18 @@ pub(crate) const RESIDENT_MAX: Figure =
 pub(crate) const CPU: [Figure; 3] = [SUBJECT_CPU, SOURCES_CPU, SINKS_CPU];
 
 impl Figure {
-    /// Of one round.
+    /// Of one round; nothing where the party has none.
     pub(crate) fn of(&self, outcome: &Outcome) -> f64 {
+        self.find(outcome).unwrap_or_default()
+    }
+
+    pub(crate) fn find(&self, outcome: &Outcome) -> Option<f64> {
         match self.of {
-            Of::Round(of) => of(outcome),
-            Of::Extra(key) => outcome.extra.get(key).copied().unwrap_or_default(),
-            Of::Latency(_, of) => of(&outcome.received.latency()) as f64,
-            Of::Late(_, of) => of(&outcome.late()) as f64,
+            Of::Round(of) => Some(of(outcome)),
+            Of::Maybe(of) => of(outcome),
+            Of::Extra(key) => outcome.extra.get(key).copied(),
+            Of::Latency(_, of) => Some(of(&outcome.received.latency()) as f64),
+            Of::Late(_, of) => Some(of(&outcome.late()) as f64),
         }
     }
 }

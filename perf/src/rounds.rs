@@ -131,8 +131,16 @@ impl Played {
         Spread::of(pairs.map(ratio))
     }
 
+    /// Whether a party of its kind has the figure.
+    pub(crate) fn has(&self, figure: &Figure) -> bool {
+        self.outcomes.iter().any(|it| figure.find(it).is_some())
+    }
+
     /// A figure as a cell: percentiles with fewer than ten values beyond them have a star.
     pub(crate) fn cell(&self, figure: &Figure) -> String {
+        if !self.has(figure) {
+            return String::new();
+        }
         let text = self.spread(figure).show(figure.unit);
         let is_thin = match figure.of {
             Of::Latency(quantile, _) | Of::Late(quantile, _) => {

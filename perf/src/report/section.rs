@@ -109,7 +109,8 @@ impl Section {
                 None => String::new(),
             };
             table.push(cells.chain(over.iter().map(ratio)));
-            self.measures.extend(figures.iter().map(|figure| {
+            let shown = figures.iter().filter(|figure| it.has(figure));
+            self.measures.extend(shown.map(|figure| {
                 Measure {
                     case: it.case.join(", "),
                     party: it.name.clone(),

@@ -170,9 +170,14 @@ fn round(
         _ => {}
     }
     let catch_up = begun.elapsed().as_secs_f64();
-    Ok(outcome
-        .with("lag_messages", lag_messages as f64)
-        .with("catch_up_seconds", catch_up))
+    let outcome = match beside.is_store() {
+        true => outcome.with("lag_messages", lag_messages as f64),
+        false => outcome,
+    };
+    Ok(match beside.takes_rows() {
+        true => outcome.with("catch_up_seconds", catch_up),
+        false => outcome,
+    })
 }
 
 /// Watches the lag until the round is over, and has the server hang meanwhile if it is to.
