@@ -123,8 +123,13 @@ fn recover_twice(written: &Written, scanned: &Result<Entries, JournalError>) {
         return;
     };
     assert!(first.origin.position.is_multiple_of(SEGMENT));
-    if memory.files().is_empty() {
-        // The last segment was alone and held nothing: nothing says where it stood any more.
+    if !memory
+        .files()
+        .keys()
+        .any(|name| matches!(name, Name::Segment(_) | Name::Compacted(..)))
+    {
+        // The last segment was alone and held nothing: nothing says where it stood any more, for a free file
+        // may be of any time.
         return;
     }
     let (second, again) = recovered(&memory).expect("what was recovered is whole");
