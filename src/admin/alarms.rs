@@ -62,6 +62,8 @@ struct Growth {
 pub(crate) struct Alarms {
     /// How many sources the settings name.
     configured_sources: usize,
+    /// Since when none of them has been connected.
+    no_source_since_us: Option<u64>,
     active: Vec<Alarm>,
     growths: [Growth; LOSSES.len()],
     log: LogLimit,
@@ -72,6 +74,7 @@ impl Alarms {
     pub(crate) fn new(configured_sources: usize) -> Self {
         Self {
             configured_sources,
+            no_source_since_us: None,
             active: Vec::new(),
             growths: LOSSES.map(|counter| Growth {
                 counter,
@@ -118,13 +121,20 @@ impl Alarms {
         found.map(|it| it.since_us)
     }
 
-    fn no_source(&self, counters: &Counters, now: Now) -> Option<Alarm> {
-        let is_gone = self.configured_sources > 0 && counters.get(Counter::SourcesConnected) == 0;
-        let words = || {
-            let count = self.configured_sources;
-            format!("none of the {count} configured sources is connected")
-        };
-        is_gone.then(|| alarm(Cause::NoSource, now, words()))
+    /// Told after a while: sources come and go.
+    fn no_source(&mut self, counters: &Counters, now: Now) -> Option<Alarm> {
+        if self.configured_sources == 0 || counters.get(Counter::SourcesConnected) > 0 {
+            self.no_source_since_us = None;
+            return None;
+        }
+        let since_us = *self.no_source_since_us.get_or_insert(now.epoch_us);
+        let count = self.configured_sources;
+        let is_long = now.epoch_us.saturating_sub(since_us) >= ALARM_AFTER_US;
+        is_long.then(|| Alarm {
+            cause: Cause::NoSource,
+            since_us,
+            words: format!("none of the {count} configured sources is connected"),
+        })
     }
 
     fn replace(&mut self, mut found: Vec<Alarm>, now: Now) {
@@ -307,13 +317,19 @@ mod tests {
     #[test]
     fn configured_sources_that_are_all_gone_are_told() {
         let (mut alarms, counters) = (Alarms::new(3), Counters::default());
-        let told = look(&mut alarms, &counters, &[], 0);
-        assert!(told[0].starts_with("none of the 3 configured sources"));
+        assert!(look(&mut alarms, &counters, &[], 1).is_empty(), "too soon");
+        let told = look(&mut alarms, &counters, &[], 6);
+        assert_eq!(
+            told,
+            ["none of the 3 configured sources is connected, since 2023-11-14T22:13:21Z"]
+        );
         counters.set(Counter::SourcesConnected, 1);
-        assert!(look(&mut alarms, &counters, &[], 1).is_empty());
+        assert!(look(&mut alarms, &counters, &[], 7).is_empty());
         let mut none = Alarms::new(0);
         counters.set(Counter::SourcesConnected, 0);
-        assert!(look(&mut none, &counters, &[], 1).is_empty());
+        for second in [1, 9] {
+            assert!(look(&mut none, &counters, &[], second).is_empty());
+        }
     }
 
     #[test]

@@ -56,8 +56,8 @@ pub const CUSTOMERS_PRINTED_MAX: usize = 50;
 /// The monitor looks for new latencies this often; also how old what `/stats` shows of them may be.
 pub const MONITOR_TICK_MS: u64 = 250;
 
-/// A customer that does not read or acknowledge is an alarm after this long: shorter stalls are a slow
-/// customer's everyday life.
+/// A customer that does not read or acknowledge, and sources that are all gone, are an alarm after this
+/// long: shorter stalls are everyday life.
 pub const ALARM_AFTER_US: u64 = 5_000_000;
 
 /// How long the growth of a counter that should not grow stays an alarm.
