@@ -361,8 +361,9 @@ impl<S: Storage + Clone> Retention<S> {
 
     pub(super) fn publish(&self) {
         let counters = &self.counters;
-        let open = u64::from(self.open.is_some());
-        counters.set(Counter::JournalSegments, self.ranges.count() as u64 + open);
+        let open = usize::from(self.open.is_some());
+        let files = self.ranges.count() + open + self.leaving.len();
+        counters.set(Counter::JournalSegments, files as u64);
         counters.set(Counter::JournalDisk, self.disk_len());
     }
 }
