@@ -400,7 +400,8 @@ impl Plan {
             })
             .collect();
         for source in &mut self.sources {
-            (source.lines, source.burst) = (400, 8);
+            // One with wrong lines waits for their room, with all that it has for others.
+            (source.lines, source.burst, source.wrong) = (400, 8, 0);
             source.pause_ns = 2 * self.trouble_ns / 50;
         }
     }
