@@ -530,7 +530,9 @@ impl World {
         // What found no room is told, and the exit code says so.
         let is_recorded =
             life_counters.get(Counter::LastSequence) <= life_counters.get(Counter::JournalRecorded);
-        let is_orderly = result.is_ok() && is_recorded;
+        // So is what waited behind a wrong line that found none: its source acknowledges nothing.
+        let is_all_taken = life_counters.get(Counter::HeldLost) == 0;
+        let is_orderly = result.is_ok() && is_recorded && is_all_taken;
         self.end(is_orderly.then_some(End::Orderly))
     }
 
