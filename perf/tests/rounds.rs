@@ -291,6 +291,18 @@ fn a_slow_reader_gets_all_of_it_later_than_the_others() {
 }
 
 #[test]
+fn good_sources_lose_nothing_beside_any_bad_one() {
+    let words = ["isolation", "--rate", "1000", "--seconds", "1"];
+    let run = run(&[&words[..], &["--rounds", "1"]].concat());
+    run.assert_good("isolation", 5);
+    let rounds = run.rounds();
+    let beside = rounds
+        .iter()
+        .filter(|it| it["bad_lines"].as_f64() > Some(0.0));
+    assert_eq!(beside.count(), 4, "{rounds:?}");
+}
+
+#[test]
 fn an_absent_customer_gets_its_backlog_when_it_comes() {
     let words = ["backlog", "--messages", "20000", "--seconds", "1"];
     let run = run(&[&words[..], &["--fill-rate", "20000", "--rate", "500"]].concat());

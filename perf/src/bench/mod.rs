@@ -5,6 +5,7 @@
 mod backlog;
 mod footprint;
 mod growth;
+mod isolation;
 mod latency;
 mod overload;
 mod recovery;
@@ -56,6 +57,8 @@ benchmarks! {
     Latency(latency::LatencyArgs),
     /// One customer reads at half its input: what its levels and the other customers notice.
     Overload(overload::OverloadArgs),
+    /// One bad source beside good ones: what the customers of the good ones notice.
+    Isolation(isolation::IsolationArgs),
     /// Ten million messages for an absent customer: memory, the others' latency, how fast they go.
     Backlog(backlog::BacklogArgs),
     /// Memory, written, synced: throughput and latency side by side.
