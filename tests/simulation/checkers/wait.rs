@@ -7,6 +7,10 @@
 //! at most four native ones go for each aged one, and one aged one for each four native ones.
 //! Besides those that were on their way to the subscriber already.
 //!
+//! When a message comes to be among the most urgent is not seen from outside where a level takes longer
+//! than the one below: it comes there at its own age, or behind younger ones that were there before. So
+//! one went too early only if the earliest time of it is behind the latest time of the one that waits.
+//!
 //! A message waits in the engine's queues for certain when one of its source that was read later is
 //! delivered, or any, if its source has no wrong line that may hold it up: all messages go through one
 //! gate. Who stood longer at the gate than timestamps may be old begins
@@ -38,6 +42,8 @@ enum By {
 #[derive(Debug, Clone, Copy)]
 struct Urgent {
     by: By,
+    /// Not among the most urgent before this time; `u64::MAX`: never.
+    earliest_ns: u64,
     /// Among the most urgent from here on; `u64::MAX`: never.
     since_ns: u64,
 }
@@ -45,7 +51,7 @@ struct Urgent {
 impl Urgent {
     /// Whether it must not go before `other`, which is of its kind.
     fn is_behind(self, other: Self) -> bool {
-        self.by == other.by && self.since_ns > other.since_ns.saturating_add(CLAMPED_NS)
+        self.by == other.by && self.earliest_ns > other.since_ns.saturating_add(CLAMPED_NS)
     }
 }
 
@@ -97,17 +103,21 @@ impl Wait {
 
     /// How urgent a message of this level is that is read now.
     fn urgent(&self, level: u8, now_ns: u64) -> Urgent {
-        if level == 1 {
-            let (by, since_ns) = (By::Level, now_ns);
-            return Urgent { by, since_ns };
-        }
-        let waits = &self.facts.plan.max_wait_ms[1..usize::from(level)];
-        let since_ns = match waits.contains(&0) {
-            true => u64::MAX,
-            false => now_ns + worst_wait_ms(waits) * 1_000_000 + ROUNDED_NS,
+        let at = |by, earliest_ns, since_ns| Urgent {
+            by,
+            earliest_ns,
+            since_ns,
         };
-        let by = By::Age;
-        Urgent { by, since_ns }
+        let waits = &self.facts.plan.max_wait_ms[1..usize::from(level)];
+        if waits.contains(&0) {
+            return at(By::Age, u64::MAX, u64::MAX);
+        }
+        let Some(least_wait_ms) = waits.iter().max() else {
+            return at(By::Level, now_ns, now_ns);
+        };
+        let earliest_ns = now_ns + least_wait_ms * 1_000_000;
+        let since_ns = now_ns + worst_wait_ms(waits) * 1_000_000 + ROUNDED_NS;
+        at(By::Age, earliest_ns, since_ns)
     }
 
     fn begin(&mut self, line: LineId, now_ns: u64) {
@@ -157,8 +167,12 @@ impl Wait {
         self.waiting.remove(&id);
         // Who was read in an earlier life was as urgent earlier.
         let by = if level == 1 { By::Level } else { By::Age };
-        let former = (0, Urgent { by, since_ns: 0 });
-        let (read_ns, handed) = self.urgent.get(&id).copied().unwrap_or(former);
+        let former = Urgent {
+            by,
+            earliest_ns: 0,
+            since_ns: 0,
+        };
+        let (read_ns, handed) = self.urgent.get(&id).copied().unwrap_or((0, former));
         let on_their_way = self.on_their_way[destination];
         let levels = u64::from(self.facts.plan.levels);
         for it in self.waiting.values_mut() {
