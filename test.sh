@@ -33,6 +33,7 @@ need_package gcc gcc          # the bundled SQLite is built from C
 need_package python3 python3  # an independent message server and subscriber
 need_package openssl openssl  # certificates of servers that the tests start
 need_package faketime faketime # engines whose clocks are wrong, or are set
+need_package systemd-analyze systemd # judges the unit that packages install
 need_idle_server mariadbd mariadb-server # the tests of the store start servers of their own
 if ! cargo nextest --version >/dev/null 2>&1; then
     echo "installing cargo-nextest (the test runner) from the crates registry"

@@ -61,6 +61,7 @@ pub(crate) struct DemoArgs {
 pub(crate) fn run(args: DemoArgs) -> Result<(), Failure> {
     let signals = prepare()?;
     let mut config = config::load(None)?;
+    super::log::apply(config.log)?;
     print_passed_over();
     if let Some(data_dir) = &args.data_dir {
         config.data_dir.clone_from(data_dir);

@@ -6,10 +6,12 @@
 //! Exit codes: 0 fine, 1 failure, 2 wrong usage or wrong settings.
 
 pub(crate) mod check;
+mod completions;
 mod demo;
 mod doctor;
 mod histogram;
 mod journal;
+mod man;
 mod publish;
 mod report;
 mod run;
@@ -23,6 +25,7 @@ pub(crate) mod fuzz;
 mod log;
 mod output;
 mod publish_acks;
+mod service;
 mod signals;
 #[cfg(test)]
 mod testing;
@@ -83,6 +86,10 @@ enum Command {
     Schema(schema::SchemaArgs),
     /// Answer the usual questions from the store: by priority, customer, hour; slowest; lag.
     Report(report::ReportArgs),
+    /// Print a shell's completions.
+    Completions(completions::CompletionsArgs),
+    /// Print a manual page, or write them all.
+    Man(man::ManArgs),
 }
 
 /// Runs the command that the process was started with.
@@ -134,6 +141,8 @@ impl Command {
             Command::Journal(args) => journal::run(args),
             Command::Schema(args) => schema::run(args),
             Command::Report(args) => report::run(args),
+            Command::Completions(args) => completions::run(args),
+            Command::Man(args) => man::run(args),
         }
     }
 }

@@ -5,12 +5,13 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use tracing::info;
 
 use super::Failure;
+use super::service::Service;
 use super::signals::Signals;
 use crate::config::{self, Config};
 use crate::engine::{self, Addresses, Engine, directory};
@@ -43,9 +44,12 @@ const LOOK: Duration = Duration::from_millis(50);
 pub(crate) fn run(args: RunArgs) -> Result<(), Failure> {
     let signals = prepare()?;
     let config = config::load(args.config.as_deref())?;
+    super::log::apply(config.log)?;
     print_passed_over();
     let engine = engine::start(&config, || signals.has_started()).map_err(Failure::because)?;
     say(listening(&engine, &config));
+    let mut service = Service::new();
+    service.tell_ready();
     let failed = loop {
         if signals.stop.load(Ordering::Relaxed) {
             break None;
@@ -53,9 +57,16 @@ pub(crate) fn run(args: RunArgs) -> Result<(), Failure> {
         if let Some(failed) = engine.failed() {
             break Some(failed);
         }
+        let unwell = || engine.health().unwell();
+        service.tell_health(Instant::now(), engine.counters(), unwell);
         std::thread::sleep(LOOK);
     };
-    let ended = engine.stop(&signals.hurry, |what| say(format_args!("stopping: {what}")));
+    service.tell_stopping();
+    let ended = engine.stop(&signals.hurry, |what| {
+        let progress = format!("stopping: {what}");
+        service.tell(&progress);
+        say(progress);
+    });
     if !ended.unrecorded.is_empty() {
         print_to_reader(ended.unrecorded.to_string());
     }

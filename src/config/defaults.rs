@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use super::{
     Admin, Config, Connections, Dedup, Delivery, Destination, Durability, IdleKind, Ingest,
-    Journal, KeptWhenFull, Latency, LineParser, Scheduler, Source, Stats, Store, StoreUrl,
-    ThreadingMode, Threads, WhenFull,
+    Journal, KeptWhenFull, Latency, LineParser, Log, LogFormat, LogLevel, Scheduler, Source, Stats,
+    Store, StoreUrl, ThreadingMode, Threads, WhenFull,
 };
 use crate::limits;
 
@@ -58,6 +58,7 @@ impl Default for Config {
             admin: Admin::default(),
             stats: Stats::default(),
             latency: Latency::default(),
+            log: Log::default(),
         }
     }
 }
@@ -191,6 +192,15 @@ impl Default for Admin {
         Admin {
             listen: Some(localhost(9100)),
             connections: Connections::of(limits::HTTP_CLIENTS_MAX_DEFAULT),
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Log {
+        Log {
+            level: LogLevel::Info,
+            format: LogFormat::Text,
         }
     }
 }

@@ -14,7 +14,7 @@ mod threads;
 mod top;
 
 use super::key::Section;
-use admin::{ADMIN, LATENCY, STATS};
+use admin::{ADMIN, LATENCY, LOG, STATS};
 use delivery::DELIVERY;
 use ingest::INGEST;
 use journal::JOURNAL;
@@ -26,6 +26,6 @@ use top::TOP;
 pub use store::store_url;
 
 /// The top of the file, then the sections, in the order of the example file.
-pub(super) const SECTIONS: [Section; 11] = [
-    TOP, INGEST, SCHEDULER, DEDUP, DELIVERY, JOURNAL, THREADS, STORE, ADMIN, STATS, LATENCY,
+pub(super) const SECTIONS: [Section; 12] = [
+    TOP, INGEST, SCHEDULER, DEDUP, DELIVERY, JOURNAL, THREADS, STORE, ADMIN, STATS, LATENCY, LOG,
 ];

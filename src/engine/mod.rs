@@ -115,6 +115,11 @@ impl Engine {
         &self.counters
     }
 
+    #[must_use]
+    pub(crate) fn health(&self) -> &Health {
+        &self.health
+    }
+
     /// Why it cannot go on, once it cannot.
     #[must_use]
     pub(crate) fn failed(&self) -> Option<Failed> {

@@ -13,9 +13,10 @@ pub(crate) mod testing;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-pub use self::outlet::Outlet;
+pub use self::outlet::{Outlet, plain_line};
 pub use self::panics::end_on_panic;
 use self::stream::Stream;
 use crate::escape::{Escaped, EscapedLines};
@@ -23,13 +24,16 @@ use crate::limits::LAST_WORDS_MAX;
 
 static STDERR: OnceLock<Outlet> = OnceLock::new();
 static STDOUT: OnceLock<Outlet> = OnceLock::new();
+/// Whether standard error takes JSON. Relaxed: it guards nothing.
+static IS_JSON: AtomicBool = AtomicBool::new(false);
 
 /// The way to standard error; the first call starts it.
 ///
 /// # Errors
 /// The system has no thread to give.
 pub fn stderr() -> io::Result<&'static Outlet> {
-    started(&STDERR, "log", Stream::stderr)
+    let lost = |words: &str| line_of("WARN", words);
+    started(&STDERR, "log", Stream::stderr, lost)
 }
 
 /// The way to standard output; the first call starts it.
@@ -37,32 +41,55 @@ pub fn stderr() -> io::Result<&'static Outlet> {
 /// # Errors
 /// The system has no thread to give.
 pub fn stdout() -> io::Result<&'static Outlet> {
-    started(&STDOUT, "statistics", Stream::stdout)
+    started(&STDOUT, "statistics", Stream::stdout, plain_line)
 }
 
 fn started(
     cell: &'static OnceLock<Outlet>,
     name: &str,
     stream: fn() -> Stream,
+    line: fn(&str) -> Vec<u8>,
 ) -> io::Result<&'static Outlet> {
     if let Some(outlet) = cell.get() {
         return Ok(outlet);
     }
     // Of two threads that come first, one starts a thread that ends at once.
-    let outlet = Outlet::start(name, stream())?;
+    let outlet = Outlet::start(name, stream(), line)?;
     Ok(cell.get_or_init(|| outlet))
 }
 
 /// A line to the operator, on standard error.
 pub fn say(line: impl Display) {
-    let line = format!("flipped-lb: {}\n", Escaped(line));
-    put(line.into_bytes(), Duration::ZERO);
+    put(line_of("INFO", line), Duration::ZERO);
 }
 
 /// The last words of a command, of one line or several.
 pub fn say_last(words: impl Display) {
-    let words = format!("{}\n", EscapedLines(words));
-    put(words.into_bytes(), LAST_WORDS_MAX);
+    let words = if IS_JSON.load(Ordering::Relaxed) {
+        line_of("ERROR", words)
+    } else {
+        format!("{}\n", EscapedLines(words)).into_bytes()
+    };
+    put(words, LAST_WORDS_MAX);
+}
+
+/// From now on what is said on standard error is JSON, or is not.
+pub(crate) fn set_json(is_json: bool) {
+    IS_JSON.store(is_json, Ordering::Relaxed);
+}
+
+/// A line for standard error, with the fields that the log's events have.
+fn line_of(level: &str, words: impl Display) -> Vec<u8> {
+    if !IS_JSON.load(Ordering::Relaxed) {
+        return plain_line(&Escaped(words).to_string());
+    }
+    let timestamp = format!("{:.6}", jiff::Timestamp::now());
+    let event = serde_json::json!({
+        "timestamp": timestamp,
+        "level": level,
+        "message": words.to_string(),
+    });
+    format!("{event}\n").into_bytes()
 }
 
 fn put(bytes: Vec<u8>, limit: Duration) {

@@ -40,17 +40,23 @@ struct Counts {
 }
 
 impl Outlet {
-    /// Starts the thread, which is called `name`.
+    /// Starts the thread, which is called `name`; `line` makes what it says itself a line of the
+    /// stream.
     ///
     /// # Errors
     /// The system has no thread to give.
-    pub fn start(name: &str, stream: impl Write + Send + 'static) -> io::Result<Self> {
+    pub fn start(
+        name: &str,
+        stream: impl Write + Send + 'static,
+        line: fn(&str) -> Vec<u8>,
+    ) -> io::Result<Self> {
         let (queue, entries) = sync_channel(LOG_QUEUE);
         let counts = Arc::new(Counts::default());
         let pump = Pump {
             stream,
             counts: Arc::clone(&counts),
             told: 0,
+            line,
         };
         Builder::new()
             .name(name.to_owned())
@@ -114,6 +120,8 @@ struct Pump<W> {
     counts: Arc<Counts>,
     /// Of what was lost, how much the stream has been told.
     told: u64,
+    /// Makes words a line of the stream.
+    line: fn(&str) -> Vec<u8>,
 }
 
 impl<W: Write> Pump<W> {
@@ -130,8 +138,10 @@ impl<W: Write> Pump<W> {
         let lost = self.counts.lost.load(Ordering::Relaxed);
         if lost > self.told {
             let count = lost - self.told;
-            let line = format!("flipped-lb: {count} entries are missing here: nobody took them\n");
-            self.write(line.as_bytes())?;
+            let line = (self.line)(&format!(
+                "{count} entries are missing here: nobody took them"
+            ));
+            self.write(&line)?;
             self.told = lost;
         }
         Ok(())
@@ -141,6 +151,11 @@ impl<W: Write> Pump<W> {
         self.stream.write_all(bytes)?;
         self.stream.flush()
     }
+}
+
+/// A line of text.
+pub fn plain_line(words: &str) -> Vec<u8> {
+    format!("flipped-lb: {words}\n").into_bytes()
 }
 
 #[cfg(test)]
@@ -196,7 +211,7 @@ mod tests {
     #[test]
     fn what_was_put_is_written_in_order() {
         let pipe = Pipe::default();
-        let outlet = Outlet::start("test", pipe.clone()).unwrap();
+        let outlet = Outlet::start("test", pipe.clone(), plain_line).unwrap();
         assert!(put(&outlet, "one\n") && put(&outlet, "two\n"));
         assert!(outlet.flush(SOON));
         assert_eq!(pipe.text(), "one\ntwo\n");
@@ -207,7 +222,7 @@ mod tests {
     fn a_stream_that_takes_nothing_delays_nobody_and_is_told_what_it_missed() {
         let pipe = Pipe::default();
         pipe.set(true, false);
-        let outlet = Outlet::start("test", pipe.clone()).unwrap();
+        let outlet = Outlet::start("test", pipe.clone(), plain_line).unwrap();
         let tries = LOG_QUEUE as u64 + 10;
         let taken = (0..tries).filter(|_| put(&outlet, "x\n")).count() as u64;
         // The thread may hold one that is in the queue no more.
@@ -229,7 +244,7 @@ mod tests {
     fn what_a_broken_stream_refuses_is_counted() {
         let pipe = Pipe::default();
         pipe.set(false, true);
-        let outlet = Outlet::start("test", pipe.clone()).unwrap();
+        let outlet = Outlet::start("test", pipe.clone(), plain_line).unwrap();
         assert!(put(&outlet, "a\n") && put(&outlet, "b\n"));
         assert!(outlet.flush(SOON));
         assert_eq!(outlet.lost(), 2);

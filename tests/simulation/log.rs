@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use flipped_lb::limits::LOG_QUEUE;
-use flipped_lb::log::{Outlet, Writer};
+use flipped_lb::log::{Outlet, Writer, plain_line};
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::history::Event;
@@ -76,7 +76,7 @@ pub fn has_lines() -> bool {
 }
 
 fn start() -> Outlet {
-    let outlet = Outlet::start("log", Stream).expect("a thread");
+    let outlet = Outlet::start("log", Stream, plain_line).expect("a thread");
     let writer = || {
         LINES.fetch_add(1, Ordering::SeqCst);
         Writer(

@@ -1,9 +1,10 @@
-//! The keys of `[admin]`, `[stats]` and `[latency]`: what can be seen.
+//! The keys of `[admin]`, `[stats]`, `[latency]` and `[log]`: what can be seen.
 
 use std::time::Duration;
 
 use crate::config::key::{Section, key, max_connections, max_connections_per_address, set};
 use crate::config::units::show_duration;
+use crate::config::{LogFormat, LogLevel};
 use crate::limits;
 
 pub(super) const ADMIN: Section = Section {
@@ -79,6 +80,28 @@ pub(super) const LATENCY: Section = Section {
             |c, v| {
                 let count = v.count(1, limits::LATENCY_LOG_FILES_MAX)?;
                 set(&mut c.latency.log_files, count)
+            },
+        ),
+    ],
+};
+
+pub(super) const LOG: Section = Section {
+    name: "log",
+    meaning: "What the engine says on standard error. FLIPPED_LB_LOG sets the level of every command.",
+    keys: &[
+        key(
+            "level",
+            "\"info\"",
+            "off, error, warn, info, debug or trace: less urgent events are not written.",
+            |c, v| set(&mut c.log.level, v.choice(&LogLevel::CHOICES)?),
+        ),
+        key(
+            "format",
+            "\"text\"",
+            "text: a line for people; or json: an object a line, for programs.",
+            |c, v| {
+                let choices = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+                set(&mut c.log.format, v.choice(&choices)?)
             },
         ),
     ],

@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::settings;
 use crate::config::keys::SECTIONS;
 use crate::config::{
-    Config, Durability, IdleKind, KeptWhenFull, LineParser, Rule, StoreUrl, ThreadingMode, WhenFull,
+    Config, Durability, IdleKind, KeptWhenFull, LineParser, LogFormat, LogLevel, Rule, StoreUrl,
+    ThreadingMode, WhenFull,
 };
 
 /// Section, key, a value that is not the default, and what it must have changed.
@@ -18,7 +19,7 @@ type Case = (
     fn(&Config) -> bool,
 );
 
-const CASES: [Case; 53] = [
+const CASES: &[Case] = &[
     ("", "data_dir", "'d'", |c| c.data_dir.as_os_str() == "d"),
     ("", "durability", "'synced'", |c| {
         c.durability == Durability::Synced
@@ -169,12 +170,16 @@ const CASES: [Case; 53] = [
         c.latency.log_max_age == Duration::from_secs(3600)
     }),
     ("latency", "log_files", "1", |c| c.latency.log_files == 1),
+    ("log", "level", "'off'", |c| c.log.level == LogLevel::Off),
+    ("log", "format", "'json'", |c| {
+        c.log.format == LogFormat::Json
+    }),
 ];
 
 #[test]
 fn every_key_is_settable() {
     let mut set: BTreeSet<(&str, &str)> = BTreeSet::new();
-    for (section, key, value, holds) in CASES {
+    for (section, key, value, holds) in CASES.iter().copied() {
         let text = match section {
             "" => format!("{key} = {value}"),
             section => format!("[{section}]\n{key} = {value}"),
