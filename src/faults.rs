@@ -12,6 +12,8 @@ pub(crate) enum Part {
     Store,
     /// It has not answered since the start.
     StoreUnreached,
+    /// Rows older than `[store] keep` cannot be removed.
+    StoreKeep,
     /// Old journal files cannot be rewritten, renamed or removed.
     Retention,
 }

@@ -12,6 +12,7 @@ use crate::limits::STORE_LAG_DEGRADED_S;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
     Store,
+    StoreKeep,
     Names,
     Rejects,
     Retention,
@@ -40,6 +41,7 @@ pub(crate) fn degraded(counters: &Counters) -> Vec<Shortage> {
     let names = (refused > 0).then(words);
     let parts = [
         (Kind::Store, store(counters)),
+        (Kind::StoreKeep, store_keep(counters)),
         (Kind::Names, names),
         (Kind::Rejects, rejects(counters)),
         (Kind::Retention, retention(counters)),
@@ -84,6 +86,16 @@ fn store(counters: &Counters) -> Option<String> {
     };
     Some(format!(
         "the store {what}: {messages} messages and {behind_s} s behind"
+    ))
+}
+
+/// Why old rows stay, if they do.
+fn store_keep(counters: &Counters) -> Option<String> {
+    let fault = counters.faults().get(Part::StoreKeep)?;
+    let since = since(&fault);
+    Some(format!(
+        "rows that are older than [store] keep cannot be removed {since}; they stay, and it is tried \
+         again"
     ))
 }
 
@@ -180,6 +192,10 @@ mod tests {
         assert_eq!(words(&counters), [expected]);
         counters.set(Counter::StoreFailing, 0);
         faults.clear(Part::Store);
+        faults.set(Part::StoreKeep, at_us, "no DELETE");
+        let words_now = words(&counters);
+        assert!(words_now[0].contains("[store] keep") && words_now[0].contains("no DELETE"));
+        faults.clear(Part::StoreKeep);
         faults.set(Part::Retention, at_us, "read-only");
         let told = words(&counters);
         assert!(told[0].contains("removed since 2023-11-14T22:13:20Z (read-only)"));

@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::Failure;
 use super::output::print;
@@ -17,6 +17,7 @@ use crate::store::schema::{Problem, Schema};
 
 const EXAMPLES: &str = "Examples:
   flipped-lb schema apply --config my.toml      make database and tables, mend older ones
+  flipped-lb schema apply --partition-by day    the same, and [store] keep drops whole days
   flipped-lb schema check                       is the schema as the engine needs it?
   flipped-lb schema show > schema.sql           the SQL, for hands and reviews
 
@@ -38,11 +39,23 @@ pub(crate) struct SchemaArgs {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
 pub(crate) enum Action {
     /// Make database and tables, and mend what is there; rows are kept.
-    Apply,
+    Apply {
+        /// Divide a server's table into partitions, one a day, so that old days are dropped whole; its
+        /// rows are written anew.
+        #[arg(long, value_enum, value_name = "PERIOD")]
+        partition_by: Option<Period>,
+    },
     /// Print the SQL.
     Show,
     /// Say what is wrong, and which statement mends it; change nothing.
     Check,
+}
+
+/// What a partition holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Period {
+    /// The rows that came on one day, UTC.
+    Day,
 }
 
 /// Does it.
@@ -58,18 +71,22 @@ pub(crate) fn run(args: SchemaArgs) -> Result<(), Failure> {
     match args.action {
         Action::Show => print(&schema.show()),
         Action::Check => check(&*schema),
-        Action::Apply => {
+        Action::Apply { partition_by } => {
             directory::private_files();
             std::fs::create_dir_all(&config.data_dir).map_err(|error| {
                 Failure::Failed(format!("{}: {error}", config.data_dir.display()))
             })?;
-            apply(&*schema)
+            apply(&*schema, partition_by)
         }
     }
 }
 
-fn apply(schema: &dyn Schema) -> Result<(), Failure> {
-    let done = schema.apply().map_err(|it| Failure::because(it.words()))?;
+fn apply(schema: &dyn Schema, partition_by: Option<Period>) -> Result<(), Failure> {
+    let mut done = schema.apply().map_err(|it| Failure::because(it.words()))?;
+    if partition_by == Some(Period::Day) {
+        let divided = schema.partition_by_day();
+        done.extend(divided.map_err(|it| Failure::because(it.words()))?);
+    }
     let mut text = format!("{}\n", schema.place());
     for line in &done {
         let _ = writeln!(text, "  {line}");

@@ -183,6 +183,7 @@ impl Default for Store {
             // A third of systemd's patience (TimeoutStopSec, 90 s).
             stop_timeout: Duration::from_secs(30),
             unstored_max_total: limits::UNSTORED_TOTAL_MAX_DEFAULT,
+            keep: None,
         }
     }
 }

@@ -349,6 +349,8 @@ pub struct Store {
     pub stop_timeout: Duration,
     /// Bytes of all files of refused rows together; at it the store waits.
     pub unstored_max_total: u64,
+    /// How long a row stays after it was settled; `None`: for ever.
+    pub keep: Option<Duration>,
 }
 
 /// Which database the store writes.

@@ -17,8 +17,9 @@ const SIZES: [(&str, u64); 7] = [
     ("B", 1),
 ];
 
-/// A duration's units and the microseconds of each, falling.
-const DURATIONS: [(&str, u64); 5] = [
+/// A duration's units and the microseconds of each, falling; `show_duration` picks none above hours.
+const DURATIONS: [(&str, u64); 6] = [
+    ("d", 86_400_000_000),
     ("h", 3_600_000_000),
     ("m", 60_000_000),
     ("s", 1_000_000),
@@ -58,12 +59,13 @@ pub fn show_size(bytes: u64) -> String {
     }
 }
 
-/// Reads `2us`, `100ms`, `10s`, `5m` or `1h`.
+/// Reads `2us`, `100ms`, `10s`, `5m`, `1h` or `30d`.
 ///
 /// # Errors
 /// Says how a duration is written.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let hint = || "write a whole number and its unit: us, ms, s, m or h, as in \"10s\"".to_owned();
+    let hint =
+        || "write a whole number and its unit: us, ms, s, m, h or d, as in \"10s\"".to_owned();
     let (number, unit) = split(text).ok_or_else(hint)?;
     let micros = DURATIONS
         .iter()
@@ -81,7 +83,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 pub fn show_duration(duration: Duration) -> String {
     let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
     let fits = |&&(_, unit): &&(&str, u64)| micros > 0 && micros.is_multiple_of(unit);
-    match DURATIONS.iter().find(fits) {
+    match DURATIONS[1..].iter().find(fits) {
         Some((name, unit)) => format!("{}{name}", micros / unit),
         None => "0s".to_owned(),
     }

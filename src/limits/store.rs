@@ -1,5 +1,7 @@
 //! Limits of the store.
 
+use std::time::Duration;
+
 /// Bytes of frames that the store gathers for one transaction when it is behind: some 90,000 rows of
 /// 390 bytes. The fewer transactions, the less their logs are synced, and the more settlements find
 /// their message among the rows and cost no update; 5,000 rows of the longest line would be 320 MB.
@@ -88,6 +90,55 @@ pub const STORE_RETRY_MS_MIN: u64 = 100;
 
 /// Longest pause before a store that failed is tried again.
 pub const STORE_RETRY_MS_MAX: u64 = 5_000;
+
+/// Shortest `[store] keep`, by setting: it is for tests; an operator wants minutes at least.
+pub const STORE_KEEP_MIN: Duration = Duration::from_secs(1);
+
+/// Longest `[store] keep`, by setting: a hundred years.
+pub const STORE_KEEP_MAX: Duration = Duration::from_secs(36_500 * 24 * 60 * 60);
+
+/// Rows that one piece of a removal looks at, at first: some 5 ms of SQLite's work, 15 ms of a server's.
+pub const STORE_REMOVE_ROWS: usize = 500;
+
+/// The same at least and at most, as pieces turn out short or long. The largest one costs a batch that
+/// waits behind it less than its usual `batch_time`.
+pub const STORE_REMOVE_ROWS_MIN: usize = 50;
+/// See [`STORE_REMOVE_ROWS_MIN`].
+pub const STORE_REMOVE_ROWS_MAX: usize = 4_000;
+
+/// A piece that takes longer is followed by smaller ones: a fifth of the usual `batch_time`.
+pub const STORE_REMOVE_TIME_MAX: Duration = Duration::from_millis(20);
+
+/// Between two pieces at least; a longer piece is followed by as long a rest.
+pub const STORE_REMOVE_REST: Duration = Duration::from_millis(10);
+
+/// A store that is always behind removes a piece this often nevertheless: 20 ms of each second.
+pub const STORE_REMOVE_SHARE: Duration = Duration::from_secs(1);
+
+/// Between two passes over the old rows: a tenth of `keep`, within these bounds.
+pub const STORE_REMOVE_PAUSE_MIN: Duration = Duration::from_secs(1);
+/// See [`STORE_REMOVE_PAUSE_MIN`].
+pub const STORE_REMOVE_PAUSE_MAX: Duration = Duration::from_secs(60 * 60);
+
+/// Old rows that wait for their settlement are read again by each pass: that takes a twentieth of the
+/// time at most.
+pub const STORE_REMOVE_READ_SHARE: u32 = 20;
+
+/// Days for which a partitioned table has partitions ahead once it gets new ones, and when it does: an
+/// engine that stands still for so long finds a partition all the same, that of all later rows.
+pub const STORE_PARTITIONS_AHEAD: i64 = 7;
+/// See [`STORE_PARTITIONS_AHEAD`].
+pub const STORE_PARTITIONS_AHEAD_MIN: i64 = 3;
+
+/// Days before today that get a partition of their own at most; older rows share one. Servers take 8,192
+/// partitions, and open each of them.
+pub const STORE_PARTITIONS_BACK: i64 = 1_000;
+
+/// Rows that an export looks at in one transaction: 32 MiB of the longest frames.
+pub const EXPORT_PAGE_ROWS: usize = 500;
+
+/// A removal that has failed is tried again after this long: rows do not wait for it.
+pub const STORE_REMOVE_RETRY: Duration = Duration::from_secs(30);
 
 /// Bytes of one file of rows that the database refused.
 pub const UNSTORED_LEN_MAX: u64 = 64 * 1024 * 1024;

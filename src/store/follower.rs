@@ -8,10 +8,13 @@
 //! rows = all that is in the journal between the first two
 //! ```
 
+mod error;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::backoff::Backoff;
+use super::keep::Keep;
 use super::lag::{Lag, LagSample, Progress};
 use super::pace::Pace;
 use super::rows::Rows;
@@ -20,66 +23,13 @@ use crate::clock::Now;
 use crate::config;
 use crate::counters::{Counter, Counters};
 use crate::faults::Part;
-use crate::journal::error::JournalError;
 use crate::journal::format::Position;
 use crate::journal::reader::Reader;
 use crate::journal::storage::Storage;
 use crate::limits::{STORE_BATCH_GROWTH, STORE_GATHER_ROWS_MAX};
+use crate::log_limit::LogLimit;
 
-/// What ends the following. Delivery goes on without it.
-#[derive(Debug, thiserror::Error)]
-pub enum FollowError {
-    /// The database said no, or does not answer.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The journal cannot be read where the database's position stands.
-    #[error(
-        "the store has stopped at journal position {position}: {source}; if the journal is whole, \
-         the database followed another one: move it away, and a new one is made"
-    )]
-    Journal {
-        /// Where reading stood.
-        position: Position,
-        /// What was wrong there.
-        source: JournalError,
-    },
-    /// The database has what the journal has not.
-    #[error(
-        "the store has stopped: the database has followed to position {stored}, but the journal \
-         ends at {recorded}: a power loss cut the journal, or it is another one, or another engine \
-         runs with a copy of this data directory; start the engine again while the database can be \
-         reached, and the journal goes on behind it; or move the database away (its rows are \
-         whole), and a new one is made from what the journal has; or give one of two engines a name \
-         of its own ([store] node)"
-    )]
-    Ahead {
-        /// The database's position.
-        stored: Position,
-        /// Where the journal ends.
-        recorded: Position,
-    },
-    /// Two engines write the same database under one name.
-    #[error(
-        "the store has stopped: the database's position moved from {expected} to {found} by \
-         itself; see that no other engine writes to it under the same name"
-    )]
-    Moved {
-        /// What this follower had left there.
-        expected: Position,
-        /// What it found.
-        found: Position,
-    },
-}
-
-impl FollowError {
-    fn is_transient(&self) -> bool {
-        match self {
-            Self::Store(error) => matches!(error, StoreError::Transient(_)),
-            Self::Journal { source, .. } => source.is_transient(),
-            Self::Ahead { .. } | Self::Moved { .. } => false,
-        }
-    }
-}
+pub use error::FollowError;
 
 /// Follows the journal into a database.
 pub struct Follower<S: Storage, D: Store> {
@@ -104,6 +54,8 @@ pub struct Follower<S: Storage, D: Store> {
     has_logged_gap: bool,
     backoff: Backoff,
     lag: Lag,
+    keep: Keep,
+    log_keep: LogLimit,
 }
 
 impl<S: Storage, D: Store> Follower<S, D> {
@@ -129,6 +81,8 @@ impl<S: Storage, D: Store> Follower<S, D> {
             has_logged_gap: false,
             backoff: Backoff::new(fastrand::Rng::new()),
             lag: Lag::default(),
+            keep: Keep::new(settings.keep),
+            log_keep: LogLimit::default(),
         }
     }
 
@@ -160,6 +114,7 @@ impl<S: Storage, D: Store> Follower<S, D> {
                         self.counters.faults().clear(Part::Store);
                     }
                     self.log_recovery(now);
+                    self.remove_old(count > 0, now);
                     Ok(count)
                 }
                 Err(error) => self.failed(error, now),
@@ -383,6 +338,53 @@ impl<S: Storage, D: Store> Follower<S, D> {
         self.counters.set(Counter::StoreBatchRows, count as u64);
         self.counters.set(Counter::StorePosition, stored);
         count
+    }
+
+    /// Removes a piece of the old rows, if one is due. What fails there holds up no row.
+    fn remove_old(&mut self, has_written: bool, now: Now) {
+        if self.stored.is_none() || self.is_unbatched {
+            return;
+        }
+        let is_behind = has_written || self.is_full();
+        let Some(removal) = self.keep.due(is_behind, now) else {
+            return;
+        };
+        let removed = match self.store.remove(&removal) {
+            Ok(removed) => removed,
+            Err(error) => {
+                self.keep.failed(now);
+                return self.note_keep(Err(error.words().to_owned()), now);
+            }
+        };
+        (self.counters).add(Counter::StoreRowsRemoved, removed.rows);
+        (self.counters).add(Counter::StorePartitionsDropped, removed.partitions);
+        if removal.from == 0 && removal.before_us > 0 {
+            let oldest_us = removed.oldest_us.unwrap_or(now.epoch_us);
+            let age_s = now.epoch_us.saturating_sub(oldest_us) / 1_000_000;
+            self.counters.set(Counter::StoreOldestRowSeconds, age_s);
+        }
+        if let Some(passed) = self.keep.done(removed, now) {
+            self.note_keep(passed, now);
+        }
+    }
+
+    /// Whether old rows can be removed.
+    fn note_keep(&mut self, passed: Result<(), String>, now: Now) {
+        let is_failing = passed.is_err();
+        (self.counters).set(Counter::StoreKeepFailing, u64::from(is_failing));
+        let faults = self.counters.faults();
+        match passed {
+            Ok(()) => faults.clear(Part::StoreKeep),
+            Err(cause) => {
+                let is_new = faults
+                    .get(Part::StoreKeep)
+                    .is_none_or(|it| it.reason != cause);
+                faults.set(Part::StoreKeep, now.epoch_us, &cause);
+                if let Some(more) = self.log_keep.admit_if(is_new, now) {
+                    tracing::warn!("old rows cannot be removed ([store] keep): {cause}{more}");
+                }
+            }
+        }
     }
 
     fn log_recovery(&mut self, now: Now) {

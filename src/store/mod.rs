@@ -13,6 +13,7 @@
 
 pub mod follower;
 mod id_base;
+mod keep;
 pub(crate) mod lag;
 pub(crate) mod mysql;
 pub(crate) mod node;
@@ -41,6 +42,8 @@ use crate::message::Sequence;
 pub(crate) use open::{OpenError, SQLITE_FILE, dialect, open, open_reader, place, schema_of};
 use rows::{Row, Rows};
 
+pub use keep::{Removal, Removed};
+
 /// A database that follows the journal.
 pub trait Store: Send {
     /// How far it has followed; zero when it has nothing.
@@ -62,6 +65,16 @@ pub trait Store: Send {
     /// The database cannot be asked.
     fn last_sequence(&mut self) -> Result<Option<Sequence>, StoreError> {
         Ok(None)
+    }
+
+    /// Removes rows of this engine that were settled long enough ago: one piece, in a transaction of
+    /// its own. The row with the highest sequence stays.
+    ///
+    /// # Errors
+    /// Nothing was removed; or, after a lost connection, perhaps all of the piece.
+    fn remove(&mut self, removal: &Removal) -> Result<Removed, StoreError> {
+        let _ = removal;
+        Ok(Removed::default())
     }
 
     /// How many rows there are.
@@ -137,6 +150,10 @@ impl Store for Box<dyn Store> {
 
     fn last_sequence(&mut self) -> Result<Option<Sequence>, StoreError> {
         (**self).last_sequence()
+    }
+
+    fn remove(&mut self, removal: &Removal) -> Result<Removed, StoreError> {
+        (**self).remove(removal)
     }
 
     fn totals(&mut self) -> Result<Totals, StoreError> {

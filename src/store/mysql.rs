@@ -23,7 +23,9 @@ mod fault;
 mod ids;
 mod inserting;
 mod load;
+mod partitions;
 mod reader;
+mod removing;
 mod schema;
 mod session;
 mod settling;
@@ -37,6 +39,7 @@ use std::time::Duration;
 
 use mysql::Error;
 
+use super::keep::{Removal, Removed};
 use super::ownership::{ForeignWrite, Ownership, PositionError};
 use super::repeats::Repeats;
 use super::rows::Rows;
@@ -51,7 +54,7 @@ pub(crate) use connection::{Access, PASSWORD_VARIABLE};
 pub(crate) use reader::MySqlReader;
 pub(crate) use schema::MySqlSchema;
 
-use connection::{Refusal, SCHEMA_GRANTS, STORE_GRANTS};
+use connection::Refusal;
 use session::Session;
 
 const LOAD_FORM: &str = r"CHARACTER SET utf8mb4 FIELDS TERMINATED BY '\t' ESCAPED BY '\\'
@@ -99,6 +102,8 @@ enum Failed {
     Position(PositionError),
     /// What the server refuses cannot be kept aside.
     Unstored(std::io::Error),
+    /// The table's partitions cannot be changed.
+    Partitions(Error),
     /// A table is not there.
     Absent(String),
     /// The tables are not as they should be.
@@ -219,13 +224,17 @@ impl MySqlStore {
     fn explain(&self, failed: Failed) -> StoreError {
         let place = self.access.place();
         let grants = match self.create {
-            true => SCHEMA_GRANTS,
-            false => STORE_GRANTS,
+            true => self.access.schema_grants(),
+            false => self.access.store_grants(),
         };
         StoreError::Transient(match failed {
             Failed::Position(error) => return error.explain(&place, &self.node),
             Failed::Server(error) | Failed::Refused(Refusal::Server(error)) => {
-                format!("{place}: {}", self.access.words(&error, grants))
+                format!("{place}: {}", self.access.words(&error, &grants))
+            }
+            Failed::Partitions(error) => {
+                let grants = self.access.partition_grants();
+                format!("{place}: {}", self.access.words(&error, &grants))
             }
             Failed::Refused(Refusal::Password(words)) => words,
             Failed::Unstored(error) => unwritable(&error),
@@ -257,6 +266,10 @@ impl Store for MySqlStore {
 
     fn last_sequence(&mut self) -> Result<Option<Sequence>, StoreError> {
         self.with(|session, _, _| Ok(session.last_sequence()?))
+    }
+
+    fn remove(&mut self, removal: &Removal) -> Result<Removed, StoreError> {
+        self.with(|session, _, _| session.remove(removal))
     }
 
     fn totals(&mut self) -> Result<Totals, StoreError> {

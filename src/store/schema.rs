@@ -74,6 +74,18 @@ pub(crate) trait Schema {
     /// The database refuses, or cannot be asked.
     fn apply(&self) -> Result<Vec<String>, StoreError>;
 
+    /// Divides `messages` into partitions, one a day, and keeps its rows. Returns what was done, a line
+    /// each; nothing if it was so.
+    ///
+    /// # Errors
+    /// The database has no partitions, refuses, or cannot be asked.
+    fn partition_by_day(&self) -> Result<Vec<String>, StoreError> {
+        Err(StoreError::Permanent(format!(
+            "{}: SQLite has no partitions; [store] keep removes rows there without them",
+            self.place()
+        )))
+    }
+
     fn place(&self) -> String;
 }
 

@@ -10,6 +10,7 @@
 
 mod ids;
 mod reader;
+mod removing;
 mod schema;
 mod session;
 mod transaction;
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode};
 
+use super::keep::{Removal, Removed};
 use super::ownership::{ForeignWrite, Ownership, PositionError};
 use super::repeats::Repeats;
 use super::rows::Rows;
@@ -214,6 +216,10 @@ impl Store for SqliteStore {
 
     fn last_sequence(&mut self) -> Result<Option<Sequence>, StoreError> {
         self.with(|it| Ok(it.session.last_sequence()?))
+    }
+
+    fn remove(&mut self, removal: &Removal) -> Result<Removed, StoreError> {
+        self.with(|it| Ok(it.session.remove(removal)?))
     }
 
     fn totals(&mut self) -> Result<Totals, StoreError> {

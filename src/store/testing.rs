@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::rows::Rows;
 use super::sqlite::SqliteStore;
-use super::{Applied, Store, StoreError, Totals};
+use super::{Applied, Removal, Removed, Store, StoreError, Totals};
 use crate::config;
 use crate::journal::format::Position;
 use crate::journal::reader::Reader;
@@ -46,6 +46,8 @@ pub(crate) enum Fault {
     AnswerLost,
     /// It says no for good.
     Refused,
+    /// It takes rows, and removes none.
+    NoDelete,
 }
 
 /// A SQLite database behind a connection that fails as it is told to.
@@ -75,7 +77,7 @@ impl Faulty {
         match self.fault() {
             Some(Fault::Down) => Err(StoreError::Transient("down".to_owned())),
             Some(Fault::Refused) => Err(StoreError::Permanent("no".to_owned())),
-            Some(Fault::AnswerLost) | None => Ok(()),
+            Some(Fault::AnswerLost | Fault::NoDelete) | None => Ok(()),
         }
     }
 }
@@ -99,6 +101,18 @@ impl Store for Faulty {
         match self.fault() {
             Some(Fault::AnswerLost) => Err(StoreError::Transient("connection lost".to_owned())),
             _ => Ok(applied),
+        }
+    }
+
+    fn remove(&mut self, removal: &Removal) -> Result<Removed, StoreError> {
+        self.fail()?;
+        match self.fault() {
+            Some(Fault::NoDelete) => Err(StoreError::Transient("DELETE denied".to_owned())),
+            _ => self
+                .inner
+                .lock()
+                .expect("no panic under the lock")
+                .remove(removal),
         }
     }
 

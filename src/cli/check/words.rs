@@ -54,7 +54,7 @@ pub(crate) fn words(config: &Config, machine: &Machine) -> String {
         ("Durability", vec![durability(config.durability)]),
         ("Memory", memory(config)),
         ("Threads", threading(config, machine)),
-        ("Store", vec![store(config, machine)]),
+        ("Store", store(config, machine)),
         ("Files and addresses", places(config, machine)),
     ];
     let mut out = String::new();

@@ -9,6 +9,8 @@ use crate::config::server::Server;
 use crate::limits;
 
 const MICRO: Duration = Duration::from_micros(1);
+/// The word for a row that is never removed.
+const FOREVER: &str = "forever";
 
 pub(super) const STORE: Section = Section {
     name: "store",
@@ -77,6 +79,20 @@ pub(super) const STORE: Section = Section {
                     limits::REJECTED_TOTAL_MAX_CEILING,
                 );
                 set(&mut c.store.unstored_max_total, v.size(min, max)?)
+            },
+        ),
+        key(
+            "keep",
+            "\"forever\"",
+            "How long a row stays after it was settled, as in \"30d\" (s, m, h or d); then it is \
+             removed, in small pieces, while the store keeps up. Rows that are not settled stay. \
+             forever: nothing is removed, and the database grows.",
+            |c, v| {
+                let keep = match v.text() {
+                    Ok(FOREVER) => None,
+                    _ => Some(v.duration(limits::STORE_KEEP_MIN, limits::STORE_KEEP_MAX)?),
+                };
+                set(&mut c.store.keep, keep)
             },
         ),
         key(

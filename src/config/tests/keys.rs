@@ -150,6 +150,9 @@ const CASES: &[Case] = &[
         c.store.node.as_deref() == Some("kitchen1")
     }),
     ("store", "batch_rows", "1", |c| c.store.batch_rows == 1),
+    ("store", "keep", "'30d'", |c| {
+        c.store.keep == Some(Duration::from_secs(30 * 24 * 3600))
+    }),
     ("store", "stop_timeout", "'0s'", |c| {
         c.store.stop_timeout == Duration::ZERO
     }),

@@ -55,6 +55,7 @@ fn durations_always_have_a_unit() {
         ("10s", 10_000_000),
         ("5m", 300_000_000),
         ("1h", 3_600_000_000),
+        ("30d", 30 * 24 * 3_600_000_000),
         ("1 h", 3_600_000_000),
     ] {
         assert_eq!(
@@ -64,7 +65,7 @@ fn durations_always_have_a_unit() {
         );
     }
     for text in [
-        "", "0", "10", "s", "1.5s", "-1s", "1d", "1M", "1H", "1m30s", "soon",
+        "", "0", "10", "s", "1.5s", "-1s", "1w", "1M", "1H", "1m30s", "soon",
     ] {
         assert!(parse_duration(text).is_err(), "{text}");
     }

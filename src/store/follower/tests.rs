@@ -369,3 +369,82 @@ proptest! {
         prop_assert_eq!(world.totals(), (written, settled));
     }
 }
+
+// ---- keep ----
+
+impl World {
+    /// An engine that keeps rows for a minute.
+    fn keeping() -> Self {
+        let mut world = Self::new();
+        let settings = config::Store {
+            keep: Some(Duration::from_secs(60)),
+            ..settings(BATCH_ROWS, BATCH_MS)
+        };
+        let counters = world.counters.clone();
+        let reader = reader(&world.memory);
+        world.follower = Follower::new(reader, world.store.clone(), counters, &settings);
+        // Long after the messages of the tests.
+        world.now.epoch_us = crate::journal::testing::TIME_US + 3_600_000_000;
+        world
+    }
+
+    /// Messages that are settled, but for those that wait; a batch fits into a segment.
+    fn settled(&mut self, first: u64, last: u64, waits: impl Fn(u64) -> bool) {
+        for first in (first..=last).step_by(10) {
+            let batch = first..=last.min(first + 9);
+            self.writer.plain(batch.clone());
+            self.writer.settle(batch.filter(|it| !waits(*it)));
+        }
+    }
+
+    /// Steps until a minute has passed, without a message.
+    fn idle_minute(&mut self) {
+        for _ in 0..6_000 {
+            self.step();
+            self.wait(10);
+        }
+    }
+}
+
+#[test]
+fn old_rows_go_while_nothing_is_to_be_written_and_are_counted() {
+    let mut world = World::keeping();
+    world.settled(1, 40, |it| it == 9);
+    world.idle_minute();
+    assert_eq!(world.counters.get(Counter::Stored), 40);
+    assert_eq!(world.counters.get(Counter::StoreRowsRemoved), 38);
+    assert_eq!(world.totals(), (2, 1), "one that waits, and the last one");
+    assert!(world.counters.get(Counter::StoreOldestRowSeconds) >= 3_600);
+    assert_eq!(world.counters.get(Counter::StoreKeepFailing), 0);
+}
+
+#[test]
+fn a_store_that_is_behind_at_each_step_removes_its_share_nevertheless() {
+    let mut world = World::keeping();
+    for step in 0..500 {
+        world.settled(step * 20 + 1, step * 20 + 20, |_| false);
+        assert!(world.step() > 0, "each step has a full batch");
+        world.wait(20);
+    }
+    let removed = world.counters.get(Counter::StoreRowsRemoved);
+    let least = 8 * crate::limits::STORE_REMOVE_ROWS_MIN as u64;
+    assert!(removed >= least, "{removed} in ten seconds");
+}
+
+#[test]
+fn a_removal_that_fails_is_told_and_holds_up_no_row() {
+    let mut world = World::keeping();
+    world.store.set(Some(Fault::NoDelete));
+    world.settled(1, 40, |_| false);
+    world.idle_minute();
+    assert_eq!(world.counters.get(Counter::Stored), 40);
+    assert_eq!(world.counters.get(Counter::StoreFailing), 0);
+    assert_eq!(world.counters.get(Counter::StoreKeepFailing), 1);
+    let fault = world.counters.faults().get(Part::StoreKeep);
+    assert!(fault.expect("it is told").reason.contains("DELETE denied"));
+    world.store.set(None);
+    world.idle_minute();
+    assert_eq!(world.counters.get(Counter::StoreRowsRemoved), 39);
+    assert_eq!(world.counters.get(Counter::StoreKeepFailing), 0);
+    assert_eq!(world.counters.faults().get(Part::StoreKeep), None);
+}

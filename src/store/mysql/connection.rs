@@ -17,9 +17,11 @@ use crate::config::{self, Server, SslMode};
 pub(crate) const PASSWORD_VARIABLE: &str = "FLIPPED_LB_STORE_PASSWORD";
 
 /// What the store needs.
-pub(super) const STORE_GRANTS: &str = "SELECT, INSERT, UPDATE";
+const STORE_GRANTS: &str = "SELECT, INSERT, UPDATE";
+/// What `[store] keep` needs besides.
+const KEEP_GRANTS: &str = ", DELETE";
 /// What making and mending the tables needs besides.
-pub(super) const SCHEMA_GRANTS: &str = "SELECT, INSERT, UPDATE, CREATE, ALTER, INDEX";
+const SCHEMA_GRANTS: &str = ", CREATE, ALTER, INDEX";
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A server that says nothing for so long is given up; longer than any lock is waited for.
@@ -50,6 +52,8 @@ pub(crate) struct Access {
     server: Server,
     password_file: Option<std::path::PathBuf>,
     answer_timeout: Duration,
+    /// Rows are removed some time.
+    removes: bool,
 }
 
 /// What the server allows.
@@ -84,6 +88,7 @@ impl Access {
             server: server.clone(),
             password_file: settings.password_file.clone(),
             answer_timeout: ANSWER_TIMEOUT,
+            removes: settings.keep.is_some(),
         }
     }
 
@@ -116,6 +121,27 @@ impl Access {
             );
         }
         words
+    }
+
+    /// What the store's account needs.
+    pub(super) fn store_grants(&self) -> String {
+        let keep = if self.removes { KEEP_GRANTS } else { "" };
+        format!("{STORE_GRANTS}{keep}")
+    }
+
+    /// What the account needs that makes and mends the tables as well.
+    pub(super) fn schema_grants(&self) -> String {
+        format!("{}{SCHEMA_GRANTS}", self.store_grants())
+    }
+
+    /// What the store's account needs where the table is partitioned.
+    pub(super) fn partition_grants(&self) -> String {
+        format!("{STORE_GRANTS}{KEEP_GRANTS}, CREATE, ALTER, DROP")
+    }
+
+    /// Whether rows are removed some time.
+    pub(super) fn removes(&self) -> bool {
+        self.removes
     }
 
     pub(super) fn database(&self) -> &str {
@@ -257,12 +283,15 @@ mod tests {
         };
         let access = access("mysql://least@db/orders", None);
         let denied = "UPDATE command denied to user 'least'@'10.1.%' for table `orders`.`messages`";
-        let words = access.words(&error(1142, denied), STORE_GRANTS);
+        let words = access.words(&error(1142, denied), &access.store_grants());
         assert!(
             words.ends_with("GRANT SELECT, INSERT, UPDATE ON `orders`.* TO 'least'@'10.1.%'"),
             "{words}"
         );
-        let words = access.words(&error(1045, "Access denied for user"), STORE_GRANTS);
+        let words = access.words(
+            &error(1045, "Access denied for user"),
+            &access.store_grants(),
+        );
         assert!(
             words.contains("password") && words.contains("ssl-mode=required"),
             "{words}"

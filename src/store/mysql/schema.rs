@@ -8,11 +8,14 @@ mod compare;
 mod files;
 mod index;
 
+use std::time::Duration;
+
 use mysql::prelude::Queryable;
 use mysql::{Conn, Error};
 
-use super::connection::{Access, Refusal, SCHEMA_GRANTS, STORE_GRANTS};
+use super::connection::{Access, Refusal};
 use super::fault;
+use super::partitions::{self, Days, partition_statement};
 use crate::store::StoreError;
 use crate::store::schema::{self, Problem, Schema};
 use clause::Clause;
@@ -28,6 +31,9 @@ const CREATE_VERSIONS: &str = "CREATE TABLE IF NOT EXISTS schema_version (
 
 /// Serializes schema changes on this server.
 const LOCK: &str = "SELECT GET_LOCK('flipped_lb_schema', 10)";
+
+/// A table that is partitioned is written anew: some 100,000 rows a second.
+const REBUILD_TIMEOUT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// The schema of a database at a server.
 #[derive(Debug)]
@@ -47,7 +53,8 @@ impl MySqlSchema {
         StoreError::Transient(match refusal {
             Refusal::Password(words) => words,
             Refusal::Server(error) => {
-                format!("{place}: {}", self.access.words(&error, SCHEMA_GRANTS))
+                let grants = self.access.schema_grants();
+                format!("{place}: {}", self.access.words(&error, &grants))
             }
         })
     }
@@ -107,6 +114,22 @@ impl MySqlSchema {
         Ok(done)
     }
 
+    fn try_partition(&self) -> Result<Vec<String>, Refusal> {
+        let mut connection = self.access.clone().patient(REBUILD_TIMEOUT).connect(true)?;
+        connection.query_drop(LOCK)?;
+        if Days::of(&mut connection, None)?.is_partitioned() {
+            return Ok(Vec::new());
+        }
+        let first = "SELECT CAST(DATE(created_at) AS CHAR) FROM messages ORDER BY id LIMIT 1";
+        let first: Option<String> = connection.query_first(first)?;
+        let today = partitions::today(&mut connection)?;
+        let first = first.and_then(|it| it.parse().ok()).unwrap_or(today);
+        connection.query_drop(partition_statement(first, today))?;
+        Ok(vec![format!(
+            "partitioned messages by day, from {first} on"
+        )])
+    }
+
     fn try_notes(&self) -> Result<Vec<Problem>, Refusal> {
         let mut connection = self.access.connect(true)?;
         let query = "SELECT row_format FROM information_schema.tables \
@@ -153,9 +176,12 @@ impl MySqlSchema {
         let account: Option<String> = connection.query_first("SELECT CURRENT_USER()")?;
         let account = account_words(&account.unwrap_or_default());
         let database = self.access.database();
+        let grants = self.access.store_grants();
         let mut problems = Vec::new();
         for (table, column) in [("messages", "id"), ("store_position", "node")] {
-            for (verb, statement) in [
+            let removes = self.access.removes() && table == "messages";
+            let delete = ("DELETE", "DELETE FROM messages WHERE 1 = 0".to_owned());
+            let needed = [
                 ("SELECT", format!("SELECT {column} FROM {table} LIMIT 0")),
                 (
                     "INSERT",
@@ -165,11 +191,12 @@ impl MySqlSchema {
                     "UPDATE",
                     format!("UPDATE {table} SET {column} = 1 WHERE 1 = 0"),
                 ),
-            ] {
+            ];
+            for (verb, statement) in needed.into_iter().chain(removes.then_some(delete)) {
                 match connection.query_drop(statement) {
                     Err(error) if fault::is_not_granted(&error) => problems.push(Problem::new(
                         format!("the account may not {verb}: {}", fault::words(&error)),
-                        format!("GRANT {STORE_GRANTS} ON `{database}`.* TO {account}"),
+                        format!("GRANT {grants} ON `{database}`.* TO {account}"),
                     )),
                     // What else there is, the store will say when it writes.
                     Ok(()) | Err(_) => {}
@@ -209,6 +236,10 @@ impl Schema for MySqlSchema {
     fn apply(&self) -> Result<Vec<String>, StoreError> {
         self.refuse_newer()?;
         self.try_apply().map_err(|it| self.explain(it))
+    }
+
+    fn partition_by_day(&self) -> Result<Vec<String>, StoreError> {
+        self.try_partition().map_err(|it| self.explain(it))
     }
 
     fn place(&self) -> String {

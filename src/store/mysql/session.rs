@@ -4,12 +4,14 @@
 //! [`super::inserting`], how they are settled in [`super::settling`], how an engine finds its ids in
 //! [`super::ids`].
 
+use jiff::civil::Date;
 use mysql::prelude::Queryable;
 use mysql::{Conn, Error};
 
 use super::connection::{Facts, facts};
 use super::ids::{self, Ids};
 use super::load::Loads;
+use super::partitions::Days;
 use super::{Failed, fault};
 use crate::journal::format::{Position, Settlement};
 use crate::message::Sequence;
@@ -40,6 +42,10 @@ pub(super) struct Session {
     pub(super) settled_table: SettledTable,
     /// `messages` has the column that keeps a row's length.
     pub(super) has_room: bool,
+    /// `messages` is partitioned by day.
+    pub(super) is_partitioned: bool,
+    /// Of a partitioned table: rows before this day are removed one by one, in this pass.
+    pub(super) old_before: Option<Date>,
     /// Bases of rows that no engine has: one of them may be this engine's, whose position was lost.
     orphans: Vec<u64>,
 }
@@ -86,6 +92,7 @@ impl Session {
                         table_schema = DATABASE() AND table_name = 'messages' AND \
                         column_name = 'room'";
         let has_room: Option<u64> = connection.query_first(has_room)?;
+        let is_partitioned = Days::of(&mut connection, None)?.is_partitioned();
         let loads = Loads::of(&mut connection);
         Ok(Self {
             connection,
@@ -95,6 +102,8 @@ impl Session {
             loads,
             settled_table: SettledTable::Unknown,
             has_room: has_room == Some(1),
+            is_partitioned,
+            old_before: None,
             orphans,
         })
     }

@@ -11,6 +11,7 @@ use mysql::prelude::Queryable;
 
 use super::fault::{self, Blame};
 use super::load::Lines;
+use super::partitions::day_of;
 use super::session::{Outcome, Session, SettledTable};
 use super::text::{Form, SETTLED_COLUMNS, Writer};
 use super::{LOAD_FORM, REST};
@@ -32,6 +33,8 @@ const EMPTY_SETTLED: &str = "DELETE FROM flipped_lb_settled";
 /// Bytes of one settlement in a statement that names it: its id twice, its moment once.
 const NAMED_LEN: usize = " WHEN 9223372036854775807 THEN '2023-11-14 22:13:20.000001'".len()
     + ",9223372036854775807".len();
+
+const DAY_US: u64 = 24 * 60 * 60 * 1_000_000;
 
 impl Session {
     /// Before a transaction: some servers make no table within one.
@@ -113,32 +116,50 @@ impl Session {
             true => self.load_settlements(settlements)?,
             false => self.insert_settlements(settlements)?,
         }
-        let result = self.connection.query_drop(self.settle_statement());
-        let settled = self.connection.affected_rows();
-        if let Err(error) = result {
-            if fault::blame(&error) != Blame::All {
-                self.connection.query_drop(EMPTY_SETTLED)?;
+        let result = self.by_days(settlements, |days, has_room| {
+            settle_statement(has_room, days)
+        });
+        let settled = match result {
+            Ok(settled) => settled,
+            Err(error) => {
+                if fault::blame(&error) != Blame::All {
+                    self.connection.query_drop(EMPTY_SETTLED)?;
+                }
+                return Err(error);
             }
-            return Err(error);
-        }
+        };
         self.connection.query_drop(EMPTY_SETTLED)?;
         Ok(settled)
     }
 
-    /// The first settlement counts, in the database as in the journal.
-    fn settle_statement(&self) -> String {
-        format!(
-            "UPDATE flipped_lb_settled s STRAIGHT_JOIN messages m ON m.id = s.id \
-             SET m.status = 'DELIVERED', m.delivered_at = s.delivered_at{} \
-             WHERE m.status = 'INGESTED'",
-            if self.has_room { ", m.room = ''" } else { "" }
-        )
+    /// Runs a statement; in a partitioned table for the latest days first, and for older ones if rows are
+    /// left: to find a row by its id, the server looks into each partition that the statement allows.
+    fn by_days(
+        &mut self,
+        settlements: &[Settlement],
+        statement: impl Fn(&str, bool) -> String,
+    ) -> Result<u64, Error> {
+        let days = match self.is_partitioned {
+            true => latest_and_older(settlements).to_vec(),
+            false => vec![String::new()],
+        };
+        let mut settled = 0;
+        for days in days {
+            let statement = statement(&days, self.has_room);
+            self.connection.query_drop(statement)?;
+            settled += self.connection.affected_rows();
+            if settled >= settlements.len() as u64 {
+                break;
+            }
+        }
+        Ok(settled)
     }
 
     fn settle_by_name(&mut self, settlements: &[Settlement]) -> Result<u64, Error> {
-        let statement = named(settlements, self.id_base, self.has_room);
-        self.connection.query_drop(statement)?;
-        Ok(self.connection.affected_rows())
+        let id_base = self.id_base;
+        self.by_days(settlements, |days, has_room| {
+            named(settlements, id_base, has_room) + days
+        })
     }
 
     fn load_settlements(&mut self, settlements: &[Settlement]) -> Result<(), Error> {
@@ -168,6 +189,23 @@ impl Session {
         }
         Ok(())
     }
+}
+
+/// The first settlement counts, in the database as in the journal.
+fn settle_statement(has_room: bool, days: &str) -> String {
+    format!(
+        "UPDATE flipped_lb_settled s STRAIGHT_JOIN messages m ON m.id = s.id \
+         SET m.status = 'DELIVERED', m.delivered_at = s.delivered_at{} \
+         WHERE m.status = 'INGESTED'{days}",
+        if has_room { ", m.room = ''" } else { "" }
+    )
+}
+
+/// Rows that came on the day of the first settlement, on the day before or later; and those before.
+fn latest_and_older(settlements: &[Settlement]) -> [String; 2] {
+    let first_us = settlements.iter().map(|it| it.settled_us).min();
+    let day = day_of(first_us.unwrap_or(0).saturating_sub(DAY_US));
+    [">=", "<"].map(|than| format!(" AND created_at {than} '{day}'"))
 }
 
 /// One UPDATE that names each row. Of several settlements of a message the first one counts, as it
@@ -215,5 +253,22 @@ mod tests {
         );
         let most = named(&settlements, (1 << 62) - 1, true).len();
         assert!(most <= settlements.len() * NAMED_LEN + 200, "{most}");
+    }
+
+    #[test]
+    fn the_latest_days_are_looked_at_first() {
+        let at = |settled_us| Settlement {
+            sequence: 1,
+            settled_us,
+        };
+        // 2023-11-14 22:13:20, and a week later.
+        let settlements = [at(1_700_604_800_000_000), at(1_700_000_000_000_000)];
+        assert_eq!(
+            latest_and_older(&settlements),
+            [
+                " AND created_at >= '2023-11-13'",
+                " AND created_at < '2023-11-13'"
+            ]
+        );
     }
 }

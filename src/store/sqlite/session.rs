@@ -176,7 +176,7 @@ impl Session {
         Ok(self.orphans.is_empty().then_some(last))
     }
 
-    fn last_id(&self) -> rusqlite::Result<Option<u64>> {
+    pub(super) fn last_id(&self) -> rusqlite::Result<Option<u64>> {
         id_base::last_id(&mut Ids(&self.connection), self.id_base)
     }
 

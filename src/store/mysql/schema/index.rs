@@ -4,12 +4,16 @@ use mysql::prelude::Queryable;
 use mysql::{Conn, Error};
 
 use super::clause::Clause;
+use crate::store::mysql::partitions::Days;
 
 const INDEXES: [(&str, &str); 3] = [
     ("destinationId", "messages_destination"),
     ("priority", "messages_priority"),
     ("timestamp", "messages_timestamp"),
 ];
+
+/// Of a partitioned table: whether a day may be dropped.
+const DELIVERED_INDEX: (&str, &str) = ("delivered_at", "messages_delivered_at");
 
 /// A key: its name, whether it is unique, and its first column.
 type Key = (String, bool, String, u64);
@@ -22,8 +26,12 @@ pub(super) fn index_problems(connection: &mut Conn, database: &str) -> Result<Ve
     let keys: Vec<Key> = connection.exec(query, (database,))?;
     let mut clauses = Vec::new();
     let primary = keys.iter().find(|it| it.0 == "PRIMARY");
-    if !primary.is_some_and(|(_, _, first, count)| first.eq_ignore_ascii_case("id") && *count == 1)
-    {
+    // A partitioned table's has the column by which rows are divided besides.
+    let is_partitioned = Days::of(connection, Some(database))?.is_partitioned();
+    let columns = 1 + u64::from(is_partitioned);
+    let is_right =
+        |(_, _, first, count): &Key| first.eq_ignore_ascii_case("id") && *count == columns;
+    if !primary.is_some_and(is_right) {
         let drop = if primary.is_some() {
             "DROP PRIMARY KEY, "
         } else {
@@ -43,7 +51,8 @@ pub(super) fn index_problems(connection: &mut Conn, database: &str) -> Result<Ve
             sql: format!("DROP INDEX `{name}`"),
         });
     }
-    for (column, name) in INDEXES {
+    let of_days = is_partitioned.then_some(DELIVERED_INDEX);
+    for (column, name) in INDEXES.into_iter().chain(of_days) {
         let serves = |it: &&Key| it.2.eq_ignore_ascii_case(column) && !(it.1 && it.0 != "PRIMARY");
         if keys.iter().find(serves).is_none() {
             clauses.push(Clause {
