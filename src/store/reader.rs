@@ -43,4 +43,10 @@ pub(crate) trait Reader {
     /// # Errors
     /// The database refuses, or cannot be asked.
     fn ask(&mut self, query: &str) -> Result<Answer, ReadError>;
+
+    /// From here on answers are of a later moment.
+    ///
+    /// # Errors
+    /// The database refuses, or cannot be asked.
+    fn renew(&mut self) -> Result<(), ReadError>;
 }

@@ -3,13 +3,14 @@
 //! Fed by the command line and the settings; `questions` has the statements, [`crate::store::reader`]
 //! asks them without writing or locking, `table` makes words of the answers.
 
+mod export;
 mod moment;
 mod questions;
 mod table;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use serde_json::{Map, Value as Json, json};
 
@@ -18,6 +19,7 @@ use super::output::{print, print_json};
 use crate::config::{self, Config, Secret};
 use crate::store;
 use crate::store::reader::{Answer, Dialect, ReadError};
+use export::ExportArgs;
 pub(crate) use questions::Question;
 use questions::{Bounds, Statement};
 
@@ -26,6 +28,7 @@ const EXAMPLES: &str = "Examples:
   flipped-lb report --by slowest --limit 10 --since 2h
   flipped-lb report --by customer,hour --since 2026-11-22 --until 2026-11-23 --json
   flipped-lb report --url mysql://reader@db.example/flipped_lb --by lag
+  flipped-lb report export --until 29d --out rows.ndjson.gz
   flipped-lb report --by hour --sql | sqlite3 flipped-lb-data/messages.db
 
 It only reads, also while the engine runs; the store follows the engine, so that the last messages
@@ -33,8 +36,10 @@ may be missing (--by lag). FLIPPED_LB_STORE_PASSWORD has the password. Times are
 
 /// Answer the usual questions from the store: by priority, customer, hour; slowest; lag.
 #[derive(Debug, Clone, Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 pub(crate) struct ReportArgs {
+    #[command(subcommand)]
+    action: Option<Action>,
     /// Which questions; without it all of them.
     #[arg(long, value_name = "QUESTION", value_delimiter = ',')]
     pub(crate) by: Vec<Question>,
@@ -62,6 +67,17 @@ pub(crate) struct ReportArgs {
     pub(crate) url: Option<Secret>,
 }
 
+/// What else there is to do with the rows.
+#[derive(Debug, Clone, Subcommand)]
+enum Action {
+    /// Write settled rows out, as NDJSON or CSV, compressed if wanted.
+    Export(ExportArgs),
+}
+
+/// There is no store to ask.
+const NO_STORE: &str = "[store] url is none: no messages are stored, so there is nothing to report; \
+                        name a database there or by --url";
+
 /// A database's address may hold a password.
 #[expect(clippy::unnecessary_wraps, reason = "clap wants a result")]
 fn secret(text: &str) -> Result<Secret, String> {
@@ -76,11 +92,12 @@ type Answered = (Statement, Answer);
 /// # Errors
 /// The settings or a time are wrong or name no database; or it cannot be asked.
 pub(crate) fn run(args: ReportArgs) -> Result<(), Failure> {
-    let config = settings(&args)?;
+    if let Some(Action::Export(args)) = &args.action {
+        return export::run(args);
+    }
+    let config = settings_of(args.config.as_deref(), args.url.as_ref())?;
     let Some(dialect) = store::dialect(&config) else {
-        let words = "[store] url is none: no messages are stored, so there is nothing to report; \
-                     name a database there or by --url";
-        return Err(Failure::Usage(words.to_owned()));
+        return Err(Failure::Usage(NO_STORE.to_owned()));
     };
     let bounds = bounds(&args)?;
     let statements = statements(&args.by, dialect, &bounds);
@@ -95,9 +112,9 @@ pub(crate) fn run(args: ReportArgs) -> Result<(), Failure> {
     }
 }
 
-fn settings(args: &ReportArgs) -> Result<Config, Failure> {
-    let Some(url) = &args.url else {
-        return Ok(config::load(args.config.as_deref())?);
+fn settings_of(file: Option<&Path>, url: Option<&Secret>) -> Result<Config, Failure> {
+    let Some(url) = url else {
+        return Ok(config::load(file)?);
     };
     let url = config::store_url(url.reveal());
     let url = url.map_err(|why| Failure::Usage(format!("--url: {why}")))?;

@@ -26,7 +26,12 @@ pub(super) fn parse(text: &str, now: Timestamp) -> Result<String, String> {
             zoned.timestamp()
         }
     };
-    Ok(moment.strftime("%Y-%m-%d %H:%M:%S%.6f").to_string())
+    Ok(show(moment))
+}
+
+/// A moment as the table has it.
+pub(super) fn show(moment: Timestamp) -> String {
+    moment.strftime("%Y-%m-%d %H:%M:%S%.6f").to_string()
 }
 
 #[cfg(test)]

@@ -62,6 +62,14 @@ impl Reader for MySqlReader {
         self.try_ask(query)
             .map_err(|error| explain(&self.place, &error))
     }
+
+    fn renew(&mut self) -> Result<(), ReadError> {
+        // It ends the transaction before.
+        let [_, begin] = BEGIN;
+        self.connection
+            .query_drop(begin)
+            .map_err(|error| explain(&self.place, &error))
+    }
 }
 
 fn begun(access: &Access) -> Result<Conn, Refusal> {

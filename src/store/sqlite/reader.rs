@@ -59,6 +59,12 @@ impl Reader for SqliteReader {
         self.try_ask(query)
             .map_err(|error| explain(&self.path, &error))
     }
+
+    fn renew(&mut self) -> Result<(), ReadError> {
+        self.connection
+            .execute_batch("COMMIT; BEGIN")
+            .map_err(|error| explain(&self.path, &error))
+    }
 }
 
 fn value(row: &Row<'_>, at: usize) -> rusqlite::Result<Value> {
