@@ -59,6 +59,8 @@ pub(crate) struct Settings {
     /// `[store] url`: none, sqlite or a MySQL URL. In the raw data without its password.
     #[serde(serialize_with = "serialize_masked")]
     pub(crate) store: String,
+    /// `[store] keep`; then a server's tables are made, too.
+    pub(crate) keep: Option<String>,
     /// `[threads] idle`.
     pub(crate) idle: Idle,
     /// `[threads] mode`.
@@ -75,6 +77,7 @@ impl Settings {
         Self {
             durability,
             store: "none".into(),
+            keep: None,
             idle: Idle::Backoff,
             threads: Threads::Auto,
             levels: LEVELS,
@@ -111,6 +114,9 @@ impl Settings {
         lines.push(format!("[threads]\nidle = \"{}\"", name_of(self.idle)));
         lines.push(format!("mode = \"{}\"", name_of(self.threads)));
         lines.push(format!("[store]\nurl = {:?}", self.store));
+        if let Some(keep) = &self.keep {
+            lines.push(format!("keep = {keep:?}\ncreate = true"));
+        }
         lines.push("[admin]\nlisten = \"127.0.0.1:0\"".into());
         lines.push("[stats]\ninterval = \"0s\"\n".into());
         lines.join("\n")

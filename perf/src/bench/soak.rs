@@ -1,0 +1,283 @@
+//! Months in an hour: at a rate, with a store that keeps its rows for minutes. What must not grow is
+//! looked at each minute: memory, descriptors, journal, store, kept files, lag.
+
+mod sample;
+mod trend;
+
+use std::cell::RefCell;
+use std::thread;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use crate::common::{Bench, FRAME_LEN, Stage};
+use crate::database::Server;
+use crate::engine::Settings;
+use crate::error::PerfError;
+use crate::figure::{BUSY, P50, P99, RATE, RESIDENT_MAX};
+use crate::picture::{Axis, Picture, Sheet};
+use crate::plan::Plan;
+use crate::progress::say;
+use crate::report::{ALONE, Section, Table};
+use crate::round::{Outcome, finish};
+use crate::rounds::{Contestant, Played};
+use crate::spread::Unit;
+use crate::testbed::{Subject, Testbed};
+use sample::{Look, Sample};
+use trend::{FIGURES, Trend, trend};
+
+const RATE_PLANNED: u64 = 10_000;
+const HOURS: f64 = 1.0;
+const SECONDS_QUICK: u64 = 30;
+const KEEP: &str = "5m";
+const KEEP_QUICK: &str = "3s";
+const WARMUP_SECONDS: u64 = 1;
+/// Between two looks; of a shorter run a sixtieth.
+const LOOK_INTERVAL: Duration = Duration::from_secs(60);
+const LOOKS_MIN: u32 = 60;
+/// Rows of the table at most.
+const SHOWN: usize = 30;
+
+const TEXT: &str = "Four sources send on schedule, four subscribers check every frame, and the store \
+removes rows that were settled `keep` ago. Each look is of one moment: resident memory and descriptors \
+of the engine, bytes of its journal, of the store (SQLite's file and log, or the server's file of the \
+table), and of all other files that it keeps; how far the store is behind; rows in the table. In the first \
+three tenths of the looks all of it fills up: they are not judged. A figure grows if the median of the \
+later half of the rest is above that of its earlier half by a twentieth and what its parts move by \
+(two segments of the journal, a checkpoint of the log, a batch of rows).";
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct SoakArgs {
+    /// How long, in hours [default: 1].
+    #[arg(long, value_name = "H", value_parser = hours)]
+    hours: Option<f64>,
+    /// Messages a second.
+    #[arg(
+        long, value_name = "N", default_value_t = RATE_PLANNED,
+        value_parser = clap::value_parser!(u64).range(1..)
+    )]
+    rate: u64,
+    /// How long the store keeps a settled row, as `[store] keep` is written [default: 5m].
+    #[arg(long, value_name = "TIME")]
+    keep: Option<String>,
+    /// Which store, each in turn.
+    #[arg(long, value_enum, value_delimiter = ',', default_values = ["sqlite"])]
+    into: Vec<Store>,
+    /// The MySQL or MariaDB server, as mysql://user:password@host:3306: a database of its own is made
+    /// there, and removed [default: a private mariadbd, where it is on PATH].
+    #[arg(long, value_name = "URL")]
+    mysql_url: Option<String>,
+}
+
+/// A kind of store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Store {
+    /// A file.
+    Sqlite,
+    /// MySQL or MariaDB.
+    Server,
+}
+
+fn hours(text: &str) -> Result<f64, String> {
+    let hours: f64 = text.parse().map_err(|_| "write a number".to_owned())?;
+    match (0.001..=24.0 * 31.0).contains(&hours) {
+        true => Ok(hours),
+        false => Err("from 0.001 to 744 are possible".into()),
+    }
+}
+
+/// A store's run: its figures and what was seen.
+struct Soaked {
+    name: &'static str,
+    played: Played,
+    samples: Vec<Sample>,
+    trends: Vec<Trend>,
+}
+
+impl Bench for SoakArgs {
+    fn run(&self, stage: &Stage<'_>) -> Result<Section, PerfError> {
+        let common = stage.common;
+        let seconds = match (self.hours, common.quick) {
+            (Some(hours), _) => (hours * 3600.0) as u64,
+            (None, true) => SECONDS_QUICK,
+            (None, false) => (HOURS * 3600.0) as u64,
+        };
+        let keep = if common.quick { KEEP_QUICK } else { KEEP };
+        let keep = self.keep.as_deref().unwrap_or(keep);
+        let mut soaked = Vec::new();
+        for &store in &self.into {
+            soaked.push(self.soak(stage, store, seconds.max(1), keep)?);
+        }
+        let mut section = Section {
+            is_good: true,
+            ..Section::default()
+        };
+        for it in &soaked {
+            section.join(it.section()?);
+        }
+        let words: Vec<String> = soaked.iter().map(Soaked::summary).collect();
+        Ok(Section {
+            title: format!("Soak: {seconds} s at {} msg/s, keep = {keep}", self.rate),
+            summary: words.join(" "),
+            text: TEXT.into(),
+            ..section
+        })
+    }
+}
+
+impl SoakArgs {
+    fn soak(
+        &self,
+        stage: &Stage<'_>,
+        store: Store,
+        seconds: u64,
+        keep: &str,
+    ) -> Result<Soaked, PerfError> {
+        let testbed = stage.testbed;
+        let server = match store {
+            Store::Sqlite => None,
+            Store::Server => Some(
+                Server::find(self.mysql_url.as_deref(), &testbed.data)?.ok_or_else(|| {
+                    let what = "no mariadbd on PATH, and --mysql-url names no server";
+                    PerfError::Usage(what.into())
+                })?,
+            ),
+        };
+        if let Some(server) = &server {
+            server.clear()?;
+        }
+        let name = if server.is_some() { "server" } else { "sqlite" };
+        say(&format!(
+            "soak: {} msg/s for {seconds} s into {name}, keep = {keep}",
+            self.rate
+        ));
+        let settings = Settings {
+            store: (server.as_ref()).map_or("sqlite".into(), |it| it.url().to_owned()),
+            keep: Some(keep.to_owned()),
+            ..stage.common.settings()
+        };
+        let plan = Plan::at_rate(self.rate, seconds, WARMUP_SECONDS, FRAME_LEN);
+        let samples = RefCell::new(Vec::new());
+        let side = Contestant::new(Subject::Engine, &plan, &settings)
+            .of_case([name.to_owned()])
+            .playing(|it| {
+                let (outcome, seen) = watched(testbed, it, server.as_ref())?;
+                samples.replace(seen);
+                Ok(outcome)
+            });
+        let mut played = stage.play(&[side], 1)?;
+        let samples = samples.into_inner();
+        let trends = FIGURES.map(|it| trend(it, &samples, self.rate)).into();
+        Ok(Soaked {
+            name,
+            played: played.remove(0),
+            samples,
+            trends,
+        })
+    }
+}
+
+/// A round, looked at while it goes.
+fn watched(
+    testbed: &Testbed,
+    it: &Contestant<'_>,
+    server: Option<&Server>,
+) -> Result<(Outcome, Vec<Sample>), PerfError> {
+    let (running, lane) = testbed.connect(it.subject, &it.plan, &it.settings)?;
+    let (Some(admin), Some(folder)) = (running.admin(), running.folder()) else {
+        return Err(running.child.failed("has no HTTP address"));
+    };
+    let look = Look {
+        admin,
+        pid: running.child.pid(),
+        data: folder.join("data"),
+        server,
+    };
+    let planned = it
+        .plan
+        .rate
+        .map_or(1, |rate| it.plan.messages / rate.max(1));
+    let interval = LOOK_INTERVAL.min(Duration::from_secs(planned) / LOOKS_MIN);
+    let (subject, settings) = (it.subject, it.settings.clone());
+    let round = thread::spawn(move || {
+        let outcome = finish(subject, &running, lane, &settings);
+        // What was looked at is there until now.
+        outcome.map(|it| (it, running))
+    });
+    let samples = look.again_and_again(interval, || round.is_finished());
+    let (outcome, _running) = round.join().expect("it does not panic")?;
+    Ok((outcome, samples?))
+}
+
+impl Soaked {
+    fn growing(&self) -> Vec<&str> {
+        let growing = self.trends.iter().filter(|it| it.is_growing == Some(true));
+        growing.map(|it| it.name).collect()
+    }
+
+    fn summary(&self) -> String {
+        let name = self.name;
+        let is_judged = self.trends.iter().all(|it| it.is_growing.is_some());
+        match (self.growing().join(", "), is_judged) {
+            (growing, true) if growing.is_empty() => {
+                format!("Into {name}: all of it stays flat.")
+            }
+            (growing, true) => format!("Into {name}: {growing} grow."),
+            (_, false) => format!("Into {name}: too short to judge."),
+        }
+    }
+
+    fn section(&self) -> Result<Section, PerfError> {
+        let figures = [RATE, P50, P99, BUSY, RESIDENT_MAX];
+        let played = [self.played.clone()];
+        let mut section = Section::of_rounds(&["store"], &played, &figures, ALONE);
+        section.is_good &= self.growing().is_empty();
+        section.tables.push(trend::table(self.name, &self.trends));
+        section.tables.push(self.table());
+        let raw = self.samples.iter().map(|it| {
+            let mut raw = serde_json::json!(it);
+            raw["case"] = self.name.into();
+            raw["party"] = "look".into();
+            raw
+        });
+        section.raw.extend(raw);
+        section.pictures.push(self.picture()?);
+        Ok(section)
+    }
+
+    /// Some of the looks.
+    fn table(&self) -> Table {
+        let columns = FIGURES.iter().map(|it| it.name.to_owned());
+        let first = ["store".to_owned(), "minute".to_owned()];
+        let mut table = Table::new(first.into_iter().chain(columns));
+        let step = self.samples.len().div_ceil(SHOWN).max(1);
+        for sample in self.samples.iter().step_by(step) {
+            let cells = FIGURES.iter().map(|it| it.unit.show((it.of)(sample)));
+            let minute = format!("{:.1}", sample.seconds / 60.0);
+            let first = [self.name.to_owned(), minute];
+            table.push(first.into_iter().chain(cells));
+        }
+        table
+    }
+
+    fn picture(&self) -> Result<Picture, PerfError> {
+        let sizes = FIGURES.iter().filter(|it| it.unit == Unit::Bytes);
+        let series = sizes.map(|it| {
+            let points = self.samples.iter();
+            let points = points.map(|sample| (sample.seconds / 60.0, (it.of)(sample)));
+            (it.name.to_owned(), points.collect())
+        });
+        let series: Vec<_> = series.collect();
+        let axes = [
+            Axis::linear("minutes", Unit::Count),
+            Axis::linear("bytes", Unit::Bytes),
+        ];
+        let title = format!("Sizes over time, {}", self.name);
+        let name = if self.name == "sqlite" {
+            "sqlite"
+        } else {
+            "server"
+        };
+        Sheet::new(name, &title).plain_lines(axes, &series)
+    }
+}
