@@ -177,7 +177,8 @@ fn old_days_are_dropped_whole_once_all_their_rows_are_settled() {
         server.count(settled) == 0
     });
     let ahead = "SELECT COUNT(*) FROM information_schema.partitions WHERE table_name = 'messages' \
-                 AND table_schema = DATABASE() AND TRIM(BOTH '\\'' FROM partition_description) > CAST(UTC_DATE() AS CHAR)";
+                 AND table_schema = DATABASE() AND TRIM(BOTH '\\'' FROM partition_description) \
+                 > CAST(UTC_DATE() AS CHAR)";
     assert!(server.count(ahead) >= 3);
     engine.wait("today is stored", |it| it["stored_settled"] == 50);
     // The one that waited is settled where it is.

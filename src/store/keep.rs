@@ -199,10 +199,11 @@ mod tests {
             keep.rows_max
         };
         assert_eq!((size(21), size(10), size(1)), (250, 250, 500));
-        (0..9).for_each(|_| drop(size(100)));
-        assert_eq!(size(100), STORE_REMOVE_ROWS_MIN);
-        (0..9).for_each(|_| drop(size(0)));
-        assert_eq!(size(0), STORE_REMOVE_ROWS_MAX);
+        let last = |sizes: &mut dyn Iterator<Item = usize>| sizes.last();
+        let smallest = last(&mut (0..9).map(|_| size(100)));
+        assert_eq!(smallest, Some(STORE_REMOVE_ROWS_MIN));
+        let largest = last(&mut (0..9).map(|_| size(0)));
+        assert_eq!(largest, Some(STORE_REMOVE_ROWS_MAX));
     }
 
     #[test]
