@@ -21,14 +21,15 @@ mod histograms;
 mod metrics;
 mod monitor;
 mod server;
+mod shown;
 mod stalls;
 mod statistics;
 mod stats;
 
-use alarms::Alarms;
 pub(crate) use health::{Health, Phase};
 pub(crate) use monitor::{Monitor, MonitorParts};
 pub(crate) use server::{Admin, AdminError};
+pub(crate) use shown::Shown;
 pub(crate) use stalls::Waits;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -39,30 +40,6 @@ pub(crate) use crate::latency::Names;
 use crate::agent::background;
 use crate::config::Connections;
 use crate::counters::Counters;
-use crate::destinations::Tracker;
-use crate::latency::Totals;
-
-/// What the monitor shows to the HTTP thread.
-#[derive(Debug)]
-pub(crate) struct Shown {
-    /// Latencies and deliveries since the start, as far as they were collected.
-    pub(crate) totals: Totals,
-    /// What waits for each destination.
-    pub(crate) destinations: Tracker,
-    /// What is wrong, and since when.
-    pub(crate) alarms: Alarms,
-}
-
-impl Shown {
-    /// Nothing yet; the totals are empty. The settings name so many sources.
-    pub(crate) fn new(totals: Totals, configured_sources: usize) -> Self {
-        Self {
-            totals,
-            destinations: Tracker::default(),
-            alarms: Alarms::new(configured_sources),
-        }
-    }
-}
 
 /// What does not change while an engine runs.
 #[derive(Debug, Clone)]

@@ -86,7 +86,7 @@ impl Monitor {
     }
 
     /// Has the thread collect what is left, write the files, and print the statistics for the last
-    /// time. Drop the scheduler's recorder first: then nothing is missing.
+    /// time. Drop the scheduler's recorder and reporter first: then nothing is missing.
     pub(crate) fn begin_shutdown(&self) {
         // A failed send means that the thread has panicked: the join says so.
         let _ = self.stop.send(());
@@ -154,6 +154,7 @@ impl Run {
             self.write_log_if_due();
         }
         self.collect();
+        self.track();
         self.write_log();
         self.count_lost_lines();
         self.print(&counters_before, self.started.elapsed());
@@ -186,7 +187,7 @@ impl Run {
         let mut shown = lock(&self.parts.shown);
         let reports = &mut self.parts.reports;
         let mut is_due = self.asked.elapsed() >= 2 * DESTINATIONS_INTERVAL;
-        reports.collect_with(|report| {
+        reports.poll(|report| {
             shown.destinations.update(report);
             is_due = true;
         });
@@ -274,9 +275,8 @@ impl Run {
             let shown = lock(&self.parts.shown);
             let statistics = Statistics {
                 counters: &counters,
-                totals: &shown.totals,
+                shown: &shown,
                 names: &*self.parts.names,
-                destinations: shown.destinations.all(),
                 before,
                 at_us: self.parts.clock.now().epoch_us,
                 period,
@@ -304,6 +304,8 @@ mod tests {
 
     use super::super::testing;
     use super::*;
+    use crate::clock::Now;
+    use crate::destinations::{DestinationState, Reporter};
     use crate::latency::log_reader::HistogramLog;
     use crate::latency::{LogLimits, Recorder, Stage, Totals, View, exchange};
     use crate::log::testing::SharedOutput;
@@ -319,14 +321,20 @@ mod tests {
     }
 
     fn parts(output: &SharedOutput) -> (Recorder, MonitorParts) {
+        let (recorder, _, parts) = parts_with_reporter(output);
+        (recorder, parts)
+    }
+
+    fn parts_with_reporter(output: &SharedOutput) -> (Recorder, Reporter, MonitorParts) {
         let (recorder, collector) = exchange(3, 4);
+        let (reporter, reports) = destinations::exchange(4);
         let totals = Totals::new(3, 4);
         let parts = MonitorParts {
             clock: SystemClock::start(),
             counters: Arc::new(testing::counters()),
             shown: Arc::new(Mutex::new(Shown::new(totals, 0))),
             latencies: collector,
-            reports: destinations::exchange(4).1,
+            reports,
             names: Arc::new(testing::Restaurant),
             progress: None,
             interval: Duration::ZERO,
@@ -335,7 +343,7 @@ mod tests {
             wake: Box::new(|| ()),
             out: Box::new(output.clone()),
         };
-        (recorder, parts)
+        (recorder, reporter, parts)
     }
 
     #[test]
@@ -360,6 +368,24 @@ mod tests {
             "{}",
             pages[0]
         );
+    }
+
+    #[test]
+    fn the_last_statistics_have_what_waited_at_the_end() {
+        let output = SharedOutput::default();
+        let (recorder, mut reporter, parts) = parts_with_reporter(&output);
+        let monitor = Monitor::start(parts).unwrap();
+        let mut waiting = DestinationState {
+            accepted: 3,
+            ..DestinationState::default()
+        };
+        waiting.queued[0] = 3;
+        reporter.add(waiting);
+        reporter.complete(Now::default());
+        drop((recorder, reporter));
+        monitor.finish().unwrap();
+        let last = pages(&output).pop().unwrap();
+        assert!(last.contains("table1:     3 queued, 0 in flight"), "{last}");
     }
 
     #[test]

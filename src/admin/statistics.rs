@@ -17,10 +17,11 @@ use std::fmt::{self, Write};
 use std::time::Duration;
 
 use super::destinations::time;
+use super::shown::{Customer, Shown};
 use crate::counters::{Counter, Snapshot};
 use crate::destinations::Tracked;
 use crate::escape::Escaped;
-use crate::latency::{CustomerTotals, Names, Stage, Summary, Totals, View};
+use crate::latency::{CustomerTotals, Names, Stage, Summary, View};
 use crate::limits::CUSTOMERS_PRINTED_MAX;
 
 /// Longest label that the others are aligned to; an id may be longer.
@@ -29,12 +30,10 @@ const LABEL_LEN_MAX: usize = 32;
 /// What the text is made of; its `Display` is the text.
 pub(crate) struct Statistics<'a> {
     pub(crate) counters: &'a Snapshot,
-    /// Latencies and deliveries so far.
-    pub(crate) totals: &'a Totals,
+    /// Latencies and deliveries so far, and what waits for whom.
+    pub(crate) shown: &'a Shown,
     /// What destinations and types are called.
     pub(crate) names: &'a dyn Names,
-    /// What waits for whom.
-    pub(crate) destinations: &'a [Tracked],
     /// The counters as they were a `period` ago.
     pub(crate) before: &'a Snapshot,
     /// The present time.
@@ -68,7 +67,7 @@ fn line(label: &str, value: impl fmt::Display) -> Line {
 
 impl Statistics<'_> {
     fn delivered(&self) -> Vec<Line> {
-        let latency = self.totals.summary(View::Stage(Stage::Total));
+        let latency = self.shown.totals.summary(View::Stage(Stage::Total));
         let figure = |ns: f64| human(latency, ns);
         vec![
             line("Total delivered", self.counters.get(Counter::Delivered)),
@@ -85,8 +84,8 @@ impl Statistics<'_> {
     }
 
     fn levels(&self) -> Vec<Line> {
-        let by_level = self.totals.delivered_by_level();
-        let levels = (1..=self.totals.levels()).zip(by_level);
+        let by_level = self.shown.totals.delivered_by_level();
+        let levels = (1..=self.shown.totals.levels()).zip(by_level);
         levels
             .map(|(level, count)| line(&format!("Priority {level} messages"), count))
             .collect()
@@ -118,40 +117,34 @@ impl Statistics<'_> {
 
     /// Those that got something, or for which something waits.
     fn customers(&self) -> Vec<Line> {
-        let mut delivered = self.totals.customers().peekable();
-        let (mut lines, mut more, mut index) = (Vec::new(), 0, 0);
-        while (index as usize) < self.destinations.len() || delivered.peek().is_some() {
-            let totals = delivered.next_if(|(of, _)| *of == index).map(|(_, it)| it);
-            let waiting = self.destinations.get(index as usize);
-            let waiting = waiting.and_then(waiting_words);
-            if totals.is_some() || waiting.is_some() {
-                if lines.len() < CUSTOMERS_PRINTED_MAX {
-                    let label = format!("Customer {}", Escaped(self.names.destination(index)));
-                    let words = [totals.map(|it| one_customer(it, self.names)), waiting];
-                    let words: Vec<_> = words.into_iter().flatten().collect();
-                    lines.push(line(&label, words.join("; ")));
-                } else {
-                    more += 1;
-                }
-            }
-            index += 1;
-        }
+        let is_told = |it: &Customer<'_>| it.totals.is_some() || it.tracked.is_some_and(waits);
+        let mut all = self.shown.customers().filter(is_told);
+        let first = all.by_ref().take(CUSTOMERS_PRINTED_MAX);
+        let mut lines: Vec<_> = first.map(|it| self.customer(it)).collect();
+        let more = all.count();
         if more > 0 {
-            lines.push(line(
-                "More customers",
-                format!("{more} (see /destinations)"),
-            ));
+            let more = format!("{more} (see /destinations)");
+            lines.push(line("More customers", more));
         }
         lines
     }
+
+    fn customer(&self, customer: Customer<'_>) -> Line {
+        let name = self.names.destination(customer.index);
+        let delivered = customer.totals.map(|it| delivered_words(it, self.names));
+        let waiting = customer.tracked.filter(|it| waits(it)).map(waiting_words);
+        let words: Vec<_> = delivered.into_iter().chain(waiting).collect();
+        line(&format!("Customer {}", Escaped(name)), words.join("; "))
+    }
 }
 
-/// What waits for a customer; `None`: nothing.
-fn waiting_words(tracked: &Tracked) -> Option<String> {
+/// Whether something waits for a customer.
+fn waits(tracked: &Tracked) -> bool {
+    tracked.state.queued() > 0 || tracked.state.in_flight > 0
+}
+
+fn waiting_words(tracked: &Tracked) -> String {
     let (queued, in_flight) = (tracked.state.queued(), tracked.state.in_flight);
-    if queued == 0 && in_flight == 0 {
-        return None;
-    }
     let mut words = format!("{queued} queued, {in_flight} in flight");
     if let Some(ms) = tracked.state.oldest_wait_ms {
         let _ = write!(words, ", the oldest for {:.1} s", ms as f64 / 1e3);
@@ -160,10 +153,10 @@ fn waiting_words(tracked: &Tracked) -> Option<String> {
         let since = time(tracked.waits_since_us);
         let _ = write!(words, ": {} since {since}", reason.words());
     }
-    Some(words)
+    words
 }
 
-fn one_customer(customer: &CustomerTotals, names: &dyn Names) -> String {
+fn delivered_words(customer: &CustomerTotals, names: &dyn Names) -> String {
     let types = by_type(customer, names).into_iter();
     let types: Vec<_> = types
         .map(|(name, count)| format!("{} {count}", Escaped(name)))
@@ -199,16 +192,14 @@ fn human(latency: Summary, ns: f64) -> String {
 mod tests {
     use super::super::testing;
     use super::*;
-    use crate::latency::Interval;
+    use crate::latency::{Interval, Totals};
 
-    fn text(totals: &Totals) -> String {
+    fn text(totals: Totals) -> String {
         let counters = testing::counters().snapshot();
-        let destinations = testing::destinations();
         let statistics = Statistics {
             counters: &counters,
-            totals,
+            shown: &testing::shown(totals),
             names: &testing::Restaurant,
-            destinations: destinations.all(),
             before: &crate::counters::Counters::default().snapshot(),
             at_us: 1_700_000_003_000_000,
             period: Duration::from_millis(2_500),
@@ -242,12 +233,12 @@ In the last 2.5 s:   received 20, delivered 10, duplicates 2, rejected 3
 Customer table1:     6 (breakfast 3, lunch 3)
 Customer table2:     4 (breakfast 2, lunch 2); 4 queued, 0 in flight, the oldest for 2.5 s: no subscriber since 2023-11-14T22:13:21Z
 ";
-        assert_eq!(text(&testing::totals()), expected);
+        assert_eq!(text(testing::totals()), expected);
     }
 
     #[test]
     fn without_latencies_there_are_dashes() {
-        let text = text(&Totals::new(3, 4));
+        let text = text(Totals::new(3, 4));
         assert!(text.contains("Average latency:     -\n"), "{text}");
     }
 
@@ -261,7 +252,7 @@ Customer table2:     4 (breakfast 2, lunch 2); 4 queued, 0 in flight, the oldest
         }
         let mut totals = Totals::new(3, 100);
         totals.merge(&interval);
-        let text = text(&totals);
+        let text = text(totals);
         assert_eq!(
             text.matches("Customer table").count(),
             CUSTOMERS_PRINTED_MAX

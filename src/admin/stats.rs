@@ -16,13 +16,13 @@
 use serde_json::{Map, Value, json};
 
 use super::destinations;
+use super::shown::{Customer, Shown};
 use super::statistics::by_type;
-use super::{AdminState, Shown, lock};
+use super::{AdminState, lock};
 use crate::counters::Snapshot;
-use crate::destinations::Tracked;
 use crate::latency::{CustomerTotals, Last, Names, Stage, Summary, Totals, View};
 use crate::limits::CUSTOMERS_SHOWN_MAX;
-use crate::message::Reason;
+use crate::message::{Level, Reason};
 
 pub(super) fn stats(state: &AdminState) -> Value {
     let counters = state.counters.snapshot();
@@ -88,36 +88,20 @@ fn levels(totals: &Totals) -> Value {
     Value::Object(objects.collect())
 }
 
-/// The first customers that got something, or for which something waits; and how many more there are.
+/// The first customers, and how many more there are.
 fn customers(shown: &Shown, names: &dyn Names) -> (Value, usize) {
-    let mut delivered = shown.totals.customers().peekable();
-    let tracked = shown.destinations.all();
-    let (mut objects, mut omitted) = (Map::new(), 0);
-    let mut index = 0;
-    while (index as usize) < tracked.len() || delivered.peek().is_some() {
-        let totals = delivered.next_if(|(of, _)| *of == index).map(|(_, it)| it);
-        let waiting = tracked.get(index as usize).filter(|it| it.has_been_used());
-        if objects.len() < CUSTOMERS_SHOWN_MAX {
-            if totals.is_some() || waiting.is_some() {
-                let object = customer(totals, waiting, shown.totals.levels(), names);
-                objects.insert(names.destination(index), object);
-            }
-        } else {
-            omitted += usize::from(totals.is_some() || waiting.is_some());
-        }
-        index += 1;
-    }
-    (Value::Object(objects), omitted)
+    let levels = shown.totals.levels();
+    let mut all = shown.customers();
+    let first = all.by_ref().take(CUSTOMERS_SHOWN_MAX);
+    let objects = first
+        .map(|it| (names.destination(it.index), customer(it, levels, names)))
+        .collect();
+    (Value::Object(objects), all.count())
 }
 
-fn customer(
-    totals: Option<&CustomerTotals>,
-    waiting: Option<&Tracked>,
-    levels: u8,
-    names: &dyn Names,
-) -> Value {
+fn customer(customer: Customer<'_>, levels: Level, names: &dyn Names) -> Value {
     let none = CustomerTotals::default();
-    let it = totals.unwrap_or(&none);
+    let it = customer.totals.unwrap_or(&none);
     let by_level: Map<_, _> = (1..=levels)
         .zip(it.by_level)
         .map(|(level, count)| (level.to_string(), count.into()))
@@ -128,8 +112,8 @@ fn customer(
     object.insert("by_level".to_owned(), by_level.into());
     object.insert("by_type".to_owned(), json!(by_type(it, names)));
     object.insert("last".to_owned(), last.into());
-    if let Some(waiting) = waiting {
-        object.extend(destinations::figures(waiting, levels));
+    if let Some(tracked) = customer.tracked {
+        object.extend(destinations::figures(tracked, levels));
     }
     Value::Object(object)
 }

@@ -104,13 +104,22 @@ pub(super) fn destinations() -> Tracker {
     let mut tracker = Tracker::default();
     tracker.update(&Report {
         states: vec![served, waiting],
-        at: Now {
+        completed_at: Some(Now {
             ns: 1_000_000_000,
             steady_us: 0,
             epoch_us: 1_700_000_001_000_000,
-        },
+        }),
     });
     tracker
+}
+
+/// These totals, and the destinations above.
+pub(super) fn shown(totals: Totals) -> Shown {
+    Shown {
+        totals,
+        destinations: destinations(),
+        alarms: Alarms::new(0),
+    }
 }
 
 pub(super) fn state() -> AdminState {
@@ -118,11 +127,7 @@ pub(super) fn state() -> AdminState {
     health.set_phase(Phase::Running);
     AdminState {
         counters: Arc::new(counters()),
-        shown: Arc::new(Mutex::new(Shown {
-            totals: totals(),
-            destinations: destinations(),
-            alarms: Alarms::new(0),
-        })),
+        shown: Arc::new(Mutex::new(shown(totals()))),
         health: Arc::new(health),
         names: Arc::new(Restaurant),
         facts: Facts {

@@ -60,16 +60,16 @@ pub(crate) struct SubscriberState {
 #[derive(Debug)]
 pub(crate) struct Report {
     pub(crate) states: Vec<DestinationState>,
-    /// When it was complete.
-    pub(crate) at: Now,
+    /// When it had all destinations; `None`: it has not.
+    pub(crate) completed_at: Option<Now>,
 }
 
 impl Report {
     /// Memory for so many destinations, which is taken when it is used.
-    pub(super) fn with_room_for(destinations: usize) -> Box<Self> {
-        Box::new(Self {
+    pub(super) fn with_room_for(destinations: usize) -> Self {
+        Self {
             states: Vec::with_capacity(destinations),
-            at: Now::default(),
-        })
+            completed_at: None,
+        }
     }
 }

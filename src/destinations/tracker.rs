@@ -4,7 +4,11 @@
 //! The monitor feeds it about once a second. A destination *stands still* if messages were there at both
 //! reports and none was settled between them.
 
+use std::time::Duration;
+
 use super::report::{DestinationState, Report, SubscriberState};
+use crate::clock::Now;
+use crate::limits::DESTINATIONS_COMPARED_AFTER;
 
 /// What a destination's messages wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,16 +86,22 @@ pub(crate) struct Tracker {
 }
 
 impl Tracker {
-    /// Takes the next report.
+    /// Takes the next report, if it is complete.
     pub(crate) fn update(&mut self, report: &Report) {
-        let (ns, epoch_us) = (report.at.ns, report.at.epoch_us);
+        let Some(Now { ns, epoch_us, .. }) = report.completed_at else {
+            return;
+        };
         let (before_ns, before_us) = self.at.replace((ns, epoch_us)).unwrap_or((ns, epoch_us));
-        let seconds = ns.saturating_sub(before_ns) as f64 / 1e9;
+        let span = Span {
+            duration: Duration::from_nanos(ns.saturating_sub(before_ns)),
+            begin_us: before_us,
+            end_us: epoch_us,
+        };
         // One that was created since had nothing before.
         let known = self.tracked.len().max(report.states.len());
         self.tracked.resize(known, Tracked::default());
         for (tracked, state) in self.tracked.iter_mut().zip(&report.states) {
-            tracked.update(*state, seconds, before_us, epoch_us);
+            tracked.update(*state, span);
         }
     }
 
@@ -107,29 +117,50 @@ impl Tracked {
         self.state.accepted > 0 || self.last_seen_us.is_some()
     }
 
-    fn update(&mut self, state: DestinationState, seconds: f64, before_us: u64, epoch_us: u64) {
+    fn update(&mut self, state: DestinationState, span: Span) {
         let before = std::mem::replace(&mut self.state, state);
-        let rate = |now: u64, then: u64| {
-            let count = now.saturating_sub(then) as f64;
-            if seconds > 0.0 { count / seconds } else { 0.0 }
+        let waits_for = if span.is_long_enough() {
+            self.accepted_rate = span.rate(state.accepted, before.accepted);
+            self.settled_rate = span.rate(state.settled, before.settled);
+            waits_for(&before, &state)
+        } else {
+            let known = self.waits_for.filter(|it| *it != WaitsFor::Subscriber);
+            waits_for_subscriber(&state).unwrap_or(known)
         };
-        self.accepted_rate = rate(state.accepted, before.accepted);
-        self.settled_rate = rate(state.settled, before.settled);
-        let waits_for = waits_for(&before, &state);
         if waits_for != self.waits_for {
             // What stands still has done so since the report before.
             self.waits_since_us = match waits_for {
-                Some(WaitsFor::Subscriber) => epoch_us,
-                _ => before_us,
+                Some(WaitsFor::Subscriber) => span.end_us,
+                _ => span.begin_us,
             };
             self.waits_for = waits_for;
         }
         if let Some(subscriber) = state.subscriber {
             if before.subscriber.is_none_or(|it| it.id != subscriber.id) {
-                self.subscribed_since_us = epoch_us;
+                self.subscribed_since_us = span.end_us;
             }
-            self.last_seen_us = Some(epoch_us);
+            self.last_seen_us = Some(span.end_us);
         }
+    }
+}
+
+/// The time between two reports.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    duration: Duration,
+    /// In us since the epoch.
+    begin_us: u64,
+    end_us: u64,
+}
+
+impl Span {
+    /// Whether it says something that nothing moved meanwhile.
+    fn is_long_enough(self) -> bool {
+        self.duration >= DESTINATIONS_COMPARED_AFTER
+    }
+
+    fn rate(self, now: u64, then: u64) -> f64 {
+        now.saturating_sub(then) as f64 / self.duration.as_secs_f64()
     }
 }
 
@@ -137,13 +168,21 @@ fn has_work(state: &DestinationState) -> bool {
     state.in_flight > 0 || state.queued() > 0
 }
 
-fn waits_for(before: &DestinationState, now: &DestinationState) -> Option<WaitsFor> {
+/// What one report tells: nothing waits, or nobody has subscribed. `None`: only a comparison tells.
+fn waits_for_subscriber(now: &DestinationState) -> Option<Option<WaitsFor>> {
     if !has_work(now) {
-        return None;
+        return Some(None);
     }
-    let Some(subscriber) = now.subscriber else {
-        return Some(WaitsFor::Subscriber);
-    };
+    now.subscriber
+        .is_none()
+        .then_some(Some(WaitsFor::Subscriber))
+}
+
+fn waits_for(before: &DestinationState, now: &DestinationState) -> Option<WaitsFor> {
+    if let Some(waits_for) = waits_for_subscriber(now) {
+        return waits_for;
+    }
+    let subscriber = now.subscriber?;
     let was_there = before.subscriber.filter(|it| it.id == subscriber.id)?;
     let stands_still = has_work(before) && before.settled == now.settled;
     if !stands_still {
@@ -168,7 +207,6 @@ fn stopped_by(before: SubscriberState, now: SubscriberState) -> Option<WaitsFor>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Now;
 
     const START_US: u64 = 1_000_000_000;
 
@@ -176,20 +214,25 @@ mod tests {
     #[derive(Default)]
     struct Fed {
         tracker: Tracker,
-        second: u64,
+        at_ms: u64,
     }
 
     impl Fed {
         fn feed(&mut self, state: DestinationState) -> Tracked {
+            self.feed_before(state, 1_000)
+        }
+
+        /// The next report comes so much later.
+        fn feed_before(&mut self, state: DestinationState, later_ms: u64) -> Tracked {
             let report = Report {
                 states: vec![state],
-                at: Now {
-                    ns: self.second * 1_000_000_000,
+                completed_at: Some(Now {
+                    ns: self.at_ms * 1_000_000,
                     steady_us: 0,
-                    epoch_us: at_us(self.second),
-                },
+                    epoch_us: START_US + self.at_ms * 1_000,
+                }),
             };
-            self.second += 1;
+            self.at_ms += later_ms;
             self.tracker.update(&report);
             self.tracker.all()[0]
         }
@@ -284,6 +327,26 @@ mod tests {
         fed.feed(served(8, 1, fetching));
         let tracked = fed.feed(served(8, 1, fetching));
         assert_eq!(tracked.waits_for, Some(WaitsFor::Journal));
+    }
+
+    #[test]
+    fn a_report_soon_after_another_has_new_counts_and_judges_nobody() {
+        let reads = |settled| served(settled, 3, subscriber());
+        let mut fed = Fed::default();
+        fed.feed(reads(5));
+        let before = fed.feed_before(reads(7), 20);
+        assert_eq!((before.waits_for, before.settled_rate), (None, 2.0));
+        let unread = SubscriberState {
+            unwritten: 3,
+            ..subscriber()
+        };
+        let soon = fed.feed_before(served(7, 3, unread), 20);
+        assert_eq!((soon.waits_for, soon.settled_rate), (None, 2.0));
+        assert_eq!(soon.state.in_flight, 3);
+        let alone = fed.feed_before(queued(1), 20);
+        assert_eq!(alone.waits_for, Some(WaitsFor::Subscriber));
+        let served = fed.feed_before(reads(7), 20);
+        assert_eq!(served.waits_for, None);
     }
 
     #[test]

@@ -118,9 +118,19 @@ impl Totals {
     }
 
     /// The customers that got something, by destination.
-    pub fn customers(&self) -> impl Iterator<Item = (DestinationIndex, &CustomerTotals)> {
+    pub(crate) fn customers(&self) -> impl Iterator<Item = (DestinationIndex, &CustomerTotals)> {
         let numbered = (0..).zip(&self.customers);
         numbered.filter_map(|(index, it)| Some((index, it.as_deref()?)))
+    }
+
+    /// What a destination got; `None`: nothing.
+    pub(crate) fn customer(&self, destination: DestinationIndex) -> Option<&CustomerTotals> {
+        self.customers.get(destination as usize)?.as_deref()
+    }
+
+    /// One more than the highest destination that got something.
+    pub(crate) fn customers_end(&self) -> DestinationIndex {
+        self.customers.len() as DestinationIndex
     }
 
     /// Messages delivered by level, to all customers; level 1 comes first.

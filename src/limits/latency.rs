@@ -69,3 +69,11 @@ pub const DESTINATIONS_NAMED_MAX: usize = 5;
 /// The monitor asks the scheduler this often what waits for whom: how late it may be told that a
 /// customer stands still.
 pub const DESTINATIONS_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Two reports that are closer to each other are not compared: within a few milliseconds nothing needs
+/// to move. The last report of a run comes soon after the one before.
+pub(crate) const DESTINATIONS_COMPARED_AFTER: Duration = Duration::from_millis(500);
+const _: () = assert!(
+    DESTINATIONS_COMPARED_AFTER.as_millis() < DESTINATIONS_INTERVAL.as_millis(),
+    "a report may be late, and the next one on time"
+);

@@ -28,7 +28,9 @@
 //! ```
 //!
 //! Parking must never cost a missed wake-up: see `parking.rs`, which loom tries in every order.
+//! `exchange.rs` has what goes to a thread off the path when that asks for it.
 
+pub mod exchange;
 mod parking;
 mod wake;
 

@@ -151,6 +151,12 @@ impl Agent for SchedulerAgent {
         self.end_cycle(work_count);
         Ok(work_count)
     }
+
+    /// The last statistics say what waits at the end.
+    fn on_close(&mut self, now: Now) -> Result<(), Fatal> {
+        self.cores.report_last(now);
+        Ok(())
+    }
 }
 
 impl Feedback for SchedulerAgent {

@@ -2,6 +2,8 @@
 //!
 //! A cycle does a bounded part of the report, so that ten thousand destinations delay no message.
 
+use std::ops::Range;
+
 use super::cores::Cores;
 use crate::clock::Now;
 use crate::destinations::{DestinationState, SubscriberState};
@@ -18,17 +20,28 @@ impl Cores {
         }
     }
 
+    /// Reports all destinations as they are at the end.
+    pub(super) fn report_last(&mut self, now: Now) {
+        self.reporter.restart();
+        self.add_to_report(0..self.known_destinations, now);
+        self.reporter.complete(now);
+    }
+
     #[cold]
     fn report_from(&mut self, first: DestinationIndex, now: Now) -> usize {
         let end = self.known_destinations.min(first + REPORTED_PER_CYCLE);
-        for destination in first..end {
-            let state = self.state_of(destination, now);
-            self.reporter.add(state);
-        }
+        self.add_to_report(first..end, now);
         if end == self.known_destinations {
             self.reporter.complete(now);
         }
         (end - first) as usize
+    }
+
+    fn add_to_report(&mut self, destinations: Range<DestinationIndex>, now: Now) {
+        for destination in destinations {
+            let state = self.state_of(destination, now);
+            self.reporter.add(state);
+        }
     }
 
     fn state_of(&self, destination: DestinationIndex, now: Now) -> DestinationState {

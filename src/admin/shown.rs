@@ -1,0 +1,89 @@
+//! What the monitor shows to the HTTP thread and prints.
+//!
+//! The monitor writes it, behind a mutex; `/stats`, `/metrics`, `/destinations` and the statistics read it.
+
+use super::alarms::Alarms;
+use crate::destinations::{Tracked, Tracker};
+use crate::latency::{CustomerTotals, Totals};
+use crate::message::DestinationIndex;
+
+#[derive(Debug)]
+pub(crate) struct Shown {
+    /// Latencies and deliveries since the start, as far as they were collected.
+    pub(crate) totals: Totals,
+    /// What waits for each destination.
+    pub(crate) destinations: Tracker,
+    /// What is wrong, and since when.
+    pub(crate) alarms: Alarms,
+}
+
+/// What a customer got, and what waits for it. One of the two is there.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Customer<'a> {
+    pub(super) index: DestinationIndex,
+    /// `None`: it got nothing since the start.
+    pub(super) totals: Option<&'a CustomerTotals>,
+    /// `None`: no message was ever for it, and nobody subscribed, as far as was reported.
+    pub(super) tracked: Option<&'a Tracked>,
+}
+
+impl Shown {
+    /// Nothing yet; the totals are empty. The settings name so many sources.
+    pub(crate) fn new(totals: Totals, configured_sources: usize) -> Self {
+        Self {
+            totals,
+            destinations: Tracker::default(),
+            alarms: Alarms::new(configured_sources),
+        }
+    }
+
+    /// The customers that got something, or that were ever used, in the order of their indices.
+    pub(super) fn customers(&self) -> impl Iterator<Item = Customer<'_>> {
+        let tracked = self.destinations.all();
+        let end = (self.totals.customers_end()).max(tracked.len() as DestinationIndex);
+        let all = (0..end).map(|index| Customer {
+            index,
+            totals: self.totals.customer(index),
+            tracked: tracked.get(index as usize).filter(|it| it.has_been_used()),
+        });
+        all.filter(|it| it.totals.is_some() || it.tracked.is_some())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing;
+    use super::*;
+    use crate::clock::Now;
+    use crate::destinations::{DestinationState, Report};
+    use crate::latency::Interval;
+
+    /// Destination 1 has been used, 3 got something; there are four, or more.
+    fn shown() -> Shown {
+        let used = DestinationState {
+            accepted: 1,
+            ..DestinationState::default()
+        };
+        let mut states = vec![DestinationState::default(); 3];
+        states[1] = used;
+        let mut interval = Interval::new(3, 5);
+        interval.delivered(testing::delivery(1, 3));
+        let mut shown = Shown::new(Totals::new(3, 5), 0);
+        shown.totals.merge(&interval);
+        shown.destinations.update(&Report {
+            states,
+            completed_at: Some(Now::default()),
+        });
+        shown
+    }
+
+    #[test]
+    fn customers_are_those_that_got_something_or_were_used() {
+        let shown = shown();
+        let customers: Vec<_> = shown
+            .customers()
+            .map(|it| (it.index, it.totals.is_some(), it.tracked.is_some()))
+            .collect();
+        assert_eq!(customers, [(1, false, true), (3, true, false)]);
+    }
+}
