@@ -14,6 +14,8 @@
 pub mod boot;
 mod local;
 mod system;
+#[cfg(test)]
+pub(crate) mod testing;
 mod walls;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

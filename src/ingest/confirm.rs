@@ -98,13 +98,7 @@ impl Confirmations {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn at(ns: u64) -> Now {
-        Now {
-            ns,
-            ..Now::default()
-        }
-    }
+    use crate::clock::testing::at;
 
     #[test]
     fn a_connection_is_listed_once_and_is_due_a_moment_after_the_first() {

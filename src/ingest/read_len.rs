@@ -48,13 +48,10 @@ impl ReadLen {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::testing::at;
 
     #[test]
     fn reads_are_shorter_while_somebody_sends_little_and_short_while_much_is_held() {
-        let at = |ns| Now {
-            ns,
-            ..Now::default()
-        };
         let mut read_len = ReadLen::default();
         assert_eq!(read_len.max(at(0)), READ_LEN_MAX);
         read_len.note_read(SHORT_READ_LEN, at(5));

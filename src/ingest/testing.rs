@@ -92,10 +92,3 @@ impl Network for Net {
         None
     }
 }
-
-pub(super) fn at(ns: u64) -> Now {
-    Now {
-        ns,
-        ..Now::default()
-    }
-}

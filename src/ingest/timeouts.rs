@@ -71,16 +71,10 @@ mod tests {
     use super::super::connection::Connections;
     use super::super::waits::Wait;
     use super::*;
+    use crate::clock::testing::at;
 
     const GREETING_NS: u64 = 5_000_000_000;
     const IDLE_NS: u64 = 60_000_000_000;
-
-    fn at(ns: u64) -> Now {
-        Now {
-            ns,
-            ..Now::default()
-        }
-    }
 
     /// What ends a connection of this origin after so long, once it was changed so.
     fn end(

@@ -125,8 +125,8 @@ impl Waiting {
 #[cfg(test)]
 mod tests {
     use super::super::connection::Origin;
-    use super::super::testing::at;
     use super::*;
+    use crate::clock::testing::at;
 
     struct Rig {
         waiting: Waiting,

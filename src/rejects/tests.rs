@@ -9,6 +9,7 @@ use super::protocol::{RejectSender, Rejected, ring};
 use super::{RejectsAgent, RejectsParts};
 use crate::agent::Agent;
 use crate::clock::Now;
+use crate::clock::testing::at;
 use crate::counters::{Counter, Counters};
 use crate::limits::{KEPT_RETRY_NS, LINE_LEN_MAX, REJECTS_RING};
 use crate::message::Reason;
@@ -17,14 +18,6 @@ use crate::rolling::storage::Directory;
 use crate::rolling::{Limits, WhenFull};
 
 const EPOCH_US: u64 = 1_769_842_800_123_999;
-
-fn at(ns: u64) -> Now {
-    Now {
-        ns,
-        steady_us: 0,
-        epoch_us: 0,
-    }
-}
 
 struct Desk {
     home: tempfile::TempDir,

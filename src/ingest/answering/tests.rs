@@ -1,8 +1,9 @@
 //! Acknowledgements beside a network of values.
 
 use super::super::connection::Origin;
-use super::super::testing::{Net, at};
+use super::super::testing::Net;
 use super::*;
+use crate::clock::testing::at;
 
 const KEY: Key = 0;
 

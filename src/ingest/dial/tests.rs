@@ -2,8 +2,9 @@
 
 use std::io::ErrorKind;
 
-use super::super::testing::{Net, at};
+use super::super::testing::Net;
 use super::*;
+use crate::clock::testing::at;
 use crate::limits::{CONNECT_NEXT_NS, CONNECT_NS_MAX, RECONNECT_MS_MAX, RECONNECT_MS_MIN};
 
 const PAUSE_NS_MAX: u64 = RECONNECT_MS_MAX * 1_000_000;

@@ -1,7 +1,7 @@
 //! Intake: lines beside destinations that are known, unknown, created, or full.
 
-use super::super::testing::at;
 use super::*;
+use crate::clock::testing::at;
 use crate::config::parse;
 use crate::limits::CREATED_PER_TURN;
 use crate::message::allowance::MaxQueued;

@@ -70,13 +70,7 @@ impl Requests {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn at(ns: u64) -> Now {
-        Now {
-            ns,
-            ..Now::default()
-        }
-    }
+    use crate::clock::testing::at;
 
     fn request(slot: u32) -> Fetch {
         Fetch {

@@ -74,6 +74,7 @@ fn messages_len(available: u64, behind: u64, portion: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::testing::at;
 
     const MIB: u64 = 1024 * 1024;
     const PORTION: u64 = 128 * MIB;
@@ -98,10 +99,6 @@ mod tests {
 
     #[test]
     fn it_is_asked_again_when_messages_have_come_so_far_or_a_second_has_passed() {
-        let at = |ns| Now {
-            ns,
-            ..Now::default()
-        };
         let mut room = DatabaseRoom::new(64 * MIB);
         assert_eq!(room.allows(0, at(0)), None);
         assert!(room.learn(20 * MIB, 100, 100, at(5)));

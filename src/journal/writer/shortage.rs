@@ -169,13 +169,7 @@ fn words(error: &io::Error) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn at(ns: u64) -> Now {
-        Now {
-            ns,
-            ..Now::default()
-        }
-    }
+    use crate::clock::testing::at;
 
     fn shortage() -> (Shortage, impl Fn() -> [u64; 2]) {
         let counters = Arc::new(Counters::default());

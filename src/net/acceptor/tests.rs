@@ -4,6 +4,7 @@ use std::io::IoSlice;
 use std::os::fd::BorrowedFd;
 
 use super::*;
+use crate::clock::testing::at;
 use crate::config::Connections;
 use crate::net::{Answer, Ready};
 
@@ -69,13 +70,6 @@ fn acceptor(max: usize) -> Acceptor {
     let mut acceptor = Acceptor::new("a subscriber", admission);
     acceptor.note_ready();
     acceptor
-}
-
-fn at(ns: u64) -> Now {
-    Now {
-        ns,
-        ..Now::default()
-    }
 }
 
 #[test]
