@@ -263,87 +263,87 @@ fn the_lines_that_are_shown_are_json() {
     assert!(count >= 8, "{count}");
 }
 
-#[test]
-fn limits_that_are_named_are_the_limits() {
-    let seconds = |it: Duration| format!("{} s", it.as_secs());
-    let said = [
-        (
-            "docs/protocol.md",
-            limits::LINE_LEN_MAX_DEFAULT == 64 << 10,
-            "(64 KiB)".to_owned(),
-        ),
-        (
-            "docs/protocol.md",
-            true,
-            format!("at most {} levels", limits::NESTING_MAX),
-        ),
-        (
-            "docs/protocol.md",
-            true,
-            format!("1 to {} bytes", limits::MESSAGE_ID_LEN_MAX),
-        ),
-        (
-            "docs/protocol.md",
-            true,
-            format!("1 to {} bytes", limits::NAME_LEN_MAX),
-        ),
-        (
-            "docs/protocol.md",
-            true,
-            format!("At most {} patterns", limits::PATTERNS_MAX),
-        ),
-        (
-            "docs/operation.md",
-            limits::MESSAGES_MAX == 33_554_432,
-            "33,554,432".to_owned(),
-        ),
-        ("docs/operation.md", true, seconds(limits::STOP_DRAIN_MAX)),
-        ("docs/operation.md", true, seconds(limits::STOP_THREADS_MAX)),
-        (
-            "docs/operation.md",
-            limits::JOURNAL_RESERVE_LEN == 8 << 20,
-            "one of 8 MiB".to_owned(),
-        ),
-        (
-            "docs/journal.md",
-            limits::SEGMENT_LEN_DEFAULT == 64 << 20,
-            "(64 MiB)".to_owned(),
-        ),
-        (
-            "docs/journal.md",
-            limits::JOURNAL_LEN_MAX_DEFAULT == 64 << 30,
-            "(64 GiB)".to_owned(),
-        ),
-        (
-            "docs/latency.md",
-            true,
-            format!("first {} dest", limits::LATENCY_DESTINATIONS_MAX),
-        ),
-        (
-            "ARCHITECTURE.md",
-            limits::CHUNK_LEN == 256 << 10,
-            "256 KiB *chunk*".to_owned(),
-        ),
-        (
-            "ARCHITECTURE.md",
-            true,
-            format!("{} chunks, 64 MiB", limits::CHUNK_COUNT),
-        ),
-        (
-            "ARCHITECTURE.md",
-            limits::HOT_MAX == 131_072,
-            "131,072 messages".to_owned(),
-        ),
-    ];
-    for (paper, is_so, words) in said {
+/// The paper says these words, and they are so.
+fn check_said(paper: &str, said: &[(bool, String)]) {
+    let text = read(paper);
+    let text: Vec<&str> = text.split_whitespace().collect();
+    let text = text.join(" ");
+    for (is_so, words) in said {
         assert!(is_so, "{paper}: {words}");
-        let text = read(paper);
-        let text: Vec<&str> = text.split_whitespace().collect();
-        assert!(
-            text.join(" ").contains(&words),
-            "{paper} does not say {words}"
-        );
+        assert!(text.contains(words), "{paper} does not say {words}");
     }
+}
+
+#[test]
+fn limits_that_the_protocol_names_are_the_limits() {
+    check_said(
+        "docs/protocol.md",
+        &[
+            (
+                limits::LINE_LEN_MAX_DEFAULT == 64 << 10,
+                "(64 KiB)".to_owned(),
+            ),
+            (true, format!("at most {} levels", limits::NESTING_MAX)),
+            (true, format!("1 to {} bytes", limits::MESSAGE_ID_LEN_MAX)),
+            (true, format!("1 to {} bytes", limits::NAME_LEN_MAX)),
+            (true, format!("At most {} patterns", limits::PATTERNS_MAX)),
+        ],
+    );
+}
+
+#[test]
+fn limits_that_operators_read_of_are_the_limits() {
+    let seconds = |it: Duration| format!("{} s", it.as_secs());
+    check_said(
+        "docs/operation.md",
+        &[
+            (limits::MESSAGES_MAX == 33_554_432, "33,554,432".to_owned()),
+            (
+                true,
+                format!("more than {} tokens", limits::SHAPE_TOKENS_MAX),
+            ),
+            (true, seconds(limits::STOP_DRAIN_MAX)),
+            (true, seconds(limits::STOP_THREADS_MAX)),
+            (
+                limits::JOURNAL_RESERVE_LEN == 8 << 20,
+                "one of 8 MiB".to_owned(),
+            ),
+        ],
+    );
+}
+
+#[test]
+fn limits_of_journal_and_latencies_are_the_limits() {
+    check_said(
+        "docs/journal.md",
+        &[
+            (
+                limits::SEGMENT_LEN_DEFAULT == 64 << 20,
+                "(64 MiB)".to_owned(),
+            ),
+            (
+                limits::JOURNAL_LEN_MAX_DEFAULT == 64 << 30,
+                "(64 GiB)".to_owned(),
+            ),
+        ],
+    );
+    let destinations_max = limits::LATENCY_DESTINATIONS_MAX;
+    check_said(
+        "docs/latency.md",
+        &[(true, format!("first {destinations_max} dest"))],
+    );
+}
+
+#[test]
+fn limits_that_the_architecture_names_are_the_limits() {
+    check_said(
+        "ARCHITECTURE.md",
+        &[
+            (limits::CHUNK_LEN == 256 << 10, "256 KiB *chunk*".to_owned()),
+            (true, format!("{} chunks, 64 MiB", limits::CHUNK_COUNT)),
+            (limits::HOT_MAX == 131_072, "131,072 messages".to_owned()),
+        ],
+    );
 }
 
 #[test]

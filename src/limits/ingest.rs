@@ -76,6 +76,10 @@ pub const CHUNKS_AT_INGEST: usize = 1 + 2 * CHUNKS_PER_READ;
 /// 100, Python at 1,000).
 pub const NESTING_MAX: usize = 128;
 
+/// Tokens of a line whose shape the parser remembers: so many that a bit for each of them, in two words,
+/// can be shifted by all of them. An order of 800 bytes has as many.
+pub const SHAPE_TOKENS_MAX: usize = 2 * u64::BITS as usize - 1;
+
 /// Destinations that messages create in one turn of a connection: each costs all stages some
 /// microseconds, so that a turn takes no longer than that of 256 KiB of lines.
 pub const CREATED_PER_TURN: usize = 64;

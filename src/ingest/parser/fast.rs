@@ -22,13 +22,13 @@ use std::ops::Range;
 use super::avx2::Avx2;
 use super::layout::{Layout, Value, Values};
 use super::scalars::{are_escapes_good, natural};
-use super::shapes::{Shapes, TOKENS_MAX};
+use super::shapes::Shapes;
 use super::tokens::{Tokens, unquoted};
 #[cfg(any(test, fuzzing))]
 use super::vectors::BitByBit;
 use super::vectors::{Vectors, Work};
 use super::{Field, Parsed};
-use crate::limits::{MESSAGE_ID_LEN_MAX, NAME_LEN_MAX};
+use crate::limits::{MESSAGE_ID_LEN_MAX, NAME_LEN_MAX, SHAPE_TOKENS_MAX};
 use crate::message::layout::Span;
 
 /// What the fast path makes of a line.
@@ -96,7 +96,7 @@ impl FastPath {
         });
         let Some(layout) = layout else {
             // Tokens are what they seem where control characters are none of them.
-            let may_learn = self.tokens.count() <= TOKENS_MAX && !scanned.has_control;
+            let may_learn = self.tokens.count() <= SHAPE_TOKENS_MAX && !scanned.has_control;
             return match may_learn {
                 true => Attempt::NewShape,
                 false => Attempt::FallBack,

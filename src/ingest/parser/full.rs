@@ -4,6 +4,7 @@
 //! the top level of it is walked. What simd-json refuses is validated again, exactly and without
 //! haste, in `exact`.
 
+use std::cmp::Ordering;
 use std::mem;
 
 use simd_json::{Buffers, INPUT_PADDING, Node, StaticNode, Tape};
@@ -166,10 +167,18 @@ fn find_places(
         }
         at = next;
     }
-    if unknown.len() > 1 && any_twice(nodes, unknown) {
+    if unknown.len() > 1 && any_twice(unknown, |one, other| compare_keys(nodes, one, other)) {
         return Err(Reason::DuplicateField);
     }
     Ok(())
+}
+
+fn compare_keys(nodes: &[Node<'_>], one: u32, other: u32) -> Ordering {
+    let order = |at: u32| {
+        let key = key_at(nodes, at as usize);
+        (key.len(), key)
+    };
+    order(one).cmp(&order(other))
 }
 
 #[inline]
@@ -188,15 +197,11 @@ fn inner_count(node: &Node<'_>) -> usize {
     }
 }
 
-/// Sorting keeps a hostile line of thousands of keys harmless.
-fn any_twice(nodes: &[Node<'_>], keys: &mut [u32]) -> bool {
-    let order = |at: &u32| {
-        let key = key_at(nodes, *at as usize);
-        (key.len(), key)
-    };
-    keys.sort_unstable_by(|one, other| order(one).cmp(&order(other)));
+/// Whether two keys are equal. Sorting keeps a hostile line of thousands of keys harmless.
+fn any_twice(keys: &mut [u32], mut compare: impl FnMut(u32, u32) -> Ordering) -> bool {
+    keys.sort_unstable_by(|&one, &other| compare(one, other));
     keys.windows(2)
-        .any(|pair| order(&pair[0]) == order(&pair[1]))
+        .any(|pair| compare(pair[0], pair[1]).is_eq())
 }
 
 /// The top level of a tape, with its known fields found.
@@ -268,6 +273,38 @@ impl<'a> Top<'_, 'a> {
                 Ok(self.spans.of_object(key, self.value_end(Field::Payload)))
             }
             Some(_) => Err(Reason::BadField),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Comparisons that it takes to see that no key stands twice.
+    fn comparisons(mut keys: Vec<u32>) -> usize {
+        let mut count = 0;
+        let found = any_twice(&mut keys, |one, other| {
+            count += 1;
+            one.cmp(&other)
+        });
+        assert!(!found);
+        count
+    }
+
+    #[test]
+    fn thousands_of_keys_cost_no_square() {
+        for len in [1_000, 8_000, 64_000_u32] {
+            let in_order = (0..len).collect();
+            let reversed = (0..len).rev().collect();
+            // Odd and below 2^32: each key comes once, in no order.
+            let mixed = (0..len).map(|key| key.wrapping_mul(0x9e37_79b1)).collect();
+            let halves = (0..len / 2).chain((len / 2..len).rev()).collect();
+            for keys in [in_order, reversed, mixed, halves] {
+                let count = comparisons(keys);
+                let bound = 3 * len as usize * len.ilog2() as usize;
+                assert!(count <= bound, "{len} keys: {count} comparisons");
+            }
         }
     }
 }

@@ -5,10 +5,10 @@
 //! same, and no two of them are.
 
 use super::scalars::{is_scalar, skip_spaces_back};
-use super::shapes::TOKENS_MAX;
 use super::tokens::{Kind, Tokens};
 use super::vectors::Vectors;
 use super::{FIELDS, Field};
+use crate::limits::SHAPE_TOKENS_MAX;
 
 /// The values of a line's fields; and one of a member that is none, if there is one.
 pub(super) type Values = [Value; VALUES];
@@ -33,7 +33,7 @@ pub(super) struct Layout {
     members: [Member; MEMBERS_MAX],
     member_count: u8,
     /// Numbers and words that no field's own rules validate.
-    scalars: [u8; TOKENS_MAX],
+    scalars: [u8; SHAPE_TOKENS_MAX],
     scalar_count: u8,
 }
 
@@ -54,14 +54,14 @@ impl Default for Layout {
             selected: 0,
             members: [Member::default(); MEMBERS_MAX],
             member_count: 0,
-            scalars: [0; TOKENS_MAX],
+            scalars: [0; SHAPE_TOKENS_MAX],
             scalar_count: 0,
         }
     }
 }
 
 impl Layout {
-    /// The layout of a line of at most [`TOKENS_MAX`] tokens that is one valid object with its
+    /// The layout of a line of at most [`SHAPE_TOKENS_MAX`] tokens that is one valid object with its
     /// fields in order. `None`: it has too many members, or a key that is long or has escapes.
     pub(super) fn learn(tokens: &mut Tokens, line: &[u8]) -> Option<Self> {
         tokens.select_all();

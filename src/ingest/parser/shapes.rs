@@ -7,10 +7,7 @@
 //! the place of the oldest of its set.
 
 use super::tokens::{KINDS_LEN, Kinds, Tokens};
-
-/// Tokens of a shape that is kept: so many that a bit for each of them can be shifted by all of
-/// them.
-pub(super) const TOKENS_MAX: usize = 2 * KINDS_LEN - 1;
+use crate::limits::SHAPE_TOKENS_MAX;
 
 /// The table is of so many sets: which one a shape is in, its tokens say.
 const SETS: usize = 64;
@@ -18,7 +15,7 @@ const SETS: usize = 64;
 /// Shapes of a set: lines of the same tokens may differ in keys and spaces, and are a shape each.
 const WAYS: usize = 4;
 
-const _: () = assert!(TOKENS_MAX < u128::BITS as usize);
+const _: () = assert!(SHAPE_TOKENS_MAX < 2 * KINDS_LEN, "a key has two words");
 
 /// Shapes, with a `T` for each.
 pub(super) struct Shapes<T> {
@@ -81,7 +78,7 @@ impl<T> Shapes<T> {
         None
     }
 
-    /// A line with these tokens, [`TOKENS_MAX`] at most, was accepted.
+    /// A line with these tokens, [`SHAPE_TOKENS_MAX`] at most, was accepted.
     pub(super) fn insert(&mut self, tokens: &Tokens, known: T) {
         let set = &mut self.sets[set_of(tokens)];
         set.keys[set.oldest] = Key {

@@ -91,7 +91,7 @@ fn lines_of_many_tokens_or_members_take_the_fast_path_up_to_a_bound() {
         let line = payload(&format!("{{\"a\":[{list}]}}"));
         // The braces; three tokens and a comma for each member; what else is in the payload.
         let tokens = 2 + 6 * 4 - 1 + 5 + (2_usize * count).saturating_sub(1);
-        let is_known = tokens <= shapes::TOKENS_MAX;
+        let is_known = tokens <= crate::limits::SHAPE_TOKENS_MAX;
         for line in [line.clone() + &" ".repeat(200), line] {
             assert_eq!(is_fast(&line), is_known, "{count}");
             for _ in 0..2 {
