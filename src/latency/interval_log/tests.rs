@@ -44,20 +44,20 @@ fn interval(ns: u64) -> Interval {
 
 fn files(folder: &Path) -> Vec<PathBuf> {
     let mut files: Vec<_> = fs::read_dir(folder)
-        .unwrap()
-        .map(|it| it.unwrap().path())
+        .expect("it lists")
+        .map(|it| it.expect("an entry").path())
         .collect();
     files.sort();
     files
 }
 
 fn read(path: &Path) -> HistogramLog {
-    HistogramLog::parse(&fs::read_to_string(path).unwrap()).unwrap()
+    HistogramLog::parse(&fs::read_to_string(path).expect("it is there")).expect("it is a log")
 }
 
 #[test]
 fn every_view_with_latencies_has_a_line_for_each_interval() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a folder");
     let mut log = log(folder.path(), limits());
     let mut expected = Totals::new(2, 3);
     for round in 1..=4_u32 {
@@ -66,13 +66,13 @@ fn every_view_with_latencies_has_a_line_for_each_interval() {
         log.merge(&interval);
         assert!(!log.is_due(SECOND * round - Duration::from_nanos(1)));
         assert!(log.is_due(SECOND * round));
-        log.write(SECOND * round, &Tables).unwrap();
+        log.write(SECOND * round, &Tables).expect("it is written");
     }
     let [file] = &files(folder.path())[..] else {
         panic!("one file")
     };
-    assert_eq!(file.file_name().unwrap(), "latency-000001.hlog");
-    let text = fs::read_to_string(file).unwrap();
+    assert_eq!(file.file_name().expect("a name"), "latency-000001.hlog");
+    let text = fs::read_to_string(file).expect("it is there");
     assert_eq!(text.matches("Tag=total,").count(), 4);
     assert!(text.contains("Tag=total,1.000,1.000,"), "{text}");
     let read = read(file);
@@ -89,17 +89,17 @@ fn every_view_with_latencies_has_a_line_for_each_interval() {
 
 #[test]
 fn nothing_is_written_of_nothing() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a folder");
     let folder = folder.path().join("histograms");
     let mut log = log(&folder, limits());
-    log.write(SECOND, &Tables).unwrap();
+    log.write(SECOND, &Tables).expect("it is written");
     assert!(!folder.exists());
 }
 
 #[test]
 fn files_are_replaced_by_size_and_the_oldest_go() {
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("latency-mine.hlog"), "the user's").unwrap();
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("latency-mine.hlog"), "the user's").expect("written");
     let limits = LogLimits {
         max_bytes: 4_096,
         ..limits()
@@ -107,10 +107,14 @@ fn files_are_replaced_by_size_and_the_oldest_go() {
     let mut log = log(folder.path(), limits);
     for round in 1..=20 {
         log.merge(&interval(10_000));
-        log.write(SECOND * round, &Tables).unwrap();
+        log.write(SECOND * round, &Tables).expect("it is written");
         let files = files(folder.path());
         assert!(files.len() <= 4, "{files:?}");
-        assert!(files.iter().all(|it| it.metadata().unwrap().len() <= 4_096));
+        assert!(
+            files
+                .iter()
+                .all(|it| it.metadata().expect("it is there").len() <= 4_096)
+        );
     }
     let files = files(folder.path());
     assert_eq!(files.len(), 4, "three logs, and the user's file");
@@ -122,7 +126,7 @@ fn files_are_replaced_by_size_and_the_oldest_go() {
 
 #[test]
 fn files_are_replaced_by_age_and_by_a_new_run() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a folder");
     let limits = LogLimits {
         max_age: SECOND * 10,
         ..limits()
@@ -134,7 +138,7 @@ fn files_are_replaced_by_age_and_by_a_new_run() {
         let mut log = log(folder.path(), limits.clone());
         for now in [1, 10, 11] {
             log.merge(&interval(10_000));
-            log.write(SECOND * now, &Tables).unwrap();
+            log.write(SECOND * now, &Tables).expect("it is written");
         }
         let counts = names.map(|it| {
             let name = format!("latency-{it}.hlog");
@@ -147,7 +151,7 @@ fn files_are_replaced_by_age_and_by_a_new_run() {
 
 #[test]
 fn what_does_not_fit_into_a_file_is_counted() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a folder");
     let limits = LogLimits {
         max_bytes: 2_048,
         ..limits()
@@ -162,17 +166,17 @@ fn what_does_not_fit_into_a_file_is_counted() {
 
 #[test]
 fn a_folder_that_cannot_be_written_costs_its_intervals_only() {
-    let home = tempfile::tempdir().unwrap();
+    let home = tempfile::tempdir().expect("a folder");
     let folder = home.path().join("histograms");
-    fs::write(&folder, "in the way").unwrap();
+    fs::write(&folder, "in the way").expect("written");
     let mut log = log(&folder, limits());
     log.merge(&interval(10_000));
     let error = log.write(SECOND, &Tables).unwrap_err();
     assert_eq!(error.lost(), 5 * 3 + 3);
     assert!(error.to_string().contains("histograms"), "{error}");
-    fs::remove_file(&folder).unwrap();
+    fs::remove_file(&folder).expect("removed");
     log.merge(&interval(20_000));
-    log.write(SECOND * 2, &Tables).unwrap();
+    log.write(SECOND * 2, &Tables).expect("it is written");
     let mut expected = Totals::new(2, 3);
     expected.merge(&interval(20_000));
     let logged = read(&files(&folder)[0]);
@@ -182,10 +186,13 @@ fn a_folder_that_cannot_be_written_costs_its_intervals_only() {
 
 #[test]
 fn a_full_disk_leaves_no_torn_line() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("latency-000001.hlog");
     // Every write to it fails as on a full disk, and truncating it is refused too.
-    let file = File::options().write(true).open("/dev/full").unwrap();
+    let file = File::options()
+        .write(true)
+        .open("/dev/full")
+        .expect("it opens");
     let mut log = log(folder.path(), limits());
     let (len, born) = (100, Duration::ZERO);
     log.open = Some(Open {
@@ -198,6 +205,6 @@ fn a_full_disk_leaves_no_torn_line() {
     let error = log.write(SECOND, &Tables).unwrap_err();
     assert!(error.to_string().contains("latency-000001.hlog"), "{error}");
     log.merge(&interval(10_000));
-    log.write(SECOND * 2, &Tables).unwrap();
+    log.write(SECOND * 2, &Tables).expect("it is written");
     assert_eq!(read(&files(folder.path())[0]).intervals(), 5 * 3 + 3);
 }

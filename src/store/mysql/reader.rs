@@ -49,8 +49,12 @@ impl MySqlReader {
             .collect();
         let mut rows = Vec::new();
         for row in result.by_ref() {
-            let cells = row?.unwrap().into_iter().zip(&columns);
-            rows.push(cells.map(|(cell, (_, ty))| value(cell, *ty)).collect());
+            let cells = row?.unwrap_raw().into_iter().zip(&columns);
+            rows.push(
+                cells
+                    .map(|(cell, (_, ty))| value(cell.unwrap_or(mysql::Value::NULL), *ty))
+                    .collect(),
+            );
         }
         let columns = columns.into_iter().map(|(name, _)| name).collect();
         Ok(Answer { columns, rows })

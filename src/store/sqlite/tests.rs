@@ -1,4 +1,8 @@
-//! SQLite: one row a message, its values, its schema, and what a crash leaves.
+//! SQLite: one row a message, its values, and what a crash leaves.
+
+mod position;
+mod refused;
+mod schema;
 
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
@@ -72,6 +76,17 @@ fn stored(messages: &[TestMessage], column: &str) -> Vec<String> {
         .apply(&rows, reader.position())
         .expect("it is written");
     home.ask(&format!("SELECT {column} FROM messages ORDER BY id"))
+}
+
+/// A store that keeps what is refused.
+fn keeping(home: &Home) -> (SqliteStore, std::sync::Arc<crate::counters::Counters>) {
+    let counters = std::sync::Arc::new(crate::counters::Counters::default());
+    let log = UnstoredLog::new(home.directory.path(), std::sync::Arc::clone(&counters));
+    (home.store().keeping(log), counters)
+}
+
+fn kept(home: &Home) -> String {
+    std::fs::read_to_string(home.directory.path().join(UNSTORED_FILE)).unwrap_or_default()
 }
 
 #[test]
@@ -169,18 +184,6 @@ fn rows_and_position_stand_or_fall_together() {
 }
 
 #[test]
-fn each_node_has_its_own_position() {
-    let home = Home::new();
-    let rows = Rows::default();
-    home.store().apply(&rows, 77).expect("it is written");
-    let mut other = SqliteStore::open(&home.path(), "there").expect("it opens");
-    assert_eq!(other.position().expect("it answers"), 0);
-    other.apply(&rows, u64::MAX).expect("it is written");
-    assert_eq!(other.position().expect("it answers"), u64::MAX);
-    assert_eq!(home.store().position().expect("it answers"), 77);
-}
-
-#[test]
 fn rows_that_are_there_are_known_again_and_settled() {
     let (memory, mut writer) = journal();
     let home = Home::new();
@@ -199,315 +202,6 @@ fn rows_that_are_there_are_known_again_and_settled() {
     );
     let counts = home.ask("SELECT status, COUNT(*) FROM messages GROUP BY status ORDER BY status");
     assert_eq!(counts, ["DELIVERED | 2", "INGESTED | 3"]);
-}
-
-/// A store that keeps what is refused.
-fn keeping(home: &Home) -> (SqliteStore, std::sync::Arc<crate::counters::Counters>) {
-    let counters = std::sync::Arc::new(crate::counters::Counters::default());
-    let log = UnstoredLog::new(home.directory.path(), std::sync::Arc::clone(&counters));
-    (home.store().keeping(log), counters)
-}
-
-fn kept(home: &Home) -> String {
-    std::fs::read_to_string(home.directory.path().join(UNSTORED_FILE)).unwrap_or_default()
-}
-
-#[test]
-fn a_row_of_somebody_else_is_left_and_another_journal_is_not_mixed_in() {
-    let (memory, mut writer) = journal();
-    let home = Home::new();
-    let (mut store, _) = keeping(&home);
-    home.run(
-        "INSERT INTO messages (id, messageId, sourceServerId, destinationId, messageType, priority,
-            timestamp, status, created_at, sequence)
-         VALUES (2, 'theirs', 's', 'd', 't', 1, 0, 'INGESTED', '2024', 2)",
-    );
-    writer.plain(1..=3);
-    let (rows, upto) = gather(&memory, 0);
-    let applied = store.apply(&rows, upto).expect("the others are written");
-    assert_eq!((applied.inserted, applied.unstored), (2, 1));
-    assert!(kept(&home).contains("another message has its id, 2"));
-
-    home.run("UPDATE messages SET messageId = 'of another journal'");
-    let other = Memory::default();
-    TestWriter::new(other.clone(), SEGMENT).plain(1..=3);
-    let (rows, upto) = gather(&other, 0);
-    let tries = (0..=crate::limits::STORE_OTHER_ROWS_MAX).map(|_| store.apply(&rows, upto));
-    let error = tries.filter_map(Result::err).next().expect("it stops");
-    assert!(matches!(error, StoreError::Permanent(_)), "{error}");
-    assert!(error.to_string().contains("[store] node"), "{error}");
-}
-
-#[test]
-fn another_engine_that_lives_under_the_same_name_stops_the_store() {
-    let (memory, mut writer) = journal();
-    let home = Home::new();
-    let (mut one, mut two) = (home.store(), home.store());
-    assert_eq!(
-        (one.position().ok(), two.position().ok()),
-        (Some(0), Some(0))
-    );
-    writer.plain(1..=1);
-    let (rows, first) = gather(&memory, 0);
-    one.apply(&rows, first).expect("it is written");
-    // As far as the other one would have come, so that the position alone tells nothing.
-    let error = two.apply(&rows, first).expect_err("it was moved");
-    assert!(matches!(error, StoreError::Transient(_)), "{error}");
-    one.apply(&Rows::default(), first + 8).expect("it lives");
-    let error = two.position().expect_err("it was moved again");
-    assert!(matches!(error, StoreError::Permanent(_)), "{error}");
-    assert!(error.to_string().contains("store_node"), "{error}");
-}
-
-#[test]
-fn a_position_that_is_gone_is_made_again_and_each_message_has_one_row() {
-    let (memory, mut writer) = journal();
-    let home = Home::new();
-    writer.plain(1..=30);
-    let (rows, upto) = gather(&memory, 0);
-    let mut store = home.store();
-    store.position().expect("it answers");
-    store.apply(&rows, upto).expect("it is written");
-    // While it runs: it knows where it was.
-    home.run("DELETE FROM store_position");
-    writer.plain(31..=31);
-    let (more, end) = gather(&memory, upto);
-    store.apply(&more, end).expect_err("the row is gone");
-    assert_eq!(store.position().expect("it is made again"), upto);
-    store.apply(&more, end).expect("it is written");
-    drop(store);
-    // And with its table, while no engine runs: it finds its rows among those that nobody has.
-    home.run("DROP TABLE store_position");
-    let mut store = home.store();
-    assert_eq!(store.position().expect("it answers"), 0);
-    assert_eq!(store.last_sequence().expect("it answers"), None);
-    writer.plain(32..=32);
-    writer.settle(1..=32);
-    let (all, end) = gather(&memory, 0);
-    store.apply(&all, end).expect("it is written");
-    assert_eq!(store.last_sequence().expect("it answers"), Some(32));
-    assert_eq!(
-        home.ask("SELECT COUNT(*), MAX(id), SUM(status = 'DELIVERED') FROM messages"),
-        ["32 | 32 | 32"]
-    );
-}
-
-#[test]
-fn a_file_that_goes_or_is_none_is_opened_anew_when_there_is_a_right_one() {
-    let (memory, mut writer) = journal();
-    let home = Home::new();
-    writer.plain(1..=3);
-    let (rows, upto) = gather(&memory, 0);
-    let mut store = home.store();
-    store.position().expect("it answers");
-    store.apply(&rows, upto).expect("it is written");
-    let away = home.path().with_extension("away");
-    std::fs::rename(home.path(), &away).expect("it is moved");
-    store
-        .apply(&Rows::default(), upto + 8)
-        .expect_err("it is another file");
-    assert_eq!(store.position().expect("a new one"), 0);
-    store.apply(&rows, upto).expect("it is filled");
-    assert_eq!(home.ask("SELECT COUNT(*) FROM messages"), ["3"]);
-    drop(store);
-
-    for spoil in [
-        |path: &Path| std::fs::write(path, "hello, I am no database".repeat(99)).expect("a file"),
-        |path: &Path| std::fs::create_dir(path).expect("a directory"),
-    ] {
-        let path = home.path().with_extension("spoilt");
-        spoil(&path);
-        let mut store = SqliteStore::new(&path, "here");
-        for _ in 0..2 {
-            let error = store.position().expect_err("no database");
-            assert!(matches!(error, StoreError::Transient(_)), "{error}");
-            assert!(error.to_string().contains("move it away"), "{error}");
-        }
-        std::fs::rename(&path, &away)
-            .or_else(|_| std::fs::remove_dir(&path))
-            .expect("away");
-        assert_eq!(store.position().expect("a new one"), 0);
-        drop(store);
-        std::fs::remove_file(&path).expect("it is there");
-        let _ = std::fs::remove_file(&away);
-    }
-}
-
-#[test]
-fn tables_that_are_gone_are_named_by_check_and_made_again() {
-    use crate::store::schema::Schema as _;
-    let home = Home::new();
-    let (memory, mut writer) = journal();
-    writer.plain(1..=3);
-    let (rows, upto) = gather(&memory, 0);
-    let schema = SqliteSchema::new(&home.path());
-    for (spoil, words) in [
-        (
-            "ALTER TABLE messages RENAME TO messages_old",
-            "no table messages",
-        ),
-        ("DROP TABLE store_position", "no table store_position"),
-        (
-            "ALTER TABLE messages DROP COLUMN payload",
-            "messages.payload is not there",
-        ),
-    ] {
-        drop(home.store());
-        home.run(spoil);
-        let found = schema.check().expect("it answers");
-        assert!(
-            found.iter().any(|it| it.what.contains(words)),
-            "{spoil}: {found:?}"
-        );
-        schema.apply().expect("it is mended");
-        assert_eq!(schema.check().expect("it answers"), [], "{spoil}");
-        let mut store = home.store();
-        store.position().expect("it answers");
-        store.apply(&rows, upto).expect("it is written");
-        assert_eq!(home.ask("SELECT COUNT(*) FROM messages"), ["3"]);
-        home.run("DROP TABLE messages");
-        let error = store.apply(&rows, upto).expect_err("it is gone");
-        assert!(matches!(error, StoreError::Transient(_)), "{error}");
-        store.position().expect("it is there again");
-        home.run("DROP TABLE store_position; DROP TABLE IF EXISTS messages_old");
-    }
-    home.run(
-        "DROP TABLE messages; DELETE FROM schema_version;
-         CREATE TABLE messages (tenant TEXT NOT NULL)",
-    );
-    let found = schema.check().expect("it answers");
-    assert!(
-        found.iter().any(|it| it.what.contains("messages.tenant")),
-        "{found:?}"
-    );
-}
-
-#[test]
-fn a_trigger_that_refuses_in_any_way_keeps_its_rows_and_settlements_aside() {
-    for way in ["ABORT, 'no'", "FAIL, 'no'", "ROLLBACK, 'no'", "IGNORE"] {
-        let home = Home::new();
-        let (mut store, counters) = keeping(&home);
-        home.run(&format!(
-            "CREATE TRIGGER a BEFORE INSERT ON messages WHEN NEW.sequence IN (2, 5)
-             BEGIN SELECT RAISE({way}); END;
-             CREATE TRIGGER b BEFORE UPDATE ON messages WHEN NEW.sequence IN (3, 6)
-             BEGIN SELECT RAISE({way}); END;"
-        ));
-        let (memory, mut writer) = journal();
-        writer.plain(1..=7);
-        let (rows, upto) = gather(&memory, 0);
-        let applied = store.apply(&rows, upto).expect("the rest is written");
-        assert_eq!((applied.inserted, applied.unstored), (5, 2), "{way}");
-        writer.settle(1..=7);
-        let (rows, end) = gather(&memory, upto);
-        let applied = store.apply(&rows, end).expect("the rest is settled");
-        assert_eq!(applied.settled, 3, "{way}");
-        assert_eq!(store.position().expect("it answers"), end, "{way}");
-        let count = "SELECT COUNT(*), SUM(status = 'DELIVERED') FROM messages";
-        assert_eq!(home.ask(count), ["5 | 3"], "{way}");
-        let unstored = [Counter::StoreUnstored, Counter::StoreUnsettled].map(|it| counters.get(it));
-        // Who ignores an update says nothing of it.
-        let unsettled = if way == "IGNORE" { 0 } else { 2 };
-        assert_eq!(unstored, [2, unsettled], "{way}: {}", kept(&home));
-    }
-}
-
-#[test]
-fn a_trigger_that_lacks_its_table_delays_rows_and_keeps_settlements_aside() {
-    let home = Home::new();
-    let (mut store, counters) = keeping(&home);
-    let (memory, mut writer) = journal();
-    writer.plain(1..=3);
-    let (rows, upto) = gather(&memory, 0);
-    store.apply(&rows, upto).expect("they are written");
-    home.run(
-        "CREATE TRIGGER a BEFORE UPDATE ON messages WHEN NEW.sequence = 3
-         BEGIN INSERT INTO messages_audit VALUES (1); END;",
-    );
-    writer.settle(1..=3);
-    writer.plain(4..=6);
-    let (rows, upto) = gather(&memory, upto);
-    for _ in 1..STORE_REPEATS_MAX {
-        let error = store.apply(&rows, upto).expect_err("it lacks a table");
-        let words = error.to_string();
-        assert!(words.contains("drop the trigger"), "{words}");
-        assert!(!words.contains("schema apply"), "{words}");
-    }
-    let applied = store.apply(&rows, upto).expect("rows are written");
-    assert_eq!((applied.inserted, applied.settled), (3, 0));
-    writer.settle(4..=4);
-    writer.plain(7..=7);
-    let (rows, upto) = gather(&memory, upto);
-    let applied = store.apply(&rows, upto).expect("the cause is known");
-    assert_eq!((applied.inserted, applied.settled), (1, 0));
-    assert_eq!(counters.get(Counter::StoreUnsettled), 4, "{}", kept(&home));
-    home.run("DROP TRIGGER a");
-    writer.settle(5..=7);
-    let (rows, upto) = gather(&memory, upto);
-    let applied = store.apply(&rows, upto).expect("all is well");
-    assert_eq!(applied.settled, 3);
-}
-
-#[test]
-fn a_duplicate_that_a_trigger_meets_is_not_taken_for_the_rows_own() {
-    let home = Home::new();
-    let (mut store, _) = keeping(&home);
-    home.run(
-        "CREATE TABLE audit (day TEXT PRIMARY KEY);
-         CREATE TRIGGER a AFTER INSERT ON messages WHEN NEW.sequence < 3
-         BEGIN INSERT INTO audit VALUES ('today'); END;",
-    );
-    let (memory, mut writer) = journal();
-    writer.plain(1..=4);
-    let (rows, upto) = gather(&memory, 0);
-    let applied = store.apply(&rows, upto).expect("the rest is written");
-    assert_eq!((applied.inserted, applied.unstored), (3, 1));
-    assert!(kept(&home).contains("audit.day"), "{}", kept(&home));
-    assert_eq!(home.ask("SELECT id FROM messages"), ["1", "3", "4"]);
-}
-
-#[test]
-fn a_lock_and_a_full_disk_may_pass() {
-    let home = Home::new();
-    let mut store = home.store();
-    let other = Connection::open(home.path()).expect("it opens");
-    other.execute_batch("BEGIN IMMEDIATE").expect("it locks");
-    let error = store.apply(&Rows::default(), 5).expect_err("it is locked");
-    assert!(matches!(error, StoreError::Transient(_)), "{error}");
-    other.execute_batch("ROLLBACK").expect("it unlocks");
-    store.apply(&Rows::default(), 5).expect("it is free again");
-
-    let (memory, mut writer) = journal();
-    for sequence in 1..=500 {
-        writer.plain(sequence..=sequence);
-    }
-    let (rows, upto) = gather(&memory, 0);
-    let session = store.session.as_ref().expect("it is open");
-    session
-        .connection
-        .execute_batch("PRAGMA max_page_count = 12")
-        .expect("it can be set");
-    let error = store.apply(&rows, upto).expect_err("there is no room");
-    assert!(matches!(error, StoreError::Transient(_)), "{error}");
-    // Opened anew, it has no such limit.
-    assert_eq!(
-        store.apply(&rows, upto).expect("there is room").inserted,
-        500
-    );
-}
-
-#[test]
-fn the_schema_is_applied_once_and_a_newer_one_is_refused() {
-    let home = Home::new();
-    drop(home.store());
-    drop(home.store());
-    assert_eq!(home.ask("SELECT version FROM schema_version"), ["1", "2"]);
-    let connection = Connection::open(home.path()).expect("it opens");
-    connection
-        .execute_batch("INSERT INTO schema_version VALUES (9, 'later')")
-        .expect("it writes");
-    let error = SqliteStore::open(&home.path(), "here").expect_err("it is newer");
-    assert!(error.to_string().contains("schema version 9"), "{error}");
 }
 
 #[test]
@@ -564,69 +258,6 @@ fn closing_leaves_one_file() {
     );
 }
 
-/// A database as another program made it: the ten columns, and what else.
-fn older(home: &Home, rest: &str) {
-    let connection = Connection::open(home.path()).expect("it opens");
-    let table = format!(
-        "CREATE TABLE messages (id INTEGER PRIMARY KEY AUTOINCREMENT, messageId TEXT, \
-         sourceServerId TEXT, destinationId TEXT, messageType TEXT, priority INTEGER, \
-         timestamp BIGINT, payload TEXT, status TEXT, created_at DATETIME{rest});
-         INSERT INTO messages (id, messageId, status) VALUES (7, 'old', 'DELIVERED');"
-    );
-    connection.execute_batch(&table).expect("it writes");
-}
-
-#[test]
-fn an_older_table_is_named_at_start_and_mended_by_apply() {
-    use crate::store::schema::Schema as _;
-    let home = Home::new();
-    older(&home, "");
-    let error = SqliteStore::open(&home.path(), "here").expect_err("it is older");
-    let error = error.to_string();
-    assert!(error.contains("messages.sequence is not there"), "{error}");
-    assert!(error.contains("ADD COLUMN delivered_at TEXT"), "{error}");
-    let schema = SqliteSchema::new(&home.path());
-    assert_eq!(
-        schema.check().expect("it answers").len(),
-        4,
-        "columns and files"
-    );
-    schema.apply().expect("it is mended");
-    assert_eq!(schema.check().expect("it answers"), []);
-    assert!(schema.apply().expect("nothing to do").is_empty());
-
-    let (memory, mut writer) = journal();
-    writer.plain(1..=2);
-    writer.settle(2..=2);
-    let (rows, upto) = gather(&memory, 0);
-    home.store().apply(&rows, upto).expect("it is written");
-    let base = 1_u64 << 48;
-    assert_eq!(
-        home.ask("SELECT id, messageId, sequence, status FROM messages ORDER BY id"),
-        [
-            "7 | old | NULL | DELIVERED".to_owned(),
-            format!("{} | server1-1-abc | 1 | INGESTED", base + 1),
-            format!("{} | server1-2-abc | 2 | DELIVERED", base + 2),
-        ]
-    );
-}
-
-#[test]
-fn engines_that_share_a_file_do_not_meet() {
-    let home = Home::new();
-    let (memory, mut writer) = journal();
-    writer.plain(1..=3);
-    let (rows, upto) = gather(&memory, 0);
-    let mut there = SqliteStore::open(&home.path(), "there").expect("it opens");
-    home.store().apply(&rows, upto).expect("it is written");
-    there.apply(&rows, upto).expect("it is written");
-    writer.settle(1..=3);
-    let (rows, upto) = gather(&memory, upto);
-    assert_eq!(there.apply(&rows, upto).expect("it is written").settled, 3);
-    let counts = home.ask("SELECT status, COUNT(*) FROM messages GROUP BY status ORDER BY status");
-    assert_eq!(counts, ["DELIVERED | 3", "INGESTED | 3"]);
-}
-
 #[test]
 fn a_transaction_in_pieces_writes_what_one_at_a_stretch_does() {
     let (memory, mut writer) = journal();
@@ -649,67 +280,4 @@ fn a_transaction_in_pieces_writes_what_one_at_a_stretch_does() {
     });
     assert_eq!(written[0].len(), 90);
     assert_eq!(written[0], written[1]);
-}
-
-#[test]
-fn a_row_that_is_refused_is_kept_aside_and_the_rest_goes_on() {
-    let home = Home::new();
-    let (mut store, _) = keeping(&home);
-    home.run(
-        "CREATE TRIGGER picky BEFORE INSERT ON messages WHEN NEW.sequence % 3 = 0
-         BEGIN SELECT RAISE(ABORT, 'not a third one'); END",
-    );
-    let (memory, mut writer) = journal();
-    writer.plain(1..=7);
-    writer.settle(3..=4);
-    let (rows, upto) = gather(&memory, 0);
-    let applied = store.apply(&rows, upto).expect("the rest is written");
-    assert_eq!(
-        (applied.inserted, applied.settled, applied.unstored),
-        (5, 1, 2)
-    );
-    assert_eq!(home.ask("SELECT COUNT(*) FROM messages"), ["5"]);
-    let kept = kept(&home);
-    assert_eq!(kept.lines().count(), 2);
-    assert!(
-        kept.contains("not a third one") && kept.contains("server1-6-abc"),
-        "{kept}"
-    );
-}
-
-#[test]
-fn a_deferred_foreign_key_refuses_its_rows_and_settlements_and_the_rest_goes_on() {
-    let home = Home::new();
-    home.store();
-    home.run(
-        "CREATE TABLE states (status TEXT PRIMARY KEY);
-         CREATE TABLE rooms (id TEXT PRIMARY KEY);
-         INSERT INTO states VALUES ('INGESTED');
-         INSERT INTO rooms VALUES ('known');
-         ALTER TABLE messages ADD COLUMN room TEXT
-             REFERENCES rooms (id) DEFERRABLE INITIALLY DEFERRED;
-         ALTER TABLE messages ADD COLUMN state TEXT
-             REFERENCES states (status) DEFERRABLE INITIALLY DEFERRED;
-         CREATE TRIGGER a AFTER INSERT ON messages BEGIN
-             UPDATE messages SET room = iif(NEW.sequence IN (2, 5), 'unknown', 'known')
-             WHERE id = NEW.id; END;
-         CREATE TRIGGER b AFTER UPDATE OF status ON messages WHEN NEW.sequence IN (3, 6) BEGIN
-             UPDATE messages SET state = NEW.status WHERE id = NEW.id; END;",
-    );
-    let (mut store, counters) = keeping(&home);
-    let (memory, mut writer) = journal();
-    writer.plain(1..=7);
-    let (rows, upto) = gather(&memory, 0);
-    let applied = store.apply(&rows, upto).expect("the rest is written");
-    assert_eq!((applied.inserted, applied.unstored), (5, 2));
-    writer.settle(1..=7);
-    let (rows, end) = gather(&memory, upto);
-    let applied = store.apply(&rows, end).expect("the rest is settled");
-    assert_eq!(applied.settled, 3);
-    assert_eq!(store.position().expect("it answers"), end);
-    let count = "SELECT COUNT(*), SUM(status = 'DELIVERED') FROM messages";
-    assert_eq!(home.ask(count), ["5 | 3"]);
-    let unstored = [Counter::StoreUnstored, Counter::StoreUnsettled].map(|it| counters.get(it));
-    assert_eq!(unstored, [2, 2], "{}", kept(&home));
-    assert!(kept(&home).contains("no row of rooms"), "{}", kept(&home));
 }
