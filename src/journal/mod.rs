@@ -22,7 +22,7 @@ pub(crate) mod batch;
 pub mod format;
 mod segment;
 
-pub mod reserve;
+pub(crate) mod reserve;
 pub mod storage;
 
 pub mod reader;
@@ -34,7 +34,7 @@ pub(crate) mod recovery;
 pub(crate) mod replay;
 
 pub(crate) mod compacted;
-pub mod retention;
+pub(crate) mod retention;
 
 pub(crate) mod error;
 pub(crate) mod repair;

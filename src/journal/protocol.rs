@@ -66,7 +66,7 @@ pub(crate) enum FromReplay {
 }
 
 #[derive(Debug)]
-pub enum ToRetention {
+pub(crate) enum ToRetention {
     /// A segment was begun, and its first batch is recorded.
     Started(SegmentStarted),
     /// The answer to a query; the settlements that it speaks of are recorded.
@@ -74,7 +74,7 @@ pub enum ToRetention {
 }
 
 #[derive(Debug)]
-pub enum FromRetention {
+pub(crate) enum FromRetention {
     /// To be answered by way of the journal.
     Query(Box<UnsettledQuery>),
     /// Messages may go into the journal up to here; zero: none may.
@@ -86,4 +86,4 @@ pub(crate) type CompactedFiles = Vec<Arc<CompactedIndex>>;
 
 /// Replay reads from the compacted files that it was told of last, and from no file they replace.
 #[derive(Debug, Clone, Copy)]
-pub struct Switched;
+pub(crate) struct Switched;

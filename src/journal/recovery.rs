@@ -4,11 +4,13 @@
 //! it; damage in the middle is refused, with the place named.
 
 use std::io;
+use std::iter::Peekable;
 use std::ops::Range;
+use std::slice;
 use std::sync::Arc;
 
 use super::batch::{Batch, JournalRecord};
-use super::compacted::{CompactedHeader, CompactedIndex};
+use super::compacted::CompactedIndex;
 use super::error::{Damage, JournalError};
 use super::format::{
     BATCH_HEADER_LEN, BatchHeader, BatchKind, Position, SEGMENT_HEADER_LEN, Settlement,
@@ -84,63 +86,27 @@ pub(crate) fn recover<S: Storage + Clone>(
     now_us: u64,
     sink: &mut impl Sink,
 ) -> Result<Recovered, JournalError> {
-    let (ranges, left_over) = sort_out(storage)?;
-    let compacted: Vec<CompactedIndex> = ranges
-        .into_iter()
-        .map(|range| CompactedIndex::load(storage, range))
-        .collect::<Result<_, _>>()?;
-    for name in left_over {
-        let failed = |source| JournalError::File { name, source };
-        storage.remove(name).map_err(failed)?;
-    }
-    // A free file is written over: a power loss must not give it back the name of a segment, which a
-    // life that was killed had taken from it.
-    storage.sync_names().map_err(JournalError::List)?;
+    let compacted = load_compacted(storage)?;
     let numbers = storage.segments().map_err(JournalError::List)?;
     if compacted.is_empty() && numbers.is_empty() {
         return Ok(Recovered::default());
     }
     let mut progress = Progress::new(range(&compacted, &numbers), segment_len);
     let mut reader = Reader::new(storage.clone(), segment_len, 0);
-    let (mut next_sequence, mut segments) = (1, Vec::new());
-    let mut passed = compacted.iter().map(|it| &it.header).peekable();
-    let mut past = Past::default();
-    let mut ends = Ends::default();
+    let mut found = Found::new(&compacted, segment_len);
     while let Some(batch) = reader.next(Position::MAX)? {
-        let is_passed = |it: &&CompactedHeader| it.segments.end * segment_len <= batch.position();
-        while let Some(header) = passed.next_if(is_passed) {
-            next_sequence = next_sequence.max(header.sequences.end);
-        }
-        // What was settled may be gone, its records and all: the settlements know how far it went.
-        next_sequence = next_sequence.max(batch.header().first_sequence);
-        note_segment(&mut segments, &batch, segment_len, next_sequence, &past);
-        note_time(&mut past, &batch);
-        ends.note(&batch, segment_len);
-        for record in batch.records() {
-            past.wall_us = record.arrival_us();
-            sink.message(&record, past.steady_us);
-            next_sequence = next_sequence.max(record.sequence + 1);
-        }
-        for (sequence, id) in batch.ids() {
-            sink.id(&id, past.steady_us);
-            next_sequence = next_sequence.max(sequence + 1);
-        }
-        batch
-            .settlements()
-            .for_each(|settlement| sink.settled(&settlement));
+        found.take(&batch, sink);
         progress.at(batch.end(), batch.header().entries);
     }
-    let next_sequence = passed.fold(next_sequence, |next, it| next.max(it.sequences.end));
+    let next_sequence = found.next_sequence_at_end();
+    let Found {
+        segments,
+        mut past,
+        ends,
+        ..
+    } = found;
     progress.finish(reader.position());
-    let tail = reader.tail()?;
-    if tail.whole_beyond.is_some() {
-        let (segment, offset) = (tail.position / segment_len, tail.position % segment_len);
-        return Err(JournalError::Corrupt {
-            segment,
-            offset,
-            damage: Damage::Torn,
-        });
-    }
+    let tail = whole_tail(&mut reader, segment_len)?;
     past.tie = latest_tie(storage)?;
     ends.cut_before(tail.position / segment_len, storage, segment_len);
     let position = close(storage, segment_len, tail, now_us)?;
@@ -164,6 +130,99 @@ pub(crate) fn recover<S: Storage + Clone>(
         reserve: None,
         may_compact: false,
     })
+}
+
+/// The compacted files that are there; what a crash left beside them is removed.
+fn load_compacted<S: Storage>(storage: &mut S) -> Result<Vec<CompactedIndex>, JournalError> {
+    let (ranges, left_over) = sort_out(storage)?;
+    let compacted = ranges
+        .into_iter()
+        .map(|range| CompactedIndex::load(storage, range))
+        .collect::<Result<_, _>>()?;
+    for name in left_over {
+        let failed = |source| JournalError::File { name, source };
+        storage.remove(name).map_err(failed)?;
+    }
+    // A free file is written over: a power loss must not give it back the name of a segment, which a
+    // life that was killed had taken from it.
+    storage.sync_names().map_err(JournalError::List)?;
+    Ok(compacted)
+}
+
+/// Where the whole batches end, if none stands behind that.
+fn whole_tail<S: Storage>(reader: &mut Reader<S>, segment_len: u64) -> Result<Tail, JournalError> {
+    let tail = reader.tail()?;
+    if tail.whole_beyond.is_some() {
+        return Err(JournalError::Corrupt {
+            segment: tail.position / segment_len,
+            offset: tail.position % segment_len,
+            damage: Damage::Torn,
+        });
+    }
+    Ok(tail)
+}
+
+/// What the batches say, taken in their order.
+struct Found<'a> {
+    segment_len: u64,
+    /// Compacted files whose segments the batches have not passed.
+    ahead: Peekable<slice::Iter<'a, CompactedIndex>>,
+    next_sequence: Sequence,
+    segments: Vec<SegmentStarted>,
+    past: Past,
+    ends: Ends,
+}
+
+impl<'a> Found<'a> {
+    fn new(compacted: &'a [CompactedIndex], segment_len: u64) -> Self {
+        Self {
+            segment_len,
+            ahead: compacted.iter().peekable(),
+            next_sequence: 1,
+            segments: Vec::new(),
+            past: Past::default(),
+            ends: Ends::default(),
+        }
+    }
+
+    fn take(&mut self, batch: &Batch<'_>, sink: &mut impl Sink) {
+        self.begin(batch);
+        for record in batch.records() {
+            self.past.wall_us = record.arrival_us();
+            sink.message(&record, self.past.steady_us);
+            self.next_sequence = self.next_sequence.max(record.sequence + 1);
+        }
+        for (sequence, id) in batch.ids() {
+            sink.id(&id, self.past.steady_us);
+            self.next_sequence = self.next_sequence.max(sequence + 1);
+        }
+        batch
+            .settlements()
+            .for_each(|settlement| sink.settled(&settlement));
+    }
+
+    /// Takes what a batch's header says.
+    fn begin(&mut self, batch: &Batch<'_>) {
+        let begin = batch.position();
+        let is_passed = |it: &&CompactedIndex| it.header.segments.end * self.segment_len <= begin;
+        while let Some(passed) = self.ahead.next_if(is_passed) {
+            self.next_sequence = self.next_sequence.max(passed.header.sequences.end);
+        }
+        // What was settled may be gone, its records and all: the settlements know how far it went.
+        self.next_sequence = self.next_sequence.max(batch.header().first_sequence);
+        let (segments, past) = (&mut self.segments, &mut self.past);
+        note_segment(segments, batch, self.segment_len, self.next_sequence, past);
+        note_time(past, batch);
+        self.ends.note(batch, self.segment_len);
+    }
+
+    /// The sequence of the next message, once all batches are taken.
+    fn next_sequence_at_end(&self) -> Sequence {
+        let ahead = self.ahead.clone();
+        ahead.fold(self.next_sequence, |next, it| {
+            next.max(it.header.sequences.end)
+        })
+    }
 }
 
 /// The segments that the files stand for.

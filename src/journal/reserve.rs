@@ -12,13 +12,13 @@ use crate::limits::{JOURNAL_COMPACTION_RESERVE_LEN, JOURNAL_RESERVE_LEN, SEGMENT
 
 /// The number of the free file for settlements, until a segment's file takes its place: no segment gets
 /// so far.
-pub const SETTLEMENTS: u64 = SEGMENT_NUMBER_MAX;
+pub(crate) const SETTLEMENTS: u64 = SEGMENT_NUMBER_MAX;
 
 /// The file for what is carried forward: messages, and ids that are remembered.
-pub const COMPACTED: Name = Name::Free(COMPACTED_NUMBER);
+pub(crate) const COMPACTED: Name = Name::Free(COMPACTED_NUMBER);
 
 /// Its number.
-pub const COMPACTED_NUMBER: u64 = SEGMENT_NUMBER_MAX - 1;
+pub(crate) const COMPACTED_NUMBER: u64 = SEGMENT_NUMBER_MAX - 1;
 
 /// Bytes written at once.
 const PIECE_LEN: usize = 64 * 1024;
@@ -28,13 +28,13 @@ static ZEROS: [u8; PIECE_LEN] = [0; PIECE_LEN];
 /// Bytes of the one for settlements: half a segment at most, for a segment that was closed is as long
 /// only if its last batch fitted.
 #[must_use]
-pub fn len(segment_len: u64) -> u64 {
+pub(crate) fn len(segment_len: u64) -> u64 {
     JOURNAL_RESERVE_LEN.min(segment_len / 2)
 }
 
 /// Bytes of the one for what is carried forward.
 #[must_use]
-pub fn compacted_len(segment_len: u64) -> u64 {
+pub(crate) fn compacted_len(segment_len: u64) -> u64 {
     JOURNAL_COMPACTION_RESERVE_LEN.min(segment_len / 8 * 3)
 }
 
@@ -43,7 +43,7 @@ pub fn compacted_len(segment_len: u64) -> u64 {
 ///
 /// # Errors
 /// There is no room for it: a new one does not exist, an old one is as long as it was.
-pub fn make<S: Storage>(storage: &mut S, name: Name, len: u64) -> io::Result<()> {
+pub(crate) fn make<S: Storage>(storage: &mut S, name: Name, len: u64) -> io::Result<()> {
     let missing = len.saturating_sub(len_if_there(storage, name));
     if storage.available().is_ok_and(|it| it < missing) {
         return Err(io::ErrorKind::StorageFull.into());
@@ -66,7 +66,7 @@ pub fn make<S: Storage>(storage: &mut S, name: Name, len: u64) -> io::Result<()>
 }
 
 /// Cuts a file to `len` bytes at most; returns how many it has then, zero where it cannot be used.
-pub fn cut<S: Storage>(storage: &mut S, name: Name, len: u64) -> u64 {
+pub(crate) fn cut<S: Storage>(storage: &mut S, name: Name, len: u64) -> u64 {
     let mut cut = || {
         let file = storage.resume(name)?;
         let old_len = storage.len(&file)?;
@@ -79,7 +79,7 @@ pub fn cut<S: Storage>(storage: &mut S, name: Name, len: u64) -> u64 {
 }
 
 /// Bytes of a file; zero where there is none.
-pub fn len_if_there<S: Storage>(storage: &S, name: Name) -> u64 {
+pub(crate) fn len_if_there<S: Storage>(storage: &S, name: Name) -> u64 {
     len_of(storage, name).unwrap_or(0)
 }
 
@@ -87,7 +87,10 @@ pub fn len_if_there<S: Storage>(storage: &S, name: Name) -> u64 {
 ///
 /// # Errors
 /// The directory cannot be read.
-pub fn for_settlements<S: Storage>(storage: &mut S, segment_len: u64) -> io::Result<Option<u64>> {
+pub(crate) fn for_settlements<S: Storage>(
+    storage: &mut S,
+    segment_len: u64,
+) -> io::Result<Option<u64>> {
     let wanted = len(segment_len);
     for name in storage.list()? {
         match name {
@@ -106,12 +109,12 @@ const HALVES: u32 = 3;
 
 /// Makes room for a compaction before anybody takes it, or completes it: what a crash has left of one
 /// was just removed. Returns its bytes; zero: there is no room, and a segment that goes becomes it.
-pub fn for_compaction<S: Storage>(storage: &mut S, segment_len: u64) -> u64 {
+pub(crate) fn for_compaction<S: Storage>(storage: &mut S, segment_len: u64) -> u64 {
     for_compaction_of(storage, segment_len, 0)
 }
 
 /// The smallest one that is of use.
-pub fn for_compaction_at_least<S: Storage>(storage: &mut S, segment_len: u64) -> u64 {
+pub(crate) fn for_compaction_at_least<S: Storage>(storage: &mut S, segment_len: u64) -> u64 {
     for_compaction_of(storage, segment_len, HALVES)
 }
 
@@ -135,7 +138,7 @@ fn for_compaction_of<S: Storage>(storage: &mut S, segment_len: u64, halves: u32)
 ///
 /// # Errors
 /// It cannot be opened.
-pub fn len_of<S: Storage>(storage: &S, name: Name) -> io::Result<u64> {
+pub(crate) fn len_of<S: Storage>(storage: &S, name: Name) -> io::Result<u64> {
     let file = storage.open(name)?;
     storage.len(&file)
 }

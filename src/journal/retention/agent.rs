@@ -18,7 +18,7 @@ use crate::limits::RETENTION_EVENTS_PER_CYCLE;
 use crate::ring::{Receiver, Sender};
 
 /// See the module.
-pub struct RetentionAgent<S: Storage> {
+pub(crate) struct RetentionAgent<S: Storage> {
     pub(super) core: Retention<S>,
     from_journal: Receiver<ToRetention>,
     to_scheduler: Sender<FromRetention>,
@@ -35,7 +35,7 @@ pub struct RetentionAgent<S: Storage> {
 impl<S: Storage + Clone> RetentionAgent<S> {
     /// Puts the agent together.
     #[must_use]
-    pub fn new(parts: RetentionParts<S>) -> Self {
+    pub(crate) fn new(parts: RetentionParts<S>) -> Self {
         Self {
             core: Retention::new(parts.core, Arc::clone(&parts.counters)),
             from_journal: parts.from_journal,

@@ -28,17 +28,17 @@ use crate::message::{CompactId, Sequence};
 
 /// The sequences that must stay, of a query's words.
 #[derive(Debug, Default)]
-pub struct Needed(Vec<Word>);
+pub(crate) struct Needed(Vec<Word>);
 
 impl Needed {
     /// More of them: words ascend.
-    pub fn extend(&mut self, words: &[Word]) {
+    pub(crate) fn extend(&mut self, words: &[Word]) {
         self.0.extend_from_slice(words);
     }
 
     /// Whether this one must stay.
     #[must_use]
-    pub fn contains(&self, sequence: Sequence) -> bool {
+    pub(crate) fn contains(&self, sequence: Sequence) -> bool {
         let at = self
             .0
             .binary_search_by_key(&(sequence / 64), |it| it.number);
@@ -47,7 +47,7 @@ impl Needed {
 
     /// How many of these must stay.
     #[must_use]
-    pub fn count(&self, sequences: &std::ops::Range<Sequence>) -> u64 {
+    pub(crate) fn count(&self, sequences: &std::ops::Range<Sequence>) -> u64 {
         let first = self
             .0
             .partition_point(|it| it.number < sequences.start / 64);
@@ -61,7 +61,7 @@ impl Needed {
 }
 
 /// One that is under way.
-pub struct Compaction<S: Storage> {
+pub(crate) struct Compaction<S: Storage> {
     reader: Reader<S>,
     writer: CompactedWriter<S>,
     header: CompactedHeader,
@@ -75,7 +75,7 @@ pub struct Compaction<S: Storage> {
 }
 
 /// What a step came to.
-pub enum Step<S: Storage> {
+pub(crate) enum Step<S: Storage> {
     /// There is more to do.
     More(Box<Compaction<S>>),
     /// The compacted file stands under its name, and will survive a power loss.
@@ -90,7 +90,7 @@ impl<S: Storage + Clone> Compaction<S> {
     ///
     /// # Errors
     /// The compacted file cannot be made.
-    pub fn begin(
+    pub(crate) fn begin(
         storage: &mut S,
         header: CompactedHeader,
         needed: Needed,
@@ -124,7 +124,7 @@ impl<S: Storage + Clone> Compaction<S> {
     ///
     /// # Errors
     /// The journal cannot be read, or the compacted file cannot be written: it is given up.
-    pub fn step(mut self: Box<Self>, storage: &mut S) -> Result<Step<S>, JournalError> {
+    pub(crate) fn step(mut self: Box<Self>, storage: &mut S) -> Result<Step<S>, JournalError> {
         let (name, spare) = (unfinished(&self.header), self.spare);
         let stepped = match self.carry(storage) {
             Ok(true) => return Ok(Step::More(self)),

@@ -18,17 +18,17 @@ mod parts;
 
 mod core;
 mod limit;
-pub mod query;
-pub mod ranges;
-pub mod room;
-pub mod window;
+pub(crate) mod query;
+pub(crate) mod ranges;
+pub(crate) mod room;
+pub(crate) mod window;
 
 mod carrying;
-pub mod compaction;
+pub(crate) mod compaction;
 mod files;
 
-pub use self::agent::RetentionAgent;
-pub use self::parts::{CoreParts, RetentionParts};
+pub(crate) use self::agent::RetentionAgent;
+pub(crate) use self::parts::{CoreParts, RetentionParts};
 
 #[cfg(test)]
 mod tests;

@@ -10,47 +10,47 @@ use crate::journal::segment::SegmentStarted;
 use crate::ring::{Receiver, Sender};
 
 /// What the retention agent is made of.
-pub struct RetentionParts<S> {
+pub(crate) struct RetentionParts<S> {
     /// Segments that were begun, and queries, come from here.
-    pub from_journal: Receiver<ToRetention>,
+    pub(crate) from_journal: Receiver<ToRetention>,
     /// Queries and grants go there.
-    pub to_scheduler: Sender<FromRetention>,
+    pub(crate) to_scheduler: Sender<FromRetention>,
     /// Free files, by their former number, go there.
-    pub free_files: Sender<u64>,
+    pub(crate) free_files: Sender<u64>,
     /// The compacted files, whenever there are others, go there.
-    pub to_replay: Sender<CompactedFiles>,
+    pub(crate) to_replay: Sender<CompactedFiles>,
     /// Told when replay reads no file any more that those replace.
-    pub from_replay: Receiver<Switched>,
+    pub(crate) from_replay: Receiver<Switched>,
     /// What its core begins with.
-    pub core: CoreParts<S>,
+    pub(crate) core: CoreParts<S>,
     /// Set when the engine is about to stop.
-    pub draining: Arc<AtomicBool>,
+    pub(crate) draining: Arc<AtomicBool>,
     /// Told whether the journal may not grow.
-    pub limited: Arc<AtomicBool>,
+    pub(crate) limited: Arc<AtomicBool>,
     /// Told whether room for a compaction is set aside.
-    pub may_compact: Arc<AtomicBool>,
+    pub(crate) may_compact: Arc<AtomicBool>,
     /// Whether there is a store that must have followed.
-    pub has_store: bool,
+    pub(crate) has_store: bool,
     /// What is counted.
-    pub counters: Arc<Counters>,
+    pub(crate) counters: Arc<Counters>,
 }
 
 /// What an earlier life has left, and the bounds.
-pub struct CoreParts<S> {
+pub(crate) struct CoreParts<S> {
     /// Where the files live.
-    pub storage: S,
+    pub(crate) storage: S,
     /// Bytes of one segment.
-    pub segment_len: u64,
+    pub(crate) segment_len: u64,
     /// The segments that recovery found, in their order.
-    pub segments: Vec<SegmentStarted>,
+    pub(crate) segments: Vec<SegmentStarted>,
     /// The compacted files that recovery found, in their order.
-    pub compacted: CompactedFiles,
+    pub(crate) compacted: CompactedFiles,
     /// The free file that the journal agent has from the start.
-    pub reserve: Option<u64>,
+    pub(crate) reserve: Option<u64>,
     /// The number of the next segment.
-    pub next_segment: u64,
+    pub(crate) next_segment: u64,
     /// For how long ids must stay.
-    pub window: Window,
+    pub(crate) window: Window,
     /// Bytes that all files may take on disk.
-    pub max_bytes: u64,
+    pub(crate) max_bytes: u64,
 }

@@ -14,22 +14,22 @@ use crate::message::Sequence;
 
 /// Sixty-four sequences, a bit each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Word {
+pub(crate) struct Word {
     /// The first of the sequences, divided by 64.
-    pub number: u64,
+    pub(crate) number: u64,
     /// The lowest bit is the first sequence's.
-    pub bits: u64,
+    pub(crate) bits: u64,
 }
 
 impl Word {
     /// The lowest sequence whose bit is set; one must be.
     #[must_use]
-    pub fn first(&self) -> Sequence {
+    pub(crate) fn first(&self) -> Sequence {
         self.number * 64 + u64::from(self.bits.trailing_zeros())
     }
 
     /// The sequences whose bits are set.
-    pub fn sequences(&self) -> impl Iterator<Item = Sequence> + use<> {
+    pub(crate) fn sequences(&self) -> impl Iterator<Item = Sequence> + use<> {
         let Self { number, bits } = *self;
         let bits = (0..64).filter(move |at| bits >> at & 1 == 1);
         bits.map(move |at| number * 64 + at)
@@ -38,27 +38,27 @@ impl Word {
 
 /// The question, and its answer: one goes round and round.
 #[derive(Debug)]
-pub struct UnsettledQuery {
+pub(crate) struct UnsettledQuery {
     /// Asked for sequences from here on...
-    pub from: Sequence,
+    pub(crate) from: Sequence,
     /// ... up to, not including, this one.
-    pub to: Sequence,
+    pub(crate) to: Sequence,
     /// The words that hold an unsettled one of them; `QUERY_WORDS` at most.
-    pub words: Vec<Word>,
+    pub(crate) words: Vec<Word>,
     /// The answer is complete for the sequences before this one.
-    pub reached: Sequence,
+    pub(crate) reached: Sequence,
     /// The first sequence of all that is not settled, or else the next one.
-    pub first_unsettled: Sequence,
+    pub(crate) first_unsettled: Sequence,
     /// The sequence of the next message.
-    pub next_sequence: Sequence,
+    pub(crate) next_sequence: Sequence,
     /// The journal has reached what was granted: nothing more is accepted.
-    pub is_at_limit: bool,
+    pub(crate) is_at_limit: bool,
 }
 
 impl UnsettledQuery {
     /// One to begin with.
     #[must_use]
-    pub fn new() -> Box<Self> {
+    pub(crate) fn new() -> Box<Self> {
         Box::new(Self {
             from: 0,
             to: 0,

@@ -29,23 +29,23 @@ const ID_LEN_MAX: u64 = (BATCH_HEADER_LEN + 1 + ID_WHOLE_LEN_MAX) as u64;
 
 /// One closed file of the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SegmentRange {
+pub(crate) struct SegmentRange {
     /// The numbers of the segments that it stands for.
-    pub segments: Range<u64>,
+    pub(crate) segments: Range<u64>,
     /// The sequences that were accepted in its course.
-    pub sequences: Range<Sequence>,
+    pub(crate) sequences: Range<Sequence>,
     /// Nothing in it is younger: ms of the engine's own time.
-    pub end_ms: u64,
+    pub(crate) end_ms: u64,
     /// Bytes on disk.
-    pub len: u64,
+    pub(crate) len: u64,
     /// Where things stand in it, when it is a compacted file.
-    pub compacted: Option<Arc<CompactedIndex>>,
+    pub(crate) compacted: Option<Arc<CompactedIndex>>,
 }
 
 impl SegmentRange {
     /// The segment that was being filled until another one was begun.
     #[must_use]
-    pub fn closed(of: &SegmentStarted, next: &SegmentStarted, len: u64) -> Self {
+    pub(crate) fn closed(of: &SegmentStarted, next: &SegmentStarted, len: u64) -> Self {
         Self {
             segments: of.number..next.number,
             // One without a batch is told of by a later one.
@@ -58,7 +58,7 @@ impl SegmentRange {
 
     /// A compacted file.
     #[must_use]
-    pub fn compacted(index: &Arc<CompactedIndex>) -> Self {
+    pub(crate) fn compacted(index: &Arc<CompactedIndex>) -> Self {
         Self {
             segments: index.header.segments.clone(),
             sequences: index.header.sequences.clone(),
@@ -70,7 +70,7 @@ impl SegmentRange {
 
     /// Its file.
     #[must_use]
-    pub fn name(&self) -> Name {
+    pub(crate) fn name(&self) -> Name {
         match &self.compacted {
             Some(index) => index.header.name(),
             None => Name::Segment(self.segments.start),
@@ -100,31 +100,31 @@ impl SegmentRange {
 
 /// What a run may come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bounds {
+pub(crate) struct Bounds {
     /// Bytes of the compacted file at most.
-    pub room: u64,
+    pub(crate) room: u64,
     /// How often its messages, whose length is known roughly, must find room there.
-    pub margin: u64,
+    pub(crate) margin: u64,
     /// Bytes that are gained on disk at least.
-    pub gain: u64,
+    pub(crate) gain: u64,
 }
 
 /// How far everybody is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct State {
+pub(crate) struct State {
     /// The first sequence that is not settled; zero: not known yet.
-    pub first_unsettled: Sequence,
+    pub(crate) first_unsettled: Sequence,
     /// The sequence of the next message.
-    pub next_sequence: Sequence,
+    pub(crate) next_sequence: Sequence,
     /// How far the store has followed.
-    pub stored: Position,
+    pub(crate) stored: Position,
     /// The engine's own time in ms.
-    pub now_ms: u64,
+    pub(crate) now_ms: u64,
 }
 
 /// Why a range stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HeldBy {
+pub(crate) enum HeldBy {
     /// A message in it is not settled.
     Unsettled,
     /// The store has not followed.
@@ -135,7 +135,7 @@ pub enum HeldBy {
 
 /// The list. Invariant: segments follow each other without a gap or an overlap.
 #[derive(Debug)]
-pub struct SegmentRanges {
+pub(crate) struct SegmentRanges {
     list: VecDeque<SegmentRange>,
     segment_len: u64,
     window: Window,
@@ -144,7 +144,7 @@ pub struct SegmentRanges {
 impl SegmentRanges {
     /// An empty list.
     #[must_use]
-    pub fn new(segment_len: u64, window: Window) -> Self {
+    pub(crate) fn new(segment_len: u64, window: Window) -> Self {
         Self {
             list: VecDeque::new(),
             segment_len,
@@ -153,7 +153,7 @@ impl SegmentRanges {
     }
 
     /// One more was closed.
-    pub fn push(&mut self, range: SegmentRange) {
+    pub(crate) fn push(&mut self, range: SegmentRange) {
         assert!(!range.segments.is_empty(), "{range:?} is none");
         let last = self.list.back();
         assert!(
@@ -165,19 +165,19 @@ impl SegmentRanges {
 
     /// The first one, if nothing holds it.
     #[must_use]
-    pub fn first_to_go(&self, state: &State) -> Option<&SegmentRange> {
+    pub(crate) fn first_to_go(&self, state: &State) -> Option<&SegmentRange> {
         let first = self.list.front()?;
         self.held_by(first, state).is_none().then_some(first)
     }
 
     /// The first one has gone.
-    pub fn pop(&mut self) -> Option<SegmentRange> {
+    pub(crate) fn pop(&mut self) -> Option<SegmentRange> {
         self.list.pop_front()
     }
 
     /// Why a range stays; `None`: it may go, if all before it may.
     #[must_use]
-    pub fn held_by(&self, range: &SegmentRange, state: &State) -> Option<HeldBy> {
+    pub(crate) fn held_by(&self, range: &SegmentRange, state: &State) -> Option<HeldBy> {
         if state.stored < range.segments.end.saturating_mul(self.segment_len) {
             Some(HeldBy::Store)
         } else if state.first_unsettled < range.sequences.end {
@@ -191,7 +191,7 @@ impl SegmentRanges {
 
     /// How many of the first ones are ripe; with `ids`, ids that are remembered hold none.
     #[must_use]
-    pub fn ripe(&self, ids: bool, state: &State) -> usize {
+    pub(crate) fn ripe(&self, ids: bool, state: &State) -> usize {
         let is_ripe = |it: &&SegmentRange| {
             self.held_by(it, state) != Some(HeldBy::Store) && (ids || self.is_forgotten(it, state))
         };
@@ -210,7 +210,7 @@ impl SegmentRanges {
 
     /// The sequences of the first `count` ones.
     #[must_use]
-    pub fn sequences(&self, count: usize) -> Range<Sequence> {
+    pub(crate) fn sequences(&self, count: usize) -> Range<Sequence> {
         let first = self.list.front().map_or(0, |it| it.sequences.start);
         let last = count.checked_sub(1).and_then(|at| self.list.get(at));
         first..last.map_or(first, |it| it.sequences.end)
@@ -222,7 +222,7 @@ impl SegmentRanges {
     /// Each range counts its length less twice what must stay of it, and a bonus, or there would
     /// be ever more small files; the run with the highest sum is the best one.
     #[must_use]
-    pub fn run(
+    pub(crate) fn run(
         &self,
         ripe: usize,
         needed: &Needed,
@@ -273,7 +273,7 @@ impl SegmentRanges {
 
     /// The sequences of those before a run that hold records: settlements of other messages are of no use.
     #[must_use]
-    pub fn records_before(&self, run: &Range<usize>) -> Vec<Range<Sequence>> {
+    pub(crate) fn records_before(&self, run: &Range<usize>) -> Vec<Range<Sequence>> {
         let before = self.list.range(..run.start);
         let with_records = before.filter(|it| it.records() > 0);
         with_records.map(|it| it.sequences.clone()).collect()
@@ -281,7 +281,7 @@ impl SegmentRanges {
 
     /// What a compacted file for this run would stand for.
     #[must_use]
-    pub fn header(&self, run: &Range<usize>) -> CompactedHeader {
+    pub(crate) fn header(&self, run: &Range<usize>) -> CompactedHeader {
         let (first, last) = (&self.list[run.start], &self.list[run.end - 1]);
         let has_own_name = run.len() > 1 || first.compacted.is_none();
         assert!(has_own_name, "{first:?} would take its own name");
@@ -294,7 +294,7 @@ impl SegmentRanges {
     }
 
     /// A compacted file stands for a run of them now; returns those.
-    pub fn replace(&mut self, by: &Arc<CompactedIndex>) -> Vec<SegmentRange> {
+    pub(crate) fn replace(&mut self, by: &Arc<CompactedIndex>) -> Vec<SegmentRange> {
         let segments = &by.header.segments;
         let first = self
             .list
@@ -308,25 +308,25 @@ impl SegmentRanges {
     }
 
     /// From the oldest on.
-    pub fn iter(&self) -> impl Iterator<Item = &SegmentRange> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &SegmentRange> {
         self.list.iter()
     }
 
     /// How many there are.
     #[must_use]
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.list.len()
     }
 
     /// Bytes that they take on disk.
     #[must_use]
-    pub fn len(&self) -> u64 {
+    pub(crate) fn len(&self) -> u64 {
         self.list.iter().map(|it| it.len).sum()
     }
 
     /// Whether there is none.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
 }

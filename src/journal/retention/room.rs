@@ -14,18 +14,18 @@ use crate::limits::JOURNAL_RESERVE;
 
 /// The bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Room {
+pub(crate) struct Room {
     /// Bytes on disk at most.
-    pub max_bytes: u64,
+    pub(crate) max_bytes: u64,
     /// Bytes of one segment.
-    pub segment_len: u64,
+    pub(crate) segment_len: u64,
 }
 
 impl Room {
     /// Up to where messages may go, when closed files take `used` bytes and segment `open` is being
     /// filled; zero: nowhere.
     #[must_use]
-    pub fn grant(&self, used: u64, open: u64) -> Position {
+    pub(crate) fn grant(&self, used: u64, open: u64) -> Position {
         let segments = self.max_bytes.saturating_sub(used) / self.segment_len;
         match segments.checked_sub(1 + JOURNAL_RESERVE) {
             Some(more) => (open + 1)
@@ -37,7 +37,7 @@ impl Room {
 
     /// Whether it is time to make room at a higher price.
     #[must_use]
-    pub fn is_scarce(&self, used: u64) -> bool {
+    pub(crate) fn is_scarce(&self, used: u64) -> bool {
         used >= self.max_bytes / 4 * 3
     }
 }

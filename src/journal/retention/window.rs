@@ -8,17 +8,17 @@ use crate::message::Sequence;
 
 /// The dedup window's bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Window {
+pub(crate) struct Window {
     /// An id with so many later ones is forgotten.
-    pub messages: u64,
+    pub(crate) messages: u64,
     /// So is one that is older, in ms. Zero: nothing is remembered.
-    pub ms: u64,
+    pub(crate) ms: u64,
 }
 
 impl Window {
     /// The window of these settings. Time is kept coarsely there: an id may live 1/256 longer.
     #[must_use]
-    pub fn new(messages: usize, time: Duration) -> Self {
+    pub(crate) fn new(messages: usize, time: Duration) -> Self {
         let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let is_off = messages == 0 || ms == 0;
         Self {
@@ -47,13 +47,13 @@ impl Window {
 
 /// What the window remembers at one moment.
 #[derive(Debug, Clone, Copy)]
-pub struct Remembered {
+pub(crate) struct Remembered {
     /// The bounds.
-    pub window: Window,
+    pub(crate) window: Window,
     /// The sequence of the next message then.
-    pub next_sequence: Sequence,
+    pub(crate) next_sequence: Sequence,
     /// The engine's own time then, in ms.
-    pub now_ms: u64,
+    pub(crate) now_ms: u64,
 }
 
 impl Remembered {
