@@ -374,6 +374,17 @@ fn sized(id: &str, len: usize) -> Vec<u8> {
 
 /// Lines to be rejected, each with the one reason for it.
 fn hostile() -> Vec<(&'static str, Vec<u8>)> {
+    let fields = wrong_fields().into_iter().map(|line| ("bad_field", line));
+    [too_long(), no_json(), wrong_objects(), fields.collect()].concat()
+}
+
+fn too_long() -> Vec<(&'static str, Vec<u8>)> {
+    let tail = [sized("tail", MAX_LINE), b" ".to_vec()].concat();
+    let lines = [sized("long", MAX_LINE + 1), vec![b'x'; 3 * MAX_LINE], tail];
+    lines.map(|line| ("oversize", line)).to_vec()
+}
+
+fn no_json() -> Vec<(&'static str, Vec<u8>)> {
     let deep = |open: &str, innermost: &str, close: &str| {
         let nest = [&open.repeat(10_000), innermost, &close.repeat(10_000)].concat();
         raw(
@@ -381,13 +392,8 @@ fn hostile() -> Vec<(&'static str, Vec<u8>)> {
             &format!("\"priority\":1,\"payload\":{{\"n\":{nest}}}"),
         )
     };
-    let mut lines = vec![
-        ("oversize", sized("long", MAX_LINE + 1)),
-        ("oversize", vec![b'x'; 3 * MAX_LINE]),
-        (
-            "oversize",
-            [sized("tail", MAX_LINE), b" ".to_vec()].concat(),
-        ),
+    let byte_behind = [&raw("x", "\"priority\":1")[..], b"\x80"].concat();
+    vec![
         ("bad_json", deep("[", "", "]")),
         ("bad_json", deep("{\"\":", "1", "}")),
         ("bad_json", vec![b'['; 10_000]),
@@ -403,10 +409,12 @@ fn hostile() -> Vec<(&'static str, Vec<u8>)> {
         ("bad_json", raw("x", "\"priority\":NaN")),
         ("bad_json", raw("\\ud800", "\"priority\":1")),
         ("bad_utf8", b"\xff\xfe\xfd".to_vec()),
-        (
-            "bad_utf8",
-            [&raw("x", "\"priority\":1")[..], b"\x80"].concat(),
-        ),
+        ("bad_utf8", byte_behind),
+    ]
+}
+
+fn wrong_objects() -> Vec<(&'static str, Vec<u8>)> {
+    vec![
         ("not_an_object", b"[{}]".to_vec()),
         ("not_an_object", b"1e400".to_vec()),
         ("not_an_object", b"\"{}\"".to_vec()),
@@ -422,34 +430,34 @@ fn hostile() -> Vec<(&'static str, Vec<u8>)> {
         ),
         ("unknown_destination", frame("x", "table5", 1).into_bytes()),
         ("unknown_destination", frame("x", "table1 ", 1).into_bytes()),
-        ("bad_field", frame("x", "", 1).into_bytes()),
-        ("bad_field", raw(&"\u{e9}".repeat(128), "\"priority\":1")),
+    ]
+}
+
+/// Values that their fields do not take.
+fn wrong_fields() -> Vec<Vec<u8>> {
+    let mut lines = vec![
+        frame("x", "", 1).into_bytes(),
+        raw(&"\u{e9}".repeat(128), "\"priority\":1"),
     ];
-    let numbers = [
-        "1.0", "\"1\"", "-1", "null", "0", "4", "1e400", "1e0", "true", "[1]",
-    ];
+    let small = ["1.0", "\"1\"", "-1", "null", "0", "4", "1e0", "true", "[1]"];
     let huge = [
+        "1e400",
         "18446744073709551617",
         "340282366920938463463374607431768211457",
     ];
-    for priority in numbers.iter().chain(&huge) {
-        lines.push(("bad_field", raw("x", &format!("\"priority\":{priority}"))));
-    }
-    for timestamp in [
+    let priorities = small.iter().chain(&huge);
+    lines.extend(priorities.map(|it| raw("x", &format!("\"priority\":{it}"))));
+    let timestamps = [
         "-1",
         "1.5",
         "\"now\"",
         "null",
         "1e400",
         "9223372036854775808",
-    ] {
-        let rest = format!("\"priority\":1,\"timestamp\":{timestamp}");
-        lines.push(("bad_field", raw("x", &rest)));
-    }
-    for payload in ["[]", "null", "\"{}\"", "1"] {
-        let rest = format!("\"priority\":1,\"payload\":{payload}");
-        lines.push(("bad_field", raw("x", &rest)));
-    }
+    ];
+    lines.extend(timestamps.map(|it| raw("x", &format!("\"priority\":1,\"timestamp\":{it}"))));
+    let payloads = ["[]", "null", "\"{}\"", "1"];
+    lines.extend(payloads.map(|it| raw("x", &format!("\"priority\":1,\"payload\":{it}"))));
     lines
 }
 

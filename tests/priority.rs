@@ -182,58 +182,60 @@ fn a_low_message_is_not_starved_by_a_flood_without_end() {
     assert!(engine.count("aged") >= 2);
 }
 
+/// Rules, and a VIP.
+const RULES: &str = r#"
+    [[rule]]
+    destination = "table2"
+    message_type = "lunch"
+    priority = 2
+    [[rule]]
+    message_type = "lunch"
+    priority = 3
+    [[rule]]
+    source = "server1"
+    priority = 1
+    [[rule]]
+    destination = "table4"
+    hours = "00:00-12:00"
+    priority = 2
+    [[rule]]
+    destination = "table4"
+    hours = "12:00-00:00"
+    priority = 2
+    [[destination]]
+    id = "table1"
+    vip = true
+    [[destination]]
+    id = "table2"
+    [[destination]]
+    id = "table3"
+    [[destination]]
+    id = "table4"
+"#;
+
+/// Destination, source, type and priority of a message, and the level that it gets.
+const CASES: [(&str, &str, &str, u8, usize); 9] = [
+    ("table1", "server1", "lunch", 3, 1),  // VIP before all rules
+    ("table2", "server1", "lunch", 1, 2),  // the first rule that fits
+    ("table3", "server1", "lunch", 1, 3),  // the second, and it makes less urgent
+    ("table3", "server1", "dinner", 3, 1), // the third
+    ("table3", "server2", "dinner", 3, 3), // none
+    ("table3", "server2", "dinner", 2, 2), // none
+    ("table2", "server2", "dinner", 1, 1), // none
+    ("table4", "server2", "dinner", 3, 2), // whatever the hour
+    ("table4", "server1", "dinner", 3, 1), // the third, before the hours
+];
+
 #[test]
 fn rules_and_vip_set_the_level() {
-    let rest = settings(
-        "[\"0s\", \"0s\", \"0s\"]",
-        r#"
-        [[rule]]
-        destination = "table2"
-        message_type = "lunch"
-        priority = 2
-        [[rule]]
-        message_type = "lunch"
-        priority = 3
-        [[rule]]
-        source = "server1"
-        priority = 1
-        [[rule]]
-        destination = "table4"
-        hours = "00:00-12:00"
-        priority = 2
-        [[rule]]
-        destination = "table4"
-        hours = "12:00-00:00"
-        priority = 2
-        [[destination]]
-        id = "table1"
-        vip = true
-        [[destination]]
-        id = "table2"
-        [[destination]]
-        id = "table3"
-        [[destination]]
-        id = "table4"
-        "#,
-    );
+    let rest = settings("[\"0s\", \"0s\", \"0s\"]", RULES);
     let engine = Engine::start(&with_sources(&[], &rest));
-    let cases = [
-        ("table1", "server1", "lunch", 3, 1),  // VIP before all rules
-        ("table2", "server1", "lunch", 1, 2),  // the first rule that fits
-        ("table3", "server1", "lunch", 1, 3),  // the second, and it makes less urgent
-        ("table3", "server1", "dinner", 3, 1), // the third
-        ("table3", "server2", "dinner", 3, 3), // none
-        ("table3", "server2", "dinner", 2, 2), // none
-        ("table2", "server2", "dinner", 1, 1), // none
-        ("table4", "server2", "dinner", 3, 2), // whatever the hour
-        ("table4", "server1", "dinner", 3, 1), // the third, before the hours
-    ];
     let mut expected: HashMap<&str, [u64; 3]> = HashMap::new();
     let mut producer = producer(&engine);
     let all = ["table1", "table2", "table3", "table4"];
     let mut subscriber = Subscriber::new(&engine, &all, false);
     for (number, (destination, source, message_type, priority, level)) in
-        cases.into_iter().enumerate()
+        CASES.into_iter().enumerate()
     {
         let frame = json!({
             "messageId": format!("m{number}"), "sourceServerId": source,
@@ -242,11 +244,11 @@ fn rules_and_vip_set_the_level() {
         writeln!(producer, "{frame}").expect("it reads");
         expected.entry(destination).or_default()[level - 1] += 1;
     }
-    for frame in subscriber.frames(cases.len()) {
+    for frame in subscriber.frames(CASES.len()) {
         let id = frame["messageId"].as_str().expect("an id");
         let number: usize = id[1..].parse().expect("a number");
         assert_eq!(
-            frame["priority"], cases[number].3,
+            frame["priority"], CASES[number].3,
             "the frame is as it came"
         );
     }

@@ -190,21 +190,28 @@ fn a_dialled_source_that_ends_its_side_is_told_of_all_its_lines_before_it_is_clo
     assert_eq!(engine.count("accepted"), 4 * 1_001);
 }
 
-#[test]
-fn a_producer_that_ends_its_side_while_the_disk_is_full_is_told_when_there_is_room() {
-    const ROOM: usize = 64 * 1024;
+/// An engine whose files may be limited while it runs, as by a full disk.
+fn engine_with_limits() -> Engine {
     let mut shell = Command::new("sh");
     shell.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", ENGINE]);
     let home = Arc::new(tempfile::tempdir().expect("a temporary directory"));
-    let engine = Engine::start_by(shell, home, LISTENING);
-    let limit = |fsize: &str| {
-        let pid = engine.pid().to_string();
-        let done = Command::new("prlimit")
-            .args(["--pid", &pid, fsize])
-            .status();
-        assert!(done.expect("prlimit, of util-linux").success());
-    };
-    limit(&format!("--fsize={ROOM}:"));
+    Engine::start_by(shell, home, LISTENING)
+}
+
+/// Its files may have so many bytes.
+fn limit_files(engine: &Engine, bytes: &str) {
+    let pid = engine.pid().to_string();
+    let done = Command::new("prlimit")
+        .args(["--pid", &pid, &format!("--fsize={bytes}:")])
+        .status();
+    assert!(done.expect("prlimit, of util-linux").success());
+}
+
+#[test]
+fn a_producer_that_ends_its_side_while_the_disk_is_full_is_told_when_there_is_room() {
+    const ROOM: usize = 64 * 1024;
+    let engine = engine_with_limits();
+    limit_files(&engine, &ROOM.to_string());
     let mut peer = Peer::dial(&engine, "{\"producer\":{\"ack\":true}}\n");
     peer.send(&frames("full", 0..2_000));
     peer.stream
@@ -213,7 +220,7 @@ fn a_producer_that_ends_its_side_while_the_disk_is_full_is_told_when_there_is_ro
         .expect("it is connected");
     engine.wait("the journal takes no more", |it| it["journal_waiting"] == 1);
     assert_eq!(engine.count("sources_connected"), 1, "it is not closed yet");
-    limit("--fsize=unlimited:");
+    limit_files(&engine, "unlimited");
     peer.await_all();
     assert_eq!(peer.rest(), b"");
 }
@@ -349,25 +356,15 @@ fn an_oversize_line_is_not_acknowledged_before_its_end() {
 #[test]
 fn lines_rejected_while_the_disk_is_full_are_acknowledged_once_it_is_not() {
     const ROOM: usize = 1024 * 1024;
-    let mut shell = Command::new("sh");
-    shell.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", ENGINE]);
-    let home = Arc::new(tempfile::tempdir().expect("a temporary directory"));
-    let engine = Engine::start_by(shell, home, LISTENING);
-    let limit = |fsize: &str| {
-        let pid = engine.pid().to_string();
-        let done = Command::new("prlimit")
-            .args(["--pid", &pid, fsize])
-            .status();
-        assert!(done.expect("prlimit, of util-linux").success());
-    };
-    limit(&format!("--fsize={ROOM}:"));
+    let engine = engine_with_limits();
+    limit_files(&engine, &ROOM.to_string());
     let mut peer = Peer::dial(&engine, "{\"producer\":{\"ack\":true}}\n");
     let long = "x".repeat(MAX_LINE);
     peer.send(&vec![long; ROOM / MAX_LINE + 1]);
     engine.wait("the file takes no more", |it| {
         it["rejected_unwritable"].as_u64() > Some(0)
     });
-    limit("--fsize=unlimited:");
+    limit_files(&engine, "unlimited");
     peer.await_all();
     let kept = lines_of(&engine.data_dir().join("rejected.ndjson"));
     assert_eq!(kept.len() as u64, peer.sent);

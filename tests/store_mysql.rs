@@ -335,6 +335,60 @@ fn an_engine_killed_while_it_writes_has_one_row_a_message() {
     assert_all_delivered(&server, sent.len() as u64);
 }
 
+/// What may be wrong at the server for a while.
+struct Trouble {
+    name: &'static str,
+    begin: &'static [&'static str],
+    cuts_connections: bool,
+    end: &'static str,
+}
+
+const TROUBLES: [Trouble; 4] = [
+    Trouble {
+        name: "a table that is locked",
+        begin: &["LOCK TABLES messages WRITE"],
+        cuts_connections: false,
+        end: "UNLOCK TABLES",
+    },
+    Trouble {
+        name: "a position that another transaction holds",
+        begin: &[
+            "START TRANSACTION",
+            "SELECT * FROM store_position FOR UPDATE",
+        ],
+        cuts_connections: false,
+        end: "ROLLBACK",
+    },
+    Trouble {
+        name: "a server that is read-only",
+        begin: &["SET GLOBAL read_only = 1"],
+        cuts_connections: false,
+        end: "SET GLOBAL read_only = 0",
+    },
+    Trouble {
+        name: "connections that are cut, and no new ones",
+        begin: &["ALTER USER engine@'%' ACCOUNT LOCK"],
+        cuts_connections: true,
+        end: "ALTER USER engine@'%' ACCOUNT UNLOCK",
+    },
+];
+
+impl Trouble {
+    fn begin(&self, client: &mut mysql::Conn) {
+        for statement in self.begin {
+            client.query_drop(statement).expect(statement);
+        }
+        if self.cuts_connections {
+            let query = "SELECT id FROM information_schema.processlist WHERE user = 'engine'";
+            for id in client.query::<u64, _>(query).expect("a list") {
+                client
+                    .query_drop(format!("KILL {id}"))
+                    .expect("it is there");
+            }
+        }
+    }
+}
+
 #[test]
 fn trouble_at_the_server_delays_rows_and_nothing_else() {
     let server = MariaDb::start();
@@ -348,62 +402,18 @@ fn trouble_at_the_server_delays_rows_and_nothing_else() {
     assert_eq!(subscriber.frames(300).len(), 300);
     wait_for_rows(&engine, 300);
     let mut stored = 300;
-    let mut pass =
-        |name: &str, begin: &dyn Fn(&mut mysql::Conn), end: &dyn Fn(&mut mysql::Conn)| {
-            let mut client = server.client();
-            begin(&mut client);
-            assert!(send(&engine, &frames(name, 300)), "{name}");
-            assert_eq!(subscriber.frames(300).len(), 300, "{name}");
-            engine.wait(name, |it| it["store_lag_messages"].as_u64() > Some(0));
-            assert_eq!(engine.count("stored"), stored, "{name}");
-            end(&mut client);
-            stored += 300;
-            wait_for_rows(&engine, stored);
-        };
-    let run = |statement: &'static str| {
-        move |client: &mut mysql::Conn| client.query_drop(statement).expect(statement)
-    };
-    pass(
-        "a table that is locked",
-        &run("LOCK TABLES messages WRITE"),
-        &run("UNLOCK TABLES"),
-    );
-    pass(
-        "a position that another transaction holds",
-        &|client| {
-            client
-                .query_drop("START TRANSACTION")
-                .expect("a transaction");
-            client
-                .query_drop("SELECT * FROM store_position FOR UPDATE")
-                .expect("a lock");
-        },
-        &run("ROLLBACK"),
-    );
-    pass(
-        "a server that is read-only",
-        &run("SET GLOBAL read_only = 1"),
-        &run("SET GLOBAL read_only = 0"),
-    );
-    pass(
-        "connections that are cut, and no new ones",
-        &|client| {
-            client
-                .query_drop("ALTER USER engine@'%' ACCOUNT LOCK")
-                .expect("a lock");
-            let query = "SELECT id FROM information_schema.processlist WHERE user = 'engine'";
-            for id in client.query::<u64, _>(query).expect("a list") {
-                client
-                    .query_drop(format!("KILL {id}"))
-                    .expect("it is there");
-            }
-        },
-        &|client| {
-            client
-                .query_drop("ALTER USER engine@'%' ACCOUNT UNLOCK")
-                .expect("no lock");
-        },
-    );
+    for trouble in TROUBLES {
+        let name = trouble.name;
+        let mut client = server.client();
+        trouble.begin(&mut client);
+        assert!(send(&engine, &frames(name, 300)), "{name}");
+        assert_eq!(subscriber.frames(300).len(), 300, "{name}");
+        engine.wait(name, |it| it["store_lag_messages"].as_u64() > Some(0));
+        assert_eq!(engine.count("stored"), stored, "{name}");
+        client.query_drop(trouble.end).expect(trouble.end);
+        stored += 300;
+        wait_for_rows(&engine, stored);
+    }
     assert_all_delivered(&server, stored);
     assert_eq!(engine.stop().code, Some(0));
 }

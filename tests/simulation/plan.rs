@@ -244,13 +244,7 @@ impl Plan {
     pub fn draw(seed: u64) -> Self {
         let dice = &mut Dice::new(seed, "plan");
         let rejected = RejectedPlan::draw(&mut Dice::new(seed, "rejected plan"));
-        let durability = dice.of(&[
-            Durability::Written,
-            Durability::Synced,
-            Durability::Synced,
-            Durability::Written,
-            Durability::Memory,
-        ]);
+        let durability = draw_durability(dice);
         let levels = dice.pick(1..=4) as u8;
         let destinations = dice.pick(1..=4);
         let is_heavy = dice.chance(150);
@@ -259,10 +253,9 @@ impl Plan {
             false => dice.of(&[64, 64, 400, LINE_LEN_MAX - 512]),
         };
         let trouble_ns = dice.long(200..=20_000) * 1_000_000;
-        let lines = if is_heavy {
-            600
-        } else {
-            dice.skewed(400).max(5)
+        let lines = match is_heavy {
+            true => 600,
+            false => dice.skewed(400).max(5),
         };
         let mut plan = Self {
             seed,
@@ -297,44 +290,58 @@ impl Plan {
             log: Dice::new(seed, "log").of(&[LogPlan::Read, LogPlan::Unread, LogPlan::Gone]),
             crowd: None,
         };
+        plan.draw_late_faults();
+        plan.draw_special_course();
+        plan
+    }
+
+    /// Faults that came later. They have dice of their own, so that older seeds play what they played.
+    fn draw_late_faults(&mut self) {
+        let seed = self.seed;
         let dice = &mut Dice::new(seed, "names");
-        plan.has_names = dice.flip();
-        plan.faults.silent = dice.of(&[0, 0, 200]);
-        plan.faults.unknown_name = dice.of(&[0, 0, 300]);
-        plan.faults.slow_name = dice.of(&[0, 0, 300]);
-        plan.faults.half_close = Dice::new(seed, "half close").of(&[0, 0, 50, 300]);
+        self.has_names = dice.flip();
+        self.faults.silent = dice.of(&[0, 0, 200]);
+        self.faults.unknown_name = dice.of(&[0, 0, 300]);
+        self.faults.slow_name = dice.of(&[0, 0, 300]);
+        self.faults.half_close = Dice::new(seed, "half close").of(&[0, 0, 50, 300]);
         let dice = &mut Dice::new(seed, "descriptors");
-        plan.faults.descriptors = dice.of(&[0, 0, 20, 200]);
+        self.faults.descriptors = dice.of(&[0, 0, 20, 200]);
         let dice = &mut Dice::new(seed, "clocks");
         // Ten seconds, three hours, three years.
-        plan.faults.wrong_clock_us *= dice.of(&[1, 1_000, 10_000_000]);
-        plan.faults.clock_set = dice.of(&[0, 0, 10, 300]);
+        self.faults.wrong_clock_us *= dice.of(&[1, 1_000, 10_000_000]);
+        self.faults.clock_set = dice.of(&[0, 0, 10, 300]);
+    }
+
+    /// Some seeds play one thing: a rush, a standstill, a small disk, and so on.
+    fn draw_special_course(&mut self) {
+        let seed = self.seed;
         let dice = &mut Dice::new(seed, "rush");
         if dice.chance(150) {
-            plan.rush(dice);
+            self.rush(dice);
         }
         let dice = &mut Dice::new(seed, "standstill");
         if dice.chance(100) {
-            plan.stand_still(dice);
+            self.stand_still(dice);
         }
         let dice = &mut Dice::new(seed, "small disk");
-        if plan.standstill.is_none() && dice.chance(200) {
-            plan.starve(dice);
+        if self.standstill.is_none() && dice.chance(200) {
+            self.starve(dice);
         }
-        let is_special = plan.standstill.is_some() || plan.has_small_disk();
+        if self.standstill.is_some() || self.has_small_disk() {
+            return;
+        }
         let dice = &mut Dice::new(seed, "recycling");
-        if !is_special && dice.chance(120) {
-            plan.recycle(dice);
+        if dice.chance(120) {
+            self.recycle(dice);
         }
-        if !is_special && Dice::new(seed, "copies on write").chance(150) {
-            plan.writes_in_place = false;
-            plan.faults.full = plan.faults.full.max(2);
+        if Dice::new(seed, "copies on write").chance(150) {
+            self.writes_in_place = false;
+            self.faults.full = self.faults.full.max(2);
         }
         let dice = &mut Dice::new(seed, "crowd");
-        if !is_special && dice.chance(120) {
-            plan.draw_crowd(dice);
+        if dice.chance(120) {
+            self.draw_crowd(dice);
         }
-        plan
     }
 
     /// Whether more comes than the disk has room for.
@@ -511,6 +518,16 @@ impl Plan {
         }
         config
     }
+}
+
+fn draw_durability(dice: &mut Dice) -> Durability {
+    dice.of(&[
+        Durability::Written,
+        Durability::Synced,
+        Durability::Synced,
+        Durability::Written,
+        Durability::Memory,
+    ])
 }
 
 fn draw_waits(levels: u8, dice: &mut Dice) -> Vec<u64> {

@@ -121,6 +121,34 @@ pub struct World {
     outcome: Outcome,
 }
 
+fn make_sources(plan: &Plan, script: &Arc<Script>, wire: &Wire, time: &Time) -> Vec<Source> {
+    let make = |(number, it)| {
+        Source::new(
+            number,
+            (it, plan.crowd.is_some()),
+            Arc::clone(script),
+            wire.clone(),
+            time.clone(),
+            Dice::new(plan.seed, &format!("source {number}")),
+        )
+    };
+    plan.sources.iter().enumerate().map(make).collect()
+}
+
+fn make_customers(plan: &Plan, script: &Arc<Script>, wire: &Wire, time: &Time) -> Vec<Customer> {
+    let make = |(number, it)| {
+        Customer::new(
+            number,
+            it,
+            Arc::clone(script),
+            wire.clone(),
+            time.clone(),
+            Dice::new(plan.seed, &format!("customer {number}")),
+        )
+    };
+    plan.customers.iter().enumerate().map(make).collect()
+}
+
 impl World {
     /// The world of this seed, before it begins; it counts what it meets.
     pub fn new(seed: u64, tally: Tally) -> Self {
@@ -149,29 +177,8 @@ impl World {
             tally.clone(),
         );
         let crowd = Crowd::new(plan.crowd, wire.clone(), time.clone(), dice("crowd"));
-        let sources = plan.sources.iter().enumerate().map(|(number, it)| {
-            let dice = dice(&format!("source {number}"));
-            Source::new(
-                number,
-                (it, plan.crowd.is_some()),
-                Arc::clone(&script),
-                wire.clone(),
-                time.clone(),
-                dice,
-            )
-        });
-        let customers = plan.customers.iter().enumerate().map(|(number, it)| {
-            let dice = dice(&format!("customer {number}"));
-            Customer::new(
-                number,
-                it,
-                Arc::clone(&script),
-                wire.clone(),
-                time.clone(),
-                dice,
-            )
-        });
-        let (sources, customers) = (sources.collect(), customers.collect());
+        let sources = make_sources(&plan, &script, &wire, &time);
+        let customers = make_customers(&plan, &script, &wire, &time);
         let facts = Facts {
             plan: Rc::clone(&plan),
             script: Arc::clone(&script),
