@@ -367,6 +367,3 @@ impl<S: Storage + Clone> Retention<S> {
         counters.set(Counter::JournalDisk, self.disk_len());
     }
 }
-
-#[cfg(test)]
-mod model_tests;

@@ -264,6 +264,9 @@ impl Queues {
 
     /// Takes the next message of all destinations that may be served: the most urgent level first,
     /// the destinations of a level in turn.
+    ///
+    /// Returns its destination, its slot, and the level that it is served at: 1 is the most urgent, and
+    /// an aged message is above its own. `None`: nothing waits that may be served.
     #[inline]
     pub fn pop_ready(
         &mut self,
@@ -272,8 +275,9 @@ impl Queues {
         self.pop_ready_except(0, slots)
     }
 
-    /// The same without the destinations of the groups in `passed_over`. **This decides which
-    /// message goes next**, of all.
+    /// The same without the destinations of the groups in `passed_over`, a bit a group: those of delivery
+    /// agents whose ring is full. **This decides which message goes next**, of all. A message from the
+    /// cold store gets a slot from `slots`.
     #[inline]
     pub fn pop_ready_except(
         &mut self,
