@@ -99,6 +99,7 @@ counters! {
     RejectedWaits "rejected_waits" count "Times that a source was read no more because its next line is wrong and could not be kept.";
     RejectedHeld "rejected_held" gauge "Sources that are not read now for that reason.";
     RejectedPaced "rejected_paced" count "Times that a source was read no more for a moment because its wrong lines took more than their share of the time.";
+    RatePaced "rate_paced" count "Times that a producer was read no more for a moment because it was at max_rate.";
     AcksSent "acks_sent" count "Acknowledgement lines written to sources.";
     AcceptFailures "accept_failures" count "Connections that could not be accepted.";
     ListenersFailing "listeners_failing" gauge "Listeners that cannot accept now: no descriptor or no memory is left; they try again.";
@@ -106,6 +107,8 @@ counters! {
     ConnectionsRefused "connections_refused" count "Connections that were told why they may not stay, and closed.";
     ConnectionsRefusedFull "connections_refused_full" count "Those among them that found max_connections open.";
     ConnectionsRefusedAddress "connections_refused_address" count "Those among them that found max_connections_per_address open from their address.";
+    TokensRefused "tokens_refused" count "Producers, subscribers and HTTP requests refused because they showed no token, or one of no user.";
+    RightsRefused "rights_refused" count "Those refused because their user has no right to what they asked for. Lines are counted as rejected: forbidden.";
     GreetingTimeouts "greeting_timeouts" count "Connections closed because they did not say in time what they want.";
     ProducerErrors "producer_errors" count "Producers ended by an error line, for their greeting was wrong.";
     IdleTimeouts "idle_timeouts" count "Producers closed because they sent nothing for idle_timeout.";

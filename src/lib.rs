@@ -25,6 +25,7 @@
 // The library shows what the binary, the benchmarks and the tests use: all else is `pub(crate)`.
 #![warn(unreachable_pub)]
 
+mod access;
 pub mod config;
 pub mod limits;
 

@@ -16,6 +16,7 @@ mod alarms;
 mod clients;
 mod degraded;
 mod destinations;
+mod guard;
 mod health;
 mod histograms;
 mod metrics;
@@ -37,6 +38,7 @@ use std::time::Instant;
 
 pub(crate) use crate::latency::Names;
 
+use crate::access::Users;
 use crate::agent::background;
 use crate::config::Connections;
 use crate::counters::Counters;
@@ -65,6 +67,8 @@ pub(crate) struct AdminState {
     pub(crate) health: Arc<Health>,
     /// What destinations and types are called.
     pub(crate) names: Arc<dyn Names>,
+    /// Who may ask.
+    pub(crate) users: Arc<Users>,
     pub(crate) facts: Facts,
 }
 

@@ -130,6 +130,7 @@ pub(super) fn state() -> AdminState {
         shown: Arc::new(Mutex::new(shown(totals()))),
         health: Arc::new(health),
         names: Arc::new(Restaurant),
+        users: Arc::default(),
         facts: Facts {
             version: "1.2.3",
             durability: "written",

@@ -3,11 +3,14 @@
 //! Used by `subscribe` and `publish`. Plain blocking sockets: a client is no agent, and one slow
 //! client must be slow alone.
 
+use std::fs;
 use std::io::{self, BufRead, Read as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::path::Path;
 use std::time::Duration;
 
 use super::Failure;
+use crate::access::Token;
 use crate::limits::NAME_LEN_MAX;
 
 /// How long one address has to answer.
@@ -37,6 +40,19 @@ pub(super) fn dial(address: &str) -> Result<TcpStream, Failure> {
     Err(Failure::Failed(format!(
         "cannot connect to {address}: {refused}; is the engine running, and is this its address?"
     )))
+}
+
+/// The token of `--token-file`: the file's first line.
+pub(super) fn token(file: Option<&Path>) -> Result<Option<Token>, Failure> {
+    let Some(path) = file else {
+        return Ok(None);
+    };
+    let text = fs::read_to_string(path).map_err(|error| {
+        let path = path.display();
+        Failure::because(format_args!("--token-file {path}: {error}"))
+    })?;
+    let token = text.lines().next().unwrap_or_default().trim();
+    Ok(Some(Token::new(token)))
 }
 
 /// Why `answer` is none of the engine's on the port that `setting` names; `None`: it may be.

@@ -17,6 +17,7 @@ mod report;
 mod run;
 mod schema;
 mod subscribe;
+mod user;
 
 mod client;
 mod failure;
@@ -90,6 +91,8 @@ enum Command {
     Completions(completions::CompletionsArgs),
     /// Print a manual page, or write them all.
     Man(man::ManArgs),
+    /// Make tokens of users, and their settings.
+    User(user::UserArgs),
 }
 
 /// Runs the command that the process was started with.
@@ -143,6 +146,7 @@ impl Command {
             Command::Report(args) => report::run(args),
             Command::Completions(args) => completions::run(args),
             Command::Man(args) => man::run(args),
+            Command::User(args) => user::run(args),
         }
     }
 }

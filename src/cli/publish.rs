@@ -12,7 +12,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::Failure;
-use super::client::{Line, dial, name, reachable, read_line};
+use super::client::{Line, dial, name, reachable, read_line, token};
 use super::publish_acks::Acks;
 use crate::config;
 use crate::limits::LEVELS_MAX;
@@ -61,6 +61,9 @@ pub(crate) struct PublishArgs {
     /// Wait until the engine has acknowledged all.
     #[arg(long)]
     pub(crate) ack: bool,
+    /// The file whose first line is the token of a user of the engine.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
     /// The settings' file, for the address.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
@@ -108,6 +111,7 @@ fn send_all(
     let mut acks = Acks::watch(&stream).map_err(|error| gone(0, &error))?;
     let mut sender = Sender {
         out: BufWriter::with_capacity(64 * 1024, &stream),
+        greeting: greeting(args)?,
         sent: 0,
     };
     let sending = sender.all(args, input);
@@ -133,6 +137,19 @@ fn send_all(
     }
     // A port that is not the engine's says so; the engine says nothing, and closes.
     acks.complaint().map_or(Ok(report), Err)
+}
+
+/// What the producer wants, and who it is, if anything.
+fn greeting(args: &PublishArgs) -> Result<Option<serde_json::Value>, Failure> {
+    let mut producer = serde_json::Map::new();
+    if args.ack {
+        producer.insert("ack".to_owned(), true.into());
+    }
+    if let Some(token) = token(args.token_file.as_deref())? {
+        producer.insert("token".to_owned(), token.reveal().into());
+    }
+    let wishes = !producer.is_empty();
+    Ok(wishes.then(|| serde_json::json!({ "producer": producer })))
 }
 
 fn gone(sent: u64, error: &io::Error) -> Failure {
@@ -163,14 +180,16 @@ impl From<io::Error> for Broken {
 /// Writes lines and counts them.
 struct Sender<'a> {
     out: BufWriter<&'a TcpStream>,
-    /// Lines, without the one that asks for acknowledgements.
+    /// The line that says what the producer wants, and who it is.
+    greeting: Option<serde_json::Value>,
+    /// Lines, without that one.
     sent: u64,
 }
 
 impl Sender<'_> {
     fn all(&mut self, args: &PublishArgs, input: impl Read) -> Result<(), Broken> {
-        if args.ack {
-            self.out.write_all(b"{\"producer\":{\"ack\":true}}\n")?;
+        if let Some(greeting) = &self.greeting {
+            writeln!(self.out, "{greeting}")?;
         }
         match &args.destination {
             Some(destination) => self.made(args, destination)?,

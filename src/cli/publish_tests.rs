@@ -184,7 +184,11 @@ fn usage_is_checked() {
 fn without_an_address_the_settings_must_have_one() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("f.toml");
-    std::fs::write(&path, "[ingest]\nlisten = \"0.0.0.0:9001\"\n").expect("written");
+    std::fs::write(
+        &path,
+        "[security]\nanonymous = \"allow\"\n[ingest]\nlisten = \"0.0.0.0:9001\"\n",
+    )
+    .expect("written");
     let given = args(&format!("--config {}", path.display()));
     assert_eq!(address(&given).expect("set"), "127.0.0.1:9001");
     std::fs::write(&path, "").expect("written");

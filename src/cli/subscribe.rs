@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::Failure;
-use super::client::{Line, dial, foreign, name, reachable, read_line};
+use super::client::{Line, dial, foreign, name, reachable, read_line, token};
 use super::output::Frames;
 use crate::config;
 use crate::escape::EscapedLines;
@@ -61,6 +61,9 @@ pub(crate) struct SubscribeArgs {
     /// End after this many messages.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) count: Option<u64>,
+    /// The file whose first line is the token of a user of the engine.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
     /// The settings' file, for the address.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
@@ -118,6 +121,7 @@ fn follow(
 impl<W: Write, E: Write> Session<'_, W, E> {
     /// Sends the lines that subscribe, each of a length that any engine takes.
     fn ask(&mut self) -> Result<(), Failure> {
+        let token = token(self.args.token_file.as_deref())?;
         let mut rest = &self.args.destinations[..];
         while !rest.is_empty() {
             let mut len = 0;
@@ -129,6 +133,9 @@ impl<W: Write, E: Write> Session<'_, W, E> {
             let mut request = serde_json::json!({ "subscribe": asked });
             if self.args.ack {
                 request["ack"] = true.into();
+            }
+            if let Some(token) = &token {
+                request["token"] = token.reveal().into();
             }
             self.say(&format!("{request}\n"))?;
             rest = later;

@@ -6,22 +6,26 @@
 use std::collections::HashSet;
 use std::net::SocketAddr;
 
+use super::Config;
 use super::defaults::default_max_wait;
 use super::draft::{Draft, item_place};
 use super::nearest::nearest;
 use super::problem::{Place, Problem};
 use super::units::{show_duration, show_size};
+use crate::access::{Exposure, Listener};
 use crate::limits::JOURNAL_SEGMENTS_MIN;
 
 /// Adds what is wrong between settings to the draft's problems.
 pub(super) fn check(draft: &mut Draft) {
-    let checks: [fn(&Draft, &mut Vec<Problem>); 8] = [
+    let checks: [fn(&Draft, &mut Vec<Problem>); 10] = [
         max_wait,
         sources,
         destinations,
         destination_count,
         rules,
         listeners,
+        open_listeners,
+        users,
         delivery_cores,
         journal_room,
     ];
@@ -57,7 +61,7 @@ fn max_wait(draft: &Draft, problems: &mut Vec<Problem>) {
 /// No server is dialled twice, and none is the engine itself.
 fn sources(draft: &Draft, problems: &mut Vec<Problem>) {
     let mut seen = HashSet::new();
-    let listeners = listener_list(draft);
+    let listeners = Listener::all(&draft.config);
     for (index, source) in draft.config.sources.iter().enumerate() {
         let place = || item_place(&draft.given.sources, index);
         let address = &source.address;
@@ -67,8 +71,8 @@ fn sources(draft: &Draft, problems: &mut Vec<Problem>) {
         }
         let own = listeners
             .iter()
-            .find(|(_, listener)| address.parse() == Ok(*listener));
-        if let Some((section, _)) = own {
+            .find(|it| address.parse() == Ok(it.address));
+        if let Some(Listener { section, .. }) = own {
             let text = format!(
                 "[[source]] address: \"{address}\" is where the engine itself listens \
                  ([{section}] listen); write the server's address"
@@ -116,7 +120,6 @@ fn destination_count(draft: &Draft, problems: &mut Vec<Problem>) {
 /// Rules set levels that there are, for destinations that there are.
 fn rules(draft: &Draft, problems: &mut Vec<Problem>) {
     let config = &draft.config;
-    let ids = || config.destinations.iter().map(|d| d.id.as_str());
     for (index, rule) in config.rules.iter().enumerate() {
         let mut add = |text| {
             let place = item_place(&draft.given.rules, index);
@@ -132,11 +135,7 @@ fn rules(draft: &Draft, problems: &mut Vec<Problem>) {
         let Some(id) = &rule.destination else {
             continue;
         };
-        if !config.scheduler.create_destinations && !ids().any(|known| known == id) {
-            let meant = match nearest(id, ids()) {
-                Some(near) => format!("did you mean \"{near}\"?"),
-                None => "add a [[destination]] for it".to_owned(),
-            };
+        if let Some(meant) = no_destination(config, id) {
             add(format!(
                 "[[rule]] destination: there is no destination \"{id}\"; {meant}"
             ));
@@ -146,37 +145,91 @@ fn rules(draft: &Draft, problems: &mut Vec<Problem>) {
 
 /// No two listeners take the same address.
 fn listeners(draft: &Draft, problems: &mut Vec<Problem>) {
-    let listeners = listener_list(draft);
-    for (index, (section, address)) in listeners.iter().enumerate() {
-        for (other, taken) in &listeners[..index] {
-            if overlap(*address, *taken) {
-                let place = draft.given.place(&[(section, "listen"), (other, "listen")]);
+    let listeners = Listener::all(&draft.config);
+    for (index, one) in listeners.iter().enumerate() {
+        for other in &listeners[..index] {
+            if overlap(one.address, other.address) {
+                let keys = [(one.section, "listen"), (other.section, "listen")];
                 let text = format!(
-                    "[{section}] listen: found {address}, which [{other}] listen has taken; \
-                     choose another port"
+                    "[{}] listen: found {}, which [{}] listen has taken; choose another port",
+                    one.section, one.address, other.section
                 );
-                problems.push(Problem::new(place, text));
+                problems.push(Problem::new(draft.given.place(&keys), text));
             }
         }
     }
-}
-
-/// Each listener's section and address.
-fn listener_list(draft: &Draft) -> Vec<(&'static str, SocketAddr)> {
-    let config = &draft.config;
-    let listeners = [
-        ("delivery", Some(config.delivery.listen)),
-        ("ingest", config.ingest.listen),
-        ("admin", config.admin.listen),
-    ];
-    let set = |(section, address): (_, Option<_>)| address.map(|address| (section, address));
-    listeners.into_iter().filter_map(set).collect()
 }
 
 /// Whether one of two listeners would be refused; port 0 is any free port.
 fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
     let same_host = a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified();
     a.port() == b.port() && a.port() != 0 && same_host
+}
+
+/// No listener is open to other machines unless that is meant.
+fn open_listeners(draft: &Draft, problems: &mut Vec<Problem>) {
+    for listener in Listener::all(&draft.config) {
+        if listener.exposure(&draft.config) == Exposure::Open {
+            let place = draft.given.place(&[(listener.section, "listen")]);
+            problems.push(Problem::new(place, listener.refusal()));
+        }
+    }
+}
+
+/// Each user has a name and a token of its own, and rights to destinations that there are.
+fn users(draft: &Draft, problems: &mut Vec<Problem>) {
+    let config = &draft.config;
+    for (index, user) in config.users.iter().enumerate() {
+        let mut add = |text| {
+            let place = item_place(&draft.given.users, index);
+            problems.push(Problem::new(place, text));
+        };
+        let name = &user.name;
+        let before = &config.users[..index];
+        if before.iter().any(|it| it.name == *name) {
+            add(format!(
+                "[[user]] name: \"{name}\" is there twice; remove one"
+            ));
+        }
+        match (user.token_sha256, &user.token_file) {
+            (None, None) => add(format!(
+                "[[user]] \"{name}\" has no token; add token_sha256 (`flipped-lb user hash` makes \
+                 it), or token_file"
+            )),
+            (Some(_), Some(_)) => add(format!(
+                "[[user]] \"{name}\" has token_sha256 and token_file; remove one"
+            )),
+            (Some(hash), None) => {
+                if let Some(other) = before.iter().find(|it| it.token_sha256 == Some(hash)) {
+                    add(format!(
+                        "[[user]] \"{name}\" has the token of \"{}\"; give each its own",
+                        other.name
+                    ));
+                }
+            }
+            (None, Some(_)) => {}
+        }
+        let named = user.may_send.iter().chain(&user.may_receive);
+        for id in named.filter(|it| !it.contains('*')) {
+            if let Some(meant) = no_destination(config, id) {
+                add(format!(
+                    "[[user]] \"{name}\": there is no destination \"{id}\"; {meant}"
+                ));
+            }
+        }
+    }
+}
+
+/// Where a name is no destination's, and will be none's: what was meant.
+fn no_destination(config: &Config, id: &str) -> Option<String> {
+    let ids = || config.destinations.iter().map(|d| d.id.as_str());
+    if config.scheduler.create_destinations || ids().any(|known| known == id) {
+        return None;
+    }
+    Some(match nearest(id, ids()) {
+        Some(near) => format!("did you mean \"{near}\"?"),
+        None => "add a [[destination]] for it".to_owned(),
+    })
 }
 
 /// A core for each delivery agent, or none at all.

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use super::{
     Admin, Config, Connections, Dedup, Delivery, Destination, Durability, IdleKind, Ingest,
-    Journal, KeptWhenFull, Latency, LineParser, Log, LogFormat, LogLevel, Scheduler, Source, Stats,
-    Store, StoreUrl, ThreadingMode, Threads, WhenFull,
+    Journal, KeptWhenFull, Latency, LineParser, Log, LogFormat, LogLevel, MaxRate, Scheduler,
+    Security, Source, Stats, Store, StoreUrl, ThreadingMode, Threads, WhenFull,
 };
 use crate::limits;
 
@@ -39,6 +39,8 @@ impl Default for Config {
             sources: (8001..=8004)
                 .map(|port| Source::to(localhost(port).to_string()))
                 .collect(),
+            users: Vec::new(),
+            security: Security::default(),
             ingest: Ingest::default(),
             destinations: (1..=4)
                 .map(|n| Destination {
@@ -106,6 +108,7 @@ impl Default for Ingest {
             connections: Connections::of(limits::PRODUCERS_MAX_DEFAULT),
             greeting_timeout: limits::GREETING_TIMEOUT_DEFAULT,
             idle_timeout: Duration::ZERO,
+            max_rate: MaxRate::default(),
             rejected_max_total: limits::REJECTED_TOTAL_MAX_DEFAULT,
             rejected_when_full: KeptWhenFull::Hold,
             parser: LineParser::Auto,

@@ -24,6 +24,7 @@ pub(super) struct Given {
     pub(super) sources: Vec<Place>,
     pub(super) destinations: Vec<Place>,
     pub(super) rules: Vec<Place>,
+    pub(super) users: Vec<Place>,
 }
 
 impl Given {

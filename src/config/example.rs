@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use super::Config;
-use super::items::{DESTINATIONS, Items, RULES, SOURCES};
+use super::items::{DESTINATIONS, Items, RULES, SOURCES, USERS};
 use super::key::{Key, Section, Shown};
 use super::keys::SECTIONS;
 
@@ -36,7 +36,8 @@ pub fn example() -> String {
             let destinations = defaults.destinations.iter();
             let destinations = destinations.map(|d| vec![quoted(&d.id), d.vip.to_string()]);
             print_items(&mut out, &DESTINATIONS, &destinations.collect::<Vec<_>>());
-            print_rule(&mut out);
+            print_absent(&mut out, &RULES);
+            print_absent(&mut out, &USERS);
         }
     }
     out
@@ -76,15 +77,22 @@ fn print_items<T>(out: &mut String, kind: &Items<T>, items: &[Vec<String>]) {
     }
 }
 
-/// A rule that is commented out, since there are none by default.
-fn print_rule(out: &mut String) {
+/// An item that is commented out, since there are none by default.
+fn print_absent<T>(out: &mut String, kind: &Items<T>) {
     out.push('\n');
-    comment(out, RULES.meaning);
-    line(out, format_args!("# [[{}]]", RULES.name));
-    let width = RULES.keys.iter().map(width).max().unwrap_or_default();
-    for key in RULES.keys {
+    comment(out, kind.meaning);
+    line(out, format_args!("# [[{}]]", kind.name));
+    let fits = |key: &&Key<T>| width(key) + "# ".len() + "  # ".len() + key.meaning.len() <= WIDTH;
+    let column = kind.keys.iter().filter(fits).map(width).max();
+    let column = column.unwrap_or_default();
+    for key in kind.keys {
         let setting = format!("{} = {}", key.name, shown(key.default));
-        line(out, format_args!("# {setting:width$}  # {}", key.meaning));
+        if fits(&key) {
+            line(out, format_args!("# {setting:column$}  # {}", key.meaning));
+        } else {
+            comment(out, &format!("# {}", key.meaning));
+            line(out, format_args!("# {setting}"));
+        }
     }
 }
 

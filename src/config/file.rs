@@ -12,7 +12,7 @@ use toml::de::{DeTable, DeValue};
 use super::Config;
 use super::draft::{Draft, Given, label};
 use super::found::Found;
-use super::items::{DESTINATIONS, ITEM_NAMES, Items, RULES, SOURCES};
+use super::items::{DESTINATIONS, ITEM_NAMES, Items, RULES, SOURCES, USERS};
 use super::key::{Key, Section, Shown};
 use super::keys::SECTIONS;
 use super::nearest::{nearest, suggest};
@@ -81,6 +81,7 @@ impl Reader<'_> {
                     self.items(&DESTINATIONS, value, items, |g| &mut g.destinations);
                 }
                 "rule" => self.items(&RULES, value, &mut config.rules, |g| &mut g.rules),
+                "user" => self.items(&USERS, value, &mut config.users, |g| &mut g.users),
                 other => match SECTIONS[1..].iter().find(|s| s.name == other) {
                     Some(section) => self.section(config, section, value),
                     None => self.setting(config, &SECTIONS[0], name, value),

@@ -12,6 +12,7 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::DeValue;
 
+use super::MaxRate;
 use super::nearest::suggest;
 use super::units::{parse_duration, parse_size, show_duration, show_size};
 use crate::limits::NAME_LEN_MAX;
@@ -159,6 +160,36 @@ impl Found {
         }
         let (min, max) = (show_duration(min), show_duration(max));
         self.wrong(format!("write a duration from \"{min}\" to \"{max}\""))
+    }
+
+    /// Lines or bytes a second, or a list of both.
+    pub(super) fn rate(&self) -> Reading<MaxRate> {
+        let parts = match &self.raw {
+            Raw::Text(text) | Raw::Variable(text) if text == "none" => {
+                return Ok(MaxRate::default());
+            }
+            Raw::Text(_) => vec![self.clone()],
+            _ => self.list()?,
+        };
+        let mut rate = MaxRate::default();
+        for part in &parts {
+            let count = part.text().ok().and_then(|it| it.strip_suffix("/s"));
+            let wrong = || part.wrong("write lines or bytes a second: \"5000/s\", \"10MiB/s\"");
+            let Some(count) = count.map(str::trim) else {
+                return wrong();
+            };
+            let (field, value) = match count.replace('_', "").parse() {
+                Ok(lines) => (&mut rate.lines, lines),
+                Err(_) => match parse_size(count) {
+                    Ok(bytes) => (&mut rate.bytes, bytes),
+                    Err(_) => return wrong(),
+                },
+            };
+            if value == 0 || field.replace(value).is_some() {
+                return self.wrong("write each once, and 1/s at least; none is no limit");
+            }
+        }
+        Ok(rate)
     }
 
     /// `true` or `false`.

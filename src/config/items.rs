@@ -1,11 +1,13 @@
 //! The keys of what may stand in the file many times: `[[source]]`, `[[destination]]`,
-//! `[[rule]]`.
+//! `[[rule]]`, `[[user]]`.
 //!
 //! The same kind of list as `keys`, for one item instead of the whole settings.
 
+use super::found::Found;
 use super::key::{Key, Shown, set};
 use super::units::parse_hours;
-use super::{Destination, Rule, Source, WhenFull};
+use super::{Destination, Rule, Source, User, WhenFull};
+use crate::access::TokenHash;
 use crate::limits;
 
 /// One kind of `[[item]]`.
@@ -19,7 +21,7 @@ pub(super) struct Items<T: 'static> {
 }
 
 /// The names of all kinds.
-pub(super) const ITEM_NAMES: [&str; 3] = [SOURCES.name, DESTINATIONS.name, RULES.name];
+pub(super) const ITEM_NAMES: [&str; 4] = [SOURCES.name, DESTINATIONS.name, RULES.name, USERS.name];
 
 pub(super) const SOURCES: Items<Source> = Items {
     name: "source",
@@ -133,3 +135,75 @@ pub(super) const RULES: Items<Rule> = Items {
         priority: 0,
     },
 };
+
+pub(super) const USERS: Items<User> = Items {
+    name: "user",
+    meaning: "Who may connect, with a [[user]] for each; by default there are none, and nobody is \
+              asked. With any, whoever shows no token is refused: in the first line \
+              {\"subscribe\":[\"table1\"],\"token\":\"...\"} or {\"producer\":{\"token\":\"...\"}}, over \
+              HTTP as Authorization: Bearer.",
+    keys: &[
+        Key {
+            name: "name",
+            default: Shown::Required("\"kitchen\""),
+            meaning: "What logs call it.",
+            set: |user, v| set(&mut user.name, v.name()?),
+        },
+        Key {
+            name: "token_sha256",
+            default: Shown::Absent(
+                "\"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\"",
+            ),
+            meaning: "The SHA-256 of its token: flipped-lb user hash makes it.",
+            set: |user, v| set(&mut user.token_sha256, Some(token_hash(v)?)),
+        },
+        Key {
+            name: "token_file",
+            default: Shown::Absent("\"/etc/flipped-lb/kitchen.token\""),
+            meaning: "Instead of that, the file whose first line is the token.",
+            set: |user, v| match v.text()? {
+                "" => Err("found nothing; write a file".to_owned()),
+                path => set(&mut user.token_file, Some(path.into())),
+            },
+        },
+        Key {
+            name: "may_send",
+            default: Shown::Default("[]"),
+            meaning: "Destinations that it may send to; * stands for any part of a name.",
+            set: |user, v| set(&mut user.may_send, names(v)?),
+        },
+        Key {
+            name: "may_receive",
+            default: Shown::Default("[]"),
+            meaning: "Destinations whose messages it may receive; likewise.",
+            set: |user, v| set(&mut user.may_receive, names(v)?),
+        },
+        Key {
+            name: "may_admin",
+            default: Shown::Default("false"),
+            meaning: "Whether it may ask over HTTP; /healthz and /readyz answer everybody.",
+            set: |user, v| set(&mut user.may_admin, v.boolean()?),
+        },
+        Key {
+            name: "source",
+            default: Shown::Absent("\"server1\""),
+            meaning: "The only sourceServerId that it may send as.",
+            set: |user, v| set(&mut user.source, Some(v.name()?)),
+        },
+    ],
+    blank: || User::named(""),
+};
+
+/// Whoever writes the token itself here by mistake does not find it in a log.
+fn token_hash(found: &Found) -> Result<TokenHash, String> {
+    let hash = TokenHash::parse(found.secret_text()?);
+    hash.ok_or_else(|| {
+        "found no SHA-256, which is 64 hexadecimal digits; `flipped-lb user hash` makes it of a \
+         token"
+            .to_owned()
+    })
+}
+
+fn names(found: &Found) -> Result<Vec<String>, String> {
+    found.list()?.iter().map(Found::name).collect()
+}

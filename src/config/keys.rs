@@ -1,14 +1,15 @@
 //! The one list of all keys, a file a section: name, default, meaning, and how a value is taken.
 //!
 //! The readers of the file and of the environment look keys up here, errors suggest names from
-//! here, and the example file is printed from here. The keys of `[[source]]`, `[[destination]]`
-//! and `[[rule]]` are in `items`. Bounds across several keys are checked by `checks`.
+//! here, and the example file is printed from here. The keys of `[[source]]`, `[[destination]]`,
+//! `[[rule]]` and `[[user]]` are in `items`. Bounds across several keys are checked by `checks`.
 
 mod admin;
 mod delivery;
 mod ingest;
 mod journal;
 mod scheduler;
+mod security;
 mod store;
 mod threads;
 mod top;
@@ -19,6 +20,7 @@ use delivery::DELIVERY;
 use ingest::INGEST;
 use journal::JOURNAL;
 use scheduler::{DEDUP, SCHEDULER};
+use security::SECURITY;
 use store::STORE;
 use threads::THREADS;
 use top::TOP;
@@ -26,6 +28,7 @@ use top::TOP;
 pub use store::store_url;
 
 /// The top of the file, then the sections, in the order of the example file.
-pub(super) const SECTIONS: [Section; 12] = [
-    TOP, INGEST, SCHEDULER, DEDUP, DELIVERY, JOURNAL, THREADS, STORE, ADMIN, STATS, LATENCY, LOG,
+pub(super) const SECTIONS: [Section; 13] = [
+    TOP, INGEST, SCHEDULER, DEDUP, DELIVERY, JOURNAL, THREADS, STORE, ADMIN, SECURITY, STATS,
+    LATENCY, LOG,
 ];

@@ -24,6 +24,7 @@ mod nearest;
 mod server;
 mod service_links;
 mod units;
+mod user;
 
 mod items;
 mod key;
@@ -41,6 +42,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use crate::access::TokenHash;
 pub use crate::rolling::WhenFull as KeptWhenFull;
 pub use defaults::default_max_wait;
 pub use example::example;
@@ -49,6 +51,7 @@ pub use load::{DEFAULT_FILE, load, overrides, parse, passed_over, used_file};
 pub use problem::ConfigError;
 pub use server::{Secret, Server, SslMode};
 pub use units::{parse_duration, parse_hours, parse_size, show_duration, show_hours, show_size};
+pub use user::{Security, User};
 
 /// All settings of one engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +64,10 @@ pub struct Config {
     pub sources: Vec<Source>,
     /// How frames come in.
     pub ingest: Ingest,
+    /// Who may connect; nobody is asked for a token where there are none.
+    pub users: Vec<User>,
+    /// Who may connect without one.
+    pub security: Security,
     /// The customers, in the order of the file.
     pub destinations: Vec<Destination>,
     /// How messages are ordered.
@@ -138,8 +145,19 @@ pub struct Ingest {
     pub greeting_timeout: Duration,
     /// A producer that has sent nothing for so long is closed; zero: never.
     pub idle_timeout: Duration,
+    /// How much one producer may send.
+    pub max_rate: MaxRate,
     /// Which parser reads the lines.
     pub parser: LineParser,
+}
+
+/// `[ingest] max_rate`: per second; `None`: any number.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MaxRate {
+    /// Lines.
+    pub lines: Option<u64>,
+    /// Bytes.
+    pub bytes: Option<u64>,
 }
 
 /// `[ingest] parser`.

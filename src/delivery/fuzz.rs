@@ -61,13 +61,17 @@ fn act(
 ) -> Result<u32, String> {
     let value: Value = serde_json::from_slice(line).expect("it was understood");
     let members = value.as_object().expect("an object, as all lines are");
-    assert!(members.keys().all(|it| it == "subscribe" || it == "ack"));
+    assert!(
+        members
+            .keys()
+            .all(|it| ["subscribe", "ack", "token"].contains(&it.as_str()))
+    );
     match accepted {
         Accepted::Acknowledge(frames) => {
             assert!(value["ack"].is_u64());
             Ok(frames)
         }
-        Accepted::Subscribe(destinations) => {
+        Accepted::Subscribe(destinations, _) => {
             assert_eq!(value["subscribe"], serde_json::json!(destinations));
             assert!(!value["ack"].is_u64());
             let mut lookup = Lookup::of_line(destinations);

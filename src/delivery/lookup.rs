@@ -9,8 +9,10 @@
 //! ```
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::report::Subscribe;
+use crate::access::User;
 use crate::counters::{Counter, Counters};
 use crate::limits::{NAME_LEN_MAX, NAMES_PER_CYCLE, PATTERNS_MAX};
 use crate::message::{DestinationIndex, Directory, Pattern};
@@ -87,7 +89,15 @@ impl Lookup {
             match wanted {
                 Wanted::Name(name) => {
                     let before = directory.len();
-                    let index = find(directory, &name, counters)?;
+                    if !requested.may_receive(&name) {
+                        counters.add(Counter::RightsRefused, 1);
+                        return Err(not_for_user(&name));
+                    }
+                    let found = find(directory, &name, counters);
+                    let index = match requested.user {
+                        Some(_) => found.map_err(|_| not_for_user(&name))?,
+                        None => found?,
+                    };
                     if directory.len() > before {
                         looked_at += CREATION_NAMES;
                     }
@@ -98,7 +108,8 @@ impl Lookup {
                     next,
                     fits,
                 } if (next as usize) < directory.len() => {
-                    let is_new = directory.name(next).is_some_and(|it| pattern.matches(&it));
+                    let fits_it = |it: &str| pattern.matches(it) && requested.may_receive(it);
+                    let is_new = directory.name(next).is_some_and(|it| fits_it(&it));
                     if is_new {
                         self.take(requested, next);
                     }
@@ -111,6 +122,9 @@ impl Lookup {
                 Wanted::Matching { pattern, fits, .. } if self.is_asked => {
                     if !fits && !directory.may_create() {
                         let pattern = pattern.as_str();
+                        if requested.user.is_some() {
+                            return Err(not_for_user(pattern));
+                        }
                         let why = format!("no destination matches {pattern:?}");
                         return Err(with_names(directory, why));
                     }
@@ -161,6 +175,8 @@ impl Wanted {
 /// What a connection has asked for.
 #[derive(Debug, Default)]
 pub(super) struct Requested {
+    /// Who asks; `None`: nobody is asked.
+    pub(super) user: Option<Arc<User>>,
     destinations: std::collections::HashSet<DestinationIndex, ahash::RandomState>,
     pub(super) patterns: Vec<Pattern>,
 }
@@ -169,6 +185,10 @@ impl Requested {
     /// How many destinations.
     pub(super) fn len(&self) -> usize {
         self.destinations.len()
+    }
+
+    fn may_receive(&self, name: &str) -> bool {
+        self.user.as_ref().is_none_or(|it| it.may_receive(name))
     }
 
     fn add_pattern(&mut self, pattern: Pattern) -> Result<(), String> {
@@ -202,6 +222,11 @@ fn find(
         counters.add(Counter::DestinationsFull, 1);
     }
     found.ok_or_else(|| with_names(directory, format!("unknown destination {name:?}")))
+}
+
+/// What a user is told of a destination, whether there is one or not.
+fn not_for_user(name: &str) -> String {
+    format!("no destination {name:?} that this user may receive")
 }
 
 /// An error, with some of the destinations that there are.

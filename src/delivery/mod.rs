@@ -28,6 +28,7 @@ use std::sync::Arc;
 pub(crate) use self::agent::DeliveryAgent;
 use self::protocol::{FromDelivery, ToDelivery};
 pub(crate) use self::subscribers::Timeouts;
+use crate::access::Users;
 use crate::arena::View;
 use crate::counters::Counters;
 use crate::message::Directory;
@@ -48,7 +49,9 @@ pub(crate) struct DeliveryParts<N, C> {
     pub(crate) view: View,
     /// The customers.
     pub(crate) destinations: Directory,
-    /// Who may connect; shared by the agents.
+    /// Who may subscribe.
+    pub(crate) users: Arc<Users>,
+    /// How many may connect; shared by the agents.
     pub(crate) admission: Arc<Admission>,
     /// After how long a subscriber is disconnected.
     pub(crate) timeouts: Timeouts,

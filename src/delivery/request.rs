@@ -4,15 +4,22 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Visitor};
 
+use crate::access::Token;
+
+/// Messages that a line asks for.
+#[derive(Debug)]
+pub(super) struct Subscription {
+    /// Names or patterns.
+    pub(super) destinations: Vec<String>,
+    /// Whether the subscriber acknowledges.
+    pub(super) ack: bool,
+    pub(super) token: Option<Token>,
+}
+
 /// What a line asks for.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Request {
-    /// Messages of these destinations, names or patterns.
-    Subscribe {
-        destinations: Vec<String>,
-        /// Whether it acknowledges.
-        ack: bool,
-    },
+    Subscribe(Subscription),
     /// So many frames of this connection are done with.
     Acknowledge(u64),
 }
@@ -33,9 +40,16 @@ impl Request {
             (Some(_), Some(Ack::Through(_))) => None,
             (Some(destinations), ack) => {
                 let ack = matches!(ack, Some(Ack::Wanted(true)));
-                Some(Self::Subscribe { destinations, ack })
+                let token = words.token;
+                Some(Self::Subscribe(Subscription {
+                    destinations,
+                    ack,
+                    token,
+                }))
             }
-            (None, Some(Ack::Through(through))) => Some(Self::Acknowledge(through)),
+            (None, Some(Ack::Through(through))) if words.token.is_none() => {
+                Some(Self::Acknowledge(through))
+            }
             (None, _) => None,
         })
     }
@@ -46,6 +60,7 @@ impl Request {
 #[serde(deny_unknown_fields)]
 struct Words {
     subscribe: Option<Vec<String>>,
+    token: Option<Token>,
     #[serde(default)]
     ack: Option<Ack>,
 }

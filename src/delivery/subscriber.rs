@@ -9,16 +9,18 @@ use super::answer::Answer;
 use super::lookup::{Lookup, Requested};
 use super::outbox::{Completed, Outbox};
 use super::report::Report;
-use super::request::Request;
+use super::request::{Request, Subscription};
+use crate::access::Token;
 use crate::limits::SUBSCRIBER_LINE_LEN_MAX;
 use crate::message::DestinationIndex;
 use crate::net::framer::Framer;
 
 /// What a line comes to.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
+#[cfg_attr(test, derive(PartialEq, Eq))]
 pub(super) enum Accepted {
-    /// These names and patterns are to be looked up.
-    Subscribe(Vec<String>),
+    /// These names and patterns are to be looked up, if the token is right.
+    Subscribe(Vec<String>, Option<Token>),
     /// So many more frames are settled.
     Acknowledge(u32),
 }
@@ -118,13 +120,9 @@ impl Subscriber {
         let request = Request::parse(line);
         let request = request.map_err(|why| format!("{why}; {}", self.expectation()))?;
         match (request, self.phase) {
-            (Some(Request::Subscribe { destinations, ack }), Phase::Greeting(_)) => {
-                self.subscribe(destinations, ack)
-            }
-            (Some(Request::Subscribe { destinations, ack }), Phase::Subscribed { ack: known })
-                if known == ack =>
-            {
-                self.subscribe(destinations, ack)
+            (Some(Request::Subscribe(asked)), Phase::Greeting(_)) => self.subscribe(asked),
+            (Some(Request::Subscribe(asked)), Phase::Subscribed { ack }) if ack == asked.ack => {
+                self.subscribe(asked)
             }
             (Some(Request::Acknowledge(through)), Phase::Subscribed { ack: true }) => {
                 self.acknowledge(through, now_ns)
@@ -133,12 +131,12 @@ impl Subscriber {
         }
     }
 
-    fn subscribe(&mut self, destinations: Vec<String>, ack: bool) -> Result<Accepted, String> {
-        if destinations.is_empty() {
+    fn subscribe(&mut self, asked: Subscription) -> Result<Accepted, String> {
+        if asked.destinations.is_empty() {
             return Err("no destination named; send {\"subscribe\":[\"table1\"]}".to_owned());
         }
-        self.phase = Phase::Subscribed { ack };
-        Ok(Accepted::Subscribe(destinations))
+        self.phase = Phase::Subscribed { ack: asked.ack };
+        Ok(Accepted::Subscribe(asked.destinations, asked.token))
     }
 
     fn acknowledge(&mut self, through: u64, now_ns: u64) -> Result<Accepted, String> {
@@ -222,7 +220,7 @@ mod tests {
     fn a_subscription_is_understood_with_and_without_ack() {
         let request = new().on_line(b"{ \"subscribe\" : [\"a\",\"b\"] }", 0);
         let destinations = vec!["a".to_owned(), "b".to_owned()];
-        assert_eq!(request, Ok(Accepted::Subscribe(destinations)));
+        assert_eq!(request, Ok(Accepted::Subscribe(destinations, None)));
         assert_eq!(subscribed(false).phase, Phase::Subscribed { ack: false });
         assert_eq!(subscribed(true).phase, Phase::Subscribed { ack: true });
     }
@@ -266,7 +264,7 @@ mod tests {
             let mut subscriber = subscribed(ack);
             let accepted = subscriber.on_line(line, 0);
             if is_right {
-                let expected = Accepted::Subscribe(vec!["b".to_owned()]);
+                let expected = Accepted::Subscribe(vec!["b".to_owned()], None);
                 assert_eq!(accepted, Ok(expected));
                 assert_eq!(subscriber.phase, Phase::Subscribed { ack });
             } else {

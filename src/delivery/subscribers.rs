@@ -18,6 +18,7 @@ mod peer;
 mod reading;
 #[cfg(test)]
 mod tests;
+mod users;
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -26,6 +27,7 @@ use std::sync::Arc;
 
 use super::protocol::{FromDelivery, SubscriberKey, ToDelivery};
 use super::subscriber::{Phase, Subscriber};
+use crate::access::Users;
 use crate::arena::{EndedLeases, Lease, View};
 use crate::clock::Now;
 use crate::counters::{Counter, Counters};
@@ -83,6 +85,9 @@ pub(super) struct Subscribers {
     buffer: ReadBuffer,
     tick_at_ns: u64,
     log_cut: LogLimit,
+    log_refused: LogLimit,
+    /// Who may subscribe.
+    users: Arc<Users>,
 }
 
 impl Subscribers {
@@ -109,6 +114,8 @@ impl Subscribers {
             buffer: ReadBuffer::new(SUBSCRIBER_LONG_READ_LEN_MAX, SUBSCRIBER_LINE_LEN_MAX),
             tick_at_ns: 0,
             log_cut: LogLimit::default(),
+            log_refused: LogLimit::default(),
+            users: Arc::default(),
         }
     }
 

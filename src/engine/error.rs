@@ -4,6 +4,7 @@ use std::io;
 
 use super::listeners::ListenError;
 use super::lock::LockError;
+use crate::access::TokenFileError;
 use crate::admin::AdminError;
 use crate::agent::Fatal;
 use crate::agent::affinity::PinError;
@@ -15,6 +16,8 @@ use crate::store::OpenError;
 pub(crate) enum StartError {
     #[error(transparent)]
     Lock(#[from] LockError),
+    #[error(transparent)]
+    TokenFile(#[from] TokenFileError),
     #[error(transparent)]
     Pin(#[from] PinError),
     #[error(transparent)]

@@ -25,6 +25,7 @@ use std::sync::Arc;
 use super::journal_wiring::{JournalLinks, JournalWiring};
 use super::names::Names;
 use super::wakes::Wakes;
+use crate::access::Users;
 use crate::agent::Agent;
 use crate::agent::feedback::Feedback;
 use crate::arena::Ledger;
@@ -159,12 +160,13 @@ where
         recovered,
     }
     .wire();
+    let users = Arc::new(Users::new(&config.users));
     let nets = (world.delivery_nets, world.clock, world.scheduler_ring);
-    let (deliveries, delivery) = deliveries(config, nets, wakes, &ledger, &common);
+    let (deliveries, delivery) = deliveries(config, nets, wakes, &ledger, &common, &users);
     let (to_scheduler, from_ingest) = ring(ARRIVALS_RING, &wakes.scheduler);
     let (to_ingest, from_scheduler) = ring(world.scheduler_ring, &wakes.ingest);
     let ends = (to_scheduler, from_scheduler, rejects.0);
-    let ingest = ingest(config, (world.ingest_net, world.seed), ends, &common);
+    let ingest = ingest(config, (world.ingest_net, world.seed), ends, &common, users);
     let links = SchedulerLinks {
         from_ingest,
         to_ingest,
@@ -195,6 +197,7 @@ fn ingest<N: Network>(
     (net, seed): (N, u64),
     (to_scheduler, from_scheduler, rejects): (Sender<FromIngest>, Receiver<ToIngest>, RejectSender),
     common: &Common,
+    users: Arc<Users>,
 ) -> IngestAgent<N> {
     let levels = usize::from(config.scheduler.levels);
     let recovered = &common.recovered_state;
@@ -207,6 +210,7 @@ fn ingest<N: Network>(
         message_types: common.names.message_types.clone(),
         hasher: recovered.dedup.hasher(),
         rejects,
+        users,
         counters: Arc::clone(&common.counters),
         pressure: Arc::clone(&common.signals.pressure),
         draining: Arc::clone(&common.signals.draining),
@@ -262,6 +266,7 @@ fn deliveries<N: Network + 'static, C: Clock + 'static>(
     wakes: &Wakes,
     ledger: &Ledger,
     common: &Common,
+    users: &Arc<Users>,
 ) -> (Vec<Box<dyn Agent>>, Vec<DeliveryLink>) {
     let settings = &config.delivery;
     let admission = Arc::new(Admission::new("delivery", settings.connections));
@@ -276,6 +281,7 @@ fn deliveries<N: Network + 'static, C: Clock + 'static>(
         let (to_scheduler, from) = ring(scheduler_ring, &wakes.scheduler);
         links.push(DeliveryLink { to, from });
         agents.push(Box::new(DeliveryAgent::new(DeliveryParts {
+            users: Arc::clone(users),
             admission: Arc::clone(&admission),
             net,
             clock: clock.clone(),

@@ -12,6 +12,7 @@ use super::pipeline::Signals;
 use super::spawn::{self, Spawner};
 use super::threads::Plan;
 use super::{Addresses, Engine, Failed, Thread};
+use crate::access::Users;
 use crate::admin::{Admin, AdminState, Facts, Health, Monitor, MonitorParts, Phase, Shown};
 use crate::clock::SystemClock;
 use crate::config::Config;
@@ -65,6 +66,7 @@ impl<'a> Services<'a> {
             shown: Arc::clone(&self.shown),
             health: Arc::clone(&self.health),
             names: self.latency_names(),
+            users: Arc::new(Users::new(&self.config.users)),
             facts: Facts {
                 version: env!("CARGO_PKG_VERSION"),
                 durability: self.config.durability.name(),

@@ -19,6 +19,7 @@ use super::pipeline::{self, Common, Signals, World};
 use super::services::Services;
 use super::threads::{self, Plan, syncs};
 use super::wakes::Wakes;
+use crate::access::with_tokens;
 use crate::agent::Agent;
 use crate::clock::{Boot, Clock, SystemClock, wall_us, zone};
 use crate::config::Config;
@@ -44,7 +45,7 @@ use crate::{destinations, latency};
 /// # Errors
 /// What it needs cannot be had; the message says which setting to change.
 pub(crate) fn start(config: &Config, begins: impl FnOnce()) -> Result<Engine, StartError> {
-    let config = &within_descriptors(config)?;
+    let config = &with_tokens(&within_descriptors(config)?)?;
     let lock = take_directory(config)?;
     let plan = threads::plan(config)?;
     let listeners = Listeners::bind(config)?;

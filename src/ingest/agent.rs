@@ -20,8 +20,10 @@ use super::waiting::Waiting;
 use crate::agent::pressure::InputPressure;
 use crate::agent::{Agent, Fatal};
 use crate::clock::Now;
+use crate::config::MaxRate;
 use crate::counters::Counters;
 use crate::limits::COMMANDS_PER_CYCLE;
+use crate::log_limit::LogLimit;
 use crate::net::acceptor::Acceptor;
 use crate::net::framer::ReadBuffer;
 use crate::net::{Network, Ready};
@@ -44,9 +46,11 @@ pub(crate) struct IngestAgent<N> {
     pub(super) dialler: Dialler,
     pub(super) acceptor: Acceptor,
     pub(super) timeouts: Timeouts,
+    pub(super) max_rate: MaxRate,
     /// All reads go here.
     pub(super) buffer: ReadBuffer,
     pub(super) ready: Vec<Ready>,
+    pub(super) log_refused: LogLimit,
     pub(super) is_drained: bool,
 }
 

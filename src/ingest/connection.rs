@@ -9,8 +9,10 @@ use std::net::SocketAddr;
 use super::budget::Budget;
 use super::confirm::Confirmation;
 use super::lines::Lines;
+use super::pace::{Pace, Share};
 use super::turn::Sender;
 use super::waits::Wait;
+use crate::config::MaxRate;
 use crate::message::SourceIndex;
 use crate::net::Key;
 use crate::net::framer::Framer;
@@ -30,11 +32,15 @@ pub(super) struct Connection {
     pub(super) origin: Origin,
     /// Its name, and how much of the time its wrong lines may take.
     pub(super) sender: Sender,
+    /// What it has taken of `max_rate`.
+    pub(super) pace: Pace,
     /// How far its lines are.
     pub(super) lines: Lines,
     /// Cuts its lines.
     pub(super) framer: Framer,
     pub(super) peer: Peer,
+    /// When it came, in ns.
+    pub(super) came_at_ns: u64,
     /// When something was read of it last, in ns, or it came.
     pub(super) read_at_ns: u64,
     /// It is in the queue of connections to read.
@@ -52,6 +58,19 @@ pub(super) struct Connection {
 }
 
 impl Connection {
+    /// What its turn may take, if it is a producer with a rate.
+    ///
+    /// # Errors
+    /// It must wait first.
+    #[inline]
+    pub(super) fn share(&self, rate: &MaxRate, now_ns: u64) -> Result<Option<Share>, Wait> {
+        let is_bound = rate.lines.is_some() || rate.bytes.is_some();
+        if !is_bound || matches!(self.origin, Origin::Configured(_)) {
+            return Ok(None);
+        }
+        self.pace.share(rate, now_ns).map(Some).map_err(Wait::Rate)
+    }
+
     /// Whether nothing more is to be read or acknowledged.
     pub(super) fn is_done(&self) -> bool {
         let is_told = self.lines.is_acknowledged() && self.unsent.is_empty();
@@ -154,11 +173,14 @@ impl Connections {
             origin,
             sender: Sender {
                 name,
+                user: None,
                 budget: Budget::new(0),
             },
+            pace: Pace::default(),
             lines,
             framer: Framer::new(self.line_len_max),
             peer: Peer::default(),
+            came_at_ns: now_ns,
             read_at_ns: now_ns,
             is_queued: false,
             waits_for: None,

@@ -6,7 +6,7 @@ use tracing::{info, warn};
 
 use super::agent::IngestAgent;
 use super::connection::Origin;
-use super::greeting;
+use super::greeting::WrongGreeting;
 use crate::clock::Now;
 use crate::counters::Counter;
 use crate::net::{Key, Network};
@@ -14,10 +14,16 @@ use crate::net::{Key, Network};
 impl<N: Network> IngestAgent<N> {
     /// The connection is over.
     pub(super) fn end(&mut self, key: Key, error: &io::Error, now: Now) {
+        if self.forget(key, error, now) {
+            self.net.close(key);
+        }
+    }
+
+    /// The connection is over, and its socket is to be closed. `false`: there is none.
+    fn forget(&mut self, key: Key, error: &io::Error, now: Now) -> bool {
         let Some(mut connection) = self.connections.close(key) else {
-            return;
+            return false;
         };
-        self.net.close(key);
         if let Some(wait) = connection.waits_for {
             self.waiting.remove(key, wait, &self.counters);
         }
@@ -36,6 +42,7 @@ impl<N: Network> IngestAgent<N> {
                 self.dialler.note_ended(index, lines, error, now);
             }
         }
+        true
     }
 
     /// Now and then, closes producers that have been silent for too long.
@@ -59,20 +66,28 @@ impl<N: Network> IngestAgent<N> {
         }
     }
 
-    /// A producer's greeting was wrong.
+    /// A producer's greeting was wrong, or it may not send.
     #[cold]
-    pub(super) fn close_greeting(&mut self, key: Key, now: Now) {
-        self.counters.add(Counter::ProducerErrors, 1);
-        self.close_with(key, greeting::EXPECTED, now);
+    pub(super) fn close_greeting(&mut self, key: Key, why: WrongGreeting, now: Now) {
+        let words = why.words();
+        self.counters.add(why.counter(), 1);
+        if let WrongGreeting::Refused(_) = why
+            && let Some(connection) = self.connections.get_mut(key)
+            && let Some(more) = self.log_refused.admit(now)
+        {
+            let peer = &connection.sender.name;
+            warn!(%peer, "a producer is refused: {words}{more}");
+        }
+        self.close_with(key, &words, now);
     }
 
+    /// Tells why, so that it can be read though the peer has sent more.
     fn close_with(&mut self, key: Key, why: &str, now: Now) {
-        let line = format!("{}\n", serde_json::json!({ "error": why }));
-        let pieces = [io::IoSlice::new(line.as_bytes())];
-        // The peer may be gone.
-        let _ = self.net.write(key, &pieces);
         let error = io::Error::new(io::ErrorKind::TimedOut, why.to_owned());
-        self.end(key, &error, now);
+        if self.forget(key, &error, now) {
+            let line = serde_json::json!({ "error": why }).to_string();
+            self.net.refuse(key, &line);
+        }
     }
 
     /// Nothing more is read; what was read is on its way, but for lines that found no room.

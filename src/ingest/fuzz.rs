@@ -149,7 +149,7 @@ impl Reading {
 
 /// A producer's first line is a greeting or a message, never both.
 pub(crate) fn greeting(line: &[u8]) {
-    let Some(Greeting::Ack(wants)) = greeting::parse(line) else {
+    let Some(Greeting::Wishes(wishes)) = greeting::parse(line) else {
         return;
     };
     let value: serde_json::Value = serde_json::from_slice(line).expect("it was understood");
@@ -159,6 +159,11 @@ pub(crate) fn greeting(line: &[u8]) {
         "{value}"
     );
     let ack = members["producer"].get("ack").cloned();
-    assert_eq!(ack.unwrap_or_default().as_bool().unwrap_or_default(), wants);
+    assert_eq!(
+        ack.unwrap_or_default().as_bool().unwrap_or_default(),
+        wishes.ack
+    );
+    let token = members["producer"]["token"].as_str();
+    assert_eq!(token, wishes.token.as_ref().map(|it| it.reveal()));
     assert!(Parser::new(LEVELS).parse(line).is_err());
 }

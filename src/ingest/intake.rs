@@ -6,6 +6,7 @@
 
 use super::names::{Addressee, NewNames};
 use super::parser::{Parsed, Parser};
+use crate::access::{SenderIndex, Senders};
 use crate::clock::Now;
 use crate::config::{Config, WhenFull};
 use crate::counters::Counters;
@@ -20,6 +21,7 @@ pub(super) struct Intake {
     pub(super) message_types: Directory,
     pub(super) hasher: IdHasher,
     pub(super) allowances: Windows,
+    pub(super) senders: Senders,
     when_full: WhenFullOf,
     new_names: NewNames,
 }
@@ -83,9 +85,15 @@ impl Intake {
             message_types,
             hasher,
             allowances,
+            senders: Senders::default(),
             when_full,
             new_names: NewNames::default(),
         }
+    }
+
+    /// Producers are among these.
+    pub(super) fn with_senders(self, senders: Senders) -> Self {
+        Self { senders, ..self }
     }
 
     /// A turn of a connection begins.
@@ -93,7 +101,8 @@ impl Intake {
         self.new_names.begin_turn();
     }
 
-    /// Accepts a line, and takes a place in its destination's window.
+    /// Accepts a line of a user, or of one whom nobody asks, and takes a place in its destination's
+    /// window.
     ///
     /// # Errors
     /// Why it is not accepted. It may be asked for again.
@@ -101,6 +110,7 @@ impl Intake {
     pub(super) fn accept<'a>(
         &'a mut self,
         line: &'a [u8],
+        user: Option<SenderIndex>,
         counters: &Counters,
         now: Now,
     ) -> Result<Accepted<'a>, Refusal> {
@@ -109,6 +119,11 @@ impl Intake {
             Err(reason) => return Err(Refusal::Rejected(reason)),
         };
         let (names, directory) = (&mut self.new_names, &mut self.destinations);
+        if let Some(user) = user
+            && !(self.senders).may_send(user, parsed.source, parsed.destination, directory)
+        {
+            return Err(Refusal::Rejected(Reason::Forbidden));
+        }
         let destination = match names.find(directory, parsed.destination, counters, now) {
             Addressee::Known(destination) => destination,
             Addressee::Unknown => return Err(Refusal::Rejected(Reason::UnknownDestination)),

@@ -38,6 +38,7 @@ mod waits;
 mod budget;
 mod greeting;
 mod lines;
+mod pace;
 mod turn;
 
 mod intake;

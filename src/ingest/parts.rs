@@ -17,10 +17,12 @@ use super::source::Source;
 use super::timeouts::Timeouts;
 use super::turn::Turns;
 use super::waiting::Waiting;
+use crate::access::{Senders, Users};
 use crate::agent::pressure::InputPressure;
 use crate::config::Config;
 use crate::counters::{Counter, Counters};
 use crate::limits::READ_LEN_MAX;
+use crate::log_limit::LogLimit;
 use crate::message::Directory;
 use crate::message::IdHasher;
 use crate::message::allowance::Windows;
@@ -42,6 +44,8 @@ pub(crate) struct IngestParts<N> {
     /// The message types seen.
     pub(crate) message_types: Directory,
     pub(crate) hasher: IdHasher,
+    /// Who may dial in.
+    pub(crate) users: Arc<Users>,
     /// Rejected lines go there.
     pub(crate) rejects: RejectSender,
     pub(crate) counters: Arc<Counters>,
@@ -77,7 +81,8 @@ impl<N> IngestAgent<N> {
                     parts.hasher,
                     parts.allowances,
                     WhenFullOf::new(config),
-                ),
+                )
+                .with_senders(Senders::new(Arc::clone(&parts.users))),
                 Output::new(parts.to_scheduler, parts.rejects),
             ),
             connections: Connections::new(sources.len(), settings.max_line, parts.floor_ms),
@@ -88,9 +93,11 @@ impl<N> IngestAgent<N> {
             ended: Vec::new(),
             dialler: Dialler::new(sources, parts.seed),
             acceptor: Acceptor::new("a producer", admission),
-            timeouts: Timeouts::new(settings),
+            timeouts: Timeouts::new(settings).of_users(&parts.users),
+            max_rate: settings.max_rate,
             buffer: ReadBuffer::new(READ_LEN_MAX, settings.max_line),
             ready: Vec::with_capacity(1024),
+            log_refused: LogLimit::default(),
             is_drained: false,
             net: parts.net,
             from_scheduler: parts.from_scheduler,

@@ -4,9 +4,12 @@ use std::io;
 
 use super::agent::IngestAgent;
 use super::confirm::Confirmation;
+use super::connection::Connection;
+use super::read_len::ReadLen;
 use super::turn::{TurnEnd, TurnLimits};
 use super::waits::Wait;
 use crate::clock::Now;
+use crate::config::MaxRate;
 use crate::counters::Counter;
 use crate::limits::{LINE_LEN_MAX, LINE_LEN_MIN, READS_PER_CYCLE, SHORT_READ_LEN, TURN_LINES_MAX};
 use crate::net::{Key, Network};
@@ -47,7 +50,14 @@ impl<N: Network> IngestAgent<N> {
         let Some(connection) = self.connections.get_mut(key) else {
             return Some(0);
         };
-        let len_max = self.read_len.max(now);
+        let (limits, len_max) = match limits(&self.read_len, &self.max_rate, connection, now) {
+            Ok(limits) => limits,
+            Err(wait) => {
+                self.wait(key, wait, now);
+                return Some(0);
+            }
+        };
+        let before = connection.lines.last();
         let mut turn = connection.framer.turn(&mut self.buffer);
         let net = &mut self.net;
         let read_len = if turn.is_resumed() {
@@ -80,12 +90,10 @@ impl<N: Network> IngestAgent<N> {
         if connection.peer.has_ended {
             turn.finish();
         }
-        let limits = TurnLimits {
-            lines: TURN_LINES_MAX,
-            bytes: len_max + LINE_LEN_MAX,
-        };
         let (lines, sender) = (&mut connection.lines, &mut connection.sender);
         let end = core.take_lines(&mut turn, lines, sender, limits);
+        let (count, bytes) = (lines.last() - before, turn.consumed_len() as u64);
+        (connection.pace).charge(&self.max_rate, count, bytes, now.ns);
         let work_count = turn.consumed_len().max(read_len).div_ceil(LINE_LEN_MIN);
         turn.suspend();
         core.output.end();
@@ -105,8 +113,8 @@ impl<N: Network> IngestAgent<N> {
         if has_lines {
             self.read_len.hold(connection.framer.partial_len());
         }
-        if end == TurnEnd::WrongGreeting {
-            return self.close_greeting(key, now);
+        if let TurnEnd::WrongGreeting(why) = end {
+            return self.close_greeting(key, why, now);
         }
         if connection.is_owed() {
             self.answering.owe(key);
@@ -190,6 +198,7 @@ impl<N: Network> IngestAgent<N> {
     /// Has connections read on for whose wrong lines there is room, or time, again.
     fn release_waiting(&mut self, now: Now) {
         let connections = &mut self.connections;
+        self.waiting.release_for_rate(connections, now);
         if self.turns.output.has_room_for_rejects() {
             (self.waiting).release_for_rejects(connections, &self.counters);
         }
@@ -197,4 +206,26 @@ impl<N: Network> IngestAgent<N> {
             self.waiting.release_for_budget(connections, now);
         }
     }
+}
+
+/// What the connection's turn may take, and how much may be read for it.
+///
+/// # Errors
+/// It must wait first.
+#[inline]
+fn limits(
+    read_len: &ReadLen,
+    rate: &MaxRate,
+    connection: &Connection,
+    now: Now,
+) -> Result<(TurnLimits, usize), Wait> {
+    let mut len_max = read_len.max(now);
+    let mut limits = TurnLimits {
+        lines: TURN_LINES_MAX,
+        bytes: len_max + LINE_LEN_MAX,
+    };
+    if let Some(share) = connection.share(rate, now.ns)? {
+        share.bound(&mut limits, &mut len_max);
+    }
+    Ok((limits, len_max))
 }

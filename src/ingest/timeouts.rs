@@ -1,5 +1,6 @@
 //! Producers that send nothing: closed after `idle_timeout`, where that is set, and, while no more
-//! connections are taken, those first that have never sent a line.
+//! connections are taken, those first that have never sent a line. Where users are asked for, one that
+//! has not said in time who it is is closed in any case.
 //!
 //! The agent asks now and then. It leaves alone who has sent something that is not read yet, for
 //! the pipeline or its destination has no room, and who waits for acknowledgements at its end.
@@ -7,6 +8,7 @@
 use std::time::Duration;
 
 use super::connection::{Connection, Origin};
+use crate::access::Users;
 use crate::clock::Now;
 use crate::config::Ingest;
 use crate::counters::Counter;
@@ -17,6 +19,8 @@ use crate::limits::IDLE_LOOK_NS;
 pub(super) struct Timeouts {
     /// Before their first line, while no more connections are taken, in ns.
     greeting_ns: u64,
+    /// They must greet within that time.
+    wants_token: bool,
     /// At any time, in ns; `None`: for ever.
     idle_ns: Option<u64>,
     look_at_ns: u64,
@@ -27,8 +31,18 @@ impl Timeouts {
         let ns = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         Self {
             greeting_ns: ns(settings.greeting_timeout),
+            wants_token: false,
             idle_ns: Some(ns(settings.idle_timeout)).filter(|idle_ns| *idle_ns > 0),
             look_at_ns: 0,
+        }
+    }
+
+    /// Producers say who they are, if there are users.
+    pub(super) fn of_users(self, users: &Users) -> Self {
+        let wants_token = users.want_token();
+        Self {
+            wants_token,
+            ..self
         }
     }
 
@@ -38,7 +52,7 @@ impl Timeouts {
             return false;
         }
         self.look_at_ns = now.ns + IDLE_LOOK_NS;
-        is_full || self.idle_ns.is_some()
+        is_full || self.wants_token || self.idle_ns.is_some()
     }
 
     /// Why a connection is closed now, if it is: what counts it, and the words.
@@ -52,6 +66,12 @@ impl Timeouts {
         let is_producer = matches!(connection.origin, Origin::DialledIn(_));
         if !is_producer || has_more || connection.peer.has_ended {
             return None;
+        }
+        let open_ns = now.ns.saturating_sub(connection.came_at_ns);
+        if self.wants_token && connection.lines.may_greet && open_ns >= self.greeting_ns {
+            let seconds = self.greeting_ns as f64 / 1e9;
+            let why = format!("no token was sent within [ingest] greeting_timeout, {seconds} s");
+            return Some((Counter::GreetingTimeouts, why));
         }
         let silent_ns = now.ns.saturating_sub(connection.read_at_ns);
         if is_full && connection.lines.is_new && silent_ns >= self.greeting_ns {
@@ -72,6 +92,7 @@ mod tests {
     use super::super::waits::Wait;
     use super::*;
     use crate::clock::testing::at;
+    use crate::config;
 
     const GREETING_NS: u64 = 5_000_000_000;
     const IDLE_NS: u64 = 60_000_000_000;
@@ -114,6 +135,32 @@ mod tests {
             None
         );
         assert_eq!(end(Origin::Configured(0), 9 * IDLE_NS, true, same), None);
+    }
+
+    #[test]
+    fn where_users_are_asked_for_a_byte_now_and_then_keeps_no_place() {
+        let users = [config::User {
+            token_sha256: Some(config::TokenHash::of("t")),
+            ..config::User::named("u")
+        }];
+        let mut timeouts = Timeouts::new(&Ingest::default()).of_users(&Users::new(&users));
+        let timeout_ns = timeouts.greeting_ns;
+        let mut connections = Connections::new(1, 100, 0);
+        let producer = Origin::DialledIn("127.0.0.1:1".parse().expect("an address"));
+        connections.open(0, producer, "p".to_owned(), false, 7);
+        connections.next_readable();
+        let connection = connections.get_mut(0).expect("it is there");
+        connection.read_at_ns = 6 + timeout_ns;
+        let end = |it: &Connection, ns| timeouts.end_of(it, false, at(ns));
+        assert!(end(connection, 6 + timeout_ns).is_none());
+        let (counter, _) = end(connection, 7 + timeout_ns).expect("it is closed");
+        assert_eq!(counter, Counter::GreetingTimeouts);
+        connection.lines.may_greet = false;
+        assert!(
+            end(connection, 9 * timeout_ns).is_none(),
+            "it has said who it is"
+        );
+        assert!(timeouts.are_due(false, at(0)));
     }
 
     #[test]

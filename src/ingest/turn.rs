@@ -11,12 +11,13 @@
 //! ```
 
 use super::budget::Budget;
-use super::greeting::{self, Greeting};
+use super::greeting::{self, Greeting, WrongGreeting};
 use super::intake::{Accepted, Intake, Refusal};
 use super::lines::Lines;
 use super::output::{Output, TurnOutput};
 use super::protocol::Arrival;
 use super::waits::Wait;
+use crate::access::{Refused, SenderIndex, Unidentified};
 use crate::clock::Now;
 use crate::counters::{Counter, Counters};
 use crate::message::Reason;
@@ -43,7 +44,7 @@ pub(super) enum TurnEnd {
     /// The connection must wait.
     Wait(Wait),
     /// Its greeting was wrong: it ends.
-    WrongGreeting,
+    WrongGreeting(WrongGreeting),
 }
 
 /// What became of a line.
@@ -59,6 +60,8 @@ enum Outcome {
 #[derive(Debug)]
 pub(super) struct Sender {
     pub(super) name: String,
+    /// Its user; `None`: nobody asks, or it has not said yet.
+    pub(super) user: Option<SenderIndex>,
     pub(super) budget: Budget,
 }
 
@@ -142,6 +145,10 @@ impl TurnCore<'_> {
         sender: &mut Sender,
     ) -> bool {
         turn.finish();
+        if self.wants_token(lines) {
+            // What nobody has sent is not kept.
+            return true;
+        }
         while let Some(line) = turn.next_line() {
             if let Line::Whole(line) = line {
                 match self.reject(line, Reason::BadJson, lines, sender) {
@@ -159,23 +166,20 @@ impl TurnCore<'_> {
         let line = match line {
             Line::Whole(line) => line,
             Line::Blank => return Outcome::Consumed,
+            Line::Oversize(_) if self.wants_token(lines) => return refuse_unknown(),
             Line::Oversize(line) => {
                 (lines.is_new, lines.may_greet) = (false, false);
                 return self.reject(line, Reason::Oversize, lines, sender);
             }
         };
         lines.is_new = false;
-        if std::mem::take(&mut lines.may_greet) {
-            match greeting::parse(line) {
-                None => {}
-                Some(Greeting::Ack(ack)) => {
-                    lines.ack = ack;
-                    return Outcome::Consumed;
-                }
-                Some(Greeting::Wrong) => return Outcome::Last(TurnEnd::WrongGreeting),
-            }
+        if lines.may_greet
+            && let Some(outcome) = self.take_greeting(line, lines, sender)
+        {
+            return outcome;
         }
-        match self.intake.accept(line, self.counters, self.now) {
+        let (counters, now) = (self.counters, self.now);
+        match self.intake.accept(line, sender.user, counters, now) {
             Ok(accepted) => {
                 forward(&mut self.output, line, accepted, lines, self.now);
                 Outcome::Consumed
@@ -184,6 +188,35 @@ impl TurnCore<'_> {
             Err(Refusal::NoRoom(at)) => Outcome::Stays(TurnEnd::Wait(Wait::Destination(at))),
             Err(Refusal::NextTurn) => Outcome::Stays(TurnEnd::Limit),
         }
+    }
+
+    /// Takes the first line of a producer; `None`: it is an ordinary one.
+    #[cold]
+    fn take_greeting(
+        &mut self,
+        line: &[u8],
+        lines: &mut Lines,
+        sender: &mut Sender,
+    ) -> Option<Outcome> {
+        let wrong = |why| Some(Outcome::Last(TurnEnd::WrongGreeting(why)));
+        let wants_token = self.wants_token(lines);
+        lines.may_greet = false;
+        let wishes = match greeting::parse(line) {
+            None if wants_token => return Some(refuse_unknown()),
+            None => return None,
+            Some(Greeting::Wrong) => return wrong(WrongGreeting::NotUnderstood),
+            Some(Greeting::Wishes(wishes)) => wishes,
+        };
+        match self.intake.senders.identify(wishes.token.as_ref()) {
+            Ok(user) => (lines.ack, sender.user) = (wishes.ack, user),
+            Err(why) => return wrong(WrongGreeting::Refused(why)),
+        }
+        Some(Outcome::Consumed)
+    }
+
+    /// Whether a connection has not said yet who it is, and must.
+    fn wants_token(&self, lines: &Lines) -> bool {
+        lines.may_greet && self.intake.senders.want_token()
     }
 
     /// Hands a line to the rejects agent; it takes its time from the budgets.
@@ -214,6 +247,12 @@ impl TurnCore<'_> {
             false => Outcome::Consumed,
         }
     }
+}
+
+/// Its first line shows no token.
+fn refuse_unknown() -> Outcome {
+    let why = Refused::Unidentified(Unidentified::NoToken);
+    Outcome::Last(TurnEnd::WrongGreeting(WrongGreeting::Refused(why)))
 }
 
 #[inline]

@@ -41,6 +41,7 @@ impl Waiting {
             Wait::Destination(_) => Counter::QueueFullWaits,
             Wait::Rejects => Counter::RejectedWaits,
             Wait::Budget => Counter::RejectedPaced,
+            Wait::Rate(_) => Counter::RatePaced,
         };
         counters.add(counter, 1);
         if let Wait::Destination(destination) = wait
@@ -100,6 +101,13 @@ impl Waiting {
         let connection = connections.get_mut(key);
         if connection.is_none_or(|found| found.sender.budget.is_refilled(now.ns)) {
             self.waits.release_for_budget();
+            connections.resume(key);
+        }
+    }
+
+    /// Producers that may send again are read on.
+    pub(super) fn release_for_rate(&mut self, connections: &mut Connections, now: Now) {
+        while let Some(key) = self.waits.release_for_rate(now.ns) {
             connections.resume(key);
         }
     }

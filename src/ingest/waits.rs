@@ -5,7 +5,8 @@
 //! The agent says who begins to wait and where room is again. Others are not concerned, not even
 //! those who send to the same destination: each waits by its own next line.
 
-use std::collections::{HashMap, VecDeque};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
 
 use crate::message::DestinationIndex;
 use crate::net::Key;
@@ -19,6 +20,8 @@ pub(super) enum Wait {
     Rejects,
     /// Its wrong lines have spent their budget of time.
     Budget,
+    /// It has sent as much as `max_rate` allows, until this time, in ns.
+    Rate(u64),
 }
 
 /// The connections that wait, each once.
@@ -29,6 +32,8 @@ pub(super) struct Waits {
     at_destinations: usize,
     for_rejects: VecDeque<Key>,
     for_budget: VecDeque<Key>,
+    /// By the time at which each goes on.
+    for_rate: BinaryHeap<Reverse<(u64, Key)>>,
 }
 
 impl Waits {
@@ -44,6 +49,7 @@ impl Waits {
             }
             Wait::Rejects => self.for_rejects.push_back(key),
             Wait::Budget => self.for_budget.push_back(key),
+            Wait::Rate(until_ns) => self.for_rate.push(Reverse((until_ns, key))),
         }
     }
 
@@ -58,6 +64,7 @@ impl Waits {
             }
             Wait::Rejects => self.for_rejects.retain(|other| *other != key),
             Wait::Budget => self.for_budget.retain(|other| *other != key),
+            Wait::Rate(_) => self.for_rate.retain(|Reverse((_, other))| *other != key),
         }
     }
 
@@ -87,6 +94,15 @@ impl Waits {
         self.for_budget.pop_front()
     }
 
+    /// One that may send again.
+    pub(super) fn release_for_rate(&mut self, now_ns: u64) -> Option<Key> {
+        let Reverse((until_ns, _)) = self.for_rate.peek()?;
+        if *until_ns > now_ns {
+            return None;
+        }
+        self.for_rate.pop().map(|Reverse((_, key))| key)
+    }
+
     /// How many wait for a destination.
     pub(super) fn at_destinations(&self) -> usize {
         self.at_destinations
@@ -109,6 +125,7 @@ mod tests {
             4 => (0..3_u32).prop_map(Wait::Destination),
             1 => Just(Wait::Rejects),
             1 => Just(Wait::Budget),
+            1 => Just(Wait::Rate(7)),
         ]
     }
 
@@ -140,9 +157,19 @@ mod tests {
                                 prop_assert_eq!(waits.release_for_budget(), first);
                                 first.into_iter().collect()
                             }
+                            Wait::Rate(until_ns) => {
+                                prop_assert_eq!(waits.release_for_rate(until_ns - 1), None);
+                                let ready = std::iter::from_fn(|| waits.release_for_rate(until_ns));
+                                let mut ready: Vec<Key> = ready.collect();
+                                // Those of one moment have no order.
+                                ready.sort_by_key(|key| {
+                                    before.iter().position(|(other, _)| other == key)
+                                });
+                                ready
+                            }
                         };
                         let count = match wait {
-                            Wait::Destination(_) => usize::MAX,
+                            Wait::Destination(_) | Wait::Rate(_) => usize::MAX,
                             _ => 1,
                         };
                         let expected: Vec<Key> = before

@@ -84,6 +84,14 @@ pub const SHAPE_TOKENS_MAX: usize = 2 * u64::BITS as usize - 1;
 /// microseconds, so that a turn takes no longer than that of 256 KiB of lines.
 pub const CREATED_PER_TURN: usize = 64;
 
+/// What a producer with a `max_rate` may save up, in ns of it: as much as a turn takes at 40,000 lines
+/// a second.
+pub const PACE_BURST_NS: u64 = 100_000_000;
+
+/// A producer that is at its `max_rate` rests until it may send for so long, in ns: a turn takes some
+/// microseconds, so that a thousand of them a second cost little.
+pub const PACE_TURN_NS: u64 = 1_000_000;
+
 /// Between two looks at producers that say nothing, in ns: 4,096 of them take some 10 us.
 pub const IDLE_LOOK_NS: u64 = 250_000_000;
 

@@ -54,13 +54,15 @@ pub enum Reason {
     BadField,
     /// No such destination.
     UnknownDestination,
+    /// Its sender may not send there, or not as that source.
+    Forbidden,
     /// As many messages wait for its destination as may, and the settings say to reject then.
     QueueFull,
 }
 
 impl Reason {
     /// All reasons, in the order in which they are checked.
-    pub const ALL: [Reason; 9] = [
+    pub const ALL: [Reason; 10] = [
         Reason::Oversize,
         Reason::BadUtf8,
         Reason::BadJson,
@@ -69,6 +71,7 @@ impl Reason {
         Reason::MissingField,
         Reason::BadField,
         Reason::UnknownDestination,
+        Reason::Forbidden,
         Reason::QueueFull,
     ];
 
@@ -84,6 +87,7 @@ impl Reason {
             Reason::MissingField => "missing_field",
             Reason::BadField => "bad_field",
             Reason::UnknownDestination => "unknown_destination",
+            Reason::Forbidden => "forbidden",
             Reason::QueueFull => "queue_full",
         }
     }

@@ -11,6 +11,7 @@ use clap::Args;
 
 use super::Failure;
 use super::output::print;
+use crate::access::with_tokens;
 use crate::clock::zone;
 use crate::config::{self, Config, StoreUrl};
 use crate::engine::{directory, threads};
@@ -67,6 +68,9 @@ fn problems(config: &Config) -> Vec<String> {
         problems.push(format!(
             "the data directory {data_dir} cannot be used: {error}"
         ));
+    }
+    if let Err(error) = with_tokens(config) {
+        problems.push(error.to_string());
     }
     if let (StoreUrl::MySql(_), Some(path)) = (&config.store.url, &config.store.password_file)
         && let Err(error) = std::fs::File::open(path)

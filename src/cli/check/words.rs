@@ -3,6 +3,7 @@
 //! Fed with settings and with what matters of the machine; gives text. It decides nothing: what
 //! it says is computed by the same functions that the engine uses, or is in `limits`.
 
+mod access;
 mod engine;
 mod messages;
 mod places;
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::Config;
 use crate::descriptors;
+use access::access;
 use engine::{durability, memory, store, threading};
 use messages::{destinations, levels, once, rules, sources};
 use places::places;
@@ -45,7 +47,7 @@ impl Machine {
 /// What the settings mean, a section for each part of the pipeline.
 #[must_use]
 pub(crate) fn words(config: &Config, machine: &Machine) -> String {
-    let parts: [(&str, Vec<String>); 10] = [
+    let parts: [(&str, Vec<String>); 11] = [
         ("Sources", sources(config)),
         ("Destinations", destinations(config)),
         ("Levels", levels(config)),
@@ -55,6 +57,7 @@ pub(crate) fn words(config: &Config, machine: &Machine) -> String {
         ("Memory", memory(config)),
         ("Threads", threading(config, machine)),
         ("Store", store(config, machine)),
+        ("Who may connect", access(config)),
         ("Files and addresses", places(config, machine)),
     ];
     let mut out = String::new();

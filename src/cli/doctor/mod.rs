@@ -8,6 +8,7 @@
 mod clock;
 mod cores;
 mod disk;
+mod doors;
 mod finding;
 mod frequency;
 mod host;
@@ -82,7 +83,7 @@ pub(crate) fn run(args: DoctorArgs) -> Result<(), Failure> {
 
 /// All that is found by reading.
 fn read(patient: &Patient<'_>) -> Vec<Finding> {
-    let subjects: [fn(&Patient<'_>) -> Vec<Finding>; 9] = [
+    let subjects: [fn(&Patient<'_>) -> Vec<Finding>; 10] = [
         cores::look,
         isolation::look,
         numa::look,
@@ -90,6 +91,7 @@ fn read(patient: &Patient<'_>) -> Vec<Finding> {
         memory::look,
         limits::look,
         sockets::look,
+        doors::look,
         clock::look,
         host::look,
     ];

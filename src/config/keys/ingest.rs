@@ -93,6 +93,13 @@ pub(super) const INGEST: Section = Section {
             },
         ),
         key(
+            "max_rate",
+            "\"none\"",
+            "How much one producer may send in a second, in lines or bytes, such as \"5000/s\" or \
+             \"10MiB/s\", or both in a list; what is more waits in its socket. none: any number.",
+            |c, v| set(&mut c.ingest.max_rate, v.rate()?),
+        ),
+        key(
             "parser",
             "\"auto\"",
             "auto: a fast path parses lines of a shape that simd-json has accepted before, where the \

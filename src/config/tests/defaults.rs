@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::settings;
-use crate::config::items::{DESTINATIONS, RULES, SOURCES};
+use crate::config::items::{DESTINATIONS, RULES, SOURCES, USERS};
 use crate::config::key::Shown;
 use crate::config::keys::SECTIONS;
 use crate::config::{
@@ -118,12 +118,9 @@ fn the_example_file_shows_every_key() {
     for name in items.concat() {
         assert!(example.contains(&format!("\n{name} = ")), "{name}");
     }
-    for key in RULES.keys {
-        assert!(
-            example.contains(&format!("\n# {} = ", key.name)),
-            "{}",
-            key.name
-        );
+    let absent = RULES.keys.iter().map(|k| k.name);
+    for name in absent.chain(USERS.keys.iter().map(|k| k.name)) {
+        assert!(example.contains(&format!("\n# {name} = ")), "{name}");
     }
 }
 

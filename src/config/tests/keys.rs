@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::settings;
 use crate::config::keys::SECTIONS;
 use crate::config::{
-    Config, Durability, IdleKind, KeptWhenFull, LineParser, LogFormat, LogLevel, Rule, StoreUrl,
-    ThreadingMode, WhenFull,
+    Config, Durability, IdleKind, KeptWhenFull, LineParser, LogFormat, LogLevel, MaxRate, Rule,
+    StoreUrl, ThreadingMode, WhenFull,
 };
 
 /// Section, key, a value that is not the default, and what it must have changed.
@@ -20,6 +20,16 @@ type Case = (
 );
 
 const CASES: &[Case] = &[
+    ("ingest", "max_rate", "['5_000/s', '10MiB/s']", |c| {
+        c.ingest.max_rate
+            == MaxRate {
+                lines: Some(5_000),
+                bytes: Some(10 << 20),
+            }
+    }),
+    ("security", "anonymous", "'allow'", |c| {
+        c.security.allow_anonymous
+    }),
     ("", "data_dir", "'d'", |c| c.data_dir.as_os_str() == "d"),
     ("", "durability", "'synced'", |c| {
         c.durability == Durability::Synced
@@ -71,8 +81,8 @@ const CASES: &[Case] = &[
     ("dedup", "window", "'1ms'", |c| {
         c.dedup.window == Duration::from_millis(1)
     }),
-    ("delivery", "listen", "'0.0.0.0:0'", |c| {
-        c.delivery.listen.to_string() == "0.0.0.0:0"
+    ("delivery", "listen", "'127.0.0.2:0'", |c| {
+        c.delivery.listen.to_string() == "127.0.0.2:0"
     }),
     ("delivery", "agents", "64", |c| c.delivery.agents == 64),
     ("delivery", "ack_timeout", "'5m'", |c| {
@@ -289,4 +299,56 @@ fn cores_may_be_none() {
 fn a_listener_may_be_a_name() {
     let config = settings("[delivery]\nlisten = \"localhost:9000\"");
     assert!(config.delivery.listen.ip().is_loopback());
+}
+
+#[test]
+fn users_take_every_key() {
+    let hash = crate::access::TokenHash::of("abc").hex();
+    let config = settings(&format!(
+        "[[user]]\nname = 'kitchen'\ntoken_sha256 = '{hash}'\nmay_send = ['table*', 'table1']\n\
+         may_receive = ['table1']\nmay_admin = true\nsource = 'server1'\n\
+         [[user]]\nname = 'till'\ntoken_file = 'till.token'\n"
+    ));
+    let [kitchen, till] = &config.users[..] else {
+        panic!("{:?}", config.users)
+    };
+    assert_eq!(
+        kitchen.token_sha256,
+        Some(crate::access::TokenHash::of("abc"))
+    );
+    assert_eq!(kitchen.may_send, ["table*", "table1"]);
+    assert_eq!((kitchen.may_receive.len(), kitchen.may_admin), (1, true));
+    assert_eq!(kitchen.source.as_deref(), Some("server1"));
+    assert_eq!(till.token_file, Some(PathBuf::from("till.token")));
+    assert!(till.may_send.is_empty() && till.may_receive.is_empty() && !till.may_admin);
+    assert!(!format!("{config:?}").contains(&hash[..8]));
+}
+
+#[test]
+fn a_rate_is_of_lines_or_of_bytes_or_of_both() {
+    let rate = |value: &str| {
+        settings(&format!("[ingest]\nmax_rate = {value}"))
+            .ingest
+            .max_rate
+    };
+    let of = |lines, bytes| MaxRate { lines, bytes };
+    assert_eq!(rate("'none'"), of(None, None));
+    assert_eq!(rate("'50/s'"), of(Some(50), None));
+    assert_eq!(rate("'1KiB/s'"), of(None, Some(1024)));
+    assert_eq!(rate("['1KiB/s', '50/s']"), of(Some(50), Some(1024)));
+    let variable = [("FLIPPED_LB_INGEST_MAX_RATE", "50/s, 1KiB/s")];
+    let config = super::under(&variable).expect("right");
+    assert_eq!(config.ingest.max_rate, of(Some(50), Some(1024)));
+    for wrong in [
+        "50",
+        "'50'",
+        "'0/s'",
+        "'50/m'",
+        "'x/s'",
+        "['5/s', '6/s']",
+        "true",
+    ] {
+        let problem = super::problem(&format!("[ingest]\nmax_rate = {wrong}"));
+        assert!(problem.contains("[ingest] max_rate"), "{problem}");
+    }
 }

@@ -1,6 +1,6 @@
 //! What is wrong is named: the place, the key, what was found and what is right.
 
-use super::{problem, problems};
+use super::{problem, problems, settings};
 
 #[test]
 fn an_unknown_key_is_named_with_its_line_and_the_nearest_name() {
@@ -216,7 +216,7 @@ fn what_does_not_fit_together_is_named() {
             "there is no destination \"tabel2\"; did you mean \"table2\"?",
         ),
         (
-            "[admin]\nlisten = '0.0.0.0:9000'",
+            "[security]\nanonymous = 'allow'\n[admin]\nlisten = '0.0.0.0:9000'",
             "which [delivery] listen has taken",
         ),
         (
@@ -298,5 +298,63 @@ fn a_wrong_address_is_refused_and_its_password_never_printed() {
         let problem = problem(&format!("[store]\nurl = {url}\n"));
         assert!(!problem.contains("secret"), "{problem}");
         assert!(problem.starts_with("flipped-lb.toml:2:"), "{problem}");
+    }
+}
+
+/// A user of this name with the token `abc`, and these keys.
+fn user(name: &str, rest: &str) -> String {
+    let hash = crate::access::TokenHash::of("abc").hex();
+    format!("[[user]]\nname = '{name}'\ntoken_sha256 = '{hash}'\n{rest}\n")
+}
+
+#[test]
+fn users_have_names_and_tokens_of_their_own_and_rights_to_what_there_is() {
+    let other = "[[user]]\nname = 'one'\ntoken_file = 'f'\n";
+    for (text, right) in [
+        (user("one", "") + other, "\"one\" is there twice"),
+        (
+            user("one", "") + &user("two", ""),
+            "has the token of \"one\"",
+        ),
+        (
+            user("one", "token_file = 'f'"),
+            "token_sha256 and token_file",
+        ),
+        ("[[user]]\nname = 'one'".to_owned(), "has no token"),
+        (
+            user("one", "may_send = ['tabel1']"),
+            "no destination \"tabel1\"; did you mean \"table1\"?",
+        ),
+        (user("one", "may_receive = ['x']"), "no destination \"x\""),
+        (user("one", "may_send = 'table1'"), "write a list"),
+        (user("one", "token = 'x'"), "unknown key \"token\""),
+    ] {
+        let problem = problem(&text);
+        assert!(problem.contains(right), "{text}: {problem}");
+    }
+    let token = "my-secret-token";
+    let problem = problem(&format!("[[user]]\nname = 'a'\ntoken_sha256 = '{token}'"));
+    assert!(problem.contains("flipped-lb user hash"), "{problem}");
+    assert!(!problem.contains(token), "{problem}");
+}
+
+#[test]
+fn an_address_that_other_machines_reach_is_refused_with_both_ways_out() {
+    for (section, verb) in [
+        ("delivery", "read every customer's messages"),
+        ("ingest", "send as any server"),
+        ("admin", "see all figures"),
+    ] {
+        for host in ["0.0.0.0", "[::]", "192.0.2.1"] {
+            let text = format!("[{section}]\nlisten = '{host}:9555'\n");
+            let problem = problem(&text);
+            let place = format!("flipped-lb.toml:2:10: [{section}] listen: ");
+            let words = [&place, verb, "[[user]]", "[security] anonymous = \"allow\""];
+            for it in words {
+                assert!(problem.contains(it), "{problem}");
+            }
+            settings(&format!("{text}[security]\nanonymous = 'allow'"));
+            settings(&format!("{text}{}", user("one", "")));
+        }
     }
 }

@@ -117,8 +117,11 @@ impl Subscribers {
         };
         match accepted {
             Ok(Accepted::Acknowledge(frames)) => subscriber.report.acknowledged += frames,
-            Ok(Accepted::Subscribe(names)) => {
-                self.begin_lookup(key, subscriber, Lookup::of_line(names));
+            Ok(Accepted::Subscribe(names, token)) => {
+                match self.identify(subscriber, token.as_ref(), now) {
+                    Ok(()) => self.begin_lookup(key, subscriber, Lookup::of_line(names)),
+                    Err(why) => self.reject(subscriber, &why, now),
+                }
             }
             Err(why) => self.reject(subscriber, &why, now),
         }

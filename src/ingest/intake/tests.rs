@@ -38,7 +38,7 @@ fn line(id: &str, destination: &str, message_type: &str) -> String {
 /// The destination and the type of an accepted line.
 fn accept(intake: &mut Intake, line: &str) -> Result<(DestinationIndex, TypeIndex), Refusal> {
     let counters = Counters::default();
-    let accepted = intake.accept(line.as_bytes(), &counters, at(0))?;
+    let accepted = intake.accept(line.as_bytes(), None, &counters, at(0))?;
     Ok((accepted.destination, accepted.message_type))
 }
 

@@ -1,12 +1,14 @@
 //! The core of a turn by itself: bytes in, what the rings hold out.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use super::super::parser::Parser;
 use super::super::protocol::FromIngest;
 use super::*;
+use crate::access::{Senders, Users};
 use crate::arena::Ledger;
-use crate::config::parse;
+use crate::config::{self, parse};
 use crate::ingest::intake::WhenFullOf;
 use crate::limits::{
     ARRIVALS_RING, CHUNK_LEN, CHUNKS_PER_READ, LINE_LEN_MAX, READ_LEN_MAX, REJECTS_RING,
@@ -68,6 +70,7 @@ impl Rig {
             lines: Lines::new(0, 1, true, 0),
             sender: Sender {
                 name: "s".to_owned(),
+                user: None,
                 budget: Budget::new(0),
             },
             ledger,
@@ -250,8 +253,76 @@ fn only_the_first_line_of_a_producer_may_be_a_greeting() {
     let mut rig = Rig::new(9, REJECTS_RING);
     rig.lines.may_greet = true;
     let wrong = format!("{{\"producer\":true}}\n{}", good("a", "table1"));
-    assert_eq!(rig.turn(wrong.as_bytes(), ALL), TurnEnd::WrongGreeting);
+    let why = WrongGreeting::NotUnderstood;
+    let end = TurnEnd::WrongGreeting(why);
+    assert_eq!(rig.turn(wrong.as_bytes(), ALL), end);
     assert_eq!(rig.sent(), sent(&[]), "nothing behind it is taken");
+}
+
+/// A connection of a producer where one user is known, by the token `t`, who may send to `table1` as `s`.
+fn rig_with_a_user() -> Rig {
+    let user = config::User {
+        token_sha256: Some(config::TokenHash::of("t")),
+        may_send: vec!["table1".to_owned()],
+        source: Some("s".to_owned()),
+        ..config::User::named("u")
+    };
+    let mut rig = Rig::new(9, REJECTS_RING);
+    rig.turns.intake.senders = Senders::new(Arc::new(Users::new(&[user])));
+    rig.lines = Lines::new(0, 1, false, 0);
+    rig.lines.may_greet = true;
+    rig
+}
+
+fn refused(why: Unidentified) -> TurnEnd {
+    TurnEnd::WrongGreeting(WrongGreeting::Refused(Refused::Unidentified(why)))
+}
+
+#[test]
+fn a_user_s_lines_are_taken_and_those_that_it_may_not_send_are_rejected() {
+    let mut rig = rig_with_a_user();
+    let stream = format!(
+        "{{\"producer\":{{\"token\":\"t\"}}}}\n{}{}{}",
+        good("a", "table1"),
+        good("b", "table2"),
+        good("c", "nowhere"),
+    );
+    assert_eq!(rig.turn(stream.as_bytes(), ALL), TurnEnd::Exhausted);
+    assert_eq!(rig.sent(), sent(&[("a", 0), ("forbidden", 2)]));
+    let other = good("d", "table1").replace(r#""sourceServerId":"s""#, r#""sourceServerId":"x""#);
+    assert_eq!(rig.turn(other.as_bytes(), ALL), TurnEnd::Exhausted);
+    assert_eq!(rig.sent(), sent(&[("forbidden", 1)]));
+}
+
+#[test]
+fn nothing_is_taken_or_kept_of_a_producer_that_nobody_knows() {
+    let stranger = good("a", "table1");
+    let long = format!("{}\n{stranger}", "x".repeat(LINE_LEN_MAX + 1));
+    for (stream, end) in [
+        (stranger.clone(), refused(Unidentified::NoToken)),
+        (long, refused(Unidentified::NoToken)),
+        (
+            format!("{{\"producer\":{{}}}}\n{stranger}"),
+            refused(Unidentified::NoToken),
+        ),
+        (
+            format!("{{\"producer\":{{\"token\":\"x\"}}}}\n{stranger}"),
+            refused(Unidentified::WrongToken),
+        ),
+    ] {
+        let mut rig = rig_with_a_user();
+        assert_eq!(rig.turn(stream.as_bytes(), ALL), end);
+        assert_eq!((rig.sent(), rig.rejected().len()), (sent(&[]), 0));
+    }
+    let mut rig = rig_with_a_user();
+    let _ = rig.turn(b"half a l", ALL);
+    let core = rig.turns.begin(&rig.counters, Now::default());
+    let mut core = core.expect("there is room");
+    let mut turn = rig.framer.turn(&mut rig.buffer);
+    assert!(core.reject_cut_off(&mut turn, &mut rig.lines, &mut rig.sender));
+    turn.suspend();
+    core.output.end();
+    assert_eq!(rig.rejected(), []);
 }
 
 #[test]
