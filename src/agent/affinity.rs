@@ -42,24 +42,15 @@ pub fn allowed_cores() -> Vec<usize> {
         .collect()
 }
 
-/// Refuses cores that the process may not use.
-///
-/// # Errors
-/// One of them is not allowed.
-pub fn check_cores(cores: impl IntoIterator<Item = usize>) -> Result<(), PinError> {
-    let allowed = allowed_cores();
-    match cores.into_iter().find(|core| !allowed.contains(core)) {
-        Some(core) => Err(PinError::NotAllowed { core, allowed }),
-        None => Ok(()),
-    }
-}
-
 /// Pins the calling thread, and verifies its mask afterwards: the call alone can fail silently.
 ///
 /// # Errors
 /// The core is not allowed, or the mask is not what was asked for.
 pub fn pin(thread: &'static str, core: usize) -> Result<(), PinError> {
-    check_cores([core])?;
+    let allowed = allowed_cores();
+    if !allowed.contains(&core) {
+        return Err(PinError::NotAllowed { core, allowed });
+    }
     core_affinity::set_for_current(core_affinity::CoreId { id: core });
     let actual = allowed_cores();
     if actual == [core] {

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use super::{Config, parse};
 use crate::cli::check::{Machine, words};
+use crate::engine::cores::Cores;
 
 const VARIABLES: &str = "\n--- variables\n";
 const NAME: &str = "fuzz.toml";
@@ -38,6 +39,10 @@ pub fn settings(input: &[u8]) {
 /// Whatever is accepted has words, on small machines and large ones.
 fn say(config: &Config) {
     for (cores, files) in [(1, 64), (64, 1 << 20)] {
+        let cores = Cores {
+            allowed: (0..cores).collect(),
+            online: None,
+        };
         let machine = Machine {
             cores,
             directory: PathBuf::from("/"),

@@ -16,6 +16,9 @@ use crate::store::OpenError;
 pub(crate) enum StartError {
     #[error(transparent)]
     Lock(#[from] LockError),
+    /// Cores that cannot be had, or too many threads that spin.
+    #[error("{0}")]
+    Cores(String),
     #[error(transparent)]
     TokenFile(#[from] TokenFileError),
     #[error(transparent)]

@@ -4,13 +4,14 @@
 //!  threads   shared:     [ path: ingest, scheduler, delivery..., journal ]
 //!              by auto:  ... [ relief: ingest, while input piles up ]
 //!            dedicated:  [ ingest ] [ scheduler ] [ journal ] [ delivery ] ...
-//!            always:     [ store ] [ monitor ] [ admin ]
+//!            always:     [ replay ] [ retention ] [ rejects ] [ store ] [ monitor ] [ admin ]
 //!            by process: [ log ] [ statistics ] [ signals ]
 //! ```
 //!
 //! `flipped-lb run` and `demo` start one and stop it; tests do too, or turn its cranks by hand
 //! ([`crank`]).
 
+pub(crate) mod cores;
 pub(crate) mod directory;
 mod listeners;
 mod lock;

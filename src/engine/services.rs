@@ -81,7 +81,6 @@ impl<'a> Services<'a> {
     pub(super) fn spawner(&self, clock: SystemClock) -> Spawner<'_> {
         Spawner {
             plan: self.plan,
-            idle: self.config.threads.idle,
             pressure: &self.signals.pressure,
             clock,
             health: &self.health,

@@ -11,7 +11,7 @@ use tracing::error;
 
 use super::error::{StartError, system};
 use super::pipeline::Pipeline;
-use super::threads::{Plan, Role};
+use super::threads::{Plan, Role, ThreadPlan};
 use super::wakes::Wakes;
 use super::{Failed, Thread};
 use crate::admin::{Health, Waits};
@@ -52,26 +52,30 @@ struct ThreadSpec {
     name: &'static str,
     agents: Vec<Box<dyn Agent>>,
     core: Option<usize>,
+    idle: IdleKind,
     wake: Arc<Wake>,
     handover: Option<Handover>,
     is_background: bool,
 }
 
 impl ThreadSpec {
-    fn new(
-        name: &'static str,
-        agents: Vec<Box<dyn Agent>>,
-        core: Option<usize>,
-        wake: &Arc<Wake>,
-    ) -> Self {
+    /// A thread on no core of its own, which parks.
+    fn new(name: &'static str, agents: Vec<Box<dyn Agent>>, wake: &Arc<Wake>) -> Self {
         Self {
             name,
             agents,
-            core,
+            core: None,
+            idle: IdleKind::Backoff,
             wake: Arc::clone(wake),
             handover: None,
             is_background: false,
         }
+    }
+
+    /// A thread of the path: on its core, with its idle strategy.
+    fn planned(self, plan: &ThreadPlan) -> Self {
+        let ThreadPlan { core, idle, .. } = *plan;
+        Self { core, idle, ..self }
     }
 
     /// It does not keep a core from a thread that a message waits for.
@@ -147,7 +151,7 @@ fn add_relief(
     pressure: &Arc<InputPressure>,
 ) -> Result<ThreadSpec, StartError> {
     let wake = Wake::new().map_err(system("event descriptor"))?;
-    let mut relief = ThreadSpec::new(RELIEF, vec![], None, &wake);
+    let mut relief = ThreadSpec::new(RELIEF, vec![], &wake);
     let movable = MovableAgent {
         agent: ingest.expect("one thread of the plan has it"),
         wake: Arc::clone(&wakes.ingest),
@@ -161,8 +165,6 @@ fn add_relief(
 pub(crate) struct Spawner<'a> {
     /// Which agent goes where.
     pub(crate) plan: &'a Plan,
-    /// What threads do without work.
-    pub(crate) idle: IdleKind,
     /// What ingest's reads find.
     pub(crate) pressure: &'a Arc<InputPressure>,
     pub(crate) clock: SystemClock,
@@ -192,12 +194,9 @@ impl Spawner<'_> {
             if self.plan.relief && roles[0] == Role::Ingest {
                 roles = &roles[1..];
             }
-            let mut spec = ThreadSpec::new(
-                thread.name,
-                agents.take(roles),
-                thread.core,
-                wakes.of(roles[0]),
-            );
+            let taken = agents.take(roles);
+            let spec = ThreadSpec::new(thread.name, taken, wakes.of(roles[0]));
+            let mut spec = spec.planned(thread);
             if roles.len() < thread.roles.len() {
                 relief = Some(add_relief(
                     agents.ingest.take(),
@@ -214,17 +213,11 @@ impl Spawner<'_> {
         specs.push(ThreadSpec::new(
             "replay",
             vec![agents.replay],
-            None,
             &wakes.replay,
         ));
         let retention = vec![agents.retention];
-        specs.push(ThreadSpec::new(
-            "retention",
-            retention,
-            None,
-            &wakes.retention,
-        ));
-        let rejects = ThreadSpec::new("rejects", vec![agents.rejects], None, &wakes.rejects);
+        specs.push(ThreadSpec::new("retention", retention, &wakes.retention));
+        let rejects = ThreadSpec::new("rejects", vec![agents.rejects], &wakes.rejects);
         specs.push(rejects.in_background());
         specs.extend(journal);
         Ok(specs)
@@ -237,7 +230,7 @@ impl Spawner<'_> {
             name,
             agents: spec.agents,
             core: spec.core,
-            idle: self.idle,
+            idle: spec.idle,
             wake: Arc::clone(&wake),
             clock: self.clock.clone(),
             stop: Arc::clone(&stop),

@@ -10,6 +10,7 @@ use tracing::{info, warn};
 
 use super::Engine;
 use super::behind::behind_store;
+use super::cores::{self, CoreAssessment, CoreFinding, Cores};
 use super::directory;
 use super::error::{StartError, files, system};
 use super::listeners::Listeners;
@@ -17,7 +18,7 @@ use super::lock::{DirectoryLock, LockError};
 use super::names::Names;
 use super::pipeline::{self, Common, Signals, World};
 use super::services::Services;
-use super::threads::{self, Plan, syncs};
+use super::threads::syncs;
 use super::wakes::Wakes;
 use crate::access::with_tokens;
 use crate::agent::Agent;
@@ -47,12 +48,16 @@ use crate::{destinations, latency};
 pub(crate) fn start(config: &Config, begins: impl FnOnce()) -> Result<Engine, StartError> {
     let config = &with_tokens(&within_descriptors(config)?)?;
     let lock = take_directory(config)?;
-    let plan = threads::plan(config)?;
+    let cores = cores::assess(config, &Cores::here());
+    if let Some(refusal) = cores.refusal() {
+        return Err(StartError::Cores(refusal));
+    }
+    let plan = &cores.plan;
     let listeners = Listeners::bind(config)?;
     let addresses = listeners.addresses().map_err(system("local address"))?;
     let rules = Rules::new(&config.rules, &config.destinations, config.scheduler.levels);
     let names = Names::new(config, &rules);
-    let services = Services::new(&plan, config, names.clone());
+    let services = Services::new(plan, config, names.clone());
     let Listeners {
         delivery,
         ingest,
@@ -82,7 +87,7 @@ pub(crate) fn start(config: &Config, begins: impl FnOnce()) -> Result<Engine, St
         .map(|store| follow(config, clock.clone(), &segments, &signals, &counters, store))
         .transpose()?;
     let world = world(config, clock.clone(), segments, ingest, delivery)?;
-    let wakes = Wakes::for_plan(&plan).map_err(system("event descriptor"))?;
+    let wakes = Wakes::for_plan(plan).map_err(system("event descriptor"))?;
     let rejects = rejects(config, &wakes, &counters)?;
     let common = Common {
         counters,
@@ -93,7 +98,7 @@ pub(crate) fn start(config: &Config, begins: impl FnOnce()) -> Result<Engine, St
         recorder,
         reporter,
     };
-    announce(config, &plan, &recovered, &common.counters);
+    announce(config, &cores, &recovered, &common.counters);
     let pipeline = pipeline::assemble(config, world, &wakes, recovered, common, rejects);
     let scheduler_wake = Arc::clone(&wakes.scheduler);
     begins();
@@ -103,7 +108,7 @@ pub(crate) fn start(config: &Config, begins: impl FnOnce()) -> Result<Engine, St
 }
 
 /// Says what was found and how the engine runs.
-fn announce(config: &Config, plan: &Plan, recovered: &Recovered, counters: &Counters) {
+fn announce(config: &Config, cores: &CoreAssessment, recovered: &Recovered, counters: &Counters) {
     if recovered.torn_len > 0 {
         let segment_len = config.journal.segment;
         let file = Name::Segment(recovered.torn_at / segment_len);
@@ -115,15 +120,15 @@ fn announce(config: &Config, plan: &Plan, recovered: &Recovered, counters: &Coun
             "the journal's torn tail was cut"
         );
     }
-    if let Some(words) = plan.shortage(config) {
-        warn!("{words}");
+    for CoreFinding { found, advice, .. } in cores.fair() {
+        warn!("{found}; {advice}");
     }
     if let Err(unknown) = zone() {
         warn!("{unknown}");
     }
     info!(
-        mode = plan.mode.name(),
-        threads = %plan,
+        mode = cores.plan.mode.name(),
+        threads = %cores.plan,
         durability = config.durability.name(),
         next_sequence = recovered.origin.next_sequence,
         "starting"

@@ -13,8 +13,7 @@
 
 use std::fmt;
 
-use crate::agent::affinity::{PinError, allowed_cores, check_cores};
-use crate::config::{Config, Durability, ThreadingMode};
+use crate::config::{Config, Durability, IdleKind, ThreadingMode};
 
 /// An agent of the path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +35,8 @@ pub(crate) struct ThreadPlan {
     pub(crate) name: &'static str,
     /// The core that it is pinned to.
     pub(crate) core: Option<usize>,
+    /// What it does without work: spins only where no other thread of the path has its core.
+    pub(crate) idle: IdleKind,
     /// Its agents, in the order of the data.
     pub(crate) roles: Vec<Role>,
 }
@@ -71,22 +72,6 @@ impl fmt::Display for Plan {
     }
 }
 
-impl Plan {
-    /// What to say where `dedicated` is set and there are fewer cores than it needs.
-    #[must_use]
-    pub(crate) fn shortage(&self, config: &Config) -> Option<String> {
-        let threads = self.threads.len();
-        let wanted = config.dedicated_cores() - 1;
-        let is_short = self.mode == ThreadingMode::Dedicated && threads < wanted;
-        is_short.then(|| {
-            format!(
-                "dedicated needs {} cores; agents share threads: {self}",
-                wanted + 1
-            )
-        })
-    }
-}
-
 impl Role {
     fn word(self) -> &'static str {
         match self {
@@ -98,21 +83,11 @@ impl Role {
     }
 }
 
-/// Makes the plan, and refuses cores that cannot be had.
-///
-/// # Errors
-/// A core is not available to this process.
-pub(crate) fn plan(config: &Config) -> Result<Plan, PinError> {
-    let allowed = allowed_cores();
-    check_cores(named_cores(config))?;
-    Ok(plan_on(config, &allowed))
-}
-
 /// The plan on a machine that allows these cores, in ascending order.
 ///
 /// In `dedicated` mode agents whose core is not set get the allowed ones from the top down, where
 /// there are enough: interrupts and the rest of the system prefer the low ones. Agents that are set to
-/// one core share a thread.
+/// one core share a thread. With `idle = "spin"` each thread that may spin gets a core, in any mode.
 #[must_use]
 pub(crate) fn plan_on(config: &Config, allowed: &[usize]) -> Plan {
     let mode = config.threading(allowed.len());
@@ -120,13 +95,17 @@ pub(crate) fn plan_on(config: &Config, allowed: &[usize]) -> Plan {
         .into_iter()
         .map(|roles| ThreadPlan::new(config, mode, roles))
         .collect();
-    if mode == ThreadingMode::Dedicated && allowed.len() >= config.dedicated_cores() {
-        give_cores(&mut threads, &named_cores(config), allowed);
-    }
+    let is_wide = mode == ThreadingMode::Dedicated && allowed.len() >= config.dedicated_cores();
+    let gets_one =
+        |it: &ThreadPlan| is_wide || (config.threads.idle == IdleKind::Spin && it.may_spin(config));
+    let without = threads.iter_mut().filter(|it| gets_one(it));
+    give_cores(without, &named_cores(config), allowed);
+    let mut threads = one_a_core(threads, syncs(config));
+    set_idle(&mut threads, config);
     Plan {
         mode,
         relief: config.has_relief(allowed.len()),
-        threads: one_a_core(threads, syncs(config)),
+        threads,
     }
 }
 
@@ -184,8 +163,27 @@ impl ThreadPlan {
         Self {
             name: name(&roles),
             core: asked.iter().find_map(|&role| named_core(config, role)),
+            idle: IdleKind::Backoff,
             roles,
         }
+    }
+
+    /// Whether it spins if it has a core of its own: a journal that syncs waits for the disk instead.
+    pub(super) fn may_spin(&self, config: &Config) -> bool {
+        !(syncs(config) && self.roles == [Role::Journal])
+    }
+}
+
+/// Has each thread spin or yield where the settings say so and it may.
+fn set_idle(threads: &mut [ThreadPlan], config: &Config) {
+    let cores: Vec<Option<usize>> = threads.iter().map(|it| it.core).collect();
+    for thread in threads.iter_mut().filter(|it| it.may_spin(config)) {
+        let same = cores.iter().filter(|&&core| core == thread.core).count();
+        let is_own = thread.core.is_some() && same == 1;
+        thread.idle = match config.threads.idle {
+            IdleKind::Spin if !is_own => IdleKind::Backoff,
+            idle => idle,
+        };
     }
 }
 
@@ -210,20 +208,33 @@ fn named_core(config: &Config, role: Role) -> Option<usize> {
     }
 }
 
-/// All cores that the settings name.
-#[must_use]
-pub(crate) fn named_cores(config: &Config) -> Vec<usize> {
+/// The agents that the settings give a core, with that core.
+pub(crate) fn named_agents(config: &Config) -> Vec<(&'static str, usize)> {
     let agents = [Role::Ingest, Role::Scheduler, Role::Journal];
     let deliveries = (0..config.threads.delivery_cores.len()).map(Role::Delivery);
     let roles = agents.into_iter().chain(deliveries);
-    roles.filter_map(|role| named_core(config, role)).collect()
+    roles
+        .filter_map(|role| Some((role.word(), named_core(config, role)?)))
+        .collect()
 }
 
-/// Gives each thread without a core one that no setting names. The lowest is left to the system.
-fn give_cores(threads: &mut [ThreadPlan], named: &[usize], allowed: &[usize]) {
-    let spare = allowed[1..].iter().rev().copied();
+/// All cores that the settings name.
+#[must_use]
+pub(crate) fn named_cores(config: &Config) -> Vec<usize> {
+    let agents = named_agents(config).into_iter();
+    agents.map(|(_, core)| core).collect()
+}
+
+/// Gives each of these threads without a core one that no setting names. The lowest is left to the
+/// system.
+fn give_cores<'a>(
+    threads: impl Iterator<Item = &'a mut ThreadPlan>,
+    named: &[usize],
+    allowed: &[usize],
+) {
+    let spare = allowed.iter().skip(1).rev().copied();
     let mut spare = spare.filter(|core| !named.contains(core));
-    for thread in threads.iter_mut().filter(|it| it.core.is_none()) {
+    for thread in threads.filter(|it| it.core.is_none()) {
         thread.core = spare.next();
     }
 }
@@ -293,16 +304,6 @@ mod tests {
     }
 
     #[test]
-    fn a_core_that_is_not_there_is_refused() {
-        let wanted = Threads {
-            scheduler_core: Some(4_000),
-            ..Threads::default()
-        };
-        let error = plan(&config(wanted, 1)).expect_err("no machine of ours has it");
-        assert!(error.to_string().contains("4000"), "{error}");
-    }
-
-    #[test]
     fn each_agent_has_a_core_where_there_are_enough() {
         let config = dedicated(2);
         let plan = plan_on(&config, &[0, 1, 2, 3, 4, 5]);
@@ -331,17 +332,6 @@ mod tests {
         let four = dedicated(4);
         let expected = [front, deliveries(&[&[0, 2], &[1, 3]]), vec![vec![Journal]]];
         assert_eq!(roles(&four, 6), expected.concat());
-    }
-
-    #[test]
-    fn a_shortage_of_cores_is_told() {
-        let config = dedicated(2);
-        let plan = plan_on(&config, &[0, 1, 2, 3]);
-        let expected = "dedicated needs 6 cores; agents share threads: \
-                        ingest | scheduler, journal | delivery";
-        assert_eq!(plan.shortage(&config).as_deref(), Some(expected));
-        let enough = plan_on(&config, &[0, 1, 2, 3, 4, 5]);
-        assert_eq!(enough.shortage(&config), None);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::output::print;
 use crate::access::with_tokens;
 use crate::clock::zone;
 use crate::config::{self, Config, StoreUrl};
-use crate::engine::{directory, threads};
+use crate::engine::{cores, directory};
 use crate::escape::Escaped;
 
 pub(crate) use words::{Machine, words};
@@ -48,20 +48,19 @@ pub(crate) fn run(args: CheckArgs) -> Result<(), Failure> {
     }
     let config = config::load(args.config.as_deref())?;
     let (origin, local_time) = (origin(&args), local_time(&config));
-    let words = words(&config, &Machine::here());
+    let machine = Machine::here();
+    let words = words(&config, &machine);
     print(&format!("{origin}{local_time}{words}"))?;
-    match problems(&config) {
+    match problems(&config, &machine) {
         problems if problems.is_empty() => Ok(()),
         problems => Err(Failure::Usage(Escaped(problems.join("; ")).to_string())),
     }
 }
 
 /// What cannot be had on this machine: cores, the data directory, the password.
-fn problems(config: &Config) -> Vec<String> {
-    let mut problems = Vec::new();
-    if let Err(error) = threads::plan(config) {
-        problems.push(error.to_string());
-    }
+fn problems(config: &Config, machine: &Machine) -> Vec<String> {
+    let refusal = cores::assess(config, &machine.cores).refusal();
+    let mut problems: Vec<String> = refusal.into_iter().collect();
     let data_dir = &config.data_dir;
     if let Err(error) = directory::check(data_dir) {
         let data_dir = data_dir.display();

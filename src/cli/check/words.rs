@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::Config;
 use crate::descriptors;
+use crate::engine::cores::Cores;
 use access::access;
 use engine::{durability, memory, store, threading};
 use messages::{destinations, levels, once, rules, sources};
@@ -24,8 +25,7 @@ const LISTED_MAX: usize = 12;
 /// What the words need to know of the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Machine {
-    /// How many cores this process may use.
-    pub(crate) cores: usize,
+    pub(crate) cores: Cores,
     /// Where relative paths begin.
     pub(crate) directory: PathBuf,
     /// How many files this process may open.
@@ -37,7 +37,7 @@ impl Machine {
     #[must_use]
     pub(crate) fn here() -> Machine {
         Machine {
-            cores: std::thread::available_parallelism().map_or(1, usize::from),
+            cores: Cores::here(),
             directory: std::env::current_dir().unwrap_or_default(),
             files: descriptors::allowed(),
         }

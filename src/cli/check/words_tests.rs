@@ -7,6 +7,10 @@ fn said(text: &str, cores: usize) -> String {
     let config = parse("flipped-lb.toml", text, &[]).expect("right");
     let directory = PathBuf::from("/srv");
     let files = u64::MAX;
+    let cores = Cores {
+        allowed: (0..cores).collect(),
+        online: None,
+    };
     words(
         &config,
         &Machine {
@@ -166,7 +170,7 @@ fn threads_are_explained_by_the_machine() {
         &[
             "dedicated: agents share threads",
             "may use 2 cores and dedicated needs 5: ingest, scheduler, journal, delivery",
-            "keeps its core to itself",
+            "spins on a core of its own (ingest, scheduler, journal, delivery on core 2)",
         ],
     );
     let text = "[threads]\nmode = 'dedicated'\ningest_core = 2\nscheduler_core = 3\n\

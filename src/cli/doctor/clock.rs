@@ -1,7 +1,7 @@
 //! What it costs to ask for the time, and how late timers may be.
 
 use super::finding::Finding;
-use super::machine::Patient;
+use super::machine::Context;
 
 /// Clocks that are read without a system call.
 const QUICK: [&str; 5] = [
@@ -15,14 +15,14 @@ const QUICK: [&str; 5] = [
 /// The kernel's default is 50 us; agents park for milliseconds.
 const SLACK_NS_MAX: u64 = 1_000_000;
 
-pub(super) fn look(patient: &Patient<'_>) -> Vec<Finding> {
-    vec![source(patient), slack(patient)]
+pub(super) fn findings(context: &Context<'_>) -> Vec<Finding> {
+    vec![source(context), slack(context)]
 }
 
-fn source(patient: &Patient<'_>) -> Finding {
+fn source(context: &Context<'_>) -> Finding {
     const SUBJECT: &str = "clock source";
     const FOLDER: &str = "sys/devices/system/clocksource/clocksource0";
-    let Some(source) = patient
+    let Some(source) = context
         .machine
         .read(&format!("{FOLDER}/current_clocksource"))
     else {
@@ -31,7 +31,7 @@ fn source(patient: &Patient<'_>) -> Finding {
     if QUICK.contains(&source.as_str()) {
         return Finding::ok(SUBJECT, source);
     }
-    let available = patient
+    let available = context
         .machine
         .read(&format!("{FOLDER}/available_clocksource"));
     let available = available.unwrap_or_default();
@@ -46,9 +46,9 @@ fn source(patient: &Patient<'_>) -> Finding {
     Finding::warn(SUBJECT, found, advice)
 }
 
-fn slack(patient: &Patient<'_>) -> Finding {
+fn slack(context: &Context<'_>) -> Finding {
     const SUBJECT: &str = "timer slack";
-    let Some(slack_ns) = patient.machine.number("proc/self/timerslack_ns") else {
+    let Some(slack_ns) = context.machine.number("proc/self/timerslack_ns") else {
         return Finding::unknown(SUBJECT, "/proc/self/timerslack_ns");
     };
     let found = format!("timers may be {} us late", slack_ns / 1_000);

@@ -1,40 +1,34 @@
 //! How many cores there are, how many this process may use, and what it may use of their time.
 
 use super::finding::Finding;
-use super::machine::{Machine, Patient, missing, show_cores};
+use super::machine::{Context, Machine};
+use crate::agent::core_list::show_cores;
+use crate::engine::cores::{CoreFinding, CoreGrade};
 
-pub(super) fn look(patient: &Patient<'_>) -> Vec<Finding> {
-    vec![allowed(patient), named(patient), quota(patient)]
+pub(super) fn findings(context: &Context<'_>) -> Vec<Finding> {
+    let mut findings = vec![allowed(context)];
+    findings.extend(agents(context));
+    findings.push(quota(context));
+    findings
 }
 
-fn allowed(patient: &Patient<'_>) -> Finding {
+fn allowed(context: &Context<'_>) -> Finding {
     const SUBJECT: &str = "cores";
-    let Some(allowed) = &patient.allowed else {
+    let Some(allowed) = &context.allowed else {
         return Finding::unknown(SUBJECT, "Cpus_allowed_list in /proc/self/status");
     };
-    let installed = patient.machine.cores("sys/devices/system/cpu/present");
+    let installed = context.machine.cores("sys/devices/system/cpu/present");
     let of = installed
         .as_ref()
         .map_or_else(String::new, |it| format!(" of the {} installed", it.len()));
-    let (count, needed) = (allowed.len(), patient.config.dedicated_cores());
+    let (count, needed) = (allowed.len(), context.config.dedicated_cores());
     let found = format!(
         "{count}{of} may be used ({}); the engine runs {}, dedicated needs {needed}",
         show_cores(allowed),
-        if patient.is_dedicated() {
-            "dedicated"
-        } else {
-            "shared"
-        },
+        context.assessment.plan.mode.name(),
     );
-    if patient.is_dedicated() && count < needed {
-        return Finding::warn(
-            SUBJECT,
-            found,
-            "agents share cores: allow more by taskset or cpuset, or set [threads] mode = \"shared\"",
-        );
-    }
     let hidden = installed.map_or(0, |it| it.len().saturating_sub(count));
-    if hidden > 0 && !patient.is_dedicated() {
+    if hidden > 0 && !context.is_dedicated() {
         return Finding::warn(
             SUBJECT,
             found,
@@ -47,57 +41,53 @@ fn allowed(patient: &Patient<'_>) -> Finding {
     Finding::ok(SUBJECT, found)
 }
 
-fn named(patient: &Patient<'_>) -> Finding {
+/// What `check` and `run` say of the agents' cores, too.
+fn agents(context: &Context<'_>) -> Vec<Finding> {
     const SUBJECT: &str = "named cores";
-    let named = patient.named();
-    if named.is_empty() {
-        let found = "the settings name none";
-        return match patient.is_dedicated() {
-            false => Finding::ok(SUBJECT, format!("{found}, and shared mode needs none")),
-            true => Finding::warn(
-                SUBJECT,
-                format!("{found}: agents take the highest ones allowed"),
-                "set [threads] ingest_core, scheduler_core, journal_core and delivery_cores to \
-                 cores that nothing else uses",
-            ),
-        };
-    }
+    let named = context.named();
     let words: Vec<_> = named
         .iter()
         .map(|(agent, core)| format!("{agent} {core}"))
         .collect();
-    let found = words.join(", ");
-    let cores = patient.named_cores();
-    let mut twice = cores.clone();
-    twice.sort_unstable();
-    if twice.windows(2).any(|pair| pair[0] == pair[1]) {
-        return Finding::warn(
-            SUBJECT,
-            found,
-            "two agents share a core: give each one its own",
-        );
+    if context.allowed.is_none() && (!named.is_empty() || context.is_dedicated()) {
+        return vec![Finding::unknown(SUBJECT, "whether these cores may be used")];
     }
-    let Some(allowed) = &patient.allowed else {
-        return Finding::unknown(SUBJECT, "whether these cores may be used");
-    };
-    match missing(&cores, allowed).as_slice() {
-        [] => Finding::ok(SUBJECT, found),
-        gone => Finding::bad(
+    let findings = context.assessment.findings.iter();
+    let findings: Vec<Finding> = findings
+        .map(
+            |CoreFinding {
+                 grade,
+                 found,
+                 advice,
+             }| match grade {
+                CoreGrade::Bad => {
+                    let found = format!("{found}: `run` refuses that");
+                    Finding::bad(SUBJECT, found, advice)
+                }
+                CoreGrade::Fair => Finding::warn(SUBJECT, found, advice),
+            },
+        )
+        .collect();
+    match findings.is_empty() {
+        false => findings,
+        true if !named.is_empty() => vec![Finding::ok(SUBJECT, words.join(", "))],
+        true if context.is_dedicated() => vec![Finding::warn(
             SUBJECT,
-            format!(
-                "{found}; {} may not be used, and `run` refuses that",
-                show_cores(gone)
-            ),
-            "change the [threads] *_core settings, or start it with `taskset -c` or a cpuset that \
-             has these cores (isolated ones are in none by themselves)",
-        ),
+            "the settings name none: agents take the highest ones allowed",
+            "set [threads] ingest_core, scheduler_core, journal_core and delivery_cores to \
+             cores that nothing else uses",
+        )],
+        true => vec![Finding::ok(
+            SUBJECT,
+            "the settings name none, and shared mode needs none",
+        )],
     }
 }
 
 /// The part of the cores' time that a container may have.
-fn quota(patient: &Patient<'_>) -> Finding {
+fn quota(context: &Context<'_>) -> Finding {
     const SUBJECT: &str = "cpu quota";
-    let machine = &patient.machine;
+    let machine = &context.machine;
     if !machine.exists("sys/fs/cgroup") {
         return Finding::unknown(SUBJECT, "/sys/fs/cgroup");
     }
@@ -105,7 +95,7 @@ fn quota(patient: &Patient<'_>) -> Finding {
         return Finding::ok(SUBJECT, "none: cores are not taken away within a period");
     };
     let found = format!("{cores:.2} cores' time in each period");
-    let wanted = patient.allowed.as_ref().map_or(1, Vec::len) as f64;
+    let wanted = context.allowed.as_ref().map_or(1, Vec::len) as f64;
     let advice = "past it all threads stop until the period ends, some 100 ms: give whole cores \
                   by cpuset instead (docker --cpuset-cpus; Kubernetes: the static CPU manager)";
     match cores {

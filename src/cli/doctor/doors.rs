@@ -1,13 +1,13 @@
 //! Who can reach the engine's addresses, and what is asked for there.
 
 use super::finding::Finding;
-use super::machine::Patient;
+use super::machine::Context;
 use crate::access::{Exposure, Listener};
 
 const SUBJECT: &str = "who gets in";
 
-pub(super) fn look(patient: &Patient<'_>) -> Vec<Finding> {
-    let config = patient.config;
+pub(super) fn findings(context: &Context<'_>) -> Vec<Finding> {
+    let config = context.config;
     let listeners = Listener::all(config).into_iter();
     let finding = |listener: Listener| {
         let words = listener.words(config);

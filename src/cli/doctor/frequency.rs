@@ -3,24 +3,25 @@
 use std::collections::BTreeMap;
 
 use super::finding::Finding;
-use super::machine::{Patient, show_cores};
+use super::machine::Context;
+use crate::agent::core_list::show_cores;
 
 const SUBJECT: &str = "governor";
 
-pub(super) fn look(patient: &Patient<'_>) -> Vec<Finding> {
-    vec![governor(patient)]
+pub(super) fn findings(context: &Context<'_>) -> Vec<Finding> {
+    vec![governor(context)]
 }
 
-fn governor(patient: &Patient<'_>) -> Finding {
-    let named = patient.named_cores();
+fn governor(context: &Context<'_>) -> Finding {
+    let named = context.named_cores();
     let cores = match named.is_empty() {
-        true => patient.allowed.clone().unwrap_or_default(),
+        true => context.allowed.clone().unwrap_or_default(),
         false => named,
     };
     let mut governors: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for core in cores {
         let path = format!("sys/devices/system/cpu/cpu{core}/cpufreq/scaling_governor");
-        if let Some(governor) = patient.machine.read(&path) {
+        if let Some(governor) = context.machine.read(&path) {
             governors.entry(governor).or_default().push(core);
         }
     }

@@ -1,16 +1,16 @@
 //! Whether the machine is one: virtual machines and containers.
 
 use super::finding::Finding;
-use super::machine::Patient;
+use super::machine::Context;
 
 const SUBJECT: &str = "virtualisation";
 
-pub(super) fn look(patient: &Patient<'_>) -> Vec<Finding> {
-    vec![virtualisation(patient)]
+pub(super) fn findings(context: &Context<'_>) -> Vec<Finding> {
+    vec![virtualisation(context)]
 }
 
-fn virtualisation(patient: &Patient<'_>) -> Finding {
-    let machine = &patient.machine;
+fn virtualisation(context: &Context<'_>) -> Finding {
+    let machine = &context.machine;
     let Some(info) = machine.read("proc/cpuinfo") else {
         return Finding::unknown(SUBJECT, "/proc/cpuinfo");
     };

@@ -1,10 +1,11 @@
 //! Whether the kernel keeps its own work and other processes off the agents' cores.
 
 use super::finding::Finding;
-use super::machine::{Machine, Patient, missing, parse_cores, show_cores};
+use super::machine::{Context, Machine};
+use crate::agent::core_list::{cores_without, parse_cores, show_cores};
 
-pub(super) fn look(patient: &Patient<'_>) -> Vec<Finding> {
-    let machine = &patient.machine;
+pub(super) fn findings(context: &Context<'_>) -> Vec<Finding> {
+    let machine = &context.machine;
     let isolated = machine.cores("sys/devices/system/cpu/isolated");
     let tickless = machine.cores("sys/devices/system/cpu/nohz_full");
     // The kernel writes "(null)" where there are none.
@@ -15,12 +16,12 @@ pub(super) fn look(patient: &Patient<'_>) -> Vec<Finding> {
         ("nohz_full", tickless, "the timer interrupts"),
         ("rcu_nocbs", offloaded, "the kernel frees memory on"),
     ]
-    .map(|(parameter, cores, what)| assess(patient, parameter, cores, what))
+    .map(|(parameter, cores, what)| assess(context, parameter, cores, what))
     .into()
 }
 
 fn assess(
-    patient: &Patient<'_>,
+    context: &Context<'_>,
     parameter: &'static str,
     cores: Option<Vec<usize>>,
     what: &str,
@@ -32,23 +33,36 @@ fn assess(
         true => "no core".to_owned(),
         false => format!("cores {}", show_cores(&cores)),
     };
-    if !patient.is_dedicated() {
+    if !context.is_dedicated() {
         return Finding::ok(parameter, format!("{shown}; shared mode asks for none"));
     }
-    let named = patient.named_cores();
+    let named = context.named_cores();
     if named.is_empty() {
         let advice = format!(
             "name the agents' cores in [threads], then start the kernel with {parameter}=CORES"
         );
         return Finding::warn(parameter, shown, advice);
     }
-    match missing(&named, &cores).as_slice() {
+    match cores_without(&named, &cores).as_slice() {
         [] => Finding::ok(parameter, shown),
         gone => Finding::warn(
             parameter,
             format!("{shown}: {what} the agents' {}", show_cores(gone)),
-            format!("start the kernel with {parameter}={}", show_cores(&named)),
+            advice(context, parameter, &named),
         ),
+    }
+}
+
+/// Never to isolate all cores: one at least is left to the kernel and everything else.
+fn advice(context: &Context<'_>, parameter: &str, named: &[usize]) -> String {
+    let present = context.machine.cores("sys/devices/system/cpu/present");
+    let all = present.or_else(|| context.allowed.clone());
+    let rest = all.map(|all| cores_without(&all, named));
+    match rest.is_none_or(|rest| rest.is_empty()) {
+        true => "the agents are on all cores: give them fewer, so that core 0 at least is left to \
+                 the kernel, and isolate those then"
+            .to_owned(),
+        false => format!("start the kernel with {parameter}={}", show_cores(named)),
     }
 }
 

@@ -1,25 +1,25 @@
 //! How many files this process may open, against the connections that the settings let in.
 
 use super::finding::Finding;
-use super::machine::Patient;
+use super::machine::Context;
 use crate::descriptors::Budget;
 
 const SUBJECT: &str = "open files";
 
-pub(super) fn look(patient: &Patient<'_>) -> Vec<Finding> {
-    vec![open_files(patient)]
+pub(super) fn findings(context: &Context<'_>) -> Vec<Finding> {
+    vec![open_files(context)]
 }
 
-fn open_files(patient: &Patient<'_>) -> Finding {
-    let Some(limits) = patient.machine.read("proc/self/limits") else {
+fn open_files(context: &Context<'_>) -> Finding {
+    let Some(limits) = context.machine.read("proc/self/limits") else {
         return Finding::unknown(SUBJECT, "/proc/self/limits");
     };
     let Some(limit) = hard_limit(&limits) else {
         return Finding::unknown(SUBJECT, "\"Max open files\" in /proc/self/limits");
     };
-    let budget = Budget::new(patient.config, limit);
+    let budget = Budget::new(context.config, limit);
     let Budget { own, wanted, .. } = budget;
-    let expected = own + 2 * patient.config.destinations.len() as u64;
+    let expected = own + 2 * context.config.destinations.len() as u64;
     let [producers, subscribers, clients] = budget.shares;
     let found = format!(
         "{limit} allowed; {own} are set aside for the engine and its sources, and {producers} producers, \

@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::agent::core_list::parse_cores;
 use crate::config::{Config, ThreadingMode};
-use crate::limits::CORES_MAX;
+use crate::engine::cores::{CoreAssessment, Cores, assess};
+use crate::engine::threads::named_agents;
 
 /// The files of one machine.
 #[derive(Debug, Clone)]
@@ -64,109 +66,46 @@ impl Machine {
 
 /// A machine, and what the engine wants of it.
 #[derive(Debug)]
-pub(super) struct Patient<'a> {
+pub(super) struct Context<'a> {
     pub(super) machine: Machine,
     pub(super) config: &'a Config,
     /// Cores that this process may use; `None`: unknown.
     pub(super) allowed: Option<Vec<usize>>,
+    /// The engine's threads on these cores, and what is wrong with them.
+    pub(super) assessment: CoreAssessment,
 }
 
-impl<'a> Patient<'a> {
+impl<'a> Context<'a> {
     pub(super) fn new(machine: Machine, config: &'a Config) -> Self {
         let allowed = machine
             .field("proc/self/status", "Cpus_allowed_list")
-            .and_then(|it| parse_cores(&it));
+            .and_then(|it| parse_cores(&it))
+            .filter(|it| !it.is_empty());
+        let cores = Cores {
+            allowed: allowed.clone().unwrap_or_else(|| vec![0]),
+            online: machine.cores("sys/devices/system/cpu/online"),
+        };
         Self {
+            assessment: assess(config, &cores),
             machine,
             config,
             allowed,
         }
     }
 
-    /// The mode that the engine would run in.
-    pub(super) fn mode(&self) -> ThreadingMode {
-        let cores = self.allowed.as_ref().map_or(1, Vec::len);
-        self.config.threading(cores)
-    }
-
     pub(super) fn is_dedicated(&self) -> bool {
-        self.mode() == ThreadingMode::Dedicated
+        self.assessment.plan.mode == ThreadingMode::Dedicated
     }
 
-    /// The cores that the settings name, with whose they are; in `shared` mode the path's alone.
+    /// Agents whose cores the settings name, with that core; in `shared` mode the path's alone.
     pub(super) fn named(&self) -> Vec<(&'static str, usize)> {
-        let threads = &self.config.threads;
-        let mut named = vec![("ingest", threads.ingest_core)];
-        if self.is_dedicated() {
-            named.push(("scheduler", threads.scheduler_core));
-            named.push(("journal", threads.journal_core));
-            let deliveries = threads.delivery_cores.iter();
-            named.extend(deliveries.map(|&core| ("delivery", Some(core))));
-        }
-        let set = named.into_iter();
-        set.filter_map(|(agent, core)| Some((agent, core?)))
-            .collect()
+        let mut named = named_agents(self.config);
+        named.retain(|(agent, _)| self.is_dedicated() || *agent == "ingest");
+        named
     }
 
-    /// The numbers of [`Patient::named`].
+    /// The numbers of [`Context::named`].
     pub(super) fn named_cores(&self) -> Vec<usize> {
         self.named().into_iter().map(|(_, core)| core).collect()
-    }
-}
-
-/// `0-3,8`: ascending; an empty text is no core. `None` where it is no such list.
-pub(super) fn parse_cores(text: &str) -> Option<Vec<usize>> {
-    let mut cores = Vec::new();
-    for part in text.split(',').map(str::trim).filter(|it| !it.is_empty()) {
-        let (first, last) = part.split_once('-').unwrap_or((part, part));
-        let (first, last): (usize, usize) = (first.parse().ok()?, last.parse().ok()?);
-        if last < first || last >= 64 * CORES_MAX {
-            return None;
-        }
-        cores.extend(first..=last);
-    }
-    cores.sort_unstable();
-    cores.dedup();
-    Some(cores)
-}
-
-/// Writes cores as [`parse_cores`] reads them.
-pub(super) fn show_cores(cores: &[usize]) -> String {
-    let mut sorted = cores.to_vec();
-    sorted.sort_unstable();
-    sorted.dedup();
-    let runs = sorted.chunk_by(|one, next| one + 1 == *next);
-    let texts: Vec<_> = runs
-        .map(|run| match run {
-            [only] => only.to_string(),
-            _ => format!("{}-{}", run[0], run[run.len() - 1]),
-        })
-        .collect();
-    texts.join(",")
-}
-
-/// Those of `cores` that are not among `these`.
-pub(super) fn missing(cores: &[usize], these: &[usize]) -> Vec<usize> {
-    let missing = cores.iter().filter(|it| !these.contains(it));
-    missing.copied().collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lists_of_cores_go_there_and_back() {
-        for text in ["", "0", "0-3", "0-3,8,10-11"] {
-            assert_eq!(show_cores(&parse_cores(text).unwrap()), text);
-        }
-        assert_eq!(parse_cores("3,1-2, 2\n"), Some(vec![1, 2, 3]));
-    }
-
-    #[test]
-    fn other_lists_are_none() {
-        for text in ["x", "1-", "3-1", "0-99999999999", "0-999999", "all", "-1"] {
-            assert_eq!(parse_cores(text), None, "{text}");
-        }
     }
 }

@@ -1,13 +1,13 @@
 //! Huge pages that the kernel makes unasked.
 
 use super::finding::Finding;
-use super::machine::Patient;
+use super::machine::Context;
 
 const SUBJECT: &str = "huge pages";
 const PATH: &str = "sys/kernel/mm/transparent_hugepage/enabled";
 
-pub(super) fn look(patient: &Patient<'_>) -> Vec<Finding> {
-    let enabled = patient.machine.read(PATH);
+pub(super) fn findings(context: &Context<'_>) -> Vec<Finding> {
+    let enabled = context.machine.read(PATH);
     let chosen = enabled
         .as_deref()
         .and_then(|it| it.split_once('[')?.1.split_once(']'))

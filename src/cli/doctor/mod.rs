@@ -28,7 +28,7 @@ use super::Failure;
 use super::output::{print, print_json};
 use crate::config;
 use finding::{Finding, Verdict};
-use machine::{Machine, Patient};
+use machine::{Context, Machine};
 
 const EXAMPLES: &str = "Examples:
   flipped-lb doctor
@@ -62,9 +62,9 @@ pub(crate) fn run(args: DoctorArgs) -> Result<(), Failure> {
     if let Some(data_dir) = args.data_dir {
         config.data_dir = data_dir;
     }
-    let patient = Patient::new(Machine::here(), &config);
-    let mut findings = read(&patient);
-    findings.push(steal::measure(&patient.machine));
+    let context = Context::new(Machine::here(), &config);
+    let mut findings = read(&context);
+    findings.push(steal::measure(&context.machine));
     findings.extend(disk::measure(&config));
     match args.json {
         true => print_json(&finding::json(&findings))?,
@@ -82,20 +82,20 @@ pub(crate) fn run(args: DoctorArgs) -> Result<(), Failure> {
 }
 
 /// All that is found by reading.
-fn read(patient: &Patient<'_>) -> Vec<Finding> {
-    let subjects: [fn(&Patient<'_>) -> Vec<Finding>; 10] = [
-        cores::look,
-        isolation::look,
-        numa::look,
-        frequency::look,
-        memory::look,
-        limits::look,
-        sockets::look,
-        doors::look,
-        clock::look,
-        host::look,
+fn read(context: &Context<'_>) -> Vec<Finding> {
+    let subjects: [fn(&Context<'_>) -> Vec<Finding>; 10] = [
+        cores::findings,
+        isolation::findings,
+        numa::findings,
+        frequency::findings,
+        memory::findings,
+        limits::findings,
+        sockets::findings,
+        doors::findings,
+        clock::findings,
+        host::findings,
     ];
-    subjects.iter().flat_map(|look| look(patient)).collect()
+    subjects.iter().flat_map(|it| it(context)).collect()
 }
 
 #[cfg(test)]

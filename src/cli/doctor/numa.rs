@@ -1,23 +1,24 @@
 //! Which cores share an execution unit, and which share memory.
 
 use super::finding::Finding;
-use super::machine::{Patient, parse_cores, show_cores};
+use super::machine::Context;
+use crate::agent::core_list::{parse_cores, show_cores};
 
-pub(super) fn look(patient: &Patient<'_>) -> Vec<Finding> {
-    vec![siblings(patient), nodes(patient)]
+pub(super) fn findings(context: &Context<'_>) -> Vec<Finding> {
+    vec![siblings(context), nodes(context)]
 }
 
 /// Two hardware threads of one core halve each other.
-fn siblings(patient: &Patient<'_>) -> Finding {
+fn siblings(context: &Context<'_>) -> Finding {
     const SUBJECT: &str = "smt siblings";
-    let Some(allowed) = &patient.allowed else {
+    let Some(allowed) = &context.allowed else {
         return Finding::unknown(SUBJECT, "the list of cores");
     };
     let groups: Vec<_> = allowed
         .iter()
         .filter_map(|core| {
             let path = format!("sys/devices/system/cpu/cpu{core}/topology/thread_siblings_list");
-            patient.machine.cores(&path)
+            context.machine.cores(&path)
         })
         .collect();
     if groups.is_empty() {
@@ -29,7 +30,7 @@ fn siblings(patient: &Patient<'_>) -> Finding {
     if paired.is_empty() {
         return Finding::ok(SUBJECT, "none: each core is a whole one");
     }
-    let named = patient.named_cores();
+    let named = context.named_cores();
     let count = |it: &Vec<usize>| it.iter().filter(|core| named.contains(core)).count();
     if let Some(shared) = paired.iter().find(|it| count(it) > 1) {
         return Finding::warn(
@@ -62,10 +63,10 @@ fn siblings(patient: &Patient<'_>) -> Finding {
     }
 }
 
-fn nodes(patient: &Patient<'_>) -> Finding {
+fn nodes(context: &Context<'_>) -> Finding {
     const SUBJECT: &str = "numa";
     const FOLDER: &str = "sys/devices/system/node";
-    let names = patient.machine.names(FOLDER);
+    let names = context.machine.names(FOLDER);
     let nodes: Vec<(String, Vec<usize>)> = names
         .into_iter()
         .filter(|it| {
@@ -73,7 +74,7 @@ fn nodes(patient: &Patient<'_>) -> Finding {
                 .is_some_and(|it| it.parse::<u32>().is_ok())
         })
         .filter_map(|name| {
-            let list = patient.machine.read(&format!("{FOLDER}/{name}/cpulist"))?;
+            let list = context.machine.read(&format!("{FOLDER}/{name}/cpulist"))?;
             Some((name, parse_cores(&list)?))
         })
         .collect();
@@ -83,8 +84,8 @@ fn nodes(patient: &Patient<'_>) -> Finding {
     if nodes.len() == 1 {
         return Finding::ok(SUBJECT, "one node: all memory is equally near");
     }
-    let named = patient.named_cores();
-    let cores = match (named.is_empty(), &patient.allowed) {
+    let named = context.named_cores();
+    let cores = match (named.is_empty(), &context.allowed) {
         (false, _) => named,
         (true, Some(allowed)) => allowed.clone(),
         (true, None) => return Finding::unknown(SUBJECT, "the list of cores"),

@@ -1,21 +1,21 @@
 //! How much the kernel lets sockets hold.
 
 use super::finding::Finding;
-use super::machine::Patient;
+use super::machine::Context;
 use crate::config::show_size;
 use crate::limits::{READ_LEN_MAX, SUBSCRIBER_SEND_BUFFER};
 
-pub(super) fn look(patient: &Patient<'_>) -> Vec<Finding> {
-    vec![sending(patient), receiving(patient)]
+pub(super) fn findings(context: &Context<'_>) -> Vec<Finding> {
+    vec![sending(context), receiving(context)]
 }
 
 /// The engine asks for the send buffer of its subscribers; the kernel cuts what is above its limit.
-fn sending(patient: &Patient<'_>) -> Finding {
+fn sending(context: &Context<'_>) -> Finding {
     const SUBJECT: &str = "send buffer";
-    let Some(max) = patient.machine.number("proc/sys/net/core/wmem_max") else {
+    let Some(max) = context.machine.number("proc/sys/net/core/wmem_max") else {
         return Finding::unknown(SUBJECT, "/proc/sys/net/core/wmem_max");
     };
-    let wanted = SUBSCRIBER_SEND_BUFFER.min(patient.config.delivery.credit) as u64;
+    let wanted = SUBSCRIBER_SEND_BUFFER.min(context.config.delivery.credit) as u64;
     let found = format!(
         "{} at most, the engine takes {} a subscriber",
         show_size(max),
@@ -32,13 +32,13 @@ fn sending(patient: &Patient<'_>) -> Finding {
 }
 
 /// The kernel sizes receive buffers by itself, up to the third figure of `tcp_rmem`.
-fn receiving(patient: &Patient<'_>) -> Finding {
+fn receiving(context: &Context<'_>) -> Finding {
     const SUBJECT: &str = "receive buffer";
-    let rmem = patient.machine.read("proc/sys/net/ipv4/tcp_rmem");
+    let rmem = context.machine.read("proc/sys/net/ipv4/tcp_rmem");
     let max = rmem
         .as_deref()
         .and_then(|it| it.split_whitespace().nth(2)?.parse::<u64>().ok());
-    let core = patient.machine.number("proc/sys/net/core/rmem_max");
+    let core = context.machine.number("proc/sys/net/core/rmem_max");
     let (Some(max), Some(core)) = (max, core) else {
         return Finding::unknown(SUBJECT, "/proc/sys/net/ipv4/tcp_rmem or net/core/rmem_max");
     };

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::finding::{Finding, Verdict};
-use super::machine::{Machine, Patient};
+use super::machine::{Context, Machine};
 use super::*;
 use crate::config::{Config, parse};
 
@@ -30,7 +30,7 @@ fn config(text: &str) -> Config {
 /// All that is read of such a machine.
 fn examine(files: &[(&str, &str)], settings: &str) -> Vec<Finding> {
     let (_root, machine) = machine(files);
-    read(&Patient::new(machine, &config(settings)))
+    read(&Context::new(machine, &config(settings)))
 }
 
 #[track_caller]
@@ -157,7 +157,7 @@ fn nonsense_is_unknown_and_never_a_panic() {
 #[test]
 fn the_machine_that_this_runs_on_can_be_read() {
     let config = config("");
-    let findings = read(&Patient::new(Machine::here(), &config));
+    let findings = read(&Context::new(Machine::here(), &config));
     let cores = findings.iter().find(|it| it.subject == "cores");
     assert!(
         cores.is_some_and(|it| it.found.contains("may be used")),
@@ -200,7 +200,7 @@ fn isolated_cores_that_the_process_was_not_given_are_bad() {
         &findings,
         "named cores",
         Verdict::Bad,
-        "2-5 may not be used",
+        "cores 2-5 are not available to this process",
     );
     says(&findings, "named cores", Verdict::Bad, "taskset -c");
 }
@@ -215,6 +215,29 @@ fn a_core_named_twice_is_said() {
         Verdict::Warn,
         "two agents share a core",
     );
+}
+
+#[test]
+fn spinners_on_all_cores_are_bad_and_nobody_is_told_to_isolate_all_of_them() {
+    let files = but(&[
+        ("proc/self/status", Some("Cpus_allowed_list:\t0-1\n")),
+        ("sys/devices/system/cpu/present", Some("0-1\n")),
+        ("sys/devices/system/cpu/isolated", Some("\n")),
+        ("proc/cmdline", Some("quiet\n")),
+    ]);
+    let settings = "[threads]\nmode = 'dedicated'\nidle = 'spin'\ningest_core = 0\n\
+                    scheduler_core = 1\njournal_core = 1\ndelivery_cores = [1]";
+    let findings = examine(&files, settings);
+    says(
+        &findings,
+        "named cores",
+        Verdict::Bad,
+        "threads that spin: 2",
+    );
+    let advice = "core 0 at least is left to the kernel";
+    says(&findings, "isolcpus", Verdict::Warn, advice);
+    let all = |it: &Finding| it.advice.as_deref().is_some_and(|it| it.contains("=0-1"));
+    assert!(!findings.iter().any(all), "{findings:?}");
 }
 
 #[test]

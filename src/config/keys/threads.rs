@@ -22,7 +22,8 @@ pub(super) const THREADS: Section = Section {
             "idle",
             "\"backoff\"",
             "What a thread without work does: backoff (spins, yields, then sleeps until it is \
-             woken), yield (gives the core away each time), spin (never leaves the core).",
+             woken), yield (gives the core away each time), spin (never leaves the core: only agents of \
+             the path, each on a core of its own; one core must be left).",
             |c, v| set(&mut c.threads.idle, v.choice(&IDLES)?),
         ),
         key(

@@ -6,6 +6,7 @@ use super::{Machine, absolute};
 use crate::config::{
     self, Config, Durability, IdleKind, Server, StoreUrl, ThreadingMode, show_duration, show_size,
 };
+use crate::engine::cores;
 use crate::engine::threads::{self, Plan, ThreadPlan};
 use crate::limits;
 use crate::store::SQLITE_FILE;
@@ -71,26 +72,23 @@ const SHARED: [[&str; 2]; 2] = [
 ];
 
 pub(super) fn threading(config: &Config, machine: &Machine) -> Vec<String> {
-    let cores = match machine.cores {
+    let count = machine.cores.allowed.len();
+    let cores = match count {
         1 => "1 core".to_owned(),
         n => format!("{n} cores"),
     };
     let needed = config.dedicated_cores();
-    let mode = config.threading(machine.cores);
-    let allowed: Vec<usize> = (0..machine.cores).collect();
-    let plan = threads::plan_on(config, &allowed);
-    let what = match mode {
+    let assessment = cores::assess(config, &machine.cores);
+    let plan = &assessment.plan;
+    let what = match plan.mode {
         ThreadingMode::Dedicated => "dedicated: a thread of its own for each agent",
-        _ => {
-            SHARED[usize::from(threads::syncs(config))]
-                [usize::from(config.has_relief(machine.cores))]
-        }
+        _ => SHARED[usize::from(threads::syncs(config))][usize::from(plan.relief)],
     };
     let why = match config.threads.mode {
         ThreadingMode::Auto => {
             format!("auto picks {what} (this process may use {cores}; dedicated needs {needed})")
         }
-        ThreadingMode::Dedicated if machine.cores < needed => {
+        ThreadingMode::Dedicated if count < needed => {
             format!(
                 "dedicated: agents share threads, for this process may use {cores} and dedicated \
                  needs {needed}: {plan}"
@@ -98,21 +96,49 @@ pub(super) fn threading(config: &Config, machine: &Machine) -> Vec<String> {
         }
         _ => format!("{what} (this process may use {cores})"),
     };
-    let idle = match config.threads.idle {
-        IdleKind::Backoff => "without work a thread spins, yields, then sleeps until it is woken",
-        IdleKind::Yield => "without work a thread yields its core each time; it never sleeps",
-        IdleKind::Spin => "without work a thread spins and keeps its core to itself",
-    };
-    let mut lines = vec![why, idle.to_owned()];
-    lines.extend(pinned(&plan, config));
+    let mut lines = vec![why, idle(config, plan)];
+    lines.extend(pinned(plan, config));
+    let fair = assessment.fair();
+    lines.extend(fair.map(|it| format!("fair: {}; {}", it.found, it.advice)));
     lines
+}
+
+fn idle(config: &Config, plan: &Plan) -> String {
+    match config.threads.idle {
+        IdleKind::Backoff => {
+            "without work a thread spins, yields, then sleeps until it is woken".to_owned()
+        }
+        IdleKind::Yield => {
+            "without work a thread of the path yields its core each time and never sleeps; all others \
+             sleep until they are woken"
+                .to_owned()
+        }
+        IdleKind::Spin => {
+            let spinners: Vec<String> = cores::spinners(plan).iter().map(place).collect();
+            let spinners = match spinners.as_slice() {
+                [] => "none".to_owned(),
+                some => some.join("; "),
+            };
+            format!(
+                "without work a thread of the path spins on a core of its own ({spinners}); all others \
+                 sleep until they are woken"
+            )
+        }
+    }
+}
+
+fn place(thread: &&ThreadPlan) -> String {
+    match thread.core {
+        Some(core) => format!("{thread} on core {core}"),
+        None => thread.to_string(),
+    }
 }
 
 fn pinned(plan: &Plan, config: &Config) -> Option<String> {
     let named = threads::named_cores(config);
     let of = |it: &ThreadPlan| {
-        let core = it.core.filter(|core| named.contains(core))?;
-        Some(format!("{it} on core {core}"))
+        it.core.filter(|core| named.contains(core))?;
+        Some(place(&it))
     };
     let pinned: Vec<String> = plan.threads.iter().filter_map(of).collect();
     (!pinned.is_empty()).then(|| format!("pinned: {}", pinned.join("; ")))
