@@ -137,7 +137,9 @@ fn doctor_examines_this_machine_and_says_what_is_bad_by_its_exit_code() {
     let here = directory();
     let doctor = |settings: &str| {
         std::fs::write(here.path().join("flipped-lb.toml"), settings).expect("written");
-        let output = command(here.path()).args(["doctor", "--json"]).output();
+        let output = command(here.path())
+            .args(["doctor", "--json", "--seconds", "1"])
+            .output();
         let output = output.expect("it starts");
         let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
         (output.status.code(), report)
@@ -159,6 +161,78 @@ fn doctor_examines_this_machine_and_says_what_is_bad_by_its_exit_code() {
     assert_eq!(code, Some(1));
     let left = std::fs::read_dir(here.path()).expect("it is there").count();
     assert_eq!(left, 1, "the settings alone");
+}
+
+#[test]
+fn doctor_measures_quiet_and_gives_each_finding_a_verdict() {
+    let here = directory();
+    let mut doctor = command(here.path());
+    let doctor = doctor.args(["doctor", "--format", "json", "--seconds", "1"]);
+    let output = doctor.output().expect("it starts");
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let findings = report["findings"].as_array().expect("a list");
+    for finding in findings {
+        let verdict = finding["verdict"].as_str().expect("a word");
+        assert!(["good", "fair", "bad", "unknown"].contains(&verdict));
+        assert!(!finding["found"].as_str().expect("words").is_empty());
+        let has_advice = finding["advice"].is_string();
+        assert_eq!(has_advice, ["fair", "bad"].contains(&verdict), "{finding}");
+        assert!(finding["commands"].is_array());
+    }
+    for subject in [
+        "interrupts",
+        "irqbalance",
+        "hiccups",
+        "steal time",
+        "disk lasts",
+    ] {
+        let has = findings.iter().any(|it| it["subject"] == subject);
+        assert!(has, "{subject}: {report:#}");
+    }
+    let hiccups = report["hiccups"].as_array().expect("a list");
+    assert!(!hiccups.is_empty(), "{report:#}");
+    for core in hiccups {
+        assert!(core["core"].is_u64() && core["longest_us"].is_number());
+        assert_eq!(core["buckets"].as_array().map(Vec::len), Some(5));
+    }
+}
+
+#[test]
+fn doctor_prints_commands_and_changes_nothing_unless_it_is_told_to() {
+    let here = directory();
+    let fix = |arguments: &[&str]| {
+        let mut doctor = command(here.path());
+        let doctor = doctor.args(["doctor", "--seconds", "0"]).args(arguments);
+        doctor.output().expect("it starts")
+    };
+    let output = fix(&["--fix"]);
+    assert_eq!(output.status.code(), Some(0));
+    let script = text(&output.stdout);
+    assert!(script.starts_with("#!/bin/sh\n"), "{script}");
+    let is_command = |it: &str| it.is_empty() || it.starts_with('#') || it.starts_with("echo '");
+    assert!(script.lines().all(is_command), "{script}");
+    assert_eq!(fix(&["--apply"]).status.code(), Some(2), "it needs --fix");
+    let left = std::fs::read_dir(here.path()).expect("it is there").count();
+    assert_eq!(left, 0);
+}
+
+#[test]
+fn check_doctor_and_run_say_the_same_of_cores() {
+    let here = directory();
+    let settings = "[threads]\nmode = \"dedicated\"\nidle = \"spin\"\ningest_core = 1000\n";
+    std::fs::write(here.path().join("flipped-lb.toml"), settings).expect("written");
+    let what = "core 1000 is not available to this process";
+    for (arguments, code) in [
+        (&["check"][..], 2),
+        (&["doctor", "--seconds", "0"], 1),
+        (&["run"], 1),
+    ] {
+        let output = command(here.path()).args(arguments).output();
+        let output = output.expect("it starts");
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}");
+        let said = text(&[output.stdout, output.stderr].concat());
+        assert!(said.contains(what), "{arguments:?}: {said}");
+    }
 }
 
 #[test]

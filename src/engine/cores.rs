@@ -1,6 +1,7 @@
 //! The verdict on cores: whether the agents' cores can be had, and who may spin on them.
 //!
-//! One function for `run`, which refuses what is bad, and for `check` and `doctor`, which say all of
+//! One function for `run`, which refuses what is bad, and for `check` and `doctor`, which say all
+//! of
 //! it. Fed with the settings and the cores of a machine; it asks the system for nothing.
 
 use std::collections::BTreeMap;
@@ -119,8 +120,8 @@ fn unavailable(config: &Config, cores: &Cores) -> Option<CoreFinding> {
     });
     bad(
         format!(
-            "{which} not available to this process, which may use cores {:?}{online}",
-            cores.allowed
+            "{which} not available to this process, which may use cores [{}]{online}",
+            show_cores(&cores.allowed)
         ),
         "change the [threads] *_core settings, or start it by `taskset -c` or in a cpuset that has \
          them (isolated cores are in none by themselves)",
@@ -260,7 +261,7 @@ mod tests {
             let threads = format!("[threads]\nmode = '{mode}'\n");
             let absent = format!("{threads}ingest_core = 9");
             finds(&absent, 2, Bad, "core 9 is not available to this process");
-            finds(&absent, 2, Bad, "cores [0, 1] of the machine's 0-7");
+            finds(&absent, 2, Bad, "cores [0-1] of the machine's 0-7");
             let taken = format!("{threads}ingest_core = 3");
             finds(&taken, 2, Bad, "core 3 is not available to this process");
             let many = format!("{threads}ingest_core = 9\ndelivery_cores = [10]");

@@ -86,8 +86,9 @@ impl Role {
 /// The plan on a machine that allows these cores, in ascending order.
 ///
 /// In `dedicated` mode agents whose core is not set get the allowed ones from the top down, where
-/// there are enough: interrupts and the rest of the system prefer the low ones. Agents that are set to
-/// one core share a thread. With `idle = "spin"` each thread that may spin gets a core, in any mode.
+/// there are enough: interrupts and the rest of the system prefer the low ones. Agents that are
+/// set to one core share a thread. With `idle = "spin"` each thread that may spin gets a core, in
+/// any mode.
 #[must_use]
 pub(crate) fn plan_on(config: &Config, allowed: &[usize]) -> Plan {
     let mode = config.threading(allowed.len());
@@ -168,7 +169,8 @@ impl ThreadPlan {
         }
     }
 
-    /// Whether it spins if it has a core of its own: a journal that syncs waits for the disk instead.
+    /// Whether it spins if it has a core of its own: a journal that syncs waits for the disk
+    /// instead.
     pub(super) fn may_spin(&self, config: &Config) -> bool {
         !(syncs(config) && self.roles == [Role::Journal])
     }
@@ -197,7 +199,8 @@ fn name(roles: &[Role]) -> &'static str {
     }
 }
 
-/// The core that the settings name for an agent. In `shared` mode ingest's is that of the one thread.
+/// The core that the settings name for an agent. In `shared` mode ingest's is that of the one
+/// thread.
 fn named_core(config: &Config, role: Role) -> Option<usize> {
     let threads = &config.threads;
     match role {
@@ -239,7 +242,8 @@ fn give_cores<'a>(
     }
 }
 
-/// Has threads with one core become one: two that spin there would take it from each other. A journal
+/// Has threads with one core become one: two that spin there would take it from each other. A
+/// journal
 /// that syncs stays apart.
 fn one_a_core(threads: Vec<ThreadPlan>, syncs: bool) -> Vec<ThreadPlan> {
     let mut merged: Vec<ThreadPlan> = Vec::new();

@@ -29,7 +29,7 @@ fn allowed(context: &Context<'_>) -> Finding {
     );
     let hidden = installed.map_or(0, |it| it.len().saturating_sub(count));
     if hidden > 0 && !context.is_dedicated() {
-        return Finding::warn(
+        return Finding::fair(
             SUBJECT,
             found,
             format!(
@@ -38,7 +38,7 @@ fn allowed(context: &Context<'_>) -> Finding {
             ),
         );
     }
-    Finding::ok(SUBJECT, found)
+    Finding::good(SUBJECT, found)
 }
 
 /// What `check` and `run` say of the agents' cores, too.
@@ -64,20 +64,20 @@ fn agents(context: &Context<'_>) -> Vec<Finding> {
                     let found = format!("{found}: `run` refuses that");
                     Finding::bad(SUBJECT, found, advice)
                 }
-                CoreGrade::Fair => Finding::warn(SUBJECT, found, advice),
+                CoreGrade::Fair => Finding::fair(SUBJECT, found, advice),
             },
         )
         .collect();
     match findings.is_empty() {
         false => findings,
-        true if !named.is_empty() => vec![Finding::ok(SUBJECT, words.join(", "))],
-        true if context.is_dedicated() => vec![Finding::warn(
+        true if !named.is_empty() => vec![Finding::good(SUBJECT, words.join(", "))],
+        true if context.is_dedicated() => vec![Finding::fair(
             SUBJECT,
             "the settings name none: agents take the highest ones allowed",
             "set [threads] ingest_core, scheduler_core, journal_core and delivery_cores to \
              cores that nothing else uses",
         )],
-        true => vec![Finding::ok(
+        true => vec![Finding::good(
             SUBJECT,
             "the settings name none, and shared mode needs none",
         )],
@@ -92,17 +92,20 @@ fn quota(context: &Context<'_>) -> Finding {
         return Finding::unknown(SUBJECT, "/sys/fs/cgroup");
     }
     let Some(cores) = smallest_quota(machine) else {
-        return Finding::ok(SUBJECT, "none: cores are not taken away within a period");
+        return Finding::good(SUBJECT, "none: cores are not taken away within a period");
     };
     let found = format!("{cores:.2} cores' time in each period");
     let wanted = context.allowed.as_ref().map_or(1, Vec::len) as f64;
-    let advice = "past it all threads stop until the period ends, some 100 ms: give whole cores \
-                  by cpuset instead (docker --cpuset-cpus; Kubernetes: the static CPU manager)";
-    match cores {
+    let why = "past it all threads stop until the period ends, some 100 ms";
+    let advice = "give whole cores by cpuset instead (docker --cpuset-cpus; Kubernetes: the \
+                  static CPU \
+                  manager)";
+    let finding = match cores {
         it if it < 1.0 => Finding::bad(SUBJECT, found, advice),
-        it if it < wanted => Finding::warn(SUBJECT, found, advice),
-        _ => Finding::ok(SUBJECT, found),
-    }
+        it if it < wanted => Finding::fair(SUBJECT, found, advice),
+        _ => Finding::good(SUBJECT, found),
+    };
+    finding.because(why)
 }
 
 /// Of the process's control group and those above it, of either version.

@@ -57,7 +57,7 @@ pub(super) fn measure(config: &Config) -> Vec<Finding> {
 }
 
 /// The directory, or the nearest one above it that is there: that is where it would be made.
-fn existing(folder: &Path) -> Option<PathBuf> {
+pub(super) fn existing(folder: &Path) -> Option<PathBuf> {
     let folder = std::path::absolute(folder).ok()?;
     let found = folder.ancestors().find(|it| it.is_dir());
     found.map(Path::to_owned)
@@ -93,8 +93,8 @@ pub(super) fn space_finding(free: u64, segment: u64) -> Finding {
     );
     match hours {
         _ if free < 4 * segment => Finding::bad(SPACE, found, advice),
-        it if it < 1.0 => Finding::warn(SPACE, found, advice),
-        _ => Finding::ok(SPACE, found),
+        it if it < 1.0 => Finding::fair(SPACE, found, advice),
+        _ => Finding::good(SPACE, found),
     }
 }
 
@@ -112,14 +112,14 @@ pub(super) fn sync(times: &[Duration], config: &Config) -> Finding {
     );
     if config.durability != Durability::Synced {
         let durability = "; no message waits for it unless durability is synced";
-        return Finding::ok(SYNC, found + durability);
+        return Finding::good(SYNC, found + durability);
     }
     let advice = "each message waits for one or two of them: a disk with a write cache that \
                   survives power loss takes microseconds, or take durability = \"written\"";
     match p99 {
         it if it > SYNC_BAD => Finding::bad(SYNC, found, advice),
-        it if it > SYNC_WARN => Finding::warn(SYNC, found, advice),
-        _ => Finding::ok(SYNC, found),
+        it if it > SYNC_WARN => Finding::fair(SYNC, found, advice),
+        _ => Finding::good(SYNC, found),
     }
 }
 
@@ -133,8 +133,8 @@ pub(super) fn rate_finding(rate: f64) -> Finding {
     let advice = "a faster disk for data_dir: under load its rate is the engine's";
     match messages {
         it if it < TARGET_RATE => Finding::bad(RATE, found, advice),
-        it if it < 10.0 * TARGET_RATE => Finding::warn(RATE, found, advice),
-        _ => Finding::ok(RATE, found),
+        it if it < 10.0 * TARGET_RATE => Finding::fair(RATE, found, advice),
+        _ => Finding::good(RATE, found),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::finding::Finding;
+use super::fix::Fix;
 use super::machine::Context;
 use crate::agent::core_list::show_cores;
 
@@ -13,15 +14,14 @@ pub(super) fn findings(context: &Context<'_>) -> Vec<Finding> {
 }
 
 fn governor(context: &Context<'_>) -> Finding {
-    let named = context.named_cores();
-    let cores = match named.is_empty() {
-        true => context.allowed.clone().unwrap_or_default(),
-        false => named,
-    };
+    let mut fixes = Vec::new();
     let mut governors: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-    for core in cores {
+    for core in context.agent_cores() {
         let path = format!("sys/devices/system/cpu/cpu{core}/cpufreq/scaling_governor");
         if let Some(governor) = context.machine.read(&path) {
+            if governor != "performance" {
+                fixes.push(Fix::value(&path, "performance", &governor));
+            }
             governors.entry(governor).or_default().push(core);
         }
     }
@@ -35,12 +35,9 @@ fn governor(context: &Context<'_>) -> Finding {
         .collect();
     let found = words.join(", ");
     match governors.keys().all(|it| it == "performance") {
-        true => Finding::ok(SUBJECT, found),
-        false => Finding::warn(
-            SUBJECT,
-            found,
-            "cores slow down while agents wait, and the next message pays: \
-             cpupower frequency-set -g performance",
-        ),
+        true => Finding::good(SUBJECT, found),
+        false => Finding::fair(SUBJECT, found, "cpupower frequency-set -g performance")
+            .because("cores slow down while agents wait, and the next message pays")
+            .fixed_by(fixes),
     }
 }

@@ -22,13 +22,15 @@ fn open_files(context: &Context<'_>) -> Finding {
     let expected = own + 2 * context.config.destinations.len() as u64;
     let [producers, subscribers, clients] = budget.shares;
     let found = format!(
-        "{limit} allowed; {own} are set aside for the engine and its sources, and {producers} producers, \
-         {subscribers} subscribers and {clients} HTTP clients find room; the settings ask for {wanted}"
+        "{limit} allowed; {own} are set aside for the engine and its sources, and {producers} \
+         producers, \
+         {subscribers} subscribers and {clients} HTTP clients find room; the settings ask for \
+         {wanted}"
     );
     match budget.is_short() {
         _ if limit < expected => Finding::bad(SUBJECT, found, budget.advice()),
-        true => Finding::warn(SUBJECT, found, budget.advice()),
-        false => Finding::ok(SUBJECT, found),
+        true => Finding::fair(SUBJECT, found, budget.advice()),
+        false => Finding::good(SUBJECT, found),
     }
 }
 

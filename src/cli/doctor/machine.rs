@@ -1,8 +1,13 @@
 //! What the system says of itself, below a root: `/` on a machine, a recorded tree in tests.
+//!
+//! Commands that are asked (`ethtool`) are files of the tree `commands/` in tests.
 
+use std::io;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
-use crate::agent::core_list::parse_cores;
+use super::block_device::Device;
+use crate::agent::core_list::{cores_without, parse_cores};
 use crate::config::{Config, ThreadingMode};
 use crate::engine::cores::{CoreAssessment, Cores, assess};
 use crate::engine::threads::named_agents;
@@ -32,6 +37,33 @@ impl Machine {
 
     pub(super) fn number(&self, path: &str) -> Option<u64> {
         self.read(path)?.parse().ok()
+    }
+
+    /// Replaces a value of the kernel; the file must be there.
+    ///
+    /// # Errors
+    /// It is not there, or the kernel refuses.
+    pub(super) fn write(&self, path: &str, value: &str) -> io::Result<()> {
+        let mut file = std::fs::OpenOptions::new()
+            .write(true)
+            .truncate(true)
+            .open(self.root.join(path))?;
+        io::Write::write_all(&mut file, value.as_bytes())
+    }
+
+    /// What a command of the system prints; `None` where it is not installed or fails.
+    pub(super) fn output(&self, command: &[&str]) -> Option<String> {
+        if self.root != Path::new("/") {
+            return self.read(&format!("commands/{}", command.join(" ")));
+        }
+        let (program, arguments) = command.split_first()?;
+        let output = Command::new(program)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .output()
+            .ok()?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        output.status.success().then_some(text)
     }
 
     /// A file that lists cores.
@@ -73,6 +105,8 @@ pub(super) struct Context<'a> {
     pub(super) allowed: Option<Vec<usize>>,
     /// The engine's threads on these cores, and what is wrong with them.
     pub(super) assessment: CoreAssessment,
+    /// The disk that the data directory is on.
+    pub(super) device: Option<Device>,
 }
 
 impl<'a> Context<'a> {
@@ -87,10 +121,15 @@ impl<'a> Context<'a> {
         };
         Self {
             assessment: assess(config, &cores),
+            device: None,
             machine,
             config,
             allowed,
         }
+    }
+
+    pub(super) fn with_device(self, device: Option<Device>) -> Self {
+        Self { device, ..self }
     }
 
     pub(super) fn is_dedicated(&self) -> bool {
@@ -107,5 +146,30 @@ impl<'a> Context<'a> {
     /// The numbers of [`Context::named`].
     pub(super) fn named_cores(&self) -> Vec<usize> {
         self.named().into_iter().map(|(_, core)| core).collect()
+    }
+
+    /// Whether threads of the path are pinned.
+    pub(super) fn has_own_cores(&self) -> bool {
+        let mut threads = self.assessment.plan.threads.iter();
+        threads.any(|it| it.core.is_some())
+    }
+
+    /// The cores that threads of the path are pinned to; else all on which they may run.
+    pub(super) fn agent_cores(&self) -> Vec<usize> {
+        let threads = self.assessment.plan.threads.iter();
+        let mut cores: Vec<usize> = threads.filter_map(|it| it.core).collect();
+        if cores.is_empty() {
+            cores = self.allowed.clone().unwrap_or_default();
+        }
+        cores.sort_unstable();
+        cores.dedup();
+        cores
+    }
+
+    /// The machine's cores that no agent is pinned to.
+    pub(super) fn other_cores(&self) -> Vec<usize> {
+        let online = self.machine.cores("sys/devices/system/cpu/online");
+        let online = online.or_else(|| self.allowed.clone());
+        cores_without(&online.unwrap_or_default(), &self.agent_cores())
     }
 }

@@ -1,6 +1,7 @@
 //! How much the kernel lets sockets hold.
 
 use super::finding::Finding;
+use super::fix::Fix;
 use super::machine::Context;
 use crate::config::show_size;
 use crate::limits::{READ_LEN_MAX, SUBSCRIBER_SEND_BUFFER};
@@ -22,12 +23,20 @@ fn sending(context: &Context<'_>) -> Finding {
         show_size(wanted)
     );
     match max >= wanted {
-        true => Finding::ok(SUBJECT, found),
-        false => Finding::warn(
+        true => Finding::good(SUBJECT, found),
+        false => Finding::fair(
             SUBJECT,
             found,
             format!("sysctl -w net.core.wmem_max={wanted}"),
-        ),
+        )
+        .because(
+            "a frame that finds no room in the socket waits for the subscriber's acknowledgement",
+        )
+        .fixed_by([Fix::value(
+            "proc/sys/net/core/wmem_max",
+            &wanted.to_string(),
+            &max.to_string(),
+        )]),
     }
 }
 
@@ -51,10 +60,14 @@ fn receiving(context: &Context<'_>) -> Finding {
         show_size(READ_LEN_MAX as u64)
     );
     match max >= wanted {
-        true => Finding::ok(SUBJECT, found),
+        true => Finding::good(SUBJECT, found),
         false => {
             let advice = format!("sysctl -w net.ipv4.tcp_rmem=\"4096 131072 {}\"", 8 * wanted);
-            Finding::warn(SUBJECT, found, advice)
+            let value = format!("4096 131072 {}", 8 * wanted);
+            let before = rmem.as_deref().unwrap_or_default();
+            Finding::fair(SUBJECT, found, advice)
+                .because("a source that sends in bursts waits for the engine's window")
+                .fixed_by([Fix::value("proc/sys/net/ipv4/tcp_rmem", &value, before)])
         }
     }
 }

@@ -5,113 +5,23 @@ use std::time::Duration;
 
 use super::finding::{Finding, Verdict};
 use super::machine::{Context, Machine};
+use super::testing::{DEDICATED, but, config, examine, isolated, says};
 use super::*;
-use crate::config::{Config, parse};
-
-const DEDICATED: &str = "[threads]\nmode = 'dedicated'\ningest_core = 2\nscheduler_core = 3\n\
-                         journal_core = 4\ndelivery_cores = [5]";
-
-/// Writes a machine's files.
-fn machine(files: &[(&str, &str)]) -> (tempfile::TempDir, Machine) {
-    let root = tempfile::tempdir().expect("a folder");
-    for (path, text) in files {
-        let path = root.path().join(path);
-        std::fs::create_dir_all(path.parent().expect("it is in one")).expect("a folder");
-        std::fs::write(path, text).expect("written");
-    }
-    let machine = Machine::at(root.path());
-    (root, machine)
-}
-
-fn config(text: &str) -> Config {
-    parse("flipped-lb.toml", text, &[]).expect("right")
-}
-
-/// All that is read of such a machine.
-fn examine(files: &[(&str, &str)], settings: &str) -> Vec<Finding> {
-    let (_root, machine) = machine(files);
-    read(&Context::new(machine, &config(settings)))
-}
-
-#[track_caller]
-fn says(findings: &[Finding], subject: &str, verdict: Verdict, words: &str) {
-    let found = findings
-        .iter()
-        .find(|it| it.subject == subject)
-        .unwrap_or_else(|| panic!("nothing about {subject}"));
-    let said = format!("{} -> {:?}", found.found, found.advice);
-    assert_eq!(found.verdict, verdict, "{said}");
-    assert!(said.contains(words), "{subject}: {said}");
-}
-
-/// A machine of 16 cores made ready for agents on cores 2 to 5.
-fn isolated() -> Vec<(&'static str, &'static str)> {
-    let mut files = vec![
-        ("proc/self/status", "Name:\tx\nCpus_allowed_list:\t0-15\n"),
-        ("sys/devices/system/cpu/present", "0-15\n"),
-        ("sys/devices/system/cpu/isolated", "2-5\n"),
-        ("sys/devices/system/cpu/nohz_full", "2-5\n"),
-        (
-            "proc/cmdline",
-            "quiet isolcpus=2-5 nohz_full=2-5 rcu_nocbs=2-5\n",
-        ),
-        ("sys/devices/system/node/node0/cpulist", "0-15\n"),
-        (
-            "sys/kernel/mm/transparent_hugepage/enabled",
-            "always [madvise] never\n",
-        ),
-        (
-            "proc/self/limits",
-            "Limit  Soft Limit\nMax open files   1048576   1048576  files\n",
-        ),
-        ("proc/sys/net/core/wmem_max", "4194304\n"),
-        ("proc/sys/net/core/rmem_max", "4194304\n"),
-        ("proc/sys/net/ipv4/tcp_rmem", "4096\t131072\t6291456\n"),
-        (
-            "sys/devices/system/clocksource/clocksource0/current_clocksource",
-            "tsc\n",
-        ),
-        ("proc/self/timerslack_ns", "50000\n"),
-        ("proc/cpuinfo", "flags\t: fpu vme sse4_2\n"),
-        ("sys/fs/cgroup/cpu.max", "max 100000\n"),
-        ("proc/self/cgroup", "0::/\n"),
-    ];
-    for core in 0..16 {
-        let folder = format!("sys/devices/system/cpu/cpu{core}");
-        let put = |path: &str, text: String| -> (&'static str, &'static str) {
-            let path: &'static str = Box::leak(format!("{folder}/{path}").into_boxed_str());
-            (path, Box::leak(text.into_boxed_str()))
-        };
-        files.push(put("topology/thread_siblings_list", core.to_string()));
-        files.push(put("cpufreq/scaling_governor", "performance\n".to_owned()));
-    }
-    files
-}
-
-/// The same machine with some files of other content, or gone where there is none.
-fn but(changes: &[(&'static str, Option<&'static str>)]) -> Vec<(&'static str, &'static str)> {
-    let mut files = isolated();
-    for (path, text) in changes {
-        files.retain(|(known, _)| known != path);
-        files.extend(text.map(|text| (*path, text)));
-    }
-    files
-}
 
 #[test]
 fn a_machine_made_ready_has_nothing_to_mend() {
     let findings = examine(&isolated(), DEDICATED);
     for it in &findings {
-        assert_eq!(it.verdict, Verdict::Ok, "{it:?}");
+        assert_eq!(it.verdict, Verdict::Good, "{it:?}");
     }
-    says(&findings, "cores", Verdict::Ok, "16 of the 16 installed");
+    says(&findings, "cores", Verdict::Good, "16 of the 16 installed");
     says(
         &findings,
         "named cores",
-        Verdict::Ok,
+        Verdict::Good,
         "ingest 2, scheduler 3, journal 4, delivery 5",
     );
-    says(&findings, "isolcpus", Verdict::Ok, "cores 2-5");
+    says(&findings, "isolcpus", Verdict::Good, "cores 2-5");
 }
 
 #[test]
@@ -124,7 +34,7 @@ fn where_nothing_can_be_read_nothing_is_guessed() {
             let needless =
                 it.subject == "named cores" && settings.is_empty() || it.subject == "who gets in";
             let verdict = if needless {
-                Verdict::Ok
+                Verdict::Good
             } else {
                 Verdict::Unknown
             };
@@ -170,24 +80,43 @@ fn agents_on_cores_that_are_not_isolated_are_named() {
     let files = but(&[
         ("sys/devices/system/cpu/isolated", Some("2-4\n")),
         ("sys/devices/system/cpu/nohz_full", Some("(null)\n")),
-        ("proc/cmdline", Some("quiet isolcpus=2-4\n")),
+        (
+            "proc/cmdline",
+            Some("quiet isolcpus=managed_irq,domain,2-4\n"),
+        ),
     ]);
     let findings = examine(&files, DEDICATED);
     says(
         &findings,
         "isolcpus",
-        Verdict::Warn,
+        Verdict::Fair,
         "cores 2-4: other processes may be put on the agents' 5",
     );
-    says(&findings, "isolcpus", Verdict::Warn, "isolcpus=2-5");
-    says(&findings, "nohz_full", Verdict::Warn, "no core");
-    says(&findings, "rcu_nocbs", Verdict::Warn, "rcu_nocbs=2-5");
+    says(
+        &findings,
+        "isolcpus",
+        Verdict::Fair,
+        "isolcpus=managed_irq,domain,2-5",
+    );
+    says(
+        &findings,
+        "managed irqs",
+        Verdict::Fair,
+        "the agents' 5 take them",
+    );
+    says(
+        &findings,
+        "nohz_full",
+        Verdict::Good,
+        "no core: the tick stays",
+    );
+    says(&findings, "rcu_nocbs", Verdict::Fair, "rcu_nocbs=2-5");
     // In shared mode they are nobody's.
     let findings = examine(&files, "[threads]\nmode = 'shared'");
     says(
         &findings,
         "isolcpus",
-        Verdict::Ok,
+        Verdict::Good,
         "shared mode asks for none",
     );
 }
@@ -212,7 +141,7 @@ fn a_core_named_twice_is_said() {
     says(
         &findings,
         "named cores",
-        Verdict::Warn,
+        Verdict::Fair,
         "two agents share a core",
     );
 }
@@ -235,7 +164,7 @@ fn spinners_on_all_cores_are_bad_and_nobody_is_told_to_isolate_all_of_them() {
         "threads that spin: 2",
     );
     let advice = "core 0 at least is left to the kernel";
-    says(&findings, "isolcpus", Verdict::Warn, advice);
+    says(&findings, "isolcpus", Verdict::Fair, advice);
     let all = |it: &Finding| it.advice.as_deref().is_some_and(|it| it.contains("=0-1"));
     assert!(!findings.iter().any(all), "{findings:?}");
 }
@@ -243,12 +172,17 @@ fn spinners_on_all_cores_are_bad_and_nobody_is_told_to_isolate_all_of_them() {
 #[test]
 fn without_named_cores_dedicated_is_told_to_name_them() {
     let findings = examine(&isolated(), "");
-    says(&findings, "cores", Verdict::Ok, "the engine runs dedicated");
-    says(&findings, "named cores", Verdict::Warn, "ingest_core");
+    says(
+        &findings,
+        "cores",
+        Verdict::Good,
+        "the engine runs dedicated",
+    );
+    says(&findings, "named cores", Verdict::Fair, "ingest_core");
     says(
         &findings,
         "isolcpus",
-        Verdict::Warn,
+        Verdict::Fair,
         "name the agents' cores",
     );
 }
@@ -280,13 +214,13 @@ fn a_big_machine_has_nodes_and_siblings() {
     says(
         &findings,
         "numa",
-        Verdict::Warn,
+        Verdict::Fair,
         "node0 (0-3,128-191) and node1 (4-127,192-255)",
     );
     says(
         &findings,
         "smt siblings",
-        Verdict::Warn,
+        Verdict::Fair,
         "130 share their core with an agent",
     );
     let one_node = DEDICATED.replace("= 4", "= 131").replace("[5]", "[130]");
@@ -294,13 +228,13 @@ fn a_big_machine_has_nodes_and_siblings() {
     says(
         &findings,
         "numa",
-        Verdict::Ok,
+        Verdict::Good,
         "of 2 nodes the agents use node0",
     );
     says(
         &findings,
         "smt siblings",
-        Verdict::Warn,
+        Verdict::Fair,
         "two agents are on 2,130",
     );
 }
@@ -325,17 +259,17 @@ fn a_container_has_a_quota_of_either_version() {
         machine.push(group);
         machine.extend(files);
         let findings = examine(&machine, "");
-        says(&findings, "cpu quota", Verdict::Warn, "2.50 cores' time");
+        says(&findings, "cpu quota", Verdict::Fair, "2.50 cores' time");
     }
     let half = but(&[("sys/fs/cgroup/cpu.max", Some("50000 100000\n"))]);
     says(&examine(&half, ""), "cpu quota", Verdict::Bad, "0.50 cores");
     let nothing = but(&[("sys/fs/cgroup/cpu.max", Some("100000 0\n"))]);
-    says(&examine(&nothing, ""), "cpu quota", Verdict::Ok, "none");
+    says(&examine(&nothing, ""), "cpu quota", Verdict::Good, "none");
     let docker = but(&[(".dockerenv", Some(""))]);
     says(
         &examine(&docker, ""),
         "virtualisation",
-        Verdict::Ok,
+        Verdict::Good,
         "a container",
     );
 }
@@ -366,16 +300,16 @@ fn governor_huge_pages_clock_and_slack_are_told_with_the_command_that_mends_them
     says(
         &findings,
         "governor",
-        Verdict::Warn,
+        Verdict::Fair,
         "performance on 2-3,5, powersave on 4",
     );
-    says(&findings, "huge pages", Verdict::Warn, "echo madvise");
-    says(&findings, "clock source", Verdict::Warn, "echo tsc > /sys");
-    says(&findings, "timer slack", Verdict::Warn, "5000 us late");
+    says(&findings, "huge pages", Verdict::Fair, "echo madvise");
+    says(&findings, "clock source", Verdict::Fair, "echo tsc > /sys");
+    says(&findings, "timer slack", Verdict::Fair, "5000 us late");
     says(
         &findings,
         "virtualisation",
-        Verdict::Warn,
+        Verdict::Fair,
         "a virtual machine",
     );
 }
@@ -391,14 +325,14 @@ fn limits_are_held_against_the_settings() {
         ("proc/sys/net/ipv4/tcp_rmem", Some("4096 16384 65536\n")),
     ]);
     let findings = examine(&files, "");
-    says(&findings, "open files", Verdict::Ok, "65536 allowed");
+    says(&findings, "open files", Verdict::Good, "65536 allowed");
     says(
         &findings,
         "send buffer",
-        Verdict::Warn,
+        Verdict::Fair,
         "net.core.wmem_max=262144",
     );
-    says(&findings, "receive buffer", Verdict::Warn, "tcp_rmem");
+    says(&findings, "receive buffer", Verdict::Fair, "tcp_rmem");
     let few = |limits| examine(&but(&[("proc/self/limits", Some(limits))]), "");
     let (bad, warn) = (
         "Max open files 32 64 files\n",
@@ -406,12 +340,12 @@ fn limits_are_held_against_the_settings() {
     );
     let advice = "LimitNOFILE=11264";
     says(&few(bad), "open files", Verdict::Bad, advice);
-    says(&few(warn), "open files", Verdict::Warn, advice);
+    says(&few(warn), "open files", Verdict::Fair, advice);
     let credit = "[delivery]\ncredit = '16KiB'";
     says(
         &examine(&files, credit),
         "send buffer",
-        Verdict::Ok,
+        Verdict::Good,
         "takes 16KiB",
     );
 }
@@ -422,9 +356,9 @@ fn stolen_time_is_a_part_of_what_was_wanted() {
         format!("cpu  {busy} 0 0 {idle} 7 0 0 {steal} 0 0\ncpu0 1 2 3\nintr 5\n")
     };
     let assess = |busy, idle, steal| steal::assess(&stat(100, 100, 10), &stat(busy, idle, steal));
-    assert_eq!(assess(200, 200, 10).verdict, Verdict::Ok);
+    assert_eq!(assess(200, 200, 10).verdict, Verdict::Good);
     let some = assess(198, 900, 12);
-    assert_eq!(some.verdict, Verdict::Warn);
+    assert_eq!(some.verdict, Verdict::Fair);
     assert!(some.found.starts_with("2.0 %"), "{}", some.found);
     assert_eq!(assess(150, 200, 60).verdict, Verdict::Bad);
     assert_eq!(assess(100, 200, 10).verdict, Verdict::Unknown);
@@ -438,9 +372,9 @@ fn stolen_time_is_a_part_of_what_was_wanted() {
 fn the_disk_is_assessed_by_what_messages_need() {
     let synced = config("durability = 'synced'");
     let times = |ms| vec![Duration::from_millis(ms); 100];
-    for (ms, verdict) in [(1, Verdict::Ok), (50, Verdict::Warn), (900, Verdict::Bad)] {
+    for (ms, verdict) in [(1, Verdict::Good), (50, Verdict::Fair), (900, Verdict::Bad)] {
         assert_eq!(disk::sync(&times(ms), &synced).verdict, verdict, "{ms}");
-        assert_eq!(disk::sync(&times(ms), &config("")).verdict, Verdict::Ok);
+        assert_eq!(disk::sync(&times(ms), &config("")).verdict, Verdict::Good);
     }
     let mut mixed = times(1);
     mixed[7] = Duration::from_millis(80);
@@ -448,16 +382,16 @@ fn the_disk_is_assessed_by_what_messages_need() {
     let found = disk::sync(&mixed, &synced).found;
     assert!(found.contains("p50 1000 us, p99 80000 us"), "{found}");
     for (rate, verdict) in [
-        (400e6, Verdict::Ok),
-        (20e6, Verdict::Warn),
+        (400e6, Verdict::Good),
+        (20e6, Verdict::Fair),
         (4e6, Verdict::Bad),
     ] {
         assert_eq!(disk::rate_finding(rate).verdict, verdict);
     }
     let (mib, segment) = (1024 * 1024, 64 * 1024 * 1024);
     for (free, verdict) in [
-        (100_000 * mib, Verdict::Ok),
-        (10_000 * mib, Verdict::Warn),
+        (100_000 * mib, Verdict::Good),
+        (10_000 * mib, Verdict::Fair),
         (200 * mib, Verdict::Bad),
         (0, Verdict::Bad),
     ] {
@@ -494,18 +428,20 @@ fn measuring_the_disk_leaves_nothing_behind() {
 #[test]
 fn text_has_columns_and_json_has_fields() {
     let findings = [
-        Finding::ok("cores", "16"),
-        Finding::warn("governor", "powersave", "cpupower"),
+        Finding::good("cores", "16"),
+        Finding::fair("governor", "powersave", "cpupower").because("cores slow down"),
     ];
     let text = finding::text(&findings);
     let expected = "\
-ok       cores          16
-warn     governor       powersave
+good     cores          16
+fair     governor       powersave
+                        why: cores slow down
                         -> cpupower
 ";
     assert_eq!(text, expected);
-    let json: serde_json::Value = serde_json::from_str(&finding::json(&findings)).expect("JSON");
-    assert_eq!(json["findings"][0]["verdict"], "ok");
+    let json = finding::json(&findings, serde_json::Value::Null);
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(json["findings"][0]["verdict"], "good");
     assert!(json["findings"][0]["advice"].is_null());
     assert_eq!(json["findings"][1]["advice"], "cpupower");
 }

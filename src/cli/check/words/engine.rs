@@ -57,7 +57,8 @@ pub(super) fn memory(config: &Config) -> Vec<String> {
     ]
 }
 
-/// What `shared` means: by whether the journal syncs on a thread of its own, then by whether ingest may move.
+/// What `shared` means: by whether the journal syncs on a thread of its own, then by whether
+/// ingest may move.
 const SHARED: [[&str; 2]; 2] = [
     [
         "shared: ingest, scheduler, journal and delivery on one thread",
@@ -66,7 +67,8 @@ const SHARED: [[&str; 2]; 2] = [
     ],
     [
         "shared: ingest, scheduler and delivery on one thread, the journal on its own",
-        "shared: ingest, scheduler and delivery on one thread, the journal on its own, and ingest on a \
+        "shared: ingest, scheduler and delivery on one thread, the journal on its own, and \
+         ingest on a \
          third one while input piles up",
     ],
 ];
@@ -109,7 +111,8 @@ fn idle(config: &Config, plan: &Plan) -> String {
             "without work a thread spins, yields, then sleeps until it is woken".to_owned()
         }
         IdleKind::Yield => {
-            "without work a thread of the path yields its core each time and never sleeps; all others \
+            "without work a thread of the path yields its core each time and never sleeps; all \
+             others \
              sleep until they are woken"
                 .to_owned()
         }
@@ -120,7 +123,8 @@ fn idle(config: &Config, plan: &Plan) -> String {
                 some => some.join("; "),
             };
             format!(
-                "without work a thread of the path spins on a core of its own ({spinners}); all others \
+                "without work a thread of the path spins on a core of its own ({spinners}); all \
+                 others \
                  sleep until they are woken"
             )
         }
@@ -144,7 +148,8 @@ fn pinned(plan: &Plan, config: &Config) -> Option<String> {
     (!pinned.is_empty()).then(|| format!("pinned: {}", pinned.join("; ")))
 }
 
-/// Bytes of a row with its indexes: SQLite, frames of 390 bytes (115 MB a minute at 5,000 a second).
+/// Bytes of a row with its indexes: SQLite, frames of 390 bytes (115 MB a minute at 5,000 a
+/// second).
 const ROW_LEN: u64 = 383;
 /// The rate of the example.
 const EXAMPLE_RATE: u64 = 5_000;
