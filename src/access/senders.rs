@@ -88,7 +88,6 @@ impl Senders {
     }
 
     /// The index is another destination's from now on.
-    #[allow(dead_code, reason = "names do not go yet")]
     pub(crate) fn forget(&mut self, destination: DestinationIndex) {
         for rights in &mut self.rights {
             rights.permits.forget(destination);

@@ -38,7 +38,8 @@ pub(crate) fn degraded(counters: &Counters) -> Vec<Shortage> {
             "there are max_destinations: {refused} lines and subscriptions for others were refused"
         )
     };
-    let names = (refused > 0).then(words);
+    let is_full = counters.get(Counter::DestinationsAtMax) != 0;
+    let names = (refused > 0 && is_full).then(words);
     let parts = [
         (Kind::Store, store(counters)),
         (Kind::StoreKeep, store_keep(counters)),
@@ -170,6 +171,8 @@ mod tests {
         );
         counters.set(Counter::StoreFailing, 0);
         counters.set(Counter::DestinationsFull, 3);
+        assert!(degraded(&counters).is_empty(), "there is room again");
+        counters.set(Counter::DestinationsAtMax, 1);
         assert!(words(&counters)[0].contains("max_destinations"));
     }
 

@@ -32,28 +32,35 @@ impl Default for Page {
 /// A part of the list, and the place where the next one begins.
 pub(super) fn list(state: &AdminState, page: Page) -> Value {
     let shown = lock(&state.shown);
-    let all = shown.destinations.all();
-    let end = page.after.saturating_add(page.limit).min(all.len());
-    let part = all.get(page.after..end).unwrap_or_default();
+    let all = named(shown.destinations.all());
+    let total = all.clone().count();
+    let end = page.after.saturating_add(page.limit).min(total);
     let levels = shown.totals.levels();
-    let list: Vec<_> = (page.after..)
-        .zip(part)
+    let list: Vec<_> = all
+        .skip(page.after)
+        .take(page.limit)
         .map(|(index, tracked)| one(index, tracked, levels, &*state.names))
         .collect();
     json!({
         "destinations": list,
-        "total": all.len(),
-        "next": (end < all.len()).then_some(end),
+        "total": total,
+        "next": (end < total).then_some(end),
     })
+}
+
+/// The destinations that have names, with their indices.
+fn named(all: &[Tracked]) -> impl Iterator<Item = (usize, &Tracked)> + Clone {
+    let numbered = all.iter().enumerate();
+    numbered.filter(|(_, tracked)| !tracked.state.is_vacant)
 }
 
 /// The destination of this name; `None`: there is none.
 pub(super) fn find(state: &AdminState, name: &str) -> Option<Value> {
     let shown = lock(&state.shown);
-    let all = shown.destinations.all();
-    let index = (0..all.len()).find(|&index| state.names.destination(index as u32) == name)?;
+    let mut all = named(shown.destinations.all());
+    let (index, tracked) = all.find(|(index, _)| state.names.destination(*index as u32) == name)?;
     let levels = shown.totals.levels();
-    Some(one(index, &all[index], levels, &*state.names))
+    Some(one(index, tracked, levels, &*state.names))
 }
 
 fn one(index: usize, tracked: &Tracked, levels: Level, names: &dyn Names) -> Value {

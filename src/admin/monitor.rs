@@ -5,6 +5,7 @@
 //! and standard output. Off the path: it may lock, allocate and block; the scheduler never waits
 //! for it.
 
+use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -23,6 +24,7 @@ use crate::destinations;
 use crate::latency::{self, FilesError, IntervalLog, write_all};
 use crate::limits::{DESTINATIONS_INTERVAL, MONITOR_TICK_MS};
 use crate::log;
+use crate::message::DestinationIndex;
 use crate::store::lag::Progress;
 
 /// What a monitor works with.
@@ -119,6 +121,11 @@ struct Run {
     counters_then: Snapshot,
     /// When the scheduler was asked for a report.
     asked: Instant,
+    /// Intervals that were collected.
+    collected: u64,
+    /// Destinations whose names have gone, and how many intervals are collected when none of their
+    /// messages is on its way here any more.
+    retired: VecDeque<(u64, DestinationIndex)>,
     /// The last period of the interval log was not written whole.
     log_failing: bool,
 }
@@ -133,6 +140,8 @@ impl Run {
             printed: now,
             counters_then,
             asked: now,
+            collected: 0,
+            retired: VecDeque::new(),
             log_failing: false,
         }
     }
@@ -173,13 +182,24 @@ impl Run {
 
     fn collect(&mut self) {
         let mut shown = lock(&self.parts.shown);
-        let log = &mut self.parts.log;
+        let (log, collected) = (&mut self.parts.log, &mut self.collected);
         self.parts.latencies.collect_with(|interval| {
+            *collected += 1;
             shown.totals.merge(interval);
             if let Some(log) = log {
                 log.merge(interval);
             }
         });
+        while let Some(&(when, destination)) = self.retired.front()
+            && when <= *collected
+        {
+            self.retired.pop_front();
+            shown.totals.retire(destination);
+            if let Some(log) = log {
+                log.retire(destination);
+            }
+            self.parts.reports.release(destination);
+        }
     }
 
     /// Takes the report that was asked for, looks what is wrong, and asks for the next when it is time.
@@ -187,8 +207,12 @@ impl Run {
         let mut shown = lock(&self.parts.shown);
         let reports = &mut self.parts.reports;
         let mut is_due = self.asked.elapsed() >= 2 * DESTINATIONS_INTERVAL;
+        let (retired, collected) = (&mut self.retired, self.collected);
         reports.poll(|report| {
             shown.destinations.update(report);
+            // The next interval may have been given before a name went; the one behind it was not.
+            let gone = report.retired.iter();
+            retired.extend(gone.map(|&destination| (collected + 2, destination)));
             is_due = true;
         });
         if is_due {
@@ -197,7 +221,7 @@ impl Run {
             let all = shown.destinations.all();
             (shown.alarms).update(counters, degraded(counters), all, names, now);
         }
-        if self.asked.elapsed() >= DESTINATIONS_INTERVAL {
+        if self.asked.elapsed() >= DESTINATIONS_INTERVAL || reports.has_released() {
             self.asked = Instant::now();
             reports.ask();
         }

@@ -72,6 +72,8 @@ mod tests {
         shown.totals.merge(&interval);
         shown.destinations.update(&Report {
             states,
+            retired: Vec::new(),
+            released: Vec::new(),
             completed_at: Some(Now::default()),
         });
         shown

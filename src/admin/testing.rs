@@ -104,6 +104,8 @@ pub(super) fn destinations() -> Tracker {
     let mut tracker = Tracker::default();
     tracker.update(&Report {
         states: vec![served, waiting],
+        retired: Vec::new(),
+        released: Vec::new(),
         completed_at: Some(Now {
             ns: 1_000_000_000,
             steady_us: 0,

@@ -9,13 +9,14 @@
 //! ```
 
 use std::collections::VecDeque;
+use std::collections::hash_map::{Entry, HashMap};
 use std::sync::Arc;
 
 use super::report::Subscribe;
 use crate::access::User;
 use crate::counters::{Counter, Counters};
 use crate::limits::{NAME_LEN_MAX, NAMES_PER_CYCLE, PATTERNS_MAX};
-use crate::message::{DestinationIndex, Directory, Pattern};
+use crate::message::{DestinationIndex, Directory, Found, Pattern};
 
 /// Destinations that an error names.
 const NAMES_SHOWN: usize = 10;
@@ -38,8 +39,8 @@ enum Wanted {
     Name(String),
     Matching {
         pattern: Pattern,
-        /// Names before this one were compared.
-        next: DestinationIndex,
+        /// Names of lower numbers were compared.
+        next: u64,
         /// One of them fits.
         fits: bool,
     },
@@ -59,8 +60,8 @@ impl Lookup {
         }
     }
 
-    /// Names from `first` on that fit one of these patterns.
-    pub(super) fn of_new(patterns: &[Pattern], first: DestinationIndex) -> Self {
+    /// Names with numbers from `first` on that fit one of these patterns.
+    pub(super) fn of_new(patterns: &[Pattern], first: u64) -> Self {
         let wanted = patterns.iter().cloned();
         Self {
             wanted: wanted.map(|it| Wanted::matching(it, first)).collect(),
@@ -69,7 +70,8 @@ impl Lookup {
         }
     }
 
-    /// Turns some more of what is wanted into destinations; returns how many names it has compared.
+    /// Turns some more of what is wanted into destinations; returns how many names it has compared. A
+    /// name that may be about to go is waited for.
     ///
     /// # Errors
     /// There is no such destination.
@@ -88,52 +90,73 @@ impl Lookup {
             looked_at += 1;
             match wanted {
                 Wanted::Name(name) => {
-                    let before = directory.len();
                     if !requested.may_receive(&name) {
                         counters.add(Counter::RightsRefused, 1);
                         return Err(not_for_user(&name));
                     }
+                    let before = directory.next_number();
                     let found = find(directory, &name, counters);
-                    let index = match requested.user {
+                    let found = match requested.user {
                         Some(_) => found.map_err(|_| not_for_user(&name))?,
                         None => found?,
                     };
-                    if directory.len() > before {
+                    let Some(index) = found else {
+                        self.wanted.push_front(Wanted::Name(name));
+                        break;
+                    };
+                    if directory.next_number() > before {
                         looked_at += CREATION_NAMES;
                     }
-                    self.take(requested, index);
+                    self.take(requested, index, Via::Name);
                 }
                 Wanted::Matching {
                     pattern,
                     next,
                     fits,
-                } if (next as usize) < directory.len() => {
-                    let fits_it = |it: &str| pattern.matches(it) && requested.may_receive(it);
-                    let is_new = directory.name(next).is_some_and(|it| fits_it(&it));
-                    if is_new {
-                        self.take(requested, next);
+                } => {
+                    if !self.compare(pattern, (next, fits), requested, directory)? {
+                        break;
                     }
-                    self.wanted.push_front(Wanted::Matching {
-                        pattern,
-                        next: next + 1,
-                        fits: fits || is_new,
-                    });
                 }
-                Wanted::Matching { pattern, fits, .. } if self.is_asked => {
-                    if !fits && !directory.may_create() {
-                        let pattern = pattern.as_str();
-                        if requested.user.is_some() {
-                            return Err(not_for_user(pattern));
-                        }
-                        let why = format!("no destination matches {pattern:?}");
-                        return Err(with_names(directory, why));
-                    }
-                    requested.add_pattern(pattern)?;
-                }
-                Wanted::Matching { .. } => {}
             }
         }
         Ok(looked_at)
+    }
+
+    /// Compares a pattern with the next name; `false`: that is waited for.
+    fn compare(
+        &mut self,
+        pattern: Pattern,
+        (next, fits): (u64, bool),
+        requested: &mut Requested,
+        directory: &Directory,
+    ) -> Result<bool, String> {
+        let Some(created) = directory.next_created(next) else {
+            if self.is_asked {
+                if !fits && !directory.may_create() {
+                    let pattern = pattern.as_str();
+                    if requested.user.is_some() {
+                        return Err(not_for_user(pattern));
+                    }
+                    let why = format!("no destination matches {pattern:?}");
+                    return Err(with_names(directory, why));
+                }
+                requested.add_pattern(pattern)?;
+            }
+            return Ok(true);
+        };
+        let is_match = pattern.matches(&created.name) && requested.may_receive(&created.name);
+        let may_take = is_match && !created.is_retiring;
+        if may_take {
+            self.take(requested, created.index, Via::Pattern);
+        }
+        let is_done = may_take || !is_match;
+        self.wanted.push_front(Wanted::Matching {
+            pattern,
+            next: if is_done { created.number + 1 } else { next },
+            fits: fits || is_match,
+        });
+        Ok(is_done)
     }
 
     /// Whether all names and patterns were looked up.
@@ -155,15 +178,22 @@ impl Lookup {
         })
     }
 
-    fn take(&mut self, requested: &mut Requested, index: DestinationIndex) {
-        if requested.destinations.insert(index) {
-            self.found.push_back(index);
+    fn take(&mut self, requested: &mut Requested, index: DestinationIndex, via: Via) {
+        match requested.destinations.entry(index) {
+            Entry::Vacant(entry) => {
+                entry.insert(via);
+                self.found.push_back(index);
+            }
+            Entry::Occupied(mut entry) if via == Via::Name => {
+                entry.insert(via);
+            }
+            Entry::Occupied(_) => {}
         }
     }
 }
 
 impl Wanted {
-    fn matching(pattern: Pattern, next: DestinationIndex) -> Self {
+    fn matching(pattern: Pattern, next: u64) -> Self {
         Self::Matching {
             pattern,
             next,
@@ -172,12 +202,21 @@ impl Wanted {
     }
 }
 
+/// By what a connection has asked for a destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Via {
+    /// By its name, perhaps by a pattern too.
+    Name,
+    /// By a pattern alone: the name may go, and the pattern still waits for it.
+    Pattern,
+}
+
 /// What a connection has asked for.
 #[derive(Debug, Default)]
 pub(super) struct Requested {
     /// Who asks; `None`: nobody is asked.
     pub(super) user: Option<Arc<User>>,
-    destinations: std::collections::HashSet<DestinationIndex, ahash::RandomState>,
+    destinations: HashMap<DestinationIndex, Via, ahash::RandomState>,
     pub(super) patterns: Vec<Pattern>,
 }
 
@@ -189,6 +228,16 @@ impl Requested {
 
     fn may_receive(&self, name: &str) -> bool {
         self.user.as_ref().is_none_or(|it| it.may_receive(name))
+    }
+
+    /// Whether a destination was asked for by its name.
+    pub(super) fn is_named(&self, destination: DestinationIndex) -> bool {
+        self.destinations.get(&destination) == Some(&Via::Name)
+    }
+
+    /// The name of a destination is gone.
+    pub(super) fn remove(&mut self, destination: DestinationIndex) {
+        self.destinations.remove(&destination);
     }
 
     fn add_pattern(&mut self, pattern: Pattern) -> Result<(), String> {
@@ -205,23 +254,25 @@ impl Requested {
     }
 }
 
-/// The index of a destination, which is created where that is allowed.
+/// The index of a destination, which is created where that is allowed; `None`: it may be about to go.
 fn find(
     directory: &mut Directory,
     name: &str,
     counters: &Counters,
-) -> Result<DestinationIndex, String> {
-    let before = directory.len();
+) -> Result<Option<DestinationIndex>, String> {
     let is_name = (1..=NAME_LEN_MAX).contains(&name.len());
-    let found = is_name.then(|| directory.find_or_create(name)).flatten();
-    let count = directory.len();
-    if count > before {
-        counters.set(Counter::Destinations, count as u64);
+    let found = match is_name {
+        true => directory.look_or_create(name),
+        false => Found::Nowhere,
+    };
+    if found != Found::Nowhere {
+        return Ok(found.index());
     }
-    if is_name && found.is_none() && directory.may_create() {
+    if is_name && directory.may_create() {
         counters.add(Counter::DestinationsFull, 1);
     }
-    found.ok_or_else(|| with_names(directory, format!("unknown destination {name:?}")))
+    let why = format!("unknown destination {name:?}");
+    Err(with_names(directory, why))
 }
 
 /// What a user is told of a destination, whether there is one or not.
@@ -233,7 +284,7 @@ fn not_for_user(name: &str) -> String {
 fn with_names(directory: &Directory, why: String) -> String {
     let names = directory.first(NAMES_SHOWN);
     let shown: Vec<&str> = names.iter().map(|it| &**it).collect();
-    let more = if directory.len() > shown.len() {
+    let more = if directory.count() > shown.len() {
         ", ..."
     } else {
         ""
@@ -306,6 +357,54 @@ mod tests {
         let mut new = Lookup::of_new(&requested.patterns, 0);
         run(&mut new, &mut requested, &mut directory, 1);
         assert_eq!(new.found, [1, 2]);
+    }
+
+    #[test]
+    fn a_name_that_may_be_about_to_go_is_waited_for() {
+        for wanted in ["table1", "table*"] {
+            for keeps in [true, false] {
+                let mut directory = directory(&names(1), true);
+                directory.find_or_create("table1");
+                directory.begin_retiring(1);
+                directory.forget(1);
+                let mut lookup = Lookup::of_line(vec![wanted.to_owned()]);
+                let (requested, counters) = (&mut Requested::default(), &Counters::default());
+                for _ in 0..3 {
+                    let looked_at = lookup.find(requested, &mut directory, counters, 100);
+                    assert!(looked_at.is_ok_and(|it| it > 0), "it is work, and goes on");
+                    assert!(!lookup.is_found());
+                }
+                if keeps {
+                    directory.keep(1);
+                } else {
+                    directory.retire(1);
+                    directory.find_or_create("other");
+                }
+                run(&mut lookup, requested, &mut directory, 100);
+                let expected: &[_] = match (wanted, keeps) {
+                    ("table1", true) => &[1],
+                    ("table1", false) => &[3],
+                    (_, true) => &[0, 1],
+                    (_, false) => &[0],
+                };
+                assert_eq!(lookup.found, expected, "{wanted} {keeps}");
+                assert_eq!(requested.is_named(expected[0]), wanted == "table1");
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_asked_for_by_pattern_and_by_name_is_asked_for_by_name() {
+        let mut directory = directory(&names(3), true);
+        let mut requested = Requested::default();
+        for line in ["table*", "table1"] {
+            let mut lookup = Lookup::of_line(vec![line.to_owned()]);
+            run(&mut lookup, &mut requested, &mut directory, 100);
+        }
+        let named = [0, 1, 2].map(|it| requested.is_named(it));
+        assert_eq!(named, [false, true, false]);
+        requested.remove(0);
+        assert_eq!(requested.len(), 2);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! What passes between the scheduler and a delivery agent.
 //!
 //! ```text
-//!  scheduler --Frame, Assigned, Forget------------------------> delivery
-//!            <--Subscribe, Written, Acknowledged, Gone, Returned--
+//!  scheduler --Frame, Assigned, Forget, Retire, Retired------------------> delivery
+//!            <--Subscribe, Written, Acknowledged, Gone, Returned, Released--
 //! ```
 
 use crate::arena::{Lease, Returned};
@@ -34,6 +34,17 @@ pub(crate) enum ToDelivery {
     },
     /// The answer to `Gone`: no more frames come for the subscriber.
     Forget { subscriber: SubscriberKey },
+    /// The name of a destination may be about to go: it is to be forgotten.
+    Retire {
+        destination: DestinationIndex,
+        /// Who has it.
+        subscribers: Vec<SubscriberKey>,
+    },
+    /// The name is gone: its subscribers, whose patterns it fitted, have it no more. Answered too.
+    Retired {
+        destination: DestinationIndex,
+        subscribers: Vec<SubscriberKey>,
+    },
 }
 
 /// Sent by a delivery agent.
@@ -67,4 +78,21 @@ pub(crate) enum FromDelivery {
     Gone { subscriber: SubscriberKey },
     /// Leases that have ended.
     Returned(Returned),
+    /// The answer to `Retire` and `Retired`: no more subscriptions come with this index, unless the
+    /// name stays.
+    Released {
+        destination: DestinationIndex,
+        consent: Consent,
+    },
+}
+
+/// Whether the name of a destination may go, as a delivery agent sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Consent {
+    /// It may.
+    Given,
+    /// Names are looked up, and it may be among those that were found.
+    NotNow,
+    /// A subscriber has asked for it by its name.
+    Refused,
 }

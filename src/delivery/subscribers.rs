@@ -16,6 +16,7 @@ mod model;
 #[cfg(test)]
 mod peer;
 mod reading;
+mod retiring;
 #[cfg(test)]
 mod tests;
 mod users;
@@ -25,13 +26,13 @@ use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::protocol::{FromDelivery, SubscriberKey, ToDelivery};
+use super::protocol::{Consent, FromDelivery, SubscriberKey, ToDelivery};
 use super::subscriber::{Phase, Subscriber};
 use crate::access::Users;
 use crate::arena::{EndedLeases, Lease, View};
 use crate::clock::Now;
 use crate::counters::{Counter, Counters};
-use crate::limits::{SUBSCRIBER_LINE_LEN_MAX, SUBSCRIBER_LONG_READ_LEN_MAX};
+use crate::limits::{RETIRING_MAX, SUBSCRIBER_LINE_LEN_MAX, SUBSCRIBER_LONG_READ_LEN_MAX};
 use crate::log_limit::LogLimit;
 use crate::message::{DestinationIndex, Directory};
 use crate::net::Key;
@@ -78,8 +79,10 @@ pub(super) struct Subscribers {
     actions: VecDeque<SocketAction>,
     /// Leases that have ended and are not on their way.
     ended_leases: EndedLeases,
-    /// Names before this one were held against the subscribers' patterns.
-    matched_names: DestinationIndex,
+    /// Names of lower numbers were compared with the subscribers' patterns.
+    matched_names: u64,
+    /// Destinations that are forgotten, of which the scheduler was not told.
+    released: VecDeque<(DestinationIndex, Consent)>,
     /// Bytes of unfinished long lines.
     long_len: usize,
     buffer: ReadBuffer,
@@ -110,6 +113,7 @@ impl Subscribers {
             reporting: VecDeque::with_capacity(1024),
             actions: VecDeque::with_capacity(1024),
             matched_names: 0,
+            released: VecDeque::with_capacity(RETIRING_MAX),
             long_len: 0,
             buffer: ReadBuffer::new(SUBSCRIBER_LONG_READ_LEN_MAX, SUBSCRIBER_LINE_LEN_MAX),
             tick_at_ns: 0,
@@ -170,6 +174,14 @@ impl Subscribers {
                 let peer = self.table[key].take().map(|it| it.peer);
                 self.actions.push_back(SocketAction::Close(key, peer));
             }
+            ToDelivery::Retire {
+                destination,
+                subscribers,
+            } => self.on_retire(destination, &subscribers),
+            ToDelivery::Retired {
+                destination,
+                subscribers,
+            } => self.on_retired(destination, &subscribers),
         }
     }
 
@@ -346,7 +358,7 @@ impl Subscribers {
     /// Whether there is something for the scheduler.
     #[inline]
     pub(super) fn has_events(&self) -> bool {
-        !self.reporting.is_empty() || !self.ended_leases.is_empty()
+        !self.reporting.is_empty() || !self.ended_leases.is_empty() || !self.released.is_empty()
     }
 
     /// The next event for the scheduler; each must be sent.
@@ -363,6 +375,13 @@ impl Subscribers {
             if event.is_some() {
                 return event;
             }
+        }
+        // Behind all subscriptions that were found before.
+        if let Some((destination, consent)) = self.released.pop_front() {
+            return Some(FromDelivery::Released {
+                destination,
+                consent,
+            });
         }
         self.ended_leases.take().map(FromDelivery::Returned)
     }

@@ -2,6 +2,7 @@
 
 use crate::clock::Now;
 use crate::limits::LEVELS_MAX;
+use crate::message::DestinationIndex;
 
 /// One destination at one moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub(crate) struct DestinationState {
     pub(crate) subscriber: Option<SubscriberState>,
     /// Subscribers that take over when that one goes.
     pub(crate) standbys: u32,
+    /// The index has no name now.
+    pub(crate) is_vacant: bool,
 }
 
 impl DestinationState {
@@ -60,6 +63,11 @@ pub(crate) struct SubscriberState {
 #[derive(Debug)]
 pub(crate) struct Report {
     pub(crate) states: Vec<DestinationState>,
+    /// Destinations whose names have gone since the last report; some may be among `states` as they
+    /// were before.
+    pub(crate) retired: Vec<DestinationIndex>,
+    /// On the way to the scheduler: destinations that are shown no more.
+    pub(crate) released: Vec<DestinationIndex>,
     /// When it had all destinations; `None`: it has not.
     pub(crate) completed_at: Option<Now>,
 }
@@ -69,6 +77,8 @@ impl Report {
     pub(super) fn with_room_for(destinations: usize) -> Self {
         Self {
             states: Vec::with_capacity(destinations),
+            retired: Vec::with_capacity(destinations),
+            released: Vec::with_capacity(destinations),
             completed_at: None,
         }
     }

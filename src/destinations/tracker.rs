@@ -103,6 +103,11 @@ impl Tracker {
         for (tracked, state) in self.tracked.iter_mut().zip(&report.states) {
             tracked.update(*state, span);
         }
+        for &destination in &report.retired {
+            if let Some(tracked) = self.tracked.get_mut(destination as usize) {
+                *tracked = Tracked::vacant();
+            }
+        }
     }
 
     /// All destinations in the order of their indices.
@@ -117,7 +122,18 @@ impl Tracked {
         self.state.accepted > 0 || self.last_seen_us.is_some()
     }
 
+    /// That of an index that has no name.
+    fn vacant() -> Self {
+        let mut vacant = Self::default();
+        vacant.state.is_vacant = true;
+        vacant
+    }
+
     fn update(&mut self, state: DestinationState, span: Span) {
+        if state.is_vacant {
+            *self = Self::vacant();
+            return;
+        }
         let before = std::mem::replace(&mut self.state, state);
         let waits_for = if span.is_long_enough() {
             self.accepted_rate = span.rate(state.accepted, before.accepted);
@@ -226,6 +242,8 @@ mod tests {
         fn feed_before(&mut self, state: DestinationState, later_ms: u64) -> Tracked {
             let report = Report {
                 states: vec![state],
+                retired: Vec::new(),
+                released: Vec::new(),
                 completed_at: Some(Now {
                     ns: self.at_ms * 1_000_000,
                     steady_us: 0,
@@ -281,6 +299,26 @@ mod tests {
         (state.accepted, state.settled) = (350, 51);
         let second = fed.feed(state);
         assert_eq!((second.accepted_rate, second.settled_rate), (250.0, 1.0));
+    }
+
+    #[test]
+    fn of_a_name_that_has_gone_nothing_is_left_for_the_next_one() {
+        let mut fed = Fed::default();
+        fed.feed(served(5, 3, subscriber()));
+        let gone = DestinationState {
+            is_vacant: true,
+            ..DestinationState::default()
+        };
+        assert_eq!(fed.feed(gone), Tracked::vacant());
+        let next = fed.feed(queued(1));
+        assert_eq!((next.last_seen_us, next.accepted_rate), (None, 0.0));
+        assert!(!next.state.is_vacant);
+        let mut report = Report::with_room_for(1);
+        report.states.push(served(5, 3, subscriber()));
+        report.retired.push(0);
+        report.completed_at = Some(Now::default());
+        fed.tracker.update(&report);
+        assert_eq!(fed.tracker.all()[0], Tracked::vacant(), "it went meanwhile");
     }
 
     #[test]

@@ -24,6 +24,7 @@ use crate::config::MaxRate;
 use crate::counters::Counters;
 use crate::limits::COMMANDS_PER_CYCLE;
 use crate::log_limit::LogLimit;
+use crate::message::DestinationIndex;
 use crate::net::acceptor::Acceptor;
 use crate::net::framer::ReadBuffer;
 use crate::net::{Network, Ready};
@@ -79,9 +80,18 @@ impl<N: Network> IngestAgent<N> {
                     let connections = &mut self.connections;
                     (self.waiting).release_at(destination, connections, &self.counters);
                 }
+                ToIngest::Retire { destination } => self.forget(destination),
             }
         }
         work_count
+    }
+
+    /// A destination's name may be about to go. Lines that wait for it ask for its index again.
+    fn forget(&mut self, destination: DestinationIndex) {
+        self.turns.intake.forget_destination(destination);
+        let connections = &mut self.connections;
+        (self.waiting).release_at(destination, connections, &self.counters);
+        self.turns.output.confirm_forgotten(destination);
     }
 
     /// Sees how far rejected lines are durable, and acknowledges what can be.

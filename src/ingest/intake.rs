@@ -67,7 +67,7 @@ pub(super) enum Refusal {
     Rejected(Reason),
     /// Its destination has no room.
     NoRoom(DestinationIndex),
-    /// Its destination is new, and enough were created in this turn.
+    /// Its destination is new, and enough were created in this turn; or it may be about to go.
     NextTurn,
 }
 
@@ -94,6 +94,12 @@ impl Intake {
     /// Producers are among these.
     pub(super) fn with_senders(self, senders: Senders) -> Self {
         Self { senders, ..self }
+    }
+
+    /// The name of a destination may be about to go: a line that names it asks for its index again.
+    pub(super) fn forget_destination(&mut self, destination: DestinationIndex) {
+        self.destinations.forget(destination);
+        self.senders.forget(destination);
     }
 
     /// A turn of a connection begins.

@@ -9,7 +9,7 @@ use crate::clock::Now;
 use crate::counters::{Counter, Counters};
 use crate::limits::CREATED_PER_TURN;
 use crate::log_limit::LogLimit;
-use crate::message::{DestinationIndex, Directory};
+use crate::message::{DestinationIndex, Directory, Found};
 
 /// Whom a line is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub(super) enum Addressee {
     Known(DestinationIndex),
     /// None, and none is created.
     Unknown,
-    /// One that may be created in another turn.
+    /// One that may be created in another turn, or is about to go: it is gone or there by then.
     NextTurn,
 }
 
@@ -45,10 +45,11 @@ impl NewNames {
         counters: &Counters,
         now: Now,
     ) -> Addressee {
-        match directory.find(name) {
-            Some(index) => Addressee::Known(index),
-            None if !directory.may_create() => Addressee::Unknown,
-            None => self.create(directory, name, counters, now),
+        match directory.look(name) {
+            Found::At(index) => Addressee::Known(index),
+            Found::Retiring => Addressee::NextTurn,
+            Found::Nowhere if !directory.may_create() => Addressee::Unknown,
+            Found::Nowhere => self.create(directory, name, counters, now),
         }
     }
 
@@ -63,13 +64,18 @@ impl NewNames {
         if self.left == 0 && !directory.is_full() {
             return Addressee::NextTurn;
         }
-        let Some(index) = directory.create(name) else {
-            self.note_full(directory.len(), counters, now);
-            return Addressee::Unknown;
-        };
-        self.left -= 1;
-        counters.set(Counter::Destinations, directory.len() as u64);
-        Addressee::Known(index)
+        match directory.create(name) {
+            Found::At(index) => {
+                // There may have been no room a moment ago.
+                self.left = self.left.saturating_sub(1);
+                Addressee::Known(index)
+            }
+            Found::Retiring => Addressee::NextTurn,
+            Found::Nowhere => {
+                self.note_full(directory.count(), counters, now);
+                Addressee::Unknown
+            }
+        }
     }
 
     fn note_full(&mut self, count: usize, counters: &Counters, now: Now) {
@@ -110,7 +116,24 @@ mod tests {
         }
         assert_eq!(find(&mut names, MAX), Addressee::Unknown);
         assert_eq!(counters.get(Counter::DestinationsFull), 1);
-        assert_eq!(counters.get(Counter::Destinations), MAX as u64);
+        assert_eq!(directory.count(), MAX);
+    }
+
+    #[test]
+    fn a_name_that_may_be_about_to_go_is_asked_for_again_in_the_next_turn() {
+        let (counters, now) = (Counters::default(), Now::default());
+        let mut directory = Directory::new(["known"], true, 2);
+        let mut names = NewNames::default();
+        names.begin_turn();
+        let mut find = |directory: &mut Directory| names.find(directory, "new", &counters, now);
+        assert_eq!(find(&mut directory), Addressee::Known(1));
+        directory.begin_retiring(1);
+        directory.forget(1);
+        assert_eq!(find(&mut directory), Addressee::NextTurn);
+        directory.retire(1);
+        assert_eq!(find(&mut directory), Addressee::Unknown, "there is no room");
+        directory.release(1);
+        assert_eq!(find(&mut directory), Addressee::Known(1), "it is anew");
     }
 
     #[test]

@@ -6,9 +6,11 @@
 
 use super::protocol::{Arrival, FromIngest};
 use crate::arena::{Committed, Writer};
-use crate::limits::{CHUNKS_PER_READ, LINE_LEN_MAX, LINE_LEN_MIN, READ_LEN_MAX, RECORD_LEN_MAX};
-use crate::message::Reason;
+use crate::limits::{
+    CHUNKS_PER_READ, LINE_LEN_MAX, LINE_LEN_MIN, READ_LEN_MAX, RECORD_LEN_MAX, RETIRING_MAX,
+};
 use crate::message::layout::RecordHeader;
+use crate::message::{DestinationIndex, Reason};
 use crate::rejects::protocol::{RejectSender, Rejected, RingFull};
 use crate::ring::{Permit, Sender};
 
@@ -21,6 +23,8 @@ pub(super) struct Output {
     to_scheduler: Sender<FromIngest>,
     rejects: RejectSender,
     chunks: Chunks,
+    /// Destinations that are forgotten, of which the scheduler was not told.
+    forgotten: Vec<DestinationIndex>,
 }
 
 /// The chunk that is being filled, and empty ones.
@@ -38,6 +42,7 @@ impl Output {
                 writer: None,
                 spare: Vec::with_capacity(2 * CHUNKS_PER_READ),
             },
+            forgotten: Vec::with_capacity(RETIRING_MAX),
         }
     }
 
@@ -80,8 +85,20 @@ impl Output {
         true
     }
 
+    /// The scheduler is to be told that a destination is forgotten: behind all that was accepted for
+    /// it.
+    pub(super) fn confirm_forgotten(&mut self, destination: DestinationIndex) {
+        self.forgotten.push(destination);
+    }
+
     /// Ends a duty cycle: wakes whoever was sent something.
     pub(super) fn flush(&mut self) {
+        while !self.forgotten.is_empty()
+            && let Some(mut permit) = self.to_scheduler.claim(1)
+            && let Some(destination) = self.forgotten.pop()
+        {
+            permit.send(FromIngest::Forgotten { destination });
+        }
         self.rejects.flush();
         self.to_scheduler.flush();
     }

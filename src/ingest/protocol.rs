@@ -36,6 +36,8 @@ pub(crate) enum FromIngest {
     Rejected { reason: Reason, count: u32 },
     /// A chunk is full.
     Sealed(Writer),
+    /// The answer to `Retire`: no more arrivals come with this index, unless the name stays.
+    Forgotten { destination: DestinationIndex },
 }
 
 /// What the scheduler sends to ingest.
@@ -58,4 +60,6 @@ pub(crate) enum ToIngest {
         destination: DestinationIndex,
         until: u64,
     },
+    /// The name of a destination may be about to go: it is to be forgotten.
+    Retire { destination: DestinationIndex },
 }

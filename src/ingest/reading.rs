@@ -94,7 +94,11 @@ impl<N: Network> IngestAgent<N> {
         let end = core.take_lines(&mut turn, lines, sender, limits);
         let (count, bytes) = (lines.last() - before, turn.consumed_len() as u64);
         (connection.pace).charge(&self.max_rate, count, bytes, now.ns);
-        let work_count = turn.consumed_len().max(read_len).div_ceil(LINE_LEN_MIN);
+        let mut work_count = turn.consumed_len().max(read_len).div_ceil(LINE_LEN_MIN);
+        if end == TurnEnd::Limit {
+            // It goes on, though its first line be for a name that may be about to go.
+            work_count = work_count.max(1);
+        }
         turn.suspend();
         core.output.end();
         self.end_turn(key, read_len, end, now);

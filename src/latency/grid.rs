@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Size: a cell is 3,712 x 4 = 14.5 KiB of counts (29 KiB in totals) and 4 bytes of head. The
-//! default 3 levels x 4 destinations are 60 cells, 0.9 MiB; 8 levels x 65 destinations are 2,600
+//! default 3 levels x 4 destinations are 75 cells, 1.1 MiB; 8 levels x 65 destinations are 2,600
 //! cells, 37 MiB of address space. A cell's latencies lie close together, so what becomes resident
 //! is one to three pages of each cell in use.
 
@@ -26,29 +26,29 @@ use crate::message::{DestinationIndex, Level};
 pub(super) struct Shape {
     /// At least 1.
     pub(super) levels: usize,
-    /// Destinations with cells of their own, and perhaps one for the others; at least 1.
+    /// Destinations with cells of their own, and one for the others; at least 2.
     pub(super) slots: usize,
 }
 
 impl Shape {
     /// For `destinations` that may exist at most.
     pub(super) fn new(levels: Level, destinations: usize) -> Self {
-        let others = usize::from(destinations > LATENCY_DESTINATIONS_MAX);
         Self {
             levels: usize::from(levels).max(1),
-            slots: destinations.clamp(1, LATENCY_DESTINATIONS_MAX) + others,
+            slots: destinations.clamp(1, LATENCY_DESTINATIONS_MAX) + 1,
         }
     }
 
-    /// The slot that counts all destinations without cells of their own, if there are such.
-    pub(super) fn others(self) -> Option<usize> {
-        (self.slots > LATENCY_DESTINATIONS_MAX).then_some(LATENCY_DESTINATIONS_MAX)
+    /// The slot that counts all destinations without cells of their own, and those whose names have
+    /// gone.
+    pub(super) fn others(self) -> usize {
+        self.slots - 1
     }
 
     /// The slot of a destination.
     #[inline]
     pub(super) fn slot(self, destination: DestinationIndex) -> usize {
-        (destination as usize).min(self.slots - 1)
+        (destination as usize).min(self.others())
     }
 
     /// The cell of a stage, a level (from 1) and a slot.
@@ -174,6 +174,19 @@ impl Grid<u64> {
         }
     }
 
+    /// Moves what one cell has to another.
+    pub(super) fn move_cell(&mut self, from: usize, to: usize) {
+        let cell = std::mem::replace(&mut self.cells[from], Cell::EMPTY);
+        if cell.is_empty() {
+            return;
+        }
+        for (at, into) in range(from, cell).zip(range(to, cell)) {
+            let count = std::mem::take(&mut self.counts[at]);
+            self.counts[into] = self.counts[into].saturating_add(count);
+        }
+        self.cells[to].widen(cell.low, cell.high);
+    }
+
     /// How many latencies a cell has.
     pub(super) fn count(&self, number: usize) -> u64 {
         let cell = self.cells[number];
@@ -208,14 +221,13 @@ mod tests {
         let shape = Shape::new(3, LATENCY_DESTINATIONS_MAX + 10);
         let last_own = LATENCY_DESTINATIONS_MAX as u32 - 1;
         assert_eq!(shape.slot(last_own), LATENCY_DESTINATIONS_MAX - 1);
-        assert_eq!(Some(shape.slot(last_own + 1)), shape.others());
-        assert_eq!(Some(shape.slot(last_own + 9)), shape.others());
-        assert_eq!(Shape::new(3, LATENCY_DESTINATIONS_MAX).others(), None);
+        assert_eq!(shape.slot(last_own + 1), shape.others());
+        assert_eq!(shape.slot(last_own + 9), shape.others());
     }
 
     #[test]
     fn cells_are_all_different() {
-        let shape = Shape::new(3, 5);
+        let shape = Shape::new(3, 4);
         let mut seen = Vec::new();
         for stage in Stage::ALL {
             for level in 1..=3 {

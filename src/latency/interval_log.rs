@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 
 use super::hlog::{HlogEncoder, Span};
 use super::{Interval, Names, Totals};
-use crate::message::Level;
+use crate::message::{DestinationIndex, Level};
 
 const PREFIX: &str = "latency-";
 const SUFFIX: &str = ".hlog";
@@ -124,6 +124,11 @@ impl IntervalLog {
     /// Adds latencies to the period that is written next.
     pub fn merge(&mut self, interval: &Interval) {
         self.period.merge_latencies(interval);
+    }
+
+    /// A destination's name has gone: its latencies are among the others'.
+    pub(crate) fn retire(&mut self, destination: DestinationIndex) {
+        self.period.retire(destination);
     }
 
     /// How long a period is.

@@ -19,6 +19,8 @@ pub struct Totals {
     grid: Grid<u64>,
     /// By destination; longer than the last one that got something.
     customers: Vec<Option<Box<CustomerTotals>>>,
+    /// Messages delivered by level, to customers whose names have gone.
+    retired: [u64; LEVELS_MAX],
 }
 
 /// A histogram in six figures, nanoseconds.
@@ -45,6 +47,7 @@ impl Totals {
         Self {
             grid: Grid::new(Shape::new(levels, destinations)),
             customers: Vec::new(),
+            retired: [0; LEVELS_MAX],
         }
     }
 
@@ -77,6 +80,28 @@ impl Totals {
     pub fn clear(&mut self) {
         self.grid.clear();
         self.customers.clear();
+        self.retired = [0; LEVELS_MAX];
+    }
+
+    /// A customer's name has gone: what it got stays in the sums, and its latencies are among the
+    /// others'.
+    pub(crate) fn retire(&mut self, destination: DestinationIndex) {
+        let shape = self.shape();
+        let (slot, others) = (shape.slot(destination), shape.others());
+        if slot != others {
+            for stage in Stage::ALL {
+                for level in 1..=self.levels() {
+                    let of = |slot| shape.cell(stage, level, slot);
+                    self.grid.move_cell(of(slot), of(others));
+                }
+            }
+        }
+        let customer = self.customers.get_mut(destination as usize);
+        if let Some(customer) = customer.and_then(Option::take) {
+            for (sum, count) in self.retired.iter_mut().zip(customer.by_level) {
+                *sum += count;
+            }
+        }
     }
 
     /// Takes what was added up, leaving nothing.
@@ -85,6 +110,7 @@ impl Totals {
         let empty = Totals {
             grid: Grid::new(self.grid.shape()),
             customers: Vec::new(),
+            retired: [0; LEVELS_MAX],
         };
         std::mem::replace(self, empty)
     }
@@ -136,7 +162,7 @@ impl Totals {
     /// Messages delivered by level, to all customers; level 1 comes first.
     #[must_use]
     pub fn delivered_by_level(&self) -> [u64; LEVELS_MAX] {
-        let mut sums = [0; LEVELS_MAX];
+        let mut sums = self.retired;
         for (_, customer) in self.customers() {
             for (sum, count) in sums.iter_mut().zip(customer.by_level) {
                 *sum += count;
@@ -158,7 +184,7 @@ impl Totals {
             views.extend((1..=self.levels()).map(|level| View::Level(stage, level)));
         }
         let shape = self.shape();
-        let own = shape.others().unwrap_or(shape.slots) as DestinationIndex;
+        let own = shape.others() as DestinationIndex;
         for level in 1..=self.levels() {
             let destinations = (0..own).map(|it| View::Destination(level, it));
             let all = destinations.chain([View::Others(level)]);
@@ -180,7 +206,7 @@ impl Totals {
                 let slot = shape.slot(destination);
                 slot..slot + 1
             }
-            View::Others(_) => shape.others().map_or(0..0, |slot| slot..slot + 1),
+            View::Others(_) => shape.others()..shape.slots,
         };
         levels.flat_map(move |level| {
             let slots = slots.clone();
@@ -273,6 +299,36 @@ mod tests {
         totals.merge(&interval);
         let summary = totals.summary(View::Stage(Stage::Queue));
         assert_eq!((summary.p50_ns, summary.max_ns), (127, 127));
+    }
+
+    #[test]
+    fn a_name_that_has_gone_leaves_its_counts_to_the_sums_and_none_to_the_next_one() {
+        let mut interval = Interval::new(2, 3);
+        interval.record(Stage::Total, 1, 2, 1_000, 10);
+        interval.record(Stage::Total, 1, 1, 1_000, 1);
+        let delivered = super::super::Delivered {
+            destination: 2,
+            level: 1,
+            message_type: 0,
+            sequence: 1,
+            latency_ns: 1,
+            epoch_us: 1,
+        };
+        interval.delivered(delivered);
+        let mut totals = Totals::new(2, 3);
+        totals.merge(&interval);
+        totals.merge(&interval);
+        totals.retire(2);
+        totals.retire(2);
+        assert_eq!(totals.count(View::Destination(1, 2)), 0);
+        assert_eq!(totals.count(View::Destination(1, 1)), 2);
+        assert_eq!(totals.count(View::Others(1)), 20);
+        assert_eq!(totals.count(View::Stage(Stage::Total)), 22);
+        assert_eq!(totals.customers().count(), 0);
+        assert_eq!(totals.delivered_by_level()[..2], [2, 0]);
+        totals.merge(&interval);
+        assert_eq!(totals.count(View::Destination(1, 2)), 10);
+        assert_eq!(totals.delivered_by_level()[..2], [3, 0]);
     }
 
     #[test]

@@ -66,6 +66,31 @@ pub const AGED_PER_CYCLE: usize = 256;
 /// Destinations that the scheduler reports to the monitor in one duty cycle: some 50 ns each, so 3 us.
 pub const REPORTED_PER_CYCLE: u32 = 64;
 
+/// Names that may be about to go at once: each asks all agents. They fill no ring, and while a table
+/// of 10,000 names is full, some thousand of them go in a second.
+pub const RETIRING_MAX: usize = 32;
+
+/// Names that the scheduler looks at in a row to see whether they may go, some 100 ns each; then it
+/// rests: less than a hundredth of its time in all. A round of 10,000 names takes 160 ms.
+pub const RETIRING_LOOKS: usize = 64;
+
+/// This rest, in ns.
+pub const RETIRING_REST_NS: u64 = 1_000_000;
+
+/// A name that was not used for so long, in ns, may go: long enough that one which comes and goes
+/// every few seconds stays.
+pub const RETIRE_UNUSED_NS: u64 = 60_000_000_000;
+
+/// The same while more than half of the room for names is used.
+pub const RETIRE_UNUSED_OVER_HALF_NS: u64 = 100_000_000;
+
+/// Agents answer within so long, in ns, whether a name may go; else it stays. They do so in a duty
+/// cycle or two, unless sources wait for the disk: nobody else shall wait with them.
+pub const RETIRE_ANSWER_NS: u64 = 100_000_000;
+
+/// Subscribers that a name may have by their patterns, and go: each is told.
+pub const RETIRING_SUBSCRIBERS_MAX: usize = 8;
+
 /// Messages that the scheduler dispatches in one duty cycle.
 pub const DISPATCHES_PER_CYCLE: usize = 1024;
 

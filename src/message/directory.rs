@@ -1,18 +1,24 @@
 //! The directory of names with indices: destinations, or message types.
 //!
-//! All that is asked on the path takes constant time: an agent finds a name that it has met before
-//! among those that it knows, without a lock; one that it has not, among all names, under a lock that
-//! nobody holds for longer than one such question. Tables have room for all names from the start, so
-//! that none grows in a pause. A name keeps its index as long as the engine runs.
+//! An agent finds a name that it has met before among those that it knows, without a lock and in
+//! constant time; one that it has not, among all names, under a lock that nobody holds for longer
+//! than one such question. Tables have room for all names from the start, so that none grows in a
+//! pause.
+//!
+//! A name keeps its index until it is retired. All agents that ask for names take part in that: each
+//! [forgets](Directory::forget) the name before it goes, and is not told its index meanwhile. So no
+//! agent takes an index for the name that had it before.
+
+mod names;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+pub use self::names::Found;
+use self::names::{Created, Indices, Names};
 use super::recent::{Recent, ShortName};
 use crate::limits::DESTINATIONS_MAX;
-
-type Indices = HashMap<Arc<str>, u32, ahash::RandomState>;
 
 /// Names with indices: destinations, or message types. Each agent has a clone of its own.
 #[derive(Debug)]
@@ -26,10 +32,32 @@ pub struct Directory {
 #[derive(Debug)]
 struct Shared {
     names: Mutex<Names>,
-    /// How many names there are; lets agents see without the lock that they know all.
-    count: AtomicUsize,
+    figures: Figures,
     max: usize,
     may_create: bool,
+}
+
+/// What is asked of all names without the lock. Stored under it, with release; the acquire loads in
+/// the directory's methods pair with that.
+#[derive(Debug, Default)]
+struct Figures {
+    /// How many names there are; lets agents see that they know all.
+    count: AtomicUsize,
+    /// Indices that have or had a name.
+    len: AtomicUsize,
+    /// Indices that no new name can have.
+    used: AtomicUsize,
+    /// The number of the next name.
+    next_number: AtomicU64,
+}
+
+impl Figures {
+    fn store(&self, names: &Names) {
+        self.count.store(names.count(), Ordering::Release);
+        self.len.store(names.len(), Ordering::Release);
+        self.used.store(names.used(), Ordering::Release);
+        (self.next_number).store(names.next_number(), Ordering::Release);
+    }
 }
 
 /// Names for which there is room from the start. Untouched, it costs addresses and no memory.
@@ -41,30 +69,6 @@ fn room(may_create: bool, max: usize, there: usize) -> usize {
         0
     };
     created.max(there)
-}
-
-/// All names, by index and by name.
-#[derive(Debug)]
-struct Names {
-    list: Vec<Arc<str>>,
-    indices: Indices,
-}
-
-impl Names {
-    fn with_room(max: usize) -> Self {
-        Self {
-            list: Vec::with_capacity(max),
-            indices: HashMap::with_capacity_and_hasher(max, ahash::RandomState::default()),
-        }
-    }
-
-    /// The index of a name that is not there yet.
-    fn add(&mut self, name: Arc<str>) -> u32 {
-        let index = u32::try_from(self.list.len()).expect("`max` keeps indices below 2^32");
-        self.list.push(Arc::clone(&name));
-        self.indices.insert(name, index);
-        index
-    }
 }
 
 /// One that has met no name, and has room for all.
@@ -88,25 +92,33 @@ impl Directory {
             all.add(Arc::from(name));
         }
         let shared = Shared {
-            count: AtomicUsize::new(all.list.len()),
+            figures: Figures::default(),
             names: Mutex::new(all),
             max,
             may_create,
         };
-        Self {
+        let directory = Self {
             shared: Arc::new(shared),
             known: HashMap::default(),
             recent: Recent::default(),
-        }
+        };
+        directory.shared.figures.store(&directory.names());
+        directory
     }
 
     /// How many names there are.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.shared.count.load(Ordering::Acquire)
+    pub fn count(&self) -> usize {
+        self.shared.figures.count.load(Ordering::Acquire)
     }
 
-    /// Whether there is no name.
+    /// How many indices have or had a name: all are below.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.shared.figures.len.load(Ordering::Acquire)
+    }
+
+    /// Whether there never was a name.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -121,102 +133,180 @@ impl Directory {
     /// Whether there is no room for more names.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.len() >= self.shared.max
+        self.used() >= self.shared.max
+    }
+
+    /// Whether names take more than half of the room, without so many of them.
+    pub(crate) fn is_over_half_full(&self, without: usize) -> bool {
+        2 * self.count().saturating_sub(without) > self.shared.max
+    }
+
+    fn used(&self) -> usize {
+        self.shared.figures.used.load(Ordering::Acquire)
+    }
+
+    /// The number of the next name that is created.
+    pub(crate) fn next_number(&self) -> u64 {
+        self.shared.figures.next_number.load(Ordering::Acquire)
+    }
+
+    /// The name with the lowest number from `first` on.
+    pub(crate) fn next_created(&self, first: u64) -> Option<Created> {
+        self.names().next_created(first)
     }
 
     /// The index of a name.
     #[inline(always)]
     pub fn find(&mut self, name: &str) -> Option<u32> {
+        self.look(name).index()
+    }
+
+    /// What is known of a name.
+    #[inline(always)]
+    pub fn look(&mut self, name: &str) -> Found {
         let Some(short) = ShortName::of(name) else {
             return self.look_up(name);
         };
         if let Some(index) = self.recent.find(short) {
-            return Some(index);
+            return Found::At(index);
         }
-        let index = self.look_up(name)?;
-        self.recent.keep(short, index);
-        Some(index)
+        let found = self.look_up(name);
+        if let Found::At(index) = found {
+            self.recent.keep(short, index);
+        }
+        found
     }
 
     /// The index of a name, which is created if that is allowed and there is room.
     #[inline(always)]
     pub fn find_or_create(&mut self, name: &str) -> Option<u32> {
-        self.find(name).or_else(|| self.create(name))
+        self.look_or_create(name).index()
+    }
+
+    /// What is known of a name, which is created if that is allowed and there is room.
+    #[inline(always)]
+    pub fn look_or_create(&mut self, name: &str) -> Found {
+        match self.look(name) {
+            Found::Nowhere => self.create(name),
+            found => found,
+        }
     }
 
     #[inline(never)]
-    fn look_up(&mut self, name: &str) -> Option<u32> {
+    fn look_up(&mut self, name: &str) -> Found {
         if let Some(&index) = self.known.get(name) {
-            return Some(index);
+            return Found::At(index);
         }
-        if self.len() == self.known.len() {
-            return None;
+        if self.count() == self.known.len() {
+            return Found::Nowhere;
         }
         let names = self.names();
-        let (name, &index) = names.indices.get_key_value(name)?;
-        let name = Arc::clone(name);
+        let (found, name) = names.find(name);
+        let name = name.cloned();
         drop(names);
-        self.known.insert(name, index);
-        Some(index)
+        if let (Found::At(index), Some(name)) = (found, name) {
+            self.known.insert(name, index);
+        }
+        found
     }
 
     /// The index of a name, which is created even where that is not allowed: messages wait for it.
+    /// Only for the start.
     pub fn adopt(&mut self, name: &str) -> u32 {
-        match self.find(name) {
-            Some(index) => index,
-            None => self.add(name, usize::MAX).expect("there is no bound"),
-        }
+        let found = match self.look(name) {
+            Found::Nowhere => self.add(name, usize::MAX),
+            found => found,
+        };
+        found.index().expect("there is no bound")
     }
 
-    /// The index of a name that was not found; it is created if that is allowed and there is room.
+    /// A name that was not found is created if that is allowed and there is room.
     #[cold]
-    pub fn create(&mut self, name: &str) -> Option<u32> {
+    pub fn create(&mut self, name: &str) -> Found {
         if !self.shared.may_create || self.is_full() {
-            return None;
+            return Found::Nowhere;
         }
         self.add(name, self.shared.max)
     }
 
     /// Adds a name, unless somebody did meanwhile or there are `max`.
-    fn add(&mut self, name: &str, max: usize) -> Option<u32> {
+    fn add(&mut self, name: &str, max: usize) -> Found {
         let name: Arc<str> = Arc::from(name);
         let mut names = self.names();
-        let index = match names.indices.get(&name) {
-            Some(&index) => index,
-            None if names.list.len() >= max => return None,
-            None => names.add(Arc::clone(&name)),
+        let index = match names.find(&name).0 {
+            Found::At(index) => index,
+            Found::Retiring => return Found::Retiring,
+            Found::Nowhere if names.used() >= max => return Found::Nowhere,
+            Found::Nowhere => names.add(Arc::clone(&name)),
         };
-        // Pairs with the acquire load in `len`; the names themselves are under the lock.
-        let count = names.list.len();
-        self.shared.count.store(count, Ordering::Release);
+        self.shared.figures.store(&names);
         drop(names);
         self.known.insert(name, index);
-        Some(index)
+        Found::At(index)
     }
 
-    /// The name of an index.
+    /// The name of an index; of one whose name is gone, that one.
     #[must_use]
     pub fn name(&self, index: u32) -> Option<Arc<str>> {
-        self.names().list.get(index as usize).cloned()
+        self.names().name(index).cloned()
     }
 
-    /// The names of the lowest indices, so many at most.
+    /// The oldest names, so many at most.
     #[must_use]
     pub fn first(&self, count: usize) -> Vec<Arc<str>> {
-        self.names().list.iter().take(count).cloned().collect()
+        let names = self.names();
+        let first = names.in_order().take(count);
+        first.map(|(_, name)| Arc::clone(name)).collect()
+    }
+
+    /// The name of this index may be about to go: from now on nobody is told the index, until
+    /// [`Self::keep`] or [`Self::retire`]. Who knows it still does, until it forgets it.
+    pub(crate) fn begin_retiring(&self, index: u32) {
+        self.names().begin_retiring(index);
+    }
+
+    /// The name of this index stays.
+    pub(crate) fn keep(&self, index: u32) {
+        self.names().keep(index);
+    }
+
+    /// The name of this index is gone: all who ask for names have forgotten it. Nobody gets the
+    /// index before [`Self::release`].
+    pub(crate) fn retire(&self, index: u32) {
+        let mut names = self.names();
+        names.retire(index);
+        self.shared.figures.store(&names);
+    }
+
+    /// Another name may have this index.
+    pub(crate) fn release(&self, index: u32) {
+        let mut names = self.names();
+        names.release(index);
+        self.shared.figures.store(&names);
+    }
+
+    /// Forgets the name of this index, which may be about to go.
+    pub(crate) fn forget(&mut self, index: u32) {
+        let Some(name) = self.name(index) else {
+            return;
+        };
+        self.known.remove(&name);
+        if let Some(short) = ShortName::of(&name) {
+            self.recent.forget(short);
+        }
     }
 
     /// Keeps only some of the names, in their order, and gives for each former index the one that it
-    /// has now. Only for the start: nobody may have met a name yet.
+    /// has now. Only for the start: nobody may have met a name yet, and none is retired.
     pub(crate) fn retain(&mut self, mut is_wanted: impl FnMut(u32) -> bool) -> Vec<Option<u32>> {
         let room = room(self.shared.may_create, self.shared.max, self.len());
         let mut names = self.names();
         let before = std::mem::replace(&mut *names, Names::with_room(room));
-        let kept = (0..).zip(before.list);
+        let kept = before.in_order();
         let indices = kept
-            .map(|(index, name)| is_wanted(index).then(|| names.add(name)))
+            .map(|(index, name)| is_wanted(index).then(|| names.add(Arc::clone(name))))
             .collect();
-        self.shared.count.store(names.list.len(), Ordering::Release);
+        self.shared.figures.store(&names);
         drop(names);
         (self.known, self.recent) = (HashMap::default(), Recent::default());
         indices
@@ -232,97 +322,4 @@ impl Directory {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn clones_learn_of_names_that_others_created() {
-        let mut one = Directory::new(["table1"], true, 3);
-        let mut other = one.clone();
-        assert_eq!(one.find_or_create("table1"), Some(0));
-        assert_eq!(one.find_or_create("table2"), Some(1));
-        assert_eq!(other.find_or_create("table2"), Some(1));
-        assert_eq!(other.find_or_create("table3"), Some(2));
-        assert_eq!(one.find_or_create("table4"), None, "three is the bound");
-        assert_eq!(one.name(2).as_deref(), Some("table3"));
-    }
-
-    #[test]
-    fn a_closed_directory_creates_nothing() {
-        let mut directory = Directory::new(["a", "b"], false, 100);
-        assert_eq!(directory.find_or_create("c"), None);
-        assert_eq!(directory.len(), 2);
-        assert_eq!(directory.adopt("c"), 2, "messages wait for it");
-        assert_eq!(directory.clone().find("c"), Some(2));
-    }
-
-    #[test]
-    fn what_is_kept_at_start_has_indices_without_holes() {
-        let mut directory = Directory::new(["a", "b"], true, 100);
-        assert_eq!((directory.adopt("c"), directory.adopt("d")), (2, 3));
-        let indices = directory.retain(|index| index != 2);
-        assert_eq!(indices, [Some(0), Some(1), None, Some(2)]);
-        assert_eq!(directory.find("d"), Some(2));
-        assert_eq!((directory.find("c"), directory.len()), (None, 3));
-        assert_eq!(directory.find_or_create("c"), Some(3));
-        assert_eq!(directory.name(2).as_deref(), Some("d"));
-    }
-
-    proptest! {
-        #[test]
-        fn agents_that_create_names_agree_with_one_table(
-            steps in prop::collection::vec((0..3_usize, "[a-d]{1,3}|[a-d]{20}", any::<bool>()), 1..300),
-            max in 1..60_usize,
-        ) {
-            let first = Directory::new(["a"], true, max);
-            let mut agents = [first.clone(), first.clone(), first];
-            let mut model = vec!["a".to_owned()];
-            for (agent, name, creates) in steps {
-                let found = match creates {
-                    true => agents[agent].find_or_create(&name),
-                    false => agents[agent].find(&name),
-                };
-                let at = model.iter().position(|it| *it == name);
-                let at = at.or_else(|| {
-                    (creates && model.len() < max).then(|| {
-                        model.push(name.clone());
-                        model.len() - 1
-                    })
-                });
-                prop_assert_eq!(found, at.map(|it| it as u32));
-                prop_assert_eq!(agents[agent].len(), model.len());
-                prop_assert_eq!(agents[agent].is_full(), model.len() >= max);
-            }
-            let names = agents[0].first(usize::MAX);
-            prop_assert!(names.iter().map(|it| &**it).eq(model.iter().map(String::as_str)));
-        }
-    }
-
-    #[test]
-    fn a_hundred_thousand_names_grow_no_table() {
-        const COUNT: usize = 100_000;
-        let mut one = Directory::new([], true, COUNT);
-        let mut other = one.clone();
-        let mut agent = one.clone();
-        let room = |it: &Directory| {
-            let names = it.names();
-            (
-                it.known.capacity(),
-                names.list.capacity(),
-                names.indices.capacity(),
-            )
-        };
-        let before = room(&agent);
-        for number in 0..COUNT {
-            let name = format!("table{number}");
-            assert_eq!(agent.find_or_create(&name), Some(number as u32));
-            // Another agent takes over one name at a time.
-            assert_eq!(other.find(&name), Some(number as u32));
-            assert_eq!(other.known.len(), number + 1);
-        }
-        assert_eq!(room(&agent), before);
-        assert_eq!(one.find("table7"), Some(7));
-    }
-}
+mod tests;

@@ -13,7 +13,7 @@ mod text;
 pub(crate) mod timestamp;
 
 pub(crate) use compact_id::CompactId;
-pub use directory::Directory;
+pub use directory::{Directory, Found};
 pub use id_hash::{IdHash, IdHasher};
 pub use pattern::Pattern;
 pub use record::Record;

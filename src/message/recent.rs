@@ -72,6 +72,14 @@ impl Recent {
     pub(super) fn keep(&mut self, name: ShortName, index: u32) {
         self.0[name.place()] = (name, index);
     }
+
+    /// Keeps a name no more.
+    pub(super) fn forget(&mut self, name: ShortName) {
+        let kept = &mut self.0[name.place()];
+        if kept.0 == name {
+            *kept = (ShortName::NONE, 0);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -67,6 +67,11 @@ impl<T> Writer<T> {
         !self.requests.is_empty()
     }
 
+    /// Whether nobody collects any more.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.requests.is_abandoned()
+    }
+
     /// Gives what was written and goes on with an empty box, if the collector asked for it; returns
     /// whether it did. One atomic load where it did not.
     #[inline]
@@ -103,6 +108,11 @@ impl<T: Reuse> Collector<T> {
             written.clear();
             self.spare = Some(written);
         }
+    }
+
+    /// The box of the next request; `None`: the answer to the last one is still out.
+    pub(crate) fn spare_mut(&mut self) -> Option<&mut T> {
+        self.spare.as_deref_mut()
     }
 
     /// Asks for what is written from now on to the next swap, unless the answer to the last request is

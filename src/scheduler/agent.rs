@@ -148,6 +148,7 @@ impl Agent for SchedulerAgent {
         work_count += self.poll_retention() + self.poll_ingest(now);
         work_count += self.cores.age_and_evict(now) + self.dispatch(now);
         work_count += self.cores.report(now);
+        work_count += self.cores.retire_names(now, &mut self.out);
         self.end_cycle(work_count);
         Ok(work_count)
     }

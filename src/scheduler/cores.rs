@@ -4,6 +4,7 @@
 //! calls the cores in the order of the data and writes to the outputs. No IO, no clock.
 
 mod cycle_end;
+mod retiring;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -22,6 +23,7 @@ use super::protocol::{
     ToJournal,
 };
 use super::queue::cold::ColdStore;
+use super::retirement::Retirement;
 use super::rings::DispatchOutput;
 use super::settlements::Settlements;
 use super::source_acks::SourceAcks;
@@ -44,6 +46,7 @@ pub(super) struct Cores {
     pub(super) dispatcher: Dispatcher,
     pub(super) subscriptions: Subscriptions,
     pub(super) settlements: Settlements,
+    pub(super) retirement: Retirement,
     pub(super) chunks: ChunkSupply,
     pub(super) names: Directory,
     /// Destinations that the cores have room for; those configured were there first.
@@ -101,6 +104,7 @@ impl Cores {
             FromIngest::Arrived(arrival) => self.on_arrival(arrival, now, journal),
             FromIngest::Sealed(writer) => self.chunks.take_from_ingest(writer, &mut self.messages),
             FromIngest::Rejected { reason, count } => self.intake.reject(reason, count),
+            FromIngest::Forgotten { destination } => self.retirement.answer(destination, true),
         }
     }
 
@@ -222,6 +226,10 @@ impl Cores {
                 self.on_gone(id(subscriber), now);
                 answers.send(ToDelivery::Forget { subscriber });
             }
+            FromDelivery::Released {
+                destination,
+                consent,
+            } => self.on_released(destination, consent),
         }
     }
 
@@ -236,6 +244,7 @@ impl Cores {
     ) -> ToDelivery {
         for &destination in destinations {
             self.ensure_destination(destination);
+            self.retirement.refuse(destination);
         }
         let assigned = (self.subscriptions).subscribe(id, destinations, ack, self.credit);
         if is_last {
@@ -384,20 +393,29 @@ impl Cores {
     /// Makes room for a destination, which may be new.
     #[inline]
     fn ensure_destination(&mut self, destination: DestinationIndex) {
-        if self.known_destinations <= destination {
-            self.add_destinations_until(destination);
+        if !self.intake.knows(destination) {
+            self.add_destination(destination);
         }
     }
 
     #[cold]
-    fn add_destinations_until(&mut self, destination: DestinationIndex) {
+    fn add_destination(&mut self, destination: DestinationIndex) {
+        if destination < self.known_destinations {
+            self.name_destination(destination);
+        }
         while self.known_destinations <= destination {
-            let name = self.names.name(self.known_destinations);
-            (self.intake).add_destination(name.as_deref().unwrap_or_default());
+            self.name_destination(self.known_destinations);
             self.known_destinations += 1;
             self.dispatcher.grow(self.known_destinations as usize);
             self.subscriptions.grow(self.known_destinations as usize);
             self.messages.grow(self.known_destinations as usize);
         }
+    }
+
+    /// A destination has the name that its index has now.
+    fn name_destination(&mut self, destination: DestinationIndex) {
+        let name = self.names.name(destination);
+        let name = name.as_deref().unwrap_or_default();
+        self.intake.add_destination(destination, name);
     }
 }

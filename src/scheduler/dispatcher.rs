@@ -76,6 +76,12 @@ impl Dispatcher {
         self.allowances.grow(destinations);
     }
 
+    /// The name of a destination is gone, for which no message waits. Its window goes on where it is,
+    /// at ingest and here.
+    pub(crate) fn remove_destination(&mut self, destination: DestinationIndex) {
+        self.queues.remove_destination(destination);
+    }
+
     /// Loads the messages of earlier runs.
     pub(crate) fn load(&mut self, recovered: ColdStore, destinations: DestinationIndex, now: Now) {
         self.queues.load(recovered, now.steady_ms());

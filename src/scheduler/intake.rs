@@ -11,7 +11,7 @@ use super::protocol::{Arrival, FromIngest, ToJournal};
 use super::rules::Rules;
 use crate::arena::{Committed, Lease};
 use crate::clock::{LocalMinute, Now};
-use crate::message::{Level, Reason, Record, Sequence, Text};
+use crate::message::{DestinationIndex, Level, Reason, Record, Sequence, Text};
 use crate::ring::{Permit, Receiver};
 
 /// Arrivals between two looks ahead. A processor fetches some twenty cache lines at once:
@@ -94,9 +94,20 @@ impl Intake {
         self.counts.rejected_for[reason as usize] += u64::from(count);
     }
 
-    /// A destination was created; its index is the next one.
-    pub(crate) fn add_destination(&mut self, name: &str) {
-        self.rules.add_destination(name);
+    /// Whether a destination has this index now.
+    #[inline]
+    pub(crate) fn knows(&self, destination: DestinationIndex) -> bool {
+        self.rules.knows(destination)
+    }
+
+    /// A destination was created, at the next index or at one that is vacant.
+    pub(crate) fn add_destination(&mut self, destination: DestinationIndex, name: &str) {
+        self.rules.add_destination(destination, name);
+    }
+
+    /// The name of a destination is gone.
+    pub(crate) fn remove_destination(&mut self, destination: DestinationIndex) {
+        self.rules.remove_destination(destination);
     }
 
     /// Prefetches what the next arrivals need: other cores wrote it, or it was not used for long.

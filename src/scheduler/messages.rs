@@ -129,6 +129,12 @@ impl Messages {
         (self.by_destination).reserve_exact(destinations.saturating_sub(len));
     }
 
+    /// The name of a destination is gone, which has no message: another one is counted from zero.
+    pub(crate) fn remove_destination(&mut self, destination: DestinationIndex) {
+        let counts = std::mem::take(&mut self.by_destination[destination as usize]);
+        assert_eq!((counts.accepted, counts.in_flight), (counts.settled, 0));
+    }
+
     pub(crate) fn counts_of(&self, destination: DestinationIndex) -> DestinationCounts {
         self.by_destination[destination as usize]
     }

@@ -56,6 +56,7 @@ pub(crate) mod source_acks;
 pub(crate) mod dispatcher;
 pub mod queue;
 
+pub(crate) mod retirement;
 pub(crate) mod settlements;
 pub(crate) mod subscriber;
 pub(crate) mod subscriptions;

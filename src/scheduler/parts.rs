@@ -17,6 +17,7 @@ use super::protocol::{
 };
 use super::queue::Queues;
 use super::queue::cold::ColdStore;
+use super::retirement::Retirement;
 use super::rings::{Inputs, Outputs};
 use super::rules::Rules;
 use super::settlements::Settlements;
@@ -107,6 +108,8 @@ impl SchedulerParts {
         let mut messages = Messages::new(slots_max, self.ledger, self.unsettled, self.recorder);
         messages.reserve_destinations(self.destinations_max);
         messages.grow(self.configured_destinations as usize);
+        let mut retirement = Retirement::new(self.configured_destinations, agents);
+        retirement.reserve(self.destinations_max);
         let cores = Cores {
             messages,
             intake: Intake::new(self.dedup, self.rules, self.next_sequence),
@@ -116,6 +119,7 @@ impl SchedulerParts {
             dispatcher: Dispatcher::new(self.queues, allowances),
             subscriptions: Subscriptions::new(agents),
             settlements: Settlements::default(),
+            retirement,
             chunks: ChunkSupply::default(),
             names: self.destinations,
             known_destinations: self.configured_destinations,

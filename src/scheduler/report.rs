@@ -45,6 +45,12 @@ impl Cores {
     }
 
     fn state_of(&self, destination: DestinationIndex, now: Now) -> DestinationState {
+        if !self.intake.knows(destination) {
+            return DestinationState {
+                is_vacant: true,
+                ..DestinationState::default()
+            };
+        }
         let counts = self.messages.counts_of(destination);
         let queues = self.dispatcher.queues();
         let oldest_ms = queues.oldest_ms(destination);
@@ -58,6 +64,7 @@ impl Cores {
             oldest_wait_ms: oldest_ms.map(|ms| now.steady_ms().saturating_sub(ms)),
             subscriber: self.subscriber_of(destination),
             standbys: self.subscriptions.standbys(destination) as u32,
+            is_vacant: false,
         }
     }
 

@@ -23,6 +23,9 @@ const PLAIN: u16 = 0;
 /// Class of the VIP destinations: always level 1.
 const VIP: u16 = 1;
 
+/// Of an index that has no name now.
+const VACANT: u16 = u16::MAX;
+
 /// What is decided of a class and a message type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Decision {
@@ -95,10 +98,25 @@ impl Rules {
         &self.message_types
     }
 
-    /// Takes a destination that was created; its index is the number of those before it.
-    pub(crate) fn add_destination(&mut self, id: &str) {
+    /// Whether a destination has this index now.
+    #[inline]
+    pub(crate) fn knows(&self, destination: DestinationIndex) -> bool {
+        let class = self.classes.get(destination as usize);
+        class.is_some_and(|&class| class != VACANT)
+    }
+
+    /// Takes a destination that was created, at the next index or at one that is vacant.
+    pub(crate) fn add_destination(&mut self, destination: DestinationIndex, id: &str) {
         let class = self.class_of(id);
-        self.classes.push(class);
+        match self.classes.get_mut(destination as usize) {
+            Some(vacant) => *vacant = class,
+            None => self.classes.push(class),
+        }
+    }
+
+    /// The name of a destination is gone.
+    pub(crate) fn remove_destination(&mut self, destination: DestinationIndex) {
+        self.classes[destination as usize] = VACANT;
     }
 
     /// The level of a message. Its `context` are asked for only if a rule looks at them: the
@@ -290,7 +308,10 @@ mod tests {
             rules in prop::collection::vec(any_rule(), 0..6),
         ) {
             let mut compiled = Rules::new(&rules, &destinations(), 3);
-            compiled.add_destination("d");
+            compiled.add_destination(3, "x");
+            compiled.remove_destination(3);
+            prop_assert!(!compiled.knows(3) && !compiled.knows(4) && compiled.knows(2));
+            compiled.add_destination(3, "d");
             let mut types = compiled.message_types().to_vec();
             for name in NAMES {
                 if !types.iter().any(|known| known == name) {

@@ -10,14 +10,29 @@
 
 use std::collections::VecDeque;
 
+use super::protocol::SubscriberKey;
 use super::subscriber::{Subscriber, SubscriberId};
+use crate::limits::RETIRING_SUBSCRIBERS_MAX;
 use crate::message::DestinationIndex;
 
+/// A subscriber of a destination.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    id: SubscriberId,
+    /// Where the destination stands in the subscriber's list.
+    at: u32,
+}
+
 /// The subscribers of one destination; the first one is active.
-type Row = VecDeque<SubscriberId>;
+#[derive(Debug, Default)]
+struct Row {
+    places: VecDeque<Place>,
+    /// One of them has asked for it by its name, as was found out: it stays while they do.
+    is_named: bool,
+}
 
 /// All subscriptions. Invariant: a subscriber is in the rows of just the destinations that it
-/// lists.
+/// lists, each of which says where it stands in the list.
 #[derive(Debug, Default)]
 pub(crate) struct Subscriptions {
     /// By delivery agent, then key.
@@ -45,20 +60,21 @@ impl Subscriptions {
     /// There are so many destinations now.
     pub(crate) fn grow(&mut self, destinations: usize) {
         if self.rows.len() < destinations {
-            self.rows.resize_with(destinations, Row::new);
+            self.rows.resize_with(destinations, Row::default);
         }
     }
 
     /// The active subscriber of a destination.
     #[inline]
     pub(crate) fn active(&self, destination: DestinationIndex) -> Option<SubscriberId> {
-        self.rows.get(destination as usize)?.front().copied()
+        let row = self.rows.get(destination as usize)?;
+        row.places.front().map(|it| it.id)
     }
 
     /// Subscribers that take over when the active one goes.
     pub(crate) fn standbys(&self, destination: DestinationIndex) -> usize {
         let row = self.rows.get(destination as usize);
-        row.map_or(0, |row| row.len().saturating_sub(1))
+        row.map_or(0, |row| row.places.len().saturating_sub(1))
     }
 
     /// A subscriber; `None`: it has gone.
@@ -87,22 +103,23 @@ impl Subscriptions {
         credit: i64,
     ) -> Assigned {
         let mut assigned = Assigned::default();
-        for &destination in destinations {
-            self.grow(destination as usize + 1);
+        let most = destinations.iter().max();
+        self.grow(most.map_or(0, |&it| it as usize + 1));
+        let keys = &mut self.subscribers[usize::from(id.agent)];
+        if keys.len() <= id.key as usize {
+            keys.resize_with(id.key as usize + 1, || None);
+        }
+        let subscriber = keys[id.key as usize].get_or_insert_with(|| Subscriber::new(ack, credit));
+        for (at, &destination) in (subscriber.destinations.len() as u32..).zip(destinations) {
             let row = &mut self.rows[destination as usize];
-            row.push_back(id);
-            let list = if row.len() == 1 {
+            row.places.push_back(Place { id, at });
+            let list = if row.places.len() == 1 {
                 &mut assigned.active
             } else {
                 &mut assigned.standby
             };
             list.push(destination);
         }
-        let keys = &mut self.subscribers[usize::from(id.agent)];
-        if keys.len() <= id.key as usize {
-            keys.resize_with(id.key as usize + 1, || None);
-        }
-        let subscriber = keys[id.key as usize].get_or_insert_with(|| Subscriber::new(ack, credit));
         subscriber.destinations.extend_from_slice(destinations);
         subscriber.joining += destinations.len();
         assigned
@@ -126,9 +143,53 @@ impl Subscriptions {
         let keys = &mut self.subscribers[usize::from(id.agent)];
         let subscriber = keys.get_mut(id.key as usize).and_then(Option::take)?;
         for &destination in &subscriber.destinations {
-            self.rows[destination as usize].retain(|it| *it != id);
+            let row = &mut self.rows[destination as usize];
+            row.places.retain(|it| it.id != id);
+            row.is_named = false;
         }
         Some(subscriber)
+    }
+
+    /// A subscriber has asked for the destination by its name.
+    pub(crate) fn note_named(&mut self, destination: DestinationIndex) {
+        self.rows[destination as usize].is_named = true;
+    }
+
+    /// Whether the destination's name may go, as far as is known here: it has no subscribers, or few
+    /// whose patterns it fits and whose lines are complete.
+    pub(crate) fn may_go(&self, destination: DestinationIndex) -> bool {
+        let Some(row) = self.rows.get(destination as usize) else {
+            return true;
+        };
+        let mut subscribers = row.places.iter().filter_map(|it| self.get(it.id));
+        !row.is_named
+            && row.places.len() <= RETIRING_SUBSCRIBERS_MAX
+            && subscribers.all(|it| it.joining == 0)
+    }
+
+    /// The destination's subscribers at a delivery agent.
+    pub(crate) fn keys_at(&self, agent: u16, destination: DestinationIndex) -> Vec<SubscriberKey> {
+        let places = self.rows.get(destination as usize);
+        let places = places.into_iter().flat_map(|row| &row.places);
+        let at_agent = places.filter(|it| it.id.agent == agent);
+        at_agent.map(|it| it.id.key).collect()
+    }
+
+    /// The name of a destination is gone: its subscribers have it no more.
+    pub(crate) fn remove_destination(&mut self, destination: DestinationIndex) {
+        let row = std::mem::take(&mut self.rows[destination as usize]);
+        for Place { id, at } in row.places {
+            let Some(subscriber) = self.get_mut(id) else {
+                continue;
+            };
+            subscriber.destinations.swap_remove(at as usize);
+            let moved = subscriber.destinations.get(at as usize).copied();
+            let places = moved.map(|it| &mut self.rows[it as usize].places);
+            let mut places = places.into_iter().flatten();
+            if let Some(place) = places.find(|it| it.id == id) {
+                place.at = at;
+            }
+        }
     }
 }
 
@@ -180,15 +241,32 @@ mod tests {
     }
 
     proptest! {
-        /// Subscribers come for a destination, or go.
+        /// Subscribers come for a destination, or go; or the destination does.
         #[test]
         fn the_oldest_subscriber_of_a_destination_that_is_still_there_is_active(
-            steps in prop::collection::vec((0..6_u32, prop::option::of(0..4_u32)), 1..100),
+            steps in prop::collection::vec(
+                (0..6_u32, prop::option::of(0..4_u32), any::<bool>()), 1..100,
+            ),
         ) {
             let mut subscriptions = Subscriptions::new(2);
             let mut model: Vec<(u32, u32)> = Vec::new();
-            for (key, destination) in steps {
+            for (key, destination, goes) in steps {
                 match destination {
+                    Some(destination) if goes => {
+                        (0..6).for_each(|key| drop(subscriptions.complete_line(id(key))));
+                        prop_assert!(subscriptions.may_go(destination));
+                        let mut keys: Vec<_> = (0..2)
+                            .flat_map(|agent| subscriptions.keys_at(agent, destination))
+                            .collect();
+                        keys.sort_unstable();
+                        let has = model.iter().filter(|it| it.1 == destination);
+                        let mut expected: Vec<_> = has.map(|it| id(it.0).key).collect();
+                        expected.sort_unstable();
+                        prop_assert_eq!(keys, expected);
+                        subscriptions.grow(4);
+                        subscriptions.remove_destination(destination);
+                        model.retain(|it| it.1 != destination);
+                    }
                     Some(destination) if !model.contains(&(key, destination)) => {
                         let assigned = subscriptions.subscribe(id(key), &[destination], true, 1);
                         let is_first = model.iter().all(|it| it.1 != destination);
@@ -198,8 +276,12 @@ mod tests {
                     Some(_) => {}
                     None => {
                         let gone = subscriptions.remove(id(key)).map(|it| it.destinations);
+                        let mut gone = gone.unwrap_or_default();
+                        gone.sort_unstable();
                         let had = model.iter().filter(|it| it.0 == key).map(|it| it.1);
-                        prop_assert_eq!(gone.unwrap_or_default(), had.collect::<Vec<_>>());
+                        let mut had: Vec<_> = had.collect();
+                        had.sort_unstable();
+                        prop_assert_eq!(gone, had);
                         model.retain(|it| it.0 != key);
                     }
                 }

@@ -21,6 +21,7 @@ const PAUSE_NS_MAX: u64 = 4_000_000_000;
 pub struct Customer {
     number: usize,
     destinations: Vec<usize>,
+    by_pattern: bool,
     acks: bool,
     speed: usize,
     ack_every: usize,
@@ -50,6 +51,7 @@ impl Customer {
         Self {
             number,
             destinations: plan.destinations.clone(),
+            by_pattern: plan.by_pattern,
             acks: plan.acks,
             speed: plan.speed,
             ack_every: plan.ack_every,
@@ -116,11 +118,13 @@ impl Customer {
 
     fn come(&mut self) {
         self.link = Some(self.wire.connect(Peer::Customer { acks: self.acks }));
-        let names: Vec<String> = self
-            .destinations
-            .iter()
-            .map(|it| format!("\"table{it}\""))
-            .collect();
+        let names: Vec<String> = match self.by_pattern {
+            true => vec!["\"table*\"".to_owned()],
+            false => {
+                let numbers = self.destinations.iter();
+                numbers.map(|it| format!("\"table{it}\"")).collect()
+            }
+        };
         let ack = if self.acks { ",\"ack\":true" } else { "" };
         let line = format!("{{\"subscribe\":[{}]{ack}}}\n", names.join(","));
         self.unsent = line.into_bytes();

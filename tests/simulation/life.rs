@@ -71,8 +71,8 @@ impl Life {
         disk.started();
         let position = recovered.origin.position;
         signals.recorded.store(position, Ordering::Release);
-        let (recorder, collector) =
-            latency::exchange(config.scheduler.levels, config.destinations.len());
+        let destinations_max = config.scheduler.max_destinations;
+        let (recorder, collector) = latency::exchange(config.scheduler.levels, destinations_max);
         let reader = Reader::new(disk.clone(), config.journal.segment, 0);
         let counted = Arc::clone(&counters);
         let follower = Follower::new(reader, database.clone(), counted, &config.store);
@@ -96,7 +96,7 @@ impl Life {
             rules,
             recovered_state,
             recorder,
-            reporter: destinations::exchange(config.destinations.len()).0,
+            reporter: destinations::exchange(destinations_max).0,
         };
         let pipeline = assemble(config, world, &wakes, recovered, common, rejects);
         let mut agents = pipeline.into_agents();

@@ -61,6 +61,9 @@ pub struct Plan {
     pub has_names: bool,
     pub log: LogPlan,
     pub crowd: Option<CrowdPlan>,
+    /// Of the destinations the settings name the first so many; messages and subscribers create the
+    /// others, which go when nothing is left of them.
+    pub configured: Option<usize>,
 }
 
 /// Strangers that connect and say nothing.
@@ -137,6 +140,8 @@ pub struct SourcePlan {
 #[derive(Debug)]
 pub struct CustomerPlan {
     pub destinations: Vec<usize>,
+    /// It asks for all of them by a pattern.
+    pub by_pattern: bool,
     pub acks: bool,
     /// Bytes that it reads in a turn at most.
     pub speed: usize,
@@ -289,6 +294,7 @@ impl Plan {
             has_names: false,
             log: Dice::new(seed, "log").of(&[LogPlan::Read, LogPlan::Unread, LogPlan::Gone]),
             crowd: None,
+            configured: None,
         };
         plan.draw_late_faults();
         plan.draw_special_course();
@@ -342,6 +348,30 @@ impl Plan {
         if dice.chance(120) {
             self.draw_crowd(dice);
         }
+        let dice = &mut Dice::new(seed, "created names");
+        if !self.is_heavy && self.destinations > 1 && dice.chance(250) {
+            self.create_names(dice);
+        }
+    }
+
+    /// Names come and go: there is room for all of them, and those that are not used go where it is
+    /// half full. Some subscribers ask for them by name, and keep them; some by a pattern.
+    fn create_names(&mut self, dice: &mut Dice) {
+        self.destinations = dice.pick(3..=9);
+        self.configured = Some(dice.pick(1..=2));
+        self.trouble_ns = self.trouble_ns.max(2_000_000_000);
+        self.customers = draw_customers(self.destinations, dice);
+        for customer in &mut self.customers {
+            let takes_all = customer.destinations.len() == self.destinations;
+            customer.by_pattern = takes_all && dice.chance(700);
+        }
+        // Messages come far enough apart for a name to go between two of them.
+        for source in &mut self.sources {
+            source.burst = source.burst.min(8);
+            let bursts = (source.lines / source.burst + 1) as u64;
+            source.pause_ns = self.trouble_ns / bursts;
+        }
+        self.faults.reset = self.faults.reset.max(dice.of(&[0, 2, 10]));
     }
 
     /// Whether more comes than the disk has room for.
@@ -401,6 +431,7 @@ impl Plan {
         self.customers = destinations
             .map(|it| CustomerPlan {
                 destinations: vec![it],
+                by_pattern: false,
                 acks: dice.flip(),
                 speed: 100_000,
                 ack_every: 1,
@@ -478,7 +509,12 @@ impl Plan {
                 format!("{{ address = \"{host}:{port}\", ack = {} }}", it.acks)
             })
             .collect();
-        let destinations: Vec<String> = (0..self.destinations)
+        let configured = self.configured.unwrap_or(self.destinations);
+        let unknown = match self.configured {
+            Some(_) => "create",
+            None => "reject",
+        };
+        let destinations: Vec<String> = (0..configured)
             .map(|it| {
                 let vip = self.has_vip && it == 0;
                 format!("{{ id = \"table{it}\", vip = {vip} }}")
@@ -489,6 +525,7 @@ impl Plan {
              source = [{}]\ndestination = [{}]\n\
              [ingest]\nmax_line = {LINE_LEN_MAX}\nlisten = \"127.0.0.1:0\"\n\
              [scheduler]\nlevels = {}\nmax_wait = [{}]\n\
+             unknown_destinations = \"{unknown}\"\nmax_destinations = {}\n\
              [dedup]\nwindow_messages = {}\nwindow = \"{}ms\"\n\
              [delivery]\nagents = {}\nack_timeout = \"{}ms\"\ncredit = {}\n\
              [store]\nbatch_rows = {}\nbatch_time = \"{}ms\"\n",
@@ -496,6 +533,7 @@ impl Plan {
             destinations.join(", "),
             self.levels,
             waits.join(", "),
+            self.destinations,
             self.window_messages,
             self.window_ms,
             self.agents,
@@ -572,6 +610,7 @@ fn draw_customers(destinations: usize, dice: &mut Dice) -> Vec<CustomerPlan> {
     rows.into_iter()
         .map(|destinations| CustomerPlan {
             destinations,
+            by_pattern: false,
             acks: all_ack.unwrap_or_else(|| dice.flip()),
             speed: dice.of(&[100, 2_000, 100_000]),
             ack_every: dice.skewed(40),

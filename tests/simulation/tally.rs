@@ -30,6 +30,7 @@ pub const EXPECTED: &[&str] = &[
     "connection accepted late",
     "connection cut by its peer",
     "connection refused at its limit",
+    "created name went",
     "database answer lost",
     "database down",
     "dead address dialled",

@@ -372,6 +372,7 @@ impl World {
         for (counter, what) in [
             (Counter::JournalWaiting, "messages waited for room"),
             (Counter::JournalStuck, "settlements waited for room"),
+            (Counter::DestinationsRetired, "created name went"),
             (
                 Counter::ConnectionsRefused,
                 "connection refused at its limit",

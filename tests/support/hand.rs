@@ -248,8 +248,12 @@ fn common(
     recovered_state: RecoveredState,
 ) -> (Common, Collector) {
     let rules = rules(config);
-    let (recorder, collector) =
-        latency::exchange(config.scheduler.levels, config.destinations.len());
+    let scheduler = &config.scheduler;
+    let destinations_max = match scheduler.create_destinations {
+        true => scheduler.max_destinations,
+        false => config.destinations.len(),
+    };
+    let (recorder, collector) = latency::exchange(scheduler.levels, destinations_max);
     let common = Common {
         counters: Arc::clone(counters),
         signals: Signals::default(),
@@ -257,7 +261,7 @@ fn common(
         rules,
         recovered_state,
         recorder,
-        reporter: destinations::exchange(config.destinations.len()).0,
+        reporter: destinations::exchange(destinations_max).0,
     };
     (common, collector)
 }

@@ -7,7 +7,6 @@ use crate::clock::Now;
 use crate::counters::Counter;
 use crate::delivery::lookup::Lookup;
 use crate::delivery::subscriber::Phase;
-use crate::message::DestinationIndex;
 use crate::net::Key;
 
 /// How often deadlines are checked, in ns.
@@ -16,9 +15,9 @@ const TICK_NS: u64 = 50_000_000;
 impl Subscribers {
     /// Destinations may have been created that fit a subscriber's patterns.
     fn match_new_names(&mut self) {
-        let count = self.destinations.len() as DestinationIndex;
-        let first = std::mem::replace(&mut self.matched_names, count);
-        if first == count {
+        let next = self.destinations.next_number();
+        let first = std::mem::replace(&mut self.matched_names, next);
+        if first == next {
             return;
         }
         for (key, subscriber) in self.table.iter_mut().enumerate() {

@@ -9,7 +9,7 @@ use super::{SocketAction, Subscribers, Timeouts};
 use crate::arena::{Ledger, Place, Writer};
 use crate::clock::Now;
 use crate::counters::{Counter, Counters};
-use crate::delivery::protocol::{FromDelivery, SubscriberKey, ToDelivery};
+use crate::delivery::protocol::{Consent, FromDelivery, SubscriberKey, ToDelivery};
 use crate::message::{DestinationIndex, Directory};
 use crate::net::Key;
 
@@ -58,6 +58,8 @@ pub(super) struct Model {
     settled: Vec<u64>,
     /// Settled as soon as they were written.
     settled_by_writing: usize,
+    /// Names that were forgotten.
+    pub(super) released: Vec<(DestinationIndex, Consent)>,
     lent: usize,
     /// Bytes that a socket gives and takes at once.
     pub(super) step: usize,
@@ -86,6 +88,7 @@ impl Model {
             next_number: 0,
             settled: Vec::new(),
             settled_by_writing: 0,
+            released: Vec::new(),
             lent: 0,
             step,
         }
@@ -289,6 +292,10 @@ impl Model {
             }
             FromDelivery::Gone { subscriber } => self.on_gone(subscriber),
             FromDelivery::Returned(returned) => self.ledger.take_back(returned),
+            FromDelivery::Released {
+                destination,
+                consent,
+            } => self.released.push((destination, consent)),
         }
     }
 

@@ -107,6 +107,40 @@ fn who_says_nothing_reads_nothing_or_owes_too_long_is_disconnected() {
     model.finish();
 }
 
+#[test]
+fn a_name_that_was_asked_for_stays_and_one_that_fits_a_pattern_may_go() {
+    let mut model = Model::new(PLENTY);
+    let by_name = model.connect(&subscribe("a", false), false, PLENTY);
+    let by_pattern = model.connect(&subscribe("*", false), false, PLENTY);
+    model.settle_down();
+    let keys = [by_name, by_pattern].map(|it| it as SubscriberKey);
+    let retire = |model: &mut Model, destination, keys: &[SubscriberKey]| {
+        model.core.on_command(ToDelivery::Retire {
+            destination,
+            subscribers: keys.to_vec(),
+        });
+        model.settle_down();
+        model.released.pop()
+    };
+    assert_eq!(retire(&mut model, 0, &keys), Some((0, Consent::Refused)));
+    assert_eq!(retire(&mut model, 1, &keys[1..]), Some((1, Consent::Given)));
+    model.core.lookups.push_back(by_pattern);
+    let while_looking_up = retire(&mut model, 1, &keys[1..]);
+    assert_eq!(while_looking_up, Some((1, Consent::NotNow)));
+    let count = |model: &mut Model| {
+        let subscriber = model.core.get_mut(by_pattern).expect("it is there");
+        subscriber.requested.len()
+    };
+    assert_eq!(count(&mut model), 2);
+    model.core.on_command(ToDelivery::Retired {
+        destination: 1,
+        subscribers: keys[1..].to_vec(),
+    });
+    model.settle_down();
+    assert_eq!(model.released.pop(), Some((1, Consent::Given)));
+    assert_eq!(count(&mut model), 1);
+}
+
 #[derive(Debug, Clone, Copy)]
 enum Op {
     Connect { both: bool, ack: bool, room: usize },

@@ -107,6 +107,9 @@ impl Rig {
                     (reason.label().to_owned(), u64::from(count))
                 }
                 FromIngest::Sealed(_) => ("sealed".to_owned(), 0),
+                FromIngest::Forgotten { destination } => {
+                    ("forgotten".to_owned(), destination.into())
+                }
             })
             .collect()
     }

@@ -88,6 +88,9 @@ impl Cores {
         }
         counters.end();
         counters.set(Counter::QueuedCold, queues.len_cold() as u64);
+        counters.set(Counter::Destinations, self.names.count() as u64);
+        let is_full = self.names.may_create() && self.names.is_full();
+        counters.set(Counter::DestinationsAtMax, u64::from(is_full));
         counters.set(Counter::LastSequence, self.intake.next_sequence() - 1);
     }
 }

@@ -316,6 +316,13 @@ impl Queues {
         }
     }
 
+    /// The name of a destination is gone, for which no message waits.
+    pub(crate) fn remove_destination(&mut self, destination: DestinationIndex) {
+        assert_eq!(self.len_of(destination), 0, "nothing waits for it");
+        self.close(destination);
+        self.destinations[destination as usize] = Destination::EMPTY;
+    }
+
     /// A closed group for a subscriber of very many destinations; `None`: all are in use.
     pub(crate) fn take_group(&mut self, agent: u16) -> Option<Group> {
         self.ready.take_group(agent)

@@ -12,7 +12,7 @@
 //! one went too early only if the earliest time of it is behind the latest time of the one that waits.
 //!
 //! A message waits in the engine's queues for certain when one of its source that was read later is
-//! delivered, or any, if its source has no wrong line that may hold it up: all messages go through one
+//! delivered, or any, if its source has no line that may hold it up: all messages go through one
 //! gate. Who stood longer at the gate than timestamps may be old begins
 //! to wait behind it.
 
@@ -82,7 +82,7 @@ pub struct Wait {
     known: BTreeSet<MessageId>,
     /// Frames that a subscriber may have on their way, by destination.
     on_their_way: Vec<u64>,
-    /// Which sources have wrong lines.
+    /// Which sources have lines that may hold up others.
     may_be_held: Vec<bool>,
 }
 
@@ -91,9 +91,13 @@ impl Wait {
     pub fn new(facts: Facts) -> Self {
         let credit = facts.plan.credit as u64;
         let of = |destination| credit / facts.script.shortest_for(destination) as u64 + 1;
+        // A line for a name that may be about to go is taken when that is decided.
+        let is_held_by_names = facts.plan.configured.is_some();
+        let sources = facts.plan.sources.iter();
+        let may_be_held = sources.map(|it| it.wrong > 0 || is_held_by_names);
         Self {
             on_their_way: (0..facts.plan.destinations).map(of).collect(),
-            may_be_held: facts.plan.sources.iter().map(|it| it.wrong > 0).collect(),
+            may_be_held: may_be_held.collect(),
             facts,
             waiting: BTreeMap::new(),
             urgent: BTreeMap::new(),

@@ -1,0 +1,204 @@
+//! All names of a directory, by index and by name: what its clones share, under their lock.
+//!
+//! ```text
+//! Live --begin_retiring--> Retiring --retire--> Vacant --release--> free for another name
+//!  ^-----------keep-----------'
+//! ```
+//! Names are numbered as they are created. A number never comes again, an index does: who goes
+//! through new names goes by numbers.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+pub(super) type Indices = HashMap<Arc<str>, u32, ahash::RandomState>;
+
+/// What becomes of a name that is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// Its index.
+    At(u32),
+    /// It may be about to go: whoever asks again soon is told.
+    Retiring,
+    /// It is not there; to whoever asked to create it: nor may it be.
+    Nowhere,
+}
+
+impl Found {
+    /// The index; `None`: there is none now.
+    #[inline]
+    #[must_use]
+    pub fn index(self) -> Option<u32> {
+        match self {
+            Self::At(index) => Some(index),
+            Self::Retiring | Self::Nowhere => None,
+        }
+    }
+}
+
+/// A name, as it is met by whoever goes through all of them.
+#[derive(Debug)]
+pub(crate) struct Created {
+    pub(crate) number: u64,
+    pub(crate) index: u32,
+    pub(crate) name: Arc<str>,
+    pub(crate) is_retiring: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Live,
+    /// Its agents are asked whether it may go.
+    Retiring,
+    /// The name is gone; the index is not free yet, or it is in the list of the free ones.
+    Vacant,
+}
+
+#[derive(Debug)]
+struct Entry {
+    /// Of a vacant index the last one.
+    name: Arc<str>,
+    number: u64,
+    state: State,
+}
+
+/// See the module. Invariant: the names in `indices` and the numbers in `by_number` are those of
+/// the entries that are not vacant; the indices in `free` are vacant.
+#[derive(Debug)]
+pub(super) struct Names {
+    entries: Vec<Entry>,
+    pub(super) indices: Indices,
+    by_number: BTreeMap<u64, u32>,
+    free: Vec<u32>,
+    next_number: u64,
+}
+
+impl Names {
+    pub(super) fn with_room(max: usize) -> Self {
+        Self {
+            entries: Vec::with_capacity(max),
+            indices: HashMap::with_capacity_and_hasher(max, ahash::RandomState::default()),
+            by_number: BTreeMap::new(),
+            free: Vec::with_capacity(max),
+            next_number: 0,
+        }
+    }
+
+    /// Names that there are.
+    pub(super) fn count(&self) -> usize {
+        self.indices.len()
+    }
+
+    /// Indices that have or had a name.
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Indices that no new name can have.
+    pub(super) fn used(&self) -> usize {
+        self.entries.len() - self.free.len()
+    }
+
+    /// The number of the next name.
+    pub(super) fn next_number(&self) -> u64 {
+        self.next_number
+    }
+
+    /// What is known of a name, and the name as it is kept here.
+    pub(super) fn find(&self, name: &str) -> (Found, Option<&Arc<str>>) {
+        let Some((name, &index)) = self.indices.get_key_value(name) else {
+            return (Found::Nowhere, None);
+        };
+        match self.entries[index as usize].state {
+            State::Live => (Found::At(index), Some(name)),
+            _ => (Found::Retiring, None),
+        }
+    }
+
+    /// The index of a name that is not there yet.
+    pub(super) fn add(&mut self, name: Arc<str>) -> u32 {
+        let number = self.next_number;
+        self.next_number += 1;
+        let entry = Entry {
+            name: Arc::clone(&name),
+            number,
+            state: State::Live,
+        };
+        let index = match self.free.pop() {
+            Some(index) => {
+                self.entries[index as usize] = entry;
+                index
+            }
+            None => {
+                self.entries.push(entry);
+                u32::try_from(self.entries.len() - 1).expect("`max` keeps indices below 2^32")
+            }
+        };
+        self.indices.insert(name, index);
+        self.by_number.insert(number, index);
+        index
+    }
+
+    /// The name of an index; of a vacant one the last.
+    pub(super) fn name(&self, index: u32) -> Option<&Arc<str>> {
+        self.entries.get(index as usize).map(|it| &it.name)
+    }
+
+    /// The names in the order of their creation.
+    pub(super) fn in_order(&self) -> impl Iterator<Item = (u32, &Arc<str>)> {
+        let indices = self.by_number.values();
+        indices.map(|&index| (index, &self.entries[index as usize].name))
+    }
+
+    /// The name with the lowest number from `first` on.
+    pub(super) fn next_created(&self, first: u64) -> Option<Created> {
+        let (&number, &index) = self.by_number.range(first..).next()?;
+        let entry = &self.entries[index as usize];
+        Some(Created {
+            number,
+            index,
+            name: Arc::clone(&entry.name),
+            is_retiring: entry.state == State::Retiring,
+        })
+    }
+
+    /// The name may be about to go: nobody is told its index.
+    pub(super) fn begin_retiring(&mut self, index: u32) {
+        self.change(index, State::Live, State::Retiring);
+    }
+
+    /// It stays.
+    pub(super) fn keep(&mut self, index: u32) {
+        self.change(index, State::Retiring, State::Live);
+    }
+
+    /// The name is gone.
+    pub(super) fn retire(&mut self, index: u32) {
+        self.change(index, State::Retiring, State::Vacant);
+        let entry = &self.entries[index as usize];
+        self.indices.remove(&entry.name);
+        self.by_number.remove(&entry.number);
+    }
+
+    /// Another name may have the index.
+    pub(super) fn release(&mut self, index: u32) {
+        debug_assert!(!self.free.contains(&index), "it is released once");
+        self.change(index, State::Vacant, State::Vacant);
+        self.free.push(index);
+    }
+
+    /// For how many names there is room.
+    #[cfg(test)]
+    pub(super) fn capacities(&self) -> [usize; 3] {
+        [
+            self.entries.capacity(),
+            self.indices.capacity(),
+            self.free.capacity(),
+        ]
+    }
+
+    fn change(&mut self, index: u32, from: State, to: State) {
+        let entry = &mut self.entries[index as usize];
+        assert_eq!(entry.state, from, "{index} becomes {to:?}");
+        entry.state = to;
+    }
+}
