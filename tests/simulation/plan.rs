@@ -349,7 +349,7 @@ impl Plan {
             self.draw_crowd(dice);
         }
         let dice = &mut Dice::new(seed, "created names");
-        if !self.is_heavy && self.destinations > 1 && dice.chance(250) {
+        if !self.is_heavy && self.crowd.is_none() && self.destinations > 1 && dice.chance(250) {
             self.create_names(dice);
         }
     }
