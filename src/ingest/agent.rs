@@ -80,14 +80,14 @@ impl<N: Network> IngestAgent<N> {
                     let connections = &mut self.connections;
                     (self.waiting).release_at(destination, connections, &self.counters);
                 }
-                ToIngest::Retire { destination } => self.forget(destination),
+                ToIngest::Retire { destination } => self.forget_destination(destination),
             }
         }
         work_count
     }
 
     /// A destination's name may be about to go. Lines that wait for it ask for its index again.
-    fn forget(&mut self, destination: DestinationIndex) {
+    fn forget_destination(&mut self, destination: DestinationIndex) {
         self.turns.intake.forget_destination(destination);
         let connections = &mut self.connections;
         (self.waiting).release_at(destination, connections, &self.counters);
