@@ -482,16 +482,42 @@ fn each_threading_mode_and_idle_strategy_delivers() {
 
 // ---- doing nothing ----
 
-/// The states of the engine's threads, by the letters of `/proc`.
-fn thread_states(engine: &Engine) -> BTreeSet<char> {
+/// The engine's threads with their states, by the letters of `/proc`.
+fn threads(engine: &Engine) -> Vec<(String, char)> {
     let folder = format!("/proc/{}/task", engine.pid());
     let tasks = std::fs::read_dir(folder).expect("it runs");
-    let state = |task: std::io::Result<std::fs::DirEntry>| {
+    let thread = |task: std::io::Result<std::fs::DirEntry>| {
         let stat = std::fs::read_to_string(task.ok()?.path().join("stat")).ok()?;
         // The name, in brackets, may hold anything.
-        stat.rsplit_once(") ")?.1.chars().next()
+        let (name, rest) = stat.rsplit_once(") ")?;
+        let (_, name) = name.split_once('(')?;
+        Some((name.to_owned(), rest.chars().next()?))
     };
-    tasks.filter_map(state).collect()
+    tasks.filter_map(thread).collect()
+}
+
+fn thread_states(engine: &Engine) -> BTreeSet<char> {
+    threads(engine).into_iter().map(|it| it.1).collect()
+}
+
+#[test]
+fn with_spin_threads_beside_the_path_sleep() {
+    for mode in ["shared", "dedicated"] {
+        let threads_of = format!("[threads]\nmode = \"{mode}\"\nidle = \"spin\"");
+        let engine = Engine::start(&settings(&threads_of));
+        let mut awake = BTreeSet::from(["rejects", "replay", "retention"]);
+        for _ in 0..2_000 {
+            for (name, _) in threads(&engine).iter().filter(|it| it.1 == 'S') {
+                awake.remove(name.as_str());
+            }
+            if awake.is_empty() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert!(awake.is_empty(), "{mode}: {awake:?} never slept");
+        engine.stop();
+    }
 }
 
 #[test]

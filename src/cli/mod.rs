@@ -73,7 +73,7 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Say what the settings mean, or what is wrong with them.
     Check(check::CheckArgs),
-    /// Say whether this machine is fit: cores, isolation, limits, clock, disk.
+    /// Say whether this machine is fit and quiet, and what mends what is found.
     Doctor(doctor::DoctorArgs),
     /// Read the messages of destinations.
     Subscribe(subscribe::SubscribeArgs),

@@ -68,7 +68,7 @@ and syncs 64 MiB in data_dir. The machine should be otherwise idle.
 puts back what they were. Kernel parameters, services and network cards are printed, and left to
 you.";
 
-/// Say whether this machine is fit: cores, quiet, limits, clock, disk, network.
+/// Say whether this machine is fit and quiet, and what mends what is found.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct DoctorArgs {
