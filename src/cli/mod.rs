@@ -24,6 +24,7 @@ mod failure;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod log;
+mod moment;
 mod output;
 mod publish_acks;
 mod service;
@@ -46,7 +47,7 @@ const EXAMPLES: &str = "Examples:
   flipped-lb publish --address 127.0.0.1:9001 --destination table1 --count 10
   flipped-lb schema apply                 the tables of the store's database
   flipped-lb report --by slowest          the usual questions to the store
-  flipped-lb histogram flipped-lb-data/histograms/total.hgrm --svg latency.svg
+  flipped-lb histogram flipped-lb-data/histograms --over-time --since 10m
   flipped-lb journal verify               is the journal whole
 
 Settings come from flipped-lb.toml in the current directory, or from --config FILE; environment

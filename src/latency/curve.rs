@@ -166,6 +166,14 @@ impl Curve {
         self.max_us
     }
 
+    /// How many messages took longer than this, in microseconds. Of an `.hgrm` file, which has steps, at
+    /// most a step too many.
+    #[must_use]
+    pub(crate) fn count_over(&self, value_us: f64) -> u64 {
+        let within = self.points.iter().rev().find(|it| it.value_us <= value_us);
+        self.count - within.map_or(0, |it| it.total)
+    }
+
     /// What that many per cent of the messages took at most, in microseconds; none of an empty
     /// histogram. An `.hgrm` file has steps, so this is at most one step above the truth, never
     /// below.
@@ -279,6 +287,8 @@ mod tests {
         assert_eq!(Curve::of(&bins::histogram(), 0.001).points(), []);
         let seconds = curve.clone().scaled(1e6);
         assert!((seconds.max_us() / curve.max_us() - 1e6).abs() < 1.0);
+        let over = [0.0, curve.percentile_us(99.0).unwrap(), curve.max_us()];
+        assert_eq!(over.map(|it| curve.count_over(it)), [10_000, 100, 0]);
     }
 
     #[test]

@@ -17,6 +17,8 @@ use std::io::{self, Write};
 
 use hdrhistogram::Histogram;
 
+use super::curve::Curve;
+
 /// Steps for each halving of the distance to 100 %: what the other implementations take.
 const TICKS_PER_HALVING: u32 = 5;
 
@@ -62,6 +64,53 @@ fn write_footer(histogram: &Histogram<u64>, out: &mut impl Write) -> io::Result<
         out,
         "#[Buckets = {buckets:12}, SubBuckets     = {sub_buckets:12}]"
     )
+}
+
+/// Writes a curve as percentiles of a unit of so many microseconds. Its points are the steps, at most
+/// [`TICKS_PER_HALVING`] for each halving; mean and deviation are those of the points.
+///
+/// # Errors
+/// `out` fails.
+pub(crate) fn write_curve(curve: &Curve, unit_us: f64, out: &mut impl Write) -> io::Result<()> {
+    writeln!(
+        out,
+        "{:>12} {:>14} {:>10} {:>14}\n",
+        "Value", "Percentile", "TotalCount", "1/(1-Percentile)"
+    )?;
+    let points = curve.points();
+    let mut next = 0.0;
+    for (place, point) in (1..).zip(points) {
+        let (quantile, is_last) = (point.quantile, place == points.len());
+        if quantile < next && !is_last {
+            continue;
+        }
+        let value = point.value_us / unit_us;
+        write!(out, "{value:12.3} {quantile:14.12} {:10}", point.total)?;
+        if quantile < 1.0 {
+            write!(out, " {:14.2}", 1.0 / (1.0 - quantile))?;
+        }
+        writeln!(out)?;
+        let halvings = -(1.0 - quantile).log2();
+        let width = 0.5_f64.powf(halvings.floor() + 1.0) / f64::from(TICKS_PER_HALVING);
+        next = quantile + width;
+    }
+    let (mean, max) = (curve.mean_us() / unit_us, curve.max_us() / unit_us);
+    let (deviation, count) = (deviation_us(curve) / unit_us, curve.count());
+    writeln!(
+        out,
+        "#[Mean    = {mean:12.3}, StdDeviation   = {deviation:12.3}]"
+    )?;
+    writeln!(out, "#[Max     = {max:12.3}, Total count    = {count:12}]")
+}
+
+fn deviation_us(curve: &Curve) -> f64 {
+    let (mut before, mut squares) = (0, 0.0);
+    for point in curve.points() {
+        let off = point.value_us - curve.mean_us();
+        squares += off * off * (point.total - before) as f64;
+        before = point.total;
+    }
+    (squares / curve.count().max(1) as f64).sqrt()
 }
 
 /// The longest latency by the end of its bin, as percentiles are told; 0 of nothing. The crate tells
@@ -170,5 +219,27 @@ mod tests {
         let text = text(&bins::histogram());
         assert!(plotted(&text).is_empty());
         assert!(text.contains("#[Max     =        0.000, Total count    =            0]"));
+    }
+
+    #[test]
+    fn a_curve_is_written_so_that_it_is_read_again() {
+        let mut histogram = bins::histogram();
+        (1..=100_000_u64).for_each(|it| histogram.record(it * 100).unwrap());
+        let curve = Curve::of(&histogram, 0.001);
+        let mut bytes = Vec::new();
+        write_curve(&curve, 1.0, &mut bytes).unwrap();
+        let again = Curve::parse(&String::from_utf8(bytes).unwrap()).unwrap();
+        assert_eq!(again.count(), curve.count());
+        assert!(again.points().len() < curve.points().len() / 2);
+        for percent in [50.0, 99.0, 99.99] {
+            let (found, truth) = (again.percentile_us(percent), curve.percentile_us(percent));
+            let ratio = found.unwrap() / truth.unwrap();
+            assert!((1.0..1.11).contains(&ratio), "{percent}: {ratio}");
+        }
+        let deviation = deviation_us(&curve);
+        assert!(
+            (deviation / (histogram.stdev() / 1e3) - 1.0).abs() < 0.02,
+            "{deviation}"
+        );
     }
 }

@@ -1,22 +1,16 @@
 //! Reads HdrHistogram interval logs (`.hlog`), of this engine or of any HdrHistogram tool, and adds
 //! their intervals up by tag.
 //!
-//! The `histogram` command feeds it with text. It opens no file, and trusts none; the histograms' own
-//! bytes are the business of `encodings`.
+//! The `histogram` command feeds it with text. It opens no file, and trusts none; `log_lines` takes the
+//! lines apart.
 
 use std::collections::BTreeMap;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use hdrhistogram::Histogram;
-use hdrhistogram::serialization::Deserializer;
-use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry, LogIteratorError};
 
-use super::encodings::as_v2;
+pub(crate) use super::log_lines::{Entry, each_entry};
+pub use super::log_lines::{HlogError, UNTAGGED};
 use crate::limits::LATENCY_COUNTS_MAX;
-
-/// What lines without a tag are called here.
-pub const UNTAGGED: &str = "untagged";
 
 /// The histograms of one or more logs, by tag.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -25,30 +19,10 @@ pub struct HistogramLog {
     intervals: usize,
     /// Counts of all histograms, empty or not.
     counts: usize,
+    /// From the first line's beginning to the last one's end, those that were left out included.
+    extent_us: Option<(u64, u64)>,
     /// The last line has no end: the writer was killed, or is writing it now.
     torn: bool,
-}
-
-/// The text is no interval log, or a damaged one.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum HlogError {
-    /// A line is neither comment, legend nor interval.
-    #[error(
-        "line {line} is no line of an HdrHistogram interval log \
-         (Tag=TAG,start,length,max,histogram)"
-    )]
-    Line {
-        /// From 1.
-        line: usize,
-    },
-    /// An interval's histogram cannot be unpacked.
-    #[error("the histogram in line {line} cannot be read: {why}")]
-    Histogram {
-        /// From 1.
-        line: usize,
-        /// What is wrong with it.
-        why: String,
-    },
 }
 
 impl HistogramLog {
@@ -57,36 +31,28 @@ impl HistogramLog {
     /// # Errors
     /// It is another kind of file, or damaged before its last line.
     pub fn parse(text: &str) -> Result<Self, HlogError> {
-        let text = text.trim_start_matches('\u{feff}');
-        let (whole, rest) = match text.rfind('\n') {
-            Some(last) => text.split_at(last + 1),
-            None => ("", text),
-        };
-        let mut log = Self {
-            torn: !rest.trim().is_empty(),
-            ..Self::default()
-        };
-        let lines = whole.lines().zip(1..);
-        for (text, line) in lines.filter(|(text, _)| !text.trim().is_empty()) {
-            log.line(&format!("{text}\n"), line)?;
-        }
-        Ok(log)
+        Self::parse_some(text, |_| true)
     }
 
-    fn line(&mut self, text: &str, line: usize) -> Result<(), HlogError> {
-        for entry in IntervalLogIterator::new(text.as_bytes()) {
-            let entry =
-                entry.map_err(|LogIteratorError::ParseError { .. }| HlogError::Line { line })?;
-            if let LogEntry::Interval(interval) = entry {
-                let histogram = unpack(interval.encoded_histogram())
-                    .map_err(|why| HlogError::Histogram { line, why })?;
-                let tag = interval.tag().map_or(UNTAGGED, |it| it.as_str());
-                self.add(tag, histogram)
-                    .map_err(|why| HlogError::Histogram { line, why })?;
-                self.intervals += 1;
+    /// Reads those lines of a log that are wanted.
+    ///
+    /// # Errors
+    /// As [`HistogramLog::parse`].
+    pub(crate) fn parse_some(
+        text: &str,
+        is_wanted: impl Fn(&Entry<'_>) -> bool,
+    ) -> Result<Self, HlogError> {
+        let mut log = Self::default();
+        log.torn = each_entry(text, |entry| {
+            log.extent_us = join(log.extent_us, Some((entry.start_us, entry.end_us())));
+            if !is_wanted(entry) {
+                return Ok(());
             }
-        }
-        Ok(())
+            log.intervals += 1;
+            log.add(entry.tag, entry.histogram()?)
+                .map_err(|why| entry.refused(why))
+        })?;
+        Ok(log)
     }
 
     fn add(&mut self, tag: &str, histogram: Histogram<u64>) -> Result<(), String> {
@@ -125,6 +91,7 @@ impl HistogramLog {
                 .map_err(|why| format!("{tag}: {why}"))?;
         }
         self.intervals += other.intervals;
+        self.extent_us = join(self.extent_us, other.extent_us);
         self.torn |= other.torn;
         Ok(())
     }
@@ -146,6 +113,12 @@ impl HistogramLog {
         self.intervals
     }
 
+    /// From the first line's beginning to the last one's end, in us as [`Entry`] has them; `None`: there
+    /// are no lines.
+    pub(crate) fn extent_us(&self) -> Option<(u64, u64)> {
+        self.extent_us
+    }
+
     /// Whether a last line was cut off and left out.
     #[must_use]
     pub fn is_torn(&self) -> bool {
@@ -159,26 +132,27 @@ fn total(histogram: &Histogram<u64>) -> Option<u64> {
     counts.try_fold(0_u64, |sum, count| sum.checked_add(count))
 }
 
-fn unpack(encoded: &str) -> Result<Histogram<u64>, String> {
-    let bytes = BASE64
-        .decode(encoded.trim())
-        .map_err(|it| format!("it is not base64: {it}"))?;
-    let plain = as_v2(bytes)?;
-    Deserializer::new()
-        .deserialize(&mut plain.as_slice())
-        .map_err(|it| it.to_string())
+/// The time that covers both.
+fn join(one: Option<(u64, u64)>, other: Option<(u64, u64)>) -> Option<(u64, u64)> {
+    match (one, other) {
+        (Some((start, end)), Some((from, until))) => Some((start.min(from), end.max(until))),
+        (one, other) => one.or(other),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD as BASE64;
     use proptest::prelude::*;
 
     use super::*;
     use crate::latency::bins;
     use crate::latency::encodings::{HEADER_LEN, V2_COOKIE};
     use crate::latency::hlog::{HlogEncoder, Span};
+    use crate::latency::log_lines::unpack;
 
     fn span(second: u64) -> Span {
         Span {

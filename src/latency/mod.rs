@@ -23,18 +23,23 @@ mod hgrm;
 mod hlog;
 mod interval;
 mod interval_log;
+mod log_lines;
 pub mod log_reader;
 pub(crate) mod plot;
+mod readable;
+pub(crate) mod timeline;
 mod totals;
 mod view;
 
 pub use customer::{CustomerTotals, Delivered, Last};
 pub use exchange::{Collector, Recorder, exchange};
 pub use files::{FilesError, write_all};
+pub(crate) use hgrm::write_curve;
 pub use hgrm::write_hgrm;
 pub use hlog::{HlogEncoder, Span};
 pub use interval::Interval;
 pub use interval_log::{IntervalLog, LogError, LogLimits};
+pub(crate) use readable::{readable, readable_time};
 pub use totals::{Summary, Totals};
 pub use view::View;
 

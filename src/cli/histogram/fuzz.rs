@@ -35,6 +35,6 @@ pub fn latency_files(input: &[u8]) {
                 .all(|it| it[0].value_us <= it[1].value_us)
         );
     }
-    assert_eq!(table(&curves).lines().count(), 1 + curves.len());
+    assert_eq!(table(&curves, None).lines().count(), 1 + curves.len());
     let _ = plot("Latency by percentile", &curves);
 }

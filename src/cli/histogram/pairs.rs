@@ -2,6 +2,7 @@
 
 use super::Named;
 use super::input::Input;
+use super::tags::some_of;
 use crate::cli::Failure;
 
 /// A curve, and the one that it is compared with; their names differ.
@@ -11,28 +12,54 @@ pub(super) struct Pair {
     pub(super) other: Named,
 }
 
+/// What can be compared, and the names that only one side has.
+#[derive(Debug, Default)]
+pub(super) struct Paired {
+    pub(super) pairs: Vec<Pair>,
+    only_in_files: Vec<String>,
+    only_in_others: Vec<String>,
+}
+
+impl Paired {
+    /// What the user should know beside the table.
+    pub(super) fn remarks(&self) -> Vec<String> {
+        let sides = [
+            ("the files", &self.only_in_files),
+            ("--compare", &self.only_in_others),
+        ];
+        let sides = sides.into_iter().filter(|(_, names)| !names.is_empty());
+        let remarks = sides.map(|(side, names)| {
+            let names: Vec<_> = names.iter().map(String::as_str).collect();
+            format!("only in {side}, not compared: {}", some_of(&names))
+        });
+        remarks.collect()
+    }
+}
+
 /// Pairs the curves by name.
-pub(super) fn pair(input: Input, other: Input) -> Result<Vec<Pair>, Failure> {
+pub(super) fn pair(input: Input, other: Input) -> Result<Paired, Failure> {
     let (mut files, mut others) = (input.curves, other.curves);
     if let (1, 1) = (files.len(), others.len()) {
         let (file, other) = (files.remove(0), others.remove(0));
-        return Ok(vec![named(file, other)]);
+        return Ok(Paired {
+            pairs: vec![named(file, other)],
+            ..Paired::default()
+        });
     }
-    let names = |it: &[Named]| {
-        let names: Vec<_> = it.iter().map(|(name, _)| name.as_str()).collect();
-        names.join(", ")
-    };
-    let (here, there) = (names(&files), names(&others));
-    let mut pairs = Vec::new();
+    let mut paired = Paired::default();
     for file in files {
-        if let Some(at) = others.iter().position(|(name, _)| *name == file.0) {
-            pairs.push(named(file, others.swap_remove(at)));
+        match others.iter().position(|(name, _)| *name == file.0) {
+            Some(at) => paired.pairs.push(named(file, others.remove(at))),
+            None => paired.only_in_files.push(file.0),
         }
     }
-    match pairs.is_empty() {
-        false => Ok(pairs),
+    paired.only_in_others = others.into_iter().map(|(name, _)| name).collect();
+    match paired.pairs.is_empty() {
+        false => Ok(paired),
         true => Err(Failure::Failed(format!(
-            "nothing to compare: the files have {here}, --compare has {there}"
+            "nothing to compare: the files have {}, --compare has {}",
+            paired.only_in_files.join(", "),
+            paired.only_in_others.join(", ")
         ))),
     }
 }

@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 
-use super::moment;
 use crate::cli::Failure;
+use crate::cli::moment;
 use crate::config::{self, Config, Secret, StoreUrl};
 use crate::engine::directory;
 use crate::store;
@@ -108,7 +108,8 @@ pub(crate) fn run(args: &ExportArgs) -> Result<(), Failure> {
 fn times(args: &ExportArgs) -> Result<(Option<String>, String), Failure> {
     let now = Timestamp::now();
     let parse = |name: &str, text: &str| {
-        moment::parse(text, now).map_err(|why| Failure::Usage(format!("--{name}: {why}")))
+        let parsed = moment::parse(text, now).map(moment::show);
+        parsed.map_err(|why| Failure::Usage(format!("--{name}: {why}")))
     };
     let until = parse("until", &args.until)?;
     let since = args.since.as_deref().map(|it| parse("since", it));

@@ -4,7 +4,6 @@
 //! asks them without writing or locking, `table` makes words of the answers.
 
 mod export;
-mod moment;
 mod questions;
 mod table;
 
@@ -14,8 +13,8 @@ use clap::{Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use serde_json::{Map, Value as Json, json};
 
-use super::Failure;
 use super::output::{print, print_json};
+use super::{Failure, moment};
 use crate::config::{self, Config, Secret};
 use crate::store;
 use crate::store::reader::{Answer, Dialect, ReadError};
@@ -126,7 +125,9 @@ fn settings_of(file: Option<&Path>, url: Option<&Secret>) -> Result<Config, Fail
 fn bounds(args: &ReportArgs) -> Result<Bounds, Failure> {
     let now = Timestamp::now();
     let moment = |name: &str, text: &Option<String>| {
-        let moment = text.as_deref().map(|it| moment::parse(it, now));
+        let moment = text
+            .as_deref()
+            .map(|it| moment::parse(it, now).map(moment::show));
         let wrong = |why| Failure::Usage(format!("--{name}: {why}"));
         moment.transpose().map_err(wrong)
     };
