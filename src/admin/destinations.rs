@@ -83,7 +83,7 @@ pub(super) fn figures(tracked: &Tracked, levels: Level) -> Map<String, Value> {
         "max_queued": state.queued_max,
         "queued_by_level": by_level,
         "in_flight": state.in_flight,
-        "oldest_wait_seconds": state.oldest_wait_ms.map(|ms| ms as f64 / 1e3),
+        "oldest_wait_seconds": tracked.oldest_wait_ns.map(|ns| (ns / 1_000_000) as f64 / 1e3),
         "waits_for": waits_for.map(|it| it.label()),
         "waits_since": waits_for.map(|_| time(tracked.waits_since_us)),
         "subscriber": state.subscriber.map(|it| subscriber(it, tracked.subscribed_since_us)),

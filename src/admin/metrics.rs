@@ -49,8 +49,8 @@ const FAMILIES: [Family; 6] = [
     Family {
         name: "destination_oldest_wait_seconds",
         kind: "gauge",
-        help: "How long the oldest message that waits for the destination has waited; 0: none waits.",
-        value: |it| it.state.oldest_wait_ms.unwrap_or(0) as f64 / 1e3,
+        help: "How long the oldest message that waits for the destination, or stands still in flight, has waited; 0: none waits.",
+        value: |it| it.oldest_wait_ns.unwrap_or(0) as f64 / 1e9,
     },
     Family {
         name: "destination_subscribers",

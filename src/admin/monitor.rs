@@ -205,11 +205,11 @@ impl Run {
     /// Takes the report that was asked for, looks what is wrong, and asks for the next when it is time.
     fn track(&mut self) {
         let mut shown = lock(&self.parts.shown);
-        let reports = &mut self.parts.reports;
+        let (reports, log) = (&mut self.parts.reports, &mut self.parts.log);
         let mut is_due = self.asked.elapsed() >= 2 * DESTINATIONS_INTERVAL;
         let (retired, collected) = (&mut self.retired, self.collected);
         reports.poll(|report| {
-            shown.destinations.update(report);
+            shown.track(report, log.as_mut());
             // The next interval may have been given before a name went; the one behind it was not.
             let gone = report.retired.iter();
             retired.extend(gone.map(|&destination| (collected + 2, destination)));
@@ -380,7 +380,7 @@ mod tests {
         let monitor = Monitor::start(parts).unwrap();
         testing::ten(recorder.active_mut());
         drop(recorder);
-        assert_eq!(monitor.finish().unwrap(), 5 * 4 + 2);
+        assert_eq!(monitor.finish().unwrap(), 5 * 4 + 2 + 2);
         assert_eq!(count(&shown), 10);
         let file = folder.path().join("histograms/total-level1-table1.hgrm");
         let text = std::fs::read_to_string(file).unwrap();
@@ -485,7 +485,7 @@ mod tests {
         monitor.finish().unwrap();
         assert_eq!(count(&shown), 10);
         // Five stages, each as a whole and at two levels, and two destinations.
-        assert_eq!(counters.get(Counter::LatencyLogLost), 5 * 3 + 2);
+        assert_eq!(counters.get(Counter::LatencyLogLost), 5 * 3 + 2 + 2);
     }
 
     #[test]

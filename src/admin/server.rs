@@ -335,7 +335,7 @@ mod tests {
         let (admin, _) = start();
         let list = ask(&admin, "GET", "/histograms").json();
         let list = list["histograms"].as_array().unwrap();
-        assert_eq!(list.len(), 5 * 4 + 2);
+        assert_eq!(list.len(), 5 * 4 + 2 + 2);
         for entry in list {
             let name = entry["name"].as_str().unwrap();
             let answer = ask(&admin, "GET", &format!("/histograms/{name}"));
@@ -380,7 +380,7 @@ mod tests {
                 answer.body
             );
         }
-        for (name, tags) in [(&first["hlog"], 1), (&index["hlog"], 5 * 3 + 2)] {
+        for (name, tags) in [(&first["hlog"], 1), (&index["hlog"], 5 * 3 + 2 + 2)] {
             let path = format!("/histograms/{}", name.as_str().unwrap());
             let log = HistogramLog::parse(&ask(&admin, "GET", &path).body).unwrap();
             assert_eq!(log.tags().count(), tags);

@@ -3,8 +3,8 @@
 //! The monitor writes it, behind a mutex; `/stats`, `/metrics`, `/destinations` and the statistics read it.
 
 use super::alarms::Alarms;
-use crate::destinations::{Tracked, Tracker};
-use crate::latency::{CustomerTotals, Totals};
+use crate::destinations::{Report, Tracked, Tracker};
+use crate::latency::{CustomerTotals, IntervalLog, Totals};
 use crate::message::DestinationIndex;
 
 #[derive(Debug)]
@@ -37,6 +37,24 @@ impl Shown {
         }
     }
 
+    /// Takes a report, and adds the age of what waits to the latencies: a customer that is frozen has
+    /// no others.
+    pub(super) fn track(&mut self, report: &Report, mut log: Option<&mut IntervalLog>) {
+        self.destinations.update(report);
+        if report.completed_at.is_none() {
+            return;
+        }
+        for (index, it) in (0..).zip(self.destinations.all()) {
+            let Some(ns) = it.oldest_wait_ns else {
+                continue;
+            };
+            self.totals.record_waiting(index, ns);
+            if let Some(log) = &mut log {
+                log.record_waiting(index, ns);
+            }
+        }
+    }
+
     /// The customers that got something, or that were ever used, in the order of their indices.
     pub(super) fn customers(&self) -> impl Iterator<Item = Customer<'_>> {
         let tracked = self.destinations.all();
@@ -55,7 +73,7 @@ mod tests {
     use super::super::testing;
     use super::*;
     use crate::clock::Now;
-    use crate::destinations::{DestinationState, Report};
+    use crate::destinations::DestinationState;
     use crate::latency::Interval;
 
     /// Destination 1 has been used, 3 got something; there are four, or more.

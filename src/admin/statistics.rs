@@ -146,8 +146,8 @@ fn waits(tracked: &Tracked) -> bool {
 fn waiting_words(tracked: &Tracked) -> String {
     let (queued, in_flight) = (tracked.state.queued(), tracked.state.in_flight);
     let mut words = format!("{queued} queued, {in_flight} in flight");
-    if let Some(ms) = tracked.state.oldest_wait_ms {
-        let _ = write!(words, ", the oldest for {:.1} s", ms as f64 / 1e3);
+    if let Some(ns) = tracked.oldest_wait_ns {
+        let _ = write!(words, ", the oldest for {:.1} s", ns as f64 / 1e9);
     }
     if let Some(reason) = tracked.waits_for {
         let since = time(tracked.waits_since_us);

@@ -12,8 +12,6 @@ mod report;
 mod reporter;
 mod tracker;
 
-#[cfg(test)]
-pub(crate) use report::Report;
-pub(crate) use report::{DestinationState, SubscriberState};
+pub(crate) use report::{DestinationState, Report, SubscriberState};
 pub use reporter::{Collector, Reporter, exchange};
 pub(crate) use tracker::{Tracked, Tracker, WaitsFor};

@@ -71,6 +71,12 @@ pub(crate) struct Tracked {
     pub(crate) waits_for: Option<WaitsFor>,
     /// Since when, in us since the epoch.
     pub(crate) waits_since_us: u64,
+    /// The same by the engine's clock, in ns.
+    waits_since_ns: u64,
+    /// How long the oldest message that is not settled has waited, in ns, as far as the reports tell:
+    /// what is queued says so itself, and what is in flight has waited for as long as it stands still.
+    /// `None`: nothing waits.
+    pub(crate) oldest_wait_ns: Option<u64>,
     /// When the present subscriber was first seen, in us since the epoch.
     pub(crate) subscribed_since_us: u64,
     /// When a subscriber was seen last, in us since the epoch; `None`: never.
@@ -96,6 +102,8 @@ impl Tracker {
             duration: Duration::from_nanos(ns.saturating_sub(before_ns)),
             begin_us: before_us,
             end_us: epoch_us,
+            begin_ns: before_ns,
+            end_ns: ns,
         };
         // One that was created since had nothing before.
         let known = self.tracked.len().max(report.states.len());
@@ -145,12 +153,15 @@ impl Tracked {
         };
         if waits_for != self.waits_for {
             // What stands still has done so since the report before.
-            self.waits_since_us = match waits_for {
-                Some(WaitsFor::Subscriber) => span.end_us,
-                _ => span.begin_us,
+            (self.waits_since_ns, self.waits_since_us) = match waits_for {
+                Some(WaitsFor::Subscriber) => (span.end_ns, span.end_us),
+                _ => (span.begin_ns, span.begin_us),
             };
             self.waits_for = waits_for;
         }
+        let queued_ns = state.oldest_wait_ms.map(|ms| ms.saturating_mul(1_000_000));
+        let still_ns = waits_for.map(|_| span.end_ns.saturating_sub(self.waits_since_ns));
+        self.oldest_wait_ns = queued_ns.max(still_ns);
         if let Some(subscriber) = state.subscriber {
             if before.subscriber.is_none_or(|it| it.id != subscriber.id) {
                 self.subscribed_since_us = span.end_us;
@@ -167,6 +178,9 @@ struct Span {
     /// In us since the epoch.
     begin_us: u64,
     end_us: u64,
+    /// By the engine's clock.
+    begin_ns: u64,
+    end_ns: u64,
 }
 
 impl Span {
@@ -401,5 +415,25 @@ mod tests {
         fed.feed(idle);
         fed.feed(idle);
         assert_eq!(fed.feed(served(0, 1, on_its_way)).waits_for, None);
+    }
+
+    #[test]
+    fn what_stands_still_in_flight_has_waited_for_so_long() {
+        let mut fed = Fed::default();
+        let owing = SubscriberState {
+            unacknowledged: 3,
+            ..subscriber()
+        };
+        let still = served(0, 3, owing);
+        let ages = [0; 4].map(|_| fed.feed(still).oldest_wait_ns);
+        let second = 1_000_000_000;
+        assert_eq!(
+            ages,
+            [None, Some(second), Some(2 * second), Some(3 * second)]
+        );
+        let mut queued = still;
+        (queued.queued[0], queued.oldest_wait_ms) = (1, Some(9_000));
+        assert_eq!(fed.feed(queued).oldest_wait_ns, Some(9 * second));
+        assert_eq!(fed.feed(served(1, 2, owing)).oldest_wait_ns, None);
     }
 }

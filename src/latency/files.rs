@@ -3,8 +3,10 @@
 //! ```text
 //! ingest.hgrm  ..  total.hgrm       a stage, all levels and destinations
 //! total-level1.hgrm                 a stage and a level
+//! total-table1.hgrm                 a destination, of the total
 //! total-level1-table1.hgrm          a level and a destination, of the total
 //! total-level1.others.hgrm          the destinations without histograms of their own
+//! waiting.hgrm, waiting-table1.hgrm the oldest wait, sampled
 //! ```
 //!
 //! The monitor writes them at exit. Not for the path.
@@ -14,7 +16,7 @@ use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::view::View;
-use super::{Names, Stage, Totals, write_hgrm};
+use super::{Names, Stage, Totals, waiting, write_hgrm};
 
 /// The histograms could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -53,13 +55,17 @@ fn write_one(totals: &Totals, view: View, folder: &Path, name: &str) -> io::Resu
     fs::rename(unfinished, folder.join(name))
 }
 
-/// Only files that this module names: of a stage, and `.hgrm`.
+/// Only files that this module names: of a stage or of what waits, and `.hgrm`.
 fn remove_stale(folder: &Path, written: &[String]) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name();
         let Some(name) = name.to_str() else { continue };
-        let ours = Stage::ALL.iter().any(|it| name.starts_with(it.label()));
+        let mut labels = Stage::ALL
+            .map(Stage::label)
+            .into_iter()
+            .chain([waiting::LABEL]);
+        let ours = labels.any(|it| name.starts_with(it));
         if ours && name.ends_with(".hgrm") && !written.iter().any(|it| it == name) {
             fs::remove_file(entry.path())?;
         }
@@ -98,6 +104,7 @@ mod tests {
         let folder = folder.path().join("histograms");
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join("total-level1-gone.hgrm"), "old").unwrap();
+        fs::write(folder.join("waiting-gone.hgrm"), "old").unwrap();
         fs::write(folder.join("notes.hgrm"), "the user's").unwrap();
         let mut interval = Interval::new(2, 3);
         interval.record(Stage::Total, 2, 1, 5_000, 4);
@@ -106,7 +113,7 @@ mod tests {
 
         let count = write_all(&totals, &Ids(&["a", "b/b", "c"]), &folder).unwrap();
         let names = names_in(&folder);
-        assert_eq!(count, 5 * 3 + 1);
+        assert_eq!(count, 5 * 3 + 2);
         assert_eq!(names.len(), count + 1);
         assert!(names.contains(&"total-level2-b%2Fb.hgrm".to_owned()));
         assert!(names.contains(&"notes.hgrm".to_owned()));

@@ -131,6 +131,11 @@ impl IntervalLog {
         self.period.retire(destination);
     }
 
+    /// Adds how long the oldest message of a destination has waited.
+    pub(crate) fn record_waiting(&mut self, destination: DestinationIndex, ns: u64) {
+        self.period.record_waiting(destination, ns);
+    }
+
     /// How long a period is.
     #[must_use]
     pub fn interval(&self) -> Duration {
@@ -172,7 +177,7 @@ impl IntervalLog {
             length: now.saturating_sub(self.since),
         };
         let mut lines = Lines::default();
-        // Stages and levels come first, so what finds no room is a destination.
+        // Stages, levels and what waits come first, so what finds no room is a destination.
         for view in self.period.views() {
             let histogram = self.period.histogram(view);
             if histogram.is_empty() {

@@ -30,6 +30,7 @@ mod readable;
 pub(crate) mod timeline;
 mod totals;
 mod view;
+mod waiting;
 
 pub use customer::{CustomerTotals, Delivered, Last};
 pub use exchange::{Collector, Recorder, exchange};

@@ -2,6 +2,8 @@
 //!
 //! The monitor feeds it with intervals, off the path: it may allocate. It writes nothing itself.
 
+use std::ops::Range;
+
 use hdrhistogram::Histogram;
 
 use super::customer::CustomerTotals;
@@ -9,6 +11,7 @@ use super::grid::{Grid, Shape};
 use super::hgrm::max;
 use super::interval::Interval;
 use super::view::View;
+use super::waiting::Waiting;
 use super::{Stage, bins};
 use crate::limits::LEVELS_MAX;
 use crate::message::{DestinationIndex, Level};
@@ -17,6 +20,7 @@ use crate::message::{DestinationIndex, Level};
 #[derive(Debug)]
 pub struct Totals {
     grid: Grid<u64>,
+    waiting: Waiting,
     /// By destination; longer than the last one that got something.
     customers: Vec<Option<Box<CustomerTotals>>>,
     /// Messages delivered by level, to customers whose names have gone.
@@ -44,8 +48,13 @@ impl Totals {
     /// Nothing yet; of the same shape as the intervals to come.
     #[must_use]
     pub fn new(levels: Level, destinations: usize) -> Self {
+        Self::of_shape(Shape::new(levels, destinations))
+    }
+
+    fn of_shape(shape: Shape) -> Self {
         Self {
-            grid: Grid::new(Shape::new(levels, destinations)),
+            grid: Grid::new(shape),
+            waiting: Waiting::new(shape),
             customers: Vec::new(),
             retired: [0; LEVELS_MAX],
         }
@@ -76,9 +85,15 @@ impl Totals {
         self.grid.merge(interval.grid());
     }
 
+    /// The oldest message of a destination that waits now has waited for `ns`.
+    pub(crate) fn record_waiting(&mut self, destination: DestinationIndex, ns: u64) {
+        self.waiting.record(destination, ns);
+    }
+
     /// Back to nothing; only what was used is touched.
     pub fn clear(&mut self) {
         self.grid.clear();
+        self.waiting.clear();
         self.customers.clear();
         self.retired = [0; LEVELS_MAX];
     }
@@ -96,6 +111,7 @@ impl Totals {
                 }
             }
         }
+        self.waiting.retire(destination);
         let customer = self.customers.get_mut(destination as usize);
         if let Some(customer) = customer.and_then(Option::take) {
             for (sum, count) in self.retired.iter_mut().zip(customer.by_level) {
@@ -107,11 +123,7 @@ impl Totals {
     /// Takes what was added up, leaving nothing.
     #[must_use]
     pub fn take(&mut self) -> Totals {
-        let empty = Totals {
-            grid: Grid::new(self.grid.shape()),
-            customers: Vec::new(),
-            retired: [0; LEVELS_MAX],
-        };
+        let empty = Self::of_shape(self.grid.shape());
         std::mem::replace(self, empty)
     }
 
@@ -124,6 +136,9 @@ impl Totals {
     /// The latencies of a view, in nanoseconds.
     #[must_use]
     pub fn histogram(&self, view: View) -> Histogram<u64> {
+        if let Some(slots) = self.waiting_slots(view) {
+            return self.waiting.histogram(slots);
+        }
         let mut histogram = bins::histogram();
         for cell in self.cells(view) {
             self.grid.add_to(cell, &mut histogram);
@@ -134,7 +149,10 @@ impl Totals {
     /// How many latencies a view has.
     #[must_use]
     pub fn count(&self, view: View) -> u64 {
-        self.cells(view).map(|cell| self.grid.count(cell)).sum()
+        match self.waiting_slots(view) {
+            Some(slots) => self.waiting.count(slots),
+            None => self.cells(view).map(|cell| self.grid.count(cell)).sum(),
+        }
     }
 
     /// A view in six figures.
@@ -185,6 +203,12 @@ impl Totals {
         }
         let shape = self.shape();
         let own = shape.others() as DestinationIndex;
+        let waiting = (0..own).map(View::WaitingCustomer);
+        let waiting = [View::Waiting].into_iter().chain(waiting);
+        let waiting = waiting.chain([View::WaitingOthers]);
+        views.extend(waiting.filter(|&view| self.count(view) > 0));
+        let customers = (0..own).map(View::Customer).chain([View::OtherCustomers]);
+        views.extend(customers.filter(|&view| self.count(view) > 0));
         for level in 1..=self.levels() {
             let destinations = (0..own).map(|it| View::Destination(level, it));
             let all = destinations.chain([View::Others(level)]);
@@ -193,26 +217,46 @@ impl Totals {
         views
     }
 
+    /// Of the views of what waits.
+    fn waiting_slots(&self, view: View) -> Option<Range<usize>> {
+        let shape = self.shape();
+        match view {
+            View::Waiting => Some(0..shape.slots),
+            View::WaitingCustomer(destination) => Some(own_slot(shape, destination)),
+            View::WaitingOthers => Some(others_slot(shape)),
+            _ => None,
+        }
+    }
+
     fn cells(&self, view: View) -> impl Iterator<Item = usize> {
         let shape = self.shape();
         let (stage, levels) = match view {
             View::Stage(stage) => (stage, 1..=self.levels()),
             View::Level(stage, level) => (stage, level..=level),
             View::Destination(level, _) | View::Others(level) => (Stage::Total, level..=level),
+            _ => (Stage::Total, 1..=self.levels()),
         };
         let slots = match view {
-            View::Stage(_) | View::Level(..) => 0..shape.slots,
-            View::Destination(_, destination) => {
-                let slot = shape.slot(destination);
-                slot..slot + 1
+            View::Destination(_, destination) | View::Customer(destination) => {
+                own_slot(shape, destination)
             }
-            View::Others(_) => shape.others()..shape.slots,
+            View::Others(_) | View::OtherCustomers => others_slot(shape),
+            _ => 0..shape.slots,
         };
         levels.flat_map(move |level| {
             let slots = slots.clone();
             slots.map(move |slot| shape.cell(stage, level, slot))
         })
     }
+}
+
+fn own_slot(shape: Shape, destination: DestinationIndex) -> Range<usize> {
+    let slot = shape.slot(destination);
+    slot..slot + 1
+}
+
+fn others_slot(shape: Shape) -> Range<usize> {
+    shape.others()..shape.slots
 }
 
 impl Summary {
@@ -263,6 +307,31 @@ mod tests {
             let view = View::Stage(stage);
             assert_eq!(totals.histogram(view).len(), totals.count(view));
         }
+    }
+
+    #[test]
+    fn a_customer_has_all_its_levels_and_what_waits_for_it() {
+        let mut totals = filled();
+        assert_eq!(totals.count(View::Customer(2)), 100);
+        let latencies = totals.histogram(View::Customer(2));
+        assert!(
+            latencies.min() < 2_000 && latencies.max() > 3_900,
+            "both levels"
+        );
+        assert_eq!(totals.count(View::OtherCustomers), 0);
+        let views = totals.views();
+        let has = |view: View| views.contains(&view);
+        assert!(has(View::Customer(0)) && !has(View::Customer(1)) && !has(View::Waiting));
+        totals.record_waiting(1, 5_000_000_000);
+        totals.record_waiting(2, 1_000);
+        let views = totals.views();
+        let has = |view: View| views.contains(&view);
+        assert!(has(View::WaitingCustomer(1)) && has(View::Waiting) && !has(View::WaitingOthers));
+        assert_eq!(totals.count(View::Waiting), 2);
+        let max = totals.summary(View::WaitingCustomer(1)).max_ns;
+        assert!(max.abs_diff(5_000_000_000) < 50_000_000, "{max}");
+        totals.clear();
+        assert_eq!(totals.count(View::Waiting), 0);
     }
 
     #[test]

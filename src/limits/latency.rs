@@ -13,6 +13,10 @@ pub const LATENCY_NS_MIN: u64 = 128;
 /// Longest latency that is told apart, in nanoseconds: an hour. Longer ones count as an hour.
 pub const LATENCY_NS_MAX: u64 = 3_600_000_000_000;
 
+/// Longest wait of a message that is told apart, in nanoseconds: 30 days. A customer may be away for
+/// longer than any latency, and ten more doublings cost 1,280 bins.
+pub const WAITING_NS_MAX: u64 = 30 * 24 * 3_600_000_000_000;
+
 /// Significant digits of a latency: 1 % is finer than two runs of the same load differ.
 pub const LATENCY_DIGITS: u8 = 2;
 
@@ -20,14 +24,14 @@ pub const LATENCY_DIGITS: u8 = 2;
 /// day are written under load, and the 8 files kept are 128 MiB.
 pub const LATENCY_LOG_LEN_DEFAULT: u64 = 16 * 1024 * 1024;
 
-/// Smallest interval log, by setting. At 8 levels and 65 slots one interval has 565 lines of some
+/// Smallest interval log, by setting. At 8 levels and 65 slots one interval has 696 lines of some
 /// 300 to 1,000 bytes, which should fit.
 pub const LATENCY_LOG_LEN_MIN: u64 = 1024 * 1024;
 
 /// Largest interval log, by setting: whoever reads it takes it into memory.
 pub const LATENCY_LOG_LEN_CEILING: u64 = 256 * 1024 * 1024;
 
-/// Counts of all tags of the logs that `histogram` adds up, of 8 bytes each: 512 MiB. The engine's 565
+/// Counts of all tags of the logs that `histogram` adds up, of 8 bytes each: 512 MiB. The engine's 696
 /// tags have 4,000 each; a line of 60 bytes may claim 6 million.
 pub const LATENCY_COUNTS_MAX: usize = 64 * 1024 * 1024;
 

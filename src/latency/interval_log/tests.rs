@@ -84,7 +84,7 @@ fn every_view_with_latencies_has_a_line_for_each_interval() {
         }
     }
     assert!(read.histogram("total-level1-table%200").is_some());
-    assert_eq!(read.intervals(), 4 * (5 * 3 + 3));
+    assert_eq!(read.intervals(), 4 * (5 * 3 + 3 + 3));
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn files_are_replaced_by_size_and_the_oldest_go() {
     assert_eq!(files.len(), 4, "three logs, and the user's file");
     assert!(files[3].ends_with("latency-mine.hlog"));
     let counts = files[..3].iter().map(|it| read(it).intervals());
-    assert!(counts.sum::<usize>() >= 2 * (5 * 3 + 3));
+    assert!(counts.sum::<usize>() >= 2 * (5 * 3 + 3 + 3));
     assert!(!folder.path().join("latency-000001.hlog").exists());
 }
 
@@ -142,7 +142,7 @@ fn files_are_replaced_by_age_and_by_a_new_run() {
         }
         let counts = names.map(|it| {
             let name = format!("latency-{it}.hlog");
-            read(&folder.path().join(name)).intervals() / (5 * 3 + 3)
+            read(&folder.path().join(name)).intervals() / (5 * 3 + 3 + 3)
         });
         assert_eq!(counts, [2, 1], "run {run}");
     }
@@ -161,7 +161,7 @@ fn what_does_not_fit_into_a_file_is_counted() {
     let error = log.write(SECOND, &Tables).unwrap_err();
     assert!(matches!(error, LogError::Room { .. }), "{error}");
     let written = read(&files(folder.path())[0]).intervals() as u64;
-    assert_eq!(written + error.lost(), 5 * 3 + 3);
+    assert_eq!(written + error.lost(), 5 * 3 + 3 + 3);
 }
 
 #[test]
@@ -172,7 +172,7 @@ fn a_folder_that_cannot_be_written_costs_its_intervals_only() {
     let mut log = log(&folder, limits());
     log.merge(&interval(10_000));
     let error = log.write(SECOND, &Tables).unwrap_err();
-    assert_eq!(error.lost(), 5 * 3 + 3);
+    assert_eq!(error.lost(), 5 * 3 + 3 + 3);
     assert!(error.to_string().contains("histograms"), "{error}");
     fs::remove_file(&folder).expect("removed");
     log.merge(&interval(20_000));
@@ -206,5 +206,5 @@ fn a_full_disk_leaves_no_torn_line() {
     assert!(error.to_string().contains("latency-000001.hlog"), "{error}");
     log.merge(&interval(10_000));
     log.write(SECOND * 2, &Tables).expect("it is written");
-    assert_eq!(read(&files(folder.path())[0]).intervals(), 5 * 3 + 3);
+    assert_eq!(read(&files(folder.path())[0]).intervals(), 5 * 3 + 3 + 3);
 }
