@@ -17,6 +17,7 @@ mod report;
 mod run;
 mod schema;
 mod subscribe;
+mod top;
 mod user;
 
 mod client;
@@ -43,6 +44,7 @@ const EXAMPLES: &str = "Examples:
   flipped-lb demo                         the whole system on this machine, for ten seconds
   flipped-lb check                        what the settings mean, or what is wrong with them
   flipped-lb run --config my.toml         the engine
+  flipped-lb top                          who waits for what, live
   flipped-lb subscribe table1 table2      read the messages of two customers
   flipped-lb publish --address 127.0.0.1:9001 --destination table1 --count 10
   flipped-lb schema apply                 the tables of the store's database
@@ -82,6 +84,8 @@ enum Command {
     Publish(publish::PublishArgs),
     /// Show latency files as a table, draw them, compare them.
     Histogram(histogram::HistogramArgs),
+    /// Watch an engine live: rates, troubles, and what each customer waits for.
+    Top(top::TopArgs),
     /// Look at the journal, or mend it.
     Journal(journal::JournalArgs),
     /// Make the store's tables, show their SQL, or say what is wrong with them.
@@ -142,6 +146,7 @@ impl Command {
             Command::Subscribe(args) => subscribe::run(args),
             Command::Publish(args) => publish::run(args),
             Command::Histogram(args) => histogram::run(args),
+            Command::Top(args) => top::run(args),
             Command::Journal(args) => journal::run(args),
             Command::Schema(args) => schema::run(args),
             Command::Report(args) => report::run(args),

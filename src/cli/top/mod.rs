@@ -1,0 +1,95 @@
+//! `flipped-lb top`: a live view of an engine in the terminal.
+//!
+//! ```text
+//! engine --HTTP each second--> engine.rs: Snapshot --channel--> App <-- keys
+//!                                                               view.rs --> terminal, or plain text
+//! ```
+//! It reads the admin address and changes nothing. `App` and the view know neither socket, terminal nor
+//! clock. The terminal is given back whatever ends the command: a key, a signal, a panic.
+
+mod app;
+mod engine;
+mod snapshot;
+mod terminal;
+#[cfg(test)]
+mod tests;
+mod view;
+
+use std::io::{self, IsTerminal as _};
+use std::path::PathBuf;
+
+use clap::Args;
+use jiff::Timestamp;
+
+use super::Failure;
+use super::client::reachable;
+use super::output::print;
+use crate::config;
+use app::App;
+use engine::Engine;
+
+const EXAMPLES: &str = "Examples:
+  flipped-lb top
+  flipped-lb top --admin 10.0.0.7:9100
+  flipped-lb top --once | grep subscriber
+
+Keys: s sorts by queued, oldest wait, rate or name; / searches (Enter keeps the words, Esc forgets
+them); up, down, page up, page down, home, end move; q quits.
+
+Columns: queued messages, the same by level (1 first), messages in flight, the oldest wait; what is
+waited for (subscriber: nobody has subscribed; reading: its socket takes nothing; acknowledgement:
+it owes acknowledgements; journal: frames are read from disk) and since when (UTC); the subscriber (ack:
+it acknowledges, +N: standbys); messages accepted and settled a second; redelivered ones.";
+
+/// Watch an engine live: rates, troubles, and what each customer waits for.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct TopArgs {
+    /// The engine's admin address; without it `[admin] listen` of the settings.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) admin: Option<String>,
+    /// Print one frame as plain text and end; so it is too where standard output is no terminal.
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// The settings' file, for the address.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+/// Shows an engine until the user has seen enough.
+///
+/// # Errors
+/// There is no admin address; for one frame, the engine does not answer.
+pub(crate) fn run(args: TopArgs) -> Result<(), Failure> {
+    let engine = Engine::new(address(&args)?);
+    let has_terminal = io::stdout().is_terminal() && io::stdin().is_terminal();
+    match args.once || !has_terminal {
+        true => print(&once(&engine)?),
+        false => terminal::watch(engine),
+    }
+}
+
+fn address(args: &TopArgs) -> Result<String, Failure> {
+    if let Some(address) = &args.admin {
+        return Ok(address.clone());
+    }
+    let listen = config::load(args.config.as_deref())?.admin.listen;
+    let listen = listen.ok_or_else(|| {
+        let words =
+            "[admin] listen is none: this engine has no HTTP to ask; set it, or give --admin";
+        Failure::Usage(words.to_owned())
+    })?;
+    Ok(reachable(listen))
+}
+
+fn once(engine: &Engine) -> Result<String, Failure> {
+    let snapshot = engine.snapshot().map_err(|why| {
+        Failure::because(format_args!(
+            "no answer from {}: {why}; is the engine running, and is this its [admin] listen?",
+            engine.address()
+        ))
+    })?;
+    let mut app = App::new(engine.address());
+    app.answered(snapshot);
+    Ok(view::plain(&app, Timestamp::now()))
+}
