@@ -72,7 +72,7 @@ pub(crate) struct Tracked {
     /// Since when, in us since the epoch.
     pub(crate) waits_since_us: u64,
     /// The same by the engine's clock, in ns.
-    waits_since_ns: u64,
+    pub(crate) waits_since_ns: u64,
     /// How long the oldest message that is not settled has waited, in ns, as far as the reports tell:
     /// what is queued says so itself, and what is in flight has waited for as long as it stands still.
     /// `None`: nothing waits.

@@ -288,7 +288,9 @@ mod tests {
         let seconds = curve.clone().scaled(1e6);
         assert!((seconds.max_us() / curve.max_us() - 1e6).abs() < 1.0);
         let over = [0.0, curve.percentile_us(99.0).unwrap(), curve.max_us()];
-        assert_eq!(over.map(|it| curve.count_over(it)), [10_000, 100, 0]);
+        let over = over.map(|it| curve.count_over(it));
+        // The bin of the 9,900th has a few more.
+        assert!(over[0] == 10_000 && (95..=100).contains(&over[1]) && over[2] == 0, "{over:?}");
     }
 
     #[test]

@@ -195,7 +195,7 @@ mod tests {
             met,
             ("SLO p99=9.95ms: total has 9.90ms: met".to_owned(), true)
         );
-        let text = "SLO p99.9=5ms: total has 9.99ms: not met, 4999 of 10000 took longer";
+        let text = "SLO p99.9=5ms: total has 9.99ms: not met, 5001 of 10000 took longer";
         assert_eq!(not, (text.to_owned(), false));
         assert_eq!(words("max=10ms", &curves).1, true);
     }
