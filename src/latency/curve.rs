@@ -290,7 +290,10 @@ mod tests {
         let over = [0.0, curve.percentile_us(99.0).unwrap(), curve.max_us()];
         let over = over.map(|it| curve.count_over(it));
         // The bin of the 9,900th has a few more.
-        assert!(over[0] == 10_000 && (95..=100).contains(&over[1]) && over[2] == 0, "{over:?}");
+        assert!(
+            over[0] == 10_000 && (95..=100).contains(&over[1]) && over[2] == 0,
+            "{over:?}"
+        );
     }
 
     #[test]

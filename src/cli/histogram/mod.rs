@@ -89,8 +89,8 @@ pub(crate) struct HistogramArgs {
     /// Show how the files differ from this one, by name or tag.
     #[arg(long, value_name = "OTHER", conflicts_with_all = ["over_time", "heat_map"])]
     pub(crate) compare: Vec<PathBuf>,
-    /// What latencies should be, such as p99.9=1ms or max=20ms. Each is held against each line of the
-    /// table, and drawn. One that is not met makes the exit code 1.
+    /// What latencies should be, such as p99.9=1ms or max=20ms. Each is held against total, or against
+    /// each tag that --tag chooses, and drawn. One that is not met makes the exit code 1.
     #[arg(long, value_name = "PERCENTILE=LATENCY")]
     pub(crate) slo: Vec<Objective>,
     /// The unit of the values in the files; without it nanoseconds in logs and microseconds in
@@ -159,7 +159,7 @@ pub(crate) fn run(args: HistogramArgs) -> Result<(), Failure> {
 
 fn curves(args: &HistogramArgs, wanted: &Wanted) -> Result<(), Failure> {
     let input = Input::read(&args.files, wanted)?;
-    let verdicts = slo::judge(&args.slo, &input.curves);
+    let verdicts = slo::judge(&args.slo, &input.curves, is_chosen(args));
     let (curves, unit) = (&input.curves, args.unit.unwrap_or(Unit::Us));
     match args.format {
         Format::Table => print(&table::table(curves, args.unit))?,
@@ -180,7 +180,7 @@ fn compare(args: &HistogramArgs, wanted: Wanted) -> Result<(), Failure> {
     let paired = pair(input, other)?;
     let (pairs, unit) = (&paired.pairs, args.unit.unwrap_or(Unit::Us));
     let curves: Vec<Named> = pairs.iter().map(|it| it.file.clone()).collect();
-    let verdicts = slo::judge(&args.slo, &curves);
+    let verdicts = slo::judge(&args.slo, &curves, is_chosen(args));
     match args.format {
         Format::Table => print(&table::comparison(pairs, args.unit))?,
         Format::Json => print_json(&export::pairs_json(pairs, &verdicts, unit))?,
@@ -200,7 +200,7 @@ fn over_time(args: &HistogramArgs, wanted: &Wanted) -> Result<(), Failure> {
     let curves: Vec<Named> = series
         .map(|it| (it.name.clone(), it.curve.clone()))
         .collect();
-    let verdicts = slo::judge(&args.slo, &curves);
+    let verdicts = slo::judge(&args.slo, &curves, is_chosen(args));
     let (series, unit) = (&found.table, args.unit.unwrap_or(Unit::Us));
     match args.format {
         Format::Table => print(&table::over_time(series, args.unit))?,
@@ -212,6 +212,11 @@ fn over_time(args: &HistogramArgs, wanted: &Wanted) -> Result<(), Failure> {
     tell(args, &verdicts)?;
     picture::series(args, &found.picture)?;
     slo::demand(&verdicts)
+}
+
+/// Whether the user chose what is shown.
+fn is_chosen(args: &HistogramArgs) -> bool {
+    !args.tags.is_empty()
 }
 
 fn no_percentiles(option: &str) -> Failure {

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::Named;
 use super::unit::{Unit, shown};
 use crate::cli::Failure;
+use crate::latency::Stage;
 use crate::latency::curve::Curve;
 use crate::latency::plot::Limit;
 
@@ -95,9 +96,10 @@ impl Verdict<'_> {
             true => "met".to_owned(),
             false => format!("not met, {over} of {count} took longer"),
         };
-        let few = self.needed().map_or_else(String::new, |needed| {
-            format!("; {count} are too few to be sure, it takes {needed}")
-        });
+        let few = match self.needed().filter(|_| self.is_met()) {
+            Some(needed) => format!("; {count} are too few to be sure, it takes {needed}"),
+            None => String::new(),
+        };
         format!("SLO {text}: {name} has {value}: {met}{few}")
     }
 
@@ -114,11 +116,21 @@ impl Verdict<'_> {
     }
 }
 
-/// Holds each curve against each objective.
-pub(super) fn judge<'a>(objectives: &'a [Objective], curves: &'a [Named]) -> Vec<Verdict<'a>> {
+/// Holds each curve against each objective; where the user chose no tags, only the whole way, if it is
+/// there.
+pub(super) fn judge<'a>(
+    objectives: &'a [Objective],
+    curves: &'a [Named],
+    is_chosen: bool,
+) -> Vec<Verdict<'a>> {
+    let total = curves.iter().find(|(name, _)| name == Stage::Total.label());
+    let held: Vec<&Named> = match total.filter(|_| !is_chosen) {
+        Some(total) => vec![total],
+        None => curves.iter().collect(),
+    };
     let pairs = objectives
         .iter()
-        .flat_map(|it| curves.iter().map(move |curve| (it, curve)));
+        .flat_map(|it| held.iter().map(move |curve| (it, *curve)));
     pairs
         .map(|(it, (name, curve))| of(it, name, curve))
         .collect()
@@ -168,7 +180,7 @@ mod tests {
 
     fn words(objective: &str, curves: &[Named]) -> (String, bool) {
         let objectives = [objective.parse().expect("an objective")];
-        let verdicts = judge(&objectives, curves);
+        let verdicts = judge(&objectives, curves, false);
         let is_met = demand(&verdicts).is_ok();
         (verdicts[0].words(None), is_met)
     }
@@ -198,6 +210,20 @@ mod tests {
         let text = "SLO p99.9=5ms: total has 9.99ms: not met, 5001 of 10000 took longer";
         assert_eq!(not, (text.to_owned(), false));
         assert_eq!(words("max=10ms", &curves).1, true);
+    }
+
+    #[test]
+    fn the_whole_way_is_held_unless_tags_were_chosen() {
+        let [total] = named(1..=10);
+        let curves = [("queue".to_owned(), total.1.clone()), total];
+        let objectives = ["max=1s".parse().expect("an objective")];
+        let held = |is_chosen| judge(&objectives, &curves, is_chosen).len();
+        assert_eq!((held(false), held(true)), (1, 2));
+        assert_eq!(
+            judge(&objectives, &curves[..1], false).len(),
+            1,
+            "there is no total"
+        );
     }
 
     #[test]

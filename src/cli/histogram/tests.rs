@@ -423,7 +423,7 @@ fn objectives_that_are_not_met_are_a_failure() {
 fn programs_get_json_csv_and_percentiles() {
     let parse = |bytes: Vec<u8>| Curve::parse(&String::from_utf8(bytes).expect("text"));
     let curves = [("a,b".to_owned(), parse(hgrm(&[100, 100])).expect("a curve"))];
-    let verdicts = slo::judge(&[], &curves);
+    let verdicts = slo::judge(&[], &curves, false);
     let json: serde_json::Value =
         serde_json::from_str(&export::curves_json(&curves, &verdicts, Unit::Ms)).expect("JSON");
     assert_eq!(

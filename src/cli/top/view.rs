@@ -206,7 +206,7 @@ fn customers(rows: &[&Customer], now: Timestamp, width: u16) -> Table<'static> {
     let mut widths = vec![
         Constraint::Fill(1),
         Constraint::Length(6),
-        Constraint::Length(if is_wide { 18 } else { 9 }),
+        Constraint::Length(if is_wide { 18 } else { 11 }),
         Constraint::Length(6),
         Constraint::Length(6),
         Constraint::Length(if is_wide { 15 } else { 10 }),

@@ -18,13 +18,13 @@ const ROW: i32 = 22;
 const TOP: i32 = 52;
 /// Right ends of the columns.
 const COLUMNS: [(&str, i32); 5] = [
-    ("p50", 240),
-    ("p99", 308),
-    ("p99.9", 376),
-    ("max", 444),
-    ("n", 512),
+    ("p50", 310),
+    ("p99", 382),
+    ("p99.9", 454),
+    ("max", 526),
+    ("n", 592),
 ];
-const NAME_CHARS_MAX: usize = 18;
+const NAME_CHARS_MAX: usize = 26;
 const LETTERS: f64 = 15.0;
 
 /// A line of the box; without a curve it explains how something looks.

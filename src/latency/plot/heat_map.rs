@@ -38,6 +38,10 @@ const SHADES: [RGBColor; 6] = [
     RGBColor(64, 67, 135),
 ];
 
+/// The darkest stands for ten times the lightest at least, as a natural logarithm: where each cell has one
+/// message or two, all are light.
+const LOG_RANGE_MIN: f64 = std::f64::consts::LN_10;
+
 /// Draws a map of each tag, of the first [`MAPS_MAX`].
 ///
 /// # Errors
@@ -147,7 +151,7 @@ fn cells(chart: &mut Map<'_, '_>, tag: &Drawn<'_>, decades: &Range<i32>) -> Done
         let step = &tag.steps[place];
         let (left, right) = (step.start_us as f64, step.end_us() as f64);
         for &(row, count) in column {
-            let part = (rates(place, count) / least).ln() / (most / least).ln().max(1e-9);
+            let part = (rates(place, count) / least).ln() / (most / least).ln().max(LOG_RANGE_MIN);
             let low = row as f64 / ROWS_PER_DECADE;
             let corners = [(left, low), (right, low + 1.0 / ROWS_PER_DECADE)];
             chart.draw_series([Rectangle::new(corners, shade(part).filled())])?;

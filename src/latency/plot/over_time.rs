@@ -243,6 +243,7 @@ fn counts(area: &Drawing<'_>, tags: &[&Drawn<'_>], times: &Times) -> Done {
         .x_desc(times.words())
         .y_desc("n a second")
         .x_label_formatter(&|&us| times.label(us))
+        .y_label_formatter(&|rate| format!("{rate:.0}"))
         .y_labels(3)
         .label_style(("sans-serif", 15))
         .light_line_style(WHITE)

@@ -150,7 +150,9 @@ fn mark(
     let (right, top) = (f64::from(nines), f64::from(decades.end));
     let (line, faint) = (LIMIT_COLOR.stroke_width(2), LIMIT_COLOR.mix(0.35));
     let corner = [(0.0, y), (x, y), (x, top)];
-    chart.draw_series([PathElement::new([(x, y), (right, y)], faint)])?;
+    if x < right {
+        chart.draw_series([PathElement::new([(x, y), (right, y)], faint)])?;
+    }
     chart.draw_series([PathElement::new(corner, line)])?;
     chart.draw_series([Circle::new((x, y), 4, LIMIT_COLOR.filled())])?;
     let letters = style::colored(15.0, false, LIMIT_COLOR.to_rgba());

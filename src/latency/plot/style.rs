@@ -12,7 +12,7 @@ use plotters::style::{BLACK, Color as _, IntoFont as _, RGBAColor, RGBColor, Tex
 
 /// Of a picture, in pixels: what is drawn, the box beside it, and the least height.
 pub(super) const PLOT_WIDTH: u32 = 900;
-pub(super) const BOX_WIDTH: u32 = 530;
+pub(super) const BOX_WIDTH: u32 = 610;
 pub(super) const HEIGHT_MIN: u32 = 560;
 
 /// Okabe and Ito's colours, which most people can tell apart; yellow, pale on white, is left out.
@@ -80,6 +80,10 @@ where
     X: Ranged<ValueType = f64>,
     Y: Ranged<ValueType = f64>,
 {
+    // What has no length cannot be stroked.
+    if points.iter().all(|it| Some(it) == points.first()) {
+        return Ok(());
+    }
     let style = look.color().stroke_width(width);
     match look.dash() {
         None => chart.draw_series(LineSeries::new(points, style))?,
