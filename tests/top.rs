@@ -179,3 +179,29 @@ fn scripts_get_one_frame_as_text() {
     let words = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(words.contains("is the engine running"), "{words}");
 }
+
+#[test]
+fn an_engine_with_users_wants_a_token() {
+    let users = "[[user]]\nname = \"watch\"\ntoken_file = \"watch.token\"\nmay_admin = true\n";
+    let home = Arc::new(tempfile::tempdir().expect("a directory"));
+    let file = home.path().join("watch.token");
+    std::fs::write(&file, "a token of the test\n").expect("written");
+    let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(&file, permissions).expect("set");
+    let engine = Engine::start_in(home, &(settings() + users));
+    let top = |arguments: &[&str]| {
+        let output = Command::new(ENGINE)
+            .args(["top", "--once", "--admin", &engine.admin.to_string()])
+            .args(arguments)
+            .output();
+        output.expect("it starts")
+    };
+    let refused = top(&[]);
+    assert_eq!(refused.status.code(), Some(1));
+    let words = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(words.contains("--token-file"), "{words}");
+    let shown = top(&["--token-file", file.to_str().expect("text")]);
+    assert!(shown.status.success(), "{shown:?}");
+    let text = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(text.contains("table1"), "{text}");
+}

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::snapshot::{Page, Snapshot};
+use crate::access::Token;
 use crate::escape::Escaped;
 
 /// How long one question may take: an engine that is well answers within milliseconds.
@@ -17,17 +18,20 @@ const PAGES_MAX: usize = 100;
 #[derive(Debug)]
 pub(super) struct Engine {
     address: String,
+    /// Of a user, for engines that have users.
+    token: Option<Token>,
     agent: ureq::Agent,
 }
 
 impl Engine {
-    pub(super) fn new(address: String) -> Self {
+    pub(super) fn new(address: String, token: Option<Token>) -> Self {
         let agent = ureq::Agent::config_builder()
             .timeout_global(Some(ANSWER))
             .http_status_as_error(false)
             .build();
         Self {
             address,
+            token,
             agent: agent.into(),
         }
     }
@@ -56,13 +60,21 @@ impl Engine {
 
     fn get(&self, path: &str) -> Result<String, String> {
         let url = format!("http://{}{path}", self.address);
-        let answer = self.agent.get(&url).call();
+        let mut request = self.agent.get(&url);
+        if let Some(token) = &self.token {
+            request = request.header("Authorization", format!("Bearer {}", token.reveal()));
+        }
+        let answer = request.call();
         let mut answer = answer.map_err(|it| Escaped(it).to_string())?;
         let text = answer.body_mut().read_to_string();
         let text = text.map_err(|it| Escaped(it).to_string())?;
         match answer.status().as_u16() {
             // That is how it says that it is not ready.
             200 | 503 => Ok(text),
+            401 | 403 => {
+                let words = Escaped(text.lines().next().unwrap_or_default()).to_string();
+                Err(format!("{words}: give the token of a user by --token-file"))
+            }
             status => Err(format!(
                 "it answers {status} to {path}: it is no engine's [admin] listen"
             )),

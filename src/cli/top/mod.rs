@@ -22,7 +22,7 @@ use clap::Args;
 use jiff::Timestamp;
 
 use super::Failure;
-use super::client::reachable;
+use super::client::{reachable, token};
 use super::output::print;
 use crate::config;
 use app::App;
@@ -51,6 +51,9 @@ pub(crate) struct TopArgs {
     /// Print one frame as plain text and end; so it is too where standard output is no terminal.
     #[arg(long)]
     pub(crate) once: bool,
+    /// The file whose first line is the token of a user with may_admin, where the engine has users.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
     /// The settings' file, for the address.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
@@ -61,7 +64,7 @@ pub(crate) struct TopArgs {
 /// # Errors
 /// There is no admin address; for one frame, the engine does not answer.
 pub(crate) fn run(args: TopArgs) -> Result<(), Failure> {
-    let engine = Engine::new(address(&args)?);
+    let engine = Engine::new(address(&args)?, token(args.token_file.as_deref())?);
     let has_terminal = io::stdout().is_terminal() && io::stdin().is_terminal();
     match args.once || !has_terminal {
         true => print(&once(&engine)?),
