@@ -209,7 +209,7 @@ mod tests {
         );
         let text = "SLO p99.9=5ms: total has 9.99ms: not met, 5001 of 10000 took longer";
         assert_eq!(not, (text.to_owned(), false));
-        assert_eq!(words("max=10ms", &curves).1, true);
+        assert!(words("max=10ms", &curves).1);
     }
 
     #[test]

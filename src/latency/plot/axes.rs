@@ -69,7 +69,7 @@ impl Times {
         let seconds = (self.end_us - self.start_us) / 1_000_000;
         let mut steps = LABEL_STEPS.into_iter();
         let step = steps.find(|it| seconds / it <= TIME_LABELS_MAX);
-        step.unwrap_or_else(|| seconds / TIME_LABELS_MAX) * 1_000_000
+        step.unwrap_or(seconds / TIME_LABELS_MAX) * 1_000_000
     }
 }
 
