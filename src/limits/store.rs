@@ -120,9 +120,9 @@ pub const STORE_REMOVE_PAUSE_MIN: Duration = Duration::from_secs(1);
 /// See [`STORE_REMOVE_PAUSE_MIN`].
 pub const STORE_REMOVE_PAUSE_MAX: Duration = Duration::from_secs(60 * 60);
 
-/// Old rows that wait for their settlement are read again by each pass: that takes a twentieth of the
-/// time at most.
-pub const STORE_REMOVE_READ_SHARE: u32 = 20;
+/// Old rows that stay are read again by each pass, in some 10 us each. For each of them the next pass waits
+/// so long, so that this takes a twentieth of the time: half an hour for ten million rows.
+pub const STORE_REMOVE_READ_PAUSE: Duration = Duration::from_micros(200);
 
 /// Days for which a partitioned table has partitions ahead once it gets new ones, and when it does: an
 /// engine that stands still for so long finds a partition all the same, that of all later rows.

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use crate::clock::Now;
 use crate::limits::{
-    STORE_REMOVE_PAUSE_MAX, STORE_REMOVE_PAUSE_MIN, STORE_REMOVE_READ_SHARE, STORE_REMOVE_REST,
+    STORE_REMOVE_PAUSE_MAX, STORE_REMOVE_PAUSE_MIN, STORE_REMOVE_READ_PAUSE, STORE_REMOVE_REST,
     STORE_REMOVE_RETRY, STORE_REMOVE_ROWS, STORE_REMOVE_ROWS_MAX, STORE_REMOVE_ROWS_MIN,
     STORE_REMOVE_SHARE, STORE_REMOVE_TIME_MAX,
 };
@@ -42,6 +42,8 @@ pub struct Removal {
 pub struct Removed {
     /// Rows removed.
     pub rows: u64,
+    /// Rows that were looked at and stay.
+    pub stayed: u64,
     /// Partitions dropped.
     pub partitions: u64,
     /// Where the pass goes on; `None`: it is through.
@@ -66,8 +68,8 @@ pub(super) struct Keep {
     due_ns: u64,
     /// When a store that is always behind has its share.
     share_ns: u64,
-    /// How long this pass has read rows that stayed.
-    read: Duration,
+    /// Rows that this pass has read and that stay.
+    stayed: u64,
     /// What this pass could not remove.
     refused: Option<String>,
 }
@@ -80,7 +82,7 @@ impl Keep {
             rows_max: STORE_REMOVE_ROWS,
             due_ns: 0,
             share_ns: 0,
-            read: Duration::ZERO,
+            stayed: 0,
             refused: None,
         }
     }
@@ -103,9 +105,7 @@ impl Keep {
         let Removed { took, .. } = removed;
         let end_ns = now.ns + nanos(took);
         self.share_ns = end_ns + nanos(STORE_REMOVE_SHARE);
-        if removed.rows + removed.partitions == 0 {
-            self.read += took;
-        }
+        self.stayed += removed.stayed;
         if removed.refused.is_some() {
             self.refused = removed.refused;
         }
@@ -122,14 +122,14 @@ impl Keep {
         }
         self.from = 0;
         self.due_ns = end_ns + nanos(self.pause());
-        self.read = Duration::ZERO;
+        self.stayed = 0;
         Some(self.refused.take().map_or(Ok(()), Err))
     }
 
     /// A piece has failed: the pass begins again some time later.
     pub(super) fn failed(&mut self, now: Now) {
         self.from = 0;
-        self.read = Duration::ZERO;
+        self.stayed = 0;
         self.refused = None;
         self.rows_max = STORE_REMOVE_ROWS_MIN;
         self.due_ns = now.ns + nanos(STORE_REMOVE_RETRY);
@@ -140,7 +140,8 @@ impl Keep {
             .keep
             .unwrap_or(STORE_REMOVE_PAUSE_MAX * PASSES_PER_KEEP);
         let pause = (keep / PASSES_PER_KEEP).clamp(STORE_REMOVE_PAUSE_MIN, STORE_REMOVE_PAUSE_MAX);
-        pause.max(self.read * STORE_REMOVE_READ_SHARE)
+        let stayed = u32::try_from(self.stayed).unwrap_or(u32::MAX);
+        pause.max(STORE_REMOVE_READ_PAUSE * stayed)
     }
 }
 
@@ -215,16 +216,20 @@ mod tests {
     }
 
     #[test]
-    fn reading_rows_that_stay_takes_a_twentieth_of_the_time() {
+    fn a_pass_waits_for_each_row_that_it_would_read_again_in_vain() {
         let mut keep = Keep::new(Some(MINUTE));
-        let read = |next, took_ms| Removed {
-            rows: 0,
-            ..piece(next, took_ms)
+        let read = |next, stayed| Removed {
+            stayed,
+            ..piece(next, 10)
         };
-        keep.done(read(Some(9), 600), at(0));
-        keep.done(read(None, 400), at(2_000));
-        assert_eq!(keep.due(false, at(22_399)), None);
-        assert_eq!(keep.due(false, at(22_400)).map(|it| it.from), Some(0));
+        keep.done(read(Some(9), 60_000), at(0));
+        keep.done(read(None, 40_000), at(2_000));
+        assert_eq!(
+            keep.due(false, at(22_009)),
+            None,
+            "100,000 rows, 200 us each"
+        );
+        assert_eq!(keep.due(false, at(22_010)).map(|it| it.from), Some(0));
     }
 
     #[test]

@@ -92,7 +92,9 @@ impl Session {
             removed.next = rows.last().map(|it| it.0 + 1 - self.id_base);
         }
         let old = rows.iter().filter(|it| it.2 == Some(true));
-        Ok(old.map(|it| it.0).collect())
+        let old: Vec<_> = old.map(|it| it.0).collect();
+        removed.stayed = (rows.len() - old.len()) as u64;
+        Ok(old)
     }
 
     fn delete(&mut self, ids: &[u64], removed: &mut Removed) -> Result<(), Error> {

@@ -29,6 +29,8 @@ const OLDEST: &str = "
 struct Looked {
     /// Rows to delete.
     old: Vec<i64>,
+    /// Rows that were looked at.
+    count: usize,
     /// Where the pass goes on.
     next: Option<i64>,
 }
@@ -57,6 +59,7 @@ impl Session {
                 transaction.commit()?;
             }
         }
+        removed.stayed = looked.count as u64 - removed.rows;
         removed.took = begun.elapsed();
         Ok(removed)
     }
@@ -95,6 +98,7 @@ fn look(
     let is_through = count < removal.rows_max || recent == count;
     Ok(Looked {
         old,
+        count,
         next: next.filter(|_| !is_through),
     })
 }
