@@ -117,7 +117,7 @@ impl Keep {
         self.rows_max = (self.rows_max).clamp(STORE_REMOVE_ROWS_MIN, STORE_REMOVE_ROWS_MAX);
         if let Some(next) = removed.next {
             self.from = next;
-            self.due_ns = end_ns + nanos(took.max(STORE_REMOVE_REST));
+            self.due_ns = end_ns + nanos(STORE_REMOVE_REST);
             return None;
         }
         self.from = 0;
@@ -178,18 +178,18 @@ mod tests {
     }
 
     #[test]
-    fn a_pass_goes_on_where_it_stood_after_a_rest_as_long_as_the_piece() {
+    fn a_pass_goes_on_where_it_stood_after_a_rest() {
         let mut keep = Keep::new(Some(MINUTE));
         let first = keep.due(false, at(0)).expect("it is due");
         assert_eq!((first.from, first.rows_max), (0, STORE_REMOVE_ROWS));
         assert_eq!(first.before_us, 1_000_000_000_000 - 60_000_000);
         assert_eq!(keep.done(piece(Some(501), 15), at(0)), None);
-        assert_eq!(keep.due(false, at(29)), None);
-        let second = keep.due(false, at(30)).expect("it is due");
+        assert_eq!(keep.due(false, at(24)), None);
+        let second = keep.due(false, at(25)).expect("it is due");
         assert_eq!((second.from, second.rows_max), (501, STORE_REMOVE_ROWS));
-        assert_eq!(keep.done(piece(None, 15), at(30)), Some(Ok(())));
-        assert_eq!(keep.due(false, at(6_044)), None, "a tenth of keep later");
-        assert_eq!(keep.due(false, at(6_045)).map(|it| it.from), Some(0));
+        assert_eq!(keep.done(piece(None, 15), at(25)), Some(Ok(())));
+        assert_eq!(keep.due(false, at(6_039)), None, "a tenth of keep later");
+        assert_eq!(keep.due(false, at(6_040)).map(|it| it.from), Some(0));
     }
 
     #[test]
@@ -199,7 +199,7 @@ mod tests {
             keep.done(piece(Some(1), took_ms), at(0));
             keep.rows_max
         };
-        assert_eq!((size(21), size(10), size(1)), (250, 250, 500));
+        assert_eq!((size(51), size(30), size(1)), (500, 500, 1_000));
         let last = |sizes: &mut dyn Iterator<Item = usize>| sizes.last();
         let smallest = last(&mut (0..9).map(|_| size(100)));
         assert_eq!(smallest, Some(STORE_REMOVE_ROWS_MIN));

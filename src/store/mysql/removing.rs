@@ -14,7 +14,7 @@ use super::fault::{self, Blame};
 use super::ids::Ids;
 use super::session::Session;
 use super::{Failed, REST};
-use crate::limits::STORE_UPDATES_PIECE;
+use crate::limits::STORE_REMOVE_STATEMENT;
 use crate::store::id_base;
 use crate::store::keep::{Removal, Removed};
 use crate::store::text_time::TextTime;
@@ -57,7 +57,7 @@ impl Session {
         if !old.is_empty() {
             self.connection.query_drop(LOCKS_SHORT)?;
             self.connection.query_drop("START TRANSACTION")?;
-            for ids in old.chunks(STORE_UPDATES_PIECE) {
+            for ids in old.chunks(STORE_REMOVE_STATEMENT) {
                 std::thread::sleep(REST);
                 self.delete(ids, &mut removed)?;
             }
