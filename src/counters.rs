@@ -111,6 +111,7 @@ counters! {
     ConnectionsRefusedAddress "connections_refused_address" count "Those among them that found max_connections_per_address open from their address.";
     TokensRefused "tokens_refused" count "Producers, subscribers and HTTP requests refused because they showed no token, or one of no user.";
     RightsRefused "rights_refused" count "Those refused because their user has no right to what they asked for. Lines are counted as rejected: forbidden.";
+    TlsFailures "tls_failures" count "TLS handshakes that failed, dialled or accepted: a certificate that is not trusted, a peer that does not speak TLS.";
     GreetingTimeouts "greeting_timeouts" count "Connections closed because they did not say in time what they want.";
     ProducerErrors "producer_errors" count "Producers ended by an error line, for their greeting was wrong.";
     IdleTimeouts "idle_timeouts" count "Producers closed because they sent nothing for idle_timeout.";

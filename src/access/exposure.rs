@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use crate::config::Config;
+use crate::config::{Config, TlsFiles};
 
 /// An address that the engine listens on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub(crate) enum Exposure {
     Loopback,
     /// Whoever has a user's token.
     Users,
+    /// Whoever has a certificate of an authority that is trusted.
+    Certificates,
     /// Whoever reaches it, as `[security] anonymous` allows.
     Anonymous,
     /// Whoever reaches it, and the settings do not say that this is meant.
@@ -49,10 +51,25 @@ impl Listener {
     pub(crate) fn exposure(&self, config: &Config) -> Exposure {
         match (config.users.is_empty(), self.is_reachable()) {
             (false, _) => Exposure::Users,
+            _ if self.asks_certificates(config) => Exposure::Certificates,
             (true, false) => Exposure::Loopback,
             (true, true) if config.security.allow_anonymous => Exposure::Anonymous,
             (true, true) => Exposure::Open,
         }
+    }
+
+    /// Its files, where it speaks TLS.
+    pub(crate) fn tls(&self, config: &Config) -> Option<TlsFiles> {
+        let own = match self.section {
+            "delivery" => &config.delivery.tls,
+            "ingest" => &config.ingest.tls,
+            _ => &config.admin.tls,
+        };
+        config.tls.of(own)
+    }
+
+    fn asks_certificates(&self, config: &Config) -> bool {
+        self.tls(config).is_some_and(|it| it.client_ca.is_some())
     }
 
     /// What one can do there.
@@ -74,10 +91,15 @@ impl Listener {
         let who = match self.exposure(config) {
             Exposure::Loopback => "no token is asked for",
             Exposure::Users => "with a user's token",
+            Exposure::Certificates => "with a certificate that client_ca has signed",
             Exposure::Anonymous => "no token is asked for, as [security] anonymous allows",
             Exposure::Open => "no token is asked for",
         };
-        format!("[{section}] {address}: {reach}; {who}")
+        let speech = match self.tls(config) {
+            Some(_) => "TLS",
+            None => "plain TCP",
+        };
+        format!("[{section}] {address}, {speech}: {reach}; {who}")
     }
 
     /// Why the engine does not start, and both ways out.

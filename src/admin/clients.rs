@@ -14,14 +14,16 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
 
 use crate::counters::{Counter, Counters};
 use crate::limits::{
-    HTTP_HEAD_LEN_MAX, HTTP_HEAD_TIMEOUT, HTTP_UNREAD_TIMEOUT, REFUSED_HELD_MAX, REFUSED_HELD_TIME,
+    HANDSHAKE_TIME_MAX, HTTP_HEAD_LEN_MAX, HTTP_HEAD_TIMEOUT, HTTP_UNREAD_TIMEOUT,
+    REFUSED_HELD_MAX, REFUSED_HELD_TIME,
 };
 use crate::net::admission::{Admission, Refusal};
 
@@ -32,7 +34,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 const REFUSAL_PAUSE: Duration = Duration::from_millis(5);
 
 pub(super) async fn serve(
-    listener: TcpListener,
+    (listener, tls): (TcpListener, Option<TlsAcceptor>),
     admission: Admission,
     counters: Arc<Counters>,
     router: Router,
@@ -54,7 +56,7 @@ pub(super) async fn serve(
         match admitted {
             Ok(()) => {
                 let place = Place::new(&admission, peer, &counters);
-                tokio::spawn(answer(stream, router.clone(), place));
+                tokio::spawn(welcome(stream, tls.clone(), router.clone(), place));
             }
             Err(why) => {
                 counters.add(Counter::ConnectionsRefused, 1);
@@ -105,10 +107,24 @@ impl Drop for Place {
     }
 }
 
-/// Answers the requests of one connection.
-async fn answer(stream: TcpStream, router: Router, place: Place) {
+/// Shakes hands with a client where that is the way, then answers it.
+async fn welcome(stream: TcpStream, tls: Option<TlsAcceptor>, router: Router, place: Place) {
     // Where an option cannot be had the other limits hold.
     let _ = set_up(&stream);
+    let Some(tls) = tls else {
+        return answer(stream, router, place).await;
+    };
+    match timeout(HANDSHAKE_TIME_MAX, tls.accept(stream)).await {
+        Ok(Ok(stream)) => answer(stream, router, place).await,
+        _ => place.counters.add(Counter::TlsFailures, 1),
+    }
+}
+
+/// Answers the requests of one connection.
+async fn answer<S>(stream: S, router: Router, place: Place)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let mut connection = http1::Builder::new();
     connection
         .timer(TokioTimer::new())

@@ -38,6 +38,8 @@ use std::time::Instant;
 
 pub(crate) use crate::latency::Names;
 
+use rustls::ServerConfig;
+
 use crate::access::Users;
 use crate::agent::background;
 use crate::config::Connections;
@@ -69,6 +71,8 @@ pub(crate) struct AdminState {
     pub(crate) names: Arc<dyn Names>,
     /// Who may ask.
     pub(crate) users: Arc<Users>,
+    /// What the listener shows; `None`: it speaks plain HTTP.
+    pub(crate) tls: Option<Arc<ServerConfig>>,
     pub(crate) facts: Facts,
 }
 

@@ -18,6 +18,7 @@ use axum::routing::get;
 use axum::{Extension, Json, Router};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
+use tokio_rustls::TlsAcceptor;
 
 use super::degraded::{Shortage, degraded};
 use super::destinations::{self, Page};
@@ -108,10 +109,11 @@ async fn serve(listener: TcpListener, state: AdminState, stopped: oneshot::Recei
     let watch = tokio::spawn(watch(Arc::clone(&state.health)));
     let admission = Admission::new("admin", state.facts.connections);
     let counters = Arc::clone(&state.counters);
+    let tls = state.tls.clone().map(TlsAcceptor::from);
     let router = router(state);
     let server = tokio::spawn(async move {
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        clients::serve(listener, admission, counters, router).await;
+        clients::serve((listener, tls), admission, counters, router).await;
         io::Result::Ok(())
     });
     // An error says that the handle was dropped: the engine is gone, and so should this be.

@@ -133,6 +133,7 @@ pub(super) fn state() -> AdminState {
         health: Arc::new(health),
         names: Arc::new(Restaurant),
         users: Arc::default(),
+        tls: None,
         facts: Facts {
             version: "1.2.3",
             durability: "written",

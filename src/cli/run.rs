@@ -116,7 +116,11 @@ fn listening(engine: &Engine, config: &Config) -> String {
         line.push_str(&format!(", producers on {ingest}"));
     }
     if let Some(admin) = admin {
-        line.push_str(&format!(", http://{admin}/stats"));
+        let scheme = match config.tls.of(&config.admin.tls) {
+            Some(_) => "https",
+            None => "http",
+        };
+        line.push_str(&format!(", {scheme}://{admin}/stats"));
     }
     line
 }

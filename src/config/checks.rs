@@ -17,7 +17,7 @@ use crate::limits::JOURNAL_SEGMENTS_MIN;
 
 /// Adds what is wrong between settings to the draft's problems.
 pub(super) fn check(draft: &mut Draft) {
-    let checks: [fn(&Draft, &mut Vec<Problem>); 10] = [
+    let checks: [fn(&Draft, &mut Vec<Problem>); 11] = [
         max_wait,
         sources,
         destinations,
@@ -26,6 +26,7 @@ pub(super) fn check(draft: &mut Draft) {
         listeners,
         open_listeners,
         users,
+        tls,
         delivery_cores,
         journal_room,
     ];
@@ -216,6 +217,42 @@ fn users(draft: &Draft, problems: &mut Vec<Problem>) {
                     "[[user]] \"{name}\": there is no destination \"{id}\"; {meant}"
                 ));
             }
+        }
+    }
+}
+
+/// A certificate has its key, and a source spoken to by TLS an authority.
+fn tls(draft: &Draft, problems: &mut Vec<Problem>) {
+    let config = &draft.config;
+    let listeners = [
+        ("ingest", &config.ingest.tls),
+        ("delivery", &config.delivery.tls),
+        ("admin", &config.admin.tls),
+    ];
+    for (section, listener) in listeners {
+        let files = config.tls.of(listener);
+        let own = &listener.files;
+        let lone_key = files.is_none() && !listener.is_off && own.key.is_some();
+        if lone_key || files.is_some_and(|it| it.key.is_none()) {
+            let keys = [
+                (section, "tls_cert"),
+                (section, "tls_key"),
+                ("tls", "cert"),
+                ("tls", "key"),
+            ];
+            let text = format!(
+                "[{section}] has a certificate or a key for TLS, and not the other one; set [tls] cert \
+                 and key, or tls_cert and tls_key here"
+            );
+            problems.push(Problem::new(draft.given.place(&keys), text));
+        }
+    }
+    for (index, source) in config.sources.iter().enumerate() {
+        if source.tls.is_on && source.tls.ca.is_none() {
+            let place = item_place(&draft.given.sources, index);
+            let text = "[[source]] tls = true wants tls_ca: the file of the authorities that its \
+                        certificate is signed by";
+            problems.push(Problem::new(place, text));
         }
     }
 }

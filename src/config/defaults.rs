@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use super::{
     Admin, Config, Connections, Dedup, Delivery, Destination, Durability, IdleKind, Ingest,
-    Journal, KeptWhenFull, Latency, LineParser, Log, LogFormat, LogLevel, MaxRate, Scheduler,
-    Security, Source, Stats, Store, StoreUrl, ThreadingMode, Threads, WhenFull,
+    Journal, KeptWhenFull, Latency, LineParser, ListenerTls, Log, LogFormat, LogLevel, MaxRate,
+    Scheduler, Security, Source, SourceTls, Stats, Store, StoreUrl, ThreadingMode, Threads,
+    TlsFiles, WhenFull,
 };
 use crate::limits;
 
@@ -41,6 +42,7 @@ impl Default for Config {
                 .collect(),
             users: Vec::new(),
             security: Security::default(),
+            tls: TlsFiles::default(),
             ingest: Ingest::default(),
             destinations: (1..=4)
                 .map(|n| Destination {
@@ -72,6 +74,7 @@ impl Source {
         Source {
             address: address.into(),
             ack: false,
+            tls: SourceTls::default(),
         }
     }
 }
@@ -106,6 +109,7 @@ impl Default for Ingest {
             listen: None,
             rejected_max_bytes: limits::REJECTED_LEN_MAX_DEFAULT,
             connections: Connections::of(limits::PRODUCERS_MAX_DEFAULT),
+            tls: ListenerTls::default(),
             greeting_timeout: limits::GREETING_TIMEOUT_DEFAULT,
             idle_timeout: Duration::ZERO,
             max_rate: MaxRate::default(),
@@ -146,6 +150,7 @@ impl Default for Delivery {
             ack_timeout: Duration::from_secs(30),
             credit: limits::CREDIT_DEFAULT,
             connections: Connections::of(limits::SUBSCRIBERS_MAX_DEFAULT),
+            tls: ListenerTls::default(),
             greeting_timeout: limits::GREETING_TIMEOUT_DEFAULT,
             unread_timeout: Duration::ZERO,
         }
@@ -196,6 +201,7 @@ impl Default for Admin {
         Admin {
             listen: Some(localhost(9100)),
             connections: Connections::of(limits::HTTP_CLIENTS_MAX_DEFAULT),
+            tls: ListenerTls::default(),
         }
     }
 }

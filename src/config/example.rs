@@ -31,7 +31,13 @@ pub fn example() -> String {
         // The top's own keys end at the first bracket, so items may follow it, not precede.
         if index == 0 {
             let sources = defaults.sources.iter();
-            let sources = sources.map(|s| vec![quoted(&s.address), s.ack.to_string()]);
+            let sources = sources.map(|s| {
+                vec![
+                    quoted(&s.address),
+                    s.ack.to_string(),
+                    s.tls.is_on.to_string(),
+                ]
+            });
             print_items(&mut out, &SOURCES, &sources.collect::<Vec<_>>());
             let destinations = defaults.destinations.iter();
             let destinations = destinations.map(|d| vec![quoted(&d.id), d.vip.to_string()]);

@@ -7,6 +7,7 @@
 use std::fmt::Display;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use toml::Spanned;
@@ -226,6 +227,15 @@ impl Found {
                 .map(|item| Found::in_environment(item.trim()))
                 .collect()),
             _ => self.wrong("write a list: [ … ]"),
+        }
+    }
+
+    /// A file, or `None` for "none".
+    pub(super) fn file(&self) -> Reading<Option<PathBuf>> {
+        match self.text()? {
+            "none" => Ok(None),
+            "" => self.wrong("write a file, or none"),
+            path => Ok(Some(PathBuf::from(path))),
         }
     }
 

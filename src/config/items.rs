@@ -40,6 +40,24 @@ pub(super) const SOURCES: Items<Source> = Items {
             meaning: "Whether the engine writes {\"ack\":N} lines back.",
             set: |source, v| set(&mut source.ack, v.boolean()?),
         },
+        Key {
+            name: "tls",
+            default: Shown::Default("false"),
+            meaning: "Whether it is spoken to by TLS; then tls_ca is wanted.",
+            set: |source, v| set(&mut source.tls.is_on, v.boolean()?),
+        },
+        Key {
+            name: "tls_ca",
+            default: Shown::Absent("\"/etc/flipped-lb/ca.pem\""),
+            meaning: "The file of the authorities that its certificate is signed by (PEM).",
+            set: |source, v| set(&mut source.tls.ca, v.file()?),
+        },
+        Key {
+            name: "tls_name",
+            default: Shown::Absent("\"kitchen-1.example\""),
+            meaning: "The name in its certificate, where that is not the host of its address.",
+            set: |source, v| set(&mut source.tls.name, Some(v.text()?.to_owned())),
+        },
     ],
     blank: || Source::to(""),
 };

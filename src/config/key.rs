@@ -80,6 +80,35 @@ macro_rules! max_connections {
 }
 pub(super) use max_connections;
 
+/// `tls` of a section with a listener: whether it is off.
+macro_rules! tls {
+    ($section:ident) => {
+        crate::config::key::key(
+            "tls",
+            "\"auto\"",
+            "auto: TLS where [tls] or tls_cert has a certificate; off: none here.",
+            |c, v| {
+                let is_off = v.choice(&[("auto", false), ("off", true)])?;
+                crate::config::key::set(&mut c.$section.tls.is_off, is_off)
+            },
+        )
+    };
+}
+pub(super) use tls;
+
+/// A file of TLS in a section with a listener.
+macro_rules! tls_file {
+    ($section:ident, $field:ident, $name:literal, $of:literal) => {
+        crate::config::key::key(
+            $name,
+            "\"none\"",
+            concat!("Here, instead of [tls] ", $of, "."),
+            |c, v| crate::config::key::set(&mut c.$section.tls.files.$field, v.file()?),
+        )
+    };
+}
+pub(super) use tls_file;
+
 /// `max_connections_per_address` of a section with a listener.
 macro_rules! max_connections_per_address {
     ($section:ident) => {

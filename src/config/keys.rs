@@ -12,6 +12,7 @@ mod scheduler;
 mod security;
 mod store;
 mod threads;
+mod tls;
 mod top;
 
 use super::key::Section;
@@ -23,12 +24,13 @@ use scheduler::{DEDUP, SCHEDULER};
 use security::SECURITY;
 use store::STORE;
 use threads::THREADS;
+use tls::TLS;
 use top::TOP;
 
 pub use store::store_url;
 
 /// The top of the file, then the sections, in the order of the example file.
-pub(super) const SECTIONS: [Section; 13] = [
-    TOP, INGEST, SCHEDULER, DEDUP, DELIVERY, JOURNAL, THREADS, STORE, ADMIN, SECURITY, STATS,
+pub(super) const SECTIONS: [Section; 14] = [
+    TOP, INGEST, SCHEDULER, DEDUP, DELIVERY, JOURNAL, THREADS, STORE, ADMIN, TLS, SECURITY, STATS,
     LATENCY, LOG,
 ];

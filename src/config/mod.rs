@@ -23,6 +23,7 @@ mod found;
 mod nearest;
 mod server;
 mod service_links;
+mod tls;
 mod units;
 mod user;
 
@@ -50,6 +51,7 @@ pub use keys::store_url;
 pub use load::{DEFAULT_FILE, load, overrides, parse, passed_over, used_file};
 pub use problem::ConfigError;
 pub use server::{Secret, Server, SslMode};
+pub use tls::{ListenerTls, SourceTls, TlsFiles};
 pub use units::{parse_duration, parse_hours, parse_size, show_duration, show_hours, show_size};
 pub use user::{Security, User};
 
@@ -68,6 +70,8 @@ pub struct Config {
     pub users: Vec<User>,
     /// Who may connect without one.
     pub security: Security,
+    /// Certificates of the listeners.
+    pub tls: TlsFiles,
     /// The customers, in the order of the file.
     pub destinations: Vec<Destination>,
     /// How messages are ordered.
@@ -124,6 +128,8 @@ pub struct Source {
     pub address: String,
     /// Whether the engine writes `{"ack":N}` lines back.
     pub ack: bool,
+    /// Whether it is spoken to by TLS, and how.
+    pub tls: SourceTls,
 }
 
 /// `[ingest]`.
@@ -141,6 +147,8 @@ pub struct Ingest {
     pub rejected_when_full: KeptWhenFull,
     /// How many producers may be connected.
     pub connections: Connections,
+    /// Its TLS.
+    pub tls: ListenerTls,
     /// Near that limit, a producer that has sent no line for so long is closed.
     pub greeting_timeout: Duration,
     /// A producer that has sent nothing for so long is closed; zero: never.
@@ -266,6 +274,8 @@ pub struct Delivery {
     pub credit: usize,
     /// How many subscribers may be connected.
     pub connections: Connections,
+    /// Its TLS.
+    pub tls: ListenerTls,
     /// A subscriber that has not subscribed after so long is closed.
     pub greeting_timeout: Duration,
     /// A subscriber whose socket has taken nothing for so long, though messages wait, is cut; zero:
@@ -389,6 +399,8 @@ pub struct Admin {
     pub listen: Option<SocketAddr>,
     /// How many HTTP clients may be connected.
     pub connections: Connections,
+    /// Its TLS.
+    pub tls: ListenerTls,
 }
 
 /// `[stats]`.

@@ -128,6 +128,11 @@ impl Outbox {
         count
     }
 
+    /// What a write was offered stays as it is until it is written: what comes later is announced anew.
+    pub(super) fn freeze(&mut self) {
+        self.announcement = None;
+    }
+
     /// So many bytes were written: gives the leases of whole frames to `end`.
     pub(super) fn advance(&mut self, written: usize, mut end: impl FnMut(Lease)) -> Completed {
         let mut left = self.head_written + written;

@@ -322,6 +322,7 @@ impl Subscribers {
             Ok(()) => false,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 subscriber.is_writable = false;
+                subscriber.outbox.freeze();
                 false
             }
             Err(_) => true,

@@ -9,6 +9,7 @@ use crate::admin::AdminError;
 use crate::agent::Fatal;
 use crate::agent::affinity::PinError;
 use crate::journal::error::JournalError;
+use crate::net::tls::TlsFileError;
 use crate::store::OpenError;
 
 /// An engine could not be started.
@@ -19,6 +20,8 @@ pub(crate) enum StartError {
     /// Cores that cannot be had, or too many threads that spin.
     #[error("{0}")]
     Cores(String),
+    #[error(transparent)]
+    TlsFile(#[from] TlsFileError),
     #[error(transparent)]
     TokenFile(#[from] TokenFileError),
     #[error(transparent)]

@@ -18,6 +18,7 @@ mod lock;
 
 mod names;
 pub(crate) mod threads;
+pub(crate) mod tls;
 mod wakes;
 
 pub mod crank;

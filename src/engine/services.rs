@@ -5,6 +5,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Instant, SystemTime};
 
+use rustls::ServerConfig;
+
 use super::error::{StartError, system};
 use super::lock::DirectoryLock;
 use super::names::Names;
@@ -60,13 +62,19 @@ impl<'a> Services<'a> {
         Arc::new(self.names.clone())
     }
 
-    pub(super) fn admin(&self, listener: TcpListener) -> Result<Admin, StartError> {
+    /// With `tls`, HTTPS.
+    pub(super) fn admin(
+        &self,
+        listener: TcpListener,
+        tls: Option<Arc<ServerConfig>>,
+    ) -> Result<Admin, StartError> {
         let state = AdminState {
             counters: Arc::clone(&self.counters),
             shown: Arc::clone(&self.shown),
             health: Arc::clone(&self.health),
             names: self.latency_names(),
             users: Arc::new(Users::new(&self.config.users)),
+            tls,
             facts: Facts {
                 version: env!("CARGO_PKG_VERSION"),
                 durability: self.config.durability.name(),

@@ -19,6 +19,7 @@ use super::names::Names;
 use super::pipeline::{self, Common, Signals, World};
 use super::services::Services;
 use super::threads::syncs;
+use super::tls::TlsOfEngine;
 use super::wakes::Wakes;
 use crate::access::with_tokens;
 use crate::agent::Agent;
@@ -30,6 +31,7 @@ use crate::journal::reader::Reader;
 use crate::journal::recovery::Recovered;
 use crate::journal::storage::{Directory as Segments, Name};
 use crate::limits::{REJECTS_RING, SCHEDULER_RING};
+use crate::net::tls::TlsParts;
 use crate::net::{SocketOptions, Tcp};
 use crate::rejects::protocol::RejectSender;
 use crate::rolling;
@@ -53,6 +55,7 @@ pub(crate) fn start(config: &Config, begins: impl FnOnce()) -> Result<Engine, St
         return Err(StartError::Cores(refusal));
     }
     let plan = &cores.plan;
+    let tls = TlsOfEngine::load(config)?;
     let listeners = Listeners::bind(config)?;
     let addresses = listeners.addresses().map_err(system("local address"))?;
     let rules = Rules::new(&config.rules, &config.destinations, config.scheduler.levels);
@@ -63,7 +66,9 @@ pub(crate) fn start(config: &Config, begins: impl FnOnce()) -> Result<Engine, St
         ingest,
         admin,
     } = listeners;
-    let admin = admin.map(|it| services.admin(it)).transpose()?;
+    let admin = admin
+        .map(|it| services.admin(it, tls.admin.clone()))
+        .transpose()?;
     let mut segments = Segments::at(&journal_folder(config)?).map_err(files("journal/"))?;
     let counters = Arc::clone(&services.counters);
     let (mut recovered, recovered_state) =
@@ -86,7 +91,8 @@ pub(crate) fn start(config: &Config, begins: impl FnOnce()) -> Result<Engine, St
     let store = store
         .map(|store| follow(config, clock.clone(), &segments, &signals, &counters, store))
         .transpose()?;
-    let world = world(config, clock.clone(), segments, ingest, delivery)?;
+    let sockets = (ingest, delivery);
+    let world = world(config, clock.clone(), segments, sockets, (&tls, &counters))?;
     let wakes = Wakes::for_plan(plan).map_err(system("event descriptor"))?;
     let rejects = rejects(config, &wakes, &counters)?;
     let common = Common {
@@ -206,18 +212,24 @@ fn world(
     config: &Config,
     clock: SystemClock,
     storage: Segments,
-    ingest: Option<TcpListener>,
-    delivery: TcpListener,
+    (ingest, delivery): (Option<TcpListener>, TcpListener),
+    (tls, counters): (&TlsOfEngine, &Arc<Counters>),
 ) -> Result<World<Tcp, Segments, SystemClock>, StartError> {
-    let make = |listener, options| Tcp::new(listener, options).map_err(system("poller"));
+    let make = |listener, options, tls: Option<TlsParts>| {
+        let net = Tcp::new(listener, options).map_err(system("poller"))?;
+        Ok::<_, StartError>(match tls {
+            Some(parts) => net.with_tls(parts),
+            None => net,
+        })
+    };
     let options = SocketOptions::of_subscribers(&config.delivery);
     let mut delivery_nets = Vec::new();
     for _ in 0..config.delivery.agents {
         let listener = delivery.try_clone().map_err(system("descriptor"))?;
-        delivery_nets.push(make(Some(listener), options)?);
+        delivery_nets.push(make(Some(listener), options, tls.of_delivery(counters))?);
     }
     Ok(World {
-        ingest_net: make(ingest, SocketOptions::of_sources())?,
+        ingest_net: make(ingest, SocketOptions::of_sources(), tls.of_ingest(counters))?,
         delivery_nets,
         storage,
         clock,

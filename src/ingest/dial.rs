@@ -133,7 +133,7 @@ impl Dialler {
             return;
         };
         while let Some(address) = attempts.next(now.ns) {
-            match net.connect(address) {
+            match net.connect_to(index, address) {
                 Ok(key) => attempts.note_begun(key, now.ns),
                 Err(error) => attempts.note_refused(error),
             }

@@ -73,6 +73,16 @@ pub const THREADS_FIXED: u64 = 7;
 /// Descriptors held for the journal's files, to be given up where the system has none left.
 pub const SPARE_DESCRIPTORS: usize = 4;
 
+/// Steps of TLS handshakes in one poll of an agent's sockets: a step may sign or verify, 50 to 700 us.
+pub const HANDSHAKE_STEPS_PER_POLL: usize = 2;
+
+/// A TLS handshake that takes longer is ended, at the next look at its connection.
+pub const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// Bytes of a TLS record that the engine writes: the most that there may be. An urgent message cannot
+/// overtake them.
+pub const TLS_RECORD_LEN: usize = 16 * 1024;
+
 /// An answer that was asked of a peer and is missing for this long means that the peer is dead.
 pub const PEER_SILENT_MAX: Duration = Duration::from_secs(60);
 

@@ -13,6 +13,7 @@ mod refused;
 mod resolver;
 mod silence;
 mod tcp;
+pub(crate) mod tls;
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
@@ -62,6 +63,14 @@ pub trait Network: Send {
     /// # Errors
     /// Not even the attempt could be made.
     fn connect(&mut self, address: SocketAddr) -> io::Result<Key>;
+
+    /// The same for the configured source of this number, which may be spoken to in a way of its own.
+    ///
+    /// # Errors
+    /// As [`Network::connect`].
+    fn connect_to(&mut self, _source: usize, address: SocketAddr) -> io::Result<Key> {
+        self.connect(address)
+    }
 
     /// Whether a connection that was begun stands now.
     ///

@@ -20,10 +20,15 @@ pub(super) struct Refused {
 
 impl Refused {
     /// Tells why, in a line, and ends this side.
-    pub(super) fn take(&mut self, mut stream: TcpStream, line: &str) {
+    pub(super) fn take(&mut self, stream: TcpStream, line: &str) {
+        self.take_with(stream, format!("{line}\n").as_bytes());
+    }
+
+    /// Sends these bytes, if any, and ends this side.
+    pub(super) fn take_with(&mut self, mut stream: TcpStream, words: &[u8]) {
         drain(&mut stream);
         // The peer may be gone, or its system takes no line.
-        let _ = stream.write(format!("{line}\n").as_bytes());
+        let _ = stream.write(words);
         let _ = stream.shutdown(std::net::Shutdown::Write);
         if self.held.len() == REFUSED_HELD_MAX {
             self.close_oldest();

@@ -12,9 +12,10 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use super::refused::Refused;
 use super::resolver::Resolver;
 use super::silence::{Answers, Silence};
+use super::tls::{self, Session, Tls, TlsParts};
 use super::{Answer, Key, Network, Ready, SocketOptions};
 use crate::clock::Now;
-use crate::limits::{PEER_LOOK_INTERVAL, PEER_LOOKS, PEER_LOOKS_INTERVAL};
+use crate::limits::{HANDSHAKE_TIME_MAX, PEER_LOOK_INTERVAL, PEER_LOOKS, PEER_LOOKS_INTERVAL};
 
 /// Between two looks at the clock, in polls: one takes a twentieth of a poll.
 const POLLS_PER_LOOK: u32 = 16;
@@ -35,12 +36,24 @@ pub struct Tcp {
     options: SocketOptions,
     resolver: Resolver,
     watch: Watch,
+    /// `None`: all is plain.
+    tls: Option<Tls>,
+}
+
+/// What a stream speaks.
+#[derive(Debug)]
+enum Speech {
+    Plain,
+    /// Nothing was read of a connection that was accepted: its peer may speak TLS, in vain.
+    New,
+    Tls(Box<Session>),
 }
 
 /// One connection.
 #[derive(Debug)]
 struct Stream {
     socket: TcpStream,
+    speech: Speech,
     silence: Silence,
     /// Its peer does not answer the system any more.
     is_dead: bool,
@@ -89,7 +102,17 @@ impl Tcp {
                 look_at: Duration::ZERO,
                 round_began: Duration::ZERO,
             },
+            tls: None,
         })
+    }
+
+    /// The listener, or some of what is dialled, speaks TLS.
+    #[must_use]
+    pub(crate) fn with_tls(self, parts: TlsParts) -> Self {
+        Self {
+            tls: Some(Tls::new(parts)),
+            ..self
+        }
     }
 
     /// Looks whether some more of the peers live; those that do not become ready, and their streams
@@ -125,7 +148,7 @@ impl Tcp {
         }
     }
 
-    fn adopt(&mut self, mut stream: TcpStream) -> io::Result<Key> {
+    fn adopt(&mut self, mut stream: TcpStream, speech: Speech) -> io::Result<Key> {
         let key = self.free.last().copied().unwrap_or(self.streams.len());
         let interest = Interest::READABLE | Interest::WRITABLE;
         self.poll
@@ -136,27 +159,111 @@ impl Tcp {
         }
         self.streams[key] = Some(Stream {
             socket: stream,
+            speech,
             silence: Silence::default(),
             is_dead: false,
         });
         Ok(key)
     }
 
-    fn stream(&mut self, key: Key) -> io::Result<&mut TcpStream> {
-        match self.streams.get_mut(key).and_then(Option::as_mut) {
-            Some(stream) if stream.is_dead => Err(io::ErrorKind::TimedOut.into()),
-            Some(stream) => Ok(&mut stream.socket),
-            None => Err(io::ErrorKind::NotConnected.into()),
-        }
-    }
-
     /// Gives up a stream and its key.
-    fn take(&mut self, key: Key) -> Option<TcpStream> {
+    fn take(&mut self, key: Key) -> Option<Stream> {
         let mut stream = self.streams.get_mut(key).and_then(Option::take)?;
         // Closing the descriptor deregisters it too; failure would change nothing.
         let _ = self.poll.registry().deregister(&mut stream.socket);
         self.free.push(key);
-        Some(stream.socket)
+        Some(stream)
+    }
+
+    /// Goes on with the handshake of a stream; whether it is over.
+    ///
+    /// # Errors
+    /// It has failed.
+    #[cold]
+    fn shake(&mut self, key: Key) -> io::Result<bool> {
+        let stream = live(&mut self.streams, key)?;
+        let (Speech::Tls(session), Some(tls)) = (&mut stream.speech, &mut self.tls) else {
+            return Ok(true);
+        };
+        if !tls.may_step(key) {
+            return Ok(false);
+        }
+        let shaken = match plain(session, &stream.socket) {
+            Some(answer) => {
+                // A socket that is closed with bytes unread would take the answer away.
+                let _ = stream.socket.read(&mut [0; 4096]);
+                let _ = stream.socket.write(answer);
+                Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "the peer does not speak TLS",
+                ))
+            }
+            None => session.shake(&mut stream.socket),
+        };
+        match &shaken {
+            // What waits to be written can be now.
+            Ok(true) => tls.note_ready(key),
+            Ok(false) => {}
+            Err(error) => {
+                let peer = stream.socket.peer_addr().ok();
+                tls.note_failure(peer, &error.to_string(), self.watch.began.elapsed());
+            }
+        }
+        shaken
+    }
+
+    /// The first read of a plain connection that was accepted.
+    #[cold]
+    fn read_first(&mut self, key: Key, into: &mut [u8]) -> io::Result<usize> {
+        let stream = live(&mut self.streams, key)?;
+        let len = stream.socket.read(into)?;
+        stream.speech = Speech::Plain;
+        if tls::is_tls(&into[..len]) {
+            let _ = stream.socket.write(&tls::NO_TLS);
+            let why = "the peer speaks TLS, and this address does not";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+        }
+        Ok(len)
+    }
+
+    fn read_tls(&mut self, key: Key, into: &mut [u8]) -> io::Result<usize> {
+        let stream = live(&mut self.streams, key)?;
+        if let Speech::Tls(session) = &stream.speech
+            && session.is_handshaking()
+            && !self.shake(key)?
+        {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let stream = live(&mut self.streams, key)?;
+        match &mut stream.speech {
+            Speech::Tls(session) => session.read(&mut stream.socket, into),
+            _ => stream.socket.read(into),
+        }
+    }
+}
+
+/// The answer for a peer that was accepted and begins with something else than TLS.
+fn plain(session: &Session, socket: &TcpStream) -> Option<&'static [u8]> {
+    let mut first = [0];
+    let is_there = session.is_new() && socket.peek(&mut first).is_ok_and(|len| len > 0);
+    is_there.then(|| tls::answer_to_plain(first[0])).flatten()
+}
+
+/// Whether a stream's handshake goes on, whichever way its socket is ready.
+fn is_handshaking(streams: &[Option<Stream>], key: Key) -> bool {
+    let speech = streams
+        .get(key)
+        .and_then(Option::as_ref)
+        .map(|it| &it.speech);
+    matches!(speech, Some(Speech::Tls(session)) if session.is_handshaking())
+}
+
+/// A stream whose peer lives, as far as is known.
+fn live(streams: &mut [Option<Stream>], key: Key) -> io::Result<&mut Stream> {
+    match streams.get_mut(key).and_then(Option::as_mut) {
+        Some(stream) if stream.is_dead => Err(io::ErrorKind::TimedOut.into()),
+        Some(stream) => Ok(stream),
+        None => Err(io::ErrorKind::NotConnected.into()),
     }
 }
 
@@ -165,6 +272,10 @@ impl Stream {
     fn look(&mut self, now: Duration) -> bool {
         let answers = Answers::of(&self.socket);
         self.is_dead |= answers.is_ok_and(|it| self.silence.look(it, now));
+        if let Speech::Tls(session) = &self.speech {
+            let is_late = session.began().elapsed() >= HANDSHAKE_TIME_MAX;
+            self.is_dead |= is_late && session.is_handshaking();
+        }
         self.is_dead
     }
 }
@@ -175,13 +286,28 @@ impl Network for Tcp {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             result => result?,
         }
+        if let Some(tls) = &mut self.tls {
+            ready.extend(tls.begin_poll().map(|key| Ready::Stream {
+                key,
+                readable: true,
+                writable: true,
+            }));
+        }
+        let (has_tls, all) = (self.tls.is_some(), &self.streams);
+        let shakes = |key: Key| has_tls && is_handshaking(all, key);
         let streams = self.events.iter().filter(|it| it.token() != ANSWER);
         ready.extend(streams.map(|event| match event.token() {
             LISTENER => Ready::Listener,
             Token(key) => Ready::Stream {
                 key,
-                readable: event.is_readable() || event.is_read_closed() || event.is_error(),
-                writable: event.is_writable() || event.is_write_closed() || event.is_error(),
+                readable: event.is_readable()
+                    || event.is_read_closed()
+                    || event.is_error()
+                    || shakes(key),
+                writable: event.is_writable()
+                    || event.is_write_closed()
+                    || event.is_error()
+                    || shakes(key),
             },
         }));
         self.watch(ready);
@@ -205,11 +331,25 @@ impl Network for Tcp {
     fn connect(&mut self, address: SocketAddr) -> io::Result<Key> {
         let stream = TcpStream::connect(address)?;
         self.options.set_up(&stream)?;
-        self.adopt(stream)
+        self.adopt(stream, Speech::Plain)
+    }
+
+    fn connect_to(&mut self, source: usize, address: SocketAddr) -> io::Result<Key> {
+        let dialled = self
+            .tls
+            .as_ref()
+            .and_then(|it| it.parts.dialled.get(source));
+        let Some(Some(dialled)) = dialled else {
+            return self.connect(address);
+        };
+        let session = Session::connect(&dialled.config, dialled.name.clone())?;
+        let stream = TcpStream::connect(address)?;
+        self.options.set_up(&stream)?;
+        self.adopt(stream, Speech::Tls(Box::new(session)))
     }
 
     fn connected(&mut self, key: Key) -> io::Result<bool> {
-        let stream = self.stream(key)?;
+        let stream = &live(&mut self.streams, key)?.socket;
         if let Some(error) = stream.take_error()? {
             return Err(error);
         }
@@ -218,7 +358,7 @@ impl Network for Tcp {
             Ok(peer) if stream.local_addr()? == peer => {
                 Err(io::ErrorKind::ConnectionRefused.into())
             }
-            Ok(_) => Ok(true),
+            Ok(_) => self.shake(key),
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
             Err(error) => Err(error),
         }
@@ -228,41 +368,74 @@ impl Network for Tcp {
         let listener = self.listener.as_ref().ok_or(io::ErrorKind::WouldBlock)?;
         let (stream, peer) = listener.accept()?;
         self.options.set_up(&stream)?;
-        Ok((self.adopt(stream)?, peer))
+        let config = self.tls.as_ref().and_then(|it| it.parts.listener.as_ref());
+        let speech = match config {
+            Some(config) => Speech::Tls(Box::new(Session::accept(config)?)),
+            None => Speech::New,
+        };
+        Ok((self.adopt(stream, speech)?, peer))
     }
 
     fn read(&mut self, key: Key, into: &mut [u8]) -> io::Result<usize> {
-        self.stream(key)?.read(into)
+        let stream = live(&mut self.streams, key)?;
+        match &stream.speech {
+            Speech::Plain => stream.socket.read(into),
+            Speech::New => self.read_first(key, into),
+            Speech::Tls(_) => self.read_tls(key, into),
+        }
     }
 
     fn confirm(&mut self, key: Key) {
         if !self.options.confirms_late {
             return;
         }
-        if let Ok(stream) = self.stream(key) {
-            confirm_now(stream);
+        if let Ok(stream) = live(&mut self.streams, key) {
+            confirm_now(&stream.socket);
         }
     }
 
     fn write(&mut self, key: Key, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.stream(key)?.write_vectored(pieces)
+        let stream = live(&mut self.streams, key)?;
+        match &mut stream.speech {
+            Speech::Plain | Speech::New => stream.socket.write_vectored(pieces),
+            Speech::Tls(session) => session.write(&mut stream.socket, pieces),
+        }
     }
 
     fn refuse(&mut self, key: Key, line: &str) {
-        if let Some(stream) = self.take(key) {
-            self.refused.take(stream, line);
+        let Some(mut stream) = self.take(key) else {
+            return;
+        };
+        match &mut stream.speech {
+            Speech::Plain | Speech::New => self.refused.take(stream.socket, line),
+            Speech::Tls(session) if session.is_handshaking() => {
+                self.refused.take_with(stream.socket, &tls::REFUSED);
+            }
+            Speech::Tls(session) => {
+                let pieces = [IoSlice::new(line.as_bytes()), IoSlice::new(b"\n")];
+                let _ = session.write(&mut stream.socket, &pieces);
+                session.end(&mut stream.socket);
+                self.refused.take_with(stream.socket, b"");
+            }
         }
     }
 
     fn shut_down(&mut self, key: Key) {
-        if let Ok(stream) = self.stream(key) {
+        if let Ok(stream) = live(&mut self.streams, key) {
+            if let Speech::Tls(session) = &mut stream.speech {
+                session.end(&mut stream.socket);
+            }
             // It fails only where the peer is gone already.
-            let _ = stream.shutdown(std::net::Shutdown::Write);
+            let _ = stream.socket.shutdown(std::net::Shutdown::Write);
         }
     }
 
     fn close(&mut self, key: Key) {
-        drop(self.take(key));
+        if let Some(mut stream) = self.take(key)
+            && let Speech::Tls(session) = &mut stream.speech
+        {
+            session.end(&mut stream.socket);
+        }
     }
 
     fn readiness(&self) -> Option<BorrowedFd<'_>> {
@@ -307,7 +480,7 @@ mod tests {
                 Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
             }
         };
-        let socket = SockRef::from(&*net.stream(key).expect("it is there"));
+        let socket = SockRef::from(&live(&mut net.streams, key).expect("it is there").socket);
         assert_eq!(socket.tcp_user_timeout().expect("an option"), None);
         assert!(socket.keepalive().expect("an option"));
     }
@@ -345,7 +518,9 @@ mod tests {
         socket.connect(&own).expect("TCP allows it");
         socket.set_nonblocking(true).expect("an option");
         let mut net = Tcp::new(None, SocketOptions::of_sources()).expect("a poller");
-        let key = net.adopt(TcpStream::from_std(socket.into())).expect("room");
+        let key = net
+            .adopt(TcpStream::from_std(socket.into()), Speech::Plain)
+            .expect("room");
         let error = net.connected(key).expect_err("nobody else is there");
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
     }

@@ -97,7 +97,7 @@ impl Engine {
         Self {
             home,
             delivery: address_after(&running, "subscribers on ").expect("it says where"),
-            admin: address_after(&running, "http://").expect("it says where"),
+            admin: address_after(&running, "://").expect("it says where"),
             ingest: address_after(&running, "producers on "),
             stdout: child.stdout.take(),
             child,

@@ -14,6 +14,7 @@ use super::output::print;
 use crate::access::with_tokens;
 use crate::clock::zone;
 use crate::config::{self, Config, StoreUrl};
+use crate::engine::tls::TlsOfEngine;
 use crate::engine::{cores, directory};
 use crate::escape::Escaped;
 
@@ -67,6 +68,9 @@ fn problems(config: &Config, machine: &Machine) -> Vec<String> {
         problems.push(format!(
             "the data directory {data_dir} cannot be used: {error}"
         ));
+    }
+    if let Err(error) = TlsOfEngine::load(config) {
+        problems.push(error.to_string());
     }
     if let Err(error) = with_tokens(config) {
         problems.push(error.to_string());

@@ -12,7 +12,9 @@ pub(super) fn findings(context: &Context<'_>) -> Vec<Finding> {
     let finding = |listener: Listener| {
         let words = listener.words(config);
         match listener.exposure(config) {
-            Exposure::Loopback | Exposure::Users => Finding::good(SUBJECT, words),
+            Exposure::Loopback | Exposure::Users | Exposure::Certificates => {
+                Finding::good(SUBJECT, words)
+            }
             Exposure::Anonymous => {
                 let advice = "add a [[user]] (flipped-lb user hash), or be sure of the network";
                 Finding::fair(SUBJECT, words, advice.to_owned())

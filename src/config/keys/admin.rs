@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::config::key::{Section, key, max_connections, max_connections_per_address, set};
+use crate::config::key::{
+    Section, key, max_connections, max_connections_per_address, set, tls, tls_file,
+};
 use crate::config::units::show_duration;
 use crate::config::{LogFormat, LogLevel};
 use crate::limits;
@@ -19,6 +21,10 @@ pub(super) const ADMIN: Section = Section {
         ),
         max_connections!(admin, "256", "HTTP clients"),
         max_connections_per_address!(admin),
+        tls!(admin),
+        tls_file!(admin, cert, "tls_cert", "cert"),
+        tls_file!(admin, key, "tls_key", "key"),
+        tls_file!(admin, client_ca, "tls_client_ca", "client_ca"),
     ],
 };
 

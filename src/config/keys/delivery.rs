@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::config::key::{Section, key, max_connections, max_connections_per_address, set};
+use crate::config::key::{
+    Section, key, max_connections, max_connections_per_address, set, tls, tls_file,
+};
 use crate::limits;
 
 const MILLI: Duration = Duration::from_millis(1);
@@ -52,6 +54,10 @@ pub(super) const DELIVERY: Section = Section {
         ),
         max_connections!(delivery, "10_000", "subscribers"),
         max_connections_per_address!(delivery),
+        tls!(delivery),
+        tls_file!(delivery, cert, "tls_cert", "cert"),
+        tls_file!(delivery, key, "tls_key", "key"),
+        tls_file!(delivery, client_ca, "tls_client_ca", "client_ca"),
         key(
             "greeting_timeout",
             "\"30s\"",

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::config::key::{Section, key, max_connections, max_connections_per_address, set};
+use crate::config::key::{
+    Section, key, max_connections, max_connections_per_address, set, tls, tls_file,
+};
 use crate::config::{KeptWhenFull, LineParser};
 use crate::limits;
 
@@ -73,6 +75,10 @@ pub(super) const INGEST: Section = Section {
         ),
         max_connections!(ingest, "4096", "producers"),
         max_connections_per_address!(ingest),
+        tls!(ingest),
+        tls_file!(ingest, cert, "tls_cert", "cert"),
+        tls_file!(ingest, key, "tls_key", "key"),
+        tls_file!(ingest, client_ca, "tls_client_ca", "client_ca"),
         key(
             "greeting_timeout",
             "\"30s\"",

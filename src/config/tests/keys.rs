@@ -20,6 +20,45 @@ type Case = (
 );
 
 const CASES: &[Case] = &[
+    ("tls", "cert", "'c.pem'\nkey = 'k.pem'", |c| {
+        c.tls.cert == Some(PathBuf::from("c.pem"))
+    }),
+    ("tls", "key", "'k.pem'", |c| {
+        c.tls.key == Some(PathBuf::from("k.pem"))
+    }),
+    ("tls", "client_ca", "'ca.pem'", |c| {
+        c.tls.client_ca == Some(PathBuf::from("ca.pem"))
+    }),
+    ("ingest", "tls", "'off'", |c| c.ingest.tls.is_off),
+    ("ingest", "tls_cert", "'c.pem'\ntls_key = 'k.pem'", |c| {
+        c.ingest.tls.files.cert == Some(PathBuf::from("c.pem"))
+    }),
+    ("ingest", "tls_key", "'k.pem'\ntls_cert = 'c.pem'", |c| {
+        c.ingest.tls.files.key == Some(PathBuf::from("k.pem"))
+    }),
+    ("ingest", "tls_client_ca", "'ca.pem'", |c| {
+        c.ingest.tls.files.client_ca == Some(PathBuf::from("ca.pem"))
+    }),
+    ("delivery", "tls", "'off'", |c| c.delivery.tls.is_off),
+    ("delivery", "tls_cert", "'c.pem'\ntls_key = 'k.pem'", |c| {
+        c.delivery.tls.files.cert == Some(PathBuf::from("c.pem"))
+    }),
+    ("delivery", "tls_key", "'k.pem'\ntls_cert = 'c.pem'", |c| {
+        c.delivery.tls.files.key == Some(PathBuf::from("k.pem"))
+    }),
+    ("delivery", "tls_client_ca", "'ca.pem'", |c| {
+        c.delivery.tls.files.client_ca == Some(PathBuf::from("ca.pem"))
+    }),
+    ("admin", "tls", "'off'", |c| c.admin.tls.is_off),
+    ("admin", "tls_cert", "'c.pem'\ntls_key = 'k.pem'", |c| {
+        c.admin.tls.files.cert == Some(PathBuf::from("c.pem"))
+    }),
+    ("admin", "tls_key", "'k.pem'\ntls_cert = 'c.pem'", |c| {
+        c.admin.tls.files.key == Some(PathBuf::from("k.pem"))
+    }),
+    ("admin", "tls_client_ca", "'ca.pem'", |c| {
+        c.admin.tls.files.client_ca == Some(PathBuf::from("ca.pem"))
+    }),
     ("ingest", "max_rate", "['5_000/s', '10MiB/s']", |c| {
         c.ingest.max_rate
             == MaxRate {

@@ -358,3 +358,22 @@ fn an_address_that_other_machines_reach_is_refused_with_both_ways_out() {
         }
     }
 }
+
+#[test]
+fn a_certificate_has_its_key_and_a_source_by_tls_an_authority() {
+    for text in [
+        "[tls]\ncert = 'c'",
+        "[delivery]\ntls_cert = 'c'",
+        "[delivery]\ntls_key = 'k'",
+    ] {
+        for problem in problems(text) {
+            assert!(problem.contains("not the other one"), "{text}: {problem}");
+        }
+    }
+    let problem = problem("[[source]]\naddress = 'a:1'\ntls = true");
+    assert!(problem.contains("tls = true wants tls_ca"), "{problem}");
+    let text = "[tls]\nclient_ca = 'c'\ncert = 'c'\nkey = 'k'\n[delivery]\nlisten = '0.0.0.0:1'";
+    settings(text);
+    let plain = self::problem(&format!("{text}\ntls = 'off'"));
+    assert!(plain.contains("[[user]]"), "{plain}");
+}

@@ -27,7 +27,8 @@ pub(crate) struct File<'a> {
 }
 
 impl File<'_> {
-    fn wrong(&self, why: impl ToString) -> TlsFileError {
+    /// It is of no use.
+    pub(crate) fn wrong(&self, why: impl ToString) -> TlsFileError {
         TlsFileError {
             setting: self.setting.to_owned(),
             path: self.path.to_owned(),
@@ -96,4 +97,3 @@ pub(crate) fn client(ca: File<'_>) -> Result<Arc<ClientConfig>, TlsFileError> {
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(default_provider())
 }
-

@@ -26,6 +26,8 @@ pub(in crate::net) struct Session {
     connection: Connection,
     /// Bytes of the agent's in the record that the socket has not wholly taken.
     sealed: usize,
+    /// No record has come.
+    is_new: bool,
     began: Instant,
 }
 
@@ -49,12 +51,18 @@ impl Session {
         Self {
             connection,
             sealed: 0,
+            is_new: true,
             began: Instant::now(),
         }
     }
 
     pub(in crate::net) fn is_handshaking(&self) -> bool {
         self.connection.is_handshaking()
+    }
+
+    /// Whether nothing was read yet of a peer that was accepted.
+    pub(in crate::net) fn is_new(&self) -> bool {
+        self.is_new && matches!(self.connection, Connection::Server(_))
     }
 
     /// Since when, for its time is bounded.
@@ -88,7 +96,8 @@ impl Session {
                 Err(error) => return Err(error),
             }
             match self.take_records(socket) {
-                Ok(()) => {}
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 // It is told by the next read.
                 Err(_) if filled > 0 => return Ok(filled),
                 Err(error) => return Err(error),
@@ -99,34 +108,32 @@ impl Session {
     /// Goes on with the handshake as far as the socket gives and takes. Returns whether it is over.
     ///
     /// # Errors
-    /// It has failed.
+    /// It has failed, or the peer is gone.
     pub(in crate::net) fn shake(&mut self, socket: &mut (impl Read + Write)) -> io::Result<bool> {
         self.flush(socket)?;
         while self.is_handshaking() {
             match self.take_records(socket) {
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
-                result => result?,
-            }
-            if self.connection.reader().read(&mut []).is_err_and(is_end) {
-                return Err(ErrorKind::UnexpectedEof.into());
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(true)
     }
 
-    /// Takes some records from the socket, and answers what they ask.
-    fn take_records(&mut self, socket: &mut (impl Read + Write)) -> io::Result<()> {
-        match self.connection.read_tls(socket) {
-            Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(()),
-            result => result?,
-        };
-        if let Err(error) = self.connection.process_new_packets() {
-            // The peer is told why, if it takes that.
-            let _ = self.flush(socket);
-            return Err(io::Error::new(ErrorKind::InvalidData, error));
+    /// Takes some records from the socket, and answers what they ask; returns how many bytes they have.
+    fn take_records(&mut self, socket: &mut (impl Read + Write)) -> io::Result<usize> {
+        let len = self.connection.read_tls(socket)?;
+        self.is_new &= len == 0;
+        let processed = self.connection.process_new_packets();
+        // It also tells the peer what is wrong. If the peer is gone, what it has sent is read all the same.
+        let _ = self.flush(socket);
+        match processed {
+            Ok(_) => Ok(len),
+            Err(error) => Err(io::Error::new(ErrorKind::InvalidData, error)),
         }
-        self.flush(socket)?;
-        Ok(())
     }
 
     /// Writes plaintext, in records; returns how many bytes are in the socket. After `WouldBlock` the
@@ -198,8 +205,4 @@ impl Session {
         // The peer may be gone.
         let _ = self.flush(socket);
     }
-}
-
-fn is_end(error: io::Error) -> bool {
-    error.kind() == ErrorKind::UnexpectedEof
 }

@@ -30,7 +30,11 @@ pub(super) fn places(config: &Config, machine: &Machine) -> Vec<String> {
     lines.extend(connections(config, machine));
     lines.push(match config.admin.listen {
         Some(address) => {
-            format!("http://{address}/stats, /metrics, /healthz, /readyz, /histograms")
+            let scheme = match config.tls.of(&config.admin.tls) {
+                Some(_) => "https",
+                None => "http",
+            };
+            format!("{scheme}://{address}/stats, /metrics, /healthz, /readyz, /histograms")
         }
         None => "no HTTP ([admin] listen is none)".to_owned(),
     });
