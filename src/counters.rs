@@ -83,7 +83,7 @@ counters! {
     PartialLines "partial_lines" count "Lines cut off by the reset of their connection: rejected as bad_json and kept whole. Lines that were held for max_queued count as one, and are their source's still.";
     Destinations "destinations" gauge "Destinations that there are: configured, and created by messages or subscribers.";
     DestinationsFull "destinations_full" count "Lines and subscriptions for a new destination that were refused because there are max_destinations.";
-    DestinationsAtMax "destinations_at_max" gauge "1 while there are max_destinations, or names of them went a moment ago.";
+    DestinationsAtMax "destinations_at_max" gauge "1 while there are max_destinations.";
     DestinationsRetired "destinations_retired" count "Destinations that messages or subscribers created and that went again: nothing waited for them, and nobody had asked for them by name.";
     QueueFullWaits "queue_full_waits" count "Times that a source was read no more because its next line was for a destination with max_queued messages.";
     SourcesHeld "sources_held" gauge "Sources that are not read now for that reason.";

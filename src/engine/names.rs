@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::latency;
-use crate::limits::MESSAGE_TYPES_MAX;
+use crate::limits::{INDICES_PER_NAME, MESSAGE_TYPES_MAX};
 use crate::message::Directory;
 use crate::scheduler::rules::Rules;
 
@@ -29,11 +29,11 @@ impl Names {
         }
     }
 
-    /// How many customers there can be.
+    /// How many indices customers can have.
     pub(super) fn destinations_max(&self, config: &Config) -> usize {
         let configured = self.destinations.len();
         if config.scheduler.create_destinations {
-            configured.max(config.scheduler.max_destinations)
+            INDICES_PER_NAME * configured.max(config.scheduler.max_destinations)
         } else {
             configured
         }

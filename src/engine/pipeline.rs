@@ -39,7 +39,9 @@ use crate::journal::error::JournalError;
 use crate::journal::recovery::{self, Recovered};
 use crate::journal::reserve;
 use crate::journal::storage::Storage;
-use crate::limits::{ARRIVALS_RING, CHUNK_COUNT, CHUNK_LEN, HOT_MAX, MESSAGES_MAX};
+use crate::limits::{
+    ARRIVALS_RING, CHUNK_COUNT, CHUNK_LEN, HOT_MAX, INDICES_PER_NAME, MESSAGES_MAX,
+};
 use crate::message::Sequence;
 use crate::message::allowance::{MaxQueued, Windows};
 use crate::net::Network;
@@ -304,7 +306,7 @@ fn queues(config: &Config) -> Queues {
         &config.scheduler.max_wait,
     )
     .served_by(config.delivery.agents)
-    .with_room_for(config.scheduler.created_max())
+    .with_room_for(INDICES_PER_NAME * config.scheduler.created_max())
 }
 
 /// Reads the journal, closes its last segment, gathers what an earlier life left, and sets room for

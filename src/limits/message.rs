@@ -20,5 +20,9 @@ pub const MESSAGE_TYPES_MAX: usize = 256;
 /// Destinations that may exist when they are created by messages, by default.
 pub const DESTINATIONS_MAX_DEFAULT: usize = 10_000;
 
+/// Indices for each destination that there may be: those of names that have gone are not free before
+/// everybody knows, and take no room from other names meanwhile.
+pub const INDICES_PER_NAME: usize = 2;
+
 /// Destinations at most, by setting: at a few hundred bytes each, some hundred MiB.
 pub const DESTINATIONS_MAX: usize = 1_000_000;

@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub use self::names::Found;
 use self::names::{Created, Indices, Names};
 use super::recent::{Recent, ShortName};
-use crate::limits::DESTINATIONS_MAX;
+use crate::limits::{DESTINATIONS_MAX, INDICES_PER_NAME};
 
 /// Names with indices: destinations, or message types. Each agent has a clone of its own.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ impl Figures {
 fn room(may_create: bool, max: usize, there: usize) -> usize {
     // Tools have no bound, and grow.
     let created = if may_create && max <= DESTINATIONS_MAX {
-        max
+        INDICES_PER_NAME * max
     } else {
         0
     };
@@ -133,7 +133,7 @@ impl Directory {
     /// Whether there is no room for more names.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.used() >= self.shared.max
+        self.count() >= self.shared.max
     }
 
     /// Whether names take more than half of the room, without so many of them.
@@ -141,8 +141,11 @@ impl Directory {
         2 * self.count().saturating_sub(without) > self.shared.max
     }
 
-    fn used(&self) -> usize {
-        self.shared.figures.used.load(Ordering::Acquire)
+    /// Whether one more name may go when so many may be about to: their indices are not free at once,
+    /// and others need [`INDICES_PER_NAME`] of them at most.
+    pub(crate) fn may_retire(&self, retiring: usize) -> bool {
+        let used = self.shared.figures.used.load(Ordering::Acquire);
+        used.saturating_sub(self.count()) + retiring < self.shared.max
     }
 
     /// The number of the next name that is created.
@@ -236,7 +239,7 @@ impl Directory {
         let index = match names.find(&name).0 {
             Found::At(index) => index,
             Found::Retiring => return Found::Retiring,
-            Found::Nowhere if names.used() >= max => return Found::Nowhere,
+            Found::Nowhere if names.count() >= max => return Found::Nowhere,
             Found::Nowhere => names.add(Arc::clone(&name)),
         };
         self.shared.figures.store(&names);

@@ -15,6 +15,7 @@ use flipped_lb::engine::{Names, Wakes};
 use flipped_lb::journal::reader::Reader;
 use flipped_lb::journal::storage::Name;
 use flipped_lb::latency::{self, Collector};
+use flipped_lb::limits::INDICES_PER_NAME;
 use flipped_lb::ring::Wake;
 use flipped_lb::scheduler::rules::Rules;
 use flipped_lb::store::follower::Follower;
@@ -71,7 +72,7 @@ impl Life {
         disk.started();
         let position = recovered.origin.position;
         signals.recorded.store(position, Ordering::Release);
-        let destinations_max = config.scheduler.max_destinations;
+        let destinations_max = INDICES_PER_NAME * config.scheduler.max_destinations;
         let (recorder, collector) = latency::exchange(config.scheduler.levels, destinations_max);
         let reader = Reader::new(disk.clone(), config.journal.segment, 0);
         let counted = Arc::clone(&counters);

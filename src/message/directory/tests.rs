@@ -91,16 +91,17 @@ fn an_index_whose_name_went_is_used_again_when_it_is_released() {
     assert_eq!((one.look("b"), one.count()), (Found::Nowhere, 1));
     assert_eq!(one.name(1).as_deref(), Some("b"), "whoever shows it does");
     assert_eq!(other.find_or_create("c"), Some(2));
-    assert_eq!(
-        other.look_or_create("b"),
-        Found::Nowhere,
-        "there is no room"
-    );
+    assert_eq!(other.find_or_create("b"), Some(3), "it takes no room");
+    assert_eq!(other.look_or_create("d"), Found::Nowhere, "three at most");
+    one.begin_retiring(0);
+    one.forget(0);
+    other.forget(0);
+    one.retire(0);
     one.release(1);
     assert_eq!(other.find_or_create("d"), Some(1));
-    assert_eq!((one.find("d"), one.find("b")), (Some(1), None));
+    assert_eq!((one.find("d"), one.find("a")), (Some(1), None));
     let names = one.first(9);
-    assert!(names.iter().map(|it| &**it).eq(["a", "c", "d"]));
+    assert!(names.iter().map(|it| &**it).eq(["c", "b", "d"]));
 }
 
 #[test]
@@ -197,7 +198,7 @@ proptest! {
                         true => agents[agent].look_or_create(&name),
                         false => agents[agent].look(&name),
                     };
-                    let used = model.count() + model.vacant.len();
+                    let count = model.count();
                     match (found, model.at(&name), &model.retiring) {
                         (Found::At(index), Some(at), Some((retiring, left))) if at == *retiring => {
                             prop_assert_eq!(index as usize, at);
@@ -208,14 +209,14 @@ proptest! {
                         }
                         (Found::At(index), Some(at), _) => prop_assert_eq!(index as usize, at),
                         (Found::At(index), None, _) => {
-                            prop_assert!(creates && used < max);
+                            prop_assert!(creates && count < max);
                             let at = index as usize;
                             model.names.resize(model.names.len().max(at + 1), None);
                             prop_assert_eq!(&model.names[at], &None, "it is another's");
                             prop_assert!(!model.vacant.contains(&at));
                             model.names[at] = Some(name);
                         }
-                        (Found::Nowhere, None, _) => prop_assert!(!creates || used >= max),
+                        (Found::Nowhere, None, _) => prop_assert!(!creates || count >= max),
                         other => prop_assert!(false, "{:?}", other),
                     }
                 }
@@ -252,8 +253,9 @@ proptest! {
                 }
             }
             prop_assert_eq!(agents[0].count(), model.count());
-            let used = model.count() + model.vacant.len();
-            prop_assert_eq!(agents[0].is_full(), used >= max);
+            prop_assert_eq!(agents[0].is_full(), model.count() >= max);
+            let may_retire = model.vacant.len() + 1 < max;
+            prop_assert_eq!(agents[0].may_retire(1), may_retire);
         }
     }
 }

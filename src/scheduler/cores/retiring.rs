@@ -47,10 +47,11 @@ impl Cores {
     /// Asks the agents about names that were not used for long.
     fn ask_agents(&mut self, now: Now, out: &mut Outputs) -> usize {
         for count in 0..RETIRING_MAX {
-            if !has_room(out) {
+            let retiring = self.retirement.len();
+            if !has_room(out) || !self.names.may_retire(retiring) {
                 return count;
             }
-            let is_over_half_full = self.names.is_over_half_full(self.retirement.len());
+            let is_over_half_full = self.names.is_over_half_full(retiring);
             let (intake, messages) = (&self.intake, &self.messages);
             let subscriptions = &self.subscriptions;
             let look = |destination| {
