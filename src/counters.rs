@@ -69,6 +69,8 @@ counters! {
     Recovered "recovered" count "Messages taken over from the journal at start; they count as received and accepted too.";
     QueuedCold "queued_cold" gauge "Messages among the queued that wait packed, without a slot: their frames are in the journal only.";
     HeldBackPressure "held_back_pressure" count "Cycles in which all sources waited because no more messages could be held.";
+    DedupIds "dedup_ids" gauge "Ids in the dedup window; those whose time has passed count until the next message comes.";
+    ChunksUsed "chunks_used" gauge "Chunks of frame memory in use: those being filled, and those with a message that is not settled.";
     ChunksEvicted "chunks_evicted" count "Chunks taken from messages that wait: these are read again from the journal.";
     ReplayFailures "replay_failures" count "Messages that could not be read again from the journal; they are tried again.";
     Fetched "fetched" count "Messages read again from the journal.";

@@ -86,6 +86,12 @@ impl Ledger {
         self.free.len()
     }
 
+    /// How many are not.
+    #[must_use]
+    pub(crate) fn used_count(&self) -> usize {
+        self.chunks.len() - self.free.len()
+    }
+
     /// Takes the chunk that was freed last: its memory is in the cache.
     pub(crate) fn writer(&mut self) -> Option<Writer> {
         let chunk = self.free.pop()?;

@@ -58,8 +58,9 @@ mod tests {
         ledger.seal(writer);
         ledger.release(place);
         assert_eq!(ledger.free_count(), 0, "the lease is still out");
+        assert_eq!(ledger.used_count(), 1);
         ledger.take_back(Returned::one(lease));
-        assert_eq!(ledger.free_count(), 1);
+        assert_eq!((ledger.free_count(), ledger.used_count()), (1, 0));
         assert!(
             ledger.lend(place).is_none(),
             "its chunk is of another generation"

@@ -77,6 +77,11 @@ impl Intake {
         &self.counts
     }
 
+    /// Ids in the dedup window.
+    pub(crate) fn dedup_len(&self) -> usize {
+        self.dedup.len()
+    }
+
     /// The next message's sequence.
     pub(crate) fn next_sequence(&self) -> Sequence {
         self.next_sequence

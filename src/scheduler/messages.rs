@@ -408,6 +408,10 @@ impl Messages {
         self.ledger.free_count()
     }
 
+    pub(crate) fn used_chunks(&self) -> usize {
+        self.ledger.used_count()
+    }
+
     /// Frees the oldest chunk that nobody reads: its messages are read from the journal when it is
     /// their turn. `false`: there is none.
     pub(crate) fn evict_chunk(&mut self) -> bool {

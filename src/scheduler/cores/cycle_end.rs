@@ -91,6 +91,8 @@ impl Cores {
         counters.set(Counter::Destinations, self.names.count() as u64);
         let is_full = self.names.may_create() && self.names.is_full();
         counters.set(Counter::DestinationsAtMax, u64::from(is_full));
+        counters.set(Counter::ChunksUsed, self.messages.used_chunks() as u64);
+        counters.set(Counter::DedupIds, self.intake.dedup_len() as u64);
         counters.set(Counter::LastSequence, self.intake.next_sequence() - 1);
     }
 }
