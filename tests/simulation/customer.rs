@@ -75,6 +75,14 @@ impl Customer {
         self.rests_until_ns = 0;
     }
 
+    /// It goes, and comes back at this time.
+    pub fn stay_away(&mut self, until_ns: u64) {
+        if let Some(link) = self.link {
+            self.go(link, true);
+        }
+        self.rests_until_ns = until_ns;
+    }
+
     /// Its connection, and the destinations that it subscribes to.
     pub fn seat(&self) -> (Option<LinkId>, &[usize]) {
         (self.link, &self.destinations)

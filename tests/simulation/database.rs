@@ -9,6 +9,7 @@ use flipped_lb::store::rows::Rows;
 use flipped_lb::store::{Applied, Store, StoreError, Totals};
 
 use crate::dice::Dice;
+use crate::heap::{Outside, outside};
 use crate::history::{Event, MessageId};
 use crate::plan::Faults;
 use crate::script::message_of;
@@ -61,8 +62,13 @@ impl Database {
         })))
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().expect("one thread, and no panic in here")
+    fn state(&self) -> Outside<MutexGuard<'_, State>> {
+        outside(self.0.lock().expect("one thread, and no panic in here"))
+    }
+
+    /// From now on these things go wrong.
+    pub fn trouble(&self, faults: Faults) {
+        self.state().faults = faults;
     }
 
     /// From now on nothing goes wrong.

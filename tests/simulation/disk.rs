@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use flipped_lb::journal::storage::{Name, Storage};
 
 use crate::dice::Dice;
+use crate::heap::{Outside, outside};
 use crate::plan::Faults;
 use crate::tally::Tally;
 use crate::time::Time;
@@ -33,6 +34,14 @@ const NO_DESCRIPTOR_NS_MAX: u64 = 2_000_000_000;
 
 /// Names a file for good, whatever it is called.
 type Inode = u64;
+
+/// An open file, until it is dropped.
+#[derive(Debug)]
+pub struct Handle {
+    inode: Inode,
+    /// Shared with the file: so many are open.
+    _open: Arc<()>,
+}
 
 /// What was done to the names.
 #[derive(Debug, Clone, Copy)]
@@ -79,6 +88,8 @@ struct File {
     /// Whether each sector has room on the disk, and how many have.
     allocated: Vec<bool>,
     used: usize,
+    /// Shared with who has it open.
+    open: Arc<()>,
 }
 
 #[derive(Debug)]
@@ -87,6 +98,9 @@ struct State {
     faults: Faults,
     dice: Dice,
     files: BTreeMap<Inode, File>,
+    next_inode: Inode,
+    /// Open files that are never closed, if they leak.
+    leaked: Option<Vec<Handle>>,
     names: Names,
     synced_names: Names,
     /// What the disk has not got of the changes to names.
@@ -131,6 +145,8 @@ impl Disk {
             faults,
             dice,
             files: BTreeMap::new(),
+            next_inode: 0,
+            leaked: None,
             names: Names::default(),
             synced_names: Names::default(),
             changes: Vec::new(),
@@ -154,8 +170,13 @@ impl Disk {
         std::mem::take(&mut self.state().leaving)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().expect("one thread, and no panic in here")
+    fn state(&self) -> Outside<MutexGuard<'_, State>> {
+        outside(self.0.lock().expect("one thread, and no panic in here"))
+    }
+
+    /// From now on these things go wrong.
+    pub fn trouble(&self, faults: Faults) {
+        self.state().faults = faults;
     }
 
     /// From now on nothing goes wrong; but no room comes from elsewhere.
@@ -186,6 +207,42 @@ impl Disk {
     /// When the last fault was.
     pub fn troubled_ns(&self) -> u64 {
         self.state().troubled_ns
+    }
+
+    /// From now on files that are opened are never closed.
+    pub fn leak(&self) {
+        self.state().leaked = Some(Vec::new());
+    }
+
+    /// Open files.
+    pub fn open_files(&self) -> usize {
+        let state = self.state();
+        let open = state.files.values().map(File::open_count);
+        open.sum()
+    }
+
+    /// Files, and the bytes of their room.
+    pub fn used(&self) -> (usize, usize) {
+        let state = self.state();
+        let files = state.names.0.values().map(|it| &state.files[it]);
+        let room = files.map(|it| it.used * SECTOR_LEN).sum();
+        (state.names.0.len(), room)
+    }
+
+    /// Forgets files without a name that nobody has open.
+    pub fn forget(&self) {
+        let state = &mut *self.state();
+        let (names, synced_names) = (&state.names.0, &state.synced_names.0);
+        let mut named: BTreeSet<Inode> = names
+            .values()
+            .chain(synced_names.values())
+            .copied()
+            .collect();
+        named.extend(state.changes.iter().filter_map(|it| match *it {
+            Change::Give(_, inode) => Some(inode),
+            _ => None,
+        }));
+        (state.files).retain(|inode, it| named.contains(inode) || it.open_count() > 0);
     }
 
     /// Its files with their bytes, and what is free, for people.
@@ -246,7 +303,12 @@ impl State {
         let room = (usize::MAX, true);
         let (time, faults) = (self.time.clone(), Faults::default());
         let look = Disk::new(time, faults, dice, room, Tally::default());
-        look.state().files.clone_from(&self.files);
+        let named = self.names.0.values().map(|&inode| {
+            let open = Arc::default();
+            let file = self.files[&inode].clone();
+            (inode, File { open, ..file })
+        });
+        look.state().files.extend(named);
         look.state().names.clone_from(&self.names);
         look
     }
@@ -403,6 +465,21 @@ impl State {
         Ok(())
     }
 
+    fn open(&mut self, name: Name) -> io::Result<Handle> {
+        let inode = self.names.get(name)?;
+        let handle = self.handle(inode);
+        let another = self.handle(inode);
+        if let Some(leaked) = &mut self.leaked {
+            leaked.push(another);
+        }
+        Ok(handle)
+    }
+
+    fn handle(&mut self, inode: Inode) -> Handle {
+        let open = Arc::clone(&self.file(inode).open);
+        Handle { inode, _open: open }
+    }
+
     fn file(&mut self, inode: Inode) -> &mut File {
         self.files
             .get_mut(&inode)
@@ -414,7 +491,7 @@ impl State {
         self.changes.push(change);
     }
 
-    fn create(&mut self, name: Name) -> io::Result<Inode> {
+    fn create(&mut self, name: Name) -> io::Result<Handle> {
         self.change()?;
         self.has_descriptor()?;
         if self.room() < SECTOR_LEN {
@@ -423,10 +500,11 @@ impl State {
         if self.names.get(name).is_ok() {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
-        let inode = self.files.len() as Inode;
+        let inode = self.next_inode;
+        self.next_inode += 1;
         self.files.insert(inode, File::default());
         self.rename(Change::Give(name, inode));
-        Ok(inode)
+        Ok(self.handle(inode))
     }
 
     fn write(&mut self, inode: Inode, offset: u64, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
@@ -504,6 +582,11 @@ impl State {
 }
 
 impl File {
+    /// So many have it open.
+    fn open_count(&self) -> usize {
+        Arc::strong_count(&self.open) - 1
+    }
+
     /// No room is left behind its end.
     fn cut_room(&mut self) {
         let sectors = self.bytes.len().div_ceil(SECTOR_LEN);
@@ -538,7 +621,7 @@ fn persist(file: &mut File, sector: usize) {
 }
 
 impl Storage for Disk {
-    type Segment = Inode;
+    type Segment = Handle;
 
     fn list(&self) -> io::Result<Vec<Name>> {
         let state = &mut *self.state();
@@ -547,18 +630,18 @@ impl Storage for Disk {
         Ok(state.names.0.keys().copied().collect())
     }
 
-    fn create(&mut self, name: Name) -> io::Result<Inode> {
+    fn create(&mut self, name: Name) -> io::Result<Handle> {
         self.state().create(name)
     }
 
-    fn open(&self, name: Name) -> io::Result<Inode> {
+    fn open(&self, name: Name) -> io::Result<Handle> {
         let state = &mut *self.state();
         state.alive()?;
         state.has_descriptor()?;
-        state.names.get(name)
+        state.open(name)
     }
 
-    fn resume(&mut self, name: Name) -> io::Result<Inode> {
+    fn resume(&mut self, name: Name) -> io::Result<Handle> {
         self.open(name)
     }
 
@@ -600,16 +683,16 @@ impl Storage for Disk {
         Ok(())
     }
 
-    fn len(&self, inode: &Inode) -> io::Result<u64> {
+    fn len(&self, file: &Handle) -> io::Result<u64> {
         let state = &mut *self.state();
         state.alive()?;
-        Ok(state.file(*inode).bytes.len() as u64)
+        Ok(state.file(file.inode).bytes.len() as u64)
     }
 
-    fn truncate(&self, inode: &Inode, len: u64) -> io::Result<()> {
+    fn truncate(&self, file: &Handle, len: u64) -> io::Result<()> {
         let state = &mut *self.state();
         state.change()?;
-        let (file, len) = (state.file(*inode), len as usize);
+        let (file, len) = (state.file(file.inode), len as usize);
         file.bytes.resize(len, 0);
         file.synced.truncate(len);
         file.cut_room();
@@ -627,15 +710,15 @@ impl Storage for Disk {
         Ok(())
     }
 
-    fn write_at(&self, inode: &Inode, offset: u64, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.state().write(*inode, offset, pieces)
+    fn write_at(&self, file: &Handle, offset: u64, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.state().write(file.inode, offset, pieces)
     }
 
-    fn read_at(&self, inode: &Inode, offset: u64, into: &mut [u8]) -> io::Result<usize> {
-        self.state().read(*inode, offset, into)
+    fn read_at(&self, file: &Handle, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+        self.state().read(file.inode, offset, into)
     }
 
-    fn sync(&self, inode: &Inode) -> io::Result<()> {
-        self.state().sync(*inode)
+    fn sync(&self, file: &Handle) -> io::Result<()> {
+        self.state().sync(file.inode)
     }
 }

@@ -12,6 +12,8 @@ pub struct Failure {
     pub plan: String,
     /// The last events.
     pub trace: String,
+    /// How it is seen again: settings and test.
+    pub again: String,
 }
 
 impl fmt::Display for Failure {
@@ -22,12 +24,13 @@ impl fmt::Display for Failure {
             what,
             plan,
             trace,
+            again,
         } = self;
         write!(
             f,
             "{plan}\n{trace}\nseed {seed}: the checker `{checker}` says: {what}\n\n\
              To see it again:\n\
-             FLIPPED_LB_SIMULATION_SEED={seed} cargo nextest run --test simulation one_seed\n\
+             FLIPPED_LB_SIMULATION_SEED={seed} {again}\n\
              (with FLIPPED_LB_SIMULATION_EVENTS=100000 for all that happened)\n"
         )
     }

@@ -14,7 +14,7 @@ use flipped_lb::engine::pipeline::{Common, Signals, World, assemble, recover, re
 use flipped_lb::engine::{Names, Wakes};
 use flipped_lb::journal::reader::Reader;
 use flipped_lb::journal::storage::Name;
-use flipped_lb::latency::{self, Collector};
+use flipped_lb::latency::{self, Collector, Totals};
 use flipped_lb::limits::INDICES_PER_NAME;
 use flipped_lb::ring::Wake;
 use flipped_lb::scheduler::rules::Rules;
@@ -22,6 +22,7 @@ use flipped_lb::store::follower::Follower;
 
 use crate::database::Database;
 use crate::disk::Disk;
+use crate::heap::Account;
 use crate::history::{MessageId, Surviving};
 use crate::rejected::RejectedDisk;
 use crate::script::message_of;
@@ -41,7 +42,11 @@ pub struct Life {
     pub counters: Arc<Counters>,
     pub signals: Signals,
     clock: EngineClock,
-    _collector: Collector,
+    collector: Collector,
+    totals: Totals,
+    account: Account,
+    /// What it never gives back, if it leaks.
+    leaked: Option<Vec<Box<[u8; 64]>>>,
 }
 
 /// Who can be given a turn.
@@ -59,7 +64,7 @@ impl Life {
         config: &Config,
         (disk, wire, database, rejected): (&Disk, &Wire, &Database, &RejectedDisk),
         machine: &Machine,
-        (seed, scheduler_ring): (u64, usize),
+        (account, seed, scheduler_ring): (Account, u64, usize),
     ) -> Result<Self, Fatal> {
         let counters = Arc::new(Counters::default());
         let signals = Signals::default();
@@ -110,16 +115,40 @@ impl Life {
             counters,
             signals,
             clock,
-            _collector: collector,
+            collector,
+            totals: Totals::new(config.scheduler.levels, config.destinations.len()),
+            account,
+            leaked: None,
         })
+    }
+
+    /// From now on some bytes are kept for good in each turn of use.
+    pub fn leak(&mut self) {
+        self.leaked = Some(Vec::new());
+    }
+
+    /// The monitor collects the latencies of an interval; at the end of a day it begins new totals.
+    pub fn collect(&mut self, is_end_of_day: bool) {
+        self.account.within(|| {
+            self.collector.collect(&mut self.totals);
+            if is_end_of_day {
+                drop(self.totals.take());
+            }
+        });
     }
 
     /// One turn of a part; returns its work count.
     pub fn turn(&mut self, part: Part) -> Result<usize, Fatal> {
-        match part {
-            Part::Agent(index) => self.agents[index].do_work(self.clock.now()),
-            Part::Store => self.follow(),
-        }
+        self.account.within(|| {
+            let work_count = match part {
+                Part::Agent(index) => self.agents[index].do_work(self.clock.now())?,
+                Part::Store => self.follow()?,
+            };
+            if let Some(leaked) = self.leaked.as_mut().filter(|_| work_count > 0) {
+                leaked.push(Box::new([0; 64]));
+            }
+            Ok(work_count)
+        })
     }
 
     fn follow(&mut self) -> Result<usize, Fatal> {
@@ -129,6 +158,10 @@ impl Life {
 
     /// Ends the agents in an orderly way, sources first, the journal last.
     pub fn finish(&mut self) -> Result<(), Fatal> {
+        self.account.within(|| self.finish_agents())
+    }
+
+    fn finish_agents(&mut self) -> Result<(), Fatal> {
         let journal = 2;
         let others = (0..self.agents.len()).filter(|&it| it != journal);
         for index in others.chain([journal]) {

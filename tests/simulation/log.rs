@@ -15,6 +15,7 @@ use flipped_lb::limits::LOG_QUEUE;
 use flipped_lb::log::{Outlet, Writer, plain_line};
 use tracing_subscriber::filter::LevelFilter;
 
+use crate::heap::outside;
 use crate::history::Event;
 
 /// Whoever waits for a stream that nobody reads is let go after this long: a turn takes no
@@ -79,11 +80,10 @@ fn start() -> Outlet {
     let outlet = Outlet::start("log", Stream, plain_line).expect("a thread");
     let writer = || {
         LINES.fetch_add(1, Ordering::SeqCst);
-        Writer(
-            OUTLET
-                .get()
-                .expect("it is opened before anything is logged"),
-        )
+        let outlet = OUTLET.get();
+        Line(Writer(
+            outlet.expect("it is opened before anything is logged"),
+        ))
     };
     let log = tracing_subscriber::fmt()
         .with_max_level(LevelFilter::INFO)
@@ -93,6 +93,21 @@ fn start() -> Outlet {
     // Tests of one process share it.
     let _ = log.try_init();
     outlet
+}
+
+/// A line on its way to the queue, which is not the engine's any more: it goes when the log's thread
+/// has a turn.
+struct Line(Writer);
+
+impl Write for Line {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let _outside = outside(());
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 struct Stream;

@@ -14,6 +14,7 @@
 //! FLIPPED_LB_SIMULATION_SEED=42 cargo nextest run --test simulation one_seed
 //! FLIPPED_LB_SIMULATION_SEEDS=10000 cargo nextest run --release --test simulation new_seeds
 //! FLIPPED_LB_SIMULATION_MINUTES=60 cargo nextest run --release --test simulation new_seeds
+//! FLIPPED_LB_SIMULATION_DAYS=365 cargo nextest run --release --test simulation nothing_grows
 //! ```
 
 #![allow(missing_docs, reason = "nobody links to a test")]
@@ -25,6 +26,8 @@ mod database;
 mod dice;
 mod disk;
 mod failure;
+mod growth;
+mod heap;
 mod history;
 mod life;
 mod log;
@@ -41,10 +44,14 @@ mod turns;
 mod wire;
 mod world;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use crate::plan::{Leak, Month};
 
 /// Seeds of the suite: the same ones every time, so that a change is judged by what it changed.
 const SEEDS: u64 = 400;
+/// Days of a month.
+const DAYS: usize = 30;
 /// New seeds that every run tries besides.
 const NEW_SEEDS: u64 = 300;
 
@@ -76,6 +83,45 @@ fn census() {
     let census = swarm::census(first, setting("SEEDS").unwrap_or(SEEDS), only_small_disks);
     assert!(census.failures.is_empty(), "{:?}", census.failures);
     assert!(census.missing.is_empty(), "never met: {:?}", census.missing);
+}
+
+/// Thirty days, in which one life lasts for all of them, or lives end: what an engine has at the end of
+/// each is within the same bounds. `FLIPPED_LB_SIMULATION_DAYS` says for how long.
+#[test]
+fn nothing_grows_in_a_month() {
+    let days = setting("DAYS").map_or(DAYS, |it| it as usize);
+    let seed = setting("SEED").unwrap_or(1);
+    for has_ends in [false, true] {
+        let begun = Instant::now();
+        let month = Month {
+            days,
+            has_ends,
+            leak: None,
+        };
+        let outcome = swarm::run_month(seed, month).unwrap_or_else(|it| panic!("{it}"));
+        println!("{outcome:?} in {:.1} s", begun.elapsed().as_secs_f64());
+    }
+}
+
+/// Each leak is put into the world or the settings, and found.
+#[test]
+fn what_is_never_given_back_is_found_within_days() {
+    for (leak, found) in [
+        (Leak::Memory, "of the heap"),
+        (Leak::Descriptor, "open files"),
+        (Leak::Connection, "sockets"),
+        (Leak::Window, "of the journal"),
+        (Leak::Rejected, "of rejected lines"),
+    ] {
+        let month = Month {
+            days: 15,
+            has_ends: false,
+            leak: Some(leak),
+        };
+        let failure = swarm::run_month(1, month).expect_err("it grows");
+        assert_eq!(failure.checker, "growth", "{leak:?}: {failure}");
+        assert!(failure.what.contains(found), "{leak:?}: {failure}");
+    }
 }
 
 #[test]

@@ -3,7 +3,11 @@
 //! Each seed switches on a part of the faults only, each at a rate of its own: faults that are
 //! always all there hide each other, and the rare states lie behind few of them.
 
+mod month;
+
 use std::time::Duration;
+
+pub use self::month::{Leak, Month, SHIFT_NS, SHIFTS, trouble};
 
 use flipped_lb::config::{self, Config, Durability, KeptWhenFull};
 use flipped_lb::limits::{BATCH_LEN_MAX, SCHEDULER_RING};
@@ -64,6 +68,8 @@ pub struct Plan {
     /// Of the destinations the settings name the first so many; messages and subscribers create the
     /// others, which go when nothing is left of them.
     pub configured: Option<usize>,
+    /// It is a month, not some minutes.
+    pub month: Option<Month>,
 }
 
 /// Strangers that connect and say nothing.
@@ -295,6 +301,7 @@ impl Plan {
             log: Dice::new(seed, "log").of(&[LogPlan::Read, LogPlan::Unread, LogPlan::Gone]),
             crowd: None,
             configured: None,
+            month: None,
         };
         plan.draw_late_faults();
         plan.draw_special_course();
@@ -372,6 +379,11 @@ impl Plan {
             source.pause_ns = self.trouble_ns / bursts;
         }
         self.faults.reset = self.faults.reset.max(dice.of(&[0, 2, 10]));
+    }
+
+    /// Whether this is never given back.
+    pub fn leaks(&self, what: Leak) -> bool {
+        self.month.is_some_and(|it| it.leak == Some(what))
     }
 
     /// Whether more comes than the disk has room for.

@@ -18,12 +18,21 @@ use serde_json::Value;
 
 use crate::dice::Dice;
 use crate::disk::Disk;
+use crate::heap::{Outside, outside};
 use crate::history::Event;
 use crate::plan::RejectedPlan;
 use crate::tally::Tally;
 
 /// Names a file for good, whatever it is called.
 type Inode = usize;
+
+/// An open file, until it is dropped.
+#[derive(Debug)]
+pub struct Handle {
+    inode: Inode,
+    /// Shared with the disk: so many are open.
+    _open: Arc<()>,
+}
 
 /// The operator takes files away when there is less room than this, in bytes.
 const TIDY_LEN: usize = 12 * 1024;
@@ -45,6 +54,8 @@ struct State {
     dice: Dice,
     tally: Tally,
     files: Vec<File>,
+    /// Shared with who has a file open.
+    open: Arc<()>,
     names: BTreeMap<Name, Inode>,
     synced_names: BTreeMap<Name, Inode>,
     /// Names as they were after each change that was not synced.
@@ -84,6 +95,7 @@ impl RejectedDisk {
             dice,
             tally,
             files: Vec::new(),
+            open: Arc::default(),
             names: BTreeMap::new(),
             synced_names: BTreeMap::new(),
             changes: Vec::new(),
@@ -98,8 +110,8 @@ impl RejectedDisk {
         })))
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().expect("one thread, and no panic in here")
+    fn state(&self) -> Outside<MutexGuard<'_, State>> {
+        outside(self.0.lock().expect("one thread, and no panic in here"))
     }
 
     /// An engine starts, or has started.
@@ -114,6 +126,11 @@ impl RejectedDisk {
         if power_lost {
             self.state().lose_power();
         }
+    }
+
+    /// From now on things go wrong.
+    pub fn trouble(&self) {
+        self.state().has_faults = true;
     }
 
     /// From now on nothing goes wrong, but that no write succeeds where `is_stuck`.
@@ -150,6 +167,17 @@ impl RejectedDisk {
         std::mem::take(&mut self.state().events)
     }
 
+    /// Open files.
+    pub fn open_files(&self) -> usize {
+        Arc::strong_count(&self.state().open) - 1
+    }
+
+    /// Files that have a name, and their bytes.
+    pub fn used(&self) -> (usize, usize) {
+        let state = self.state();
+        (state.names.len(), state.used())
+    }
+
     /// Lines that the present life has dropped.
     pub fn dropped(&self) -> u64 {
         self.state().dropped
@@ -165,6 +193,11 @@ impl RejectedDisk {
 }
 
 impl State {
+    fn handle(&self, inode: Inode) -> Handle {
+        let open = Arc::clone(&self.open);
+        Handle { inode, _open: open }
+    }
+
     fn used(&self) -> usize {
         let lens = self.names.values().map(|&it| self.files[it].bytes.len());
         lens.sum()
@@ -279,7 +312,7 @@ const EIO: i32 = 5;
 const EMFILE: i32 = 24;
 
 impl Storage for RejectedDisk {
-    type File = Inode;
+    type File = Handle;
 
     fn list(&self) -> io::Result<Vec<(Name, u64)>> {
         let state = &mut *self.state();
@@ -289,12 +322,12 @@ impl Storage for RejectedDisk {
         Ok(files.map(|(&name, &inode)| (name, len(inode))).collect())
     }
 
-    fn open(&mut self, name: Name) -> io::Result<Inode> {
+    fn open(&mut self, name: Name) -> io::Result<Handle> {
         let state = &mut *self.state();
         state.disk.change_elsewhere()?;
         state.fails(state.plan.no_descriptor, EMFILE)?;
         if let Some(&inode) = state.names.get(&name) {
-            return Ok(inode);
+            return Ok(state.handle(inode));
         }
         if name != Name::Current {
             return Err(io::ErrorKind::NotFound.into());
@@ -304,39 +337,39 @@ impl Storage for RejectedDisk {
         state.rename(|names| {
             names.insert(name, inode);
         });
-        Ok(inode)
+        Ok(state.handle(inode))
     }
 
-    fn len(&self, file: &Inode) -> io::Result<u64> {
-        Ok(self.state().files[*file].bytes.len() as u64)
+    fn len(&self, file: &Handle) -> io::Result<u64> {
+        Ok(self.state().files[file.inode].bytes.len() as u64)
     }
 
-    fn read_at(&self, file: &Inode, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+    fn read_at(&self, file: &Handle, offset: u64, into: &mut [u8]) -> io::Result<usize> {
         let state = &mut *self.state();
         state.fails(state.plan.fails, EIO)?;
-        let rest = state.files[*file].bytes.get(offset as usize..);
+        let rest = state.files[file.inode].bytes.get(offset as usize..);
         let rest = rest.unwrap_or_default();
         let len = rest.len().min(into.len());
         into[..len].copy_from_slice(&rest[..len]);
         Ok(len)
     }
 
-    fn append(&self, file: &mut Inode, bytes: &[u8]) -> io::Result<usize> {
-        self.state().append(*file, bytes)
+    fn append(&self, file: &mut Handle, bytes: &[u8]) -> io::Result<usize> {
+        self.state().append(file.inode, bytes)
     }
 
-    fn truncate(&self, file: &Inode, len: u64) -> io::Result<()> {
+    fn truncate(&self, file: &Handle, len: u64) -> io::Result<()> {
         let state = &mut *self.state();
         state.disk.change_elsewhere()?;
         state.fails(state.plan.fails, EIO)?;
-        let file = &mut state.files[*file];
+        let file = &mut state.files[file.inode];
         file.bytes.truncate(len as usize);
         file.synced = file.synced.min(len as usize);
         Ok(())
     }
 
-    fn sync(&self, file: &Inode) -> io::Result<()> {
-        self.state().sync(*file)
+    fn sync(&self, file: &Handle) -> io::Result<()> {
+        self.state().sync(file.inode)
     }
 
     fn number(&mut self, number: u64) -> io::Result<()> {

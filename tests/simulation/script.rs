@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::dice::Dice;
 use crate::history::{LineId, MessageId};
-use crate::plan::{Plan, SourcePlan};
+use crate::plan::{Month, Plan, SourcePlan};
 
 /// When sources believe the world begins, in ms since the epoch.
 const BEGINNING_MS: usize = 1_769_842_800_000;
@@ -45,6 +45,8 @@ pub struct Script {
     sources: Vec<Vec<Line>>,
     /// How many different messages there are.
     pub messages: usize,
+    /// Copies are of messages from this one on: in a month, those of the shift are remembered.
+    copied_from: usize,
 }
 
 impl Script {
@@ -54,10 +56,14 @@ impl Script {
         let mut script = Self {
             sources: Vec::new(),
             messages: 0,
+            copied_from: 0,
         };
         for (source, source_plan) in plan.sources.iter().enumerate() {
             script.sources.push(Vec::new());
-            for _ in 0..source_plan.lines {
+            for line in 0..source_plan.lines {
+                if plan.month.is_some() && Month::is_first(line) {
+                    script.copied_from = script.messages;
+                }
                 let line = script.draw_line(source, source_plan, plan, &mut dice);
                 script.sources[source].push(line);
             }
@@ -126,9 +132,9 @@ impl Script {
         if dice.chance(source_plan.wrong) {
             return wrong_line(&mark, dice);
         }
-        let is_copy = self.messages > 0 && dice.chance(source_plan.duplicates);
+        let is_copy = self.messages > self.copied_from && dice.chance(source_plan.duplicates);
         let id = if is_copy {
-            dice.pick(0..=self.messages - 1)
+            dice.pick(self.copied_from..=self.messages - 1)
         } else {
             self.messages
         };

@@ -29,6 +29,8 @@ pub struct Source {
     link: Option<LinkId>,
     /// The connection before, which the engine may still read from.
     former: Option<LinkId>,
+    /// Lines that it may say at most; the others are another day's.
+    upto: usize,
     /// Lines that it need not send any more.
     taken: usize,
     /// The first line of this connection.
@@ -68,6 +70,7 @@ impl Source {
             is_in_crowd,
             link: None,
             former: None,
+            upto: usize::MAX,
             taken: 0,
             base: 0,
             next: 0,
@@ -79,9 +82,22 @@ impl Source {
         }
     }
 
-    /// It has said everything, and was told so where it wants to be.
+    /// It may say so many lines.
+    pub fn allow(&mut self, upto: usize) {
+        self.upto = upto;
+    }
+
+    /// It ends its connection in an orderly way.
+    pub fn hang_up(&mut self) {
+        if let Some(link) = self.link {
+            self.wire.leave(link, true);
+            self.part();
+        }
+    }
+
+    /// It has said everything that it may, and was told so where it wants to be.
     pub fn is_done(&self) -> bool {
-        let all = self.script.of(self.number).len();
+        let all = self.script.of(self.number).len().min(self.upto);
         let upto = if self.acks { self.taken } else { self.next };
         upto == all && self.unsent.is_empty()
     }
@@ -198,7 +214,7 @@ impl Source {
         let script = Arc::clone(&self.script);
         let lines = script.of(self.number);
         let burst = self.dice.pick(1..=self.burst);
-        let upto = lines.len().min(self.next + burst);
+        let upto = lines.len().min(self.upto).min(self.next + burst);
         for (line, it) in lines.iter().enumerate().take(upto).skip(self.next) {
             let source = self.number;
             self.wire.announce(link, LineId { source, line });

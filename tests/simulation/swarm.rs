@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use crate::failure::Failure;
-use crate::plan::Plan;
+use crate::plan::{Month, Plan};
 use crate::tally::{EXPECTED, Tally};
 use crate::world::{Outcome, World};
 
@@ -23,9 +23,22 @@ pub fn run(seed: u64) -> Result<Outcome, Box<Failure>> {
     run_counted(seed, Tally::default())
 }
 
+/// Runs a month.
+pub fn run_month(seed: u64, month: Month) -> Result<Outcome, Box<Failure>> {
+    let mut world = World::new(Plan::month(seed, month), Tally::default());
+    caught(&mut world, World::run_month)
+}
+
 fn run_counted(seed: u64, tally: Tally) -> Result<Outcome, Box<Failure>> {
-    let mut world = World::new(seed, tally);
-    match catch_unwind(AssertUnwindSafe(|| world.run())) {
+    let mut world = World::new(Plan::draw(seed), tally);
+    caught(&mut world, World::run)
+}
+
+fn caught(
+    world: &mut World,
+    run: impl FnOnce(&mut World) -> Result<Outcome, Failure>,
+) -> Result<Outcome, Box<Failure>> {
+    match catch_unwind(AssertUnwindSafe(|| run(world))) {
         Ok(result) => result.map_err(Box::new),
         Err(panic) => {
             let text = panic.downcast_ref::<String>().cloned();

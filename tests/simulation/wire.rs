@@ -18,6 +18,7 @@ use flipped_lb::clock::Now;
 use flipped_lb::net::{Answer, Key, Network, Ready};
 
 use crate::dice::Dice;
+use crate::heap::{Outside, outside};
 use crate::history::{Event, LineId};
 use crate::plan::{FIRST_PORT, Faults, Plan};
 use crate::script::Script;
@@ -169,6 +170,9 @@ struct State {
     /// Look-ups of names: when each is answered, and which it is.
     lookups: Vec<(u64, usize, io::Result<Vec<SocketAddr>>)>,
     looked_ns: u64,
+    /// Connections that the engine closes stay open, and so many have.
+    leaks: bool,
+    leaked: usize,
     events: Vec<Event>,
 }
 
@@ -200,12 +204,19 @@ impl Wire {
             dialled: Vec::new(),
             lookups: Vec::new(),
             looked_ns: 0,
+            leaks: false,
+            leaked: 0,
             events: Vec::new(),
         })))
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().expect("one thread, and no panic in here")
+    fn state(&self) -> Outside<MutexGuard<'_, State>> {
+        outside(self.0.lock().expect("one thread, and no panic in here"))
+    }
+
+    /// From now on these things go wrong.
+    pub fn trouble(&self, faults: Faults) {
+        self.state().faults = faults;
     }
 
     /// From now on nothing goes wrong.
@@ -320,6 +331,18 @@ impl Wire {
         let state = self.state();
         let port = state.links.get(&link)?.port;
         port.map(|(agent, _)| agent)
+    }
+
+    /// From now on connections that the engine closes stay open.
+    pub fn leak(&self) {
+        self.state().leaks = true;
+    }
+
+    /// Sockets that the engine has.
+    pub fn sockets(&self) -> usize {
+        let state = self.state();
+        let open = state.links.values().filter(|it| it.port.is_some()).count();
+        open + state.leaked
     }
 
     /// The connections that each of the engine's listeners has accepted, and that are open.
@@ -656,6 +679,7 @@ impl State {
             return;
         };
         self.agents[agent].free.push(key);
+        self.leaked += usize::from(self.leaks);
         let at_ns = self.delay();
         let link = self.links.get_mut(&id).expect("a key has a link");
         link.port = None;

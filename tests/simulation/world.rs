@@ -6,9 +6,11 @@
 //!                                           |  promised must come to pass
 //! ```
 
+mod lives;
+mod month;
+
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use flipped_lb::config::Config;
 use flipped_lb::counters::{Counter, Snapshot};
@@ -20,8 +22,10 @@ use crate::database::Database;
 use crate::dice::Dice;
 use crate::disk::Disk;
 use crate::failure::Failure;
-use crate::history::{End, Event, Surviving};
-use crate::life::{Life, Part, read_journal, read_leaving};
+use crate::growth::Growth;
+use crate::heap::Account;
+use crate::history::{Event, Surviving};
+use crate::life::{Life, Part, read_leaving};
 use crate::log::{self, LogPlan};
 use crate::plan::{Faults, Plan};
 use crate::rejected::RejectedDisk;
@@ -39,12 +43,6 @@ const CALM_NS_MAX: u64 = 300_000_000_000;
 /// Nothing may happen for this long, in ns, before all is believed to be done: a store that failed
 /// rests for up to five seconds.
 const QUIET_NS: u64 = 12_000_000_000;
-/// Turns for which nothing may happen in an engine that was told to stop.
-const QUIET_TURNS: usize = 300;
-/// A stop is waited for this long, in ns.
-const STOP_NS_MAX: u64 = 5_000_000_000;
-/// Who was told to die within an operation dies after this long in any case, in ns.
-const DEATH_NS_MAX: u64 = 300_000_000;
 
 /// The second delivery agent.
 const STANDS_STILL: Part = Part::Agent(7);
@@ -117,6 +115,10 @@ pub struct World {
     certain: Surviving,
     counters: Snapshot,
     checkers: Vec<Box<dyn Checker>>,
+    /// What the engines have of the heap, and whether that grows.
+    account: Account,
+    growth: Growth,
+    month_dice: Dice,
     trace: Trace,
     outcome: Outcome,
 }
@@ -150,11 +152,11 @@ fn make_customers(plan: &Plan, script: &Arc<Script>, wire: &Wire, time: &Time) -
 }
 
 impl World {
-    /// The world of this seed, before it begins; it counts what it meets.
-    pub fn new(seed: u64, tally: Tally) -> Self {
+    /// The world of this plan, before it begins; it counts what it meets.
+    pub fn new(plan: Plan, tally: Tally) -> Self {
+        let (seed, plan) = (plan.seed, Rc::new(plan));
         // What has randomness of its own takes it from this thread's.
         fastrand::seed(seed);
-        let plan = Rc::new(Plan::draw(seed));
         log::open(plan.log);
         let script = Arc::new(Script::draw(&plan));
         let (time, faults) = (Time::default(), plan.faults);
@@ -214,6 +216,9 @@ impl World {
             certain: Surviving::default(),
             counters: flipped_lb::counters::Counters::default().snapshot(),
             checkers: checkers::all(&facts),
+            account: Account::open(),
+            growth: Growth::default(),
+            month_dice: dice("month"),
             trace: Trace::new(),
             outcome: Outcome::default(),
             plan,
@@ -222,23 +227,32 @@ impl World {
 
     /// Runs it to its end.
     pub fn run(&mut self) -> Result<Outcome, Failure> {
+        while self.time.ns() < self.plan.trouble_ns {
+            self.step()?;
+        }
+        self.calm();
+        self.get_done(false)?;
+        self.finish_run()
+    }
+
+    /// Goes on until all is done that can be done, but for messages to who is away.
+    fn get_done(&mut self, is_somebody_away: bool) -> Result<(), Failure> {
+        let since_ns = self.time.ns();
         loop {
             self.step()?;
-            if self.calm_since_ns.is_none() && self.time.ns() >= self.plan.trouble_ns {
-                self.calm();
+            let moved_ns = self.happened_ns.max(since_ns);
+            let is_quiet = self.time.ns() > moved_ns + QUIET_NS && self.stuck_since_ns.is_none();
+            if is_quiet && self.is_done(is_somebody_away) {
+                return Ok(());
             }
-            if let Some(since_ns) = self.calm_since_ns {
-                let moved_ns = self.happened_ns.max(since_ns);
-                let is_quiet =
-                    self.time.ns() > moved_ns + QUIET_NS && self.stuck_since_ns.is_none();
-                if is_quiet && self.is_done() {
-                    break;
-                }
-                if self.time.ns() > since_ns + CALM_NS_MAX {
-                    return Err(self.failure("progress", self.stuck()));
-                }
+            if self.time.ns() > since_ns + CALM_NS_MAX {
+                return Err(self.failure("progress", self.stuck()));
             }
         }
+    }
+
+    /// The last looks.
+    fn finish_run(&mut self) -> Result<Outcome, Failure> {
         let remains = Remains {
             rows: self.database.rows(),
             rejected: self.rejected.kept(),
@@ -436,7 +450,7 @@ impl World {
                 let what = format!("right lines wait for wrong ones; {}", self.stuck());
                 return Err(self.failure("isolation", what));
             }
-        } else if self.operator.chance(2) {
+        } else if self.plan.month.is_none() && self.operator.chance(2) {
             self.rejected.tidy();
         }
         Ok(())
@@ -451,129 +465,6 @@ impl World {
                 known.settled.extend(&of_file.settled);
             }
         }
-    }
-
-    // ---- lives ----
-
-    fn start(&mut self) -> Result<(), Failure> {
-        let max = self.faults.wrong_clock_us;
-        let wrong_by_us = self.dice.long(0..=2 * max as u64) as i64 - max;
-        let is_calm = self.calm_since_ns.is_some();
-        if !is_calm && self.dice.chance(self.faults.within / 4) {
-            self.disk.die_soon();
-        }
-        self.machine.set_wrong(wrong_by_us);
-        if wrong_by_us != 0 {
-            self.tally.met("wall clock wrong at a start");
-        }
-        let seed = self.dice.seed();
-        let world = (&self.disk, &self.wire, &self.database, &self.rejected);
-        let drawn = (seed, self.plan.scheduler_ring);
-        match Life::start(&self.config, world, &self.machine, drawn) {
-            Ok(life) => {
-                self.life = Some(life);
-                self.certain.clone_from(&self.surviving);
-                self.outcome.lives += 1;
-                self.fate = self.draw_fate();
-                self.note(vec![Event::Started])
-            }
-            Err(_) if self.disk.is_dead() || self.disk.has_failed() => self.end(None),
-            Err(error) => self.note(vec![Event::Refused(error.to_string())]),
-        }
-    }
-
-    fn draw_fate(&mut self) -> Fate {
-        if self.ends_left == 0 || self.calm_since_ns.is_some() {
-            return Fate::Until(u64::MAX);
-        }
-        let trouble_ms = (self.plan.trouble_ns / 1_000_000) as usize;
-        let life_ns = self.dice.skewed(trouble_ms) as u64 * 1_000_000;
-        Fate::Until(self.time.ns() + life_ns)
-    }
-
-    fn look_at_fate(&mut self) -> Result<(), Failure> {
-        if self.life.is_none() {
-            return Ok(());
-        }
-        let now_ns = self.time.ns();
-        match self.fate {
-            Fate::Until(at_ns) if at_ns <= now_ns => self.begin_end(now_ns),
-            Fate::Doomed(at_ns) if at_ns <= now_ns => self.end(None),
-            Fate::Stopping(at_ns) if at_ns <= now_ns => self.end(None),
-            Fate::Stopping(_) if self.turns.quiet() > QUIET_TURNS => self.finish(),
-            _ => Ok(()),
-        }
-    }
-
-    fn begin_end(&mut self, now_ns: u64) -> Result<(), Failure> {
-        if self.dice.chance(self.faults.orderly) {
-            let life = self.life.as_ref().expect("who has a fate lives");
-            life.signals.draining.store(true, Ordering::Relaxed);
-            self.fate = Fate::Stopping(now_ns + STOP_NS_MAX);
-            return Ok(());
-        }
-        if !self.dice.chance(self.faults.within) {
-            return self.end(None);
-        }
-        match self.dice.flip() {
-            true => self.disk.die_soon(),
-            false => self.database.die_soon(),
-        }
-        self.fate = Fate::Doomed(now_ns + DEATH_NS_MAX);
-        Ok(())
-    }
-
-    /// Completes an orderly stop, if it is quiet.
-    fn finish(&mut self) -> Result<(), Failure> {
-        let life = self.life.as_mut().expect("who has a fate lives");
-        if !life.signals.drained.load(Ordering::Acquire) {
-            return Ok(());
-        }
-        self.disk.ending();
-        let result = life.finish();
-        let life_counters = Arc::clone(&life.counters);
-        let mut events = self.wire.events();
-        events.extend(self.database.events());
-        self.note(events)?;
-        // What found no room is told, and the exit code says so.
-        let is_recorded =
-            life_counters.get(Counter::LastSequence) <= life_counters.get(Counter::JournalRecorded);
-        // So is what waited behind a wrong line that found none: its source acknowledges nothing.
-        let is_all_taken = life_counters.get(Counter::HeldLost) == 0;
-        let is_orderly = result.is_ok() && is_recorded && is_all_taken;
-        self.end(is_orderly.then_some(End::Orderly))
-    }
-
-    /// The present life is over, or an engine that was being started is.
-    fn end(&mut self, how: Option<End>) -> Result<(), Failure> {
-        let power = self.calm_since_ns.is_none() && self.dice.chance(self.faults.power);
-        let how = how.unwrap_or(if power { End::PowerLost } else { End::Killed });
-        self.tally.met(match how {
-            End::Orderly => "ended in an orderly way",
-            End::Killed => "killed",
-            End::PowerLost => "power lost",
-        });
-        self.life = None;
-        self.ends_left = self.ends_left.saturating_sub(1);
-        self.wire.engine_ends(how == End::PowerLost);
-        self.disk.restart(how == End::PowerLost);
-        self.database.restart();
-        self.rejected.restart(how == End::PowerLost);
-        if how == End::PowerLost {
-            // What a killed life had not synced may be gone now.
-            self.surviving.clone_from(&self.certain);
-        }
-        read_journal(&self.disk.look(), self.plan.segment, &mut self.surviving);
-        if how == End::PowerLost {
-            self.machine = self.time.boot(self.outcome.lives as u128 + 1);
-        }
-        self.starts_ns = self.time.ns() + self.dice.skewed(1_000) as u64 * 1_000_000;
-        let event = Event::Ended {
-            how,
-            surviving: self.surviving.clone(),
-            storage_well_since_ns: self.disk.troubled_ns(),
-        };
-        self.note(vec![event])
     }
 
     // ---- the end of trouble ----
@@ -594,7 +485,7 @@ impl World {
         self.crowd.calm();
     }
 
-    fn is_done(&self) -> bool {
+    fn is_done(&self, is_somebody_away: bool) -> bool {
         let waits = [Counter::Queued, Counter::InFlight].map(|it| self.counters.get(it));
         // With `memory`, what is delivered may wait for the journal.
         let of = |it| self.counters.get(it);
@@ -603,7 +494,7 @@ impl World {
             && is_recorded
             && self.sources.iter().all(Source::is_done)
             && self.wire.is_read()
-            && waits == [0, 0]
+            && (is_somebody_away || waits == [0, 0])
     }
 
     fn stuck(&self) -> String {
@@ -654,6 +545,13 @@ impl World {
             what,
             plan: format!("{:#?}", self.plan),
             trace: self.trace.tail(),
+            again: match self.plan.month {
+                None => "cargo nextest run --test simulation one_seed".to_owned(),
+                Some(it) => format!(
+                    "FLIPPED_LB_SIMULATION_DAYS={} cargo nextest run --test simulation nothing_grows",
+                    it.days
+                ),
+            },
         }
     }
 }
