@@ -127,16 +127,6 @@ impl World {
             heap: self.account.held(),
             counters: self.counters.clone(),
         };
-        if crate::setting("SHOW_GROWTH").is_some() {
-            println!(
-                "{:?} {:?} files {} sockets {} heap {:?}",
-                remainder.journal,
-                remainder.rejected,
-                remainder.open_files,
-                remainder.sockets,
-                remainder.heap
-            );
-        }
         let looked = self.growth.look(&self.plan, remainder);
         looked.map_err(|what| self.failure("growth", what))
     }
