@@ -87,7 +87,11 @@ impl Acceptor {
                         Err(why) => self.refuse(net, key, peer, why, counters, now),
                     }
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.waiting = false,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    // Who waited has gone, or another agent has them; there is a descriptor again.
+                    self.waiting = false;
+                    self.note_success(counters, now);
+                }
                 Err(error) => self.note_failure(&error, counters, now),
             }
         }

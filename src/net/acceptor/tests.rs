@@ -110,6 +110,18 @@ fn who_goes_makes_room_and_the_listener_is_full_no_more() {
 }
 
 #[test]
+fn a_listener_fails_no_more_when_who_waited_has_gone() {
+    let (mut net, counters) = (Backlog::default(), Counters::default());
+    let mut acceptor = acceptor(1);
+    (net.waiting, net.failures) = (1, 1);
+    assert!(acceptor.next(&mut net, &counters, at(0)).is_none());
+    assert_eq!(counters.get(Counter::ListenersFailing), 1);
+    net.waiting = 0;
+    assert!(acceptor.next(&mut net, &counters, at(PAUSE_NS)).is_none());
+    assert_eq!(counters.get(Counter::ListenersFailing), 0);
+}
+
+#[test]
 fn without_descriptors_it_pauses_and_goes_on_by_itself() {
     let (mut net, counters) = (Backlog::default(), Counters::default());
     let mut acceptor = acceptor(1);
