@@ -6,21 +6,23 @@ use flipped_lb::limits::{CHUNKS_AT_INGEST, CHUNKS_AT_REPLAY, FREE_FILES_MAX};
 
 use crate::checkers::Verdict;
 use crate::heap::Held;
-use crate::plan::{Month, Plan};
+use crate::plan::{Month, Plan, REJECTED_FILE_LEN, REJECTED_TOTAL_LEN};
 
 /// Files of the journal: the segment that is being filled, the one before it, free ones, and two of
 /// room set aside.
 const JOURNAL_FILES_MAX: usize = 2 + FREE_FILES_MAX + 2;
+/// Files of rejected lines: two that follow each other are longer than one may be.
+const REJECTED_FILES_MAX: usize = 2 * REJECTED_TOTAL_LEN / REJECTED_FILE_LEN + 1;
 /// Open files: of the writer the segment, the next one and the room set aside, of replay, retention and
 /// the store what each reads, and of the rejects agent its file.
 const OPEN_FILES_MAX: usize = 10;
 /// Frame memory that is in use while nothing waits: empty chunks at those who fill them.
-const CHUNKS_MAX: u64 = (CHUNKS_AT_INGEST + CHUNKS_AT_REPLAY) as u64;
+const CHUNKS_MAX: usize = CHUNKS_AT_INGEST + CHUNKS_AT_REPLAY;
 /// Days after which an engine has all the memory that it needs.
-const WARM_DAYS: usize = 10;
+const WARM_DAYS: usize = 7;
 /// What it may have more than the most of those days: a queue has met a longer burst, and doubles.
 const HEAP_SLACK: Held = Held {
-    bytes: 128 * 1024,
+    bytes: 512 * 1024,
     blocks: 64,
 };
 /// What engines that have ended may leave in all: what a process makes once.
@@ -112,17 +114,14 @@ impl Growth {
             it.journal.1,
             JOURNAL_FILES_MAX * segment,
         )?;
-        let kept = &plan.rejected;
-        // Two that follow each other are longer than one may be: otherwise they would be one.
-        let kept_files_max = 2 * kept.total_len_max / kept.file_len_max + 1;
-        within("files of rejected lines", it.rejected.0, kept_files_max)?;
-        within("bytes of rejected lines", it.rejected.1, kept.total_len_max)?;
+        within("files of rejected lines", it.rejected.0, REJECTED_FILES_MAX)?;
+        within("bytes of rejected lines", it.rejected.1, REJECTED_TOTAL_LEN)?;
         within("open files", it.open_files, OPEN_FILES_MAX)?;
         within("sockets", it.sockets, sockets_max(plan))?;
         within(
             "chunks of frame memory",
             of(Counter::ChunksUsed) as usize,
-            CHUNKS_MAX as usize,
+            CHUNKS_MAX,
         )?;
         let shift_ids = Month::lines_until(0) * plan.sources.len();
         within(

@@ -110,7 +110,7 @@ fn what_is_never_given_back_is_found_within_days() {
         (Leak::Memory, "of the heap"),
         (Leak::Descriptor, "open files"),
         (Leak::Connection, "sockets"),
-        (Leak::Window, "of the journal"),
+        (Leak::Window, "ids in the dedup window"),
         (Leak::Rejected, "of rejected lines"),
     ] {
         let month = Month {

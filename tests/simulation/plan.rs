@@ -7,7 +7,9 @@ mod month;
 
 use std::time::Duration;
 
-pub use self::month::{Leak, Month, SHIFT_NS, SHIFTS, trouble};
+pub use self::month::{
+    Leak, Month, REJECTED_FILE_LEN, REJECTED_TOTAL_LEN, SHIFT_NS, SHIFTS, trouble,
+};
 
 use flipped_lb::config::{self, Config, Durability, KeptWhenFull};
 use flipped_lb::limits::{BATCH_LEN_MAX, SCHEDULER_RING};

@@ -22,6 +22,9 @@ pub const SHIFT_NS: u64 = 24 * 3600 * 1_000_000_000 / SHIFTS as u64;
 const SHIFT_LINES: usize = 30;
 /// Bytes of a payload.
 const FILL_LEN: usize = 2_000;
+/// Bytes of a file of rejected lines, about, and of all of them.
+pub const REJECTED_FILE_LEN: usize = 4_096;
+pub const REJECTED_TOTAL_LEN: usize = 64 * 1024;
 /// Longest part of a shift in which things go wrong, in ns.
 const TROUBLE_NS: u64 = 2_000_000_000;
 
@@ -44,7 +47,7 @@ pub enum Leak {
     Descriptor,
     /// Connections that the engine closes stay open.
     Connection,
-    /// Ids are remembered for a week, and so are their segments kept.
+    /// Ids are remembered for a week.
     Window,
     /// Files of rejected lines have no bound.
     Rejected,
@@ -78,8 +81,8 @@ impl Plan {
         (plan.window_ms, plan.window_messages) = (600_000, 10_000);
         (plan.trouble_ns, plan.ends) = (TROUBLE_NS, 0);
         plan.rejected = RejectedPlan {
-            file_len_max: 4_096,
-            total_len_max: 64 * 1024,
+            file_len_max: REJECTED_FILE_LEN,
+            total_len_max: REJECTED_TOTAL_LEN,
             when_full: KeptWhenFull::DropOldest,
             room: 1 << 30,
             is_stuck: false,
