@@ -116,7 +116,7 @@ impl Life {
             signals,
             clock,
             collector,
-            totals: Totals::new(config.scheduler.levels, config.destinations.len()),
+            totals: Totals::new(config.scheduler.levels, destinations_max),
             account,
             leaked: None,
         })
