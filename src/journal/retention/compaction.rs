@@ -107,7 +107,7 @@ impl<S: Storage + Clone> Compaction<S> {
             None => None,
         };
         let made = CompactedWriter::create(storage, header.clone(), spare.is_some());
-        let writer = made.inspect_err(|_| give_up(storage, unfinished(&header), spare))?;
+        let writer = made.inspect_err(|_| give_up(storage, &header, spare))?;
         Ok(Box::new(Self {
             reader: Reader::new(storage.clone(), header.segment_len, begin),
             writer,
@@ -125,10 +125,10 @@ impl<S: Storage + Clone> Compaction<S> {
     /// # Errors
     /// The journal cannot be read, or the compacted file cannot be written: it is given up.
     pub(crate) fn step(mut self: Box<Self>, storage: &mut S) -> Result<Step<S>, JournalError> {
-        let (name, spare) = (unfinished(&self.header), self.spare);
+        let (header, spare) = (self.header.clone(), self.spare);
+        let name = unfinished(&header);
         let stepped = match self.carry(storage) {
             Ok(true) => return Ok(Step::More(self)),
-            // If that fails it may have its name already; then it is whole, and recovery takes it.
             Ok(false) => self
                 .writer
                 .finish(storage)
@@ -138,7 +138,7 @@ impl<S: Storage + Clone> Compaction<S> {
         match stepped {
             Ok(index) => Ok(Step::Done(index)),
             Err(error) => {
-                give_up(storage, name, spare);
+                give_up(storage, &header, spare);
                 Err(error)
             }
         }
@@ -163,17 +163,20 @@ impl<S: Storage + Clone> Compaction<S> {
     }
 }
 
-/// The unfinished file goes: back to what it was, or for good. Where not even that is possible, recovery
-/// removes it.
-fn give_up<S: Storage>(storage: &mut S, name: Name, spare: Option<(Name, u64)>) {
-    let Some((spare, len)) = spare else {
-        let _ = storage.remove(name);
-        return;
+/// The file goes: back to what it was, or for good. Where the sync behind its renaming failed, it has its
+/// name already, and nobody reads it: left there, it would bring back at the next start what is settled
+/// since. Where not even that is possible, recovery removes it.
+fn give_up<S: Storage>(storage: &mut S, header: &CompactedHeader, spare: Option<(Name, u64)>) {
+    let mut take_back = |name| match spare {
+        None => storage.remove(name),
+        Some((spare, len)) => {
+            storage.rename(name, spare)?;
+            // Settlements need the room that it took beyond its own.
+            reserve::cut(storage, spare, len);
+            Ok(())
+        }
     };
-    if storage.rename(name, spare).is_ok() {
-        // Settlements need the room that it took beyond its own.
-        reserve::cut(storage, spare, len);
-    }
+    let _ = take_back(unfinished(header)).or_else(|_| take_back(header.name()));
 }
 
 /// Carries what is needed of a batch forward.

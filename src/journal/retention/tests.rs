@@ -298,3 +298,39 @@ fn what_a_full_disk_gives_back_is_room_for_a_compaction_first() {
     let set_aside = reserve::len_if_there(&scene.storage, reserve::COMPACTED);
     assert_eq!(set_aside, 8 * little);
 }
+
+#[test]
+fn a_compacted_file_goes_after_all_that_it_replaced() {
+    let mut scene = Scene::with(Window::new(1_000, Duration::from_secs(600)));
+    let whole = Name::Compacted(0, 3);
+    while !scene.names().contains(&whole) {
+        scene.turn_full(1);
+    }
+    // Its ids are forgotten: nothing holds it any more.
+    scene.now.steady_us += 700_000_000;
+    for _ in 0..20 {
+        scene.turn_full(1);
+        let names = scene.names();
+        let left = (0..3).any(|number| names.contains(&Name::Segment(number)));
+        assert!(
+            !left || names.contains(&whole),
+            "a start misses a segment: {names:?}"
+        );
+    }
+    assert!(!scene.names().contains(&whole));
+}
+
+#[test]
+fn a_compacted_file_whose_name_could_not_be_synced_is_taken_back() {
+    let mut scene = Scene::with(Window::new(1_000, Duration::from_secs(600)));
+    let whole = Name::Compacted(0, 3);
+    let renamed = Deed::Rename(Name::Unfinished(0, 3), whole);
+    while !scene.storage.deeds().contains(&renamed) {
+        scene.storage.fail_sync_names(true);
+        scene.turn_full(1);
+    }
+    assert!(!scene.names().contains(&whole), "nobody reads it");
+    scene.storage.fail_sync_names(false);
+    scene.turn_full(80);
+    assert!(scene.names().contains(&whole));
+}
