@@ -37,6 +37,8 @@ const CAP: u32 = 8;
 /// Dash and gap of an aim's line, in pixels.
 const DASH: (u32, u32) = (6, 4);
 const FONT: (&str, u32) = ("sans-serif", 15);
+/// Part of the axis above the highest bar for each name in the legend, which would hide it.
+const LEGEND_LINE: f64 = 0.07;
 
 /// Okabe and Ito's colours, which most people can tell apart; yellow, pale on white, is left out.
 const COLORS: [RGBColor; 7] = [
@@ -89,6 +91,14 @@ impl Axis {
     pub(crate) const fn logarithm(label: &'static str, unit: Unit) -> Self {
         let scale = Scale::Logarithm(unit);
         Self { label, scale }
+    }
+}
+
+/// How many rounds a picture or a table shows, for its title.
+pub(crate) fn together(rounds: usize) -> String {
+    match rounds {
+        1 => "one round".to_owned(),
+        more => format!("{more} rounds together"),
     }
 }
 
@@ -186,7 +196,9 @@ impl<'a> Sheet<'a> {
             .iter()
             .flat_map(|(_, values)| values.iter().map(|it| it.max));
         let aims = self.aims.iter().map(|(_, at)| *at);
-        let rulers = [Ruler::names(cases), y.scale.ruler(values.chain(aims))];
+        let above = 1.0 + LEGEND_LINE * (series.len() + self.aims.len() + 1) as f64;
+        let heights = values.map(|it| it * above).chain(aims);
+        let rulers = [Ruler::names(cases), y.scale.ruler(heights)];
         let width = BARS_WIDTH / series.len().max(1) as f64;
         let x = Axis::linear("", Unit::Count);
         self.picture(rulers, [x, y], |chart| {

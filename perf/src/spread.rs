@@ -73,6 +73,7 @@ fn count(value: f64) -> String {
 pub(crate) fn time(ns: f64) -> String {
     match ns {
         1e10.. => format!("{:.1} s", ns / 1e9),
+        1e9.. => format!("{:.2} s", ns / 1e9),
         1e7.. => format!("{:.1} ms", ns / 1e6),
         1e6.. => format!("{:.2} ms", ns / 1e6),
         _ => format!("{:.0} us", ns / 1e3),
@@ -227,6 +228,7 @@ mod tests {
             (Unit::Time, 123_400.0, "123 us"),
             (Unit::Time, 1_234_000.0, "1.23 ms"),
             (Unit::Time, 52_000_000.0, "52.0 ms"),
+            (Unit::Time, 1_500_000_000.0, "1.50 s"),
             (Unit::Time, 21_000_000_000.0, "21.0 s"),
             (Unit::Ratio, 1.0042, "1.004"),
             (Unit::Bytes, 67_108_864.0, "64 MiB"),
@@ -239,6 +241,7 @@ mod tests {
             (Unit::Count, 1.5e6, "1.5 M"),
             (Unit::Count, 100.0, "100"),
             (Unit::Time, 1e7, "10 ms"),
+            (Unit::Time, 1e9, "1 s"),
         ] {
             assert_eq!(unit.tick(value), text);
         }

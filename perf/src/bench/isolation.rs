@@ -15,7 +15,7 @@ use crate::common::{Bench, FRAME_LEN, Stage};
 use crate::error::{Context, PerfError};
 use crate::figure::{Figure, MAX, P50, P99, extra};
 use crate::lane::Lane;
-use crate::picture::Sheet;
+use crate::picture::{Sheet, together};
 use crate::plan::Plan;
 use crate::progress::say;
 use crate::report::{ALONE, Aim, Section};
@@ -169,7 +169,7 @@ impl IsolationArgs {
         let aims = ratios.iter().map(aim).collect();
         let curve = |it: &Played| (it.case[0].clone(), it.latency());
         let curves: Vec<_> = played.iter().map(curve).collect();
-        let title = format!("Latency beside a bad source, {rounds} rounds together");
+        let title = format!("Latency beside a bad source, {}", together(rounds));
         Ok(Section {
             title: format!(
                 "Isolation: {} msg/s for {seconds} s beside a bad source, {rounds} rounds of \

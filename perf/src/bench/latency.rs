@@ -8,7 +8,7 @@ use clap::Args;
 use crate::common::{Bench, FRAME_LEN, Stage};
 use crate::error::PerfError;
 use crate::figure::{Figure, LATE_P50, LATE_P99, MAX, P50, P90, P99, P999, P9999, RATE};
-use crate::picture::{Axis, LATENCY, Picture, Sheet};
+use crate::picture::{Axis, LATENCY, Picture, Sheet, together};
 use crate::plan::Plan;
 use crate::progress::say;
 use crate::report::{Aim, Section, base_of};
@@ -163,7 +163,7 @@ fn pictures(all: &[Case]) -> Result<Vec<Picture>, PerfError> {
     let mut pictures = Vec::new();
     for (rate, played) in all {
         let (name, rounds) = (rate.to_string(), played[0].outcomes.len());
-        let title = format!("Latency at {rate} msg/s, {rounds} rounds together");
+        let title = format!("Latency at {rate} msg/s, {}", together(rounds));
         let aim = budget(*rate, played).map(|((_, _, p99_max), relay)| {
             let limit = relay.spread(&P99).mid * p99_max;
             (format!("aim for p99: {}", time(limit)), limit)

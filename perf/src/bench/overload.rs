@@ -13,7 +13,7 @@ use crate::error::{Context, PerfError};
 use crate::figure::{MAX, P50, P99};
 use crate::lane::Lane;
 use crate::parts::sink::SLOW_SOCKET_HELD;
-use crate::picture::Sheet;
+use crate::picture::{Sheet, together};
 use crate::plan::{LEVELS, Plan};
 use crate::progress::say;
 use crate::report::{ALONE, Aim, Section};
@@ -162,7 +162,7 @@ impl OverloadArgs {
         let curve = |it: &Played| (format!("{}, {}", it.name, it.case[0]), it.latency());
         let curves = rows.iter().filter(|it| it.case[0] == SIDES[1]).map(curve);
         let curves = curves.chain([curve(others_without)]).collect::<Vec<_>>();
-        let title = format!("Latency with one slow customer, {rounds} rounds together");
+        let title = format!("Latency with one slow customer, {}", together(rounds));
         Ok(Section {
             title: format!(
                 "Overload: {} msg/s for {seconds} s, {rounds} rounds of each, no store",

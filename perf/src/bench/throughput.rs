@@ -138,7 +138,7 @@ fn section(played: &[Played], rounds: u32) -> Result<Section, PerfError> {
     let reached = Unit::Count.show(engine.spread(&RATE).mid);
     let figures = [RATE, BANDWIDTH, FAST_PATH];
     Ok(Section {
-        title: format!("Throughput, flat out, {rounds} pairs of rounds"),
+        title: format!("Throughput, flat out; pairs of rounds: {rounds}"),
         summary: format!(
             "Flat out it delivers {reached} msg/s, {} of a relay that only copies.",
             Unit::Ratio.show(found.mid)

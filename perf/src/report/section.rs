@@ -109,32 +109,44 @@ impl Section {
                 None => String::new(),
             };
             table.push(cells.chain(over.iter().map(ratio)));
-            let shown = figures.iter().filter(|figure| it.has(figure));
-            self.measures.extend(shown.map(|figure| {
-                Measure {
-                    case: it.case.join(", "),
-                    party: it.name.clone(),
-                    figure: figure.name.to_owned(),
-                    unit: figure.unit,
-                    better: figure.better,
-                    value: it.spread(figure).mid,
-                    rounds: it
-                        .outcomes
-                        .iter()
-                        .map(|outcome| figure.of(outcome))
-                        .collect(),
-                }
-            }));
-            let curves: Vec<Curve> = it.outcomes.iter().map(|it| it.received.latency()).collect();
-            if curves.iter().any(|it| it.count > 0) {
-                self.latencies.push((tag(it), curves));
-            }
+            self.add_measures(it, &figures);
+            self.add_latencies(it);
         }
         let text = table.render();
         if text.contains('*') && !self.notes.iter().any(|it| it == THIN) {
             self.notes.push(THIN.into());
         }
         self.tables.push(table);
+    }
+
+    /// What was shown in an earlier table is there already.
+    fn add_measures(&mut self, played: &Played, figures: &[Figure]) {
+        for figure in figures.iter().filter(|figure| played.has(figure)) {
+            let rounds = played.outcomes.iter().map(|it| figure.of(it));
+            let measure = Measure {
+                case: played.case.join(", "),
+                party: played.name.clone(),
+                figure: figure.name.to_owned(),
+                unit: figure.unit,
+                better: figure.better,
+                value: played.spread(figure).mid,
+                rounds: rounds.collect(),
+            };
+            if !self.measures.iter().any(|it| it.is_same_as(&measure)) {
+                self.measures.push(measure);
+            }
+        }
+    }
+
+    /// Each party's once, however many tables it stands in: readers add them up.
+    fn add_latencies(&mut self, played: &Played) {
+        let tag = tag(played);
+        let curves = played.outcomes.iter().map(|it| it.received.latency());
+        let curves: Vec<Curve> = curves.collect();
+        let is_known = self.latencies.iter().any(|(known, _)| *known == tag);
+        if !is_known && curves.iter().any(|it| it.count > 0) {
+            self.latencies.push((tag, curves));
+        }
     }
 
     /// With all that another one has beside its words.

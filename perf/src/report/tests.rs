@@ -1,6 +1,12 @@
 use super::*;
-use crate::figure::Better;
+use crate::curve::{self, Curve};
+use crate::engine::{Durability, Settings};
+use crate::figure::{Better, P50, P99};
+use crate::plan::Plan;
+use crate::round::Outcome;
+use crate::rounds::Played;
 use crate::spread::Unit;
+use crate::testbed::Subject;
 
 fn header() -> Header {
     Header {
@@ -107,4 +113,30 @@ fn figures_are_lines_and_json_for_other_programs() {
     let json = show(Format::Json, &header(), &[chapter()]);
     let json: Value = serde_json::from_str(&json).expect("JSON");
     assert_eq!(json["sections"][0]["measures"][0]["rounds"][2], 3.0);
+}
+
+#[test]
+fn a_party_in_two_tables_has_its_latencies_and_figures_once() {
+    let (plan, settings) = (Plan::flat_out(1, 390), Settings::new(Durability::Written));
+    let mut outcome = Outcome::nothing(Subject::Engine, &plan, &settings);
+    let mut histogram = curve::histogram();
+    histogram.saturating_record(1_000_000);
+    outcome.received.arrivals.latency = Some(Curve::new(&histogram));
+    let played = [Played {
+        case: vec!["390 B".to_owned()],
+        name: "engine".to_owned(),
+        subject: Subject::Engine,
+        outcomes: vec![outcome],
+    }];
+    let mut section = Section::of_rounds(&["frames"], &played, &[P50], ALONE);
+    section.add_rounds(&["frames"], &played, &[P50, P99], ALONE);
+    assert_eq!(section.tables.len(), 2);
+    assert_eq!(section.latencies.len(), 1);
+    for figure in [P50, P99] {
+        let of_it = section
+            .measures
+            .iter()
+            .filter(|it| it.figure == figure.name);
+        assert_eq!(of_it.count(), 1, "{}", figure.name);
+    }
 }
