@@ -226,7 +226,10 @@ pub(super) fn section(played: &[Played], rate: u64, seconds: u64) -> Result<Sect
     let worst = stores().map(|it| it.spread(&P99).mid).fold(0.0, f64::max);
     let alone = played.first().map_or(0.0, |it| it.spread(&P99).mid);
     let rounds = played.first().map_or(0, |it| it.outcomes.len());
-    let title = format!("Latency at {rate} msg/s beside the store, {}", together(rounds));
+    let title = format!(
+        "Latency at {rate} msg/s beside the store, {}",
+        together(rounds)
+    );
     Ok(Section {
         summary: format!(
             "At {rate} msg/s for {seconds} s p99 is {} without a store, and {} at most beside one \

@@ -274,6 +274,9 @@ impl Scene {
 }
 
 proptest! {
+    // Each step reads the whole journal.
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn what_is_needed_stays_and_what_is_not_goes(steps in prop::collection::vec(step(), 1..250)) {
         let mut scene = Scene::new();
