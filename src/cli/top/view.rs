@@ -6,7 +6,7 @@
 //! received ..  accepted ..  duplicates ..  rejected ..  redelivered ..
 //! 4 sources  4 subscribers  journal 3 segments, 192.0 MiB  store 12 behind, 0s
 //! ! table2: its subscriber does not read, ..., since 2026-11-30T03:11:00Z
-//! customer    queued by level  flight oldest waits for  since    sub    in/s out/s
+//! customer             by level    flight oldest waits for  since sub   in/s  out/s
 //! ```
 
 use jiff::Timestamp;
@@ -189,39 +189,45 @@ fn foot(app: &App, shown: usize) -> String {
     )
 }
 
+/// A column: its heading, its width (`None`: what is left), and whether narrow frames have it too.
+type Column = (&'static str, Option<u16>, bool);
+
+const COLUMNS: [Column; 11] = [
+    ("customer", None, true),
+    ("queued", Some(6), false),
+    ("by level", Some(11), true),
+    ("flight", Some(6), true),
+    ("oldest", Some(6), true),
+    ("waits for", Some(10), true),
+    ("since", Some(5), true),
+    ("sub", Some(5), true),
+    ("in/s", Some(5), true),
+    ("out/s", Some(5), true),
+    ("again", Some(6), false),
+];
+
+/// The columns with more room where there is some.
+fn columns(is_wide: bool) -> impl Iterator<Item = (usize, &'static str, Constraint)> {
+    let columns = COLUMNS.into_iter().enumerate();
+    let shown = columns.filter(move |(_, (_, _, is_always))| *is_always || is_wide);
+    shown.map(move |(place, (heading, width, _))| {
+        let width = match (heading, width) {
+            ("by level", _) if is_wide => Constraint::Length(18),
+            ("waits for", _) if is_wide => Constraint::Length(15),
+            ("since", _) if is_wide => Constraint::Length(8),
+            (_, Some(width)) => Constraint::Length(width),
+            (_, None) => Constraint::Fill(1),
+        };
+        (place, heading, width)
+    })
+}
+
 fn customers(rows: &[&Customer], now: Timestamp, width: u16) -> Table<'static> {
     let is_wide = width >= WIDE;
-    let mut heading = vec![
-        "customer",
-        "queued",
-        "by level",
-        "flight",
-        "oldest",
-        "waits for",
-        "since",
-        "sub",
-        "in/s",
-        "out/s",
-    ];
-    let mut widths = vec![
-        Constraint::Fill(1),
-        Constraint::Length(6),
-        Constraint::Length(if is_wide { 18 } else { 11 }),
-        Constraint::Length(6),
-        Constraint::Length(6),
-        Constraint::Length(if is_wide { 15 } else { 10 }),
-        Constraint::Length(8),
-        Constraint::Length(5),
-        Constraint::Length(5),
-        Constraint::Length(5),
-    ];
-    if is_wide {
-        heading.push("again");
-        widths.push(Constraint::Length(6));
-    }
+    let heading = columns(is_wide).map(|(_, heading, _)| heading);
     let rows = rows.iter().map(|it| row(it, now, is_wide));
     let bold = Style::new().add_modifier(Modifier::BOLD);
-    Table::new(rows, widths)
+    Table::new(rows, columns(is_wide).map(|(_, _, width)| width))
         .header(Row::new(heading).style(bold))
         .column_spacing(1)
 }
@@ -233,27 +239,27 @@ fn row(it: &Customer, now: Timestamp, is_wide: bool) -> Row<'static> {
         other => other.unwrap_or("").to_owned(),
     };
     let since = it.waits_since.map_or_else(String::new, |it| clock(it, now));
-    let mut cells = vec![
+    let cells = [
         it.id.clone(),
         count(it.queued),
         levels.join("/"),
         count(it.in_flight),
         it.oldest_wait_seconds.map_or_else(String::new, lasting),
         waits_for,
+        // To the minute, where it is cut.
         since,
         subscriber(it),
         count(it.accepted_per_second as u64),
         count(it.settled_per_second as u64),
+        count(it.redelivered),
     ];
-    if is_wide {
-        cells.push(count(it.redelivered));
-    }
     let style = match (&it.waits_for, &it.subscriber) {
         (Some(_), Some(_)) => Style::new().fg(Color::Red),
         (Some(_), None) => Style::new().fg(Color::Yellow),
         (None, _) => Style::new(),
     };
-    Row::new(cells.into_iter().map(Cell::from)).style(style)
+    let shown = columns(is_wide).map(|(place, ..)| Cell::from(cells[place].clone()));
+    Row::new(shown).style(style)
 }
 
 /// `ack`, `yes`, `-`; and how many stand by.
