@@ -115,6 +115,7 @@ counters! {
     RightsRefused "rights_refused" count "Those refused because their user has no right to what they asked for. Lines are counted as rejected: forbidden.";
     TlsFailures "tls_failures" count "TLS handshakes that failed, dialled or accepted: a certificate that is not trusted, a peer that does not speak TLS.";
     GreetingTimeouts "greeting_timeouts" count "Connections closed because they did not say in time what they want.";
+    OutcomeWaits "outcome_waits" count "Times that a producer was read no more because it had not read the outcomes of its lines.";
     ProducerErrors "producer_errors" count "Producers ended by an error line, for their greeting was wrong.";
     IdleTimeouts "idle_timeouts" count "Producers closed because they sent nothing for idle_timeout.";
     HttpConnected "http_connected" gauge "HTTP connections now.";

@@ -43,6 +43,14 @@ const _: () = assert!(
     TURN_LINES_MAX > (READ_LEN_MAX + LINE_LEN_MAX) / LINE_LEN_MIN,
     "valid lines are never put off by it"
 );
+const _: () = assert!(
+    OUTCOME_LINES_MAX >= TURN_LINES_MAX && OUTCOMES_PER_ANSWER < OUTCOME_LINES_MAX,
+    "a turn that begins with the greeting fits the window"
+);
+const _: () = assert!(
+    DUPLICATE_RUNS_MAX >= COMMANDS_PER_CYCLE,
+    "ingest is never without work while the scheduler waits for it"
+);
 const _: () = assert!(LINE_LEN_MAX <= 1 << 16, "record offsets are 16 bits");
 const _: () = assert!(BATCH_LEN_MAX as u64 * 4 <= SEGMENT_LEN_DEFAULT);
 const _: () = assert!(

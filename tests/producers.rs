@@ -128,6 +128,125 @@ fn a_producer_is_told_of_every_line_that_is_safe_and_of_no_other() {
     }
 }
 
+/// Reads answers until one covers `through`; gives the lines that they name, duplicates as such.
+fn outcomes(peer: &mut Peer, through: u64) -> Vec<(u64, String)> {
+    let mut named = Vec::new();
+    while peer.told < through {
+        let mut line = String::new();
+        peer.stream.read_line(&mut line).expect("an answer");
+        let answer: Value = serde_json::from_str(&line).expect("JSON");
+        let list = |name: &str| answer[name].as_array().cloned().unwrap_or_default();
+        let number = |it: &Value| it.as_u64().expect("a line");
+        let rejected = list("rejected").into_iter();
+        named.extend(rejected.map(|it| (number(&it[0]), it[1].as_str().unwrap_or("").to_owned())));
+        let duplicates = list("duplicates").into_iter();
+        named.extend(duplicates.map(|it| (number(&it), "duplicate".to_owned())));
+        let told = number(&answer["ack"]);
+        assert!(named.iter().all(|(line, _)| *line <= told), "{answer}");
+        assert!(told > peer.told, "{answer}");
+        peer.told = told;
+    }
+    named.sort();
+    named
+}
+
+const OUTCOMES: &str = "{\"producer\":{\"ack\":true,\"outcomes\":true}}\n";
+
+/// A producer that wants outcomes; its greeting was answered.
+fn dial_for_outcomes(engine: &Engine) -> Peer {
+    let mut peer = Peer::dial(engine, OUTCOMES);
+    let mut line = String::new();
+    peer.stream.read_line(&mut line).expect("an answer");
+    assert_eq!(line, "{\"ack\":0}\n");
+    peer
+}
+
+#[test]
+fn a_producer_that_wants_outcomes_is_told_what_became_of_each_line() {
+    for durability in ["memory", "written", "synced"] {
+        let engine = Engine::start(&format!("durability = \"{durability}\"\n{LISTENING}"));
+        let mut peer = dial_for_outcomes(&engine);
+        let good = frames("outcome", 0..300);
+        let stray = frame("stray", "nobody", 1);
+        peer.send(
+            &[
+                &good[..3],
+                &[stray],
+                &good[..2],
+                &["{}".to_owned()],
+                &good[3..4],
+            ]
+            .concat(),
+        );
+        let expected = [
+            (4, "unknown_destination"),
+            (5, "duplicate"),
+            (6, "duplicate"),
+            (7, "missing_field"),
+        ];
+        let named = outcomes(&mut peer, 8);
+        let named: Vec<_> = named.iter().map(|(line, what)| (*line, &**what)).collect();
+        assert_eq!(named, expected, "{durability}");
+        // More than one answer names, and new ones and known ones by turns.
+        peer.send(&[&good[..], &good[..]].concat());
+        let named = outcomes(&mut peer, 608);
+        let lines = (9..=12).chain(309..=608);
+        let expected: Vec<_> = lines.map(|line| (line, "duplicate".to_owned())).collect();
+        assert_eq!(named, expected, "{durability}");
+        let stats = engine.stats();
+        assert_eq!(stats["accepted"], 300);
+        assert_eq!(
+            (&stats["duplicates"], &stats["rejected"]),
+            (&json!(306), &json!(2))
+        );
+        peer.write(good[0].as_bytes());
+        let end = peer.stream.get_mut().shutdown(std::net::Shutdown::Write);
+        end.expect("it is connected");
+        assert_eq!(outcomes(&mut peer, 609), [(609, "duplicate".to_owned())]);
+        assert_eq!(peer.rest(), b"", "then it is closed");
+    }
+}
+
+#[test]
+fn a_producer_that_does_not_read_its_outcomes_is_read_no_further_and_others_are() {
+    const COUNT: usize = 2_000_000;
+    let engine = Engine::start(LISTENING);
+    let mut peer = dial_for_outcomes(&engine);
+    let line = format!("{}\n", frame("same", "table1", 1));
+    let mut to = peer.stream.get_ref().try_clone().expect("a handle");
+    let sending = std::thread::spawn(move || {
+        let part = line.repeat(1_000);
+        (0..COUNT / 1_000).for_each(|_| to.write_all(part.as_bytes()).expect("it reads on"));
+    });
+    engine.wait("it is read no more", |it| {
+        it["outcome_waits"].as_u64() > Some(0)
+    });
+    let mut other = dial_for_outcomes(&engine);
+    other.send(&frames("other", 0..1_000));
+    assert_eq!(outcomes(&mut other, 1_000), []);
+    let received = engine.count("received");
+    assert!(received < COUNT as u64, "{received}");
+    let named = outcomes(&mut peer, COUNT as u64);
+    assert!(named.iter().map(|it| it.0).eq(2..=COUNT as u64));
+    sending.join().expect("all is read");
+    assert_eq!(engine.count("duplicates"), COUNT as u64 - 1);
+}
+
+#[test]
+fn who_goes_without_reading_its_outcomes_leaves_nothing_behind() {
+    let engine = Engine::start(LISTENING);
+    let line = format!("{}\n", frame("same", "table1", 1));
+    for round in 0..5 {
+        let mut peer = Peer::dial(&engine, OUTCOMES);
+        peer.write(line.repeat(10_000).as_bytes());
+        drop(peer);
+        engine.wait("it has gone", |it| {
+            it["source_disconnects"] == round + 1 && it["sources_connected"] == 0
+        });
+    }
+    assert_eq!(engine.count("accepted"), 1);
+}
+
 #[test]
 fn a_dialled_source_is_told_anew_on_each_connection() {
     let server = Server::listen();

@@ -1,7 +1,7 @@
 //! Fuzzing of what the commands read.
 
 pub use super::histogram::fuzz::latency_files;
-use super::publish_acks::parse_reply;
+use super::publish_answers::parse_reply;
 use super::subscribe::engine_word;
 
 /// A line of an engine, as `publish` and `subscribe` read it.

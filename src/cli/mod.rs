@@ -27,7 +27,7 @@ pub(crate) mod fuzz;
 mod log;
 mod moment;
 mod output;
-mod publish_acks;
+mod publish_answers;
 mod service;
 mod signals;
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `flipped-lb publish`: sends messages to the engine, as a producer that dials in.
 //!
 //! Fed by standard input or by its own options; feeds the engine's `[ingest] listen`. It parses
-//! nothing: what is wrong with a line is the engine's to say.
+//! nothing: what becomes of a line is the engine's to say, and it asks for that.
 
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::Failure;
 use super::client::{Line, dial, name, reachable, read_line, token};
-use super::publish_acks::Acks;
+use super::publish_answers::{Answers, Tally};
 use crate::config;
 use crate::limits::LEVELS_MAX;
 
@@ -22,9 +22,14 @@ const EXAMPLES: &str = "Examples:
   flipped-lb publish --destination table1 --type breakfast --payload '{\"dish\":\"tea\"}'
   flipped-lb publish --ack < messages.ndjson
 
-Without --destination the lines of standard input are sent as they are, blank ones left out. With
---ack it waits until the engine has taken responsibility for all of them: journaled, recognised as
-duplicates, or kept as rejected. The settings need [ingest] listen, which is none by default.";
+Without --destination the lines of standard input are sent as they are, blank ones left out. It
+waits until the engine has taken responsibility for all of them - journaled, recognised as
+duplicates, or kept as rejected - and says what they were, and which were not accepted (the first
+few by number). Exit code 1 if any was rejected. The settings need [ingest] listen, which is none by
+default.";
+
+/// How long the engine may take to answer the greeting: a microsecond's work.
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// How long it waits for the next acknowledgement.
 const ACK_TIMEOUT: Duration = Duration::from_secs(30);
@@ -58,7 +63,7 @@ pub(crate) struct PublishArgs {
     #[arg(long, value_name = "JSON", default_value = "{}", value_parser = payload,
         requires = "destination")]
     pub(crate) payload: serde_json::Value,
-    /// Wait until the engine has acknowledged all.
+    /// Wait until the engine has acknowledged all; it always does now, and scripts may go on saying so.
     #[arg(long)]
     pub(crate) ack: bool,
     /// The file whose first line is the token of a user of the engine.
@@ -83,8 +88,22 @@ fn payload(text: &str) -> Result<serde_json::Value, String> {
 /// The engine is not there, goes, or does not acknowledge.
 pub(crate) fn run(args: PublishArgs) -> Result<(), Failure> {
     let stream = dial(&address(&args)?)?;
-    let report = send_all(stream, &args, io::stdin(), ACK_TIMEOUT)?;
-    writeln!(io::stdout(), "{report}").map_err(Failure::output)
+    let ends = (io::stdin(), io::stderr());
+    let (sent, tally) = send_all(stream, &args, ends, [ANSWER, ACK_TIMEOUT])?;
+    let report = report(sent, &tally);
+    writeln!(io::stdout(), "{report}").map_err(Failure::output)?;
+    match tally.rejected() {
+        0 => Ok(()),
+        count => Err(Failure::Failed(format!(
+            "{count} of {sent} messages were rejected; the engine keeps each in rejected.ndjson of its \
+             data_dir, with the reason: mend them and send them again"
+        ))),
+    }
+}
+
+fn report(sent: u64, tally: &Tally) -> String {
+    let (acknowledged, words) = (tally.acknowledged(), tally.words());
+    format!("sent {sent} messages, {acknowledged} acknowledged: {words}")
 }
 
 fn address(args: &PublishArgs) -> Result<String, Failure> {
@@ -101,17 +120,22 @@ fn address(args: &PublishArgs) -> Result<String, Failure> {
     })
 }
 
-/// Sends everything on `stream` and waits for the acknowledgements; gives the last words.
+/// Sends everything on `stream` and waits for the answers; gives how many lines were sent and what
+/// became of them. The lines that were not accepted are named in `words`.
 fn send_all(
     stream: TcpStream,
     args: &PublishArgs,
-    input: impl Read,
-    timeout: Duration,
-) -> Result<String, Failure> {
-    let mut acks = Acks::watch(&stream).map_err(|error| gone(0, &error))?;
+    (input, words): (impl Read, impl Write + Send + 'static),
+    [answer, timeout]: [Duration; 2],
+) -> Result<(u64, Tally), Failure> {
+    let greeting = greeting(args)?;
+    let answers = Answers::watch(&stream, words).map_err(|error| gone(0, &error))?;
+    // A port that is not the engine's gets the greeting and nothing else.
+    let greeted = (&stream).write_all(&greeting);
+    answers.wait_for_first(answer)?;
+    greeted.map_err(|error| gone(0, &error))?;
     let mut sender = Sender {
         out: BufWriter::with_capacity(64 * 1024, &stream),
-        greeting: greeting(args)?,
         sent: 0,
     };
     let sending = sender.all(args, input);
@@ -121,35 +145,23 @@ fn send_all(
         Err(Broken::Input(error)) => return Err(unreadable(sent, &error)),
         Err(Broken::Engine(error)) => {
             // What the engine said last explains best why it went.
-            return Err(acks.complaint().unwrap_or_else(|| gone(sent, &error)));
+            return Err(answers.complaint().unwrap_or_else(|| gone(sent, &error)));
         }
     }
-    let report = if args.ack {
-        let count = acks.wait_for(sent, timeout)?;
-        format!("sent {sent} messages, {count} acknowledged")
-    } else {
-        format!("sent {sent} messages; with --ack the engine would confirm them")
-    };
-    // All is sent: a peer that has gone by now takes nothing away.
+    let tally = answers.wait_for(sent, timeout)?;
+    // All is answered: a peer that has gone by now takes nothing away.
     let _ = stream.shutdown(Shutdown::Write);
-    if args.ack {
-        return Ok(report);
-    }
-    // A port that is not the engine's says so; the engine says nothing, and closes.
-    acks.complaint().map_or(Ok(report), Err)
+    Ok((sent, tally))
 }
 
-/// What the producer wants, and who it is, if anything.
-fn greeting(args: &PublishArgs) -> Result<Option<serde_json::Value>, Failure> {
-    let mut producer = serde_json::Map::new();
-    if args.ack {
-        producer.insert("ack".to_owned(), true.into());
-    }
+/// The first line: what the producer wants, and who it is.
+fn greeting(args: &PublishArgs) -> Result<Vec<u8>, Failure> {
+    let mut producer = serde_json::json!({ "ack": true, "outcomes": true });
     if let Some(token) = token(args.token_file.as_deref())? {
-        producer.insert("token".to_owned(), token.reveal().into());
+        producer["token"] = token.reveal().into();
     }
-    let wishes = !producer.is_empty();
-    Ok(wishes.then(|| serde_json::json!({ "producer": producer })))
+    let line = serde_json::json!({ "producer": producer });
+    Ok(format!("{line}\n").into_bytes())
 }
 
 fn gone(sent: u64, error: &io::Error) -> Failure {
@@ -180,17 +192,12 @@ impl From<io::Error> for Broken {
 /// Writes lines and counts them.
 struct Sender<'a> {
     out: BufWriter<&'a TcpStream>,
-    /// The line that says what the producer wants, and who it is.
-    greeting: Option<serde_json::Value>,
-    /// Lines, without that one.
+    /// Lines, without the greeting.
     sent: u64,
 }
 
 impl Sender<'_> {
     fn all(&mut self, args: &PublishArgs, input: impl Read) -> Result<(), Broken> {
-        if let Some(greeting) = &self.greeting {
-            writeln!(self.out, "{greeting}")?;
-        }
         match &args.destination {
             Some(destination) => self.made(args, destination)?,
             None => self.lines(input)?,

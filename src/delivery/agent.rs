@@ -30,7 +30,7 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
             from_scheduler: parts.from_scheduler,
             to_scheduler: parts.to_scheduler,
             sockets: Sockets::new(parts.net, parts.clock, acceptor, parts.counters),
-            core: Subscribers::new(parts.timeouts, view, destinations, counters)
+            core: Subscribers::new(parts.timeouts, parts.ports, view, destinations, counters)
                 .with_users(parts.users),
         }
     }

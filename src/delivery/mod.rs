@@ -33,6 +33,7 @@ use crate::arena::View;
 use crate::counters::Counters;
 use crate::message::Directory;
 use crate::net::admission::Admission;
+use crate::net::misdirected::Ports;
 use crate::ring::{Receiver, Sender};
 
 /// What a delivery agent is made of.
@@ -55,5 +56,7 @@ pub(crate) struct DeliveryParts<N, C> {
     pub(crate) admission: Arc<Admission>,
     /// After how long a subscriber is disconnected.
     pub(crate) timeouts: Timeouts,
+    /// Where who is wrong here should go.
+    pub(crate) ports: Ports,
     pub(crate) counters: Arc<Counters>,
 }

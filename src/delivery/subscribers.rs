@@ -37,6 +37,7 @@ use crate::log_limit::LogLimit;
 use crate::message::{DestinationIndex, Directory};
 use crate::net::Key;
 use crate::net::framer::ReadBuffer;
+use crate::net::misdirected::Ports;
 
 /// After how long a subscriber is disconnected.
 #[derive(Debug, Clone, Copy)]
@@ -65,6 +66,7 @@ pub(super) enum SocketAction {
 /// in the ring meanwhile.
 pub(super) struct Subscribers {
     timeouts: Timeouts,
+    ports: Ports,
     view: View,
     destinations: Directory,
     counters: Arc<Counters>,
@@ -96,12 +98,14 @@ pub(super) struct Subscribers {
 impl Subscribers {
     pub(super) fn new(
         timeouts: Timeouts,
+        ports: Ports,
         view: View,
         destinations: Directory,
         counters: Arc<Counters>,
     ) -> Self {
         Self {
             timeouts,
+            ports,
             ended_leases: EndedLeases::new(&view),
             view,
             destinations,

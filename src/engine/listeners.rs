@@ -64,6 +64,15 @@ impl Listeners {
     }
 }
 
+/// The settings with the ports that the system has given where they say 0.
+pub(super) fn at_addresses(config: &Config, addresses: &Addresses) -> Config {
+    let mut config = config.clone();
+    config.delivery.listen = addresses.delivery;
+    config.ingest.listen = addresses.ingest;
+    config.admin.listen = addresses.admin;
+    config
+}
+
 fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener, ListenError> {
     TcpListener::bind(address).map_err(|source| ListenError {
         setting,

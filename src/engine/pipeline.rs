@@ -46,6 +46,7 @@ use crate::message::Sequence;
 use crate::message::allowance::{MaxQueued, Windows};
 use crate::net::Network;
 use crate::net::admission::Admission;
+use crate::net::misdirected::Ports;
 use crate::rejects::protocol::{self, RejectSender};
 use crate::rejects::{RejectsAgent, RejectsParts};
 use crate::ring::{Receiver, Sender, ring};
@@ -292,6 +293,7 @@ fn deliveries<N: Network + 'static, C: Clock + 'static>(
             view: ledger.view(),
             destinations: common.names.destinations.clone(),
             timeouts,
+            ports: Ports::of(config),
             counters: Arc::clone(&common.counters),
         })));
     }

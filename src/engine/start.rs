@@ -13,7 +13,7 @@ use super::behind::behind_store;
 use super::cores::{self, CoreAssessment, CoreFinding, Cores};
 use super::directory;
 use super::error::{StartError, files, system};
-use super::listeners::Listeners;
+use super::listeners::{Listeners, at_addresses};
 use super::lock::{DirectoryLock, LockError};
 use super::names::Names;
 use super::pipeline::{self, Common, Signals, World};
@@ -58,6 +58,7 @@ pub(crate) fn start(config: &Config, begins: impl FnOnce()) -> Result<Engine, St
     let tls = TlsOfEngine::load(config)?;
     let listeners = Listeners::bind(config)?;
     let addresses = listeners.addresses().map_err(system("local address"))?;
+    let config = &at_addresses(config, &addresses);
     let rules = Rules::new(&config.rules, &config.destinations, config.scheduler.levels);
     let names = Names::new(config, &rules);
     let services = Services::new(plan, config, names.clone());

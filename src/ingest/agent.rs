@@ -27,6 +27,7 @@ use crate::log_limit::LogLimit;
 use crate::message::DestinationIndex;
 use crate::net::acceptor::Acceptor;
 use crate::net::framer::ReadBuffer;
+use crate::net::misdirected::Ports;
 use crate::net::{Network, Ready};
 use crate::ring::Receiver;
 
@@ -48,6 +49,8 @@ pub(crate) struct IngestAgent<N> {
     pub(super) acceptor: Acceptor,
     pub(super) timeouts: Timeouts,
     pub(super) max_rate: MaxRate,
+    /// Where who is wrong here should go.
+    pub(super) ports: Ports,
     /// All reads go here.
     pub(super) buffer: ReadBuffer,
     pub(super) ready: Vec<Ready>,
@@ -72,6 +75,16 @@ impl<N: Network> IngestAgent<N> {
                     if let Some((key, found)) = self.connections.of_source(source, connection) {
                         found.lines.note_recorded(line);
                         self.answering.owe(key);
+                    }
+                }
+                ToIngest::Duplicates {
+                    source,
+                    connection,
+                    first,
+                    count,
+                } => {
+                    if let Some((_, found)) = self.connections.of_source(source, connection) {
+                        found.lines.note_duplicates(first, count);
                     }
                 }
                 ToIngest::Accepted { source } => self.dialler.note_accepted(source, now),

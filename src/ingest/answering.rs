@@ -5,7 +5,7 @@
 //! what can be acknowledged. It writes to the sockets, and reports the connections that are over to
 //! the agent, which ends them.
 
-use std::io::{self, ErrorKind, IoSlice, Write};
+use std::io::{self, ErrorKind, IoSlice};
 
 use super::connection::{Connection, Connections};
 use super::waits::Wait;
@@ -84,6 +84,7 @@ impl Answering {
                     }
                 }
                 _ if connection.is_done() => ended.push((key, ErrorKind::UnexpectedEof.into())),
+                _ if connection.may_go_on() => connections.resume(key),
                 _ => {}
             }
         }
@@ -127,6 +128,10 @@ fn note_broken(connection: &mut Connection, kind: ErrorKind) -> bool {
     }
     connection.peer.broken = Some(kind);
     connection.unsent.clear();
+    connection.lines.forget_outcomes();
+    if connection.waits_for == Some(Wait::Answers) {
+        connection.waits_for = None;
+    }
     true
 }
 
@@ -142,19 +147,21 @@ fn answer(
         return Ok(());
     }
     let is_skipping = connection.framer.is_skipping();
-    if connection.unsent.is_empty()
-        && let Some(line) = connection.lines.acknowledge(is_skipping)
-    {
-        connection.unsent_since_ns = now.ns;
-        counters.add(Counter::AcksSent, 1);
-        writeln!(connection.unsent, "{{\"ack\":{line}}}")?;
+    loop {
+        if connection.unsent.is_empty() {
+            let (lines, unsent) = (&mut connection.lines, &mut connection.unsent);
+            if !lines.acknowledge(is_skipping, unsent)? {
+                return Ok(());
+            }
+            connection.unsent_since_ns = now.ns;
+            counters.add(Counter::AcksSent, 1);
+        }
+        while !connection.unsent.is_empty() {
+            let taken = net.write(key, &[IoSlice::new(&connection.unsent)])?;
+            connection.unsent.drain(..taken);
+            connection.unsent_since_ns = now.ns;
+        }
     }
-    while !connection.unsent.is_empty() {
-        let taken = net.write(key, &[IoSlice::new(&connection.unsent)])?;
-        connection.unsent.drain(..taken);
-        connection.unsent_since_ns = now.ns;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

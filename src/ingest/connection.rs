@@ -13,6 +13,7 @@ use super::pace::{Pace, Share};
 use super::turn::Sender;
 use super::waits::Wait;
 use crate::config::MaxRate;
+use crate::limits::OUTCOME_LINES_MAX;
 use crate::message::SourceIndex;
 use crate::net::Key;
 use crate::net::framer::Framer;
@@ -76,6 +77,11 @@ impl Connection {
         let is_told = self.lines.is_acknowledged() && self.unsent.is_empty();
         let owes = self.lines.ack && self.peer.broken.is_none() && !is_told;
         self.peer.has_ended && !self.framer.is_suspended() && !owes
+    }
+
+    /// Whether it has waited for room for outcomes, and half of it is there.
+    pub(super) fn may_go_on(&self) -> bool {
+        self.waits_for == Some(Wait::Answers) && self.lines.room() >= OUTCOME_LINES_MAX / 2
     }
 
     /// Whether an acknowledgement, or its end, is due.

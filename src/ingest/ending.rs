@@ -19,7 +19,7 @@ impl<N: Network> IngestAgent<N> {
         }
     }
 
-    /// The connection is over, and its socket is to be closed. `false`: there is none.
+    /// All that is known of a connection goes, but for its socket. `false`: there is none.
     fn forget(&mut self, key: Key, error: &io::Error, now: Now) -> bool {
         let Some(mut connection) = self.connections.close(key) else {
             return false;
@@ -61,12 +61,12 @@ impl<N: Network> IngestAgent<N> {
             // Where its cut-off line finds no room among the rejected ones, it is tried again.
             if self.reject_cut_off(key, now) {
                 self.counters.add(counter, 1);
-                self.close_with(key, &why, now);
+                self.close_with(key, &error_line(&why), &why, now);
             }
         }
     }
 
-    /// A producer's greeting was wrong, or it may not send.
+    /// A producer's greeting was wrong, it may not send, or it is at the wrong port.
     #[cold]
     pub(super) fn close_greeting(&mut self, key: Key, why: WrongGreeting, now: Now) {
         let words = why.words();
@@ -78,15 +78,20 @@ impl<N: Network> IngestAgent<N> {
             let peer = &connection.sender.name;
             warn!(%peer, "a producer is refused: {words}{more}");
         }
-        self.close_with(key, &words, now);
+        let redirection = match why {
+            WrongGreeting::Misdirected(peer) => self.ports.answer_at_ingest(peer),
+            WrongGreeting::NotUnderstood | WrongGreeting::Refused(_) => None,
+        };
+        let answer = redirection.unwrap_or_else(|| error_line(&words));
+        self.close_with(key, &answer, &words, now);
     }
 
-    /// Tells why, so that it can be read though the peer has sent more.
-    fn close_with(&mut self, key: Key, why: &str, now: Now) {
-        let error = io::Error::new(io::ErrorKind::TimedOut, why.to_owned());
+    /// Closes a connection with an answer that can be read though the peer has sent more; `why` is
+    /// for the log.
+    fn close_with(&mut self, key: Key, answer: &str, why: &str, now: Now) {
+        let error = io::Error::other(why.to_owned());
         if self.forget(key, &error, now) {
-            let line = serde_json::json!({ "error": why }).to_string();
-            self.net.refuse(key, &line);
+            self.net.refuse(key, answer);
         }
     }
 
@@ -115,4 +120,8 @@ impl<N: Network> IngestAgent<N> {
             self.waiting.log_left_out(now);
         }
     }
+}
+
+fn error_line(why: &str) -> String {
+    serde_json::json!({ "error": why }).to_string()
 }

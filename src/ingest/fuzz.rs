@@ -158,11 +158,12 @@ pub(crate) fn greeting(line: &[u8]) {
         members.len() == 1 && members["producer"].is_object(),
         "{value}"
     );
-    let ack = members["producer"].get("ack").cloned();
+    let says = |name| members["producer"].get(name) == Some(&serde_json::Value::Bool(true));
     assert_eq!(
-        ack.unwrap_or_default().as_bool().unwrap_or_default(),
-        wishes.ack
+        (says("ack"), says("outcomes")),
+        (wishes.ack, wishes.outcomes)
     );
+    assert!(wishes.ack || !wishes.outcomes);
     let token = members["producer"]["token"].as_str();
     assert_eq!(token, wishes.token.as_ref().map(|it| it.reveal()));
     assert!(Parser::new(LEVELS).parse(line).is_err());

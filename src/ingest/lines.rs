@@ -4,7 +4,10 @@
 //! A turn says what became of each line, the scheduler and the rejects agent how far they are.
 //! Values only.
 
-use crate::message::SourceIndex;
+use std::io::{self, Write};
+
+use super::outcomes::Outcomes;
+use crate::message::{Reason, SourceIndex};
 
 /// The lines of one connection, numbered from 1; blank ones and the greeting have no number.
 #[derive(Debug, Default)]
@@ -29,6 +32,10 @@ pub(super) struct Lines {
     recorded: u64,
     /// Lines up to here were acknowledged.
     acknowledged: u64,
+    /// An answer to the greeting is due.
+    greets: bool,
+    /// What became of the lines, where the producer wants to know.
+    outcomes: Option<Outcomes>,
     pending_rejects: PendingRejects,
 }
 
@@ -63,8 +70,11 @@ impl Lines {
     }
 
     /// The next line was rejected, and is taken care of when the log is durable up to `end`.
-    pub(super) fn reject(&mut self, end: u64) {
+    pub(super) fn reject(&mut self, reason: Reason, end: u64) {
         self.last += 1;
+        if let Some(outcomes) = &mut self.outcomes {
+            outcomes.note_rejected(self.last, reason);
+        }
         if self.ack {
             self.pending_rejects.add(self.last, end);
         }
@@ -73,6 +83,37 @@ impl Lines {
     /// The scheduler's lines up to this one are recorded, or duplicates.
     pub(super) fn note_recorded(&mut self, line: u64) {
         self.recorded = line;
+    }
+
+    /// The producer wants to know what became of its lines, from the next one on: it is answered at
+    /// once, so that it knows that this is understood.
+    pub(super) fn tell_outcomes(&mut self) {
+        self.outcomes = Some(Outcomes::new(self.last));
+        self.greets = true;
+    }
+
+    /// Nobody is told any more.
+    pub(super) fn forget_outcomes(&mut self) {
+        self.outcomes = None;
+        self.greets = false;
+    }
+
+    #[inline]
+    pub(super) fn wants_outcomes(&self) -> bool {
+        self.outcomes.is_some()
+    }
+
+    /// How many more lines may be taken before others were answered.
+    pub(super) fn room(&self) -> usize {
+        let outcomes = self.outcomes.as_ref();
+        outcomes.map_or(usize::MAX, |outcomes| outcomes.room(self.last))
+    }
+
+    /// So many of the scheduler's lines from `first` on are duplicates.
+    pub(super) fn note_duplicates(&mut self, first: u64, count: u32) {
+        if let Some(outcomes) = &mut self.outcomes {
+            outcomes.note_duplicates(first, count);
+        }
     }
 
     /// The log of rejected lines is durable up to here.
@@ -96,24 +137,38 @@ impl Lines {
         self.pending_rejects.bound(line)
     }
 
-    /// The number to acknowledge now, which then counts as acknowledged.
-    pub(super) fn acknowledge(&mut self, is_skipping: bool) -> Option<u64> {
-        let line = self.acknowledgeable(is_skipping);
-        if !self.ack || line <= self.acknowledged {
-            return None;
+    /// Writes the acknowledgement that is due, which then counts as sent. `false`: none is.
+    pub(super) fn acknowledge(
+        &mut self,
+        is_skipping: bool,
+        into: &mut Vec<u8>,
+    ) -> io::Result<bool> {
+        if !self.ack || !self.owes_acknowledgement(is_skipping) {
+            return Ok(false);
         }
-        self.acknowledged = line;
-        Some(line)
+        let line = self.acknowledgeable(is_skipping);
+        self.greets = false;
+        match &mut self.outcomes {
+            Some(outcomes) => {
+                self.acknowledged = outcomes.bound(line);
+                outcomes.write_answer(self.acknowledged, into)?;
+            }
+            None => {
+                self.acknowledged = line;
+                writeln!(into, "{{\"ack\":{line}}}")?;
+            }
+        }
+        Ok(true)
     }
 
     /// Whether something can be acknowledged that is not yet.
     pub(super) fn owes_acknowledgement(&self, is_skipping: bool) -> bool {
-        self.acknowledgeable(is_skipping) > self.acknowledged
+        self.greets || self.acknowledgeable(is_skipping) > self.acknowledged
     }
 
     /// Whether all lines were acknowledged.
     pub(super) fn is_acknowledged(&self) -> bool {
-        self.acknowledged == self.last
+        !self.greets && self.acknowledged == self.last
     }
 }
 
@@ -169,6 +224,33 @@ mod tests {
 
     use super::*;
 
+    fn acknowledged(lines: &mut Lines, is_skipping: bool) -> String {
+        let mut answer = Vec::new();
+        let written = lines.acknowledge(is_skipping, &mut answer);
+        assert_eq!(written.expect("a vector takes all"), !answer.is_empty());
+        String::from_utf8(answer).expect("text")
+    }
+
+    #[test]
+    fn a_producer_that_wants_outcomes_is_answered_at_once_and_then_told_what_each_line_was() {
+        let mut lines = Lines::new(0, 1, true, 0);
+        lines.tell_outcomes();
+        assert!(!lines.is_acknowledged() && lines.owes_acknowledgement(false));
+        assert_eq!(acknowledged(&mut lines, false), "{\"ack\":0}\n");
+        assert_eq!(acknowledged(&mut lines, false), "");
+        assert_eq!((lines.forward(), lines.forward()), (1, 2));
+        lines.reject(Reason::BadJson, 10);
+        assert_eq!(lines.room(), crate::limits::OUTCOME_LINES_MAX - 3);
+        lines.note_duplicates(2, 1);
+        lines.note_recorded(2);
+        lines.note_durable(10);
+        assert_eq!(
+            acknowledged(&mut lines, false),
+            "{\"ack\":3,\"rejected\":[[3,\"bad_json\"]],\"duplicates\":[2]}\n"
+        );
+        assert!(lines.is_acknowledged());
+    }
+
     #[test]
     fn lines_that_are_rejected_without_end_do_not_put_off_those_before_them() {
         let mut pending = PendingRejects::default();
@@ -191,12 +273,12 @@ mod tests {
         let mut lines = Lines::new(0, 1, true, 0);
         assert_eq!(lines.forward(), 1);
         lines.note_recorded(1);
-        lines.reject(10);
+        lines.reject(Reason::BadJson, 10);
         lines.note_durable(10);
-        assert_eq!(lines.acknowledge(true), Some(1));
+        assert_eq!(acknowledged(&mut lines, true), "{\"ack\":1}\n");
         assert!(!lines.owes_acknowledgement(true) && lines.owes_acknowledgement(false));
-        assert_eq!(lines.acknowledge(false), Some(2));
-        assert_eq!(lines.acknowledge(false), None);
+        assert_eq!(acknowledged(&mut lines, false), "{\"ack\":2}\n");
+        assert_eq!(acknowledged(&mut lines, false), "");
         assert!(lines.is_acknowledged());
     }
 
@@ -204,8 +286,9 @@ mod tests {
     fn nobody_is_acknowledged_who_does_not_wish_it() {
         let mut lines = Lines::new(0, 1, false, 0);
         assert_eq!(lines.forward(), 0);
-        lines.reject(10);
-        assert_eq!((lines.acknowledge(false), lines.last()), (None, 2));
+        lines.reject(Reason::BadJson, 10);
+        assert_eq!(acknowledged(&mut lines, false), "");
+        assert_eq!(lines.last(), 2);
         assert!(!lines.awaits_rejects());
     }
 
@@ -249,7 +332,7 @@ mod tests {
                     Step::Reject => {
                         done.push(false);
                         rejected.push(done.len());
-                        lines.reject(10 * rejected.len() as u64);
+                        lines.reject(Reason::BadJson, 10 * rejected.len() as u64);
                     }
                     Step::Answer(count) => {
                         answered = forwarded.len().min(answered + count);

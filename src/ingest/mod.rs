@@ -30,6 +30,7 @@ mod source;
 mod answering;
 mod confirm;
 mod connection;
+mod outcomes;
 mod read_len;
 mod timeouts;
 mod waiting;

@@ -29,6 +29,7 @@ use crate::message::allowance::Windows;
 use crate::net::acceptor::Acceptor;
 use crate::net::admission::Admission;
 use crate::net::framer::ReadBuffer;
+use crate::net::misdirected::Ports;
 use crate::rejects::protocol::RejectSender;
 use crate::ring::{Receiver, Sender};
 
@@ -95,6 +96,7 @@ impl<N> IngestAgent<N> {
             acceptor: Acceptor::new("a producer", admission),
             timeouts: Timeouts::new(settings).of_users(&parts.users),
             max_rate: settings.max_rate,
+            ports: Ports::of(config),
             buffer: ReadBuffer::new(READ_LEN_MAX, settings.max_line),
             ready: Vec::with_capacity(1024),
             log_refused: LogLimit::default(),

@@ -19,6 +19,8 @@ pub(crate) struct Arrival {
     pub connection: u32,
     /// Which line of the connection, if it wants acknowledgements; else 0.
     pub line: u64,
+    /// Whether ingest is to be told that it is a duplicate.
+    pub wants_outcome: bool,
     pub message_type: TypeIndex,
     pub priority: u8,
     /// Its place in time, in ms of the engine's own time: its timestamp, clamped.
@@ -52,6 +54,13 @@ pub(crate) enum ToIngest {
         /// Which connection of it.
         connection: u32,
         line: u64,
+    },
+    /// So many lines of a connection from `first` on are duplicates; sent before an `Ack` of them.
+    Duplicates {
+        source: SourceIndex,
+        connection: u32,
+        first: u64,
+        count: u32,
     },
     /// A line of a connection was accepted, for the first time: it is no duplicate.
     Accepted { source: SourceIndex },

@@ -223,9 +223,13 @@ fn limits(
     connection: &Connection,
     now: Now,
 ) -> Result<(TurnLimits, usize), Wait> {
+    let lines_max = connection.lines.room();
+    if lines_max == 0 {
+        return Err(Wait::Answers);
+    }
     let mut len_max = read_len.max(now);
     let mut limits = TurnLimits {
-        lines: TURN_LINES_MAX,
+        lines: lines_max.min(TURN_LINES_MAX),
         bytes: len_max + LINE_LEN_MAX,
     };
     if let Some(share) = connection.share(rate, now.ns)? {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::connection::{Connection, Origin};
 use crate::access::Users;
+use super::waits::Wait;
 use crate::clock::Now;
 use crate::config::Ingest;
 use crate::counters::Counter;
@@ -62,7 +63,9 @@ impl Timeouts {
         is_full: bool,
         now: Now,
     ) -> Option<(Counter, String)> {
-        let has_more = connection.is_queued || connection.waits_for.is_some();
+        let is_unread =
+            connection.waits_for == Some(Wait::Answers) && !connection.unsent.is_empty();
+        let has_more = connection.is_queued || (connection.waits_for.is_some() && !is_unread);
         let is_producer = matches!(connection.origin, Origin::DialledIn(_));
         if !is_producer || has_more || connection.peer.has_ended {
             return None;
@@ -73,7 +76,11 @@ impl Timeouts {
             let why = format!("no token was sent within [ingest] greeting_timeout, {seconds} s");
             return Some((Counter::GreetingTimeouts, why));
         }
-        let silent_ns = now.ns.saturating_sub(connection.read_at_ns);
+        let did_ns = match is_unread {
+            true => connection.unsent_since_ns,
+            false => connection.read_at_ns,
+        };
+        let silent_ns = now.ns.saturating_sub(did_ns);
         if is_full && connection.lines.is_new && silent_ns >= self.greeting_ns {
             let seconds = silent_ns as f64 / 1e9;
             let why = format!("no line was sent in {seconds:.0} s, and others want to connect");
@@ -81,7 +88,11 @@ impl Timeouts {
         }
         let idle_ns = self.idle_ns.filter(|idle_ns| silent_ns >= *idle_ns)?;
         let limit = idle_ns as f64 / 1e9;
-        let why = format!("nothing was sent for [ingest] idle_timeout, {limit} s");
+        let did = match is_unread {
+            true => "read of its outcomes",
+            false => "sent",
+        };
+        let why = format!("nothing was {did} for [ingest] idle_timeout, {limit} s");
         Some((Counter::IdleTimeouts, why))
     }
 }
@@ -89,7 +100,6 @@ impl Timeouts {
 #[cfg(test)]
 mod tests {
     use super::super::connection::Connections;
-    use super::super::waits::Wait;
     use super::*;
     use crate::clock::testing::at;
     use crate::config;
@@ -170,6 +180,20 @@ mod tests {
         assert_eq!(late(|it| it.is_queued = true), None);
         assert_eq!(late(|it| it.waits_for = Some(Wait::Rejects)), None);
         assert_eq!(late(|it| it.peer.has_ended = true), None);
+    }
+
+    #[test]
+    fn who_does_not_read_its_outcomes_is_silent() {
+        let producer = Origin::DialledIn("127.0.0.1:1".parse().expect("an address"));
+        let unread = |it: &mut Connection| {
+            (it.waits_for, it.unsent) = (Some(Wait::Answers), b"x".to_vec());
+            it.unsent_since_ns = 7;
+        };
+        assert_eq!(end(producer, IDLE_NS - 1, false, unread), None);
+        let timeout = Some(Counter::IdleTimeouts);
+        assert_eq!(end(producer, IDLE_NS, false, unread), timeout);
+        let unanswered = |it: &mut Connection| it.waits_for = Some(Wait::Answers);
+        assert_eq!(end(producer, 2 * IDLE_NS, false, unanswered), None);
     }
 
     #[test]

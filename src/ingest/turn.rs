@@ -43,7 +43,7 @@ pub(super) enum TurnEnd {
     Limit,
     /// The connection must wait.
     Wait(Wait),
-    /// Its greeting was wrong: it ends.
+    /// Its greeting was wrong, it may not send, or it is at the wrong port: it ends.
     WrongGreeting(WrongGreeting),
 }
 
@@ -205,11 +205,15 @@ impl TurnCore<'_> {
             None if wants_token => return Some(refuse_unknown()),
             None => return None,
             Some(Greeting::Wrong) => return wrong(WrongGreeting::NotUnderstood),
+            Some(Greeting::Misdirected(peer)) => return wrong(WrongGreeting::Misdirected(peer)),
             Some(Greeting::Wishes(wishes)) => wishes,
         };
         match self.intake.senders.identify(wishes.token.as_ref()) {
             Ok(user) => (lines.ack, sender.user) = (wishes.ack, user),
             Err(why) => return wrong(WrongGreeting::Refused(why)),
+        }
+        if wishes.outcomes {
+            lines.tell_outcomes();
         }
         Some(Outcome::Consumed)
     }
@@ -239,7 +243,7 @@ impl TurnCore<'_> {
             return Outcome::Stays(TurnEnd::Wait(Wait::Rejects));
         };
         self.counters.add(Counter::RejectedWaiting, 1);
-        lines.reject(end);
+        lines.reject(reason, end);
         self.budget.charge(line.len(), self.now.ns);
         sender.budget.charge(line.len(), self.now.ns);
         match sender.budget.is_spent() {
@@ -276,6 +280,7 @@ fn forward(
         source: lines.source,
         connection: lines.connection,
         line: lines.forward(),
+        wants_outcome: lines.wants_outcomes(),
         message_type: accepted.message_type,
         priority: parsed.priority,
         bucket_ms: lines.floor_ms,

@@ -42,6 +42,7 @@ impl Waiting {
             Wait::Rejects => Counter::RejectedWaits,
             Wait::Budget => Counter::RejectedPaced,
             Wait::Rate(_) => Counter::RatePaced,
+            Wait::Answers => Counter::OutcomeWaits,
         };
         counters.add(counter, 1);
         if let Wait::Destination(destination) = wait

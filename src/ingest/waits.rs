@@ -22,6 +22,9 @@ pub(super) enum Wait {
     Budget,
     /// It has sent as much as `max_rate` allows, until this time, in ns.
     Rate(u64),
+    /// Its producer wants outcomes, and has not read those of as many lines as may be open. It goes
+    /// on when it is answered, so it is in no list here.
+    Answers,
 }
 
 /// The connections that wait, each once.
@@ -50,6 +53,7 @@ impl Waits {
             Wait::Rejects => self.for_rejects.push_back(key),
             Wait::Budget => self.for_budget.push_back(key),
             Wait::Rate(until_ns) => self.for_rate.push(Reverse((until_ns, key))),
+            Wait::Answers => {}
         }
     }
 
@@ -65,6 +69,7 @@ impl Waits {
             Wait::Rejects => self.for_rejects.retain(|other| *other != key),
             Wait::Budget => self.for_budget.retain(|other| *other != key),
             Wait::Rate(_) => self.for_rate.retain(|Reverse((_, other))| *other != key),
+            Wait::Answers => {}
         }
     }
 
@@ -151,6 +156,7 @@ mod tests {
                     (3, _) => {
                         let released: Vec<Key> = match wait {
                             Wait::Destination(destination) => waits.release(destination).collect(),
+                            Wait::Answers => Vec::new(),
                             Wait::Rejects => waits.release_for_rejects().into_iter().collect(),
                             Wait::Budget => {
                                 let first = waits.first_for_budget();

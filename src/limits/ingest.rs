@@ -33,6 +33,15 @@ pub const SHARED_NS: u64 = 10_000_000;
 /// the shortest valid ones, and blank ones take 10 ns each.
 pub const TURN_LINES_MAX: usize = 4096;
 
+/// Lines of a producer that wants outcomes that may be unanswered: a turn's. Above it the producer is
+/// not read, so its outcomes take a byte each: 16 MiB for [`super::net::PRODUCERS_MAX_DEFAULT`]. At
+/// an answer each 5 ms, for a disk's sync, it is 800,000 lines a second.
+pub const OUTCOME_LINES_MAX: usize = TURN_LINES_MAX;
+
+/// Lines that one answer names at most: with a line's number of 20 digits and the longest reason it
+/// is 12 KiB long.
+pub const OUTCOMES_PER_ANSWER: usize = 256;
+
 /// Bytes of lines that were read and wait to be taken, in all: above it, a read takes
 /// [`READ_LEN_HOLDING`] at most. A source that waits holds a read and a line at most, so 200 of
 /// them reach it; from then on each adds a line and a small read.

@@ -11,6 +11,10 @@ pub const MAX_QUEUED_DEFAULT: usize = 16_000_000;
 /// shortest valid lines, and there should be room for several reads.
 pub const ARRIVALS_RING: usize = 16 * 1024;
 
+/// Runs of duplicates that wait for ingest, whose producers want outcomes: ingest takes as many in a
+/// duty cycle. Above it the scheduler takes no arrivals.
+pub const DUPLICATE_RUNS_MAX: usize = 1024;
+
 /// Accepted messages that wait for the journal's recorded position; the gate before delivery.
 pub const UNRECORDED_MAX: usize = 64 * 1024;
 

@@ -8,6 +8,7 @@ pub(crate) mod acceptor;
 pub(crate) mod admission;
 pub mod framer;
 mod lookups;
+pub(crate) mod misdirected;
 mod options;
 mod refused;
 mod resolver;

@@ -23,7 +23,9 @@
 //!   record
 //! replay: reads no record   scheduler         always
 //! scheduler: sends no       ingest            always
-//!   acknowledgement
+//!   acknowledgement; takes
+//!   no arrival behind many
+//!   duplicates
 //! retention: sends no query scheduler         while the journal has room
 //! ```
 //!

@@ -13,6 +13,7 @@ use tracing::{info, warn};
 
 use super::chunks::ChunkSupply;
 use super::dispatcher::Dispatcher;
+use super::duplicates::Duplicates;
 use super::first_accepted::FirstAccepted;
 use super::gate::{Batch, Gate, Passed};
 use super::intake::{Admitted, Intake};
@@ -42,6 +43,7 @@ pub(super) struct Cores {
     pub(super) intake: Intake,
     pub(super) gate: Gate,
     pub(super) source_acks: SourceAcks,
+    pub(super) duplicates: Duplicates,
     pub(super) first_accepted: FirstAccepted,
     pub(super) dispatcher: Dispatcher,
     pub(super) subscriptions: Subscriptions,
@@ -112,6 +114,7 @@ impl Cores {
     fn on_arrival(&mut self, arrival: Arrival, now: Now, journal: &mut Permit<'_, ToJournal>) {
         let destination = arrival.destination;
         let (source, connection) = (arrival.source, arrival.connection);
+        let wants_outcome = arrival.wants_outcome;
         self.ensure_destination(destination);
         let admitted = (self.intake).admit(arrival, now, &mut self.messages, journal);
         match admitted {
@@ -124,6 +127,9 @@ impl Cores {
             }
             Admitted::Duplicate(line) => {
                 self.dispatcher.allowances().leave(destination);
+                if wants_outcome {
+                    self.duplicates.add(line);
+                }
                 if let Some(line) = self.gate.push_duplicate(line) {
                     self.source_acks.add(line);
                 }
@@ -364,7 +370,7 @@ impl Cores {
         if !journal_has_room {
             self.counters.add(Counter::JournalBackPressure, 1);
         }
-        has_room && journal_has_room && self.gate.may_grow()
+        has_room && journal_has_room && self.gate.may_grow() && self.duplicates.has_room(count)
     }
 
     /// Whether so many more messages may be held, hot and cold.

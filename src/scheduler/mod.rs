@@ -49,6 +49,7 @@ pub mod dedup;
 pub(crate) mod intake;
 pub mod rules;
 
+mod duplicates;
 pub(crate) mod first_accepted;
 pub(crate) mod gate;
 pub(crate) mod source_acks;

@@ -7,6 +7,7 @@ use super::chunks::ChunkSupply;
 use super::cores::Cores;
 use super::dedup::DedupWindow;
 use super::dispatcher::Dispatcher;
+use super::duplicates::Duplicates;
 use super::first_accepted::FirstAccepted;
 use super::gate::Gate;
 use super::intake::Intake;
@@ -115,6 +116,7 @@ impl SchedulerParts {
             intake: Intake::new(self.dedup, self.rules, self.next_sequence),
             gate: Gate::new(self.durability == Durability::Memory),
             source_acks: SourceAcks::default(),
+            duplicates: Duplicates::default(),
             first_accepted: FirstAccepted::default(),
             dispatcher: Dispatcher::new(self.queues, allowances),
             subscriptions: Subscriptions::new(agents),

@@ -110,6 +110,7 @@ pub(super) fn arrival(frames: &mut Frames, messages: &mut Messages, id: u64) -> 
         source: 0,
         connection: 1,
         line: id,
+        wants_outcome: true,
         message_type: 0,
         priority: 2,
         bucket_ms: 1,

@@ -12,6 +12,7 @@ use crate::counters::{Counter, Counters};
 use crate::delivery::protocol::{Consent, FromDelivery, SubscriberKey, ToDelivery};
 use crate::message::{DestinationIndex, Directory};
 use crate::net::Key;
+use crate::net::misdirected::Ports;
 
 pub(super) const SECOND_NS: u64 = 1_000_000_000;
 /// Frames on their way to one subscriber.
@@ -76,8 +77,9 @@ impl Model {
             unread_ns: Some(SECOND_NS),
         };
         let directory = Directory::new(["a", "b"], false, 2);
+        let ports = Ports::of(&crate::config::Config::default());
         Self {
-            core: Subscribers::new(timeouts, ledger.view(), directory, counters.clone()),
+            core: Subscribers::new(timeouts, ports, ledger.view(), directory, counters.clone()),
             now: Now::default(),
             peers: Vec::new(),
             seen: BTreeMap::new(),

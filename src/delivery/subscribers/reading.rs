@@ -13,6 +13,7 @@ use crate::limits::{
 };
 use crate::net::Key;
 use crate::net::framer::{Framer, Line};
+use crate::net::misdirected::Misdirected;
 
 impl Subscribers {
     /// How many may have something to read.
@@ -123,7 +124,21 @@ impl Subscribers {
                     Err(why) => self.reject(subscriber, &why, now),
                 }
             }
-            Err(why) => self.reject(subscriber, &why, now),
+            Err(why) => match self.redirection(subscriber, line) {
+                Some(answer) => self.leave_with(subscriber, answer, now),
+                None => self.reject(subscriber, &why, now),
+            },
+        }
+    }
+
+    /// The answer for a peer whose first line shows that it is at the wrong port.
+    fn redirection(&self, subscriber: &Subscriber, line: Line<'_>) -> Option<String> {
+        match (subscriber.phase, line) {
+            (Phase::Greeting(_), Line::Whole(line)) => {
+                let peer = Misdirected::of(line)?;
+                self.ports.answer_at_delivery(peer)
+            }
+            _ => None,
         }
     }
 
@@ -161,11 +176,16 @@ impl Subscribers {
 
     /// Says what is wrong, and lets the subscriber read that before it is closed.
     pub(super) fn reject(&self, subscriber: &mut Subscriber, why: &str, now: Now) {
+        let line = serde_json::json!({ "error": why });
+        self.leave_with(subscriber, line.to_string(), now);
+    }
+
+    /// Its last words are these.
+    fn leave_with(&self, subscriber: &mut Subscriber, line: String, now: Now) {
         self.counters.add(Counter::SubscriberErrors, 1);
         subscriber.lookups.clear();
         subscriber.phase = Phase::Leaving(now.ns + LEAVING_NS_MAX);
-        let line = serde_json::json!({ "error": why });
-        subscriber.outbox.push_line(line.to_string());
+        subscriber.outbox.push_line(line);
     }
 
     fn begin_lookup(&mut self, key: Key, subscriber: &mut Subscriber, lookup: Lookup) {

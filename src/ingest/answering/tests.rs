@@ -4,6 +4,7 @@ use super::super::connection::Origin;
 use super::super::testing::Net;
 use super::*;
 use crate::clock::testing::at;
+use crate::message::Reason;
 
 const KEY: Key = 0;
 
@@ -93,7 +94,7 @@ fn a_full_socket_gets_the_rest_first_and_then_the_latest_number() {
 fn a_rejected_line_holds_the_number_back_until_it_is_durable() {
     let mut rig = Rig::new(usize::MAX);
     rig.record(1);
-    rig.connection().lines.reject(50);
+    rig.connection().lines.reject(Reason::BadJson, 50);
     rig.record(1);
     assert_eq!(rig.cycle(0), []);
     assert_eq!(rig.written(), "{\"ack\":1}\n");

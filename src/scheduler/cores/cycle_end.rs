@@ -10,14 +10,27 @@ use crate::scheduler::protocol::ToIngest;
 use crate::scheduler::rings::Outputs;
 
 impl Cores {
-    /// Sends chunks to who needs them, and to ingest acknowledgements, first accepted lines and
-    /// allowances, as far as its ring has room.
+    /// Sends chunks to who needs them, and to ingest duplicates, acknowledgements, first accepted lines
+    /// and allowances, as far as its ring has room.
     fn send_to_ingest(&mut self, out: &mut Outputs) {
         let evicted = self.chunks.supply(&mut self.messages, out);
         if evicted > 0 {
             self.counters.add(Counter::ChunksEvicted, evicted);
         }
-        while !self.source_acks.is_empty()
+        while !self.duplicates.is_empty()
+            && let Some(mut permit) = out.ingest.claim(1)
+            && let Some(run) = self.duplicates.next()
+        {
+            permit.send(ToIngest::Duplicates {
+                source: run.first.source,
+                connection: run.first.connection,
+                first: run.first.number,
+                count: run.count,
+            });
+        }
+        // An acknowledgement says that all outcomes of its lines are known.
+        while self.duplicates.is_empty()
+            && !self.source_acks.is_empty()
             && let Some(mut permit) = out.ingest.claim(1)
             && let Some(line) = self.source_acks.next()
         {
