@@ -17,8 +17,9 @@ use crate::limits::{LOG_LINES_PER_WINDOW, LOG_WINDOW_NS};
 /// The limit of one cause.
 ///
 /// Invariant: nothing is left out while fewer lines than allowed were written in the window.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct LogLimit {
+    lines_max: u32,
     /// When the window began; `None`: no line was written yet.
     began_ns: Option<u64>,
     written: u32,
@@ -31,12 +32,28 @@ pub(crate) struct LeftOut {
     pub(crate) count: u64,
 }
 
+impl Default for LogLimit {
+    fn default() -> Self {
+        Self::of(LOG_LINES_PER_WINDOW)
+    }
+}
+
 impl LogLimit {
+    /// So many lines in a window.
+    pub(crate) fn of(lines_max: u32) -> Self {
+        Self {
+            lines_max,
+            began_ns: None,
+            written: 0,
+            left_out: 0,
+        }
+    }
+
     /// Whether a line may be written now, and what it has to tell; `None`: it is one of those left out.
     pub(crate) fn admit(&mut self, now: Now) -> Option<LeftOut> {
         if self.is_over(now) {
             (self.began_ns, self.written) = (Some(now.ns), 0);
-        } else if self.written == LOG_LINES_PER_WINDOW {
+        } else if self.written == self.lines_max {
             self.left_out += 1;
             return None;
         }
@@ -57,6 +74,11 @@ impl LogLimit {
             return None;
         }
         self.admit(now)
+    }
+
+    /// Whether its window is over, and nothing is left to tell.
+    pub(crate) fn is_at_rest(&self, now: Now) -> bool {
+        self.left_out == 0 && self.is_over(now)
     }
 
     fn is_over(&self, now: Now) -> bool {

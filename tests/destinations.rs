@@ -87,6 +87,14 @@ fn who_takes_messages_and_never_acknowledges_is_told_from_who_works() {
         (&json!(5), &json!(1))
     );
     assert_eq!(seen["subscriber"]["unacknowledged"], 5);
+    let address = owes.stream.get_ref().local_addr().expect("an address");
+    let address = json!(address.to_string());
+    assert_eq!(seen["subscriber"]["address"], address);
+    let alone = destination(&engine, "table2");
+    assert_eq!(alone["subscriber"]["address"], address);
+    let (_, list) = engine.get("/destinations?limit=1&after=1");
+    let list: Value = serde_json::from_str(&list).expect("JSON");
+    assert_eq!(list["destinations"][0]["subscriber"]["address"], address);
     let well = customer(&engine, "table1", |it| it["settled"] == 5);
     assert_eq!(well["waits_for"], Value::Null);
     owes.ack(5);

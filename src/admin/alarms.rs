@@ -233,13 +233,17 @@ fn stand_still(destinations: &[Tracked], names: &dyn Names, now: Now) -> Vec<Ala
             let reason = it.waits_for.filter(|reason| reason.is_the_subscribers())?;
             let state = &it.state;
             let words = || {
-                format!(
+                let mut words = format!(
                     "{}: {}, while {} messages wait and {} are in flight",
                     Escaped(names.destination(index)),
                     reason.words(),
                     state.queued(),
                     state.in_flight
-                )
+                );
+                if let Some(peer) = state.subscriber.and_then(|it| it.peer) {
+                    words.push_str(&format!(", subscriber {peer}"));
+                }
+                words
             };
             is_long(it).then(|| Alarm {
                 cause: Cause::StandsStill(index, reason),
@@ -337,7 +341,10 @@ mod tests {
         let (mut alarms, counters) = (Alarms::new(0), Counters::default());
         let mut it = full();
         it.state.in_flight = 3;
-        it.state.subscriber = Some(SubscriberState::default());
+        it.state.subscriber = Some(SubscriberState {
+            peer: Some(([10, 0, 0, 7], 4312).into()),
+            ..SubscriberState::default()
+        });
         (it.waits_for, it.waits_since_us) = (Some(WaitsFor::Reading), START_US);
         assert!(
             look(&mut alarms, &counters, &[it], 1).is_empty(),
@@ -348,7 +355,7 @@ mod tests {
             told,
             [
                 "table1: its subscriber does not read, while 2000 messages wait and 3 are in flight, \
-              since 2023-11-14T22:13:20Z"
+              subscriber 10.0.0.7:4312, since 2023-11-14T22:13:20Z"
             ]
         );
         let many = [it; DESTINATIONS_NAMED_MAX + 7];

@@ -103,6 +103,7 @@ pub(super) fn figures(tracked: &Tracked, levels: Level) -> Map<String, Value> {
 
 fn subscriber(state: SubscriberState, since_us: u64) -> Value {
     json!({
+        "address": state.peer.map(|peer| peer.to_string()),
         "since": time(since_us),
         "ack": state.ack,
         "unwritten": state.unwritten,
@@ -135,6 +136,7 @@ mod tests {
         let table1 = find(&state, "table1").expect("it is there");
         assert_eq!(table1["waits_for"], Value::Null);
         assert_eq!(table1["subscriber"]["ack"], true);
+        assert_eq!(table1["subscriber"]["address"], "10.0.0.7:4312");
         assert_eq!(find(&state, "table3"), None);
     }
 

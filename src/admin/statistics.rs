@@ -153,6 +153,9 @@ fn waiting_words(tracked: &Tracked) -> String {
         let since = time(tracked.waits_since_us);
         let _ = write!(words, ": {} since {since}", reason.words());
     }
+    if let Some(peer) = tracked.state.subscriber.and_then(|it| it.peer) {
+        let _ = write!(words, " (subscriber {peer})");
+    }
     words
 }
 

@@ -82,6 +82,7 @@ pub(super) fn counters() -> Counters {
 pub(super) fn destinations() -> Tracker {
     let subscriber = SubscriberState {
         id: (0, 1),
+        peer: Some(([10, 0, 0, 7], 4312).into()),
         ack: true,
         written: 6,
         unwritten: 0,

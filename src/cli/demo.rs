@@ -135,7 +135,10 @@ fn introduce(engine: &Engine, config: &Config, rate: u64) {
         names.join(", ")
     ));
     if let Some(admin) = addresses.admin {
-        say(format!("demo: live numbers at http://{admin}/stats"));
+        say(format!(
+            "demo: live numbers at http://{admin}/stats, what waits for whom at \
+             http://{admin}/destinations"
+        ));
     }
 }
 
@@ -240,6 +243,22 @@ fn count_frames(mut stream: BufReader<TcpStream>, received: &AtomicU64) {
     }
 }
 
+/// What to do next: the latencies as a picture, and the engine itself.
+fn hint_at_figures(config: &Config) {
+    let histograms = config.data_dir.join("histograms");
+    say(format!(
+        "demo: latencies: flipped-lb histogram {} --svg latency.svg",
+        histograms.join("total.hgrm").display()
+    ));
+    // Another port than the settings' was the demo's alone.
+    if let Some(admin) = config.admin.listen.filter(|it| it.port() > 0) {
+        say(format!(
+            "demo: the engine by itself: flipped-lb run; while it runs, its figures are at \
+             http://{admin}/stats, /destinations and /metrics"
+        ));
+    }
+}
+
 fn conclude(config: &Config, sent: &Totals, received: u64, ended: &Ended) -> Result<(), Failure> {
     let counters = &ended.counters;
     say(format!(
@@ -250,6 +269,7 @@ fn conclude(config: &Config, sent: &Totals, received: u64, ended: &Ended) -> Res
         counters.get(Counter::Duplicates),
     ));
     say(format!("demo: files are in {}", config.data_dir.display()));
+    hint_at_figures(config);
     let database = match &config.store.url {
         StoreUrl::Sqlite(None) => Some(config.data_dir.join("messages.db")),
         StoreUrl::Sqlite(Some(path)) => Some(path.clone()),

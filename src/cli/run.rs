@@ -20,6 +20,7 @@ use crate::log::{self, say};
 const EXAMPLES: &str = "Examples:
   flipped-lb run
   flipped-lb run --config /etc/flipped-lb.toml
+  flipped-lb run --data-dir /var/lib/flipped-lb
   FLIPPED_LB_DURABILITY=synced flipped-lb run
 
 SIGTERM or SIGINT drains, prints the statistics and exits 0. A second one ends the process within a
@@ -32,6 +33,9 @@ pub(crate) struct RunArgs {
     /// The settings' file; without it flipped-lb.toml in the current directory, or the defaults.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// Where the files go; without it the data_dir of the settings.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
 }
 
 /// How often the waiting process looks after its signals and its engine.
@@ -43,7 +47,10 @@ const LOOK: Duration = Duration::from_millis(50);
 /// The settings are wrong, or the engine failed.
 pub(crate) fn run(args: RunArgs) -> Result<(), Failure> {
     let signals = prepare()?;
-    let config = config::load(args.config.as_deref())?;
+    let mut config = config::load(args.config.as_deref())?;
+    if let Some(data_dir) = args.data_dir {
+        config.data_dir = data_dir;
+    }
     super::log::apply(config.log)?;
     print_passed_over();
     let engine = engine::start(&config, || signals.has_started()).map_err(Failure::because)?;

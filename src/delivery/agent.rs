@@ -63,6 +63,7 @@ impl<N: Network, C: Clock> Agent for DeliveryAgent<N, C> {
     }
 
     fn do_work(&mut self, now: Now) -> Result<usize, Fatal> {
+        self.core.begin_cycle(now);
         // What is to be delivered does not wait for a poll of the sockets.
         let mut work_count = self.poll_scheduler();
         self.sockets.write(&mut self.core);

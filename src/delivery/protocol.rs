@@ -5,6 +5,8 @@
 //!            <--Subscribe, Written, Acknowledged, Gone, Returned, Released--
 //! ```
 
+use std::net::SocketAddr;
+
 use crate::arena::{Lease, Returned};
 use crate::message::DestinationIndex;
 
@@ -59,6 +61,8 @@ pub(crate) enum FromDelivery {
         ack: bool,
         /// No more follows for the same `subscribe` line: messages may come now.
         is_last: bool,
+        /// Where it connects from; boxed, so that the ring's entries stay small.
+        peer: Box<SocketAddr>,
     },
     /// Frames, in the order they were handed over, are wholly in the socket.
     Written {

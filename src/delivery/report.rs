@@ -2,6 +2,8 @@
 //! bounded by the connections, and nothing that comes from the scheduler waits for room in the other
 //! direction.
 
+use std::net::SocketAddr;
+
 use super::protocol::{FromDelivery, SubscriberKey};
 use crate::message::DestinationIndex;
 
@@ -38,13 +40,18 @@ impl Report {
     }
 
     /// The next event: what was written before what was acknowledged, that it has gone last.
-    pub(super) fn take(&mut self, subscriber: SubscriberKey) -> Option<FromDelivery> {
+    pub(super) fn take(
+        &mut self,
+        subscriber: SubscriberKey,
+        peer: SocketAddr,
+    ) -> Option<FromDelivery> {
         if let Some(subscribe) = self.subscribe.take() {
             return Some(FromDelivery::Subscribe {
                 subscriber,
                 destinations: subscribe.destinations,
                 ack: subscribe.ack,
                 is_last: subscribe.is_last,
+                peer: Box::new(peer),
             });
         }
         if self.written.0 > 0 {
@@ -71,7 +78,8 @@ mod tests {
     #[test]
     fn events_are_summed_up_and_sent_in_the_order_in_which_they_can_be() {
         let mut report = Report::default();
-        assert!(report.is_empty() && report.take(7).is_none());
+        let peer = ([127, 0, 0, 1], 9).into();
+        assert!(report.is_empty() && report.take(7, peer).is_none());
         (report.gone, report.acknowledged) = (true, 2);
         report.subscribe = Some(Subscribe {
             destinations: vec![1],
@@ -80,7 +88,7 @@ mod tests {
         });
         report.add_written(2, 20, 5);
         report.add_written(1, 10, 6);
-        let sent: Vec<_> = std::iter::from_fn(|| report.take(7)).collect();
+        let sent: Vec<_> = std::iter::from_fn(|| report.take(7, peer)).collect();
         assert!(matches!(
             sent[..],
             [

@@ -55,8 +55,10 @@ pub(super) struct Subscriber {
     pub(super) was_blocked: bool,
     /// When it took bytes last, or had nothing to take, in ns; kept while it is not writable.
     took_at_ns: Option<u64>,
-    /// The first destination that it was given, for the log.
-    pub(super) first_destination: Option<DestinationIndex>,
+    /// The first destinations that it was given, for the log.
+    pub(super) first_destinations: Vec<DestinationIndex>,
+    /// Its first subscription was answered, and logged.
+    pub(super) is_announced: bool,
     pub(super) requested: Requested,
     /// Its subscriptions that are on their way, in their order; it is not read meanwhile.
     pub(super) lookups: VecDeque<Lookup>,
@@ -90,7 +92,8 @@ impl Subscriber {
             is_writable: true,
             was_blocked: false,
             took_at_ns: None,
-            first_destination: None,
+            first_destinations: Vec::new(),
+            is_announced: false,
             requested: Requested::default(),
             lookups: VecDeque::new(),
             answer: Answer::default(),

@@ -10,6 +10,7 @@
 //!  FromDelivery <-- next_event -- [ reports ]       next_action --> shut down, close
 //! ```
 
+mod connection_log;
 mod deadlines;
 #[cfg(test)]
 mod model;
@@ -22,10 +23,12 @@ mod tests;
 mod users;
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use self::connection_log::{ConnectionLog, DESTINATIONS_LOGGED};
 use super::protocol::{Consent, FromDelivery, SubscriberKey, ToDelivery};
 use super::subscriber::{Phase, Subscriber};
 use crate::access::Users;
@@ -93,6 +96,7 @@ pub(super) struct Subscribers {
     log_refused: LogLimit,
     /// Who may subscribe.
     users: Arc<Users>,
+    log: ConnectionLog,
 }
 
 impl Subscribers {
@@ -124,6 +128,7 @@ impl Subscribers {
             log_cut: LogLimit::default(),
             log_refused: LogLimit::default(),
             users: Arc::default(),
+            log: ConnectionLog::default(),
         }
     }
 
@@ -219,9 +224,9 @@ impl Subscribers {
         let Some(subscriber) = subscriber.filter(|it| it.is_subscribed()) else {
             return;
         };
-        if subscriber.first_destination.is_none() {
-            subscriber.first_destination = active.first().or(standby.first()).copied();
-        }
+        let room = DESTINATIONS_LOGGED - subscriber.first_destinations.len();
+        let first = active.iter().chain(standby).take(room);
+        subscriber.first_destinations.extend(first);
         for (list, is_active) in [(active, true), (standby, false)] {
             for &index in list {
                 if let Some(name) = self.destinations.name(index)
@@ -234,6 +239,7 @@ impl Subscribers {
         if is_last {
             let line = subscriber.answer.take_line();
             subscriber.outbox.push_line(line);
+            self.log_connected(key);
         }
         self.queue_write(key);
     }
@@ -322,29 +328,30 @@ impl Subscribers {
             let report = &mut subscriber.report;
             report.add_written(completed.frames, completed.bytes, at_ns);
         }
-        let is_broken = match result {
-            Ok(()) => false,
+        let broken = match result {
+            Ok(()) => None,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 subscriber.is_writable = false;
                 subscriber.outbox.freeze();
-                false
+                None
             }
-            Err(_) => true,
+            Err(error) => Some(error),
         };
         let is_told = subscriber.is_leaving() && subscriber.outbox.is_empty();
         self.queue_report(key);
-        if is_broken {
-            self.end(key);
+        if let Some(error) = broken {
+            self.end(key, &error);
         } else if is_told {
             self.actions.push_back(SocketAction::ShutDown(key));
         }
     }
 
-    /// The connection is over: `Gone` goes to the scheduler.
-    fn end(&mut self, key: Key) {
+    /// The connection is over, and why: `Gone` goes to the scheduler.
+    fn end(&mut self, key: Key, why: &dyn fmt::Display) {
         let Some(mut subscriber) = self.table[key].take() else {
             return;
         };
+        self.log_disconnected(&subscriber, why);
         subscriber
             .outbox
             .clear(|lease| self.ended_leases.add(lease));
@@ -372,7 +379,9 @@ impl Subscribers {
         while let Some(&key) = self.reporting.front() {
             let subscriber = self.table[key].as_mut();
             let subscriber = subscriber.expect("its key stays taken until `Gone` was sent");
-            let event = subscriber.report.take(key as SubscriberKey);
+            let event = subscriber
+                .report
+                .take(key as SubscriberKey, subscriber.peer);
             if subscriber.report.is_empty() {
                 subscriber.report.is_queued = false;
                 self.reporting.pop_front();

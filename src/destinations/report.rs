@@ -1,5 +1,7 @@
 //! A report: the state of every destination, as the scheduler saw it within some duty cycles.
 
+use std::net::SocketAddr;
+
 use crate::clock::Now;
 use crate::limits::LEVELS_MAX;
 use crate::message::DestinationIndex;
@@ -47,6 +49,8 @@ impl DestinationState {
 pub(crate) struct SubscriberState {
     /// Tells one connection from the next: the delivery agent and its key.
     pub(crate) id: (u16, u32),
+    /// Where it connects from.
+    pub(crate) peer: Option<SocketAddr>,
     /// It acknowledges.
     pub(crate) ack: bool,
     /// Frames wholly written to its socket since it connected.

@@ -282,6 +282,7 @@ mod tests {
 
     fn subscriber() -> SubscriberState {
         SubscriberState {
+            peer: None,
             id: (0, 7),
             ack: true,
             written: 0,

@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
 
@@ -35,6 +36,7 @@ use crate::net::tls::TlsParts;
 use crate::net::{SocketOptions, Tcp};
 use crate::rejects::protocol::RejectSender;
 use crate::rolling;
+use crate::scheduler::recovered::RecoveredState;
 use crate::scheduler::rules::Rules;
 use crate::store::follower::Follower;
 use crate::store::thread::StoreThread;
@@ -72,8 +74,10 @@ pub(crate) fn start(config: &Config, begins: impl FnOnce()) -> Result<Engine, St
         .transpose()?;
     let mut segments = Segments::at(&journal_folder(config)?).map_err(files("journal/"))?;
     let counters = Arc::clone(&services.counters);
+    let begun = Instant::now();
     let (mut recovered, recovered_state) =
         pipeline::recover(config, &mut segments, &names, random_keys()?, wall_us())?;
+    announce_recovered(config, &recovered, &recovered_state, begun.elapsed());
     let boot = Boot::read();
     let clock = SystemClock::starting_at(recovered.past.goes_on_at(boot, wall_us()), boot);
     let store = store::open(config, &counters)?;
@@ -112,6 +116,28 @@ pub(crate) fn start(config: &Config, begins: impl FnOnce()) -> Result<Engine, St
     let threads = services.spawner(clock.clone()).spawn(pipeline, &wakes)?;
     let monitor = services.monitor(clock, (latencies, reports), scheduler_wake, store.as_ref())?;
     Ok(services.engine(threads, store, monitor, admin, addresses, lock))
+}
+
+/// Says what an earlier run has left.
+fn announce_recovered(
+    config: &Config,
+    recovered: &Recovered,
+    state: &RecoveredState,
+    took: Duration,
+) {
+    let segments = recovered.segments.len() + recovered.compacted.len();
+    if segments == 0 {
+        return;
+    }
+    let levels = usize::from(config.scheduler.levels);
+    let waiting = state.waiting.len_by_destination(levels);
+    info!(
+        messages = state.waiting.len(),
+        destinations = waiting.iter().filter(|len| **len > 0).count(),
+        segments,
+        ms = took.as_millis() as u64,
+        "recovered what was not settled"
+    );
 }
 
 /// Says what was found and how the engine runs.

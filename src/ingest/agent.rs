@@ -12,6 +12,7 @@ use super::answering::{Answering, Ended};
 use super::confirm::Confirmations;
 use super::connection::Connections;
 use super::dial::Dialler;
+use super::producer_log::ProducerLog;
 use super::protocol::ToIngest;
 use super::read_len::ReadLen;
 use super::timeouts::Timeouts;
@@ -49,6 +50,7 @@ pub(crate) struct IngestAgent<N> {
     pub(super) acceptor: Acceptor,
     pub(super) timeouts: Timeouts,
     pub(super) max_rate: MaxRate,
+    pub(super) producer_log: ProducerLog,
     /// Where who is wrong here should go.
     pub(super) ports: Ports,
     /// All reads go here.

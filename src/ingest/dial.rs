@@ -21,7 +21,7 @@ use crate::clock::Now;
 use crate::counters::{Counter, Counters};
 use crate::limits::{LOG_TICK_NS, LOOKUP_NS_MAX, LOOKUPS_PER_CYCLE};
 use crate::message::SourceIndex;
-use crate::net::{Key, Network};
+use crate::net::{Key, Network, end_words};
 
 /// Keeps the configured sources connected.
 #[derive(Debug)]
@@ -222,7 +222,8 @@ impl Dialler {
         let source = &mut self.sources[index];
         let _ = source.rest(now.ns, &mut self.rng);
         if let Some(more) = source.log_disconnects.admit(now) {
-            info!(source = %source.address, lines, %error, "disconnected{more}");
+            let why = end_words(error);
+            info!(source = %source.address, lines, why, "disconnected{more}");
         }
         self.plan();
     }

@@ -36,7 +36,11 @@ impl<N: Network> IngestAgent<N> {
         self.counters.add(Counter::SourceDisconnects, 1);
         self.counters.subtract(Counter::SourcesConnected, 1);
         match connection.origin {
-            Origin::DialledIn(peer) => self.acceptor.closed(peer),
+            Origin::DialledIn(peer) => {
+                self.acceptor.closed(peer);
+                let lines = connection.lines.last();
+                self.producer_log.disconnected(peer, lines, error, now);
+            }
             Origin::Configured(index) => {
                 let lines = connection.lines.last();
                 self.dialler.note_ended(index, lines, error, now);
@@ -118,6 +122,7 @@ impl<N: Network> IngestAgent<N> {
     pub(super) fn log_left_out(&mut self, now: Now) {
         if self.dialler.log_left_out(now) {
             self.waiting.log_left_out(now);
+            self.producer_log.log_left_out(now);
         }
     }
 }

@@ -31,6 +31,7 @@ mod answering;
 mod confirm;
 mod connection;
 mod outcomes;
+mod producer_log;
 mod read_len;
 mod timeouts;
 mod waiting;

@@ -29,6 +29,7 @@ impl<N: Network> IngestAgent<N> {
                 break;
             };
             work_count += 1;
+            self.producer_log.connected(peer, now);
             self.open(key, Origin::DialledIn(peer), peer.to_string(), false, now);
         }
         work_count

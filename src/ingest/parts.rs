@@ -11,6 +11,7 @@ use super::dial::Dialler;
 use super::intake::{Intake, WhenFullOf};
 use super::output::Output;
 use super::parser::Parser;
+use super::producer_log::ProducerLog;
 use super::protocol::{FromIngest, ToIngest};
 use super::read_len::ReadLen;
 use super::source::Source;
@@ -95,6 +96,7 @@ impl<N> IngestAgent<N> {
             dialler: Dialler::new(sources, parts.seed),
             acceptor: Acceptor::new("a producer", admission),
             timeouts: Timeouts::new(settings).of_users(&parts.users),
+            producer_log: ProducerLog::default(),
             max_rate: settings.max_rate,
             ports: Ports::of(config),
             buffer: ReadBuffer::new(READ_LEN_MAX, settings.max_line),

@@ -9,6 +9,9 @@ pub const LOG_WINDOW_NS: u64 = 10_000_000_000;
 /// is seen to do so, and its lines are one a second at most, a tenth of a KiB each.
 pub const LOG_LINES_PER_WINDOW: u32 = 5;
 
+/// Log lines in a window for connections that come, and for those that go: one a second.
+pub const LOG_CONNECTIONS_PER_WINDOW: u32 = 10;
+
 /// How often agents look for log lines that were left out and not told of, in ns.
 pub const LOG_TICK_NS: u64 = 1_000_000_000;
 

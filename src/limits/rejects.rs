@@ -41,6 +41,10 @@ pub const REJECTS_BATCH_LEN: usize = 256 * 1024;
 /// Bytes of a source's name in a rejected line: the longest host name, a colon and a port.
 pub const REJECT_SOURCE_LEN_MAX: usize = 253 + 6;
 
+/// Sources whose rejected lines are logged at a rate of their own; all others share one. With five
+/// lines each in ten seconds it is nine lines a second at most.
+pub const REJECT_SOURCES_LOGGED_MAX: usize = 16;
+
 /// A kept file that could not be written is tried again after this long, in ns: soon enough for who
 /// waits, and nothing beside what else the disk does.
 pub const KEPT_RETRY_NS: u64 = 100_000_000;

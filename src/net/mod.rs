@@ -25,6 +25,14 @@ pub use self::resolver::Answer;
 pub use self::tcp::Tcp;
 use crate::clock::Now;
 
+/// Why a connection has ended, in words: an orderly end is no error.
+pub(crate) fn end_words(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => "it has ended its side".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
 /// A stream; numbers of closed streams are used again.
 pub type Key = usize;
 

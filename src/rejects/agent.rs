@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use tracing::{info, warn};
 
+use super::log::RejectLog;
 use super::protocol::RejectReceiver;
 use super::writer::{Shortage, Writer};
 use crate::agent::{Agent, Fatal};
@@ -36,6 +37,7 @@ pub(crate) struct RejectsAgent<S: Storage> {
     from_ingest: RejectReceiver,
     counters: Arc<Counters>,
     writer: Writer<S>,
+    log: RejectLog,
 }
 
 impl<S: Storage> RejectsAgent<S> {
@@ -55,15 +57,21 @@ impl<S: Storage> RejectsAgent<S> {
             from_ingest: parts.from_ingest,
             counters: parts.counters,
             writer: Writer::new(log, limits.syncs, batch_len_max),
+            log: RejectLog::default(),
         };
         agent.count_written(0);
         Ok(agent)
     }
 
     /// Fills the batch.
-    fn poll_ingest(&mut self) {
-        let writer = &mut self.writer;
-        while writer.takes_more() && self.from_ingest.poll(|line| writer.add(&line)) {}
+    fn poll_ingest(&mut self, now: Now) {
+        let (writer, log) = (&mut self.writer, &mut self.log);
+        while writer.takes_more()
+            && self.from_ingest.poll(|line| {
+                writer.add(&line);
+                log.note(&line, now);
+            })
+        {}
     }
 
     fn write(&mut self, now: Now) -> usize {
@@ -121,7 +129,8 @@ impl<S: Storage> Agent for RejectsAgent<S> {
     }
 
     fn do_work(&mut self, now: Now) -> Result<usize, Fatal> {
-        self.poll_ingest();
+        self.poll_ingest(now);
+        self.log.log_left_out(now);
         match self.writer.is_due(now) {
             true => Ok(self.write(now)),
             false => Ok(0),

@@ -15,6 +15,7 @@
 
 mod agent;
 mod format;
+mod log;
 pub(crate) mod protocol;
 #[cfg(test)]
 mod tests;

@@ -210,8 +210,12 @@ impl Cores {
                 destinations,
                 ack,
                 is_last,
+                peer,
             } => {
                 let assigned = self.on_subscribe(id(subscriber), &destinations, ack, is_last);
+                if let Some(found) = self.subscriptions.get_mut(id(subscriber)) {
+                    found.peer = Some(*peer);
+                }
                 answers.send(assigned);
             }
             FromDelivery::Written {

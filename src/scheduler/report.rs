@@ -73,6 +73,7 @@ impl Cores {
         let subscriber = self.subscriptions.get(id)?;
         Some(SubscriberState {
             id: (id.agent, id.key),
+            peer: subscriber.peer,
             ack: subscriber.ack,
             written: subscriber.written_total,
             unwritten: (subscriber.in_flight.len() - subscriber.written) as u32,

@@ -4,6 +4,7 @@
 //! it has not acknowledged are both limited. Values only.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 
 use super::message::SlotIndex;
 use crate::limits::{LEVELS_MAX, UNACKNOWLEDGED_MAX};
@@ -21,6 +22,8 @@ pub(crate) struct SubscriberId {
 pub(crate) struct Subscriber {
     /// It acknowledges.
     pub(crate) ack: bool,
+    /// Where it connects from.
+    pub(crate) peer: Option<SocketAddr>,
     /// The destinations that it asked for, without repetitions.
     pub(crate) destinations: Vec<DestinationIndex>,
     /// The last so many of them came with a line that is not complete.
@@ -48,6 +51,7 @@ impl Subscriber {
     pub(super) fn new(ack: bool, credit: i64) -> Self {
         Self {
             ack,
+            peer: None,
             destinations: Vec::new(),
             joining: 0,
             is_answered: false,

@@ -46,6 +46,7 @@ impl Subscribers {
                 "subscribers were cut that acknowledged, or read, nothing for too long"
             );
         }
+        self.log_left_out(now);
         for key in 0..self.table.len() {
             self.check_deadlines(key, now);
         }
@@ -62,7 +63,7 @@ impl Subscribers {
         let is_unread = subscriber.is_unread(now.ns, self.timeouts.unread_ns);
         match subscriber.phase {
             Phase::Greeting(until_ns) if until_ns <= now.ns => self.end_greeting(key, now),
-            Phase::Leaving(until_ns) if until_ns <= now.ns => self.end(key),
+            Phase::Leaving(until_ns) if until_ns <= now.ns => self.end(key, &"it was refused"),
             _ if is_unread => self.cut_unread(key, now),
             _ if subscriber.is_overdue(now.ns, self.timeouts.ack_ns) => self.cut_overdue(key, now),
             _ => {}
@@ -89,19 +90,16 @@ impl Subscribers {
             return;
         };
         let seconds = self.timeouts.unread_ns.unwrap_or_default() as f64 / 1e9;
-        let destination = subscriber
-            .first_destination
-            .and_then(|it| self.destinations.name(it));
+        let destinations = self.destination_words(subscriber);
         if let Some(more) = self.log_cut.admit(now) {
             warn!(
                 subscriber = %subscriber.peer,
-                destination = ?destination.as_deref().unwrap_or_default(),
-                destinations = subscriber.requested.len(),
+                destinations = ?destinations,
                 "nothing was read for {seconds} s: cut{more}"
             );
         }
         self.counters.add(Counter::UnreadTimeouts, 1);
-        self.end(key);
+        self.end(key, &"it reads nothing");
     }
 
     /// It owes acknowledgements: it is sent an error where it still reads, and its messages go to the next
@@ -113,13 +111,13 @@ impl Subscribers {
         let owed = subscriber.written - subscriber.acknowledged;
         let seconds = self.timeouts.ack_ns as f64 / 1e9;
         if let Some(more) = self.log_cut.admit(now) {
-            let peer = subscriber.peer;
-            warn!(subscriber = %peer, owed, "nothing acknowledged for {seconds} s: cut{more}");
+            let (peer, destinations) = (subscriber.peer, self.destination_words(&subscriber));
+            warn!(subscriber = %peer, ?destinations, owed, "nothing acknowledged for {seconds} s: cut{more}");
         }
         self.counters.add(Counter::AckTimeouts, 1);
         if !subscriber.is_writable {
             self.table[key] = Some(subscriber);
-            self.end(key);
+            self.end(key, &"it acknowledges nothing");
             return;
         }
         let why = format!(

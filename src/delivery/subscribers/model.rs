@@ -274,6 +274,7 @@ impl Model {
                 destinations,
                 ack,
                 is_last,
+                ..
             } => self.on_subscribe(subscriber, &destinations, ack, is_last),
             FromDelivery::Written {
                 subscriber, frames, ..

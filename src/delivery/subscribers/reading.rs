@@ -11,9 +11,9 @@ use crate::limits::{
     LEAVING_NS_MAX, LONG_LINES_LEN_MAX, NAMES_PER_CYCLE, SUBSCRIBER_LINE_LEN_MAX,
     SUBSCRIBER_LONG_READ_LEN_MAX, SUBSCRIBER_READ_LEN_MAX,
 };
-use crate::net::Key;
 use crate::net::framer::{Framer, Line};
 use crate::net::misdirected::Misdirected;
+use crate::net::{Key, end_words};
 
 impl Subscribers {
     /// How many may have something to read.
@@ -39,8 +39,8 @@ impl Subscribers {
                 self.queue_write(key);
                 Some(0)
             }
-            Err(_) => {
-                self.end(key);
+            Err(error) => {
+                self.end(key, &end_words(&error));
                 Some(0)
             }
         }

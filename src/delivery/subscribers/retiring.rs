@@ -40,9 +40,8 @@ impl Subscribers {
         for &key in subscribers {
             if let Some(subscriber) = self.get_mut(key as Key) {
                 subscriber.requested.remove(destination);
-                if subscriber.first_destination == Some(destination) {
-                    subscriber.first_destination = None;
-                }
+                let first = &mut subscriber.first_destinations;
+                first.retain(|it| *it != destination);
             }
         }
         self.released.push_back((destination, Consent::Given));
