@@ -291,6 +291,14 @@ fn limits_that_the_protocol_names_are_the_limits() {
             (true, format!("1 to {} bytes", limits::MESSAGE_ID_LEN_MAX)),
             (true, format!("1 to {} bytes", limits::NAME_LEN_MAX)),
             (true, format!("At most {} patterns", limits::PATTERNS_MAX)),
+            (
+                limits::OUTCOME_LINES_MAX == 4096,
+                "no further than 4,096 lines".to_owned(),
+            ),
+            (
+                true,
+                format!("names at most {} lines", limits::OUTCOMES_PER_ANSWER),
+            ),
         ],
     );
 }
@@ -308,6 +316,10 @@ fn limits_that_operators_read_of_are_the_limits() {
             ),
             (true, seconds(limits::STOP_DRAIN_MAX)),
             (true, seconds(limits::STOP_THREADS_MAX)),
+            (
+                limits::LOG_CONNECTIONS_PER_WINDOW == 10 && limits::LOG_LINES_PER_WINDOW == 5,
+                "ten (of connections) or five of a cause in ten seconds".to_owned(),
+            ),
             (
                 limits::JOURNAL_RESERVE_LEN == 8 << 20,
                 "one of 8 MiB".to_owned(),

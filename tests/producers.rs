@@ -209,10 +209,11 @@ fn a_producer_that_wants_outcomes_is_told_what_became_of_each_line() {
 
 #[test]
 fn a_producer_that_does_not_read_its_outcomes_is_read_no_further_and_others_are() {
-    const COUNT: usize = 2_000_000;
+    // Some 32 bytes of outcome each: more than the system's buffers hold.
+    const COUNT: usize = 300_000;
     let engine = Engine::start(LISTENING);
     let mut peer = dial_for_outcomes(&engine);
-    let line = format!("{}\n", frame("same", "table1", 1));
+    let line = format!("{}\n", frame("same", "nobody", 1));
     let mut to = peer.stream.get_ref().try_clone().expect("a handle");
     let sending = std::thread::spawn(move || {
         let part = line.repeat(1_000);
@@ -224,12 +225,13 @@ fn a_producer_that_does_not_read_its_outcomes_is_read_no_further_and_others_are(
     let mut other = dial_for_outcomes(&engine);
     other.send(&frames("other", 0..1_000));
     assert_eq!(outcomes(&mut other, 1_000), []);
-    let received = engine.count("received");
-    assert!(received < COUNT as u64, "{received}");
+    let rejected = engine.count("rejected");
+    assert!(rejected < COUNT as u64, "{rejected}");
     let named = outcomes(&mut peer, COUNT as u64);
-    assert!(named.iter().map(|it| it.0).eq(2..=COUNT as u64));
+    let all = (1..=COUNT as u64).map(|line| (line, "unknown_destination".to_owned()));
+    assert!(named.into_iter().eq(all));
     sending.join().expect("all is read");
-    assert_eq!(engine.count("duplicates"), COUNT as u64 - 1);
+    assert_eq!(engine.count("rejected"), COUNT as u64);
 }
 
 #[test]

@@ -8,8 +8,8 @@
 use std::time::Duration;
 
 use super::connection::{Connection, Origin};
-use crate::access::Users;
 use super::waits::Wait;
+use crate::access::Users;
 use crate::clock::Now;
 use crate::config::Ingest;
 use crate::counters::Counter;

@@ -4,6 +4,7 @@ use super::super::connection::Origin;
 use super::super::testing::Net;
 use super::*;
 use crate::clock::testing::at;
+use crate::limits::OUTCOME_LINES_MAX;
 use crate::message::Reason;
 
 const KEY: Key = 0;
@@ -132,6 +133,52 @@ fn a_peer_that_has_ended_and_takes_no_acknowledgement_is_closed_in_the_end() {
     assert_eq!(rig.cycle(5 + UNTAKEN_ACK_NS_MAX - 1), []);
     let end = 5 + UNTAKEN_ACK_NS_MAX + LEAVING_TICK_NS;
     assert_eq!(rig.cycle(end), [(KEY, ErrorKind::TimedOut)]);
+}
+
+/// So many lines of a producer that wants outcomes wait for their answers.
+fn waiting_for_answers(rig: &mut Rig) {
+    rig.connection().lines.tell_outcomes();
+    rig.record(OUTCOME_LINES_MAX);
+    assert_eq!(rig.connection().lines.room(), 0);
+    rig.connection().waits_for = Some(Wait::Answers);
+}
+
+#[test]
+fn a_producer_that_reads_its_outcomes_again_is_read_on() {
+    let mut rig = Rig::new(4);
+    waiting_for_answers(&mut rig);
+    rig.connection().lines.note_duplicates(2, 1);
+    assert_eq!(rig.cycle(0), []);
+    rig.connection().lines.forward();
+    assert_eq!(
+        rig.connections.next_readable(),
+        Some(KEY),
+        "all fits one answer"
+    );
+    rig.net.room = usize::MAX;
+    rig.answering.owe(KEY);
+    assert_eq!(rig.cycle(1), []);
+    let all = OUTCOME_LINES_MAX;
+    let expected = format!("{{\"ack\":{all},\"duplicates\":[2]}}\n");
+    assert_eq!(rig.written(), expected);
+}
+
+#[test]
+fn a_producer_that_reads_none_of_its_outcomes_stays_unread() {
+    let mut rig = Rig::new(0);
+    waiting_for_answers(&mut rig);
+    let all = OUTCOME_LINES_MAX as u32;
+    rig.connection().lines.note_duplicates(1, all);
+    for ns in 0..3 {
+        rig.answering.owe(KEY);
+        assert_eq!(rig.cycle(ns), []);
+        assert_eq!(rig.connections.next_readable(), None);
+    }
+    rig.net.write_error = Some(ErrorKind::ConnectionReset);
+    rig.answering.owe(KEY);
+    assert_eq!(rig.cycle(3), []);
+    assert_eq!(rig.connections.next_readable(), Some(KEY), "to its end");
+    assert!(!rig.connection().lines.wants_outcomes());
 }
 
 #[test]
