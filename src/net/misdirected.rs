@@ -92,14 +92,14 @@ impl Ports {
         }
     }
 
-    fn to_http(&self) -> String {
+    fn to_http(self) -> String {
         match self.admin {
             Some(admin) => format!("HTTP is at [admin] listen, {}", place(admin)),
             None => "there is no HTTP: [admin] listen is \"none\"".to_owned(),
         }
     }
 
-    fn to_producers(&self) -> String {
+    fn to_producers(self) -> String {
         match self.ingest {
             Some(ingest) => format!("send messages to [ingest] listen, {}", place(ingest)),
             None => "set [ingest] listen for producers that dial in: it is \"none\"".to_owned(),

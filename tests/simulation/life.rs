@@ -46,7 +46,7 @@ pub struct Life {
     totals: Totals,
     account: Account,
     /// What it never gives back, if it leaks.
-    leaked: Option<Vec<Box<[u8; 64]>>>,
+    leaked: Option<Vec<[u8; 64]>>,
 }
 
 /// Who can be given a turn.
@@ -145,7 +145,7 @@ impl Life {
                 Part::Store => self.follow()?,
             };
             if let Some(leaked) = self.leaked.as_mut().filter(|_| work_count > 0) {
-                leaked.push(Box::new([0; 64]));
+                leaked.push([0; 64]);
             }
             Ok(work_count)
         })
