@@ -71,7 +71,7 @@ impl Ports {
         let here = "this is [ingest] listen: producers send messages here, one JSON object a line";
         match peer {
             Misdirected::Producer => None,
-            Misdirected::HttpClient => Some(http(&format!("{here}; {}", self.to_http()))),
+            Misdirected::HttpClient => Some(error(&format!("{here}; {}", self.to_http()))),
             Misdirected::Subscriber => {
                 let there = place(self.delivery);
                 Some(error(&format!(
@@ -87,7 +87,7 @@ impl Ports {
                     {\"subscribe\":[\"table1\"]}";
         match peer {
             Misdirected::Subscriber => None,
-            Misdirected::HttpClient => Some(http(&format!("{here}; {}", self.to_http()))),
+            Misdirected::HttpClient => Some(error(&format!("{here}; {}", self.to_http()))),
             Misdirected::Producer => Some(error(&format!("{here}; {}", self.to_producers()))),
         }
     }
@@ -117,15 +117,6 @@ fn place(address: SocketAddr) -> String {
 
 fn error(words: &str) -> String {
     serde_json::json!({ "error": words }).to_string()
-}
-
-/// An answer that HTTP clients show; a newline follows it.
-fn http(words: &str) -> String {
-    format!(
-        "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\nconnection: close\r\n\
-         content-length: {}\r\n\r\n{words}",
-        words.len() + 1
-    )
 }
 
 #[cfg(test)]
@@ -173,7 +164,7 @@ mod tests {
         let subscriber = at_ingest(Misdirected::Subscriber);
         assert!(subscriber.starts_with("{\"error\":\"this is [ingest] listen"));
         assert!(subscriber.contains("[delivery] listen, port 9000 of this host"));
-        assert!(at_ingest(Misdirected::HttpClient).ends_with("[admin] listen is \"none\""));
+        assert!(at_ingest(Misdirected::HttpClient).contains("[admin] listen is"));
         assert_eq!(at_ingest(Misdirected::Producer), "");
         let at_delivery = ports
             .answer_at_delivery(Misdirected::Producer)
@@ -185,12 +176,5 @@ mod tests {
             .unwrap_or_default();
         assert!(at_delivery.contains("set [ingest] listen"), "{at_delivery}");
         assert_eq!(ports.answer_at_delivery(Misdirected::Subscriber), None);
-    }
-
-    #[test]
-    fn an_http_answer_has_the_length_that_it_says() {
-        let answer = http("words");
-        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
-        assert!(head.contains("content-length: 6") && body == "words");
     }
 }
