@@ -659,6 +659,10 @@ fn leave_kept(home: &Home) {
                 && it["journal_recycled"].as_u64() >= Some(3 * carried)
         });
     }
+    // A settlement on its way at the kill would be delivered again.
+    engine.wait("all settlements are recorded", |it| {
+        it["in_flight"] == 0 && it["journal_settled"] == it["settled"]
+    });
     drop(subscriber);
     engine.kill();
 }
