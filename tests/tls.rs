@@ -214,7 +214,17 @@ fn who_speaks_plain_to_tls_or_tls_to_plain_is_told_and_disturbs_nobody() {
     for address in [plain.delivery, plain.ingest.expect("it listens")] {
         let program = "try:\n    dial()\nexcept ssl.SSLError as e:\n    print(e.reason)\n";
         let said = run(&mut python(&certificates, address, program));
-        assert!(said.contains("ALERT"), "{said}");
+        assert!(said.contains("WRONG_VERSION_NUMBER"), "{said}");
+        let hello = "\u{16}\u{3}\u{1}\u{2}";
+        let answer: serde_json::Value =
+            serde_json::from_str(&Subscriber::say(address, hello).answer)
+                .expect("the protocol's error line");
+        assert!(
+            answer["error"]
+                .as_str()
+                .is_some_and(|it| it.contains("no TLS")),
+            "{answer}"
+        );
     }
     let mut subscriber = Subscriber::new(&plain, &["table1"], false);
     assert!(subscriber.answer.contains("subscribed"));

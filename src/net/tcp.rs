@@ -219,7 +219,7 @@ impl Tcp {
         let len = stream.socket.read(into)?;
         stream.speech = Speech::Plain;
         if tls::is_tls(&into[..len]) {
-            let _ = stream.socket.write(&tls::NO_TLS);
+            let _ = stream.socket.write(tls::NO_TLS);
             let why = "the peer speaks TLS, and this address does not";
             return Err(io::Error::new(io::ErrorKind::InvalidData, why));
         }

@@ -33,8 +33,9 @@ const HANDSHAKE: u8 = 0x16;
 /// The line for a peer that does not.
 const WANTS_TLS: &[u8] = b"{\"error\":\"this address speaks TLS; connect with TLS\"}\n";
 
-/// A fatal alert, `handshake_failure`, of TLS 1.0, which all read.
-pub(super) const NO_TLS: [u8; 7] = [0x15, 3, 1, 0, 2, 2, 40];
+/// The line for a peer that begins with TLS where there is none.
+pub(super) const NO_TLS: &[u8] = b"{\"error\":\"this address speaks no TLS; connect without it: \
+    subscribers send {\\\"subscribe\\\":[\\\"table1\\\"]}, producers one JSON object a line\"}\n";
 
 /// A fatal alert, `access_denied`.
 pub(super) const REFUSED: [u8; 7] = [0x15, 3, 1, 0, 2, 2, 49];
