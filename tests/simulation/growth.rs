@@ -67,6 +67,11 @@ pub struct Growth {
     heap: Held,
     /// The present life's counters of the day before.
     before: Option<Snapshot>,
+    /// Power was lost in this shift.
+    has_lost_power: bool,
+    /// Shifts in a row, up to the last one, in which power was lost. The time that had passed since the
+    /// journal's last record is not known then, so the ids of the shift before are remembered too.
+    unknown_shifts: usize,
 }
 
 fn within(what: &str, value: usize, bound: usize) -> Verdict {
@@ -82,24 +87,26 @@ fn sockets_max(plan: &Plan) -> usize {
     plan.sources.len() + plan.customers.len() + 2 * dialled
 }
 
-/// Shifts whose ids are remembered at the end of a day: the last one, whose window may have no claim
-/// behind it yet; and where lives end, one more that a life has read from its journal.
-fn shifts_remembered(plan: &Plan) -> usize {
-    match plan.month.is_some_and(|it| it.has_ends) {
-        true => 2,
-        false => 1,
-    }
-}
-
 /// What engines before have left may be freed later.
 fn count(held: i64) -> usize {
     held.max(0) as usize
 }
 
 impl Growth {
+    /// The lines of a shift were sent.
+    pub fn note_shift(&mut self) {
+        let has_lost_power = std::mem::take(&mut self.has_lost_power);
+        self.unknown_shifts = if has_lost_power {
+            self.unknown_shifts + 1
+        } else {
+            0
+        };
+    }
+
     /// A life has ended, and this is what is left of the heap.
-    pub fn note_end(&mut self, left: Held) -> Verdict {
+    pub fn note_end(&mut self, left: Held, has_lost_power: bool) -> Verdict {
         self.before = None;
+        self.has_lost_power |= has_lost_power;
         within(
             "bytes that engines leave behind",
             count(left.bytes),
@@ -132,11 +139,11 @@ impl Growth {
             of(Counter::ChunksUsed) as usize,
             CHUNKS_MAX,
         )?;
-        let ids_max = shifts_remembered(plan) * Month::lines_until(0) * plan.sources.len();
+        let shift_ids = Month::lines_until(0) * plan.sources.len();
         within(
             "ids in the dedup window",
             of(Counter::DedupIds) as usize,
-            ids_max,
+            (1 + self.unknown_shifts) * shift_ids,
         )?;
         for &gauge in AT_REST {
             within(gauge.label(), of(gauge) as usize, 0)?;

@@ -123,7 +123,8 @@ impl World {
             End::PowerLost => "power lost",
         });
         self.life = None;
-        let left = (self.growth).note_end(self.account.held());
+        let held = self.account.held();
+        let left = self.growth.note_end(held, how == End::PowerLost);
         left.map_err(|what| self.failure("growth", what))?;
         self.ends_left = self.ends_left.saturating_sub(1);
         self.wire.engine_ends(how == End::PowerLost);

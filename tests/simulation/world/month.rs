@@ -35,6 +35,7 @@ impl World {
             let end_ns = (shift as u64 + 1) * SHIFT_NS;
             let is_last_of_day = (shift + 1).is_multiple_of(SHIFTS);
             self.work(shift, end_ns, is_last_of_day)?;
+            self.growth.note_shift();
             self.idle_until(end_ns)?;
             if is_last_of_day {
                 self.look_at_growth()?;
