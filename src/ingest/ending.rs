@@ -9,7 +9,7 @@ use super::connection::Origin;
 use super::greeting::WrongGreeting;
 use crate::clock::Now;
 use crate::counters::Counter;
-use crate::net::{Key, Network};
+use crate::net::{Key, Network, error_line};
 
 impl<N: Network> IngestAgent<N> {
     /// The connection is over.
@@ -125,8 +125,4 @@ impl<N: Network> IngestAgent<N> {
             self.producer_log.log_left_out(now);
         }
     }
-}
-
-fn error_line(why: &str) -> String {
-    serde_json::json!({ "error": why }).to_string()
 }

@@ -9,6 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::error_line;
 use crate::config::Connections;
 use crate::counters::Counter;
 
@@ -116,7 +117,7 @@ impl Admission {
                 limits.max_per_address
             ),
         };
-        serde_json::json!({ "error": format!("{why}; try again later") }).to_string()
+        error_line(&format!("{why}; try again later"))
     }
 
     fn by_address(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 
 use serde::de::IgnoredAny;
 
+use super::error_line;
 use crate::config::Config;
 
 /// What a peer is by its first line.
@@ -71,10 +72,10 @@ impl Ports {
         let here = "this is [ingest] listen: producers send messages here, one JSON object a line";
         match peer {
             Misdirected::Producer => None,
-            Misdirected::HttpClient => Some(error(&format!("{here}; {}", self.to_http()))),
+            Misdirected::HttpClient => Some(error_line(&format!("{here}; {}", self.to_http()))),
             Misdirected::Subscriber => {
                 let there = place(self.delivery);
-                Some(error(&format!(
+                Some(error_line(&format!(
                     "{here}; subscribe at [delivery] listen, {there}"
                 )))
             }
@@ -87,8 +88,8 @@ impl Ports {
                     {\"subscribe\":[\"table1\"]}";
         match peer {
             Misdirected::Subscriber => None,
-            Misdirected::HttpClient => Some(error(&format!("{here}; {}", self.to_http()))),
-            Misdirected::Producer => Some(error(&format!("{here}; {}", self.to_producers()))),
+            Misdirected::HttpClient => Some(error_line(&format!("{here}; {}", self.to_http()))),
+            Misdirected::Producer => Some(error_line(&format!("{here}; {}", self.to_producers()))),
         }
     }
 
@@ -113,10 +114,6 @@ fn place(address: SocketAddr) -> String {
         true => format!("port {} of this host", address.port()),
         false => address.to_string(),
     }
-}
-
-fn error(words: &str) -> String {
-    serde_json::json!({ "error": words }).to_string()
 }
 
 #[cfg(test)]

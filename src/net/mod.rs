@@ -25,6 +25,11 @@ pub use self::resolver::Answer;
 pub use self::tcp::Tcp;
 use crate::clock::Now;
 
+/// The line that says what is wrong, without its newline: the protocol's `{"error":"..."}`.
+pub(crate) fn error_line(words: &str) -> String {
+    serde_json::json!({ "error": words }).to_string()
+}
+
 /// Why a connection has ended, in words: an orderly end is no error.
 pub(crate) fn end_words(error: &io::Error) -> String {
     match error.kind() {

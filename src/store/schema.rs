@@ -6,6 +6,22 @@
 
 use super::StoreError;
 
+/// The columns of `messages`, in their order.
+pub(crate) const MESSAGE_COLUMNS: [&str; 12] = [
+    "id",
+    "messageId",
+    "sourceServerId",
+    "destinationId",
+    "messageType",
+    "priority",
+    "timestamp",
+    "payload",
+    "status",
+    "created_at",
+    "sequence",
+    "delivered_at",
+];
+
 /// A numbered file of `schema/`: version and SQL.
 pub(crate) type Migration = (i64, &'static str);
 

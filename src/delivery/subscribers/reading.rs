@@ -13,7 +13,7 @@ use crate::limits::{
 };
 use crate::net::framer::{Framer, Line};
 use crate::net::misdirected::Misdirected;
-use crate::net::{Key, end_words};
+use crate::net::{Key, end_words, error_line};
 
 impl Subscribers {
     /// How many may have something to read.
@@ -176,8 +176,7 @@ impl Subscribers {
 
     /// Says what is wrong, and lets the subscriber read that before it is closed.
     pub(super) fn reject(&self, subscriber: &mut Subscriber, why: &str, now: Now) {
-        let line = serde_json::json!({ "error": why });
-        self.leave_with(subscriber, line.to_string(), now);
+        self.leave_with(subscriber, error_line(why), now);
     }
 
     /// Its last words are these.

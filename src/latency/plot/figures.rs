@@ -5,10 +5,13 @@
 //! ---- total      19.7 us   229 us  1.83 ms  9.57 ms    197997
 //! ```
 
+use plotters::backend::SVGBackend;
+use plotters::drawing::IntoDrawingArea as _;
 use plotters::element::{PathElement, Rectangle};
-use plotters::style::{BLACK, Color as _};
+use plotters::style::{BLACK, Color as _, WHITE};
 
-use super::style::{self, BOX_WIDTH, Done, Drawing, Look};
+use super::PlotError;
+use super::style::{self, BOX_WIDTH, Done, Drawing, Look, PLOT_WIDTH};
 use crate::latency::curve::Curve;
 use crate::latency::readable;
 
@@ -34,12 +37,39 @@ pub(super) struct Figures<'a> {
     pub(super) curve: Option<&'a Curve>,
 }
 
+/// A picture of this height at least: what `plot` draws, and the box beside it.
+pub(super) fn page(
+    height_min: u32,
+    rows: &[Figures<'_>],
+    plot: impl FnOnce(&Drawing<'_>, &Drawing<'_>) -> Done,
+) -> Result<String, PlotError> {
+    let mut svg = String::new();
+    let height = height_min.max(height(rows.len()));
+    let size = (PLOT_WIDTH + BOX_WIDTH, height);
+    draw_page(SVGBackend::with_string(&mut svg, size), rows, plot).map_err(PlotError::draw)?;
+    Ok(svg)
+}
+
+fn draw_page(
+    svg: SVGBackend<'_>,
+    rows: &[Figures<'_>],
+    plot: impl FnOnce(&Drawing<'_>, &Drawing<'_>) -> Done,
+) -> Done {
+    let area = svg.into_drawing_area();
+    area.fill(&WHITE)?;
+    let (left, right) = area.split_horizontally(PLOT_WIDTH);
+    plot(&left, &right)?;
+    draw(&right, rows)?;
+    area.present()?;
+    Ok(())
+}
+
 /// The height that so many lines need.
 pub(super) fn height(rows: usize) -> u32 {
     (TOP + ROW * (rows as i32 + 2) + 24) as u32
 }
 
-pub(super) fn draw(area: &Drawing<'_>, rows: &[Figures<'_>]) -> Done {
+fn draw(area: &Drawing<'_>, rows: &[Figures<'_>]) -> Done {
     let bottom = TOP + ROW * (rows.len() as i32 + 1) + 8;
     let corners = [(0, TOP - 8), (BOX_WIDTH as i32 - 10, bottom)];
     area.draw(&Rectangle::new(corners, BLACK.mix(0.3)))?;

@@ -8,16 +8,14 @@
 
 use std::ops::Range;
 
-use plotters::backend::SVGBackend;
 use plotters::chart::ChartBuilder;
-use plotters::drawing::IntoDrawingArea as _;
 use plotters::element::Rectangle;
-use plotters::style::{BLACK, Color as _, RGBColor, WHITE};
+use plotters::style::{BLACK, Color as _, RGBColor};
 
 use super::axes::{Decades, Times, decade_label, decades, log_us};
 use super::figures::{self, Figures};
 use super::over_time::{Drawn, times};
-use super::style::{self, BOX_WIDTH, Chart, Done, Drawing, Look, PLOT_WIDTH};
+use super::style::{self, Chart, Done, Drawing, Look};
 use super::{Limit, PlotError};
 use crate::latency::curve::Curve;
 
@@ -54,26 +52,6 @@ pub(crate) fn plot_heat_map(
     let tags = tags.iter().filter(|it| it.curve.count() > 0);
     let tags: Vec<_> = tags.take(MAPS_MAX).collect();
     let times = times(tags.iter().flat_map(|it| it.steps)).ok_or(PlotError::Empty)?;
-    let mut svg = String::new();
-    draw(&mut svg, title, &tags, limits, &times).map_err(PlotError::draw)?;
-    Ok(svg)
-}
-
-fn draw(
-    svg: &mut String,
-    title: &str,
-    tags: &[&Drawn<'_>],
-    limits: &[Limit],
-    times: &Times,
-) -> Done {
-    let height = (MAP_HEIGHT * tags.len() as u32).max(figures::height(tags.len()) + 100);
-    let area = SVGBackend::with_string(svg, (PLOT_WIDTH + BOX_WIDTH, height)).into_drawing_area();
-    area.fill(&WHITE)?;
-    let (left, right) = area.split_horizontally(PLOT_WIDTH);
-    let maps = left.split_evenly((tags.len(), 1));
-    for (map, tag) in maps.iter().zip(tags) {
-        one(map, &format!("{title}: {}", tag.name), tag, limits, times)?;
-    }
     let rows: Vec<_> = tags
         .iter()
         .map(|it| Figures {
@@ -82,10 +60,14 @@ fn draw(
             curve: Some(it.curve),
         })
         .collect();
-    figures::draw(&right, &rows)?;
-    scale(&right, figures::height(tags.len()) as i32)?;
-    area.present()?;
-    Ok(())
+    let below_box = figures::height(rows.len());
+    let height = (MAP_HEIGHT * rows.len() as u32).max(below_box + 100);
+    figures::page(height, &rows, |left, right| {
+        for (map, tag) in left.split_evenly((tags.len(), 1)).iter().zip(&tags) {
+            one(map, &format!("{title}: {}", tag.name), tag, limits, &times)?;
+        }
+        scale(right, below_box as i32)
+    })
 }
 
 /// What the shades mean.

@@ -12,18 +12,14 @@
 use std::error::Error;
 use std::ops::Range;
 
-use plotters::backend::SVGBackend;
 use plotters::chart::ChartBuilder;
 use plotters::coord::types::RangedCoordf64;
-use plotters::drawing::IntoDrawingArea as _;
 use plotters::element::{Circle, PathElement, Text};
 use plotters::style::{BLACK, Color as _, WHITE};
 
 use super::axes::{Decades, Times, decade_label, decades, log_us};
 use super::figures::{self, Figures};
-use super::style::{
-    self, BOX_WIDTH, Chart, Done, Drawing, HEIGHT_MIN, LIMIT_COLOR, Look, PLOT_WIDTH,
-};
+use super::style::{self, Chart, Done, Drawing, HEIGHT_MIN, LIMIT_COLOR, Look};
 use super::{Limit, PlotError};
 use crate::latency::curve::Curve;
 use crate::latency::timeline::Step;
@@ -60,9 +56,12 @@ pub(crate) fn plot_over_time(
 ) -> Result<String, PlotError> {
     let tags: Vec<_> = tags.iter().filter(|it| it.curve.count() > 0).collect();
     let times = times(tags.iter().flat_map(|it| it.steps)).ok_or(PlotError::Empty)?;
-    let mut svg = String::new();
-    draw(&mut svg, title, &tags, limits, &times).map_err(PlotError::draw)?;
-    Ok(svg)
+    figures::page(HEIGHT_MIN + COUNTS_HEIGHT, &rows(&tags), |area, _| {
+        let (_, height) = area.dim_in_pixel();
+        let (above, below) = area.split_vertically(height - COUNTS_HEIGHT);
+        latencies(&above, title, &tags, limits, &times)?;
+        counts(&below, &tags, &times)
+    })
 }
 
 /// From the first step to the last.
@@ -70,26 +69,6 @@ pub(super) fn times<'a>(steps: impl Iterator<Item = &'a Step> + Clone) -> Option
     let start_us = steps.clone().map(|it| it.start_us).min()?;
     let end_us = steps.map(Step::end_us).max()?.max(start_us + 1);
     Some(Times { start_us, end_us })
-}
-
-fn draw(
-    svg: &mut String,
-    title: &str,
-    tags: &[&Drawn<'_>],
-    limits: &[Limit],
-    times: &Times,
-) -> Done {
-    let rows = rows(tags);
-    let height = (HEIGHT_MIN + COUNTS_HEIGHT).max(figures::height(rows.len()));
-    let area = SVGBackend::with_string(svg, (PLOT_WIDTH + BOX_WIDTH, height)).into_drawing_area();
-    area.fill(&WHITE)?;
-    let (left, right) = area.split_horizontally(PLOT_WIDTH);
-    let (above, below) = left.split_vertically(height - COUNTS_HEIGHT);
-    latencies(&above, title, tags, limits, times)?;
-    counts(&below, tags, times)?;
-    figures::draw(&right, &rows)?;
-    area.present()?;
-    Ok(())
 }
 
 /// A row a tag, and what the dashes mean.

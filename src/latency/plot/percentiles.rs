@@ -9,17 +9,13 @@
 
 use std::ops::Range;
 
-use plotters::backend::SVGBackend;
 use plotters::chart::ChartBuilder;
-use plotters::drawing::IntoDrawingArea as _;
 use plotters::element::{Circle, PathElement, Text};
 use plotters::style::{BLACK, Color as _, WHITE};
 
 use super::axes::{Decades, decade_label, decades, log_us, percent_label};
 use super::figures::{self, Figures};
-use super::style::{
-    self, BOX_WIDTH, Chart, Done, Drawing, HEIGHT_MIN, LIMIT_COLOR, Look, PLOT_WIDTH,
-};
+use super::style::{self, Chart, Done, Drawing, HEIGHT_MIN, LIMIT_COLOR, Look};
 use super::{Limit, PlotError};
 use crate::latency::curve::{Curve, Point};
 
@@ -59,10 +55,18 @@ pub(crate) fn plot_drawn(
     limits: &[Limit],
 ) -> Result<String, PlotError> {
     let drawn: Vec<_> = curves.iter().filter(|it| it.curve.count() > 0).collect();
-    let mut svg = String::new();
     let axes = axes(&drawn, limits).ok_or(PlotError::Empty)?;
-    draw(&mut svg, title, &drawn, limits, axes).map_err(PlotError::draw)?;
-    Ok(svg)
+    let rows: Vec<_> = drawn
+        .iter()
+        .map(|it| Figures {
+            name: it.name,
+            look: Some(it.look),
+            curve: Some(it.curve),
+        })
+        .collect();
+    figures::page(HEIGHT_MIN, &rows, |area, _| {
+        draw(area, title, &drawn, limits, axes)
+    })
 }
 
 /// Decades of 1/(1-percentile), and of latency.
@@ -82,33 +86,19 @@ fn axes(curves: &[&Drawn<'_>], limits: &[Limit]) -> Option<Axes> {
 }
 
 fn draw(
-    svg: &mut String,
+    area: &Drawing<'_>,
     title: &str,
     curves: &[&Drawn<'_>],
     limits: &[Limit],
     (nines, decades): Axes,
 ) -> Done {
-    let height = HEIGHT_MIN.max(figures::height(curves.len()));
-    let area = SVGBackend::with_string(svg, (PLOT_WIDTH + BOX_WIDTH, height)).into_drawing_area();
-    area.fill(&WHITE)?;
-    let (left, right) = area.split_horizontally(PLOT_WIDTH);
-    let mut chart = chart(&left, title, nines, &decades)?;
+    let mut chart = chart(area, title, nines, &decades)?;
     for it in curves {
         style::line(&mut chart, points(it.curve, nines, &decades), it.look, 2)?;
     }
     for limit in limits {
         mark(&mut chart, limit, nines, &decades)?;
     }
-    let rows: Vec<_> = curves
-        .iter()
-        .map(|it| Figures {
-            name: it.name,
-            look: Some(it.look),
-            curve: Some(it.curve),
-        })
-        .collect();
-    figures::draw(&right, &rows)?;
-    area.present()?;
     Ok(())
 }
 

@@ -2,12 +2,12 @@
 
 use serde::de::IgnoredAny;
 
-use super::page::COLUMNS;
 use crate::store::reader::Value;
+use crate::store::schema::MESSAGE_COLUMNS;
 
 /// A row as one line of JSON. The payload is JSON, as it came.
 pub(super) fn ndjson(row: &[Value], out: &mut Vec<u8>) {
-    for (at, (name, cell)) in COLUMNS.iter().zip(row).enumerate() {
+    for (at, (name, cell)) in MESSAGE_COLUMNS.iter().zip(row).enumerate() {
         out.extend_from_slice(if at == 0 { b"{\"" } else { b",\"" });
         out.extend_from_slice(name.as_bytes());
         out.extend_from_slice(b"\":");
@@ -36,7 +36,7 @@ fn raw(json: &str, out: &mut Vec<u8>) {
 
 /// The names of the columns.
 pub(super) fn csv_head(out: &mut Vec<u8>) {
-    out.extend_from_slice(COLUMNS.join(",").as_bytes());
+    out.extend_from_slice(MESSAGE_COLUMNS.join(",").as_bytes());
     out.extend_from_slice(b"\r\n");
 }
 

@@ -10,22 +10,7 @@
 
 use crate::limits::EXPORT_PAGE_ROWS;
 use crate::store::reader::{ReadError, Reader, Value};
-
-/// The columns of a row, in their order in the table.
-pub(super) const COLUMNS: [&str; 12] = [
-    "id",
-    "messageId",
-    "sourceServerId",
-    "destinationId",
-    "messageType",
-    "priority",
-    "timestamp",
-    "payload",
-    "status",
-    "created_at",
-    "sequence",
-    "delivered_at",
-];
+use crate::store::schema::MESSAGE_COLUMNS;
 
 /// Where the reading stands.
 #[derive(Debug)]
@@ -86,7 +71,7 @@ impl Pages {
         format!(
             "SELECT {} FROM messages WHERE id > {after} AND id <= {last} \
              AND status <> 'INGESTED' AND {settled} < '{until}'{} ORDER BY id",
-            COLUMNS.join(", "),
+            MESSAGE_COLUMNS.join(", "),
             since.unwrap_or_default()
         )
     }

@@ -6,26 +6,11 @@ use mysql::{Conn, Error, Row};
 use super::clause::Clause;
 use super::files::{create_table, definition, wanted};
 use super::index::index_problems;
-use crate::store::schema::Problem;
+use crate::store::schema::{MESSAGE_COLUMNS, Problem};
 
 pub(super) const TABLES: [&str; 2] = ["messages", "store_position"];
 
 pub(super) const POSITION_COLUMNS: [&str; 4] = ["node", "id_base", "position", "updated_at"];
-
-pub(super) const COLUMNS: [&str; 12] = [
-    "id",
-    "messageId",
-    "sourceServerId",
-    "destinationId",
-    "messageType",
-    "priority",
-    "timestamp",
-    "payload",
-    "status",
-    "created_at",
-    "sequence",
-    "delivered_at",
-];
 
 /// A column as it is.
 #[derive(Debug, Default)]
@@ -71,7 +56,7 @@ pub(super) fn table_problems(
 ) -> Result<Vec<Clause>, Error> {
     let columns = columns(connection, database, table)?;
     let wanted = match table {
-        "messages" => &COLUMNS[..],
+        "messages" => &MESSAGE_COLUMNS[..],
         _ => &POSITION_COLUMNS[..],
     };
     let mut clauses: Vec<_> = wanted

@@ -42,12 +42,17 @@ pub(super) fn wanted(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::compare::{COLUMNS, POSITION_COLUMNS};
+    use super::super::compare::POSITION_COLUMNS;
     use super::*;
+    use crate::store::schema::MESSAGE_COLUMNS;
 
     #[test]
     fn every_column_has_its_line_in_the_file() {
-        for name in COLUMNS.into_iter().chain(POSITION_COLUMNS).chain(["room"]) {
+        for name in MESSAGE_COLUMNS
+            .into_iter()
+            .chain(POSITION_COLUMNS)
+            .chain(["room"])
+        {
             assert!(definition(name).contains(" COMMENT '"), "{name}");
         }
         assert_eq!(wanted("id"), "BIGINT NOT NULL");
