@@ -109,72 +109,82 @@ fn greeting(token: Option<&str>) -> String {
     }
 }
 
+/// What a producer hears of a message, after its greeting with this token.
+fn published(engine: &Engine, token: Option<&str>) -> String {
+    let mut stream = TcpStream::connect(engine.ingest.expect("it listens")).expect("it listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+    let lines = format!("{}{}\n", greeting(token), frame("m", "table1", 1));
+    stream.write_all(lines.as_bytes()).expect("it reads");
+    let mut said = String::new();
+    let mut stream = BufReader::new(stream);
+    stream.read_line(&mut said).expect("a line");
+    said
+}
+
+/// What a subscriber hears that shows this token.
+fn subscribed(engine: &Engine, token: Option<&str>) -> String {
+    let mut asked = json!({"subscribe": ["table1"]});
+    if let Some(token) = token {
+        asked["token"] = token.into();
+    }
+    Subscriber::say(engine.delivery, &asked.to_string()).answer
+}
+
+/// The status of a path, and whether it asks for a token.
+fn asked(engine: &Engine, path: &str, token: Option<&str>) -> (u16, bool) {
+    let bearer = token.map(|it| format!("Bearer {it}"));
+    let (status, head, _) = get(engine.admin, path, bearer.as_deref());
+    (status, head.contains("www-authenticate: bearer"))
+}
+
+const PATHS: [&str; 9] = [
+    "/stats",
+    "/metrics",
+    "/destinations",
+    "/destinations/table1",
+    "/histograms",
+    "/histograms/latency.hlog",
+    "/healthz",
+    "/readyz",
+    "/nothing",
+];
+
+fn expected_status(path: &str, token: Option<&str>) -> u16 {
+    let is_open = ["/healthz", "/readyz"].contains(&path);
+    match token {
+        Some(ADMIN) if path == "/nothing" => 404,
+        Some(ADMIN) => 200,
+        _ if is_open => 200,
+        None | Some(WRONG) => 401,
+        Some(_) => 403,
+    }
+}
+
 /// Every verb by every kind of user: exactly the right cells pass.
 #[test]
 fn each_user_may_do_what_it_has_a_right_to_and_nothing_else() {
     let engine = start();
     let tokens = [None, Some(WRONG), Some(KITCHEN), Some(TABLE), Some(ADMIN)];
-    let line = format!("{}\n", frame("m", "table1", 1));
     for token in tokens {
-        let may = token == Some(KITCHEN);
-        let mut stream =
-            TcpStream::connect(engine.ingest.expect("it listens")).expect("it listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
-        let lines = format!("{}{line}", greeting(token));
-        stream.write_all(lines.as_bytes()).expect("it reads");
-        let mut said = String::new();
-        let mut stream = BufReader::new(stream);
-        stream.read_line(&mut said).expect("a line");
+        let (may, said) = (token == Some(KITCHEN), published(&engine, token));
         assert_eq!(said == "{\"ack\":1}\n", may, "{token:?}: {said}");
         assert_eq!(said.starts_with("{\"error\":"), !may, "{token:?}: {said}");
     }
     for token in tokens {
-        let may = token == Some(TABLE);
-        let mut asked = json!({"subscribe": ["table1"]});
-        if let Some(token) = token {
-            asked["token"] = token.into();
-        }
-        let subscriber = Subscriber::say(engine.delivery, &asked.to_string());
-        let is_in = subscriber.answer == "{\"subscribed\":[\"table1\"],\"standby\":[]}";
-        assert_eq!(is_in, may, "{token:?}: {}", subscriber.answer);
+        let (may, answer) = (token == Some(TABLE), subscribed(&engine, token));
+        let is_in = answer == "{\"subscribed\":[\"table1\"],\"standby\":[]}";
+        assert_eq!(is_in, may, "{token:?}: {answer}");
     }
     // It is shown once the scheduler has reported.
     wait_for(&engine, "a report", |_| {
-        get(
-            engine.admin,
-            "/destinations/table1",
-            Some(&format!("Bearer {ADMIN}")),
-        )
-        .0 == 200
+        asked(&engine, "/destinations/table1", Some(ADMIN)).0 == 200
     });
-    let paths = [
-        "/stats",
-        "/metrics",
-        "/destinations",
-        "/destinations/table1",
-        "/histograms",
-        "/histograms/latency.hlog",
-        "/healthz",
-        "/readyz",
-        "/nothing",
-    ];
-    for path in paths {
+    for path in PATHS {
         for token in tokens {
-            let bearer = token.map(|it| format!("Bearer {it}"));
-            let (status, head, _) = get(engine.admin, path, bearer.as_deref());
-            let is_open = ["/healthz", "/readyz"].contains(&path);
-            let expected = match token {
-                Some(ADMIN) if path == "/nothing" => 404,
-                Some(ADMIN) => 200,
-                _ if is_open => 200,
-                None | Some(WRONG) => 401,
-                Some(_) => 403,
-            };
+            let expected = expected_status(path, token);
+            let (status, wants_token) = asked(&engine, path, token);
             assert_eq!(status, expected, "{path} {token:?}");
-            assert_eq!(
-                head.contains("www-authenticate: bearer"),
-                expected > 400 && expected < 404
-            );
+            assert_eq!(wants_token, expected > 400 && expected < 404);
         }
     }
     let stats = stats(&engine);

@@ -497,66 +497,7 @@ impl Plan {
 
     /// The engine's settings.
     pub fn config(&self) -> Config {
-        let durability = match self.durability {
-            Durability::Memory => "memory",
-            Durability::Written => "written",
-            Durability::Synced => "synced",
-        };
-        let waits: Vec<String> = self
-            .max_wait_ms
-            .iter()
-            .map(|it| format!("\"{it}ms\""))
-            .collect();
-        let dialled = self
-            .sources
-            .iter()
-            .enumerate()
-            .filter(|(_, it)| !it.dials_in);
-        let sources: Vec<String> = dialled
-            .map(|(index, it)| {
-                let port = FIRST_PORT + index as u16;
-                let host = if self.has_names {
-                    "kitchen"
-                } else {
-                    "127.0.0.1"
-                };
-                format!("{{ address = \"{host}:{port}\", ack = {} }}", it.acks)
-            })
-            .collect();
-        let configured = self.configured.unwrap_or(self.destinations);
-        let unknown = match self.configured {
-            Some(_) => "create",
-            None => "reject",
-        };
-        let destinations: Vec<String> = (0..configured)
-            .map(|it| {
-                let vip = self.has_vip && it == 0;
-                format!("{{ id = \"table{it}\", vip = {vip} }}")
-            })
-            .collect();
-        let text = format!(
-            "durability = \"{durability}\"\n\
-             source = [{}]\ndestination = [{}]\n\
-             [ingest]\nmax_line = {LINE_LEN_MAX}\nlisten = \"127.0.0.1:0\"\n\
-             [scheduler]\nlevels = {}\nmax_wait = [{}]\n\
-             unknown_destinations = \"{unknown}\"\nmax_destinations = {}\n\
-             [dedup]\nwindow_messages = {}\nwindow = \"{}ms\"\n\
-             [delivery]\nagents = {}\nack_timeout = \"{}ms\"\ncredit = {}\n\
-             [store]\nbatch_rows = {}\nbatch_time = \"{}ms\"\n",
-            sources.join(", "),
-            destinations.join(", "),
-            self.levels,
-            waits.join(", "),
-            self.destinations,
-            self.window_messages,
-            self.window_ms,
-            self.agents,
-            self.ack_timeout_ms,
-            self.credit,
-            self.batch_rows,
-            self.batch_ms,
-        );
-        let mut config = config::parse("simulation", &text, &[]).expect("good settings");
+        let mut config = config::parse("simulation", &self.settings(), &[]).expect("good settings");
         // Smaller than users may have them, so that they are filled.
         config.journal.segment = self.segment;
         config.ingest.rejected_max_bytes = self.rejected.file_len_max as u64;
@@ -569,6 +510,66 @@ impl Plan {
             config.delivery.greeting_timeout = GREETING_TIMEOUT;
         }
         config
+    }
+
+    /// As a user would write them.
+    fn settings(&self) -> String {
+        let durability = match self.durability {
+            Durability::Memory => "memory",
+            Durability::Written => "written",
+            Durability::Synced => "synced",
+        };
+        let waits = self.max_wait_ms.iter().map(|it| format!("\"{it}ms\""));
+        let unknown = match self.configured {
+            Some(_) => "create",
+            None => "reject",
+        };
+        format!(
+            "durability = \"{durability}\"\n\
+             source = [{}]\ndestination = [{}]\n\
+             [ingest]\nmax_line = {LINE_LEN_MAX}\nlisten = \"127.0.0.1:0\"\n\
+             [scheduler]\nlevels = {}\nmax_wait = [{}]\n\
+             unknown_destinations = \"{unknown}\"\nmax_destinations = {}\n\
+             [dedup]\nwindow_messages = {}\nwindow = \"{}ms\"\n\
+             [delivery]\nagents = {}\nack_timeout = \"{}ms\"\ncredit = {}\n\
+             [store]\nbatch_rows = {}\nbatch_time = \"{}ms\"\n",
+            self.source_settings().join(", "),
+            self.destination_settings().join(", "),
+            self.levels,
+            waits.collect::<Vec<_>>().join(", "),
+            self.destinations,
+            self.window_messages,
+            self.window_ms,
+            self.agents,
+            self.ack_timeout_ms,
+            self.credit,
+            self.batch_rows,
+            self.batch_ms,
+        )
+    }
+
+    /// The sources that are dialled.
+    fn source_settings(&self) -> Vec<String> {
+        let host = if self.has_names {
+            "kitchen"
+        } else {
+            "127.0.0.1"
+        };
+        let dialled = (FIRST_PORT..).zip(&self.sources);
+        let dialled = dialled.filter(|(_, it)| !it.dials_in);
+        dialled
+            .map(|(port, it)| format!("{{ address = \"{host}:{port}\", ack = {} }}", it.acks))
+            .collect()
+    }
+
+    fn destination_settings(&self) -> Vec<String> {
+        let configured = self.configured.unwrap_or(self.destinations);
+        (0..configured)
+            .map(|it| {
+                let vip = self.has_vip && it == 0;
+                format!("{{ id = \"table{it}\", vip = {vip} }}")
+            })
+            .collect()
     }
 }
 

@@ -181,6 +181,99 @@ impl Model {
     }
 }
 
+/// Three agents' directories beside the model.
+struct Rig {
+    agents: [Directory; 3],
+    model: Model,
+    max: usize,
+}
+
+impl Rig {
+    fn new(max: usize) -> Self {
+        let first = Directory::new([], true, max);
+        Self {
+            agents: [first.clone(), first.clone(), first],
+            model: Model::default(),
+            max,
+        }
+    }
+
+    fn take(&mut self, step: Step) -> Result<(), TestCaseError> {
+        match step {
+            Step::Ask {
+                agent,
+                name,
+                creates,
+            } => self.ask(agent, name, creates)?,
+            Step::Begin(at) => self.begin(at),
+            Step::Forget { agent } => {
+                if let Some((at, left)) = &mut self.model.retiring {
+                    self.agents[agent].forget(*at as u32);
+                    left.retain(|it| *it != agent);
+                }
+            }
+            Step::End { keeps } => self.end(keeps),
+            Step::Release => {
+                if let Some(at) = self.model.vacant.pop() {
+                    self.agents[0].release(at as u32);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn ask(&mut self, agent: usize, name: String, creates: bool) -> Result<(), TestCaseError> {
+        let found = match creates {
+            true => self.agents[agent].look_or_create(&name),
+            false => self.agents[agent].look(&name),
+        };
+        let (model, max) = (&mut self.model, self.max);
+        let count = model.count();
+        match (found, model.at(&name), &model.retiring) {
+            (Found::At(index), Some(at), Some((retiring, left))) if at == *retiring => {
+                prop_assert_eq!(index as usize, at);
+                prop_assert!(left.contains(&agent), "it has forgotten it");
+            }
+            (Found::Retiring, Some(at), Some((retiring, _))) => prop_assert_eq!(at, *retiring),
+            (Found::At(index), Some(at), _) => prop_assert_eq!(index as usize, at),
+            (Found::At(index), None, _) => {
+                prop_assert!(creates && count < max);
+                let at = index as usize;
+                model.names.resize(model.names.len().max(at + 1), None);
+                prop_assert_eq!(&model.names[at], &None, "it is another's");
+                prop_assert!(!model.vacant.contains(&at));
+                model.names[at] = Some(name);
+            }
+            (Found::Nowhere, None, _) => prop_assert!(!creates || count >= max),
+            other => prop_assert!(false, "{:?}", other),
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, at: usize) {
+        let is_there = self.model.names.get(at).is_some_and(Option::is_some);
+        if self.model.retiring.is_none() && is_there {
+            self.agents[0].begin_retiring(at as u32);
+            self.model.retiring = Some((at, vec![0, 1, 2]));
+        }
+    }
+
+    fn end(&mut self, keeps: bool) {
+        let Some((at, left)) = self.model.retiring.take() else {
+            return;
+        };
+        if keeps {
+            self.agents[0].keep(at as u32);
+        } else if left.is_empty() {
+            self.agents[0].retire(at as u32);
+            self.model.names[at] = None;
+            self.model.vacant.push(at);
+        } else {
+            self.model.retiring = Some((at, left));
+        }
+    }
+}
+
 proptest! {
     /// One name at a time is retired, as slowly as the steps will have it.
     #[test]
@@ -188,74 +281,14 @@ proptest! {
         steps in prop::collection::vec(step(), 1..300),
         max in 1..9_usize,
     ) {
-        let first = Directory::new([], true, max);
-        let mut agents = [first.clone(), first.clone(), first];
-        let mut model = Model::default();
+        let mut rig = Rig::new(max);
         for step in steps {
-            match step {
-                Step::Ask { agent, name, creates } => {
-                    let found = match creates {
-                        true => agents[agent].look_or_create(&name),
-                        false => agents[agent].look(&name),
-                    };
-                    let count = model.count();
-                    match (found, model.at(&name), &model.retiring) {
-                        (Found::At(index), Some(at), Some((retiring, left))) if at == *retiring => {
-                            prop_assert_eq!(index as usize, at);
-                            prop_assert!(left.contains(&agent), "it has forgotten it");
-                        }
-                        (Found::Retiring, Some(at), Some((retiring, _))) => {
-                            prop_assert_eq!(at, *retiring);
-                        }
-                        (Found::At(index), Some(at), _) => prop_assert_eq!(index as usize, at),
-                        (Found::At(index), None, _) => {
-                            prop_assert!(creates && count < max);
-                            let at = index as usize;
-                            model.names.resize(model.names.len().max(at + 1), None);
-                            prop_assert_eq!(&model.names[at], &None, "it is another's");
-                            prop_assert!(!model.vacant.contains(&at));
-                            model.names[at] = Some(name);
-                        }
-                        (Found::Nowhere, None, _) => prop_assert!(!creates || count >= max),
-                        other => prop_assert!(false, "{:?}", other),
-                    }
-                }
-                Step::Begin(at) => {
-                    let is_there = model.names.get(at).is_some_and(Option::is_some);
-                    if model.retiring.is_none() && is_there {
-                        agents[0].begin_retiring(at as u32);
-                        model.retiring = Some((at, vec![0, 1, 2]));
-                    }
-                }
-                Step::Forget { agent } => {
-                    if let Some((at, left)) = &mut model.retiring {
-                        agents[agent].forget(*at as u32);
-                        left.retain(|it| *it != agent);
-                    }
-                }
-                Step::End { keeps } => {
-                    if let Some((at, left)) = model.retiring.take() {
-                        if keeps {
-                            agents[0].keep(at as u32);
-                        } else if left.is_empty() {
-                            agents[0].retire(at as u32);
-                            model.names[at] = None;
-                            model.vacant.push(at);
-                        } else {
-                            model.retiring = Some((at, left));
-                        }
-                    }
-                }
-                Step::Release => {
-                    if let Some(at) = model.vacant.pop() {
-                        agents[0].release(at as u32);
-                    }
-                }
-            }
-            prop_assert_eq!(agents[0].count(), model.count());
-            prop_assert_eq!(agents[0].is_full(), model.count() >= max);
+            rig.take(step)?;
+            let (one, model) = (&rig.agents[0], &rig.model);
+            prop_assert_eq!(one.count(), model.count());
+            prop_assert_eq!(one.is_full(), model.count() >= max);
             let may_retire = model.vacant.len() + 1 < max;
-            prop_assert_eq!(agents[0].may_retire(1), may_retire);
+            prop_assert_eq!(one.may_retire(1), may_retire);
         }
     }
 }

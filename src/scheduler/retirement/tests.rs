@@ -172,87 +172,135 @@ struct Known {
     is_ending: bool,
 }
 
+/// The retirement of four names beside the model.
+struct Rig {
+    retirement: Retirement,
+    model: BTreeMap<DestinationIndex, Known>,
+    now_ms: u64,
+}
+
+impl Rig {
+    fn new() -> Self {
+        let known = Known {
+            accepted: Some(0),
+            ..Known::default()
+        };
+        Self {
+            retirement: Retirement::new(CONFIGURED, 2),
+            model: (CONFIGURED..CONFIGURED + 4).map(|it| (it, known)).collect(),
+            now_ms: 0,
+        }
+    }
+
+    fn take(&mut self, event: Event) -> Result<(), TestCaseError> {
+        let now_ms = self.now_ms;
+        match event {
+            Event::Use(at) => {
+                let known = self.known(at);
+                known.used_ms = now_ms;
+                known.accepted = known.accepted.map(|it| it + 1);
+            }
+            Event::Create(at) => {
+                let known = self.known(at);
+                if known.accepted.is_none() && !known.is_ending {
+                    *known = Known {
+                        accepted: Some(0),
+                        used_ms: now_ms,
+                        ..Known::default()
+                    };
+                }
+            }
+            Event::Answer(at, may_go) => {
+                let known = self.known(at);
+                if known.answers_left > 0 {
+                    known.answers_left -= 1;
+                    known.consents &= may_go;
+                    self.retirement.answer(at, may_go);
+                }
+            }
+            Event::Refuse(at) => {
+                let known = self.known(at);
+                if known.asked_ms.is_some() {
+                    known.consents = false;
+                    self.retirement.refuse(at);
+                }
+            }
+            Event::Pass(ms) => self.now_ms += ms,
+            Event::Cycle => {
+                while let Some(decision) = self.retirement.decide(now_at(now_ms)) {
+                    self.decided(decision)?;
+                }
+                self.ask_about_next()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn known(&mut self, at: DestinationIndex) -> &mut Known {
+        self.model.get_mut(&at).expect("one of four")
+    }
+
+    fn decided(&mut self, decision: Decision) -> Result<(), TestCaseError> {
+        let now_ms = self.now_ms;
+        match decision {
+            Decision::MayGo(at) => {
+                let agents = at as usize % 3;
+                let known = self.known(at);
+                prop_assert!(known.asked_ms.is_some() && known.consents);
+                prop_assert_eq!(known.answers_left, 0);
+                (known.accepted, known.asked_ms) = (None, None);
+                (known.is_ending, known.answers_left) = (true, agents);
+                self.retirement.end(at, agents);
+            }
+            Decision::Stays(at) => {
+                let known = self.known(at);
+                let asked_ms = known.asked_ms.take();
+                let waited_ms = now_ms - asked_ms.expect("it was asked about");
+                let is_late = waited_ms >= RETIRE_ANSWER_NS / 1_000_000;
+                prop_assert!(is_late || !known.consents);
+            }
+            Decision::Free(at) => {
+                let known = self.known(at);
+                prop_assert!(known.is_ending && known.answers_left == 0);
+                known.is_ending = false;
+            }
+        }
+        Ok(())
+    }
+
+    fn ask_about_next(&mut self) -> Result<(), TestCaseError> {
+        let now_ms = self.now_ms;
+        let (all, model) = (CONFIGURED + 4, &self.model);
+        let look = |at| {
+            let accepted = model[&at].accepted?;
+            Some(Use {
+                accepted,
+                is_idle: true,
+            })
+        };
+        let Some(at) = self.retirement.next(all, true, now_at(now_ms), look) else {
+            return Ok(());
+        };
+        self.retirement.ask(at, now_at(now_ms));
+        let known = self.known(at);
+        prop_assert!(known.asked_ms.is_none() && known.answers_left == 0);
+        let unused_ms = now_ms - known.used_ms;
+        prop_assert!(unused_ms >= RETIRE_UNUSED_OVER_HALF_NS / 1_000_000);
+        (known.asked_ms, known.answers_left) = (Some(now_ms), 3);
+        known.consents = true;
+        Ok(())
+    }
+}
+
 proptest! {
     /// Three agents and four names.
     #[test]
     fn a_name_goes_only_with_everybodys_consent_and_unused(
         events in prop::collection::vec(event(), 1..400),
     ) {
-        let mut retirement = Retirement::new(CONFIGURED, 2);
-        let mut model: BTreeMap<DestinationIndex, Known> = (CONFIGURED..CONFIGURED + 4)
-            .map(|it| (it, Known { accepted: Some(0), ..Known::default() }))
-            .collect();
-        let mut now_ms = 0;
+        let mut rig = Rig::new();
         for event in events {
-            match event {
-                Event::Use(at) => {
-                    let known = model.get_mut(&at).expect("one of four");
-                    known.used_ms = now_ms;
-                    known.accepted = known.accepted.map(|it| it + 1);
-                }
-                Event::Create(at) => {
-                    let known = model.get_mut(&at).expect("one of four");
-                    if known.accepted.is_none() && !known.is_ending {
-                        *known = Known { accepted: Some(0), used_ms: now_ms, ..Known::default() };
-                    }
-                }
-                Event::Answer(at, may_go) => {
-                    let known = model.get_mut(&at).expect("one of four");
-                    if known.answers_left > 0 {
-                        known.answers_left -= 1;
-                        known.consents &= may_go;
-                        retirement.answer(at, may_go);
-                    }
-                }
-                Event::Refuse(at) => {
-                    let known = model.get_mut(&at).expect("one of four");
-                    if known.asked_ms.is_some() {
-                        known.consents = false;
-                        retirement.refuse(at);
-                    }
-                }
-                Event::Pass(ms) => now_ms += ms,
-                Event::Cycle => {
-                    while let Some(decision) = retirement.decide(now_at(now_ms)) {
-                        let (Decision::MayGo(at) | Decision::Stays(at) | Decision::Free(at)) = decision;
-                        let known = model.get_mut(&at).expect("one of four");
-                        match decision {
-                            Decision::MayGo(_) => {
-                                prop_assert!(known.asked_ms.is_some() && known.consents);
-                                prop_assert_eq!(known.answers_left, 0);
-                                let agents = at as usize % 3;
-                                retirement.end(at, agents);
-                                (known.accepted, known.asked_ms) = (None, None);
-                                (known.is_ending, known.answers_left) = (true, agents);
-                            }
-                            Decision::Stays(_) => {
-                                let asked_ms = known.asked_ms.take();
-                                let waited_ms = now_ms - asked_ms.expect("it was asked about");
-                                let is_late = waited_ms >= RETIRE_ANSWER_NS / 1_000_000;
-                                prop_assert!(is_late || !known.consents);
-                            }
-                            Decision::Free(_) => {
-                                prop_assert!(known.is_ending && known.answers_left == 0);
-                                known.is_ending = false;
-                            }
-                        }
-                    }
-                    let look = |at| {
-                        let accepted = model[&at].accepted?;
-                        Some(Use { accepted, is_idle: true })
-                    };
-                    let all = CONFIGURED + 4;
-                    if let Some(at) = retirement.next(all, true, now_at(now_ms), look) {
-                        let known = model.get_mut(&at).expect("one of four");
-                        prop_assert!(known.asked_ms.is_none() && known.answers_left == 0);
-                        let unused_ms = now_ms - known.used_ms;
-                        prop_assert!(unused_ms >= RETIRE_UNUSED_OVER_HALF_NS / 1_000_000);
-                        retirement.ask(at, now_at(now_ms));
-                        (known.asked_ms, known.answers_left) = (Some(now_ms), 3);
-                        known.consents = true;
-                    }
-                }
-            }
+            rig.take(event)?;
         }
     }
 }
