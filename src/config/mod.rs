@@ -35,6 +35,8 @@ mod checks;
 mod defaults;
 mod example;
 mod load;
+mod log;
+mod threading;
 
 #[cfg(test)]
 mod tests;
@@ -49,6 +51,7 @@ pub use defaults::default_max_wait;
 pub use example::example;
 pub use keys::store_url;
 pub use load::{DEFAULT_FILE, load, overrides, parse, passed_over, used_file};
+pub use log::{Log, LogFormat, LogLevel};
 pub use problem::ConfigError;
 pub use server::{Secret, Server, SslMode};
 pub use tls::{ListenerTls, SourceTls, TlsFiles};
@@ -421,82 +424,4 @@ pub struct Latency {
     pub log_max_age: Duration,
     /// Logs that are kept.
     pub log_files: usize,
-}
-
-/// `[log]`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Log {
-    /// The least urgent level that is written.
-    pub level: LogLevel,
-    /// How an event is written.
-    pub format: LogFormat,
-}
-
-/// `[log] level`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogLevel {
-    /// Nothing.
-    Off,
-    /// What somebody must mend.
-    Error,
-    /// ... and what somebody should look at.
-    Warn,
-    /// ... and what happened.
-    Info,
-    /// ... and what helps to find a fault.
-    Debug,
-    /// ... and all else.
-    Trace,
-}
-
-impl LogLevel {
-    /// Each with its word.
-    pub(crate) const CHOICES: [(&'static str, Self); 6] = [
-        ("off", Self::Off),
-        ("error", Self::Error),
-        ("warn", Self::Warn),
-        ("info", Self::Info),
-        ("debug", Self::Debug),
-        ("trace", Self::Trace),
-    ];
-}
-
-/// `[log] format`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    /// A line of text an event.
-    Text,
-    /// A JSON object an event, on one line.
-    Json,
-}
-
-impl Config {
-    /// How agents share threads on a machine that allows this many cores: what `auto` picks, or
-    /// the mode that is set. Never [`ThreadingMode::Auto`].
-    ///
-    /// `dedicated` is right where ingest, scheduler, journal and each delivery agent get a core
-    /// of their own and one more is left for the store, the admin and the rest of the machine.
-    #[must_use]
-    pub fn threading(&self, cores: usize) -> ThreadingMode {
-        match self.threads.mode {
-            ThreadingMode::Auto if cores >= self.dedicated_cores() => ThreadingMode::Dedicated,
-            ThreadingMode::Auto => ThreadingMode::Shared,
-            set => set,
-        }
-    }
-
-    /// Whether a thread that shares the path's agents, because `auto` chose so, has a second one to
-    /// lend ingest to.
-    #[must_use]
-    pub fn has_relief(&self, cores: usize) -> bool {
-        self.threads.mode == ThreadingMode::Auto
-            && self.threading(cores) == ThreadingMode::Shared
-            && cores > 1
-    }
-
-    /// How many cores `dedicated` needs to be worth it.
-    #[must_use]
-    pub fn dedicated_cores(&self) -> usize {
-        3 + self.delivery.agents + 1
-    }
 }

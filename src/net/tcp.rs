@@ -1,6 +1,8 @@
 //! The machine's TCP, through mio.
 #![allow(unsafe_code)]
 
+mod speech;
+
 use std::io::{self, IoSlice, Read, Write};
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -9,6 +11,7 @@ use std::time::{Duration, Instant};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 
+use self::speech::is_handshaking;
 use super::refused::Refused;
 use super::resolver::Resolver;
 use super::silence::{Answers, Silence};
@@ -174,88 +177,6 @@ impl Tcp {
         self.free.push(key);
         Some(stream)
     }
-
-    /// Goes on with the handshake of a stream; whether it is over.
-    ///
-    /// # Errors
-    /// It has failed.
-    #[cold]
-    fn shake(&mut self, key: Key) -> io::Result<bool> {
-        let stream = live(&mut self.streams, key)?;
-        let (Speech::Tls(session), Some(tls)) = (&mut stream.speech, &mut self.tls) else {
-            return Ok(true);
-        };
-        if !tls.may_step(key) {
-            return Ok(false);
-        }
-        let shaken = match plain(session, &stream.socket) {
-            Some(answer) => {
-                // A socket that is closed with bytes unread would take the answer away.
-                let _ = stream.socket.read(&mut [0; 4096]);
-                let _ = stream.socket.write(answer);
-                Err(io::Error::new(
-                    io::ErrorKind::InvalidData,
-                    "the peer does not speak TLS",
-                ))
-            }
-            None => session.shake(&mut stream.socket),
-        };
-        match &shaken {
-            // What waits to be written can be now.
-            Ok(true) => tls.note_ready(key),
-            Ok(false) => {}
-            Err(error) => {
-                let peer = stream.socket.peer_addr().ok();
-                tls.note_failure(peer, &error.to_string(), self.watch.began.elapsed());
-            }
-        }
-        shaken
-    }
-
-    /// The first read of a plain connection that was accepted.
-    #[cold]
-    fn read_first(&mut self, key: Key, into: &mut [u8]) -> io::Result<usize> {
-        let stream = live(&mut self.streams, key)?;
-        let len = stream.socket.read(into)?;
-        stream.speech = Speech::Plain;
-        if tls::is_tls(&into[..len]) {
-            let _ = stream.socket.write(tls::NO_TLS);
-            let why = "the peer speaks TLS, and this address does not";
-            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
-        }
-        Ok(len)
-    }
-
-    fn read_tls(&mut self, key: Key, into: &mut [u8]) -> io::Result<usize> {
-        let stream = live(&mut self.streams, key)?;
-        if let Speech::Tls(session) = &stream.speech
-            && session.is_handshaking()
-            && !self.shake(key)?
-        {
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
-        let stream = live(&mut self.streams, key)?;
-        match &mut stream.speech {
-            Speech::Tls(session) => session.read(&mut stream.socket, into),
-            _ => stream.socket.read(into),
-        }
-    }
-}
-
-/// The answer for a peer that was accepted and begins with something else than TLS.
-fn plain(session: &Session, socket: &TcpStream) -> Option<&'static [u8]> {
-    let mut first = [0];
-    let is_there = session.is_new() && socket.peek(&mut first).is_ok_and(|len| len > 0);
-    is_there.then(|| tls::answer_to_plain(first[0])).flatten()
-}
-
-/// Whether a stream's handshake goes on, whichever way its socket is ready.
-fn is_handshaking(streams: &[Option<Stream>], key: Key) -> bool {
-    let speech = streams
-        .get(key)
-        .and_then(Option::as_ref)
-        .map(|it| &it.speech);
-    matches!(speech, Some(Speech::Tls(session)) if session.is_handshaking())
 }
 
 /// A stream whose peer lives, as far as is known.
@@ -463,65 +384,4 @@ fn confirm_now(stream: &TcpStream) {
 }
 
 #[cfg(test)]
-mod tests {
-    use socket2::{Domain, SockRef, Socket, Type};
-
-    use super::*;
-
-    #[test]
-    fn no_limit_of_the_kernel_s_cuts_a_peer_that_does_not_read() {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = listener.local_addr().expect("it is bound");
-        let mut net = Tcp::new(Some(listener), SocketOptions::of_sources()).expect("a poller");
-        let _peer = std::net::TcpStream::connect(address).expect("it listens");
-        let key = loop {
-            match net.accept() {
-                Ok((key, _)) => break key,
-                Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
-            }
-        };
-        let socket = SockRef::from(&live(&mut net.streams, key).expect("it is there").socket);
-        assert_eq!(socket.tcp_user_timeout().expect("an option"), None);
-        assert!(socket.keepalive().expect("an option"));
-    }
-
-    #[test]
-    fn who_is_refused_reads_why_though_it_has_sent_something() {
-        use std::io::Read as _;
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = listener.local_addr().expect("it is bound");
-        let mut net = Tcp::new(Some(listener), SocketOptions::of_sources()).expect("a poller");
-        let mut peers = Vec::new();
-        for _ in 0..2 * crate::limits::REFUSED_HELD_MAX {
-            let mut peer = std::net::TcpStream::connect(address).expect("it listens");
-            peer.write_all(b"something\n").expect("it is connected");
-            peers.push(peer);
-        }
-        for _ in &peers {
-            let (key, _) = net.accept().expect("it waits");
-            net.refuse(key, "{\"error\":\"no room\"}");
-            assert_eq!(key, 0, "its key is free again");
-        }
-        for mut peer in peers {
-            let mut line = String::new();
-            peer.read_to_string(&mut line).expect("no reset");
-            assert_eq!(line, "{\"error\":\"no room\"}\n");
-        }
-    }
-
-    #[test]
-    fn a_socket_that_reached_itself_is_not_connected() {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-        let any: SocketAddr = ([127, 0, 0, 1], 0).into();
-        socket.bind(&any.into()).expect("a port");
-        let own = socket.local_addr().expect("it is bound");
-        socket.connect(&own).expect("TCP allows it");
-        socket.set_nonblocking(true).expect("an option");
-        let mut net = Tcp::new(None, SocketOptions::of_sources()).expect("a poller");
-        let key = net
-            .adopt(TcpStream::from_std(socket.into()), Speech::Plain)
-            .expect("room");
-        let error = net.connected(key).expect_err("nobody else is there");
-        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
-    }
-}
+mod tests;

@@ -181,10 +181,7 @@ impl World {
         let crowd = Crowd::new(plan.crowd, wire.clone(), time.clone(), dice("crowd"));
         let sources = make_sources(&plan, &script, &wire, &time);
         let customers = make_customers(&plan, &script, &wire, &time);
-        let facts = Facts {
-            plan: Rc::clone(&plan),
-            script: Arc::clone(&script),
-        };
+        let facts = Facts::new(&plan, &script);
         Self {
             config: plan.config(),
             script,

@@ -36,6 +36,13 @@ pub struct Facts {
 }
 
 impl Facts {
+    pub fn new(plan: &Rc<Plan>, script: &Arc<Script>) -> Self {
+        Self {
+            plan: Rc::clone(plan),
+            script: Arc::clone(script),
+        }
+    }
+
     fn is_memory(&self) -> bool {
         self.plan.durability == Durability::Memory
     }
