@@ -5,37 +5,21 @@ mod support;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use serde_json::{Value, json};
 
-use support::{ENGINE, Engine, PATIENCE, Subscriber, frame, lines_of};
+use support::{ENGINE, Engine, PATIENCE, Subscriber, frame, lines_of, user_hash};
 
 /// Tokens of users, as the settings below know them.
 const KITCHEN: &str = "kitchen-0123456789";
 const TABLE: &str = "table-0123456789";
 const ADMIN: &str = "admin-0123456789";
+const OTHER: &str = "other-0123456789";
 const WRONG: &str = "nobody-0123456789";
 
-/// `flipped-lb user hash` of a token.
-fn hash(token: &str) -> String {
-    let mut child = Command::new(ENGINE)
-        .args(["user", "hash"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the engine's binary");
-    let mut input = child.stdin.take().expect("it is piped");
-    writeln!(input, "{token}").expect("it reads");
-    drop(input);
-    let output = child.wait_with_output().expect("it ends");
-    assert!(output.status.success() && output.stderr.is_empty());
-    String::from_utf8(output.stdout).expect("text")
-}
-
-/// A kitchen that sends to `table1` and `table2` as `test`, a table that receives `table1`, and an
-/// admin whose token is in a file. There is a `table3` besides.
+/// A kitchen that sends to `table1` and `table2` as `test`, a table that receives `table1`, an admin
+/// whose token is in a file, and one that sends to and receives `table3` alone.
 fn settings() -> String {
     format!(
         "source = []\n\
@@ -43,17 +27,24 @@ fn settings() -> String {
          [[destination]]\nid = \"table3\"\n\
          [[user]]\nname = \"kitchen\"\n{}may_send = [\"table1\", \"table2\"]\nsource = \"test\"\n\
          [[user]]\nname = \"table\"\n{}may_receive = [\"*1\"]\n\
+         [[user]]\nname = \"other\"\n{}may_send = [\"table3\"]\nmay_receive = [\"table3\"]\n\
          [[user]]\nname = \"admin\"\ntoken_file = \"admin.token\"\nmay_admin = true\n\
-         [ingest]\nlisten = \"127.0.0.1:0\"\ngreeting_timeout = \"300ms\"\n",
-        hash(KITCHEN),
-        hash(TABLE),
+         [ingest]\nlisten = \"127.0.0.1:0\"\n",
+        user_hash(KITCHEN),
+        user_hash(TABLE),
+        user_hash(OTHER),
     )
 }
 
 fn start() -> Engine {
+    start_with("")
+}
+
+/// `rest` goes on with `[ingest]`.
+fn start_with(rest: &str) -> Engine {
     let home = std::sync::Arc::new(tempfile::tempdir().expect("a temporary directory"));
     std::fs::write(home.path().join("admin.token"), format!("{ADMIN}\n")).expect("written");
-    Engine::start_in(home, &settings())
+    Engine::start_in(home, &(settings() + rest))
 }
 
 /// `/stats` as the admin sees it.
@@ -164,11 +155,26 @@ fn expected_status(path: &str, token: Option<&str>) -> u16 {
 #[test]
 fn each_user_may_do_what_it_has_a_right_to_and_nothing_else() {
     let engine = start();
-    let tokens = [None, Some(WRONG), Some(KITCHEN), Some(TABLE), Some(ADMIN)];
+    let tokens = [
+        None,
+        Some(WRONG),
+        Some(OTHER),
+        Some(KITCHEN),
+        Some(TABLE),
+        Some(ADMIN),
+    ];
     for token in tokens {
-        let (may, said) = (token == Some(KITCHEN), published(&engine, token));
-        assert_eq!(said == "{\"ack\":1}\n", may, "{token:?}: {said}");
-        assert_eq!(said.starts_with("{\"error\":"), !may, "{token:?}: {said}");
+        let (accepted, said) = (
+            stats(&engine)["accepted"].clone(),
+            published(&engine, token),
+        );
+        let (may, sends) = (
+            token == Some(KITCHEN),
+            [Some(KITCHEN), Some(OTHER)].contains(&token),
+        );
+        assert_eq!(said == "{\"ack\":1}\n", sends, "{token:?}: {said}");
+        assert_eq!(said.starts_with("{\"error\":"), !sends, "{token:?}: {said}");
+        assert_eq!(stats(&engine)["accepted"] != accepted, may, "{token:?}");
     }
     for token in tokens {
         let (may, answer) = (token == Some(TABLE), subscribed(&engine, token));
@@ -189,9 +195,10 @@ fn each_user_may_do_what_it_has_a_right_to_and_nothing_else() {
     }
     let stats = stats(&engine);
     assert_eq!(stats["accepted"], 1);
-    assert_eq!(stats["rejected"], 0, "a stranger's lines are not kept");
+    assert_eq!(stats["rejected_by_reason"]["forbidden"], 1);
+    assert_eq!(stats["rejected"], 1, "a stranger's lines are not kept");
     assert_eq!(stats["tokens_refused"], 2 + 2 + 2 * 7);
-    assert_eq!(stats["rights_refused"], 2 + 2 + 2 * 7);
+    assert_eq!(stats["rights_refused"], 2 + 3 + 3 * 7);
 }
 
 #[test]
@@ -216,11 +223,12 @@ fn a_line_that_a_user_may_not_send_is_rejected_as_forbidden_counted_and_kept() {
     assert_eq!(stats["rejected_by_reason"]["unknown_destination"], 0);
     let kept = lines_of(&engine.data_dir().join("rejected.ndjson"));
     assert_eq!(kept.len(), 3);
-    for (kept, line) in kept.iter().zip(&lines[1..4]) {
+    let fields = ["destinationId", "destinationId", "sourceServerId"];
+    for ((kept, line), field) in kept.iter().zip(&lines[1..4]).zip(fields) {
         let kept: Value = serde_json::from_str(kept).expect("JSON");
         assert_eq!(
-            (&kept["reason"], &kept["line"]),
-            (&json!("forbidden"), &json!(line))
+            (&kept["reason"], &kept["field"], &kept["line"]),
+            (&json!("forbidden"), &json!(field), &json!(line))
         );
     }
 }
@@ -286,13 +294,35 @@ fn a_later_line_of_a_subscriber_may_show_its_own_token_or_none_and_no_other_one(
 
 #[test]
 fn a_producer_that_does_not_say_in_time_who_it_is_is_closed() {
-    let engine = start();
+    let engine = start_with("greeting_timeout = \"300ms\"\n");
     let said = said_to_producer(&engine, "");
     assert!(said.contains("greeting_timeout"), "{said}");
     let said = said_to_producer(&engine, "{\"producer\":");
     assert!(said.contains("greeting_timeout"), "{said}");
     wait_for(&engine, "it is counted", |it| it["greeting_timeouts"] == 2);
     assert_eq!(stats(&engine)["rejected"], 0);
+}
+
+#[test]
+fn commands_say_how_they_are_given_a_token() {
+    let engine = start();
+    let admin = engine.admin.to_string();
+    for command in [&["top", "--once"][..], &["reload"]] {
+        let output = Command::new(ENGINE)
+            .args(command)
+            .args(["--admin", &admin])
+            .output()
+            .expect("the engine's binary");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(
+            said.contains("a token is wanted here: --token-file FILE"),
+            "{said}"
+        );
+        for other in ["Authorization", "is the engine running"] {
+            assert!(!said.contains(other), "{said}");
+        }
+    }
 }
 
 #[test]
@@ -327,12 +357,16 @@ fn tokens_are_in_no_output() {
         ended.log
     );
     assert!(ended.log.contains("a producer is refused"), "{}", ended.log);
+    let refused = (ended.log.lines()).find(|it| it.contains("an HTTP client is refused"));
+    let refused = refused.unwrap_or_else(|| panic!("{}", ended.log));
+    assert!(refused.contains("no user has this token"), "{refused}");
+    assert!(refused.contains("peer=127.0.0.1:"), "{refused}");
     seen += &ended.log;
     seen += &ended.stdout;
     drop(home);
     for token in [KITCHEN, TABLE, ADMIN, WRONG] {
         assert!(!seen.contains(token), "{seen}");
-        let setting = hash(token);
+        let setting = user_hash(token);
         let digits = setting.split('"').nth(1).expect("a hash");
         assert!(!seen.contains(digits), "{seen}");
     }
@@ -358,6 +392,10 @@ fn the_clients_show_the_token_of_a_file() {
             String::from_utf8_lossy(&words).into_owned(),
         )
     };
+    let (empty, marked) = (
+        file("empty", ""),
+        file("marked", &format!("\u{feff}{KITCHEN}")),
+    );
     let ingest = engine.ingest.expect("it listens").to_string();
     let publish = [
         "publish",
@@ -373,6 +411,11 @@ fn the_clients_show_the_token_of_a_file() {
     assert!(words.contains("a token is wanted"), "{words}");
     let (code, words) = run(&[&publish[..], &["--token-file", &kitchen]].concat());
     assert_eq!(code, Some(0), "{words}");
+    for (file, why) in [(&empty, "is empty"), (&marked, "byte order mark")] {
+        let (code, words) = run(&[&publish[..], &["--token-file", file]].concat());
+        assert_eq!(code, Some(1), "{words}");
+        assert!(words.contains(why), "{words}");
+    }
     let delivery = engine.delivery.to_string();
     let subscribe = [
         "subscribe",
@@ -425,17 +468,4 @@ fn an_engine_that_would_be_open_to_other_machines_does_not_start() {
         words.contains("other machines reach it; no token is asked for"),
         "{words}"
     );
-}
-
-#[test]
-fn a_producer_is_read_no_faster_than_max_rate_and_loses_nothing() {
-    const LINES: usize = 600;
-    let settings = "source = []\n[ingest]\nlisten = \"127.0.0.1:0\"\nmax_rate = \"1000/s\"\n";
-    let engine = Engine::start(settings);
-    let mut stream = TcpStream::connect(engine.ingest.expect("it listens")).expect("it listens");
-    for number in 0..LINES {
-        writeln!(stream, "{}", frame(&format!("m{number}"), "table1", 1)).expect("it reads");
-    }
-    let stats = engine.wait("all lines", |it| it["accepted"] == LINES);
-    assert!(stats["rate_paced"].as_u64() > Some(0), "{stats}");
 }

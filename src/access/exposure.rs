@@ -18,7 +18,7 @@ pub(crate) struct Listener {
 pub(crate) enum Exposure {
     /// Whoever is on this machine.
     Loopback,
-    /// Whoever has a user's token.
+    /// Whoever is a user.
     Users,
     /// Whoever has a certificate of an authority that is trusted.
     Certificates,
@@ -35,6 +35,7 @@ impl Listener {
             ("delivery", Some(config.delivery.listen)),
             ("ingest", config.ingest.listen),
             ("admin", config.admin.listen),
+            ("http", config.http.listen),
         ];
         let listeners = listeners.into_iter();
         let set = listeners
@@ -63,12 +64,14 @@ impl Listener {
         let own = match self.section {
             "delivery" => &config.delivery.tls,
             "ingest" => &config.ingest.tls,
+            "http" => &config.http.tls,
             _ => &config.admin.tls,
         };
         config.tls.of(own)
     }
 
-    fn asks_certificates(&self, config: &Config) -> bool {
+    /// Whether clients must show a certificate there.
+    pub(crate) fn asks_certificates(&self, config: &Config) -> bool {
         self.tls(config).is_some_and(|it| it.client_ca.is_some())
     }
 
@@ -77,6 +80,7 @@ impl Listener {
         match self.section {
             "delivery" => "read every customer's messages",
             "ingest" => "send as any server",
+            "http" => "send as any server and read every customer's messages",
             _ => "see all figures",
         }
     }
@@ -90,6 +94,9 @@ impl Listener {
         };
         let who = match self.exposure(config) {
             Exposure::Loopback => "no token is asked for",
+            Exposure::Users if self.asks_certificates(config) => {
+                "with a certificate that client_ca has signed, and as a user"
+            }
             Exposure::Users => "with a user's token",
             Exposure::Certificates => "with a certificate that client_ca has signed",
             Exposure::Anonymous => "no token is asked for, as [security] anonymous allows",

@@ -3,7 +3,7 @@
 use crate::message::Pattern;
 
 /// Destinations that a right is for.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Names {
     names: Vec<Box<str>>,
     patterns: Vec<Pattern>,

@@ -6,9 +6,8 @@
 use std::sync::Arc;
 
 use super::permits::Permits;
-use super::token::Token;
-use super::users::{Unidentified, User, Users};
-use crate::message::{DestinationIndex, Directory};
+use super::users::{Proof, Unidentified, User, Users};
+use crate::message::{DestinationIndex, Directory, ForbiddenField};
 
 /// A user among those that may send.
 pub(crate) type SenderIndex = usize;
@@ -47,44 +46,70 @@ impl Senders {
         }
     }
 
-    /// Whether a producer must show a token before it sends.
+    /// Who a producer of these is among others, after a reload; `None`: nobody is asked.
+    ///
+    /// # Errors
+    /// Nobody who may send, in words for the producer.
+    pub(crate) fn follow(
+        &self,
+        sender: Option<SenderIndex>,
+        others: &Senders,
+    ) -> Result<Option<SenderIndex>, String> {
+        let before = sender.map(|it| &*self.rights[it].user);
+        match others.users.follow(before)? {
+            Some(user) if !user.may_send_any() => Err("this user may send nothing".to_owned()),
+            user => Ok(user.map(|it| it.index)),
+        }
+    }
+
+    /// Whether a producer must say who it is before it sends.
     pub(crate) fn want_token(&self) -> bool {
         self.users.want_token()
     }
 
-    /// Who a producer is; `None`: tokens are not asked for.
+    /// Who a producer is; `None`: nobody is asked.
     ///
     /// # Errors
     /// Nobody who may send.
-    pub(crate) fn identify(&self, token: Option<&Token>) -> Result<Option<SenderIndex>, Refused> {
-        match self.users.identify(token) {
+    pub(crate) fn identify(&self, proof: Proof<'_>) -> Result<Option<SenderIndex>, Refused> {
+        match self.users.identify(proof) {
             Ok(Some(user)) if !user.may_send_any() => Err(Refused::NoRight),
             Ok(user) => Ok(user.map(|it| it.index)),
             Err(why) => Err(Refused::Unidentified(why)),
         }
     }
 
-    /// Whether a user may send as this source to this destination. The answer is the same for a name
-    /// that there is and one that there is not.
+    pub(crate) fn user(&self, sender: SenderIndex) -> &Arc<User> {
+        &self.rights[sender].user
+    }
+
+    /// Lets a user send as this source to this destination. The answer is the same for a name that there
+    /// is and one that there is not.
+    ///
+    /// # Errors
+    /// It may not, by this field.
     #[inline]
-    pub(crate) fn may_send(
+    pub(crate) fn let_send(
         &mut self,
         sender: SenderIndex,
         source: &str,
         destination: &str,
         directory: &mut Directory,
-    ) -> bool {
+    ) -> Result<(), ForbiddenField> {
         let SendRights { user, permits } = &mut self.rights[sender];
         if user.source.as_ref().is_some_and(|it| **it != *source) {
-            return false;
+            return Err(ForbiddenField::SourceServerId);
         }
         if user.may_send.has_all() {
-            return true;
+            return Ok(());
         }
-        match directory.find(destination) {
+        let is_permitted = match directory.find(destination) {
             Some(index) => permits.check(index, || user.may_send.has(destination)),
             None => user.may_send.has(destination),
-        }
+        };
+        is_permitted
+            .then_some(())
+            .ok_or(ForbiddenField::DestinationId)
     }
 
     /// The index is another destination's from now on.
@@ -97,7 +122,7 @@ impl Senders {
 
 #[cfg(test)]
 mod tests {
-    use super::super::token::TokenHash;
+    use super::super::token::{Token, TokenHash};
     use super::*;
     use crate::config;
 
@@ -116,7 +141,10 @@ mod tests {
     }
 
     fn identify(senders: &Senders, token: &str) -> Result<Option<SenderIndex>, Refused> {
-        senders.identify(Some(&Token::new(token)))
+        senders.identify(Proof {
+            token: Some(&Token::new(token)),
+            certificate: None,
+        })
     }
 
     #[test]
@@ -135,15 +163,15 @@ mod tests {
         let mut directory = Directory::new(["table1", "bar"], true, 10);
         for _ in 0..2 {
             for (sender, source, destination, may) in [
-                (0, "any", "table1", true),
-                (0, "any", "bar", false),
-                (0, "any", "table2", true),
-                (0, "any", "cellar", false),
-                (1, "server1", "bar", true),
-                (1, "server2", "bar", false),
+                (0, "any", "table1", Ok(())),
+                (0, "any", "bar", Err(ForbiddenField::DestinationId)),
+                (0, "any", "table2", Ok(())),
+                (0, "any", "cellar", Err(ForbiddenField::DestinationId)),
+                (1, "server1", "bar", Ok(())),
+                (1, "server2", "bar", Err(ForbiddenField::SourceServerId)),
             ] {
                 assert_eq!(
-                    senders.may_send(sender, source, destination, &mut directory),
+                    senders.let_send(sender, source, destination, &mut directory),
                     may,
                     "{source} to {destination}"
                 );
@@ -158,9 +186,9 @@ mod tests {
     fn an_index_that_becomes_another_destination_s_is_asked_about_anew() {
         let mut senders = senders();
         let mut before = Directory::new(["table1"], false, 1);
-        assert!(senders.may_send(0, "s", "table1", &mut before));
+        assert_eq!(senders.let_send(0, "s", "table1", &mut before), Ok(()));
         senders.forget(0);
         let mut after = Directory::new(["bar"], false, 1);
-        assert!(!senders.may_send(0, "s", "bar", &mut after));
+        assert!(senders.let_send(0, "s", "bar", &mut after).is_err());
     }
 }

@@ -1,6 +1,7 @@
 //! Tokens: as a peer shows one, and as the settings keep it, which is its hash.
 //!
-//! A token is random, so a plain SHA-256 is as good as a slow hash: there is nothing to guess.
+//! A token is random, so a plain SHA-256 is as good as a slow hash: there is nothing to guess. It is
+//! printable ASCII without spaces, for each protocol must be able to carry it.
 
 use std::fmt;
 
@@ -17,6 +18,41 @@ impl Token {
         Self(text.into())
     }
 
+    /// The token of a header's `Bearer TOKEN`, whatever its form.
+    pub(crate) fn bearer(value: &[u8]) -> Option<Self> {
+        let (scheme, token) = value.trim_ascii().split_at_checked("bearer ".len())?;
+        let is_bearer = scheme.eq_ignore_ascii_case(b"bearer ");
+        let token = String::from_utf8_lossy(token.trim_ascii());
+        Self::shown(token).filter(|_| is_bearer)
+    }
+
+    /// That of a peer's greeting; an empty one is none.
+    pub(crate) fn shown(text: impl Into<String>) -> Option<Self> {
+        Some(Self::new(text)).filter(|it| !it.0.is_empty())
+    }
+
+    /// The token that is given in the clear, on the first line of a file; spaces around it do not count.
+    ///
+    /// # Errors
+    /// There is none, or one of a form that some protocol could not carry.
+    pub(crate) fn of_first_line(text: &[u8]) -> Result<Self, TokenFault> {
+        let marks: [&[u8]; 3] = [b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff"];
+        if marks.iter().any(|it| text.starts_with(it)) {
+            return Err(TokenFault::ByteOrderMark);
+        }
+        let line = text.split(|it| *it == b'\n').next().unwrap_or_default();
+        match std::str::from_utf8(line.trim_ascii()).map(Self::new) {
+            Ok(token) if token.0.is_empty() => Err(TokenFault::Empty),
+            Ok(token) if token.is_well_formed() => Ok(token),
+            _ => Err(TokenFault::WrongForm),
+        }
+    }
+
+    /// Whether it is printable ASCII without spaces.
+    pub(crate) fn is_well_formed(&self) -> bool {
+        !self.0.is_empty() && self.0.bytes().all(|it| it.is_ascii_graphic())
+    }
+
     pub(crate) fn hash(&self) -> TokenHash {
         TokenHash::of(&self.0)
     }
@@ -25,6 +61,20 @@ impl Token {
     pub(crate) fn reveal(&self) -> &str {
         &self.0
     }
+}
+
+/// Why a text that should begin with a token does not. Nothing of it is repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum TokenFault {
+    #[error("its first line is empty; write the token there")]
+    Empty,
+    #[error("it begins with a byte order mark, which is no part of a token; save it without one")]
+    ByteOrderMark,
+    #[error(
+        "its first line is not a token: a token is printable ASCII without spaces, for HTTP could not \
+         carry others; `flipped-lb user hash --generate` makes one"
+    )]
+    WrongForm,
 }
 
 impl fmt::Debug for Token {
@@ -62,6 +112,11 @@ impl TokenHash {
     #[must_use]
     pub fn of(token: &str) -> Self {
         Self(Sha256::digest(token.as_bytes()).into())
+    }
+
+    /// Whether it is that of an empty token, which is none.
+    pub(crate) fn is_of_nothing(&self) -> bool {
+        *self == Self::of("")
     }
 
     /// Reads 64 hexadecimal digits.
@@ -120,6 +175,59 @@ mod tests {
         for wrong in [&hex[1..], &hex.replace('b', "g"), &with_umlaut, ""] {
             assert_eq!(TokenHash::parse(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_token_stands_behind_the_word_bearer() {
+        let token = |value: &str| {
+            let token = Token::bearer(value.as_bytes());
+            token.map(|it| it.reveal().to_owned())
+        };
+        for value in ["Bearer a b", " bearer  a b ", "BEARER a b"] {
+            assert_eq!(token(value).as_deref(), Some("a b"), "{value}");
+        }
+        for value in [
+            "",
+            "Bearer",
+            "Bearer ",
+            "Bearer   ",
+            "Basic YTpi",
+            "Bearera b",
+        ] {
+            assert_eq!(token(value), None, "{value}");
+        }
+        let unreadable = Token::bearer(b"Bearer a\xff").expect("it is shown");
+        assert!(!unreadable.is_well_formed());
+    }
+
+    #[test]
+    fn a_token_in_the_clear_is_printable_ascii_without_spaces() {
+        for text in ["a!~\"\\", " a!~\"\\ \r\n second line \u{e4}", "a!~\"\\\r"] {
+            let token = Token::of_first_line(text.as_bytes()).expect("a token");
+            assert_eq!(token.reveal(), "a!~\"\\", "{text:?}");
+        }
+        for (text, why) in [
+            (&b""[..], TokenFault::Empty),
+            (b" \t\na", TokenFault::Empty),
+            (b"a b", TokenFault::WrongForm),
+            (b"a\tb", TokenFault::WrongForm),
+            (b"a\x01b", TokenFault::WrongForm),
+            (b"a\0\n", TokenFault::WrongForm),
+            (b"a\x7f", TokenFault::WrongForm),
+            (b"\xc3\xa9", TokenFault::WrongForm),
+            (b"a\xc2\xa0", TokenFault::WrongForm),
+            (b"\xff", TokenFault::WrongForm),
+            (b"\xef\xbb\xbfa", TokenFault::ByteOrderMark),
+            (b"\xff\xfea\0", TokenFault::ByteOrderMark),
+        ] {
+            assert_eq!(Token::of_first_line(text).err(), Some(why), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_empty_token_is_none() {
+        assert!(Token::shown("").is_none() && Token::shown("a").is_some());
+        assert!(TokenHash::of("").is_of_nothing() && !TokenHash::of("a").is_of_nothing());
     }
 
     #[test]

@@ -82,6 +82,9 @@ impl Acceptor {
             match net.accept() {
                 Ok((key, peer)) => {
                     self.note_success(counters, now);
+                    if net.is_local(key) {
+                        return Some((key, peer));
+                    }
                     match self.admission.admit(peer) {
                         Ok(()) => return Some((key, peer)),
                         Err(why) => self.refuse(net, key, peer, why, counters, now),
@@ -98,9 +101,22 @@ impl Acceptor {
         None
     }
 
-    /// A connection that [`Acceptor::next`] has given out is closed.
-    pub(crate) fn closed(&self, peer: SocketAddr) {
-        self.admission.leave(peer);
+    /// A connection that [`Acceptor::next`] has given out is about to be closed.
+    pub(crate) fn closed<N: Network>(&self, net: &N, key: Key, peer: SocketAddr) {
+        if !net.is_local(key) {
+            self.admission.leave(peer);
+        }
+    }
+
+    /// Answers a connection that [`Acceptor::next`] has given out with this line, and ends it.
+    pub(crate) fn turn_away<N: Network>(
+        &self,
+        net: &mut N,
+        (key, peer): (Key, SocketAddr),
+        line: &str,
+    ) {
+        self.closed(net, key, peer);
+        net.refuse(key, line);
     }
 
     /// Whether the next connection is refused.

@@ -1,8 +1,7 @@
 //! Who may connect to a listener: at most so many in all, and from one address.
 //!
 //! A listener's acceptors share one; each connection it admits is given back once. The lock is taken
-//! when a connection comes or goes and where addresses have a limit, and held for one look into a
-//! table; never for a message.
+//! when a connection comes or goes, and held for one look into a table; never for a message.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -38,7 +37,9 @@ impl Refusal {
 pub(crate) struct Admission {
     /// The listener's section of the settings.
     section: &'static str,
-    limits: Connections,
+    /// How many in all, and from one address; zero: as many as in all. A reload changes them.
+    max: AtomicUsize,
+    max_per_address: AtomicUsize,
     connected: AtomicUsize,
     by_address: Mutex<HashMap<IpAddr, usize>>,
 }
@@ -49,9 +50,28 @@ impl Admission {
     pub(crate) fn new(section: &'static str, limits: Connections) -> Self {
         Self {
             section,
-            limits,
+            max: AtomicUsize::new(limits.max),
+            max_per_address: AtomicUsize::new(limits.max_per_address),
             connected: AtomicUsize::new(0),
             by_address: Mutex::default(),
+        }
+    }
+
+    /// From now on these are the limits. Who is there stays.
+    pub(crate) fn set_limits(&self, limits: Connections) {
+        self.max.store(limits.max, Ordering::Relaxed);
+        (self.max_per_address).store(limits.max_per_address, Ordering::Relaxed);
+    }
+
+    /// How many in all.
+    pub(crate) fn max(&self) -> usize {
+        self.limits().max
+    }
+
+    fn limits(&self) -> Connections {
+        Connections {
+            max: self.max.load(Ordering::Relaxed),
+            max_per_address: self.max_per_address.load(Ordering::Relaxed),
         }
     }
 
@@ -60,18 +80,17 @@ impl Admission {
     /// # Errors
     /// Why it may not stay.
     pub(crate) fn admit(&self, peer: SocketAddr) -> Result<(), Refusal> {
-        let below = |connected| (connected < self.limits.max).then_some(connected + 1);
+        let limits = self.limits();
+        let below = |connected| (connected < limits.max).then_some(connected + 1);
         // Relaxed: the count is all that is shared.
         let counted = self
             .connected
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, below);
         counted.map_err(|_| Refusal::Full)?;
-        if self.limits.max_per_address == 0 {
-            return Ok(());
-        }
+        // Counted where there is no limit, too: there may be one later.
         let mut by_address = self.by_address();
         let count = by_address.entry(peer.ip().to_canonical()).or_default();
-        if *count >= self.limits.max_per_address {
+        if limits.max_per_address > 0 && *count >= limits.max_per_address {
             drop(by_address);
             self.connected.fetch_sub(1, Ordering::Relaxed);
             return Err(Refusal::Address);
@@ -84,9 +103,6 @@ impl Admission {
     pub(crate) fn leave(&self, peer: SocketAddr) {
         let before = self.connected.fetch_sub(1, Ordering::Relaxed);
         assert!(before > 0, "it was taken in");
-        if self.limits.max_per_address == 0 {
-            return;
-        }
         let address = peer.ip().to_canonical();
         let mut by_address = self.by_address();
         let count = by_address.get_mut(&address).expect("it was taken in");
@@ -99,13 +115,13 @@ impl Admission {
     /// Whether the next one is refused, wherever it comes from.
     #[must_use]
     pub(crate) fn is_full(&self) -> bool {
-        self.connected.load(Ordering::Relaxed) >= self.limits.max
+        self.connected.load(Ordering::Relaxed) >= self.max.load(Ordering::Relaxed)
     }
 
     /// The line that tells a peer why.
     #[must_use]
     pub(crate) fn words(&self, why: Refusal) -> String {
-        let (section, limits) = (self.section, self.limits);
+        let (section, limits) = (self.section, self.limits());
         let why = match why {
             Refusal::Full => format!(
                 "{} connections are open, and that is [{section}] max_connections",

@@ -56,6 +56,7 @@ pub(crate) struct Ports {
     ingest: Option<SocketAddr>,
     delivery: SocketAddr,
     admin: Option<SocketAddr>,
+    http: Option<SocketAddr>,
 }
 
 impl Ports {
@@ -64,6 +65,7 @@ impl Ports {
             ingest: config.ingest.listen,
             delivery: config.delivery.listen,
             admin: config.admin.listen,
+            http: config.http.listen,
         }
     }
 
@@ -93,10 +95,38 @@ impl Ports {
         }
     }
 
-    fn to_http(self) -> String {
+    /// What a peer at `[http] listen` gets, if it does not speak HTTP.
+    pub(crate) fn answer_at_http(&self) -> String {
+        error_line(&format!(
+            "this is [http] listen, and speaks HTTP: POST /publish, GET /subscribe/{{destination}}; \
+             {}; subscribe without HTTP at [delivery] listen, {}",
+            self.to_producers(),
+            place(self.delivery)
+        ))
+    }
+
+    /// What an HTTP client is told that asks at `[http] listen` for what is not there.
+    pub(crate) fn to_admin(self) -> String {
         match self.admin {
-            Some(admin) => format!("HTTP is at [admin] listen, {}", place(admin)),
-            None => "there is no HTTP: [admin] listen is \"none\"".to_owned(),
+            Some(admin) => format!(
+                "statistics and health are at [admin] listen, {}",
+                place(admin)
+            ),
+            None => "statistics and health are nowhere: [admin] listen is \"none\"".to_owned(),
+        }
+    }
+
+    fn to_http(self) -> String {
+        match (self.admin, self.http) {
+            (Some(admin), None) => format!("HTTP is at [admin] listen, {}", place(admin)),
+            (Some(admin), Some(http)) => format!(
+                "publish and subscribe by HTTP at [http] listen, {}; statistics are at [admin] \
+                 listen, {}",
+                place(http),
+                place(admin)
+            ),
+            (None, Some(http)) => format!("HTTP is at [http] listen, {}", place(http)),
+            (None, None) => "there is no HTTP: [admin] listen is \"none\"".to_owned(),
         }
     }
 
@@ -156,13 +186,28 @@ mod tests {
             ingest: Some("127.0.0.1:9001".parse().expect("an address")),
             delivery: "0.0.0.0:9000".parse().expect("an address"),
             admin: None,
+            http: None,
         };
-        let at_ingest = |peer| ports.answer_at_ingest(peer).unwrap_or_default();
-        let subscriber = at_ingest(Misdirected::Subscriber);
+        let subscriber = ports.answer_at_ingest(Misdirected::Subscriber);
+        let subscriber = subscriber.unwrap_or_default();
         assert!(subscriber.starts_with("{\"error\":\"this is [ingest] listen"));
         assert!(subscriber.contains("[delivery] listen, port 9000 of this host"));
-        assert!(at_ingest(Misdirected::HttpClient).contains("[admin] listen is"));
-        assert_eq!(at_ingest(Misdirected::Producer), "");
+        let http = ports.answer_at_ingest(Misdirected::HttpClient);
+        assert!(http.unwrap_or_default().contains("[admin] listen is"));
+        assert_eq!(ports.answer_at_ingest(Misdirected::Producer), None);
+        ports.http = Some("127.0.0.1:9080".parse().expect("an address"));
+        let http = ports.answer_at_ingest(Misdirected::HttpClient);
+        assert!(
+            http.unwrap_or_default()
+                .contains("[http] listen, 127.0.0.1:9080")
+        );
+        let here = ports.answer_at_http();
+        for there in [
+            "[ingest] listen, 127.0.0.1:9001",
+            "[delivery] listen, port 9000 of",
+        ] {
+            assert!(here.contains(there), "{here}");
+        }
         let at_delivery = ports
             .answer_at_delivery(Misdirected::Producer)
             .unwrap_or_default();

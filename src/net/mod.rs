@@ -6,13 +6,18 @@
 
 pub(crate) mod acceptor;
 pub(crate) mod admission;
+pub(crate) mod bridge;
 pub mod framer;
+pub(crate) mod local;
 mod lookups;
+pub(crate) mod machine;
 pub(crate) mod misdirected;
+pub(crate) mod offer;
 mod options;
 mod refused;
 mod resolver;
 mod silence;
+mod socket;
 mod tcp;
 pub(crate) mod tls;
 
@@ -22,6 +27,7 @@ use std::os::fd::BorrowedFd;
 
 pub use self::options::SocketOptions;
 pub use self::resolver::Answer;
+pub(crate) use self::silence::{Answers, Silence};
 pub use self::tcp::Tcp;
 use crate::clock::Now;
 
@@ -29,6 +35,14 @@ use crate::clock::Now;
 pub(crate) fn error_line(words: &str) -> String {
     serde_json::json!({ "error": words }).to_string()
 }
+
+/// The line for whoever comes while no frame may be handed out.
+pub(crate) fn paused_line() -> String {
+    error_line(PAUSED)
+}
+
+/// What it says.
+pub(crate) const PAUSED: &str = "paused: the group's stream confirms nothing, and another member may serve: try again, or ask another member";
 
 /// Why a connection has ended, in words: an orderly end is no error.
 pub(crate) fn end_words(error: &io::Error) -> String {
@@ -98,6 +112,17 @@ pub trait Network: Send {
     /// `WouldBlock` when there is none; anything else: it could not be accepted now.
     fn accept(&mut self) -> io::Result<(Key, SocketAddr)>;
 
+    /// The names in the certificate that the peer of an accepted stream has shown, once it was verified.
+    fn certificate(&self, _key: Key) -> Option<Vec<String>> {
+        None
+    }
+
+    /// Whether a stream comes from within this process: then whoever opened it has bounded how many
+    /// there are.
+    fn is_local(&self, _key: Key) -> bool {
+        false
+    }
+
     /// Reads; zero: the peer has ended its side.
     ///
     /// # Errors
@@ -113,6 +138,12 @@ pub trait Network: Send {
     /// # Errors
     /// `WouldBlock`, or the connection is gone.
     fn write(&mut self, key: Key, pieces: &[IoSlice<'_>]) -> io::Result<usize>;
+
+    /// So many bytes of what a blocked [`Network::write`] was offered are on their way, and are counted by
+    /// a later one, which must be offered them again.
+    fn uncounted(&self, _key: Key) -> usize {
+        0
+    }
 
     /// Tells a stream that was just accepted why it may not stay, in a line, and closes it; its key
     /// is free.

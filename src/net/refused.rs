@@ -8,28 +8,27 @@ use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::time::Instant;
 
-use mio::net::TcpStream;
-
+use super::socket::Socket;
 use crate::limits::{REFUSED_HELD_MAX, REFUSED_HELD_TIME};
 
 /// Those of one poller.
 #[derive(Debug, Default)]
 pub(super) struct Refused {
-    held: VecDeque<(TcpStream, Instant)>,
+    held: VecDeque<(Socket, Instant)>,
 }
 
 impl Refused {
     /// Tells why, in a line, and ends this side.
-    pub(super) fn take(&mut self, stream: TcpStream, line: &str) {
+    pub(super) fn take(&mut self, stream: Socket, line: &str) {
         self.take_with(stream, format!("{line}\n").as_bytes());
     }
 
     /// Sends these bytes, if any, and ends this side.
-    pub(super) fn take_with(&mut self, mut stream: TcpStream, words: &[u8]) {
+    pub(super) fn take_with(&mut self, mut stream: Socket, words: &[u8]) {
         drain(&mut stream);
         // The peer may be gone, or its system takes no line.
         let _ = stream.write(words);
-        let _ = stream.shutdown(std::net::Shutdown::Write);
+        let _ = stream.shut_down();
         if self.held.len() == REFUSED_HELD_MAX {
             self.close_oldest();
         }
@@ -55,7 +54,7 @@ impl Refused {
 }
 
 /// Reads what is there, a bounded part of it.
-fn drain(stream: &mut TcpStream) {
+fn drain(stream: &mut Socket) {
     let mut unread = [0; 16 * 1024];
     let _ = stream.read(&mut unread);
 }

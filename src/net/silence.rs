@@ -14,11 +14,11 @@ use crate::limits::PEER_SILENT_MAX;
 
 /// What the system knows of a connection's acknowledgements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Answers {
+pub(crate) struct Answers {
     /// Repetitions of data, and probes of a full window, since the last acknowledgement.
-    pub(super) missing: u32,
+    pub(crate) missing: u32,
     /// How long ago the last acknowledgement came, of anything.
-    pub(super) last_ago: Duration,
+    pub(crate) last_ago: Duration,
 }
 
 impl Answers {
@@ -26,7 +26,7 @@ impl Answers {
     ///
     /// # Errors
     /// It does not say.
-    pub(super) fn of(socket: &impl AsRawFd) -> io::Result<Self> {
+    pub(crate) fn of(socket: &impl AsRawFd) -> io::Result<Self> {
         // SAFETY: the structure is plain numbers, for which zero is a value.
         let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
         let mut len = size_of_val(&info) as libc::socklen_t;
@@ -52,14 +52,14 @@ impl Answers {
 
 /// For how long one connection's peer has owed an answer.
 #[derive(Debug, Default)]
-pub(super) struct Silence {
+pub(crate) struct Silence {
     /// Since when, on the caller's clock; `None`: it owes none.
     since: Option<Duration>,
 }
 
 impl Silence {
     /// Looks at `now`; whether the peer is dead.
-    pub(super) fn look(&mut self, answers: Answers, now: Duration) -> bool {
+    pub(crate) fn look(&mut self, answers: Answers, now: Duration) -> bool {
         if answers.missing == 0 {
             self.since = None;
             return false;

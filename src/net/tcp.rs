@@ -1,6 +1,7 @@
 //! The machine's TCP, through mio.
 #![allow(unsafe_code)]
 
+mod confirm;
 mod speech;
 
 use std::io::{self, IoSlice, Read, Write};
@@ -11,14 +12,18 @@ use std::time::{Duration, Instant};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 
+use self::confirm::confirm_now;
 use self::speech::is_handshaking;
+use super::local::LocalListener;
+use super::offer::Offers;
 use super::refused::Refused;
 use super::resolver::Resolver;
 use super::silence::{Answers, Silence};
+use super::socket::Socket;
 use super::tls::{self, Session, Tls, TlsParts};
 use super::{Answer, Key, Network, Ready, SocketOptions};
 use crate::clock::Now;
-use crate::limits::{HANDSHAKE_TIME_MAX, PEER_LOOK_INTERVAL, PEER_LOOKS, PEER_LOOKS_INTERVAL};
+use crate::limits::{PEER_LOOK_INTERVAL, PEER_LOOKS, PEER_LOOKS_INTERVAL};
 
 /// Between two looks at the clock, in polls: one takes a twentieth of a poll.
 const POLLS_PER_LOOK: u32 = 16;
@@ -26,6 +31,8 @@ const POLLS_PER_LOOK: u32 = 16;
 const LISTENER: Token = Token(usize::MAX);
 /// An answer of the resolver has come.
 const ANSWER: Token = Token(usize::MAX - 1);
+/// Somebody in this process connects.
+const LOCAL: Token = Token(usize::MAX - 2);
 
 /// The machine's TCP, through mio.
 #[derive(Debug)]
@@ -33,13 +40,16 @@ pub struct Tcp {
     poll: Poll,
     events: Events,
     listener: Option<TcpListener>,
+    local: Option<LocalListener>,
+    /// By configured source: those that are in this process.
+    offers: Offers,
     streams: Vec<Option<Stream>>,
     free: Vec<Key>,
     refused: Refused,
     options: SocketOptions,
     resolver: Resolver,
     watch: Watch,
-    /// `None`: all is plain.
+    /// `None`: all is plain, for ever.
     tls: Option<Tls>,
 }
 
@@ -50,12 +60,14 @@ enum Speech {
     /// Nothing was read of a connection that was accepted: its peer may speak TLS, in vain.
     New,
     Tls(Box<Session>),
+    /// Its peer is in this process, and stands for a client with these names in its certificate.
+    Local(Option<Box<[String]>>),
 }
 
 /// One connection.
 #[derive(Debug)]
 struct Stream {
-    socket: TcpStream,
+    socket: Socket,
     speech: Speech,
     silence: Silence,
     /// Its peer does not answer the system any more.
@@ -93,6 +105,8 @@ impl Tcp {
             poll,
             events: Events::with_capacity(options.events),
             listener: listener.transpose()?,
+            local: None,
+            offers: Offers::default(),
             streams: Vec::new(),
             free: Vec::new(),
             refused: Refused::default(),
@@ -109,13 +123,30 @@ impl Tcp {
         })
     }
 
-    /// The listener, or some of what is dialled, speaks TLS.
+    /// The listener and what is dialled speak TLS where these parts say so.
     #[must_use]
     pub(crate) fn with_tls(self, parts: TlsParts) -> Self {
         Self {
             tls: Some(Tls::new(parts)),
             ..self
         }
+    }
+
+    /// Accepts from within this process too.
+    ///
+    /// # Errors
+    /// The poller cannot be woken by it.
+    pub(crate) fn with_local(mut self, mut local: LocalListener) -> io::Result<Self> {
+        local.register(self.poll.registry(), LOCAL)?;
+        local.send_buffer = self.options.unsent;
+        self.local = Some(local);
+        Ok(self)
+    }
+
+    /// Some of the configured sources, by number, are in this process.
+    #[must_use]
+    pub(crate) fn with_offers(self, offers: Offers) -> Self {
+        Self { offers, ..self }
     }
 
     /// Looks whether some more of the peers live; those that do not become ready, and their streams
@@ -151,7 +182,7 @@ impl Tcp {
         }
     }
 
-    fn adopt(&mut self, mut stream: TcpStream, speech: Speech) -> io::Result<Key> {
+    fn adopt(&mut self, mut stream: Socket, speech: Speech) -> io::Result<Key> {
         let key = self.free.last().copied().unwrap_or(self.streams.len());
         let interest = Interest::READABLE | Interest::WRITABLE;
         self.poll
@@ -159,6 +190,9 @@ impl Tcp {
             .register(&mut stream, Token(key), interest)?;
         if self.free.pop().is_none() {
             self.streams.push(None);
+        }
+        if let (Speech::Tls(session), Some(tls)) = (&speech, &mut self.tls) {
+            tls.handshakes.begun((key, session.began()));
         }
         self.streams[key] = Some(Stream {
             socket: stream,
@@ -191,11 +225,9 @@ fn live(streams: &mut [Option<Stream>], key: Key) -> io::Result<&mut Stream> {
 impl Stream {
     /// Whether the peer has turned out to be dead.
     fn look(&mut self, now: Duration) -> bool {
-        let answers = Answers::of(&self.socket);
-        self.is_dead |= answers.is_ok_and(|it| self.silence.look(it, now));
-        if let Speech::Tls(session) = &self.speech {
-            let is_late = session.began().elapsed() >= HANDSHAKE_TIME_MAX;
-            self.is_dead |= is_late && session.is_handshaking();
+        if !self.is_dead {
+            let answers = Answers::of(&self.socket);
+            self.is_dead = answers.is_ok_and(|it| self.silence.look(it, now));
         }
         self.is_dead
     }
@@ -218,7 +250,7 @@ impl Network for Tcp {
         let shakes = |key: Key| has_tls && is_handshaking(all, key);
         let streams = self.events.iter().filter(|it| it.token() != ANSWER);
         ready.extend(streams.map(|event| match event.token() {
-            LISTENER => Ready::Listener,
+            LISTENER | LOCAL => Ready::Listener,
             Token(key) => Ready::Stream {
                 key,
                 readable: event.is_readable()
@@ -231,6 +263,7 @@ impl Network for Tcp {
                     || shakes(key),
             },
         }));
+        self.end_late_handshakes(ready);
         self.watch(ready);
         Ok(())
     }
@@ -252,25 +285,28 @@ impl Network for Tcp {
     fn connect(&mut self, address: SocketAddr) -> io::Result<Key> {
         let stream = TcpStream::connect(address)?;
         self.options.set_up(&stream)?;
-        self.adopt(stream, Speech::Plain)
+        self.adopt(stream.into(), Speech::Plain)
     }
 
     fn connect_to(&mut self, source: usize, address: SocketAddr) -> io::Result<Key> {
-        let dialled = self
-            .tls
-            .as_ref()
-            .and_then(|it| it.parts.dialled.get(source));
-        let Some(Some(dialled)) = dialled else {
+        if let Some(offer) = self.offers.of(source) {
+            let stream = mio::net::UnixStream::from_std(offer.take()?);
+            return self.adopt(stream.into(), Speech::Plain);
+        }
+        let tls = self.tls.as_ref();
+        let Some(dialled) = tls.and_then(|it| it.parts.switch.dialled(source)) else {
             return self.connect(address);
         };
-        let session = Session::connect(&dialled.config, dialled.name.clone())?;
+        let session = Session::connect(dialled)?;
         let stream = TcpStream::connect(address)?;
         self.options.set_up(&stream)?;
-        self.adopt(stream, Speech::Tls(Box::new(session)))
+        self.adopt(stream.into(), Speech::Tls(Box::new(session)))
     }
 
     fn connected(&mut self, key: Key) -> io::Result<bool> {
-        let stream = &live(&mut self.streams, key)?.socket;
+        let Some(stream) = live(&mut self.streams, key)?.socket.tcp() else {
+            return Ok(true);
+        };
         if let Some(error) = stream.take_error()? {
             return Err(error);
         }
@@ -286,21 +322,44 @@ impl Network for Tcp {
     }
 
     fn accept(&mut self) -> io::Result<(Key, SocketAddr)> {
+        if let Some(local) = &mut self.local {
+            match local.accept() {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                accepted => {
+                    let (socket, peer) = accepted?;
+                    let speech = Speech::Local(peer.certificate);
+                    return Ok((self.adopt(socket, speech)?, peer.address));
+                }
+            }
+        }
         let listener = self.listener.as_ref().ok_or(io::ErrorKind::WouldBlock)?;
         let (stream, peer) = listener.accept()?;
         self.options.set_up(&stream)?;
-        let config = self.tls.as_ref().and_then(|it| it.parts.listener.as_ref());
-        let speech = match config {
-            Some(config) => Speech::Tls(Box::new(Session::accept(config)?)),
+        let tls = self.tls.as_ref();
+        let speech = match tls.and_then(|it| it.parts.switch.listener()) {
+            Some(config) => Speech::Tls(Box::new(Session::accept(&config)?)),
             None => Speech::New,
         };
-        Ok((self.adopt(stream, speech)?, peer))
+        Ok((self.adopt(stream.into(), speech)?, peer))
+    }
+
+    fn is_local(&self, key: Key) -> bool {
+        let stream = self.streams.get(key).and_then(Option::as_ref);
+        stream.is_some_and(|it| it.socket.tcp().is_none())
+    }
+
+    fn certificate(&self, key: Key) -> Option<Vec<String>> {
+        match &self.streams.get(key)?.as_ref()?.speech {
+            Speech::Tls(session) => session.certificate(),
+            Speech::Local(names) => names.as_ref().map(|it| it.to_vec()),
+            Speech::Plain | Speech::New => None,
+        }
     }
 
     fn read(&mut self, key: Key, into: &mut [u8]) -> io::Result<usize> {
         let stream = live(&mut self.streams, key)?;
         match &stream.speech {
-            Speech::Plain => stream.socket.read(into),
+            Speech::Plain | Speech::Local(_) => stream.socket.read(into),
             Speech::New => self.read_first(key, into),
             Speech::Tls(_) => self.read_tls(key, into),
         }
@@ -310,16 +369,26 @@ impl Network for Tcp {
         if !self.options.confirms_late {
             return;
         }
-        if let Ok(stream) = live(&mut self.streams, key) {
-            confirm_now(&stream.socket);
+        if let Ok(stream) = live(&mut self.streams, key)
+            && let Some(socket) = stream.socket.tcp()
+        {
+            confirm_now(socket);
         }
     }
 
     fn write(&mut self, key: Key, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         let stream = live(&mut self.streams, key)?;
         match &mut stream.speech {
-            Speech::Plain | Speech::New => stream.socket.write_vectored(pieces),
+            Speech::Plain | Speech::New | Speech::Local(_) => stream.socket.write_vectored(pieces),
             Speech::Tls(session) => session.write(&mut stream.socket, pieces),
+        }
+    }
+
+    fn uncounted(&self, key: Key) -> usize {
+        let stream = self.streams.get(key).and_then(Option::as_ref);
+        match stream.map(|it| &it.speech) {
+            Some(Speech::Tls(session)) => session.sealed_len(),
+            _ => 0,
         }
     }
 
@@ -328,7 +397,9 @@ impl Network for Tcp {
             return;
         };
         match &mut stream.speech {
-            Speech::Plain | Speech::New => self.refused.take(stream.socket, line),
+            Speech::Plain | Speech::New | Speech::Local(_) => {
+                self.refused.take(stream.socket, line);
+            }
             Speech::Tls(session) if session.is_handshaking() => {
                 self.refused.take_with(stream.socket, &tls::REFUSED);
             }
@@ -347,15 +418,21 @@ impl Network for Tcp {
                 session.end(&mut stream.socket);
             }
             // It fails only where the peer is gone already.
-            let _ = stream.socket.shutdown(std::net::Shutdown::Write);
+            let _ = stream.socket.shut_down();
         }
     }
 
     fn close(&mut self, key: Key) {
-        if let Some(mut stream) = self.take(key)
-            && let Speech::Tls(session) = &mut stream.speech
-        {
-            session.end(&mut stream.socket);
+        let Some(mut stream) = self.take(key) else {
+            return;
+        };
+        match &mut stream.speech {
+            Speech::Plain | Speech::New | Speech::Local(_) => {}
+            // Its peer may read why the handshake has failed.
+            Speech::Tls(session) if session.is_handshaking() => {
+                self.refused.take_with(stream.socket, b"");
+            }
+            Speech::Tls(session) => session.end(&mut stream.socket),
         }
     }
 
@@ -363,24 +440,6 @@ impl Network for Tcp {
         // SAFETY: the descriptor is the poller's own and lives as long as the borrow of `self`.
         Some(unsafe { BorrowedFd::borrow_raw(self.poll.as_raw_fd()) })
     }
-}
-
-/// Has the system send the acknowledgement that is due, and put off those to come, in one call.
-fn confirm_now(stream: &TcpStream) {
-    // tcp(7) knows 0 and 1. Linux: any value but 0 sends what is due, and an even one goes back to
-    // putting off (`__tcp_sock_set_quickack`).
-    let once: libc::c_int = 2;
-    // SAFETY: the descriptor is open while the stream lives, and the system reads four bytes of `once`.
-    // It fails only where the stream is gone: then nothing is due.
-    let _ = unsafe {
-        libc::setsockopt(
-            stream.as_raw_fd(),
-            libc::IPPROTO_TCP,
-            libc::TCP_QUICKACK,
-            (&raw const once).cast(),
-            size_of::<libc::c_int>() as libc::socklen_t,
-        )
-    };
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ struct Backlog {
     waiting: u64,
     failures: u32,
     refused: Vec<String>,
+    is_local: bool,
 }
 
 impl Network for Backlog {
@@ -40,6 +41,9 @@ impl Network for Backlog {
             None => return Err(io::ErrorKind::WouldBlock.into()),
         };
         Ok((0, peer()))
+    }
+    fn is_local(&self, _: Key) -> bool {
+        self.is_local
     }
     fn read(&mut self, _: Key, _: &mut [u8]) -> io::Result<usize> {
         unreachable!("nobody reads")
@@ -103,10 +107,24 @@ fn who_goes_makes_room_and_the_listener_is_full_no_more() {
     assert!(acceptor.next(&mut net, &counters, at(0)).is_some());
     assert!(acceptor.next(&mut net, &counters, at(0)).is_none());
     assert_eq!(counters.get(Counter::ListenersFull), 1);
-    acceptor.closed(peer());
+    acceptor.closed(&net, 0, peer());
     (net.waiting, acceptor.waiting) = (1, true);
     assert!(acceptor.next(&mut net, &counters, at(1)).is_some());
     assert_eq!(counters.get(Counter::ListenersFull), 0);
+}
+
+#[test]
+fn who_comes_from_within_the_process_takes_no_place_and_gives_none_back() {
+    let (mut net, counters) = (Backlog::default(), Counters::default());
+    let mut acceptor = acceptor(1);
+    net.waiting = 1;
+    assert!(acceptor.next(&mut net, &counters, at(0)).is_some());
+    (net.waiting, net.is_local) = (3, true);
+    for _ in 0..3 {
+        assert!(acceptor.next(&mut net, &counters, at(0)).is_some());
+        acceptor.closed(&net, 0, peer());
+    }
+    assert!(acceptor.is_full() && net.refused.is_empty());
 }
 
 #[test]

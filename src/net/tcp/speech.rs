@@ -3,12 +3,20 @@
 //! The part of [`Tcp`] that [`tls`] stands behind.
 
 use std::io::{self, Read, Write};
-
-use mio::net::TcpStream;
+use std::net::SocketAddr;
+use std::time::Instant;
 
 use super::{Speech, Stream, Tcp, live};
-use crate::net::Key;
-use crate::net::tls::{self, Session};
+use crate::net::socket::Socket;
+use crate::net::tls::{self, NotLetIn, Session};
+use crate::net::{Key, Ready};
+
+impl Stream {
+    /// `None`: it is from within this process, or gone.
+    fn peer(&self) -> Option<SocketAddr> {
+        self.socket.tcp()?.peer_addr().ok()
+    }
+}
 
 impl Tcp {
     /// Goes on with the handshake of a stream; whether it is over.
@@ -29,10 +37,7 @@ impl Tcp {
                 // A socket that is closed with bytes unread would take the answer away.
                 let _ = stream.socket.read(&mut [0; 4096]);
                 let _ = stream.socket.write(answer);
-                Err(io::Error::new(
-                    io::ErrorKind::InvalidData,
-                    "the peer does not speak TLS",
-                ))
+                Err(tls::not_spoken())
             }
             None => session.shake(&mut stream.socket),
         };
@@ -41,8 +46,8 @@ impl Tcp {
             Ok(true) => tls.note_ready(key),
             Ok(false) => {}
             Err(error) => {
-                let peer = stream.socket.peer_addr().ok();
-                tls.note_failure(peer, &error.to_string(), self.watch.began.elapsed());
+                let peer = stream.peer();
+                tls.note_failure(peer, error, self.watch.began.elapsed());
             }
         }
         shaken
@@ -71,17 +76,56 @@ impl Tcp {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         let stream = live(&mut self.streams, key)?;
-        match &mut stream.speech {
+        let read = match &mut stream.speech {
             Speech::Tls(session) => session.read(&mut stream.socket, into),
             _ => stream.socket.read(into),
+        };
+        // A server of TLS 1.3 says so when the handshake is over on this side.
+        if let (Err(error), Some(tls)) = (&read, &mut self.tls)
+            && NotLetIn::is(error)
+        {
+            let peer = stream.peer();
+            tls.note_failure(peer, error, self.watch.began.elapsed());
+        }
+        read
+    }
+
+    /// Ends the handshakes whose time is over: their streams become ready, and fail.
+    pub(super) fn end_late_handshakes(&mut self, ready: &mut Vec<Ready>) {
+        let Some(tls) = &mut self.tls else {
+            return;
+        };
+        let goes_on = |streams: &[Option<Stream>], (key, began): (Key, Instant)| {
+            let stream = streams.get(key).and_then(Option::as_ref);
+            stream.is_some_and(|it| match &it.speech {
+                Speech::Tls(session) => session.is_handshaking() && session.began() == began,
+                _ => false,
+            })
+        };
+        while let Some(key) = {
+            let streams = &self.streams;
+            (tls.handshakes).next_late(Instant::now, |it| goes_on(streams, it))
+        } {
+            let Some(stream) = &mut self.streams[key] else {
+                continue;
+            };
+            stream.is_dead = true;
+            let peer = stream.peer();
+            tls.note_failure(peer, &tls::too_long(), self.watch.began.elapsed());
+            ready.push(Ready::Stream {
+                key,
+                readable: true,
+                writable: true,
+            });
         }
     }
 }
 
 /// The answer for a peer that was accepted and begins with something else than TLS.
-fn plain(session: &Session, socket: &TcpStream) -> Option<&'static [u8]> {
+fn plain(session: &Session, socket: &Socket) -> Option<&'static [u8]> {
     let mut first = [0];
-    let is_there = session.is_new() && socket.peek(&mut first).is_ok_and(|len| len > 0);
+    let is_there = session.is_new()
+        && (socket.tcp()).is_some_and(|it| it.peek(&mut first).is_ok_and(|len| len > 0));
     is_there.then(|| tls::answer_to_plain(first[0])).flatten()
 }
 

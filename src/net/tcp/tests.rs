@@ -53,7 +53,7 @@ fn a_socket_that_reached_itself_is_not_connected() {
     socket.set_nonblocking(true).expect("an option");
     let mut net = Tcp::new(None, SocketOptions::of_sources()).expect("a poller");
     let key = net
-        .adopt(TcpStream::from_std(socket.into()), Speech::Plain)
+        .adopt(TcpStream::from_std(socket.into()).into(), Speech::Plain)
         .expect("room");
     let error = net.connected(key).expect_err("nobody else is there");
     assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);

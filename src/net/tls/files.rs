@@ -5,10 +5,14 @@ use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::ring::{Ticketer, default_provider};
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::{ClientConfig, Error, InconsistentKeys, RootCertStore, ServerConfig};
+use x509_cert::der::Decode as _;
+
+use super::asked::Asked;
+use super::validity::Validity;
+use super::{Dialled, pem};
 
 /// A file is of no use.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +30,13 @@ pub(crate) struct File<'a> {
     pub(crate) path: &'a Path,
 }
 
+/// A certificate and its key.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Identity<'a> {
+    pub(crate) cert: File<'a>,
+    pub(crate) key: File<'a>,
+}
+
 impl File<'_> {
     /// It is of no use.
     pub(crate) fn wrong(&self, why: impl ToString) -> TlsFileError {
@@ -37,21 +48,67 @@ impl File<'_> {
     }
 
     fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, TlsFileError> {
-        let found = CertificateDer::pem_file_iter(self.path).map_err(|it| self.wrong(it))?;
-        let found: Result<Vec<_>, _> = found.collect();
-        match found.map_err(|it| self.wrong(it))? {
-            all if all.is_empty() => Err(self.wrong("it has no certificate (PEM)")),
-            all => Ok(all),
-        }
+        pem::certificates(self.path).map_err(|it| self.wrong(it))
     }
 
     fn roots(&self) -> Result<RootCertStore, TlsFileError> {
         let mut roots = RootCertStore::empty();
-        for certificate in self.certificates()? {
-            roots.add(certificate).map_err(|it| self.wrong(it))?;
+        for (index, certificate) in self.certificates()?.into_iter().enumerate() {
+            roots.add(certificate).map_err(|error| {
+                let number = index + 1;
+                self.wrong(format_args!(
+                    "certificate {number} in it cannot be an authority's ({error}): have it issued \
+                     anew, or leave it out"
+                ))
+            })?;
         }
         Ok(roots)
     }
+}
+
+impl Identity<'_> {
+    /// The certificate with those that lead to its authority, and its key.
+    fn read(&self) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), TlsFileError> {
+        let key = pem::private_key(self.key.path).map_err(|it| self.key.wrong(it))?;
+        let chain = self.cert.certificates()?;
+        if chain.first().is_some_and(is_of_old_version) {
+            return Err(self.cert.wrong(
+                "it is a certificate of X.509 version 1 or 2, and TLS takes version 3: have it \
+                 issued anew, with the names of this machine (openssl x509 -req -extfile FILE, where \
+                 FILE has subjectAltName=DNS:NAME)",
+            ));
+        }
+        let loaded = provider().key_provider.load_private_key(key.clone_key());
+        loaded.map_err(|_| {
+            self.key.wrong(
+                "keys of this kind are not spoken: take ECDSA with P-256 or P-384, Ed25519, or RSA \
+                 with 2,048 to 8,192 bits (openssl genpkey -algorithm ED25519)",
+            )
+        })?;
+        Ok((chain, key))
+    }
+
+    /// Why rustls does not take the two.
+    fn refused(&self, error: &Error) -> TlsFileError {
+        match error {
+            Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+                let cert = self.cert.path.display();
+                self.key.wrong(format_args!(
+                    "it is not the key of the first certificate in {cert}: name those that belong \
+                     together, the engine's own certificate first and its authorities' behind it"
+                ))
+            }
+            _ => self.cert.wrong(format_args!(
+                "its first certificate is of no use ({error}): have it issued anew"
+            )),
+        }
+    }
+}
+
+/// Versions are numbered from 0. What cannot be read is left to rustls.
+fn is_of_old_version(certificate: &CertificateDer<'_>) -> bool {
+    let certificate = x509_cert::Certificate::from_der(certificate);
+    certificate.is_ok_and(|it| it.tbs_certificate.version != x509_cert::Version::V3)
 }
 
 /// What a listener shows, and what it asks for.
@@ -59,13 +116,12 @@ impl File<'_> {
 /// # Errors
 /// A file cannot be read, or key and certificate do not belong together.
 pub(crate) fn server(
-    cert: File<'_>,
-    key: File<'_>,
+    identity: Identity<'_>,
     client_ca: Option<File<'_>>,
-) -> Result<Arc<ServerConfig>, TlsFileError> {
+) -> Result<(Arc<ServerConfig>, Option<Validity>), TlsFileError> {
     let builder = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
-        .map_err(|it| cert.wrong(it))?;
+        .expect("the provider has the ciphers of TLS 1.2 and 1.3");
     let builder = match client_ca {
         None => builder.with_no_client_auth(),
         Some(file) => {
@@ -74,24 +130,78 @@ pub(crate) fn server(
             builder.with_client_cert_verifier(verifier.build().map_err(|it| file.wrong(it))?)
         }
     };
-    let private = PrivateKeyDer::from_pem_file(key.path).map_err(|it| key.wrong(it))?;
-    let config = builder.with_single_cert(cert.certificates()?, private);
-    let mut config = config.map_err(|it| key.wrong(it))?;
+    let (chain, key) = identity.read()?;
+    let validity = Validity::of(&chain);
+    let config = builder.with_single_cert(chain, key);
+    let mut config = config.map_err(|it| identity.refused(&it))?;
     // Who comes again need not shake hands in full.
-    config.ticketer = Ticketer::new().map_err(|it| cert.wrong(it))?;
-    Ok(Arc::new(config))
+    config.ticketer = Ticketer::new().map_err(|it| identity.cert.wrong(it))?;
+    Ok((Arc::new(config), validity))
 }
 
-/// Whom a dialled source must be signed by.
+/// Whom a server must be signed by - the system's authorities if there is no `ca` -, and what is shown
+/// where it asks for a certificate.
 ///
 /// # Errors
-/// The file cannot be read.
-pub(crate) fn client(ca: File<'_>) -> Result<Arc<ClientConfig>, TlsFileError> {
+/// A file cannot be read, or certificate and key do not belong together.
+pub(crate) fn client(
+    ca: Option<File<'_>>,
+    identity: Option<Identity<'_>>,
+) -> Result<Arc<ClientConfig>, TlsFileError> {
+    client_showing(ca, identity).map(|it| it.0)
+}
+
+/// The same, and how long what it shows is valid.
+fn client_showing(
+    ca: Option<File<'_>>,
+    identity: Option<Identity<'_>>,
+) -> Result<(Arc<ClientConfig>, Option<Validity>), TlsFileError> {
+    let roots = match ca {
+        Some(ca) => ca.roots()?,
+        None => system_roots(),
+    };
     let builder = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
-        .map_err(|it| ca.wrong(it))?;
-    let config = builder.with_root_certificates(ca.roots()?);
-    Ok(Arc::new(config.with_no_client_auth()))
+        .expect("the provider has the ciphers of TLS 1.2 and 1.3")
+        .with_root_certificates(roots);
+    let Some(identity) = identity else {
+        return Ok((Arc::new(builder.with_no_client_auth()), None));
+    };
+    let (chain, key) = identity.read()?;
+    let validity = Validity::of(&chain);
+    let config = builder.with_client_auth_cert(chain, key);
+    let config = config.map_err(|it| identity.refused(&it))?;
+    Ok((Arc::new(config), validity))
+}
+
+/// The same for a server of this name, which is dialled again and again.
+///
+/// # Errors
+/// As [`client`].
+pub(crate) fn dialled(
+    ca: File<'_>,
+    identity: Option<Identity<'_>>,
+    name: ServerName<'static>,
+) -> Result<(Dialled, Option<Validity>), TlsFileError> {
+    let asked = identity.is_none().then(Arc::<Asked>::default);
+    let (mut config, validity) = client_showing(Some(ca), identity)?;
+    if let Some(asked) = &asked {
+        let asked = Arc::clone(asked);
+        Arc::make_mut(&mut config).client_auth_cert_resolver = asked;
+    }
+    let dialled = Dialled {
+        config,
+        name,
+        asked,
+    };
+    Ok((dialled, validity))
+}
+
+/// Those that can be read; without any, no server is believed.
+fn system_roots() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    roots
 }
 
 fn provider() -> Arc<CryptoProvider> {

@@ -16,9 +16,11 @@ use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::sync::Arc;
 use std::time::Instant;
 
-use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection, Connection, ServerConfig, ServerConnection};
+use rustls::{ClientConnection, Connection, ServerConfig, ServerConnection};
 
+use super::Dialled;
+use super::asked::Asked;
+use super::failure::NotLetIn;
 use crate::limits::TLS_RECORD_LEN;
 
 #[derive(Debug)]
@@ -29,6 +31,8 @@ pub(in crate::net) struct Session {
     /// No record has come.
     is_new: bool,
     began: Instant,
+    /// Of a server that was dialled, where no certificate is shown.
+    asked: Option<Arc<Asked>>,
 }
 
 impl Session {
@@ -38,13 +42,13 @@ impl Session {
         Ok(Self::over(connection.map_err(io::Error::other)?.into()))
     }
 
-    /// For a connection to a server of this name.
-    pub(in crate::net) fn connect(
-        config: &Arc<ClientConfig>,
-        name: ServerName<'static>,
-    ) -> io::Result<Self> {
-        let connection = ClientConnection::new(Arc::clone(config), name);
-        Ok(Self::over(connection.map_err(io::Error::other)?.into()))
+    /// For a connection to this server.
+    pub(in crate::net) fn connect(to: Dialled) -> io::Result<Self> {
+        let connection = ClientConnection::new(to.config, to.name);
+        Ok(Self {
+            asked: to.asked,
+            ..Self::over(connection.map_err(io::Error::other)?.into())
+        })
     }
 
     fn over(connection: Connection) -> Self {
@@ -53,6 +57,7 @@ impl Session {
             sealed: 0,
             is_new: true,
             began: Instant::now(),
+            asked: None,
         }
     }
 
@@ -63,6 +68,15 @@ impl Session {
     /// Whether nothing was read yet of a peer that was accepted.
     pub(in crate::net) fn is_new(&self) -> bool {
         self.is_new && matches!(self.connection, Connection::Server(_))
+    }
+
+    /// The names in the certificate that a peer who was accepted has shown; `None`: it showed none, or
+    /// has not shaken hands yet.
+    pub(in crate::net) fn certificate(&self) -> Option<Vec<String>> {
+        match &self.connection {
+            Connection::Server(it) if !it.is_handshaking() => super::certificate(it),
+            _ => None,
+        }
     }
 
     /// Since when, for its time is bounded.
@@ -128,11 +142,29 @@ impl Session {
         let len = self.connection.read_tls(socket)?;
         self.is_new &= len == 0;
         let processed = self.connection.process_new_packets();
-        // It also tells the peer what is wrong. If the peer is gone, what it has sent is read all the same.
-        let _ = self.flush(socket);
+        // A record of which the socket has a part is the next write's, which counts it: else a peer
+        // would acknowledge what is not known to be sent.
+        if self.sealed == 0 || processed.is_err() {
+            // It also tells the peer what is wrong. If the peer is gone, what it has sent is read all
+            // the same.
+            let _ = self.flush(socket);
+        }
         match processed {
             Ok(_) => Ok(len),
-            Err(error) => Err(io::Error::new(ErrorKind::InvalidData, error)),
+            Err(error) => Err(self.explained(error)),
+        }
+    }
+
+    /// Why the peer or this side has ended the session.
+    fn explained(&self, error: rustls::Error) -> io::Error {
+        let is_asked = self.asked.as_ref().map(|it| it.get());
+        let not_let_in = match &self.connection {
+            Connection::Client(_) => NotLetIn::of(&error, is_asked),
+            Connection::Server(_) => None,
+        };
+        match not_let_in {
+            Some(why) => io::Error::new(ErrorKind::InvalidData, why),
+            None => io::Error::new(ErrorKind::InvalidData, error),
         }
     }
 
@@ -141,6 +173,10 @@ impl Session {
     ///
     /// # Errors
     /// `WouldBlock`, also while the handshake lasts; or the connection is gone.
+    pub(in crate::net) fn sealed_len(&self) -> usize {
+        self.sealed
+    }
+
     pub(in crate::net) fn write(
         &mut self,
         socket: &mut impl Write,
@@ -201,6 +237,9 @@ impl Session {
 
     /// Says that this side ends, as far as the socket takes it.
     pub(in crate::net) fn end(&mut self, socket: &mut impl Write) {
+        if self.is_handshaking() {
+            return;
+        }
         self.connection.send_close_notify();
         // The peer may be gone.
         let _ = self.flush(socket);
