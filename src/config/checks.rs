@@ -3,21 +3,25 @@
 //! Fed with a draft of which each value is right by itself; adds to the draft's problems. Whether
 //! cores, directories and addresses exist on this machine is found out by their users.
 
+mod cluster;
+mod nats;
+
 use std::collections::HashSet;
 use std::net::SocketAddr;
 
-use super::Config;
 use super::defaults::default_max_wait;
 use super::draft::{Draft, item_place};
 use super::nearest::nearest;
 use super::problem::{Place, Problem};
 use super::units::{show_duration, show_size};
+use super::{Config, Destination, User};
 use crate::access::{Exposure, Listener};
 use crate::limits::JOURNAL_SEGMENTS_MIN;
+use crate::message::Pattern;
 
 /// Adds what is wrong between settings to the draft's problems.
 pub(super) fn check(draft: &mut Draft) {
-    let checks: [fn(&Draft, &mut Vec<Problem>); 11] = [
+    let checks: [fn(&Draft, &mut Vec<Problem>); 14] = [
         max_wait,
         sources,
         destinations,
@@ -29,6 +33,9 @@ pub(super) fn check(draft: &mut Draft) {
         tls,
         delivery_cores,
         journal_room,
+        cluster::group,
+        nats::sources,
+        nats::destinations,
     ];
     let mut problems = Vec::new();
     for check in checks {
@@ -67,7 +74,12 @@ fn sources(draft: &Draft, problems: &mut Vec<Problem>) {
         let place = || item_place(&draft.given.sources, index);
         let address = &source.address;
         if !seen.insert(address.to_lowercase()) {
-            let text = format!("[[source]] address: \"{address}\" is there twice; remove one");
+            let key = if source.nats.servers.is_some() {
+                "nats"
+            } else {
+                "address"
+            };
+            let text = format!("[[source]] {key}: \"{address}\" is there twice; remove one");
             problems.push(Problem::new(place(), text));
         }
         let own = listeners
@@ -193,9 +205,9 @@ fn users(draft: &Draft, problems: &mut Vec<Problem>) {
             ));
         }
         match (user.token_sha256, &user.token_file) {
-            (None, None) => add(format!(
+            (None, None) if user.certificate.is_none() => add(format!(
                 "[[user]] \"{name}\" has no token; add token_sha256 (`flipped-lb user hash` makes \
-                 it), or token_file"
+                 it), token_file, or the name in its certificate"
             )),
             (Some(_), Some(_)) => add(format!(
                 "[[user]] \"{name}\" has token_sha256 and token_file; remove one"
@@ -208,7 +220,10 @@ fn users(draft: &Draft, problems: &mut Vec<Problem>) {
                     ));
                 }
             }
-            (None, Some(_)) => {}
+            (None, _) => {}
+        }
+        if let Some(why) = wrong_certificate(config, user, before) {
+            add(why);
         }
         let named = user.may_send.iter().chain(&user.may_receive);
         for id in named.filter(|it| !it.contains('*')) {
@@ -221,6 +236,29 @@ fn users(draft: &Draft, problems: &mut Vec<Problem>) {
     }
 }
 
+/// What is wrong with a user's certificate: another one's name, or nobody asks for it.
+fn wrong_certificate(config: &Config, user: &User, before: &[User]) -> Option<String> {
+    let (name, own) = (&user.name, user.certificate.as_deref()?);
+    let is_own = |it: &&User| {
+        let other = it.certificate.as_deref();
+        other.is_some_and(|other| other.eq_ignore_ascii_case(own))
+    };
+    if let Some(other) = before.iter().find(is_own) {
+        return Some(format!(
+            "[[user]] \"{name}\" has the certificate of \"{}\"; give each its own",
+            other.name
+        ));
+    }
+    let listeners = Listener::all(config);
+    if listeners.iter().any(|it| it.asks_certificates(config)) {
+        return None;
+    }
+    Some(format!(
+        "[[user]] \"{name}\" has a certificate, and no address asks for one; set [tls] client_ca, \
+         with cert and key"
+    ))
+}
+
 /// A certificate has its key, and a source spoken to by TLS an authority.
 fn tls(draft: &Draft, problems: &mut Vec<Problem>) {
     let config = &draft.config;
@@ -228,6 +266,7 @@ fn tls(draft: &Draft, problems: &mut Vec<Problem>) {
         ("ingest", &config.ingest.tls),
         ("delivery", &config.delivery.tls),
         ("admin", &config.admin.tls),
+        ("http", &config.http.tls),
     ];
     for (section, listener) in listeners {
         let files = config.tls.of(listener);
@@ -248,10 +287,15 @@ fn tls(draft: &Draft, problems: &mut Vec<Problem>) {
         }
     }
     for (index, source) in config.sources.iter().enumerate() {
-        if source.tls.is_on && source.tls.ca.is_none() {
+        if source.tls.is_on && source.tls.ca.is_none() && source.nats.servers.is_none() {
             let place = item_place(&draft.given.sources, index);
             let text = "[[source]] tls = true wants tls_ca: the file of the authorities that its \
                         certificate is signed by";
+            problems.push(Problem::new(place, text));
+        }
+        if source.tls.cert.is_some() != source.tls.key.is_some() {
+            let place = item_place(&draft.given.sources, index);
+            let text = "[[source]] has tls_cert or tls_key, and not the other one; set both";
             problems.push(Problem::new(place, text));
         }
     }
@@ -260,7 +304,11 @@ fn tls(draft: &Draft, problems: &mut Vec<Problem>) {
 /// Where a name is no destination's, and will be none's: what was meant.
 fn no_destination(config: &Config, id: &str) -> Option<String> {
     let ids = || config.destinations.iter().map(|d| d.id.as_str());
-    if config.scheduler.create_destinations || ids().any(|known| known == id) {
+    let fits = |it: &Destination| {
+        it.is_pattern() && Pattern::parse(&it.id).is_some_and(|it| it.matches(id))
+    };
+    let is_known = ids().any(|known| known == id) || config.destinations.iter().any(fits);
+    if config.scheduler.create_destinations || is_known {
         return None;
     }
     Some(match nearest(id, ids()) {

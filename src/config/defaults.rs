@@ -8,10 +8,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{
-    Admin, Config, Connections, Dedup, Delivery, Destination, Durability, IdleKind, Ingest,
-    Journal, KeptWhenFull, Latency, LineParser, ListenerTls, Log, LogFormat, LogLevel, MaxRate,
-    Scheduler, Security, Source, SourceTls, Stats, Store, StoreUrl, ThreadingMode, Threads,
-    TlsFiles, WhenFull,
+    Admin, Cluster, Config, Connections, Dedup, Delivery, Destination, Durability, Http, IdleKind,
+    Ingest, Journal, KeptWhenFull, Latency, LineParser, ListenerTls, Log, LogFormat, LogLevel,
+    MaxRate, Nats, Scheduler, Security, Source, SourceTls, Stats, Store, StoreUrl, ThreadingMode,
+    Threads, TlsFiles, WhenFull,
 };
 use crate::limits;
 
@@ -46,20 +46,21 @@ impl Default for Config {
             ingest: Ingest::default(),
             destinations: (1..=4)
                 .map(|n| Destination {
-                    id: format!("table{n}"),
                     vip: n == 1,
-                    max_queued: None,
-                    when_full: None,
+                    ..Destination::to(format!("table{n}"))
                 })
                 .collect(),
+            destination_patterns: Vec::new(),
             scheduler: Scheduler::default(),
             rules: Vec::new(),
             dedup: Dedup::default(),
             delivery: Delivery::default(),
             journal: Journal::default(),
+            cluster: Cluster::default(),
             threads: Threads::default(),
             store: Store::default(),
             admin: Admin::default(),
+            http: Http::default(),
             stats: Stats::default(),
             latency: Latency::default(),
             log: Log::default(),
@@ -75,6 +76,7 @@ impl Source {
             address: address.into(),
             ack: false,
             tls: SourceTls::default(),
+            nats: Nats::default(),
         }
     }
 }
@@ -88,17 +90,16 @@ impl Destination {
             vip: false,
             max_queued: None,
             when_full: None,
+            nats: Nats::default(),
         }
     }
 }
 
-impl Connections {
-    /// So many in all, from wherever they come.
-    fn of(max: usize) -> Connections {
-        Connections {
-            max,
-            max_per_address: 0,
-        }
+/// So many in all, from wherever they come.
+pub(super) fn connections(max: usize) -> Connections {
+    Connections {
+        max,
+        max_per_address: 0,
     }
 }
 
@@ -108,7 +109,7 @@ impl Default for Ingest {
             max_line: limits::LINE_LEN_MAX_DEFAULT,
             listen: None,
             rejected_max_bytes: limits::REJECTED_LEN_MAX_DEFAULT,
-            connections: Connections::of(limits::PRODUCERS_MAX_DEFAULT),
+            connections: connections(limits::PRODUCERS_MAX_DEFAULT),
             tls: ListenerTls::default(),
             greeting_timeout: limits::GREETING_TIMEOUT_DEFAULT,
             idle_timeout: Duration::ZERO,
@@ -126,6 +127,7 @@ impl Default for Scheduler {
             levels: LEVELS,
             max_wait: default_max_wait(LEVELS),
             create_destinations: false,
+            create_fitting: Vec::new(),
             max_destinations: limits::DESTINATIONS_MAX_DEFAULT,
             max_queued: limits::MAX_QUEUED_DEFAULT,
             when_full: WhenFull::Wait,
@@ -149,7 +151,7 @@ impl Default for Delivery {
             agents: 1,
             ack_timeout: Duration::from_secs(30),
             credit: limits::CREDIT_DEFAULT,
-            connections: Connections::of(limits::SUBSCRIBERS_MAX_DEFAULT),
+            connections: connections(limits::SUBSCRIBERS_MAX_DEFAULT),
             tls: ListenerTls::default(),
             greeting_timeout: limits::GREETING_TIMEOUT_DEFAULT,
             unread_timeout: Duration::ZERO,
@@ -200,7 +202,8 @@ impl Default for Admin {
     fn default() -> Admin {
         Admin {
             listen: Some(localhost(9100)),
-            connections: Connections::of(limits::HTTP_CLIENTS_MAX_DEFAULT),
+            hosts: Vec::new(),
+            connections: connections(limits::HTTP_CLIENTS_MAX_DEFAULT),
             tls: ListenerTls::default(),
         }
     }

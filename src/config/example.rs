@@ -108,7 +108,10 @@ fn width<T>(key: &Key<T>) -> usize {
 
 fn shown(default: Shown) -> &'static str {
     match default {
-        Shown::Default(text) | Shown::Absent(text) | Shown::Required(text) => text,
+        Shown::Default(text)
+        | Shown::Absent(text)
+        | Shown::Required(text)
+        | Shown::RequiredWithout(text, _) => text,
     }
 }
 

@@ -181,13 +181,18 @@ impl Reader<'_> {
     /// Whether all that an item needs is there.
     fn complete<T>(&mut self, kind: &Items<T>, table: &DeTable, span: &Range<usize>) -> bool {
         let mut complete = true;
+        let has = |key: &str| table.keys().any(|name| name.get_ref() == key);
         for key in kind.keys {
-            if let Shown::Required(example) = key.default
-                && !table.keys().any(|name| name.get_ref() == key.name)
-            {
+            let (example, or) = match key.default {
+                Shown::Required(example) => (example, None),
+                Shown::RequiredWithout(example, other) if !has(other) => (example, Some(other)),
+                _ => continue,
+            };
+            if !has(key.name) {
                 complete = false;
                 let (kind, key) = (kind.name, key.name);
-                let why = format!("[[{kind}]] has no {key}; add {key} = {example}");
+                let or = or.map_or(String::new(), |other| format!(", or {other}"));
+                let why = format!("[[{kind}]] has no {key}; add {key} = {example}{or}");
                 self.problem(span, why);
             }
         }

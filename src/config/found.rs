@@ -15,7 +15,8 @@ use toml::de::DeValue;
 
 use super::MaxRate;
 use super::nearest::suggest;
-use super::units::{parse_duration, parse_size, show_duration, show_size};
+use super::probe::{Kind, Probe};
+use super::units::{parse_duration, parse_hours, parse_size, show_duration, show_size};
 use crate::limits::NAME_LEN_MAX;
 
 /// Characters of a value that an error repeats.
@@ -40,6 +41,8 @@ enum Raw {
     Variable(String),
     /// A type that no setting has.
     Other,
+    /// No value: it notes what is asked for.
+    Probe(Probe),
 }
 
 type Reading<T> = Result<T, String>;
@@ -73,6 +76,25 @@ impl Found {
         }
     }
 
+    /// No value: each reading is noted, and fails.
+    pub(super) fn probing(probe: Probe) -> Found {
+        Found {
+            raw: Raw::Probe(probe),
+            shown: String::new(),
+        }
+    }
+
+    /// Every reading begins with it.
+    fn asked(&self, kind: impl FnOnce() -> Kind) -> Reading<()> {
+        match &self.raw {
+            Raw::Probe(probe) => {
+                probe.note(kind());
+                Err("there is no value".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// `found X; write Y`.
     fn wrong<T>(&self, right: impl Display) -> Reading<T> {
         Err(format!("found {}; {right}", self.shown))
@@ -80,9 +102,18 @@ impl Found {
 
     /// A text.
     pub(super) fn text(&self) -> Reading<&str> {
+        self.asked(|| Kind::Text)?;
         match &self.raw {
             Raw::Text(text) | Raw::Variable(text) => Ok(text),
             _ => self.wrong("write a text in quotes"),
+        }
+    }
+
+    /// Whether it is this word, where something else may stand too.
+    pub(super) fn is_word(&self, word: &'static str) -> bool {
+        match &self.raw {
+            Raw::Text(text) | Raw::Variable(text) => text == word,
+            _ => self.asked(|| Kind::Word(word)).is_ok_and(|()| false),
         }
     }
 
@@ -92,8 +123,15 @@ impl Found {
             .map_err(|_| "found no text; write a text in quotes".to_owned())
     }
 
+    /// A list of which nothing must be repeated in an error.
+    pub(super) fn secret_list(&self) -> Reading<Vec<Found>> {
+        let list = self.list();
+        list.map_err(|_| "found no list; write a list: [ … ]".to_owned())
+    }
+
     /// A name as messages carry it: 1 to 50 bytes.
     pub(super) fn name(&self) -> Reading<String> {
+        self.asked(|| Kind::Name)?;
         let text = self.text()?;
         if text.is_empty() || text.len() > NAME_LEN_MAX {
             let len = text.len();
@@ -109,6 +147,7 @@ impl Found {
 
     /// A whole number within bounds.
     pub(super) fn integer(&self, min: u64, max: u64) -> Reading<u64> {
+        self.asked(|| Kind::Integer(min, max))?;
         let number = match &self.raw {
             Raw::Integer(number) => number.and_then(|n| u64::try_from(n).ok()),
             Raw::Variable(text) => text.trim().replace('_', "").parse().ok(),
@@ -128,6 +167,7 @@ impl Found {
 
     /// A size in bytes within bounds.
     pub(super) fn size(&self, min: u64, max: u64) -> Reading<u64> {
+        self.asked(|| Kind::Size(min, max))?;
         let size = match &self.raw {
             Raw::Integer(Some(number)) => u64::try_from(*number).ok(),
             Raw::Text(text) | Raw::Variable(text) => {
@@ -147,6 +187,7 @@ impl Found {
 
     /// A duration within bounds.
     pub(super) fn duration(&self, min: Duration, max: Duration) -> Reading<Duration> {
+        self.asked(|| Kind::Duration(min, max))?;
         let duration = match &self.raw {
             Raw::Text(text) | Raw::Variable(text) => {
                 parse_duration(text).or_else(|why| self.wrong(why))?
@@ -165,6 +206,7 @@ impl Found {
 
     /// Lines or bytes a second, or a list of both.
     pub(super) fn rate(&self) -> Reading<MaxRate> {
+        self.asked(|| Kind::Rate)?;
         let parts = match &self.raw {
             Raw::Text(text) | Raw::Variable(text) if text == "none" => {
                 return Ok(MaxRate::default());
@@ -195,6 +237,7 @@ impl Found {
 
     /// `true` or `false`.
     pub(super) fn boolean(&self) -> Reading<bool> {
+        self.asked(|| Kind::Boolean)?;
         match &self.raw {
             Raw::Boolean(truth) => Ok(*truth),
             Raw::Variable(text) if text == "true" => Ok(true),
@@ -205,6 +248,8 @@ impl Found {
 
     /// One of these words.
     pub(super) fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Reading<T> {
+        let words = || choices.iter().map(|(word, _)| (*word).to_owned());
+        self.asked(|| Kind::Choice(words().collect()))?;
         let text = self.text()?;
         match choices.iter().find(|(word, _)| *word == text) {
             Some((_, choice)) => Ok(*choice),
@@ -221,6 +266,11 @@ impl Found {
     pub(super) fn list(&self) -> Reading<Vec<Found>> {
         match &self.raw {
             Raw::List(items) => Ok(items.clone()),
+            Raw::Probe(probe) => {
+                let items = Probe::default();
+                probe.note(Kind::List(items.clone()));
+                Ok(vec![Found::probing(items)])
+            }
             Raw::Variable(text) if text.trim().is_empty() => Ok(Vec::new()),
             Raw::Variable(text) => Ok(text
                 .split(',')
@@ -230,8 +280,16 @@ impl Found {
         }
     }
 
+    /// Hours of the day, in minutes since midnight.
+    pub(super) fn hours(&self) -> Reading<(u16, u16)> {
+        self.asked(|| Kind::Hours)?;
+        let text = self.text()?;
+        parse_hours(text).map_err(|why| format!("found \"{text}\"; {why}"))
+    }
+
     /// A file, or `None` for "none".
     pub(super) fn file(&self) -> Reading<Option<PathBuf>> {
+        self.asked(|| Kind::File)?;
         match self.text()? {
             "none" => Ok(None),
             "" => self.wrong("write a file, or none"),
@@ -241,6 +299,7 @@ impl Found {
 
     /// A core's number, or `None` for "none".
     pub(super) fn core(&self) -> Reading<Option<usize>> {
+        self.asked(|| Kind::Core)?;
         match self.text() {
             Ok("none" | "") => Ok(None),
             _ => self.count(0, crate::limits::CORES_MAX - 1).map(Some),
@@ -249,6 +308,7 @@ impl Found {
 
     /// Where to listen, or `None` for "none".
     pub(super) fn listen(&self) -> Reading<Option<SocketAddr>> {
+        self.asked(|| Kind::Listen)?;
         let text = match self.text() {
             Ok("none" | "") => return Ok(None),
             Ok(text) => text,
@@ -262,6 +322,7 @@ impl Found {
 
     /// `host:port` to dial. The host is not looked up here: it may not be there yet.
     pub(super) fn host_port(&self) -> Reading<String> {
+        self.asked(|| Kind::HostPort)?;
         let text = self.text()?;
         let hint = "write host:port, such as \"127.0.0.1:8001\"";
         let Some((host, port)) = text.rsplit_once(':') else {

@@ -26,6 +26,8 @@ pub(super) enum Shown {
     Absent(&'static str),
     /// The key must be there; this is an example.
     Required(&'static str),
+    /// The key must be there unless the other one is; this is an example.
+    RequiredWithout(&'static str, &'static str),
 }
 
 /// One `[section]`, or the top of the file.

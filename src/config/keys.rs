@@ -5,7 +5,9 @@
 //! `[[rule]]` and `[[user]]` are in `items`. Bounds across several keys are checked by `checks`.
 
 mod admin;
+mod cluster;
 mod delivery;
+mod http;
 mod ingest;
 mod journal;
 mod scheduler;
@@ -17,7 +19,9 @@ mod top;
 
 use super::key::Section;
 use admin::{ADMIN, LATENCY, LOG, STATS};
+use cluster::CLUSTER;
 use delivery::DELIVERY;
+use http::HTTP;
 use ingest::INGEST;
 use journal::JOURNAL;
 use scheduler::{DEDUP, SCHEDULER};
@@ -30,7 +34,7 @@ use top::TOP;
 pub use store::store_url;
 
 /// The top of the file, then the sections, in the order of the example file.
-pub(super) const SECTIONS: [Section; 14] = [
-    TOP, INGEST, SCHEDULER, DEDUP, DELIVERY, JOURNAL, THREADS, STORE, ADMIN, TLS, SECURITY, STATS,
-    LATENCY, LOG,
+pub(super) const SECTIONS: [Section; 16] = [
+    TOP, INGEST, SCHEDULER, DEDUP, DELIVERY, HTTP, JOURNAL, CLUSTER, THREADS, STORE, ADMIN, TLS,
+    SECURITY, STATS, LATENCY, LOG,
 ];

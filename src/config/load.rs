@@ -10,7 +10,10 @@ use super::defaults::default_max_wait;
 use super::draft::Draft;
 use super::problem::{Place, Problem};
 use super::service_links::is_service_link;
-use super::{Config, ConfigError, checks, environment, file};
+use super::{Config, ConfigError, Destination, Source, checks, environment, file};
+use crate::limits::SETTINGS_LEN_MAX;
+use crate::message::Pattern;
+use crate::setting_file::{read_argument, text};
 
 /// The file that is read when none is named, if it is in the current directory.
 pub const DEFAULT_FILE: &str = "flipped-lb.toml";
@@ -43,12 +46,29 @@ pub fn parse(
     if !draft.given.has("scheduler", "max_wait") {
         draft.config.scheduler.max_wait = default_max_wait(draft.config.scheduler.levels);
     }
+    draft
+        .config
+        .sources
+        .iter_mut()
+        .for_each(Source::name_after_stream);
+    draft.config.cluster.complete();
     // A refused value is at its default: what follows from it would mislead.
     if draft.problems.is_empty() {
         checks::check(&mut draft);
     }
     ConfigError::unless_empty(draft.problems)?;
-    Ok(draft.config)
+    let mut config = draft.config;
+    set_patterns_apart(&mut config);
+    Ok(config)
+}
+
+/// Patterns of destinations are none themselves.
+fn set_patterns_apart(config: &mut Config) {
+    let all = std::mem::take(&mut config.destinations);
+    (config.destination_patterns, config.destinations) =
+        all.into_iter().partition(Destination::is_pattern);
+    let patterns = config.destination_patterns.iter();
+    config.scheduler.create_fitting = patterns.filter_map(|it| Pattern::parse(&it.id)).collect();
 }
 
 /// The file that [`load`] reads, if any.
@@ -61,6 +81,21 @@ pub fn used_file(file: Option<&Path>) -> Option<PathBuf> {
             path.exists().then_some(path)
         }
     }
+}
+
+/// Where an engine with the settings of this directory is likely to listen for HTTP, though they are
+/// wrong: as the environment says, or the file, if it can be read, or by default.
+pub(crate) fn likely_admin_listen() -> String {
+    let of_file = || {
+        let text = read_text(Path::new(DEFAULT_FILE)).ok()?;
+        let table: toml::Table = text.parse().ok()?;
+        let listen = table.get("admin")?.get("listen")?.as_str()?;
+        Some(listen.to_owned())
+    };
+    let of_variable = std::env::var(format!("{}ADMIN_LISTEN", environment::PREFIX)).ok();
+    let default = || Some(Config::default().admin.listen?.to_string());
+    let listen = of_variable.or_else(of_file).or_else(default);
+    listen.unwrap_or_default()
 }
 
 /// The names of the environment variables that [`load`] takes for settings, sorted.
@@ -92,11 +127,14 @@ fn is_link(name: &str) -> bool {
 }
 
 fn read_text(path: &Path) -> Result<String, ConfigError> {
-    std::fs::read_to_string(path).map_err(|error| {
+    let read = read_argument(path, SETTINGS_LEN_MAX);
+    read.and_then(text).map_err(|error| {
         let why = match error.kind() {
-            ErrorKind::NotFound => "there is no such file; name another one, or make it from \
-                                    flipped-lb.example.toml"
-                .to_owned(),
+            ErrorKind::NotFound => format!(
+                "there is no such file; name another one, or make one with all settings: flipped-lb \
+                 check --example > {}",
+                path.display()
+            ),
             ErrorKind::InvalidData => "this is not UTF-8; save the file as UTF-8".to_owned(),
             _ => format!("cannot be read: {error}"),
         };

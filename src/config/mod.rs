@@ -16,11 +16,19 @@
 pub(crate) mod fuzz;
 mod problem;
 
+pub(crate) mod changes;
+mod reloadable;
+
+mod cluster;
 mod draft;
+mod durability;
 mod environment;
 mod file;
 mod found;
+mod http;
+pub(crate) mod nats;
 mod nearest;
+mod probe;
 mod server;
 mod service_links;
 mod tls;
@@ -36,6 +44,7 @@ mod defaults;
 mod example;
 mod load;
 mod log;
+mod schema;
 mod threading;
 
 #[cfg(test)]
@@ -46,13 +55,20 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use crate::access::TokenHash;
+use crate::message::Pattern;
 pub use crate::rolling::WhenFull as KeptWhenFull;
+pub use cluster::Cluster;
 pub use defaults::default_max_wait;
+pub use durability::Durability;
 pub use example::example;
+pub use http::Http;
 pub use keys::store_url;
+pub(crate) use load::likely_admin_listen;
 pub use load::{DEFAULT_FILE, load, overrides, parse, passed_over, used_file};
 pub use log::{Log, LogFormat, LogLevel};
+pub use nats::Nats;
 pub use problem::ConfigError;
+pub(crate) use schema::schema;
 pub use server::{Secret, Server, SslMode};
 pub use tls::{ListenerTls, SourceTls, TlsFiles};
 pub use units::{parse_duration, parse_hours, parse_size, show_duration, show_hours, show_size};
@@ -77,6 +93,8 @@ pub struct Config {
     pub tls: TlsFiles,
     /// The customers, in the order of the file.
     pub destinations: Vec<Destination>,
+    /// Patterns of customers whose messages go to NATS: each name that fits is created.
+    pub destination_patterns: Vec<Destination>,
     /// How messages are ordered.
     pub scheduler: Scheduler,
     /// What sets a message's level besides its own priority; the first rule that fits wins.
@@ -87,41 +105,22 @@ pub struct Config {
     pub delivery: Delivery,
     /// The log on disk.
     pub journal: Journal,
+    /// The group whose journal is replicated.
+    pub cluster: Cluster,
     /// Which threads there are and where they run.
     pub threads: Threads,
     /// The SQL database that follows the journal.
     pub store: Store,
     /// The HTTP address for metrics and histograms.
     pub admin: Admin,
+    /// HTTP for customers and producers.
+    pub http: Http,
     /// When statistics are printed.
     pub stats: Stats,
     /// Interval logs of latencies.
     pub latency: Latency,
     /// What the engine says on standard error.
     pub log: Log,
-}
-
-/// What has happened before a message is delivered (promise 2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Durability {
-    /// Nothing; the journal follows. Survives a clean stop.
-    Memory,
-    /// Its journal batch was handed to the operating system. Survives `kill -9`.
-    Written,
-    /// ... and `fdatasync` returned. Survives power loss.
-    Synced,
-}
-
-impl Durability {
-    /// As it is written in the settings.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Memory => "memory",
-            Self::Written => "written",
-            Self::Synced => "synced",
-        }
-    }
 }
 
 /// One message server to dial.
@@ -133,6 +132,8 @@ pub struct Source {
     pub ack: bool,
     /// Whether it is spoken to by TLS, and how.
     pub tls: SourceTls,
+    /// A stream of NATS that is read instead of an address that is dialled; `address` is its name then.
+    pub nats: Nats,
 }
 
 /// `[ingest]`.
@@ -200,6 +201,8 @@ pub struct Destination {
     pub max_queued: Option<usize>,
     /// What happens at that number; `None`: as for any.
     pub when_full: Option<WhenFull>,
+    /// Where its messages go instead of to subscribers.
+    pub nats: Nats,
 }
 
 /// `[scheduler]`.
@@ -211,6 +214,8 @@ pub struct Scheduler {
     pub max_wait: Vec<Duration>,
     /// Whether a message for an unknown destination creates it.
     pub create_destinations: bool,
+    /// Names that a message creates all the same.
+    pub create_fitting: Vec<Pattern>,
     /// How many destinations there may be in all when they are created.
     pub max_destinations: usize,
     /// How many messages may wait for one destination.
@@ -223,10 +228,16 @@ impl Scheduler {
     /// Destinations that there may be in all where messages create them; else 0.
     #[must_use]
     pub fn created_max(&self) -> usize {
-        match self.create_destinations {
+        match self.creates() {
             true => self.max_destinations,
             false => 0,
         }
+    }
+
+    /// Whether messages create destinations, all or some.
+    #[must_use]
+    pub fn creates(&self) -> bool {
+        self.create_destinations || !self.create_fitting.is_empty()
     }
 }
 
@@ -400,6 +411,8 @@ pub enum StoreUrl {
 pub struct Admin {
     /// The HTTP address; `None`: no HTTP.
     pub listen: Option<SocketAddr>,
+    /// Names besides the machine's own by which browsers may ask.
+    pub hosts: Vec<String>,
     /// How many HTTP clients may be connected.
     pub connections: Connections,
     /// Its TLS.

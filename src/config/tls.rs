@@ -22,7 +22,7 @@ pub struct ListenerTls {
     pub files: TlsFiles,
 }
 
-/// `tls`, `tls_ca` and `tls_name` of a `[[source]]`.
+/// `tls`, `tls_ca`, `tls_name`, `tls_cert` and `tls_key` of a `[[source]]`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SourceTls {
     /// Whether it is spoken to by TLS.
@@ -31,6 +31,10 @@ pub struct SourceTls {
     pub ca: Option<PathBuf>,
     /// The name in its certificate; `None`: the host of its address.
     pub name: Option<String>,
+    /// What the engine shows where the server asks for a certificate, and those that lead to its authority.
+    pub cert: Option<PathBuf>,
+    /// The key of that certificate.
+    pub key: Option<PathBuf>,
 }
 
 impl TlsFiles {

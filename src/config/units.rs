@@ -49,6 +49,22 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
         .ok_or_else(|| "that is more than 64 bits hold".to_owned())
 }
 
+/// What [`parse_size`] reads, as a regular expression.
+pub(super) fn size_pattern() -> String {
+    let either_case = |letter: char| {
+        let (upper, lower) = (letter.to_ascii_uppercase(), letter.to_ascii_lowercase());
+        format!("[{upper}{lower}]")
+    };
+    let units = SIZES.map(|(unit, _)| unit.chars().map(either_case).collect::<String>());
+    format!(r"\s*\d[\d_]*\s*({})?\s*", units.join("|"))
+}
+
+/// What [`parse_duration`] reads, as a regular expression.
+pub(super) fn duration_pattern() -> String {
+    let units = DURATIONS.map(|(unit, _)| unit);
+    format!(r"\s*\d[\d_]*\s*({})\s*", units.join("|"))
+}
+
 /// Writes a number of bytes so that [`parse_size`] reads the same: `64KiB`, `65537`.
 #[must_use]
 pub fn show_size(bytes: u64) -> String {

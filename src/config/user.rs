@@ -9,10 +9,12 @@ use crate::access::TokenHash;
 pub struct User {
     /// For logs and for `check`.
     pub name: String,
-    /// The hash of its token; of this and `token_file` one is there.
+    /// The hash of its token; of this, `token_file` and `certificate` one is there.
     pub token_sha256: Option<TokenHash>,
     /// The file whose first line is its token.
     pub token_file: Option<PathBuf>,
+    /// A name in its certificate, the subject's common name or a DNS name.
+    pub certificate: Option<String>,
     /// Destinations that it may send to, names or patterns.
     pub may_send: Vec<String>,
     /// Destinations whose messages it may receive, names or patterns.
@@ -31,6 +33,7 @@ impl User {
             name: name.into(),
             token_sha256: None,
             token_file: None,
+            certificate: None,
             may_send: Vec::new(),
             may_receive: Vec::new(),
             may_admin: false,

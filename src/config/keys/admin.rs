@@ -11,13 +11,25 @@ use crate::limits;
 
 pub(super) const ADMIN: Section = Section {
     name: "admin",
-    meaning: "HTTP for statistics, metrics and histograms.",
+    meaning: "HTTP: the page, statistics, metrics and histograms.",
     keys: &[
         key(
             "listen",
             "\"127.0.0.1:9100\"",
             "The address of the HTTP server; none: no HTTP.",
             |c, v| set(&mut c.admin.listen, v.listen()?),
+        ),
+        key(
+            "hosts",
+            "[]",
+            "Names by which browsers may ask here, such as [\"engine1.example\"], where neither users \
+             nor TLS are in force: a hostile page could reach this by a name of its own. \
+             Addresses, names without a dot and the machine's own name may always; \"*\": any name.",
+            |c, v| {
+                let names = v.list()?;
+                let names = names.iter().map(|it| it.text().map(str::to_owned));
+                set(&mut c.admin.hosts, names.collect::<Result<_, _>>()?)
+            },
         ),
         max_connections!(admin, "256", "HTTP clients"),
         max_connections_per_address!(admin),

@@ -88,9 +88,9 @@ pub(super) const STORE: Section = Section {
              removed, in small pieces, while the store keeps up. Rows that are not settled stay. \
              forever: nothing is removed, and the database grows.",
             |c, v| {
-                let keep = match v.text() {
-                    Ok(FOREVER) => None,
-                    _ => Some(v.duration(limits::STORE_KEEP_MIN, limits::STORE_KEEP_MAX)?),
+                let keep = match v.is_word(FOREVER) {
+                    true => None,
+                    false => Some(v.duration(limits::STORE_KEEP_MIN, limits::STORE_KEEP_MAX)?),
                 };
                 set(&mut c.store.keep, keep)
             },

@@ -5,7 +5,7 @@ use crate::config::key::{Section, key, set};
 pub(super) const TLS: Section = Section {
     name: "tls",
     meaning: "Certificates of the addresses that the engine listens on; with them all of these speak \
-              TLS 1.2 and 1.3, and nothing else. Files in PEM, read at start.",
+              TLS 1.2 and 1.3, and nothing else. Files in PEM, read at start and at a reload.",
     keys: &[
         key(
             "cert",

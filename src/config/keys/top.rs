@@ -23,14 +23,16 @@ pub(super) const TOP: Section = Section {
             "\"written\"",
             "What has happened before a message is delivered and its source is acknowledged: \
              memory (nothing yet; survives a clean stop), written (the operating system has it; \
-             survives kill -9), synced (the disk has it; survives power loss).",
+             survives kill -9), synced (the disk has it; survives power loss), replicated (most servers \
+             of [cluster] and the own disk have it; survives the machine).",
             |c, v| set(&mut c.durability, v.choice(&DURABILITIES)?),
         ),
     ],
 };
 
-const DURABILITIES: [(&str, Durability); 3] = [
+const DURABILITIES: [(&str, Durability); 4] = [
     ("memory", Durability::Memory),
     ("written", Durability::Written),
     ("synced", Durability::Synced),
+    ("replicated", Durability::Replicated),
 ];

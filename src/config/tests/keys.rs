@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::settings;
+use super::{cluster, settings, with};
 use crate::config::keys::SECTIONS;
 use crate::config::{
     Config, Durability, IdleKind, KeptWhenFull, LineParser, LogFormat, LogLevel, MaxRate, Rule,
@@ -12,14 +12,14 @@ use crate::config::{
 };
 
 /// Section, key, a value that is not the default, and what it must have changed.
-type Case = (
+pub(super) type Case = (
     &'static str,
     &'static str,
     &'static str,
     fn(&Config) -> bool,
 );
 
-const CASES: &[Case] = &[
+pub(super) const CASES: &[Case] = &[
     ("tls", "cert", "'c.pem'\nkey = 'k.pem'", |c| {
         c.tls.cert == Some(PathBuf::from("c.pem"))
     }),
@@ -55,6 +55,9 @@ const CASES: &[Case] = &[
     }),
     ("admin", "tls_key", "'k.pem'\ntls_cert = 'c.pem'", |c| {
         c.admin.tls.files.key == Some(PathBuf::from("k.pem"))
+    }),
+    ("admin", "hosts", "['engine1.example']", |c| {
+        c.admin.hosts == ["engine1.example"]
     }),
     ("admin", "tls_client_ca", "'ca.pem'", |c| {
         c.admin.tls.files.client_ca == Some(PathBuf::from("ca.pem"))
@@ -222,6 +225,31 @@ const CASES: &[Case] = &[
         c.latency.log_max_age == Duration::from_secs(3600)
     }),
     ("latency", "log_files", "1", |c| c.latency.log_files == 1),
+    ("http", "listen", "'127.0.0.1:9080'", |c| {
+        c.http.listen == Some("127.0.0.1:9080".parse().expect("an address"))
+    }),
+    ("http", "cors", "['https://till.example']", |c| {
+        c.http.cors == ["https://till.example"]
+    }),
+    ("http", "max_body", "'1MiB'", |c| {
+        c.http.max_body == 1024 * 1024
+    }),
+    ("http", "max_connections", "7", |c| {
+        c.http.connections.max == 7
+    }),
+    ("http", "max_connections_per_address", "7", |c| {
+        c.http.connections.max_per_address == 7
+    }),
+    ("http", "tls", "'off'", |c| c.http.tls.is_off),
+    ("http", "tls_cert", "'a.pem'\ntls_key = 'a.key'", |c| {
+        c.http.tls.files.cert == Some(PathBuf::from("a.pem"))
+    }),
+    ("http", "tls_key", "'a.key'\ntls_cert = 'a.pem'", |c| {
+        c.http.tls.files.key == Some(PathBuf::from("a.key"))
+    }),
+    ("http", "tls_client_ca", "'ca.pem'", |c| {
+        c.http.tls.files.client_ca == Some(PathBuf::from("ca.pem"))
+    }),
     ("log", "level", "'off'", |c| c.log.level == LogLevel::Off),
     ("log", "format", "'json'", |c| {
         c.log.format == LogFormat::Json
@@ -231,11 +259,8 @@ const CASES: &[Case] = &[
 #[test]
 fn every_key_is_settable() {
     let mut set: BTreeSet<(&str, &str)> = BTreeSet::new();
-    for (section, key, value, holds) in CASES.iter().copied() {
-        let text = match section {
-            "" => format!("{key} = {value}"),
-            section => format!("[{section}]\n{key} = {value}"),
-        };
+    for (section, key, value, holds) in CASES.iter().chain(cluster::CASES).copied() {
+        let text = with(section, key, value);
         assert!(holds(&settings(&text)), "{text}");
         assert!(!holds(&Config::default()), "{text} is the default");
         set.insert((section, key));
@@ -346,7 +371,8 @@ fn users_take_every_key() {
     let config = settings(&format!(
         "[[user]]\nname = 'kitchen'\ntoken_sha256 = '{hash}'\nmay_send = ['table*', 'table1']\n\
          may_receive = ['table1']\nmay_admin = true\nsource = 'server1'\n\
-         [[user]]\nname = 'till'\ntoken_file = 'till.token'\n"
+         [[user]]\nname = 'till'\ntoken_file = 'till.token'\ncertificate = 'till.example'\n\
+         [tls]\ncert = 'c'\nkey = 'k'\nclient_ca = 'ca'\n"
     ));
     let [kitchen, till] = &config.users[..] else {
         panic!("{:?}", config.users)
@@ -359,6 +385,7 @@ fn users_take_every_key() {
     assert_eq!((kitchen.may_receive.len(), kitchen.may_admin), (1, true));
     assert_eq!(kitchen.source.as_deref(), Some("server1"));
     assert_eq!(till.token_file, Some(PathBuf::from("till.token")));
+    assert_eq!(till.certificate.as_deref(), Some("till.example"));
     assert!(till.may_send.is_empty() && till.may_receive.is_empty() && !till.may_admin);
     assert!(!format!("{config:?}").contains(&hash[..8]));
 }

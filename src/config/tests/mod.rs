@@ -1,8 +1,11 @@
 //! Tests of the settings, by what they promise.
 
+mod changes;
+mod cluster;
 mod defaults;
 mod environment;
 mod keys;
+mod nats;
 mod problems;
 mod units;
 
@@ -11,6 +14,15 @@ use super::{Config, parse};
 /// The settings of this text, which are right.
 fn settings(text: &str) -> Config {
     parse("flipped-lb.toml", text, &[]).expect("these settings are right")
+}
+
+/// The text with a key in its section; `[cluster]` is of no use without a replicated journal.
+fn with(section: &str, key: &str, value: &str) -> String {
+    match section {
+        "" => format!("{key} = {value}\n"),
+        "cluster" => format!("durability = 'replicated'\n[cluster]\n{key} = {value}\n"),
+        section => format!("[{section}]\n{key} = {value}\n"),
+    }
 }
 
 /// The problems of this text, which has some.

@@ -237,7 +237,7 @@ fn what_does_not_fit_together_is_named() {
 fn items_need_their_names() {
     assert_eq!(
         problem("\n[[source]]\nack = true\n"),
-        "flipped-lb.toml:2:1: [[source]] has no address; add address = \"127.0.0.1:8001\""
+        "flipped-lb.toml:2:1: [[source]] has no address; add address = \"127.0.0.1:8001\", or nats"
     );
     assert!(problem("[[destination]]\nvip = true").contains("has no id"));
     assert!(problem("[[rule]]\nsource = 'a'").contains("has no priority"));
@@ -328,14 +328,27 @@ fn users_have_names_and_tokens_of_their_own_and_rights_to_what_there_is() {
         (user("one", "may_receive = ['x']"), "no destination \"x\""),
         (user("one", "may_send = 'table1'"), "write a list"),
         (user("one", "token = 'x'"), "unknown key \"token\""),
+        (user("one", "certificate = ''"), "a name in its certificate"),
+        (
+            user("one", "certificate = 'till'"),
+            "no address asks for one; set [tls] client_ca",
+        ),
     ] {
         let problem = problem(&text);
         assert!(problem.contains(right), "{text}: {problem}");
     }
+    let with_ca = "[tls]\ncert = 'c'\nkey = 'k'\nclient_ca = 'ca'\n";
+    let certificate = |name: &str| format!("[[user]]\nname = '{name}'\ncertificate = 'till'\n");
+    settings(&(certificate("one") + with_ca));
+    let twice = self::problem(&(certificate("one") + &certificate("two") + with_ca));
+    assert!(twice.contains("has the certificate of \"one\""), "{twice}");
     let token = "my-secret-token";
     let problem = problem(&format!("[[user]]\nname = 'a'\ntoken_sha256 = '{token}'"));
     assert!(problem.contains("flipped-lb user hash"), "{problem}");
     assert!(!problem.contains(token), "{problem}");
+    let empty = crate::access::TokenHash::of("").hex();
+    let problem = self::problem(&format!("[[user]]\nname = 'a'\ntoken_sha256 = '{empty}'"));
+    assert!(problem.contains("hash of an empty token"), "{problem}");
 }
 
 #[test]
@@ -344,6 +357,10 @@ fn an_address_that_other_machines_reach_is_refused_with_both_ways_out() {
         ("delivery", "read every customer's messages"),
         ("ingest", "send as any server"),
         ("admin", "see all figures"),
+        (
+            "http",
+            "send as any server and read every customer's messages",
+        ),
     ] {
         for host in ["0.0.0.0", "[::]", "192.0.2.1"] {
             let text = format!("[{section}]\nlisten = '{host}:9555'\n");
@@ -360,6 +377,27 @@ fn an_address_that_other_machines_reach_is_refused_with_both_ways_out() {
 }
 
 #[test]
+fn an_origin_is_written_as_browsers_write_it() {
+    for (origin, words) in [
+        ("till.example", "write scheme and host"),
+        ("", "write scheme and host"),
+        ("null", "write scheme and host"),
+        (
+            "https://till.example/",
+            "browsers write \"https://till.example\"",
+        ),
+        (
+            "HTTPS://Till.Example:443",
+            "browsers write \"https://till.example\"",
+        ),
+    ] {
+        let problem = problem(&format!("[http]\ncors = ['{origin}']"));
+        assert!(problem.contains(words), "{problem}");
+    }
+    settings("[http]\ncors = ['*', 'http://127.0.0.1:8080']");
+}
+
+#[test]
 fn a_certificate_has_its_key_and_a_source_by_tls_an_authority() {
     for text in [
         "[tls]\ncert = 'c'",
@@ -372,6 +410,11 @@ fn a_certificate_has_its_key_and_a_source_by_tls_an_authority() {
     }
     let problem = problem("[[source]]\naddress = 'a:1'\ntls = true");
     assert!(problem.contains("tls = true wants tls_ca"), "{problem}");
+    for key in ["tls_cert = 'c'", "tls_key = 'k'"] {
+        let text = format!("[[source]]\naddress = 'a:1'\ntls = true\ntls_ca = 'c'\n{key}");
+        let problem = self::problem(&text);
+        assert!(problem.contains("not the other one; set both"), "{problem}");
+    }
     let text = "[tls]\nclient_ca = 'c'\ncert = 'c'\nkey = 'k'\n[delivery]\nlisten = '0.0.0.0:1'";
     settings(text);
     let plain = self::problem(&format!("{text}\ntls = 'off'"));
