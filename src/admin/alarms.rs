@@ -8,13 +8,16 @@ use tracing::{info, warn};
 use super::degraded::{Kind, Shortage};
 use super::destinations::time;
 use crate::clock::Now;
+use crate::config::WhenFull;
 use crate::counters::{Counter, Counters};
-use crate::destinations::{Tracked, WaitsFor};
+use crate::destinations::Tracked;
 use crate::escape::Escaped;
 use crate::latency::Names;
 use crate::limits::{ALARM_AFTER_US, ALARM_GROWTH_US, DESTINATIONS_NAMED_MAX};
 use crate::log_limit::LogLimit;
 use crate::message::DestinationIndex;
+use crate::message::when_full::WhenFullOf;
+use crate::plural::counted;
 
 /// Counters that should not grow.
 const LOSSES: [Counter; 7] = [
@@ -36,7 +39,7 @@ enum Cause {
     /// No configured source is connected.
     NoSource,
     /// A destination's subscriber does not read, or does not acknowledge.
-    StandsStill(DestinationIndex, WaitsFor),
+    StandsStill(DestinationIndex),
     Grows(Counter),
 }
 
@@ -62,6 +65,8 @@ struct Growth {
 pub(crate) struct Alarms {
     /// How many sources the settings name.
     configured_sources: usize,
+    /// `None`: sources wait for any destination that is full.
+    when_full: Option<WhenFullOf>,
     /// Since when none of them has been connected.
     no_source_since_us: Option<u64>,
     active: Vec<Alarm>,
@@ -74,6 +79,7 @@ impl Alarms {
     pub(crate) fn new(configured_sources: usize) -> Self {
         Self {
             configured_sources,
+            when_full: None,
             no_source_since_us: None,
             active: Vec::new(),
             growths: LOSSES.map(|counter| Growth {
@@ -83,6 +89,16 @@ impl Alarms {
             }),
             log: LogLimit::default(),
         }
+    }
+
+    /// The settings name so many sources now, and say for whom they wait.
+    pub(crate) fn configure(&mut self, sources: usize, when_full: WhenFullOf) {
+        (self.configured_sources, self.when_full) = (sources, Some(when_full));
+    }
+
+    /// How many sources the settings name.
+    pub(super) fn configured_sources(&self) -> usize {
+        self.configured_sources
     }
 
     /// Looks at everything again.
@@ -99,7 +115,7 @@ impl Alarms {
             .map(|it| alarm(Cause::Shortage(it.kind), now, it.words))
             .collect();
         found.extend(self.no_source(counters, now));
-        found.extend(held(counters, destinations, names, now));
+        found.extend(self.held(counters, destinations, names, now));
         found.extend(stand_still(destinations, names, now));
         for growth in &mut self.growths {
             found.extend(growth.look(counters, now));
@@ -135,6 +151,37 @@ impl Alarms {
             since_us,
             words: format!("none of the {count} configured sources is connected"),
         })
+    }
+
+    /// Sources that wait, and for whom. Nobody waits for a destination that rejects.
+    fn held(
+        &self,
+        counters: &Counters,
+        destinations: &[Tracked],
+        names: &dyn Names,
+        now: Now,
+    ) -> Option<Alarm> {
+        let count = counters.get(Counter::SourcesHeld);
+        if count == 0 {
+            return None;
+        }
+        let when_full = self.when_full.as_ref();
+        let waits = |index| when_full.is_none_or(|it| it.of(index) == WhenFull::Wait);
+        let full = (0..).zip(destinations);
+        let full = full.filter(|(index, it)| it.state.is_full() && waits(*index));
+        let full: Vec<_> = full
+            .map(|(index, it)| {
+                let (queued, max) = (it.state.queued(), it.state.queued_max);
+                let id = Escaped(names.destination(index));
+                format!("{id} ({queued} of max_queued {max})")
+            })
+            .collect();
+        let whom = match full.len() {
+            0 => "a destination with max_queued messages".to_owned(),
+            _ => some_of(&full),
+        };
+        let sources = counted(count, "source waits", "sources wait");
+        Some(alarm(Cause::Held, now, format!("{sources} for {whom}")))
     }
 
     fn replace(&mut self, mut found: Vec<Alarm>, now: Now) {
@@ -194,36 +241,6 @@ fn alarm(cause: Cause, now: Now, words: String) -> Alarm {
     }
 }
 
-/// Sources that wait, and for whom.
-fn held(
-    counters: &Counters,
-    destinations: &[Tracked],
-    names: &dyn Names,
-    now: Now,
-) -> Option<Alarm> {
-    let count = counters.get(Counter::SourcesHeld);
-    if count == 0 {
-        return None;
-    }
-    let full = (0..).zip(destinations).filter(|(_, it)| it.state.is_full());
-    let full: Vec<_> = full
-        .map(|(index, it)| {
-            let (queued, max) = (it.state.queued(), it.state.queued_max);
-            let id = Escaped(names.destination(index));
-            format!("{id} ({queued} of max_queued {max})")
-        })
-        .collect();
-    let whom = match full.len() {
-        0 => "a destination with max_queued messages".to_owned(),
-        _ => some_of(&full),
-    };
-    Some(alarm(
-        Cause::Held,
-        now,
-        format!("{count} sources wait for {whom}"),
-    ))
-}
-
 /// Destinations whose subscribers do not read, or do not acknowledge.
 fn stand_still(destinations: &[Tracked], names: &dyn Names, now: Now) -> Vec<Alarm> {
     let is_long = |it: &Tracked| now.epoch_us.saturating_sub(it.waits_since_us) >= ALARM_AFTER_US;
@@ -234,11 +251,11 @@ fn stand_still(destinations: &[Tracked], names: &dyn Names, now: Now) -> Vec<Ala
             let state = &it.state;
             let words = || {
                 let mut words = format!(
-                    "{}: {}, while {} messages wait and {} are in flight",
+                    "{}: {}, while {} and {} in flight",
                     Escaped(names.destination(index)),
                     reason.words(),
-                    state.queued(),
-                    state.in_flight
+                    counted(state.queued(), "message waits", "messages wait"),
+                    counted(state.in_flight, "is", "are")
                 );
                 if let Some(peer) = state.subscriber.and_then(|it| it.peer) {
                     words.push_str(&format!(", subscriber {peer}"));
@@ -246,7 +263,7 @@ fn stand_still(destinations: &[Tracked], names: &dyn Names, now: Now) -> Vec<Ala
                 words
             };
             is_long(it).then(|| Alarm {
-                cause: Cause::StandsStill(index, reason),
+                cause: Cause::StandsStill(index),
                 since_us: it.waits_since_us,
                 words: words(),
             })
@@ -274,7 +291,8 @@ fn some_of(all: &[String]) -> String {
 mod tests {
     use super::super::testing::Restaurant;
     use super::*;
-    use crate::destinations::{DestinationState, SubscriberState};
+    use crate::config::Config;
+    use crate::destinations::{DestinationState, SubscriberState, WaitsFor};
 
     const START_US: u64 = 1_700_000_000_000_000;
 
@@ -319,6 +337,20 @@ mod tests {
     }
 
     #[test]
+    fn nobody_waits_for_a_destination_that_rejects() {
+        let (mut alarms, counters) = (Alarms::new(4), Counters::default());
+        let mut config = Config::default();
+        config.destinations[1].when_full = Some(WhenFull::Reject);
+        alarms.configure(4, WhenFullOf::new(&config));
+        counters.set(Counter::SourcesConnected, 4);
+        counters.set(Counter::SourcesHeld, 1);
+        let told = look(&mut alarms, &counters, &[full(), full()], 1);
+        let expected =
+            "1 source waits for table1 (2000 of max_queued 2000), since 2023-11-14T22:13:21Z";
+        assert_eq!(told, [expected]);
+    }
+
+    #[test]
     fn configured_sources_that_are_all_gone_are_told() {
         let (mut alarms, counters) = (Alarms::new(3), Counters::default());
         assert!(look(&mut alarms, &counters, &[], 1).is_empty(), "too soon");
@@ -358,6 +390,14 @@ mod tests {
               subscriber 10.0.0.7:4312, since 2023-11-14T22:13:20Z"
             ]
         );
+        it.waits_for = Some(WaitsFor::Acknowledgement);
+        let told = look(&mut alarms, &counters, &[it], 10);
+        assert!(
+            told[0].starts_with("table1: its subscriber does not acknowledge,"),
+            "{told:?}"
+        );
+        assert!(told[0].ends_with("since 2023-11-14T22:13:20Z"), "{told:?}");
+        it.waits_for = Some(WaitsFor::Reading);
         let many = [it; DESTINATIONS_NAMED_MAX + 7];
         let told = look(&mut alarms, &counters, &many, 10);
         assert_eq!(told.len(), DESTINATIONS_NAMED_MAX + 1);

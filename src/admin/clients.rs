@@ -1,127 +1,103 @@
-//! The HTTP listener: who may connect, and how long a connection may take.
+//! The HTTP listener of the admin address: how long a connection may take.
 //!
-//! It accepts for `server`, whose router answers. At most `max_connections` are open; further
-//! ones are answered 503 and closed. A head that does not come, a connection that rests and an
-//! answer that is not read are cut after a time of their own, so that none of them holds a place.
+//! [`crate::http::listener`] accepts; the router of `server` answers. A head that does not come, a
+//! connection that rests and an answer that is not read are cut after a time of their own, so that none
+//! of them holds a place.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::Router;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
-use crate::counters::{Counter, Counters};
+use super::guard::Client;
+use crate::access::RefusedClients;
+use crate::counters::Counters;
+use crate::http::listener::{self, Place};
 use crate::limits::{
-    HANDSHAKE_TIME_MAX, HTTP_HEAD_LEN_MAX, HTTP_HEAD_TIMEOUT, HTTP_UNREAD_TIMEOUT,
-    REFUSED_HELD_MAX, REFUSED_HELD_TIME,
+    HANDSHAKE_TIME_MAX, HTTP_HEAD_LEN_MAX, HTTP_HEAD_TIMEOUT, HTTP_UNREAD_TIMEOUT, HTTP_UNSENT_LEN,
+    REFUSED_HELD_TIME,
 };
-use crate::net::admission::{Admission, Refusal};
+use crate::net::admission::Admission;
+use crate::net::tls::{self, TlsFailure, TlsSwitch};
 
-/// A pause after a connection that could not be accepted.
-const PAUSE: Duration = Duration::from_millis(100);
-
-/// Between two refusals: some hundred a second.
-const REFUSAL_PAUSE: Duration = Duration::from_millis(5);
+/// For a client that speaks plain HTTP where TLS is spoken.
+const PLAIN_ANSWER: &str = "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\n\
+    connection: close\r\ncontent-length: 52\r\n\r\nthis address speaks TLS; ask it by https:// instead\n";
 
 pub(super) async fn serve(
-    (listener, tls): (TcpListener, Option<TlsAcceptor>),
-    admission: Admission,
-    counters: Arc<Counters>,
+    (listener, tls): (TcpListener, Arc<TlsSwitch>),
+    admission: Arc<Admission>,
+    (counters, refused): (Arc<Counters>, Arc<RefusedClients>),
     router: Router,
 ) {
-    let admission = Arc::new(admission);
-    let refused = Arc::new(Semaphore::new(REFUSED_HELD_MAX));
-    let (mut failing, mut full) = (Shown::default(), Shown::default());
-    loop {
-        let accepted = listener.accept().await;
-        failing.show(accepted.is_err(), Counter::ListenersFailing, &counters);
-        let Ok((stream, peer)) = accepted else {
-            counters.add(Counter::AcceptFailures, 1);
-            sleep(PAUSE).await;
-            continue;
-        };
-        let admitted = admission.admit(peer);
-        let is_full = admitted == Err(Refusal::Full);
-        full.show(is_full, Counter::ListenersFull, &counters);
-        match admitted {
-            Ok(()) => {
-                let place = Place::new(&admission, peer, &counters);
-                tokio::spawn(welcome(stream, tls.clone(), router.clone(), place));
+    listener::accept(listener, admission, counters, |stream, place| {
+        let tls = tls.listener().map(TlsAcceptor::from);
+        let (router, refused) = (router.clone(), Arc::clone(&refused));
+        tokio::spawn(async move {
+            let (counters, peer) = (Arc::clone(&place.counters), place.peer);
+            if let Err(failure) = welcome(stream, tls, router, place).await {
+                TlsFailure::of(&failure).count(&counters);
+                refused.log_handshake(peer, &failure);
             }
-            Err(why) => {
-                counters.add(Counter::ConnectionsRefused, 1);
-                counters.add(why.counter(), 1);
-                refuse(stream, admission.words(why), &refused);
-                sleep(REFUSAL_PAUSE).await;
-            }
-        }
-    }
-}
-
-/// A state of the listener that a gauge shows.
-#[derive(Debug, Default)]
-struct Shown(bool);
-
-impl Shown {
-    fn show(&mut self, is: bool, gauge: Counter, counters: &Counters) {
-        match (std::mem::replace(&mut self.0, is), is) {
-            (false, true) => counters.add(gauge, 1),
-            (true, false) => counters.subtract(gauge, 1),
-            _ => {}
-        }
-    }
-}
-
-/// A connection's place, given back when it ends.
-struct Place {
-    admission: Arc<Admission>,
-    peer: SocketAddr,
-    counters: Arc<Counters>,
-}
-
-impl Place {
-    fn new(admission: &Arc<Admission>, peer: SocketAddr, counters: &Arc<Counters>) -> Self {
-        counters.add(Counter::HttpConnected, 1);
-        Self {
-            admission: Arc::clone(admission),
-            peer,
-            counters: Arc::clone(counters),
-        }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.counters.subtract(Counter::HttpConnected, 1);
-        self.admission.leave(self.peer);
-    }
+        });
+    })
+    .await;
 }
 
 /// Shakes hands with a client where that is the way, then answers it.
-async fn welcome(stream: TcpStream, tls: Option<TlsAcceptor>, router: Router, place: Place) {
+///
+/// # Errors
+/// There is no TLS with it.
+async fn welcome(
+    stream: TcpStream,
+    tls: Option<TlsAcceptor>,
+    router: Router,
+    place: Place,
+) -> io::Result<()> {
     // Where an option cannot be had the other limits hold.
     let _ = set_up(&stream);
-    let Some(tls) = tls else {
-        return answer(stream, router, place).await;
+    let Some(acceptor) = tls else {
+        answer(stream, router, None, place).await;
+        return Ok(());
     };
-    match timeout(HANDSHAKE_TIME_MAX, tls.accept(stream)).await {
-        Ok(Ok(stream)) => answer(stream, router, place).await,
-        _ => place.counters.add(Counter::TlsFailures, 1),
+    let shaken = timeout(HANDSHAKE_TIME_MAX, shake(stream, acceptor)).await;
+    let stream = shaken.unwrap_or_else(|_| Err(tls::too_long()))?;
+    let certificate = tls::certificate(stream.get_ref().1).map(Into::into);
+    answer(stream, router, certificate, place).await;
+    Ok(())
+}
+
+/// Shakes hands; whoever speaks plain HTTP is told that this is not the way.
+///
+/// # Errors
+/// It has failed.
+async fn shake(mut stream: TcpStream, acceptor: TlsAcceptor) -> io::Result<TlsStream<TcpStream>> {
+    let mut first = [0];
+    if stream.peek(&mut first).await? > 0 && !tls::begins_tls(first[0]) {
+        stream.write_all(PLAIN_ANSWER.as_bytes()).await?;
+        stream.shutdown().await?;
+        // A socket that is closed with bytes unread would take the answer away.
+        let mut unread = [0; 1024];
+        let _ = timeout(REFUSED_HELD_TIME, async {
+            while stream.read(&mut unread).await.is_ok_and(|len| len > 0) {}
+        })
+        .await;
+        return Err(tls::not_spoken());
     }
+    acceptor.accept(stream).await
 }
 
 /// Answers the requests of one connection.
-async fn answer<S>(stream: S, router: Router, place: Place)
+async fn answer<S>(stream: S, router: Router, certificate: Option<Arc<[String]>>, place: Place)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -130,7 +106,11 @@ where
         .timer(TokioTimer::new())
         .header_read_timeout(HTTP_HEAD_TIMEOUT)
         .max_buf_size(HTTP_HEAD_LEN_MAX);
-    let service = TowerToHyperService::new(router);
+    let client = Client {
+        peer: place.peer,
+        certificate,
+    };
+    let service = TowerToHyperService::new(router.layer(Extension(client)));
     // A client that leaves in the middle is no fault.
     let _ = connection
         .serve_connection(TokioIo::new(stream), service)
@@ -141,33 +121,7 @@ where
 fn set_up(stream: &TcpStream) -> io::Result<()> {
     let socket = SockRef::from(stream);
     socket.set_tcp_nodelay(true)?;
+    socket.set_send_buffer_size(HTTP_UNSENT_LEN)?;
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(HTTP_UNREAD_TIMEOUT))?;
     socket.set_tcp_user_timeout(Some(HTTP_UNREAD_TIMEOUT))
-}
-
-/// Says why, and gives the client a moment to read it; few of them at once.
-fn refuse(mut stream: TcpStream, words: String, refused: &Arc<Semaphore>) {
-    let Ok(place) = Arc::clone(refused).try_acquire_owned() else {
-        return;
-    };
-    tokio::spawn(async move {
-        let told = async {
-            stream.write_all(refusal(&words).as_bytes()).await?;
-            stream.shutdown().await?;
-            let mut unread = [0; 1024];
-            while stream.read(&mut unread).await? > 0 {}
-            io::Result::Ok(())
-        };
-        // A client that is gone or does not read in time misses it.
-        let _ = timeout(REFUSED_HELD_TIME, told).await;
-        drop(place);
-    });
-}
-
-fn refusal(words: &str) -> String {
-    format!(
-        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\n\
-         connection: close\r\ncontent-length: {}\r\n\r\n{words}\n",
-        words.len() + 1
-    )
 }

@@ -2,11 +2,11 @@
 //!
 //! `/readyz` asks at once; the monitor asks to know since when.
 
-use jiff::Timestamp;
-
+use crate::clock::utc;
 use crate::counters::{Counter, Counters};
 use crate::faults::{Fault, Part};
 use crate::limits::STORE_LAG_DEGRADED_S;
+use crate::plural::{counted, several};
 
 /// What is short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -18,6 +18,7 @@ pub(crate) enum Kind {
     Retention,
     ListenersFailing,
     ListenersFull,
+    Links,
 }
 
 /// One shortage, in words.
@@ -34,9 +35,8 @@ pub(crate) struct Shortage {
 pub(crate) fn degraded(counters: &Counters) -> Vec<Shortage> {
     let refused = counters.get(Counter::DestinationsFull);
     let words = || {
-        format!(
-            "there are max_destinations: {refused} lines and subscriptions for others were refused"
-        )
+        let refused = counted(refused, "line or subscription", "lines and subscriptions");
+        format!("there are max_destinations: {refused} for others refused")
     };
     let is_full = counters.get(Counter::DestinationsAtMax) != 0;
     let names = (refused > 0 && is_full).then(words);
@@ -54,6 +54,7 @@ pub(crate) fn degraded(counters: &Counters) -> Vec<Shortage> {
             Kind::ListenersFull,
             listeners(counters, Counter::ListenersFull),
         ),
+        (Kind::Links, links(counters)),
     ];
     let shortages = parts.into_iter();
     shortages
@@ -85,9 +86,17 @@ fn store(counters: &Counters) -> Option<String> {
         (false, _) if behind_s >= STORE_LAG_DEGRADED_S => "is slow".to_owned(),
         (false, _) => return None,
     };
-    Some(format!(
-        "the store {what}: {messages} messages and {behind_s} s behind"
-    ))
+    let behind = behind(messages, behind_s);
+    Some(format!("the store {what}: {behind}"))
+}
+
+/// How far the store is behind: rows to write, or, where all are written, settlements.
+fn behind(messages: u64, behind_s: u64) -> String {
+    match (messages, behind_s) {
+        (0, 0) => "it is not behind".to_owned(),
+        (0, s) => format!("all rows are written, their statuses are {s} s behind"),
+        (messages, s) => format!("{} and {s} s behind", several(messages, "message")),
+    }
 }
 
 /// Why old rows stay, if they do.
@@ -110,11 +119,20 @@ fn retention(counters: &Counters) -> Option<String> {
     ))
 }
 
+/// Which sources and destinations at NATS do not work, if any.
+fn links(counters: &Counters) -> Option<String> {
+    let links = counters.faults().all_links().into_iter();
+    let failing = links.filter_map(|link| {
+        let fault = link.fault?;
+        Some(format!("{} waits {}", link.name, since(&fault)))
+    });
+    let words: Vec<_> = failing.collect();
+    (!words.is_empty()).then(|| words.join("; "))
+}
+
 /// `since 2026-01-31T07:00:00Z (why)`.
 fn since(fault: &Fault) -> String {
-    let seconds = i64::try_from(fault.since_us / 1_000_000).unwrap_or(i64::MAX);
-    let since = Timestamp::from_second(seconds).unwrap_or_default();
-    format!("since {since} ({})", fault.reason)
+    format!("since {} ({})", utc(fault.since_us), fault.reason)
 }
 
 /// Listeners that refuse all connections.
@@ -124,7 +142,7 @@ fn listeners(counters: &Counters, counter: Counter) -> Option<String> {
         _ => "cannot accept: no descriptor or no memory is left",
     };
     let count = counters.get(counter);
-    (count > 0).then(|| format!("{count} listener(s) {what}"))
+    (count > 0).then(|| format!("{} {what}", several(count, "listener")))
 }
 
 /// Why wrong lines cannot be kept, if they cannot.
@@ -140,9 +158,8 @@ fn rejects(counters: &Counters) -> Option<String> {
         _ => "cannot be written: look at its disk",
     };
     let held = counters.get(Counter::RejectedHeld);
-    Some(format!(
-        "rejected.ndjson {why}; {held} sources wait at their next wrong line"
-    ))
+    let held = counted(held, "source waits at its", "sources wait at their");
+    Some(format!("rejected.ndjson {why}; {held} next wrong line"))
 }
 
 #[cfg(test)]
@@ -163,6 +180,13 @@ mod tests {
         counters.set(Counter::StoreLagMessages, 7);
         let slow = format!("the store is slow: 7 messages and {STORE_LAG_DEGRADED_S} s behind");
         assert_eq!(words(&counters), [slow]);
+        counters.set(Counter::StoreLagMessages, 0);
+        let slow = "the store is slow: all rows are written, their statuses are";
+        assert_eq!(
+            words(&counters),
+            [format!("{slow} {STORE_LAG_DEGRADED_S} s behind")]
+        );
+        counters.set(Counter::StoreLagMessages, 7);
         counters.set(Counter::StoreLagSeconds, 0);
         counters.set(Counter::StoreFailing, 1);
         assert_eq!(
@@ -207,16 +231,30 @@ mod tests {
     }
 
     #[test]
+    fn a_link_that_fails_degrades_and_one_that_works_does_not() {
+        let counters = Counters::default();
+        let faults = counters.faults();
+        faults.set_link(
+            "destination a at nats://h:4222",
+            1_700_000_000_000_000,
+            Some("no stream"),
+        );
+        faults.set_link("source b", 5, None);
+        let expected =
+            "destination a at nats://h:4222 waits since 2023-11-14T22:13:20Z (no stream)";
+        assert_eq!(words(&counters), [expected]);
+        faults.set_link("destination a at nats://h:4222", 6, None);
+        assert!(words(&counters).is_empty());
+    }
+
+    #[test]
     fn listeners_that_let_nobody_in_degrade_while_they_do() {
         let counters = Counters::default();
         counters.add(Counter::ListenersFull, 1);
         counters.add(Counter::ListenersFailing, 2);
         let told = words(&counters);
-        assert!(
-            told[0].starts_with("2 listener(s) cannot accept"),
-            "{told:?}"
-        );
-        assert!(told[1].starts_with("1 listener(s) at max_connections"));
+        assert!(told[0].starts_with("2 listeners cannot accept"), "{told:?}");
+        assert!(told[1].starts_with("1 listener at max_connections"));
         counters.subtract(Counter::ListenersFull, 1);
         counters.subtract(Counter::ListenersFailing, 2);
         assert!(words(&counters).is_empty());

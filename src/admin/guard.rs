@@ -1,25 +1,33 @@
-//! Who may ask over HTTP: where there are users, whoever shows the token of one with `may_admin`.
+//! Who may ask over HTTP: where there are users, whoever shows the token, or the certificate, of one
+//! with `may_admin`; no page of elsewhere, by `hosts`.
 //!
 //! It stands before the router of `server`. `/healthz` and `/readyz` answer everybody, for probes have
 //! no token; they name no destination to whoever shows none.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::AdminState;
-use crate::access::{Token, Unidentified, Users};
+use super::{AdminState, hosts, page};
+use crate::access::{HOW_BY_HTTP, NO_RIGHT_CHALLENGE, Proof, Token, Unidentified, challenge};
 use crate::counters::Counter;
 use crate::escape::Escaped;
+use crate::http::request::flaw;
 
 /// Paths that need no token.
 const OPEN: [&str; 2] = ["/healthz", "/readyz"];
 
-/// How a client shows a token.
-const HOW: &str = "send it as Authorization: Bearer TOKEN";
+/// The client of a connection.
+#[derive(Debug, Clone)]
+pub(super) struct Client {
+    pub(super) peer: SocketAddr,
+    /// The names in the certificate that it has shown.
+    pub(super) certificate: Option<Arc<[String]>>,
+}
 
 /// Who asks.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +42,10 @@ enum Refused {
     Unidentified(Unidentified),
     /// This user may not.
     NoRight(String),
+    /// It asks by a name that is not ours.
+    ForeignHost(String),
+    /// A page of another origin asks for a change.
+    FromElsewhere,
 }
 
 /// Lets a request pass, or answers 401 or 403.
@@ -42,12 +54,27 @@ pub(super) async fn guard(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let allowed = judge(&state.users, request.headers());
+    if let Some(flaw) = flaw(request.version(), request.headers()) {
+        return (StatusCode::BAD_REQUEST, format!("{flaw}\n")).into_response();
+    }
+    let client = request.extensions().get::<Client>().cloned();
+    let peer = client.as_ref().map(|it| it.peer);
+    if hosts::is_from_elsewhere(request.method(), request.headers()) {
+        return state.refuse(&Refused::FromElsewhere, peer);
+    }
+    let certificate = client.as_ref().and_then(|it| it.certificate.as_deref());
+    let allowed = judge(&state, request.headers(), certificate);
+    let path = request.uri().path();
     match allowed {
-        Err(why) if !OPEN.contains(&request.uri().path()) => {
-            state.counters.add(why.counter(), 1);
-            why.into_response()
+        Err(Refused::Unidentified(why)) if path == "/" && page::wants_page(request.headers()) => {
+            let words = why.words(HOW_BY_HTTP);
+            // Who opens the page has not had a chance to show one.
+            if why.shows_token() {
+                state.note(&Refused::Unidentified(why), &words, peer);
+            }
+            page::sign_in(&words)
         }
+        Err(why) if !OPEN.contains(&path) && !page::is_open(path) => state.refuse(&why, peer),
         allowed => {
             let sees_all = allowed.is_ok();
             request.extensions_mut().insert(Viewer { sees_all });
@@ -56,71 +83,113 @@ pub(super) async fn guard(
     }
 }
 
-fn judge(users: &Users, headers: &HeaderMap) -> Result<(), Refused> {
+fn judge(
+    state: &AdminState,
+    headers: &HeaderMap,
+    certificate: Option<&[String]>,
+) -> Result<(), Refused> {
+    let users = state.users.get();
+    // A page of elsewhere has neither a token nor a certificate of its own name that is trusted here.
+    if !users.want_token()
+        && state.tls.listener().is_none()
+        && let Some(host) = hosts::foreign(headers, &state.facts.hosts)
+    {
+        return Err(Refused::ForeignHost(host));
+    }
     let token = headers.get(header::AUTHORIZATION);
-    let token = token.and_then(|it| bearer(it.to_str().ok()?));
-    match users.identify(token.as_ref()) {
+    let token = token.and_then(|it| Token::bearer(it.as_bytes()));
+    let proof = Proof {
+        token: token.as_ref(),
+        certificate,
+    };
+    match users.identify(proof) {
         Ok(Some(user)) if !user.may_admin() => Err(Refused::NoRight(user.name.to_string())),
         Ok(_) => Ok(()),
         Err(why) => Err(Refused::Unidentified(why)),
     }
 }
 
-/// The token of `Bearer TOKEN`.
-fn bearer(value: &str) -> Option<Token> {
-    let (scheme, token) = value.trim().split_once(' ')?;
-    let is_bearer = scheme.eq_ignore_ascii_case("bearer");
-    is_bearer.then(|| Token::new(token.trim()))
-}
+impl AdminState {
+    /// Counts and logs a refusal, and answers it.
+    fn refuse(&self, why: &Refused, peer: Option<SocketAddr>) -> Response {
+        let answer = why.answer();
+        self.note(why, &answer.words, peer);
+        answer.into_response()
+    }
 
-impl Refused {
-    fn counter(&self) -> Counter {
-        match self {
-            Self::Unidentified(_) => Counter::TokensRefused,
-            Self::NoRight(_) => Counter::RightsRefused,
+    /// Counts and logs a refusal, with what is told of it.
+    fn note(&self, why: &Refused, words: &str, peer: Option<SocketAddr>) {
+        if let Some(counter) = why.counter() {
+            self.counters.add(counter, 1);
+        }
+        if let Some(peer) = peer {
+            self.refused.log(peer, words);
         }
     }
 }
 
-/// As RFC 6750 has it.
-impl IntoResponse for Refused {
-    fn into_response(self) -> Response {
+/// What a refused client is told.
+struct Answer {
+    status: StatusCode,
+    challenge: Option<&'static str>,
+    words: String,
+}
+
+impl Refused {
+    fn counter(&self) -> Option<Counter> {
+        match self {
+            Self::Unidentified(_) => Some(Counter::TokensRefused),
+            Self::NoRight(_) => Some(Counter::RightsRefused),
+            Self::ForeignHost(_) | Self::FromElsewhere => None,
+        }
+    }
+
+    fn answer(&self) -> Answer {
         let (status, challenge, words) = match self {
-            Self::Unidentified(why) => {
-                let challenge = match why {
-                    Unidentified::NoToken => "Bearer realm=\"flipped-lb\"",
-                    Unidentified::WrongToken => {
-                        "Bearer realm=\"flipped-lb\", error=\"invalid_token\""
-                    }
-                };
-                (StatusCode::UNAUTHORIZED, challenge, why.words(HOW))
-            }
+            Self::Unidentified(why) => (
+                StatusCode::UNAUTHORIZED,
+                Some(challenge(*why)),
+                why.words(HOW_BY_HTTP),
+            ),
             Self::NoRight(name) => (
                 StatusCode::FORBIDDEN,
-                "Bearer realm=\"flipped-lb\", error=\"insufficient_scope\"",
+                Some(NO_RIGHT_CHALLENGE),
                 format!(
                     "user {} may not ask here; it needs may_admin",
                     Escaped(name)
                 ),
             ),
+            Self::ForeignHost(host) => (
+                StatusCode::MISDIRECTED_REQUEST,
+                None,
+                format!(
+                    "this engine does not know itself as {}; ask by its address, or name that in \
+                     [admin] hosts",
+                    Escaped(host)
+                ),
+            ),
+            Self::FromElsewhere => (
+                StatusCode::FORBIDDEN,
+                None,
+                "a page of another origin may not change anything here".to_owned(),
+            ),
         };
-        let head = [(header::WWW_AUTHENTICATE, challenge)];
-        (status, head, format!("{words}\n")).into_response()
+        Answer {
+            status,
+            challenge,
+            words,
+        }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_token_stands_behind_the_word_bearer() {
-        let token = |value| bearer(value).map(|it| it.reveal().to_owned());
-        for value in ["Bearer a b", " bearer  a b ", "BEARER a b"] {
-            assert_eq!(token(value).as_deref(), Some("a b"), "{value}");
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, self.words + "\n").into_response();
+        if let Some(challenge) = self.challenge {
+            let challenge = HeaderValue::from_static(challenge);
+            let headers = response.headers_mut();
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
-        for value in ["", "Bearer", "Basic YTpi", "Bearera b"] {
-            assert_eq!(token(value), None, "{value}");
-        }
+        response
     }
 }

@@ -2,27 +2,35 @@
 //!
 //! ```text
 //! agents --> Counters ----------------------------+--> /stats /metrics
-//! scheduler --intervals--> MONITOR --> Shown -----+--> /histograms/...
+//! scheduler --intervals--> MONITOR --> Shown -----+--> /histograms/... the page, /events
 //!                             |                   |
 //!                             +--> statistics text on stdout, .hgrm files at the end
 //! engine ----phase, agents--> Health -----------------> /healthz /readyz
 //! ```
 //!
 //! The agents feed it through atomics and one swap of a box; nothing here is on the path, and
-//! nothing here can slow it: the mutex is between the monitor and the HTTP thread alone. It changes
-//! nothing in the engine: there is no command to give.
+//! nothing here can slow it: the mutex is between the monitor and the HTTP thread alone. The one command
+//! to give is `POST /reload`, which the engine's own thread carries out.
 
 mod alarms;
 mod clients;
+mod cluster;
 mod degraded;
 mod destinations;
+mod flow;
 mod guard;
 mod health;
 mod histograms;
+mod history;
+pub(crate) mod hosts;
 mod metrics;
 mod monitor;
+mod page;
+mod readiness;
+mod reload;
 mod server;
 mod shown;
+mod sources;
 mod stalls;
 mod statistics;
 mod stats;
@@ -34,16 +42,19 @@ pub(crate) use shown::Shown;
 pub(crate) use stalls::Waits;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 pub(crate) use crate::latency::Names;
 
-use rustls::ServerConfig;
-
-use crate::access::Users;
+use crate::access::{CurrentUsers, RefusedClients};
 use crate::agent::background;
-use crate::config::Connections;
+use crate::cluster::figures;
+use crate::cluster::status::{Handle, Snapshot};
 use crate::counters::Counters;
+use crate::engine::reload::Reloads;
+use crate::engine::tls::Certificates;
+use crate::net::admission::Admission;
+use crate::net::tls::TlsSwitch;
 
 /// What does not change while an engine runs.
 #[derive(Debug, Clone)]
@@ -55,8 +66,14 @@ pub(crate) struct Facts {
     pub(crate) threading_mode: &'static str,
     /// When the engine started.
     pub(crate) started: Instant,
-    /// How many HTTP clients may be connected.
-    pub(crate) connections: Connections,
+    /// The setting `journal.max_bytes`.
+    pub(crate) journal_max_bytes: u64,
+    /// The same as a time of day: it tells one engine from the next at an address.
+    pub(crate) started_at: SystemTime,
+    /// Whether anything follows the journal.
+    pub(crate) has_store: bool,
+    /// Names by which it may be asked, besides those that it knows itself.
+    pub(crate) hosts: Vec<String>,
 }
 
 /// All that the HTTP thread reads.
@@ -70,10 +87,29 @@ pub(crate) struct AdminState {
     /// What destinations and types are called.
     pub(crate) names: Arc<dyn Names>,
     /// Who may ask.
-    pub(crate) users: Arc<Users>,
-    /// What the listener shows; `None`: it speaks plain HTTP.
-    pub(crate) tls: Option<Arc<ServerConfig>>,
+    pub(crate) users: Arc<CurrentUsers>,
+    /// What the listener shows; where that is nothing it speaks plain HTTP.
+    pub(crate) tls: Arc<TlsSwitch>,
+    /// Those that the engine shows.
+    pub(crate) certificates: Certificates,
+    /// How many HTTP clients may be connected.
+    pub(crate) admission: Arc<Admission>,
+    /// Where refused clients are logged.
+    pub(crate) refused: Arc<RefusedClients>,
+    /// By which the settings are reloaded.
+    pub(crate) reloads: Reloads,
+    /// The member of a group that this is; `None`: it is alone.
+    pub(crate) member: Option<Handle>,
     pub(crate) facts: Facts,
+}
+
+impl AdminState {
+    /// The member of a group that this is, with its figures among the counters; `None`: it is alone.
+    fn member(&self) -> Option<Snapshot> {
+        let snapshot = self.member.as_ref()?.status.snapshot();
+        figures::show(&snapshot, &self.counters);
+        Some(snapshot)
+    }
 }
 
 /// A thread that died while it held the lock left whole numbers behind: read on.

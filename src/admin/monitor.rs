@@ -8,6 +8,7 @@
 use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::{Builder, JoinHandle};
@@ -18,13 +19,16 @@ use tracing::{info, warn};
 use super::degraded::degraded;
 use super::statistics::Statistics;
 use super::{Names, Shown, lock, take_turns};
+use crate::access::RefusedClients;
 use crate::clock::{Clock, Noticed, SystemClock};
 use crate::counters::{Counter, Counters, Snapshot};
 use crate::destinations;
+use crate::disk::Forecast;
 use crate::latency::{self, FilesError, IntervalLog, write_all};
 use crate::limits::{DESTINATIONS_INTERVAL, MONITOR_TICK_MS};
 use crate::log;
 use crate::message::DestinationIndex;
+use crate::sources;
 use crate::store::lag::Progress;
 
 /// What a monitor works with.
@@ -32,20 +36,26 @@ pub(crate) struct MonitorParts {
     /// The engine's clock, which is made to follow the wall clock.
     pub(crate) clock: SystemClock,
     pub(crate) counters: Arc<Counters>,
+    /// The log of refused HTTP clients, which is asked what it has left out.
+    pub(crate) refused: Arc<RefusedClients>,
     /// Where the totals go; shared with the HTTP thread.
     pub(crate) shown: Arc<Mutex<Shown>>,
     /// The other end of the scheduler's recorder.
     pub(crate) latencies: latency::Collector,
     /// The other end of the scheduler's reporter.
     pub(crate) reports: destinations::Collector,
+    /// The other end of ingest's reporter.
+    pub(crate) source_reports: sources::Collector,
     /// What destinations and types are called.
     pub(crate) names: Arc<dyn Names>,
     /// From which the lag is published while the store waits for an answer; `None`: there is no store.
     pub(crate) progress: Option<Arc<Progress>>,
-    /// Between two prints; zero: at the end only.
-    pub(crate) interval: Duration,
+    /// Between two prints, in ns; zero: at the end only. A reload changes it.
+    pub(crate) interval_ns: Arc<AtomicU64>,
     /// Where the `.hgrm` files go at the end; `None`: there are none.
     pub(crate) histograms: Option<PathBuf>,
+    /// Says how long the disk lasts.
+    pub(crate) forecast: Forecast,
     /// Writes the interval logs; `None`: there are none.
     pub(crate) log: Option<IntervalLog>,
     /// Wakes the scheduler after it was asked for its interval: a parked one would keep the
@@ -148,15 +158,18 @@ impl Run {
 
     fn until(mut self, stopped: &Receiver<()>) -> Result<usize, FilesError> {
         let counters_before = self.counters_then.clone();
-        let tick = self.tick();
+        let mut tick = self.tick();
         while stopped.recv_timeout(tick) == Err(RecvTimeoutError::Timeout) {
             self.collect();
             self.track();
             self.watch_clock();
             self.publish_lag();
+            self.look_at_disk();
             self.count_lost_lines();
+            self.parts.refused.log_left_out();
             (self.parts.wake)();
-            let interval = self.parts.interval;
+            tick = self.tick();
+            let interval = self.interval();
             if !interval.is_zero() && self.printed.elapsed() >= interval {
                 self.print_period();
             }
@@ -170,10 +183,14 @@ impl Run {
         self.write_files()
     }
 
+    fn interval(&self) -> Duration {
+        Duration::from_nanos(self.parts.interval_ns.load(Ordering::Relaxed))
+    }
+
     /// How long it sleeps: no longer than what is on the shortest beat.
     fn tick(&self) -> Duration {
         let log = self.parts.log.as_ref().map(IntervalLog::interval);
-        let beats = [Some(self.parts.interval), log].into_iter().flatten();
+        let beats = [Some(self.interval()), log].into_iter().flatten();
         let longest = Duration::from_millis(MONITOR_TICK_MS);
         beats
             .filter(|it| !it.is_zero())
@@ -185,7 +202,7 @@ impl Run {
         let (log, collected) = (&mut self.parts.log, &mut self.collected);
         self.parts.latencies.collect_with(|interval| {
             *collected += 1;
-            shown.totals.merge(interval);
+            shown.merge(interval);
             if let Some(log) = log {
                 log.merge(interval);
             }
@@ -194,7 +211,7 @@ impl Run {
             && when <= *collected
         {
             self.retired.pop_front();
-            shown.totals.retire(destination);
+            shown.retire(destination);
             if let Some(log) = log {
                 log.retire(destination);
             }
@@ -202,9 +219,12 @@ impl Run {
         }
     }
 
-    /// Takes the report that was asked for, looks what is wrong, and asks for the next when it is time.
+    /// Takes the report that was asked for, looks what flows and what is wrong, and asks for the next
+    /// report when it is time.
     fn track(&mut self) {
         let mut shown = lock(&self.parts.shown);
+        let source_reports = &mut self.parts.source_reports;
+        source_reports.poll(|report| shown.sources.take(report));
         let (reports, log) = (&mut self.parts.reports, &mut self.parts.log);
         let mut is_due = self.asked.elapsed() >= 2 * DESTINATIONS_INTERVAL;
         let (retired, collected) = (&mut self.retired, self.collected);
@@ -218,12 +238,16 @@ impl Run {
         if is_due {
             let (counters, names) = (&*self.parts.counters, &*self.parts.names);
             let (shown, now) = (&mut *shown, self.parts.clock.now());
+            let oldest_wait_ns = shown.oldest_wait().map(|(_, ns)| ns);
+            (shown.flow).sample(&counters.snapshot(), oldest_wait_ns, now);
+            shown.recent.advance(now);
             let all = shown.destinations.all();
             (shown.alarms).update(counters, degraded(counters), all, names, now);
         }
         if self.asked.elapsed() >= DESTINATIONS_INTERVAL || reports.has_released() {
             self.asked = Instant::now();
             reports.ask();
+            self.parts.source_reports.ask();
         }
     }
 
@@ -278,6 +302,13 @@ impl Run {
     fn publish_lag(&self) {
         if let Some(progress) = &self.parts.progress {
             progress.publish(self.parts.clock.now().epoch_us, &self.parts.counters);
+        }
+    }
+
+    fn look_at_disk(&mut self) {
+        let outlook = self.parts.forecast.sample_if_due(self.started.elapsed());
+        if outlook.is_some() {
+            lock(&self.parts.shown).disk = outlook;
         }
     }
 

@@ -1,7 +1,7 @@
-//! HTTP: `/stats`, `/metrics`, `/healthz`, `/readyz`, `/histograms/...`.
+//! HTTP: the page, `/stats`, `/history`, `/metrics`, `/healthz`, `/readyz`, `/histograms/...`.
 //!
-//! A thread named "admin" with a runtime of its own, which reads [`AdminState`]. It only answers: nothing
-//! can be changed through it, and no agent waits for it.
+//! A thread named "admin" with a runtime of its own, which reads [`AdminState`]. It only answers, and
+//! passes on who asks for a reload; no agent waits for it.
 
 use std::fmt::Write as _;
 use std::io;
@@ -10,30 +10,32 @@ use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 use std::time::Instant;
 
-use axum::extract::{Path, Query, State};
-use axum::http::{HeaderName, StatusCode, header};
+use axum::extract::{Path, Query, RawQuery, State};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
-use tokio_rustls::TlsAcceptor;
 
-use super::degraded::{Shortage, degraded};
 use super::destinations::{self, Page};
 use super::guard::{Viewer, guard};
-use super::health::{Health, has_journal};
-use super::metrics::{CONTENT_TYPE, metrics};
+use super::health::Health;
+use super::history::history;
+use super::metrics::{Format, Metrics};
+use super::readiness::Readiness;
 use super::stats::stats;
-use super::{AdminState, clients, histograms, lock, take_turns};
+use super::{AdminState, clients, cluster, histograms, page, reload, take_turns};
 use crate::escape::Escaped;
 use crate::latency::plot::PlotError;
 use crate::limits::STALL_LOOK;
-use crate::net::admission::Admission;
 
 const PATHS: &str = "\
+/                   the page, for browsers; this list, for others
+/events             the page's sections each second, as server-sent events
 /stats              all figures, as JSON
+/history            the last ten minutes in steps of ten seconds
 /metrics            the same for Prometheus
 /destinations       what waits for each destination, for what and since when, and who takes it; in
                     parts by ?limit=100&after=0, or one by /destinations/{id}
@@ -42,6 +44,8 @@ const PATHS: &str = "\
 /histograms         the names of the latency histograms
 /histograms/{name}  one of them: NAME.hgrm, percentiles in microseconds; NAME.hlog, an interval log
                     of nanoseconds; NAME.svg, a picture; latency.hlog and latency.svg, all of them
+/reload             by POST: reads the settings anew; the answer says what changed, or why nothing did
+/cluster/hand-over  by POST: a ready standby of the group takes over, ?to=NODE that one
 ";
 
 #[derive(Debug)]
@@ -107,19 +111,22 @@ impl Admin {
 
 async fn serve(listener: TcpListener, state: AdminState, stopped: oneshot::Receiver<()>) {
     let watch = tokio::spawn(watch(Arc::clone(&state.health)));
-    let admission = Admission::new("admin", state.facts.connections);
-    let counters = Arc::clone(&state.counters);
-    let tls = state.tls.clone().map(TlsAcceptor::from);
-    let router = router(state);
+    let (admission, tls) = (Arc::clone(&state.admission), Arc::clone(&state.tls));
+    let told = (Arc::clone(&state.counters), Arc::clone(&state.refused));
+    let feed = Arc::new(page::Feed::new(state.admission.max()));
+    let state = Arc::new(state);
+    let events = tokio::spawn(Arc::clone(&feed).run(Arc::clone(&state)));
+    let router = router(state, feed);
     let server = tokio::spawn(async move {
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        clients::serve((listener, tls), admission, counters, router).await;
+        clients::serve((listener, tls), admission, told, router).await;
         io::Result::Ok(())
     });
     // An error says that the handle was dropped: the engine is gone, and so should this be.
     let _ = stopped.await;
     server.abort();
     watch.abort();
+    events.abort();
 }
 
 /// Looks after the agents' threads, beside answering.
@@ -132,10 +139,12 @@ async fn watch(health: Arc<Health>) {
     }
 }
 
-fn router(state: AdminState) -> Router {
-    let state = Arc::new(state);
+fn router(state: Arc<AdminState>, feed: Arc<page::Feed>) -> Router {
+    let metrics = Arc::new(Metrics::new(AdminState::clone(&state)));
     Router::new()
+        .route("/", get(get_page))
         .route("/stats", get(get_stats))
+        .route("/history", get(get_history))
         .route("/metrics", get(get_metrics))
         .route("/destinations", get(get_destinations))
         .route("/destinations/{id}", get(get_destination))
@@ -143,20 +152,43 @@ fn router(state: AdminState) -> Router {
         .route("/readyz", get(get_readyz))
         .route("/histograms", get(get_histograms))
         .route("/histograms/{name}", get(get_histogram))
+        .route("/reload", post(reload::post))
+        .route("/cluster/hand-over", post(cluster::hand_over))
+        .merge(page::routes(feed))
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
+        .layer(Extension(metrics))
         .layer(from_fn_with_state(Arc::clone(&state), guard))
+        .layer(from_fn_with_state(Arc::clone(&state), page::protect))
         .with_state(state)
 }
 
 type Shared = State<Arc<AdminState>>;
 
+/// The page for browsers; for programs, what there is.
+async fn get_page(State(state): Shared, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
+    if page::wants_page(&headers) {
+        page::page(&state, query.as_deref())
+    } else {
+        ([(header::VARY, "accept")], PATHS).into_response()
+    }
+}
+
+async fn get_history(State(state): Shared) -> Json<Value> {
+    Json(history(&state))
+}
+
 async fn get_stats(State(state): Shared) -> Json<Value> {
     Json(stats(&state))
 }
 
-async fn get_metrics(State(state): Shared) -> ([(HeaderName, &'static str); 1], String) {
-    ([(header::CONTENT_TYPE, CONTENT_TYPE)], metrics(&state))
+async fn get_metrics(
+    Extension(metrics): Extension<Arc<Metrics>>,
+    headers: HeaderMap,
+) -> ([(HeaderName, &'static str); 1], String) {
+    let format = Format::of(&headers);
+    let content_type = (header::CONTENT_TYPE, format.content_type());
+    ([content_type], metrics.text(format))
 }
 
 async fn get_destinations(State(state): Shared, Query(page): Query<Page>) -> Json<Value> {
@@ -185,39 +217,25 @@ async fn get_readyz(
     State(state): Shared,
     Extension(viewer): Extension<Viewer>,
 ) -> (StatusCode, Json<Value>) {
-    let ready = state.health.ready();
-    match ready.and_then(|()| has_journal(&state.counters)) {
-        Ok(()) => {
-            let mut answer = json!({ "ready": true, "reason": "running" });
+    let member = state.member();
+    let readiness = Readiness::of(&state, member.as_ref());
+    let mut answer = json!({
+        "ready": readiness.unready.is_none(),
+        "reason": readiness.reason(),
+    });
+    if let Some(member) = &member {
+        cluster::tell_active(member, &mut answer);
+    }
+    match readiness.unready {
+        Some(_) => (StatusCode::SERVICE_UNAVAILABLE, Json(answer)),
+        None => {
             // They name destinations.
             if viewer.sees_all {
-                let degraded = [shortages(&state), state.health.late(), alarms(&state)];
-                answer["degraded"] = degraded.concat().into();
+                answer["degraded"] = readiness.degraded.into();
             }
             (StatusCode::OK, Json(answer))
         }
-        Err(reason) => {
-            let answer = Json(json!({ "ready": false, "reason": reason }));
-            (StatusCode::SERVICE_UNAVAILABLE, answer)
-        }
     }
-}
-
-/// What does not work as it should now, with its beginning where that is known.
-fn shortages(state: &AdminState) -> Vec<String> {
-    let shown = lock(&state.shown);
-    let with_beginning = |Shortage { kind, words }| match shown.alarms.since_us(kind) {
-        Some(since_us) if !words.contains(" since ") => {
-            format!("{words}, since {}", destinations::time(since_us))
-        }
-        _ => words,
-    };
-    let all = degraded(&state.counters).into_iter();
-    all.map(with_beginning).collect()
-}
-
-fn alarms(state: &AdminState) -> Vec<String> {
-    lock(&state.shown).alarms.words()
 }
 
 async fn get_histograms(State(state): Shared) -> Json<Value> {
@@ -250,7 +268,7 @@ async fn unknown_path() -> (StatusCode, String) {
 async fn wrong_method() -> (StatusCode, &'static str) {
     (
         StatusCode::METHOD_NOT_ALLOWED,
-        "use GET: nothing can be changed here\n",
+        "use GET, but POST for /reload and /cluster/hand-over: nothing else can be changed here\n",
     )
 }
 

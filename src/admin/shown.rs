@@ -3,18 +3,30 @@
 //! The monitor writes it, behind a mutex; `/stats`, `/metrics`, `/destinations` and the statistics read it.
 
 use super::alarms::Alarms;
+use super::flow::Flow;
+use super::sources::Sources;
 use crate::destinations::{Report, Tracked, Tracker};
-use crate::latency::{CustomerTotals, IntervalLog, Totals};
+use crate::disk::Outlook;
+use crate::latency::{CustomerTotals, Interval, IntervalLog, Recent, Totals};
+use crate::limits::LEVELS_MAX;
 use crate::message::DestinationIndex;
 
 #[derive(Debug)]
 pub(crate) struct Shown {
     /// Latencies and deliveries since the start, as far as they were collected.
     pub(crate) totals: Totals,
+    /// Latencies of the last ten minutes.
+    pub(crate) recent: Recent,
+    /// How much flows.
+    pub(crate) flow: Flow,
     /// What waits for each destination.
     pub(crate) destinations: Tracker,
+    /// What each source does.
+    pub(crate) sources: Sources,
     /// What is wrong, and since when.
     pub(crate) alarms: Alarms,
+    /// What the disk has room for; `None`: it was not looked at yet.
+    pub(crate) disk: Option<Outlook>,
 }
 
 /// What a customer got, and what waits for it. One of the two is there.
@@ -31,10 +43,50 @@ impl Shown {
     /// Nothing yet; the totals are empty. The settings name so many sources.
     pub(crate) fn new(totals: Totals, configured_sources: usize) -> Self {
         Self {
+            recent: Recent::like(&totals),
+            flow: Flow::default(),
             totals,
             destinations: Tracker::default(),
+            sources: Sources::default(),
             alarms: Alarms::new(configured_sources),
+            disk: None,
         }
+    }
+
+    /// It is known how many customers there can be: these totals are empty, and of that shape.
+    pub(crate) fn set_totals(&mut self, totals: Totals) {
+        self.recent = Recent::like(&totals);
+        self.totals = totals;
+    }
+
+    /// Adds the latencies of an interval.
+    pub(super) fn merge(&mut self, interval: &Interval) {
+        self.totals.merge(interval);
+        self.recent.merge(interval);
+    }
+
+    /// A destination's name has gone.
+    pub(super) fn retire(&mut self, destination: DestinationIndex) {
+        self.totals.retire(destination);
+        self.recent.retire(destination);
+    }
+
+    /// Messages that wait, by level.
+    pub(super) fn queued(&self) -> [u64; LEVELS_MAX] {
+        let mut sums = [0; LEVELS_MAX];
+        for it in self.destinations.all() {
+            for (sum, queued) in sums.iter_mut().zip(it.state.queued) {
+                *sum += u64::from(queued);
+            }
+        }
+        sums
+    }
+
+    /// The destination whose oldest message has waited longest, and for how long, in ns.
+    pub(super) fn oldest_wait(&self) -> Option<(DestinationIndex, u64)> {
+        let all = (0..).zip(self.destinations.all());
+        let waiting = all.filter_map(|(index, it)| Some((index, it.oldest_wait_ns?)));
+        waiting.max_by_key(|(_, ns)| *ns)
     }
 
     /// Takes a report, and adds the age of what waits to the latencies: a customer that is frozen has
@@ -74,7 +126,7 @@ mod tests {
     use super::*;
     use crate::clock::Now;
     use crate::destinations::DestinationState;
-    use crate::latency::Interval;
+    use crate::latency::Stage;
 
     /// Destination 1 has been used, 3 got something; there are four, or more.
     fn shown() -> Shown {
@@ -87,7 +139,7 @@ mod tests {
         let mut interval = Interval::new(3, 5);
         interval.delivered(testing::delivery(1, 3));
         let mut shown = Shown::new(Totals::new(3, 5), 0);
-        shown.totals.merge(&interval);
+        shown.merge(&interval);
         shown.destinations.update(&Report {
             states,
             retired: Vec::new(),
@@ -95,6 +147,25 @@ mod tests {
             completed_at: Some(Now::default()),
         });
         shown
+    }
+
+    #[test]
+    fn intervals_are_of_the_shape_of_the_totals_that_came_last() {
+        let mut shown = Shown::new(Totals::new(3, 1), 0);
+        shown.set_totals(Totals::new(3, 100));
+        let mut interval = Interval::new(3, 100);
+        for destination in [0, 99] {
+            interval.record(Stage::Total, 3, destination, 1_000, 1);
+        }
+        shown.merge(&interval);
+        for second in [0, 10] {
+            shown.recent.advance(Now {
+                ns: second * 1_000_000_000,
+                ..Now::default()
+            });
+        }
+        let step = shown.recent.steps().next().expect("a step");
+        assert_eq!(step.level(Stage::Total, 3).count, 2);
     }
 
     #[test]

@@ -3,16 +3,18 @@
 //! Compiled for tests only; it starts nothing.
 
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
-use super::alarms::Alarms;
 use super::{AdminState, Facts, Health, Names, Phase, Shown};
 use crate::clock::Now;
 use crate::config::Config;
 use crate::counters::{Counter, Counters};
 use crate::destinations::{DestinationState, Report, SubscriberState, Tracker};
+use crate::engine::reload::Reloads;
+use crate::engine::tls::Certificates;
 use crate::latency::{Delivered, Interval, Stage, Totals};
 use crate::message::{DestinationIndex, Reason, TypeIndex};
+use crate::net::admission::Admission;
 
 pub(super) struct Restaurant;
 
@@ -119,9 +121,8 @@ pub(super) fn destinations() -> Tracker {
 /// These totals, and the destinations above.
 pub(super) fn shown(totals: Totals) -> Shown {
     Shown {
-        totals,
         destinations: destinations(),
-        alarms: Alarms::new(0),
+        ..Shown::new(totals, 0)
     }
 }
 
@@ -134,13 +135,21 @@ pub(super) fn state() -> AdminState {
         health: Arc::new(health),
         names: Arc::new(Restaurant),
         users: Arc::default(),
-        tls: None,
+        tls: Arc::default(),
+        certificates: Certificates::default(),
+        admission: Arc::new(Admission::new("admin", Config::default().admin.connections)),
+        refused: Arc::default(),
+        reloads: Reloads::new().0,
+        member: None,
         facts: Facts {
             version: "1.2.3",
             durability: "written",
             threading_mode: "shared",
             started: Instant::now(),
-            connections: Config::default().admin.connections,
+            journal_max_bytes: Config::default().journal.max_bytes,
+            started_at: SystemTime::now(),
+            has_store: true,
+            hosts: Vec::new(),
         },
     }
 }

@@ -4,6 +4,7 @@ use std::time::SystemTime;
 use super::super::testing;
 use super::*;
 use crate::clock::Now;
+use crate::config::Config;
 use crate::destinations::{DestinationState, Reporter};
 use crate::latency::log_reader::HistogramLog;
 use crate::latency::{LogLimits, Recorder, Stage, Totals, View, exchange};
@@ -31,13 +32,16 @@ fn parts_with_reporter(output: &SharedOutput) -> (Recorder, Reporter, MonitorPar
     let parts = MonitorParts {
         clock: SystemClock::start(),
         counters: Arc::new(testing::counters()),
+        refused: Arc::default(),
         shown: Arc::new(Mutex::new(Shown::new(totals, 0))),
         latencies: collector,
         reports,
+        source_reports: sources::exchange().1,
         names: Arc::new(testing::Restaurant),
         progress: None,
-        interval: Duration::ZERO,
+        interval_ns: Arc::default(),
         histograms: None,
+        forecast: Forecast::new(&Config::default()),
         log: None,
         wake: Box::new(|| ()),
         out: Box::new(output.clone()),
@@ -96,7 +100,7 @@ fn statistics_are_printed_on_their_beat_and_the_scheduler_is_woken() {
     parts.wake = Box::new(move || {
         wakes.fetch_add(1, Ordering::Relaxed);
     });
-    parts.interval = Duration::from_millis(20);
+    parts.interval_ns = Arc::new(20_000_000.into());
     let shown = Arc::clone(&parts.shown);
     let monitor = Monitor::start(parts).unwrap();
     testing::ten(recorder.active_mut());

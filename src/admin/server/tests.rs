@@ -1,7 +1,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 
-use super::super::{Phase, testing};
+use super::super::{Phase, lock, testing};
 use super::*;
 use crate::latency::Totals;
 use crate::latency::log_reader::HistogramLog;
@@ -69,7 +69,11 @@ fn figures_are_served_over_a_socket() {
     }
     assert_eq!(served, expected);
     let answer = ask(&admin, "GET", "/metrics");
-    assert!(answer.head.contains(CONTENT_TYPE), "{}", answer.head);
+    assert!(
+        answer.head.contains(Format::Classic.content_type()),
+        "{}",
+        answer.head
+    );
     assert!(answer.body.contains("\nflipped_lb_received_total 20\n"));
     admin.stop();
 }
