@@ -68,8 +68,9 @@ pub(crate) fn sync_names(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
-fn above(directory: &Path) -> &Path {
-    match directory.parent() {
+/// The directory that one, or a file, stands in.
+pub(crate) fn above(path: &Path) -> &Path {
+    match path.parent() {
         Some(parent) if parent != Path::new("") => parent,
         // A name alone; `/` is there, and is never made.
         _ => Path::new("."),

@@ -8,6 +8,9 @@ use crate::access::TokenFileError;
 use crate::admin::AdminError;
 use crate::agent::Fatal;
 use crate::agent::affinity::PinError;
+use crate::cluster::aside::AsideError;
+use crate::cluster::belonging::BelongingError;
+use crate::cluster::run::files::RecordFilesError;
 use crate::journal::error::JournalError;
 use crate::net::tls::TlsFileError;
 use crate::store::OpenError;
@@ -32,6 +35,13 @@ pub(crate) enum StartError {
     Admin(#[from] AdminError),
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// The files of a member of a group.
+    #[error(transparent)]
+    RecordFiles(#[from] RecordFilesError),
+    #[error(transparent)]
+    Belonging(#[from] BelongingError),
+    #[error(transparent)]
+    SetAside(#[from] AsideError),
     #[error(transparent)]
     Store(#[from] OpenError),
     /// Files of the data directory.

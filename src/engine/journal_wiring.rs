@@ -1,7 +1,7 @@
 //! The agents of the journal's files, with the rings among them and to the scheduler.
 //!
 //! ```text
-//!   [ scheduler ] == ToJournal ==> [ journal ] -- ToRetention --> [ retention ] == CompactedFiles => [ replay ]
+//!   [ scheduler ] == ToJournal ==> [ journal ] -- ToRetention --> [ retention ] ====== Moved ====> [ replay ]
 //!                 <= FromJournal =             <-- free files --                <== Switched ===
 //!   [ scheduler ] == Fetch, chunks ==> [ replay ]        [ retention ] -- FromRetention --> [ scheduler ]
 //!                 <== FromReplay =====
@@ -15,9 +15,11 @@ use super::wakes::Wakes;
 use crate::agent::Agent;
 use crate::arena::Ledger;
 use crate::clock::BootTie;
+use crate::cluster::run::link::{AgentLink, MemberLink};
 use crate::config::{Config, Durability, StoreUrl};
+use crate::journal::offering::{OfferingAgent, OfferingParts};
 use crate::journal::protocol::{
-    CompactedFiles, FromJournal, FromRetention, Switched, ToJournal, ToRetention,
+    FromJournal, FromRetention, Moved, Switched, ToJournal, ToRetention,
 };
 use crate::journal::recovery::Recovered;
 use crate::journal::replay::{ReplayAgent, ReplayParts};
@@ -25,7 +27,7 @@ use crate::journal::retention::window::Window;
 use crate::journal::retention::{CoreParts, RetentionAgent, RetentionParts};
 use crate::journal::storage::Storage;
 use crate::journal::writer::{JournalAgent, JournalParts};
-use crate::limits::{CHUNKS_AT_REPLAY, FREE_FILES_MAX, RETENTION_RING};
+use crate::limits::{CHUNKS_AT_REPLAY, FREE_FILES_MAX, MEMBER_RING, RETENTION_RING};
 use crate::ring::{Receiver, Sender, ring};
 use crate::scheduler::ReplayLink;
 
@@ -60,7 +62,7 @@ pub(super) struct JournalLinks {
 struct RetentionEnds {
     from_journal: Receiver<ToRetention>,
     free_files: Sender<u64>,
-    to_replay: Sender<CompactedFiles>,
+    to_replay: Sender<Moved>,
     from_replay: Receiver<Switched>,
 }
 
@@ -68,11 +70,11 @@ impl<S: Storage + Clone + 'static> JournalWiring<'_, S> {
     /// Makes the agents and the rings.
     pub(super) fn wire(mut self) -> (JournalAgents, JournalLinks) {
         let wakes = self.wakes;
-        let (to_replay, compacted_files) = ring(RETENTION_RING, &wakes.replay);
+        let (to_replay, moved) = ring(RETENTION_RING, &wakes.replay);
         let (switched, from_replay) = ring(RETENTION_RING, &wakes.retention);
         let (to_retention, from_journal) = ring(RETENTION_RING, &wakes.retention);
         let (free_files, freed) = ring(FREE_FILES_MAX, &wakes.journal);
-        let (replay, replay_link) = self.replay(compacted_files, switched);
+        let (replay, replay_link) = self.replay(moved, switched);
         let ends = RetentionEnds {
             from_journal,
             free_files,
@@ -89,7 +91,7 @@ impl<S: Storage + Clone + 'static> JournalWiring<'_, S> {
             may_compact,
         );
         let agents = JournalAgents {
-            journal: Box::new(journal),
+            journal,
             replay: Box::new(replay),
             retention: Box::new(retention),
         };
@@ -104,7 +106,7 @@ impl<S: Storage + Clone + 'static> JournalWiring<'_, S> {
 
     fn replay(
         &self,
-        from_retention: Receiver<CompactedFiles>,
+        from_retention: Receiver<Moved>,
         to_retention: Sender<Switched>,
     ) -> (ReplayAgent<S>, ReplayLink) {
         let (to, from_scheduler) = ring(self.scheduler_ring, &self.wakes.replay);
@@ -151,6 +153,8 @@ impl<S: Storage + Clone + 'static> JournalWiring<'_, S> {
                 next_segment: self.recovered.origin.position / config.journal.segment,
                 window: Window::new(config.dedup.window_messages, config.dedup.window),
                 max_bytes: config.journal.max_bytes,
+                group: signals.group.as_ref().map(|it| Arc::clone(&it.low)),
+                carried: self.recovered.carried,
             },
             draining: Arc::clone(&signals.draining),
             limited: Arc::clone(&signals.journal_limited),
@@ -166,9 +170,30 @@ impl<S: Storage + Clone + 'static> JournalWiring<'_, S> {
         (from_scheduler, to_scheduler): (Receiver<ToJournal>, Sender<FromJournal>),
         (to_retention, free_files): (Sender<ToRetention>, Receiver<u64>),
         may_compact: Arc<AtomicBool>,
-    ) -> JournalAgent<S> {
+    ) -> Box<dyn Agent> {
         let origin = self.recovered.origin;
-        JournalAgent::new(JournalParts {
+        if let Some(group) = &self.common.signals.group {
+            let (to_agent, from_member) = ring(MEMBER_RING, &self.wakes.journal);
+            let (to_member, from_agent) = ring(MEMBER_RING, &group.door.wake);
+            group.door.attach(MemberLink {
+                to_agent,
+                from_agent,
+                free_files,
+            });
+            return Box::new(OfferingAgent::new(OfferingParts {
+                from_scheduler,
+                to_scheduler,
+                to_retention,
+                link: AgentLink {
+                    from_member,
+                    to_member,
+                },
+                view: self.ledger.view(),
+                next_sequence: origin.next_sequence,
+                counters: Arc::clone(&self.common.counters),
+            }));
+        }
+        Box::new(JournalAgent::new(JournalParts {
             from_scheduler,
             to_scheduler,
             to_retention,
@@ -185,6 +210,6 @@ impl<S: Storage + Clone + 'static> JournalWiring<'_, S> {
             recorded: Arc::clone(&self.common.signals.recorded),
             tie: self.boot_tie,
             counters: Arc::clone(&self.common.counters),
-        })
+        }))
     }
 }

@@ -12,6 +12,7 @@ pub(super) struct Listeners {
     pub(super) delivery: TcpListener,
     pub(super) ingest: Option<TcpListener>,
     pub(super) admin: Option<TcpListener>,
+    pub(super) http: Option<TcpListener>,
 }
 
 /// An address cannot be listened on.
@@ -50,6 +51,7 @@ impl Listeners {
             delivery: bind("[delivery] listen", config.delivery.listen)?,
             ingest: optional("[ingest] listen", config.ingest.listen)?,
             admin: optional("[admin] listen", config.admin.listen)?,
+            http: optional("[http] listen", config.http.listen)?,
         })
     }
 
@@ -60,6 +62,7 @@ impl Listeners {
             delivery: address(&self.delivery)?,
             ingest: self.ingest.as_ref().map(address).transpose()?,
             admin: self.admin.as_ref().map(address).transpose()?,
+            http: self.http.as_ref().map(address).transpose()?,
         })
     }
 }
@@ -70,6 +73,7 @@ pub(super) fn at_addresses(config: &Config, addresses: &Addresses) -> Config {
     config.delivery.listen = addresses.delivery;
     config.ingest.listen = addresses.ingest;
     config.admin.listen = addresses.admin;
+    config.http.listen = addresses.http;
     config
 }
 

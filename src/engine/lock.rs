@@ -9,9 +9,13 @@ use rustix::fs::{FlockOperation, flock};
 
 /// Holds the directory until it is dropped.
 #[derive(Debug)]
-pub(crate) struct DirectoryLock(
-    #[expect(dead_code, reason = "it holds the lock while it is open")] File,
-);
+#[expect(dead_code, reason = "they hold the locks while they are open")]
+pub(crate) struct DirectoryLock {
+    /// Says who has it.
+    file: File,
+    /// Somebody may remove the file.
+    directory: File,
+}
 
 /// The directory cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +54,9 @@ impl DirectoryLock {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         let mut file = options.open(directory.join("lock")).map_err(unusable)?;
-        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+        let folder = File::open(directory).map_err(unusable)?;
+        let is_taken = |it| flock(it, FlockOperation::NonBlockingLockExclusive).is_err();
+        if is_taken(&file) || is_taken(&folder) {
             let mut holder = String::new();
             // Only for the message: an unreadable file leaves it empty.
             let _ = file.read_to_string(&mut holder);
@@ -62,7 +68,10 @@ impl DirectoryLock {
         file.set_len(0).map_err(unusable)?;
         file.rewind().map_err(unusable)?;
         writeln!(file, "{}", std::process::id()).map_err(unusable)?;
-        Ok(Self(file))
+        Ok(Self {
+            file,
+            directory: folder,
+        })
     }
 
     /// The process that holds the directory now, as far as the system tells; a look that takes no
@@ -101,6 +110,15 @@ mod tests {
         );
         drop(lock);
         DirectoryLock::take(home.path()).expect("it is free again");
+    }
+
+    #[test]
+    fn a_lock_file_that_somebody_removed_still_locks() {
+        let home = tempfile::tempdir().expect("a temporary directory");
+        let _lock = DirectoryLock::take(home.path()).expect("it is free");
+        std::fs::remove_file(home.path().join("lock")).expect("it is there");
+        let error = DirectoryLock::take(home.path()).expect_err("it is taken");
+        assert!(matches!(error, LockError::Taken { .. }), "{error}");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //!              by auto:  ... [ relief: ingest, while input piles up ]
 //!            dedicated:  [ ingest ] [ scheduler ] [ journal ] [ delivery ] ...
 //!            always:     [ replay ] [ retention ] [ rejects ] [ store ] [ monitor ] [ admin ]
+//!            as asked:   [ reload ]
 //!            by process: [ log ] [ statistics ] [ signals ]
 //! ```
 //!
@@ -13,6 +14,8 @@
 
 pub(crate) mod cores;
 pub(crate) mod directory;
+mod http;
+mod inside;
 mod listeners;
 mod lock;
 
@@ -24,12 +27,17 @@ mod wakes;
 pub mod crank;
 mod journal_wiring;
 pub mod pipeline;
+pub(crate) mod reload;
 mod shared;
 
 mod behind;
 mod error;
+mod group_store;
+pub(crate) mod member;
+mod past;
 mod services;
 mod spawn;
+pub(crate) mod standby;
 mod start;
 mod stop;
 
@@ -40,16 +48,19 @@ use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-pub(crate) use self::lock::DirectoryLock;
+pub(crate) use self::lock::{DirectoryLock, LockError};
 pub use self::names::Names;
 use self::pipeline::Signals;
-pub(crate) use self::pipeline::journal_folder;
-pub(crate) use self::start::start;
+pub(crate) use self::pipeline::{GroupPath, journal_folder};
+use self::reload::Reloads;
+pub(crate) use self::start::{start, start_term};
 pub(crate) use self::stop::Unrecorded;
 pub use self::wakes::Wakes;
 use crate::admin::{Admin, Health, Monitor};
 use crate::agent::Fatal;
 use crate::counters::{Counters, Snapshot};
+use crate::http::Http;
+use crate::nats::Nats;
 use crate::ring::Wake;
 use crate::store::thread::StoreThread;
 
@@ -68,6 +79,8 @@ pub(crate) struct Addresses {
     /// Producers dial in here.
     pub(crate) ingest: Option<SocketAddr>,
     pub(crate) admin: Option<SocketAddr>,
+    /// HTTP for customers and producers.
+    pub(crate) http: Option<SocketAddr>,
 }
 
 /// How an agent's thread ended before it was stopped.
@@ -82,6 +95,9 @@ pub(crate) struct Engine {
     counters: Arc<Counters>,
     health: Arc<Health>,
     signals: Signals,
+    reloads: Reloads,
+    /// Reloads are refused: the agents may be gone.
+    stopping: Arc<AtomicBool>,
     /// In the order in which they are stopped: from the sources on, the journal last.
     threads: Vec<Thread>,
     failures: Receiver<Failed>,
@@ -90,8 +106,10 @@ pub(crate) struct Engine {
     store_timeout: Duration,
     monitor: Monitor,
     admin: Option<Admin>,
+    nats: Arc<Nats>,
+    http: Option<Http>,
     /// Keeps other engines off the directory.
-    lock: DirectoryLock,
+    lock: Arc<DirectoryLock>,
 }
 
 /// What a stopped engine leaves.
@@ -120,6 +138,12 @@ impl Engine {
     #[must_use]
     pub(crate) fn health(&self) -> &Health {
         &self.health
+    }
+
+    /// By which its settings are reloaded.
+    #[must_use]
+    pub(crate) fn reloads(&self) -> &Reloads {
+        &self.reloads
     }
 
     /// Why it cannot go on, once it cannot.

@@ -24,19 +24,17 @@ impl Names {
         let max = scheduler.max_destinations.max(config.destinations.len());
         let types = rules.message_types().iter().map(String::as_str);
         Self {
-            destinations: Directory::new(destinations, scheduler.create_destinations, max),
+            destinations: Directory::new(destinations, scheduler.create_destinations, max)
+                .creating(&scheduler.create_fitting),
             message_types: Directory::new(types, true, MESSAGE_TYPES_MAX),
         }
     }
 
-    /// How many indices customers can have.
-    pub(super) fn destinations_max(&self, config: &Config) -> usize {
-        let configured = self.destinations.len();
-        if config.scheduler.create_destinations {
-            INDICES_PER_NAME * configured.max(config.scheduler.max_destinations)
-        } else {
-            configured
-        }
+    /// How many indices customers can have: messages create them, or reloads bring them.
+    #[must_use]
+    pub fn destinations_max(&self, config: &Config) -> usize {
+        let there = self.destinations.len();
+        INDICES_PER_NAME * there.max(config.scheduler.max_destinations)
     }
 }
 

@@ -27,23 +27,27 @@ use super::names::Names;
 use super::wakes::Wakes;
 use crate::access::Users;
 use crate::agent::Agent;
+use crate::agent::control::{Control, Remote, control};
 use crate::agent::feedback::Feedback;
 use crate::arena::Ledger;
 use crate::clock::Clock;
-use crate::config::{Config, Durability};
+use crate::config::Config;
 use crate::counters::Counters;
+use crate::delivery::reload::DeliveryChange;
 use crate::delivery::{DeliveryAgent, DeliveryParts, Timeouts};
 use crate::ingest::protocol::{FromIngest, ToIngest};
+use crate::ingest::reload::IngestChange;
 use crate::ingest::{IngestAgent, IngestParts};
 use crate::journal::error::JournalError;
+use crate::journal::format::Position;
 use crate::journal::recovery::{self, Recovered};
 use crate::journal::reserve;
 use crate::journal::storage::Storage;
 use crate::limits::{
     ARRIVALS_RING, CHUNK_COUNT, CHUNK_LEN, HOT_MAX, INDICES_PER_NAME, MESSAGES_MAX,
 };
-use crate::message::Sequence;
 use crate::message::allowance::{MaxQueued, Windows};
+use crate::message::{DestinationIndex, Sequence};
 use crate::net::Network;
 use crate::net::admission::Admission;
 use crate::net::misdirected::Ports;
@@ -54,8 +58,11 @@ use crate::rolling;
 use crate::scheduler::dedup::DedupWindow;
 use crate::scheduler::queue::Queues;
 use crate::scheduler::recovered::{RecoveredState, RecoveredStateBuilder};
+use crate::scheduler::reload::SchedulerChange;
 use crate::scheduler::{DeliveryLink, SchedulerAgent, SchedulerParts};
+use crate::sources;
 
+pub(crate) use super::shared::GroupPath;
 pub use super::shared::{Common, Signals};
 
 /// The world that the agents live in; a simulation has one of its own.
@@ -91,6 +98,20 @@ pub struct Pipeline {
     pub rejects: Box<dyn Agent>,
     /// Write to subscribers.
     pub deliveries: Vec<Box<dyn Agent>>,
+    /// By which a reload reaches them.
+    pub(crate) remotes: Remotes,
+    /// What ingest tells of each source, for the monitor.
+    pub(crate) source_reports: sources::Collector,
+}
+
+/// By which a reload reaches the agents of a pipeline.
+#[derive(Debug)]
+pub(crate) struct Remotes {
+    pub(crate) ingest: Remote<IngestChange>,
+    pub(crate) scheduler: Remote<SchedulerChange>,
+    pub(crate) deliveries: Vec<Remote<DeliveryChange>>,
+    /// Of producers, and of subscribers.
+    pub(crate) admissions: [Arc<Admission>; 2],
 }
 
 impl Pipeline {
@@ -129,7 +150,7 @@ pub fn rejects<S: rolling::storage::Storage + 'static>(
         from_ingest,
         storage,
         limits: limits
-            .synced(config.durability == Durability::Synced)
+            .synced(config.durability.syncs())
             .leaving(rolling::Headroom::of_rejected(config.journal.segment)),
         counters: Arc::clone(counters),
     })?;
@@ -163,18 +184,31 @@ where
         recovered,
     }
     .wire();
+    let configured = config.destinations.len() as DestinationIndex;
+    // Where messages create no names, those that only wait are closed until the settings name them.
+    let _ = common.names.destinations.configure(|it| it < configured);
     let users = Arc::new(Users::new(&config.users));
     let nets = (world.delivery_nets, world.clock, world.scheduler_ring);
-    let (deliveries, delivery) = deliveries(config, nets, wakes, &ledger, &common, &users);
+    let subscribers = Arc::new(Admission::new("delivery", config.delivery.connections));
+    let producers = Arc::new(Admission::new("ingest", config.ingest.connections));
+    let shared = (&users, &subscribers);
+    let (deliveries, delivery, to_deliveries) =
+        deliveries(config, nets, wakes, &ledger, &common, shared);
+    let (to_ingest_control, ingest_control) = control(&wakes.ingest);
+    let (to_scheduler_control, scheduler_control) = control(&wakes.scheduler);
     let (to_scheduler, from_ingest) = ring(ARRIVALS_RING, &wakes.scheduler);
     let (to_ingest, from_scheduler) = ring(world.scheduler_ring, &wakes.ingest);
     let ends = (to_scheduler, from_scheduler, rejects.0);
-    let ingest = ingest(config, (world.ingest_net, world.seed), ends, &common, users);
+    let (source_reporter, source_reports) = sources::exchange();
+    let who = (users, Arc::clone(&producers));
+    let nets = (world.ingest_net, world.seed, ingest_control);
+    let ingest = ingest(config, nets, ends, &common, (who, source_reporter));
     let links = SchedulerLinks {
         from_ingest,
         to_ingest,
         journal,
         delivery,
+        control: scheduler_control,
     };
     Pipeline {
         ingest: Box::new(ingest),
@@ -184,6 +218,13 @@ where
         retention: files.retention,
         rejects: rejects.1,
         deliveries,
+        source_reports,
+        remotes: Remotes {
+            ingest: to_ingest_control,
+            scheduler: to_scheduler_control,
+            deliveries: to_deliveries,
+            admissions: [producers, subscribers],
+        },
     }
 }
 
@@ -193,14 +234,15 @@ struct SchedulerLinks {
     to_ingest: Sender<ToIngest>,
     journal: JournalLinks,
     delivery: Vec<DeliveryLink>,
+    control: Control<SchedulerChange>,
 }
 
 fn ingest<N: Network>(
     config: &Config,
-    (net, seed): (N, u64),
+    (net, seed, control): (N, u64, Control<IngestChange>),
     (to_scheduler, from_scheduler, rejects): (Sender<FromIngest>, Receiver<ToIngest>, RejectSender),
     common: &Common,
-    users: Arc<Users>,
+    ((users, admission), reporter): ((Arc<Users>, Arc<Admission>), sources::Reporter),
 ) -> IngestAgent<N> {
     let levels = usize::from(config.scheduler.levels);
     let recovered = &common.recovered_state;
@@ -209,6 +251,9 @@ fn ingest<N: Network>(
         net,
         to_scheduler,
         from_scheduler,
+        control,
+        lease: common.signals.lease(),
+        admission,
         destinations: common.names.destinations.clone(),
         message_types: common.names.message_types.clone(),
         hasher: recovered.dedup.hasher(),
@@ -220,6 +265,7 @@ fn ingest<N: Network>(
         seed,
         floor_ms: recovered.last_recorded_ms(),
         allowances: Windows::new(MaxQueued::new(config), &waiting),
+        reporter,
     };
     IngestAgent::new(config, parts)
 }
@@ -231,7 +277,6 @@ fn scheduler(
     next_sequence: Sequence,
     common: Common,
 ) -> SchedulerAgent {
-    let destinations_max = common.names.destinations_max(config);
     SchedulerAgent::new(SchedulerParts {
         from_ingest: links.from_ingest,
         to_ingest: links.to_ingest,
@@ -247,9 +292,11 @@ fn scheduler(
         queues: queues(config),
         rules: common.rules,
         destinations: common.names.destinations,
-        destinations_max,
+        destinations_max: common.destinations_max,
         configured_destinations: config.destinations.len() as u32,
+        control: links.control,
         durability: config.durability,
+        lease: common.signals.lease(),
         credit: config.delivery.credit_waiting(),
         messages_max: MESSAGES_MAX,
         hot_max: HOT_MAX,
@@ -262,6 +309,13 @@ fn scheduler(
     })
 }
 
+/// Agents, the scheduler's ends of their rings, and a reload's.
+type Deliveries = (
+    Vec<Box<dyn Agent>>,
+    Vec<DeliveryLink>,
+    Vec<Remote<DeliveryChange>>,
+);
+
 /// The delivery agents, one for each of the sockets' owners.
 fn deliveries<N: Network + 'static, C: Clock + 'static>(
     config: &Config,
@@ -269,23 +323,20 @@ fn deliveries<N: Network + 'static, C: Clock + 'static>(
     wakes: &Wakes,
     ledger: &Ledger,
     common: &Common,
-    users: &Arc<Users>,
-) -> (Vec<Box<dyn Agent>>, Vec<DeliveryLink>) {
-    let settings = &config.delivery;
-    let admission = Arc::new(Admission::new("delivery", settings.connections));
-    let timeouts = Timeouts {
-        greeting_ns: nanoseconds(settings.greeting_timeout),
-        ack_ns: nanoseconds(settings.ack_timeout),
-        unread_ns: Some(nanoseconds(settings.unread_timeout)).filter(|ns| *ns > 0),
-    };
+    (users, admission): (&Arc<Users>, &Arc<Admission>),
+) -> Deliveries {
+    let timeouts = Timeouts::new(&config.delivery);
     let (mut agents, mut links) = (Vec::<Box<dyn Agent>>::new(), Vec::new());
+    let mut remotes = Vec::new();
     for (net, wake) in nets.into_iter().zip(&wakes.deliveries) {
         let (to, from_scheduler) = ring(scheduler_ring, wake);
         let (to_scheduler, from) = ring(scheduler_ring, &wakes.scheduler);
         links.push(DeliveryLink { to, from });
+        let (remote, control) = control(wake);
+        remotes.push(remote);
         agents.push(Box::new(DeliveryAgent::new(DeliveryParts {
             users: Arc::clone(users),
-            admission: Arc::clone(&admission),
+            admission: Arc::clone(admission),
             net,
             clock: clock.clone(),
             from_scheduler,
@@ -293,11 +344,13 @@ fn deliveries<N: Network + 'static, C: Clock + 'static>(
             view: ledger.view(),
             destinations: common.names.destinations.clone(),
             timeouts,
+            control,
             ports: Ports::of(config),
+            lease: common.signals.lease(),
             counters: Arc::clone(&common.counters),
         })));
     }
-    (agents, links)
+    (agents, links, remotes)
 }
 
 fn queues(config: &Config) -> Queues {
@@ -323,10 +376,7 @@ pub fn recover<S: Storage + Clone>(
     keys: [u64; 8],
     wall_us: u64,
 ) -> Result<(Recovered, RecoveredState), JournalError> {
-    let dedup = DedupWindow::new(config.dedup.window_messages, config.dedup.window, keys);
-    let (destinations, types) = (names.destinations.clone(), names.message_types.clone());
-    let mut builder =
-        RecoveredStateBuilder::new(dedup, destinations, types, config.scheduler.levels);
+    let mut builder = state_builder(config, names, keys);
     let segment_len = config.journal.segment;
     let mut recovered = recovery::recover(storage, segment_len, wall_us, &mut builder)?;
     reserve::for_compaction_at_least(storage, segment_len);
@@ -336,8 +386,27 @@ pub fn recover<S: Storage + Clone>(
     Ok((recovered, builder.finish()))
 }
 
-fn nanoseconds(duration: std::time::Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+/// Reads the journal of a member, from a segment on to the end of the record that began its term, and gathers what is not settled; the
+/// member's thread goes on writing behind that.
+///
+/// # Errors
+/// The journal cannot be read, or is damaged.
+pub(crate) fn recover_term<S: Storage + Clone>(
+    config: &Config,
+    storage: &mut S,
+    names: &Names,
+    keys: [u64; 8],
+    part: (u64, Position),
+) -> Result<(Recovered, RecoveredState), JournalError> {
+    let mut builder = state_builder(config, names, keys);
+    let recovered = recovery::read_through(storage, config.journal.segment, part, &mut builder)?;
+    Ok((recovered, builder.finish()))
+}
+
+fn state_builder(config: &Config, names: &Names, keys: [u64; 8]) -> RecoveredStateBuilder {
+    let dedup = DedupWindow::new(config.dedup.window_messages, config.dedup.window, keys);
+    let (destinations, types) = (names.destinations.clone(), names.message_types.clone());
+    RecoveredStateBuilder::new(dedup, destinations, types, config.scheduler.levels)
 }
 
 /// The journal's directory under the data directory.

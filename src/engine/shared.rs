@@ -5,8 +5,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use super::names::Names;
 use crate::agent::pressure::InputPressure;
+use crate::cluster::run::lease::{Lease, PathLease};
+use crate::cluster::run::link::Door;
 use crate::counters::Counters;
 use crate::destinations::Reporter;
+use crate::journal::retention::low::Low;
 use crate::latency::Recorder;
 use crate::scheduler::recovered::RecoveredState;
 use crate::scheduler::rules::Rules;
@@ -24,6 +27,27 @@ pub struct Signals {
     pub recorded: Arc<AtomicU64>,
     /// Says that sources wait because the journal may not grow.
     pub journal_limited: Arc<AtomicBool>,
+    /// The member whose term it is, in a group.
+    pub(crate) group: Option<GroupPath>,
+}
+
+/// The member's side that the path of its term needs.
+#[derive(Debug, Clone)]
+pub(crate) struct GroupPath {
+    /// What the path may do.
+    pub(crate) lease: Arc<Lease>,
+    /// Where the journal's batches go.
+    pub(crate) door: Door,
+    /// What the group has agreed that nobody needs.
+    pub(crate) low: Arc<Low>,
+}
+
+impl Signals {
+    /// What the path asks in each cycle.
+    pub(super) fn lease(&self) -> PathLease {
+        let group = self.group.as_ref();
+        group.map_or_else(PathLease::default, |it| PathLease::of(&it.lease))
+    }
 }
 
 /// What the agents share that outlives them.
@@ -34,6 +58,8 @@ pub struct Common {
     pub signals: Signals,
     /// The names.
     pub names: Names,
+    /// How many indices customers can have, with the names that recovery found.
+    pub destinations_max: usize,
     /// What sets a level.
     pub rules: Rules,
     /// What recovery found.

@@ -10,7 +10,7 @@ use std::sync::mpsc::Sender;
 use tracing::error;
 
 use super::error::{StartError, system};
-use super::pipeline::Pipeline;
+use super::pipeline::{Pipeline, Remotes};
 use super::threads::{Plan, Role, ThreadPlan};
 use super::wakes::Wakes;
 use super::{Failed, Thread};
@@ -23,6 +23,7 @@ use crate::agent::{Agent, Fatal};
 use crate::clock::SystemClock;
 use crate::config::IdleKind;
 use crate::ring::Wake;
+use crate::sources;
 
 /// The thread to which ingest may move.
 const RELIEF: &str = "relief";
@@ -100,8 +101,8 @@ struct Agents {
 }
 
 impl Agents {
-    fn new(pipeline: Pipeline, clock: SystemClock) -> Self {
-        Self {
+    fn new(pipeline: Pipeline, clock: SystemClock) -> (Self, Remotes, sources::Collector) {
+        let agents = Self {
             ingest: Some(pipeline.ingest),
             scheduler: Some(pipeline.scheduler),
             journal: Some(pipeline.journal),
@@ -110,7 +111,8 @@ impl Agents {
             retention: pipeline.retention,
             rejects: pipeline.rejects,
             clock,
-        }
+        };
+        (agents, pipeline.remotes, pipeline.source_reports)
     }
 
     /// The agents of one thread, in the order of the data. A scheduler and a journal that share it are
@@ -175,18 +177,20 @@ pub(crate) struct Spawner<'a> {
 }
 
 impl Spawner<'_> {
-    /// Starts all threads; they are in the order in which they are to be stopped.
+    /// Starts all threads; they are in the order in which they are to be stopped. Returns by what a
+    /// reload reaches their agents, and what ingest tells of each source, too.
     pub(crate) fn spawn(
         &self,
         pipeline: Pipeline,
         wakes: &Wakes,
-    ) -> Result<Vec<Thread>, StartError> {
-        let specs = self.specs(pipeline, wakes)?;
-        specs.into_iter().map(|it| self.spawn_one(it)).collect()
+    ) -> Result<(Vec<Thread>, Remotes, sources::Collector), StartError> {
+        let (agents, remotes, source_reports) = Agents::new(pipeline, self.clock.clone());
+        let specs = self.specs(agents, wakes)?.into_iter();
+        let threads = specs.map(|it| self.spawn_one(it)).collect::<Result<_, _>>();
+        Ok((threads?, remotes, source_reports))
     }
 
-    fn specs(&self, pipeline: Pipeline, wakes: &Wakes) -> Result<Vec<ThreadSpec>, StartError> {
-        let mut agents = Agents::new(pipeline, self.clock.clone());
+    fn specs(&self, mut agents: Agents, wakes: &Wakes) -> Result<Vec<ThreadSpec>, StartError> {
         let mut path: Vec<ThreadSpec> = Vec::new();
         let mut relief = None;
         for thread in &self.plan.threads {

@@ -1,143 +1,242 @@
 //! Starts an engine: takes the directory, binds, reads the journal, wires, spawns.
 
-use std::io;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::sync::atomic::AtomicU64;
 
 use tracing::{info, warn};
 
-use super::Engine;
-use super::behind::behind_store;
 use super::cores::{self, CoreAssessment, CoreFinding, Cores};
 use super::directory;
 use super::error::{StartError, files, system};
+use super::http;
+use super::inside::Inside;
 use super::listeners::{Listeners, at_addresses};
 use super::lock::{DirectoryLock, LockError};
 use super::names::Names;
-use super::pipeline::{self, Common, Signals, World};
+use super::past::Past;
+use super::pipeline::{self, Common, GroupPath, Remotes, World};
+use super::reload::{Reloader, Reloads, SettingsSource};
 use super::services::Services;
-use super::threads::syncs;
-use super::tls::TlsOfEngine;
+use super::tls::{TlsOfEngine, TlsSwitches};
 use super::wakes::Wakes;
+use super::{Engine, Thread};
 use crate::access::with_tokens;
+use crate::admin::Monitor;
 use crate::agent::Agent;
-use crate::clock::{Boot, Clock, SystemClock, wall_us, zone};
+use crate::clock::{SystemClock, zone};
+use crate::cluster::belonging;
+use crate::cluster::run::member::Activation;
+use crate::cluster::status::Handle;
 use crate::config::Config;
 use crate::counters::{Counter, Counters};
 use crate::descriptors::{self, Budget};
-use crate::journal::reader::Reader;
+use crate::http::Http;
 use crate::journal::recovery::Recovered;
 use crate::journal::storage::{Directory as Segments, Name};
 use crate::limits::{REJECTS_RING, SCHEDULER_RING};
-use crate::net::tls::TlsParts;
+use crate::nats::{Nats, Own};
+use crate::net::tls::{TlsParts, TlsSwitch};
 use crate::net::{SocketOptions, Tcp};
 use crate::rejects::protocol::RejectSender;
 use crate::rolling;
-use crate::scheduler::recovered::RecoveredState;
 use crate::scheduler::rules::Rules;
-use crate::store::follower::Follower;
 use crate::store::thread::StoreThread;
-use crate::store::{self, Store};
 use crate::{destinations, latency};
 
 /// Starts an engine with these settings: directory and addresses first, so that a conflict is
 /// reported before anything else begins; then HTTP, which reports the start; then what may take long.
-/// `begins` is called behind that, before the first agent runs.
+/// `begins` is called behind that, before the first agent runs. With a `source` the settings can be reloaded.
 ///
 /// # Errors
 /// What it needs cannot be had; the message says which setting to change.
-pub(crate) fn start(config: &Config, begins: impl FnOnce()) -> Result<Engine, StartError> {
-    let config = &with_tokens(&within_descriptors(config)?)?;
-    let lock = take_directory(config)?;
+pub(crate) fn start(
+    config: &Config,
+    source: Option<Box<dyn SettingsSource>>,
+    begins: impl FnOnce(),
+) -> Result<Engine, StartError> {
+    let given = with_tokens(config)?;
+    let lock = Arc::new(take_directory(&given)?);
+    belonging::take_alone(&given.data_dir)?;
+    launch(given, source, begins, lock, None)
+}
+
+/// A term of this member, which an engine serves.
+pub(crate) struct TermStart {
+    pub(crate) activation: Activation,
+    pub(crate) path: GroupPath,
+    /// The end of what the member has recorded.
+    pub(crate) recorded: Arc<AtomicU64>,
+    /// What is counted, from the run's start on.
+    pub(crate) counters: Arc<Counters>,
+    /// What the member tells, and by what it is told to hand over.
+    pub(crate) handle: Handle,
+    /// The member has the directory.
+    pub(crate) lock: Arc<DirectoryLock>,
+    /// Follows into the database of this member alone.
+    pub(crate) store: Option<StoreThread>,
+}
+
+/// Starts the engine of a term: of the files that the member has written so far, while it goes on writing
+/// what the stream confirms.
+///
+/// # Errors
+/// As above.
+pub(crate) fn start_term(
+    config: &Config,
+    source: Option<Box<dyn SettingsSource>>,
+    term: TermStart,
+) -> Result<Engine, StartError> {
+    let given = with_tokens(config)?;
+    launch(given, source, || (), Arc::clone(&term.lock), Some(term))
+}
+
+fn launch(
+    given: Config,
+    source: Option<Box<dyn SettingsSource>>,
+    begins: impl FnOnce(),
+    lock: Arc<DirectoryLock>,
+    mut term: Option<TermStart>,
+) -> Result<Engine, StartError> {
+    let config = &within_descriptors(&given)?;
     let cores = cores::assess(config, &Cores::here());
     if let Some(refusal) = cores.refusal() {
         return Err(StartError::Cores(refusal));
     }
-    let plan = &cores.plan;
     let tls = TlsOfEngine::load(config)?;
-    let listeners = Listeners::bind(config)?;
+    tls.warn_of_certificates();
+    let tls = tls.switches();
+    let mut listeners = Listeners::bind(config)?;
     let addresses = listeners.addresses().map_err(system("local address"))?;
     let config = &at_addresses(config, &addresses);
     let rules = Rules::new(&config.rules, &config.destinations, config.scheduler.levels);
     let names = Names::new(config, &rules);
-    let services = Services::new(plan, config, names.clone());
-    let Listeners {
-        delivery,
-        ingest,
-        admin,
-    } = listeners;
-    let admin = admin
-        .map(|it| services.admin(it, tls.admin.clone()))
-        .transpose()?;
-    let mut segments = Segments::at(&journal_folder(config)?).map_err(files("journal/"))?;
-    let counters = Arc::clone(&services.counters);
-    let begun = Instant::now();
-    let (mut recovered, recovered_state) =
-        pipeline::recover(config, &mut segments, &names, random_keys()?, wall_us())?;
-    announce_recovered(config, &recovered, &recovered_state, begun.elapsed());
-    let boot = Boot::read();
-    let clock = SystemClock::starting_at(recovered.past.goes_on_at(boot, wall_us()), boot);
-    let store = store::open(config, &counters)?;
-    // One of its own: if it does not answer, it is left behind.
-    if let Some(asked) = store::open(config, &counters)? {
-        let (len, now) = (config.journal.segment, clock.now());
-        recovered = behind_store(&mut segments, len, asked, recovered, &counters, now)?;
-    }
-    let signals = services.signals.clone();
-    signals
-        .recorded
-        .store(recovered.origin.position, Ordering::Release);
-    let destinations_max = names.destinations_max(config);
-    let (recorder, latencies) = latency::exchange(config.scheduler.levels, destinations_max);
-    let (reporter, reports) = destinations::exchange(destinations_max);
-    let store = store
-        .map(|store| follow(config, clock.clone(), &segments, &signals, &counters, store))
-        .transpose()?;
-    let sockets = (ingest, delivery);
-    let world = world(config, clock.clone(), segments, sockets, (&tls, &counters))?;
-    let wakes = Wakes::for_plan(plan).map_err(system("event descriptor"))?;
-    let rejects = rejects(config, &wakes, &counters)?;
-    let common = Common {
-        counters,
-        signals,
-        names,
-        rules,
-        recovered_state,
-        recorder,
-        reporter,
+    let (reloads, asking) = Reloads::new();
+    let services = Services::new(&cores.plan, config, names.clone(), reloads, term.as_ref());
+    let admin = listeners.admin.take();
+    let admin = admin.map(|it| services.admin(it, &tls)).transpose()?;
+    let past = Past::read(config, &names, &services, term.as_mut())?;
+    let foundation = Foundation {
+        config,
+        cores: &cores,
+        services: &services,
+        listeners,
+        tls: &tls,
     };
-    announce(config, &cores, &recovered, &common.counters);
-    let pipeline = pipeline::assemble(config, world, &wakes, recovered, common, rejects);
-    let scheduler_wake = Arc::clone(&wakes.scheduler);
-    begins();
-    let threads = services.spawner(clock.clone()).spawn(pipeline, &wakes)?;
-    let monitor = services.monitor(clock, (latencies, reports), scheduler_wake, store.as_ref())?;
-    Ok(services.engine(threads, store, monitor, admin, addresses, lock))
+    let built = foundation.build(past, (rules, names), begins)?;
+    let Built {
+        path: (threads, remotes, store),
+        monitor,
+        inside: (nats, http, own),
+        destinations_max,
+    } = built;
+    let live = services.live(remotes, (tls, own, Arc::clone(&nats)), destinations_max);
+    let stopping = Arc::clone(&services.stopping);
+    Reloader::new(source, given, live, stopping).start(asking)?;
+    let servers = (admin, http, nats);
+    Ok(services.engine(threads, store, monitor, servers, addresses, lock))
 }
 
-/// Says what an earlier run has left.
-fn announce_recovered(
-    config: &Config,
-    recovered: &Recovered,
-    state: &RecoveredState,
-    took: Duration,
-) {
-    let segments = recovered.segments.len() + recovered.compacted.len();
-    if segments == 0 {
-        return;
+/// What stands before the journal is read.
+struct Foundation<'a> {
+    config: &'a Config,
+    cores: &'a CoreAssessment,
+    services: &'a Services<'a>,
+    listeners: Listeners,
+    tls: &'a TlsSwitches,
+}
+
+/// The path on its threads, and what runs beside it.
+struct Built {
+    path: (Vec<Thread>, Remotes, Option<StoreThread>),
+    monitor: Monitor,
+    inside: (Arc<Nats>, Option<Http>, Option<Own>),
+    destinations_max: usize,
+}
+
+impl Foundation<'_> {
+    /// Wires the agents and puts them on their threads.
+    fn build(
+        self,
+        past: Past,
+        (rules, names): (Rules, Names),
+        begins: impl FnOnce(),
+    ) -> Result<Built, StartError> {
+        let (config, services, counters) = (self.config, self.services, &self.services.counters);
+        let signals = services.signals.clone();
+        let (recovered, clock, store) = (past.recovered, past.clock, past.store);
+        // Recovery knows names that the settings do not: all that is sized by them is sized here, once.
+        let destinations_max = names.destinations_max(config);
+        services.size(destinations_max);
+        let (recorder, latencies) = latency::exchange(config.scheduler.levels, destinations_max);
+        let (reporter, reports) = destinations::exchange(destinations_max);
+        let Listeners {
+            delivery,
+            ingest,
+            http,
+            ..
+        } = self.listeners;
+        let mut inside = Inside::new(config, counters, clock.clone())?;
+        let sockets = ((ingest, delivery), &mut inside);
+        let world = world(
+            config,
+            clock.clone(),
+            past.segments,
+            sockets,
+            (self.tls, counters),
+        )?;
+        let wakes = Wakes::for_plan(&self.cores.plan).map_err(system("event descriptor"))?;
+        let rejects = rejects(config, &wakes, counters)?;
+        let common = Common {
+            counters: Arc::clone(counters),
+            signals,
+            names,
+            destinations_max,
+            rules,
+            recovered_state: past.state,
+            recorder,
+            reporter,
+        };
+        announce(config, self.cores, &recovered, &common.counters);
+        let with_own = &Own::among(inside.own.as_ref(), config);
+        let pipeline = pipeline::assemble(with_own, world, &wakes, recovered, common, rejects);
+        begins();
+        let spawner = services.spawner(clock.clone());
+        let (threads, remotes, source_reports) = spawner.spawn(pipeline, &wakes)?;
+        let collectors = (latencies, reports, source_reports);
+        let wake = Arc::clone(&wakes.scheduler);
+        let monitor = services.monitor(
+            clock.clone(),
+            collectors,
+            destinations_max,
+            wake,
+            store.as_ref(),
+        )?;
+        let http = let_in(config, &inside, http, (services, self.tls))?;
+        Ok(Built {
+            path: (threads, remotes, store),
+            monitor,
+            inside: (inside.nats, http, inside.own),
+            destinations_max,
+        })
     }
-    let levels = usize::from(config.scheduler.levels);
-    let waiting = state.waiting.len_by_destination(levels);
-    info!(
-        messages = state.waiting.len(),
-        destinations = waiting.iter().filter(|len| **len > 0).count(),
-        segments,
-        ms = took.as_millis() as u64,
-        "recovered what was not settled"
-    );
+}
+
+/// Starts what comes in from within, when the agents run.
+fn let_in(
+    config: &Config,
+    inside: &Inside,
+    http: Option<TcpListener>,
+    (services, tls): (&Services<'_>, &TlsSwitches),
+) -> Result<Option<Http>, StartError> {
+    let nats = &inside.nats;
+    nats.prepare(config).map_err(system("thread"))?;
+    nats.join(config, inside.own.as_ref().map(|it| &it.token));
+    let told = (Arc::clone(&services.counters), services.signals.lease());
+    let switch = Arc::clone(&tls.http);
+    let doors = inside.doors.clone();
+    http::start((http, doors), config, services.http(), switch, told)
 }
 
 /// Says what was found and how the engine runs.
@@ -169,9 +268,9 @@ fn announce(config: &Config, cores: &CoreAssessment, recovered: &Recovered, coun
 }
 
 /// Makes the data directory if it is not there, and locks it.
-fn take_directory(config: &Config) -> Result<DirectoryLock, StartError> {
+pub(super) fn take_directory(config: &Config) -> Result<DirectoryLock, StartError> {
     let path = &config.data_dir;
-    directory::make(path, syncs(config)).map_err(|source| LockError::Unusable {
+    directory::make(path, config.durability.syncs()).map_err(|source| LockError::Unusable {
         directory: path.display().to_string(),
         source,
     })?;
@@ -180,31 +279,21 @@ fn take_directory(config: &Config) -> Result<DirectoryLock, StartError> {
     Ok(lock)
 }
 
-fn journal_folder(config: &Config) -> Result<PathBuf, StartError> {
+pub(super) fn journal_folder(config: &Config) -> Result<PathBuf, StartError> {
     let folder = pipeline::journal_folder(&config.data_dir);
-    directory::make(&folder, syncs(config)).map_err(files("journal/"))?;
+    directory::make(&folder, config.durability.syncs()).map_err(files("journal/"))?;
     Ok(folder)
 }
 
 /// Raises the limit of open files; where it is below what the settings ask for, says so and lets the
 /// listeners take what fits.
-fn within_descriptors(config: &Config) -> Result<Config, StartError> {
+pub(super) fn within_descriptors(config: &Config) -> Result<Config, StartError> {
     let allowed = descriptors::raise().map_err(system("descriptors"))?;
     let budget = Budget::new(config, allowed);
     if budget.is_short() {
         warn!("{}", budget.words());
     }
     Ok(budget.fit(config))
-}
-
-/// Random keys for the dedup window: with known keys, ids could be made that are taken for each other.
-fn random_keys() -> Result<[u64; 8], StartError> {
-    let mut keys = [0; 8];
-    for key in &mut keys {
-        let random = getrandom::u64().map_err(|it| io::Error::other(it.to_string()));
-        *key = random.map_err(system("randomness"))?;
-    }
-    Ok(keys)
 }
 
 fn rejects(
@@ -218,45 +307,30 @@ fn rejects(
         .map_err(files("rejected.ndjson"))
 }
 
-/// Starts the store's thread.
-fn follow(
-    config: &Config,
-    clock: SystemClock,
-    segments: &Segments,
-    signals: &Signals,
-    counters: &Arc<Counters>,
-    store: Box<dyn Store>,
-) -> Result<StoreThread, StartError> {
-    let reader = Reader::new(segments.clone(), config.journal.segment, 0);
-    let recorded = Arc::clone(&signals.recorded);
-    let follower = Follower::new(reader, store, Arc::clone(counters), &config.store)
-        .starting_at(recorded.load(Ordering::Acquire));
-    StoreThread::spawn(follower, clock, config.store.batch_time / 4, recorded)
-        .map_err(system("thread"))
-}
-
 fn world(
     config: &Config,
     clock: SystemClock,
     storage: Segments,
-    (ingest, delivery): (Option<TcpListener>, TcpListener),
-    (tls, counters): (&TlsOfEngine, &Arc<Counters>),
+    ((ingest, delivery), inside): ((Option<TcpListener>, TcpListener), &mut Inside),
+    (tls, counters): (&TlsSwitches, &Arc<Counters>),
 ) -> Result<World<Tcp, Segments, SystemClock>, StartError> {
-    let make = |listener, options, tls: Option<TlsParts>| {
+    let mut make = |listener, options, switch: &Arc<TlsSwitch>| {
         let net = Tcp::new(listener, options).map_err(system("poller"))?;
-        Ok::<_, StartError>(match tls {
-            Some(parts) => net.with_tls(parts),
-            None => net,
-        })
+        let net = inside.inward.join(net)?;
+        Ok::<_, StartError>(net.with_tls(TlsParts {
+            switch: Arc::clone(switch),
+            counters: Arc::clone(counters),
+        }))
     };
+    let ingest_net = make(ingest, SocketOptions::of_sources(), &tls.ingest)?;
     let options = SocketOptions::of_subscribers(&config.delivery);
     let mut delivery_nets = Vec::new();
     for _ in 0..config.delivery.agents {
         let listener = delivery.try_clone().map_err(system("descriptor"))?;
-        delivery_nets.push(make(Some(listener), options, tls.of_delivery(counters))?);
+        delivery_nets.push(make(Some(listener), options, &tls.delivery)?);
     }
     Ok(World {
-        ingest_net: make(ingest, SocketOptions::of_sources(), tls.of_ingest(counters))?,
+        ingest_net: ingest_net.with_offers(inside.offers.clone()),
         delivery_nets,
         storage,
         clock,

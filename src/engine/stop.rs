@@ -9,17 +9,22 @@
 //! next start.
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tracing::{error, info, warn};
 
-use super::{Ended, Engine, Thread};
+use super::{DirectoryLock, Ended, Engine, Thread};
 use crate::admin::{Admin, Monitor, Phase};
+use crate::cluster::run::lease::Lease;
 use crate::counters::{Counter, Counters};
+use crate::http::Http;
 use crate::limits::{
-    STOP_ADMIN_MAX, STOP_DRAIN_MAX, STOP_DRAIN_STALL, STOP_FILES_MAX, STOP_THREADS_MAX,
+    NATS_LAST_WORDS_MAX, STALL_LOOK_MAX, STOP_ADMIN_MAX, STOP_DRAIN_MAX, STOP_DRAIN_STALL,
+    STOP_FILES_MAX, STOP_THREADS_MAX,
 };
+use crate::nats::Nats;
 
 /// Between two polls whether it is done.
 const POLL: Duration = Duration::from_millis(5);
@@ -35,15 +40,11 @@ impl Engine {
     pub(crate) fn stop(self, hurry: &AtomicBool, mut progress: impl FnMut(&str)) -> Ended {
         let mut waiter = Waiter::new(hurry, &mut progress);
         let mut problems = Vec::new();
+        self.stopping.store(true, Ordering::Relaxed);
         self.health.set_phase(Phase::Draining);
         self.drain(&mut waiter);
-        let late = end_threads(self.threads, &mut waiter);
-        if !late.is_empty() {
-            let late = late.join(", ");
-            problems.push(format!("these threads did not end: {late}"));
-            // They may write still: no other engine may have the directory while this process is.
-            std::mem::forget(self.lock);
-        }
+        problems.extend(end_agents(self.threads, &self.lock, &mut waiter));
+        end_nats(&self.nats, &mut waiter);
         let unwritten = self.counters.get(Counter::RejectedWaiting);
         if unwritten > 0 {
             problems.push(format!(
@@ -67,6 +68,9 @@ impl Engine {
             }
         }
         self.health.set_phase(Phase::Stopped);
+        if let Some(http) = self.http {
+            end_http(http, &mut waiter);
+        }
         if let Some(admin) = self.admin {
             end_admin(admin, &mut waiter);
         }
@@ -82,6 +86,36 @@ impl Engine {
         }
     }
 
+    /// Ends it at once, for its term is over: nothing more is read, handed out or written, and all
+    /// connections close. Returns the lines that are not confirmed and that no source sends again.
+    pub(crate) fn abort(self, lease: &Lease) -> Vec<Vec<u8>> {
+        let (hurry, mut progress) = (AtomicBool::new(false), |what: &str| info!("{what}"));
+        let mut waiter = Waiter::new(&hurry, &mut progress);
+        lease.end();
+        self.stopping.store(true, Ordering::Relaxed);
+        self.signals.draining.store(true, Ordering::Relaxed);
+        self.health.set_phase(Phase::Stopped);
+        if let Some(problem) = end_agents(self.threads, &self.lock, &mut waiter) {
+            warn!("{problem}");
+        }
+        end_nats(&self.nats, &mut waiter);
+        if let Some(store) = self.store {
+            let end = self.signals.recorded.load(Ordering::Acquire);
+            let left = store.finish(end, Duration::ZERO, &hurry);
+            info!(left, "journal bytes that are not in the store yet");
+        }
+        if let Some(http) = self.http {
+            end_http(http, &mut waiter);
+        }
+        if let Some(admin) = self.admin {
+            end_admin(admin, &mut waiter);
+        }
+        if let Err(error) = end_monitor(self.monitor, &mut waiter) {
+            warn!("{error}");
+        }
+        lease.take_unconfirmed()
+    }
+
     /// Waits until nothing is left that can be delivered, or nothing moves any more.
     fn drain(&self, waiter: &mut Waiter<'_>) {
         self.signals.draining.store(true, Ordering::Relaxed);
@@ -91,7 +125,7 @@ impl Engine {
         let settled = || self.counters.get(Counter::Settled);
         // Nothing moves on a full disk, and what is not recorded is nowhere else.
         let is_full = || self.counters.get(Counter::JournalWaiting) != 0;
-        let (mut quiet_polls, mut moved) = (0, (settled(), Instant::now()));
+        let (mut quiet_polls, mut moved, mut still) = (0, settled(), Passed::begin());
         let told = || match is_full() {
             true => format!("no room on the disk. {}", Unrecorded::of(&self.counters)),
             false => format!("{what}: {} settled", settled()),
@@ -100,10 +134,10 @@ impl Engine {
             let is_kept = self.counters.get(Counter::RejectedWaiting) == 0;
             let is_quiet = is_kept && self.signals.drained.load(Ordering::Acquire);
             quiet_polls = if is_quiet { quiet_polls + 1 } else { 0 };
-            if settled() != moved.0 || is_full() {
-                moved = (settled(), Instant::now());
+            if settled() != moved || is_full() {
+                (moved, still) = (settled(), Passed::begin());
             }
-            quiet_polls == QUIET_POLLS || moved.1.elapsed() > STOP_DRAIN_STALL
+            quiet_polls == QUIET_POLLS || still.look() > STOP_DRAIN_STALL
         });
         if (!is_drained || quiet_polls < QUIET_POLLS) && !is_full() {
             let left = self.counters.get(Counter::InFlight);
@@ -153,8 +187,13 @@ impl fmt::Display for Unrecorded {
     }
 }
 
-/// Ends the agents' threads, one after the other; returns the names of those that did not.
-fn end_threads(threads: Vec<Thread>, waiter: &mut Waiter<'_>) -> Vec<&'static str> {
+/// Ends the agents' threads, one after the other; says which did not. The directory stays locked for those:
+/// they may write still, and no other engine may have it while this process is.
+fn end_agents(
+    threads: Vec<Thread>,
+    lock: &Arc<DirectoryLock>,
+    waiter: &mut Waiter<'_>,
+) -> Option<String> {
     let end = Instant::now() + STOP_THREADS_MAX;
     let mut late = Vec::new();
     for thread in threads {
@@ -168,7 +207,27 @@ fn end_threads(threads: Vec<Thread>, waiter: &mut Waiter<'_>) -> Vec<&'static st
             late.push(thread.name);
         }
     }
-    late
+    if late.is_empty() {
+        return None;
+    }
+    std::mem::forget(Arc::clone(lock));
+    Some(format!("these threads did not end: {}", late.join(", ")))
+}
+
+/// Its last acknowledgements go out; what is not told comes again at the next start.
+fn end_nats(nats: &Nats, waiter: &mut Waiter<'_>) {
+    nats.begin_shutdown();
+    let told = || "the last words to NATS".to_owned();
+    let _ = waiter.wait(2 * NATS_LAST_WORDS_MAX, told, || nats.has_ended());
+}
+
+/// What customers and producers have begun is answered first.
+fn end_http(http: Http, waiter: &mut Waiter<'_>) {
+    http.begin_shutdown();
+    let told = || "HTTP requests under way".to_owned();
+    if waiter.wait(STOP_ADMIN_MAX, told, || http.has_ended()) {
+        http.stop();
+    }
 }
 
 /// A thread that answers HTTP still takes nothing away: it ends with the process.
@@ -204,6 +263,30 @@ struct Waiter<'a> {
     progress: &'a mut dyn FnMut(&str),
 }
 
+/// Time that a wait has taken.
+struct Passed {
+    time: Duration,
+    looked: Instant,
+}
+
+impl Passed {
+    fn begin() -> Self {
+        Self {
+            time: Duration::ZERO,
+            looked: Instant::now(),
+        }
+    }
+
+    /// One look counts [`STALL_LOOK_MAX`] at most: more has passed only where the whole process stood still,
+    /// and nobody could have done what is waited for.
+    fn look(&mut self) -> Duration {
+        let now = Instant::now();
+        self.time += (now - self.looked).min(STALL_LOOK_MAX);
+        self.looked = now;
+        self.time
+    }
+}
+
 impl<'a> Waiter<'a> {
     fn new(hurry: &'a AtomicBool, progress: &'a mut dyn FnMut(&str)) -> Self {
         Self { hurry, progress }
@@ -226,18 +309,18 @@ impl<'a> Waiter<'a> {
         what: impl Fn() -> String,
         mut is_done: impl FnMut() -> bool,
     ) -> bool {
-        let begun = Instant::now();
-        let mut told = begun;
+        let (mut passed, mut told) = (Passed::begin(), Duration::ZERO);
         loop {
             if is_done() {
                 return true;
             }
-            if self.is_over() || begun.elapsed() >= limit {
+            let waited = passed.look();
+            if self.is_over() || waited >= limit {
                 return false;
             }
-            if told.elapsed() >= REPORT_INTERVAL {
-                told = Instant::now();
-                let (waited, limit) = (begun.elapsed().as_secs(), limit.as_secs());
+            if waited - told >= REPORT_INTERVAL {
+                told = waited;
+                let (waited, limit) = (waited.as_secs(), limit.as_secs());
                 self.say(&format!("{} ({waited} s, {limit} s at most)", what()));
             }
             std::thread::sleep(POLL);

@@ -1,0 +1,306 @@
+//! Own files beside the stream: the last message that both have, publishing again what the stream has
+//! lost, and setting aside what went on otherwise.
+//!
+//! Records name the one before, so where one is the same in both, all before it are: the last common one is
+//! found by halving.
+
+use std::sync::Arc;
+
+use super::event::{Answer, Decision, Message, Notice, Why};
+use super::flight::{Flight, State, What};
+use super::tip::{filler, subject_of};
+use super::{Member, Role};
+use crate::cluster::record::Record;
+use crate::limits::{RESEND_US, RETRY_US};
+
+/// A message of the stream beside the own files.
+#[derive(Debug)]
+pub(super) struct Comparison {
+    /// The message that is compared. Where the own files have a void one there, the record before it is
+    /// looked at: one void message is like another, and proves nothing of what was before it.
+    target: u64,
+    /// The message that is looked at.
+    at: u64,
+    /// The message at the target, where that is void.
+    edge: Option<Message>,
+    /// Where the stream ends.
+    last: u64,
+    /// All up to here is common; all from `differs` on is not.
+    common: u64,
+    differs: Option<u64>,
+    /// The stream begins here.
+    first: u64,
+    /// The own record at or before it, once it is read.
+    own: Option<Option<Arc<[u8]>>>,
+    asked_us: u64,
+}
+
+impl Comparison {
+    pub(super) fn new(at: u64, last: u64) -> Self {
+        Self {
+            target: at,
+            at,
+            edge: None,
+            last,
+            common: 0,
+            differs: None,
+            first: 1,
+            own: None,
+            asked_us: 0,
+        }
+    }
+
+    pub(super) fn is_at(&self, sequence: u64) -> bool {
+        self.at == sequence
+    }
+
+    /// Half way between what is common and what differs; `None`: there is nothing between.
+    fn half_way(&self, differs: u64) -> Option<u64> {
+        let low = self.common.max(self.first - 1);
+        (low + 1 < differs).then(|| low + (differs - low) / 2)
+    }
+}
+
+/// What the stream has lost, on its way back.
+#[derive(Debug)]
+pub(super) struct Mend {
+    /// The message that is published now, and the last one to be.
+    next: u64,
+    until: u64,
+    /// The message before, as it stands in the stream.
+    before: Message,
+}
+
+impl Member {
+    /// Asks the journal and the leader for the message that is compared.
+    pub(super) fn ask_comparison(&mut self, now_us: u64) {
+        let Some(comparison) = &mut self.comparison else {
+            return;
+        };
+        comparison.asked_us = now_us;
+        comparison.own = None;
+        let at = comparison.at;
+        self.decide(Decision::Fetch(at));
+        self.decide(Decision::Ask(at));
+    }
+
+    /// Asks again where no answer came.
+    pub(super) fn mind_questions(&mut self, now_us: u64) {
+        let is_due = |asked_us: u64| now_us >= asked_us + RESEND_US;
+        if self
+            .comparison
+            .as_ref()
+            .is_some_and(|it| is_due(it.asked_us))
+        {
+            self.ask_comparison(now_us);
+        }
+        self.mind_hole(now_us);
+    }
+
+    pub(super) fn on_fetched(&mut self, asked: u64, record: Option<Arc<[u8]>>, now_us: u64) {
+        if let Some(comparison) = self.comparison.as_mut().filter(|it| it.at == asked) {
+            comparison.own = Some(record);
+        } else if self.flight.is_none() && self.mend.as_ref().is_some_and(|it| it.next == asked) {
+            self.publish_again(record, now_us);
+        }
+    }
+
+    /// The leader's answer for the message that is compared.
+    pub(super) fn on_compared(&mut self, answer: &Answer, now_us: u64) {
+        let Some(comparison) = &mut self.comparison else {
+            return;
+        };
+        if let Some((first, last)) = answer.bounds
+            && (first > comparison.at || last < comparison.target)
+        {
+            return self.on_moved_bounds(first, last, now_us);
+        }
+        let (Some(at), Some(own)) = (&answer.at, &comparison.own) else {
+            return;
+        };
+        let own = own.as_ref().and_then(|it| self.tip.behind(it));
+        if let Some(own) = own.as_ref().filter(|it| it.sequence < at.sequence)
+            && own.is_void_at(at)
+        {
+            comparison.at = own.sequence;
+            comparison.edge = Some(at.clone());
+            return self.ask_comparison(now_us);
+        }
+        let is_same = own.is_some_and(|it| it.sequence == at.sequence && it.is_own(at));
+        if !is_same && self.is_of_other_group(at) {
+            let words = "the stream is another group's: give this member a directory of its own, or make \
+                         the stream from it with `flipped-lb cluster restore --config FILE`";
+            return self.refuse(words.into());
+        }
+        self.on_compared_message(is_same, at.clone(), now_us);
+    }
+
+    fn is_of_other_group(&self, message: &Message) -> bool {
+        let record = Record::decode(&message.bytes);
+        record.is_ok_and(|it| self.tip.group().is_some_and(|own| own != it.place.group))
+    }
+
+    /// The stream was purged or lost its end while it was compared.
+    fn on_moved_bounds(&mut self, first: u64, last: u64, now_us: u64) {
+        let at = self.comparison.as_ref().map_or(0, |it| it.target);
+        if first > last {
+            // The next look at the stream says whether it is empty.
+            self.comparison = None;
+        } else if last < at {
+            self.compare(last, last, now_us);
+        } else if (self.comparison.as_ref()).is_some_and(|it| it.differs.is_none()) {
+            // The own last record is gone from the stream: nothing shows whether it was there.
+            self.begin_anew();
+        } else if let Some(comparison) = &mut self.comparison {
+            comparison.first = first;
+            comparison.edge = None;
+            self.halve(now_us);
+        }
+    }
+
+    fn on_compared_message(&mut self, is_same: bool, at: Message, now_us: u64) {
+        let Some(comparison) = &mut self.comparison else {
+            return;
+        };
+        let edge = comparison.edge.take();
+        if is_same {
+            comparison.common = comparison.target;
+        } else {
+            comparison.differs = Some(comparison.at);
+        }
+        if comparison.differs.is_none() {
+            self.on_same(edge.unwrap_or(at), now_us);
+        } else if self.own_term().is_some() {
+            self.step_down(Why::Diverged);
+        } else {
+            self.halve(now_us);
+        }
+    }
+
+    /// Looks at the message half way, or keeps what was found to be common.
+    fn halve(&mut self, now_us: u64) {
+        let Some(comparison) = &mut self.comparison else {
+            return;
+        };
+        let differs = comparison.differs.unwrap_or(comparison.first);
+        if let Some(at) = comparison.half_way(differs) {
+            (comparison.at, comparison.target) = (at, at);
+            return self.ask_comparison(now_us);
+        }
+        let behind = comparison.common;
+        self.decide(Decision::SetAside { behind });
+        self.step_down(Why::Diverged);
+    }
+
+    /// The stream is this member's as far as it goes: what it has lost is published again.
+    fn on_same(&mut self, before: Message, now_us: u64) {
+        let Some(comparison) = self.comparison.take() else {
+            return;
+        };
+        if comparison.last < self.tip.sequence {
+            let (from, to) = (before.sequence + 1, self.tip.sequence);
+            self.tell(Notice::Mending { from, to });
+            self.parked = self.flight.take();
+            self.mend = Some(Mend {
+                next: from,
+                until: to,
+                before,
+            });
+            self.decide(Decision::Fetch(from));
+        } else {
+            self.read_on();
+            self.retry_flight(now_us);
+        }
+    }
+
+    /// What came while files and stream were compared was not taken.
+    fn read_on(&mut self) {
+        match self.role {
+            Role::Starting => self.follow(),
+            Role::Standby | Role::Claiming => self.decide(Decision::Read(self.tip.sequence + 1)),
+            _ => {}
+        }
+    }
+
+    /// Publishes the record as it was, or something void where a void message was.
+    fn publish_again(&mut self, record: Option<Arc<[u8]>>, now_us: u64) {
+        let Some(mend) = &self.mend else { return };
+        let place = record
+            .as_ref()
+            .and_then(|it| Record::decode(it).ok())
+            .map(|it| it.place);
+        let (subject, bytes) = match (place, record) {
+            (Some(place), Some(bytes)) if place.sequence == mend.next => {
+                (subject_of(&self.settings.group, place.term), bytes)
+            }
+            _ => filler(&self.settings.group),
+        };
+        let expected = (mend.before.sequence, Arc::clone(&mend.before.subject));
+        self.launch(What::Again, subject, bytes, expected, now_us);
+    }
+
+    /// A message that the stream had lost is in it again.
+    pub(super) fn on_mended(&mut self, flight: &Flight, now_us: u64) {
+        let Some(mend) = &mut self.mend else { return };
+        mend.before = Message {
+            sequence: flight.sequence(),
+            subject: Arc::clone(&flight.publish.subject),
+            bytes: Arc::clone(&flight.publish.bytes),
+        };
+        self.heard_us = now_us;
+        mend.next += 1;
+        if mend.next <= mend.until {
+            let next = mend.next;
+            return self.decide(Decision::Fetch(next));
+        }
+        let before = mend.before.clone();
+        self.mend = None;
+        self.read_on();
+        self.flight = self.parked.take();
+        if self.tip.sequence == before.sequence {
+            // What stands in for a void message may have another subject.
+            self.tip.subject = Arc::clone(&before.subject);
+            if let Some(flight) = &mut self.flight {
+                flight.publish.expected_subject = before.subject;
+            }
+        }
+        self.retry_flight(now_us);
+    }
+
+    /// What is in flight is sent again, now.
+    fn retry_flight(&mut self, now_us: u64) {
+        if let Some(flight) = &mut self.flight {
+            flight.state = State::Waiting(now_us);
+        }
+    }
+
+    /// The answer for a message that is published again, and the one before it.
+    pub(super) fn on_answer_again(&mut self, answer: &Answer, now_us: u64) {
+        let (Some(mend), Some(flight)) = (&self.mend, &mut self.flight) else {
+            return;
+        };
+        flight.state = State::Waiting(now_us + RETRY_US);
+        let before_fits = answer.at.as_ref().map(|it| it.bytes == mend.before.bytes);
+        let next_fits = (answer.next.as_ref()).map(|it| it.bytes == flight.publish.bytes);
+        match (before_fits, next_fits) {
+            (Some(false), _) | (_, Some(false)) => self.step_down(Why::Diverged),
+            (Some(true), Some(true)) => self.on_confirmed(now_us),
+            _ => self.on_lost_more(answer, now_us),
+        }
+    }
+
+    /// The stream has lost even more meanwhile; or another member has gone on, and purged it of this place.
+    fn on_lost_more(&mut self, answer: &Answer, now_us: u64) {
+        let before = self.mend.as_ref().map_or(0, |it| it.before.sequence);
+        let Some((first, last)) = answer.bounds else {
+            return;
+        };
+        if first > before && first <= last {
+            self.step_down(Why::Diverged);
+        } else if last < before && last > 0 {
+            self.mend = None;
+            self.flight = self.parked.take();
+            self.compare(last, last, now_us);
+        }
+    }
+}

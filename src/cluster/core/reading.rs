@@ -1,0 +1,122 @@
+//! The stream as it is read on by whoever does not serve.
+
+use std::sync::Arc;
+
+use super::event::{Answer, Decision, Message, Notice};
+use super::tip::{Judged, Void};
+use super::{Member, Role};
+use crate::cluster::record::{Announcement, Place};
+use crate::limits::RESEND_US;
+
+/// A message is missing in the middle of what was read.
+#[derive(Debug)]
+pub(super) struct Hole {
+    asked_us: u64,
+}
+
+impl Member {
+    /// The stream was read on, by a consumer or through an answer of the leader.
+    pub(super) fn on_message(&mut self, message: &Message, now_us: u64) {
+        let follows = matches!(self.role, Role::Standby | Role::Claiming);
+        if !follows || message.sequence <= self.tip.sequence || self.comparison.is_some() {
+            return;
+        }
+        if message.sequence > self.tip.sequence + 1 {
+            return self.on_hole(now_us);
+        }
+        match self.tip.judge(message) {
+            Judged::Record(place, said) => self.on_record(place, said, message, now_us),
+            Judged::Void(void) => self.on_void(message, void, now_us),
+            Judged::Refused(words) => self.refuse(words),
+        }
+    }
+
+    fn on_record(
+        &mut self,
+        place: Place,
+        said: Option<Announcement>,
+        message: &Message,
+        now_us: u64,
+    ) {
+        if let Some(flight) = &self.flight {
+            if flight.publish.bytes == message.bytes {
+                return self.on_stored(now_us);
+            }
+            // Another record has the place: the claim is void, or will be refused.
+            self.give_up_claim();
+        }
+        self.heard_us = now_us;
+        self.tip.take(place, said, &message.bytes);
+        self.write(place, &message.bytes);
+    }
+
+    pub(super) fn write(&mut self, place: Place, bytes: &Arc<[u8]>) {
+        self.unwritten.push_back((place.sequence, self.tip.end()));
+        self.decide(Decision::Write {
+            place,
+            bytes: Arc::clone(bytes),
+        });
+    }
+
+    /// A message that counts for nobody stands behind the last one.
+    pub(super) fn on_void(&mut self, message: &Message, void: Void, now_us: u64) {
+        let (sequence, why) = (message.sequence, void.to_string());
+        self.tell(Notice::Void { sequence, why });
+        self.tip.pass(message);
+        if self.mend.is_some() {
+            self.give_up_claim();
+        }
+        self.make_anew(now_us);
+        // It fits the stream, but not this member: perhaps the stream went on otherwise than the own files.
+        let may_differ = matches!(void, Void::Predecessor | Void::Term(_) | Void::Group);
+        let counted = self.tip.before().sequence;
+        let is_due = now_us >= self.suspected_us + RESEND_US;
+        if may_differ && is_due && counted > 0 && self.role == Role::Standby && self.mend.is_none()
+        {
+            self.suspected_us = now_us;
+            self.compare(counted, u64::MAX, now_us);
+        }
+    }
+
+    /// Something is missing: the leader knows whether it is there.
+    fn on_hole(&mut self, now_us: u64) {
+        if self.hole.is_none() {
+            self.hole = Some(Hole { asked_us: now_us });
+            self.decide(Decision::Ask(self.tip.sequence));
+        }
+    }
+
+    pub(super) fn mind_hole(&mut self, now_us: u64) {
+        let sequence = self.tip.sequence;
+        if let Some(hole) = &mut self.hole
+            && now_us >= hole.asked_us + RESEND_US
+        {
+            hole.asked_us = now_us;
+            self.decide(Decision::Ask(sequence));
+        }
+    }
+
+    /// The leader's answer for the missing message.
+    pub(super) fn on_hole_answer(&mut self, answer: &Answer, now_us: u64) {
+        let missing = self.tip.sequence + 1;
+        if let Some(next) = &answer.next {
+            self.hole = None;
+            self.note_trouble(None);
+            self.on_message(next, now_us);
+            if matches!(self.role, Role::Standby | Role::Claiming) {
+                self.decide(Decision::Read(self.tip.sequence + 1));
+            }
+        } else if answer
+            .bounds
+            .is_some_and(|(first, last)| first > missing && first <= last)
+        {
+            self.begin_anew();
+        } else if answer.bounds.is_some_and(|(_, last)| last > missing) {
+            self.note_trouble(Some(format!(
+                "message {missing} is missing in the middle of the group's stream: nothing behind it is \
+                 read; restore the stream's servers, or make it from the member with the longest journal \
+                 with `flipped-lb cluster restore --config FILE`"
+            )));
+        }
+    }
+}

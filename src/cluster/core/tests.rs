@@ -1,0 +1,11 @@
+//! Each row of the table of what is heard and what is done, and what stands beside it.
+
+mod beginning;
+mod doubts;
+mod lease;
+mod mending;
+mod publishes;
+mod retention;
+mod rig;
+mod standbys;
+mod voids;

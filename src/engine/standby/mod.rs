@@ -1,0 +1,145 @@
+//! The doors of a standby: the engine's listeners while no pipeline runs behind them.
+//!
+//! ```text
+//! producers, subscribers, HTTP --> [ thread "doors" ] --> one line: who serves, and where; the end
+//! probes, people, scrapers ------> [ thread "admin" ] --> /healthz 200, /readyz 503, the group's figures
+//! ```
+//!
+//! A member's run opens them, and drops them before the pipeline binds the same addresses.
+
+mod answering;
+
+use std::sync::{Arc, Mutex};
+use std::time::{Instant, SystemTime};
+
+use tracing::info;
+
+use self::answering::{Answering, Listening};
+use super::Addresses;
+use super::error::{StartError, system};
+use super::listeners::{Listeners, at_addresses};
+use super::names::Names;
+use super::reload::Reloads;
+use super::start::within_descriptors;
+use super::tls::{TlsOfEngine, TlsSwitches};
+use crate::access::{CurrentUsers, RefusedClients, Users, with_tokens};
+use crate::admin::{Admin, AdminState, Facts, Health, Shown};
+use crate::cluster::addresses::Door;
+use crate::cluster::status::Handle;
+use crate::config::{Config, StoreUrl};
+use crate::counters::Counters;
+use crate::latency::Totals;
+use crate::net::admission::Admission;
+use crate::scheduler::rules::Rules;
+
+/// The open doors; dropped, they are closed and their addresses free.
+#[derive(Debug)]
+pub(crate) struct StandbyDoors {
+    addresses: Addresses,
+    admin: Option<Admin>,
+    /// Ends with this.
+    _answering: Answering,
+}
+
+impl StandbyDoors {
+    /// Binds all listeners of the settings, and answers there for a member that does not serve.
+    ///
+    /// # Errors
+    /// A file of TLS or a token cannot be read, an address cannot be had, or the system has no thread.
+    pub(crate) fn open(config: &Config, member: &Handle) -> Result<Self, StartError> {
+        let config = within_descriptors(&with_tokens(config)?)?;
+        let tls = TlsOfEngine::load(&config)?.switches();
+        let listeners = Listeners::bind(&config)?;
+        let addresses = listeners.addresses().map_err(system("local address"))?;
+        let config = at_addresses(&config, &addresses);
+        let counters = Arc::new(Counters::default());
+        let refused = Arc::<RefusedClients>::default();
+        let Listeners {
+            delivery,
+            ingest,
+            admin,
+            http,
+        } = listeners;
+        let doors = [
+            (Door::Delivery, Some(delivery), &tls.delivery),
+            (Door::Ingest, ingest, &tls.ingest),
+            (Door::Http, http, &tls.http),
+        ];
+        let doors = doors.into_iter().filter_map(|(door, listener, tls)| {
+            let (listener, tls) = (listener?, tls.listener());
+            Some(Listening {
+                door,
+                listener,
+                tls,
+            })
+        });
+        let answering = Answering::start(
+            doors.collect(),
+            member.status.clone(),
+            (Arc::clone(&counters), Arc::clone(&refused)),
+        );
+        let answering = answering.map_err(system("thread"))?;
+        let state = state(&config, member, &tls, (counters, refused));
+        let admin = admin.map(|it| Admin::start(it, state)).transpose()?;
+        info!(%addresses.delivery, "standby: whoever connects is told who serves");
+        Ok(Self {
+            addresses,
+            admin,
+            _answering: answering,
+        })
+    }
+
+    /// Where they are.
+    #[must_use]
+    pub(crate) fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+}
+
+impl Drop for StandbyDoors {
+    fn drop(&mut self) {
+        if let Some(admin) = self.admin.take() {
+            admin.stop();
+        }
+    }
+}
+
+/// What the admin address shows of a member without a pipeline: the group's figures, and zeros.
+fn state(
+    config: &Config,
+    member: &Handle,
+    tls: &TlsSwitches,
+    (counters, refused): (Arc<Counters>, Arc<RefusedClients>),
+) -> AdminState {
+    let rules = Rules::new(&config.rules, &config.destinations, config.scheduler.levels);
+    let names = Names::new(config, &rules);
+    let destinations_max = names.destinations_max(config);
+    let totals = Totals::new(config.scheduler.levels, destinations_max);
+    AdminState {
+        counters,
+        shown: Arc::new(Mutex::new(Shown::new(totals, config.sources.len()))),
+        health: Arc::new(Health::new(std::iter::empty::<String>())),
+        names: Arc::new(names),
+        users: Arc::new(CurrentUsers::new(Arc::new(Users::new(&config.users)))),
+        tls: Arc::clone(&tls.admin),
+        certificates: tls.certificates.clone(),
+        admission: Arc::new(Admission::new("admin", config.admin.connections)),
+        refused,
+        // Nobody hears: a standby's settings are read when it starts.
+        reloads: Reloads::new().0,
+        member: Some(member.clone()),
+        facts: Facts {
+            version: env!("CARGO_PKG_VERSION"),
+            durability: config.durability.name(),
+            threading_mode: config.threads.mode.name(),
+            started: Instant::now(),
+            journal_max_bytes: config.journal.max_bytes,
+            started_at: SystemTime::now(),
+            has_store: config.store.url != StoreUrl::None,
+            hosts: config.admin.hosts.clone(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests;

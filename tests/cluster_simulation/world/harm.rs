@@ -1,0 +1,93 @@
+//! What the world does to members and servers while there is trouble.
+
+use flipped_lb::cluster::core::{Event, Role};
+
+use super::{Next, Verdict, World};
+use crate::journal::Journal;
+use crate::node::Cut;
+use crate::plan::SECOND;
+
+impl World {
+    pub(super) fn harm(&mut self) -> Verdict {
+        if self.now_us > self.plan.trouble_us {
+            return Ok(());
+        }
+        let late = self.dice.long(SECOND / 2..=4 * SECOND);
+        self.after(late, Next::Harm);
+        let node = self.dice.pick(0..=self.nodes.len() - 1);
+        if self.dice.chance(self.faults.cut) {
+            let cut = Cut {
+                requests: self.dice.chance(300),
+                answers: self.dice.chance(300),
+                reading: self.dice.chance(300),
+            };
+            self.note(format!("node {node}: {cut:?}"));
+            self.nodes[node].cut = cut;
+        }
+        if self.dice.chance(self.faults.outage) {
+            self.met("servers down");
+            self.servers.down_until_us = self.now_us + self.dice.long(SECOND / 2..=15 * SECOND);
+        }
+        if self.dice.chance(self.faults.loss) && self.servers.last() > 5 {
+            let count = self.dice.pick(1..=4);
+            self.note(format!(
+                "the servers lose {count} messages of {}",
+                self.servers.last()
+            ));
+            self.met("servers lost the end");
+            self.servers.lose(count);
+            self.checkers.on_loss(self.now_us);
+        }
+        let is_over = self.now_us > self.servers.blank_until_us + 12 * SECOND;
+        if is_over && self.dice.chance(self.faults.blank) {
+            self.servers.blank_until_us = self.now_us + self.dice.long(SECOND / 2..=6 * SECOND);
+        }
+        self.harm_process(node)
+    }
+
+    pub(super) fn harm_process(&mut self, node: usize) -> Verdict {
+        if self.dice.chance(self.faults.freeze) {
+            let us = self.dice.long(SECOND / 2..=40 * SECOND);
+            if us > 15 * SECOND && self.nodes[node].role() == Role::Active {
+                self.met("frozen beyond the lease");
+            }
+            self.note(format!("node {node} is frozen for {} ms", us / 1_000));
+            let until_us = self.nodes[node].frozen_until_us.max(self.now_us + us);
+            self.nodes[node].frozen_until_us = until_us;
+        } else if self.dice.chance(self.faults.kill) && self.nodes[node].core().is_some() {
+            self.kill(node);
+        } else if self.dice.chance(self.faults.finish) && self.nodes[node].core().is_some() {
+            self.note(format!("node {node} is told to stop"));
+            self.nodes[node].engine.closings += 1;
+            let run = self.nodes[node].run;
+            return self.hear(node, run, Event::Finish);
+        }
+        Ok(())
+    }
+
+    /// `kill -9`, and another start some time later.
+    pub(super) fn kill(&mut self, node: usize) {
+        self.note(format!("node {node} is killed"));
+        if self.nodes[node].role() == Role::Active {
+            self.met("active killed");
+            if self.nodes[node].engine.is_carrying() {
+                self.met("killed while it carries");
+            }
+        }
+        if !self.nodes[node].journal.is_idle() {
+            self.met("journal torn");
+        }
+        let whole = self.dice.pick(0..=1);
+        self.nodes[node].journal.tear(whole);
+        if self.dice.chance(self.faults.disk_lost) {
+            self.note(format!("node {node} has lost its disk"));
+            self.met("disk lost");
+            self.nodes[node].journal = Journal::default();
+        }
+        self.nodes[node].end_run();
+        self.nodes[node].engine.end(false);
+        self.nodes[node].frozen_until_us = 0;
+        let late = self.dice.long(SECOND / 10..=20 * SECOND);
+        self.after(late, Next::Start(node));
+    }
+}
