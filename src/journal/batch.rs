@@ -17,6 +17,10 @@ use crate::message::{CompactId, Record, Sequence};
 pub struct Batch<'a> {
     header: BatchHeader,
     body: &'a [u8],
+    /// Of a carried record's place: the batches behind it.
+    carried: &'a [u8],
+    /// All of it, header and what is carried included; empty where it does not stand in a segment.
+    bytes: &'a [u8],
     end: Position,
     of_compacted_file: bool,
 }
@@ -29,6 +33,13 @@ pub struct JournalRecord<'a> {
     /// Where its header stands in the journal.
     pub position: Position,
     record: Record<'a>,
+}
+
+impl JournalRecord<'_> {
+    /// The same, at another place.
+    pub(crate) fn standing_at(self, position: Position) -> Self {
+        Self { position, ..self }
+    }
 }
 
 impl<'a> Deref for JournalRecord<'a> {
@@ -45,8 +56,21 @@ impl<'a> Batch<'a> {
         Self {
             header,
             body,
+            carried: &[],
+            bytes: &[],
             end,
             of_compacted_file: false,
+        }
+    }
+
+    /// The batch of these bytes, which `check` has passed, as it stands in a segment: behind the body come the
+    /// batches of a carried record, if it is the place of one.
+    pub(super) fn in_segment(header: BatchHeader, bytes: &'a [u8], end: Position) -> Self {
+        let behind = BATCH_HEADER_LEN + header.body_len as usize;
+        Self {
+            carried: &bytes[behind..],
+            bytes,
+            ..Self::new(header, &bytes[BATCH_HEADER_LEN..behind], end)
         }
     }
 
@@ -75,16 +99,36 @@ impl<'a> Batch<'a> {
         self.body
     }
 
+    /// All of it as it stands in its segment; empty: it stands in none.
+    pub(super) fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// The body of a record's place; `None`: it is another kind of batch.
+    pub(crate) fn place(&self) -> Option<&'a [u8]> {
+        (self.header.kind == BatchKind::Place).then_some(self.body)
+    }
+
     /// Where the batch begins.
     #[must_use]
     pub fn position(&self) -> Position {
         self.header.position
     }
 
-    /// Bytes of it, with its header.
+    /// Bytes of it, with its header; a carried record's place has its batches besides.
     #[must_use]
     pub fn len(&self) -> u64 {
-        (BATCH_HEADER_LEN + self.body.len()) as u64
+        (BATCH_HEADER_LEN + self.body.len() + self.carried.len()) as u64
+    }
+
+    /// The messages of a carried record, which stood elsewhere before; none in another batch.
+    pub(crate) fn carried(&self) -> CarriedMessages<'a> {
+        CarriedMessages {
+            rest: self.carried,
+            rest_at: self.header.position + (BATCH_HEADER_LEN + self.body.len()) as u64,
+            records: Records::default(),
+            time_us: 0,
+        }
     }
 
     /// Where reading goes on: behind the batch, or, when no other batch fits behind it, at the
@@ -127,8 +171,67 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// Iterator over the messages of a batch.
+/// A message of a carried record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct CarriedMessage<'a> {
+    /// With the position that it had at first.
+    pub(crate) record: JournalRecord<'a>,
+    /// Where its record stands here.
+    pub(crate) stands_at: Position,
+    /// When it was recorded, or soon before one that was.
+    pub(crate) time_us: u64,
+}
+
+/// Iterator over the messages of a carried record.
 #[derive(Debug, Clone)]
+pub(crate) struct CarriedMessages<'a> {
+    /// The batches that are not begun, and where the first of them stands.
+    rest: &'a [u8],
+    rest_at: Position,
+    records: Records<'a>,
+    time_us: u64,
+}
+
+impl<'a> Iterator for CarriedMessages<'a> {
+    type Item = CarriedMessage<'a>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(record) = self.records.next() {
+                let behind = record.record_len() + self.records.rest.len();
+                return Some(CarriedMessage {
+                    record,
+                    stands_at: self.rest_at - behind as u64,
+                    time_us: self.time_us,
+                });
+            }
+            let (head, rest) = self.rest.split_first_chunk()?;
+            let header = BatchHeader::decode(head)?;
+            let (body, rest) = rest.split_at_checked(header.body_len as usize)?;
+            self.rest = rest;
+            self.rest_at += (BATCH_HEADER_LEN + body.len()) as u64;
+            self.records = Batch::new(header, body, 0).records();
+            self.time_us = header.time_us;
+        }
+    }
+}
+
+/// Whether the batches of a carried record hold what their headers announce: else reading them ends early.
+pub(super) fn are_carried(mut batches: &[u8]) -> bool {
+    while let Some((head, rest)) = batches.split_first_chunk() {
+        let Some(header) = BatchHeader::decode(head) else {
+            return false;
+        };
+        match rest.split_at_checked(header.body_len as usize) {
+            Some((body, rest)) if check(&header, body).is_ok() => batches = rest,
+            _ => return false,
+        }
+    }
+    batches.is_empty()
+}
+
+/// Iterator over the messages of a batch.
+#[derive(Debug, Clone, Default)]
 pub struct Records<'a> {
     rest: &'a [u8],
     /// Each record's position stands before it.
@@ -204,7 +307,7 @@ pub(super) fn check(header: &BatchHeader, body: &[u8]) -> Result<(), Damage> {
             body.len() as u64 == u64::from(header.entries) * SETTLEMENT_LEN as u64
         }
         BatchKind::End => body.is_empty() && header.entries == 0,
-        BatchKind::Void => header.entries == 0,
+        BatchKind::Void | BatchKind::Place => header.entries == 0,
         BatchKind::Ids => are_ids(header, body),
     };
     if fits { Ok(()) } else { Err(Damage::Malformed) }

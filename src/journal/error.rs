@@ -69,6 +69,18 @@ pub enum JournalError {
         /// What is wrong there.
         damage: Damage,
     },
+    /// Another engine wrote a compacted file.
+    #[error(
+        "the journal's kept file {name} cannot be read: {source}; use the engine that wrote it, or, if \
+         no other one did, see what `flipped-lb journal verify DIR` finds in it (DIR is the data \
+         directory)"
+    )]
+    CompactedVersion {
+        /// Its name.
+        name: Name,
+        /// Which version it has.
+        source: SegmentHeaderError,
+    },
     /// The operating system refused a compacted file.
     #[error(
         "the journal's file {name} cannot be used: {source}; check the disk and the permissions"

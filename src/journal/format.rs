@@ -88,6 +88,9 @@ pub enum BatchKind {
     /// Ids of settled messages that the dedup window remembers, and whose records are gone; sequences
     /// ascend by one.
     Ids = 5,
+    /// The place of a record of a replicated journal, before the batches of its write; see
+    /// [`crate::cluster::record`].
+    Place = 6,
 }
 
 /// The header of a batch.
@@ -166,6 +169,7 @@ impl BatchHeader {
             3 => BatchKind::Carried,
             4 => BatchKind::Void,
             5 => BatchKind::Ids,
+            6 => BatchKind::Place,
             _ => return None,
         };
         (from[0..4] == BATCH_MAGIC).then(|| Self {
@@ -202,6 +206,14 @@ fn crc_of<'a>(header_rest: &[u8], body: impl Iterator<Item = &'a [u8]>) -> u32 {
     hasher.update(header_rest);
     body.for_each(|piece| hasher.update(piece));
     hasher.finalize()
+}
+
+/// Bytes that a body takes as a batch.
+pub(crate) fn batch_len(body_len: usize) -> usize {
+    match body_len {
+        0 => 0,
+        _ => BATCH_HEADER_LEN + body_len,
+    }
 }
 
 /// The header of a segment.

@@ -5,17 +5,19 @@
 //! ```text
 //!   protocol                          what the agents below take and give
 //!   writer                            runs and settlements -> batches
+//!   offering                          the same in a group: -> the member's thread
 //!   segment    format, batch          batches -> files: the format, one writer's end of it
 //!   storage    reserve                files, and room that is set aside for a full disk
 //!   reader     scan                   files -> batches, whatever is wrong with them
 //!   recovery   progress, continuation the start: what an earlier life left, and where to go on
 //!   replay                            messages that have left memory -> the scheduler
-//!   retention  compacted              what may go, and what is carried forward of it
+//!   retention  compacted, carried     what may go, and what is carried forward of it
 //!   repair     error, strays          what to do about damage
 //! ```
 
 pub(crate) mod protocol;
 
+pub(crate) mod offering;
 pub(crate) mod writer;
 
 pub(crate) mod batch;
@@ -33,6 +35,7 @@ pub(crate) mod recovery;
 
 pub(crate) mod replay;
 
+pub(crate) mod carried;
 pub(crate) mod compacted;
 pub(crate) mod retention;
 

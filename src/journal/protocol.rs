@@ -4,11 +4,12 @@
 //! SCHEDULER == ToJournal ====> writer    == FromJournal ==> SCHEDULER
 //! SCHEDULER == Fetch ========> replay    == FromReplay ===> SCHEDULER
 //! writer ===== ToRetention ==> retention == FromRetention > SCHEDULER
-//! retention == CompactedFiles > replay   == Switched =====> retention
+//! retention == Moved ========> replay   == Switched =====> retention
 //! ```
 
 use std::sync::Arc;
 
+use super::carried::CarriedIndex;
 use super::compacted::CompactedIndex;
 use super::format::{Position, Settlement};
 use super::retention::query::UnsettledQuery;
@@ -69,6 +70,8 @@ pub(crate) enum FromReplay {
 pub(crate) enum ToRetention {
     /// A segment was begun, and its first batch is recorded.
     Started(SegmentStarted),
+    /// So many free files are gone, and no segment was begun in them.
+    Lost(usize),
     /// The answer to a query; the settlements that it speaks of are recorded.
     Query(Box<UnsettledQuery>),
 }
@@ -84,6 +87,14 @@ pub(crate) enum FromRetention {
 /// All compacted files that there are, in their order.
 pub(crate) type CompactedFiles = Vec<Arc<CompactedIndex>>;
 
-/// Replay reads from the compacted files that it was told of last, and from no file they replace.
+/// Where replay finds what stood in files that are about to go.
+#[derive(Debug)]
+pub(crate) enum Moved {
+    Compacted(CompactedFiles),
+    /// In a group, in carried records.
+    Carried(Arc<CarriedIndex>),
+}
+
+/// Replay reads from what it was told of last, and from no file that this replaces.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Switched;

@@ -29,14 +29,15 @@ use std::ops::Range;
 pub(crate) use self::header::header_of;
 pub use self::tail::Tail;
 
-use super::batch::{Batch, check};
+use super::batch::{Batch, are_carried, check};
 use super::compacted::CompactedReader;
 use super::error::{Damage, JournalError};
 use super::format::{
     BATCH_HEADER_LEN, BatchHeader, BatchKind, Position, SEGMENT_HEADER_LEN, SegmentHeaderError,
 };
 use super::storage::Storage;
-use crate::limits::{BATCH_LEN_MAX, JOURNAL_READ_LEN};
+use crate::cluster::record::{Record, carried_len};
+use crate::limits::{BATCH_LEN_MAX, JOURNAL_READ_LEN, RECORD_MESSAGE_LEN_MAX};
 
 /// A reader of the journal.
 #[derive(Debug)]
@@ -245,9 +246,31 @@ impl<S: Storage> Reader<S> {
         if !header.matches(head, body, self.position) {
             return Ok(Err(Damage::Torn));
         }
-        match check(&header, body) {
-            Ok(()) => Ok(Ok(header)),
-            Err(damage) => Err(self.corrupt(damage)),
+        if let Err(damage) = check(&header, body) {
+            return Err(self.corrupt(damage));
+        }
+        match carried_len(&header, body) {
+            Some(carried) => self.examine_carried(header, len as usize + carried, limit),
+            None => Ok(Ok(header)),
+        }
+    }
+
+    /// A carried record is read as a whole: what stands behind its place names other positions.
+    fn examine_carried(
+        &mut self,
+        header: BatchHeader,
+        len: usize,
+        limit: Position,
+    ) -> Result<Result<BatchHeader, Damage>, JournalError> {
+        let is_long = len > RECORD_MESSAGE_LEN_MAX || self.position + len as u64 > limit;
+        if is_long || !self.fill(len, limit)? {
+            return Ok(Err(Damage::Torn));
+        }
+        let bytes = &self.buffer[self.window.start..][..len];
+        match Record::decode(bytes) {
+            Ok(record) if are_carried(record.batches) => Ok(Ok(header)),
+            Ok(_) => Err(self.corrupt(Damage::Malformed)),
+            Err(_) => Ok(Err(Damage::Torn)),
         }
     }
 
@@ -272,8 +295,11 @@ impl<S: Storage> Reader<S> {
 
     /// Hands out the batch that [`Reader::look`] has found, and moves behind it.
     fn take(&mut self, header: BatchHeader) -> Batch<'_> {
-        let len = BATCH_HEADER_LEN + header.body_len as usize;
         let start = self.window.start;
+        let behind = start + BATCH_HEADER_LEN + header.body_len as usize;
+        let carried = carried_len(&header, &self.buffer[start + BATCH_HEADER_LEN..behind]);
+        let end = behind + carried.unwrap_or(0);
+        let len = end - start;
         self.window.start += len;
         self.position += len as u64;
         self.is_new = false;
@@ -282,8 +308,7 @@ impl<S: Storage> Reader<S> {
             self.position += left;
             self.window = 0..0;
         }
-        let body = &self.buffer[start + BATCH_HEADER_LEN..start + len];
-        Batch::new(header, body, self.position)
+        Batch::in_segment(header, &self.buffer[start..end], self.position)
     }
 
     fn close_segment(&mut self) {

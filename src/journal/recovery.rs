@@ -3,22 +3,23 @@
 //! The engine calls it before any agent runs. A torn tail is cut by marking the segment's end before
 //! it; damage in the middle is refused, with the place named.
 
-use std::io;
+mod closing;
+
 use std::iter::Peekable;
 use std::ops::Range;
 use std::slice;
 use std::sync::Arc;
 
+use self::closing::{Ends, close};
 use super::batch::{Batch, JournalRecord};
+use super::carried::CarriedRecords;
 use super::compacted::CompactedIndex;
 use super::error::{Damage, JournalError};
-use super::format::{
-    BATCH_HEADER_LEN, BatchHeader, BatchKind, Position, SEGMENT_HEADER_LEN, Settlement,
-};
+use super::format::{BatchKind, Position, Settlement};
 use super::progress::Progress;
 use super::reader::{Reader, Tail, header_of};
-use super::segment::{self, SegmentStarted};
-use super::storage::{Name, Storage, write_whole};
+use super::segment::SegmentStarted;
+use super::storage::{Name, Storage};
 use crate::clock::BootTie;
 use crate::clock::boot::Past;
 use crate::message::{CompactId, Sequence};
@@ -50,6 +51,9 @@ pub(crate) trait Sink {
     fn id(&mut self, id: &CompactId<'_>, recorded_us: u64);
     /// A message was settled.
     fn settled(&mut self, settlement: &Settlement);
+    /// In a group: a message stands in a carried record. It was accepted long before, and is unsettled at this
+    /// point; the segment that it came in may be there or not. The position is that of the carried record.
+    fn carried(&mut self, _: &JournalRecord<'_>, _recorded_us: u64) {}
 }
 
 /// What was found.
@@ -71,6 +75,8 @@ pub struct Recovered {
     pub reserve: Option<u64>,
     /// Whether room for a compaction is set aside, once it was looked for.
     pub may_compact: bool,
+    /// The carried records that are there.
+    pub carried: CarriedRecords,
 }
 
 /// Reads the journal and closes its last segment.
@@ -94,10 +100,7 @@ pub(crate) fn recover<S: Storage + Clone>(
     let mut progress = Progress::new(range(&compacted, &numbers), segment_len);
     let mut reader = Reader::new(storage.clone(), segment_len, 0);
     let mut found = Found::new(&compacted, segment_len);
-    while let Some(batch) = reader.next(Position::MAX)? {
-        found.take(&batch, sink);
-        progress.at(batch.end(), batch.header().entries);
-    }
+    found.read(&mut reader, Position::MAX, &mut progress, sink)?;
     let next_sequence = found.next_sequence_at_end();
     let Found {
         segments,
@@ -129,6 +132,52 @@ pub(crate) fn recover<S: Storage + Clone>(
         torn_at: tail.position,
         reserve: None,
         may_compact: false,
+        carried: CarriedRecords::default(),
+    })
+}
+
+/// Reads the journal of a member of a group from segment `low` on, below which nobody needs anything, up to
+/// `end`, where a record ends: another goes on writing behind that, so nothing is closed or cut.
+///
+/// # Errors
+/// It cannot be read, or is damaged.
+pub(crate) fn read_through<S: Storage + Clone>(
+    storage: &mut S,
+    segment_len: u64,
+    (low, end): (u64, Position),
+    sink: &mut impl Sink,
+) -> Result<Recovered, JournalError> {
+    let compacted = load_compacted(storage)?;
+    let mut numbers = storage.segments().map_err(JournalError::List)?;
+    numbers.retain(|it| it * segment_len < end);
+    let mut progress = Progress::new(range(&compacted, &numbers), segment_len);
+    let mut reader = Reader::new(storage.clone(), segment_len, low * segment_len);
+    let mut found = Found::new(&compacted, segment_len);
+    found.read(&mut reader, end, &mut progress, sink)?;
+    progress.finish(end);
+    let next_sequence = found.next_sequence_at_end();
+    let Found {
+        segments,
+        past,
+        carried,
+        ..
+    } = found;
+    let last = SegmentStarted {
+        number: end / segment_len + 1,
+        first_sequence: next_sequence,
+        time_ms: past.steady_us / 1_000,
+        taken: 0,
+    };
+    Ok(Recovered {
+        origin: Origin {
+            position: end,
+            next_sequence,
+        },
+        past,
+        segments: with_empty_ones(&numbers, &segments, last),
+        compacted: compacted.into_iter().map(Arc::new).collect(),
+        carried,
+        ..Recovered::default()
     })
 }
 
@@ -171,6 +220,7 @@ struct Found<'a> {
     segments: Vec<SegmentStarted>,
     past: Past,
     ends: Ends,
+    carried: CarriedRecords,
 }
 
 impl<'a> Found<'a> {
@@ -182,7 +232,23 @@ impl<'a> Found<'a> {
             segments: Vec::new(),
             past: Past::default(),
             ends: Ends::default(),
+            carried: CarriedRecords::default(),
         }
+    }
+
+    /// Reads all batches up to `end`.
+    fn read<S: Storage + Clone>(
+        &mut self,
+        reader: &mut Reader<S>,
+        end: Position,
+        progress: &mut Progress,
+        sink: &mut impl Sink,
+    ) -> Result<(), JournalError> {
+        while let Some(batch) = reader.next(end)? {
+            self.take(&batch, sink);
+            progress.at(batch.end(), batch.header().entries);
+        }
+        Ok(())
     }
 
     fn take(&mut self, batch: &Batch<'_>, sink: &mut impl Sink) {
@@ -199,6 +265,17 @@ impl<'a> Found<'a> {
         batch
             .settlements()
             .for_each(|settlement| sink.settled(&settlement));
+        self.take_carried(batch, sink);
+    }
+
+    /// Carried messages are read again from where they stand here.
+    fn take_carried(&mut self, batch: &Batch<'_>, sink: &mut impl Sink) {
+        for it in batch.carried() {
+            sink.carried(&it.record.standing_at(it.stands_at), it.time_us);
+            self.carried.end = batch.position() + batch.len();
+            self.carried.entries += 1;
+            self.carried.len += it.record.record_len() as u64;
+        }
     }
 
     /// Takes what a batch's header says.
@@ -289,7 +366,7 @@ fn note_segment(
 fn note_time(past: &mut Past, batch: &Batch<'_>) {
     let header = batch.header();
     match header.kind {
-        BatchKind::Messages | BatchKind::Carried | BatchKind::Ids => {
+        BatchKind::Messages | BatchKind::Carried | BatchKind::Ids | BatchKind::Place => {
             past.steady_us = past.steady_us.max(header.time_us);
         }
         _ => past.wall_us = header.time_us,
@@ -331,83 +408,6 @@ fn with_empty_ones(
         .collect();
     segments.reverse();
     segments
-}
-
-/// Where the last two segments with a batch end: number, and offset behind the last batch.
-#[derive(Debug, Default)]
-struct Ends([Option<(u64, u64)>; 2]);
-
-impl Ends {
-    fn note(&mut self, batch: &Batch<'_>, segment_len: u64) {
-        let number = batch.position() / segment_len;
-        if self.0[1].is_some_and(|it| it.0 != number) {
-            self.0[0] = self.0[1];
-        }
-        self.0[1] = Some((number, batch.end() - number * segment_len));
-    }
-
-    /// Cuts the segment before this one behind its end mark: a life that ended between the mark and the
-    /// cut has left the room of a reserve there. Where it cannot, the room comes back with the segment.
-    fn cut_before<S: Storage>(&self, number: u64, storage: &mut S, segment_len: u64) {
-        let Some(closed) = number.checked_sub(1) else {
-            return;
-        };
-        let Ok(file) = storage.resume(Name::Segment(closed)) else {
-            return;
-        };
-        let last = self.0.iter().flatten().find(|it| it.0 == closed);
-        let end = last.map_or(SEGMENT_HEADER_LEN as u64, |it| it.1);
-        let end = segment::end_with_mark(end, segment_len);
-        if storage.len(&file).is_ok_and(|it| it > end) {
-            let _ = storage.truncate(&file, end);
-        }
-    }
-}
-
-/// Closes the last segment; returns where the next one begins.
-fn close<S: Storage>(
-    storage: &mut S,
-    segment_len: u64,
-    tail: Tail,
-    now_us: u64,
-) -> Result<Position, JournalError> {
-    let (number, offset) = (tail.position / segment_len, tail.position % segment_len);
-    let at = |source: io::Error| JournalError::Unwritten {
-        segment: number,
-        offset,
-        source,
-    };
-    if offset == 0 {
-        // The crash came while it was being made: it holds nothing.
-        let exists = storage
-            .segments()
-            .map_err(JournalError::List)?
-            .contains(&number);
-        if exists {
-            storage.remove(Name::Segment(number)).map_err(at)?;
-        }
-        if let Some(last) = number.checked_sub(1) {
-            // Its end, too, may never have been synced: an earlier recovery may have died over it.
-            match storage.resume(Name::Segment(last)) {
-                Ok(segment) => storage.sync(&segment).map_err(at)?,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(at(error)),
-            }
-        }
-        return Ok(tail.position);
-    }
-    if segment_len - offset >= BATCH_HEADER_LEN as u64 {
-        let segment = storage.resume(Name::Segment(number)).map_err(at)?;
-        // What stands before the mark must not be lost behind it: that would look like damage.
-        storage.sync(&segment).map_err(at)?;
-        let end = BatchHeader::end_mark(tail.position, now_us);
-        write_whole(storage, &segment, offset, &end).map_err(at)?;
-        // On a full disk this is the room that settlements had left.
-        let end = offset + BATCH_HEADER_LEN as u64;
-        storage.truncate(&segment, end).map_err(at)?;
-        storage.sync(&segment).map_err(at)?;
-    }
-    Ok((number + 1) * segment_len)
 }
 
 #[cfg(test)]

@@ -74,6 +74,7 @@ pub(super) struct Segments<S: Storage> {
     reserve: Option<(u64, S::Segment)>,
     /// The free file that is to be the reserve, and could not be opened yet.
     candidate: Option<u64>,
+    /// Free files that are gone since a segment was begun, and that nobody was told of.
     taken: usize,
     /// What ties the engine's own time to the machine's.
     tie: BootTie,
@@ -168,6 +169,13 @@ impl<S: Storage> Segments<S> {
     /// Whether there are free files besides the reserve.
     pub(super) fn has_spare(&self) -> bool {
         self.reserve.is_some() && (self.candidate.is_some() || !self.free.is_empty())
+    }
+
+    /// Free files that are gone, and for which no segment was begun: whoever sets files aside would count
+    /// on them for as long as none is.
+    #[inline]
+    pub(super) fn take_lost(&mut self) -> usize {
+        std::mem::take(&mut self.taken)
     }
 
     /// A write found no room: the segment takes no more than it has. Says whether that was not known.

@@ -124,7 +124,7 @@ pub trait Storage: Send {
 ///
 /// # Errors
 /// Not all of it could be written.
-pub(super) fn write_whole<S: Storage>(
+pub(crate) fn write_whole<S: Storage>(
     storage: &S,
     file: &S::Segment,
     offset: u64,
@@ -145,7 +145,7 @@ pub(super) fn write_whole<S: Storage>(
 ///
 /// # Errors
 /// The bytes cannot be read.
-pub(super) fn read_full<S: Storage>(
+pub(crate) fn read_full<S: Storage>(
     storage: &S,
     file: &S::Segment,
     offset: u64,

@@ -207,6 +207,7 @@ impl<S: Storage> RollingLog<S> {
     /// None of them is kept.
     pub fn append(&mut self, bytes: &[u8], lines: u64) -> Result<(), RollingError> {
         self.cut_torn()?;
+        self.follow_name()?;
         let needed = bytes.len() as u64 + u64::from(self.lacks_newline);
         self.make_room(needed)?;
         self.leave_headroom(needed)?;
@@ -307,6 +308,17 @@ impl<S: Storage> RollingLog<S> {
             self.is_torn = false;
         }
         Ok(())
+    }
+
+    /// Where somebody has removed or renamed the current file, a new one is begun.
+    fn follow_name(&mut self) -> io::Result<()> {
+        if self.numbered.is_some() || self.storage.is_current(&self.file)? {
+            return Ok(());
+        }
+        if self.limits.syncs && self.is_unsynced && !self.is_suspect {
+            self.sync()?;
+        }
+        self.begin()
     }
 
     /// Gives the current file a number, and begins a new one.

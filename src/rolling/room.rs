@@ -13,7 +13,9 @@ impl<S: Storage> RollingLog<S> {
         let is_full = |log: &Self| log.total_len() + needed > log.limits.total_len_max;
         while is_full(self) {
             match self.limits.when_full {
-                WhenFull::DropOldest => self.drop_oldest()?,
+                WhenFull::DropOldest => {
+                    self.drop_oldest()?;
+                }
                 WhenFull::Hold => {
                     self.look_again()?;
                     if is_full(self) {
@@ -44,7 +46,7 @@ impl<S: Storage> RollingLog<S> {
         }
         match lack {
             None => Ok(()),
-            Some(lack) if self.drops_for(&lack) => self.drop_len(lack.len),
+            Some(lack) if self.drops_for(&lack) && self.drop_len(lack.len)? => Ok(()),
             Some(lack) => {
                 self.is_short = true;
                 Err(lack.into())
@@ -77,16 +79,18 @@ impl<S: Storage> RollingLog<S> {
         self.limits.when_full == WhenFull::DropOldest && self.total_len() >= lack.len
     }
 
-    /// Removes the oldest files, of so many bytes in all.
-    fn drop_len(&mut self, len: u64) -> Result<(), RollingError> {
-        let left = self.total_len().saturating_sub(len);
-        while self.total_len() > left {
-            self.drop_oldest()?;
+    /// Removes the oldest files, of so many bytes in all; `false`: those that were still there had
+    /// less.
+    fn drop_len(&mut self, len: u64) -> Result<bool, RollingError> {
+        let mut dropped = 0;
+        while dropped < len && self.total_len() > 0 {
+            dropped += self.drop_oldest()?;
         }
-        Ok(())
+        Ok(dropped >= len)
     }
 
-    fn drop_oldest(&mut self) -> Result<(), RollingError> {
+    /// Says how many bytes went: none where somebody has taken the file away.
+    fn drop_oldest(&mut self) -> Result<u64, RollingError> {
         if self.older.is_empty() {
             if self.len == 0 {
                 return Err(RollingError::Full(0));
@@ -94,24 +98,25 @@ impl<S: Storage> RollingLog<S> {
             self.rotate()?;
         }
         let Some(&Older { number, len, lines }) = self.older.front() else {
-            return Ok(());
+            return Ok(0);
         };
         let lines = match lines {
             Some(lines) => lines,
             None => self.count_lines(number, len)?,
         };
-        match self.storage.remove(Name::Older(number)) {
-            Ok(()) => {
-                self.dropped.lines += lines;
-                self.dropped.bytes += len;
-            }
-            // Somebody has taken it away.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        let is_there = match self.storage.remove(Name::Older(number)) {
+            Ok(()) => true,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
             Err(error) => return Err(error.into()),
-        }
+        };
         self.older.pop_front();
         self.older_len -= len;
-        Ok(())
+        if !is_there {
+            return Ok(0);
+        }
+        self.dropped.lines += lines;
+        self.dropped.bytes += len;
+        Ok(len)
     }
 
     fn count_lines(&mut self, number: u64, len: u64) -> io::Result<u64> {

@@ -43,6 +43,12 @@ pub trait Storage: Send + Debug {
     /// It cannot be opened or made.
     fn open(&mut self, name: Name) -> io::Result<Self::File>;
 
+    /// Whether an open file has the current name: somebody may have taken it away.
+    ///
+    /// # Errors
+    /// The system does not say.
+    fn is_current(&self, file: &Self::File) -> io::Result<bool>;
+
     /// Bytes that an open file has.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::journal::format::FORMAT_VERSION;
+use crate::journal::format::{FORMAT_VERSION, SegmentHeaderError};
 use crate::journal::storage::Name;
 use crate::message::Sequence;
 use crate::message::layout::{u32_at, u64_at};
@@ -51,10 +51,15 @@ impl CompactedHeader {
         out
     }
 
-    pub(super) fn decode(from: &[u8; HEADER_LEN]) -> Option<Self> {
-        let is_one = from[0..8] == MAGIC
-            && u32_at(from, 8) == FORMAT_VERSION
-            && u32_at(from, 12) == crc32fast::hash(&from[16..]);
+    /// Reads and checks a header.
+    pub(super) fn decode(from: &[u8; HEADER_LEN]) -> Result<Self, SegmentHeaderError> {
+        if from[0..8] != MAGIC {
+            return Err(SegmentHeaderError::NotASegment);
+        }
+        if u32_at(from, 8) != FORMAT_VERSION {
+            return Err(SegmentHeaderError::Version(u32_at(from, 8)));
+        }
+        let is_whole = u32_at(from, 12) == crc32fast::hash(&from[16..]);
         let header = Self {
             segments: u64_at(from, 16)..u64_at(from, 24),
             segment_len: u64_at(from, 32),
@@ -65,7 +70,10 @@ impl CompactedHeader {
         let fits = header.segments.start < header.segments.end
             && end.is_some_and(|it| it < u64::MAX)
             && header.end_ms <= u64::MAX / 1_000;
-        (is_one && fits).then_some(header)
+        match is_whole && fits {
+            true => Ok(header),
+            false => Err(SegmentHeaderError::Damaged),
+        }
     }
 }
 

@@ -7,7 +7,9 @@ use memchr::memmem;
 use super::header::{CompactedHeader, HEADER_LEN};
 use crate::journal::batch::check;
 use crate::journal::error::{Damage, JournalError};
-use crate::journal::format::{BATCH_HEADER_LEN, BATCH_MAGIC, BatchHeader, BatchKind, Position};
+use crate::journal::format::{
+    BATCH_HEADER_LEN, BATCH_MAGIC, BatchHeader, BatchKind, Position, SegmentHeaderError,
+};
 use crate::journal::storage::{Name, Storage, read_full};
 use crate::limits::{BATCH_LEN_MAX, JOURNAL_READ_LEN};
 
@@ -33,12 +35,19 @@ impl<S: Storage> CompactedReader<S> {
         let file = storage.open(name).map_err(unusable)?;
         let mut bytes = [0; HEADER_LEN];
         read_full(storage, &file, 0, &mut bytes).map_err(unusable)?;
-        let header = CompactedHeader::decode(&bytes).filter(|it| it.segments == segments);
-        let header = header.ok_or(JournalError::Compacted {
-            name,
-            offset: 0,
-            damage: Damage::NotABatch,
-        })?;
+        let header = match CompactedHeader::decode(&bytes) {
+            Ok(header) if header.segments == segments => header,
+            Err(source @ SegmentHeaderError::Version(_)) => {
+                return Err(JournalError::CompactedVersion { name, source });
+            }
+            _ => {
+                return Err(JournalError::Compacted {
+                    name,
+                    offset: 0,
+                    damage: Damage::NotABatch,
+                });
+            }
+        };
         Ok(Self {
             position_min: segments.start * header.segment_len,
             header,

@@ -2,10 +2,14 @@
 
 use proptest::prelude::*;
 
+use super::rebuild::void_len;
 use super::*;
-use crate::journal::compacted::CompactedReader;
+use crate::clock::BootTie;
+use crate::journal::compacted::{CompactedHeader, CompactedReader, CompactedWriter};
+use crate::journal::format::{Position, SegmentHeader};
 use crate::journal::reader::Reader;
 use crate::journal::testing::{Memory, TIME_US, TestWriter};
+use crate::limits::BATCH_LEN_MAX;
 
 const SEGMENT: u64 = 4_096;
 
@@ -229,6 +233,25 @@ fn another_version_s_segment_is_left_to_its_engine() {
         matches!(error, JournalError::Version { segment: 1, .. }),
         "{error}"
     );
+}
+
+#[test]
+fn another_version_s_compacted_file_is_left_to_its_engine() {
+    let memory = with_kept(0..1);
+    let mut files = memory.files();
+    let name = Name::Compacted(0, 1);
+    files.get_mut(&name).expect("there")[8] = 9;
+    drop(files);
+    // What stands behind it is of this version: the header is damaged.
+    assert!(plan(Scan::new(memory.clone(), SEGMENT), SEGMENT).is_ok());
+    let mut files = memory.files();
+    files.get_mut(&name).expect("there")[64..].fill(7);
+    drop(files);
+    let opened = CompactedReader::open(&memory, 0..1).expect_err("it is not ours");
+    assert!(opened.to_string().contains("format version 9"), "{opened}");
+    let error = plan(Scan::new(memory, SEGMENT), SEGMENT).expect_err("it is not ours");
+    let is_it = matches!(&error, JournalError::CompactedVersion { name: it, .. } if *it == name);
+    assert!(is_it, "{error}");
 }
 
 /// [`some_segments`] with those of `carried` in a compacted file, settlements and all.

@@ -11,7 +11,7 @@ use crate::agent::{Agent, Fatal};
 use crate::arena::Writer;
 use crate::clock::Now;
 use crate::counters::{Counter, Counters};
-use crate::journal::protocol::{CompactedFiles, Fetch, FromReplay, Switched};
+use crate::journal::protocol::{CompactedFiles, Fetch, FromReplay, Moved, Switched};
 use crate::journal::storage::Storage;
 use crate::limits::FETCHES_PER_CYCLE;
 use crate::ring::{Receiver, Sender};
@@ -24,9 +24,9 @@ pub(crate) struct ReplayParts<S> {
     pub(crate) chunks: Receiver<Writer>,
     /// Records go there.
     pub(crate) to_scheduler: Sender<FromReplay>,
-    /// The compacted files, whenever there are others, come from here.
-    pub(crate) from_retention: Receiver<CompactedFiles>,
-    /// Told when no file is used any more that those replace.
+    /// What has moved comes from here.
+    pub(crate) from_retention: Receiver<Moved>,
+    /// Told when no file is used any more that it has left.
     pub(crate) to_retention: Sender<Switched>,
     /// The compacted files to begin with, in their order.
     pub(crate) compacted: CompactedFiles,
@@ -38,7 +38,7 @@ pub(crate) struct ReplayParts<S> {
 pub(crate) struct ReplayAgent<S: Storage> {
     from_scheduler: Receiver<Fetch>,
     to_scheduler: Sender<FromReplay>,
-    from_retention: Receiver<CompactedFiles>,
+    from_retention: Receiver<Moved>,
     to_retention: Sender<Switched>,
     requests: Requests,
     records: Records<S>,
@@ -63,9 +63,9 @@ impl<S: Storage> ReplayAgent<S> {
     /// One at a time: retention waits for each answer before it sends the next.
     fn poll_retention(&mut self) -> usize {
         if let Some(mut permit) = self.to_retention.claim(1)
-            && let Some(files) = self.from_retention.poll()
+            && let Some(moved) = self.from_retention.poll()
         {
-            self.records.switch(files);
+            self.records.switch(moved);
             permit.send(Switched);
             return 1;
         }

@@ -1,16 +1,19 @@
-//! Finds a record by its position: in its segment, or in the compacted file that stands for that.
+//! Finds a record by its position: in its segment, in the compacted file that stands for that, or where a group
+//! has carried it.
 //!
 //! The agent asks for one record at a time; files stay open from one to the next, for a backlog is
 //! read in long ranges. It checks that the record is the one that was asked for.
 
 use std::io;
+use std::sync::Arc;
 
 use super::error::ReplayError;
 use crate::journal::batch::Batch;
+use crate::journal::carried::CarriedIndex;
 use crate::journal::compacted::{CompactedIndex, CompactedReader};
 use crate::journal::error::JournalError;
 use crate::journal::format::BatchHeader;
-use crate::journal::protocol::{CompactedFiles, Fetch};
+use crate::journal::protocol::{CompactedFiles, Fetch, Moved};
 use crate::journal::storage::{Name, Storage, read_full};
 use crate::limits::LINE_LEN_MAX;
 use crate::message::Record;
@@ -28,6 +31,7 @@ pub(super) struct Records<S: Storage> {
     segment_len: u64,
     /// In their order.
     files: CompactedFiles,
+    carried: Arc<CarriedIndex>,
     /// The segment read last.
     segment: Option<(u64, S::Segment)>,
     /// The compacted file read last.
@@ -41,15 +45,19 @@ impl<S: Storage> Records<S> {
             storage,
             segment_len,
             files,
+            carried: Arc::default(),
             segment: None,
             compacted: None,
             buffer: vec![0; record_len(LINE_LEN_MAX)],
         }
     }
 
-    /// From now on reads from these compacted files, and from no file that they replace.
-    pub(super) fn switch(&mut self, files: CompactedFiles) {
-        self.files = files;
+    /// From now on reads from where things are now, and from no file that they have left.
+    pub(super) fn switch(&mut self, moved: Moved) {
+        match moved {
+            Moved::Compacted(files) => self.files = files,
+            Moved::Carried(index) => self.carried = index,
+        }
         self.close();
     }
 
@@ -63,7 +71,8 @@ impl<S: Storage> Records<S> {
     /// # Errors
     /// It cannot be read, or another one stands there.
     pub(super) fn read(&mut self, wanted: &Fetch) -> Result<Record<'_>, ReplayError> {
-        let (position, sequence) = (wanted.position, wanted.sequence);
+        let sequence = wanted.sequence;
+        let position = self.carried.place_of(sequence, wanted.position);
         let (segment, offset) = (position / self.segment_len, position % self.segment_len);
         let len = wanted.len as usize;
         if !self.read_compacted(wanted, segment)? {
@@ -145,8 +154,6 @@ fn standing_for(files: &CompactedFiles, segment: u64) -> Option<&CompactedIndex>
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::journal::compacted::{CompactedHeader, CompactedWriter};
     use crate::journal::reader::Reader;
@@ -213,7 +220,7 @@ mod tests {
             .iter()
             .map(|it| read(&mut records, it).expect("it is there"))
             .collect();
-        records.switch(vec![compact(&memory, 0)]);
+        records.switch(Moved::Compacted(vec![compact(&memory, 0)]));
         for (request, frame) in requests.iter().zip(before).rev() {
             assert_eq!(read(&mut records, request).expect("it is there"), frame);
         }
@@ -229,7 +236,10 @@ mod tests {
         let mut records = Records::new(memory.clone(), SEGMENT, Vec::new());
         let error = read(&mut records, &wrong).expect_err("it is another one");
         assert!(!error.is_transient(), "{error}");
-        records.switch(vec![compact(&memory, requests[3].sequence)]);
+        records.switch(Moved::Compacted(vec![compact(
+            &memory,
+            requests[3].sequence,
+        )]));
         read(&mut records, &requests[2]).expect("it is there");
         let error = read(&mut records, &requests[3]).expect_err("it was dropped");
         assert!(!error.is_transient(), "{error}");
@@ -249,5 +259,23 @@ mod tests {
         memory.files().insert(Name::Segment(0), first);
         records.close();
         read(&mut records, &requests[0]).expect("it is there");
+    }
+
+    #[test]
+    fn a_record_that_a_group_has_carried_is_read_from_where_it_stands_now() {
+        let (memory, requests) = journal();
+        let (first, last) = (requests[0], requests[requests.len() - 1]);
+        let mut records = Records::new(memory.clone(), SEGMENT, Vec::new());
+        let frame = read(&mut records, &last).expect("it is there");
+        let places = vec![(last.sequence, last.position)];
+        records.switch(Moved::Carried(Arc::new(CarriedIndex::new(SEGMENT, places))));
+        memory.files().remove(&Name::Segment(0)).expect("a segment");
+        // Whoever asks knows the place that it had, or another one since.
+        let asked = Fetch {
+            position: first.position,
+            ..last
+        };
+        assert_eq!(read(&mut records, &asked).expect("it is there"), frame);
+        assert_eq!(read(&mut records, &last).expect("it is there"), frame);
     }
 }

@@ -12,7 +12,7 @@ use super::parts::RetentionParts;
 use crate::agent::{Agent, Fatal};
 use crate::clock::Now;
 use crate::counters::{Counter, Counters};
-use crate::journal::protocol::{CompactedFiles, FromRetention, Switched, ToRetention};
+use crate::journal::protocol::{FromRetention, Moved, Switched, ToRetention};
 use crate::journal::storage::Storage;
 use crate::limits::RETENTION_EVENTS_PER_CYCLE;
 use crate::ring::{Receiver, Sender};
@@ -23,7 +23,7 @@ pub(crate) struct RetentionAgent<S: Storage> {
     from_journal: Receiver<ToRetention>,
     to_scheduler: Sender<FromRetention>,
     free_files: Sender<u64>,
-    to_replay: Sender<CompactedFiles>,
+    to_replay: Sender<Moved>,
     from_replay: Receiver<Switched>,
     draining: Arc<AtomicBool>,
     limited: Arc<AtomicBool>,
@@ -59,13 +59,14 @@ impl<S: Storage + Clone> RetentionAgent<S> {
             work_count += 1;
             match event {
                 ToRetention::Started(started) => self.core.note_begun(started),
+                ToRetention::Lost(count) => self.core.note_lost(count),
                 ToRetention::Query(query) => self.core.take_answer(query, now),
             }
         }
         work_count
     }
 
-    /// Replay answers each compacted file once, and there is no other before it has.
+    /// Replay answers once each time that something has moved, and nothing else moves before it has.
     fn poll_replay(&mut self) {
         if let Some(Switched) = self.from_replay.poll() {
             self.core.note_switched();
@@ -90,10 +91,10 @@ impl<S: Storage + Clone> RetentionAgent<S> {
             let mut permit = permit.expect("the ring has room for `FREE_FILES_MAX`");
             permit.send(former);
         }
-        if let Some(compacted) = self.core.take_compacted() {
+        if let Some(moved) = self.core.take_moved() {
             let permit = self.to_replay.claim(1);
             let mut permit = permit.expect("replay has answered the one before");
-            permit.send(compacted);
+            permit.send(moved);
         }
         self.free_files.flush();
         self.to_replay.flush();

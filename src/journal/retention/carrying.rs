@@ -11,6 +11,7 @@ use super::window::Remembered;
 use crate::clock::Now;
 use crate::counters::Counter;
 use crate::journal::error::JournalError;
+use crate::journal::protocol::Moved;
 use crate::journal::reserve;
 use crate::journal::storage::{Storage, is_shortage};
 
@@ -113,16 +114,21 @@ impl<S: Storage + Clone> Retention<S> {
         Ok(1)
     }
 
+    /// Bytes that must go at least.
+    pub(super) fn gain_min(&self) -> u64 {
+        if self.is_short() {
+            self.segment_len / GAIN_SHARE_SHORT
+        } else {
+            self.segment_len
+        }
+    }
+
     /// What a compaction may come to.
     fn bounds(&self, from_reserve: bool) -> Bounds {
         let segment_len = self.segment_len;
         let room = self.room.max_bytes.saturating_sub(self.ranges.len());
         let room = room.min(2 * segment_len);
-        let gain = if self.is_short() {
-            segment_len / GAIN_SHARE_SHORT
-        } else {
-            segment_len
-        };
+        let gain = self.gain_min();
         let (room, margin) = if from_reserve {
             (room.min(self.compaction_reserve_len), 2)
         } else {
@@ -145,7 +151,7 @@ impl<S: Storage + Clone> Retention<S> {
                 self.counters.add(Counter::JournalCarried, index.entries);
                 let gone = self.ranges.replace(&Arc::new(index));
                 let compacted = self.ranges.iter().filter_map(|it| it.compacted.clone());
-                self.compacted = Some(compacted.collect());
+                self.moved = Some(Moved::Compacted(compacted.collect()));
                 self.task = Task::Switch(gone);
             }
         }

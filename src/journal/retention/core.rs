@@ -2,7 +2,7 @@
 //!
 //! The agent feeds it what the others say and takes from it what they are to be told. It knows files, and
 //! neither rings nor threads. Decisions stand in `ranges`, `window` and `room`, which are pure; what is done
-//! with files in `files`, compactions in `carrying`, the bound in `limit`.
+//! with files in `files`, compactions in `carrying`, carried records of a group in `group`, the bound in `limit`.
 
 use std::collections::VecDeque;
 use std::io;
@@ -12,8 +12,10 @@ use std::sync::Arc;
 use tracing::{info, warn};
 
 use super::compaction::{Compaction, Needed};
+use super::group::{CarriedSet, Carrying};
+use super::low::Low;
 use super::parts::CoreParts;
-use super::query::UnsettledQuery;
+use super::query::{Fate, UnsettledQuery};
 use super::ranges::{SegmentRange, SegmentRanges, State};
 use super::room::Room;
 use super::window::Window;
@@ -22,7 +24,7 @@ use crate::counters::{Counter, Counters};
 use crate::faults::Part;
 use crate::journal::compacted::CompactedIndex;
 use crate::journal::format::Position;
-use crate::journal::protocol::CompactedFiles;
+use crate::journal::protocol::{CompactedFiles, Moved};
 use crate::journal::segment::SegmentStarted;
 use crate::journal::storage::{Name, Storage};
 use crate::limits::FREE_FILES_MAX;
@@ -50,6 +52,10 @@ pub(super) enum Task<S: Storage> {
     Compact(Box<Compaction<S>>),
     /// The compacted file stands: waits until replay reads from it.
     Switch(Vec<SegmentRange>),
+    /// In a group: messages become carried records.
+    Carry(Box<Carrying<S>>),
+    /// They stand, so many new ones among them: waits until replay reads from them.
+    Carried(CarriedSet, u64),
 }
 
 /// What the core is told in each cycle.
@@ -74,6 +80,11 @@ pub(super) struct Retention<S: Storage> {
     pub(super) reserve: Option<u64>,
     pub(super) next_segment: u64,
     pub(super) counters: Arc<Counters>,
+    pub(super) group: Option<Arc<Low>>,
+    /// In a group: what was carried so far.
+    pub(super) carried: CarriedSet,
+    /// In a group: bytes that a record's batches may have.
+    pub(super) record_len_max: usize,
     pub(super) ranges: SegmentRanges,
     pub(super) room: Room,
     /// What the scheduler was told last.
@@ -102,9 +113,9 @@ pub(super) struct Retention<S: Storage> {
     pub(super) surplus: VecDeque<u64>,
     /// Former numbers of free files that the journal agent is to be told of.
     pub(super) free_files: Vec<u64>,
-    /// The compacted files that replay is to be told of.
-    pub(super) compacted: Option<CompactedFiles>,
-    /// Replay reads from those that it was told of last.
+    /// What replay is to be told of.
+    pub(super) moved: Option<Moved>,
+    /// Replay reads from what it was told of last.
     pub(super) is_switched: bool,
     /// Files that nobody reads any more, in the order in which they go.
     pub(super) leaving: VecDeque<Name>,
@@ -138,6 +149,12 @@ impl<S: Storage + Clone> Retention<S> {
             reserve: parts.reserve,
             next_segment: parts.next_segment,
             counters,
+            group: parts.group,
+            carried: CarriedSet {
+                records: parts.carried,
+                ..CarriedSet::default()
+            },
+            record_len_max: 0,
             granted: None,
             is_full: false,
             is_draining: false,
@@ -153,7 +170,7 @@ impl<S: Storage + Clone> Retention<S> {
             renamed: Vec::new(),
             surplus: VecDeque::new(),
             free_files: Vec::with_capacity(FREE_FILES_MAX),
-            compacted: None,
+            moved: None,
             is_switched: false,
             leaving: VecDeque::new(),
             query: Some(UnsettledQuery::new()),
@@ -204,10 +221,13 @@ impl<S: Storage + Clone> Retention<S> {
     fn note_compacted(&mut self, index: &Arc<CompactedIndex>) {
         let header = &index.header;
         if let Some(open) = self.open.take() {
+            // When the first of what was compacted was recorded is not known: its ids stay for as long as those
+            // of the last.
             let next = SegmentStarted {
                 number: header.segments.start,
                 first_sequence: header.sequences.start,
-                ..open
+                time_ms: header.end_ms,
+                taken: 0,
             };
             let len = self.len_of(Name::Segment(open.number));
             self.ranges.push(SegmentRange::closed(&open, &next, len));
@@ -223,15 +243,21 @@ impl<S: Storage + Clone> Retention<S> {
     }
 
     /// The scheduler's answer, behind the settlements that it speaks of.
-    pub(super) fn take_answer(&mut self, query: Box<UnsettledQuery>, now: Now) {
+    pub(super) fn take_answer(&mut self, mut query: Box<UnsettledQuery>, now: Now) {
         self.state.first_unsettled = query.first_unsettled;
         self.state.next_sequence = query.next_sequence;
         self.is_at_limit = query.is_at_limit;
+        // What was asked for an earlier task is no answer to this one.
         if let Task::Query { rest, needed, .. } = &mut self.task
-            && query.to == rest.end
+            && (query.from, query.to) == (rest.start, rest.end)
+            && query.carry.is_none()
         {
             needed.extend(&query.words);
             rest.start = query.reached;
+        }
+        self.record_len_max = query.len_max;
+        if let Some((body, fate)) = query.carry.take() {
+            self.note_fate(&body, fate, now);
         }
         self.query = Some(query);
         self.next_query_ns = now.ns + self.query_pause_ns;
@@ -240,13 +266,21 @@ impl<S: Storage + Clone> Retention<S> {
 
     /// A question how far the scheduler is: now and then, and only while something may go.
     pub(super) fn ask(&mut self, now: Now) -> Option<Box<UnsettledQuery>> {
-        let asked = match &self.task {
+        let mut carry = None;
+        let asked = match &mut self.task {
             Task::Query { rest, .. } => rest.clone(),
+            Task::Carry(carrying) if self.query.is_some() && carrying.has_body() => {
+                let body = carrying.take()?;
+                let asked = body.sequences();
+                carry = Some((body, Fate::Wanted));
+                asked
+            }
             _ if self.ranges.is_empty() || now.ns < self.next_query_ns => return None,
             _ => 0..0,
         };
         let mut query = self.query.take()?;
         (query.from, query.to) = (asked.start, asked.end);
+        query.carry = carry;
         Some(query)
     }
 
@@ -255,12 +289,12 @@ impl<S: Storage + Clone> Retention<S> {
         self.free_files.drain(..)
     }
 
-    /// All compacted files, if there are others since it was asked last.
-    pub(super) fn take_compacted(&mut self) -> Option<CompactedFiles> {
-        self.compacted.take()
+    /// What has moved since it was asked last.
+    pub(super) fn take_moved(&mut self) -> Option<Moved> {
+        self.moved.take()
     }
 
-    /// Replay reads no file any more that the compacted ones replace.
+    /// Replay reads no file any more that something has left.
     pub(super) fn note_switched(&mut self) {
         self.is_switched = true;
     }
@@ -286,10 +320,15 @@ impl<S: Storage + Clone> Retention<S> {
     fn drop_first(&mut self) -> io::Result<usize> {
         // Before what a compacted file replaces has gone, the file stays: those go in no order, and a
         // start would miss the segments between them.
-        if matches!(self.task, Task::Compact(_) | Task::Switch(_)) || !self.leaving.is_empty() {
+        let is_at_work = !matches!(self.task, Task::None | Task::Query { .. });
+        if is_at_work || !self.leaving.is_empty() {
             return Ok(0);
         }
-        let Some(first) = self.ranges.first_to_go(&self.state) else {
+        let first = match &self.group {
+            Some(group) => self.ranges.first_agreed(group.agreed(), &self.state),
+            None => self.ranges.first_to_go(&self.state),
+        };
+        let Some(first) = first else {
             return Ok(0);
         };
         let name = first.name();
@@ -319,14 +358,18 @@ impl<S: Storage + Clone> Retention<S> {
         let freed = self.remove_surplus()? + self.free_leaving()? + self.drop_first()?;
         let freed = offered + freed + self.set_aside(now);
         self.log_full(now);
+        if let Some(group) = &self.group {
+            group.propose(self.ranges.low(&self.state).max(self.carried.low));
+        }
         if self.is_draining {
             // The next start throws away what was begun.
             return Ok(freed);
         }
-        match self.carry_on(now) {
-            Ok(count) => Ok(freed + count),
-            Err(error) => Err(io::Error::other(error)),
-        }
+        let carried = match self.group.is_some() {
+            true => self.carry_in_group(now).map_err(io::Error::other)?,
+            false => self.carry_on(now).map_err(io::Error::other)?,
+        };
+        Ok(freed + carried)
     }
 
     /// A file that cannot be renamed or removed costs room, and nothing else: it is told once, and
@@ -372,3 +415,5 @@ impl<S: Storage + Clone> Retention<S> {
 
 #[cfg(test)]
 mod model_tests;
+#[cfg(test)]
+mod recovered_tests;

@@ -68,7 +68,8 @@ impl<S: Storage + Clone> Retention<S> {
         let is_better = self.compaction_reserve_len < len && len >= wanted / RESERVE_SHARE_MIN;
         let is_missed = self.compaction_reserve_len == 0 || self.is_full;
         let is_used = matches!(self.task, Task::Compact(_));
-        is_better && is_missed && !is_used && !self.compaction_reserve_is_coming()
+        let may_be = self.group.is_none() && !is_used && !self.compaction_reserve_is_coming();
+        is_better && is_missed && may_be
     }
 
     fn compaction_reserve_is_coming(&self) -> bool {
@@ -139,6 +140,11 @@ impl<S: Storage + Clone> Retention<S> {
         }
     }
 
+    /// Free files that the journal agent had are gone.
+    pub(super) fn note_lost(&mut self, count: usize) {
+        self.free = self.free.saturating_sub(count);
+    }
+
     pub(super) fn remove_surplus(&mut self) -> io::Result<usize> {
         let Some(&former) = self.surplus.front() else {
             return Ok(0);
@@ -183,6 +189,8 @@ impl<S: Storage + Clone> Retention<S> {
             self.counters.add(Counter::JournalFull, 1);
             return None;
         }
+        // It may have been too short until now.
+        self.surplus.retain(|it| *it != reserve::SETTLEMENTS);
         self.offer_free(reserve::SETTLEMENTS);
         Some(1)
     }
@@ -199,7 +207,8 @@ impl<S: Storage + Clone> Retention<S> {
 
     fn lacks_compaction_reserve(&self) -> bool {
         let wanted = reserve::compacted_len(self.segment_len);
-        !self.is_compaction_reserve_in_use() && self.compaction_reserve_len < wanted
+        let is_there = self.is_compaction_reserve_in_use() || self.compaction_reserve_len >= wanted;
+        self.group.is_none() && !is_there
     }
 
     fn is_compaction_reserve_in_use(&self) -> bool {

@@ -60,6 +60,9 @@ impl<S: Storage + Clone> Retention<S> {
             Some(HeldBy::Unsettled) => {
                 "messages wait for subscribers that are absent or slow: connect them"
             }
+            Some(HeldBy::Window) if self.group.is_some() => {
+                "ids in the dedup window are remembered: [dedup] window says for how long"
+            }
             Some(HeldBy::Window) => {
                 "ids in the dedup window are remembered: they are about to be \
                  carried forward"

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use super::low::Low;
 use super::window::Window;
 use crate::counters::Counters;
-use crate::journal::protocol::{CompactedFiles, FromRetention, Switched, ToRetention};
+use crate::journal::carried::CarriedRecords;
+use crate::journal::protocol::{CompactedFiles, FromRetention, Moved, Switched, ToRetention};
 use crate::journal::segment::SegmentStarted;
 use crate::ring::{Receiver, Sender};
 
@@ -17,9 +19,9 @@ pub(crate) struct RetentionParts<S> {
     pub(crate) to_scheduler: Sender<FromRetention>,
     /// Free files, by their former number, go there.
     pub(crate) free_files: Sender<u64>,
-    /// The compacted files, whenever there are others, go there.
-    pub(crate) to_replay: Sender<CompactedFiles>,
-    /// Told when replay reads no file any more that those replace.
+    /// What moves goes there: compacted files, and what a group carries.
+    pub(crate) to_replay: Sender<Moved>,
+    /// Told when replay reads no file any more that it has left.
     pub(crate) from_replay: Receiver<Switched>,
     /// What its core begins with.
     pub(crate) core: CoreParts<S>,
@@ -53,4 +55,8 @@ pub(crate) struct CoreParts<S> {
     pub(crate) window: Window,
     /// Bytes that all files may take on disk.
     pub(crate) max_bytes: u64,
+    /// In a group: what it has agreed on.
+    pub(crate) group: Option<Arc<Low>>,
+    /// In a group: the carried records that are there.
+    pub(crate) carried: CarriedRecords,
 }

@@ -9,6 +9,8 @@
 //! message that it does not name is in the journal, so nothing that a crash would bring back is
 //! thrown away.
 
+use crate::journal::carried::Body;
+use crate::journal::format::Position;
 use crate::limits::QUERY_WORDS;
 use crate::message::Sequence;
 
@@ -36,6 +38,24 @@ impl Word {
     }
 }
 
+/// Whether a sequence is in these words, whose numbers ascend.
+#[must_use]
+pub(crate) fn contains(words: &[Word], sequence: Sequence) -> bool {
+    let at = words.binary_search_by_key(&(sequence / 64), |it| it.number);
+    at.is_ok_and(|at| words[at].bits >> (sequence % 64) & 1 == 1)
+}
+
+/// What becomes of messages that are to be carried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// They are to become a record, those of them that are unsettled when it is made.
+    Wanted,
+    /// Their record stands in the journal at this position, or none of them was unsettled.
+    Recorded(Position),
+    /// No record was made: the disk is full, or they do not fit into one any more.
+    Refused,
+}
+
 /// The question, and its answer: one goes round and round.
 #[derive(Debug)]
 pub(crate) struct UnsettledQuery {
@@ -53,6 +73,10 @@ pub(crate) struct UnsettledQuery {
     pub(crate) next_sequence: Sequence,
     /// The journal has reached what was granted: nothing more is accepted.
     pub(crate) is_at_limit: bool,
+    /// In a group: messages to be carried, all of them among the sequences that are asked for.
+    pub(crate) carry: Option<(Body, Fate)>,
+    /// In a group: bytes that a record's batches may have, as the journal agent was told last.
+    pub(crate) len_max: usize,
 }
 
 impl UnsettledQuery {
@@ -67,6 +91,8 @@ impl UnsettledQuery {
             first_unsettled: 0,
             next_sequence: 0,
             is_at_limit: false,
+            carry: None,
+            len_max: 0,
         })
     }
 }

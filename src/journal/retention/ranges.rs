@@ -84,7 +84,7 @@ impl SegmentRange {
     }
 
     /// Bytes of its messages that must stay, roughly: a record more or less is as long as its neighbour.
-    fn messages_len(&self, needed: &Needed) -> u64 {
+    pub(super) fn messages_len(&self, needed: &Needed) -> u64 {
         let count = needed.count(&self.sequences).min(self.records());
         let ids_len = self.compacted.as_ref().map_or(0, |it| it.ids_len);
         let all = u128::from(self.len.saturating_sub(ids_len));
@@ -168,6 +168,22 @@ impl SegmentRanges {
     pub(crate) fn first_to_go(&self, state: &State) -> Option<&SegmentRange> {
         let first = self.list.front()?;
         self.held_by(first, state).is_none().then_some(first)
+    }
+
+    /// The first one, if it stands below the segment that a group has agreed on, and the store has followed.
+    #[must_use]
+    pub(crate) fn first_agreed(&self, agreed: u64, state: &State) -> Option<&SegmentRange> {
+        let first = self.list.front()?;
+        let has_followed = self.held_by(first, state) != Some(HeldBy::Store);
+        (first.segments.end <= agreed && has_followed).then_some(first)
+    }
+
+    /// The segment below which nothing is held; zero: nothing is known yet.
+    #[must_use]
+    pub(crate) fn low(&self, state: &State) -> u64 {
+        let is_free = |it: &&SegmentRange| self.held_by(it, state).is_none();
+        let free = self.list.iter().take_while(is_free).last();
+        free.map_or(0, |it| it.segments.end)
     }
 
     /// The first one has gone.

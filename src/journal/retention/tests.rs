@@ -1,16 +1,24 @@
 //! Retention over files that remember what was done to them: in which order it renames, removes, syncs.
 
+mod group;
+mod lost_reserve;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::compaction::Needed;
+use super::core::Task;
+use super::low::Low;
+use super::query::Fate;
 use super::window::Window;
 use super::*;
 use crate::agent::Agent;
 use crate::clock::Now;
 use crate::counters::Counter;
+use crate::journal::carried::{Body, CarriedRecords};
 use crate::journal::format::Position;
-use crate::journal::protocol::{CompactedFiles, FromRetention, Switched, ToRetention};
+use crate::journal::protocol::{CompactedFiles, FromRetention, Moved, Switched, ToRetention};
 use crate::journal::reserve;
 use crate::journal::segment::SegmentStarted;
 use crate::journal::storage::{Name, Storage};
@@ -28,11 +36,23 @@ struct Scene {
     to_agent: Sender<ToRetention>,
     from_agent: Receiver<FromRetention>,
     freed: Receiver<u64>,
-    to_replay: Receiver<CompactedFiles>,
+    to_replay: Receiver<Moved>,
     from_replay: Sender<Switched>,
     /// Words of messages that are not settled.
     unsettled: Vec<query::Word>,
+    /// What becomes of what is to be carried.
+    fate: Fate,
     now: Now,
+}
+
+/// A segment with one message is begun.
+fn started(number: u64) -> SegmentStarted {
+    SegmentStarted {
+        number,
+        first_sequence: number + 1,
+        time_ms: 0,
+        taken: 0,
+    }
 }
 
 impl Scene {
@@ -48,15 +68,14 @@ impl Scene {
 
     /// The same with these files.
     fn over(storage: Watched, window: Window) -> Self {
+        Self::of(storage, window, None)
+    }
+
+    /// The same of a member of a group.
+    fn of(storage: Watched, window: Window, group: Option<Arc<Low>>) -> Self {
         let mut writer = TestWriter::new(storage.clone(), SEGMENT);
-        let mut segments = Vec::new();
-        for number in 0..4 {
-            segments.push(SegmentStarted {
-                number,
-                first_sequence: number + 1,
-                time_ms: 0,
-                taken: 0,
-            });
+        let segments = (0..4).map(started).collect();
+        for number in 0..if group.is_some() { 8 } else { 4 } {
             let payload = Some(format!("\"{}\"", "x".repeat(3_000)));
             let message = TestMessage {
                 payload,
@@ -86,6 +105,8 @@ impl Scene {
                 next_segment: 4,
                 window,
                 max_bytes: u64::MAX,
+                group,
+                carried: CarriedRecords::default(),
             },
             draining: Arc::default(),
             limited: Arc::default(),
@@ -108,6 +129,7 @@ impl Scene {
             to_replay,
             from_replay: switched,
             unsettled: Vec::new(),
+            fate: Fate::Recorded(9 * SEGMENT),
             now,
         }
     }
@@ -122,6 +144,11 @@ impl Scene {
                 (query.first_unsettled, query.next_sequence) = (first, 5);
                 query.words.clone_from(&self.unsettled);
                 query.reached = query.to;
+                query.len_max = 64 * 1_024;
+                if let Some((body, fate)) = &mut query.carry {
+                    body.retain(&query.words);
+                    *fate = self.fate;
+                }
                 let mut permit = self.to_agent.claim(1).expect("an empty ring");
                 permit.send(ToRetention::Query(query));
                 self.to_agent.flush();
@@ -141,6 +168,14 @@ impl Scene {
                 self.from_replay.flush();
             }
         }
+    }
+
+    /// Replay answers.
+    fn switch(&mut self) {
+        let mut permit = self.from_replay.claim(1).expect("an empty ring");
+        permit.send(Switched);
+        self.from_replay.flush();
+        (0..2).for_each(|_| self.turn());
     }
 
     fn names(&self) -> Vec<Name> {

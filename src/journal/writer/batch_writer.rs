@@ -24,9 +24,9 @@ use crate::journal::storage::Storage;
 use crate::message::Sequence;
 use crate::ring::{Permit, Receiver, Sender};
 
-/// Entries to retention that one write takes at most: a segment is begun, an empty one was begun
-/// before it, a query goes on.
-const RETENTION_EVENTS: usize = 3;
+/// Entries to retention that one write takes at most: free files are gone, a segment is begun, an empty
+/// one was begun before it, a query goes on.
+const RETENTION_EVENTS: usize = 4;
 
 /// The right to tell what one write brings.
 pub(super) struct Output<'a> {
@@ -142,6 +142,7 @@ impl<S: Storage> BatchWriter<S> {
     /// # Errors
     /// The journal cannot go on.
     pub(super) fn write(&mut self, now: Now, out: &mut Output<'_>) -> Result<usize, WriteError> {
+        self.tell_lost(out);
         if !self.select(now, out)? {
             self.end_untried_shortage();
             return Ok(self.pass_query_on(out));
@@ -354,7 +355,7 @@ mod tests {
                 .on_event(ToJournal::Settled(settled), Now::default());
         }
 
-        /// Writes; returns the work count, and what was told: `R` recorded, `S` started, `Q` query.
+        /// Writes; returns the work count, and what was told: `R` recorded, `S` started, `Q` query, `L` lost.
         fn write(&mut self) -> (usize, String) {
             let out = Output::claim(&mut self.to_scheduler, &mut self.to_retention);
             let written = self.core.write(Now::default(), &mut out.expect("room"));
@@ -367,6 +368,7 @@ mod tests {
                 told.push(match event {
                     ToRetention::Started(_) => 'S',
                     ToRetention::Query(_) => 'Q',
+                    ToRetention::Lost(_) => 'L',
                 });
             }
             (written.expect("memory has room"), told)

@@ -14,6 +14,13 @@ pub(super) enum WriteError {
         offset: u64,
         source: io::Error,
     },
+    /// Its files were removed or moved while it ran.
+    #[error(
+        "the journal's files are gone, none can be made behind segment {segment}: {source}; somebody has removed \
+         or moved them while the engine ran: put them back before the next start, or what waited in \
+         them is lost"
+    )]
+    Gone { segment: u64, source: io::Error },
     /// What was written may be lost, and nothing tells how much of it.
     #[error(
         "the journal could not sync segment {segment}: {source}; what was not acknowledged may be \

@@ -5,6 +5,7 @@
 //!
 //! [`Shortage`]: super::shortage::Shortage
 
+use std::io;
 use std::sync::atomic::Ordering;
 
 use super::batch_writer::{BatchWriter, Output};
@@ -30,10 +31,13 @@ impl<S: Storage> BatchWriter<S> {
         };
         if !is_shortage(&source) {
             let (segment, offset) = self.segments.place();
-            return Err(WriteError::Write {
-                segment,
-                offset,
-                source,
+            return Err(match source.kind() {
+                io::ErrorKind::NotFound => WriteError::Gone { segment, source },
+                _ => WriteError::Write {
+                    segment,
+                    offset,
+                    source,
+                },
             });
         }
         self.counters.add(Counter::JournalFull, 1);
@@ -107,6 +111,16 @@ impl<S: Storage> BatchWriter<S> {
                 .store(self.segments.start(), Ordering::Release);
         }
         Ok(())
+    }
+
+    /// Tells of free files that are gone without a segment: the reserve may be among them, and messages
+    /// wait for the next one.
+    #[inline]
+    pub(super) fn tell_lost(&mut self, out: &mut Output<'_>) {
+        let lost = self.segments.take_lost();
+        if lost > 0 {
+            out.retention.send(ToRetention::Lost(lost));
+        }
     }
 
     /// Where no message waits to be tried, there is room as far as anybody knows.

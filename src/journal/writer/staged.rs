@@ -11,7 +11,7 @@
 use std::collections::VecDeque;
 
 use crate::arena::Lease;
-use crate::journal::format::{BATCH_HEADER_LEN, SETTLEMENT_LEN, Settlement};
+use crate::journal::format::{BATCH_HEADER_LEN, SETTLEMENT_LEN, Settlement, batch_len};
 use crate::journal::retention::query::UnsettledQuery;
 use crate::limits::{
     BATCH_LEN_MAX, CHUNK_LEN, PIECES_PER_BATCH, SETTLEMENTS_LEN_MAX, UNRECORDED_MAX,
@@ -216,13 +216,6 @@ impl Staged {
         if !self.later.is_empty() {
             std::mem::swap(&mut self.settlements, &mut self.later);
         }
-    }
-}
-
-fn batch_len(body_len: usize) -> usize {
-    match body_len {
-        0 => 0,
-        _ => BATCH_HEADER_LEN + body_len,
     }
 }
 

@@ -11,7 +11,7 @@ use crate::agent::Agent as _;
 use crate::clock::Now;
 use crate::counters::Counter;
 use crate::journal::format::{BATCH_HEADER_LEN, SEGMENT_HEADER_LEN, Settlement};
-use crate::journal::protocol::ToJournal;
+use crate::journal::protocol::{ToJournal, ToRetention};
 use crate::journal::storage::{Name, Storage};
 use crate::journal::testing::Memory;
 use crate::limits::BATCH_LEN_MAX;
@@ -35,6 +35,8 @@ struct Blocks {
     of_files: BTreeMap<u64, BTreeSet<u64>>,
     /// Which file has which name.
     names: BTreeMap<Name, u64>,
+    /// The next write to this file fails.
+    fails: Option<u64>,
 }
 
 impl Tight {
@@ -105,6 +107,10 @@ impl Storage for Tight {
     fn write_at(&self, file: &u64, offset: u64, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         let mut bytes: Vec<u8> = pieces.iter().flat_map(|it| it.to_vec()).collect();
         let mut disk = self.disk();
+        if disk.fails == Some(*file) {
+            disk.fails = None;
+            return Err(io::Error::other("input/output error"));
+        }
         for block in offset / BLOCK_LEN..(offset + bytes.len() as u64).div_ceil(BLOCK_LEN) {
             let blocks = disk.of_files.get_mut(file).expect("it was created");
             if !blocks.insert(block) {
@@ -137,8 +143,9 @@ impl Storage for Tight {
     }
 }
 
-/// Does the agent's work, with time enough for each retry.
-fn run(agent: &mut JournalAgent<Tight>, ends: &mut Ends) {
+/// Does the agent's work, with time enough for each retry; returns what retention was told.
+fn run(agent: &mut JournalAgent<Tight>, ends: &mut Ends) -> Vec<ToRetention> {
+    let mut told = Vec::new();
     for turn in 0..50 {
         let now = Now {
             ns: turn * 10_000_000,
@@ -146,8 +153,12 @@ fn run(agent: &mut JournalAgent<Tight>, ends: &mut Ends) {
             epoch_us: 1,
         };
         agent.do_work(now).expect("a full disk is no reason to end");
-        while ends.from_journal.poll().is_some() || ends.to_retention.poll().is_some() {}
+        while ends.from_journal.poll().is_some() {}
+        while let Some(event) = ends.to_retention.poll() {
+            told.push(event);
+        }
     }
+    told
 }
 
 /// A disk with so many blocks left besides a reserve of zeros.
@@ -225,4 +236,42 @@ fn messages_wait_until_room_for_a_compaction_is_set_aside_and_settlements_do_not
     run(&mut agent, &mut ends);
     assert_eq!(of(&ends, Counter::JournalRecorded), 101);
     assert_eq!(of(&ends, Counter::JournalWaiting), 0);
+}
+
+#[test]
+fn a_reserve_that_could_not_be_written_is_told_and_another_one_lets_messages_go_on() {
+    let disk = tight(2);
+    let mut shared = disk.clone();
+    disk.disk().fails = Some(shared.open(Name::Free(RESERVE)).expect("it is there"));
+    let (parts, mut ends) = parts(disk, BATCH_LEN_MAX as u64, Some(RESERVE), 101);
+    let mut agent = JournalAgent::new(parts);
+    let frames = [vec![b'x'; 100], vec![b'x'; 2 * BLOCK_LEN as usize]];
+    let mut recorded = Vec::new();
+    let mut told = Vec::new();
+    for (sequence, frame) in (101..).zip(frames) {
+        let lease = ends.lease_frame(&frame);
+        let mut permit = ends.to_journal.claim(1).expect("an empty ring");
+        permit.send(ToJournal::Run {
+            lease,
+            first_sequence: sequence,
+            entries: 1,
+        });
+        ends.to_journal.flush();
+        told.extend(run(&mut agent, &mut ends));
+        recorded.push(ends.counters.get(Counter::JournalRecorded));
+    }
+    assert_eq!(recorded, [101, 101], "there is no room, and no reserve");
+    assert_eq!(shared.open(Name::Free(RESERVE)).ok(), None);
+    assert!(
+        matches!(told[..], [ToRetention::Started(_), ToRetention::Lost(1)]),
+        "{told:?}"
+    );
+    shared.disk().left = 100;
+    shared.create(Name::Free(RESERVE)).expect("there is room");
+    let mut permit = ends.free_files.claim(1).expect("an empty ring");
+    permit.send(RESERVE);
+    ends.free_files.flush();
+    run(&mut agent, &mut ends);
+    assert_eq!(ends.counters.get(Counter::JournalRecorded), 102);
+    assert_eq!(ends.counters.get(Counter::JournalWaiting), 0);
 }

@@ -6,6 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::{Name, Space, Storage};
+use crate::files::is_named;
 
 /// `STEM.ndjson` and `STEM.N.ndjson` in a directory.
 #[derive(Debug)]
@@ -70,6 +71,10 @@ impl Storage for Directory {
         options.read(true).append(true);
         options.create(name == Name::Current);
         options.open(self.path(name))
+    }
+
+    fn is_current(&self, file: &File) -> io::Result<bool> {
+        is_named(&self.path(Name::Current), file)
     }
 
     fn len(&self, file: &File) -> io::Result<u64> {

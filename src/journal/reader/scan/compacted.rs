@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::{CompactedHole, Finding, Scan, State};
 use crate::journal::compacted::{CompactedReader, HEADER_LEN};
-use crate::journal::error::JournalError;
+use crate::journal::error::{Damage, JournalError};
 use crate::journal::format::BatchHeader;
 use crate::journal::storage::Storage;
 
@@ -16,8 +16,16 @@ impl<S: Storage> Scan<S> {
         segments: Range<u64>,
     ) -> Result<Option<Finding<'static>>, JournalError> {
         let storage = &self.reader.storage;
-        let opened = match CompactedReader::open(storage, segments.clone()) {
-            Err(JournalError::Compacted { name, damage, .. }) => {
+        let opened = CompactedReader::open(storage, segments.clone());
+        let wrong = match &opened {
+            Err(JournalError::Compacted { name, damage, .. }) => Some((*name, *damage)),
+            Err(JournalError::CompactedVersion { name, source }) => {
+                Some((*name, Damage::SegmentHeader(*source)))
+            }
+            _ => None,
+        };
+        let opened = match wrong {
+            Some((name, damage)) => {
                 self.damaged_header = Some(CompactedHole {
                     name,
                     offset: 0,
@@ -26,7 +34,7 @@ impl<S: Storage> Scan<S> {
                 });
                 CompactedReader::open_damaged(storage, segments.clone(), self.reader.segment_len)
             }
-            opened => opened,
+            None => opened,
         };
         match opened {
             Ok(compacted) => {

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
+use crate::journal::carried::CarriedRecords;
 use crate::journal::reader::Reader;
 use crate::journal::reserve;
 use crate::journal::retention::query::Word;
@@ -93,6 +94,8 @@ impl Scene {
             next_segment: 0,
             window,
             max_bytes: u64::MAX,
+            group: None,
+            carried: CarriedRecords::default(),
         };
         let mut core = Retention::new(parts, Arc::default());
         core.note_recovered();
@@ -181,7 +184,7 @@ impl Scene {
             self.free.push(former);
         }
         assert!(self.free.len() <= FREE_FILES_MAX);
-        if self.core.take_compacted().is_some() {
+        if self.core.take_moved().is_some() {
             assert!(!self.switching, "replay has not answered the one before");
             self.switching = true;
         }
