@@ -9,6 +9,7 @@
 //! ```
 
 mod error;
+mod removing;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,8 +29,24 @@ use crate::journal::reader::Reader;
 use crate::journal::storage::Storage;
 use crate::limits::{STORE_BATCH_GROWTH, STORE_GATHER_ROWS_MAX};
 use crate::log_limit::LogLimit;
+use crate::message::Sequence;
+use crate::plural::several;
 
 pub use error::FollowError;
+
+/// What a follower does where the database has followed further than the journal goes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum WhenAhead {
+    /// It stops: the journal was cut, or is another one.
+    #[default]
+    Stops,
+    /// It waits until the journal is there again: a member's own database, whose group brings the journal the
+    /// same bytes.
+    Waits,
+    /// It goes back to the journal's beginning: the database of a group, which the member that served before
+    /// has filled from records that the group lost. Rows that are there are known again.
+    GoesBack,
+}
 
 /// Follows the journal into a database.
 pub struct Follower<S: Storage, D: Store> {
@@ -42,6 +59,7 @@ pub struct Follower<S: Storage, D: Store> {
     /// Where the journal ended when the engine started: the database can have no more of it. `None`:
     /// not known.
     origin: Option<Position>,
+    when_ahead: WhenAhead,
     /// The database's position; `None`: it was not asked yet.
     stored: Option<Position>,
     rows: Rows,
@@ -73,6 +91,7 @@ impl<S: Storage, D: Store> Follower<S, D> {
             rows_full: settings.batch_rows.max(1),
             batch_time: settings.batch_time,
             origin: None,
+            when_ahead: WhenAhead::default(),
             stored: None,
             rows: Rows::default(),
             gathered_ns: 0,
@@ -95,6 +114,22 @@ impl<S: Storage, D: Store> Follower<S, D> {
         }
     }
 
+    /// Tells what to do where the database has more than the journal.
+    #[must_use]
+    pub fn when_ahead(mut self, when_ahead: WhenAhead) -> Self {
+        if when_ahead != WhenAhead::Stops {
+            self.lag = Lag::of_group();
+        }
+        Self { when_ahead, ..self }
+    }
+
+    /// Tells the last sequence that the database has, where it was asked before.
+    #[must_use]
+    pub(crate) fn knowing(mut self, last_sequence: Option<Sequence>) -> Self {
+        self.lag.knows(last_sequence);
+        self
+    }
+
     /// One piece of work: reads what is there up to `recorded` (zero: not known yet) and at most a
     /// batch, and writes it if the batch is full or old enough. Returns rows and updates written. A
     /// failure that may pass is counted, logged at a limited rate, and retried by a later step.
@@ -105,25 +140,35 @@ impl<S: Storage, D: Store> Follower<S, D> {
         if recorded == 0 {
             return Ok(0);
         }
+        if !self.has_begun() {
+            // Its first answer may take its time.
+            self.publish_lag(recorded, now);
+        }
         let stepped = match self.backoff.must_wait(now) {
             true => Ok(0),
             false => match self.try_step(recorded, now) {
                 Ok(count) => {
                     if self.backoff.is_failing() {
-                        self.counters.faults().clear(Part::StoreUnreached);
-                        self.counters.faults().clear(Part::Store);
+                        self.clear_faults();
                     }
                     self.log_recovery(now);
-                    self.remove_old(count > 0, now);
-                    Ok(count)
+                    self.remove_old(count > 0, now).map(|()| count)
                 }
                 Err(error) => self.failed(error, now),
             },
         };
-        if let Err(error) = &stepped {
-            self.note_fault(&error.to_string(), now);
-        }
-        let is_failing = stepped.is_err() || self.backoff.is_failing();
+        let is_failing = match &stepped {
+            // Another member goes on: nothing fails any more.
+            Err(error) if error.is_term_over() => {
+                self.clear_faults();
+                false
+            }
+            Err(error) => {
+                self.note_fault(&error.to_string(), now);
+                true
+            }
+            Ok(_) => self.backoff.is_failing(),
+        };
         self.counters
             .set(Counter::StoreFailing, u64::from(is_failing));
         self.publish_lag(recorded, now);
@@ -137,6 +182,11 @@ impl<S: Storage, D: Store> Follower<S, D> {
             None => Part::StoreUnreached,
         };
         self.counters.faults().set(part, now.epoch_us, cause);
+    }
+
+    fn clear_faults(&self) {
+        self.counters.faults().clear(Part::StoreUnreached);
+        self.counters.faults().clear(Part::Store);
     }
 
     /// A failure that may pass is no error: the same is tried again.
@@ -155,16 +205,30 @@ impl<S: Storage, D: Store> Follower<S, D> {
 
     fn publish_lag(&mut self, recorded: Position, now: Now) {
         let sample = LagSample {
-            is_behind: !self.is_through(recorded),
+            is_behind: self.is_behind(recorded),
             oldest_us: self.rows.oldest_us(),
             first_sequence: self.rows.sequences().map(|(first, _)| first),
         };
         self.lag.publish(sample, now, &self.counters);
     }
 
+    /// Whether rows or settlements wait. A group's beats hold none: the position goes with the next rows.
+    fn is_behind(&self, recorded: Position) -> bool {
+        match self.stored {
+            Some(_) => !self.rows.is_empty() || self.reader.position() < recorded,
+            None => !self.is_through(recorded),
+        }
+    }
+
     /// From now on batches are written at once, full or not.
     pub fn stop_batching(&mut self) {
         self.is_unbatched = true;
+    }
+
+    /// Whether the database was asked how far it is, and has answered.
+    #[must_use]
+    pub(crate) fn has_begun(&self) -> bool {
+        self.stored.is_some()
     }
 
     /// Whether all that stands before `end` is in the database.
@@ -203,7 +267,10 @@ impl<S: Storage, D: Store> Follower<S, D> {
     fn try_step(&mut self, recorded: Position, now: Now) -> Result<usize, FollowError> {
         let stored = match self.stored {
             Some(stored) => stored,
-            None => self.begin(recorded)?,
+            None => match self.begin(recorded)? {
+                Some(stored) => stored,
+                None => return Ok(0),
+            },
         };
         if !self.is_retry {
             self.gather(recorded, now)?;
@@ -234,23 +301,35 @@ impl<S: Storage, D: Store> Follower<S, D> {
         self.rows.len() >= self.rows_full || self.rows.is_full(self.rows_full)
     }
 
-    /// Asks the database how far it is, and has the reader go on there.
-    fn begin(&mut self, recorded: Position) -> Result<Position, FollowError> {
+    /// Asks the database how far it is, and has the reader go on there. `None`: the journal is not there yet.
+    fn begin(&mut self, recorded: Position) -> Result<Option<Position>, FollowError> {
         let stored = self.store.position()?;
         let segment_len = self.reader.segment_len();
         // Behind a segment that was closed, a reader stands at the beginning of the next one.
         let reachable = (recorded / segment_len + 1) * segment_len;
-        let is_ahead = match self.origin {
-            Some(origin) => stored > origin,
-            None => stored > recorded && stored != reachable,
+        let is_beyond = stored > recorded && stored != reachable;
+        let is_ahead = self.origin.map_or(is_beyond, |origin| stored > origin);
+        let from = match self.when_ahead {
+            WhenAhead::Stops if is_ahead => return Err(FollowError::Ahead { stored, recorded }),
+            WhenAhead::Waits if is_beyond => return Ok(None),
+            WhenAhead::GoesBack if is_ahead => {
+                // At once: whoever serves next may have a journal that is longer again.
+                self.store.apply(&Rows::default(), 0)?;
+                tracing::warn!(
+                    stored,
+                    recorded,
+                    "the database has more than the group's journal, whose end was lost: the journal is \
+                     followed anew from where it begins, and rows of what was lost stay"
+                );
+                0
+            }
+            _ => stored,
         };
-        if is_ahead {
-            return Err(FollowError::Ahead { stored, recorded });
-        }
-        self.reader.seek(stored);
-        self.stored = Some(stored);
-        self.counters.set(Counter::StorePosition, stored);
-        Ok(stored)
+        self.reader.seek(from);
+        self.stored = Some(from);
+        self.counters
+            .set(Counter::StorePosition, self.reader.position());
+        Ok(Some(from))
     }
 
     /// Takes what is there: more than makes a batch full where there is more, for a store that is
@@ -263,7 +342,13 @@ impl<S: Storage, D: Store> Follower<S, D> {
                 self.gathered_ns = now.ns;
             }
             match self.reader.next(recorded) {
-                Ok(Some(batch)) => self.rows.take(&batch),
+                Ok(Some(batch)) => {
+                    self.rows.take(&batch);
+                    // Who serves has written the rows of a database that the group shares.
+                    if self.when_ahead == WhenAhead::Waits {
+                        self.rows.take_carried(&batch);
+                    }
+                }
                 Ok(None) => break,
                 Err(source) => {
                     let position = self.reader.position();
@@ -340,56 +425,10 @@ impl<S: Storage, D: Store> Follower<S, D> {
         count
     }
 
-    /// Removes a piece of the old rows, if one is due. What fails there holds up no row.
-    fn remove_old(&mut self, has_written: bool, now: Now) {
-        if self.stored.is_none() || self.is_unbatched {
-            return;
-        }
-        let is_behind = has_written || self.is_full();
-        let Some(removal) = self.keep.due(is_behind, now) else {
-            return;
-        };
-        let removed = match self.store.remove(&removal) {
-            Ok(removed) => removed,
-            Err(error) => {
-                self.keep.failed(now);
-                return self.note_keep(Err(error.words().to_owned()), now);
-            }
-        };
-        (self.counters).add(Counter::StoreRowsRemoved, removed.rows);
-        (self.counters).add(Counter::StorePartitionsDropped, removed.partitions);
-        if removal.from == 0 && removal.before_us > 0 {
-            let oldest_us = removed.oldest_us.unwrap_or(now.epoch_us);
-            let age_s = now.epoch_us.saturating_sub(oldest_us) / 1_000_000;
-            self.counters.set(Counter::StoreOldestRowSeconds, age_s);
-        }
-        if let Some(passed) = self.keep.done(removed, now) {
-            self.note_keep(passed, now);
-        }
-    }
-
-    /// Whether old rows can be removed.
-    fn note_keep(&mut self, passed: Result<(), String>, now: Now) {
-        let is_failing = passed.is_err();
-        (self.counters).set(Counter::StoreKeepFailing, u64::from(is_failing));
-        let faults = self.counters.faults();
-        match passed {
-            Ok(()) => faults.clear(Part::StoreKeep),
-            Err(cause) => {
-                let is_new = faults
-                    .get(Part::StoreKeep)
-                    .is_none_or(|it| it.reason != cause);
-                faults.set(Part::StoreKeep, now.epoch_us, &cause);
-                if let Some(more) = self.log_keep.admit_if(is_new, now) {
-                    tracing::warn!("old rows cannot be removed ([store] keep): {cause}{more}");
-                }
-            }
-        }
-    }
-
     fn log_recovery(&mut self, now: Now) {
         if let Some((failures, more)) = self.backoff.succeeded(now) {
-            tracing::info!("the store works again after {failures} failures{more}");
+            let failures = several(failures, "failure");
+            tracing::info!("the store works again after {failures}{more}");
         }
     }
 

@@ -20,6 +20,10 @@ pub(super) struct Lag {
     behind_since_us: Option<u64>,
     /// The last sequence that the store is known to have.
     sequence: Option<u64>,
+    /// Messages may have come by another machine's clock: nothing waits for longer than this process follows.
+    is_of_group: bool,
+    /// When it was first told anything, us since the epoch.
+    first_us: Option<u64>,
     /// Written since `second_ns`.
     written: u64,
     second_ns: u64,
@@ -70,10 +74,23 @@ pub(super) struct LagSample {
 }
 
 impl Lag {
+    /// Of a member of a group.
+    pub(super) fn of_group() -> Self {
+        Self {
+            is_of_group: true,
+            ..Self::default()
+        }
+    }
+
+    /// The database has rows up to this sequence, as it said before it was followed into.
+    pub(super) fn knows(&mut self, last_sequence: Option<u64>) {
+        self.sequence = last_sequence;
+    }
+
     /// Rows up to a sequence are in the store (`None`: there were updates alone).
     pub(super) fn wrote(&mut self, count: usize, last_sequence: Option<u64>) {
         self.written += count as u64;
-        self.sequence = self.sequence.max(last_sequence);
+        self.sequence = last_sequence.or(self.sequence);
         self.behind_since_us = None;
     }
 
@@ -83,21 +100,26 @@ impl Lag {
     }
 
     pub(super) fn publish(&mut self, sample: LagSample, now: Now, counters: &Counters) {
-        let recorded = counters.get(Counter::JournalRecorded);
-        // What was there at the first look counts as followed until rows show otherwise.
-        let before = sample.first_sequence.map(|it| it.saturating_sub(1));
-        let known = *self.sequence.get_or_insert(before.unwrap_or(recorded));
-        let followed = before.map_or(known, |it| it.max(known));
-        let waits_since_us = match sample.is_behind {
-            false => {
-                self.behind_since_us = None;
-                self.sequence = Some(known.max(recorded));
-                0
+        let followed = match (sample.first_sequence, self.sequence) {
+            (Some(first), _) => first.saturating_sub(1),
+            (None, Some(known)) => known,
+            // What was there at the first look counts as followed until rows show otherwise. Later
+            // looks take nothing from the counter: it is ahead of the position that was followed.
+            (None, None) => counters.get(Counter::JournalRecorded),
+        };
+        self.sequence = Some(followed);
+        let waits_since_us = if sample.is_behind {
+            let noticed = *self.behind_since_us.get_or_insert(now.epoch_us);
+            let first_us = *self.first_us.get_or_insert(now.epoch_us);
+            let oldest_us = sample.oldest_us.unwrap_or(noticed);
+            if self.is_of_group {
+                oldest_us.max(first_us)
+            } else {
+                oldest_us
             }
-            true => {
-                let noticed = *self.behind_since_us.get_or_insert(now.epoch_us);
-                sample.oldest_us.unwrap_or(noticed)
-            }
+        } else {
+            self.behind_since_us = None;
+            0
         };
         self.progress.sequence.store(followed, Ordering::Relaxed);
         let since = &self.progress.waits_since_us;
@@ -122,31 +144,87 @@ impl Lag {
 mod tests {
     use super::*;
 
+    const NOW: Now = Now {
+        ns: 0,
+        steady_us: 0,
+        epoch_us: 50 * US_PER_SECOND,
+    };
+
+    /// Rows from `first_sequence` on are gathered, or there is nothing to follow.
+    fn sample(first_sequence: Option<u64>) -> LagSample {
+        LagSample {
+            is_behind: first_sequence.is_some(),
+            oldest_us: first_sequence.map(|_| 48 * US_PER_SECOND),
+            first_sequence,
+        }
+    }
+
+    fn lag(counters: &Counters) -> [u64; 2] {
+        [Counter::StoreLagMessages, Counter::StoreLagSeconds].map(|it| counters.get(it))
+    }
+
     #[test]
     fn the_lag_grows_while_the_follower_says_nothing() {
         let counters = Counters::default();
-        let lag =
-            || [Counter::StoreLagMessages, Counter::StoreLagSeconds].map(|it| counters.get(it));
         let mut follower = Lag::default();
-        let now = Now {
-            ns: 0,
-            steady_us: 0,
-            epoch_us: 50 * US_PER_SECOND,
-        };
-        let sample = |is_behind| LagSample {
-            is_behind,
-            oldest_us: is_behind.then_some(48 * US_PER_SECOND),
-            first_sequence: is_behind.then_some(11),
-        };
         counters.set(Counter::JournalRecorded, 13);
-        follower.publish(sample(true), now, &counters);
-        assert_eq!(lag(), [3, 2]);
+        follower.publish(sample(Some(11)), NOW, &counters);
+        assert_eq!(lag(&counters), [3, 2]);
         counters.set(Counter::JournalRecorded, 20);
         follower.progress().publish(60 * US_PER_SECOND, &counters);
-        assert_eq!(lag(), [10, 12]);
+        assert_eq!(lag(&counters), [10, 12]);
         follower.wrote(10, Some(20));
-        follower.publish(sample(false), now, &counters);
+        follower.publish(sample(None), NOW, &counters);
         follower.progress().publish(70 * US_PER_SECOND, &counters);
-        assert_eq!(lag(), [0, 0]);
+        assert_eq!(lag(&counters), [0, 0]);
+    }
+
+    #[test]
+    fn in_a_group_nothing_waits_for_longer_than_it_is_followed() {
+        let counters = Counters::default();
+        // It came by a clock that is behind this one, or long ago to another member.
+        let publish = |follower: &mut Lag, later: u64| {
+            let mut sample = sample(Some(11));
+            sample.oldest_us = Some(1);
+            let now = Now {
+                epoch_us: NOW.epoch_us + later * US_PER_SECOND,
+                ..NOW
+            };
+            follower.publish(sample, now, &counters);
+            lag(&counters)[1]
+        };
+        let mut follower = Lag::of_group();
+        assert_eq!([0, 7].map(|it| publish(&mut follower, it)), [0, 7]);
+        let mut follower = Lag::default();
+        assert_eq!([0, 7].map(|it| publish(&mut follower, it)), [49, 56]);
+    }
+
+    #[test]
+    fn what_was_recorded_during_a_long_write_is_not_taken_for_followed() {
+        let counters = Counters::default();
+        let mut follower = Lag::default();
+        counters.set(Counter::JournalRecorded, 13);
+        follower.publish(sample(Some(11)), NOW, &counters);
+        counters.set(Counter::JournalRecorded, 80_000);
+        follower.wrote(3, Some(13));
+        // All up to the position that this step knew is followed.
+        follower.publish(sample(None), NOW, &counters);
+        follower.publish(sample(Some(14)), NOW, &counters);
+        assert_eq!(lag(&counters), [80_000 - 13, 2]);
+    }
+
+    #[test]
+    fn a_server_that_is_down_at_the_start_has_what_it_says_when_it_is_back() {
+        let counters = Counters::default();
+        let mut follower = Lag::default();
+        counters.set(Counter::JournalRecorded, 100);
+        let unreached = LagSample {
+            is_behind: true,
+            ..sample(None)
+        };
+        follower.publish(unreached, NOW, &counters);
+        assert_eq!(lag(&counters), [0, 0]);
+        follower.publish(sample(Some(1)), NOW, &counters);
+        assert_eq!(lag(&counters), [100, 2]);
     }
 }

@@ -18,6 +18,7 @@ pub(crate) mod lag;
 pub(crate) mod mysql;
 pub(crate) mod node;
 mod open;
+pub(crate) mod own;
 mod ownership;
 pub(crate) mod pace;
 pub(crate) mod reader;
@@ -26,6 +27,7 @@ mod repeats;
 pub mod rows;
 pub(crate) mod schema;
 pub(crate) mod sqlite;
+pub(crate) mod tenure;
 pub(crate) mod thread;
 pub(crate) mod unstored;
 
@@ -35,11 +37,13 @@ mod text_time;
 #[cfg(test)]
 mod speed;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 use crate::journal::format::Position;
 use crate::message::Sequence;
-pub(crate) use open::{OpenError, SQLITE_FILE, dialect, open, open_reader, place, schema_of};
+pub(crate) use open::{
+    OpenError, SQLITE_FILE, dialect, is_shared, open, open_reader, place, schema_of,
+};
 use rows::{Row, Rows};
 
 pub use keep::{Removal, Removed};
@@ -124,6 +128,9 @@ pub enum StoreError {
     /// It may work later: the same is tried again.
     #[error("the store cannot be written: {0}; it is tried again, and catches up from the journal")]
     Transient(String),
+    /// Another member of the group writes now, as it should: the store stops.
+    #[error("the store has stopped: {0}")]
+    TermOver(String),
     /// It will not work by itself: the store stops.
     #[error("the store has stopped: {0}")]
     Permanent(String),
@@ -134,7 +141,7 @@ impl StoreError {
     #[must_use]
     pub fn words(&self) -> &str {
         match self {
-            Self::Transient(words) | Self::Permanent(words) => words,
+            Self::Transient(words) | Self::TermOver(words) | Self::Permanent(words) => words,
         }
     }
 }

@@ -15,7 +15,9 @@
 //!
 //! The position's row shows whether somebody else wrote there (`ownership.rs`). It is locked first: a
 //! transaction that an earlier connection left has ended when the lock is given, and what it committed is
-//! seen. `id` is the engine's own base plus the
+//! seen. In a group that shares the database it holds the term besides, under which the member that serves
+//! writes; sessions end after a silence, so that nothing that a stopped member has locked outlives its term
+//! for long. `id` is the engine's own base plus the
 //! sequence, so that several engines share one table and a settlement finds its row by primary key.
 
 mod connection;
@@ -33,9 +35,11 @@ mod text;
 
 #[cfg(test)]
 mod speed;
+#[cfg(test)]
+mod term_tests;
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mysql::Error;
 
@@ -44,6 +48,7 @@ use super::ownership::{ForeignWrite, Ownership, PositionError};
 use super::repeats::Repeats;
 use super::rows::Rows;
 use super::schema::{in_words, lacks_table};
+use super::tenure::Tenure;
 use super::unstored::{UnstoredLog, unwritable};
 use super::{Applied, Store, StoreError, Totals};
 use crate::journal::format::Position;
@@ -52,7 +57,7 @@ use crate::message::Sequence;
 
 pub(crate) use connection::{Access, PASSWORD_VARIABLE};
 pub(crate) use reader::MySqlReader;
-pub(crate) use schema::MySqlSchema;
+pub(crate) use schema::{MySqlSchema, known as schema_version};
 
 use connection::Refusal;
 use session::Session;
@@ -78,6 +83,8 @@ pub(crate) struct MySqlStore {
     id_base: Option<u64>,
     /// It was logged that the bulk load is not allowed.
     has_told_insert: bool,
+    /// When the session was used last.
+    used: Instant,
 }
 
 impl fmt::Debug for MySqlStore {
@@ -162,7 +169,23 @@ impl MySqlStore {
             repeats: Repeats::default(),
             id_base: None,
             has_told_insert: false,
+            used: Instant::now(),
         }
+    }
+
+    /// The same in a term of the group with which it shares the database; the node is the group's.
+    #[must_use]
+    pub(crate) fn in_term(mut self, tenure: &Tenure) -> Self {
+        self.access = self.access.ending_after(tenure.silence);
+        self.ownership = Ownership::in_term(tenure.term);
+        self
+    }
+
+    /// The session, if the server may still have it.
+    fn take_session(&mut self) -> Option<Session> {
+        let mut session = self.session.take()?;
+        let is_fresh = (self.access.silence()).is_none_or(|it| self.used.elapsed() < it / 2);
+        (is_fresh || session.connection.ping().is_ok()).then_some(session)
     }
 
     /// Does a piece of work on a connection; after an error that is dropped, and with it the
@@ -171,7 +194,7 @@ impl MySqlStore {
         &mut self,
         work: impl FnOnce(&mut Session, &mut Ownership, &mut UnstoredLog) -> Result<T, Failed>,
     ) -> Result<T, StoreError> {
-        let mut session = match self.session.take() {
+        let mut session = match self.take_session() {
             Some(session) => session,
             None => self.open().map_err(|it| self.explain(it))?,
         };
@@ -179,6 +202,7 @@ impl MySqlStore {
         let done = done.map_err(|it| self.explain(it))?;
         self.id_base = Some(session.id_base);
         self.session = Some(session);
+        self.used = Instant::now();
         Ok(done)
     }
 
@@ -211,7 +235,8 @@ impl MySqlStore {
 
     fn try_open(&mut self) -> Result<Session, Failed> {
         let mut connection = self.access.connect(true)?;
-        let problems = schema::problems(&mut connection, self.access.database())?;
+        let has_term = self.ownership.has_term();
+        let problems = schema::problems(&mut connection, self.access.database(), has_term)?;
         if lacks_table(&problems) {
             return Err(Failed::Absent(in_words(&problems)));
         }
@@ -269,7 +294,7 @@ impl Store for MySqlStore {
     }
 
     fn remove(&mut self, removal: &Removal) -> Result<Removed, StoreError> {
-        self.with(|session, _, _| session.remove(removal))
+        self.with(|session, ownership, _| session.remove(removal, ownership))
     }
 
     fn totals(&mut self) -> Result<Totals, StoreError> {

@@ -9,6 +9,7 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use crate::config;
+use crate::net::machine;
 
 /// The file of the data directory with the name that was made.
 pub(crate) const NODE_FILE: &str = "store_node";
@@ -45,9 +46,7 @@ fn kept(data_dir: &Path) -> io::Result<String> {
 
 /// The machine's name, for people, and a number, for several engines on one machine.
 fn made() -> String {
-    let host = rustix::system::uname();
-    let host = host.nodename().to_string_lossy();
-    let host: String = host
+    let host: String = machine::name()
         .chars()
         .filter(char::is_ascii_graphic)
         .take(24)

@@ -9,9 +9,10 @@ use super::mysql::{Access, MySqlReader, MySqlSchema, MySqlStore};
 use super::reader::{Dialect, ReadError, Reader};
 use super::schema::Schema;
 use super::sqlite::{SqliteReader, SqliteSchema, SqliteStore};
+use super::tenure::Tenure;
 use super::unstored::UnstoredLog;
 use super::{Store, node};
-use crate::config::{Config, StoreUrl};
+use crate::config::{Config, Durability, StoreUrl};
 use crate::counters::Counters;
 use crate::rolling::Headroom;
 
@@ -27,13 +28,16 @@ pub(crate) enum OpenError {
 }
 
 /// The store that the settings name; `None`: they name none. A server may be down, and a file may be
-/// damaged: they are opened when they are first needed, and again after each failure.
+/// damaged: they are opened when they are first needed, and again after each failure. What a group shares
+/// ([`is_shared`]) is written in a term of the group, by who serves; a database of the own is followed always,
+/// in standby as well, and has no term.
 ///
 /// # Errors
 /// The data directory cannot be written.
 pub(crate) fn open(
     config: &Config,
     counters: &Arc<Counters>,
+    tenure: Option<&Tenure>,
 ) -> Result<Option<Box<dyn Store>>, OpenError> {
     let settings = &config.store;
     let unstored = UnstoredLog::new(&config.data_dir, Arc::clone(counters))
@@ -47,12 +51,24 @@ pub(crate) fn open(
             Some(Box::new(store.keeping(unstored)))
         }
         StoreUrl::MySql(server) => {
-            let node = node::node(&config.data_dir, settings)?;
+            let node = match tenure {
+                Some(tenure) => tenure.node(),
+                None => node::node(&config.data_dir, settings)?,
+            };
             let access = Access::new(server, settings);
             let store = MySqlStore::new(access, &node, settings.create, unstored);
-            Some(Box::new(store))
+            Some(Box::new(match tenure {
+                Some(tenure) => store.in_term(tenure),
+                None => store,
+            }))
         }
     })
+}
+
+/// Whether the members of a group write the same database: who serves does, and only that one.
+#[must_use]
+pub(crate) fn is_shared(config: &Config) -> bool {
+    matches!(config.store.url, StoreUrl::MySql(_))
 }
 
 /// The schema of the store that the settings name; `None`: they name none.
@@ -66,7 +82,10 @@ pub(crate) fn schema_of(config: &Config) -> Option<Box<dyn Schema>> {
         }
         StoreUrl::MySql(server) => {
             let access = Access::new(server, &config.store);
-            Some(Box::new(MySqlSchema::new(access)))
+            let is_shared = config.durability == Durability::Replicated;
+            Some(Box::new(
+                MySqlSchema::new(access).shared_by_group(is_shared),
+            ))
         }
     }
 }
@@ -113,7 +132,7 @@ pub(crate) fn open_reader(config: &Config) -> Result<Option<Box<dyn Reader>>, Re
 }
 
 /// Where the embedded database is.
-fn sqlite_path(config: &Config, path: Option<&PathBuf>) -> PathBuf {
+pub(super) fn sqlite_path(config: &Config, path: Option<&PathBuf>) -> PathBuf {
     let at_home = || config.data_dir.join(SQLITE_FILE);
     path.cloned().unwrap_or_else(at_home)
 }

@@ -6,10 +6,14 @@
 //! again and again: then the store stops, because two engines under one name skip each other's
 //! messages.
 //!
+//! In a group that shares its database the row holds a term besides ([`super::tenure`]).
+//!
 //! Pure: rows come in, decisions go out. Each [`super::Store`] asks under the row's lock, so that
 //! nothing of its own is still under way.
 
 use super::StoreError;
+use super::tenure::{Hold, Superseded};
+use crate::cluster::record::Term;
 use crate::journal::format::Position;
 use crate::limits::STORE_OTHER_ROWS_MAX;
 
@@ -44,6 +48,8 @@ pub(super) struct Ownership {
     is_newcomer: bool,
     /// Rows since the last one that was inserted whose id another message has.
     other_rows: u32,
+    /// The own term, in a group that shares the database.
+    hold: Option<Hold>,
 }
 
 /// Somebody else wrote the row.
@@ -88,8 +94,16 @@ pub(super) enum PositionError {
     /// Somebody else wrote it.
     Foreign(ForeignWrite),
     Missing,
+    /// Another member of the group writes now.
+    Superseded(Superseded),
     /// The database has gone back to this position.
     WentBack(Position),
+}
+
+impl From<Superseded> for PositionError {
+    fn from(superseded: Superseded) -> Self {
+        Self::Superseded(superseded)
+    }
 }
 
 impl From<ForeignWrite> for PositionError {
@@ -112,6 +126,9 @@ impl PositionError {
             Self::Missing => StoreError::Transient(format!(
                 "{place}: the position of \"{node}\" is gone from store_position; it is made again"
             )),
+            Self::Superseded(Superseded { by }) => StoreError::TermOver(format!(
+                "{place}: term {by} of the group writes there now: this engine's term is over"
+            )),
             Self::WentBack(position) => StoreError::Transient(format!(
                 "{place}: it was replaced or went back: rows go on from position {position}"
             )),
@@ -120,6 +137,31 @@ impl PositionError {
 }
 
 impl Ownership {
+    /// Of a store that writes in this term of its group.
+    pub(super) fn in_term(term: Term) -> Self {
+        Self {
+            hold: Some(Hold::new(term)),
+            ..Self::default()
+        }
+    }
+
+    /// Whether the row holds a term.
+    pub(super) fn has_term(&self) -> bool {
+        self.hold.is_some()
+    }
+
+    /// Which term the row holds now. Returns the one to write there, if it is another.
+    pub(super) fn look(&self, found: Term) -> Result<Option<Term>, Superseded> {
+        (self.hold.as_ref()).map_or(Ok(None), |it| it.look(found))
+    }
+
+    /// The row holds the own term, and that is committed.
+    pub(super) fn taken(&mut self) {
+        if let Some(hold) = &mut self.hold {
+            hold.taken();
+        }
+    }
+
     /// The position that this store wrote last, or found first.
     pub(super) fn position(&self) -> Option<Position> {
         self.known.as_ref().map(|it| it.position)
@@ -184,6 +226,7 @@ impl Ownership {
     /// They are committed, with so many new rows.
     pub(super) fn committed(&mut self, inserted: u64) {
         self.has_written = true;
+        self.taken();
         self.foreign_in_a_row = 0;
         if inserted > 0 {
             self.other_rows = 0;

@@ -12,7 +12,7 @@
 
 use super::Applied;
 use super::pace::Pace;
-use crate::journal::batch::Batch;
+use crate::journal::batch::{Batch, JournalRecord};
 use crate::journal::format::Settlement;
 use crate::limits::{
     STORE_GATHER_LEN_KEPT, STORE_GATHER_LEN_MAX, STORE_GATHER_ROWS_KEPT, STORE_UPDATES_MAX,
@@ -37,6 +37,8 @@ struct Stored {
     header: RecordHeader,
     frame_start: usize,
     settled_us: Option<u64>,
+    /// It was accepted long before the others, and may have a row.
+    is_carried: bool,
 }
 
 /// One row to insert.
@@ -54,17 +56,32 @@ impl Rows {
     /// Takes what a batch holds.
     pub fn take(&mut self, batch: &Batch<'_>) {
         for record in batch.records() {
-            self.rows.push(Stored {
-                sequence: record.sequence,
-                header: *record.header(),
-                frame_start: self.frames.len(),
-                settled_us: None,
-            });
-            self.frames.extend_from_slice(record.frame());
+            self.push(&record, false);
         }
         for settlement in batch.settlements() {
             self.settle(settlement);
         }
+    }
+
+    /// Takes what a batch of a group's journal carries: a database that began behind has no rows of it.
+    pub(super) fn take_carried(&mut self, batch: &Batch<'_>) {
+        let before = self.rows.len();
+        batch.carried().for_each(|it| self.push(&it.record, true));
+        if self.rows.len() > before {
+            self.rows.sort_by_key(|it| it.sequence);
+            self.rows.dedup_by_key(|it| it.sequence);
+        }
+    }
+
+    fn push(&mut self, record: &JournalRecord<'_>, is_carried: bool) {
+        self.rows.push(Stored {
+            sequence: record.sequence,
+            header: *record.header(),
+            frame_start: self.frames.len(),
+            settled_us: None,
+            is_carried,
+        });
+        self.frames.extend_from_slice(record.frame());
     }
 
     fn settle(&mut self, settlement: Settlement) {
@@ -173,16 +190,21 @@ impl Rows {
         self.rows.len()
     }
 
-    /// First and last sequence of the rows.
+    /// First and last sequence of the rows that were not carried.
     #[must_use]
     pub fn sequences(&self) -> Option<(u64, u64)> {
-        Some((self.rows.first()?.sequence, self.rows.last()?.sequence))
+        Some((self.first()?.sequence, self.rows.last()?.sequence))
+    }
+
+    /// The first row of what was accepted just now.
+    fn first(&self) -> Option<&Stored> {
+        self.rows.iter().find(|it| !it.is_carried)
     }
 
     /// When the first of it happened: us since the epoch.
     #[must_use]
     pub fn oldest_us(&self) -> Option<u64> {
-        let row = self.rows.first().map(|it| it.header.arrival_us);
+        let row = self.first().map(|it| it.header.arrival_us);
         row.into_iter().chain(self.first_settled_us).min()
     }
 

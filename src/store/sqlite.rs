@@ -30,7 +30,7 @@ use crate::journal::format::Position;
 use crate::message::Sequence;
 
 pub(super) use reader::SqliteReader;
-pub(crate) use schema::SqliteSchema;
+pub(crate) use schema::{SqliteSchema, schema_version};
 use session::Session;
 
 /// How long a lock that a reader holds is waited for, before it counts as a failure.

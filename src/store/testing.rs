@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use rustix::process::getpriority_process;
+
 use super::rows::Rows;
 use super::sqlite::SqliteStore;
 use super::{Applied, Removal, Removed, Store, StoreError, Totals};
@@ -46,6 +48,8 @@ pub(crate) enum Fault {
     AnswerLost,
     /// It says no for good.
     Refused,
+    /// Another member of the group writes there.
+    TermOver,
     /// It takes rows, and removes none.
     NoDelete,
 }
@@ -55,6 +59,8 @@ pub(crate) enum Fault {
 pub(crate) struct Faulty {
     pub(crate) inner: Arc<Mutex<SqliteStore>>,
     pub(crate) fault: Arc<Mutex<Option<Fault>>>,
+    /// Priorities of the threads that asked for its position first, and wrote last.
+    pub(crate) priorities: Arc<Mutex<(Option<i32>, Option<i32>)>>,
 }
 
 impl Faulty {
@@ -62,6 +68,7 @@ impl Faulty {
         Self {
             inner: Arc::new(Mutex::new(inner)),
             fault: Arc::default(),
+            priorities: Arc::default(),
         }
     }
 
@@ -76,6 +83,7 @@ impl Faulty {
     fn fail(&self) -> Result<(), StoreError> {
         match self.fault() {
             Some(Fault::Down) => Err(StoreError::Transient("down".to_owned())),
+            Some(Fault::TermOver) => Err(StoreError::TermOver("over".to_owned())),
             Some(Fault::Refused) => Err(StoreError::Permanent("no".to_owned())),
             Some(Fault::AnswerLost | Fault::NoDelete) | None => Ok(()),
         }
@@ -85,6 +93,9 @@ impl Faulty {
 impl Store for Faulty {
     fn position(&mut self) -> Result<Position, StoreError> {
         self.fail()?;
+        let mut priorities = self.priorities.lock().expect("no panic under the lock");
+        priorities.0 = priorities.0.or(getpriority_process(None).ok());
+        drop(priorities);
         self.inner
             .lock()
             .expect("no panic under the lock")
@@ -93,6 +104,9 @@ impl Store for Faulty {
 
     fn apply(&mut self, rows: &Rows, upto: Position) -> Result<Applied, StoreError> {
         self.fail()?;
+        let mut priorities = self.priorities.lock().expect("no panic under the lock");
+        priorities.1 = getpriority_process(None).ok();
+        drop(priorities);
         let applied = self
             .inner
             .lock()

@@ -1,6 +1,6 @@
 //! The store's thread: steps the follower, and sleeps in between.
 //!
-//! Started and finished by the engine. It runs at the lowest priority: on a small machine it must not
+//! Started and finished by the engine. Once the database is reached, it runs at the lowest priority: on a small machine it must not
 //! take a core from delivery. When the engine stops, the end of the store is waited for, and a thread of
 //! usual priority takes over: on a busy machine the lowest one may get a hundredth of a core. It polls
 //! the recorded position instead of being woken, so that the journal's writer makes no system call for
@@ -23,6 +23,7 @@ use crate::clock::Clock;
 use crate::counters::{Counter, Counters};
 use crate::journal::format::Position;
 use crate::journal::storage::Storage;
+use crate::plural::several;
 
 /// Longest sleep when there is nothing to do.
 const PAUSE_MAX: Duration = Duration::from_millis(100);
@@ -102,13 +103,14 @@ impl StoreThread {
             pause_min: pause.clamp(PAUSE_MIN, PAUSE_MAX),
             recorded,
             control: Arc::clone(&control),
+            is_low: false,
         };
         let run = move || -> Completion {
-            runner.lower_priority();
+            runner.note_thread();
             match runner.follow() {
                 Ok(()) => Some(Box::new(move || runner.complete())),
                 Err(error) => {
-                    tracing::error!("{error}");
+                    tell_end(&error);
                     None
                 }
             }
@@ -212,8 +214,9 @@ impl Finish {
         let messages = self.progress.messages(&self.counters);
         let seconds = self.timeout.saturating_sub(self.begun.elapsed()).as_secs();
         tracing::info!(
-            "the store has {messages} messages ({bytes} bytes of the journal) to follow, and goes on \
-             for at most {seconds} s ([store] stop_timeout)"
+            "the store has {} ({bytes} bytes of the journal) to follow, and goes on for at most \
+             {seconds} s ([store] stop_timeout)",
+            several(messages, "message")
         );
     }
 
@@ -223,12 +226,22 @@ impl Finish {
     }
 }
 
+/// Says why the following is over.
+fn tell_end(error: &FollowError) {
+    match error.is_term_over() {
+        true => tracing::info!("{error}"),
+        false => tracing::error!("{error}"),
+    }
+}
+
 struct Runner<S: Storage, D: Store, C: Clock> {
     follower: Follower<S, D>,
     clock: C,
     pause_min: Duration,
     recorded: Arc<AtomicU64>,
     control: Arc<Control>,
+    /// It has the lowest priority.
+    is_low: bool,
 }
 
 impl<S: Storage, D: Store, C: Clock> Runner<S, D, C> {
@@ -243,6 +256,11 @@ impl<S: Storage, D: Store, C: Clock> Runner<S, D, C> {
             // Pairs with the writer's release store: all bytes before it were written.
             let through = self.recorded.load(Ordering::Acquire);
             self.step(through, &mut pause)?;
+            // A database that is reached anew answers some twenty times before the first row: on a busy machine
+            // the lowest priority gets its core back seconds after each.
+            if !self.is_low && self.follower.has_begun() {
+                self.lower_priority();
+            }
         }
         Ok(())
     }
@@ -252,7 +270,7 @@ impl<S: Storage, D: Store, C: Clock> Runner<S, D, C> {
         let end = self.control.end.load(Ordering::Acquire);
         match self.follow_to(end) {
             Ok(()) => self.close(),
-            Err(error) => tracing::error!("{error}"),
+            Err(error) => tell_end(&error),
         }
     }
 
@@ -277,10 +295,14 @@ impl<S: Storage, D: Store, C: Clock> Runner<S, D, C> {
         Ok(())
     }
 
-    /// Gives way to every other thread; where that is not allowed, it is as good a thread as any.
-    fn lower_priority(&self) {
+    fn note_thread(&self) {
         let id = gettid().as_raw_nonzero().get();
         self.control.thread_id.store(id, Ordering::Relaxed);
+    }
+
+    /// Gives way to every other thread; where that is not allowed, it is as good a thread as any.
+    fn lower_priority(&mut self) {
+        self.is_low = true;
         if let Err(error) = background::lower_priority() {
             tracing::debug!("the store's thread keeps its priority: {error}");
         }

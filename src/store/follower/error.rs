@@ -50,6 +50,11 @@ pub enum FollowError {
 }
 
 impl FollowError {
+    /// Whether the group goes on without this engine, as it should.
+    pub(in crate::store) fn is_term_over(&self) -> bool {
+        matches!(self, Self::Store(StoreError::TermOver(_)))
+    }
+
     pub(super) fn is_transient(&self) -> bool {
         match self {
             Self::Store(error) => matches!(error, StoreError::Transient(_)),

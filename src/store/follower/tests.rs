@@ -5,6 +5,7 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::*;
+use crate::journal::format::BatchKind;
 use crate::journal::storage::Name;
 use crate::journal::testing::{Memory, TestWriter};
 use crate::store::sqlite::SqliteStore;
@@ -284,6 +285,90 @@ fn a_database_ahead_of_the_journal_is_left_alone() {
 }
 
 #[test]
+fn batches_that_hold_no_rows_are_no_lag() {
+    let mut world = World::new();
+    world.writer.plain(1..=3);
+    world.step();
+    world.wait(BATCH_MS);
+    world.step();
+    // A beat of a group.
+    world.writer.batch(BatchKind::Place, 0, 4, &[0; 96]);
+    for _ in 0..3 {
+        world.wait(20_000);
+        world.step();
+        assert_eq!(world.counters.get(Counter::StoreLagSeconds), 0);
+    }
+    assert!(!world.follower.is_through(world.writer.position()));
+    world.catch_up();
+    assert!(world.follower.is_through(world.writer.position()));
+}
+
+/// A database that has followed to the journal's end, and a journal that ends so much before.
+fn ahead_by(cut: u64, when_ahead: WhenAhead) -> (World, Position) {
+    let mut world = World::new();
+    world.writer.plain(1..=3);
+    world.catch_up();
+    let cut = world.writer.position() - cut;
+    world.writer.plain(4..=6);
+    world.catch_up();
+    world.restart();
+    let reader = reader(&world.memory);
+    let settings = settings(BATCH_ROWS, BATCH_MS);
+    let store = world.store.clone();
+    let follower = Follower::new(reader, store, world.counters.clone(), &settings);
+    world.follower = follower.starting_at(cut).when_ahead(when_ahead);
+    (world, cut)
+}
+
+#[test]
+fn a_members_own_database_waits_until_its_journal_is_there_again() {
+    let (mut world, cut) = ahead_by(0, WhenAhead::Waits);
+    let stored = world.store.position().expect("it answers");
+    assert_eq!(world.follower.step(cut, world.now).ok(), Some(0));
+    assert!(!world.follower.is_through(cut), "it has not begun");
+    world.writer.plain(7..=8);
+    world.catch_up();
+    assert!(stored < world.store.position().expect("it answers"));
+    assert_eq!(world.totals(), (8, 0));
+}
+
+#[test]
+fn a_groups_database_that_is_ahead_is_filled_anew_from_the_journal() {
+    let (mut world, cut) = ahead_by(0, WhenAhead::GoesBack);
+    world.follower.stop_batching();
+    world.follower.step(cut, world.now).expect("it goes back");
+    assert_eq!(world.store.position().expect("it answers"), cut);
+    world.catch_up();
+    assert_eq!(world.totals(), (6, 0), "rows that are there are known");
+}
+
+#[test]
+fn a_groups_database_goes_back_at_once_so_that_the_next_term_fills_it_too() {
+    let (mut world, cut) = ahead_by(0, WhenAhead::GoesBack);
+    world.follower.step(cut, world.now).expect("it goes back");
+    assert_eq!(world.store.position().expect("it answers"), 0);
+    assert!(!world.follower.is_through(cut), "it has followed nothing");
+}
+
+#[test]
+fn a_term_that_is_over_leaves_no_fault() {
+    let mut world = World::new();
+    world.writer.plain(1..=3);
+    world.store.set(Some(Fault::Down));
+    assert_eq!(world.step(), 0);
+    let unreached = world.counters.faults().get(Part::StoreUnreached);
+    assert!(unreached.is_some(), "it was not reached");
+    world.store.set(Some(Fault::TermOver));
+    world.wait(60_000);
+    let error = world.try_step().expect_err("another member writes");
+    assert!(error.is_term_over());
+    for part in [Part::StoreUnreached, Part::Store] {
+        assert_eq!(world.counters.faults().get(part), None);
+    }
+    assert_eq!(world.counters.get(Counter::StoreFailing), 0);
+}
+
+#[test]
 fn two_engines_on_one_database_are_noticed() {
     let mut world = World::new();
     world.writer.plain(1..=3);
@@ -447,4 +532,47 @@ fn a_removal_that_fails_is_told_and_holds_up_no_row() {
     assert_eq!(world.counters.get(Counter::StoreRowsRemoved), 39);
     assert_eq!(world.counters.get(Counter::StoreKeepFailing), 0);
     assert_eq!(world.counters.faults().get(Part::StoreKeep), None);
+}
+
+#[test]
+fn a_term_that_is_over_ends_the_removal_and_is_no_failure_of_it() {
+    let mut world = World::keeping();
+    world.settled(1, 40, |_| false);
+    world.idle_minute();
+    world.store.set(Some(Fault::TermOver));
+    let error = (0..6_000).find_map(|_| {
+        world.wait(10);
+        world.try_step().err()
+    });
+    assert!(error.is_some_and(|it| it.is_term_over()));
+    assert_eq!(world.counters.get(Counter::StoreKeepFailing), 0);
+    assert_eq!(world.counters.faults().get(Part::StoreKeep), None);
+}
+
+#[test]
+fn rows_that_wait_for_a_databases_first_answer_are_told_as_far_as_is_known() {
+    let mut world = World::new();
+    world.writer.plain(1..=10);
+    let restarted = |world: &mut World, known| {
+        world.restart();
+        let settings = settings(BATCH_ROWS, BATCH_MS);
+        world.counters = Arc::new(Counters::default());
+        world.counters.set(Counter::JournalRecorded, 10);
+        let (reader, counters) = (reader(&world.memory), Arc::clone(&world.counters));
+        world.follower =
+            Follower::new(reader, world.store.clone(), counters, &settings).knowing(known);
+        world.store.set(Some(Fault::Down));
+        world.wait(1_000);
+        world.step();
+        world.wait(7_000);
+        world.counters.set(Counter::JournalRecorded, 12);
+        world.step();
+        [Counter::StoreLagMessages, Counter::StoreLagSeconds].map(|it| world.counters.get(it))
+    };
+    assert_eq!(restarted(&mut world, Some(4)), [8, 7]);
+    assert_eq!(
+        restarted(&mut world, None),
+        [2, 7],
+        "what was there is not known"
+    );
 }

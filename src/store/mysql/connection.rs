@@ -4,7 +4,6 @@
 //! looked up anew each time, so that a changed one is taken without a restart; it goes into the
 //! driver's options and nowhere else.
 
-use std::fs;
 use std::time::Duration;
 
 use mysql::prelude::Queryable;
@@ -12,6 +11,7 @@ use mysql::{Conn, Error, Opts, OptsBuilder, SslOpts};
 
 use super::fault;
 use crate::config::{self, Server, SslMode};
+use crate::setting_file;
 
 /// The variable with the password.
 pub(crate) const PASSWORD_VARIABLE: &str = "FLIPPED_LB_STORE_PASSWORD";
@@ -26,20 +26,27 @@ const SCHEMA_GRANTS: &str = ", CREATE, ALTER, INDEX";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A server that says nothing for so long is given up; longer than any lock is waited for.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// So long a lock is waited for.
+const LOCK_WAIT: Duration = Duration::from_secs(10);
+/// In a group it is waited for until the server has ended the session of a stopped member, and no longer than
+/// this: an answer takes `ANSWER_TIMEOUT` at most.
+const LOCK_WAIT_MAX: Duration = Duration::from_secs(25);
 /// Bytes of a packet that is held to be possible where the server says nothing.
 const PACKET_LEN_MIN: usize = 1024;
 
 /// Whatever the server or its `init_connect` says. Strict, so that no value is cut silently;
-/// backslashes escape; moments are UTC; locks are given up long before the answer is;
-/// `lock_wait_timeout` is of tables, the other one of rows.
-const SESSION: [&str; 6] = [
+/// backslashes escape; moments are UTC.
+const SESSION: [&str; 5] = [
     "SET NAMES utf8mb4 COLLATE utf8mb4_bin",
     "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', time_zone = '+00:00'",
     "SET SESSION autocommit = 1, completion_type = 'NO_CHAIN', sql_safe_updates = 0",
     "SET SESSION sql_big_selects = 1, sql_select_limit = DEFAULT",
-    "SET SESSION lock_wait_timeout = 10, innodb_lock_wait_timeout = 10",
     "SET SESSION TRANSACTION READ WRITE",
 ];
+
+/// Locks are given up long before the answer is; `lock_wait_timeout` is of tables, the other one of rows.
+pub(super) const LOCKS_USUAL: &str = "SET SESSION lock_wait_timeout = @flipped_lb_lock_wait, \
+                                      innodb_lock_wait_timeout = @flipped_lb_lock_wait";
 
 /// A server that logs statements takes changes of rows at no lower level than this.
 const REPEATABLE: &str = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ";
@@ -54,6 +61,8 @@ pub(crate) struct Access {
     answer_timeout: Duration,
     /// Rows are removed some time.
     removes: bool,
+    /// The server ends a session that is silent for so long; `None`: when it likes.
+    silence: Option<Duration>,
 }
 
 /// What the server allows.
@@ -89,6 +98,7 @@ impl Access {
             password_file: settings.password_file.clone(),
             answer_timeout: ANSWER_TIMEOUT,
             removes: settings.keep.is_some(),
+            silence: None,
         }
     }
 
@@ -97,6 +107,18 @@ impl Access {
     pub(super) fn patient(mut self, answer_timeout: Duration) -> Self {
         self.answer_timeout = answer_timeout;
         self
+    }
+
+    /// The server ends its sessions after so long a silence.
+    #[must_use]
+    pub(super) fn ending_after(mut self, silence: Duration) -> Self {
+        self.silence = Some(silence);
+        self
+    }
+
+    /// How long its sessions may be silent; `None`: as long as the server likes.
+    pub(super) fn silence(&self) -> Option<Duration> {
+        self.silence
     }
 
     /// Server and database in words.
@@ -156,6 +178,9 @@ impl Access {
         for statement in SESSION {
             connection.query_drop(statement)?;
         }
+        for statement in patience(self.silence) {
+            connection.query_drop(statement)?;
+        }
         let level = match facts(&mut connection)?.logs_statements {
             true => REPEATABLE,
             false => COMMITTED,
@@ -166,6 +191,11 @@ impl Access {
 
     fn options(&self, database: Option<&str>) -> Result<Opts, String> {
         let server = &self.server;
+        if let Some(path) = &server.ssl_ca {
+            // The client opens it itself, and would wait for a pipe.
+            setting_file::read(path)
+                .map_err(|error| format!("[store] url: ssl-ca {}: {error}", path.display()))?;
+        }
         let socket = server.socket.as_ref().map(|it| it.display().to_string());
         let options = OptsBuilder::new()
             .ip_or_hostname(Some(server.host.as_str()))
@@ -205,10 +235,27 @@ impl Access {
                 .as_ref()
                 .map(|it| it.reveal().to_owned()));
         };
-        let text = fs::read_to_string(path)
+        let text = setting_file::read_text(path)
             .map_err(|error| format!("[store] password_file {}: {error}", path.display()))?;
         Ok(Some(text.lines().next().unwrap_or_default().to_owned()))
     }
+}
+
+/// How long the server waits: for locks, and in a group for this session.
+fn patience(silence: Option<Duration>) -> Vec<String> {
+    let until_it_ends = silence.map(|it| it + Duration::from_secs(1));
+    let lock_wait = until_it_ends.map_or(LOCK_WAIT, |it| it.clamp(LOCK_WAIT, LOCK_WAIT_MAX));
+    let mut statements = vec![
+        format!("SET @flipped_lb_lock_wait = {}", lock_wait.as_secs()),
+        LOCKS_USUAL.to_owned(),
+    ];
+    if let Some(silence) = silence {
+        let s = silence.as_secs().max(1);
+        statements.push(format!(
+            "SET SESSION wait_timeout = {s}, net_read_timeout = {s}, net_write_timeout = {s}"
+        ));
+    }
+    statements
 }
 
 /// The account that a server's message names: `'user'@'host'`.

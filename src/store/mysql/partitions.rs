@@ -13,7 +13,8 @@ use mysql::prelude::Queryable;
 use mysql::{Conn, Error};
 
 use super::Failed;
-use super::removing::{LOCKS_SHORT, LOCKS_USUAL};
+use super::connection::LOCKS_USUAL;
+use super::removing::LOCKS_SHORT;
 use super::session::Session;
 use crate::limits::{STORE_PARTITIONS_AHEAD, STORE_PARTITIONS_AHEAD_MIN, STORE_PARTITIONS_BACK};
 use crate::store::id_base::ID_BASE_STEP;

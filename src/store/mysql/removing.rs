@@ -10,6 +10,7 @@ use jiff::civil::Date;
 use mysql::Error;
 use mysql::prelude::Queryable;
 
+use super::connection::LOCKS_USUAL;
 use super::fault::{self, Blame};
 use super::ids::Ids;
 use super::session::Session;
@@ -17,18 +18,20 @@ use super::{Failed, REST};
 use crate::limits::STORE_REMOVE_STATEMENT;
 use crate::store::id_base;
 use crate::store::keep::{Removal, Removed};
+use crate::store::ownership::Ownership;
 use crate::store::text_time::TextTime;
 
 /// Rows wait for the thread: a lock is given up soon, and the piece is tried again some time later.
 pub(super) const LOCKS_SHORT: &str =
     "SET SESSION lock_wait_timeout = 1, innodb_lock_wait_timeout = 1";
-/// As each connection begins.
-pub(super) const LOCKS_USUAL: &str =
-    "SET SESSION lock_wait_timeout = 10, innodb_lock_wait_timeout = 10";
 
 impl Session {
     /// Removes one piece. The last row stays: by it, the engine knows its highest sequence.
-    pub(super) fn remove(&mut self, removal: &Removal) -> Result<Removed, Failed> {
+    pub(super) fn remove(
+        &mut self,
+        removal: &Removal,
+        ownership: &mut Ownership,
+    ) -> Result<Removed, Failed> {
         let begun = Instant::now();
         if removal.from == 0
             && let Some(mut dropped) = self.tend_partitions(removal)?
@@ -56,7 +59,11 @@ impl Session {
         let old = self.old_rows(from, last, removal, &mut removed)?;
         if !old.is_empty() {
             self.connection.query_drop(LOCKS_SHORT)?;
-            self.connection.query_drop("START TRANSACTION")?;
+            if ownership.has_term() {
+                self.lock(ownership)?;
+            } else {
+                self.connection.query_drop("START TRANSACTION")?;
+            }
             for ids in old.chunks(STORE_REMOVE_STATEMENT) {
                 std::thread::sleep(REST);
                 self.delete(ids, &mut removed)?;

@@ -19,10 +19,11 @@ use super::partitions::{self, Days, partition_statement};
 use crate::store::StoreError;
 use crate::store::schema::{self, Problem, Schema};
 use clause::Clause;
-use compare::{TABLES, columns, has_table, table_problems};
-use files::{MIGRATIONS, create_table, definition, known};
+use compare::{TABLES, TERM_COLUMNS, columns, has_table, table_problems};
+use files::{MIGRATIONS, TERM_VERSION, add_term, create_table, definition};
 
 pub(super) use compare::problems;
+pub(crate) use files::known;
 
 const CREATE_VERSIONS: &str = "CREATE TABLE IF NOT EXISTS schema_version (
     version    INT         NOT NULL PRIMARY KEY COMMENT 'number of the file in schema/mysql',
@@ -39,13 +40,25 @@ const REBUILD_TIMEOUT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 #[derive(Debug)]
 pub(crate) struct MySqlSchema {
     access: Access,
+    /// A group shares the database.
+    has_term: bool,
 }
 
 impl MySqlSchema {
     /// Of the database there.
     #[must_use]
     pub(crate) fn new(access: Access) -> Self {
-        Self { access }
+        Self {
+            access,
+            has_term: false,
+        }
+    }
+
+    /// The same, shared by a group: that needs to know whose term it is.
+    #[must_use]
+    pub(crate) fn shared_by_group(mut self, is_shared: bool) -> Self {
+        self.has_term = is_shared;
+        self
     }
 
     fn explain(&self, refusal: Refusal) -> StoreError {
@@ -86,15 +99,13 @@ impl MySqlSchema {
             // Also where the files were applied: a table may have been dropped or renamed since.
             if !has_table(&mut connection, database, table)? {
                 connection.query_drop(create_table(table))?;
+                if table == "store_position" {
+                    connection.query_drop(add_term())?;
+                }
                 done.push(format!("made the table {table}"));
             }
         }
-        let present = version(&mut connection, database)?.unwrap_or(0);
-        for (version, _) in MIGRATIONS.iter().filter(|it| it.0 > present) {
-            let note = "INSERT IGNORE INTO schema_version VALUES (?, UTC_TIMESTAMP(6))";
-            connection.exec_drop(note, (version,))?;
-            done.push(format!("applied schema/mysql/{version:04}"));
-        }
+        note_versions(&mut connection, database, done)?;
         Ok(connection)
     }
 
@@ -103,7 +114,7 @@ impl MySqlSchema {
         let mut connection = self.try_make(&mut done)?;
         let database = self.access.database();
         for table in TABLES {
-            let problems = table_problems(&mut connection, database, table)?;
+            let problems = table_problems(&mut connection, database, table, true)?;
             if !problems.is_empty() {
                 // One statement, so that the table is rebuilt once, and wholly or not at all.
                 let clauses: Vec<_> = problems.iter().map(Clause::sql).collect();
@@ -111,6 +122,7 @@ impl MySqlSchema {
                 done.extend(problems.iter().map(|it| format!("mended {}", it.what)));
             }
         }
+        note_versions(&mut connection, database, &mut done)?;
         Ok(done)
     }
 
@@ -163,7 +175,7 @@ impl MySqlSchema {
                 format!("CREATE DATABASE `{database}` CHARACTER SET utf8mb4"),
             )]);
         }
-        let mut problems = problems(&mut connection, database)?;
+        let mut problems = problems(&mut connection, database, self.has_term)?;
         if problems.is_empty() {
             problems.extend(self.grant_problems()?);
         }
@@ -257,6 +269,26 @@ fn has_database(connection: &mut Conn, name: &str) -> Result<bool, Error> {
     let query = "SELECT 1 FROM information_schema.schemata WHERE schema_name = ?";
     let found: Option<u8> = connection.exec_first(query, (name,))?;
     Ok(found.is_some())
+}
+
+/// Notes the files whose tables and columns are there.
+fn note_versions(
+    connection: &mut Conn,
+    database: &str,
+    done: &mut Vec<String>,
+) -> Result<(), Error> {
+    let present = version(connection, database)?.unwrap_or(0);
+    let columns = columns(connection, database, "store_position")?;
+    let has_term = columns.iter().any(|it| it.name == TERM_COLUMNS[0]);
+    for (version, _) in MIGRATIONS.iter().filter(|it| it.0 > present) {
+        // An older table has no term, and only a group needs one.
+        if *version != TERM_VERSION || has_term {
+            let note = "INSERT IGNORE INTO schema_version VALUES (?, UTC_TIMESTAMP(6))";
+            connection.exec_drop(note, (version,))?;
+            done.push(format!("applied schema/mysql/{version:04}"));
+        }
+    }
+    Ok(())
 }
 
 /// The version that was applied last; `None`: none was.

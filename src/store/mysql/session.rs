@@ -13,6 +13,7 @@ use super::ids::{self, Ids};
 use super::load::Loads;
 use super::partitions::Days;
 use super::{Failed, fault};
+use crate::cluster::record::Term;
 use crate::journal::format::{Position, Settlement};
 use crate::message::Sequence;
 use crate::store::id_base;
@@ -25,6 +26,13 @@ use crate::store::{Applied, Totals};
 
 const LOOK: &str = "SELECT position, CAST(updated_at AS CHAR), CAST(UTC_TIMESTAMP(6) AS CHAR)
     FROM store_position WHERE node = ? FOR UPDATE";
+
+/// The same in a group that shares the database.
+const LOOK_TERM: &str =
+    "SELECT position, CAST(updated_at AS CHAR), CAST(UTC_TIMESTAMP(6) AS CHAR), epoch, term
+    FROM store_position WHERE node = ? FOR UPDATE";
+
+const TAKE: &str = "UPDATE store_position SET epoch = ?, term = ? WHERE node = ?";
 
 /// Behind it stands one statement whose error may be a trigger's.
 const SAVE: &str = "SAVEPOINT flipped_lb";
@@ -116,16 +124,39 @@ impl Session {
     /// How far the node has progress: what an earlier connection left under way has ended before.
     pub(super) fn position(&mut self, ownership: &mut Ownership) -> Result<Position, Failed> {
         self.connection.query_drop("START TRANSACTION")?;
-        let (found, _) = self.look()?.ok_or(PositionError::Missing)?;
+        let (found, _) = self.look(ownership)?.ok_or(PositionError::Missing)?;
         self.connection.query_drop("COMMIT")?;
+        ownership.taken();
         Ok(ownership.observe(found)?)
     }
 
-    /// What the position's row holds, and the time.
-    fn look(&mut self) -> Result<Option<(PositionRow, String)>, Error> {
+    /// What the position's row holds, and the time, under the row's lock. In a group the own term is written
+    /// there, if it is not yet.
+    fn look(&mut self, ownership: &Ownership) -> Result<Option<(PositionRow, String)>, Failed> {
+        if ownership.has_term() {
+            return self.look_at_term(ownership);
+        }
         let row: Option<(Position, String, String)> =
             self.connection.exec_first(LOOK, (&self.node,))?;
         Ok(row.map(|(position, stamp, now)| (PositionRow { position, stamp }, now)))
+    }
+
+    fn look_at_term(
+        &mut self,
+        ownership: &Ownership,
+    ) -> Result<Option<(PositionRow, String)>, Failed> {
+        let row: Option<(Position, String, String, u64, u64)> =
+            self.connection.exec_first(LOOK_TERM, (&self.node,))?;
+        let Some((position, stamp, now, epoch, random)) = row else {
+            return Ok(None);
+        };
+        let found = Term { epoch, random };
+        if let Some(own) = ownership.look(found).map_err(PositionError::from)? {
+            let values = (own.epoch, own.random, &self.node);
+            self.connection.exec_drop(TAKE, values)?;
+            tracing::info!("the store is written in term {own}: before it was in {found}");
+        }
+        Ok(Some((PositionRow { position, stamp }, now)))
     }
 
     /// Writes rows and settlements, and moves the position.
@@ -193,10 +224,10 @@ impl Session {
     }
 
     /// Begins a transaction, if the position is where it is known to be.
-    fn lock(&mut self, ownership: &mut Ownership) -> Result<String, Failed> {
+    pub(super) fn lock(&mut self, ownership: &mut Ownership) -> Result<String, Failed> {
         self.connection.query_drop("START TRANSACTION")?;
         let known = ownership.position();
-        let (found, now) = self.look()?.ok_or(PositionError::Missing)?;
+        let (found, now) = self.look(ownership)?.ok_or(PositionError::Missing)?;
         let position = ownership.observe(found)?;
         match known {
             Some(known) if known != position => Err(PositionError::WentBack(position).into()),

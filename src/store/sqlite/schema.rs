@@ -186,9 +186,14 @@ fn make_missing(transaction: &Transaction<'_>) -> rusqlite::Result<Vec<&'static 
     Ok(missing)
 }
 
+/// The version that this engine makes.
+pub(crate) fn schema_version() -> i64 {
+    MIGRATIONS.last().map_or(0, |it| it.0)
+}
+
 fn refuse_newer(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     let present = version(connection).map_err(|error| explain(path, &error))?;
-    let known = MIGRATIONS.last().map_or(0, |it| it.0);
+    let known = schema_version();
     match present > known {
         true => Err(schema::too_new(&path.display().to_string(), present, known)),
         false => Ok(()),

@@ -6,7 +6,7 @@ use crate::journal::testing::{Memory, TestWriter};
 use crate::store::sqlite::SqliteStore;
 use crate::store::testing::{Fault, Faulty, SEGMENT, reader, settings};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 struct World {
     _home: tempfile::TempDir,
@@ -56,7 +56,7 @@ impl World {
 fn until(mut is_so: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !is_so() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "it never came");
+        assert!(begun.elapsed() < PATIENCE, "it never came");
         std::thread::sleep(Duration::from_millis(2));
     }
 }
@@ -124,4 +124,34 @@ fn a_database_that_is_down_does_not_hold_up_the_end() {
         world.thread.finish(end, PATIENCE, &AtomicBool::new(false)),
         end
     );
+}
+
+#[test]
+fn a_database_is_reached_at_usual_priority_and_followed_into_at_the_lowest() {
+    let own = getpriority_process(None).expect("it can be asked");
+    let mut world = start();
+    let priorities = Arc::clone(&world.store.priorities);
+    let of = move || *priorities.lock().expect("no panic under the lock");
+    for sequence in 1..=2 {
+        world.write(sequence);
+        until(|| world.lag() == 0);
+    }
+    assert_eq!(of(), (Some(own), Some(19)));
+}
+
+#[test]
+fn a_first_answer_that_takes_its_time_does_not_hide_that_rows_wait() {
+    let mut world = start();
+    let database = Arc::clone(&world.store.inner);
+    let held = database.lock().expect("no panic under the lock");
+    world.write(1);
+    let (clock, thread) = (SystemClock::start(), &world.thread);
+    until(|| {
+        // As the monitor does.
+        let now = clock.now();
+        thread.progress().publish(now.epoch_us, &thread.counters);
+        thread.counters.get(Counter::StoreLagSeconds) > 0
+    });
+    drop(held);
+    until(|| world.lag() == 0);
 }

@@ -12,6 +12,9 @@ pub(super) const TABLES: [&str; 2] = ["messages", "store_position"];
 
 pub(super) const POSITION_COLUMNS: [&str; 4] = ["node", "id_base", "position", "updated_at"];
 
+/// The columns of `store_position` that a group needs besides.
+pub(super) const TERM_COLUMNS: [&str; 2] = ["epoch", "term"];
+
 /// A column as it is.
 #[derive(Debug, Default)]
 pub(super) struct Column {
@@ -32,10 +35,11 @@ pub(super) fn has_table(connection: &mut Conn, database: &str, table: &str) -> R
     Ok(found.is_some())
 }
 
-/// All that is wrong in a database that exists.
+/// All that is wrong in a database that exists, for a group or an engine of its own.
 pub(in crate::store::mysql) fn problems(
     connection: &mut Conn,
     database: &str,
+    has_term: bool,
 ) -> Result<Vec<Problem>, Error> {
     let mut problems = Vec::new();
     for table in TABLES {
@@ -43,7 +47,7 @@ pub(in crate::store::mysql) fn problems(
             problems.push(Problem::no_table(table, create_table(table)));
             continue;
         }
-        let clauses = table_problems(connection, database, table)?;
+        let clauses = table_problems(connection, database, table, has_term)?;
         problems.extend(clauses.into_iter().map(|it| it.into_problem(table)));
     }
     Ok(problems)
@@ -53,19 +57,20 @@ pub(super) fn table_problems(
     connection: &mut Conn,
     database: &str,
     table: &str,
+    has_term: bool,
 ) -> Result<Vec<Clause>, Error> {
     let columns = columns(connection, database, table)?;
-    let wanted = match table {
-        "messages" => &MESSAGE_COLUMNS[..],
-        _ => &POSITION_COLUMNS[..],
+    let (wanted, of_term) = match table {
+        "messages" => (&MESSAGE_COLUMNS[..], &[][..]),
+        _ => (&POSITION_COLUMNS[..], &TERM_COLUMNS[..]),
     };
-    let mut clauses: Vec<_> = wanted
-        .iter()
+    let needed = wanted.iter().chain(of_term.iter().filter(|_| has_term));
+    let mut clauses: Vec<_> = needed
         .filter_map(|name| column_problem(table, name, &columns))
         .collect();
     let strangers = columns.iter().filter(|it| {
         let is_it = |name: &&str| it.name.eq_ignore_ascii_case(name);
-        !wanted.iter().any(is_it)
+        !wanted.iter().chain(of_term).any(is_it)
     });
     clauses.extend(strangers.filter_map(|it| stranger_problem(table, it)));
     if table == "messages" {
@@ -172,6 +177,7 @@ fn fits(name: &str, found: &Column) -> bool {
         "delivered_at" => is(&["datetime"]) && found.precision == Some(6) && found.is_nullable,
         "sequence" => is(&["bigint"]) && found.is_nullable,
         "id_base" | "position" => is(&["bigint"]),
+        "epoch" | "term" => is(&["bigint"]) && found.column_type.contains("unsigned"),
         "node" => exact && holds(64),
         // Its value is compared with the one that was written.
         "updated_at" => is(&["datetime"]) && found.precision == Some(6),

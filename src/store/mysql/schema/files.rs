@@ -2,12 +2,27 @@
 
 use crate::store::schema::Migration;
 
-pub(super) const MIGRATIONS: [Migration; 1] = [(
-    1,
-    include_str!("../../../../schema/mysql/0001_messages.sql"),
-)];
+pub(super) const MIGRATIONS: [Migration; 2] = [
+    (
+        1,
+        include_str!("../../../../schema/mysql/0001_messages.sql"),
+    ),
+    (
+        TERM_VERSION,
+        include_str!("../../../../schema/mysql/0002_term.sql"),
+    ),
+];
 
-pub(super) fn known() -> i64 {
+/// What adds the term, which only a group needs.
+pub(super) const TERM_VERSION: i64 = 2;
+
+/// The statement that adds the term to a new table.
+pub(super) fn add_term() -> &'static str {
+    statements(MIGRATIONS[1].1).next().unwrap_or_default()
+}
+
+/// The version that this engine makes.
+pub(crate) fn known() -> i64 {
     MIGRATIONS.last().map_or(0, |it| it.0)
 }
 
@@ -26,10 +41,13 @@ pub(super) fn create_table(table: &str) -> &'static str {
 
 /// What `schema/mysql` says of a column.
 pub(super) fn definition(name: &str) -> &'static str {
-    let (_, sql) = MIGRATIONS[0];
-    let lines = sql.lines().map(str::trim);
+    let lines = MIGRATIONS.iter().flat_map(|it| it.1.lines()).map(str::trim);
+    let lines = lines.map(|it| it.strip_prefix("ADD COLUMN ").unwrap_or(it));
     let mut named = lines.filter(|it| it.replace('`', "").starts_with(&format!("{name} ")));
-    named.next().unwrap_or_default().trim_end_matches(',')
+    named
+        .next()
+        .unwrap_or_default()
+        .trim_end_matches([',', ';'])
 }
 
 /// A column's definition without its name and comment.
@@ -42,7 +60,7 @@ pub(super) fn wanted(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::compare::POSITION_COLUMNS;
+    use super::super::compare::{POSITION_COLUMNS, TERM_COLUMNS};
     use super::*;
     use crate::store::schema::MESSAGE_COLUMNS;
 
@@ -51,6 +69,7 @@ mod tests {
         for name in MESSAGE_COLUMNS
             .into_iter()
             .chain(POSITION_COLUMNS)
+            .chain(TERM_COLUMNS)
             .chain(["room"])
         {
             assert!(definition(name).contains(" COMMENT '"), "{name}");
@@ -58,6 +77,7 @@ mod tests {
         assert_eq!(wanted("id"), "BIGINT NOT NULL");
         assert_eq!(wanted("delivered_at"), "DATETIME(6) NULL");
         assert_eq!(wanted("timestamp"), "BIGINT NOT NULL");
+        assert_eq!(wanted("term"), "BIGINT UNSIGNED NOT NULL DEFAULT 0");
     }
 
     #[test]
