@@ -6,6 +6,7 @@
 
 pub mod affinity;
 pub(crate) mod background;
+pub(crate) mod control;
 pub(crate) mod core_list;
 pub(crate) mod feedback;
 pub(crate) mod heartbeat;

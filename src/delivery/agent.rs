@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use super::DeliveryParts;
 use super::protocol::{FromDelivery, ToDelivery};
+use super::reload::DeliveryChange;
 use super::sockets::Sockets;
 use super::subscribers::Subscribers;
+use crate::agent::control::Control;
 use crate::agent::{Agent, Fatal};
 use crate::clock::{Clock, Now};
+use crate::cluster::run::lease::PathLease;
 use crate::limits::DISPATCHES_PER_CYCLE;
 use crate::net::Network;
 use crate::net::acceptor::Acceptor;
@@ -17,8 +20,12 @@ use crate::ring::{Receiver, Sender};
 pub(crate) struct DeliveryAgent<N, C> {
     from_scheduler: Receiver<ToDelivery>,
     to_scheduler: Sender<FromDelivery>,
+    control: Control<DeliveryChange>,
     sockets: Sockets<N, C>,
     core: Subscribers,
+    lease: PathLease,
+    /// Whether frames may be handed out, as it was found last.
+    may_serve: bool,
 }
 
 impl<N: Network, C: Clock> DeliveryAgent<N, C> {
@@ -29,9 +36,12 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
         Self {
             from_scheduler: parts.from_scheduler,
             to_scheduler: parts.to_scheduler,
+            control: parts.control,
             sockets: Sockets::new(parts.net, parts.clock, acceptor, parts.counters),
             core: Subscribers::new(parts.timeouts, parts.ports, view, destinations, counters)
                 .with_users(parts.users),
+            lease: parts.lease,
+            may_serve: false,
         }
     }
 
@@ -44,6 +54,31 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
             self.core.on_command(command);
         }
         work_count
+    }
+
+    fn poll_control(&mut self, now: Now) -> usize {
+        let Some(mut change) = self.control.poll() else {
+            return 0;
+        };
+        self.core.change(&mut change, now);
+        self.control.finish(change);
+        1
+    }
+
+    /// Without a lease nothing is written: whoever is connected goes, and what was in flight is `again`.
+    fn mind_lease(&mut self) {
+        let served = std::mem::replace(&mut self.may_serve, self.lease.may_serve());
+        if served && !self.may_serve {
+            self.core.end_all(&"this engine does not serve for now");
+        }
+    }
+
+    fn write(&mut self) {
+        if self.may_serve {
+            self.sockets.write(&mut self.core);
+        } else {
+            self.sockets.act(&mut self.core);
+        }
     }
 
     /// As far as the ring takes them; the rest in a later cycle.
@@ -64,16 +99,17 @@ impl<N: Network, C: Clock> Agent for DeliveryAgent<N, C> {
 
     fn do_work(&mut self, now: Now) -> Result<usize, Fatal> {
         self.core.begin_cycle(now);
+        self.mind_lease();
         // What is to be delivered does not wait for a poll of the sockets.
-        let mut work_count = self.poll_scheduler();
-        self.sockets.write(&mut self.core);
+        let mut work_count = self.poll_scheduler() + self.poll_control(now);
+        self.write();
         self.send_events();
         work_count += self.sockets.poll(&mut self.core)?;
-        work_count += self.sockets.accept(&mut self.core, now);
+        work_count += self.sockets.accept(&mut self.core, !self.may_serve, now);
         work_count += self.sockets.read(&mut self.core, now);
         work_count += self.core.look_up(now);
         self.core.tick(now);
-        self.sockets.write(&mut self.core);
+        self.write();
         self.send_events();
         self.to_scheduler.flush();
         Ok(work_count)

@@ -235,6 +235,16 @@ impl Requested {
         self.destinations.get(&destination) == Some(&Via::Name)
     }
 
+    /// Whether a destination was asked for.
+    pub(super) fn has(&self, destination: DestinationIndex) -> bool {
+        self.destinations.contains_key(&destination)
+    }
+
+    /// All destinations that were asked for.
+    pub(super) fn indices(&self) -> impl Iterator<Item = DestinationIndex> {
+        self.destinations.keys().copied()
+    }
+
     /// The name of a destination is gone.
     pub(super) fn remove(&mut self, destination: DestinationIndex) {
         self.destinations.remove(&destination);
@@ -268,7 +278,7 @@ fn find(
     if found != Found::Nowhere {
         return Ok(found.index());
     }
-    if is_name && directory.may_create() {
+    if is_name && directory.may_create_this(name) {
         counters.add(Counter::DestinationsFull, 1);
     }
     let why = format!("unknown destination {name:?}");

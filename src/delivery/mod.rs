@@ -16,6 +16,7 @@ pub(crate) mod fuzz;
 mod lookup;
 mod outbox;
 pub(crate) mod protocol;
+pub(crate) mod reload;
 mod report;
 mod request;
 mod sockets;
@@ -27,9 +28,12 @@ use std::sync::Arc;
 
 pub(crate) use self::agent::DeliveryAgent;
 use self::protocol::{FromDelivery, ToDelivery};
+use self::reload::DeliveryChange;
 pub(crate) use self::subscribers::Timeouts;
 use crate::access::Users;
+use crate::agent::control::Control;
 use crate::arena::View;
+use crate::cluster::run::lease::PathLease;
 use crate::counters::Counters;
 use crate::message::Directory;
 use crate::net::admission::Admission;
@@ -56,7 +60,11 @@ pub(crate) struct DeliveryParts<N, C> {
     pub(crate) admission: Arc<Admission>,
     /// After how long a subscriber is disconnected.
     pub(crate) timeouts: Timeouts,
+    /// What reloads change.
+    pub(crate) control: Control<DeliveryChange>,
     /// Where who is wrong here should go.
     pub(crate) ports: Ports,
+    /// Whether frames may be handed out, in a group.
+    pub(crate) lease: PathLease,
     pub(crate) counters: Arc<Counters>,
 }

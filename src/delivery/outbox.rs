@@ -59,11 +59,13 @@ impl Entry {
     }
 }
 
-/// The entries of one subscriber, oldest first; the first `head_written` bytes are gone already.
+/// The entries of one subscriber, oldest first; the first `head_written` bytes are gone already, and so many
+/// behind them are `uncounted`: in a TLS record of which the socket has a part.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     entries: VecDeque<Entry>,
     head_written: usize,
+    uncounted: usize,
     /// Index of the announcement that the next redelivered frame adds to.
     announcement: Option<usize>,
 }
@@ -129,12 +131,15 @@ impl Outbox {
     }
 
     /// What a write was offered stays as it is until it is written: what comes later is announced anew.
-    pub(super) fn freeze(&mut self) {
+    /// The next write counts the first `uncounted` bytes of it.
+    pub(super) fn freeze(&mut self, uncounted: usize) {
         self.announcement = None;
+        self.uncounted = uncounted;
     }
 
     /// So many bytes were written: gives the leases of whole frames to `end`.
     pub(super) fn advance(&mut self, written: usize, mut end: impl FnMut(Lease)) -> Completed {
+        self.uncounted = 0;
         let mut left = self.head_written + written;
         let mut completed = Completed::default();
         while let Some(entry) = self.entries.front() {
@@ -170,6 +175,41 @@ impl Outbox {
         }
     }
 
+    /// How many entries are on their way, the last of them in part.
+    fn begun(&self) -> usize {
+        let mut left = self.head_written + self.uncounted;
+        let mut begun = 0;
+        while left > 0
+            && let Some(entry) = self.entries.get(begun)
+        {
+            left = left.saturating_sub(entry.len());
+            begun += 1;
+        }
+        begun
+    }
+
+    /// Whether a frame is on its way, and not known to be written.
+    pub(super) fn has_begun_frame(&self) -> bool {
+        let mut begun = self.entries.iter().take(self.begun());
+        begun.any(|it| matches!(it, Entry::Frame(_) | Entry::Copied(_)))
+    }
+
+    /// Takes the frames back that are not begun, and gives their leases to `end`: what is left are the
+    /// engine's own lines, and what is on its way.
+    pub(super) fn take_back(&mut self, mut end: impl FnMut(Lease)) {
+        self.announcement = None;
+        let mut waiting = self.entries.split_off(self.begun());
+        let lines = waiting.drain(..).filter_map(|entry| match entry {
+            Entry::Line(_) => Some(entry),
+            Entry::Frame(lease) => {
+                end(lease);
+                None
+            }
+            Entry::Copied(_) | Entry::Announcement(_) => None,
+        });
+        self.entries.extend(lines);
+    }
+
     /// Ends all leases.
     pub(super) fn clear(&mut self, mut end: impl FnMut(Lease)) {
         for entry in self.entries.drain(..) {
@@ -177,7 +217,7 @@ impl Outbox {
                 end(lease);
             }
         }
-        self.head_written = 0;
+        (self.head_written, self.uncounted) = (0, 0);
         self.announcement = None;
     }
 }
@@ -251,6 +291,34 @@ mod tests {
         assert_eq!(ended, 2);
         let (out, frames) = write_out(&mut outbox, &mut ledger, 3);
         assert_eq!((out.as_slice(), frames), (&b"e\ntwo\n"[..], 2));
+    }
+
+    #[test]
+    fn what_is_on_its_way_is_not_taken_back() {
+        // "one" is in a record whole, "two" in part; or the head is half written; or nothing is.
+        for (written, uncounted, kept) in [(0, 6, 2), (0, 4, 1), (2, 0, 1), (2, 3, 2), (0, 0, 0)] {
+            let mut ledger = Ledger::new(4096, 1);
+            let mut outbox = Outbox::default();
+            for lease in frames(&mut ledger, &["one", "two", "three"]) {
+                outbox.push_frame(lease);
+            }
+            outbox.advance(written, drop);
+            outbox.freeze(uncounted);
+            assert_eq!(outbox.has_begun_frame(), kept > 0);
+            let mut taken = 0;
+            outbox.take_back(|lease| {
+                taken += 1;
+                ledger.take_back(Returned::one(lease));
+            });
+            outbox.push_line("bye".to_owned());
+            assert_eq!(taken, 3 - kept, "{written} {uncounted}");
+            let (out, frames) = write_out(&mut outbox, &mut ledger, 1000);
+            let all = ["one\n", "two\n"][..kept].concat() + "bye\n";
+            assert_eq!(
+                (out.as_slice(), frames),
+                (&all.as_bytes()[written..], kept as u32)
+            );
+        }
     }
 
     #[test]

@@ -40,7 +40,7 @@ impl Request {
             (Some(_), Some(Ack::Through(_))) => None,
             (Some(destinations), ack) => {
                 let ack = matches!(ack, Some(Ack::Wanted(true)));
-                let token = words.token;
+                let token = words.token.filter(|it| !it.reveal().is_empty());
                 Some(Self::Subscribe(Subscription {
                     destinations,
                     ack,

@@ -11,7 +11,7 @@ use crate::clock::{Clock, Now};
 use crate::counters::Counters;
 use crate::limits::{ACCEPTS_PER_CYCLE, FRAMES_PER_WRITE, READS_PER_CYCLE};
 use crate::net::acceptor::Acceptor;
-use crate::net::{Key, Network, Ready};
+use crate::net::{Key, Network, Ready, paused_line};
 
 pub(super) struct Sockets<N, C> {
     net: N,
@@ -52,13 +52,18 @@ impl<N: Network, C: Clock> Sockets<N, C> {
         Ok(work_count)
     }
 
-    pub(super) fn accept(&mut self, core: &mut Subscribers, now: Now) -> usize {
+    /// Takes those who wait; while `is_paused`, answers those of other processes and ends them.
+    pub(super) fn accept(&mut self, core: &mut Subscribers, is_paused: bool, now: Now) -> usize {
         let mut work_count = 0;
         while work_count < ACCEPTS_PER_CYCLE
             && let Some((key, peer)) = self.acceptor.next(&mut self.net, &self.counters, now)
         {
             work_count += 1;
-            core.on_accept(key, peer, now);
+            if is_paused && !self.net.is_local(key) {
+                (self.acceptor).turn_away(&mut self.net, (key, peer), &paused_line());
+            } else {
+                core.on_accept(key, peer, now);
+            }
         }
         work_count
     }
@@ -67,7 +72,14 @@ impl<N: Network, C: Clock> Sockets<N, C> {
     pub(super) fn read(&mut self, core: &mut Subscribers, now: Now) -> usize {
         let mut work_count = 0;
         for _ in 0..READS_PER_CYCLE.min(core.readable_count()) {
-            match core.read_next(now, |key, room| self.net.read(key, room)) {
+            let read = core.read_next(now, |key, room, certificate| {
+                let read = self.net.read(key, room);
+                if certificate.is_none() {
+                    *certificate = self.net.certificate(key);
+                }
+                read
+            });
+            match read {
                 Some(count) => work_count += count,
                 None => break,
             }
@@ -79,7 +91,8 @@ impl<N: Network, C: Clock> Sockets<N, C> {
     pub(super) fn write(&mut self, core: &mut Subscribers) {
         while let Some(key) = core.next_write() {
             let result = self.write_one(core, key);
-            core.end_write(key, result, || self.clock.now().ns);
+            let uncounted = self.net.uncounted(key);
+            core.end_write(key, (result, uncounted), || self.clock.now().ns);
         }
         self.act(core);
     }
@@ -100,12 +113,13 @@ impl<N: Network, C: Clock> Sockets<N, C> {
         }
     }
 
-    fn act(&mut self, core: &mut Subscribers) {
+    /// Ends and closes what the core asks for.
+    pub(super) fn act(&mut self, core: &mut Subscribers) {
         while let Some(action) = core.next_action() {
             match action {
                 SocketAction::ShutDown(key) => self.net.shut_down(key),
                 SocketAction::Close(key, peer) => {
-                    peer.inspect(|&it| self.acceptor.closed(it));
+                    peer.inspect(|&it| self.acceptor.closed(&self.net, key, it));
                     self.net.close(key);
                 }
             }

@@ -14,6 +14,7 @@ use crate::access::Token;
 use crate::limits::SUBSCRIBER_LINE_LEN_MAX;
 use crate::message::DestinationIndex;
 use crate::net::framer::Framer;
+use crate::plural::{counted, several};
 
 /// What a line comes to.
 #[derive(Debug)]
@@ -38,11 +39,25 @@ pub(super) enum Phase {
     Gone,
 }
 
+/// How far the scheduler knows that a subscriber leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Parting {
+    /// Not at all: it is one of those that are served.
+    None,
+    /// `Gone` is on its way, or was sent.
+    Reported,
+    /// `Forget` has come: no frame for it follows.
+    Forgotten,
+}
+
 /// One connection.
 #[derive(Debug)]
 pub(super) struct Subscriber {
     pub(super) peer: SocketAddr,
+    /// The names in its certificate, where one was asked for.
+    pub(super) certificate: Option<Vec<String>>,
     pub(super) phase: Phase,
+    pub(super) parting: Parting,
     /// Cuts its lines.
     pub(super) framer: Framer,
     /// What waits to be written.
@@ -57,6 +72,8 @@ pub(super) struct Subscriber {
     took_at_ns: Option<u64>,
     /// The first destinations that it was given, for the log.
     pub(super) first_destinations: Vec<DestinationIndex>,
+    /// Destinations that others had when it subscribed, for the log.
+    pub(super) standby_count: usize,
     /// Its first subscription was answered, and logged.
     pub(super) is_announced: bool,
     pub(super) requested: Requested,
@@ -85,7 +102,9 @@ impl Subscriber {
     pub(super) fn new(peer: SocketAddr, until_ns: u64) -> Self {
         Self {
             peer,
+            certificate: None,
             phase: Phase::Greeting(until_ns),
+            parting: Parting::None,
             framer: Framer::new(SUBSCRIBER_LINE_LEN_MAX),
             outbox: Outbox::default(),
             report: Report::default(),
@@ -93,6 +112,7 @@ impl Subscriber {
             was_blocked: false,
             took_at_ns: None,
             first_destinations: Vec::new(),
+            standby_count: 0,
             is_announced: false,
             requested: Requested::default(),
             lookups: VecDeque::new(),
@@ -113,6 +133,15 @@ impl Subscriber {
 
     pub(super) fn is_leaving(&self) -> bool {
         matches!(self.phase, Phase::Leaving(_))
+    }
+
+    /// It leaves: the scheduler is to hear so at once, for others stand by. A frame that is half written is
+    /// delivered when it is whole, so that it is waited for.
+    pub(super) fn part(&mut self) {
+        if self.parting == Parting::None && !self.outbox.has_begun_frame() {
+            self.parting = Parting::Reported;
+            self.report.gone = true;
+        }
     }
 
     /// Takes a line.
@@ -145,8 +174,9 @@ impl Subscriber {
     fn acknowledge(&mut self, through: u64, now_ns: u64) -> Result<Accepted, String> {
         if through > self.written {
             return Err(format!(
-                "acknowledged {through} frames, but only {} were sent on this connection",
-                self.written
+                "acknowledged {}, but only {} sent on this connection",
+                several(through, "frame"),
+                counted(self.written, "was", "were")
             ));
         }
         let frames = through.saturating_sub(self.acknowledged);

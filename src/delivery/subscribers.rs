@@ -10,8 +10,10 @@
 //!  FromDelivery <-- next_event -- [ reports ]       next_action --> shut down, close
 //! ```
 
+mod changing;
 mod connection_log;
 mod deadlines;
+mod leaving;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
@@ -23,10 +25,10 @@ mod tests;
 mod users;
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use self::connection_log::{ConnectionLog, DESTINATIONS_LOGGED};
 use super::protocol::{Consent, FromDelivery, SubscriberKey, ToDelivery};
@@ -34,6 +36,7 @@ use super::subscriber::{Phase, Subscriber};
 use crate::access::Users;
 use crate::arena::{EndedLeases, Lease, View};
 use crate::clock::Now;
+use crate::config::Delivery;
 use crate::counters::{Counter, Counters};
 use crate::limits::{RETIRING_MAX, SUBSCRIBER_LINE_LEN_MAX, SUBSCRIBER_LONG_READ_LEN_MAX};
 use crate::log_limit::LogLimit;
@@ -53,6 +56,18 @@ pub(crate) struct Timeouts {
     pub(crate) unread_ns: Option<u64>,
 }
 
+impl Timeouts {
+    /// As the settings say.
+    pub(crate) fn new(settings: &Delivery) -> Self {
+        let ns = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        Self {
+            greeting_ns: ns(settings.greeting_timeout),
+            ack_ns: ns(settings.ack_timeout),
+            unread_ns: Some(ns(settings.unread_timeout)).filter(|ns| *ns > 0),
+        }
+    }
+}
+
 /// What is to be done with a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SocketAction {
@@ -65,8 +80,8 @@ pub(super) enum SocketAction {
 /// See the module.
 ///
 /// A subscriber stands in `readable`, `lookups`, `write_pending` and `reporting` once at most, as its
-/// own flags say. Its key stays taken from `Gone` until the scheduler's `Forget`: frames for it may be
-/// in the ring meanwhile.
+/// own flags say. Its key stays taken from `Gone` until the scheduler's `Forget`, for frames for it may be
+/// in the ring meanwhile, and until its socket is closed: one that is sent away may read why.
 pub(super) struct Subscribers {
     timeouts: Timeouts,
     ports: Ports,
@@ -179,9 +194,7 @@ impl Subscribers {
                 is_last,
             } => self.on_assigned(subscriber as Key, &active, &standby, is_last),
             ToDelivery::Forget { subscriber } => {
-                let key = subscriber as Key;
-                let peer = self.table[key].take().map(|it| it.peer);
-                self.actions.push_back(SocketAction::Close(key, peer));
+                self.on_forget(subscriber as Key);
             }
             ToDelivery::Retire {
                 destination,
@@ -227,6 +240,7 @@ impl Subscribers {
         let room = DESTINATIONS_LOGGED - subscriber.first_destinations.len();
         let first = active.iter().chain(standby).take(room);
         subscriber.first_destinations.extend(first);
+        subscriber.standby_count += standby.len();
         for (list, is_active) in [(active, true), (standby, false)] {
             for &index in list {
                 if let Some(name) = self.destinations.name(index)
@@ -253,6 +267,14 @@ impl Subscribers {
             subscriber.is_queued = true;
             self.readable.push_back(key);
         }
+    }
+
+    /// A subscriber that was taken out is in its place again; what it is to be sent, and what the scheduler
+    /// is to hear of it, goes.
+    fn put_back(&mut self, key: Key, subscriber: Subscriber) {
+        self.table[key] = Some(subscriber);
+        self.queue_write(key);
+        self.queue_report(key);
     }
 
     /// Puts a subscriber into the queue of those to be written to, if something can be written.
@@ -310,12 +332,12 @@ impl Subscribers {
         subscriber.completed.bytes += completed.bytes;
     }
 
-    /// A subscriber's write is over, for nothing is left or its socket takes no more, as `result` says.
-    /// `now_ns` is asked where a frame was completed.
+    /// A subscriber's write is over, for nothing is left or its socket takes no more, as `result` says;
+    /// `uncounted` bytes of it are on their way. `now_ns` is asked where a frame was completed.
     pub(super) fn end_write(
         &mut self,
         key: Key,
-        result: io::Result<()>,
+        (result, uncounted): (io::Result<()>, usize),
         now_ns: impl FnOnce() -> u64,
     ) {
         let Some(subscriber) = &mut self.table[key] else {
@@ -332,11 +354,14 @@ impl Subscribers {
             Ok(()) => None,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 subscriber.is_writable = false;
-                subscriber.outbox.freeze();
+                subscriber.outbox.freeze(uncounted);
                 None
             }
             Err(error) => Some(error),
         };
+        if subscriber.is_leaving() {
+            subscriber.part();
+        }
         let is_told = subscriber.is_leaving() && subscriber.outbox.is_empty();
         self.queue_report(key);
         if let Some(error) = broken {
@@ -344,27 +369,6 @@ impl Subscribers {
         } else if is_told {
             self.actions.push_back(SocketAction::ShutDown(key));
         }
-    }
-
-    /// The connection is over, and why: `Gone` goes to the scheduler.
-    fn end(&mut self, key: Key, why: &dyn fmt::Display) {
-        let Some(mut subscriber) = self.table[key].take() else {
-            return;
-        };
-        self.log_disconnected(&subscriber, why);
-        subscriber
-            .outbox
-            .clear(|lease| self.ended_leases.add(lease));
-        subscriber.lookups.clear();
-        subscriber.framer.clear();
-        self.note_long(&mut subscriber);
-        self.counters.add(Counter::SubscriberDisconnects, 1);
-        self.counters.subtract(Counter::SubscribersConnected, 1);
-        self.actions.push_back(SocketAction::ShutDown(key));
-        subscriber.phase = Phase::Gone;
-        subscriber.report.gone = true;
-        self.table[key] = Some(subscriber);
-        self.queue_report(key);
     }
 
     /// Whether there is something for the scheduler.

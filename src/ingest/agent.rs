@@ -1,8 +1,8 @@
 //! The ingest agent: polls its sockets and rings, a bounded amount each, and hands what comes to
 //! the cores.
 //!
-//! Its other methods are in `opening` (dialled, or dialled in), `reading` (sockets to lines) and
-//! `ending`.
+//! Its other methods are in `opening` (dialled, or dialled in), `reading` (sockets to lines),
+//! `ending`, `reload` and `reporting`.
 
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -15,12 +15,15 @@ use super::dial::Dialler;
 use super::producer_log::ProducerLog;
 use super::protocol::ToIngest;
 use super::read_len::ReadLen;
+use super::reload::IngestChange;
 use super::timeouts::Timeouts;
 use super::turn::Turns;
 use super::waiting::Waiting;
+use crate::agent::control::Control;
 use crate::agent::pressure::InputPressure;
 use crate::agent::{Agent, Fatal};
 use crate::clock::Now;
+use crate::cluster::run::lease::PathLease;
 use crate::config::MaxRate;
 use crate::counters::Counters;
 use crate::limits::COMMANDS_PER_CYCLE;
@@ -31,10 +34,13 @@ use crate::net::framer::ReadBuffer;
 use crate::net::misdirected::Ports;
 use crate::net::{Network, Ready};
 use crate::ring::Receiver;
+use crate::sources::Reporter;
 
 pub(crate) struct IngestAgent<N> {
     pub(super) net: N,
     pub(super) from_scheduler: Receiver<ToIngest>,
+    /// What reloads change.
+    pub(super) control: Control<IngestChange>,
     pub(super) counters: Arc<Counters>,
     pub(super) pressure: Arc<InputPressure>,
     pub(super) draining: Arc<AtomicBool>,
@@ -48,6 +54,10 @@ pub(crate) struct IngestAgent<N> {
     pub(super) ended: Ended,
     pub(super) dialler: Dialler,
     pub(super) acceptor: Acceptor,
+    /// Whoever comes without one is told so.
+    pub(super) lease: PathLease,
+    /// Whether it was there when it was looked at last.
+    pub(super) had_lease: bool,
     pub(super) timeouts: Timeouts,
     pub(super) max_rate: MaxRate,
     pub(super) producer_log: ProducerLog,
@@ -58,6 +68,7 @@ pub(crate) struct IngestAgent<N> {
     pub(super) ready: Vec<Ready>,
     pub(super) log_refused: LogLimit,
     pub(super) is_drained: bool,
+    pub(super) reporter: Reporter,
 }
 
 impl<N: Network> IngestAgent<N> {
@@ -89,9 +100,13 @@ impl<N: Network> IngestAgent<N> {
                         found.lines.note_duplicates(first, count);
                     }
                 }
-                ToIngest::Accepted { source } => self.dialler.note_accepted(source, now),
+                ToIngest::Accepted { source } => {
+                    if let Some(slot) = self.connections.slot_of(source) {
+                        self.dialler.note_accepted(slot, now);
+                    }
+                }
                 ToIngest::Allowance { destination, until } => {
-                    self.turns.intake.allowances.raise(destination, until);
+                    self.turns.intake.allowances.move_to(destination, until);
                     let connections = &mut self.connections;
                     (self.waiting).release_at(destination, connections, &self.counters);
                 }
@@ -157,18 +172,21 @@ impl<N: Network> Agent for IngestAgent<N> {
     }
 
     fn do_work(&mut self, now: Now) -> Result<usize, Fatal> {
-        let mut work_count = self.poll_scheduler(now);
+        let mut work_count = self.poll_scheduler(now) + self.poll_control(now);
         if self.draining.load(Ordering::Relaxed) {
             self.drain();
         } else {
-            work_count += self.dialler.poll(&mut self.net, &self.counters, now);
+            self.mind_lease(now);
+            if self.had_lease {
+                work_count += self.dialler.poll(&mut self.net, &self.counters, now);
+            }
             self.log_left_out(now);
             work_count += self.poll_net(now)?;
             work_count += self.accept(now);
             self.close_silent(now);
             work_count += self.read(now);
         }
-        work_count += self.acknowledge(now);
+        work_count += self.acknowledge(now) + self.report(now);
         self.turns.output.flush();
         Ok(work_count)
     }

@@ -13,7 +13,7 @@ use super::pace::{Pace, Share};
 use super::turn::Sender;
 use super::waits::Wait;
 use crate::config::MaxRate;
-use crate::limits::OUTCOME_LINES_MAX;
+use crate::limits::{OUTCOME_LINES_MAX, REMOVED_READ_LEN_MAX};
 use crate::message::SourceIndex;
 use crate::net::Key;
 use crate::net::framer::Framer;
@@ -25,6 +25,9 @@ pub(super) enum Origin {
     Configured(usize),
     /// A producer has dialled in from there.
     DialledIn(SocketAddr),
+    /// It was a configured source, which the settings name no more: what it holds goes on, and it is
+    /// closed.
+    Removed,
 }
 
 /// One connection.
@@ -42,6 +45,8 @@ pub(super) struct Connection {
     pub(super) peer: Peer,
     /// When it came, in ns.
     pub(super) came_at_ns: u64,
+    /// Bytes that are still read of it at most where its source is removed.
+    pub(super) last_len: usize,
     /// When something was read of it last, in ns, or it came.
     pub(super) read_at_ns: u64,
     /// It is in the queue of connections to read.
@@ -66,10 +71,18 @@ impl Connection {
     #[inline]
     pub(super) fn share(&self, rate: &MaxRate, now_ns: u64) -> Result<Option<Share>, Wait> {
         let is_bound = rate.lines.is_some() || rate.bytes.is_some();
-        if !is_bound || matches!(self.origin, Origin::Configured(_)) {
+        if !is_bound || !matches!(self.origin, Origin::DialledIn(_)) {
             return Ok(None);
         }
         self.pace.share(rate, now_ns).map(Some).map_err(Wait::Rate)
+    }
+
+    /// Whether its source is removed, and it is read no more.
+    #[inline]
+    pub(super) fn is_leaving(&self) -> bool {
+        self.origin == Origin::Removed
+            && !self.framer.is_suspended()
+            && (self.peer.has_ended || self.last_len == 0)
     }
 
     /// Whether nothing more is to be read or acknowledged.
@@ -129,12 +142,17 @@ impl Peer {
     }
 }
 
+/// No source has this index.
+const NO_SOURCE: SourceIndex = SourceIndex::MAX;
+
 /// All connections, and the queue of those to read.
 #[derive(Debug)]
 pub(super) struct Connections {
     table: Vec<Option<Connection>>,
     /// The last connection of each source.
     keys: Vec<Key>,
+    /// The source index of each configured source, by slot; [`NO_SOURCE`]: the slot is free.
+    slots: Vec<SourceIndex>,
     /// Source indices of connections that dialled in and went.
     free_sources: Vec<SourceIndex>,
     next_source: SourceIndex,
@@ -153,6 +171,7 @@ impl Connections {
         Self {
             table: Vec::new(),
             keys: vec![0; sources],
+            slots: (0..sources as SourceIndex).collect(),
             free_sources: Vec::new(),
             next_source: sources as SourceIndex,
             last_number: 0,
@@ -180,6 +199,7 @@ impl Connections {
             sender: Sender {
                 name,
                 user: None,
+                certificate: None,
                 budget: Budget::new(0),
             },
             pace: Pace::default(),
@@ -187,6 +207,7 @@ impl Connections {
             framer: Framer::new(self.line_len_max),
             peer: Peer::default(),
             came_at_ns: now_ns,
+            last_len: REMOVED_READ_LEN_MAX,
             read_at_ns: now_ns,
             is_queued: false,
             waits_for: None,
@@ -200,22 +221,72 @@ impl Connections {
 
     fn source_of(&mut self, origin: Origin) -> SourceIndex {
         match origin {
-            Origin::Configured(index) => index as SourceIndex,
-            Origin::DialledIn(_) => self.free_sources.pop().unwrap_or_else(|| {
-                self.next_source += 1;
-                self.next_source - 1
-            }),
+            Origin::Configured(slot) => self.slots[slot],
+            Origin::DialledIn(_) | Origin::Removed => self.take_source(),
         }
+    }
+
+    fn take_source(&mut self) -> SourceIndex {
+        self.free_sources.pop().unwrap_or_else(|| {
+            self.next_source += 1;
+            self.next_source - 1
+        })
+    }
+
+    /// A source is configured, in a slot that is free or the next one.
+    pub(super) fn add_source(&mut self, slot: usize) {
+        let source = self.take_source();
+        if self.slots.len() <= slot {
+            self.slots.resize(slot + 1, NO_SOURCE);
+        }
+        debug_assert_eq!(self.slots[slot], NO_SOURCE);
+        self.slots[slot] = source;
+    }
+
+    /// The source of a slot is configured no more. Returns its connection, if there is one.
+    pub(super) fn remove_source(&mut self, slot: usize) -> Option<Key> {
+        let key = self.of_slot(slot).map(|(key, connection)| {
+            connection.origin = Origin::Removed;
+            key
+        });
+        let source = std::mem::replace(&mut self.slots[slot], NO_SOURCE);
+        if key.is_none() {
+            self.free_sources.push(source);
+        }
+        key
+    }
+
+    /// The connection of a configured source.
+    pub(super) fn of_slot(&mut self, slot: usize) -> Option<(Key, &mut Connection)> {
+        let source = *self.slots.get(slot)?;
+        let key = *self.keys.get(source as usize)?;
+        let connection = self.get_mut(key)?;
+        let is_its = connection.origin == Origin::Configured(slot);
+        is_its.then_some((key, connection))
+    }
+
+    /// The slot of a source; `None`: it dialled in, or is configured no more.
+    pub(super) fn slot_of(&self, source: SourceIndex) -> Option<usize> {
+        self.slots.iter().position(|it| *it == source)
     }
 
     /// A connection is over.
     pub(super) fn close(&mut self, key: Key) -> Option<Connection> {
         let connection = self.table.get_mut(key)?.take()?;
         self.gone_floor_ms = self.gone_floor_ms.max(connection.lines.floor_ms);
-        if let Origin::DialledIn(_) = connection.origin {
+        if let Origin::DialledIn(_) | Origin::Removed = connection.origin {
             self.free_sources.push(connection.lines.source);
         }
         Some(connection)
+    }
+
+    pub(super) fn get(&self, key: Key) -> Option<&Connection> {
+        self.table.get(key)?.as_ref()
+    }
+
+    /// All keys are below.
+    pub(super) fn keys_end(&self) -> usize {
+        self.table.len()
     }
 
     pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut Connection> {
@@ -238,6 +309,12 @@ impl Connections {
     pub(super) fn iter(&self) -> impl Iterator<Item = (Key, &Connection)> {
         let table = self.table.iter().enumerate();
         table.filter_map(|(key, connection)| Some((key, connection.as_ref()?)))
+    }
+
+    /// The same, to be changed.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (Key, &mut Connection)> {
+        let table = self.table.iter_mut().enumerate();
+        table.filter_map(|(key, connection)| Some((key, connection.as_mut()?)))
     }
 
     /// The connection is read in its turn, unless it waits.
@@ -275,73 +352,4 @@ impl Connections {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_source_that_comes_again_is_told_from_its_earlier_connection() {
-        let mut connections = Connections::new(1, 100, 7);
-        connections.open(3, Origin::Configured(0), "s".to_owned(), true, 0);
-        assert!(connections.of_source(0, 1).is_some_and(|(key, _)| key == 3));
-        connections.get_mut(3).expect("it is there").lines.floor_ms = 9;
-        assert!(connections.close(3).is_some() && connections.close(3).is_none());
-        connections.open(3, Origin::Configured(0), "s".to_owned(), true, 0);
-        assert!(connections.of_source(0, 1).is_none());
-        let (_, connection) = connections.of_source(0, 2).expect("the second one");
-        assert_eq!(
-            connection.lines.floor_ms, 9,
-            "nothing goes before what was there"
-        );
-    }
-
-    #[test]
-    fn producers_get_the_indices_of_those_that_went() {
-        let peer = Origin::DialledIn("127.0.0.1:1".parse().expect("an address"));
-        let mut connections = Connections::new(2, 100, 0);
-        let open = |connections: &mut Connections, key| {
-            connections.open(key, peer, "p".to_owned(), false, 0);
-            connections.get_mut(key).expect("it is there").lines.source
-        };
-        assert_eq!(
-            [open(&mut connections, 0), open(&mut connections, 1)],
-            [2, 3]
-        );
-        connections.close(0);
-        assert_eq!(
-            [open(&mut connections, 5), open(&mut connections, 0)],
-            [2, 4]
-        );
-    }
-
-    #[test]
-    fn a_connection_is_in_the_queue_once_and_not_while_it_waits() {
-        let mut connections = Connections::new(1, 100, 0);
-        connections.open(0, Origin::Configured(0), "s".to_owned(), false, 0);
-        connections.enqueue(0);
-        connections.enqueue(9);
-        assert_eq!(connections.readable_len(), 1);
-        assert_eq!(connections.next_readable(), Some(0));
-        connections.get_mut(0).expect("it is there").waits_for = Some(Wait::Rejects);
-        connections.enqueue(0);
-        assert_eq!(connections.next_readable(), None);
-    }
-
-    #[test]
-    fn an_end_is_told_once_and_a_reset_that_a_write_has_seen_is_told_by_the_next_read() {
-        let kind = |read: io::Result<usize>| read.map_err(|error| error.kind());
-        let mut peer = Peer::default();
-        assert_eq!(kind(peer.note_read(Ok(5))), Ok(5));
-        assert_eq!(kind(peer.note_read(Ok(0))), Ok(0));
-        assert_eq!(kind(peer.note_read(Ok(0))), Err(ErrorKind::WouldBlock));
-        let mut peer = Peer::default();
-        let closed = Err(ErrorKind::BrokenPipe.into());
-        assert_eq!(kind(peer.note_read(closed)), Ok(0));
-        assert!(peer.has_ended && peer.broken.is_some());
-        let mut peer = Peer {
-            has_ended: false,
-            broken: Some(ErrorKind::ConnectionReset),
-        };
-        assert_eq!(kind(peer.note_read(Ok(3))), Ok(3));
-        assert_eq!(kind(peer.note_read(Ok(0))), Err(ErrorKind::ConnectionReset));
-    }
-}
+mod tests;

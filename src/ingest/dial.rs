@@ -20,7 +20,6 @@ use super::source::{Dial, Source};
 use crate::clock::Now;
 use crate::counters::{Counter, Counters};
 use crate::limits::{LOG_TICK_NS, LOOKUP_NS_MAX, LOOKUPS_PER_CYCLE};
-use crate::message::SourceIndex;
 use crate::net::{Key, Network, end_words};
 
 /// Keeps the configured sources connected.
@@ -65,9 +64,37 @@ impl Dialler {
         work_count
     }
 
-    /// A line of this source was accepted; one that dialled in is none of those here.
-    pub(super) fn note_accepted(&mut self, source: SourceIndex, now: Now) {
-        if let Some(source) = self.sources.get_mut(source as usize) {
+    /// A source is configured, in a slot that is free or the next one. It is dialled at once.
+    pub(super) fn add(&mut self, slot: usize, mut source: Source, now: Now) {
+        source.past.since_ns = now.ns;
+        match self.sources.get_mut(slot) {
+            Some(former) => {
+                source.is_asked = former.is_asked;
+                source.is_stale = former.is_asked;
+                *former = source;
+            }
+            None => self.sources.push(source),
+        }
+        self.plan();
+    }
+
+    /// The source of a slot is configured no more. Its connection is the agent's.
+    pub(super) fn remove(&mut self, slot: usize, net: &mut impl Network) {
+        if let Dial::Connecting(_) = self.sources[slot].dial {
+            let _ = self.end_attempts(slot, None, net);
+        }
+        self.sources[slot].dial = Dial::Removed;
+        self.plan();
+    }
+
+    /// Whether the source of a slot is acknowledged.
+    pub(super) fn set_ack(&mut self, slot: usize, ack: bool) {
+        self.sources[slot].ack = ack;
+    }
+
+    /// A line of the source of this slot was accepted.
+    pub(super) fn note_accepted(&mut self, slot: usize, now: Now) {
+        if let Some(source) = self.sources.get_mut(slot) {
             source.note_accepted(now.ns, &mut self.rng);
             self.plan();
         }
@@ -81,6 +108,7 @@ impl Dialler {
                 Some(address) => self.connect(index, &[address], net, counters, now),
                 None => {
                     source.dial = Dial::Resolving(now.ns + LOOKUP_NS_MAX);
+                    source.is_asked = true;
                     net.look_up(index, &source.address, now);
                 }
             },
@@ -91,7 +119,7 @@ impl Dialler {
                 self.note_failure(index, &error, counters, now);
             }
             Dial::Connecting(_) => self.attempt(index, net, counters, now),
-            Dial::Connected => {}
+            Dial::Connected | Dial::Removed => {}
         }
     }
 
@@ -104,7 +132,16 @@ impl Dialler {
         counters: &Counters,
         now: Now,
     ) {
-        let dial = &self.sources[index].dial;
+        let source = &mut self.sources[index];
+        source.is_asked = false;
+        if std::mem::take(&mut source.is_stale) {
+            if let Dial::Resolving(_) = source.dial {
+                source.is_asked = true;
+                net.look_up(index, &source.address, now);
+            }
+            return;
+        }
+        let dial = &source.dial;
         let is_awaited = matches!(dial, Dial::Resolving(_));
         match answer {
             Ok(found) if is_awaited || matches!(dial, Dial::Resting(_)) => {
@@ -166,6 +203,7 @@ impl Dialler {
     fn note_failure(&mut self, index: usize, error: &io::Error, counters: &Counters, now: Now) {
         counters.add(Counter::SourceConnectFailures, 1);
         let source = &mut self.sources[index];
+        source.past.note_why(&error.to_string());
         if source.rest(now.ns, &mut self.rng) == 1
             && let Some(more) = source.log_failures.admit(now)
         {
@@ -194,6 +232,7 @@ impl Dialler {
                 let _ = self.end_attempts(index, Some(key), net);
                 let source = &mut self.sources[index];
                 source.dial = Dial::Connected;
+                source.past.note_connected(now.ns);
                 if let Some(more) = source.log_connects.admit(now) {
                     info!(source = %source.address, "connected{more}");
                 }
@@ -211,18 +250,39 @@ impl Dialler {
         None
     }
 
+    /// Slots of sources, those that are free among them.
+    pub(super) fn slots(&self) -> usize {
+        self.sources.len()
+    }
+
+    pub(super) fn source(&self, slot: usize) -> &Source {
+        &self.sources[slot]
+    }
+
     /// A source's name, and whether it wants acknowledgements.
     pub(super) fn wishes(&self, index: usize) -> (String, bool) {
         let source = &self.sources[index];
-        (source.address.clone(), source.ack)
+        (source.address.to_string(), source.ack)
     }
 
-    /// A source's connection has ended, after so many lines.
-    pub(super) fn note_ended(&mut self, index: usize, lines: u64, error: &io::Error, now: Now) {
+    /// Whether a source wants to know what became of each line.
+    pub(super) fn wants_outcomes(&self, index: usize) -> bool {
+        self.sources[index].is_within
+    }
+
+    /// A source's connection has ended, after so many lines, of which some were rejected.
+    pub(super) fn note_ended(
+        &mut self,
+        index: usize,
+        (lines, rejected): (u64, u64),
+        error: &io::Error,
+        now: Now,
+    ) {
         let source = &mut self.sources[index];
         let _ = source.rest(now.ns, &mut self.rng);
+        let why = end_words(error);
+        source.past.note_ended((lines, rejected), &why, now.ns);
         if let Some(more) = source.log_disconnects.admit(now) {
-            let why = end_words(error);
             info!(source = %source.address, lines, why, "disconnected{more}");
         }
         self.plan();

@@ -9,7 +9,7 @@ use super::connection::Origin;
 use super::greeting::WrongGreeting;
 use crate::clock::Now;
 use crate::counters::Counter;
-use crate::net::{Key, Network, error_line};
+use crate::net::{Key, Network, error_line, paused_line};
 
 impl<N: Network> IngestAgent<N> {
     /// The connection is over.
@@ -37,13 +37,17 @@ impl<N: Network> IngestAgent<N> {
         self.counters.subtract(Counter::SourcesConnected, 1);
         match connection.origin {
             Origin::DialledIn(peer) => {
-                self.acceptor.closed(peer);
+                self.acceptor.closed(&self.net, key, peer);
                 let lines = connection.lines.last();
                 self.producer_log.disconnected(peer, lines, error, now);
             }
             Origin::Configured(index) => {
-                let lines = connection.lines.last();
+                let lines = (connection.lines.last(), connection.lines.rejected());
                 self.dialler.note_ended(index, lines, error, now);
+            }
+            Origin::Removed => {
+                let (source, lines) = (&connection.sender.name, connection.lines.last());
+                info!(%source, lines, "disconnected: it is not in the settings any more");
             }
         }
         true
@@ -70,6 +74,24 @@ impl<N: Network> IngestAgent<N> {
         }
     }
 
+    /// Without a lease nothing is acknowledged: whoever waits for that, and would send again, is told to go
+    /// elsewhere. The others are read on: nobody else keeps what they send.
+    pub(super) fn mind_lease(&mut self, now: Now) {
+        let had = std::mem::replace(&mut self.had_lease, self.lease.may_serve());
+        if !had || self.had_lease {
+            return;
+        }
+        let all = self.connections.iter();
+        let waiting: Vec<_> = all.filter(|(_, it)| it.lines.ack).map(|it| it.0).collect();
+        let why = "the group's stream confirms nothing";
+        for key in waiting {
+            match self.connections.get_mut(key).map(|it| it.origin) {
+                Some(Origin::DialledIn(_)) => self.close_with(key, &paused_line(), why, now),
+                _ => self.end(key, &io::Error::other(why), now),
+            }
+        }
+    }
+
     /// A producer's greeting was wrong, it may not send, or it is at the wrong port.
     #[cold]
     pub(super) fn close_greeting(&mut self, key: Key, why: WrongGreeting, now: Now) {
@@ -84,7 +106,9 @@ impl<N: Network> IngestAgent<N> {
         }
         let redirection = match why {
             WrongGreeting::Misdirected(peer) => self.ports.answer_at_ingest(peer),
-            WrongGreeting::NotUnderstood | WrongGreeting::Refused(_) => None,
+            WrongGreeting::NotUnderstood | WrongGreeting::Twice(_) | WrongGreeting::Refused(_) => {
+                None
+            }
         };
         let answer = redirection.unwrap_or_else(|| error_line(&words));
         self.close_with(key, &answer, &words, now);
@@ -92,7 +116,7 @@ impl<N: Network> IngestAgent<N> {
 
     /// Closes a connection with an answer that can be read though the peer has sent more; `why` is
     /// for the log.
-    fn close_with(&mut self, key: Key, answer: &str, why: &str, now: Now) {
+    pub(super) fn close_with(&mut self, key: Key, answer: &str, why: &str, now: Now) {
         let error = io::Error::other(why.to_owned());
         if self.forget(key, &error, now) {
             self.net.refuse(key, answer);

@@ -7,9 +7,9 @@
 //! With a `messageId` it is a message, whatever else it has.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
 use crate::access::{Refused, Token};
@@ -30,6 +30,8 @@ pub(super) enum Greeting {
     Wishes(Wishes),
     /// It wants something that there is not, or says it wrongly.
     Wrong,
+    /// It says something twice: which of the two counts would be a guess.
+    Twice(&'static str),
     /// It is at the wrong port.
     Misdirected(Misdirected),
 }
@@ -49,6 +51,8 @@ pub(super) struct Wishes {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum WrongGreeting {
     NotUnderstood,
+    /// This key stands twice.
+    Twice(&'static str),
     Refused(Refused),
     /// It is at the wrong port.
     Misdirected(Misdirected),
@@ -59,6 +63,9 @@ impl WrongGreeting {
     pub(super) fn words(self) -> String {
         match self {
             Self::NotUnderstood => EXPECTED.to_owned(),
+            Self::Twice(key) => {
+                format!("duplicate_field: \"{key}\" stands twice in this greeting; send it once")
+            }
             Self::Misdirected(_) => "this is not its port".to_owned(),
             Self::Refused(Refused::Unidentified(why)) => why.words(HOW),
             Self::Refused(Refused::NoRight) => "this user may send nothing".to_owned(),
@@ -67,17 +74,38 @@ impl WrongGreeting {
 
     pub(super) fn counter(self) -> Counter {
         match self {
-            Self::NotUnderstood | Self::Misdirected(_) => Counter::ProducerErrors,
+            Self::NotUnderstood | Self::Twice(_) | Self::Misdirected(_) => Counter::ProducerErrors,
             Self::Refused(Refused::Unidentified(_)) => Counter::TokensRefused,
             Self::Refused(Refused::NoRight) => Counter::RightsRefused,
         }
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Line {
-    producer: BTreeMap<String, Value>,
+/// The members of an object as they stand: those of a map would hide that one stands twice.
+struct Members(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_map(MembersVisitor).map(Self)
+    }
+}
+
+struct MembersVisitor;
+
+impl<'de> Visitor<'de> for MembersVisitor {
+    type Value = Vec<(String, Value)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut members = Vec::new();
+        while let Some(member) = map.next_entry()? {
+            members.push(member);
+        }
+        Ok(members)
+    }
 }
 
 /// What a first line says; `None`: it is no greeting. An array is none: serde would fill a struct from it
@@ -89,26 +117,56 @@ pub(super) fn parse(line: &[u8]) -> Option<Greeting> {
             return None;
         }
         if members.contains_key("producer") {
-            return Some(wishes(line).map_or(Greeting::Wrong, Greeting::Wishes));
+            return Some(wishes(line));
         }
     }
     let misdirected = Misdirected::of(line)?;
     (misdirected != Misdirected::Producer).then_some(Greeting::Misdirected(misdirected))
 }
 
-fn wishes(line: &[u8]) -> Option<Wishes> {
-    let line: Line = serde_json::from_slice(line).ok()?;
+fn wishes(line: &[u8]) -> Greeting {
+    let Ok(Members(members)) = serde_json::from_slice(line) else {
+        return Greeting::Wrong;
+    };
+    let [(_, Value::Object(_))] = &members[..] else {
+        let producers = members.iter().filter(|it| it.0 == "producer").count();
+        return match producers {
+            1 => Greeting::Wrong,
+            _ => Greeting::Twice("producer"),
+        };
+    };
+    let inner = serde_json::from_slice::<BTreeMap<String, Members>>(line);
+    let Some(Members(said)) = inner.ok().and_then(|mut it| it.remove("producer")) else {
+        return Greeting::Wrong;
+    };
     let mut wishes = Wishes::default();
-    for (key, value) in line.producer {
-        match (key.as_str(), value) {
-            ("ack", Value::Bool(ack)) => wishes.ack = ack,
-            ("outcomes", Value::Bool(outcomes)) => wishes.outcomes = outcomes,
-            ("token", Value::String(token)) => wishes.token = Some(Token::new(token)),
-            _ => return None,
+    let mut known = Vec::new();
+    for (key, value) in said {
+        let key = match (key.as_str(), value) {
+            ("ack", Value::Bool(ack)) => {
+                wishes.ack = ack;
+                "ack"
+            }
+            ("outcomes", Value::Bool(outcomes)) => {
+                wishes.outcomes = outcomes;
+                "outcomes"
+            }
+            ("token", Value::String(token)) => {
+                wishes.token = Token::shown(token);
+                "token"
+            }
+            _ => return Greeting::Wrong,
+        };
+        if known.contains(&key) {
+            return Greeting::Twice(key);
         }
+        known.push(key);
     }
     // Outcomes stand in acknowledgements.
-    (wishes.ack || !wishes.outcomes).then_some(wishes)
+    match wishes.ack || !wishes.outcomes {
+        true => Greeting::Wishes(wishes),
+        false => Greeting::Wrong,
+    }
 }
 
 #[cfg(test)]
@@ -145,7 +203,7 @@ mod tests {
             ),
             (
                 r#"{"producer":{"token":"","ack":true}}"#,
-                greeting(true, false, Some("")),
+                greeting(true, false, None),
             ),
         ] {
             assert_eq!(parse(line.as_bytes()), Some(expected), "{line}");
@@ -159,11 +217,17 @@ mod tests {
             r#"{"producer":[{"ack":true}]}"#,
             r#"{"producer":[true,true]}"#,
             r#"{"producer":{"ack":true},"x":1}"#,
-            r#"{"producer":{"ack":true},"producer":{}}"#,
             r#"{"producer":{"outcomes":true}}"#,
             r#"{"producer":{"ack":false,"outcomes":true}}"#,
         ] {
             assert_eq!(parse(line.as_bytes()), Some(Greeting::Wrong), "{line}");
+        }
+        for (line, key) in [
+            (r#"{"producer":{"ack":true},"producer":{}}"#, "producer"),
+            (r#"{"producer":{"token":"a","token":"a"}}"#, "token"),
+            (r#"{"producer":{"ack":true,"ack":false}}"#, "ack"),
+        ] {
+            assert_eq!(parse(line.as_bytes()), Some(Greeting::Twice(key)), "{line}");
         }
         for line in [
             "",

@@ -8,11 +8,12 @@ use super::names::{Addressee, NewNames};
 use super::parser::{Parsed, Parser};
 use crate::access::{SenderIndex, Senders};
 use crate::clock::Now;
-use crate::config::{Config, WhenFull};
+use crate::config::WhenFull;
 use crate::counters::Counters;
 use crate::message::allowance::Windows;
-use crate::message::{DestinationIndex, Directory, Reason, TypeIndex};
-use crate::message::{IdHash, IdHasher};
+use crate::message::when_full::WhenFullOf;
+use crate::message::{DestinationIndex, Directory, ForbiddenField, IdHash, IdHasher};
+use crate::message::{OTHER_TYPES, Reason, TypeIndex};
 
 /// All that a line is compared with.
 pub(super) struct Intake {
@@ -22,33 +23,8 @@ pub(super) struct Intake {
     pub(super) hasher: IdHasher,
     pub(super) allowances: Windows,
     pub(super) senders: Senders,
-    when_full: WhenFullOf,
+    pub(super) when_full: WhenFullOf,
     new_names: NewNames,
-}
-
-/// What happens to a line for a destination without room.
-pub(super) struct WhenFullOf {
-    configured: Vec<WhenFull>,
-    others: WhenFull,
-}
-
-impl WhenFullOf {
-    /// As the settings say.
-    pub(super) fn new(config: &Config) -> Self {
-        let others = config.scheduler.when_full;
-        let destinations = config.destinations.iter();
-        Self {
-            configured: destinations
-                .map(|it| it.when_full.unwrap_or(others))
-                .collect(),
-            others,
-        }
-    }
-
-    fn of(&self, destination: DestinationIndex) -> WhenFull {
-        let configured = self.configured.get(destination as usize);
-        configured.copied().unwrap_or(self.others)
-    }
 }
 
 /// A line that is accepted.
@@ -65,6 +41,8 @@ pub(super) struct Accepted<'a> {
 pub(super) enum Refusal {
     /// It breaks a rule.
     Rejected(Reason),
+    /// Its user may not send it.
+    Forbidden(ForbiddenField),
     /// Its destination has no room.
     NoRoom(DestinationIndex),
     /// Its destination is new, and enough were created in this turn; or it may be about to go.
@@ -125,10 +103,10 @@ impl Intake {
             Err(reason) => return Err(Refusal::Rejected(reason)),
         };
         let (names, directory) = (&mut self.new_names, &mut self.destinations);
-        if let Some(user) = user
-            && !(self.senders).may_send(user, parsed.source, parsed.destination, directory)
-        {
-            return Err(Refusal::Rejected(Reason::Forbidden));
+        if let Some(user) = user {
+            let (source, destination) = (parsed.source, parsed.destination);
+            (self.senders.let_send(user, source, destination, directory))
+                .map_err(Refusal::Forbidden)?;
         }
         let destination = match names.find(directory, parsed.destination, counters, now) {
             Addressee::Known(destination) => destination,
@@ -144,7 +122,7 @@ impl Intake {
         let types = &mut self.message_types;
         let message_type = types
             .find_or_create(parsed.message_type)
-            .unwrap_or(types.len() as u32);
+            .unwrap_or(u32::from(OTHER_TYPES));
         Ok(Accepted {
             id: self.hasher.hash(parsed.id.as_bytes()),
             destination,

@@ -26,6 +26,7 @@ pub(super) struct Lines {
     pub(super) floor_ms: u64,
     /// The last line that was accepted or rejected.
     last: u64,
+    rejected: u64,
     /// The last one that went to the scheduler.
     forwarded: u64,
     /// The scheduler's lines up to here are recorded as `durability` asks, or duplicates.
@@ -57,6 +58,11 @@ impl Lines {
         self.last
     }
 
+    /// How many were rejected.
+    pub(super) fn rejected(&self) -> u64 {
+        self.rejected
+    }
+
     /// The next line goes to the scheduler. Returns the number by which it is to answer; zero: it
     /// need not.
     #[inline]
@@ -72,6 +78,7 @@ impl Lines {
     /// The next line was rejected, and is taken care of when the log is durable up to `end`.
     pub(super) fn reject(&mut self, reason: Reason, end: u64) {
         self.last += 1;
+        self.rejected += 1;
         if let Some(outcomes) = &mut self.outcomes {
             outcomes.note_rejected(self.last, reason);
         }

@@ -18,10 +18,13 @@
 pub(crate) mod protocol;
 
 mod agent;
+pub(crate) mod answer;
 mod ending;
 mod opening;
 mod parts;
 mod reading;
+pub(crate) mod reload;
+mod reporting;
 
 mod attempts;
 mod dial;
@@ -43,7 +46,7 @@ mod lines;
 mod pace;
 mod turn;
 
-mod intake;
+pub(crate) mod intake;
 mod names;
 pub mod parser;
 

@@ -48,7 +48,7 @@ impl NewNames {
         match directory.look(name) {
             Found::At(index) => Addressee::Known(index),
             Found::Retiring => Addressee::NextTurn,
-            Found::Nowhere if !directory.may_create() => Addressee::Unknown,
+            Found::Nowhere if !directory.may_create_this(name) => Addressee::Unknown,
             Found::Nowhere => self.create(directory, name, counters, now),
         }
     }

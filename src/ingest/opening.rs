@@ -5,7 +5,7 @@ use super::connection::Origin;
 use crate::clock::Now;
 use crate::counters::Counter;
 use crate::limits::ACCEPTS_PER_CYCLE;
-use crate::net::{Key, Network};
+use crate::net::{Key, Network, paused_line};
 
 impl<N: Network> IngestAgent<N> {
     /// A connection may have something to be written, or a dial stands.
@@ -18,6 +18,12 @@ impl<N: Network> IngestAgent<N> {
         if let Some(index) = self.dialler.note_writable(key, net, counters, now) {
             let (name, ack) = self.dialler.wishes(index);
             self.open(key, Origin::Configured(index), name, ack, now);
+            if self.dialler.wants_outcomes(index)
+                && let Some(connection) = self.connections.get_mut(key)
+            {
+                connection.lines.tell_outcomes();
+                self.answering.owe(key);
+            }
         }
     }
 
@@ -29,6 +35,10 @@ impl<N: Network> IngestAgent<N> {
                 break;
             };
             work_count += 1;
+            if !self.lease.may_serve() && !self.net.is_local(key) {
+                (self.acceptor).turn_away(&mut self.net, (key, peer), &paused_line());
+                continue;
+            }
             self.producer_log.connected(peer, now);
             self.open(key, Origin::DialledIn(peer), peer.to_string(), false, now);
         }

@@ -8,18 +8,21 @@ use super::answering::Answering;
 use super::confirm::Confirmations;
 use super::connection::Connections;
 use super::dial::Dialler;
-use super::intake::{Intake, WhenFullOf};
+use super::intake::Intake;
 use super::output::Output;
 use super::parser::Parser;
 use super::producer_log::ProducerLog;
 use super::protocol::{FromIngest, ToIngest};
 use super::read_len::ReadLen;
+use super::reload::IngestChange;
 use super::source::Source;
 use super::timeouts::Timeouts;
 use super::turn::Turns;
 use super::waiting::Waiting;
 use crate::access::{Senders, Users};
+use crate::agent::control::Control;
 use crate::agent::pressure::InputPressure;
+use crate::cluster::run::lease::PathLease;
 use crate::config::Config;
 use crate::counters::{Counter, Counters};
 use crate::limits::READ_LEN_MAX;
@@ -27,12 +30,14 @@ use crate::log_limit::LogLimit;
 use crate::message::Directory;
 use crate::message::IdHasher;
 use crate::message::allowance::Windows;
+use crate::message::when_full::WhenFullOf;
 use crate::net::acceptor::Acceptor;
 use crate::net::admission::Admission;
 use crate::net::framer::ReadBuffer;
 use crate::net::misdirected::Ports;
 use crate::rejects::protocol::RejectSender;
 use crate::ring::{Receiver, Sender};
+use crate::sources::Reporter;
 
 /// What the ingest agent is made of.
 pub(crate) struct IngestParts<N> {
@@ -41,6 +46,12 @@ pub(crate) struct IngestParts<N> {
     pub(crate) to_scheduler: Sender<FromIngest>,
     /// Chunks and acknowledgements come from here.
     pub(crate) from_scheduler: Receiver<ToIngest>,
+    /// What reloads change.
+    pub(crate) control: Control<IngestChange>,
+    /// Whether this engine may serve.
+    pub(crate) lease: PathLease,
+    /// How many producers may be connected.
+    pub(crate) admission: Arc<Admission>,
     /// The customers.
     pub(crate) destinations: Directory,
     /// The message types seen.
@@ -62,6 +73,8 @@ pub(crate) struct IngestParts<N> {
     pub(crate) floor_ms: u64,
     /// How many messages may be handed over for each destination.
     pub(crate) allowances: Windows,
+    /// Tells the monitor what each source does.
+    pub(crate) reporter: Reporter,
 }
 
 impl<N> IngestAgent<N> {
@@ -72,9 +85,11 @@ impl<N> IngestAgent<N> {
         let settings = &config.ingest;
         let sources = config.sources.iter();
         let sources: Vec<Source> = sources
-            .map(|source| Source::new(source.address.clone(), source.ack))
+            .map(|source| {
+                let is_within = source.nats.servers.is_some();
+                Source::new(source.address.clone(), source.ack).within(is_within)
+            })
             .collect();
-        let admission = Arc::new(Admission::new("ingest", settings.connections));
         Self {
             turns: Turns::new(
                 Intake::new(
@@ -94,7 +109,9 @@ impl<N> IngestAgent<N> {
             answering: Answering::default(),
             ended: Vec::new(),
             dialler: Dialler::new(sources, parts.seed),
-            acceptor: Acceptor::new("a producer", admission),
+            acceptor: Acceptor::new("a producer", parts.admission),
+            had_lease: parts.lease.may_serve(),
+            lease: parts.lease,
             timeouts: Timeouts::new(settings).of_users(&parts.users),
             producer_log: ProducerLog::default(),
             max_rate: settings.max_rate,
@@ -103,8 +120,10 @@ impl<N> IngestAgent<N> {
             ready: Vec::with_capacity(1024),
             log_refused: LogLimit::default(),
             is_drained: false,
+            reporter: parts.reporter,
             net: parts.net,
             from_scheduler: parts.from_scheduler,
+            control: parts.control,
             counters: parts.counters,
             pressure: parts.pressure,
             draining: parts.draining,

@@ -4,7 +4,7 @@ use std::io;
 
 use super::agent::IngestAgent;
 use super::confirm::Confirmation;
-use super::connection::Connection;
+use super::connection::{Connection, Origin};
 use super::read_len::ReadLen;
 use super::turn::{TurnEnd, TurnLimits};
 use super::waits::Wait;
@@ -50,6 +50,11 @@ impl<N: Network> IngestAgent<N> {
         let Some(connection) = self.connections.get_mut(key) else {
             return Some(0);
         };
+        if connection.is_leaving() {
+            core.output.end();
+            self.leave(key, now);
+            return Some(1);
+        }
         let (limits, len_max) = match limits(&self.read_len, &self.max_rate, connection, now) {
             Ok(limits) => limits,
             Err(wait) => {
@@ -66,6 +71,10 @@ impl<N: Network> IngestAgent<N> {
         } else {
             let read = turn.read(len_max, |into| net.read(key, into));
             let read = read.map(|read_len| read_len.expect("there is room for a read"));
+            if connection.lines.may_greet && connection.sender.certificate.is_none() {
+                let names = net.certificate(key);
+                connection.sender.certificate = names.and_then(|it| core.certified(&it));
+            }
             match connection.peer.note_read(read) {
                 Ok(read_len) => {
                     if read_len == 0 {
@@ -86,6 +95,9 @@ impl<N: Network> IngestAgent<N> {
             self.read_len.note_read(read_len, now);
             connection.confirmation.note_read();
             connection.read_at_ns = now.ns;
+            if connection.origin == Origin::Removed {
+                connection.last_len = connection.last_len.saturating_sub(read_len);
+            }
         }
         if connection.peer.has_ended {
             turn.finish();
@@ -130,7 +142,7 @@ impl<N: Network> IngestAgent<N> {
             self.confirmations.add(key, confirmation, true, now);
         }
         // Lines that were put off need no look at the socket.
-        if has_lines || !is_short {
+        if has_lines || !is_short || connection.origin == Origin::Removed {
             self.connections.enqueue(key);
         }
     }
@@ -141,8 +153,12 @@ impl<N: Network> IngestAgent<N> {
             return;
         };
         if error.kind() == io::ErrorKind::WouldBlock {
+            let is_removed = connection.origin == Origin::Removed;
             let confirmation = &mut connection.confirmation;
             self.confirmations.add(key, confirmation, false, now);
+            if is_removed {
+                self.leave(key, now);
+            }
         } else if self.reject_cut_off(key, now) {
             self.end(key, &error, now);
         } else if let Some(connection) = self.connections.get_mut(key) {
@@ -194,7 +210,7 @@ impl<N: Network> IngestAgent<N> {
     }
 
     /// The connection is not read on before it has what it waits for.
-    fn wait(&mut self, key: Key, wait: Wait, now: Now) {
+    pub(super) fn wait(&mut self, key: Key, wait: Wait, now: Now) {
         let (connections, destinations) = (&mut self.connections, &self.turns.intake.destinations);
         (self.waiting).add((key, wait), connections, destinations, &self.counters, now);
     }

@@ -4,6 +4,7 @@
 //! Values only; `dial` makes the connections.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use fastrand::Rng;
 
@@ -23,18 +24,28 @@ pub(super) enum Dial {
     Connecting(Attempts),
     /// The connection stands.
     Connected,
+    /// The settings name it no more; its slot is free.
+    Removed,
 }
 
 /// A message server that the engine dials.
 #[derive(Debug)]
 pub(super) struct Source {
     /// As configured.
-    pub(super) address: String,
+    pub(super) address: Arc<str>,
     /// Whether to acknowledge.
     pub(super) ack: bool,
+    /// It is in this process: it has no address, and is told what became of its lines.
+    pub(super) is_within: bool,
     /// What it is doing.
     pub(super) dial: Dial,
     failures: u32,
+    /// What is told of it.
+    pub(super) past: Past,
+    /// A look-up is under way, or waits for its place.
+    pub(super) is_asked: bool,
+    /// The one that is under way is that of the slot's former source.
+    pub(super) is_stale: bool,
     /// Limits the lines about its connections that ended, ...
     pub(super) log_disconnects: LogLimit,
     /// ... that were made, ...
@@ -43,22 +54,70 @@ pub(super) struct Source {
     pub(super) log_failures: LogLimit,
 }
 
+/// What a source's connections have come to, without the one that stands.
+#[derive(Debug, Default)]
+pub(super) struct Past {
+    /// Since when one stands, or none, in ns.
+    pub(super) since_ns: u64,
+    pub(super) connects: u64,
+    /// Lines that came, and those among them that were rejected.
+    pub(super) lines: u64,
+    pub(super) rejected: u64,
+    /// Why none stands.
+    pub(super) why: Option<Arc<str>>,
+}
+
+impl Past {
+    pub(super) fn note_connected(&mut self, now_ns: u64) {
+        self.since_ns = now_ns;
+        self.connects += 1;
+        self.why = None;
+    }
+
+    /// After so many lines, of which some were rejected.
+    pub(super) fn note_ended(&mut self, (lines, rejected): (u64, u64), why: &str, now_ns: u64) {
+        self.since_ns = now_ns;
+        self.lines += lines;
+        self.rejected += rejected;
+        self.note_why(why);
+    }
+
+    /// It is not reached.
+    pub(super) fn note_why(&mut self, why: &str) {
+        if self.why.as_deref() != Some(why) {
+            self.why = Some(why.into());
+        }
+    }
+}
+
 impl Source {
     /// Dials at once.
     pub(super) fn new(address: String, ack: bool) -> Self {
         Self {
-            address,
+            past: Past::default(),
+            address: address.into(),
             ack,
+            is_within: false,
             dial: Dial::Resting(0),
             failures: 0,
+            is_asked: false,
+            is_stale: false,
             log_disconnects: LogLimit::default(),
             log_connects: LogLimit::default(),
             log_failures: LogLimit::default(),
         }
     }
 
-    /// The address, where it needs no look-up.
+    /// The same, in this process or not.
+    pub(super) fn within(self, is_within: bool) -> Self {
+        Self { is_within, ..self }
+    }
+
+    /// The address, where it needs no look-up. In this process any will do.
     pub(super) fn literal(&self) -> Option<SocketAddr> {
+        if self.is_within {
+            return Some(SocketAddr::from(([0, 0, 0, 0], 0)));
+        }
         self.address.parse().ok()
     }
 
@@ -77,7 +136,7 @@ impl Source {
         match &self.dial {
             Dial::Resting(until_ns) | Dial::Resolving(until_ns) => *until_ns,
             Dial::Connecting(attempts) => attempts.wakes_at_ns(),
-            Dial::Connected => u64::MAX,
+            Dial::Connected | Dial::Removed => u64::MAX,
         }
     }
 

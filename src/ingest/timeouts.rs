@@ -71,7 +71,9 @@ impl Timeouts {
             return None;
         }
         let open_ns = now.ns.saturating_sub(connection.came_at_ns);
-        if self.wants_token && connection.lines.may_greet && open_ns >= self.greeting_ns {
+        let is_known = matches!(connection.sender.certificate, Some(Ok(_)));
+        let must_greet = self.wants_token && connection.lines.may_greet && !is_known;
+        if must_greet && open_ns >= self.greeting_ns {
             let seconds = self.greeting_ns as f64 / 1e9;
             let why = format!("no token was sent within [ingest] greeting_timeout, {seconds} s");
             return Some((Counter::GreetingTimeouts, why));

@@ -17,11 +17,11 @@ use super::lines::Lines;
 use super::output::{Output, TurnOutput};
 use super::protocol::Arrival;
 use super::waits::Wait;
-use crate::access::{Refused, SenderIndex, Unidentified};
+use crate::access::{Proof, Refused, SenderIndex, Unidentified};
 use crate::clock::Now;
 use crate::counters::{Counter, Counters};
-use crate::message::Reason;
 use crate::message::timestamp::clamp_timestamp;
+use crate::message::{ForbiddenField, Reason};
 use crate::net::framer::{self, Line};
 use crate::rejects::protocol::Rejected;
 
@@ -62,7 +62,17 @@ pub(super) struct Sender {
     pub(super) name: String,
     /// Its user; `None`: nobody asks, or it has not said yet.
     pub(super) user: Option<SenderIndex>,
+    /// Whose its certificate is; `None`: it has none, or has not shaken hands.
+    pub(super) certificate: Option<Result<SenderIndex, Refused>>,
     pub(super) budget: Budget,
+}
+
+impl Sender {
+    /// Whose connection it is, as far as its certificate tells.
+    fn certified(&self) -> Result<SenderIndex, Refused> {
+        let unknown = Refused::Unidentified(Unidentified::NoToken);
+        self.certificate.unwrap_or(Err(unknown))
+    }
 }
 
 /// What the turns of all connections work with.
@@ -145,13 +155,13 @@ impl TurnCore<'_> {
         sender: &mut Sender,
     ) -> bool {
         turn.finish();
-        if self.wants_token(lines) {
+        if self.wants_token(lines, sender) {
             // What nobody has sent is not kept.
             return true;
         }
         while let Some(line) = turn.next_line() {
             if let Line::Whole(line) = line {
-                match self.reject(line, Reason::BadJson, lines, sender) {
+                match self.reject(line, Reason::BadJson.into(), lines, sender) {
                     Outcome::Stays(_) => return false,
                     _ => self.counters.add(Counter::PartialLines, 1),
                 }
@@ -166,10 +176,11 @@ impl TurnCore<'_> {
         let line = match line {
             Line::Whole(line) => line,
             Line::Blank => return Outcome::Consumed,
-            Line::Oversize(_) if self.wants_token(lines) => return refuse_unknown(),
+            Line::Oversize(_) if self.wants_token(lines, sender) => return refuse_unknown(sender),
             Line::Oversize(line) => {
+                sender.user = sender.user.or(sender.certified().ok());
                 (lines.is_new, lines.may_greet) = (false, false);
-                return self.reject(line, Reason::Oversize, lines, sender);
+                return self.reject(line, Reason::Oversize.into(), lines, sender);
             }
         };
         lines.is_new = false;
@@ -184,7 +195,8 @@ impl TurnCore<'_> {
                 forward(&mut self.output, line, accepted, lines, self.now);
                 Outcome::Consumed
             }
-            Err(Refusal::Rejected(reason)) => self.reject(line, reason, lines, sender),
+            Err(Refusal::Rejected(reason)) => self.reject(line, reason.into(), lines, sender),
+            Err(Refusal::Forbidden(field)) => self.reject(line, field.into(), lines, sender),
             Err(Refusal::NoRoom(at)) => Outcome::Stays(TurnEnd::Wait(Wait::Destination(at))),
             Err(Refusal::NextTurn) => Outcome::Stays(TurnEnd::Limit),
         }
@@ -199,17 +211,27 @@ impl TurnCore<'_> {
         sender: &mut Sender,
     ) -> Option<Outcome> {
         let wrong = |why| Some(Outcome::Last(TurnEnd::WrongGreeting(why)));
-        let wants_token = self.wants_token(lines);
+        let wants_token = self.wants_token(lines, sender);
         lines.may_greet = false;
+        sender.user = sender.certified().ok();
         let wishes = match greeting::parse(line) {
-            None if wants_token => return Some(refuse_unknown()),
+            None if wants_token => return Some(refuse_unknown(sender)),
             None => return None,
             Some(Greeting::Wrong) => return wrong(WrongGreeting::NotUnderstood),
+            Some(Greeting::Twice(key)) => return wrong(WrongGreeting::Twice(key)),
             Some(Greeting::Misdirected(peer)) => return wrong(WrongGreeting::Misdirected(peer)),
             Some(Greeting::Wishes(wishes)) => wishes,
         };
-        match self.intake.senders.identify(wishes.token.as_ref()) {
-            Ok(user) => (lines.ack, sender.user) = (wishes.ack, user),
+        lines.ack = wishes.ack;
+        let identified = match (&wishes.token, sender.certificate) {
+            (None, Some(certified)) => certified.map(Some),
+            (token, _) => self.intake.senders.identify(Proof {
+                token: token.as_ref(),
+                certificate: None,
+            }),
+        };
+        match identified {
+            Ok(user) => sender.user = user,
             Err(why) => return wrong(WrongGreeting::Refused(why)),
         }
         if wishes.outcomes {
@@ -218,9 +240,19 @@ impl TurnCore<'_> {
         Some(Outcome::Consumed)
     }
 
+    /// Whose a certificate with these names is; `None`: nobody is asked.
+    pub(super) fn certified(&self, names: &[String]) -> Option<Result<SenderIndex, Refused>> {
+        let proof = Proof {
+            token: None,
+            certificate: Some(names),
+        };
+        self.intake.senders.identify(proof).transpose()
+    }
+
     /// Whether a connection has not said yet who it is, and must.
-    fn wants_token(&self, lines: &Lines) -> bool {
-        lines.may_greet && self.intake.senders.want_token()
+    fn wants_token(&self, lines: &Lines, sender: &Sender) -> bool {
+        let wants_token = lines.may_greet && self.intake.senders.want_token();
+        wants_token && sender.certified().is_err()
     }
 
     /// Hands a line to the rejects agent; it takes its time from the budgets.
@@ -228,12 +260,13 @@ impl TurnCore<'_> {
     fn reject(
         &mut self,
         line: &[u8],
-        reason: Reason,
+        Why { reason, forbidden }: Why,
         lines: &mut Lines,
         sender: &mut Sender,
     ) -> Outcome {
         let rejected = Rejected {
             reason,
+            forbidden,
             source: sender.name.as_bytes(),
             epoch_us: self.now.epoch_us,
             is_awaited: lines.ack,
@@ -253,9 +286,34 @@ impl TurnCore<'_> {
     }
 }
 
-/// Its first line shows no token.
-fn refuse_unknown() -> Outcome {
-    let why = Refused::Unidentified(Unidentified::NoToken);
+/// Why a line is rejected.
+struct Why {
+    reason: Reason,
+    forbidden: Option<ForbiddenField>,
+}
+
+impl From<Reason> for Why {
+    fn from(reason: Reason) -> Self {
+        Self {
+            reason,
+            forbidden: None,
+        }
+    }
+}
+
+impl From<ForbiddenField> for Why {
+    fn from(field: ForbiddenField) -> Self {
+        Self {
+            reason: Reason::Forbidden,
+            forbidden: Some(field),
+        }
+    }
+}
+
+/// Its first line shows no token, and its certificate does not say who it is.
+fn refuse_unknown(sender: &Sender) -> Outcome {
+    let unknown = Refused::Unidentified(Unidentified::NoToken);
+    let why = sender.certified().err().unwrap_or(unknown);
     Outcome::Last(TurnEnd::WrongGreeting(WrongGreeting::Refused(why)))
 }
 

@@ -77,6 +77,14 @@ impl Waiting {
         self.publish(counters);
     }
 
+    /// All connections that wait for a destination look again.
+    pub(super) fn release_at_all(&mut self, connections: &mut Connections, counters: &Counters) {
+        for key in self.waits.release_all() {
+            connections.resume(key);
+        }
+        self.publish(counters);
+    }
+
     /// The ring to the rejects agent has room: the first connections that wait for that are read on,
     /// few in a cycle. Who finds no room after all waits again, behind the others.
     pub(super) fn release_for_rejects(

@@ -84,6 +84,14 @@ impl Waits {
         list.into_iter().flat_map(|list| list.drain(..))
     }
 
+    /// All that wait for a destination wait no more.
+    pub(super) fn release_all(&mut self) -> impl Iterator<Item = Key> {
+        self.at_destinations = 0;
+        self.by_destination
+            .values_mut()
+            .flat_map(|list| list.drain(..))
+    }
+
     /// The first one for whose wrong line there is room again.
     pub(super) fn release_for_rejects(&mut self) -> Option<Key> {
         self.for_rejects.pop_front()

@@ -162,15 +162,34 @@ impl Grid<u64> {
     /// The shapes differ: a bug.
     pub(super) fn merge(&mut self, interval: &Grid<u32>) {
         assert_eq!(self.shape, interval.shape, "one engine, one shape");
-        for (number, cell) in interval.used() {
-            let bins = range(number, cell);
-            let pairs = self.counts[bins.clone()].iter_mut();
-            for (total, &count) in pairs.zip(&interval.counts[bins]) {
+        self.merge_into(interval, Some);
+    }
+
+    /// Adds an interval's counts of each cell to another one; `None`: they are left out.
+    pub(super) fn merge_into(
+        &mut self,
+        interval: &Grid<u32>,
+        cell_of: impl Fn(usize) -> Option<usize>,
+    ) {
+        for (from, cell) in interval.used() {
+            let Some(into) = cell_of(from) else {
+                continue;
+            };
+            let counts = &interval.counts[range(from, cell)];
+            for (total, &count) in self.counts[range(into, cell)].iter_mut().zip(counts) {
                 if count > 0 {
                     *total = total.saturating_add(u64::from(count));
                 }
             }
-            self.cells[number].widen(cell.low, cell.high);
+            self.cells[into].widen(cell.low, cell.high);
+        }
+    }
+
+    /// Forgets what one cell has.
+    pub(super) fn clear_cell(&mut self, number: usize) {
+        let cell = std::mem::replace(&mut self.cells[number], Cell::EMPTY);
+        if !cell.is_empty() {
+            self.counts[range(number, cell)].fill(0);
         }
     }
 

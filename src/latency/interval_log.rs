@@ -13,6 +13,7 @@ use std::time::{Duration, SystemTime};
 
 use super::hlog::{HlogEncoder, Span};
 use super::{Interval, Names, Totals};
+use crate::files::is_named;
 use crate::message::{DestinationIndex, Level};
 
 const PREFIX: &str = "latency-";
@@ -205,7 +206,7 @@ impl IntervalLog {
             it.len + text.len() as u64 > max_bytes || now.saturating_sub(it.born) >= max_age
         };
         let mut open = match self.open.take() {
-            Some(open) if !full(&open) => open,
+            Some(open) if !full(&open) && open.is_there() => open,
             _ => {
                 let mut open = self.create(now)?;
                 open.append(header)?;
@@ -244,6 +245,11 @@ impl IntervalLog {
 }
 
 impl Open {
+    /// Somebody may have removed it.
+    fn is_there(&self) -> bool {
+        is_named(&self.path, &self.file).unwrap_or(false)
+    }
+
     /// Appends the whole text or, as far as the disk lets it, nothing: a torn line in the middle
     /// would make the file unreadable.
     fn append(&mut self, text: &[u8]) -> Result<(), (PathBuf, io::Error)> {

@@ -27,6 +27,7 @@ mod log_lines;
 pub mod log_reader;
 pub(crate) mod plot;
 mod readable;
+mod recent;
 pub(crate) mod timeline;
 mod totals;
 mod view;
@@ -41,6 +42,7 @@ pub use hlog::{HlogEncoder, Span};
 pub use interval::Interval;
 pub use interval_log::{IntervalLog, LogError, LogLimits};
 pub(crate) use readable::{readable, readable_time};
+pub(crate) use recent::{ROWS_PER_DECADE, Recent, RecentStep};
 pub use totals::{Summary, Totals};
 pub use view::View;
 

@@ -2,6 +2,8 @@
 
 use jiff::Timestamp;
 
+use crate::clock::utc;
+
 /// Times before this count from the beginning of a log that does not say when it began, in us: a year.
 const RELATIVE_US: u64 = 365 * 24 * 3_600_000_000;
 
@@ -31,12 +33,11 @@ pub(crate) fn readable_time(us: u64, to_the_second: bool) -> String {
             false => format!("{:.3}s", us as f64 / 1e6),
         };
     }
+    if to_the_second {
+        return utc(us);
+    }
     let time = Timestamp::from_microsecond(us as i64).unwrap_or(Timestamp::MAX);
-    let format = match to_the_second {
-        true => "%Y-%m-%dT%H:%M:%SZ",
-        false => "%Y-%m-%dT%H:%M:%S.%3fZ",
-    };
-    time.strftime(format).to_string()
+    time.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
 }
 
 #[cfg(test)]

@@ -58,6 +58,19 @@ pub const STALL_LOOK: Duration = Duration::from_millis(500);
 /// What one look counts at most: more has passed only where the whole process stood still.
 pub const STALL_LOOK_MAX: Duration = Duration::from_secs(1);
 
+/// Between two looks at what the data directory takes: some files of the journal, a microsecond each.
+pub const DISK_SAMPLE_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Looks that the disk's pace is made of: ten minutes, so that segments of 64 MiB that come and go even out.
+pub const DISK_SAMPLES_MAX: usize = 21;
+
+/// Bytes of a file that a setting names - certificates, a key, a token, credentials: ten times a bundle
+/// of all public authorities, so that a wrong path does not take the memory.
+pub const SETTING_FILE_LEN_MAX: u64 = 4 * 1024 * 1024;
+
+/// Bytes of the settings themselves: 256 for each of a million destinations.
+pub const SETTINGS_LEN_MAX: u64 = 256 * 1024 * 1024;
+
 /// Longest `max_wait` of a level, and longest of the other times that a setting may ask for.
 pub const WAIT_MAX: Duration = Duration::from_secs(24 * 3600);
 

@@ -104,8 +104,22 @@ pub const PACE_TURN_NS: u64 = 1_000_000;
 /// Between two looks at producers that say nothing, in ns: 4,096 of them take some 10 us.
 pub const IDLE_LOOK_NS: u64 = 250_000_000;
 
+/// Sources that ingest reports in one duty cycle, of those that it dials and those that dialled in: some
+/// 3 us. Once a second, when the monitor asks.
+pub(crate) const SOURCES_PER_CYCLE: usize = 32;
+
+/// Sources of a report: some 120 bytes each, 2 MB in both reports. Further ones are counted.
+pub(crate) const SOURCES_REPORTED_MAX: usize = 8_192;
+
+/// Sources that `/stats` lists: the page has all that are reported.
+pub(crate) const SOURCES_SHOWN_MAX: usize = 100;
+
 /// A subscriber that was told why it is cut may read that for this long, in ns.
 pub const LEAVING_NS_MAX: u64 = 1_000_000_000;
 
 /// Least `max_line` that a setting may ask for: real frames have some 400 bytes.
 pub const LINE_LEN_MAX_FLOOR: usize = 1024;
+
+/// Bytes that are read at most of a source that a reload has removed and that goes on sending: what it
+/// sent before is in two sockets, by default 6 MiB at the receiver and 4 MiB at the sender.
+pub const REMOVED_READ_LEN_MAX: usize = 16 * 1024 * 1024;

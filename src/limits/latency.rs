@@ -54,11 +54,22 @@ pub const CUSTOMER_LAST: usize = 8;
 /// Customers that `/stats` lists, by destination; with eight last messages each they are 1 MB.
 pub const CUSTOMERS_SHOWN_MAX: usize = 1_000;
 
+/// Destinations with series of their own in `/metrics`: with 3 levels 16 each, of some 90 bytes, so
+/// 16,000 series and 1.5 MB a scrape. The others are in the sums, and in `/destinations`.
+pub const METRICS_DESTINATIONS_MAX: usize = 1_000;
+
 /// Customers that the printed statistics list: a screen of them.
 pub const CUSTOMERS_PRINTED_MAX: usize = 50;
 
 /// The monitor looks for new latencies this often; also how old what `/stats` shows of them may be.
 pub const MONITOR_TICK_MS: u64 = 250;
+
+/// Length of a step of what the page shows over time.
+pub(crate) const RECENT_STEP: Duration = Duration::from_secs(10);
+
+/// Steps that are kept: ten minutes. A step has 45 summaries of 48 bytes at 8 levels, 65 of destinations
+/// and some hundred cells of a heat map, 8 KiB; together 0.5 MiB.
+pub(crate) const RECENT_STEPS: usize = 60;
 
 /// A customer that does not read or acknowledge, and sources that are all gone, are an alarm after this
 /// long: shorter stalls are everyday life.

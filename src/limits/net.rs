@@ -17,6 +17,21 @@ pub const PRODUCERS_MAX_DEFAULT: usize = 4096;
 /// HTTP clients that may be connected, by default: some 16 KiB each.
 pub const HTTP_CLIENTS_MAX_DEFAULT: usize = 256;
 
+/// Pages that are kept live at once, and half of `[admin] max_connections` at most: 64 of them take
+/// [`EVENT_LEN_MAX`] a second each, 4 MiB in all, and half a socket's buffer.
+pub(crate) const EVENT_READERS_MAX: usize = 64;
+
+/// Bytes of one event of the page: some 20 KiB at 3 levels, whatever the number of destinations.
+pub(crate) const EVENT_LEN_MAX: usize = 64 * 1024;
+
+/// Events that a page's reader may miss in a row, one a second. One that is further behind is cut; one
+/// that takes nothing at all is cut after [`HTTP_UNREAD_TIMEOUT`].
+pub(crate) const EVENT_BEHIND_MAX: u64 = 10;
+
+/// Bytes that wait in the socket of an HTTP client, in the kernel: some ten events. So one that does not
+/// read is noticed within a minute.
+pub(crate) const HTTP_UNSENT_LEN: usize = 256 * 1024;
+
 /// Connections of one listener at most, by setting: as many as destinations.
 pub const CONNECTIONS_MAX: usize = DESTINATIONS_MAX;
 
@@ -67,6 +82,10 @@ pub const DESCRIPTORS_THREAD: u64 = 2;
 /// Descriptors of an agent that has sockets, beside connections: a poller and a listener.
 pub const DESCRIPTORS_SOCKETS: u64 = 2;
 
+/// Bytes that a connection from within the process may have sent to an agent unread: a quarter of what
+/// one read takes.
+pub const LOCAL_SEND_BUFFER: usize = 64 * 1024;
+
 /// Threads of agents beside delivery: ingest, scheduler, journal, replay, retention, rejects, relief.
 pub const THREADS_FIXED: u64 = 7;
 
@@ -76,8 +95,12 @@ pub const SPARE_DESCRIPTORS: usize = 4;
 /// Steps of TLS handshakes in one poll of an agent's sockets: a step may sign or verify, 50 to 700 us.
 pub const HANDSHAKE_STEPS_PER_POLL: usize = 2;
 
-/// A TLS handshake that takes longer is ended, at the next look at its connection.
+/// A TLS handshake that takes longer is ended.
 pub const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// A certificate whose time is over within so long is warned of: a fortnight, in which somebody is back
+/// from holidays. Authorities that renew by themselves do so a month before.
+pub const CERTIFICATE_ENDS_SOON: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
 /// Bytes of a TLS record that the engine writes: the most that there may be. An urgent message cannot
 /// overtake them.

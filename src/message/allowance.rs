@@ -7,34 +7,40 @@
 //! rings hold. A window moves on in steps of a sixteenth: a source that waited reads on for a while.
 
 use super::DestinationIndex;
-use crate::config::Config;
+use super::by_destination::ByDestination;
+use crate::config::{Config, Destination};
 
 /// The window moves on by at least this part of `max_queued`.
 const STEPS: i64 = 16;
 
 /// How many messages may wait for each destination.
 #[derive(Debug, Clone)]
-pub(crate) struct MaxQueued {
-    configured: Vec<u64>,
-    others: u64,
-}
+pub(crate) struct MaxQueued(ByDestination<u64>);
 
 impl MaxQueued {
-    /// As the settings say.
+    /// As the settings say; their destinations have their places for indices.
     #[must_use]
     pub(crate) fn new(config: &Config) -> Self {
+        Self::placed(config, 0..)
+    }
+
+    /// The same where they have these indices.
+    pub(crate) fn placed(
+        config: &Config,
+        indices: impl IntoIterator<Item = DestinationIndex>,
+    ) -> Self {
+        let own = |it: &Destination| Some(u64::try_from(it.max_queued?).unwrap_or(u64::MAX));
         let others = config.scheduler.max_queued as u64;
-        let of = |max: Option<usize>| max.map_or(others, |it| it as u64);
-        let destinations = config.destinations.iter();
-        Self {
-            configured: destinations.map(|it| of(it.max_queued)).collect(),
+        Self(ByDestination::new(
+            indices,
+            &config.destinations,
+            own,
             others,
-        }
+        ))
     }
 
     fn of(&self, destination: DestinationIndex) -> u64 {
-        let configured = self.configured.get(destination as usize);
-        configured.copied().unwrap_or(self.others)
+        self.0.of(destination)
     }
 }
 
@@ -79,11 +85,16 @@ impl Windows {
         has_room
     }
 
-    /// The window goes up to this count now.
-    pub(crate) fn raise(&mut self, destination: DestinationIndex, until: u64) {
+    /// The window goes up to this count now: further, or less far after a reload.
+    pub(crate) fn move_to(&mut self, destination: DestinationIndex, until: u64) {
         self.grow(destination as usize + 1);
-        let window = &mut self.of[destination as usize];
-        window.until = window.until.max(until);
+        self.of[destination as usize].until = until;
+    }
+
+    /// So many may wait from now on: windows begin with it. The scheduler says how far those that are
+    /// there go.
+    pub(crate) fn set_max(&mut self, max: &mut MaxQueued) {
+        std::mem::swap(&mut self.max, max);
     }
 
     fn grow(&mut self, destinations: usize) {
@@ -115,6 +126,8 @@ pub(crate) struct Grants {
     of: Vec<Grant>,
     /// Destinations with an update that is not sent yet, each once.
     pending: Vec<DestinationIndex>,
+    /// A reload has changed the bounds: ingest may have begun a window with those before.
+    has_changed: bool,
 }
 
 impl Grants {
@@ -125,6 +138,7 @@ impl Grants {
             max,
             of: Vec::new(),
             pending: Vec::new(),
+            has_changed: false,
         }
     }
 
@@ -137,8 +151,30 @@ impl Grants {
                 sent: 0,
                 is_pending: false,
             });
+            if self.has_changed {
+                self.tell(destination);
+            }
         }
         self.pending.reserve(self.of.len());
+    }
+
+    /// So many may wait from now on. Ingest is told where that is another number than before.
+    pub(crate) fn set_max(&mut self, max: &mut MaxQueued) {
+        std::mem::swap(&mut self.max, max);
+        self.has_changed = true;
+        for destination in 0..self.of.len() {
+            let max = self.max.of(destination as DestinationIndex) as i64;
+            if std::mem::replace(&mut self.of[destination].max, max) != max {
+                self.tell(destination);
+            }
+        }
+    }
+
+    fn tell(&mut self, destination: usize) {
+        let grant = &mut self.of[destination];
+        if !std::mem::replace(&mut grant.is_pending, true) {
+            self.pending.push(destination as DestinationIndex);
+        }
     }
 
     /// How many messages may wait for a destination.
@@ -195,10 +231,8 @@ mod tests {
     use crate::config::parse;
 
     fn max_queued(max: u64) -> MaxQueued {
-        MaxQueued {
-            configured: vec![max],
-            others: 1_000,
-        }
+        let one = &Config::default().destinations[..1];
+        MaxQueued(ByDestination::new(0.., one, |_| Some(max), 1_000))
     }
 
     fn grants(max: u64) -> Grants {
@@ -215,9 +249,9 @@ mod tests {
         let mut windows = Windows::new(MaxQueued::new(&config), &[1, 5]);
         let mut claims = |destination| (0..5).filter(|_| windows.claim(destination)).count();
         assert_eq!([claims(0), claims(1), claims(9)], [2, 0, 3]);
-        windows.raise(1, 0);
+        windows.move_to(1, 0);
         assert!(!windows.claim(1));
-        windows.raise(1, 1);
+        windows.move_to(1, 1);
         assert!(windows.claim(1) && !windows.claim(1));
     }
 
@@ -255,6 +289,28 @@ mod tests {
         );
         grants.leave(0);
         assert_eq!(grants.next_update(), Some((0, 7)));
+    }
+
+    #[test]
+    fn a_bound_that_is_changed_holds_for_the_windows_that_are_there_and_for_later_ones() {
+        let mut windows = Windows::new(max_queued(10), &[]);
+        let mut grants = Grants::new(max_queued(10));
+        grants.grow(1);
+        assert_eq!((0..20).filter(|_| windows.claim(0)).count(), 10);
+        (0..4).for_each(|_| grants.leave(0));
+        for (max, room) in [(3, 0), (8, 2), (8, 0), (20, 12)] {
+            grants.set_max(&mut max_queued(max));
+            windows.set_max(&mut max_queued(max));
+            while let Some((destination, until)) = grants.next_update() {
+                windows.move_to(destination, until);
+            }
+            let claimed = (0..40).filter(|_| windows.claim(0)).count();
+            assert_eq!(claimed, room, "{max} of which 6 wait at first");
+        }
+        // Ingest has begun one with the bound before, and is told.
+        grants.grow(2);
+        assert_eq!(grants.next_update(), Some((1, 1_000)));
+        assert!(!grants.has_updates());
     }
 
     /// What may happen between the two ends.
@@ -302,7 +358,7 @@ mod tests {
                     }
                     Event::Grant => {
                         if let Some((destination, until)) = grants.next_update() {
-                            windows.raise(destination, until);
+                            windows.move_to(destination, until);
                         }
                     }
                     _ => {}
@@ -313,7 +369,7 @@ mod tests {
                 grants.leave(0);
             }
             while let Some((destination, until)) = grants.next_update() {
-                windows.raise(destination, until);
+                windows.move_to(destination, until);
             }
             let room = (0..max).take_while(|_| windows.claim(0)).count() as u64;
             prop_assert!(room > 0 && room + (max / 16).max(1) > max, "{} of {}", room, max);

@@ -16,7 +16,9 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use self::names::Found;
+pub(crate) use self::names::Placed;
 use self::names::{Created, Indices, Names};
+use super::pattern::Pattern;
 use super::recent::{Recent, ShortName};
 use crate::limits::{DESTINATIONS_MAX, INDICES_PER_NAME};
 
@@ -35,6 +37,8 @@ struct Shared {
     figures: Figures,
     max: usize,
     may_create: bool,
+    /// Only names that fit one of these are created, if there are any.
+    fitting: Vec<Pattern>,
 }
 
 /// What is asked of all names without the lock. Stored under it, with release; the acquire loads in
@@ -96,6 +100,7 @@ impl Directory {
             names: Mutex::new(all),
             max,
             may_create,
+            fitting: Vec::new(),
         };
         let directory = Self {
             shared: Arc::new(shared),
@@ -104,6 +109,23 @@ impl Directory {
         };
         directory.shared.figures.store(&directory.names());
         directory
+    }
+
+    /// The same; where names were not created, those are that fit one of these patterns. To be called
+    /// before anybody has a clone.
+    #[must_use]
+    pub fn creating(mut self, patterns: &[Pattern]) -> Self {
+        let shared = Arc::get_mut(&mut self.shared).expect("nobody has a clone");
+        if !shared.may_create && !patterns.is_empty() {
+            shared.may_create = true;
+            shared.fitting = patterns.to_vec();
+            let names = shared
+                .names
+                .get_mut()
+                .unwrap_or_else(PoisonError::into_inner);
+            names.reserve(room(true, shared.max, 0));
+        }
+        self
     }
 
     /// How many names there are.
@@ -124,7 +146,14 @@ impl Directory {
         self.len() == 0
     }
 
-    /// Whether names are created when they are met: there may be no room for more.
+    /// Whether this name is created when it is met: there may be no room for more.
+    #[must_use]
+    pub fn may_create_this(&self, name: &str) -> bool {
+        let fitting = &self.shared.fitting;
+        self.shared.may_create && (fitting.is_empty() || fitting.iter().any(|it| it.matches(name)))
+    }
+
+    /// Whether names are created when they are met, all or some: there may be no room for more.
     #[must_use]
     pub fn may_create(&self) -> bool {
         self.shared.may_create
@@ -136,9 +165,12 @@ impl Directory {
         self.count() >= self.shared.max
     }
 
-    /// Whether names take more than half of the room, without so many of them.
+    /// Whether names take more than half of the room, or of the indices, without so many of them.
     pub(crate) fn is_over_half_full(&self, without: usize) -> bool {
+        let used = self.shared.figures.used.load(Ordering::Acquire);
+        let room = INDICES_PER_NAME * self.shared.max;
         2 * self.count().saturating_sub(without) > self.shared.max
+            || 2 * used.saturating_sub(without) > room
     }
 
     /// Whether one more name may go when so many may be about to: their indices are not free at once,
@@ -213,8 +245,8 @@ impl Directory {
         found
     }
 
-    /// The index of a name, which is created even where that is not allowed: messages wait for it.
-    /// Only for the start.
+    /// The index of a name, which is created even where that is not allowed: messages wait for it, or a
+    /// rule names it. Destinations are adopted at the start only.
     pub fn adopt(&mut self, name: &str) -> u32 {
         let found = match self.look(name) {
             Found::Nowhere => self.add(name, usize::MAX),
@@ -226,7 +258,7 @@ impl Directory {
     /// A name that was not found is created if that is allowed and there is room.
     #[cold]
     pub fn create(&mut self, name: &str) -> Found {
-        if !self.shared.may_create || self.is_full() {
+        if !self.may_create_this(name) || self.is_full() {
             return Found::Nowhere;
         }
         self.add(name, self.shared.max)
@@ -263,9 +295,28 @@ impl Directory {
     }
 
     /// The name of this index may be about to go: from now on nobody is told the index, until
-    /// [`Self::keep`] or [`Self::retire`]. Who knows it still does, until it forgets it.
-    pub(crate) fn begin_retiring(&self, index: u32) {
-        self.names().begin_retiring(index);
+    /// [`Self::keep`] or [`Self::retire`]. Who knows it still does, until it forgets it. `false`: it
+    /// stays, for the settings name it.
+    pub(crate) fn begin_retiring(&self, index: u32) -> bool {
+        self.names().begin_retiring(index)
+    }
+
+    /// The index, below `max`, that a name of the settings to come has or gets. Where messages create no
+    /// names, a new one is found only from [`Self::configure`] on.
+    pub(crate) fn place(&self, name: &str, max: usize) -> Placed {
+        let mut names = self.names();
+        let placed = names.place(name, max, !self.may_create_this(name));
+        self.shared.figures.store(&names);
+        placed
+    }
+
+    /// The settings name these now, and these stay. The others that messages may not create are not found
+    /// any more; returns those that were until now. Who knows one still does, until it forgets it.
+    pub(crate) fn configure(&self, is_configured: impl Fn(u32) -> bool) -> Vec<u32> {
+        let mut names = self.names();
+        let closed = names.configure(is_configured, |it| self.may_create_this(it));
+        self.shared.figures.store(&names);
+        closed
     }
 
     /// The name of this index stays.

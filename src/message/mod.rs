@@ -2,8 +2,10 @@
 //! it with their indices, and how many may wait.
 
 pub(crate) mod allowance;
+pub(crate) mod by_destination;
 mod compact_id;
 mod directory;
+pub(crate) mod frame_mark;
 mod id_hash;
 pub mod layout;
 mod pattern;
@@ -11,8 +13,10 @@ mod recent;
 mod record;
 mod text;
 pub(crate) mod timestamp;
+pub(crate) mod when_full;
 
 pub(crate) use compact_id::CompactId;
+pub(crate) use directory::Placed;
 pub use directory::{Directory, Found};
 pub use id_hash::{IdHash, IdHasher};
 pub use pattern::Pattern;
@@ -30,6 +34,8 @@ pub type DestinationIndex = u32;
 
 /// Index of a message type; the last one stands for all that found no place.
 pub type TypeIndex = u16;
+/// That of all types which came when there was no room for more.
+pub(crate) const OTHER_TYPES: TypeIndex = TypeIndex::MAX;
 
 /// Effective priority, 1 = most urgent.
 pub type Level = u8;
@@ -58,6 +64,15 @@ pub enum Reason {
     Forbidden,
     /// As many messages wait for its destination as may, and the settings say to reject then.
     QueueFull,
+}
+
+/// The field by which a line is forbidden to its sender.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ForbiddenField {
+    /// Its user may not send as that source.
+    SourceServerId,
+    /// Its user may not send there.
+    DestinationId,
 }
 
 impl Reason {

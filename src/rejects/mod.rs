@@ -14,9 +14,11 @@
 //! wait, and the others do not.
 
 mod agent;
-mod format;
+mod field;
+pub(crate) mod format;
 mod log;
 pub(crate) mod protocol;
+mod secrets;
 #[cfg(test)]
 mod tests;
 mod writer;

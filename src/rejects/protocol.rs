@@ -2,7 +2,7 @@
 //! line is copied once and allocates nothing.
 //!
 //! ```text
-//! | line len u32 | source len u16 | reason u8 | awaited u8 | epoch us u64 | source | line |
+//! | line len u32 | source len u16 | reason u8 | flags u8 | epoch us u64 | source | line |
 //! ```
 //!
 //! Positions count the bytes that entered the ring since the start: `durable <= polled <= end`.
@@ -11,11 +11,34 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::limits::REJECT_SOURCE_LEN_MAX;
-use crate::message::Reason;
+use crate::message::{ForbiddenField, Reason};
 use crate::ring::Wake;
 
 /// Bytes before an entry's source.
 const HEADER_LEN: usize = 16;
+
+/// Flags.
+const AWAITED: u8 = 1;
+const FORBIDDEN_SOURCE: u8 = 2;
+const FORBIDDEN_DESTINATION: u8 = 4;
+
+fn flags_of(rejected: &Rejected<'_>) -> u8 {
+    let awaited = if rejected.is_awaited { AWAITED } else { 0 };
+    awaited
+        | match rejected.forbidden {
+            None => 0,
+            Some(ForbiddenField::SourceServerId) => FORBIDDEN_SOURCE,
+            Some(ForbiddenField::DestinationId) => FORBIDDEN_DESTINATION,
+        }
+}
+
+fn forbidden_of(flags: u8) -> Option<ForbiddenField> {
+    match flags & (FORBIDDEN_SOURCE | FORBIDDEN_DESTINATION) {
+        0 => None,
+        FORBIDDEN_SOURCE => Some(ForbiddenField::SourceServerId),
+        _ => Some(ForbiddenField::DestinationId),
+    }
+}
 
 /// Bytes of the longest entry, of lines of at most so many bytes.
 const fn entry_len_max(line_len_max: usize) -> usize {
@@ -27,6 +50,8 @@ const fn entry_len_max(line_len_max: usize) -> usize {
 pub struct Rejected<'a> {
     /// Why.
     pub reason: Reason,
+    /// Of a forbidden one: the field by which it is.
+    pub forbidden: Option<ForbiddenField>,
     /// Where it came from; what is longer than [`REJECT_SOURCE_LEN_MAX`] is cut.
     pub source: &'a [u8],
     /// When it was read, us since the epoch.
@@ -111,7 +136,7 @@ impl RejectSender {
         header[..4].copy_from_slice(&(rejected.line.len() as u32).to_le_bytes());
         header[4..6].copy_from_slice(&(source_len as u16).to_le_bytes());
         header[6] = rejected.reason as u8;
-        header[7] = u8::from(rejected.is_awaited);
+        header[7] = flags_of(rejected);
         header[8..].copy_from_slice(&rejected.epoch_us.to_le_bytes());
         for piece in [&header, &rejected.source[..source_len], rejected.line] {
             let pushed = self.ring.push_entire_slice(piece);
@@ -167,7 +192,8 @@ impl RejectReceiver {
             reason: Reason::ALL[usize::from(header[6])],
             source,
             epoch_us: u64::from_le_bytes(epoch_us.try_into().expect("eight bytes of sixteen")),
-            is_awaited: header[7] != 0,
+            forbidden: forbidden_of(header[7]),
+            is_awaited: header[7] & AWAITED != 0,
             line,
         });
         true
@@ -216,6 +242,11 @@ mod tests {
         Rejected {
             reason: Reason::ALL[epoch_us as usize % Reason::ALL.len()],
             source,
+            forbidden: match epoch_us % 3 {
+                0 => None,
+                1 => Some(ForbiddenField::SourceServerId),
+                _ => Some(ForbiddenField::DestinationId),
+            },
             epoch_us,
             is_awaited: epoch_us % 2 == 1,
             line,

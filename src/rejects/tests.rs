@@ -53,6 +53,7 @@ impl Desk {
         self.counters.add(Counter::RejectedWaiting, 1);
         let rejected = Rejected {
             reason,
+            forbidden: None,
             source: source.as_bytes(),
             epoch_us: EPOCH_US,
             is_awaited: true,
@@ -169,6 +170,7 @@ fn a_device_that_is_full_is_tried_again_and_again() {
     .expect("it opens");
     let rejected = Rejected {
         reason: Reason::BadJson,
+        forbidden: None,
         source: b"s",
         epoch_us: 0,
         is_awaited: false,

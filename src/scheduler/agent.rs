@@ -57,7 +57,7 @@ impl SchedulerAgent {
     }
 
     fn poll_replay(&mut self, now: Now) -> usize {
-        if self.inputs.replay.is_empty() {
+        if self.inputs.replay.is_empty() || !self.cores.lease.may_serve() {
             return 0;
         }
         let mut out = self.out.dispatch();
@@ -85,6 +85,15 @@ impl SchedulerAgent {
             work_count += 1;
         }
         work_count
+    }
+
+    fn poll_control(&mut self) -> usize {
+        let Some(mut change) = self.inputs.control.poll() else {
+            return 0;
+        };
+        self.cores.change(&mut change);
+        self.inputs.control.finish(change);
+        1
     }
 
     fn poll_retention(&mut self) -> usize {
@@ -140,11 +149,14 @@ impl Agent for SchedulerAgent {
 
     fn do_work(&mut self, now: Now) -> Result<usize, Fatal> {
         self.cores.walls.note(now);
-        let mut work_count = self.poll_journal(now) + self.poll_replay(now);
+        self.cores.lease.note_path();
+        let mut work_count = self.poll_control();
+        work_count += self.poll_journal(now) + self.poll_replay(now);
         work_count += (self.cores).retry_settlements(now, &mut self.out.journal);
         for agent in 0..self.inputs.deliveries.len() {
             work_count += self.poll_delivery(agent, now);
         }
+        work_count += self.cores.end_subscriptions(&mut self.out.deliveries);
         work_count += self.poll_retention() + self.poll_ingest(now);
         work_count += self.cores.age_and_evict(now) + self.dispatch(now);
         work_count += self.cores.report(now);
@@ -156,6 +168,7 @@ impl Agent for SchedulerAgent {
     /// The last statistics say what waits at the end.
     fn on_close(&mut self, now: Now) -> Result<(), Fatal> {
         self.cores.report_last(now);
+        self.cores.keep_unconfirmed(&mut self.inputs.ingest);
         Ok(())
     }
 }

@@ -4,8 +4,11 @@
 //! calls the cores in the order of the data and writes to the outputs. No IO, no clock.
 
 mod cycle_end;
+mod leaving;
 mod retiring;
+mod unconfirmed;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -24,6 +27,7 @@ use super::protocol::{
     ToJournal,
 };
 use super::queue::cold::ColdStore;
+use super::reload::Configured;
 use super::retirement::Retirement;
 use super::rings::DispatchOutput;
 use super::settlements::Settlements;
@@ -31,6 +35,7 @@ use super::source_acks::SourceAcks;
 use super::subscriber::{Subscriber, SubscriberId};
 use super::subscriptions::Subscriptions;
 use crate::clock::{Now, Walls};
+use crate::cluster::run::lease::PathLease;
 use crate::counters::{Counter, Counters};
 use crate::destinations::Reporter;
 use crate::log_limit::LogLimit;
@@ -42,17 +47,25 @@ pub(super) struct Cores {
     pub(super) messages: Messages,
     pub(super) intake: Intake,
     pub(super) gate: Gate,
+    /// What the group allows, where there is one.
+    pub(super) lease: PathLease,
     pub(super) source_acks: SourceAcks,
     pub(super) duplicates: Duplicates,
     pub(super) first_accepted: FirstAccepted,
     pub(super) dispatcher: Dispatcher,
     pub(super) subscriptions: Subscriptions,
+    /// Subscribers that have gone and are still in rows of the subscriptions.
+    pub(super) leaving: VecDeque<SubscriberId>,
     pub(super) settlements: Settlements,
     pub(super) retirement: Retirement,
     pub(super) chunks: ChunkSupply,
     pub(super) names: Directory,
-    /// Destinations that the cores have room for; those configured were there first.
+    /// Destinations that the cores have room for.
     pub(super) known_destinations: DestinationIndex,
+    /// Those that the settings name: their names stay.
+    pub(super) configured: Configured,
+    /// There may be others.
+    pub(super) may_retire: bool,
     pub(super) walls: Walls,
     pub(super) counters: Arc<Counters>,
     /// Bytes on their way to one subscriber.
@@ -233,8 +246,7 @@ impl Cores {
                 self.on_acknowledged(id(subscriber), frames, now, journal);
             }
             FromDelivery::Gone { subscriber } => {
-                self.on_gone(id(subscriber), now);
-                answers.send(ToDelivery::Forget { subscriber });
+                self.on_gone(id(subscriber), now, answers);
             }
             FromDelivery::Released {
                 destination,
@@ -309,12 +321,6 @@ impl Cores {
         }
     }
 
-    fn on_gone(&mut self, id: SubscriberId, now: Now) {
-        let (messages, subscriptions) = (&mut self.messages, &mut self.subscriptions);
-        let requeued = (self.dispatcher).end_serving(id, now, messages, subscriptions);
-        self.counters.add(Counter::Redelivered, requeued as u64);
-    }
-
     /// What retention says. The answer goes through the journal, behind the settlements that it
     /// speaks of.
     pub(super) fn on_retention(
@@ -339,6 +345,9 @@ impl Cores {
 
     /// Dispatches what may go.
     pub(super) fn dispatch(&mut self, now: Now, out: &mut DispatchOutput<'_>) -> usize {
+        if !self.lease.may_serve() {
+            return 0;
+        }
         if self.counters.get(Counter::JournalStuck) != 0 {
             // What is handed out now would be settled, and nowhere recorded.
             return 0;
@@ -374,7 +383,8 @@ impl Cores {
         if !journal_has_room {
             self.counters.add(Counter::JournalBackPressure, 1);
         }
-        has_room && journal_has_room && self.gate.may_grow() && self.duplicates.has_room(count)
+        let may_accept = self.gate.may_grow() && self.lease.may_accept();
+        has_room && journal_has_room && may_accept && self.duplicates.has_room(count)
     }
 
     /// Whether so many more messages may be held, hot and cold.
@@ -402,7 +412,7 @@ impl Cores {
 
     /// Makes room for a destination, which may be new.
     #[inline]
-    fn ensure_destination(&mut self, destination: DestinationIndex) {
+    pub(super) fn ensure_destination(&mut self, destination: DestinationIndex) {
         if !self.intake.knows(destination) {
             self.add_destination(destination);
         }

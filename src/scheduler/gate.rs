@@ -157,6 +157,14 @@ impl Gate {
         }
     }
 
+    /// The messages that wait.
+    pub(crate) fn messages(&self) -> impl Iterator<Item = SlotIndex> {
+        self.entries.iter().filter_map(|it| match it {
+            Entry::Message { index, .. } => Some(*index),
+            Entry::Duplicate(_) => None,
+        })
+    }
+
     /// The message whose slot is worth prefetching now.
     #[inline]
     pub(crate) fn ahead(&self) -> Option<SlotIndex> {

@@ -11,7 +11,7 @@ use super::protocol::{Arrival, FromIngest, ToJournal};
 use super::rules::Rules;
 use crate::arena::{Committed, Lease};
 use crate::clock::{LocalMinute, Now};
-use crate::message::{DestinationIndex, Level, Reason, Record, Sequence, Text};
+use crate::message::{DestinationIndex, Directory, Level, Reason, Record, Sequence, Text};
 use crate::ring::{Permit, Receiver};
 
 /// Arrivals between two looks ahead. A processor fetches some twenty cache lines at once:
@@ -108,6 +108,11 @@ impl Intake {
     /// A destination was created, at the next index or at one that is vacant.
     pub(crate) fn add_destination(&mut self, destination: DestinationIndex, name: &str) {
         self.rules.add_destination(destination, name);
+    }
+
+    /// Other rules follow; afterwards `next` has those before.
+    pub(crate) fn take_rules(&mut self, next: &mut Rules, names: &Directory) {
+        self.rules.take_over(next, names);
     }
 
     /// The name of a destination is gone.

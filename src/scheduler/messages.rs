@@ -23,7 +23,7 @@ use crate::journal::format::{Position, Settlement};
 use crate::latency::Recorder;
 use crate::memory::{prefetch, prefetch_all};
 use crate::message::layout::RecordHeader;
-use crate::message::{DestinationIndex, Level, Sequence, TypeIndex};
+use crate::message::{DestinationIndex, Level, Record, Sequence, TypeIndex};
 
 /// Messages by stage, and what became of them since the start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -212,6 +212,17 @@ impl Messages {
             is_fetching: false,
             was_cold: false,
         })
+    }
+
+    /// Shows the frame of a message whose record is in memory. The lease is never taken back: the run is
+    /// over.
+    pub(crate) fn with_frame(&mut self, index: SlotIndex, show: impl FnOnce(&[u8])) {
+        let place = self.get(index).place;
+        if let Some(lease) = self.ledger.lend(place)
+            && let Some(record) = Record::parse(self.view.bytes(&lease))
+        {
+            show(record.frame());
+        }
     }
 
     /// The record of a duplicate is not needed.

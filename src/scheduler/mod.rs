@@ -57,6 +57,7 @@ pub(crate) mod source_acks;
 pub(crate) mod dispatcher;
 pub mod queue;
 
+pub(crate) mod reload;
 pub(crate) mod retirement;
 pub(crate) mod settlements;
 pub(crate) mod subscriber;

@@ -1,5 +1,6 @@
 //! What the scheduler agent is made of: its rings, its cores' state at start, and its settings.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -18,6 +19,7 @@ use super::protocol::{
 };
 use super::queue::Queues;
 use super::queue::cold::ColdStore;
+use super::reload::{Configured, SchedulerChange};
 use super::retirement::Retirement;
 use super::rings::{Inputs, Outputs};
 use super::rules::Rules;
@@ -25,8 +27,10 @@ use super::settlements::Settlements;
 use super::source_acks::SourceAcks;
 use super::subscriptions::Subscriptions;
 use super::unsettled::Unsettled;
+use crate::agent::control::Control;
 use crate::arena::{Ledger, Writer};
 use crate::clock::Walls;
+use crate::cluster::run::lease::PathLease;
 use crate::config::Durability;
 use crate::counters::Counters;
 use crate::destinations::Reporter;
@@ -71,9 +75,13 @@ pub(crate) struct SchedulerParts {
     pub(crate) destinations: Directory,
     /// How many customers there can be.
     pub(crate) destinations_max: usize,
-    /// How many customers the settings name.
+    /// How many customers the settings name; these have the first indices.
     pub(crate) configured_destinations: DestinationIndex,
+    /// What reloads change.
+    pub(crate) control: Control<SchedulerChange>,
     pub(crate) durability: Durability,
+    /// Whether frames may be handed out, in a group.
+    pub(crate) lease: PathLease,
     /// Bytes on their way to one subscriber.
     pub(crate) credit: usize,
     /// Messages held at most, hot and cold.
@@ -109,22 +117,29 @@ impl SchedulerParts {
         let mut messages = Messages::new(slots_max, self.ledger, self.unsettled, self.recorder);
         messages.reserve_destinations(self.destinations_max);
         messages.grow(self.configured_destinations as usize);
-        let mut retirement = Retirement::new(self.configured_destinations, agents);
+        // A reload may take any name out of the settings.
+        let mut retirement = Retirement::new(0, agents);
         retirement.reserve(self.destinations_max);
+        let has_others = self.destinations.len() > self.configured_destinations as usize;
+        let may_retire = self.destinations.may_create() || has_others;
         let cores = Cores {
             messages,
             intake: Intake::new(self.dedup, self.rules, self.next_sequence),
             gate: Gate::new(self.durability == Durability::Memory),
+            lease: self.lease,
             source_acks: SourceAcks::default(),
             duplicates: Duplicates::default(),
             first_accepted: FirstAccepted::default(),
             dispatcher: Dispatcher::new(self.queues, allowances),
             subscriptions: Subscriptions::new(agents),
+            leaving: VecDeque::new(),
             settlements: Settlements::default(),
             retirement,
             chunks: ChunkSupply::default(),
             names: self.destinations,
             known_destinations: self.configured_destinations,
+            configured: Configured::of(0..self.configured_destinations),
+            may_retire,
             walls: Walls::default(),
             counters: self.counters,
             credit: self.credit as i64,
@@ -142,6 +157,7 @@ impl SchedulerParts {
             replay: self.replay.from,
             retention: self.from_retention,
             deliveries: from_deliveries,
+            control: self.control,
         };
         let out = Outputs {
             ingest: self.to_ingest,

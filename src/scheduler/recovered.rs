@@ -5,11 +5,14 @@
 //!
 //! A message goes into its cold lane when its record is read. A settlement only removes its
 //! sequence from the set of unsettled ones; the settled messages are swept out of the lanes when
-//! they outnumber the others, and at the end.
+//! they outnumber the others, and at the end. What a group has carried comes behind younger messages, and is
+//! put before them at the end.
 //!
 //! All times are the engine's own, which goes on across runs: an id is remembered, and a message
 //! ages, from when it was recorded. A recovered message is queued by the start of the window that
 //! timestamps were clamped to then: in the order of the sequences, before all new messages.
+
+use std::collections::BTreeMap;
 
 use super::dedup::DedupWindow;
 use super::queue::cold::{ColdMessage, ColdStore, Kind};
@@ -18,7 +21,7 @@ use crate::journal::batch::JournalRecord;
 use crate::journal::format::Settlement;
 use crate::journal::recovery::Sink;
 use crate::message::timestamp::clamp_timestamp;
-use crate::message::{CompactId, DestinationIndex, Directory, TypeIndex};
+use crate::message::{CompactId, DestinationIndex, Directory, OTHER_TYPES, Sequence, TypeIndex};
 
 /// Settled messages that may be in the lanes, besides as many as are unsettled: 7 MB.
 const SETTLED_MAX: usize = 1024 * 1024;
@@ -58,6 +61,10 @@ pub(crate) struct RecoveredStateBuilder {
     /// Which of the messages in the cold store are not settled, and how many.
     unsettled: Unsettled,
     unsettled_count: usize,
+    /// The first message that came in its own place.
+    first: Option<Sequence>,
+    /// Those that came before it, are carried and not settled, with their cells.
+    carried: BTreeMap<Sequence, (usize, ColdMessage)>,
     last_recorded_ms: u64,
     levels: u8,
 }
@@ -78,6 +85,8 @@ impl RecoveredStateBuilder {
             cold_store: ColdStore::default(),
             unsettled: Unsettled::default(),
             unsettled_count: 0,
+            first: None,
+            carried: BTreeMap::new(),
             last_recorded_ms: 0,
             levels,
         }
@@ -86,6 +95,7 @@ impl RecoveredStateBuilder {
     /// The journal has been read.
     pub(crate) fn finish(mut self) -> RecoveredState {
         self.sweep();
+        self.put_carried_first();
         self.remove_names();
         RecoveredState {
             dedup: self.dedup,
@@ -107,8 +117,41 @@ impl RecoveredStateBuilder {
         self.cold_store.renumber(&indices, levels);
     }
 
-    fn cell(&self, destination: DestinationIndex, level0: u8) -> usize {
-        destination as usize * usize::from(self.levels) + usize::from(level0)
+    /// A message as it waits, and the cell that it waits in.
+    fn cold(&mut self, record: &JournalRecord<'_>, recorded_ms: u64) -> (usize, ColdMessage) {
+        let message_type = self
+            .message_types
+            .find_or_create(&record.message_type().value());
+        let message_type = message_type.unwrap_or(u32::from(OTHER_TYPES));
+        let destination = self.destinations.adopt(&record.destination().value());
+        let level0 = record.level().clamp(1, self.levels) - 1;
+        self.last_recorded_ms = self.last_recorded_ms.max(recorded_ms);
+        let message = ColdMessage {
+            sequence: record.sequence,
+            position: record.position,
+            timestamp_ms: clamp_timestamp(0, 0, recorded_ms),
+            record_len: record.record_len() as u32,
+            message_type: message_type as TypeIndex,
+            level0,
+            redelivered: true,
+        };
+        let cell = destination as usize * usize::from(self.levels) + usize::from(level0);
+        (cell, message)
+    }
+
+    fn put_carried_first(&mut self) {
+        let carried = std::mem::take(&mut self.carried);
+        if carried.is_empty() {
+            return;
+        }
+        self.unsettled.put_first(carried.keys().copied());
+        let mut by_cell: BTreeMap<usize, Vec<ColdMessage>> = BTreeMap::new();
+        for (cell, message) in carried.into_values() {
+            by_cell.entry(cell).or_default().push(message);
+        }
+        for (cell, messages) in by_cell {
+            self.cold_store.put_first(cell, Kind::Native, &messages);
+        }
     }
 
     fn sweep(&mut self) {
@@ -124,26 +167,11 @@ impl Sink for RecoveredStateBuilder {
         let id = self.dedup.hasher().hash(id.as_bytes());
         let recorded_ms = recorded_us / 1_000;
         self.dedup.claim(id, recorded_ms);
-        let message_type = self
-            .message_types
-            .find_or_create(&record.message_type().value());
-        let message_type = message_type.unwrap_or(self.message_types.len() as u32);
-        let destination = self.destinations.adopt(&record.destination().value());
-        let level0 = record.level().clamp(1, self.levels) - 1;
-        let message = ColdMessage {
-            sequence: record.sequence,
-            position: record.position,
-            timestamp_ms: clamp_timestamp(0, 0, recorded_ms),
-            record_len: record.record_len() as u32,
-            message_type: message_type as TypeIndex,
-            level0,
-            redelivered: true,
-        };
-        self.cold_store
-            .push(self.cell(destination, level0), Kind::Native, message);
+        let (cell, message) = self.cold(record, recorded_ms);
+        self.cold_store.push(cell, Kind::Native, message);
+        self.first.get_or_insert(record.sequence);
         self.unsettled.insert(record.sequence);
         self.unsettled_count += 1;
-        self.last_recorded_ms = self.last_recorded_ms.max(recorded_ms);
     }
 
     fn id(&mut self, id: &CompactId<'_>, recorded_us: u64) {
@@ -152,9 +180,23 @@ impl Sink for RecoveredStateBuilder {
     }
 
     fn settled(&mut self, settlement: &Settlement) {
-        self.unsettled_count -= usize::from(self.unsettled.remove(settlement.sequence));
+        let was_there = self.unsettled.remove(settlement.sequence);
+        self.unsettled_count -= usize::from(was_there);
+        if !was_there && !self.carried.is_empty() {
+            self.carried.remove(&settlement.sequence);
+        }
         if self.cold_store.len() > 2 * self.unsettled_count + SETTLED_MAX {
             self.sweep();
+        }
+    }
+
+    /// What came in its own place is known, whatever became of it; ids of what is carried are forgotten.
+    fn carried(&mut self, record: &JournalRecord<'_>, recorded_us: u64) {
+        let sequence = record.sequence;
+        let is_known = self.first.is_some_and(|first| first <= sequence);
+        if !is_known && !self.carried.contains_key(&sequence) {
+            let message = self.cold(record, recorded_us / 1_000);
+            self.carried.insert(sequence, message);
         }
     }
 }

@@ -7,6 +7,8 @@ use super::protocol::{
     Fetch, FromDelivery, FromIngest, FromJournal, FromReplay, FromRetention, ToDelivery, ToIngest,
     ToJournal,
 };
+use super::reload::SchedulerChange;
+use crate::agent::control::Control;
 use crate::arena::Writer;
 use crate::limits::{AGENTS_MAX, ANSWERS_RESERVED, DISPATCHES_PER_CYCLE};
 use crate::ring::{Permit, Receiver, Sender};
@@ -19,6 +21,8 @@ pub(crate) struct Inputs {
     pub(super) retention: Receiver<FromRetention>,
     /// By delivery agent.
     pub(super) deliveries: Vec<Receiver<FromDelivery>>,
+    /// What reloads change.
+    pub(super) control: Control<SchedulerChange>,
 }
 
 /// The rings that the scheduler fills.

@@ -16,7 +16,7 @@ use std::collections::HashMap;
 
 use crate::config;
 use crate::message::Text;
-use crate::message::{DestinationIndex, Level, TypeIndex};
+use crate::message::{DestinationIndex, Directory, Level, TypeIndex};
 
 /// Class of the destinations that no rule names.
 const PLAIN: u16 = 0;
@@ -54,8 +54,10 @@ pub struct Rules {
     decisions: Vec<Decision>,
     /// Message types that rules name; the column behind theirs is for all others.
     message_types: Vec<String>,
+    /// The column of a message type, by its index; types beyond have that of all others.
+    columns: Vec<u16>,
     conditional: Vec<Vec<ConditionalRule>>,
-    /// Classes of the destinations that rules name.
+    /// Classes of the destinations that rules name, and of the VIP ones.
     named: HashMap<String, u16>,
 }
 
@@ -68,6 +70,7 @@ impl Rules {
         let mut compiled = Self {
             classes: Vec::with_capacity(destinations.len()),
             decisions: Vec::new(),
+            columns: Vec::new(),
             message_types: distinct(rules.iter().filter_map(|rule| rule.message_type.as_deref())),
             conditional: Vec::new(),
             named: HashMap::new(),
@@ -81,19 +84,42 @@ impl Rules {
             compiled.add_class(rules, Some(&name), levels);
             compiled.named.insert(name, class);
         }
+        let vips = destinations.iter().filter(|it| it.vip);
+        let vips = vips.map(|it| (it.id.clone(), VIP));
+        compiled.named.extend(vips);
         for destination in destinations {
-            let class = if destination.vip {
-                VIP
-            } else {
-                compiled.class_of(&destination.id)
-            };
-            compiled.classes.push(class);
+            compiled.classes.push(compiled.class_of(&destination.id));
         }
-        compiled
+        let types = 0..compiled.message_types.len() as TypeIndex;
+        compiled.with_types(types)
     }
 
-    /// The message types that must be interned first, in this order: their [`TypeIndex`]es are
-    /// their places here.
+    /// The message types that rules name have these indices.
+    pub(crate) fn with_types(mut self, indices: impl Iterator<Item = TypeIndex>) -> Self {
+        let others = self.message_types.len() as u16;
+        self.columns.clear();
+        for (column, index) in (0..).zip(indices) {
+            let needed = self.columns.len().max(usize::from(index) + 1);
+            self.columns.resize(needed, others);
+            self.columns[usize::from(index)] = column;
+        }
+        self
+    }
+
+    /// Rules that others follow: these know the same destinations, by their names. Afterwards `next` has
+    /// what was here.
+    pub(crate) fn take_over(&mut self, next: &mut Rules, names: &Directory) {
+        next.classes.clear();
+        for (index, class) in (0..).zip(&self.classes) {
+            let name = (*class != VACANT).then(|| names.name(index)).flatten();
+            let class = name.map_or(VACANT, |it| next.class_of(&it));
+            next.classes.push(class);
+        }
+        std::mem::swap(self, next);
+    }
+
+    /// The message types that rules name. At a start they are interned first, in this order: their
+    /// [`TypeIndex`]es are their places here.
     pub(crate) fn message_types(&self) -> &[String] {
         &self.message_types
     }
@@ -134,7 +160,8 @@ impl Rules {
         context: impl FnOnce() -> (u16, Text<'a>),
     ) -> Level {
         let others = self.message_types.len();
-        let column = usize::from(message_type).min(others);
+        let column = self.columns.get(usize::from(message_type));
+        let column = column.map_or(others, |&it| usize::from(it));
         let class = usize::from(self.classes[destination as usize]);
         match self.decisions[class * (others + 1) + column] {
             Decision::Own => own,
@@ -329,6 +356,45 @@ mod tests {
                             let message = [destination, source, message_type];
                             prop_assert_eq!(level, naive(&rules, message, own, minute));
                         }
+                    }
+                }
+            }
+        }
+    }
+
+    proptest! {
+        /// Whatever was there before, and wherever the types are in the directory.
+        #[test]
+        fn rules_that_follow_others_decide_as_if_they_had_been_there_from_the_start(
+            before in prop::collection::vec(any_rule(), 0..6),
+            after in prop::collection::vec(any_rule(), 0..6),
+            first in prop::sample::subsequence(&NAMES[..], 0..4),
+            later_vips in any::<bool>(),
+        ) {
+            let names = Directory::new(NAMES, false, 4);
+            let mut types = Directory::new(first, true, 9);
+            let mut rules = Rules::new(&before, &destinations(), 3);
+            rules.add_destination(3, "d");
+            let mut configured = destinations();
+            configured[0].vip = later_vips;
+            let mut next = Rules::new(&after, &configured, 3);
+            let interned: Vec<_> = next.message_types().iter()
+                .map(|it| types.find_or_create(it).expect("there is room") as TypeIndex)
+                .collect();
+            next = next.with_types(interned.into_iter());
+            rules.take_over(&mut next, &names);
+            let mut fresh = Rules::new(&after, &configured, 3);
+            fresh.add_destination(3, "d");
+            for (destination, _) in NAMES.iter().enumerate() {
+                for message_type in NAMES {
+                    let index = types.find_or_create(message_type).expect("there is room");
+                    let at_start = fresh.message_types().iter().position(|it| it == message_type);
+                    for (own, minute) in [(1, 0), (3, 2)] {
+                        let context = || (minute, Text::plain(b"b"));
+                        let level = rules.level(destination as u32, index as u16, own, context);
+                        let at_start = at_start.unwrap_or(99) as u16;
+                        let expected = fresh.level(destination as u32, at_start, own, context);
+                        prop_assert_eq!(level, expected);
                     }
                 }
             }

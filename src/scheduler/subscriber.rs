@@ -39,6 +39,8 @@ pub(crate) struct Subscriber {
     pub(super) unwritten: Unwritten,
     /// What it is handed next, in this order, once it was read from the journal.
     pub(crate) fetching: VecDeque<SlotIndex>,
+    /// It has gone, and is still in rows of the subscriptions.
+    pub(super) is_leaving: bool,
     /// It is in the dispatcher's list of those that wait for room in a ring.
     pub(crate) waits_for_room: bool,
     /// Bytes that it may be handed; the last frame may overdraw it.
@@ -60,6 +62,7 @@ impl Subscriber {
             written_total: 0,
             unwritten: Unwritten::default(),
             fetching: VecDeque::new(),
+            is_leaving: false,
             waits_for_room: false,
             credit,
             group: None,

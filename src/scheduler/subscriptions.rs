@@ -113,16 +113,25 @@ impl Subscriptions {
         for (at, &destination) in (subscriber.destinations.len() as u32..).zip(destinations) {
             let row = &mut self.rows[destination as usize];
             row.places.push_back(Place { id, at });
-            let list = if row.places.len() == 1 {
+        }
+        subscriber.destinations.extend_from_slice(destinations);
+        subscriber.joining += destinations.len();
+        for &destination in destinations {
+            let list = if self.is_next(destination) {
                 &mut assigned.active
             } else {
                 &mut assigned.standby
             };
             list.push(destination);
         }
-        subscriber.destinations.extend_from_slice(destinations);
-        subscriber.joining += destinations.len();
         assigned
+    }
+
+    /// Whether all before the last subscriber of a destination have gone.
+    fn is_next(&self, destination: DestinationIndex) -> bool {
+        let row = &self.rows[destination as usize];
+        let mut before = row.places.iter().rev().skip(1);
+        before.all(|it| self.get(it.id).is_none_or(|it| it.is_leaving))
     }
 
     /// A `subscribe` line is complete: the subscriber may be handed messages. Returns the
@@ -137,17 +146,51 @@ impl Subscriptions {
         subscriber.destinations[first..].to_vec()
     }
 
-    /// Removes a subscriber that has gone, and returns it with what it had in flight. Standbys take
-    /// over.
-    pub(crate) fn remove(&mut self, id: SubscriberId) -> Option<Subscriber> {
+    /// A subscriber has gone: it is handed nothing more, and its standbys wait until
+    /// [`Subscriptions::leave_some`] has come to their destinations. Returns it with what it had in
+    /// flight.
+    pub(crate) fn begin_leaving(&mut self, id: SubscriberId) -> Option<Subscriber> {
+        let subscriber = self.get_mut(id)?;
+        let mut gone = std::mem::replace(subscriber, Subscriber::new(subscriber.ack, 0));
+        subscriber.destinations = std::mem::take(&mut gone.destinations);
+        subscriber.group = gone.group;
+        subscriber.is_leaving = true;
+        Some(gone)
+    }
+
+    /// Takes a subscriber that has gone out of some of its destinations, and returns them: standbys
+    /// take over. Each costs one of `places` and those before it in its row; it stops when they are
+    /// used up.
+    pub(crate) fn leave_some(
+        &mut self,
+        id: SubscriberId,
+        places: &mut usize,
+    ) -> Vec<DestinationIndex> {
         let keys = &mut self.subscribers[usize::from(id.agent)];
-        let subscriber = keys.get_mut(id.key as usize).and_then(Option::take)?;
-        for &destination in &subscriber.destinations {
+        let mut left = Vec::new();
+        let Some(Some(subscriber)) = keys.get_mut(id.key as usize) else {
+            return left;
+        };
+        while *places > 0
+            && let Some(destination) = subscriber.destinations.pop()
+        {
             let row = &mut self.rows[destination as usize];
-            row.places.retain(|it| it.id != id);
+            let at = row.places.iter().position(|it| it.id == id);
+            let at = at.expect("it is in the rows of its destinations");
+            row.places.remove(at);
             row.is_named = false;
+            *places = places.saturating_sub(at + 1);
+            left.push(destination);
         }
-        Some(subscriber)
+        left
+    }
+
+    /// Forgets a subscriber that has left all its destinations, and returns it; `None`: it has not, or
+    /// was never there.
+    pub(crate) fn forget(&mut self, id: SubscriberId) -> Option<Subscriber> {
+        let keys = &mut self.subscribers[usize::from(id.agent)];
+        let subscriber = keys.get_mut(id.key as usize)?;
+        subscriber.take_if(|it| it.destinations.is_empty())
     }
 
     /// A subscriber has asked for the destination by its name.
@@ -206,6 +249,23 @@ mod tests {
         }
     }
 
+    /// A subscriber goes, place by place; returns its destinations.
+    fn leave(subscriptions: &mut Subscriptions, id: SubscriberId) -> Vec<DestinationIndex> {
+        let mut all = Vec::new();
+        subscriptions.begin_leaving(id);
+        loop {
+            let left = subscriptions.leave_some(id, &mut 1);
+            if left.is_empty() {
+                break;
+            }
+            all.extend(left);
+        }
+        subscriptions.forget(id);
+        assert!(subscriptions.get(id).is_none());
+        all.sort_unstable();
+        all
+    }
+
     #[test]
     fn the_second_stands_by_and_takes_over() {
         let mut subscriptions = Subscriptions::new(2);
@@ -214,11 +274,26 @@ mod tests {
         let second = subscriptions.subscribe(id(1), &[2, 3], true, 10);
         assert_eq!((second.active, second.standby), (vec![3], vec![2]));
         assert_eq!(subscriptions.active(2), Some(id(0)));
-        let gone = subscriptions.remove(id(0)).expect("it was there");
-        assert_eq!(gone.destinations, [1, 2]);
+        assert_eq!(leave(&mut subscriptions, id(0)), [1, 2]);
         let active = (subscriptions.active(1), subscriptions.active(2));
         assert_eq!(active, (None, Some(id(1))));
-        assert!(subscriptions.remove(id(0)).is_none());
+        assert!(subscriptions.begin_leaving(id(0)).is_none());
+    }
+
+    #[test]
+    fn who_comes_while_another_leaves_is_the_next() {
+        let mut subscriptions = Subscriptions::new(2);
+        subscriptions.subscribe(id(0), &[1, 2, 3], false, 10);
+        subscriptions.subscribe(id(1), &[2], false, 10);
+        subscriptions.begin_leaving(id(0)).expect("it was there");
+        assert_eq!(subscriptions.leave_some(id(0), &mut 1), [3]);
+        let next = subscriptions.subscribe(id(2), &[1, 2, 3], false, 10);
+        assert_eq!((next.active, next.standby), (vec![1, 3], vec![2]));
+        assert!(subscriptions.forget(id(0)).is_none(), "not yet");
+        assert_eq!(subscriptions.leave_some(id(0), &mut 9), [2, 1]);
+        assert!(subscriptions.forget(id(0)).is_some());
+        let active = [1, 2, 3].map(|it| subscriptions.active(it));
+        assert_eq!(active, [Some(id(2)), Some(id(1)), Some(id(2))]);
     }
 
     #[test]
@@ -235,8 +310,7 @@ mod tests {
         assert!(is_open(&subscriptions), "what it had goes on");
         assert_eq!(subscriptions.complete_line(id(0)), [7]);
         assert_eq!(subscriptions.complete_line(id(0)), [] as [u32; 0]);
-        let gone = subscriptions.remove(id(0)).expect("it was there");
-        assert_eq!(gone.destinations, [1, 2, 3, 7]);
+        assert_eq!(leave(&mut subscriptions, id(0)), [1, 2, 3, 7]);
         assert!((0..8).all(|it| subscriptions.active(it).is_none()));
     }
 
@@ -275,9 +349,7 @@ mod tests {
                     }
                     Some(_) => {}
                     None => {
-                        let gone = subscriptions.remove(id(key)).map(|it| it.destinations);
-                        let mut gone = gone.unwrap_or_default();
-                        gone.sort_unstable();
+                        let gone = leave(&mut subscriptions, id(key));
                         let had = model.iter().filter(|it| it.0 == key).map(|it| it.1);
                         let mut had: Vec<_> = had.collect();
                         had.sort_unstable();

@@ -46,6 +46,22 @@ impl Unsettled {
         }
     }
 
+    /// Inserts sequences that are lower than all that are there; they ascend.
+    pub(super) fn put_first(&mut self, sequences: impl Iterator<Item = Sequence>) {
+        let younger = std::mem::take(self);
+        sequences.for_each(|it| self.insert(it));
+        for word in younger.words.into_iter().filter(|it| it.bits != 0) {
+            match self.words.back_mut() {
+                Some(last) if last.number == word.number => last.bits |= word.bits,
+                _ => self.words.push_back(word),
+            }
+        }
+        self.last_number = self
+            .words
+            .back()
+            .map_or(younger.last_number, |it| it.number);
+    }
+
     /// Removes a sequence; says whether it was there.
     #[inline]
     pub(super) fn remove(&mut self, sequence: Sequence) -> bool {
@@ -171,6 +187,27 @@ mod tests {
             }
             let expected: Vec<_> = model.range(from..from + len).copied().collect();
             prop_assert_eq!(queried(&set, from, from + len), expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_put_before_all_others_is_as_if_it_had_come_first(
+            older in prop::collection::btree_set(1..900_u64, 1..60),
+            younger in prop::collection::btree_set(900..2_000_u64, 0..60),
+            removed in prop::collection::vec(1..2_000_u64, 0..60),
+        ) {
+            let mut set = Unsettled::default();
+            younger.iter().for_each(|it| set.insert(*it));
+            set.put_first(older.iter().copied());
+            let mut model: BTreeSet<_> = older.union(&younger).copied().collect();
+            for sequence in removed {
+                prop_assert_eq!(set.remove(sequence), model.remove(&sequence));
+            }
+            set.insert(2_000);
+            model.insert(2_000);
+            prop_assert_eq!(set.first(), model.first().copied());
+            prop_assert_eq!(queried(&set, 0, 2_001), model.into_iter().collect::<Vec<_>>());
         }
     }
 

@@ -84,16 +84,22 @@ impl Subscribers {
         }
     }
 
-    /// "table1, table2 and 96 others"
+    /// "table1, table2 and 96 others", and ", as standby for 1 of them" while no frame says that it has taken over.
     pub(super) fn destination_words(&self, subscriber: &Subscriber) -> String {
         let first = subscriber.first_destinations.iter();
         let names = first.filter_map(|index| self.destinations.name(*index));
         let names: Vec<_> = names.map(|name| name.to_string()).collect();
         let words = names.join(", ");
-        match subscriber.requested.len().saturating_sub(names.len()) {
+        let words = match subscriber.requested.len().saturating_sub(names.len()) {
             0 => words,
             1 => format!("{words} and 1 other"),
             others => format!("{words} and {others} others"),
+        };
+        match subscriber.standby_count {
+            _ if subscriber.written > 0 => words,
+            0 => words,
+            count if count >= subscriber.requested.len() => format!("{words}, as standby"),
+            count => format!("{words}, as standby for {count} of them"),
         }
     }
 }

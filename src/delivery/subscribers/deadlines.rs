@@ -6,7 +6,7 @@ use super::Subscribers;
 use crate::clock::Now;
 use crate::counters::Counter;
 use crate::delivery::lookup::Lookup;
-use crate::delivery::subscriber::Phase;
+use crate::delivery::subscriber::{Parting, Phase};
 use crate::net::Key;
 
 /// How often deadlines are checked, in ns.
@@ -64,6 +64,10 @@ impl Subscribers {
         match subscriber.phase {
             Phase::Greeting(until_ns) if until_ns <= now.ns => self.end_greeting(key, now),
             Phase::Leaving(until_ns) if until_ns <= now.ns => self.end(key, &"it was refused"),
+            // A frame is half written, and its socket takes no more: no word would reach it.
+            Phase::Leaving(_) if subscriber.parting == Parting::None && !subscriber.is_writable => {
+                self.end(key, &"it was refused, and reads nothing");
+            }
             _ if is_unread => self.cut_unread(key, now),
             _ if subscriber.is_overdue(now.ns, self.timeouts.ack_ns) => self.cut_overdue(key, now),
             _ => {}
@@ -80,8 +84,7 @@ impl Subscribers {
         let expectation = subscriber.expectation();
         let why = format!("nothing was asked for in {seconds} s; {expectation}");
         self.reject(&mut subscriber, &why, now);
-        self.table[key] = Some(subscriber);
-        self.queue_write(key);
+        self.put_back(key, subscriber);
     }
 
     /// Its socket takes nothing: its messages go to the next one. No line would reach it.
@@ -125,7 +128,6 @@ impl Subscribers {
              subscriber; send {{\"ack\":N}} sooner, or raise [delivery] ack_timeout"
         );
         self.reject(&mut subscriber, &why, now);
-        self.table[key] = Some(subscriber);
-        self.queue_write(key);
+        self.put_back(key, subscriber);
     }
 }

@@ -187,7 +187,7 @@ impl Model {
 
     fn read(&mut self) -> usize {
         let (peers, step) = (&mut self.peers, self.step);
-        let read = self.core.read_next(self.now, |key, room| {
+        let read = self.core.read_next(self.now, |key, room, _| {
             let peer = &mut peers[key];
             assert!(!peer.is_closed);
             let len = peer.input.len().min(step).min(room.len());
@@ -210,7 +210,7 @@ impl Model {
             count += 1;
             let result = self.write_one(key);
             let now_ns = self.now.ns;
-            self.core.end_write(key, result, || now_ns);
+            self.core.end_write(key, (result, 0), || now_ns);
         }
         count
     }

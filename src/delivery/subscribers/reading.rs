@@ -4,16 +4,15 @@ use std::io;
 
 use super::Subscribers;
 use crate::clock::Now;
-use crate::counters::Counter;
 use crate::delivery::lookup::Lookup;
 use crate::delivery::subscriber::{Accepted, Phase, Subscriber};
 use crate::limits::{
-    LEAVING_NS_MAX, LONG_LINES_LEN_MAX, NAMES_PER_CYCLE, SUBSCRIBER_LINE_LEN_MAX,
-    SUBSCRIBER_LONG_READ_LEN_MAX, SUBSCRIBER_READ_LEN_MAX,
+    LONG_LINES_LEN_MAX, NAMES_PER_CYCLE, SUBSCRIBER_LINE_LEN_MAX, SUBSCRIBER_LONG_READ_LEN_MAX,
+    SUBSCRIBER_READ_LEN_MAX,
 };
 use crate::net::framer::{Framer, Line};
 use crate::net::misdirected::Misdirected;
-use crate::net::{Key, end_words, error_line};
+use crate::net::{Key, end_words};
 
 impl Subscribers {
     /// How many may have something to read.
@@ -21,12 +20,13 @@ impl Subscribers {
         self.readable.len()
     }
 
-    /// Has `read` read the socket whose turn it is; zero bytes: the peer has ended its side. Returns the
-    /// work count; `None`: no socket has anything to read.
+    /// Has `read` read the socket whose turn it is, and say which names are in its peer's certificate, if that
+    /// is not known; zero bytes: the peer has ended its side. Returns the work count; `None`: no socket has
+    /// anything to read.
     pub(in crate::delivery) fn read_next(
         &mut self,
         now: Now,
-        read: impl FnOnce(Key, &mut [u8]) -> io::Result<usize>,
+        read: impl FnOnce(Key, &mut [u8], &mut Option<Vec<String>>) -> io::Result<usize>,
     ) -> Option<usize> {
         let key = self.next_readable()?;
         match self.take_lines(key, read, now) {
@@ -63,7 +63,7 @@ impl Subscribers {
     fn take_lines(
         &mut self,
         key: Key,
-        read: impl FnOnce(Key, &mut [u8]) -> io::Result<usize>,
+        read: impl FnOnce(Key, &mut [u8], &mut Option<Vec<String>>) -> io::Result<usize>,
         now: Now,
     ) -> io::Result<()> {
         let Some(mut subscriber) = self.table[key].take() else {
@@ -77,7 +77,8 @@ impl Subscribers {
         let mut framer = std::mem::replace(&mut subscriber.framer, empty);
         let mut buffer = std::mem::take(&mut self.buffer);
         let mut turn = framer.turn(&mut buffer);
-        let read = turn.read(read_len_max, |room| read(key, room));
+        let certificate = &mut subscriber.certificate;
+        let read = turn.read(read_len_max, |room| read(key, room, certificate));
         // An orderly end ends the last line too: it may be an acknowledgement.
         if matches!(read, Ok(Some(0))) {
             turn.finish();
@@ -174,20 +175,7 @@ impl Subscribers {
         Ok(())
     }
 
-    /// Says what is wrong, and lets the subscriber read that before it is closed.
-    pub(super) fn reject(&self, subscriber: &mut Subscriber, why: &str, now: Now) {
-        self.leave_with(subscriber, error_line(why), now);
-    }
-
-    /// Its last words are these.
-    fn leave_with(&self, subscriber: &mut Subscriber, line: String, now: Now) {
-        self.counters.add(Counter::SubscriberErrors, 1);
-        subscriber.lookups.clear();
-        subscriber.phase = Phase::Leaving(now.ns + LEAVING_NS_MAX);
-        subscriber.outbox.push_line(line);
-    }
-
-    fn begin_lookup(&mut self, key: Key, subscriber: &mut Subscriber, lookup: Lookup) {
+    pub(super) fn begin_lookup(&mut self, key: Key, subscriber: &mut Subscriber, lookup: Lookup) {
         if subscriber.lookups.is_empty() {
             self.lookups.push_back(key);
         }

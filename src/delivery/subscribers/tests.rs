@@ -70,12 +70,65 @@ fn what_is_wrong_is_told_and_the_frames_go_to_the_next() {
     assert!(model.peers[wrong].is_shut && !model.peers[wrong].is_closed);
     let next = model.connect(&subscribe("a", false), false, PLENTY);
     model.settle_down();
+    assert_eq!(model.peers[next].frames(), [0]);
+    assert!(!model.peers[wrong].is_closed, "it has time to read that");
     model.pass(10 * SECOND_NS);
     model.settle_down();
-    assert!(model.peers[wrong].is_closed, "it had time to read that");
-    assert_eq!(model.peers[next].frames(), [0]);
+    assert!(model.peers[wrong].is_closed);
     assert_eq!(model.count(Counter::SubscriberErrors), 1);
     model.finish();
+}
+
+#[test]
+fn who_is_sent_away_leaves_its_destinations_at_once_though_it_holds_its_socket() {
+    for ack in [true, false] {
+        let mut model = Model::new(PLENTY);
+        let first = model.connect(&subscribe("a", ack), ack, PLENTY);
+        model.settle_down();
+        let second = model.connect(&subscribe("a", false), false, PLENTY);
+        model.publish(0);
+        model.settle_down();
+        model.say(first, "nonsense\n");
+        model.settle_down();
+        model.publish(0);
+        model.settle_down();
+        let frames: &[u64] = if ack { &[0, 1] } else { &[1] };
+        assert_eq!(model.peers[second].frames(), frames);
+        assert!(!model.peers[first].is_closed);
+        model.finish();
+    }
+}
+
+#[test]
+fn a_frame_that_is_half_written_to_who_is_sent_away_is_one_subscribers_alone() {
+    for rest in [0, PLENTY / 2] {
+        let mut model = Model::new(PLENTY);
+        let line = serde_json::json!({ "subscribed": ["a"], "standby": [] });
+        let first = model.connect(&subscribe("a", false), false, line.to_string().len() + 5);
+        model.settle_down();
+        let second = model.connect(&subscribe("a", false), false, PLENTY);
+        (0..2).for_each(|_| model.publish(0));
+        model.settle_down();
+        model.say(first, "nonsense\n");
+        model.settle_down();
+        assert!(
+            model.peers[second].frames().is_empty(),
+            "it may be delivered yet"
+        );
+        match rest {
+            0 => model.pass(SECOND_NS / 10),
+            rest => model.make_room(first, rest),
+        }
+        model.settle_down();
+        let (before, after): (&[u64], &[u64]) = if rest == 0 {
+            (&[], &[0, 1])
+        } else {
+            (&[0], &[1])
+        };
+        assert_eq!(model.peers[first].frames(), before);
+        assert_eq!(model.peers[second].frames(), after);
+        model.finish();
+    }
 }
 
 #[test]

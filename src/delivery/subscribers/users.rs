@@ -1,11 +1,11 @@
-//! Who subscribers are, by the token of their first line.
+//! Who subscribers are, by the token of their first line, or by their certificate.
 
 use std::sync::Arc;
 
 use tracing::warn;
 
 use super::Subscribers;
-use crate::access::{Token, User, Users};
+use crate::access::{Proof, Token, User, Users};
 use crate::clock::Now;
 use crate::counters::Counter;
 use crate::delivery::subscriber::Subscriber;
@@ -33,7 +33,11 @@ impl Subscribers {
         if token.is_none() && known.is_some() {
             return Ok(());
         }
-        match judge(&self.users, token, known.as_ref()) {
+        let proof = Proof {
+            token,
+            certificate: subscriber.certificate.as_deref(),
+        };
+        match judge(&self.users, proof, known.as_ref()) {
             Ok(user) => {
                 known.clone_from(&user);
                 Ok(())
@@ -50,13 +54,13 @@ impl Subscribers {
     }
 }
 
-/// The user of a token, if it may subscribe.
+/// The user that a peer shows to be, if it may subscribe.
 fn judge(
     users: &Users,
-    token: Option<&Token>,
+    proof: Proof<'_>,
     known: Option<&Arc<User>>,
 ) -> Result<Option<Arc<User>>, (Counter, String)> {
-    let user = match users.identify(token) {
+    let user = match users.identify(proof) {
         Ok(None) => return Ok(None),
         Ok(Some(user)) => user,
         Err(why) => return Err((Counter::TokensRefused, why.words(HOW))),

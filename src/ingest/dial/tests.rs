@@ -67,6 +67,48 @@ fn an_address_is_dialled_at_once_and_a_name_is_looked_up_first() {
 }
 
 #[test]
+fn a_source_that_is_removed_is_dialled_no_more_and_its_slot_is_another_one_s() {
+    let mut rig = Rig::new(&["127.0.0.1:1", "127.0.0.1:2"]);
+    rig.poll(0);
+    rig.dialler.remove(0, &mut rig.net);
+    assert_eq!(rig.net.closed, [0], "its attempt is given up");
+    rig.poll(10 * PAUSE_NS_MAX);
+    assert!(!rig.net.dialled[2..].contains(&address("127.0.0.1:1")));
+    rig.dialler.add(
+        0,
+        Source::new("127.0.0.1:3".to_owned(), false),
+        Now::default(),
+    );
+    rig.poll(10 * PAUSE_NS_MAX + 1);
+    assert_eq!(rig.net.dialled.last(), Some(&address("127.0.0.1:3")));
+    let key = rig.net.dialled.len() - 1;
+    rig.net.stands.insert(key, Ok(()));
+    assert_eq!(rig.writable(key, 10 * PAUSE_NS_MAX + 2), Some(0));
+    assert_eq!(rig.dialler.wishes(0), ("127.0.0.1:3".to_owned(), false));
+    rig.dialler.set_ack(0, true);
+    assert!(rig.dialler.wishes(0).1);
+}
+
+#[test]
+fn an_answer_for_the_former_source_of_a_slot_is_none_for_the_next_one() {
+    let mut rig = Rig::new(&["former:1"]);
+    rig.poll(0);
+    rig.dialler.remove(0, &mut rig.net);
+    rig.dialler
+        .add(0, Source::new("next:2".to_owned(), true), Now::default());
+    rig.poll(1);
+    let asked = |rig: &Rig, name: &str| rig.net.asked.iter().filter(|it| it.1 == name).count();
+    assert_eq!((asked(&rig, "former:1"), asked(&rig, "next:2")), (1, 1));
+    rig.answer(0, &["127.0.0.1:1"]);
+    rig.poll(2);
+    assert_eq!(rig.net.dialled, [], "it is the former one's");
+    assert_eq!(asked(&rig, "next:2"), 2);
+    rig.answer(0, &["127.0.0.2:2"]);
+    rig.poll(3);
+    assert_eq!(rig.net.dialled, [address("127.0.0.2:2")]);
+}
+
+#[test]
 fn addresses_of_a_name_race_and_the_losers_are_closed() {
     let mut rig = Rig::new(&["host:1"]);
     rig.poll(0);
@@ -162,7 +204,7 @@ fn a_connection_that_ends_is_dialled_again_and_soon_only_after_an_accepted_line(
         if key >= 20 {
             rig.dialler.note_accepted(0, at(ns));
         }
-        rig.dialler.note_ended(0, 5, &error, at(ns));
+        rig.dialler.note_ended(0, (5, 1), &error, at(ns));
         let pause_ns = rig.dialler.dial_at_ns - ns;
         assert!(pause_ns <= PAUSE_NS_MAX);
         assert!(key < 20 || pause_ns <= RECONNECT_MS_MIN * 1_000_000);

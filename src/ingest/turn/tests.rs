@@ -9,11 +9,11 @@ use super::*;
 use crate::access::{Senders, Users};
 use crate::arena::Ledger;
 use crate::config::{self, parse};
-use crate::ingest::intake::WhenFullOf;
 use crate::limits::{
     ARRIVALS_RING, CHUNK_LEN, CHUNKS_PER_READ, LINE_LEN_MAX, READ_LEN_MAX, REJECTS_RING,
 };
 use crate::message::allowance::{MaxQueued, Windows};
+use crate::message::when_full::WhenFullOf;
 use crate::message::{Directory, IdHasher, Record};
 use crate::net::framer::{Framer, ReadBuffer};
 use crate::rejects::protocol::{RejectReceiver, ring as rejects_ring};
@@ -71,6 +71,7 @@ impl Rig {
             sender: Sender {
                 name: "s".to_owned(),
                 user: None,
+                certificate: None,
                 budget: Budget::new(0),
             },
             ledger,
@@ -192,7 +193,7 @@ fn a_line_that_finds_no_room_stays_with_all_behind_it_and_is_counted_once() {
         assert_eq!(rig.turn(b"", ALL), wait, "there is none still");
     }
     assert_eq!(rig.lines.last(), 1);
-    rig.turns.intake.allowances.raise(0, 2);
+    rig.turns.intake.allowances.move_to(0, 2);
     assert_eq!(rig.turn(b"", ALL), TurnEnd::Exhausted);
     assert_eq!(rig.sent(), sent(&[("a", 1), ("b", 2), ("c", 3)]));
 }

@@ -185,6 +185,19 @@ fn a_folder_that_cannot_be_written_costs_its_intervals_only() {
 }
 
 #[test]
+fn where_the_file_was_removed_another_one_is_begun() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut log = log(folder.path(), limits());
+    for second in 1..=2 {
+        log.merge(&interval(20_000));
+        log.write(SECOND * second, &Tables).expect("it is written");
+        let written = files(folder.path());
+        assert_eq!(written.len(), 1);
+        fs::remove_file(&written[0]).expect("removed");
+    }
+}
+
+#[test]
 fn a_full_disk_leaves_no_torn_line() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("latency-000001.hlog");
@@ -193,17 +206,19 @@ fn a_full_disk_leaves_no_torn_line() {
         .write(true)
         .open("/dev/full")
         .expect("it opens");
+    std::os::unix::fs::symlink("/dev/full", &path).expect("a link");
     let mut log = log(folder.path(), limits());
     let (len, born) = (100, Duration::ZERO);
     log.open = Some(Open {
         file,
-        path,
+        path: path.clone(),
         len,
         born,
     });
     log.merge(&interval(10_000));
     let error = log.write(SECOND, &Tables).unwrap_err();
     assert!(error.to_string().contains("latency-000001.hlog"), "{error}");
+    fs::remove_file(path).expect("removed");
     log.merge(&interval(10_000));
     log.write(SECOND * 2, &Tables).expect("it is written");
     assert_eq!(read(&files(folder.path())[0]).intervals(), 5 * 3 + 3 + 3);

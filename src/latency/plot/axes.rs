@@ -99,20 +99,20 @@ fn place(part: f64, limit: (i32, i32)) -> i32 {
 }
 
 /// From the decade below the shortest to the decade above the longest, in us.
-pub(super) fn decades(least_us: f64, most_us: f64) -> Range<i32> {
+pub(crate) fn decades(least_us: f64, most_us: f64) -> Range<i32> {
     let low = least_us.max(VALUE_US_MIN).log10().floor() as i32;
     let high = most_us.max(VALUE_US_MIN).log10().ceil() as i32;
     low..high.max(low + 1)
 }
 
 /// Where a latency is drawn.
-pub(super) fn log_us(value_us: f64, decades: &Range<i32>) -> f64 {
+pub(crate) fn log_us(value_us: f64, decades: &Range<i32>) -> f64 {
     let (low, high) = (f64::from(decades.start), f64::from(decades.end));
     value_us.max(VALUE_US_MIN).log10().clamp(low, high)
 }
 
 /// `0%`, `90%`, `99%`, `99.9%` ...
-pub(super) fn percent_label(nines: f64) -> String {
+pub(crate) fn percent_label(nines: f64) -> String {
     let nines = nines.round().max(0.0) as usize;
     match nines {
         0 => "0%".to_owned(),
@@ -123,7 +123,7 @@ pub(super) fn percent_label(nines: f64) -> String {
 }
 
 /// `100 ns`, `1 us`, `10 ms`, `1 s`: of a logarithm of us.
-pub(super) fn decade_label(decade: f64) -> String {
+pub(crate) fn decade_label(decade: f64) -> String {
     let value_us = 10_f64.powf(decade);
     // Powers of ten come out of logarithms a little off.
     let rounded = |it: f64| (it * 1_000.0).round() / 1_000.0;

@@ -15,6 +15,7 @@ mod style;
 
 use std::error::Error;
 
+pub(crate) use axes::{decade_label, decades, log_us, percent_label};
 pub(crate) use heat_map::plot_heat_map;
 pub(crate) use over_time::{Drawn as DrawnSteps, plot_over_time};
 pub(crate) use percentiles::{Drawn, plot, plot_drawn};

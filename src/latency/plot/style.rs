@@ -27,12 +27,21 @@ const COLORS: [RGBColor; 7] = [
 ];
 
 /// Pixels of a dash, and of the gap behind it; `None`: a whole line.
-const DASHES: [Option<(u32, u32)>; 4] = [None, Some((9, 5)), Some((3, 3)), Some((18, 4))];
+const DASHES: [Option<(u32, u32)>; 8] = [
+    None,
+    Some((9, 5)),
+    Some((3, 3)),
+    Some((18, 4)),
+    Some((2, 7)),
+    Some((14, 12)),
+    Some((6, 2)),
+    Some((28, 10)),
+];
 
 /// Limits are drawn in this colour, which no curve has.
 pub(super) const LIMIT_COLOR: RGBColor = RGBColor(190, 0, 30);
 
-/// How a curve looks: colours first, then dashes, so that 28 curves are told apart.
+/// How a curve looks: colours first, then dashes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Look {
     pub(super) color: usize,
@@ -40,6 +49,9 @@ pub(crate) struct Look {
 }
 
 impl Look {
+    /// So many curves are told apart in one picture.
+    pub(crate) const COUNT: usize = COLORS.len() * DASHES.len();
+
     /// Of the curve of this place.
     pub(crate) fn of(place: usize) -> Self {
         Self {
@@ -135,10 +147,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn twenty_eight_curves_are_told_apart() {
-        let looks: Vec<_> = (0..28).map(Look::of).collect();
-        let different = |it: &Look| looks.iter().filter(|other| *other == it).count() == 1;
-        assert!(looks.iter().all(different));
+    fn as_many_curves_as_it_says_are_told_apart() {
+        let looks: Vec<_> = (0..Look::COUNT).map(Look::of).collect();
+        let pairs: Vec<_> = (0..Look::COUNT / 2).flat_map(Look::of_pair).collect();
+        for looks in [looks, pairs] {
+            let different = |it: &Look| looks.iter().filter(|other| *other == it).count() == 1;
+            assert!(looks.iter().all(different));
+        }
         let [file, other] = Look::of_pair(8);
         assert!(file.color == other.color && file.dash != other.dash);
         assert_ne!(Look::of_pair(1)[0], file);

@@ -4,6 +4,9 @@
 //! Live --begin_retiring--> Retiring --retire--> Vacant --release--> free for another name
 //!  ^-----------keep-----------'
 //! ```
+//! Names of the settings stay. Where messages create none, those that a reload has taken out are closed:
+//! nobody finds them, they keep their index for what waits, and go when nothing does.
+//!
 //! Names are numbered as they are created. A number never comes again, an index does: who goes
 //! through new names goes by numbers.
 
@@ -35,6 +38,16 @@ impl Found {
     }
 }
 
+/// Where a name of the settings is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Placed {
+    At(u32),
+    /// It may be about to go: whoever asks again soon is told.
+    Retiring,
+    /// There is no index for it.
+    NoRoom,
+}
+
 /// A name, as it is met by whoever goes through all of them.
 #[derive(Debug)]
 pub(crate) struct Created {
@@ -59,10 +72,15 @@ struct Entry {
     name: Arc<str>,
     number: u64,
     state: State,
+    /// The settings name it: it stays.
+    is_configured: bool,
+    /// Nobody finds it: the settings name it no more, or not yet.
+    is_closed: bool,
 }
 
 /// See the module. Invariant: the names in `indices` and the numbers in `by_number` are those of
-/// the entries that are not vacant; the indices in `free` are vacant.
+/// the entries that are not vacant, but that those of closed ones are not in `by_number`; the indices
+/// in `free` are vacant.
 #[derive(Debug)]
 pub(super) struct Names {
     entries: Vec<Entry>,
@@ -70,6 +88,8 @@ pub(super) struct Names {
     by_number: BTreeMap<u64, u32>,
     free: Vec<u32>,
     next_number: u64,
+    /// How many are closed.
+    closed: usize,
 }
 
 impl Names {
@@ -80,12 +100,20 @@ impl Names {
             by_number: BTreeMap::new(),
             free: Vec::with_capacity(max),
             next_number: 0,
+            closed: 0,
         }
     }
 
-    /// Names that there are.
+    /// Makes room for so many.
+    pub(super) fn reserve(&mut self, max: usize) {
+        self.entries.reserve(max.saturating_sub(self.entries.len()));
+        self.indices.reserve(max.saturating_sub(self.indices.len()));
+        self.free.reserve(max);
+    }
+
+    /// Names that there are, closed ones not counted.
     pub(super) fn count(&self) -> usize {
-        self.indices.len()
+        self.indices.len() - self.closed
     }
 
     /// Indices that have or had a name.
@@ -108,7 +136,9 @@ impl Names {
         let Some((name, &index)) = self.indices.get_key_value(name) else {
             return (Found::Nowhere, None);
         };
-        match self.entries[index as usize].state {
+        let entry = &self.entries[index as usize];
+        match entry.state {
+            _ if entry.is_closed => (Found::Nowhere, None),
             State::Live => (Found::At(index), Some(name)),
             _ => (Found::Retiring, None),
         }
@@ -122,6 +152,8 @@ impl Names {
             name: Arc::clone(&name),
             number,
             state: State::Live,
+            is_configured: false,
+            is_closed: false,
         };
         let index = match self.free.pop() {
             Some(index) => {
@@ -161,9 +193,80 @@ impl Names {
         })
     }
 
-    /// The name may be about to go: nobody is told its index.
-    pub(super) fn begin_retiring(&mut self, index: u32) {
+    /// The index that a name of the settings has or gets; one that is new is closed for now, where
+    /// `is_closed`.
+    pub(super) fn place(&mut self, name: &str, max: usize, is_closed: bool) -> Placed {
+        if let Some(&index) = self.indices.get(name) {
+            let entry = &mut self.entries[index as usize];
+            if entry.state == State::Retiring {
+                return Placed::Retiring;
+            }
+            entry.is_configured = true;
+            return Placed::At(index);
+        }
+        if self.free.is_empty() && self.entries.len() >= max {
+            return Placed::NoRoom;
+        }
+        let index = self.add(Arc::from(name));
+        self.entries[index as usize].is_configured = true;
+        if is_closed {
+            self.close(index);
+        }
+        Placed::At(index)
+    }
+
+    /// The settings name these now. Of the others nobody finds those that may not be created, whatever
+    /// waits for them; returns those that this has closed.
+    pub(super) fn configure(
+        &mut self,
+        configured: impl Fn(u32) -> bool,
+        may_create: impl Fn(&str) -> bool,
+    ) -> Vec<u32> {
+        let mut closed = Vec::new();
+        for index in 0..self.len() as u32 {
+            let is_configured = configured(index);
+            let entry = &mut self.entries[index as usize];
+            if entry.state == State::Vacant {
+                continue;
+            }
+            entry.is_configured = is_configured;
+            match (is_configured || may_create(&entry.name), entry.is_closed) {
+                (true, true) => self.open(index),
+                (false, false) => {
+                    self.close(index);
+                    closed.push(index);
+                }
+                _ => {}
+            }
+        }
+        closed
+    }
+
+    /// Nobody finds the name. What waits for it stays.
+    fn close(&mut self, index: u32) {
+        let entry = &mut self.entries[index as usize];
+        entry.is_closed = true;
+        self.by_number.remove(&entry.number);
+        self.closed += 1;
+    }
+
+    /// It is found again, as a new one is.
+    fn open(&mut self, index: u32) {
+        let entry = &mut self.entries[index as usize];
+        entry.is_closed = false;
+        entry.number = self.next_number;
+        self.by_number.insert(self.next_number, index);
+        self.next_number += 1;
+        self.closed -= 1;
+    }
+
+    /// The name may be about to go: nobody is told its index. `false`: the settings name it.
+    pub(super) fn begin_retiring(&mut self, index: u32) -> bool {
+        if self.entries[index as usize].is_configured {
+            return false;
+        }
         self.change(index, State::Live, State::Retiring);
+        true
     }
 
     /// It stays.
@@ -174,9 +277,10 @@ impl Names {
     /// The name is gone.
     pub(super) fn retire(&mut self, index: u32) {
         self.change(index, State::Retiring, State::Vacant);
-        let entry = &self.entries[index as usize];
+        let entry = &mut self.entries[index as usize];
         self.indices.remove(&entry.name);
         self.by_number.remove(&entry.number);
+        self.closed -= usize::from(std::mem::take(&mut entry.is_closed));
     }
 
     /// Another name may have the index.

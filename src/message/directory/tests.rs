@@ -68,6 +68,77 @@ proptest! {
 }
 
 #[test]
+fn a_name_that_leaves_the_settings_is_found_no_more_and_has_its_index_when_it_comes_back() {
+    let mut one = Directory::new(["a", "b"], false, 9);
+    assert!(one.configure(|it| it < 2).is_empty());
+    assert_eq!((one.find("a"), one.find("b")), (Some(0), Some(1)));
+    assert_eq!(one.place("c", 9), Placed::At(2));
+    assert_eq!(
+        (one.find("c"), one.count()),
+        (None, 2),
+        "it is not open yet"
+    );
+    assert_eq!(one.configure(|it| it != 1), [1]);
+    one.forget(1);
+    assert_eq!((one.find("b"), one.find("c")), (None, Some(2)));
+    assert_eq!((one.count(), one.name(1).as_deref()), (2, Some("b")));
+    let names: Vec<_> = one.first(9).iter().map(ToString::to_string).collect();
+    assert_eq!(names, ["a", "c"]);
+    // Those who look for new names find it when it comes back.
+    let next = one.next_number();
+    assert_eq!(one.place("b", 9), Placed::At(1));
+    assert!(one.configure(|_| true).is_empty());
+    assert_eq!(one.next_created(next).map(|it| it.index), Some(1));
+    assert_eq!(one.find("b"), Some(1));
+}
+
+#[test]
+fn names_of_the_settings_do_not_go_and_closed_ones_give_their_room_back() {
+    let mut one = Directory::new(["a", "b"], false, 2);
+    one.configure(|it| it == 0);
+    assert!(!one.begin_retiring(0) && one.begin_retiring(1));
+    assert_eq!(one.place("b", 2), Placed::Retiring);
+    assert_eq!(one.place("c", 2), Placed::NoRoom);
+    one.retire(1);
+    one.release(1);
+    assert_eq!(one.place("c", 2), Placed::At(1));
+    one.configure(|_| true);
+    assert_eq!(
+        (one.find("c"), one.find("b"), one.count()),
+        (Some(1), None, 2)
+    );
+}
+
+#[test]
+fn where_names_are_created_one_that_leaves_the_settings_is_a_created_one() {
+    let mut one = Directory::new(["a"], true, 9);
+    one.configure(|_| true);
+    assert_eq!(one.find_or_create("b"), Some(1));
+    assert_eq!(
+        (one.place("b", 9), one.place("c", 9)),
+        (Placed::At(1), Placed::At(2))
+    );
+    assert_eq!(one.find("c"), Some(2));
+    assert!(one.configure(|it| it == 1).is_empty());
+    assert_eq!(one.find("a"), Some(0));
+    assert!(!one.begin_retiring(1) && one.begin_retiring(0));
+}
+
+#[test]
+fn a_name_that_fits_no_pattern_is_closed_where_only_those_that_do_are_created() {
+    let patterns = [Pattern::parse("t*").expect("a pattern")];
+    let mut one = Directory::new(["a", "t1"], false, 9).creating(&patterns);
+    one.configure(|it| it < 2);
+    assert_eq!(one.find_or_create("t2"), Some(2));
+    assert_eq!(one.configure(|_| false), [0]);
+    one.forget(0);
+    let found = ["a", "t1", "t2"].map(|it| one.find(it));
+    assert_eq!(found, [None, Some(1), Some(2)]);
+    assert_eq!(one.place("b", 9), Placed::At(3));
+    assert_eq!(one.find("b"), None, "it is not open yet");
+}
+
+#[test]
 fn an_index_whose_name_went_is_used_again_when_it_is_released() {
     let mut one = Directory::new(["a"], true, 3);
     let mut other = one.clone();

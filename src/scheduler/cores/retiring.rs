@@ -25,7 +25,7 @@ impl Cores {
     /// Goes on with names that may go; returns the work count.
     #[inline]
     pub(in crate::scheduler) fn retire_names(&mut self, now: Now, out: &mut Outputs) -> usize {
-        if !self.names.may_create() {
+        if !self.may_retire {
             return 0;
         }
         let mut work_count = self.release_shown();
@@ -54,8 +54,9 @@ impl Cores {
             let is_over_half_full = self.names.is_over_half_full(retiring);
             let (intake, messages) = (&self.intake, &self.messages);
             let subscriptions = &self.subscriptions;
+            let configured = &self.configured;
             let look = |destination| {
-                let is_there = intake.knows(destination);
+                let is_there = intake.knows(destination) && !configured.has(destination);
                 is_there.then(|| use_of(destination, messages, subscriptions))
             };
             let known = self.known_destinations;
@@ -63,7 +64,10 @@ impl Cores {
             let Some(destination) = found else {
                 return count;
             };
-            self.names.begin_retiring(destination);
+            if !self.names.begin_retiring(destination) {
+                // The settings that come name it.
+                continue;
+            }
             self.retirement.ask(destination, now);
             if let Some(mut permit) = out.ingest.claim(1) {
                 permit.send(ToIngest::Retire { destination });

@@ -55,23 +55,39 @@ impl Dispatcher {
     }
 
     /// A subscriber has gone: what it did not settle is requeued for the next one, before what is
-    /// later. Returns how many messages.
-    pub(crate) fn end_serving(
+    /// later. Returns how many messages. What waits for its destinations goes on waiting until
+    /// [`Dispatcher::leave`] has come to them.
+    pub(crate) fn begin_leaving(
         &mut self,
         id: SubscriberId,
         now: Now,
         messages: &mut Messages,
         subscriptions: &mut Subscriptions,
     ) -> usize {
-        let Some(subscriber) = subscriptions.remove(id) else {
+        let was_open = subscriptions.get(id).is_some_and(Subscriber::is_open);
+        let Some(gone) = subscriptions.begin_leaving(id) else {
             return 0;
         };
-        let requeued = self.requeue(&subscriber, now, messages);
-        self.reopen(&subscriber.destinations, subscriptions);
-        if let Some(group) = subscriber.group {
+        if was_open {
+            self.set_open(id, false, subscriptions);
+        }
+        self.requeue(&gone, now, messages)
+    }
+
+    /// Has a subscriber that has gone leave its destinations to the next ones, as far as `places`
+    /// go, see [`Subscriptions::leave_some`]. Returns whether it has left all.
+    pub(crate) fn leave(
+        &mut self,
+        id: SubscriberId,
+        places: &mut usize,
+        subscriptions: &mut Subscriptions,
+    ) -> bool {
+        let left = subscriptions.leave_some(id, places);
+        self.reopen(&left, subscriptions);
+        if let Some(group) = subscriptions.forget(id).and_then(|it| it.group) {
             self.queues.give_back_group(group);
         }
-        requeued
+        subscriptions.get(id).is_none()
     }
 
     /// Opens or closes destinations as their active subscribers say now.

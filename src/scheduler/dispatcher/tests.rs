@@ -116,7 +116,9 @@ impl Fixture {
 
     fn go(&mut self, id: SubscriberId) -> usize {
         let (messages, subscriptions) = (&mut self.messages, &mut self.subscriptions);
-        (self.dispatcher).end_serving(id, now_at(4), messages, subscriptions)
+        let requeued = (self.dispatcher).begin_leaving(id, now_at(4), messages, subscriptions);
+        while !(self.dispatcher).leave(id, &mut 1, subscriptions) {}
+        requeued
     }
 
     fn fetch(&mut self) -> Vec<Sequence> {

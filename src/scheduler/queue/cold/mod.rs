@@ -176,6 +176,16 @@ impl ColdStore {
         self.len += 1;
     }
 
+    /// Puts messages before all others of their lane.
+    pub(crate) fn put_first(&mut self, cell: usize, kind: Kind, messages: &[ColdMessage]) {
+        let behind = self.len_of(cell, kind);
+        messages.iter().for_each(|it| self.push(cell, kind, *it));
+        for _ in 0..behind {
+            let message = self.pop(cell, kind).expect("it was counted");
+            self.push(cell, kind, message);
+        }
+    }
+
     /// Takes the first message of a lane.
     pub(crate) fn pop(&mut self, cell: usize, kind: Kind) -> Option<ColdMessage> {
         let at = self.cells.get(cell)?[kind as usize];
