@@ -22,14 +22,18 @@ use crate::config::{self, Config, Source, StoreUrl};
 use crate::counters::{Counter, Snapshot};
 use crate::engine::{self, Ended, Engine};
 use crate::log::say;
+use crate::plural::several;
 
 const EXAMPLES: &str = "Examples:
   flipped-lb demo
+  flipped-lb demo --keep                   until Ctrl-C, to look at http://127.0.0.1:9100/
   flipped-lb demo --rate 10000 --seconds 30
   flipped-lb demo --data-dir /tmp/demo
 
 Files stay in the data directory: messages.db (the rows), journal/, histograms/, rejected.ndjson.";
 
+/// A file in the data directory: a demo has made it.
+const MARK: &str = "demo";
 /// Servers that the demo plays.
 const SERVERS: u16 = 4;
 /// In a hundred, how many orders come twice: there shall be something to filter.
@@ -49,7 +53,11 @@ pub(crate) struct DemoArgs {
     #[arg(long, value_name = "S", default_value_t = 10,
         value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub(crate) seconds: u64,
-    /// Where the files go; without it the data_dir of the settings.
+    /// Run until Ctrl-C, to look at the page meanwhile.
+    #[arg(long, conflicts_with = "seconds")]
+    pub(crate) keep: bool,
+    /// Where the files go; without it the data_dir of the settings, which are those of
+    /// flipped-lb.toml in the current directory, if it is there. One that `run` has used is refused.
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
 }
@@ -66,22 +74,52 @@ pub(crate) fn run(args: DemoArgs) -> Result<(), Failure> {
     if let Some(data_dir) = &args.data_dir {
         config.data_dir.clone_from(data_dir);
     }
+    refuse_others(&config)?;
     let servers = play_servers(&config, args.rate)?;
     adapt(&mut config, &servers.addresses());
-    let engine = engine::start(&config, || signals.has_started()).map_err(Failure::because)?;
+    let engine =
+        engine::start(&config, None, || signals.has_started()).map_err(Failure::because)?;
+    mark(&config)?;
     let customers = Customers::connect(&engine, &config)?;
     introduce(&engine, &config, args.rate);
-    watch(
-        &engine,
-        &servers,
-        &signals,
-        Duration::from_secs(args.seconds),
-    );
+    if args.keep {
+        say("demo: Ctrl-C ends it".to_owned());
+    }
+    let time = (!args.keep).then(|| Duration::from_secs(args.seconds));
+    watch(&engine, &servers, &signals, time);
     let sent = servers.stop();
     settle(&engine, &signals);
     let ended = engine.stop(&signals.hurry, |what| say(what));
     let received = customers.leave();
     conclude(&config, &sent, received, &ended)
+}
+
+/// A demo's orders go to no real customer, and its customers have no tokens.
+fn refuse_others(config: &Config) -> Result<(), Failure> {
+    if !config.users.is_empty() {
+        return Err(Failure::Failed(
+            "the settings have [[user]]s, and the demo's servers and customers have no tokens: run it \
+             in a directory without a flipped-lb.toml"
+                .to_owned(),
+        ));
+    }
+    let directory = &config.data_dir;
+    let is_another = directory.join("journal").exists() && !directory.join(MARK).exists();
+    if is_another {
+        return Err(Failure::Failed(format!(
+            "the data directory {} has a journal that no demo has made, and made-up orders would be \
+             among its messages: give another one with --data-dir",
+            directory.display()
+        )));
+    }
+    Ok(())
+}
+
+fn mark(config: &Config) -> Result<(), Failure> {
+    let path = config.data_dir.join(MARK);
+    let words = "The messages in this directory are a demo's.\n";
+    std::fs::write(&path, words)
+        .map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))
 }
 
 fn play_servers(config: &Config, rate: u64) -> Result<Handle, Failure> {
@@ -136,18 +174,19 @@ fn introduce(engine: &Engine, config: &Config, rate: u64) {
     ));
     if let Some(admin) = addresses.admin {
         say(format!(
-            "demo: live numbers at http://{admin}/stats, what waits for whom at \
-             http://{admin}/destinations"
+            "demo: look at http://{admin}/ in a browser; live numbers for programs at \
+             http://{admin}/stats, what waits for whom at http://{admin}/destinations"
         ));
     }
 }
 
-/// Shows progress until the time is over or somebody interrupts.
-fn watch(engine: &Engine, servers: &Handle, signals: &Signals, time: Duration) {
+/// Shows progress until the time is over, if there is one, or somebody interrupts.
+fn watch(engine: &Engine, servers: &Handle, signals: &Signals, time: Option<Duration>) {
     let begun = Instant::now();
+    let left = || time.map_or(Duration::MAX, |it| it.saturating_sub(begun.elapsed()));
     let mut shown = (0, 0);
-    while begun.elapsed() < time && !signals.stop.load(Ordering::Relaxed) {
-        thread::sleep(Duration::from_millis(50).min(time.saturating_sub(begun.elapsed())));
+    while !left().is_zero() && !signals.stop.load(Ordering::Relaxed) {
+        thread::sleep(Duration::from_millis(50).min(left()));
         let second = begun.elapsed().as_secs();
         if second > shown.0 {
             let counters = engine.counters().snapshot();
@@ -247,14 +286,14 @@ fn count_frames(mut stream: BufReader<TcpStream>, received: &AtomicU64) {
 fn hint_at_figures(config: &Config) {
     let histograms = config.data_dir.join("histograms");
     say(format!(
-        "demo: latencies: flipped-lb histogram {} --svg latency.svg",
+        "demo: latencies: flipped-lb histogram {} --out latency.svg",
         histograms.join("total.hgrm").display()
     ));
     // Another port than the settings' was the demo's alone.
     if let Some(admin) = config.admin.listen.filter(|it| it.port() > 0) {
         say(format!(
-            "demo: the engine by itself: flipped-lb run; while it runs, its figures are at \
-             http://{admin}/stats, /destinations and /metrics"
+            "demo: the engine by itself: flipped-lb run; while it runs, its page is at \
+             http://{admin}/, its figures at /stats, /destinations and /metrics"
         ));
     }
 }
@@ -262,11 +301,10 @@ fn hint_at_figures(config: &Config) {
 fn conclude(config: &Config, sent: &Totals, received: u64, ended: &Ended) -> Result<(), Failure> {
     let counters = &ended.counters;
     say(format!(
-        "demo: {} distinct orders sent, {received} received by customers, {} stored, {} duplicates \
-         filtered",
-        sent.valid,
+        "demo: {} sent, {received} received by customers, {} stored, {} filtered",
+        several(sent.valid, "distinct order"),
         counters.get(Counter::Stored),
-        counters.get(Counter::Duplicates),
+        several(counters.get(Counter::Duplicates), "duplicate"),
     ));
     say(format!("demo: files are in {}", config.data_dir.display()));
     hint_at_figures(config);

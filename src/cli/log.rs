@@ -8,7 +8,7 @@ use std::io::{IsTerminal as _, stderr};
 use std::sync::OnceLock;
 
 use tracing_subscriber::field::MakeExt as _;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::FormatFields;
 use tracing_subscriber::fmt::format::{Writer, debug_fn};
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
@@ -85,6 +85,15 @@ fn events(log: Log, writer: BoxMakeWriter) -> Events {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
+    // What it does the engine says itself, and at what rate.
+    let client = if level < LevelFilter::DEBUG {
+        LevelFilter::OFF
+    } else {
+        level
+    };
+    let level = Targets::new()
+        .with_default(level)
+        .with_target("async_nats", client);
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(writer)
         // They would go to the same stream, by a call that panics where it is gone.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::plural::several;
 use clap::{Args, Command, CommandFactory as _};
 use clap_mangen::Man;
 
@@ -89,7 +90,8 @@ fn write(pages: &[Page], folder: &Path) -> Result<(), Failure> {
         let path = folder.join(format!("{}.1", page.name));
         std::fs::write(&path, &page.text).map_err(|error| failed(&path, error))?;
     }
-    output::print(&format!("{} pages in {}\n", pages.len(), folder.display()))
+    let count = several(pages.len() as u64, "page");
+    output::print(&format!("{count} in {}\n", folder.display()))
 }
 
 #[cfg(test)]

@@ -6,15 +6,20 @@
 //! Exit codes: 0 fine, 1 failure, 2 wrong usage or wrong settings.
 
 pub(crate) mod check;
+mod cluster;
 mod completions;
 mod demo;
 mod doctor;
+mod health;
+mod help;
 mod histogram;
 mod journal;
 mod man;
 mod publish;
+mod reload;
 mod report;
 mod run;
+mod run_group;
 mod schema;
 mod subscribe;
 mod top;
@@ -28,7 +33,9 @@ mod log;
 mod moment;
 mod output;
 mod publish_answers;
+mod publish_journal;
 mod service;
+mod settings;
 mod signals;
 #[cfg(test)]
 mod testing;
@@ -36,7 +43,7 @@ mod testing;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 pub(crate) use failure::Failure;
 
@@ -45,6 +52,8 @@ const EXAMPLES: &str = "Examples:
   flipped-lb check                        what the settings mean, or what is wrong with them
   flipped-lb run --config my.toml         the engine
   flipped-lb top                          who waits for what, live
+  flipped-lb reload                       a running engine takes its changed settings
+  flipped-lb cluster status               who serves the group, and how far the others are
   flipped-lb subscribe table1 table2      read the messages of two customers
   flipped-lb publish --address 127.0.0.1:9001 --destination table1 --count 10
   flipped-lb schema apply                 the tables of the store's database
@@ -59,7 +68,7 @@ or trace. Exit codes: 0 fine, 1 failure, 2 wrong usage or settings.";
 /// Merges the messages of many servers into one stream, orders it by priority, and hands each
 /// message to the customer it is for: fast, once, and with nothing lost.
 #[derive(Debug, Parser)]
-#[command(name = "flipped-lb", version, long_version = crate::build_info::lines(),
+#[command(name = "flipped-lb", version, long_version = crate::formats::version_lines(),
     after_help = EXAMPLES, max_term_width = 100)]
 pub struct Cli {
     /// What to do.
@@ -86,6 +95,12 @@ enum Command {
     Histogram(histogram::HistogramArgs),
     /// Watch an engine live: rates, troubles, and what each customer waits for.
     Top(top::TopArgs),
+    /// Have a running engine read its settings anew, and say what changed.
+    Reload(reload::ReloadArgs),
+    /// Ask a running engine whether it is well.
+    Health(health::HealthArgs),
+    /// Say who serves a group of engines, or have another member serve.
+    Cluster(cluster::ClusterArgs),
     /// Look at the journal, or mend it.
     Journal(journal::JournalArgs),
     /// Make the store's tables, show their SQL, or say what is wrong with them.
@@ -103,12 +118,19 @@ enum Command {
 /// Runs the command that the process was started with.
 #[must_use]
 pub fn main() -> ExitCode {
+    let command = std::env::args_os().nth(1);
+    if command.is_some_and(|it| it == "run" || it == "demo") {
+        signals::endure();
+    }
     ExitCode::from(run_args(std::env::args_os()))
 }
 
 /// Runs the command line `args` (the first one is the program's name) and gives its exit code.
 pub(crate) fn run_args(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> u8 {
-    let cli = match Cli::try_parse_from(args) {
+    let mut command = help::flowing(Cli::command());
+    let matches = command.try_get_matches_from_mut(args);
+    let parsed = matches.and_then(|it| Cli::from_arg_matches(&it));
+    let cli = match parsed.map_err(|it| it.format(&mut command)) {
         Ok(cli) => cli,
         Err(answer) => {
             // Help and version are answers too; a reader that has gone is no failure.
@@ -147,6 +169,9 @@ impl Command {
             Command::Publish(args) => publish::run(args),
             Command::Histogram(args) => histogram::run(args),
             Command::Top(args) => top::run(args),
+            Command::Reload(args) => reload::run(args),
+            Command::Health(args) => health::run(args),
+            Command::Cluster(args) => cluster::run(args),
             Command::Journal(args) => journal::run(args),
             Command::Schema(args) => schema::run(args),
             Command::Report(args) => report::run(args),
@@ -160,7 +185,6 @@ impl Command {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory as _;
 
     #[test]
     fn the_command_line_is_consistent() {

@@ -4,7 +4,6 @@
 //! nothing: what becomes of a line is the engine's to say, and it asks for that.
 
 use std::io::{self, BufReader, BufWriter, Read, Write};
-use std::net::{Shutdown, TcpStream};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,18 +11,23 @@ use clap::Args;
 use serde::Serialize;
 
 use super::Failure;
-use super::client::{Line, dial, name, reachable, read_line, token};
+use super::client::{Line, Place, Stream, TlsArgs, dial, name, read_line, token};
 use super::publish_answers::{Answers, Tally};
+use super::publish_journal::JournalLines;
 use crate::config;
 use crate::limits::LEVELS_MAX;
+use crate::plural::several;
 
 const EXAMPLES: &str = "Examples:
   flipped-lb publish --destination table1 --count 10
   flipped-lb publish --destination table1 --type breakfast --payload '{\"dish\":\"tea\"}'
   flipped-lb publish --ack < messages.ndjson
+  flipped-lb publish --from-journal flipped-lb-data/journal-divergent-20260131T070000
+  flipped-lb publish --address kitchen.example:9001 --tls-ca ca.pem --token-file kitchen.token < m.ndjson
 
-Without --destination the lines of standard input are sent as they are, blank ones left out. It
-waits until the engine has taken responsibility for all of them - journaled, recognised as
+Without --destination the lines of standard input are sent as they are, blank ones left out. With
+--from-journal the messages of a directory are sent that a group has set aside, without those that
+were delivered there; what the engine knows by its messageId it does not take again. It waits until the engine has taken responsibility for all of them - journaled, recognised as
 duplicates, or kept as rejected - and says what they were, and which were not accepted (the first
 few by number). Exit code 1 if any was rejected. The settings need [ingest] listen, which is none by
 default.";
@@ -63,6 +67,12 @@ pub(crate) struct PublishArgs {
     #[arg(long, value_name = "JSON", default_value = "{}", value_parser = payload,
         requires = "destination")]
     pub(crate) payload: serde_json::Value,
+    /// Send what is in the files of a journal: of a journal-divergent directory, or of any other.
+    #[arg(long, value_name = "DIR", conflicts_with = "destination")]
+    pub(crate) from_journal: Option<PathBuf>,
+    /// Also what was delivered there.
+    #[arg(long, requires = "from_journal")]
+    pub(crate) settled: bool,
     /// Wait until the engine has acknowledged all; it always does now, and scripts may go on saying so.
     #[arg(long)]
     pub(crate) ack: bool,
@@ -72,6 +82,8 @@ pub(crate) struct PublishArgs {
     /// The settings' file, for the address.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) tls: TlsArgs,
 }
 
 fn payload(text: &str) -> Result<serde_json::Value, String> {
@@ -87,31 +99,51 @@ fn payload(text: &str) -> Result<serde_json::Value, String> {
 /// # Errors
 /// The engine is not there, goes, or does not acknowledge.
 pub(crate) fn run(args: PublishArgs) -> Result<(), Failure> {
-    let stream = dial(&address(&args)?)?;
-    let ends = (io::stdin(), io::stderr());
-    let (sent, tally) = send_all(stream, &args, ends, [ANSWER, ACK_TIMEOUT])?;
-    let report = report(sent, &tally);
+    // Before the engine is asked for anything.
+    let journal = args.from_journal.as_deref();
+    let mut journal = journal
+        .map(|it| JournalLines::of(it, args.settled))
+        .transpose()?;
+    let stream = dial(&place(&args)?, &args.tls)?;
+    let patience = [ANSWER, ACK_TIMEOUT];
+    let (sent, tally) = match &mut journal {
+        Some(lines) => send_all(stream, &args, (lines, io::stderr()), patience),
+        None => send_all(stream, &args, (io::stdin(), io::stderr()), patience),
+    }?;
+    let left_out = journal.map_or(0, |it| it.left_out());
+    let report = match left_out {
+        0 => report(sent, &tally),
+        count => format!(
+            "{}; {count} more had been delivered and were not sent (--settled sends them too)",
+            report(sent, &tally)
+        ),
+    };
     writeln!(io::stdout(), "{report}").map_err(Failure::output)?;
     match tally.rejected() {
         0 => Ok(()),
         count => Err(Failure::Failed(format!(
-            "{count} of {sent} messages were rejected; the engine keeps each in rejected.ndjson of its \
-             data_dir, with the reason: mend them and send them again"
+            "{count} of {} rejected; the engine keeps each in rejected.ndjson of its data_dir, with the \
+             reason: mend them and send them again",
+            several(sent, "message")
         ))),
     }
 }
 
 fn report(sent: u64, tally: &Tally) -> String {
     let (acknowledged, words) = (tally.acknowledged(), tally.words());
-    format!("sent {sent} messages, {acknowledged} acknowledged: {words}")
+    format!(
+        "sent {}, {acknowledged} acknowledged: {words}",
+        several(sent, "message")
+    )
 }
 
-fn address(args: &PublishArgs) -> Result<String, Failure> {
+fn place(args: &PublishArgs) -> Result<Place, Failure> {
     if let Some(address) = &args.address {
-        return Ok(address.clone());
+        return Ok(Place::given(address));
     }
-    let listen = config::load(args.config.as_deref())?.ingest.listen;
-    listen.map(reachable).ok_or_else(|| {
+    let config = config::load(args.config.as_deref())?;
+    let place = |listen| Place::of_listener(listen, &config.tls, &config.ingest.tls);
+    config.ingest.listen.map(place).ok_or_else(|| {
         Failure::Usage(
             "by these settings producers may not dial in; set [ingest] listen for the engine, or \
              say where one listens with --address HOST:PORT"
@@ -123,7 +155,7 @@ fn address(args: &PublishArgs) -> Result<String, Failure> {
 /// Sends everything on `stream` and waits for the answers; gives how many lines were sent and what
 /// became of them. The lines that were not accepted are named in `words`.
 fn send_all(
-    stream: TcpStream,
+    stream: Stream,
     args: &PublishArgs,
     (input, words): (impl Read, impl Write + Send + 'static),
     [answer, timeout]: [Duration; 2],
@@ -142,7 +174,7 @@ fn send_all(
     let sent = sender.sent;
     match sending {
         Ok(()) => {}
-        Err(Broken::Input(error)) => return Err(unreadable(sent, &error)),
+        Err(Broken::Input(error)) => return Err(unreadable(args, sent, &error)),
         Err(Broken::Engine(error)) => {
             // What the engine said last explains best why it went.
             return Err(answers.complaint().unwrap_or_else(|| gone(sent, &error)));
@@ -150,7 +182,7 @@ fn send_all(
     }
     let tally = answers.wait_for(sent, timeout)?;
     // All is answered: a peer that has gone by now takes nothing away.
-    let _ = stream.shutdown(Shutdown::Write);
+    let _ = stream.end();
     Ok((sent, tally))
 }
 
@@ -166,18 +198,26 @@ fn greeting(args: &PublishArgs) -> Result<Vec<u8>, Failure> {
 
 fn gone(sent: u64, error: &io::Error) -> Failure {
     Failure::Failed(format!(
-        "the connection to the engine broke after {sent} messages: {error}; it is safe to send \
-         the same lines again, for the engine knows what it has by the messageId"
+        "the connection to the engine broke after {}: {error}; it is safe to send the same lines \
+         again, for the engine knows what it has by the messageId",
+        several(sent, "message")
     ))
 }
 
-fn unreadable(sent: u64, error: &io::Error) -> Failure {
-    Failure::Failed(format!("standard input, after {sent} messages: {error}"))
+fn unreadable(args: &PublishArgs, sent: u64, error: &io::Error) -> Failure {
+    let input = match &args.from_journal {
+        Some(directory) => directory.display().to_string(),
+        None => "standard input".to_owned(),
+    };
+    Failure::Failed(format!(
+        "{input}, after {}: {error}",
+        several(sent, "message")
+    ))
 }
 
 /// Which side of the sender broke.
 enum Broken {
-    /// Standard input cannot be read.
+    /// What is to be sent cannot be read.
     Input(io::Error),
     /// The engine cannot be written to.
     Engine(io::Error),
@@ -191,7 +231,7 @@ impl From<io::Error> for Broken {
 
 /// Writes lines and counts them.
 struct Sender<'a> {
-    out: BufWriter<&'a TcpStream>,
+    out: BufWriter<&'a Stream>,
     /// Lines, without the greeting.
     sent: u64,
 }

@@ -6,15 +6,14 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, BufReader, Write};
-use std::net::TcpStream;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use serde::Deserialize;
-
 use super::Failure;
-use super::client::{Line, foreign, read_line};
+use super::client::{Line, Stream, end_words, foreign, read_line, refused as engine_refuses};
 use crate::escape::Escaped;
+use crate::ingest::answer::ProducerAnswer;
+use crate::plural::several;
 
 /// Where it publishes.
 const LISTEN: &str = "[ingest] listen";
@@ -22,22 +21,12 @@ const LISTEN: &str = "[ingest] listen";
 /// Lines that are named of each kind.
 const NAMED_MAX: u64 = 10;
 
-/// A line of the engine to a producer.
-#[derive(Debug, Default, Deserialize)]
-struct Said {
-    ack: Option<u64>,
-    #[serde(default)]
-    rejected: Vec<(u64, String)>,
-    #[serde(default)]
-    duplicates: Vec<u64>,
-    error: Option<String>,
-}
-
 /// What an answer says.
 #[derive(Debug)]
 pub(super) enum Reply {
     Told(Told),
-    Refused(String),
+    /// Why, and the address of the active where a standby says so.
+    Refused(String, Option<String>),
     /// It is none of the engine's.
     Foreign(Failure),
 }
@@ -78,8 +67,7 @@ impl Tally {
         let mut words = format!("{} accepted", self.acknowledged().saturating_sub(others));
         match self.duplicates {
             0 => {}
-            1 => words.push_str(", 1 duplicate"),
-            count => words.push_str(&format!(", {count} duplicates")),
+            count => words.push_str(&format!(", {}", several(count, "duplicate"))),
         }
         if rejected > 0 {
             let reasons = self.rejected.iter().map(|(reason, count)| {
@@ -140,7 +128,7 @@ impl Answers {
     /// Starts to read what the engine says on `stream`; the thread ends with the connection. Lines
     /// that were not accepted are named in `words`.
     pub(super) fn watch(
-        stream: &TcpStream,
+        stream: &Stream,
         words: impl Write + Send + 'static,
     ) -> io::Result<Answers> {
         let stream = stream.try_clone()?;
@@ -212,23 +200,29 @@ impl Answers {
 
 /// Reads answers until no more come; says why, where somebody told.
 fn read_answers(
-    stream: TcpStream,
+    stream: Stream,
     mut words: impl Write,
     (tally, changed): &(Mutex<Tally>, Condvar),
 ) -> Option<Failure> {
     let mut from = BufReader::new(stream);
     let mut line = Vec::new();
-    while let Ok(Line::Whole) = read_line(&mut from, &mut line) {
+    loop {
+        match read_line(&mut from, &mut line) {
+            Ok(Line::Whole) => {}
+            Ok(Line::End) => return None,
+            // A socket that is gone says nothing that helps.
+            Err(error) if error.kind() != io::ErrorKind::InvalidData => return None,
+            Err(error) => return Some(Failure::because(end_words(&error))),
+        }
         match parse_reply(&line) {
             // Standard error may be closed; the sums matter more.
             Some(Reply::Told(told)) => drop(lock(tally).take(told, &mut words)),
             Some(Reply::Foreign(failure)) => return Some(failure),
-            Some(Reply::Refused(why)) => return Some(refused(&why)),
+            Some(Reply::Refused(why, active)) => return Some(refused(&why, active.as_deref())),
             None => return Some(not_ours(&line)),
         }
         changed.notify_all();
     }
-    None
 }
 
 /// The tally is whole after each step of it, whatever the other thread has come to.
@@ -240,9 +234,9 @@ pub(super) fn parse_reply(line: &[u8]) -> Option<Reply> {
     if let Some(failure) = foreign(line, LISTEN) {
         return Some(Reply::Foreign(failure));
     }
-    let said: Said = serde_json::from_slice(line).ok()?;
+    let said: ProducerAnswer = serde_json::from_slice(line).ok()?;
     if let Some(why) = said.error {
-        return Some(Reply::Refused(why));
+        return Some(Reply::Refused(why, said.active));
     }
     Some(Reply::Told(Told {
         through: said.ack?,
@@ -251,14 +245,14 @@ pub(super) fn parse_reply(line: &[u8]) -> Option<Reply> {
     }))
 }
 
-fn refused(why: &str) -> Failure {
+fn refused(why: &str, active: Option<&str>) -> Failure {
     // Delivery's words say how to subscribe.
     if why.contains("\"subscribe\"") {
         return Failure::because(format_args!(
             "this is not {LISTEN}: subscribers connect here, as at [delivery] listen ({why})"
         ));
     }
-    Failure::because(format_args!("the engine refuses: {why}"))
+    engine_refuses(why, active)
 }
 
 fn not_ours(line: &[u8]) -> Failure {
@@ -278,8 +272,9 @@ fn silent(what: &str) -> Failure {
 
 fn missing(sent: u64, tally: &Tally, why: &str) -> Failure {
     Failure::Failed(format!(
-        "sent {sent} messages, {} acknowledged: {}, then {why}; it is safe to send the same lines \
-         again, for the engine knows what it has by the messageId",
+        "sent {}, {} acknowledged: {}, then {why}; it is safe to send the same lines again, for the \
+         engine knows what it has by the messageId",
+        several(sent, "message"),
         tally.acknowledged(),
         tally.words()
     ))

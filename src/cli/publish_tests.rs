@@ -11,8 +11,9 @@ use super::*;
 use crate::cli::testing::engine;
 use crate::cli::{Cli, Command};
 
+/// What the answer to the greeting, and each acknowledgement behind it, may take.
+const PATIENT: [Duration; 2] = [Duration::from_secs(60); 2];
 const SOON: Duration = Duration::from_millis(300);
-const PATIENT: Duration = Duration::from_secs(20);
 
 fn args(line: &str) -> PublishArgs {
     let line = format!("flipped-lb publish {line}");
@@ -26,10 +27,10 @@ fn args(line: &str) -> PublishArgs {
 }
 
 /// Sends what this command line says, with this input; `words` get the lines that are named.
-fn send(stream: TcpStream, line: &str, input: impl Read, patience: Duration) -> Sent {
+fn send(stream: Stream, line: &str, input: impl Read, patience: [Duration; 2]) -> Sent {
     let words = Words::default();
     let ends = (input, words.clone());
-    let sent = send_all(stream, &args(line), ends, [patience; 2]);
+    let sent = send_all(stream, &args(line), ends, patience);
     let report = sent.map(|(sent, tally)| report(sent, &tally));
     Sent {
         report,
@@ -187,7 +188,9 @@ fn acknowledgements_that_stay_out_are_a_failure() {
         producer.get_ref().write_all(answers).expect("written");
         producer
     });
-    let failure = send(stream, "", &b"1\n2\n"[..], SOON).failure();
+    // What it will ever say comes with the answer to the greeting.
+    let patience = [PATIENT[0], SOON];
+    let failure = send(stream, "", &b"1\n2\n"[..], patience).failure();
     drop(engine.join().expect("played"));
     let words = failure.to_string();
     assert_eq!(failure.exit_code(), 1);
@@ -251,7 +254,8 @@ fn a_port_that_is_not_ingests_is_told_and_gets_no_message() {
 #[test]
 fn a_port_where_nobody_answers_is_told() {
     let (stream, silent) = engine(|producer| producer);
-    let failure = send(stream, "", &b"1\n"[..], SOON).failure().to_string();
+    let failure = send(stream, "", &b"1\n"[..], [SOON; 2]);
+    let failure = failure.failure().to_string();
     assert!(
         failure.starts_with("no answer within 300ms: this is not"),
         "{failure}"
@@ -279,7 +283,7 @@ fn without_an_address_the_settings_must_have_one() {
     )
     .expect("written");
     let given = args(&format!("--config {}", path.display()));
-    assert_eq!(address(&given).expect("set"), "127.0.0.1:9001");
+    assert_eq!(place(&given).expect("set").address, "127.0.0.1:9001");
     std::fs::write(&path, "").expect("written");
-    assert_eq!(address(&given).expect_err("none").exit_code(), 2);
+    assert_eq!(place(&given).expect_err("none").exit_code(), 2);
 }

@@ -4,18 +4,24 @@
 
 use std::io::Write as _;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use tracing::info;
 
 use super::Failure;
+use super::run_group;
 use super::service::Service;
+use super::settings::RunSettings;
 use super::signals::Signals;
-use crate::config::{self, Config};
+use crate::build_info;
+use crate::config::{self, Config, Durability};
 use crate::engine::{self, Addresses, Engine, directory};
+use crate::formats;
 use crate::log::{self, say};
+use crate::plural::several;
 
 const EXAMPLES: &str = "Examples:
   flipped-lb run
@@ -23,6 +29,7 @@ const EXAMPLES: &str = "Examples:
   flipped-lb run --data-dir /var/lib/flipped-lb
   FLIPPED_LB_DURABILITY=synced flipped-lb run
 
+SIGHUP has the settings read anew, as `flipped-lb reload` does.
 SIGTERM or SIGINT drains, prints the statistics and exits 0. A second one ends the process within a
 second, with exit code 1; what is not settled is delivered after the next start.";
 
@@ -39,7 +46,7 @@ pub(crate) struct RunArgs {
 }
 
 /// How often the waiting process looks after its signals and its engine.
-const LOOK: Duration = Duration::from_millis(50);
+pub(super) const LOOK: Duration = Duration::from_millis(50);
 
 /// Runs the engine until it is told to stop.
 ///
@@ -47,16 +54,28 @@ const LOOK: Duration = Duration::from_millis(50);
 /// The settings are wrong, or the engine failed.
 pub(crate) fn run(args: RunArgs) -> Result<(), Failure> {
     let signals = prepare()?;
-    let mut config = config::load(args.config.as_deref())?;
-    if let Some(data_dir) = args.data_dir {
-        config.data_dir = data_dir;
-    }
+    let settings = RunSettings {
+        // A file that is there now and is gone at a reload is no empty one.
+        file: config::used_file(args.config.as_deref()),
+        data_dir: args.data_dir,
+    };
+    let config = settings.read()?;
     super::log::apply(config.log)?;
+    let (commit, formats) = (build_info::built_from(), formats::words());
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        commit, formats, "starting"
+    );
     print_passed_over();
-    let engine = engine::start(&config, || signals.has_started()).map_err(Failure::because)?;
+    if config.durability == Durability::Replicated {
+        return run_group::run(config, &settings, &signals);
+    }
+    let engine = engine::start(&config, Some(Box::new(settings)), || signals.has_started())
+        .map_err(Failure::because)?;
     say(listening(&engine, &config));
     let mut service = Service::new();
     service.tell_ready();
+    let mut reloading = Reloading::default();
     let failed = loop {
         if signals.stop.load(Ordering::Relaxed) {
             break None;
@@ -64,11 +83,21 @@ pub(crate) fn run(args: RunArgs) -> Result<(), Failure> {
         if let Some(failed) = engine.failed() {
             break Some(failed);
         }
+        reloading.look(&signals, &engine, &service);
         let unwell = || engine.health().unwell();
         service.tell_health(Instant::now(), engine.counters(), unwell);
         std::thread::sleep(LOOK);
     };
     service.tell_stopping();
+    let problems = stop(engine, &signals, &service);
+    let problem = failed
+        .map(|it| format!("{} failed: {}", it.agent, it.error))
+        .or(problems);
+    problem.map_or(Ok(()), |problem| Err(Failure::because(problem)))
+}
+
+/// Stops an engine in good order, and says how that goes; returns what went wrong.
+pub(super) fn stop(engine: Engine, signals: &Signals, service: &Service) -> Option<String> {
     let ended = engine.stop(&signals.hurry, |what| {
         let progress = format!("stopping: {what}");
         service.tell(&progress);
@@ -77,10 +106,30 @@ pub(crate) fn run(args: RunArgs) -> Result<(), Failure> {
     if !ended.unrecorded.is_empty() {
         print_to_reader(ended.unrecorded.to_string());
     }
-    let problem = failed
-        .map(|it| format!("{} failed: {}", it.agent, it.error))
-        .or(ended.problems);
-    problem.map_or(Ok(()), |problem| Err(Failure::because(problem)))
+    ended.problems
+}
+
+/// Reloads that SIGHUP asks for: one that comes while one is under way is made behind it.
+#[derive(Debug, Default)]
+pub(super) struct Reloading {
+    is_under_way: bool,
+    is_done: Arc<AtomicBool>,
+}
+
+impl Reloading {
+    pub(super) fn look(&mut self, signals: &Signals, engine: &Engine, service: &Service) {
+        if self.is_under_way && self.is_done.swap(false, Ordering::Relaxed) {
+            self.is_under_way = false;
+            service.tell_reloading(false);
+        }
+        if !self.is_under_way && signals.reload.swap(false, Ordering::Relaxed) {
+            self.is_under_way = true;
+            service.tell_reloading(true);
+            let is_done = Arc::clone(&self.is_done);
+            let answer = move |_| is_done.store(true, Ordering::Relaxed);
+            engine.reloads().ask("SIGHUP", answer);
+        }
+    }
 }
 
 /// The last line on stdout; its reader may have stopped reading.
@@ -108,15 +157,16 @@ pub(super) fn prepare() -> Result<Signals, Failure> {
     Signals::watch()
 }
 
-fn listening(engine: &Engine, config: &Config) -> String {
+pub(super) fn listening(engine: &Engine, config: &Config) -> String {
     let Addresses {
         delivery,
         ingest,
         admin,
+        http,
     } = engine.addresses();
     let mut line = format!(
-        "running: {} sources, subscribers on {delivery}, data in {}",
-        config.sources.len(),
+        "running: {}, subscribers on {delivery}, data in {}",
+        several(config.sources.len() as u64, "source"),
         config.data_dir.display()
     );
     if let Some(ingest) = ingest {
@@ -128,6 +178,9 @@ fn listening(engine: &Engine, config: &Config) -> String {
             None => "http",
         };
         line.push_str(&format!(", {scheme}://{admin}/stats"));
+    }
+    if let Some(http) = http {
+        line.push_str(&format!(", HTTP customers on {http}"));
     }
     line
 }

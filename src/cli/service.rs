@@ -1,15 +1,18 @@
 //! The service manager, where one started the process: systemd, by its notification socket.
 //!
-//! Fed by `run`: ready, how it goes, stopping. A watchdog gets its sign of life only while every
+//! Fed by `run`: ready, how it goes, reloading, stopping. A watchdog gets its sign of life only while every
 //! thread of the path goes on, so that an engine that hangs is started anew. Without a manager
 //! nothing is sent.
 
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use sd_notify::NotifyState;
 use tracing::debug;
 
+use crate::cluster::status::Status;
 use crate::counters::{Counter, Counters};
+use crate::plural::several;
 
 /// Between two status lines at least.
 const STATUS_INTERVAL: Duration = Duration::from_secs(5);
@@ -61,6 +64,27 @@ impl Service {
         }
     }
 
+    /// It stands by in its group, when it is time to say so.
+    pub(super) fn tell_standby(&mut self, now: Instant, status: &Status) {
+        if self.is_due(now) {
+            let status = status.snapshot();
+            let trouble = status.trouble.as_deref().unwrap_or("well");
+            self.tell(&format!("{}; {trouble}", status.standby_words()));
+        }
+    }
+
+    /// It reads its settings anew, or has done so: then it is ready.
+    pub(super) fn tell_reloading(&self, is_under_way: bool) {
+        if is_under_way {
+            let now = NotifyState::monotonic_usec_now();
+            let states = [Some(NotifyState::Reloading), now.ok()];
+            let states: Vec<_> = states.into_iter().flatten().collect();
+            notify(&states);
+        } else {
+            notify(&[NotifyState::Ready]);
+        }
+    }
+
     /// It stops, or is about to.
     pub(super) fn tell_stopping(&self) {
         notify(&[NotifyState::Stopping]);
@@ -69,6 +93,25 @@ impl Service {
     /// It goes on with this.
     pub(super) fn tell(&self, status: &str) {
         self.tell_signs(status, true);
+    }
+
+    /// Does what may take long, such as reading a journal, and gives signs of life meanwhile.
+    pub(super) fn tell_while<T>(&self, status: &str, work: impl FnOnce() -> T) -> T {
+        self.tell(status);
+        if !self.has_watchdog {
+            return work();
+        }
+        let (ends, has_ended) = channel::<()>();
+        std::thread::scope(move |scope| {
+            scope.spawn(move || {
+                while has_ended.recv_timeout(self.interval) == Err(RecvTimeoutError::Timeout) {
+                    self.tell(status);
+                }
+            });
+            let done = work();
+            drop(ends);
+            done
+        })
     }
 
     fn tell_signs(&self, status: &str, is_well: bool) {
@@ -101,7 +144,9 @@ fn status(counters: &Counters) -> String {
         Counter::Delivered,
     ]
     .map(|it| counters.get(it));
-    format!("{sources} sources, {subscribers} subscribers, {queued} queued, {delivered} delivered")
+    let [sources, subscribers] = [(sources, "source"), (subscribers, "subscriber")]
+        .map(|(count, what)| several(count, what));
+    format!("{sources}, {subscribers}, {queued} queued, {delivered} delivered")
 }
 
 fn notify(signs: &[NotifyState<'_>]) {

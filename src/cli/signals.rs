@@ -3,7 +3,8 @@
 //! ```text
 //! SIGTERM, SIGINT   while it starts: end now, for nothing has begun
 //!                   first: stop in good order; second: in a hurry; third: end now
-//! SIGHUP, SIGUSR1, ...   go on; said once each
+//! SIGHUP            have the settings read anew, where they can be
+//! SIGUSR1, ...      go on; said once each
 //! SIGXFSZ           go on: the write that was too much has an error of its own
 //! ```
 
@@ -34,6 +35,15 @@ const POLL: Duration = Duration::from_millis(10);
 /// The exit code of a process that was ended in a hurry.
 const HURRIED: c_int = 1;
 
+/// Has the process outlive them from now on. Until they are watched they ask for nothing: the settings are
+/// read later.
+pub(super) fn endure() {
+    for signal in HARMLESS {
+        // One that cannot be had is told of when it is watched.
+        let _ = signal_hook::flag::register(signal, Arc::default());
+    }
+}
+
 /// What signals ask for.
 #[derive(Debug, Default)]
 pub(super) struct Signals {
@@ -41,6 +51,8 @@ pub(super) struct Signals {
     pub(super) stop: Arc<AtomicBool>,
     /// Wait for nothing any more; the process ends a moment later, whatever it does then.
     pub(super) hurry: Arc<AtomicBool>,
+    /// Read the settings anew.
+    pub(super) reload: Arc<AtomicBool>,
     /// The engine runs: from now on there is something to stop.
     is_running: Arc<AtomicBool>,
 }
@@ -52,6 +64,7 @@ impl Signals {
         let listener = Listener {
             stop: Arc::clone(&signals.stop),
             hurry: Arc::clone(&signals.hurry),
+            reload: Arc::clone(&signals.reload),
             is_running: Arc::clone(&signals.is_running),
             told: Vec::new(),
         };
@@ -80,6 +93,7 @@ impl Signals {
 struct Listener {
     stop: Arc<AtomicBool>,
     hurry: Arc<AtomicBool>,
+    reload: Arc<AtomicBool>,
     is_running: Arc<AtomicBool>,
     /// Harmless signals that came already.
     told: Vec<c_int>,
@@ -94,6 +108,7 @@ impl Listener {
                 }
                 SIGTERM | SIGINT if self.stop.swap(true, Ordering::Relaxed) => break,
                 SIGTERM | SIGINT => {}
+                SIGHUP => self.reload.store(true, Ordering::Relaxed),
                 harmless => self.tell(harmless),
             }
         }
@@ -115,7 +130,7 @@ impl Listener {
         }
         self.told.push(signal);
         let name = low_level::signal_name(signal).unwrap_or("a signal");
-        warn!("{name}: it goes on with its settings; start it again to have them read anew");
+        warn!("{name}: it goes on with its settings; SIGHUP has them read anew");
     }
 }
 

@@ -4,7 +4,6 @@
 //! words to standard error. It does not reconnect: a script that wants to can start it again.
 
 use std::io::{self, BufReader, Read as _, Write};
-use std::net::{Shutdown, TcpStream};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -13,16 +12,20 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::Failure;
-use super::client::{Line, dial, foreign, name, reachable, read_line, token};
+use super::client::{
+    Line, Place, Stream, TlsArgs, dial, end_words, foreign, name, read_line, refused, token,
+};
 use super::output::Frames;
 use crate::config;
 use crate::escape::EscapedLines;
+use crate::plural::several;
 
 const EXAMPLES: &str = "Examples:
   flipped-lb subscribe table1
   flipped-lb subscribe table1 table2 --ack | my-kitchen-printer
   flipped-lb subscribe 'table*'
   flipped-lb subscribe table1 --count 10 --address 10.0.0.7:9000
+  flipped-lb subscribe table1 --address bar.example:9000 --tls-ca ca.pem --token-file table1.token
 
 Each line is a message, byte for byte as its server sent it (on a terminal, characters that would
 steer it are spelled \\u001b). With --ack a message is acknowledged
@@ -67,6 +70,8 @@ pub(crate) struct SubscribeArgs {
     /// The settings' file, for the address.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) tls: TlsArgs,
 }
 
 /// Prints frames until there were enough, or the engine goes.
@@ -74,18 +79,21 @@ pub(crate) struct SubscribeArgs {
 /// # Errors
 /// The engine is not there, refuses the subscription, or goes.
 pub(crate) fn run(args: SubscribeArgs) -> Result<(), Failure> {
-    let address = match &args.address {
-        Some(address) => address.clone(),
-        None => reachable(config::load(args.config.as_deref())?.delivery.listen),
+    let place = match &args.address {
+        Some(address) => Place::given(address),
+        None => {
+            let config = config::load(args.config.as_deref())?;
+            Place::of_listener(config.delivery.listen, &config.tls, &config.delivery.tls)
+        }
     };
-    let stream = dial(&address)?;
+    let stream = dial(&place, &args.tls)?;
     follow(stream, &args, Frames::to_stdout(64 * 1024), io::stderr())
 }
 
 /// One subscription.
 struct Session<'a, W: Write, E: Write> {
     args: &'a SubscribeArgs,
-    stream: TcpStream,
+    stream: Stream,
     out: W,
     words: E,
     /// The engine has answered: this is where it delivers.
@@ -97,7 +105,7 @@ struct Session<'a, W: Write, E: Write> {
 
 /// Subscribes on `stream`; frames go to `out`, the engine's words to `words`.
 fn follow(
-    stream: TcpStream,
+    stream: Stream,
     args: &SubscribeArgs,
     out: impl Write,
     words: impl Write,
@@ -144,7 +152,7 @@ impl<W: Write, E: Write> Session<'_, W, E> {
     }
 
     /// Reads until there were enough frames.
-    fn read(&mut self, from: &mut BufReader<TcpStream>) -> Result<(), Failure> {
+    fn read(&mut self, from: &mut BufReader<Stream>) -> Result<(), Failure> {
         let mut line = Vec::new();
         // It fails on a socket that is closed, which reading tells.
         let _ = self.stream.set_read_timeout(Some(ANSWER));
@@ -158,7 +166,7 @@ impl<W: Write, E: Write> Session<'_, W, E> {
                 Err(error) if is_timeout(&error) && !self.has_answered => return Err(unanswered()),
                 Err(error) => {
                     self.settle()?;
-                    return Err(lost(self.frames, &error.to_string()));
+                    return Err(lost(self.frames, &end_words(&error)));
                 }
             }
             let due = self.frames - self.acknowledged >= ACK_EVERY;
@@ -197,7 +205,7 @@ impl<W: Write, E: Write> Session<'_, W, E> {
         };
         if let Some(why) = word.error {
             self.settle()?;
-            return Err(Failure::because(format_args!("the engine refuses: {why}")));
+            return Err(refused(&why, word.active.as_deref()));
         }
         // Standard error may be closed; frames matter more.
         let line = EscapedLines(String::from_utf8_lossy(line));
@@ -217,14 +225,14 @@ impl<W: Write, E: Write> Session<'_, W, E> {
     }
 
     fn say(&mut self, line: &str) -> Result<(), Failure> {
-        let said = self.stream.write_all(line.as_bytes());
+        let said = (&self.stream).write_all(line.as_bytes());
         said.map_err(|error| lost(self.frames, &error.to_string()))
     }
 
     /// Leaves so that the last acknowledgement arrives: a socket that is closed with bytes unread
     /// resets the connection, which may overtake it.
     fn part(&mut self) {
-        if !self.args.ack || self.stream.shutdown(Shutdown::Write).is_err() {
+        if !self.args.ack || self.stream.end().is_err() {
             return;
         }
         let end = Instant::now() + GOODBYE;
@@ -239,7 +247,8 @@ impl<W: Write, E: Write> Session<'_, W, E> {
 
 fn lost(frames: u64, why: &str) -> Failure {
     Failure::Failed(format!(
-        "{why}, after {frames} messages; start it again to go on"
+        "{why}, after {}; start it again to go on",
+        several(frames, "message")
     ))
 }
 
@@ -263,6 +272,8 @@ pub(super) struct Word {
     #[serde(rename = "messageId")]
     message_id: Option<IgnoredAny>,
     error: Option<String>,
+    /// Beside the error of a standby: where the active takes subscribers.
+    active: Option<String>,
 }
 
 impl Word {

@@ -168,7 +168,7 @@ fn an_engine_that_goes_is_a_failure_after_what_it_said() {
     engine.join().expect("played");
     assert_eq!(String::from_utf8_lossy(&out), frame(1));
     assert!(
-        failure.to_string().contains("after 1 messages"),
+        failure.to_string().contains("after 1 message;"),
         "{failure}"
     );
 }

@@ -14,7 +14,7 @@ use clap::{Args, Subcommand};
 
 use super::Failure;
 use super::output::print;
-use crate::access::{Token, TokenHash};
+use crate::access::{Token, TokenFault, TokenHash};
 
 const EXAMPLES: &str = "Examples:
   flipped-lb user hash --generate --token-file kitchen.token
@@ -102,28 +102,27 @@ fn hand_over(token: &Token, file: Option<&Path>) -> Result<(), Failure> {
 
 /// The token of the first line, as `[[user]] token_file` takes it.
 fn read(input: impl io::BufRead) -> Result<Token, Failure> {
-    let mut line = String::new();
+    let mut line = Vec::new();
     let mut input = input.take(LINE_LEN_MAX);
     input
-        .read_line(&mut line)
+        .read_until(b'\n', &mut line)
         .map_err(|error| Failure::because(format_args!("the token on standard input: {error}")))?;
-    match line.trim() {
-        "" => Err(Failure::Usage(
+    let token = Token::of_first_line(&line).map_err(|why| match why {
+        TokenFault::Empty => Failure::Usage(
             "standard input has no token; write it on the first line, or have one made with \
              --generate"
                 .to_owned(),
-        )),
-        token => {
-            if token.len() < SHORT_LEN {
-                let _ = writeln!(
-                    io::stderr(),
-                    "this token is short: whoever reads the settings can guess it; --generate makes \
-                     one of 256 random bits"
-                );
-            }
-            Ok(Token::new(token))
-        }
+        ),
+        why => Failure::Usage(format!("standard input: {why}")),
+    })?;
+    if token.reveal().len() < SHORT_LEN {
+        let _ = writeln!(
+            io::stderr(),
+            "this token is short: whoever reads the settings can guess it; --generate makes one of \
+             256 random bits"
+        );
     }
+    Ok(token)
 }
 
 #[cfg(test)]
@@ -140,7 +139,9 @@ mod tests {
             setting(token.hash()),
             format!("token_sha256 = \"{hash}\"\n")
         );
-        assert_eq!(read(&b" \nabc\n"[..]).expect_err("none").exit_code(), 2);
+        for wrong in [&b" \nabc\n"[..], b"a b\n", b"\xef\xbb\xbfabc\n", b"\xff\n"] {
+            assert_eq!(read(wrong).expect_err("none").exit_code(), 2, "{wrong:?}");
+        }
     }
 
     #[test]

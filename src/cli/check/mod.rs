@@ -17,6 +17,8 @@ use crate::config::{self, Config, StoreUrl};
 use crate::engine::tls::TlsOfEngine;
 use crate::engine::{cores, directory};
 use crate::escape::Escaped;
+use crate::net::tls::TlsFileError;
+use crate::setting_file;
 
 pub(crate) use words::{Machine, words};
 
@@ -24,8 +26,12 @@ const EXAMPLES: &str = "Examples:
   flipped-lb check
   flipped-lb check --config my.toml && flipped-lb run --config my.toml
   flipped-lb check --example > flipped-lb.toml     every key with its default
+  flipped-lb check --schema > flipped-lb.schema.json     for editors that know JSON schemas
 
-Exit code 2 if the settings are wrong; each problem is a line FILE:LINE:COLUMN on standard error.";
+Exit code 2 if the settings are wrong; each problem is a line on standard error. It begins with
+FILE:LINE:COLUMN, or with the environment variable that is wrong. What follows from defaults, a file
+that cannot be read, and what this machine lacks (cores, certificates, a directory) have no line: they
+name the setting or the file.";
 
 /// Say what the settings mean, or what is wrong with them.
 #[derive(Debug, Clone, Args)]
@@ -37,6 +43,9 @@ pub(crate) struct CheckArgs {
     /// Print a settings file with every key, its default and its meaning instead.
     #[arg(long, conflicts_with = "config")]
     pub(crate) example: bool,
+    /// Print a JSON schema of the settings file instead: editors complete and check by it.
+    #[arg(long, conflicts_with_all = ["config", "example"])]
+    pub(crate) schema: bool,
 }
 
 /// Prints what the settings mean.
@@ -47,19 +56,27 @@ pub(crate) fn run(args: CheckArgs) -> Result<(), Failure> {
     if args.example {
         return print(&config::example());
     }
+    if args.schema {
+        return print(&format!("{:#}\n", config::schema()));
+    }
     let config = config::load(args.config.as_deref())?;
     let (origin, local_time) = (origin(&args), local_time(&config));
     let machine = Machine::here();
     let words = words(&config, &machine);
-    print(&format!("{origin}{local_time}{words}"))?;
-    match problems(&config, &machine) {
+    let tls = TlsOfEngine::load(&config);
+    let certificates = certificates(&tls);
+    print(&format!("{origin}{local_time}{words}{certificates}"))?;
+    match problems(&config, &machine, tls.err()) {
         problems if problems.is_empty() => Ok(()),
-        problems => Err(Failure::Usage(Escaped(problems.join("; ")).to_string())),
+        problems => {
+            let lines = problems.iter().map(|it| Escaped(it).to_string());
+            Err(Failure::Usage(lines.collect::<Vec<_>>().join("\n")))
+        }
     }
 }
 
 /// What cannot be had on this machine: cores, the data directory, the password.
-fn problems(config: &Config, machine: &Machine) -> Vec<String> {
+fn problems(config: &Config, machine: &Machine, of_tls: Option<TlsFileError>) -> Vec<String> {
     let refusal = cores::assess(config, &machine.cores).refusal();
     let mut problems: Vec<String> = refusal.into_iter().collect();
     let data_dir = &config.data_dir;
@@ -69,19 +86,28 @@ fn problems(config: &Config, machine: &Machine) -> Vec<String> {
             "the data directory {data_dir} cannot be used: {error}"
         ));
     }
-    if let Err(error) = TlsOfEngine::load(config) {
-        problems.push(error.to_string());
-    }
+    problems.extend(of_tls.map(|it| it.to_string()));
     if let Err(error) = with_tokens(config) {
         problems.push(error.to_string());
     }
     if let (StoreUrl::MySql(_), Some(path)) = (&config.store.url, &config.store.password_file)
-        && let Err(error) = std::fs::File::open(path)
+        && let Err(error) = setting_file::read(path)
     {
         let path = path.display();
         problems.push(format!("[store] password_file {path}: {error}"));
     }
     problems
+}
+
+/// How long the certificates are valid, and what is wrong with them now.
+fn certificates(tls: &Result<TlsOfEngine, TlsFileError>) -> String {
+    // Files of no use are problems.
+    let all = tls.as_ref().map_or(&[][..], |it| &it.certificates);
+    let lines = all.iter().map(|it| match it.trouble() {
+        Some(trouble) => format!("Warning: {trouble}\n"),
+        None => format!("{}: {}\n", it.name(), it.validity.end_words()),
+    });
+    lines.collect()
 }
 
 /// Which zone local hours are of, where rules ask for them or it is not known.

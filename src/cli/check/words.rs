@@ -53,7 +53,7 @@ pub(crate) fn words(config: &Config, machine: &Machine) -> String {
         ("Levels", levels(config)),
         ("Rules", rules(config)),
         ("Once", vec![once(config)]),
-        ("Durability", vec![durability(config.durability)]),
+        ("Durability", durability(config)),
         ("Memory", memory(config)),
         ("Threads", threading(config, machine)),
         ("Store", store(config, machine)),

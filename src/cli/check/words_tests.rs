@@ -30,6 +30,14 @@ fn says(text: &str, cores: usize, sentences: &[&str]) {
 }
 
 #[test]
+fn a_name_that_looks_like_a_pattern_is_warned_of() {
+    let said = |rest: &str| said(&format!("[[destination]]\nid = 'west-*'\n{rest}"), 2);
+    assert!(said("").contains("west-*; warning: without nats that is its very name"));
+    let at_nats = said("nats = 'nats://localhost'\nsubject = 'west.{id}'\n");
+    assert!(!at_nats.contains("warning"), "{at_nats}");
+}
+
+#[test]
 fn the_defaults_are_explained() {
     says(
         "",
@@ -217,6 +225,16 @@ fn every_choice_has_its_words() {
             "SQLite in /rows.db",
         ],
     );
+    let text = "durability = 'replicated'\n[cluster]\nservers = ['nats://h']\ngroup = 'east'\n\
+                take_over_after = '20s'";
+    let meant = [
+        "once 2 of the 3 servers of the group's stream, and then the disk here, have it",
+        "another member of group east takes over when this one was silent for 20s",
+        "hands out nothing when it has reached no server for 15s",
+        "of group east, whose stream is flb_journal_east at nats://h:4222",
+        "send peers to delivery at 127.0.0.1:9000, admin at 127.0.0.1:9100",
+    ];
+    says(text, 2, &meant);
 }
 
 #[test]

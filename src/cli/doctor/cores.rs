@@ -4,6 +4,7 @@ use super::finding::Finding;
 use super::machine::{Context, Machine};
 use crate::agent::core_list::show_cores;
 use crate::engine::cores::{CoreFinding, CoreGrade};
+use crate::plural::counted;
 
 pub(super) fn findings(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = vec![allowed(context)];
@@ -33,8 +34,9 @@ fn allowed(context: &Context<'_>) -> Finding {
             SUBJECT,
             found,
             format!(
-                "{hidden} cores are kept from this process: by taskset, a cpuset or isolcpus; \
-                     `taskset -c 0-N flipped-lb run` takes isolated ones"
+                "{} kept from this process: by taskset, a cpuset or isolcpus; \
+                     `taskset -c 0-N flipped-lb run` takes isolated ones",
+                counted(hidden as u64, "core is", "cores are")
             ),
         );
     }

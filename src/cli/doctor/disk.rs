@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::finding::Finding;
-use crate::config::{Config, Durability, show_size};
+use crate::config::{Config, show_size};
 
 const SYNC: &str = "disk sync";
 const RATE: &str = "disk rate";
@@ -110,8 +110,8 @@ pub(super) fn sync(times: &[Duration], config: &Config) -> Finding {
         p50.as_micros(),
         p99.as_micros()
     );
-    if config.durability != Durability::Synced {
-        let durability = "; no message waits for it unless durability is synced";
+    if !config.durability.syncs() {
+        let durability = "; no message waits for it unless durability is synced or replicated";
         return Finding::good(SYNC, found + durability);
     }
     let advice = "each message waits for one or two of them: a disk with a write cache that \

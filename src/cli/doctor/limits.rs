@@ -20,12 +20,12 @@ fn open_files(context: &Context<'_>) -> Finding {
     let budget = Budget::new(context.config, limit);
     let Budget { own, wanted, .. } = budget;
     let expected = own + 2 * context.config.destinations.len() as u64;
-    let [producers, subscribers, clients] = budget.shares;
+    let [producers, subscribers, clients, _] = budget.shares;
+    let customers = budget.customers();
     let found = format!(
         "{limit} allowed; {own} are set aside for the engine and its sources, and {producers} \
-         producers, \
-         {subscribers} subscribers and {clients} HTTP clients find room; the settings ask for \
-         {wanted}"
+         producers, {subscribers} subscribers, {clients} HTTP clients and {customers} HTTP customers \
+         find room; the settings ask for {wanted}"
     );
     match budget.is_short() {
         _ if limit < expected => Finding::bad(SUBJECT, found, budget.advice()),

@@ -9,9 +9,10 @@ use serde_json::Value;
 
 use super::finding::{Finding, Verdict};
 use super::hiccups::{self, Hiccups};
-use super::lasting::{self, Sizes};
+use super::lasting;
 use super::machine::Context;
 use super::{interrupts, steal};
+use crate::disk::Sizes;
 use crate::engine::DirectoryLock;
 
 /// How long it takes where nothing else is said.
@@ -31,7 +32,7 @@ pub(super) fn measure(context: &Context<'_>, seconds: Option<u64>) -> Measured {
     let running = DirectoryLock::holder(&context.config.data_dir);
     let holder = running.filter(|_| seconds.is_none());
     let sizes = || match running {
-        Some(_) => Sizes::of_running(context.config),
+        Some(_) => lasting::of_running(context.config),
         None => Sizes::now(context.config),
     };
     let sizes_before = sizes();
@@ -50,7 +51,7 @@ pub(super) fn measure(context: &Context<'_>, seconds: Option<u64>) -> Measured {
     let (after, took) = (texts(), begun.elapsed().as_secs_f64());
     let is_growing = running.is_some() && !time.is_zero();
     let later = is_growing.then(sizes).flatten().map(|it| (it, took));
-    let lasts = lasting::assess(context.config, sizes_before, later);
+    let lasts = lasting::assess(context.config, running, sizes_before, later);
     if time.is_zero() {
         return Measured {
             findings: vec![lasts],

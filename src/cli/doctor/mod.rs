@@ -12,11 +12,13 @@
 //! /proc, /sys --> Machine --> cores, isolation, ... --+
 //! clock ------> hiccups --> measure ------------------+--> Finding --> text, JSON
 //! data_dir ---> disk, lasting ------------------------+       |
+//! servers ----> cluster ------------------------------+       |
 //!                                                             +--> Fix --> script, --apply, undo
 //! ```
 
 mod block_device;
 mod clock;
+mod cluster;
 mod cores;
 mod disk;
 mod doors;
@@ -32,6 +34,7 @@ mod limits;
 mod machine;
 mod measure;
 mod memory;
+mod nats;
 mod network;
 mod numa;
 mod sleep_states;
@@ -45,6 +48,7 @@ use clap::{Args, ValueEnum};
 use super::Failure;
 use super::output::{print, print_json};
 use crate::config;
+use crate::plural::counted;
 use finding::{Finding, Verdict};
 use machine::{Context, Machine};
 
@@ -124,7 +128,9 @@ pub(crate) fn run(args: DoctorArgs) -> Result<(), Failure> {
     if args.fix {
         return mend(&args, &context.machine, &findings);
     }
+    findings.extend(nats::findings(&context));
     findings.extend(disk::measure(&config));
+    findings.extend(cluster::findings(&config));
     match args.json || args.format == Format::Json {
         true => print_json(&finding::json(&findings, measured.hiccups))?,
         false => print(&finding::text(&findings))?,
@@ -134,14 +140,13 @@ pub(crate) fn run(args: DoctorArgs) -> Result<(), Failure> {
 
 /// Fails where something is bad.
 fn verdict(findings: &[Finding]) -> Result<(), Failure> {
-    match findings
-        .iter()
-        .filter(|it| it.verdict == Verdict::Bad)
-        .count()
-    {
+    let bad = findings.iter().filter(|it| it.verdict == Verdict::Bad);
+    match bad.count() as u64 {
         0 => Ok(()),
-        1 => Err(Failure::Failed("doctor: 1 finding is bad".to_owned())),
-        n => Err(Failure::Failed(format!("doctor: {n} findings are bad"))),
+        n => {
+            let bad = counted(n, "finding is bad", "findings are bad");
+            Err(Failure::Failed(format!("doctor: {bad}")))
+        }
     }
 }
 

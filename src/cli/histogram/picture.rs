@@ -42,7 +42,20 @@ fn ending(path: &Path) -> Option<Ending> {
     }
 }
 
+/// Refuses more curves than a picture tells apart.
+fn told_apart(args: &HistogramArgs, count: usize) -> Result<(), Failure> {
+    if args.out.is_none() || count <= Look::COUNT {
+        return Ok(());
+    }
+    Err(Failure::Usage(format!(
+        "--out: {count} curves, and a picture tells {} apart; choose fewer files, or fewer tags by --tag, such as \
+         total",
+        Look::COUNT
+    )))
+}
+
 pub(super) fn curves(args: &HistogramArgs, curves: &[Named]) -> Result<(), Failure> {
+    told_apart(args, curves.len())?;
     let drawn: Vec<_> = (0..)
         .zip(curves)
         .map(|(place, (name, curve))| Drawn {
@@ -57,6 +70,7 @@ pub(super) fn curves(args: &HistogramArgs, curves: &[Named]) -> Result<(), Failu
 
 /// Both of a pair in one colour, with different dashes.
 pub(super) fn pairs(args: &HistogramArgs, pairs: &[Pair]) -> Result<(), Failure> {
+    told_apart(args, 2 * pairs.len())?;
     let mut drawn = Vec::new();
     for (place, pair) in (0..).zip(pairs) {
         for ((name, curve), look) in [&pair.file, &pair.other]
@@ -71,6 +85,9 @@ pub(super) fn pairs(args: &HistogramArgs, pairs: &[Pair]) -> Result<(), Failure>
 }
 
 pub(super) fn series(args: &HistogramArgs, series: &[Series]) -> Result<(), Failure> {
+    if !args.heat_map {
+        told_apart(args, series.len())?;
+    }
     let drawn: Vec<_> = series
         .iter()
         .map(|it| DrawnSteps {

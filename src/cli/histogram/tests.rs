@@ -464,3 +464,26 @@ fn names_are_short_unless_two_are_the_same() {
     let names = files.each_ref().map(|it| name(it, &files));
     assert_eq!(names, ["a/total.hgrm", "b/total.hgrm", "queue"]);
 }
+
+#[test]
+fn more_curves_than_a_picture_tells_apart_are_refused_and_the_table_has_them_all() {
+    let folder = folder();
+    let tags: Vec<String> = (0..57).map(|it| format!("customer{it:02}")).collect();
+    let lines: Vec<(&str, &[u64])> = tags.iter().map(|it| (it.as_str(), &[7_u64][..])).collect();
+    let file = put(&folder, "many.hlog", &hlog(&lines));
+    let svg = folder.path().join("out.svg");
+    let failure = run(args(&[&file], Some(&svg))).expect_err("57 curves");
+    let words = failure.to_string();
+    assert!(
+        words.contains("57 curves, and a picture tells 56 apart"),
+        "{words}"
+    );
+    assert_eq!(failure.exit_code(), 2);
+    assert!(!svg.exists());
+    let some = HistogramArgs {
+        tags: vec!["customer0*".to_owned()],
+        ..args(&[&file], Some(&svg))
+    };
+    assert!(run(some).is_ok() && svg.exists());
+    assert!(run(args(&[&file], None)).is_ok());
+}

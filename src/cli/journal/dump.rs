@@ -13,10 +13,12 @@ use super::unsettled::Unsettled;
 use super::{Failure, compacted_words, words};
 use crate::cli::output::Frames;
 use crate::journal::batch::{Batch, JournalRecord};
+use crate::journal::carried::Older;
 use crate::journal::format::{Position, Settlement};
 use crate::journal::reader::scan::Finding;
 use crate::log::say;
 use crate::message::{CompactId, Sequence, Text};
+use crate::plural::several;
 
 /// Print the journal's entries, one JSON line each.
 #[derive(Debug, Clone, Args)]
@@ -54,6 +56,7 @@ pub(crate) fn run(args: &DumpArgs) -> Result<(), Failure> {
     let mut dump = Dump {
         args,
         selection,
+        older: Older::default(),
         out,
     };
     let holes = dump.all(&place)?;
@@ -61,7 +64,8 @@ pub(crate) fn run(args: &DumpArgs) -> Result<(), Failure> {
     match holes {
         0 => Ok(()),
         holes => Err(Failure::Failed(format!(
-            "{holes} places could not be read: `flipped-lb journal verify {}` shows them",
+            "{} could not be read: `flipped-lb journal verify {}` shows them",
+            several(holes, "place"),
             place.data_dir.display()
         ))),
     }
@@ -125,11 +129,13 @@ impl Selection {
 /// Reads the journal once, for what is not settled.
 fn unsettled(place: &Place) -> Result<(Unsettled, Position), Failure> {
     let (mut unsettled, mut end) = (Unsettled::default(), 0);
+    let mut older = Older::default();
     let mut scan = place.scan();
     while let Some(found) = scan.advance().map_err(failed)? {
         if let Finding::Batch(batch) = found {
             batch
                 .records()
+                .chain(older.of(&batch))
                 .for_each(|it| unsettled.insert(it.sequence, 0));
             for settlement in batch.settlements() {
                 unsettled.remove(settlement.sequence);
@@ -143,6 +149,7 @@ fn unsettled(place: &Place) -> Result<(Unsettled, Position), Failure> {
 struct Dump<'a, W: Write> {
     args: &'a DumpArgs,
     selection: Selection,
+    older: Older,
     out: W,
 }
 
@@ -169,7 +176,7 @@ impl<W: Write> Dump<'_, W> {
     }
 
     fn batch(&mut self, batch: &Batch<'_>) -> std::io::Result<()> {
-        for record in batch.records() {
+        for record in batch.records().chain(self.older.of(batch)) {
             if self.selection.has_message(self.args, &record) {
                 self.message(&record)?;
             }

@@ -4,7 +4,7 @@
 //! running engine.
 
 mod dump;
-mod place;
+pub(super) mod place;
 mod progress;
 mod repair;
 mod repeated;
@@ -16,6 +16,7 @@ mod verify;
 use clap::{Args, Subcommand};
 
 use super::Failure;
+use crate::journal::error::Damage;
 use crate::journal::reader::scan::{CompactedHole, Hole};
 use crate::journal::storage::Name;
 use crate::journal::strays::Stray;
@@ -86,8 +87,8 @@ fn compacted_words(hole: &CompactedHole, place: &Place) -> String {
         damage,
         ..
     } = hole;
-    let damage = match offset {
-        0 => "its header is damaged".to_owned(),
+    let damage = match (offset, damage) {
+        (0, Damage::NotABatch) => "its header is damaged".to_owned(),
         _ => damage.to_string(),
     };
     format!("{}, offset {offset}, {len} bytes: {damage}", file.display())

@@ -28,15 +28,15 @@ pub(crate) struct PlaceArgs {
 
 /// A journal on disk.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(in crate::cli) struct Place {
     /// The data directory.
     pub(super) data_dir: PathBuf,
     /// The folder of its journal.
     pub(super) journal: PathBuf,
     /// The files in there.
-    pub(super) storage: Directory,
+    pub(in crate::cli) storage: Directory,
     /// Bytes of a segment.
-    pub(super) segment_len: u64,
+    pub(in crate::cli) segment_len: u64,
 }
 
 impl Place {
@@ -49,7 +49,16 @@ impl Place {
                 (config.data_dir, config.journal.segment)
             }
         };
-        let (data_dir, folder) = folders(&named)?;
+        Self::open(&named, configured_len)
+    }
+
+    /// The journal of this directory, or of the one that it stands in.
+    pub(in crate::cli) fn at(directory: &Path) -> Result<Self, Failure> {
+        Self::open(directory, SEGMENT_LEN_DEFAULT)
+    }
+
+    fn open(named: &Path, configured_len: u64) -> Result<Self, Failure> {
+        let (data_dir, folder) = folders(named)?;
         let storage = Directory::existing(&folder);
         let len = segment_len(&storage).map_err(failed)?;
         Ok(Self {

@@ -12,14 +12,15 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
-use jiff::Timestamp;
 
 use super::place::{Place, PlaceArgs, failed};
 use super::{Failure, compacted_words, stray_words, words};
 use crate::engine::{DirectoryLock, directory};
+use crate::files::unused;
 use crate::journal::repair::{Gap, Plan, plan, rebuild};
 use crate::journal::storage::{Directory, Name};
 use crate::journal::strays::{Stray, strays};
+use crate::plural::{counted, several};
 
 /// Keep what can be kept of a damaged journal, and put the rest aside.
 #[derive(Debug, Clone, Args)]
@@ -131,13 +132,15 @@ fn report(plan: &Plan, place: &Place) -> String {
     } = plan;
     let ids = match ids {
         0 => String::new(),
-        ids => format!(", {ids} ids of settled messages"),
+        ids => format!(", {} of settled messages", several(*ids, "id")),
     };
     let _ = writeln!(
         text,
-        "Kept: {messages} messages, {settlements} settlements{ids}; {} files are made anew.\n\
+        "Kept: {}, {}{ids}; {} made anew.\n\
          Messages whose settlement is lost will be delivered again.",
-        plan.names().count()
+        several(*messages, "message"),
+        several(*settlements, "settlement"),
+        counted(plan.names().count() as u64, "file is", "files are")
     );
     text
 }
@@ -188,22 +191,14 @@ impl Repair<'_> {
 
     /// Makes the directory for the damaged files, with the report.
     fn aside(&self, report: &str) -> Result<PathBuf, Failure> {
-        let time = Timestamp::now().strftime("%Y%m%dT%H%M%S");
-        let name = |again: u32| match again {
-            0 => format!("journal-damaged-{time}"),
-            again => format!("journal-damaged-{time}-{again}"),
-        };
-        let paths = (0..).map(|again| self.place.data_dir.join(name(again)));
-        let path = paths
-            .into_iter()
-            .find(|it| !it.exists())
-            .unwrap_or_default();
+        let data_dir = &self.place.data_dir;
+        let path = data_dir.join(unused(data_dir, "journal-damaged"));
         let file = path.join("report.txt");
         fs::create_dir(&path)
             .and_then(|()| fs::write(&file, report))
             .and_then(|()| sync(&file))
             .and_then(|()| sync(&path))
-            .and_then(|()| sync(&self.place.data_dir))
+            .and_then(|()| sync(data_dir))
             .map_err(unwritten(&path))?;
         Ok(path)
     }

@@ -13,11 +13,13 @@ use super::unsettled::Unsettled;
 use super::{Failure, compacted_words, words};
 use crate::cli::output::{print, print_json};
 use crate::journal::batch::{Batch, JournalRecord};
+use crate::journal::carried::Older;
 use crate::journal::format::BatchKind;
 use crate::journal::reader::scan::Finding;
 use crate::limits::LEVELS_MAX;
 use crate::log::say;
 use crate::message::Directory;
+use crate::plural::several;
 
 /// Count what is in the journal.
 #[derive(Debug, Clone, Args)]
@@ -50,8 +52,8 @@ pub(crate) fn run(args: &StatsArgs) -> Result<(), Failure> {
     match summary.damaged_places {
         0 => Ok(()),
         places => Err(Failure::Failed(format!(
-            "{places} places could not be read and are not counted: `flipped-lb journal verify {}` \
-             shows them",
+            "{} could not be read and not counted: `flipped-lb journal verify {}` shows them",
+            several(places, "place"),
             place.data_dir.display()
         ))),
     }
@@ -62,6 +64,7 @@ struct Count {
     summary: Summary,
     /// Destination and level of each, as `destination * LEVELS_MAX + level - 1`.
     unsettled: Unsettled,
+    older: Older,
     destinations: Directory,
     ids: Repeated,
     first_us: u64,
@@ -73,6 +76,7 @@ impl Count {
         Self {
             summary: Summary::default(),
             unsettled: Unsettled::default(),
+            older: Older::default(),
             destinations: Directory::new([], true, u32::MAX as usize / LEVELS_MAX - 1),
             ids: Repeated::new(),
             first_us: u64::MAX,
@@ -118,7 +122,8 @@ impl Count {
             summary.remembered_ids += u64::from(batch.header().entries);
         }
         summary.largest_batch = summary.largest_batch.max(batch.len());
-        for record in batch.records() {
+        summary.kept_messages += batch.carried().count() as u64;
+        for record in batch.records().chain(self.older.of(batch)) {
             self.message(&record);
         }
         for settlement in batch.settlements() {

@@ -15,6 +15,7 @@ use crate::journal::reader::scan::Finding;
 use crate::journal::reserve;
 use crate::journal::storage::Name;
 use crate::journal::strays::strays;
+use crate::plural::{counted, several};
 
 /// Read all of the journal, and say what is whole and what is not.
 #[derive(Debug, Clone, Args)]
@@ -60,7 +61,7 @@ impl Content {
             BatchKind::Messages | BatchKind::Carried => self.messages += entries,
             BatchKind::Settlements => self.settlements += entries,
             BatchKind::Ids => self.ids += entries,
-            BatchKind::Void | BatchKind::End => {}
+            BatchKind::Void | BatchKind::Place | BatchKind::End => {}
         }
         self.bytes += batch.len();
     }
@@ -75,10 +76,13 @@ impl Content {
         } = self;
         let ids = match ids {
             0 => String::new(),
-            ids => format!("{ids} ids of settled messages, "),
+            ids => format!("{} of settled messages, ", several(*ids, "id")),
         };
         format!(
-            "{batches} batches, {messages} messages, {settlements} settlements, {ids}{bytes} bytes"
+            "{}, {}, {}, {ids}{bytes} bytes",
+            counted(*batches, "batch", "batches"),
+            several(*messages, "message"),
+            several(*settlements, "settlement")
         )
     }
 }
@@ -152,16 +156,17 @@ impl Report {
     fn verdict(&self, place: &Place) -> String {
         let kept = match self.kept_files {
             0 => String::new(),
-            files => format!("{files} kept files, "),
+            files => several(files, "kept file") + ", ",
         };
-        let total = format!("{} segments, {kept}{}", self.segments, self.total.words());
+        let segments = several(self.segments, "segment");
+        let total = format!("{segments}, {kept}{}", self.total.words());
         let directory = place.data_dir.display();
         if self.holes > 0 {
             return format!(
-                "the journal is damaged in {} places, and whole beside them: {total}; nothing was \
-                 changed: `flipped-lb journal repair {directory}` keeps what can be kept and puts \
-                 the rest aside",
-                self.holes
+                "the journal is damaged in {}, and whole beside: {total}; nothing was changed: \
+                 `flipped-lb journal repair {directory}` keeps what can be kept and puts the rest \
+                 aside",
+                several(self.holes, "place")
             );
         }
         match self.tail.filter(|it| it.torn_len > 0) {

@@ -21,6 +21,7 @@ use crate::cli::Failure;
 use crate::cli::moment;
 use crate::config::{self, Config, Secret, StoreUrl};
 use crate::engine::directory;
+use crate::plural::several;
 use crate::store;
 use crate::store::reader::Reader;
 use file::Target;
@@ -99,7 +100,8 @@ pub(crate) fn run(args: &ExportArgs) -> Result<(), Failure> {
     if args.out.is_some() {
         let place = store::place(&config);
         say(&format!(
-            "{rows} rows of {place}, settled before {until} UTC, in {written}\n"
+            "{} of {place}, settled before {until} UTC, in {written}\n",
+            several(rows, "row")
         ));
     }
     Ok(())

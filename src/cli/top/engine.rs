@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use super::super::client::{Http, Place, TlsArgs, wants_token};
 use super::snapshot::{Page, Snapshot};
 use crate::access::Token;
-use crate::escape::Escaped;
+use crate::cli::Failure;
 
 /// How long one question may take: an engine that is well answers within milliseconds.
 const ANSWER: Duration = Duration::from_secs(2);
@@ -15,36 +16,38 @@ const PAGE: u64 = 500;
 /// Answers of `/destinations` at most: 50,000 destinations, more than a list is read for.
 const PAGES_MAX: usize = 100;
 
+/// Why there is nothing to show, in words.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NoAnswer {
+    /// The engine answers, and wants a token or a right.
+    #[error("{0}")]
+    Refused(String),
+    #[error("{0}")]
+    Failed(String),
+}
+
 #[derive(Debug)]
 pub(super) struct Engine {
-    address: String,
-    /// Of a user, for engines that have users.
-    token: Option<Token>,
-    agent: ureq::Agent,
+    http: Http,
 }
 
 impl Engine {
-    pub(super) fn new(address: String, token: Option<Token>) -> Self {
-        let agent = ureq::Agent::config_builder()
-            .timeout_global(Some(ANSWER))
-            .http_status_as_error(false)
-            .build();
-        Self {
-            address,
-            token,
-            agent: agent.into(),
-        }
+    /// # Errors
+    /// The options of TLS are of no use.
+    pub(super) fn new(place: Place, tls: &TlsArgs, token: Option<Token>) -> Result<Self, Failure> {
+        let http = Http::new(place, tls, token, ANSWER)?;
+        Ok(Self { http })
     }
 
     pub(super) fn address(&self) -> &str {
-        &self.address
+        self.http.address()
     }
 
     /// Asks for all that is shown.
     ///
     /// # Errors
     /// Why there is no answer, in words.
-    pub(super) fn snapshot(&self) -> Result<Snapshot, String> {
+    pub(super) fn snapshot(&self) -> Result<Snapshot, NoAnswer> {
         let (stats, readiness) = (self.get("/stats")?, self.get("/readyz")?);
         let mut customers = Vec::new();
         let mut next = Some(0);
@@ -58,30 +61,19 @@ impl Engine {
         Snapshot::of(&stats, &readiness, customers).map_err(not_an_engine)
     }
 
-    fn get(&self, path: &str) -> Result<String, String> {
-        let url = format!("http://{}{path}", self.address);
-        let mut request = self.agent.get(&url);
-        if let Some(token) = &self.token {
-            request = request.header("Authorization", format!("Bearer {}", token.reveal()));
-        }
-        let answer = request.call();
-        let mut answer = answer.map_err(|it| Escaped(it).to_string())?;
-        let text = answer.body_mut().read_to_string();
-        let text = text.map_err(|it| Escaped(it).to_string())?;
-        match answer.status().as_u16() {
+    fn get(&self, path: &str) -> Result<String, NoAnswer> {
+        let (status, text) = self.http.get(path).map_err(NoAnswer::Failed)?;
+        match status {
             // That is how it says that it is not ready.
             200 | 503 => Ok(text),
-            401 | 403 => {
-                let words = Escaped(text.lines().next().unwrap_or_default()).to_string();
-                Err(format!("{words}: give the token of a user by --token-file"))
-            }
-            status => Err(format!(
+            401 | 403 => Err(NoAnswer::Refused(wants_token(&text))),
+            status => Err(NoAnswer::Failed(format!(
                 "it answers {status} to {path}: it is no engine's [admin] listen"
-            )),
+            ))),
         }
     }
 }
 
-fn not_an_engine(error: serde_json::Error) -> String {
-    format!("its answer is not an engine's ({error})")
+fn not_an_engine(error: serde_json::Error) -> NoAnswer {
+    NoAnswer::Failed(format!("its answer is not an engine's ({error})"))
 }

@@ -22,11 +22,10 @@ use clap::Args;
 use jiff::Timestamp;
 
 use super::Failure;
-use super::client::{reachable, token};
+use super::client::{AdminArgs, token};
 use super::output::print;
-use crate::config;
 use app::App;
-use engine::Engine;
+use engine::{Engine, NoAnswer};
 
 const EXAMPLES: &str = "Examples:
   flipped-lb top
@@ -45,18 +44,14 @@ it acknowledges, +N: standbys); messages accepted and settled a second; redelive
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct TopArgs {
-    /// The engine's admin address; without it `[admin] listen` of the settings.
-    #[arg(long, value_name = "HOST:PORT")]
-    pub(crate) admin: Option<String>,
     /// Print one frame as plain text and end; so it is too where standard output is no terminal.
     #[arg(long)]
     pub(crate) once: bool,
     /// The file whose first line is the token of a user with may_admin, where the engine has users.
     #[arg(long, value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
-    /// The settings' file, for the address.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) engine: AdminArgs,
 }
 
 /// Shows an engine until the user has seen enough.
@@ -64,7 +59,12 @@ pub(crate) struct TopArgs {
 /// # Errors
 /// There is no admin address; for one frame, the engine does not answer.
 pub(crate) fn run(args: TopArgs) -> Result<(), Failure> {
-    let engine = Engine::new(address(&args)?, token(args.token_file.as_deref())?);
+    let token = token(args.token_file.as_deref())?;
+    let engine = Engine::new(
+        args.engine.place("set it, or give --admin")?,
+        &args.engine.tls,
+        token,
+    )?;
     let has_terminal = io::stdout().is_terminal() && io::stdin().is_terminal();
     match args.once || !has_terminal {
         true => print(&once(&engine)?),
@@ -72,25 +72,13 @@ pub(crate) fn run(args: TopArgs) -> Result<(), Failure> {
     }
 }
 
-fn address(args: &TopArgs) -> Result<String, Failure> {
-    if let Some(address) = &args.admin {
-        return Ok(address.clone());
-    }
-    let listen = config::load(args.config.as_deref())?.admin.listen;
-    let listen = listen.ok_or_else(|| {
-        let words =
-            "[admin] listen is none: this engine has no HTTP to ask; set it, or give --admin";
-        Failure::Usage(words.to_owned())
-    })?;
-    Ok(reachable(listen))
-}
-
 fn once(engine: &Engine) -> Result<String, Failure> {
-    let snapshot = engine.snapshot().map_err(|why| {
-        Failure::because(format_args!(
-            "no answer from {}: {why}; is the engine running, and is this its [admin] listen?",
-            engine.address()
-        ))
+    let address = engine.address();
+    let snapshot = engine.snapshot().map_err(|why| match why {
+        NoAnswer::Refused(why) => Failure::because(format_args!("{address}: {why}")),
+        NoAnswer::Failed(why) => Failure::because(format_args!(
+            "no answer from {address}: {why}; is the engine running, and is this its [admin] listen?"
+        )),
     })?;
     let mut app = App::new(engine.address());
     app.answered(snapshot);

@@ -13,7 +13,7 @@ use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, Ke
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::app::{App, Key, Next};
-use super::engine::Engine;
+use super::engine::{Engine, NoAnswer};
 use super::snapshot::Snapshot;
 use super::view;
 use crate::cli::Failure;
@@ -24,7 +24,7 @@ const ROUND: Duration = Duration::from_secs(1);
 /// How long a key, an answer or a signal waits at most.
 const LOOK: Duration = Duration::from_millis(100);
 
-type Answers = Receiver<Result<Snapshot, String>>;
+type Answers = Receiver<Result<Snapshot, NoAnswer>>;
 
 /// Gives the terminal back, whatever happens.
 struct Screen(DefaultTerminal);
@@ -54,7 +54,7 @@ pub(super) fn watch(engine: Engine) -> Result<(), Failure> {
         while let Ok(answer) = answers.try_recv() {
             match answer {
                 Ok(snapshot) => app.answered(snapshot),
-                Err(why) => app.failed(why, Timestamp::now()),
+                Err(why) => app.failed(why.to_string(), Timestamp::now()),
             }
         }
         let mut page = 1;

@@ -70,7 +70,7 @@ fn a_frame_of_80_by_24_says_who_waits_for_what_and_since_when() {
         "flipped-lb 1.2.3 at 127.0.0.1:9100  running  up 3h12m  written, shared",
         "in 820/s  out 790/s  queued 4000  in flight 1  oldest wait 1d09h (bar\\u{1b}[2J\\u",
         "received 20  accepted 15  duplicates 2  rejected 3  redelivered 7",
-        "4 sources  1 subscribers  journal 3 files, 192.0 MiB  store 1203 behind, 2s",
+        "4 sources  1 subscriber  journal 3 files, 192.0 MiB  store 1203 behind, 2s",
         "! 4 sources wait for table2 (4000 of max_queued 4000), since",
         "2023-11-14T22:13:21Z",
     ];

@@ -9,6 +9,7 @@
 //! customer             by level    flight oldest waits for  since sub   in/s  out/s
 //! ```
 
+use crate::plural::several;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use ratatui::buffer::Buffer;
@@ -119,10 +120,10 @@ fn head(app: &App) -> Vec<Line<'static>> {
             stats.received, stats.accepted, stats.duplicates, stats.rejected, stats.redelivered
         ),
         format!(
-            "{} sources  {} subscribers  journal {} files, {}  store {} behind, {}",
-            stats.sources_connected,
-            stats.subscribers_connected,
-            stats.journal_segments,
+            "{}  {}  journal {}, {}  store {} behind, {}",
+            several(stats.sources_connected, "source"),
+            several(stats.subscribers_connected, "subscriber"),
+            several(stats.journal_segments, "file"),
             size(stats.journal_disk),
             count(stats.store_lag_messages),
             lasting(stats.store_lag_seconds as f64)

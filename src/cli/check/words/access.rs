@@ -34,5 +34,7 @@ fn rights(user: &User) -> String {
         true => "asks over HTTP",
         false => "does not ask over HTTP",
     };
-    format!("{}: {send}; {receive}; {admin}", user.name)
+    let certificate = user.certificate.as_ref();
+    let certificate = certificate.map_or(String::new(), |it| format!(" (certificate {it})"));
+    format!("{}{certificate}: {send}; {receive}; {admin}", user.name)
 }

@@ -3,17 +3,18 @@
 use std::time::Duration;
 
 use super::{Machine, absolute};
+use crate::cluster::addresses::announced;
 use crate::config::{
     self, Config, Durability, IdleKind, Server, StoreUrl, ThreadingMode, show_duration, show_size,
 };
 use crate::engine::cores;
 use crate::engine::threads::{self, Plan, ThreadPlan};
-use crate::limits;
+use crate::limits::{self, LEASE_QUARTERS};
 use crate::store::SQLITE_FILE;
 use crate::store::mysql::PASSWORD_VARIABLE;
 
-pub(super) fn durability(durability: Durability) -> String {
-    match durability {
+pub(super) fn durability(config: &Config) -> Vec<String> {
+    let words = match config.durability {
         Durability::Memory => {
             "memory: a message is delivered and acknowledged before it is journaled; nothing is \
              lost by a clean stop, but what was not journaled yet is lost by kill -9 or power loss"
@@ -26,8 +27,42 @@ pub(super) fn durability(durability: Durability) -> String {
             "synced: a message is delivered and acknowledged once the disk has it (fdatasync); \
              nothing is lost by kill -9 or power loss"
         }
-    }
-    .to_owned()
+        Durability::Replicated => return replicated(config),
+    };
+    vec![words.to_owned()]
+}
+
+fn replicated(config: &Config) -> Vec<String> {
+    let cluster = &config.cluster;
+    let (replicas, lease) = (cluster.replicas, cluster.take_over_after);
+    let copies = match replicas {
+        1 => "the only server of the group's stream, and then the disk here,".to_owned(),
+        _ => format!(
+            "{} of the {replicas} servers of the group's stream, and then the disk here,",
+            replicas / 2 + 1
+        ),
+    };
+    let servers = cluster.nats.servers.as_ref();
+    let servers = servers.map_or(String::new(), |it| it.to_string());
+    let told = announced(config).into_iter();
+    let told: Vec<_> = told.map(|it| it.replacen('=', " at ", 1)).collect();
+    let member = format!(
+        "this is member {} of group {}, whose stream is flb_journal_{} at {servers}; while it serves, the others \
+         send peers to {}",
+        cluster.node,
+        cluster.group,
+        cluster.group,
+        told.join(", ")
+    );
+    let meant = format!(
+        "replicated: a message is delivered and acknowledged once {copies} have it; another member of group \
+         {} takes over when this one was silent for {}, and this one hands out nothing when it has reached \
+         no server for {}",
+        cluster.group,
+        show_duration(lease),
+        show_duration(lease * LEASE_QUARTERS as u32 / 4)
+    );
+    vec![meant, member]
 }
 
 /// Bytes that the dedup window needs for an id, its place in the index included.

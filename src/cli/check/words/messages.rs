@@ -3,19 +3,23 @@
 use std::time::Duration;
 
 use super::listed;
-use crate::config::{Config, LineParser, Rule, WhenFull, show_duration, show_hours, show_size};
+use crate::config::nats::subject_of;
+use crate::config::{
+    Config, Destination, LineParser, Rule, Source, WhenFull, show_duration, show_hours, show_size,
+};
 use crate::limits;
+use crate::plural::counted;
 
 pub(super) fn sources(config: &Config) -> Vec<String> {
     let mut lines = vec![match config.sources.len() {
         0 => "no server is dialled".to_owned(),
-        1 => "1 server is dialled, again and again until it answers:".to_owned(),
-        n => format!("{n} servers are dialled, again and again until they answer:"),
+        n => counted(
+            n as u64,
+            "server is dialled, again and again until it answers:",
+            "servers are dialled, again and again until they answer:",
+        ),
     }];
-    lines.extend(listed(&config.sources, |source| match source.ack {
-        true => format!("  {}, is sent acknowledgements", source.address),
-        false => format!("  {}", source.address),
-    }));
+    lines.extend(listed(&config.sources, source));
     match config.ingest.listen {
         Some(address) => lines.push(format!("producers may dial in at {address}")),
         None => lines.push("producers may not dial in ([ingest] listen is none)".to_owned()),
@@ -33,8 +37,52 @@ pub(super) fn sources(config: &Config) -> Vec<String> {
     lines
 }
 
+fn source(source: &Source) -> String {
+    let name = &source.address;
+    match (&source.nats.servers, source.ack) {
+        (Some(_), _) => {
+            let subject = source.nats.subject.as_deref();
+            let what = subject.map_or("all of it".to_owned(), |it| format!("what is for {it}"));
+            format!(
+                "  {name}: a stream of NATS, {what}; each message is acknowledged when it is safe here"
+            )
+        }
+        (None, true) => format!("  {name}, is sent acknowledgements"),
+        (None, false) => format!("  {name}"),
+    }
+}
+
+/// Where a destination's messages go, if that is NATS.
+fn at_nats(destination: &Destination) -> Option<String> {
+    let (servers, template) = destination.nats_subject()?;
+    let subject = match destination.is_pattern() {
+        true => template.to_owned(),
+        false => subject_of(template, &destination.id),
+    };
+    let settled = match destination.nats.at_most_once {
+        true => "at most once: without a stream's answer",
+        false => "each is settled by its stream's answer",
+    };
+    Some(format!("published to {subject} at {servers}, {settled}"))
+}
+
+/// Says so where a name looks like a pattern and is none.
+fn literal(destination: &Destination) -> Option<&'static str> {
+    let looks_so = destination.id.contains('*') && !destination.is_pattern();
+    looks_so.then_some(
+        "; warning: without nats that is its very name and no pattern; set [scheduler] \
+         unknown_destinations = \"create\" to take what messages name",
+    )
+}
+
+fn pattern(pattern: &Destination) -> String {
+    let at = at_nats(pattern).unwrap_or_default();
+    format!("{}: all that fit are created, and {at}", pattern.id)
+}
+
 pub(super) fn destinations(config: &Config) -> Vec<String> {
     let mut lines = listed(&config.destinations, |destination| {
+        let at = at_nats(destination).map_or(String::new(), |it| format!(", {it}"));
         let vip = match destination.vip {
             true => ", VIP: all its messages are level 1",
             false => "",
@@ -46,8 +94,13 @@ pub(super) fn destinations(config: &Config) -> Vec<String> {
             let (after, then) = (how_long(max), then(when_full));
             format!("; at most {max} may wait for it, which 10000 a second reach in {after}; then {then}")
         });
-        format!("{}{vip}{}", destination.id, full.unwrap_or_default())
+        let (full, literal) = (
+            full.unwrap_or_default(),
+            literal(destination).unwrap_or_default(),
+        );
+        format!("{}{vip}{at}{full}{literal}", destination.id)
     });
+    lines.extend(listed(&config.destination_patterns, pattern));
     let max = config.scheduler.max_destinations;
     lines.push(match config.scheduler.create_destinations {
         true => format!("a message for any other destination creates it, up to {max} in all"),

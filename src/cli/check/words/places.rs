@@ -38,6 +38,7 @@ pub(super) fn places(config: &Config, machine: &Machine) -> Vec<String> {
         }
         None => "no HTTP ([admin] listen is none)".to_owned(),
     });
+    lines.extend(http_customers(config));
     lines.push(latency_logs(config));
     lines.push(match config.stats.interval {
         Duration::ZERO => "statistics are printed at exit".to_owned(),
@@ -64,6 +65,9 @@ fn connections(config: &Config, machine: &Machine) -> Vec<String> {
     if config.admin.listen.is_some() {
         listeners.push(one("HTTP clients", fitted.admin.connections));
     }
+    if config.http.listen.is_some() {
+        listeners.push(one("HTTP customers", fitted.http.connections));
+    }
     let mut lines = vec![format!(
         "at most {} at once; further ones are told so and closed",
         listeners.join(", ")
@@ -85,6 +89,25 @@ fn connections(config: &Config, machine: &Machine) -> Vec<String> {
         ),
     });
     lines
+}
+
+/// Where customers and producers ask by HTTP, and whose pages may.
+fn http_customers(config: &Config) -> Option<String> {
+    let address = config.http.listen?;
+    let scheme = match config.tls.of(&config.http.tls) {
+        Some(_) => "https",
+        None => "http",
+    };
+    let pages = match config.http.cors.as_slice() {
+        [] => "no page of a browser may ask".to_owned(),
+        all if all.iter().any(|it| it == "*") => "pages of any origin may ask".to_owned(),
+        origins => format!("pages of {} may ask", origins.join(", ")),
+    };
+    let max_body = show_size(config.http.max_body);
+    Some(format!(
+        "{scheme}://{address}/publish (a body of at most {max_body}), /subscribe/{{destination}}, \
+         /ack; {pages}"
+    ))
 }
 
 fn latency_logs(config: &Config) -> String {

@@ -1,0 +1,78 @@
+//! Which engine a command asks over HTTP: the options of `top`, `reload` and `health`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{Place, TlsArgs};
+use crate::cli::Failure;
+use crate::config;
+use crate::escape::Escaped;
+
+/// Where the engine's admin address is, and how it is asked there.
+#[derive(Debug, Clone, Args)]
+pub(in crate::cli) struct AdminArgs {
+    /// The engine's admin address; without it `[admin] listen` of the settings.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(in crate::cli) admin: Option<String>,
+    /// The settings' file, for the address; without it flipped-lb.toml in the current directory, or the
+    /// defaults.
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(in crate::cli) tls: TlsArgs,
+}
+
+/// What to do where the engine answers that it wants a token, or another one; `text` is its answer.
+pub(in crate::cli) fn wants_token(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    if line.starts_with('{') {
+        return "it is [http] listen of an engine, where customers and producers ask; give its [admin] \
+                listen"
+            .to_owned();
+    }
+    // The rest of the line is for programs that write the header themselves.
+    let why = line.split("; send it").next().unwrap_or_default();
+    format!(
+        "{}: --token-file FILE gives the token of a user with may_admin, which is the file's first line",
+        Escaped(why)
+    )
+}
+
+impl AdminArgs {
+    /// The same where this directory's file is wrong: an engine reads its own. Then the address is as the
+    /// file has it, if that can be found, or the default's, and what is wrong is told.
+    ///
+    /// # Errors
+    /// As [`Self::place`] has them, where a file is named.
+    pub(in crate::cli) fn place_all_the_same(&self, otherwise: &str) -> Result<Place, Failure> {
+        match self.place(otherwise) {
+            Err(Failure::Settings(error)) if self.config.is_none() => {
+                let address = config::likely_admin_listen();
+                let words = format!(
+                    "the settings here are wrong, and the engine's count: {address} is asked\n{error}"
+                );
+                crate::log::say_last(words);
+                Ok(Place::given(&address))
+            }
+            place => place,
+        }
+    }
+
+    /// The address; `otherwise` is what to do where the settings have none.
+    ///
+    /// # Errors
+    /// There is none, or the settings are wrong.
+    pub(in crate::cli) fn place(&self, otherwise: &str) -> Result<Place, Failure> {
+        if let Some(address) = &self.admin {
+            return Ok(Place::given(address));
+        }
+        let config = config::load(self.config.as_deref())?;
+        let listen = config.admin.listen.ok_or_else(|| {
+            Failure::Usage(format!(
+                "[admin] listen is none: this engine has no HTTP to ask; {otherwise}"
+            ))
+        })?;
+        Ok(Place::of_listener(listen, &config.tls, &config.admin.tls))
+    }
+}
