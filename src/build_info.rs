@@ -7,10 +7,7 @@ use std::sync::LazyLock;
 /// Version, commit, profile, features and target, a line each.
 pub(crate) fn lines() -> &'static str {
     static LINES: LazyLock<String> = LazyLock::new(|| {
-        let commit = commit(
-            option_env!("VERGEN_GIT_SHA"),
-            option_env!("VERGEN_GIT_DIRTY"),
-        );
+        let commit = built_from();
         [
             env!("CARGO_PKG_VERSION"),
             &format!("commit: {commit}"),
@@ -21,6 +18,14 @@ pub(crate) fn lines() -> &'static str {
         .join("\n")
     });
     &LINES
+}
+
+/// The commit that it was built from, in words.
+pub(crate) fn built_from() -> String {
+    commit(
+        option_env!("VERGEN_GIT_SHA"),
+        option_env!("VERGEN_GIT_DIRTY"),
+    )
 }
 
 /// The commit in words. Without `.git` the build has a placeholder instead of a hash.

@@ -5,7 +5,7 @@
 //! journal's next segment. Values only, but for [`allowed`] and [`raise`].
 //!
 //! ```text
-//! limit | the engine's own | dialled sources | producers | subscribers | HTTP clients |
+//! limit | the engine's own | dialled sources | producers | subscribers | HTTP clients | HTTP customers |
 //! ```
 
 use std::io;
@@ -14,9 +14,12 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::config::{Config, StoreUrl};
 use crate::limits::{
-    CONNECTIONS_MIN, DESCRIPTORS_FIXED, DESCRIPTORS_LOOKUP, DESCRIPTORS_SOCKETS, DESCRIPTORS_STORE,
-    DESCRIPTORS_THREAD, LOOKUPS_MAX, LOOKUPS_SLOW_MAX, REFUSED_HELD_MAX, THREADS_FIXED,
+    CONNECTIONS_MIN, DESCRIPTORS_FIXED, DESCRIPTORS_HTTP, DESCRIPTORS_HTTP_CUSTOMER,
+    DESCRIPTORS_LOCAL, DESCRIPTORS_LOOKUP, DESCRIPTORS_NATS, DESCRIPTORS_NATS_THREAD,
+    DESCRIPTORS_SOCKETS, DESCRIPTORS_STORE, DESCRIPTORS_THREAD, LOOKUPS_MAX, LOOKUPS_SLOW_MAX,
+    NATS_ASIDE_MAX, REFUSED_HELD_MAX, THREADS_FIXED,
 };
+use crate::nats;
 
 /// How many files the process may open once its soft limit is raised; the largest number: any.
 #[must_use]
@@ -38,6 +41,9 @@ pub(crate) fn raise() -> io::Result<u64> {
     Ok(maximum.unwrap_or(u64::MAX))
 }
 
+/// Those that share what is left: producers, subscribers, HTTP clients, HTTP customers.
+const LISTENERS: usize = 4;
+
 /// What becomes of the descriptors there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Budget {
@@ -46,8 +52,8 @@ pub(crate) struct Budget {
     pub(crate) own: u64,
     /// What the settings ask for, the engine's own included.
     pub(crate) wanted: u64,
-    /// Connections of each listener: producers, subscribers, HTTP clients.
-    pub(crate) shares: [usize; 3],
+    /// Descriptors for the connections of each listener. An HTTP customer takes several.
+    pub(crate) shares: [usize; LISTENERS],
 }
 
 impl Budget {
@@ -80,14 +86,22 @@ impl Budget {
             allowed,
             own,
             wanted,
-            shares: [producers, subscribers, clients],
+            shares: [producers, subscribers, clients, _],
         } = self;
+        let customers = self.customers();
         format!(
             "the process may open {allowed} files, and the settings ask for {wanted}, {own} of them for \
-             the engine itself; so at most {producers} producers, {subscribers} subscribers and \
-             {clients} HTTP clients are connected at once: {}, or lower max_connections",
+             the engine itself; so at most {producers} producers, {subscribers} subscribers, \
+             {clients} HTTP clients and {customers} HTTP customers are connected at once: {}, or \
+             lower max_connections",
             self.advice()
         )
+    }
+
+    /// HTTP customers that find descriptors: one at least, where they are asked for.
+    #[must_use]
+    pub(crate) fn customers(&self) -> usize {
+        self.shares[LISTENERS - 1].div_ceil(DESCRIPTORS_HTTP_CUSTOMER)
     }
 
     /// How to allow more.
@@ -101,16 +115,17 @@ impl Budget {
     #[must_use]
     pub(crate) fn fit(&self, config: &Config) -> Config {
         let mut fitted = config.clone();
-        let [producers, subscribers, clients] = self.shares;
+        let [producers, subscribers, clients, _] = self.shares;
         fitted.ingest.connections.max = producers;
         fitted.delivery.connections.max = subscribers;
         fitted.admin.connections.max = clients;
+        fitted.http.connections.max = self.customers();
         fitted
     }
 }
 
-/// Connections that the settings allow; none where nobody listens.
-fn asked(config: &Config) -> [usize; 3] {
+/// Descriptors of the connections that the settings allow; none where nobody listens.
+fn asked(config: &Config) -> [usize; LISTENERS] {
     let at = |listens: bool, max: usize| if listens { max } else { 0 };
     [
         at(
@@ -119,6 +134,10 @@ fn asked(config: &Config) -> [usize; 3] {
         ),
         config.delivery.connections.max,
         at(config.admin.listen.is_some(), config.admin.connections.max),
+        at(
+            config.http.listen.is_some(),
+            DESCRIPTORS_HTTP_CUSTOMER * config.http.connections.max,
+        ),
     ]
 }
 
@@ -129,24 +148,44 @@ fn own(config: &Config) -> u64 {
         _ => DESCRIPTORS_STORE,
     };
     let listeners = asked(config).iter().filter(|it| **it > 0).count();
-    let threads = THREADS_FIXED + config.delivery.agents as u64;
+    let agents = config.delivery.agents as u64;
+    let threads = THREADS_FIXED + agents;
+    let http = match config.http.listen {
+        Some(_) => DESCRIPTORS_HTTP,
+        None => 0,
+    };
     DESCRIPTORS_FIXED
         + store
+        + nats(config)
+        + http
         + DESCRIPTORS_THREAD * threads
-        + DESCRIPTORS_SOCKETS * (1 + config.delivery.agents as u64)
+        + (DESCRIPTORS_SOCKETS + DESCRIPTORS_LOCAL) * (1 + agents)
         + (listeners * REFUSED_HELD_MAX) as u64
         + config.sources.len() as u64
         + DESCRIPTORS_LOOKUP * config.sources.len().min(LOOKUPS_MAX + LOOKUPS_SLOW_MAX) as u64
 }
 
+/// Those of sources and destinations at NATS, and of their thread.
+fn nats(config: &Config) -> u64 {
+    let sources = config.sources.iter();
+    let sources = sources.filter(|it| it.nats.servers.is_some()).count();
+    let patterns = config.destination_patterns.iter();
+    let patterns = patterns.filter(|it| it.nats.servers.is_some()).count();
+    let destinations = nats::destinations(config).count() + patterns * NATS_ASIDE_MAX;
+    match (sources + destinations) as u64 {
+        0 => 0,
+        count => DESCRIPTORS_NATS_THREAD + DESCRIPTORS_NATS * count,
+    }
+}
+
 /// Each gets what it asked for, or an equal part of what those get that ask for more.
-fn share(asked: [usize; 3], mut left: usize) -> [usize; 3] {
-    let mut order = [0, 1, 2];
+fn share(asked: [usize; LISTENERS], mut left: usize) -> [usize; LISTENERS] {
+    let mut order = [0, 1, 2, 3];
     order.sort_unstable_by_key(|&at| asked[at]);
-    let mut shares = [0; 3];
+    let mut shares = [0; LISTENERS];
     let wanting = asked.iter().filter(|it| **it > 0).count();
     let mut sharers = wanting;
-    for at in order.into_iter().skip(3 - wanting) {
+    for at in order.into_iter().skip(LISTENERS - wanting) {
         let fair = left / sharers;
         shares[at] = asked[at].min(fair.max(CONNECTIONS_MIN));
         left = left.saturating_sub(shares[at]);
@@ -162,6 +201,7 @@ mod tests {
     fn config() -> Config {
         let mut config = Config::default();
         config.ingest.listen = Some(([127, 0, 0, 1], 9001).into());
+        config.http.listen = Some(([127, 0, 0, 1], 9080).into());
         config
     }
 
@@ -183,7 +223,7 @@ mod tests {
         for allowed in 0..30_000 {
             let budget = Budget::new(&config, allowed);
             let shared: usize = budget.shares.iter().sum();
-            let is_enough = allowed >= budget.own + 3 * CONNECTIONS_MIN as u64;
+            let is_enough = allowed >= budget.own + (LISTENERS * CONNECTIONS_MIN) as u64;
             if is_enough {
                 assert!(budget.own + shared as u64 <= allowed, "{budget:?}");
             }
@@ -193,11 +233,17 @@ mod tests {
 
     #[test]
     fn those_that_want_little_get_it_and_the_others_share_the_rest() {
-        assert_eq!(share([4_096, 20_000, 256], 10_256), [4_096, 5_904, 256]);
-        assert_eq!(share([4_096, 20_000, 256], 4_256), [2_000, 2_000, 256]);
-        assert_eq!(share([0, 20_000, 256], 100), [0, 50, 50]);
-        assert_eq!(share([10, 10, 10], 0), [CONNECTIONS_MIN; 3]);
-        assert_eq!(share([1, 2, 3], 0), [1, 2, 3]);
+        assert_eq!(
+            share([4_096, 20_000, 256, 0], 10_256),
+            [4_096, 5_904, 256, 0]
+        );
+        assert_eq!(
+            share([4_096, 20_000, 256, 0], 4_256),
+            [2_000, 2_000, 256, 0]
+        );
+        assert_eq!(share([0, 20_000, 256, 0], 100), [0, 50, 50, 0]);
+        assert_eq!(share([10; LISTENERS], 0), [CONNECTIONS_MIN; LISTENERS]);
+        assert_eq!(share([1, 2, 3, 4], 0), [1, 2, 3, 4]);
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! What does not work now, since when, and why: the words that a counter cannot hold.
 //!
-//! The store's thread and the retention agent write an entry when something fails and when it works
-//! again; HTTP reads it for `/readyz`. Never on the path: it locks and allocates.
+//! The store's thread, the retention agent and NATS write an entry when something fails and when it
+//! works again; HTTP reads it for `/readyz`. Never on the path: it locks and allocates.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Parts of the engine that may fail while it goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +22,42 @@ pub(crate) enum Part {
 
 const PARTS: usize = Part::Retention as usize + 1;
 
+/// A way to another system that is kept open: its name in the settings, and why it does not work now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Link {
+    pub(crate) name: String,
+    /// `None`: it works.
+    pub(crate) fault: Option<Fault>,
+    /// Messages that the other side has answered for.
+    pub(crate) acknowledged: u64,
+    /// Connections and messages that failed.
+    pub(crate) failures: u64,
+}
+
+/// What one link counts. Its thread adds, HTTP reads.
+#[derive(Debug, Default)]
+pub(crate) struct LinkFigures {
+    acknowledged: AtomicU64,
+    failures: AtomicU64,
+}
+
+impl LinkFigures {
+    pub(crate) fn add_acknowledged(&self, messages: u64) {
+        self.acknowledged.fetch_add(messages, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_failure(&self) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// What is known of one.
+#[derive(Debug, Default)]
+struct LinkState {
+    fault: Option<Fault>,
+    figures: Arc<LinkFigures>,
+}
+
 /// Why a part does not work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fault {
@@ -30,7 +68,11 @@ pub(crate) struct Fault {
 
 /// The faults of one engine.
 #[derive(Debug, Default)]
-pub(crate) struct Faults([Mutex<Option<Fault>>; PARTS]);
+pub(crate) struct Faults {
+    parts: [Mutex<Option<Fault>>; PARTS],
+    /// By name.
+    links: Mutex<BTreeMap<String, LinkState>>,
+}
 
 impl Faults {
     /// A part fails, with the latest cause.
@@ -51,9 +93,50 @@ impl Faults {
         self.entry(part).clone()
     }
 
+    /// A link works, or fails with the latest cause; it is known from the first call on.
+    pub(crate) fn set_link(&self, name: &str, now_us: u64, reason: Option<&str>) {
+        let mut links = self.links();
+        let entry = &mut links.entry(name.to_owned()).or_default().fault;
+        *entry = reason.map(|reason| Fault {
+            since_us: entry.as_ref().map_or(now_us, |it| it.since_us),
+            reason: reason.to_owned(),
+        });
+    }
+
+    /// What a link counts by; it is known from then on.
+    pub(crate) fn figures(&self, name: &str) -> Arc<LinkFigures> {
+        let mut links = self.links();
+        let entry = links.entry(name.to_owned()).or_default();
+        Arc::clone(&entry.figures)
+    }
+
+    /// There is no such link any more.
+    pub(crate) fn forget_link(&self, name: &str) {
+        self.links().remove(name);
+    }
+
+    /// All links, by name.
+    #[must_use]
+    pub(crate) fn all_links(&self) -> Vec<Link> {
+        let links = self.links();
+        let links = links.iter();
+        links
+            .map(|(name, LinkState { fault, figures })| Link {
+                name: name.clone(),
+                fault: fault.clone(),
+                acknowledged: figures.acknowledged.load(Ordering::Relaxed),
+                failures: figures.failures.load(Ordering::Relaxed),
+            })
+            .collect()
+    }
+
+    fn links(&self) -> MutexGuard<'_, BTreeMap<String, LinkState>> {
+        self.links.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn entry(&self, part: Part) -> MutexGuard<'_, Option<Fault>> {
         // A whole entry is written at once, also by a thread that died.
-        let entry = self.0[part as usize].lock();
+        let entry = self.parts[part as usize].lock();
         entry.unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -73,5 +156,27 @@ mod tests {
         faults.clear(Part::Store);
         faults.set(Part::Store, 12, "refused");
         assert_eq!(faults.get(Part::Store).map(|it| it.since_us), Some(12));
+    }
+
+    #[test]
+    fn a_link_is_known_from_its_first_word_and_keeps_since_when_it_fails() {
+        let faults = Faults::default();
+        assert!(faults.all_links().is_empty());
+        faults.set_link("b", 3, Some("refused"));
+        faults.set_link("b", 4, Some("no answer"));
+        faults.set_link("a", 5, None);
+        let links = faults.all_links();
+        assert_eq!((&*links[0].name, &links[0].fault), ("a", &None));
+        let fault = links[1].fault.as_ref().expect("it fails");
+        assert_eq!((fault.since_us, &*fault.reason), (3, "no answer"));
+        let figures = faults.figures("b");
+        figures.add_acknowledged(5);
+        figures.add_failure();
+        faults.set_link("b", 6, None);
+        let b = &faults.all_links()[1];
+        assert_eq!((b.acknowledged, b.failures), (5, 1), "they stay");
+        faults.set_link("b", 7, Some("refused"));
+        let links = faults.all_links();
+        assert_eq!(links[1].fault.as_ref().map(|it| it.since_us), Some(7));
     }
 }

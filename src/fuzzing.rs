@@ -5,6 +5,7 @@
 //! stands beside what it tests; a target panics where something is wrong.
 
 pub use crate::cli::fuzz::latency_files;
+pub use crate::cluster::fuzz::cluster_records;
 pub use crate::config::fuzz::settings;
 pub use crate::ingest::fuzz::lines;
 pub use crate::journal::fuzz::journal;
@@ -22,12 +23,13 @@ pub fn control_lines(input: &[u8]) {
 pub type Target = fn(&[u8]);
 
 /// All targets by name: that of a program in `fuzz/fuzz_targets/` and of a folder in `fuzz/seeds/`.
-pub const TARGETS: [(&str, Target); 5] = [
+pub const TARGETS: [(&str, Target); 6] = [
     ("lines", lines),
     ("control_lines", control_lines),
     ("journal", journal),
     ("settings", settings),
     ("latency_files", latency_files),
+    ("cluster_records", cluster_records),
 ];
 
 #[cfg(test)]

@@ -34,13 +34,16 @@ mod escape;
 pub mod log;
 mod log_limit;
 pub mod message;
+mod plural;
 
 mod arena;
 mod descriptors;
+mod disk;
 mod memory;
 pub mod net;
 pub mod ring;
 pub mod rolling;
+mod setting_file;
 mod sync;
 
 pub mod agent;
@@ -51,6 +54,8 @@ pub mod scheduler;
 
 pub mod journal;
 
+pub mod cluster;
+
 mod delivery;
 
 pub mod store;
@@ -59,12 +64,18 @@ mod admin;
 pub mod counters;
 pub mod destinations;
 mod faults;
+mod files;
+mod http;
 pub mod latency;
+mod nats;
+
+pub mod sources;
 
 pub mod engine;
 
 mod build_info;
 pub mod cli;
+mod formats;
 
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;

@@ -4,24 +4,30 @@
 //! a room; what ties limits of several rooms together is asserted below.
 
 mod arena;
+mod cluster;
 mod delivery;
 mod engine;
+mod http;
 mod ingest;
 mod journal;
 mod latency;
 mod message;
+mod nats;
 mod net;
 mod rejects;
 mod scheduler;
 mod store;
 
 pub use arena::*;
+pub use cluster::*;
 pub use delivery::*;
 pub use engine::*;
+pub use http::*;
 pub use ingest::*;
 pub use journal::*;
 pub use latency::*;
 pub use message::*;
+pub use nats::*;
 pub use net::*;
 pub use rejects::*;
 pub use scheduler::*;

@@ -20,6 +20,8 @@ mod walls;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use jiff::Timestamp;
+
 pub use boot::{Boot, BootTie};
 pub use local::{LocalMinute, zone};
 pub use system::{Noticed, SystemClock};
@@ -87,4 +89,23 @@ pub fn wall_us() -> u64 {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     u64::try_from(since_epoch.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// A time of the wall clock as people read it: UTC, to the second.
+pub(crate) fn utc(epoch_us: u64) -> String {
+    let time = i64::try_from(epoch_us).map(Timestamp::from_microsecond);
+    let time = time.map_or(Timestamp::MAX, |it| it.unwrap_or(Timestamp::MAX));
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_shown_in_utc_to_the_second() {
+        assert_eq!(utc(0), "1970-01-01T00:00:00Z");
+        assert_eq!(utc(1_700_000_000_999_999), "2023-11-14T22:13:20Z");
+        assert_eq!(utc(u64::MAX), "9999-12-30T22:00:00Z", "the last one");
+    }
 }

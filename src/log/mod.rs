@@ -83,13 +83,21 @@ fn line_of(level: &str, words: impl Display) -> Vec<u8> {
     if !IS_JSON.load(Ordering::Relaxed) {
         return plain_line(&Escaped(words).to_string());
     }
-    let timestamp = format!("{:.6}", jiff::Timestamp::now());
-    let event = serde_json::json!({
-        "timestamp": timestamp,
-        "level": level,
-        "message": words.to_string(),
-    });
+    let event = Event {
+        timestamp: format!("{:.6}", jiff::Timestamp::now()),
+        level,
+        message: words.to_string(),
+    };
+    let event = serde_json::to_string(&event).expect("texts are JSON");
     format!("{event}\n").into_bytes()
+}
+
+/// The fields that all events have, in their order.
+#[derive(serde::Serialize)]
+struct Event<'a> {
+    timestamp: String,
+    level: &'a str,
+    message: String,
 }
 
 fn put(bytes: Vec<u8>, limit: Duration) {
