@@ -86,7 +86,7 @@ fn measure(name: &str, benchmarks: &[Benchmark], common: &Common) -> Result<bool
     let testbed = Testbed {
         engine: engine::program(common.engine.as_deref())?,
         data: common.data.clone().unwrap_or_else(std::env::temp_dir),
-        nats: on_path("nats-server"),
+        nats: (common.nats_server.clone()).or_else(|| on_path("nats-server")),
     };
     let afterwards = Afterwards::begin();
     let mut header = Header {

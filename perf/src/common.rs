@@ -40,6 +40,10 @@ pub(crate) struct Common {
     /// the system's temporary directory].
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
+    /// nats-server: `latency` plays it beside the engine, `--durability replicated` needs it [default: the
+    /// one on PATH].
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) nats_server: Option<PathBuf>,
     /// How the result stands on standard output.
     #[arg(
         long,

@@ -88,7 +88,7 @@ pub(crate) struct Comparison {
 pub(crate) fn tolerance(text: &str) -> Result<f64, String> {
     let number = text.trim_end_matches('%').trim().parse::<f64>();
     let percent = number.map_err(|_| format!("{text} is no percentage like 5%"))?;
-    match (0.0..1_000.0).contains(&percent) {
+    match percent.is_finite() && percent >= 0.0 {
         true => Ok(percent / 100.0),
         false => Err("a tolerance is 0% or more".into()),
     }

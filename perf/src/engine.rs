@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::error::{Context, PerfError};
 use crate::plan::LEVELS;
+use crate::tls;
 
 const PROGRAM: &str = "flipped-lb";
 /// What to do where it cannot be built from here.
@@ -25,6 +26,9 @@ pub(crate) enum Durability {
     Written,
     /// The disk has it.
     Synced,
+    /// A stream has it, then the disk: of one nats-server beside the engine, in the engine's data, whose
+    /// CPU is in no figure. Groups of three servers are measured by hand, see docs/measurements.md.
+    Replicated,
 }
 
 /// What an engine's thread without work does.
@@ -69,6 +73,10 @@ pub(crate) struct Settings {
     pub(crate) levels: usize,
     /// `[delivery] agents`.
     pub(crate) agents: usize,
+    /// `[delivery] max_connections_per_address`.
+    pub(crate) per_address: Option<usize>,
+    /// Sources and subscribers are spoken to by TLS, with the certificate in this folder; HTTP is plain.
+    pub(crate) tls: Option<PathBuf>,
 }
 
 impl Settings {
@@ -82,6 +90,8 @@ impl Settings {
             threads: Threads::Auto,
             levels: LEVELS,
             agents: 1,
+            per_address: None,
+            tls: None,
         }
     }
 
@@ -102,7 +112,15 @@ impl Settings {
             // Otherwise it dials the four of the example.
             lines.push("source = []".into());
         }
-        lines.extend((sources.iter()).map(|it| format!("[[source]]\naddress = \"{it}\"")));
+        let [cert, key] = self.tls.as_deref().map(tls::files).unwrap_or_default();
+        let by_tls = match &self.tls {
+            None => String::new(),
+            Some(_) => format!(
+                "\ntls = true\ntls_ca = {cert:?}\ntls_name = \"{}\"",
+                tls::NAME
+            ),
+        };
+        lines.extend((sources.iter()).map(|it| format!("[[source]]\naddress = \"{it}\"{by_tls}")));
         let vip = |index: usize| if index == 0 { "\nvip = true" } else { "" };
         lines.extend(
             (destinations.iter().enumerate())
@@ -111,6 +129,9 @@ impl Settings {
         lines.push(format!("[scheduler]\nlevels = {}", self.levels));
         lines.push("[delivery]\nlisten = \"127.0.0.1:0\"".into());
         lines.push(format!("agents = {}", self.agents));
+        if let Some(count) = self.per_address {
+            lines.push(format!("max_connections_per_address = {count}"));
+        }
         lines.push(format!("[threads]\nidle = \"{}\"", name_of(self.idle)));
         lines.push(format!("mode = \"{}\"", name_of(self.threads)));
         lines.push(format!("[store]\nurl = {:?}", self.store));
@@ -118,6 +139,11 @@ impl Settings {
             lines.push(format!("keep = {keep:?}\ncreate = true"));
         }
         lines.push("[admin]\nlisten = \"127.0.0.1:0\"".into());
+        if self.tls.is_some() {
+            lines.push(format!(
+                "tls = \"off\"\n[tls]\ncert = {cert:?}\nkey = {key:?}"
+            ));
+        }
         lines.push("[stats]\ninterval = \"0s\"\n".into());
         lines.join("\n")
     }
@@ -204,7 +230,14 @@ fn build(cargo: &Path, folder: &Path) -> Result<(), PerfError> {
     };
     let target = folder.parent().unwrap_or(folder);
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml");
-    let status = Command::new(cargo)
+    let mut command = Command::new(cargo);
+    // What cargo told this program of its own package: build scripts that look at it would run anew
+    // each time, and all that depends on them be compiled again.
+    let variables = std::env::vars_os().map(|(name, _)| name);
+    for name in variables.filter(|it| it.to_str().is_some_and(is_of_a_package)) {
+        command.env_remove(name);
+    }
+    let status = command
         .args(["build", "--quiet", "--bin", PROGRAM, "--profile", profile])
         .arg("--manifest-path")
         .arg(manifest)
@@ -223,9 +256,31 @@ fn build(cargo: &Path, folder: &Path) -> Result<(), PerfError> {
     }
 }
 
+/// Whether cargo sets a variable for one package, or one of its programs.
+fn is_of_a_package(name: &str) -> bool {
+    const PREFIXES: [&str; 4] = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CFG_"];
+    const NAMES: [&str; 3] = ["CARGO_CRATE_NAME", "CARGO_PRIMARY_PACKAGE", "OUT_DIR"];
+    PREFIXES.iter().any(|it| name.starts_with(it)) || NAMES.contains(&name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_build_knows_nothing_of_our_own_package_but_all_that_the_user_has_set() {
+        for name in ["CARGO_PKG_VERSION", "CARGO_MANIFEST_DIR", "OUT_DIR"] {
+            assert!(is_of_a_package(name), "{name}");
+        }
+        for name in [
+            "CARGO_HOME",
+            "CARGO_TARGET_DIR",
+            "CARGO_PROFILE_DEV_DEBUG",
+            "RUSTFLAGS",
+        ] {
+            assert!(!is_of_a_package(name), "{name}");
+        }
+    }
 
     #[test]
     fn a_password_is_in_no_report() {
@@ -274,6 +329,15 @@ mod tests {
             "[[destination]]\nid = \"table002\"\n[scheduler]\nlevels = 3",
             "idle = \"backoff\"\nmode = \"auto\"",
             "url = \"sqlite\"",
+        ] {
+            assert!(file.contains(line), "{line} is missing in\n{file}");
+        }
+        assert!(!file.contains("tls"));
+        settings.tls = Some("/tls".into());
+        let file = settings.file(Path::new("/data"), &sources, &names);
+        for line in [
+            ":8002\"\ntls = true\ntls_ca = \"/tls/cert.pem\"\ntls_name = \"localhost\"\n",
+            "[admin]\nlisten = \"127.0.0.1:0\"\ntls = \"off\"\n[tls]\ncert = \"/tls/cert.pem\"",
         ] {
             assert!(file.contains(line), "{line} is missing in\n{file}");
         }

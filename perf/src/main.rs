@@ -33,12 +33,14 @@ mod picture;
 mod plan;
 mod process;
 mod progress;
+mod replica;
 mod report;
 mod round;
 mod rounds;
 mod spread;
 mod strace;
 mod testbed;
+mod tls;
 mod wire;
 
 use std::process::ExitCode;

@@ -102,6 +102,14 @@ pub(crate) fn together(rounds: usize) -> String {
     }
 }
 
+/// How many rounds were played, for a title.
+pub(crate) fn several_rounds(rounds: usize) -> String {
+    match rounds {
+        1 => "1 round".to_owned(),
+        more => format!("{more} rounds"),
+    }
+}
+
 /// The axis of latencies in ns.
 pub(crate) const LATENCY: Axis = Axis::logarithm("latency", Unit::Time);
 

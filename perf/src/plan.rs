@@ -4,6 +4,8 @@
 //! The parent makes it and hands it to the parts as JSON; source and sink derive every frame from
 //! it. It reads no clock.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::PerfError;
@@ -36,6 +38,8 @@ pub(crate) struct Plan {
     pub(crate) first_destination: usize,
     /// Frames a second that a subscriber takes at most; `None`: as fast as they come.
     pub(crate) reader_rate: Option<u64>,
+    /// Sources and subscribers speak TLS, with the certificate in this folder.
+    pub(crate) tls: Option<PathBuf>,
 }
 
 impl Plan {
@@ -51,6 +55,7 @@ impl Plan {
             first_source: 0,
             first_destination: 0,
             reader_rate: None,
+            tls: None,
         }
     }
 

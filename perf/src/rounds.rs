@@ -1,5 +1,7 @@
 //! Rounds of several contestants, interleaved: what the machine does to one, it does to the others.
 
+use std::path::Path;
+
 use crate::curve::Curve;
 use crate::engine::{Settings, Threads, name_of};
 use crate::error::PerfError;
@@ -9,6 +11,9 @@ use crate::progress::Progress;
 use crate::round::Outcome;
 use crate::spread::{Spread, Unit, time};
 use crate::testbed::{Subject, Testbed};
+
+/// Behind the name of an engine whose peers speak TLS.
+const BY_TLS: &str = ", TLS";
 
 /// How a contestant plays a round: its outcomes, each under a name of its own where there are more.
 type Play<'a> = Box<dyn Fn(&Contestant<'_>) -> Result<Vec<(String, Outcome)>, PerfError> + 'a>;
@@ -52,11 +57,13 @@ impl<'a> Contestant<'a> {
         }
     }
 
-    /// The engine in each of these threading modes, and beside it the relay with the same plan.
+    /// The engine in each of these threading modes, plain and, with a certificate in this folder, by TLS;
+    /// and beside it the relay with the same plan, plain.
     pub(crate) fn engines_and_relay(
         plan: &Plan,
         settings: &Settings,
         modes: &[Threads],
+        tls: Option<&Path>,
     ) -> Vec<Self> {
         let engine = |&threads: &Threads| {
             let settings = Settings {
@@ -70,7 +77,18 @@ impl<'a> Contestant<'a> {
             engine
         };
         let relay = Self::new(Subject::Relay, plan, settings);
-        modes.iter().map(engine).chain([relay]).collect()
+        let by_tls = modes.iter().zip(tls.into_iter().cycle());
+        let by_tls = by_tls.map(|(mode, folder)| engine(mode).by_tls(folder));
+        let plain = modes.iter().map(engine);
+        plain.chain(by_tls).chain([relay]).collect()
+    }
+
+    /// The same with TLS at both ends.
+    fn by_tls(mut self, folder: &Path) -> Self {
+        self.name.push_str(BY_TLS);
+        self.plan.tls = Some(folder.to_owned());
+        self.settings.tls = Some(folder.to_owned());
+        self
     }
 
     pub(crate) fn named(self, name: impl Into<String>) -> Self {
@@ -122,6 +140,18 @@ impl Played {
             },
             _ => spread,
         }
+    }
+
+    /// Whether its sources and subscribers speak TLS.
+    pub(crate) fn is_by_tls(&self) -> bool {
+        self.outcomes.iter().any(|it| it.plan.tls.is_some())
+    }
+
+    /// The same engine in the same case whose peers speak plain TCP.
+    pub(crate) fn plain<'a>(&self, all: &'a [Self]) -> Option<&'a Self> {
+        let name = self.name.strip_suffix(BY_TLS)?;
+        all.iter()
+            .find(|it| it.name == name && it.case == self.case)
     }
 
     /// A figure over another contestant's of the same round.

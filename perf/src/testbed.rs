@@ -9,9 +9,10 @@ use serde_json::Value;
 
 use crate::child::Child;
 use crate::cleanup::Home;
-use crate::engine::Settings;
+use crate::engine::{Durability, Settings};
 use crate::error::{Context, PerfError};
 use crate::http;
+use crate::replica;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -28,7 +29,7 @@ pub(crate) struct Testbed {
     pub(crate) engine: PathBuf,
     /// Where the engine's data lives during a round.
     pub(crate) data: PathBuf,
-    /// nats-server, where it is on PATH.
+    /// nats-server, where it is named or on PATH.
     pub(crate) nats: Option<PathBuf>,
 }
 
@@ -41,6 +42,8 @@ pub(crate) struct Running {
     /// When it began to work, its journal read; of others, when they were there.
     pub(crate) started: Instant,
     admin: Option<SocketAddr>,
+    /// Its stream's server, with `replicated`: ends with this.
+    _replica: Option<Child>,
     home: Option<Home>,
 }
 
@@ -64,7 +67,10 @@ impl Testbed {
         sources: &[SocketAddr],
         destinations: &[String],
     ) -> Result<Running, PerfError> {
-        let text = settings.file(&home.path().join("data"), sources, destinations);
+        let mut text = settings.file(&home.path().join("data"), sources, destinations);
+        if settings.durability == Durability::Replicated {
+            text += &replica::section(home.path())?;
+        }
         std::fs::write(settings_file(&home), text).context("writing the engine's settings")?;
         self.start_engine_in(home)
     }
@@ -78,6 +84,7 @@ impl Testbed {
             Path::new("--config"),
             &file,
         ];
+        let replica = replica::start(self.nats.as_deref(), home.path())?;
         let child = become_program("engine", &command, home.path())?;
         home.note_writer(child.pid());
         // The store begins to follow just before this.
@@ -88,6 +95,7 @@ impl Testbed {
         Ok(Running {
             admin: address_after(&line, "http://"),
             started,
+            _replica: replica,
             home: Some(home),
             ..running
         })
@@ -96,7 +104,9 @@ impl Testbed {
     /// Starts nats-server.
     pub(crate) fn start_nats(&self) -> Result<Running, PerfError> {
         let Some(program) = &self.nats else {
-            return Err(PerfError::Usage("nats-server is not on PATH".into()));
+            return Err(PerfError::Usage(
+                "nats-server is not on PATH: name one by --nats-server".into(),
+            ));
         };
         let options = ["--addr", "127.0.0.1", "--port", "-1"].map(Path::new);
         let command = [&[&**program], &options[..]].concat();
@@ -122,6 +132,7 @@ impl Running {
             child,
             started: Instant::now(),
             admin: None,
+            _replica: None,
             home: None,
         })
     }

@@ -3,11 +3,12 @@
 //! `main` parses them; the library checks the result. Nothing is started here.
 
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
 
 use clap::Parser;
 use message_server_simulator::limits::MAX_LINE;
 use message_server_simulator::{
-    Endpoint, Options, Pace, ServerOptions, SimulatorError, listening, tables,
+    Endpoint, Options, Pace, ServerOptions, SimulatorError, TlsFiles, listening, tables,
 };
 
 const EXAMPLES: &str = "\
@@ -24,6 +25,8 @@ Examples:
       trouble of all kinds
   message-server-simulator --dial 127.0.0.1:9001 --ack --rate 2500
       producers that dial in to an engine that listens
+  message-server-simulator --tls-cert server.pem --tls-key server.key
+      servers that speak TLS, for [[source]] tls = true
 
 A server serves one connection at a time: the newest wins, the older is closed. A peer that ends its
 side counts as gone. Ctrl-C stops, prints the totals, and exits with 0.";
@@ -111,6 +114,23 @@ pub(crate) struct Cli {
     #[arg(long)]
     ack: bool,
 
+    /// Speak TLS: the file of the certificate, and those that lead to its authority (PEM)
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "tls_key",
+        conflicts_with = "dial"
+    )]
+    tls_cert: Option<PathBuf>,
+
+    /// The file of that certificate's key (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+
+    /// Refuse whoever has no certificate of these authorities (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_client_ca: Option<PathBuf>,
+
     /// No progress line each second
     #[arg(long, short)]
     quiet: bool,
@@ -143,6 +163,16 @@ impl Cli {
             max_line: self.max_line,
             disconnect_every: self.disconnect_every,
             ack: self.ack,
+            tls: self.tls(),
+        })
+    }
+
+    fn tls(&self) -> Option<TlsFiles> {
+        let (cert, key) = self.tls_cert.clone().zip(self.tls_key.clone())?;
+        Some(TlsFiles {
+            cert,
+            key,
+            client_ca: self.tls_client_ca.clone(),
         })
     }
 

@@ -4,25 +4,37 @@
 
 use std::io::{self, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
 use std::time::Duration;
+
+use rustls::ServerConfig;
 
 use crate::connection::Connection;
 use crate::limits::{BACK_OFF_NS_MAX, BACK_OFF_NS_MIN, DIAL_TIMEOUT_MS};
+use crate::tls::Session;
 
 /// The first line of a producer that wants acknowledgements. It is no message and counts in none.
 const HELLO_ACK: &[u8] = b"{\"producer\":{\"ack\":true}}\n";
 
 #[derive(Debug)]
 pub(crate) enum Door {
-    Listen(TcpListener),
+    Listen(Entrance),
     Dial(Dialer),
+}
+
+/// Where engines connect to.
+#[derive(Debug)]
+pub(crate) struct Entrance {
+    pub(crate) listener: TcpListener,
+    /// `None`: it is plain.
+    pub(crate) tls: Option<Arc<ServerConfig>>,
 }
 
 impl Door {
     /// The newest connection waiting, or the one that dialing brought; `None`: nobody now.
     pub(crate) fn newest(&mut self, now_ns: u64) -> Option<Connection> {
         match self {
-            Self::Listen(listener) => newest_of(listener),
+            Self::Listen(entrance) => entrance.newest(),
             Self::Dial(dialer) => dialer.try_dial(now_ns),
         }
     }
@@ -37,18 +49,25 @@ impl Door {
 
     pub(crate) fn listener(&self) -> Option<&TcpListener> {
         match self {
-            Self::Listen(listener) => Some(listener),
+            Self::Listen(entrance) => Some(&entrance.listener),
             Self::Dial(_) => None,
         }
     }
 }
 
-fn newest_of(listener: &TcpListener) -> Option<Connection> {
-    let mut newest = None;
-    while let Ok((socket, _)) = listener.accept() {
-        newest = Connection::new(socket).ok().or(newest);
+impl Entrance {
+    fn newest(&self) -> Option<Connection> {
+        let mut newest = None;
+        while let Ok((socket, _)) = self.listener.accept() {
+            newest = self.welcome(socket).ok().or(newest);
+        }
+        newest
     }
-    newest
+
+    fn welcome(&self, socket: TcpStream) -> io::Result<Connection> {
+        let session = self.tls.as_ref().map(Session::new);
+        Connection::new(socket, session.transpose()?)
+    }
 }
 
 /// Dials one address, with exponential back-off and full jitter between attempts.
@@ -93,6 +112,6 @@ impl Dialer {
         if self.ack {
             socket.write_all(HELLO_ACK)?;
         }
-        Connection::new(socket)
+        Connection::new(socket, None)
     }
 }

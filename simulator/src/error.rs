@@ -4,6 +4,7 @@
 //! connection are no errors: they are counted.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 /// Why a simulation cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +47,14 @@ pub enum SimulatorError {
         /// As it was given.
         host: String,
         /// What the resolver said.
+        reason: String,
+    },
+    /// A file of TLS is of no use.
+    #[error("{}: {reason}. Give a certificate and its key in PEM with --tls-cert and --tls-key", path.display())]
+    TlsFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
         reason: String,
     },
     /// Frames cannot be so short.

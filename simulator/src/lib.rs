@@ -45,6 +45,7 @@ mod schedule;
 mod server;
 mod simulation;
 mod stream;
+mod tls;
 mod totals;
 
 pub use error::SimulatorError;
@@ -55,4 +56,5 @@ pub use options::{Endpoint, Options, ServerOptions, listening, tables};
 pub use orders::{Faults, LineKind, Orders};
 pub use schedule::Pace;
 pub use simulation::{Handle, Simulation};
+pub use tls::TlsFiles;
 pub use totals::Totals;

@@ -12,6 +12,7 @@ use crate::limits::{FRAME_LEN_DEFAULT, MAX_LINE, MAX_LINE_MAX, MAX_LINE_MIN, NAM
 use crate::orders::Faults;
 use crate::schedule::Pace;
 use crate::stream::StreamSpec;
+use crate::tls::TlsFiles;
 
 /// Which side opens the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +64,8 @@ pub struct Options {
     pub disconnect_every: Option<u64>,
     /// Read acknowledgements, and send again after a reconnect what was not acknowledged.
     pub ack: bool,
+    /// The listening servers speak TLS, and show this certificate.
+    pub tls: Option<TlsFiles>,
 }
 
 impl Default for Options {
@@ -81,6 +84,7 @@ impl Default for Options {
             max_line: MAX_LINE,
             disconnect_every: None,
             ack: false,
+            tls: None,
         }
     }
 }

@@ -76,13 +76,14 @@ impl Server {
                 writable: false,
             };
         };
+        connection.flush();
         match self.stream.step(now_ns) {
             Step::Write => match connection.write(self.stream.pending()) {
                 Io::Bytes(len) => self.stream.wrote(len),
                 Io::WouldBlock => {
                     return Wait {
                         ns: u64::MAX,
-                        writable: true,
+                        writable: connection.waits_for_room(true),
                     };
                 }
                 Io::Closed => *slot = None,
@@ -92,7 +93,7 @@ impl Server {
                 let ns = until_ns.map_or(u64::MAX, |until_ns| until_ns.saturating_sub(now_ns));
                 return Wait {
                     ns: ns.max(TICK_NS_MIN),
-                    writable: false,
+                    writable: connection.waits_for_room(false),
                 };
             }
             Step::End => {
@@ -103,7 +104,7 @@ impl Server {
                 self.published.finish();
                 return Wait {
                     ns: u64::MAX,
-                    writable: false,
+                    writable: connection.waits_for_room(false),
                 };
             }
         }

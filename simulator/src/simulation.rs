@@ -9,13 +9,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
+use rustls::ServerConfig;
+
 use crate::clock::Clock;
-use crate::door::{Dialer, Door};
+use crate::door::{Dialer, Door, Entrance};
 use crate::error::SimulatorError;
 use crate::options::{Endpoint, Options, ServerOptions};
 use crate::orders::Orders;
 use crate::server::Server;
 use crate::stream::Stream;
+use crate::tls::TlsFiles;
 use crate::totals::{Published, Totals};
 
 /// A simulation whose options make sense, not yet started.
@@ -60,11 +63,12 @@ impl Simulation {
     /// A port in use, an address not ours, frames that cannot be made.
     pub fn start(self) -> Result<Handle, SimulatorError> {
         let clock = Clock::start();
+        let tls = self.options.tls.as_ref().map(TlsFiles::load).transpose()?;
         let stop = Arc::new(AtomicBool::new(false));
         let mut servers = Vec::new();
         for (index, options) in self.options.servers.iter().enumerate() {
             let seed = self.seed.wrapping_add(index as u64);
-            let (door, address) = self.open_door(options, seed)?;
+            let (door, address) = self.open_door(options, seed, tls.clone())?;
             let server = Server {
                 stream: self.stream(index, seed)?,
                 door,
@@ -96,6 +100,7 @@ impl Simulation {
         &self,
         server: &ServerOptions,
         seed: u64,
+        tls: Option<Arc<ServerConfig>>,
     ) -> Result<(Door, SocketAddr), SimulatorError> {
         match server.endpoint {
             Endpoint::Dial(address) => Ok((
@@ -110,7 +115,7 @@ impl Simulation {
                 };
                 listener.set_nonblocking(true).map_err(start)?;
                 let address = listener.local_addr().map_err(start)?;
-                Ok((Door::Listen(listener), address))
+                Ok((Door::Listen(Entrance { listener, tls }), address))
             }
         }
     }

@@ -1,21 +1,26 @@
-//! One bad source beside good ones: what the customers of the good ones notice.
+//! One bad neighbour beside good sources: what the customers of the good ones notice.
 //!
 //! ```text
 //!  good sources ==on schedule==> engine ==> subscribers, measured
-//!  bad source ====flat out=======^
+//!  bad source ====flat out=======^  ^ ^==== connections, one after the other, from one address
+//!                                   +====== open pages, each of which follows the figures
 //! ```
 
-use std::io::Write;
-use std::net::{SocketAddr, TcpListener};
+use std::io::{Read as _, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use clap::Args;
 
 use crate::common::{Bench, FRAME_LEN, Stage};
+use crate::engine::Settings;
 use crate::error::{Context, PerfError};
 use crate::figure::{Figure, MAX, P50, P99, extra};
 use crate::lane::Lane;
-use crate::picture::{Sheet, together};
+use crate::picture::{Sheet, several_rounds, together};
 use crate::plan::Plan;
 use crate::progress::say;
 use crate::report::{ALONE, Aim, Section};
@@ -38,11 +43,26 @@ const BLOCK_LEN: usize = 256 * 1024;
 /// Longer than `[ingest] max_line` by default.
 const LONG_LINE_LEN: usize = 100 * 1024;
 const BAD_LINES: Figure = extra("bad lines/s", "bad_lines", Unit::Count);
+const REFUSED: Figure = extra("refused/s", "connections_refused", Unit::Count);
+/// Where a flood of connections comes from.
+const FLOOD_ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+/// Connections that an address may have beside a flood; the good subscribers have four.
+const PER_ADDRESS: usize = 16;
+/// How long a flood's connection waits for its refusal.
+const FLOOD_PATIENCE: Duration = Duration::from_secs(2);
+/// Threads that connect again and again; so many connections wait at the listener at most.
+const FLOOD_THREADS: usize = 8;
+/// Pages that are open at once.
+const PAGES: usize = 10;
+/// An event comes each second.
+const PAGE_PATIENCE: Duration = Duration::from_secs(10);
 
 const TEXT: &str = "Good sources send on schedule; beside them one source sends as fast as the \
 engine takes them: lines of one byte, lines longer than `[ingest] max_line`, messages for \
-an unknown customer, one message again and again. It runs on this machine, at the \
-lowest priority. Latency runs from the time a message was \
+an unknown customer, one message again and again. Or there is a flood of connections to \
+`[delivery] listen` from one address that has all it may have (`max_connections_per_address`): each \
+waits for its refusal and comes again. Or the engine's page is open: each of its readers takes \
+`/events` as it comes. All of it runs on this machine, at the lowest priority. Latency runs from the time a message was \
 due to its arrival.";
 
 #[derive(Debug, Clone, Args)]
@@ -63,31 +83,39 @@ enum Kind {
     Long,
     Unknown,
     Duplicates,
+    Connections,
+    Pages(usize),
 }
 
-const KINDS: [Kind; 5] = [
+const KINDS: [Kind; 8] = [
     Kind::Nothing,
     Kind::Malformed,
     Kind::Long,
     Kind::Unknown,
     Kind::Duplicates,
+    Kind::Connections,
+    Kind::Pages(1),
+    Kind::Pages(PAGES),
 ];
 
 impl Kind {
-    fn name(self) -> &'static str {
+    fn name(self) -> String {
         match self {
-            Self::Nothing => "no bad source",
-            Self::Malformed => "malformed lines",
-            Self::Long => "lines too long",
-            Self::Unknown => "an unknown customer",
-            Self::Duplicates => "duplicates",
+            Self::Nothing => "no bad source".into(),
+            Self::Malformed => "malformed lines".into(),
+            Self::Long => "lines too long".into(),
+            Self::Unknown => "an unknown customer".into(),
+            Self::Duplicates => "duplicates".into(),
+            Self::Connections => "a flood of connections".into(),
+            Self::Pages(1) => "an open page".into(),
+            Self::Pages(count) => format!("{count} open pages"),
         }
     }
 
     /// A line of it; none where it sends nothing.
     fn line(self) -> Option<Vec<u8>> {
         match self {
-            Self::Nothing => None,
+            Self::Nothing | Self::Connections | Self::Pages(_) => None,
             Self::Malformed => Some(b"x\n".to_vec()),
             Self::Long => Some([vec![b'x'; LONG_LINE_LEN], b"\n".to_vec()].concat()),
             Self::Unknown => Some(message("unknown")),
@@ -121,6 +149,104 @@ fn start_bad(line: &[u8]) -> Result<SocketAddr, PerfError> {
     Ok(address)
 }
 
+/// Connections from one address, until it is dropped.
+struct Flood {
+    stop: Arc<AtomicBool>,
+    threads: Vec<thread::JoinHandle<()>>,
+    /// Those that the address may have: all others are refused.
+    _held: Vec<TcpStream>,
+}
+
+impl Flood {
+    fn begin(to: SocketAddr) -> Result<Self, PerfError> {
+        let held = (0..PER_ADDRESS).map(|_| connect_from(FLOOD_ADDRESS, to));
+        let held = held
+            .collect::<Result<_, _>>()
+            .context("connecting as a flood")?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let threads = (0..FLOOD_THREADS).map(|_| {
+            let stop = Arc::clone(&stop);
+            thread::spawn(move || {
+                let _ = rustix::process::nice(19);
+                while !stop.load(Ordering::Relaxed) {
+                    let refused = connect_from(FLOOD_ADDRESS, to);
+                    // It says why and ends, or the system had no room for it.
+                    let _ = refused.and_then(|mut it| it.read_to_end(&mut Vec::new()));
+                }
+            })
+        });
+        Ok(Self {
+            threads: threads.collect(),
+            stop,
+            _held: held,
+        })
+    }
+}
+
+impl Drop for Flood {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Who has the page open: what it is sent each second is read.
+fn open_pages(count: usize, admin: SocketAddr) -> Result<Vec<Page>, PerfError> {
+    (0..count).map(|_| Page::open(admin)).collect()
+}
+
+/// It is closed when it is dropped.
+struct Page {
+    stream: TcpStream,
+    reader: Option<thread::JoinHandle<()>>,
+}
+
+impl Page {
+    fn open(admin: SocketAddr) -> Result<Self, PerfError> {
+        crate::http::get(admin, "/")?;
+        let open = || -> std::io::Result<(TcpStream, TcpStream)> {
+            let mut stream = TcpStream::connect(admin)?;
+            stream.set_read_timeout(Some(PAGE_PATIENCE))?;
+            write!(stream, "GET /events HTTP/1.1\r\nhost: {admin}\r\n\r\n")?;
+            let mut status = [0; "HTTP/1.1 200".len()];
+            stream.read_exact(&mut status)?;
+            if status != *b"HTTP/1.1 200" {
+                let status = String::from_utf8_lossy(&status).into_owned();
+                return Err(std::io::Error::other(status));
+            }
+            Ok((stream.try_clone()?, stream))
+        };
+        let (stream, mut read) = open().context("opening the page's events")?;
+        let reader = thread::spawn(move || {
+            let _ = rustix::process::nice(19);
+            let _ = std::io::copy(&mut read, &mut std::io::sink());
+        });
+        Ok(Self {
+            stream,
+            reader: Some(reader),
+        })
+    }
+}
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        let _ = self.stream.shutdown(std::net::Shutdown::Both);
+        let _ = self.reader.take().map(thread::JoinHandle::join);
+    }
+}
+
+fn connect_from(address: Ipv4Addr, to: SocketAddr) -> std::io::Result<TcpStream> {
+    let family = rustix::net::AddressFamily::INET;
+    let socket = rustix::net::socket(family, rustix::net::SocketType::STREAM, None)?;
+    rustix::net::bind(&socket, &SocketAddr::from((address, 0)))?;
+    rustix::net::connect(&socket, &to)?;
+    let stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(FLOOD_PATIENCE))?;
+    Ok(stream)
+}
+
 impl Bench for IsolationArgs {
     fn run(&self, stage: &Stage<'_>) -> Result<Section, PerfError> {
         let (testbed, common) = (stage.testbed, stage.common);
@@ -128,8 +254,12 @@ impl Bench for IsolationArgs {
         say(&format!("isolation: {} msg/s for {seconds} s", self.rate));
         let plan = Plan::at_rate(self.rate, seconds, WARMUP_SECONDS, FRAME_LEN);
         let sides = KINDS.map(|kind| {
-            Contestant::new(Subject::Engine, &plan, &common.settings())
-                .of_case([kind.name().to_owned()])
+            let settings = Settings {
+                per_address: (kind == Kind::Connections).then_some(PER_ADDRESS),
+                ..common.settings()
+            };
+            Contestant::new(Subject::Engine, &plan, &settings)
+                .of_case([kind.name()])
                 .playing(move |it| beside(testbed, it, kind))
         });
         let played = stage.play(&sides, ROUNDS)?;
@@ -147,12 +277,23 @@ fn beside(testbed: &Testbed, it: &Contestant<'_>, kind: Kind) -> Result<Outcome,
     let engine = testbed.start_engine(&it.settings, &sources, &destinations)?;
     lane.subscribe(engine.address, &[])?;
     lane.expect_connected()?;
-    let before = engine.counter("received")?;
+    let flood = (kind == Kind::Connections).then(|| Flood::begin(engine.address));
+    let flood = flood.transpose()?;
+    let pages = match (kind, engine.admin()) {
+        (Kind::Pages(count), Some(admin)) => open_pages(count, admin)?,
+        (Kind::Pages(_), None) => return Err(engine.child.failed("has no HTTP address")),
+        _ => Vec::new(),
+    };
+    let count = |name| engine.counter(name);
+    let before = [count("received")?, count("connections_refused")?];
     let outcome = finish(it.subject, &engine, lane, &it.settings)?;
-    let received = engine.counter("received")? - before;
+    let received = count("received")? - before[0];
     let lines = received.saturating_sub(it.plan.messages) as f64;
-    let rate = lines / outcome.seconds;
-    Ok(outcome.with("bad_lines", rate))
+    let refused = (count("connections_refused")? - before[1]) as f64;
+    drop((flood, pages));
+    let seconds = outcome.seconds;
+    let outcome = outcome.with("bad_lines", lines / seconds);
+    Ok(outcome.with("connections_refused", refused / seconds))
 }
 
 impl IsolationArgs {
@@ -172,19 +313,24 @@ impl IsolationArgs {
         let title = format!("Latency beside a bad source, {}", together(rounds));
         Ok(Section {
             title: format!(
-                "Isolation: {} msg/s for {seconds} s beside a bad source, {rounds} rounds of \
-                 each, no store",
-                self.rate
+                "Isolation: {} msg/s for {seconds} s beside a bad neighbour, {} of each, no store",
+                self.rate,
+                several_rounds(rounds)
             ),
             summary: format!(
-                "Beside the worst of the bad sources the others' p99 is {} times what it was \
+                "Beside the worst of the bad neighbours the others' p99 is {} times what it was \
                  without.",
                 Unit::Ratio.show(worst)
             ),
             text: TEXT.into(),
             aims,
             pictures: vec![Sheet::new("latency", &title).percentiles(&curves)?],
-            ..Section::of_rounds(&["beside"], played, &[P50, P99, MAX, BAD_LINES], ALONE)
+            ..Section::of_rounds(
+                &["beside"],
+                played,
+                &[P50, P99, MAX, BAD_LINES, REFUSED],
+                ALONE,
+            )
         })
     }
 }

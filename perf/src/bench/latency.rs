@@ -8,13 +8,14 @@ use clap::Args;
 use crate::common::{Bench, FRAME_LEN, Stage};
 use crate::error::PerfError;
 use crate::figure::{Figure, LATE_P50, LATE_P99, MAX, P50, P90, P99, P999, P9999, RATE};
-use crate::picture::{Axis, LATENCY, Picture, Sheet, together};
+use crate::picture::{Axis, LATENCY, Picture, Sheet, several_rounds, together};
 use crate::plan::Plan;
 use crate::progress::say;
 use crate::report::{Aim, Section, base_of};
 use crate::rounds::{Contestant, Played, curves};
 use crate::spread::{Unit, time};
 use crate::testbed::Subject;
+use crate::tls::Certificate;
 
 const RATES: [u64; 5] = [1_000, 10_000, 40_000, 100_000, 500_000];
 const ROUNDS: u32 = 3;
@@ -60,6 +61,9 @@ pub(crate) struct LatencyArgs {
     /// Bytes of a frame.
     #[arg(long, value_name = "BYTES", default_value_t = FRAME_LEN)]
     size: usize,
+    /// Each rate also with TLS at both ends.
+    #[arg(long)]
+    tls: bool,
 }
 
 impl Bench for LatencyArgs {
@@ -68,12 +72,15 @@ impl Bench for LatencyArgs {
         let rounds = common.rounds(ROUNDS);
         let seconds = common.pick(self.seconds, SECONDS, SECONDS_QUICK);
         let settings = common.settings();
+        let certificate = self.tls.then(Certificate::make).transpose()?;
+        let folder = certificate.as_ref().map(Certificate::folder);
         let mut all = Vec::new();
         stage.progress.expect_cases(self.rate.len());
         for &rate in &self.rate {
             say(&format!("latency: {rate} msg/s for {seconds} s"));
             let plan = Plan::at_rate(rate, seconds, WARMUP_SECONDS, self.size);
-            let mut sides = Contestant::engines_and_relay(&plan, &settings, &common.threads);
+            let (modes, folder) = (&common.threads, folder.as_deref());
+            let mut sides = Contestant::engines_and_relay(&plan, &settings, modes, folder);
             if testbed.nats.is_some() {
                 sides.push(Contestant::new(Subject::Nats, &plan, &settings));
             }
@@ -93,12 +100,16 @@ fn section(all: &[Case], rounds: u32, seconds: u64) -> Result<Section, PerfError
     let played: Vec<Played> = all.iter().flat_map(|(_, it)| it.clone()).collect();
     let mut section = Section::of_rounds(&["planned"], &played, &FIGURES, ("relay", &[P50, P99]));
     section.notes.extend(all.iter().flat_map(over_nats));
+    section.notes.extend(all.iter().flat_map(over_plain));
     if played.iter().all(|it| it.subject != Subject::Nats) {
-        let what = "nats-server is not on PATH: not measured (`apt-get install nats-server`).";
+        let what = "nats-server is not on PATH: not measured (`--nats-server FILE` names one).";
         section.notes.push(what.into());
     }
     Ok(Section {
-        title: format!("Latency on schedule, {rounds} rounds of {seconds} s, no store"),
+        title: format!(
+            "Latency on schedule, {} of {seconds} s, no store",
+            several_rounds(rounds as usize)
+        ),
         summary: summary(all),
         text: TEXT.into(),
         aims: all.iter().flat_map(aims).collect(),
@@ -130,7 +141,20 @@ fn over_nats((rate, played): &Case) -> Vec<String> {
     engines(played).filter_map(words).collect()
 }
 
-/// The engine, once for each threading mode.
+/// Each engine by TLS beside itself without.
+fn over_plain((rate, played): &Case) -> Vec<String> {
+    let words = |it: &Played| {
+        let plain = it.plain(played)?;
+        let over = |figure| it.ratio(plain, &figure).show(Unit::Ratio);
+        let (name, p50, p99) = (&it.name, over(P50), over(P99));
+        Some(format!(
+            "At {rate} msg/s, {name}, over plain: p50 {p50}, p99 {p99}."
+        ))
+    };
+    played.iter().filter_map(words).collect()
+}
+
+/// The engine, once for each threading mode, and once more for each by TLS.
 fn engines(played: &[Played]) -> impl Iterator<Item = &Played> {
     played.iter().filter(|it| it.subject == Subject::Engine)
 }
@@ -153,7 +177,7 @@ fn aims((rate, played): &Case) -> Vec<Aim> {
     if let Some(((_, p50_max, p99_max), relay)) = budget(*rate, played) {
         aims.extend([aim(&P50, relay, *p50_max), aim(&P99, relay, *p99_max)]);
     }
-    for other in engines(played).skip(1) {
+    for other in engines(played).skip(1).filter(|it| !it.is_by_tls()) {
         aims.extend([P50, P99].map(|it| aim(&it, other, MODES_RATIO_MAX)));
     }
     aims

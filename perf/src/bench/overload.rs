@@ -13,7 +13,7 @@ use crate::error::{Context, PerfError};
 use crate::figure::{MAX, P50, P99};
 use crate::lane::Lane;
 use crate::parts::sink::SLOW_SOCKET_HELD;
-use crate::picture::{Sheet, together};
+use crate::picture::{Sheet, several_rounds, together};
 use crate::plan::{LEVELS, Plan};
 use crate::progress::say;
 use crate::report::{ALONE, Aim, Section};
@@ -165,8 +165,9 @@ impl OverloadArgs {
         let title = format!("Latency with one slow customer, {}", together(rounds));
         Ok(Section {
             title: format!(
-                "Overload: {} msg/s for {seconds} s, {rounds} rounds of each, no store",
-                self.rate
+                "Overload: {} msg/s for {seconds} s, {} of each, no store",
+                self.rate,
+                several_rounds(rounds)
             ),
             summary: format!(
                 "With a customer that reads half of its messages, the others' p99 is {} times \

@@ -46,6 +46,11 @@ three tenths of the looks all of it fills up: they are not judged. A figure grow
 later half of the rest is above that of its earlier half by a twentieth and what its parts move by \
 (two segments of the journal, a checkpoint of the log, a batch of rows).";
 
+/// Three tenths of it are the ten minutes of the dedup window.
+const FILLS_SECONDS: u64 = 2_000;
+const SHORT: &str = "This run is shorter than it takes to fill the dedup window (10 minutes) before anything \
+is judged: memory and journal grow by that alone.";
+
 #[derive(Debug, Clone, Args)]
 pub(crate) struct SoakArgs {
     /// How long, in hours [default: 1].
@@ -114,6 +119,9 @@ impl Bench for SoakArgs {
         };
         for it in &soaked {
             section.join(it.section()?);
+        }
+        if seconds < FILLS_SECONDS {
+            section.notes.push(SHORT.into());
         }
         let words: Vec<String> = soaked.iter().map(Soaked::summary).collect();
         Ok(Section {

@@ -15,6 +15,7 @@ use crate::progress::say;
 use crate::report::{Aim, Section, base_of};
 use crate::rounds::{Contestant, Played};
 use crate::spread::{Spread, Unit};
+use crate::tls::Certificate;
 
 const SOURCES: usize = 4;
 const ROUNDS: u32 = 5;
@@ -53,6 +54,9 @@ pub(crate) struct ThroughputArgs {
     /// The engine's store: none, sqlite, or a MySQL URL; of several the first is the base.
     #[arg(long, value_name = "URL", value_delimiter = ',', default_values = ["none", "sqlite"])]
     store: Vec<String>,
+    /// Each case also with TLS at both ends.
+    #[arg(long)]
+    tls: bool,
 }
 
 /// What sets a case apart.
@@ -100,6 +104,8 @@ impl Bench for ThroughputArgs {
     fn run(&self, stage: &Stage<'_>) -> Result<Section, PerfError> {
         let common = stage.common;
         let rounds = common.rounds(ROUNDS);
+        let certificate = self.tls.then(Certificate::make).transpose()?;
+        let folder = certificate.as_ref().map(Certificate::folder);
         let mut played = Vec::new();
         let cases = self.cases();
         stage.progress.expect_cases(cases.len());
@@ -120,7 +126,8 @@ impl Bench for ThroughputArgs {
             };
             let frame_len = frame_len(&plan)?;
             let cells = [format!("{frame_len} B"), case.sources.to_string(), store];
-            let sides = Contestant::engines_and_relay(&plan, &settings, &common.threads);
+            let modes = &common.threads;
+            let sides = Contestant::engines_and_relay(&plan, &settings, modes, folder.as_deref());
             let sides: Vec<_> = sides
                 .into_iter()
                 .map(|it| it.of_case(cells.clone()))
@@ -137,6 +144,15 @@ fn section(played: &[Played], rounds: u32) -> Result<Section, PerfError> {
     let found = engine.ratio(relay, &RATE);
     let reached = Unit::Count.show(engine.spread(&RATE).mid);
     let figures = [RATE, BANDWIDTH, FAST_PATH];
+    let mut section = Section::of_rounds(
+        &["frame", "sources", "store"],
+        played,
+        &figures,
+        ("relay", &[RATE]),
+    );
+    section
+        .notes
+        .extend(played.iter().filter_map(|it| over_plain(it, played)));
     Ok(Section {
         title: format!("Throughput, flat out; pairs of rounds: {rounds}"),
         summary: format!(
@@ -151,13 +167,17 @@ fn section(played: &[Played], rounds: u32) -> Result<Section, PerfError> {
             found,
         )],
         pictures: vec![picture(played, relay.spread(&RATE).mid * RATIO_MIN)?],
-        ..Section::of_rounds(
-            &["frame", "sources", "store"],
-            played,
-            &figures,
-            ("relay", &[RATE]),
-        )
+        ..section
     })
+}
+
+/// What TLS leaves of the rate.
+fn over_plain(it: &Played, all: &[Played]) -> Option<String> {
+    let ratio = it.ratio(it.plain(all)?, &RATE).show(Unit::Ratio);
+    let (case, name) = (it.case.join(", "), &it.name);
+    Some(format!(
+        "{case}: {name}, over plain: {ratio} of the messages a second."
+    ))
 }
 
 /// A group of bars for each case.

@@ -30,7 +30,7 @@ pub(super) fn subscribe(stream: &mut TcpStream, name: &str) -> Result<(), PerfEr
 }
 
 /// Answers a ping.
-pub(super) fn pong(stream: &mut TcpStream) -> Result<(), PerfError> {
+pub(super) fn pong(stream: &mut impl Write) -> Result<(), PerfError> {
     stream.write_all(PONG).context("answering a ping")
 }
 

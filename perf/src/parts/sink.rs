@@ -20,6 +20,7 @@ use crate::curve::Curve;
 use crate::error::{Context, PerfError};
 use crate::frames::FrameBook;
 use crate::plan::Plan;
+use crate::tls::Link;
 use crate::wire::Wire;
 
 const READ_LEN: usize = 256 * 1024;
@@ -59,7 +60,7 @@ impl SinkReport {
 }
 
 struct Subscriber<'a> {
-    stream: TcpStream,
+    stream: Link,
     ledger: Ledger<'a>,
     book: &'a FrameBook,
     plan: &'a Plan,
@@ -82,10 +83,10 @@ pub(crate) fn run(
     let expected = book.expected(plan);
     let subscriber = |(destination, name): (usize, &String)| {
         let stream = match wire {
-            Wire::NatsDeliver => subscribe_to_nats(address, name)?,
-            _ => subscribe(address, name)?,
+            Wire::NatsDeliver => Link::Plain(subscribe_to_nats(address, name)?),
+            _ => subscribe(plan, address, name)?,
         };
-        set_up(plan, &stream).context("setting up a socket")?;
+        set_up(plan, stream.socket()).context("setting up a socket")?;
         Ok(Subscriber {
             stream,
             ledger: Ledger::new(&book, plan, destination),
@@ -110,8 +111,9 @@ pub(crate) fn run(
 }
 
 /// Subscribes; the answer ends before the first frame, so it is read byte by byte.
-fn subscribe(address: SocketAddr, name: &str) -> Result<TcpStream, PerfError> {
-    let mut stream = TcpStream::connect(address).context("subscribing")?;
+fn subscribe(plan: &Plan, address: SocketAddr, name: &str) -> Result<Link, PerfError> {
+    let stream = TcpStream::connect(address).context("subscribing")?;
+    let mut stream = Link::dialled(stream, plan.tls.as_deref())?;
     writeln!(stream, "{{\"subscribe\":[\"{name}\"]}}").context("subscribing")?;
     let (mut answer, mut byte) = (Vec::new(), [0]);
     while byte != *b"\n" {

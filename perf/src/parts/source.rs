@@ -4,7 +4,7 @@
 //! loop is open: a frame is due when the plan says, whatever the peer does, and carries that time.
 
 use std::io::Write;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::thread;
 
 use hdrhistogram::Histogram;
@@ -16,6 +16,7 @@ use crate::curve::{Curve, histogram};
 use crate::error::{Context, PerfError};
 use crate::frames::{FrameBook, Stamp, Timestamp};
 use crate::plan::Plan;
+use crate::tls::Link;
 use crate::wire::Wire;
 
 /// Rendered before a write: a write call then costs nanoseconds a frame, and the bytes are still
@@ -43,17 +44,17 @@ struct Sent {
 
 /// Plays all sources of the plan: listens, or publishes to the nats-server named.
 pub(crate) fn run(plan: &Plan, nats: Option<SocketAddr>) -> Result<(), PerfError> {
-    let (wire, streams) = match nats {
+    let (wire, mut streams) = match nats {
         None => (Wire::Bare, accepted(plan)?),
         Some(address) => {
-            let streams = (0..plan.sources).map(|_| nats::connect(address));
+            let streams = (0..plan.sources).map(|_| nats::connect(address).map(Link::Plain));
             (Wire::NatsPublish, streams.collect::<Result<_, _>>()?)
         }
     };
     let book = FrameBook::new(plan, wire)?;
     tell(&Event::Connected)?;
     if hear() {
-        tell(&Event::Sent(send_all(plan, &book, &streams)?))?;
+        tell(&Event::Sent(send_all(plan, &book, &mut streams)?))?;
         // The connections stay: their end would be one more thing for the engine to do.
         hear();
     }
@@ -61,30 +62,31 @@ pub(crate) fn run(plan: &Plan, nats: Option<SocketAddr>) -> Result<(), PerfError
 }
 
 /// A listener for each source, and the engine's or relay's connection to it.
-fn accepted(plan: &Plan) -> Result<Vec<TcpStream>, PerfError> {
+fn accepted(plan: &Plan) -> Result<Vec<Link>, PerfError> {
     let listeners = (0..plan.sources)
         .map(|_| TcpListener::bind("127.0.0.1:0").context("listening as a source"))
         .collect::<Result<Vec<_>, _>>()?;
     let addresses = listeners.iter().map(TcpListener::local_addr);
     let addresses: Vec<SocketAddr> = addresses.collect::<Result<_, _>>().context("our address")?;
     tell(&Event::Listening { addresses })?;
-    listeners.iter().map(accept).collect()
+    let accepted = listeners.iter().map(|it| accept(it, plan));
+    accepted.collect()
 }
 
-fn accept(listener: &TcpListener) -> Result<TcpStream, PerfError> {
+fn accept(listener: &TcpListener, plan: &Plan) -> Result<Link, PerfError> {
     let (stream, _) = listener.accept().context("accepting as a source")?;
     stream.set_nodelay(true).context("setting up a socket")?;
-    Ok(stream)
+    Link::accepted(stream, plan.tls.as_deref())
 }
 
 fn send_all(
     plan: &Plan,
     book: &FrameBook,
-    streams: &[TcpStream],
+    streams: &mut [Link],
 ) -> Result<SourceReport, PerfError> {
     let start_ns = now_ns() + HEAD_START_NS;
     let sent = thread::scope(|scope| {
-        let threads: Vec<_> = (streams.iter().enumerate())
+        let threads: Vec<_> = (streams.iter_mut().enumerate())
             .map(|(source, stream)| scope.spawn(move || send(plan, book, source, stream, start_ns)))
             .collect();
         let ends = threads.into_iter().map(|it| it.join());
@@ -107,7 +109,7 @@ fn send(
     plan: &Plan,
     book: &FrameBook,
     source: usize,
-    mut stream: &TcpStream,
+    stream: &mut Link,
     start_ns: u64,
 ) -> Result<Sent, PerfError> {
     sleep_sharply();
