@@ -1,16 +1,20 @@
 #!/usr/bin/env bash
-# test-package.sh [PACKAGE]: builds the Debian package, or takes that one, and lives with it in a fresh Debian root, as root: install, run as its
-# user, publish, subscribe, install again over the data, remove (data kept), purge (nothing left).
+# test-package.sh [DEB RPM]: builds the packages, or takes these, and lives with each in a fresh Debian
+# root, as root: install, run as its user, publish, subscribe, reload, install again over the data, remove
+# (data kept); of the Debian package purge (nothing left).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 [ "$(id -u)" = 0 ] || { echo "test-package.sh needs root, for debootstrap and chroot" >&2; exit 1; }
-command -v debootstrap >/dev/null || apt-get install -y -qq debootstrap >/dev/null
+for tool in debootstrap rpm; do
+    command -v "$tool" >/dev/null || apt-get install -y -qq "$tool" >/dev/null
+done
 
-package=${1:-}
+package=${1:-} rpm=${2:-}
 if [ -z "$package" ]; then
     ops/package.sh
-    package=$(ls -t target/debian/*.deb | head -1)
+    package=$(ls -t target/debian/*.deb | head -1) rpm=$(ls -t target/generate-rpm/*.rpm | head -1)
 fi
+[ -n "$rpm" ] || { echo "usage: test-package.sh [DEB RPM]" >&2; exit 1; }
 root=$(mktemp -d)
 chmod 755 "$root"
 engine_pid=
@@ -70,30 +74,70 @@ for file in lib/systemd/system/flipped-lb.service usr/share/man/man1/flipped-lb-
 done
 as_its_user flipped-lb check --config /etc/flipped-lb/flipped-lb.toml >/dev/null
 
-step "publish and subscribe as its user"
-start
-as_its_user flipped-lb publish --address "127.0.0.1:$ingest" --destination table1 --count 3 --ack
-as_its_user flipped-lb subscribe --address "127.0.0.1:$delivery" --count 2 --ack table1 >"$root/tmp/frames"
-[ "$(wc -l <"$root/tmp/frames")" = 2 ] || fail "$(cat "$root/tmp/frames")"
-stop
+publish_and_subscribe() {
+    step "publish and subscribe as its user"
+    start
+    as_its_user flipped-lb publish --address "127.0.0.1:$ingest" --destination table1 --count 3 --ack
+    as_its_user flipped-lb subscribe --address "127.0.0.1:$delivery" --count 2 --ack table1 >"$root/tmp/frames"
+    [ "$(wc -l <"$root/tmp/frames")" = 2 ] || fail "$(cat "$root/tmp/frames")"
+}
+reload() {
+    step "reload, by the command and by the unit's signal"
+    said=$(as_its_user flipped-lb reload --admin "127.0.0.1:$admin")
+    [ "$said" = "reloaded: nothing has changed" ] || fail "$said"
+    grep -q '^ExecReload=/bin/kill -HUP' "$root"/usr/lib/systemd/system/flipped-lb.service || fail "the unit does not reload"
+    kill -HUP "$engine_pid"
+    for _ in $(seq 100); do grep -q 'by="SIGHUP"' "$root/tmp/log" && break; sleep 0.1; done
+    grep -q 'by="SIGHUP"' "$root/tmp/log" || fail "SIGHUP does not reload: $(cat "$root/tmp/log")"
+    stop
+}
+# "$@" installs the package that is there already.
+again_over_its_data() {
+    step "install again over its data, with changed settings"
+    echo '# mine' >>"$root/etc/flipped-lb/flipped-lb.toml"
+    quietly "$@"
+    grep -q '# mine' "$root/etc/flipped-lb/flipped-lb.toml" || fail "the settings were replaced"
+    start
+    as_its_user flipped-lb subscribe --address "127.0.0.1:$delivery" --count 1 --ack table1 >"$root/tmp/frames"
+    [ "$(wc -l <"$root/tmp/frames")" = 1 ] || fail "the message that waited is gone"
+    stop
+}
+removed() {
+    [ ! -e "$root/usr/bin/flipped-lb" ] || fail "the program is still there"
+    [ -d "$root/var/lib/flipped-lb/journal" ] || fail "the journal went with the package"
+}
 
-step "install again over its data, with changed settings"
-echo '# mine' >>"$root/etc/flipped-lb/flipped-lb.toml"
-quietly inside dpkg --force-confold -i /tmp/flipped-lb.deb
-grep -q '# mine' "$root/etc/flipped-lb/flipped-lb.toml" || fail "the settings were replaced"
-start
-as_its_user flipped-lb subscribe --address "127.0.0.1:$delivery" --count 1 --ack table1 >"$root/tmp/frames"
-[ "$(wc -l <"$root/tmp/frames")" = 1 ] || fail "the message that waited is gone"
-stop
+publish_and_subscribe
+reload
+again_over_its_data inside dpkg --force-confold -i /tmp/flipped-lb.deb
 
 step "remove: settings and data stay"
 quietly inside apt-get remove -y -qq flipped-lb
-[ ! -e "$root/usr/bin/flipped-lb" ] || fail "the program is still there"
-[ -d "$root/var/lib/flipped-lb/journal" ] || fail "the journal went with the package"
+removed
 [ -e "$root/etc/flipped-lb/flipped-lb.toml" ] || fail "the settings went with the package"
 
 step "purge: nothing stays"
 quietly inside apt-get purge -y -qq flipped-lb
 [ ! -e "$root/var/lib/flipped-lb" ] && [ ! -e "$root/etc/flipped-lb" ] || fail "something is left"
 ! inside getent passwd flipped-lb || fail "its user is left"
-echo "the package is good: $package"
+
+# The root is Debian's: what the package requires of a system with RPM is not there by that name.
+rpm_in_root() { rpm --root "$root" --force-debian --nodeps "$@"; }
+
+step "the RPM: install"
+quietly rpm_in_root -i "$rpm"
+[ "$(inside stat -c '%U %a' /var/lib/flipped-lb)" = "flipped-lb 700" ] || fail "the data directory"
+[ "$(inside stat -c '%G %a' /etc/flipped-lb)" = "flipped-lb 750" ] || fail "the settings' folder"
+[ "$(inside stat -c '%U %G %a' /etc/flipped-lb/flipped-lb.toml)" = "root flipped-lb 640" ] || fail "the settings file"
+for file in usr/lib/systemd/system/flipped-lb.service usr/lib/sysusers.d/flipped-lb.conf usr/share/man/man1/flipped-lb-run.1; do
+    [ -e "$root/$file" ] || fail "$file is missing"
+done
+publish_and_subscribe
+reload
+again_over_its_data rpm_in_root -U --replacepkgs "$rpm"
+
+step "the RPM: remove: changed settings and data stay"
+quietly rpm_in_root -e flipped-lb
+removed
+grep -q '# mine' "$root/etc/flipped-lb/flipped-lb.toml.rpmsave" || fail "the changed settings went with the package"
+echo "the packages are good: $package $rpm"
