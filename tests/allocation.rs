@@ -17,6 +17,7 @@ use std::time::Instant;
 use flipped_lb::clock::SystemClock;
 use flipped_lb::counters::Counter;
 use flipped_lb::latency::Totals;
+use flipped_lb::limits::LATENCY_DESTINATIONS_MAX;
 use hand::{Hand, Peer};
 use support::PATIENCE;
 
@@ -98,7 +99,7 @@ impl World {
             hand,
             producers,
             subscribers,
-            totals: Totals::new(3, 4),
+            totals: Totals::new(3, LATENCY_DESTINATIONS_MAX),
             ack,
             sent: 0,
         }

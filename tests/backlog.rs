@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use support::{Engine, PATIENCE, Server, Subscriber, frame, lines_of, with_sources};
+use support::{Engine, PATIENCE, Server, Subscriber, frame, with_sources};
 
 /// Bytes of a frame of the backlog.
 const FRAME_LEN: usize = 390;
@@ -309,7 +309,7 @@ fn a_message_that_finds_no_room_is_rejected_where_the_settings_say_so() {
     });
     assert_eq!(number(&stats, "accepted"), MAX as u64);
     assert_eq!(stats["rejected_by_reason"]["queue_full"], 50);
-    let kept = lines_of(&engine.data_dir().join("rejected.ndjson"));
+    let kept = engine.rejected_lines();
     assert_eq!(kept.len(), 50);
     for (at, line) in (MAX..).zip(kept) {
         let entry: Value = serde_json::from_str(&line).expect("JSON");

@@ -7,12 +7,15 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Output, Stdio};
 
+use support::ports::free_address;
 use support::{ENGINE, Engine, PATIENCE, frame};
 
 /// An engine that producers dial in to.
 fn engine() -> Engine {
-    Engine::start("source = []\n[ingest]\nlisten = \"127.0.0.1:0\"\n")
+    Engine::start(LISTENING)
 }
+
+const LISTENING: &str = "source = []\n[ingest]\nlisten = \"127.0.0.1:0\"\n";
 
 /// Runs a client with this input.
 fn run(arguments: &[&str], address: SocketAddr, input: &str) -> Output {
@@ -74,7 +77,7 @@ fn publish_says_what_became_of_each_line_and_fails_if_one_was_rejected() {
         words.contains("message 3: rejected: unknown_destination"),
         "{words}"
     );
-    assert!(words.contains("3 of 3 messages were rejected"), "{words}");
+    assert!(words.contains("3 of 3 messages rejected"), "{words}");
     assert_eq!(code, Some(1));
     assert_eq!(engine.count("rejected"), 3);
 }
@@ -100,7 +103,8 @@ fn publish_at_a_port_that_is_not_for_it_says_where_to_go_and_sends_nothing() {
     );
     let said = failure(engine.admin);
     assert!(said.contains("an HTTP server answers here"), "{said}");
-    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    // Nobody else is given its port when it is gone.
+    let silent = TcpListener::bind(free_address()).expect("a port");
     let address = silent.local_addr().expect("it is bound");
     let said = failure(address);
     assert!(
@@ -184,4 +188,46 @@ fn the_engine_tells_peers_at_a_wrong_port_what_it_is_for_and_where_theirs_is() {
         (&2.into(), &3.into())
     );
     assert_eq!(stats["received"], 0);
+}
+
+#[test]
+fn publish_offers_what_a_journals_files_hold_and_what_was_delivered_only_when_asked() {
+    let home = std::sync::Arc::new(tempfile::tempdir().expect("a directory"));
+    let older = Engine::start_in(std::sync::Arc::clone(&home), LISTENING);
+    let lines: String = (0..6)
+        .map(|it| frame(&format!("m{it}"), ["table1", "table2"][it % 2], 1) + "\n")
+        .collect();
+    assert_eq!(publish(&older, &lines).0, Some(0));
+    let mut table = support::Subscriber::new(&older, &["table1"], false);
+    assert_eq!(table.frames(3).len(), 3);
+    older.wait("all are settled", |it| it["delivered"] == 3);
+    let journal = older.data_dir().join("journal");
+    let directory = home.path().join("journal-divergent-20260131T070000");
+    older.stop();
+    std::fs::create_dir(&directory).expect("it is made");
+    for file in std::fs::read_dir(&journal).expect("it is there") {
+        let file = file.expect("it is read");
+        std::fs::copy(file.path(), directory.join(file.file_name())).expect("it is copied");
+    }
+    let engine = engine();
+    let offer = |rest: &[&str]| {
+        let name = directory.display().to_string();
+        let arguments = [&["publish", "--from-journal", &name], rest].concat();
+        let output = run(&arguments, engine.ingest.expect("it listens"), "");
+        (output.status.code(), text(&output.stdout))
+    };
+    let (code, out) = offer(&[]);
+    let expected = "sent 3 messages, 3 acknowledged: 3 accepted; 3 more had been delivered and were not \
+                    sent (--settled sends them too)\n";
+    assert_eq!((code, &*out), (Some(0), expected));
+    let mut table = support::Subscriber::new(&engine, &["table2"], false);
+    let ids: Vec<_> = table
+        .frames(3)
+        .iter()
+        .map(|it| it["messageId"].clone())
+        .collect();
+    assert_eq!(ids, ["m1", "m3", "m5"]);
+    let (code, out) = offer(&["--settled"]);
+    let expected = "sent 6 messages, 6 acknowledged: 3 accepted, 3 duplicates\n";
+    assert_eq!((code, &*out), (Some(0), expected));
 }

@@ -96,6 +96,18 @@ fn a_clock_that_was_ahead_makes_no_id_remembered_beyond_the_window() {
     }
 }
 
+#[test]
+fn a_clock_before_1970_ends_no_engine_and_is_told_by_http() {
+    let engine = engine_off_by("-30000d", &home(), SETTINGS);
+    let (status, body) = engine.get("/healthz");
+    assert_eq!(status, 503);
+    assert!(body.contains("the wall clock"), "{body}");
+    let mut subscriber = Subscriber::new(&engine, &["table1"], false);
+    send(&engine, &frame("a", "table1", 1));
+    assert_eq!(subscriber.frame().expect("a frame")["messageId"], "a");
+    assert_eq!(engine.stop().code, Some(0));
+}
+
 /// 2026-03-29 09:00 UTC.
 const MORNING: u64 = 1_774_774_800;
 
@@ -130,7 +142,7 @@ fn hours_and_told_times_follow_a_clock_that_is_set_either_way() {
     assert_eq!(ids[0]["messageId"], "within", "its hour is urgent");
     engine.wait("all is stored", |it| it["stored_settled"] == 3);
     assert_eq!(hours_of_rows(&engine), [(9, 8), (11, 8), (8, 8)]);
-    assert!(engine.log().contains("the system's clock was set by"));
+    engine.wait_for_log("the system's clock was set by");
 }
 
 /// At which hours each message was created and delivered, in the order of the sequences.

@@ -9,22 +9,12 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Resource, getrlimit, setrlimit};
 use serde_json::Value;
 
-use support::{Engine, PATIENCE, Server, Subscriber, frame, with_sources};
+use support::{Engine, PATIENCE, Server, Subscriber, allow_descriptors, frame, with_sources};
 
 fn number(stats: &Value, name: &str) -> u64 {
     stats[name].as_u64().expect("a counter")
-}
-
-/// Lets this process, and the engine that it starts, have so many descriptors.
-fn allow_descriptors(count: u64) {
-    let mut limit = getrlimit(Resource::Nofile);
-    if limit.current.is_some_and(|it| it < count) {
-        limit.current = Some(count);
-        setrlimit(Resource::Nofile, limit).expect("the hard limit allows it");
-    }
 }
 
 #[test]

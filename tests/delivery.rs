@@ -405,23 +405,26 @@ fn who_dies_in_the_middle_of_a_frame_unacknowledged_leaves_everything_to_the_nex
 
 #[test]
 fn who_owes_acknowledgements_too_long_is_cut() {
-    let engine = engine_with("[delivery]\nack_timeout = \"200ms\"");
-    let mut producer = Producer::new(&engine);
-    let mut first = Subscriber::new(&engine, &["table2"], true);
-    let mut second = Subscriber::new(&engine, &["table2"], true);
-    producer.send_many("m", 1..=1);
-    assert_eq!(next_id(&mut first), "m1");
-    let why = word(&mut first)["error"].to_string();
+    let clock = HandClock::at(1_700_000_000_000_000);
+    let mut hand = Hand::new("[delivery]\nack_timeout = \"10s\"", clock.clone());
+    let line = r#"{"subscribe":["table2"],"ack":true}"#;
+    let (mut first, mut second) = (hand.subscriber(line), hand.subscriber(line));
+    let mut producer = hand.producer();
+    hand.feed(&mut producer, [frame("m1", "table2", 3)]);
+    assert_eq!(hand.ids(&mut first, 1), ["m1"]);
+    clock.advance(Duration::from_millis(10_100));
+    let why = hand.line(&mut first);
     assert!(
         why.contains("1 frame(s) are owed") && why.contains("ack_timeout"),
         "{why}"
     );
-    assert_eq!(first.line(), None, "it is cut");
-    assert_eq!(word(&mut second), json!({"again": 1}));
-    assert_eq!(next_id(&mut second), "m1");
-    second.ack(1);
-    engine.wait("it is settled", |it| it["settled"] == 1);
-    assert_eq!(engine.count("ack_timeouts"), 1);
+    assert_eq!(hand.line(&mut second), r#"{"again":1}"#);
+    assert_eq!(hand.ids(&mut second, 1), ["m1"]);
+    second.say(r#"{"ack":1}"#);
+    hand.turn_until("it is settled", |it| it.count(Counter::Settled) == 1);
+    clock.advance(Duration::from_secs(5));
+    hand.turn_until("it is cut", |_| first.line().is_none() && first.ended);
+    assert_eq!(hand.count(Counter::AckTimeouts), 1);
 }
 
 #[test]

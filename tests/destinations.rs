@@ -4,6 +4,7 @@ mod support;
 
 use std::io::Write;
 use std::net::TcpStream;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use support::{Engine, Subscriber, frame};
@@ -149,7 +150,7 @@ fn trouble_is_told_by_readyz_and_the_log_with_its_destination_and_its_beginning(
             body.contains(words)
         })
     };
-    told("1 sources wait for table3 (5 of max_queued 5), since 20");
+    told("1 source waits for table3 (5 of max_queued 5), since 20");
     told("table2: its subscriber does not acknowledge, while 0 messages wait and 3 are in flight");
     let mut takes = Subscriber::new(&engine, &["table3"], false);
     assert_eq!(takes.frames(7).len(), 7);
@@ -157,10 +158,65 @@ fn trouble_is_told_by_readyz_and_the_log_with_its_destination_and_its_beginning(
         !engine.get("/readyz").1.contains("table3")
     });
     for words in [
-        "WARN 1 sources wait for table3",
-        "INFO over: 1 sources wait for table3",
+        "WARN 1 source waits for table3",
+        "INFO over: 1 source waits for table3",
     ] {
-        engine.wait(words, |_| engine.log().contains(words));
+        engine.wait_for_log(words);
     }
     engine.kill();
+}
+
+/// Sends one message to each, and restarts with other settings once they are recorded.
+fn restart_with(before: &str, names: &[&str], after: &str) -> Engine {
+    let engine = Engine::start(before);
+    let home = Arc::clone(&engine.home);
+    for name in names {
+        send(&engine, name, 1);
+    }
+    engine.wait("they are recorded", |it| {
+        it["journal_recorded"] == names.len()
+    });
+    engine.kill();
+    Engine::start_in(home, after)
+}
+
+/// A message goes through, and its latency is added up.
+fn serves(engine: &Engine, name: &str, waiting: usize) {
+    let mut subscriber = Subscriber::new(engine, &[name], false);
+    subscriber.frames(waiting);
+    let address = engine.ingest.expect("it listens");
+    let mut producer = TcpStream::connect(address).expect("a connection");
+    writeln!(producer, "{}", frame(&format!("after {name}"), name, 2)).expect("it reads");
+    subscriber.frames(1);
+    engine.wait("its latency", |it| it["latency"]["total"]["count"] != 0);
+}
+
+#[test]
+fn messages_of_a_destination_that_left_the_settings_wait_until_it_comes_back() {
+    let few = format!("destination = [{{ id = \"table1\" }}]\n{SETTINGS}");
+    let engine = restart_with(SETTINGS, &["table1", "table2", "table4"], &few);
+    serves(&engine, "table1", 1);
+    let told = Subscriber::new(&engine, &["table4"], false).answer;
+    assert!(told.contains("unknown destination"), "{told}");
+    let home = Arc::clone(&engine.home);
+    assert_eq!(engine.stop().code, Some(0));
+    let engine = Engine::start_in(home, SETTINGS);
+    Subscriber::new(&engine, &["table2", "table4"], false).frames(2);
+    assert_eq!(engine.stop().code, Some(0));
+}
+
+#[test]
+fn more_created_names_than_may_be_now_are_served_after_a_restart() {
+    let settings = |max| {
+        format!(
+            "destination = [{{ id = \"table1\" }}]\n{SETTINGS}unknown_destinations = \"create\"\n\
+             max_destinations = {max}\n"
+        )
+    };
+    let names = ["new1", "new2", "new3"];
+    let engine = restart_with(&settings(20), &names, &settings(2));
+    for name in names {
+        serves(&engine, name, 1);
+    }
+    assert_eq!(engine.stop().code, Some(0));
 }

@@ -691,6 +691,7 @@ fn a_full_disk_stops_the_sources_but_not_delivery_and_is_got_over() {
     engine.wait("it is full", |it| {
         it["journal_full"].as_u64() > Some(3) && it["received"].as_u64() > Some(60_000)
     });
+    engine.wait_for_log("journal's disk is full");
     let log = engine.log();
     assert_eq!(log.matches("journal's disk is full").count(), 1, "{log}");
     let (status, why) = engine.get("/readyz");
@@ -707,7 +708,7 @@ fn a_full_disk_stops_the_sources_but_not_delivery_and_is_got_over() {
         assert!(line.contains(&format!("\"during-{at}\"")), "{line}");
     }
     assert_eq!(sending.join().expect("it is acknowledged"), 0);
-    assert!(engine.log().contains("has room again"), "{}", engine.log());
+    engine.wait_for_log("has room again");
     assert_eq!(engine.get("/readyz").0, 200);
     assert_eq!(engine.stop().code, Some(0));
     assert_all_delivered(home.path(), 400 + total);

@@ -37,14 +37,6 @@ fn id(frame: Option<Value>) -> String {
         .to_owned()
 }
 
-fn wait_for_log(engine: &Engine, words: &str) {
-    let begun = Instant::now();
-    while !engine.log().contains(words) {
-        assert!(begun.elapsed() < PATIENCE, "{words:?}: {}", engine.log());
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
 #[test]
 fn a_segment_that_cannot_be_read_holds_up_its_messages_and_nobody_else() {
     const COUNT: usize = 300;
@@ -68,7 +60,7 @@ fn a_segment_that_cannot_be_read_holds_up_its_messages_and_nobody_else() {
     let aside = segment.with_extension("aside");
     std::fs::rename(&segment, &aside).expect("one directory");
     let mut subscriber = Subscriber::new(&engine, &["table2"], false);
-    wait_for_log(&engine, "cannot be read at offset");
+    engine.wait_for_log("cannot be read at offset");
     let mut other = Subscriber::new(&engine, &["table3"], false);
     writeln!(producer(&engine), "{}", frame("other", "table3", 1)).expect("it takes a line");
     assert_eq!(id(other.frame()), "other");
@@ -78,7 +70,7 @@ fn a_segment_that_cannot_be_read_holds_up_its_messages_and_nobody_else() {
     for number in 0..COUNT {
         assert_eq!(id(subscriber.frame()), number.to_string());
     }
-    wait_for_log(&engine, "is read");
+    engine.wait_for_log("is read");
 }
 
 #[test]
@@ -99,14 +91,34 @@ fn without_descriptors_the_journal_waits_for_its_next_segment() {
                 .expect("it takes a line");
         }
     });
-    wait_for_log(&engine, "the journal finds no descriptor");
+    engine.wait_for_log("the journal finds no descriptor");
     limit_descriptors(&engine, None);
     for number in 0..COUNT {
         assert_eq!(id(subscriber.frame()), number.to_string());
     }
     sending.join().expect("all was taken");
     assert!(engine.count("journal_full") >= 1);
-    wait_for_log(&engine, "has room again");
+    engine.wait_for_log("has room again");
+}
+
+#[test]
+fn a_journal_that_is_moved_away_ends_the_engine_in_words_that_say_so() {
+    let home = Arc::new(tempfile::tempdir().expect("a directory"));
+    let settings = format!("{LISTENING}[journal]\nsegment = \"4MiB\"\n[store]\nurl = \"none\"\n");
+    let mut engine = Engine::start_in(Arc::clone(&home), &settings);
+    let mut source = producer(&engine);
+    let data = home.path().join("data");
+    std::fs::rename(data.join("journal"), data.join("elsewhere")).expect("one directory");
+    // Until the next segment is to be made.
+    let mut lines = (0..).map(|it| frame(&format!("m{it}"), "table2", 1) + "\n");
+    while lines
+        .next()
+        .is_some_and(|it| source.write_all(it.as_bytes()).is_ok())
+    {}
+    let ended = engine.ended();
+    assert_eq!(ended.code, Some(1), "{}", ended.log);
+    let words = "somebody has removed or moved them while the engine ran";
+    assert!(ended.log.contains(words), "{}", ended.log);
 }
 
 #[test]
@@ -122,8 +134,8 @@ fn without_descriptors_accepting_pauses_and_those_connected_live_on() {
     writeln!(late, r#"{{"subscribe":["table3"]}}"#).expect("the system takes it");
     let mut second_source = producer(&engine);
     writeln!(second_source, "{}", frame("waited", "table3", 1)).expect("the system takes it");
-    wait_for_log(&engine, "a subscriber could not be accepted");
-    wait_for_log(&engine, "a producer could not be accepted");
+    engine.wait_for_log("a subscriber could not be accepted");
+    engine.wait_for_log("a producer could not be accepted");
     for number in 0..100 {
         writeln!(source, "{}", frame(&number.to_string(), "table2", 1)).expect("it takes a line");
         assert_eq!(id(early.frame()), number.to_string());
@@ -133,7 +145,7 @@ fn without_descriptors_accepting_pauses_and_those_connected_live_on() {
     let mut late = Subscriber::over(late);
     assert!(late.answer.contains("table3"), "{}", late.answer);
     assert_eq!(id(late.frame()), "waited");
-    wait_for_log(&engine, "a subscriber can be accepted again");
+    engine.wait_for_log("a subscriber can be accepted again");
     assert!(engine.count("accept_failures") >= 2);
     let failures = engine.log().matches("could not be accepted").count();
     assert_eq!(failures, 2, "said once each: {}", engine.log());

@@ -1,95 +1,25 @@
 //! A disk that is full, for real: a small file system of the test's own that the journal, or
 //! somebody else, fills. Delivery and settling go on, what is settled makes room, and nothing that was
 //! settled comes again.
-//!
-//! The file system is mounted in a namespace that a process of the test's holds, so that neither root
-//! nor the machine's own mounts are needed.
 
+#[path = "support/small_disk.rs"]
+mod small_disk;
 mod support;
 
 use std::cell::Cell;
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use serde_json::Value;
-use support::{ENGINE, Engine, PATIENCE, Subscriber, frame};
+use small_disk::SmallDisk;
+use support::{Engine, PATIENCE, Subscriber, frame};
 
 /// The store and the dedup window hold no segment.
 const SETTINGS: &str = "source = []\nstore = { url = \"none\" }\njournal = { segment = \"4MiB\" }\n\
      dedup = { window_messages = 100 }\nstats = { interval = \"0s\" }\n\
      [ingest]\nlisten = \"127.0.0.1:0\"\n";
-
-/// A file system of so many bytes at `data` in a home directory, for as long as it lives.
-struct SmallDisk {
-    home: Arc<tempfile::TempDir>,
-    holder: Child,
-}
-
-impl SmallDisk {
-    fn new(mib: u32) -> Self {
-        let home = Arc::new(tempfile::tempdir().expect("a temporary directory"));
-        let data = home.path().join("data");
-        std::fs::create_dir(&data).expect("a directory");
-        let mount = format!(
-            "mount -t tmpfs -o size={mib}m tmpfs {} && echo mounted && exec sleep infinity",
-            data.display()
-        );
-        let mut holder = Command::new("unshare")
-            .args(["--user", "--map-root-user", "--mount", "sh", "-c", &mount])
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("unshare, of util-linux");
-        let mut said = String::new();
-        let stdout = holder.stdout.take().expect("it is piped");
-        let _ = BufReader::new(stdout).read_line(&mut said);
-        assert_eq!(said, "mounted\n", "user namespaces are allowed here");
-        Self { home, holder }
-    }
-
-    /// A command that sees the file system.
-    fn command(&self, program: &str) -> Command {
-        let mut command = Command::new("nsenter");
-        let holder = self.holder.id().to_string();
-        command.args(["--preserve-credentials", "--user", "--mount", "-t"]);
-        command.args([&holder, program]);
-        command
-    }
-
-    fn start(&self, settings: &str) -> Engine {
-        Engine::start_by(self.command(ENGINE), Arc::clone(&self.home), settings)
-    }
-
-    fn shell(&self, words: &str) {
-        let mut shell = self.command("sh");
-        let _ = shell.args(["-c", words]).status().expect("a shell");
-    }
-
-    /// Somebody else takes all room that there is.
-    fn fill(&self) {
-        let filler = self.filler();
-        self.shell(&format!("dd if=/dev/zero of={filler} bs=4k 2>/dev/null"));
-    }
-
-    /// And gives it back.
-    fn give_back(&self) {
-        self.shell(&format!("rm {}", self.filler()));
-    }
-
-    fn filler(&self) -> String {
-        self.home.path().join("data/filler").display().to_string()
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = self.holder.kill();
-        let _ = self.holder.wait();
-    }
-}
 
 /// Sends frames of some 500 bytes on a connection of its own; ends when all are acknowledged.
 fn publish(engine: &Engine, name: &'static str, count: usize) -> JoinHandle<()> {
@@ -131,7 +61,9 @@ fn publish_filled(
 }
 
 /// What is remembered, carried and stored as it is by default, on a disk that holds few segments.
+/// The store may take its time on a machine that does other things: nobody is cut for that.
 const DEFAULTS: &str = "source = []\nstats = { interval = \"0s\" }\n\
+     delivery = { ack_timeout = \"10m\" }\n\
      [ingest]\nlisten = \"127.0.0.1:0\"\n";
 
 /// The same with small segments, for a small disk, and without a store.
@@ -219,7 +151,7 @@ fn a_full_disk_heals_by_what_is_delivered_and_nothing_of_it_comes_again() {
     publisher.join().expect("all of it was acknowledged");
     wait_for_settlements(&engine, COUNT as u64);
     assert_eq!(engine.get("/readyz").0, 200);
-    assert!(engine.log().contains("has room again"), "{}", engine.log());
+    engine.wait_for_log("has room again");
     engine.kill();
 
     let engine = disk.start(SETTINGS);
@@ -283,7 +215,7 @@ fn a_flood_of_wrong_lines_leaves_the_disk_to_messages_and_goes_on_when_there_is_
     engine.wait("more is kept", |it| {
         it["rejected"].as_u64() > Some(kept + 100)
     });
-    assert!(engine.log().contains("rejected.ndjson takes lines again"));
+    engine.wait_for_log("rejected.ndjson takes lines again");
     drop(engine);
     flooder.join().expect("the engine is gone");
 }
@@ -320,10 +252,7 @@ fn a_hurried_stop_on_a_full_disk_says_how_much_it_leaves_behind() {
     let left = 30_010 - engine.count("journal_recorded");
     assert!(left > 0);
     engine.signal("TERM");
-    let begun = std::time::Instant::now();
-    while !engine.log().contains("not recorded: ") && begun.elapsed() < PATIENCE {
-        thread::sleep(std::time::Duration::from_millis(10));
-    }
+    engine.wait_for_log("not recorded: ");
     engine.signal("TERM");
     let ended = engine.ended();
     let words = format!("left={left}: messages accepted and not recorded: {left};");

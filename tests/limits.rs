@@ -1,6 +1,8 @@
 //! Limits of connections and descriptors: who is let in, who is told why not, and what goes on
 //! beside them.
 
+#[path = "support/reloading.rs"]
+mod reloading;
 mod support;
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -9,6 +11,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Instant;
 
+use reloading::reload;
 use serde_json::Value;
 use support::{ENGINE, Engine, PATIENCE, Subscriber, frame};
 
@@ -76,11 +79,7 @@ fn idle_subscribers_do_not_take_the_descriptors_of_the_journal() {
         standbys.push(standby);
     }
     assert!(refused > 100, "{refused}");
-    assert!(
-        engine.log().contains("may open 128 files"),
-        "{}",
-        engine.log()
-    );
+    engine.wait_for_log("may open 128 files");
     let mut producer = connect(engine.ingest.expect("it listens"));
     let sender = std::thread::spawn(move || {
         for at in 0..500 {
@@ -168,8 +167,11 @@ fn producers_that_never_sent_a_line_make_room_and_others_stay() {
     let engine = Engine::start(&settings);
     let address = engine.ingest.expect("it listens");
     let mut subscriber = Subscriber::new(&engine, &["table1"], false);
+    // The engine finds its first line with it.
+    engine.signal("STOP");
     let mut known = connect(address);
-    writeln!(known, "{}", frame("a", "table1", 1)).expect("it reads");
+    writeln!(known, "{}", frame("a", "table1", 1)).expect("it is sent");
+    engine.signal("CONT");
     assert_eq!(subscriber.line(), Some(frame("a", "table1", 1)));
     let silent = [connect(address), connect(address)];
     for stream in silent {
@@ -184,8 +186,11 @@ fn producers_that_never_sent_a_line_make_room_and_others_stay() {
 #[test]
 fn a_producer_that_is_silent_for_idle_timeout_is_told_and_closed() {
     let engine = Engine::start(&format!("{LISTEN}idle_timeout = \"200ms\"\n"));
+    // The engine finds its line with it.
+    engine.signal("STOP");
     let mut producer = connect(engine.ingest.expect("it listens"));
-    writeln!(producer, "{}", frame("a", "table1", 1)).expect("it reads");
+    writeln!(producer, "{}", frame("a", "table1", 1)).expect("it is sent");
+    engine.signal("CONT");
     let said = rest_of(producer);
     assert!(said.contains("idle_timeout"), "{said}");
     engine.wait("both are counted", |it| {
@@ -205,8 +210,8 @@ fn a_subscriber_that_says_nothing_is_closed_after_its_greeting_time() {
 
 #[test]
 fn a_subscriber_that_reads_nothing_for_unread_timeout_is_cut_and_its_messages_go_on() {
-    let settings = format!("{LISTEN}[delivery]\nunread_timeout = \"300ms\"\n");
-    let engine = Engine::start(&settings);
+    let settings = |time: &str| format!("{LISTEN}[delivery]\nunread_timeout = \"{time}\"\n");
+    let engine = Engine::start(&settings("300ms"));
     let unread = Subscriber::new(&engine, &["table1"], true);
     let mut producer = connect(engine.ingest.expect("it listens"));
     let sender = std::thread::spawn(move || {
@@ -217,6 +222,7 @@ fn a_subscriber_that_reads_nothing_for_unread_timeout_is_cut_and_its_messages_go
     });
     engine.wait("it is cut", |it| number(it, "unread_timeouts") == 1);
     drop(unread);
+    reload(&engine, &settings("10m"));
     let mut next = Subscriber::new(&engine, &["table1"], true);
     let mut ids = std::collections::HashSet::new();
     while ids.len() < 500 {
@@ -226,11 +232,9 @@ fn a_subscriber_that_reads_nothing_for_unread_timeout_is_cut_and_its_messages_go
     }
     sender.join().expect("all was read");
     engine.wait("all are settled", |it| number(it, "settled") == 500);
-    let log = engine.log();
-    assert!(
-        log.contains("table1") && log.contains("nothing was read"),
-        "{log}"
-    );
+    engine.wait_until_logged("it is told", |log| {
+        log.contains("table1") && log.contains("nothing was read")
+    });
 }
 
 // ---- HTTP ----
@@ -268,4 +272,17 @@ fn http_clients_on_top_are_answered_503_and_idle_ones_do_not_keep_their_places()
     }
     assert_eq!(engine.get("/healthz").0, 200);
     assert!(engine.count("connections_refused_full") >= 1);
+}
+
+#[test]
+fn a_producer_is_read_no_faster_than_max_rate_and_loses_nothing() {
+    const LINES: usize = 600;
+    let settings = "source = []\n[ingest]\nlisten = \"127.0.0.1:0\"\nmax_rate = \"1000/s\"\n";
+    let engine = Engine::start(settings);
+    let mut stream = TcpStream::connect(engine.ingest.expect("it listens")).expect("it listens");
+    let lines = (0..LINES).map(|it| frame(&format!("m{it}"), "table1", 1) + "\n");
+    let lines: String = lines.collect();
+    stream.write_all(lines.as_bytes()).expect("it reads");
+    let stats = engine.wait("all lines", |it| it["accepted"] == LINES);
+    assert!(stats["rate_paced"].as_u64() > Some(0), "{stats}");
 }

@@ -5,6 +5,7 @@ mod support;
 
 use std::io::Write;
 use std::net::{Shutdown, TcpStream};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Instant;
@@ -64,6 +65,32 @@ fn who_comes_and_goes_is_told_with_its_destinations_and_an_orderly_end_is_no_war
         "{}",
         ended.log
     );
+}
+
+#[test]
+fn a_standby_is_told_from_the_active_subscriber_until_it_has_taken_over() {
+    let engine = Engine::start(SETTINGS);
+    let active = Subscriber::new(&engine, &["table1"], false);
+    let mut standby = Subscriber::new(&engine, &["table1"], false);
+    let both = Subscriber::new(&engine, &["table1", "table2"], false);
+    let line = |subscriber: &Subscriber, what: &str| {
+        let stream = subscriber.stream.get_ref();
+        let name = format!("subscriber={}", stream.local_addr().expect("an address"));
+        wait_for(&engine, &[what, &name])
+    };
+    assert!(!line(&active, "INFO connected").contains("standby"));
+    assert!(line(&standby, "INFO connected").contains("\"table1, as standby\""));
+    let mixed = line(&both, "INFO connected");
+    assert!(mixed.contains(", as standby for 1 of them\""), "{mixed}");
+    let shut = |it: &Subscriber| it.stream.get_ref().shutdown(Shutdown::Write);
+    shut(&both).expect("connected");
+    assert!(line(&both, "INFO disconnected").contains("as standby"));
+    shut(&active).expect("connected");
+    assert!(!line(&active, "INFO disconnected").contains("standby"));
+    writeln!(producer(&engine), "{}", frame("a", "table1", 1)).expect("it reads");
+    assert_eq!(standby.frames(1)[0]["messageId"], "a");
+    shut(&standby).expect("connected");
+    assert!(!line(&standby, "INFO disconnected").contains("standby"));
 }
 
 #[test]
@@ -175,4 +202,116 @@ fn run_takes_its_data_dir_from_the_command_line() {
     child.kill().expect("it runs");
     child.wait().expect("it ends");
     assert!(!home.path().join("not-here").exists());
+}
+
+/// Names between backticks in the first cells of the tables under this heading.
+fn documented(heading: &str) -> Vec<String> {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/monitoring.md");
+    let page = std::fs::read_to_string(page).expect("the page");
+    let (_, section) = page.split_once(heading).expect("the section");
+    let section = section.split("\n## ").next().expect("the first part");
+    let rows = section.lines().filter(|line| line.starts_with("| `"));
+    let cells = rows.filter_map(|row| row.split('|').nth(1));
+    let names = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2));
+    names.map(str::to_owned).collect()
+}
+
+#[test]
+fn as_json_each_event_is_an_object_on_a_line_with_fields_that_are_documented() {
+    let engine = Engine::start(&format!(
+        "{SETTINGS}[log]\nformat = \"json\"\nlevel = \"debug\"\n"
+    ));
+    let subscriber = Subscriber::new(&engine, &["table1"], true);
+    let mut first = producer(&engine);
+    writeln!(first, "wrong\n{}", frame("a", "table1", 1)).expect("it reads");
+    let mut second = producer(&engine);
+    writeln!(second, "{{\"producer\":{{\"ack\":7}}}}").expect("it reads");
+    engine.wait("all is seen", |it| {
+        it["rejected"] == 1 && it["in_flight"] == 1 && it["producer_errors"] == 1
+    });
+    drop((subscriber, first, second));
+    engine.wait("they are gone", |it| it["subscribers_connected"] == 0);
+    let ended = engine.stop();
+    let known = documented("## The log as JSON");
+    let mut seen = Vec::new();
+    for line in ended.log.lines() {
+        let event: serde_json::Value = serde_json::from_str(line).expect(line);
+        let begin = "{\"timestamp\":\"20";
+        assert!(line.starts_with(begin), "{line}");
+        let timestamp = event["timestamp"].as_str().expect(line);
+        assert!(
+            timestamp.ends_with('Z') && timestamp.contains('.'),
+            "{line}"
+        );
+        assert!(
+            event["message"].is_string() && event["level"].is_string(),
+            "{line}"
+        );
+        seen.extend(event.as_object().expect(line).keys().cloned());
+    }
+    for name in &seen {
+        assert!(known.contains(name), "{name} is on no page");
+    }
+    for name in [
+        "version",
+        "commit",
+        "formats",
+        "subscriber",
+        "producer",
+        "reason",
+    ] {
+        assert!(
+            seen.iter().any(|it| it == name),
+            "{name} is in no event: {}",
+            ended.log
+        );
+    }
+}
+
+/// What stands before the words of `info!` and the like: `count = 7, %error` is two names.
+fn field_names(source: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    for call in ["info!(", "warn!(", "error!(", "debug!("] {
+        for (at, _) in source.match_indices(call) {
+            let fields = source[at + call.len()..]
+                .split('"')
+                .next()
+                .unwrap_or_default();
+            let fields = fields
+                .split(',')
+                .map(|it| it.trim().trim_start_matches(['%', '?']));
+            let name = fields.map(|it| it.split(" = ").next().unwrap_or_default());
+            let is_name = |it: &&str| {
+                !it.is_empty() && it.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+            };
+            names.extend(name.filter(is_name).map(str::to_owned));
+        }
+    }
+    names
+}
+
+fn sources(folder: &Path, found: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|it| it == "rs") {
+            found.push(std::fs::read_to_string(path).expect("text"));
+        }
+    }
+}
+
+#[test]
+fn fields_of_all_events_are_documented() {
+    let mut texts = Vec::new();
+    sources(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
+        &mut texts,
+    );
+    let names: Vec<_> = texts.iter().flat_map(|it| field_names(it)).collect();
+    assert!(names.len() > 40, "{names:?}");
+    let known = documented("## The log as JSON");
+    for name in names {
+        assert!(known.contains(&name), "{name} is not in docs/monitoring.md");
+    }
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use support::{ENGINE, Engine, PATIENCE, Server, Subscriber, frame, lines_of};
+use support::{ENGINE, Engine, PATIENCE, Server, Subscriber, frame};
 
 const MAX_LINE: usize = 64 * 1024;
 
@@ -487,6 +487,6 @@ fn lines_rejected_while_the_disk_is_full_are_acknowledged_once_it_is_not() {
     });
     limit_files(&engine, "unlimited");
     peer.await_all();
-    let kept = lines_of(&engine.data_dir().join("rejected.ndjson"));
+    let kept = engine.rejected_lines();
     assert_eq!(kept.len() as u64, peer.sent);
 }

@@ -243,11 +243,9 @@ fn at_max_bytes_sources_wait_delivery_goes_on_and_room_lets_them_in_again() {
         assert_eq!(status, 503);
         assert!(body.contains("journal.max_bytes"), "{body}");
         assert_eq!(engine.get("/healthz").0, 200, "it is well");
-        let log = engine.log();
-        assert!(
-            log.contains("absent or slow") && log.contains("max_bytes"),
-            "{log}"
-        );
+        engine.wait_until_logged("it is told", |log| {
+            log.contains("absent or slow") && log.contains("max_bytes")
+        });
         let mut subscriber = Subscriber::new(&engine, &["table1"], false);
         assert_eq!(ids(&subscriber.frames(count)), all);
         publisher.join().expect("all of it was accepted");

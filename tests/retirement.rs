@@ -142,9 +142,10 @@ fn what_has_gone_is_shown_no_more_and_the_sums_have_it() {
         let (_, list) = engine.get("/destinations?limit=1000");
         serde_json::from_str(&list).expect("JSON")
     };
-    engine.wait("what is shown is what there is", |it| {
+    let stats = engine.wait("what is shown is what there is", |it| {
         list()["total"] == it["destinations"]
     });
+    let of = |name: &str| stats[name].as_u64().expect(name);
     let list = list();
     let shown: BTreeSet<_> = (list["destinations"].as_array().expect("a list").iter())
         .map(|it| it["id"].as_str().expect("text").to_owned())

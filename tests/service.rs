@@ -165,3 +165,37 @@ fn systemd_finds_nothing_wrong_with_the_unit() {
         .collect();
     assert!(output.status.success() && ours.is_empty(), "{words}");
 }
+
+/// What `flipped-lb health` says of an engine, and its exit code.
+fn health(admin: std::net::SocketAddr, option: &[&str]) -> (Option<i32>, String) {
+    let mut health = Command::new(ENGINE);
+    health.arg("health").arg("--admin").arg(admin.to_string());
+    let output = health.args(option).output().expect("the binary");
+    let said = [output.stdout, output.stderr].concat();
+    (
+        output.status.code(),
+        String::from_utf8_lossy(&said).into_owned(),
+    )
+}
+
+#[test]
+fn health_is_told_by_words_and_exit_codes() {
+    // Users are no hindrance: a container's probe has no token.
+    let engine = Engine::start(
+        "source = []\n[[user]]\nname = \"a\"\ntoken_sha256 = \
+         \"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\"\n",
+    );
+    let admin = engine.admin;
+    assert_eq!(health(admin, &[]), (Some(0), "ok\n".to_owned()));
+    let (code, said) = health(admin, &["--ready"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("\"ready\":true"), "{said}");
+    engine.signal("STOP");
+    let (code, said) = health(admin, &[]);
+    engine.signal("CONT");
+    assert_eq!(code, Some(1), "{said}");
+    assert_eq!(engine.stop().code, Some(0));
+    let (code, said) = health(admin, &[]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains(&admin.to_string()), "{said}");
+}

@@ -10,6 +10,7 @@ mod mariadb;
 mod support;
 
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use mysql::prelude::Queryable;
 use serde_json::Value;
@@ -19,7 +20,7 @@ use at_server::{
     wait_for_rows, words,
 };
 use mariadb::MariaDb;
-use support::{Engine, Subscriber};
+use support::{Engine, PATIENCE, Subscriber};
 
 fn private(options: &[&str]) -> Option<MariaDb> {
     let server = MariaDb::start_with(options);
@@ -132,8 +133,8 @@ fn what_a_trigger_refuses_in_every_try_is_kept_aside_whatever_its_error_is() {
     });
     assert!(send(&engine, &frames("later", 2)));
     wait_for_rows(&engine, 8);
+    engine.wait_for_log("drop the trigger");
     let log = engine.log();
-    assert!(log.contains("drop the trigger"), "{log}");
     assert!(!log.contains("schema apply"), "{log}");
     assert_eq!(kept(&home).len(), 4, "{:?}", kept(&home));
     assert_eq!(engine.stop().code, Some(0));
@@ -151,7 +152,7 @@ fn a_position_that_is_gone_is_found_again_and_each_message_has_one_row() {
     run(&server, "DELETE FROM store_position");
     assert!(send(&engine, &frames("running", 10)));
     wait_for_rows(&engine, 20);
-    assert!(engine.log().contains("is made again"), "{}", engine.log());
+    engine.wait_for_log("is made again");
     engine.kill();
     run(&server, "DROP TABLE store_position");
     let engine = at_server::engine(&server, &home, "");
@@ -207,18 +208,20 @@ fn an_engine_with_a_copied_data_directory_is_found_out() {
     assert!(copied.expect("the command cp").success());
     let engines = [&original, &copy].map(|it| engine(&server, it, ""));
     let told = |it: &Engine| it.log().contains("a copy of this data directory");
-    for round in 0..100 {
+    let begun = Instant::now();
+    for round in 0.. {
         for (at, engine) in engines.iter().enumerate() {
             assert!(send(engine, &frames(&format!("{at} {round}"), 1)));
         }
-        std::thread::sleep(std::time::Duration::from_millis(100));
+        std::thread::sleep(Duration::from_millis(100));
         if engines
             .iter()
             .any(|it| it.log().contains("the store has stopped") && told(it))
         {
             break;
         }
-        assert!(round < 99, "{}\n{}", engines[0].log(), engines[1].log());
+        let logs = || engines.each_ref().map(Engine::log);
+        assert!(begun.elapsed() < PATIENCE, "{:?}", logs());
     }
     let has_stopped = |it: &Engine| it.log().contains("the store has stopped");
     let stopped = engines.iter().position(has_stopped).expect("it was seen");
@@ -361,14 +364,10 @@ fn a_server_that_hangs_holds_up_neither_the_end_nor_the_start() {
     server.signal("STOP");
     assert!(send(&engine, &frames("hung", 10)));
     assert_eq!(subscriber.frames(20).len(), 20);
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     let ended = engine.stop();
     // A hanging connection is given up after 30 s by itself.
-    assert!(
-        begun.elapsed() < std::time::Duration::from_secs(25),
-        "{}",
-        ended.log
-    );
+    assert!(begun.elapsed() < Duration::from_secs(25), "{}", ended.log);
     assert!(
         ended.log.contains("are not in the store yet"),
         "{}",

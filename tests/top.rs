@@ -8,6 +8,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+use support::ports::free_address;
 use support::{ENGINE, Engine, PATIENCE, frame, with_sources};
 
 /// What gives a terminal back: its usual screen, and its cursor.
@@ -131,17 +132,14 @@ fn a_signal_gives_the_terminal_back() {
 
 #[test]
 fn an_engine_that_goes_is_told_and_its_return_is_seen() {
-    let engine = engine();
-    let (admin, home) = (engine.admin, Arc::clone(&engine.home));
+    let home = Arc::new(tempfile::tempdir().expect("a directory"));
+    let admin = free_address();
+    let engine = Engine::start_at(admin, Arc::clone(&home), &settings());
     let mut top = Top::start(&engine);
     top.wait("table1");
     engine.kill();
     top.wait("no answer since");
-    let mut command = Command::new("sh");
-    // The port is given after the one that the test's engine is started with.
-    let shell = format!("FLIPPED_LB_ADMIN_LISTEN={admin} exec {ENGINE} \"$@\"");
-    command.args(["-c", &shell, "sh"]);
-    let again = Engine::start_by(command, home, &settings());
+    let again = Engine::start_at(admin, home, &settings());
     leave_waiting(&again);
     top.wait("subscriber");
     top.keys.write_all(b"q").expect("it reads");
@@ -185,7 +183,7 @@ fn an_engine_with_users_wants_a_token() {
     let users = "[[user]]\nname = \"watch\"\ntoken_file = \"watch.token\"\nmay_admin = true\n";
     let home = Arc::new(tempfile::tempdir().expect("a directory"));
     let file = home.path().join("watch.token");
-    std::fs::write(&file, "a token of the test\n").expect("written");
+    std::fs::write(&file, "a-token-of-the-test\n").expect("written");
     let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o600);
     std::fs::set_permissions(&file, permissions).expect("set");
     let engine = Engine::start_in(home, &(settings() + users));

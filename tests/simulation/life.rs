@@ -15,7 +15,6 @@ use flipped_lb::engine::{Names, Wakes};
 use flipped_lb::journal::reader::Reader;
 use flipped_lb::journal::storage::Name;
 use flipped_lb::latency::{self, Collector, Totals};
-use flipped_lb::limits::INDICES_PER_NAME;
 use flipped_lb::ring::Wake;
 use flipped_lb::scheduler::rules::Rules;
 use flipped_lb::store::follower::Follower;
@@ -77,7 +76,7 @@ impl Life {
         disk.started();
         let position = recovered.origin.position;
         signals.recorded.store(position, Ordering::Release);
-        let destinations_max = INDICES_PER_NAME * config.scheduler.max_destinations;
+        let destinations_max = names.destinations_max(config);
         let (recorder, collector) = latency::exchange(config.scheduler.levels, destinations_max);
         let reader = Reader::new(disk.clone(), config.journal.segment, 0);
         let counted = Arc::clone(&counters);
@@ -99,6 +98,7 @@ impl Life {
             counters: Arc::clone(&counters),
             signals: signals.clone(),
             names,
+            destinations_max,
             rules,
             recovered_state,
             recorder,

@@ -518,6 +518,7 @@ impl Plan {
             Durability::Memory => "memory",
             Durability::Written => "written",
             Durability::Synced => "synced",
+            Durability::Replicated => "replicated",
         };
         let waits = self.max_wait_ms.iter().map(|it| format!("\"{it}ms\""));
         let unknown = match self.configured {

@@ -340,6 +340,12 @@ impl Storage for RejectedDisk {
         Ok(state.handle(inode))
     }
 
+    fn is_current(&self, file: &Handle) -> io::Result<bool> {
+        let state = &mut *self.state();
+        state.fails(state.plan.fails, EIO)?;
+        Ok(state.names.get(&Name::Current) == Some(&file.inode))
+    }
+
     fn len(&self, file: &Handle) -> io::Result<u64> {
         Ok(self.state().files[file.inode].bytes.len() as u64)
     }

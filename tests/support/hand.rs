@@ -26,7 +26,7 @@ use flipped_lb::engine::pipeline::{
 use flipped_lb::engine::{Names, Wakes};
 use flipped_lb::journal::storage::Directory;
 use flipped_lb::latency::{self, Collector};
-use flipped_lb::limits::{INDICES_PER_NAME, REJECTS_RING, SCHEDULER_RING};
+use flipped_lb::limits::{REJECTS_RING, SCHEDULER_RING};
 use flipped_lb::net::{SocketOptions, Tcp};
 use flipped_lb::ring::Wake;
 use flipped_lb::rolling;
@@ -248,16 +248,14 @@ fn common(
     recovered_state: RecoveredState,
 ) -> (Common, Collector) {
     let rules = rules(config);
-    let scheduler = &config.scheduler;
-    let destinations_max = match scheduler.create_destinations {
-        true => INDICES_PER_NAME * scheduler.max_destinations,
-        false => config.destinations.len(),
-    };
-    let (recorder, collector) = latency::exchange(scheduler.levels, destinations_max);
+    let names = Names::new(config, &rules);
+    let destinations_max = names.destinations_max(config);
+    let (recorder, collector) = latency::exchange(config.scheduler.levels, destinations_max);
     let common = Common {
         counters: Arc::clone(counters),
         signals: Signals::default(),
-        names: Names::new(config, &rules),
+        names,
+        destinations_max,
         rules,
         recovered_state,
         recorder,

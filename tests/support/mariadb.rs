@@ -5,16 +5,19 @@
 //! passed over, with a word.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
-use std::net::TcpListener;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use mysql::prelude::{FromRow, Queryable};
 use mysql::{Conn, Opts, OptsBuilder};
 
 use super::support::PATIENCE;
+use super::support::ports::free_port;
 
 /// The variable with the address of another server.
 pub const URL_VARIABLE: &str = "FLIPPED_LB_TEST_MYSQL_URL";
@@ -26,7 +29,7 @@ pub const PASSWORD: &str = "s3cret'\\pass";
 /// A server, and a database on it.
 pub struct MariaDb {
     home: Option<tempfile::TempDir>,
-    child: Option<Child>,
+    server: Option<Server>,
     options: Vec<String>,
     port: u16,
     host: String,
@@ -54,7 +57,7 @@ impl MariaDb {
         install(&home.path().join("data"));
         let mut this = Self {
             home: Some(home),
-            child: None,
+            server: None,
             options: options.iter().map(|&it| it.to_owned()).collect(),
             port: free_port(),
             host: "127.0.0.1".to_owned(),
@@ -71,7 +74,7 @@ impl MariaDb {
         let options = Opts::from_url(url).expect("an address");
         Self {
             home: None,
-            child: None,
+            server: None,
             options: Vec::new(),
             port: options.get_tcp_port(),
             host: options.get_ip_or_hostname().into_owned(),
@@ -100,7 +103,8 @@ impl MariaDb {
             .create(true)
             .append(true)
             .open(path("log"));
-        let child = Command::new("mariadbd")
+        let mut command = Command::new("mariadbd");
+        command
             .arg("--no-defaults")
             .arg(format!("--datadir={}", path("data")))
             .arg(format!("--socket={}", path("socket")))
@@ -115,10 +119,9 @@ impl MariaDb {
             .args([NO_AIO, "--performance-schema=OFF", "--max-connections=20"])
             .args(&self.options)
             .stdout(Stdio::null())
-            .stderr(log.expect("a log"))
-            .spawn()
-            .expect("mariadbd: install the Debian package mariadb-server");
-        self.child = Some(child);
+            .stderr(log.expect("a log"));
+        self.server = None;
+        self.server = Some(Server::start(command));
         let begun = Instant::now();
         while self.connect(None).is_err() {
             assert!(
@@ -139,18 +142,14 @@ impl MariaDb {
 
     /// SIGKILL.
     pub fn kill(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            child.kill().expect("it runs");
-            let _ = child.wait();
-        }
+        self.server = None;
     }
 
     /// Sends the server's process a signal by name.
     pub fn signal(&self, name: &str) {
-        let pid = self.child.as_ref().map(|it| it.id().to_string());
+        let server = self.server.as_ref().expect("a private server");
         let mut kill = Command::new("kill");
-        kill.arg(format!("-{name}"))
-            .arg(pid.expect("a private server"));
+        kill.arg(format!("-{name}")).arg(server.pid().to_string());
         assert!(kill.status().expect("the command kill").success());
     }
 
@@ -210,17 +209,63 @@ impl MariaDb {
 
 impl Drop for MariaDb {
     fn drop(&mut self) {
-        match &mut self.child {
-            Some(child) => {
-                let _ = child.kill();
-                let _ = child.wait();
-            }
-            None => {
-                if let (None, Ok(mut server)) = (&self.home, self.connect(None)) {
-                    let _ = server.query_drop(format!("DROP DATABASE {}", self.database));
-                }
-            }
+        if let (None, Ok(mut server)) = (&self.home, self.connect(None)) {
+            let _ = server.query_drop(format!("DROP DATABASE {}", self.database));
         }
+    }
+}
+
+/// A running `mariadbd`. One that crashes by itself is started again, as `mariadbd-safe` does: 10.11 has
+/// been seen to read a null pointer when a client leaves. SIGKILL is the tests' own, and is left alone.
+struct Server {
+    child: Arc<Mutex<Child>>,
+    is_wanted: Arc<AtomicBool>,
+    watch: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    fn start(mut command: Command) -> Self {
+        let mut spawn = move || {
+            let child = command.spawn();
+            child.expect("mariadbd: install the Debian package mariadb-server")
+        };
+        let child = Arc::new(Mutex::new(spawn()));
+        let is_wanted = Arc::new(AtomicBool::new(true));
+        let (watched, goes_on) = (Arc::clone(&child), Arc::clone(&is_wanted));
+        let watch = std::thread::spawn(move || {
+            while goes_on.load(Ordering::Relaxed) {
+                let mut child = watched.lock().expect("no panic");
+                let signal = child.try_wait().ok().flatten().and_then(|it| it.signal());
+                if signal.is_some_and(|it| [libc::SIGSEGV, libc::SIGABRT].contains(&it)) {
+                    eprintln!("mariadbd crashed by signal {signal:?}; it is started again");
+                    *child = spawn();
+                }
+                drop(child);
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        });
+        Self {
+            child,
+            is_wanted,
+            watch: Some(watch),
+        }
+    }
+
+    fn pid(&self) -> u32 {
+        self.child.lock().expect("no panic").id()
+    }
+}
+
+/// SIGKILL.
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.is_wanted.store(false, Ordering::Relaxed);
+        if let Some(watch) = self.watch.take() {
+            let _ = watch.join();
+        }
+        let mut child = self.child.lock().expect("no panic");
+        let _ = child.kill();
+        let _ = child.wait();
     }
 }
 
@@ -265,19 +310,4 @@ fn try_install(data: &Path) -> Result<(), String> {
             Err(String::from_utf8_lossy(&said).into_owned())
         }
     }
-}
-
-/// A port that nobody listens on. The system hands those from 32,768 on to whoever asks for any, also
-/// while a server is down that means to come back; and each test process begins at ports of its own,
-/// for else two servers would be told the same one, and one test's engine would go to the other's.
-fn free_port() -> u16 {
-    const PORTS: std::ops::Range<u32> = 12_000..32_000;
-    const STRIDE: u32 = 8;
-    static STEPS: AtomicU32 = AtomicU32::new(0);
-    let begin = std::process::id().wrapping_mul(STRIDE) % (PORTS.end - PORTS.start);
-    let steps = (0..STRIDE).map(|_| STEPS.fetch_add(1, Ordering::Relaxed) % STRIDE);
-    let ports = steps.map(|step| PORTS.start + begin + step);
-    let mut ports = ports.filter_map(|port| u16::try_from(port).ok());
-    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
-    ports.find(is_free).expect("a port")
 }

@@ -8,17 +8,22 @@
     reason = "each test file uses its own part"
 )]
 
+pub mod nats_program;
+pub mod ports;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Resource, getrlimit, setrlimit};
 use serde_json::Value;
 
 /// How long anything may take before a test gives up: machines are slow, and some are very slow.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(180);
 
 /// The engine's binary.
 pub const ENGINE: &str = env!("CARGO_BIN_EXE_flipped-lb");
@@ -29,9 +34,12 @@ pub struct Engine {
     pub delivery: SocketAddr,
     pub admin: SocketAddr,
     pub ingest: Option<SocketAddr>,
+    pub http: Option<SocketAddr>,
     child: Child,
     stdout: Option<ChildStdout>,
     log: Arc<Mutex<String>>,
+    /// What gathers the log, to its end.
+    gathering: Option<JoinHandle<()>>,
 }
 
 /// How an engine ended.
@@ -85,7 +93,7 @@ impl Engine {
                 .map(|(_, rest)| rest.to_owned());
         }
         let collected = Arc::clone(&log);
-        std::thread::spawn(move || {
+        let gathering = std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
                 collected
                     .lock()
@@ -99,10 +107,19 @@ impl Engine {
             delivery: address_after(&running, "subscribers on ").expect("it says where"),
             admin: address_after(&running, "://").expect("it says where"),
             ingest: address_after(&running, "producers on "),
+            http: address_after(&running, "HTTP customers on "),
             stdout: child.stdout.take(),
             child,
             log,
+            gathering: Some(gathering),
         }
+    }
+
+    /// Starts an engine at an admin address that is picked beforehand: it comes back there.
+    pub fn start_at(admin: SocketAddr, home: Arc<tempfile::TempDir>, settings: &str) -> Self {
+        let mut command = Command::new("env");
+        command.args([&format!("FLIPPED_LB_ADMIN_LISTEN={admin}"), ENGINE]);
+        Self::start_by(command, home, settings)
     }
 
     pub fn data_dir(&self) -> PathBuf {
@@ -164,6 +181,28 @@ impl Engine {
         }
     }
 
+    /// Waits until the log has these words.
+    pub fn wait_for_log(&self, words: &str) {
+        self.wait_until_logged(words, |it| it.contains(words));
+    }
+
+    /// Waits until the log is so: it has a thread of its own.
+    pub fn wait_until_logged(&self, what: &str, is_there: impl Fn(&str) -> bool) {
+        let begun = Instant::now();
+        while !is_there(&self.log()) {
+            assert!(begun.elapsed() < PATIENCE, "{what}: {}", self.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// The lines of `rejected.ndjson`, once all that was rejected is in it.
+    pub fn rejected_lines(&self) -> Vec<String> {
+        self.wait("all rejected lines are kept", |it| {
+            it["rejected_waiting"] == 0
+        });
+        lines_of(&self.data_dir().join("rejected.ndjson"))
+    }
+
     /// SIGTERM, and everything it said.
     pub fn stop(mut self) -> Ended {
         self.signal("TERM");
@@ -190,11 +229,13 @@ impl Engine {
         let mut pipe = self.stdout.take().expect("asked once");
         pipe.read_to_string(&mut stdout).expect("text");
         let code = self.child.wait().expect("it ends").code();
-        Ended {
-            code,
-            stdout,
-            log: self.log(),
+        let gathering = self.gathering.take().expect("asked once");
+        gathering.join().expect("text");
+        let log = self.log();
+        if code != Some(0) {
+            eprintln!("---- it ended with {code:?}\n{log}");
         }
+        Ended { code, stdout, log }
     }
 
     /// Resident memory, in KiB.
@@ -221,6 +262,9 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("---- it ran when the test failed\n{}", self.log());
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -361,4 +405,29 @@ pub fn with_sources(sources: &[SocketAddr], rest: &str) -> String {
 pub fn lines_of(path: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     text.lines().map(str::to_owned).collect()
+}
+
+/// What `flipped-lb user hash` says of a token: a line for its `[[user]]`, and a word where it is short.
+pub fn user_hash(token: &str) -> String {
+    let mut child = Command::new(ENGINE)
+        .args(["user", "hash"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the engine's binary");
+    writeln!(child.stdin.take().expect("it is piped"), "{token}").expect("it reads");
+    let output = child.wait_with_output().expect("it ends");
+    assert!(output.status.success());
+    assert_eq!(output.stderr.is_empty(), token.len() >= 16);
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// Lets this process, and the engine that it starts, have so many descriptors.
+pub fn allow_descriptors(count: u64) {
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current.is_some_and(|it| it < count) {
+        limit.current = Some(count);
+        setrlimit(Resource::Nofile, limit).expect("the hard limit allows it");
+    }
 }
