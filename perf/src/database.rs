@@ -94,6 +94,7 @@ impl Server {
             program.to_owned(),
             "--no-defaults".into(),
             option("datadir", "data"),
+            tmpdir(home.path()).into(),
             option("socket", "socket"),
             option("pid-file", "pid"),
             option("init-file", "init.sql"),
@@ -223,11 +224,17 @@ fn decoded(text: &str) -> String {
         .into_owned()
 }
 
+/// A server that starts removes the temporary tables of all others from the directory they share.
+fn tmpdir(home: &Path) -> String {
+    format!("--tmpdir={}", home.display())
+}
+
 /// Makes the system tables, and what makes our user at the start.
 fn install(home: &Path, password: &str) -> Result<(), PerfError> {
     let output = Command::new("mariadb-install-db")
         .arg("--no-defaults")
         .arg(format!("--datadir={}", home.join("data").display()))
+        .arg(tmpdir(home))
         .args(["--auth-root-authentication-method=normal", "--skip-test-db"])
         .args(["--skip-name-resolve", "--user=root", NO_AIO])
         .output()

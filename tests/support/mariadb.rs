@@ -107,6 +107,7 @@ impl MariaDb {
         command
             .arg("--no-defaults")
             .arg(format!("--datadir={}", path("data")))
+            .arg(tmpdir(home.path()))
             .arg(format!("--socket={}", path("socket")))
             .arg(format!("--pid-file={}", path("pid")))
             .arg(format!("--init-file={}", path("init.sql")))
@@ -286,11 +287,17 @@ fn install(data: &Path) {
     std::fs::write(data.with_file_name("init.sql"), users).expect("it is written");
 }
 
+/// A server that starts removes the temporary tables of all others from the directory they share.
+fn tmpdir(home: &Path) -> String {
+    format!("--tmpdir={}", home.display())
+}
+
 /// Makes the system tables; else what the program said.
 fn try_install(data: &Path) -> Result<(), String> {
     let output = Command::new("mariadb-install-db")
         .arg("--no-defaults")
         .arg(format!("--datadir={}", data.display()))
+        .arg(tmpdir(data.parent().expect("a home")))
         .args([
             "--auth-root-authentication-method=normal",
             "--skip-test-db",
