@@ -107,6 +107,7 @@ counters! {
     RejectedWaits "rejected_waits" count "Times that a source was read no more because its next line is wrong and could not be kept.";
     RejectedHeld "rejected_held" gauge "Sources that are not read now for that reason.";
     RejectedPaced "rejected_paced" count "Times that a source was read no more for a moment because its wrong lines took more than their share of the time.";
+    DuplicatesPaced "duplicates_paced" count "Times that a source was read no more for a moment because its duplicates took more than their share of the time.";
     RatePaced "rate_paced" count "Times that a producer was read no more for a moment because it was at max_rate.";
     AcksSent "acks_sent" count "Acknowledgement lines written to sources.";
     AcceptFailures "accept_failures" count "Connections that could not be accepted.";

@@ -286,3 +286,30 @@ fn a_producer_is_read_no_faster_than_max_rate_and_loses_nothing() {
     let stats = engine.wait("all lines", |it| it["accepted"] == LINES);
     assert!(stats["rate_paced"].as_u64() > Some(0), "{stats}");
 }
+
+#[test]
+fn a_source_of_duplicates_is_paced_and_others_and_its_own_new_lines_go_on() {
+    const AGAIN: usize = 50_000;
+    let settings = "source = []\n[ingest]\nlisten = \"127.0.0.1:0\"\n";
+    let engine = Engine::start(settings);
+    let ingest = engine.ingest.expect("it listens");
+    let mut again = TcpStream::connect(ingest).expect("it listens");
+    let mut good = TcpStream::connect(ingest).expect("it listens");
+    let line = frame("again", "table1", 1) + "\n";
+    let bad = std::thread::spawn(move || {
+        (again.write_all(line.repeat(AGAIN).as_bytes())).expect("it reads");
+        let new = frame("new", "table1", 1) + "\n";
+        again.write_all(new.as_bytes()).expect("it reads");
+        again
+    });
+    engine.wait("it is paced", |it| {
+        it["duplicates_paced"].as_u64() > Some(0)
+    });
+    for number in 0..100 {
+        let line = frame(&format!("good{number}"), "table2", 1) + "\n";
+        good.write_all(line.as_bytes()).expect("it reads");
+    }
+    let _open = bad.join().expect("it sends");
+    let stats = engine.wait("all lines", |it| it["accepted"] == 102);
+    assert_eq!(stats["duplicates"], AGAIN - 1, "{stats}");
+}

@@ -103,6 +103,7 @@ pub(super) fn waits_for(waits_for: WaitsFor, names: &dyn Names) -> String {
         }
         WaitsFor::Rejects => "room for its rejected line".to_owned(),
         WaitsFor::Budget => "its share of time for wrong lines".to_owned(),
+        WaitsFor::Duplicates => "its share of time for duplicates".to_owned(),
         WaitsFor::Rate => "its max_rate".to_owned(),
         WaitsFor::Outcomes => "its producer to read outcomes".to_owned(),
     }

@@ -105,6 +105,17 @@ impl<N: Network> IngestAgent<N> {
                         self.dialler.note_accepted(slot, now);
                     }
                 }
+                ToIngest::Repeated {
+                    source,
+                    connection,
+                    count,
+                } => {
+                    if let Some((_, found)) = self.connections.of_source(source, connection) {
+                        let shared = &mut self.turns.duplicates_budget;
+                        shared.charge_duplicates(count, now.ns);
+                        found.duplicates_budget.charge_duplicates(count, now.ns);
+                    }
+                }
                 ToIngest::Allowance { destination, until } => {
                     self.turns.intake.allowances.move_to(destination, until);
                     let connections = &mut self.connections;

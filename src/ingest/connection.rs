@@ -38,6 +38,8 @@ pub(super) struct Connection {
     pub(super) sender: Sender,
     /// What it has taken of `max_rate`.
     pub(super) pace: Pace,
+    /// How much of the time its duplicates may take.
+    pub(super) duplicates_budget: Budget,
     /// How far its lines are.
     pub(super) lines: Lines,
     /// Cuts its lines.
@@ -200,9 +202,10 @@ impl Connections {
                 name,
                 user: None,
                 certificate: None,
-                budget: Budget::new(0),
+                budget: Budget::for_wrong_lines(0),
             },
             pace: Pace::default(),
+            duplicates_budget: Budget::for_duplicates(now_ns),
             lines,
             framer: Framer::new(self.line_len_max),
             peer: Peer::default(),

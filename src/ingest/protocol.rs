@@ -64,6 +64,12 @@ pub(crate) enum ToIngest {
     },
     /// A line of a connection was accepted, for the first time: it is no duplicate.
     Accepted { source: SourceIndex },
+    /// So many lines of a connection were duplicates since the last such event.
+    Repeated {
+        source: SourceIndex,
+        connection: u32,
+        count: u32,
+    },
     /// So many messages may be handed over for a destination, in all since the start.
     Allowance {
         destination: DestinationIndex,

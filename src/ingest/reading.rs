@@ -55,7 +55,9 @@ impl<N: Network> IngestAgent<N> {
             self.leave(key, now);
             return Some(1);
         }
-        let (limits, len_max) = match limits(&self.read_len, &self.max_rate, connection, now) {
+        let limits = limits(&self.read_len, &self.max_rate, connection, now);
+        let wait = core.duplicates_wait(&mut connection.duplicates_budget);
+        let (limits, len_max) = match wait.map_or(limits, Err) {
             Ok(limits) => limits,
             Err(wait) => {
                 self.wait(key, wait, now);
@@ -218,7 +220,7 @@ impl<N: Network> IngestAgent<N> {
     /// Has connections read on for whose wrong lines there is room, or time, again.
     fn release_waiting(&mut self, now: Now) {
         let connections = &mut self.connections;
-        self.waiting.release_for_rate(connections, now);
+        self.waiting.release_until(connections, now);
         if self.turns.output.has_room_for_rejects() {
             (self.waiting).release_for_rejects(connections, &self.counters);
         }

@@ -110,6 +110,7 @@ fn of_wait(wait: Wait) -> WaitsFor {
         Wait::Destination(destination) => WaitsFor::Destination(destination),
         Wait::Rejects => WaitsFor::Rejects,
         Wait::Budget => WaitsFor::Budget,
+        Wait::Duplicates(_) => WaitsFor::Duplicates,
         Wait::Rate(_) => WaitsFor::Rate,
         Wait::Answers => WaitsFor::Outcomes,
     }

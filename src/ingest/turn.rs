@@ -81,6 +81,8 @@ pub(super) struct Turns {
     pub(super) output: Output,
     /// How much of the time wrong lines may take, of all connections together.
     pub(super) rejects_budget: Budget,
+    /// And duplicates.
+    pub(super) duplicates_budget: Budget,
 }
 
 impl Turns {
@@ -88,7 +90,8 @@ impl Turns {
         Self {
             intake,
             output,
-            rejects_budget: Budget::new(0),
+            rejects_budget: Budget::for_wrong_lines(0),
+            duplicates_budget: Budget::for_duplicates(0),
         }
     }
 
@@ -103,6 +106,7 @@ impl Turns {
             output: self.output.claim()?,
             intake: &mut self.intake,
             budget: &mut self.rejects_budget,
+            duplicates_budget: &mut self.duplicates_budget,
             counters,
             now,
         })
@@ -114,11 +118,24 @@ pub(super) struct TurnCore<'a> {
     intake: &'a mut Intake,
     pub(super) output: TurnOutput<'a>,
     budget: &'a mut Budget,
+    duplicates_budget: &'a mut Budget,
     counters: &'a Counters,
     now: Now,
 }
 
 impl TurnCore<'_> {
+    /// What a connection waits for before its turn if its duplicates have taken more than their share.
+    #[inline]
+    pub(super) fn duplicates_wait(&mut self, own: &mut Budget) -> Option<Wait> {
+        let now_ns = self.now.ns;
+        let must_wait = own.is_spent() && !own.is_refilled(now_ns);
+        must_wait.then(|| {
+            let own_ns = own.refilled_at_ns(now_ns);
+            let until_ns = own_ns.max(self.duplicates_budget.refilled_at_ns(now_ns));
+            Wait::Duplicates(until_ns)
+        })
+    }
+
     /// Takes the lines of a turn.
     pub(super) fn take_lines(
         &mut self,
@@ -277,8 +294,8 @@ impl TurnCore<'_> {
         };
         self.counters.add(Counter::RejectedWaiting, 1);
         lines.reject(reason, end);
-        self.budget.charge(line.len(), self.now.ns);
-        sender.budget.charge(line.len(), self.now.ns);
+        self.budget.charge_line(line.len(), self.now.ns);
+        sender.budget.charge_line(line.len(), self.now.ns);
         match sender.budget.is_spent() {
             true => Outcome::Last(TurnEnd::Wait(Wait::Budget)),
             false => Outcome::Consumed,

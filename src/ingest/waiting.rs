@@ -42,6 +42,7 @@ impl Waiting {
             Wait::Rejects => Counter::RejectedWaits,
             Wait::Budget => Counter::RejectedPaced,
             Wait::Rate(_) => Counter::RatePaced,
+            Wait::Duplicates(_) => Counter::DuplicatesPaced,
             Wait::Answers => Counter::OutcomeWaits,
         };
         counters.add(counter, 1);
@@ -114,9 +115,9 @@ impl Waiting {
         }
     }
 
-    /// Producers that may send again are read on.
-    pub(super) fn release_for_rate(&mut self, connections: &mut Connections, now: Now) {
-        while let Some(key) = self.waits.release_for_rate(now.ns) {
+    /// Connections that waited for a time that has come are read on.
+    pub(super) fn release_until(&mut self, connections: &mut Connections, now: Now) {
+        while let Some(key) = self.waits.release_until(now.ns) {
             connections.resume(key);
         }
     }

@@ -22,6 +22,8 @@ pub(super) enum Wait {
     Budget,
     /// It has sent as much as `max_rate` allows, until this time, in ns.
     Rate(u64),
+    /// Its duplicates have spent their budget of time, until this time, in ns.
+    Duplicates(u64),
     /// Its producer wants outcomes, and has not read those of as many lines as may be open. It goes
     /// on when it is answered, so it is in no list here.
     Answers,
@@ -36,7 +38,7 @@ pub(super) struct Waits {
     for_rejects: VecDeque<Key>,
     for_budget: VecDeque<Key>,
     /// By the time at which each goes on.
-    for_rate: BinaryHeap<Reverse<(u64, Key)>>,
+    until: BinaryHeap<Reverse<(u64, Key)>>,
 }
 
 impl Waits {
@@ -52,7 +54,9 @@ impl Waits {
             }
             Wait::Rejects => self.for_rejects.push_back(key),
             Wait::Budget => self.for_budget.push_back(key),
-            Wait::Rate(until_ns) => self.for_rate.push(Reverse((until_ns, key))),
+            Wait::Rate(until_ns) | Wait::Duplicates(until_ns) => {
+                self.until.push(Reverse((until_ns, key)));
+            }
             Wait::Answers => {}
         }
     }
@@ -68,7 +72,9 @@ impl Waits {
             }
             Wait::Rejects => self.for_rejects.retain(|other| *other != key),
             Wait::Budget => self.for_budget.retain(|other| *other != key),
-            Wait::Rate(_) => self.for_rate.retain(|Reverse((_, other))| *other != key),
+            Wait::Rate(_) | Wait::Duplicates(_) => {
+                self.until.retain(|Reverse((_, other))| *other != key);
+            }
             Wait::Answers => {}
         }
     }
@@ -107,13 +113,13 @@ impl Waits {
         self.for_budget.pop_front()
     }
 
-    /// One that may send again.
-    pub(super) fn release_for_rate(&mut self, now_ns: u64) -> Option<Key> {
-        let Reverse((until_ns, _)) = self.for_rate.peek()?;
+    /// One whose time has come.
+    pub(super) fn release_until(&mut self, now_ns: u64) -> Option<Key> {
+        let Reverse((until_ns, _)) = self.until.peek()?;
         if *until_ns > now_ns {
             return None;
         }
-        self.for_rate.pop().map(|Reverse((_, key))| key)
+        self.until.pop().map(|Reverse((_, key))| key)
     }
 
     /// How many wait for a destination.

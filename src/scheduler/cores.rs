@@ -18,6 +18,7 @@ use super::chunks::ChunkSupply;
 use super::dispatcher::Dispatcher;
 use super::duplicates::Duplicates;
 use super::first_accepted::FirstAccepted;
+use super::repeats::Repeats;
 use super::gate::{Batch, Gate, Passed};
 use super::intake::{Admitted, Intake};
 use super::message::SlotIndex;
@@ -52,6 +53,7 @@ pub(super) struct Cores {
     pub(super) source_acks: SourceAcks,
     pub(super) duplicates: Duplicates,
     pub(super) first_accepted: FirstAccepted,
+    pub(super) repeats: Repeats,
     pub(super) dispatcher: Dispatcher,
     pub(super) subscriptions: Subscriptions,
     /// Subscribers that have gone and are still in rows of the subscriptions.
@@ -140,6 +142,7 @@ impl Cores {
             }
             Admitted::Duplicate(line) => {
                 self.dispatcher.allowances().leave(destination);
+                self.repeats.note(source, connection);
                 if wants_outcome {
                     self.duplicates.add(line);
                 }

@@ -51,6 +51,7 @@ pub mod rules;
 
 mod duplicates;
 pub(crate) mod first_accepted;
+pub(crate) mod repeats;
 pub(crate) mod gate;
 pub(crate) mod source_acks;
 

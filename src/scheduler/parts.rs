@@ -10,6 +10,7 @@ use super::dedup::DedupWindow;
 use super::dispatcher::Dispatcher;
 use super::duplicates::Duplicates;
 use super::first_accepted::FirstAccepted;
+use super::repeats::Repeats;
 use super::gate::Gate;
 use super::intake::Intake;
 use super::messages::Messages;
@@ -130,6 +131,7 @@ impl SchedulerParts {
             source_acks: SourceAcks::default(),
             duplicates: Duplicates::default(),
             first_accepted: FirstAccepted::default(),
+            repeats: Repeats::default(),
             dispatcher: Dispatcher::new(self.queues, allowances),
             subscriptions: Subscriptions::new(agents),
             leaving: VecDeque::new(),

@@ -3,7 +3,7 @@
 //! ```text
 //! agent      the scheduler takes                               and gives
 //! ingest     Arrived, Rejected, Sealed, Forgotten              Chunk, Ack, Duplicates, Accepted,
-//!                                                              Allowance, Retire
+//!                                                              Repeated, Allowance, Retire
 //! journal    Recorded, Returned                                Run, Settled, Query
 //! replay     Fetched, Sealed                                   Fetch, chunks
 //! delivery   Subscribe, Written, Acknowledged, Gone, Returned, Frame, Assigned, Forget, Retire,

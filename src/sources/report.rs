@@ -52,6 +52,8 @@ pub(crate) enum WaitsFor {
     Rejects,
     /// Its wrong lines took more than their share of the time.
     Budget,
+    /// Its duplicates took more than their share of the time.
+    Duplicates,
     /// It is at `max_rate`.
     Rate,
     /// It does not read the outcomes of its lines.

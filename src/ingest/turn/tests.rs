@@ -72,7 +72,7 @@ impl Rig {
                 name: "s".to_owned(),
                 user: None,
                 certificate: None,
-                budget: Budget::new(0),
+                budget: Budget::for_wrong_lines(0),
             },
             ledger,
             to_scheduler,

@@ -10,8 +10,8 @@ use crate::scheduler::protocol::ToIngest;
 use crate::scheduler::rings::Outputs;
 
 impl Cores {
-    /// Sends chunks to who needs them, and to ingest duplicates, acknowledgements, first accepted lines
-    /// and allowances, as far as its ring has room.
+    /// Sends chunks to who needs them, and to ingest duplicates, acknowledgements, first accepted
+    /// lines, counts of duplicates and allowances, as far as its ring has room.
     fn send_to_ingest(&mut self, out: &mut Outputs) {
         let evicted = self.chunks.supply(&mut self.messages, out);
         if evicted > 0 {
@@ -45,6 +45,16 @@ impl Cores {
             && let Some(source) = self.first_accepted.next()
         {
             permit.send(ToIngest::Accepted { source });
+        }
+        while !self.repeats.is_empty()
+            && let Some(mut permit) = out.ingest.claim(1)
+            && let Some(repeated) = self.repeats.next()
+        {
+            permit.send(ToIngest::Repeated {
+                source: repeated.source,
+                connection: repeated.connection,
+                count: repeated.count,
+            });
         }
         let allowances = self.dispatcher.allowances();
         while allowances.has_updates()
