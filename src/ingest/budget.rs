@@ -72,7 +72,8 @@ impl Budget {
     pub(super) fn refilled_at_ns(&mut self, now_ns: u64) -> u64 {
         self.refill(now_ns);
         let missing_ns = (self.worth_ns() - self.left_ns).max(0) as u64;
-        self.at_ns.saturating_add(missing_ns.saturating_mul(self.share))
+        self.at_ns
+            .saturating_add(missing_ns.saturating_mul(self.share))
     }
 
     fn worth_ns(&self) -> i64 {

@@ -226,7 +226,7 @@ mod tests {
         let connection = rig.connections.get_mut(0).expect("it is there");
         let budget = &mut connection.sender.budget;
         while !budget.is_spent() {
-            budget.charge(1_000, 0);
+            budget.charge_line(1_000, 0);
         }
         rig.add(0, Wait::Budget);
         rig.add(1, Wait::Budget);

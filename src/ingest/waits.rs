@@ -145,6 +145,7 @@ mod tests {
             1 => Just(Wait::Rejects),
             1 => Just(Wait::Budget),
             1 => Just(Wait::Rate(7)),
+            1 => Just(Wait::Duplicates(7)),
         ]
     }
 
@@ -177,9 +178,9 @@ mod tests {
                                 prop_assert_eq!(waits.release_for_budget(), first);
                                 first.into_iter().collect()
                             }
-                            Wait::Rate(until_ns) => {
-                                prop_assert_eq!(waits.release_for_rate(until_ns - 1), None);
-                                let ready = std::iter::from_fn(|| waits.release_for_rate(until_ns));
+                            Wait::Rate(until_ns) | Wait::Duplicates(until_ns) => {
+                                prop_assert_eq!(waits.release_until(until_ns - 1), None);
+                                let ready = std::iter::from_fn(|| waits.release_until(until_ns));
                                 let mut ready: Vec<Key> = ready.collect();
                                 // Those of one moment have no order.
                                 ready.sort_by_key(|key| {
@@ -188,13 +189,14 @@ mod tests {
                                 ready
                             }
                         };
+                        let is_timed = |it| matches!(it, Wait::Rate(_) | Wait::Duplicates(_));
                         let count = match wait {
-                            Wait::Destination(_) | Wait::Rate(_) => usize::MAX,
+                            Wait::Destination(_) | Wait::Rate(_) | Wait::Duplicates(_) => usize::MAX,
                             _ => 1,
                         };
                         let expected: Vec<Key> = before
                             .iter()
-                            .filter(|(_, other)| *other == wait)
+                            .filter(|(_, other)| *other == wait || is_timed(*other) && is_timed(wait))
                             .map(|(key, _)| *key)
                             .take(count)
                             .collect();

@@ -18,7 +18,6 @@ use super::chunks::ChunkSupply;
 use super::dispatcher::Dispatcher;
 use super::duplicates::Duplicates;
 use super::first_accepted::FirstAccepted;
-use super::repeats::Repeats;
 use super::gate::{Batch, Gate, Passed};
 use super::intake::{Admitted, Intake};
 use super::message::SlotIndex;
@@ -29,6 +28,7 @@ use super::protocol::{
 };
 use super::queue::cold::ColdStore;
 use super::reload::Configured;
+use super::repeats::Repeats;
 use super::retirement::Retirement;
 use super::rings::DispatchOutput;
 use super::settlements::Settlements;

@@ -51,8 +51,8 @@ pub mod rules;
 
 mod duplicates;
 pub(crate) mod first_accepted;
-pub(crate) mod repeats;
 pub(crate) mod gate;
+pub(crate) mod repeats;
 pub(crate) mod source_acks;
 
 pub(crate) mod dispatcher;

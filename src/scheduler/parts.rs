@@ -10,7 +10,6 @@ use super::dedup::DedupWindow;
 use super::dispatcher::Dispatcher;
 use super::duplicates::Duplicates;
 use super::first_accepted::FirstAccepted;
-use super::repeats::Repeats;
 use super::gate::Gate;
 use super::intake::Intake;
 use super::messages::Messages;
@@ -21,6 +20,7 @@ use super::protocol::{
 use super::queue::Queues;
 use super::queue::cold::ColdStore;
 use super::reload::{Configured, SchedulerChange};
+use super::repeats::Repeats;
 use super::retirement::Retirement;
 use super::rings::{Inputs, Outputs};
 use super::rules::Rules;
