@@ -1,15 +1,17 @@
 //! The store's thread: steps the follower, and sleeps in between.
 //!
-//! Started and finished by the engine. Once the database is reached, it runs at the lowest priority: on a small machine it must not
-//! take a core from delivery. When the engine stops, the end of the store is waited for, and a thread of
-//! usual priority takes over: on a busy machine the lowest one may get a hundredth of a core. It polls
-//! the recorded position instead of being woken, so that the journal's writer makes no system call for
-//! it.
+//! Started and finished by the engine. Once the database is reached, a second thread follows, at the
+//! lowest priority: on a small machine the store must not take a core from delivery. But on a busy
+//! machine that one may get a hundredth of a core, and the first thread takes over when somebody waits:
+//! the engine, which stops, or sources, while the journal has no room before the store has followed.
+//! Both poll the recorded position instead of being woken, so that the journal's writer makes no system
+//! call for them.
 
 use std::io;
-use std::sync::Arc;
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
-use std::thread::JoinHandle;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, getpriority_process, setpriority_process};
@@ -40,15 +42,20 @@ const FINISH_LOG_INTERVAL: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(crate) struct StoreThread {
-    handle: JoinHandle<Completion>,
+    handle: JoinHandle<()>,
     control: Arc<Control>,
     counters: Arc<Counters>,
     progress: Arc<Progress>,
 }
 
-/// What is left to do when the end is known, by a thread that may take its time from others;
-/// `None`: the thread has ended for good.
-type Completion = Option<Box<dyn FnOnce() + Send>>;
+/// At which priority the store follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Priority {
+    /// Somebody waits for it, or the database is not reached yet.
+    Usual,
+    /// Whatever else runs goes first.
+    Lowest,
+}
 
 /// What the engine tells the thread.
 #[derive(Debug)]
@@ -59,9 +66,27 @@ struct Control {
     give_up: AtomicBool,
     /// The thread of the lowest priority, as the system knows it; zero: not yet.
     thread_id: AtomicI32,
+    /// The same one, to be woken while it pauses.
+    thread: Mutex<Option<Thread>>,
 }
 
 impl Control {
+    /// Ends a pause of the thread of the lowest priority.
+    fn wake(&self) {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(thread) = &*thread {
+            thread.unpark();
+        }
+    }
+
+    /// The calling thread is the one of the lowest priority.
+    fn note_thread(&self) {
+        let id = gettid().as_raw_nonzero().get();
+        self.thread_id.store(id, Ordering::Relaxed);
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        *thread = Some(std::thread::current());
+    }
+
     /// Gives the thread the caller's priority, where the system allows that to whoever asks; where
     /// it does not, the step under way takes its time, and only what is left goes faster.
     fn restore_priority(&self) {
@@ -94,6 +119,7 @@ impl StoreThread {
             end: AtomicU64::new(Position::MAX),
             give_up: AtomicBool::new(false),
             thread_id: AtomicI32::new(0),
+            thread: Mutex::new(None),
         });
         let counters = Arc::clone(follower.counters());
         let progress = Arc::clone(follower.progress());
@@ -103,17 +129,11 @@ impl StoreThread {
             pause_min: pause.clamp(PAUSE_MIN, PAUSE_MAX),
             recorded,
             control: Arc::clone(&control),
-            is_low: false,
+            may_lower: true,
         };
-        let run = move || -> Completion {
-            runner.note_thread();
-            match runner.follow() {
-                Ok(()) => Some(Box::new(move || runner.complete())),
-                Err(error) => {
-                    tell_end(&error);
-                    None
-                }
-            }
+        let run = move || match runner.follow() {
+            Ok(()) => runner.complete(),
+            Err(error) => tell_end(&error),
         };
         let handle = std::thread::Builder::new()
             .name("store".to_owned())
@@ -160,15 +180,7 @@ impl StoreThread {
             gave_up: None,
             logged: Instant::now(),
         };
-        if let Some(rest) = finish.wait(handle, give_up).flatten() {
-            match std::thread::Builder::new()
-                .name("store".to_owned())
-                .spawn(rest)
-            {
-                Ok(handle) => drop(finish.wait(handle, give_up)),
-                Err(error) => tracing::error!("the store cannot be completed: {error}"),
-            }
-        }
+        finish.wait(handle, give_up);
         finish.left()
     }
 }
@@ -186,27 +198,26 @@ struct Finish {
 }
 
 impl Finish {
-    /// Waits for a thread; `None`: it has panicked, or is not waited for any more.
-    fn wait<T>(&mut self, handle: JoinHandle<T>, give_up: &AtomicBool) -> Option<T> {
+    /// Waits for the thread, until it has ended or is not waited for any more.
+    fn wait(&mut self, handle: JoinHandle<()>, give_up: &AtomicBool) {
         while !handle.is_finished() {
             if give_up.load(Ordering::Relaxed) || self.begun.elapsed() >= self.timeout {
                 self.control.give_up.store(true, Ordering::Relaxed);
                 if self.gave_up.get_or_insert_with(Instant::now).elapsed() >= ABANDON_TIMEOUT {
-                    return None;
+                    return;
                 }
             }
             if self.logged.elapsed() >= FINISH_LOG_INTERVAL {
                 self.logged = Instant::now();
                 self.log_progress();
             }
+            self.control.wake();
             handle.thread().unpark();
             std::thread::sleep(FINISH_POLL);
         }
-        let result = handle.join();
-        if result.is_err() {
+        if handle.join().is_err() {
             tracing::error!("the store's thread has panicked; its rows come at the next start");
         }
-        result.ok()
     }
 
     fn log_progress(&self) {
@@ -234,35 +245,80 @@ fn tell_end(error: &FollowError) {
     }
 }
 
+/// Gives way to every other thread; where that is not allowed, it is as good a thread as any.
+fn lower_priority() {
+    if let Err(error) = background::lower_priority() {
+        tracing::debug!("the store's thread keeps its priority: {error}");
+    }
+}
+
 struct Runner<S: Storage, D: Store, C: Clock> {
     follower: Follower<S, D>,
     clock: C,
     pause_min: Duration,
     recorded: Arc<AtomicU64>,
     control: Arc<Control>,
-    /// It has the lowest priority.
-    is_low: bool,
+    /// The system had a thread for the lowest priority.
+    may_lower: bool,
 }
 
 impl<S: Storage, D: Store, C: Clock> Runner<S, D, C> {
     /// Follows until the end is known, or it is to give up.
     fn follow(&mut self) -> Result<(), FollowError> {
-        let mut pause = self.pause_min;
-        while !self.is_to_give_up() {
-            // Pairs with the release store in `StoreThread::finish`.
-            if self.control.end.load(Ordering::Acquire) != Position::MAX {
-                break;
-            }
-            // Pairs with the writer's release store: all bytes before it were written.
-            let through = self.recorded.load(Ordering::Acquire);
-            self.step(through, &mut pause)?;
-            // A database that is reached anew answers some twenty times before the first row: on a busy machine
-            // the lowest priority gets its core back seconds after each.
-            if !self.is_low && self.follower.has_begun() {
-                self.lower_priority();
+        while !self.is_over() {
+            self.follow_at(Priority::Usual)?;
+            if !self.is_over() {
+                self.follow_at_lowest()?;
             }
         }
         Ok(())
+    }
+
+    /// Whether the end is known, or it is to give up.
+    fn is_over(&self) -> bool {
+        // Pairs with the release store in `StoreThread::finish`.
+        self.is_to_give_up() || self.control.end.load(Ordering::Acquire) != Position::MAX
+    }
+
+    /// A database that is reached anew answers some twenty times before the first row: on a busy machine
+    /// the lowest priority gets its core back seconds after each. And where the journal waits for room,
+    /// the store may be what keeps its oldest segment.
+    fn priority(&self) -> Priority {
+        let is_full = self.follower.counters().get(Counter::JournalWaiting) != 0;
+        match self.may_lower && self.follower.has_begun() && !is_full {
+            true => Priority::Lowest,
+            false => Priority::Usual,
+        }
+    }
+
+    /// Follows on the calling thread, as long as it is at its right priority.
+    fn follow_at(&mut self, priority: Priority) -> Result<(), FollowError> {
+        let mut pause = self.pause_min;
+        while !self.is_over() && self.priority() == priority {
+            // Pairs with the writer's release store: all bytes before it were written.
+            let through = self.recorded.load(Ordering::Acquire);
+            self.step(through, &mut pause)?;
+        }
+        Ok(())
+    }
+
+    /// Follows on a thread of the lowest priority, for as long as nobody waits for it. Once lowered, a
+    /// priority cannot be raised without a right to: that thread ends then.
+    fn follow_at_lowest(&mut self) -> Result<(), FollowError> {
+        let followed = std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().name("store".to_owned());
+            let thread = thread.spawn_scoped(scope, || {
+                self.control.note_thread();
+                lower_priority();
+                self.follow_at(Priority::Lowest)
+            });
+            thread.map(|it| it.join().unwrap_or_else(|it| resume_unwind(it)))
+        });
+        followed.unwrap_or_else(|error| {
+            tracing::debug!("the store's thread keeps its priority: {error}");
+            self.may_lower = false;
+            Ok(())
+        })
     }
 
     /// Follows to the end, unless the store fails or it is to give up, and closes the database.
@@ -293,19 +349,6 @@ impl<S: Storage, D: Store, C: Clock> Runner<S, D, C> {
             _ => *pause = self.pause_min,
         }
         Ok(())
-    }
-
-    fn note_thread(&self) {
-        let id = gettid().as_raw_nonzero().get();
-        self.control.thread_id.store(id, Ordering::Relaxed);
-    }
-
-    /// Gives way to every other thread; where that is not allowed, it is as good a thread as any.
-    fn lower_priority(&mut self) {
-        self.is_low = true;
-        if let Err(error) = background::lower_priority() {
-            tracing::debug!("the store's thread keeps its priority: {error}");
-        }
     }
 
     fn is_to_give_up(&self) -> bool {

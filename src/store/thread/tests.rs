@@ -127,7 +127,7 @@ fn a_database_that_is_down_does_not_hold_up_the_end() {
 }
 
 #[test]
-fn a_database_is_reached_at_usual_priority_and_followed_into_at_the_lowest() {
+fn the_priority_is_the_lowest_but_where_the_database_is_not_reached_or_somebody_waits() {
     let own = getpriority_process(None).expect("it can be asked");
     let mut world = start();
     let priorities = Arc::clone(&world.store.priorities);
@@ -137,6 +137,17 @@ fn a_database_is_reached_at_usual_priority_and_followed_into_at_the_lowest() {
         until(|| world.lag() == 0);
     }
     assert_eq!(of(), (Some(own), Some(19)));
+    let counters = Arc::clone(&world.thread.counters);
+    let mut sequence = 2;
+    for (is_full, expected) in [(1, own), (0, 19), (1, own)] {
+        counters.set(Counter::JournalWaiting, is_full);
+        until(|| {
+            sequence += 1;
+            world.write(sequence);
+            until(|| world.lag() == 0);
+            of().1 == Some(expected)
+        });
+    }
 }
 
 #[test]
