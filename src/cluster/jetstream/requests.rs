@@ -111,8 +111,13 @@ fn answered(flight: u64, payload: &[u8]) -> Event {
         ErrorCode::STREAM_WRONG_LAST_SEQUENCE,
         ErrorCode::STREAM_WRONG_LAST_SEQUENCE_CONSTANT,
     ];
-    // 503: the servers cannot tell for now. What was proposed before may still be stored.
-    if problem.code == 503 && problem.err_code != ErrorCode::INSUFFICIENT_RESOURCES.0 {
+    // 503: the servers cannot tell for now, unless they say what they are short of. What was proposed before may
+    // still be stored.
+    let names_cause = [
+        ErrorCode::INSUFFICIENT_RESOURCES,
+        ErrorCode::STREAM_STORE_FAILED,
+    ];
+    if problem.code == 503 && !names_cause.contains(&ErrorCode(problem.err_code)) {
         let why = Unknown::NoResponders;
         return Event::Unknown { flight, why };
     }
