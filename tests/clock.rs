@@ -1,15 +1,17 @@
 //! Engines whose wall clock is wrong, or is set while they run: `libfaketime` moves the wall clock of
 //! the process, and leaves the monotonic one alone.
 
+#[path = "support/faked_clock.rs"]
+mod faked_clock;
 mod support;
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Instant;
 
+use faked_clock::{faked, off_by};
 use support::{ENGINE, Engine, PATIENCE, Subscriber, frame};
 
 const SETTINGS: &str = "source = []\n[ingest]\nlisten = \"127.0.0.1:0\"\n";
@@ -20,31 +22,10 @@ fn home() -> Home {
     Arc::new(tempfile::tempdir().expect("a temporary directory"))
 }
 
-/// Where Debian and its like put it.
-fn faketime() -> PathBuf {
-    let folders = [
-        "/usr/lib/x86_64-linux-gnu",
-        "/usr/lib/aarch64-linux-gnu",
-        "/usr/lib64",
-        "/usr/lib",
-    ];
-    let file = |folder: &&str| Path::new(folder).join("faketime/libfaketime.so.1");
-    let found = folders.iter().map(file).find(|it| it.exists());
-    found.expect("libfaketime: install the Debian package faketime")
-}
-
-fn faked(command: &mut Command) -> &mut Command {
-    command
-        .env("LD_PRELOAD", faketime())
-        .env("DONT_FAKE_MONOTONIC", "1")
-        .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
-        .env("NO_FAKE_STAT", "1")
-}
-
 /// An engine whose wall clock is off by this, as libfaketime writes it.
 fn engine_off_by(offset: &str, home: &Home, settings: &str) -> Engine {
     let mut command = Command::new(ENGINE);
-    faked(&mut command).env("FAKETIME", offset);
+    off_by(&mut command, offset);
     Engine::start_by(command, Arc::clone(home), settings)
 }
 

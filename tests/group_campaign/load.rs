@@ -65,10 +65,19 @@ struct Shared {
     delivered: Progress,
 }
 
+/// What came of it.
+#[derive(Debug)]
+pub struct Ended {
+    /// Messages that were acknowledged, and delivered.
+    pub acknowledged: u64,
+    /// Frames that came once more, each announced.
+    pub repeated: u64,
+}
+
 pub struct Load {
     shared: Arc<Shared>,
     producer: JoinHandle<u64>,
-    customer: JoinHandle<()>,
+    customer: JoinHandle<u64>,
 }
 
 impl Load {
@@ -102,14 +111,15 @@ impl Load {
         [&self.shared.acknowledged, &self.shared.delivered].map(Progress::take_gap)
     }
 
-    /// No more is sent; returns how many messages were acknowledged, once all of them are delivered.
-    pub fn finish(self) -> u64 {
+    /// No more is sent; returns what came of it, once all that was acknowledged is delivered.
+    pub fn finish(self) -> Ended {
         self.shared.is_over.store(true, Ordering::Relaxed);
-        let sent = self.producer.join().expect("the producer lives");
-        self.customer
-            .join()
-            .expect("the customer has what it was promised");
-        sent
+        let acknowledged = self.producer.join().expect("the producer lives");
+        let repeated = (self.customer.join()).expect("the customer has what it was promised");
+        Ended {
+            acknowledged,
+            repeated,
+        }
     }
 }
 
@@ -208,9 +218,10 @@ fn produce(addresses: &[SocketAddr], rate: u64, shared: &Shared) -> u64 {
     last
 }
 
-/// Takes all frames, and acknowledges each, until it has all that were sent.
-fn consume(addresses: &[SocketAddr], shared: &Shared) {
+/// Takes all frames, and acknowledges each, until it has all that were sent; returns how many came again.
+fn consume(addresses: &[SocketAddr], shared: &Shared) -> u64 {
     let (mut known, mut next, mut at) = (HashSet::new(), 1_u64, 0);
+    let mut repeated = 0;
     let is_done = |next: u64| next > shared.last.load(Ordering::Relaxed);
     while !is_done(next) {
         at += 1;
@@ -233,6 +244,7 @@ fn consume(addresses: &[SocketAddr], shared: &Shared) {
                             shared.delivered.reach(number);
                         } else {
                             assert!(again > 0, "{id} came twice and was not announced");
+                            repeated += 1;
                         }
                         again = again.saturating_sub(1);
                         frames += 1;
@@ -247,4 +259,5 @@ fn consume(addresses: &[SocketAddr], shared: &Shared) {
             }
         }
     }
+    repeated
 }

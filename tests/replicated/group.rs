@@ -65,7 +65,7 @@ pub fn line(id: &str) -> String {
 }
 
 /// An order for a table, with so many bytes of remarks.
-fn line_to(destination: &str, id: &str, remarks: usize) -> String {
+pub fn line_to(destination: &str, id: &str, remarks: usize) -> String {
     let payload = match remarks {
         0 => String::new(),
         len => format!(",\"payload\":{{\"remarks\":\"{}\"}}", "x".repeat(len)),

@@ -78,12 +78,17 @@ impl Member {
 
     /// Starts the process, with the files that are there.
     pub fn resume(&mut self) {
+        self.resume_by(Command::new(ENGINE));
+    }
+
+    /// The same by this command, which runs the engine.
+    pub fn resume_by(&mut self, mut command: Command) {
         let log = std::fs::File::options()
             .create(true)
             .append(true)
             .open(self.home.path().join("log"))
             .expect("a log");
-        let child = Command::new(ENGINE)
+        let child = command
             .args(["run", "--config", "flipped-lb.toml"])
             .current_dir(self.home.path())
             .stdin(Stdio::null())
@@ -140,6 +145,10 @@ impl Member {
             .args([&format!("-{name}"), &pid])
             .status();
         assert!(status.expect("the kill command").success());
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().expect("it runs").id()
     }
 
     pub fn runs(&mut self) -> bool {

@@ -132,6 +132,12 @@ impl Servers {
         }
     }
 
+    /// Until a server that was told to end has ended.
+    pub fn wait_until_ended(&mut self, index: usize) {
+        let mut child = self.servers[index].child.take().expect("it runs");
+        child.wait().expect("it ends");
+    }
+
     /// Sends a signal by name.
     pub fn signal(&self, index: usize, name: &str) {
         let child = self.servers[index].child.as_ref().expect("it runs");
@@ -139,6 +145,34 @@ impl Servers {
             .args([&format!("-{name}"), &child.id().to_string()])
             .status();
         assert!(status.expect("the kill command").success());
+    }
+
+    /// Changes a server's configuration; it takes it at its next start, or at the signal HUP.
+    pub fn reconfigure(&self, index: usize, change: impl Fn(&str) -> String) {
+        let file = self.home.path().join(format!("s{index}.conf"));
+        let before = std::fs::read_to_string(&file).expect("it is there");
+        let after = change(&before);
+        assert_ne!(before, after, "something is changed");
+        std::fs::write(&file, after).expect("a file");
+    }
+
+    /// The same, and the server takes it now.
+    pub fn reload(&self, index: usize, change: impl Fn(&str) -> String) {
+        self.reconfigure(index, change);
+        let reloads = || {
+            self.log(index)
+                .matches("Reloaded server configuration")
+                .count()
+        };
+        let before = reloads();
+        self.signal(index, "HUP");
+        wait("a reload", || (reloads() > before).then_some(()));
+    }
+
+    /// What a server has logged.
+    pub fn log(&self, index: usize) -> String {
+        let file = self.home.path().join(format!("s{index}.log"));
+        std::fs::read_to_string(file).unwrap_or_default()
     }
 
     /// A server that was killed has lost all that it had stored.
