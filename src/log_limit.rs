@@ -6,7 +6,8 @@
 //!
 //! ```text
 //! disconnected              the first lines of a window are written
-//! disconnected (and 120 more in 10 s)      the first one behind the window tells of those left out
+//! disconnected (and 120 more in 10 s)      the first one behind the window tells of those left out,
+//! more have disconnected                   or, where none comes, whoever asks what is overdue
 //! ```
 
 use std::fmt;
@@ -74,6 +75,12 @@ impl LogLimit {
             return None;
         }
         self.admit(now)
+    }
+
+    /// Whether something was left out that is not told yet.
+    #[inline]
+    pub(crate) fn has_left_out(&self) -> bool {
+        self.left_out > 0
     }
 
     /// Whether its window is over, and nothing is left to tell.

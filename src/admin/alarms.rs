@@ -202,6 +202,10 @@ impl Alarms {
                 info!("over: {}{left_out}", over.words());
             }
         }
+        if let Some(more) = self.log.overdue(now) {
+            let (count, active) = (more.count, found.len());
+            warn!(count, active, "more alarms have begun or ended");
+        }
         self.active = found;
     }
 }

@@ -147,6 +147,11 @@ impl<N: Network> IngestAgent<N> {
         if self.dialler.log_left_out(now) {
             self.waiting.log_left_out(now);
             self.producer_log.log_left_out(now);
+            self.acceptor.log_left_out(now);
+            self.turns.intake.log_left_out(now);
+            if let Some(more) = self.log_refused.overdue(now) {
+                warn!(count = more.count, "more producers were refused");
+            }
         }
     }
 }

@@ -80,6 +80,11 @@ impl Intake {
         self.senders.forget(destination);
     }
 
+    /// Logs how many log lines were left out, where none came since that could say so.
+    pub(super) fn log_left_out(&mut self, now: Now) {
+        self.new_names.log_left_out(now);
+    }
+
     /// A turn of a connection begins.
     pub(super) fn begin_turn(&mut self) {
         self.new_names.begin_turn();

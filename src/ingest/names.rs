@@ -78,6 +78,16 @@ impl NewNames {
         }
     }
 
+    /// Logs how many log lines were left out, where none came since that could say so.
+    pub(super) fn log_left_out(&mut self, now: Now) {
+        if let Some(more) = self.log_full.overdue(now) {
+            warn!(
+                count = more.count,
+                "more lines were rejected, for there are max_destinations"
+            );
+        }
+    }
+
     fn note_full(&mut self, count: usize, counters: &Counters, now: Now) {
         counters.add(Counter::DestinationsFull, 1);
         if let Some(more) = self.log_full.admit(now) {

@@ -24,3 +24,15 @@ impl SharedOutput {
         String::from_utf8(bytes).expect("text")
     }
 }
+
+/// What `work` logs on this thread.
+pub(crate) fn logged(work: impl FnOnce()) -> String {
+    let output = SharedOutput::default();
+    let to = output.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(move || to.clone())
+        .finish();
+    tracing::subscriber::with_default(subscriber, work);
+    output.text()
+}

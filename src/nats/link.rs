@@ -1,24 +1,27 @@
 //! What one source or destination tells of itself: counters, `/readyz` and `/stats`, the log.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tracing::{info, warn};
 
-use crate::clock::{Clock, SystemClock, wall_us};
+use crate::clock::{Clock, Now, SystemClock, wall_us};
 use crate::counters::{Counter, Counters};
 use crate::escape::Escaped;
 use crate::faults::LinkFigures;
-use crate::log_limit::LogLimit;
+use crate::limits::LOG_WINDOW_NS;
+use crate::log_limit::{LeftOut, LogLimit};
 
 /// See the module.
 pub(super) struct Link {
     /// `source nats://host:4222/ORDERS/durable`, `destination west-* at nats://host:4222`.
-    name: String,
+    name: Rc<str>,
     counters: Arc<Counters>,
     figures: Arc<LinkFigures>,
     clock: SystemClock,
-    state: RefCell<State>,
+    state: Rc<RefCell<State>>,
 }
 
 #[derive(Debug, Default)]
@@ -31,16 +34,30 @@ struct State {
     /// Why it does not, as it was told last.
     why: Option<String>,
     log: LogLimit,
+    /// A task will tell what is left out.
+    is_told_later: bool,
+}
+
+impl State {
+    /// What is to be told of lines that were left out: how often it has changed, and how it is now.
+    fn overdue(&mut self, now: Now) -> Option<(u64, String)> {
+        let count = self.log.overdue(now)?.count;
+        let how = match &self.why {
+            Some(why) => format!("now it waits: {}", Escaped(why)),
+            None => "now it works".to_owned(),
+        };
+        Some((count, how))
+    }
 }
 
 impl Link {
     pub(super) fn new(name: String, counters: Arc<Counters>, clock: SystemClock) -> Self {
         let link = Self {
             figures: counters.faults().figures(&name),
-            name,
+            name: name.into(),
             counters,
             clock,
-            state: RefCell::default(),
+            state: Rc::default(),
         };
         let waits = Some("it is not connected yet");
         link.counters
@@ -83,7 +100,7 @@ impl Link {
         (state.why, state.is_stuck) = (None, false);
         self.counters.add(Counter::NatsConnected, 1);
         self.counters.faults().set_link(&self.name, wall_us(), None);
-        if let Some(more) = state.log.admit(self.clock.now()) {
+        if let Some(more) = self.admit(&mut state) {
             info!("{} works{more}", self.name);
         }
     }
@@ -106,7 +123,7 @@ impl Link {
     pub(super) fn set_aside(&self, destination: &str) {
         let mut state = self.state.borrow_mut();
         (state.is_stuck, state.has_worked) = (false, true);
-        if let Some(more) = state.log.admit(self.clock.now()) {
+        if let Some(more) = self.admit(&mut state) {
             let destination = Escaped(destination);
             warn!(
                 "{}: {destination} is refused, and goes on by itself{more}",
@@ -138,9 +155,39 @@ impl Link {
         self.counters
             .faults()
             .set_link(&self.name, wall_us(), Some(why));
-        if let Some(more) = state.log.admit(self.clock.now()) {
+        if let Some(more) = self.admit(&mut state) {
             warn!("{} waits: {}{more}", self.name, Escaped(why));
         }
+    }
+
+    /// Whether a line may be written now. What is left out is told when the limit's time is over.
+    fn admit(&self, state: &mut State) -> Option<LeftOut> {
+        let admitted = state.log.admit(self.clock.now());
+        if admitted.is_none() && !std::mem::replace(&mut state.is_told_later, true) {
+            self.tell_later();
+        }
+        admitted
+    }
+
+    fn tell_later(&self) {
+        let (name, clock) = (Rc::clone(&self.name), self.clock.clone());
+        let state = Rc::downgrade(&self.state);
+        tokio::task::spawn_local(async move {
+            loop {
+                tokio::time::sleep(Duration::from_nanos(LOG_WINDOW_NS)).await;
+                let Some(state) = state.upgrade() else {
+                    return;
+                };
+                let mut state = state.borrow_mut();
+                if let Some((count, how)) = state.overdue(clock.now()) {
+                    warn!(count, "{name} has changed again and again; {how}");
+                }
+                if !state.log.has_left_out() {
+                    state.is_told_later = false;
+                    return;
+                }
+            }
+        });
     }
 }
 
@@ -151,5 +198,24 @@ impl Drop for Link {
             self.counters.subtract(Counter::NatsConnected, 1);
         }
         self.counters.faults().forget_link(&self.name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::testing::at;
+
+    #[test]
+    fn what_was_left_out_is_told_with_how_it_is_now() {
+        let mut state = State::default();
+        for _ in 0..9 {
+            let _ = state.log.admit(at(0));
+        }
+        assert_eq!(state.overdue(at(LOG_WINDOW_NS - 1)), None);
+        state.why = Some("no route".to_owned());
+        let told = state.overdue(at(LOG_WINDOW_NS));
+        assert_eq!(told, Some((4, "now it waits: no route".to_owned())));
+        assert_eq!(state.overdue(at(9 * LOG_WINDOW_NS)), None);
     }
 }

@@ -4,6 +4,8 @@
 
 use std::ops::Range;
 
+use tracing::warn;
+
 use super::cores::Cores;
 use crate::clock::Now;
 use crate::destinations::{DestinationState, SubscriberState};
@@ -33,8 +35,24 @@ impl Cores {
         self.add_to_report(first..end, now);
         if end == self.known_destinations {
             self.reporter.complete(now);
+            self.log_left_out(now);
         }
         (end - first) as usize
+    }
+
+    /// Logs how many log lines were left out, where none came since that could say so.
+    fn log_left_out(&mut self, now: Now) {
+        if let Some(more) = self.log_full.overdue(now) {
+            let state = match self.is_full {
+                true => "all sources wait",
+                false => "sources are read",
+            };
+            let count = more.count;
+            warn!(
+                count,
+                "there was no room for messages, and room again; now {state}"
+            );
+        }
     }
 
     fn add_to_report(&mut self, destinations: Range<DestinationIndex>, now: Now) {

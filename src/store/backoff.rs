@@ -71,6 +71,16 @@ impl Backoff {
         let logged = self.log_recoveries.admit_if(failures > 0, now)?;
         Some((failures, logged))
     }
+
+    /// Failures and recoveries that were left out of the log, where nothing came since that could say so.
+    pub(super) fn left_out(&mut self, now: Now) -> (Option<LeftOut>, Option<LeftOut>) {
+        let Self {
+            log_failures,
+            log_recoveries,
+            ..
+        } = self;
+        (log_failures.overdue(now), log_recoveries.overdue(now))
+    }
 }
 
 #[cfg(test)]
@@ -108,5 +118,19 @@ mod tests {
         assert!(backoff.failed("down", at(60_000)).is_some());
         assert!(backoff.failed("full", at(60_001)).is_some());
         assert!(backoff.failed("full", at(60_002)).is_none());
+    }
+
+    #[test]
+    fn what_was_left_out_is_told_though_the_store_neither_fails_nor_recovers_again() {
+        let mut backoff = Backoff::new(fastrand::Rng::with_seed(7));
+        for number in 0..9 {
+            backoff.failed(&format!("cause {number}"), at(number));
+            backoff.succeeded(at(number));
+        }
+        assert_eq!(backoff.left_out(at(9_000)), (None, None));
+        let (failures, recoveries) = backoff.left_out(at(10_000));
+        assert_eq!(failures.map(|it| it.count), Some(4));
+        assert_eq!(recoveries.map(|it| it.count), Some(4));
+        assert_eq!(backoff.left_out(at(60_000)), (None, None));
     }
 }

@@ -10,6 +10,7 @@
 
 mod error;
 mod removing;
+mod telling;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +31,6 @@ use crate::journal::storage::Storage;
 use crate::limits::{STORE_BATCH_GROWTH, STORE_GATHER_ROWS_MAX};
 use crate::log_limit::LogLimit;
 use crate::message::Sequence;
-use crate::plural::several;
 
 pub use error::FollowError;
 
@@ -144,6 +144,7 @@ impl<S: Storage, D: Store> Follower<S, D> {
             // Its first answer may take its time.
             self.publish_lag(recorded, now);
         }
+        self.log_left_out(now);
         let stepped = match self.backoff.must_wait(now) {
             true => Ok(0),
             false => match self.try_step(recorded, now) {
@@ -423,13 +424,6 @@ impl<S: Storage, D: Store> Follower<S, D> {
         self.counters.set(Counter::StoreBatchRows, count as u64);
         self.counters.set(Counter::StorePosition, stored);
         count
-    }
-
-    fn log_recovery(&mut self, now: Now) {
-        if let Some((failures, more)) = self.backoff.succeeded(now) {
-            let failures = several(failures, "failure");
-            tracing::info!("the store works again after {failures}{more}");
-        }
     }
 
     fn log_gap(&mut self) {

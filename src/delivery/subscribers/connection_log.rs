@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use tracing::info;
+use tracing::{info, warn};
 
 use super::Subscribers;
 use crate::clock::Now;
@@ -81,6 +81,9 @@ impl Subscribers {
         }
         if let Some(more) = self.log.disconnects.overdue(now) {
             info!(count = more.count, "more subscribers have disconnected");
+        }
+        if let Some(more) = self.log_refused.overdue(now) {
+            warn!(count = more.count, "more subscribers were refused");
         }
     }
 

@@ -161,15 +161,25 @@ impl Tls {
         since: Duration,
     ) {
         TlsFailure::of(why).count(&self.parts.counters);
-        let ns = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
-        let now = Now {
-            ns,
-            ..Now::default()
-        };
-        if let Some(more) = self.log.admit(now) {
+        if let Some(more) = self.log.admit(at(since)) {
             let peer = peer.map(|it| it.to_string()).unwrap_or_default();
             warn!(%peer, "no TLS: {why}{more}");
         }
+    }
+
+    /// Logs how many failures were left out, where none came since that could say so.
+    pub(super) fn log_left_out(&mut self, since: Duration) {
+        if let Some(more) = self.log.overdue(at(since)) {
+            warn!(count = more.count, "no TLS, again and again");
+        }
+    }
+}
+
+/// The time of a poller's own clock.
+fn at(since: Duration) -> Now {
+    Now {
+        ns: u64::try_from(since.as_nanos()).unwrap_or(u64::MAX),
+        ..Now::default()
     }
 }
 

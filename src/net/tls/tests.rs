@@ -4,13 +4,34 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use proptest::prelude::*;
 use rustls::ServerConfig;
 use rustls::pki_types::ServerName;
 
 use super::session::Session;
-use super::{Dialled, File, Identity, dialled, server};
+use super::{Dialled, File, Identity, Tls, TlsParts, dialled, not_spoken, server};
+use crate::log::testing::logged;
+
+#[test]
+fn failures_that_are_left_out_of_the_log_are_told_though_none_comes_any_more() {
+    let parts = TlsParts {
+        switch: Arc::default(),
+        counters: Arc::default(),
+    };
+    let mut tls = Tls::new(parts);
+    let at = Duration::from_millis;
+    let told = logged(|| {
+        for _ in 0..9 {
+            tls.note_failure(None, &not_spoken(), at(0));
+        }
+        tls.log_left_out(at(9_999));
+    });
+    assert_eq!(told.lines().count(), 5, "{told}");
+    let told = logged(|| tls.log_left_out(at(10_000)));
+    assert!(told.contains("no TLS, again and again count=4"), "{told}");
+}
 
 /// One end's socket: what the peer has sent, and how much it takes.
 #[derive(Debug, Default)]
