@@ -54,6 +54,7 @@ impl<N: Network, C: Clock> Sockets<N, C> {
 
     /// Takes those who wait; while `is_paused`, answers those of other processes and ends them.
     pub(super) fn accept(&mut self, core: &mut Subscribers, is_paused: bool, now: Now) -> usize {
+        self.acceptor.log_left_out(now);
         let mut work_count = 0;
         while work_count < ACCEPTS_PER_CYCLE
             && let Some((key, peer)) = self.acceptor.next(&mut self.net, &self.counters, now)
@@ -65,7 +66,7 @@ impl<N: Network, C: Clock> Sockets<N, C> {
                 core.on_accept(key, peer, now);
             }
         }
-        work_count
+        work_count + self.acceptor.take_refused()
     }
 
     /// Reads from some, each once.

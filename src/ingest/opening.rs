@@ -42,7 +42,7 @@ impl<N: Network> IngestAgent<N> {
             self.producer_log.connected(peer, now);
             self.open(key, Origin::DialledIn(peer), peer.to_string(), false, now);
         }
-        work_count
+        work_count + self.acceptor.take_refused()
     }
 
     fn open(&mut self, key: Key, origin: Origin, name: String, ack: bool, now: Now) {

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::message::DESTINATIONS_MAX;
 
-/// Connections that a listener's agent accepts in one duty cycle.
-pub const ACCEPTS_PER_CYCLE: usize = 64;
+/// Connections that a listener's agent accepts in one duty cycle: all that it does for others waits meanwhile.
+/// While more wait its cycles are short.
+pub const ACCEPTS_PER_CYCLE: usize = 8;
 
 /// A connection that has not said what it wants is closed after this long, by default.
 pub const GREETING_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
@@ -48,6 +49,9 @@ pub const REFUSALS_NS: u64 = 10_000_000;
 /// Refused connections of one listener that are held while their peers read why; above it the oldest
 /// is closed first.
 pub const REFUSED_HELD_MAX: usize = 4;
+
+/// Bytes of a refused connection that are read and thrown away when it is closed.
+pub(crate) const REFUSED_UNREAD_LEN: usize = 32 * 1024;
 
 /// A refused peer may read why for this long.
 pub const REFUSED_HELD_TIME: Duration = Duration::from_secs(1);

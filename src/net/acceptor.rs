@@ -46,6 +46,8 @@ struct Refusals {
     in_period: u32,
     /// The listener is counted among those that are full.
     is_full: bool,
+    /// How many were refused since this was asked.
+    untold: usize,
     log: LogLimit,
 }
 
@@ -69,8 +71,8 @@ impl Acceptor {
         self.waiting = true;
     }
 
-    /// The next connection, if one waits and can be accepted now. [`Acceptor::closed`] must be called for
-    /// its end.
+    /// The next connection, if one waits and can be accepted now; `None` behind one that was refused, too: what
+    /// the agent does for others goes on in between. [`Acceptor::closed`] must be called for its end.
     pub(crate) fn next<N: Network>(
         &mut self,
         net: &mut N,
@@ -85,9 +87,17 @@ impl Acceptor {
                     if net.is_local(key) {
                         return Some((key, peer));
                     }
-                    match self.admission.admit(peer) {
+                    if let Err(why) = self.admission.admit(peer) {
+                        self.refuse(net, key, peer, why, counters, now);
+                        return None;
+                    }
+                    match net.let_in(key) {
                         Ok(()) => return Some((key, peer)),
-                        Err(why) => self.refuse(net, key, peer, why, counters, now),
+                        Err(error) => {
+                            self.closed(net, key, peer);
+                            net.close(key);
+                            self.note_failure(&error, counters, now);
+                        }
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -108,6 +118,23 @@ impl Acceptor {
         }
     }
 
+    /// Logs how many log lines were left out, where none came since that could say so. To be asked every now
+    /// and then.
+    pub(crate) fn log_left_out(&mut self, now: Now) {
+        let who = self.who;
+        if let Some(more) = self.refusals.log.overdue(now) {
+            warn!(count = more.count, "{who} was refused again and again");
+        }
+        if let Some(more) = self.log.overdue(now) {
+            let state = if self.failing { "cannot" } else { "can" };
+            let count = more.count;
+            warn!(
+                count,
+                "{who} could not be accepted again and again; now it {state}"
+            );
+        }
+    }
+
     /// Answers a connection that [`Acceptor::next`] has given out with this line, and ends it.
     pub(crate) fn turn_away<N: Network>(
         &self,
@@ -117,6 +144,11 @@ impl Acceptor {
     ) {
         self.closed(net, key, peer);
         net.refuse(key, line);
+    }
+
+    /// How many connections were refused since this was asked: work that was done.
+    pub(crate) fn take_refused(&mut self) -> usize {
+        std::mem::take(&mut self.refusals.untold)
     }
 
     /// Whether the next connection is refused.
@@ -151,6 +183,7 @@ impl Acceptor {
             (refusals.period_ends_ns, refusals.in_period) = (now.ns + REFUSALS_NS, 0);
         }
         refusals.in_period += 1;
+        refusals.untold += 1;
         if refusals.in_period >= REFUSALS_PER_PERIOD {
             self.resume_at_ns = refusals.period_ends_ns;
         }

@@ -112,6 +112,15 @@ pub trait Network: Send {
     /// `WouldBlock` when there is none; anything else: it could not be accepted now.
     fn accept(&mut self) -> io::Result<(Key, SocketAddr)>;
 
+    /// A stream that was just accepted may stay: what only such a one needs is done now. One that may not
+    /// costs no more than its refusal.
+    ///
+    /// # Errors
+    /// The system does not let it in now.
+    fn let_in(&mut self, _key: Key) -> io::Result<()> {
+        Ok(())
+    }
+
     /// The names in the certificate that the peer of an accepted stream has shown, once it was verified.
     fn certificate(&self, _key: Key) -> Option<Vec<String>> {
         None

@@ -3,6 +3,7 @@
 
 mod confirm;
 mod speech;
+mod streams;
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::SocketAddr;
@@ -57,6 +58,8 @@ pub struct Tcp {
 #[derive(Debug)]
 enum Speech {
     Plain,
+    /// It was accepted, and is not let in yet: its socket is not set up, and the poller does not know it.
+    Accepted,
     /// Nothing was read of a connection that was accepted: its peer may speak TLS, in vain.
     New,
     Tls(Box<Session>),
@@ -162,6 +165,9 @@ impl Tcp {
             return;
         }
         self.refused.tidy();
+        if let Some(tls) = &mut self.tls {
+            tls.log_left_out(now);
+        }
         let end = self.streams.len().min(self.watch.next + PEER_LOOKS);
         for key in self.watch.next..end {
             if let Some(stream) = &mut self.streams[key]
@@ -180,36 +186,6 @@ impl Tcp {
             self.watch.look_at = self.watch.look_at.max(next_round);
             (self.watch.next, self.watch.round_began) = (0, self.watch.look_at);
         }
-    }
-
-    fn adopt(&mut self, mut stream: Socket, speech: Speech) -> io::Result<Key> {
-        let key = self.free.last().copied().unwrap_or(self.streams.len());
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        self.poll
-            .registry()
-            .register(&mut stream, Token(key), interest)?;
-        if self.free.pop().is_none() {
-            self.streams.push(None);
-        }
-        if let (Speech::Tls(session), Some(tls)) = (&speech, &mut self.tls) {
-            tls.handshakes.begun((key, session.began()));
-        }
-        self.streams[key] = Some(Stream {
-            socket: stream,
-            speech,
-            silence: Silence::default(),
-            is_dead: false,
-        });
-        Ok(key)
-    }
-
-    /// Gives up a stream and its key.
-    fn take(&mut self, key: Key) -> Option<Stream> {
-        let mut stream = self.streams.get_mut(key).and_then(Option::take)?;
-        // Closing the descriptor deregisters it too; failure would change nothing.
-        let _ = self.poll.registry().deregister(&mut stream.socket);
-        self.free.push(key);
-        Some(stream)
     }
 }
 
@@ -334,13 +310,11 @@ impl Network for Tcp {
         }
         let listener = self.listener.as_ref().ok_or(io::ErrorKind::WouldBlock)?;
         let (stream, peer) = listener.accept()?;
-        self.options.set_up(&stream)?;
-        let tls = self.tls.as_ref();
-        let speech = match tls.and_then(|it| it.parts.switch.listener()) {
-            Some(config) => Speech::Tls(Box::new(Session::accept(&config)?)),
-            None => Speech::New,
-        };
-        Ok((self.adopt(stream.into(), speech)?, peer))
+        Ok((self.hold(stream.into(), Speech::Accepted), peer))
+    }
+
+    fn let_in(&mut self, key: Key) -> io::Result<()> {
+        self.set_up(key)
     }
 
     fn is_local(&self, key: Key) -> bool {
@@ -352,14 +326,14 @@ impl Network for Tcp {
         match &self.streams.get(key)?.as_ref()?.speech {
             Speech::Tls(session) => session.certificate(),
             Speech::Local(names) => names.as_ref().map(|it| it.to_vec()),
-            Speech::Plain | Speech::New => None,
+            Speech::Plain | Speech::Accepted | Speech::New => None,
         }
     }
 
     fn read(&mut self, key: Key, into: &mut [u8]) -> io::Result<usize> {
         let stream = live(&mut self.streams, key)?;
         match &stream.speech {
-            Speech::Plain | Speech::Local(_) => stream.socket.read(into),
+            Speech::Plain | Speech::Accepted | Speech::Local(_) => stream.socket.read(into),
             Speech::New => self.read_first(key, into),
             Speech::Tls(_) => self.read_tls(key, into),
         }
@@ -379,7 +353,9 @@ impl Network for Tcp {
     fn write(&mut self, key: Key, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         let stream = live(&mut self.streams, key)?;
         match &mut stream.speech {
-            Speech::Plain | Speech::New | Speech::Local(_) => stream.socket.write_vectored(pieces),
+            Speech::Plain | Speech::Accepted | Speech::New | Speech::Local(_) => {
+                stream.socket.write_vectored(pieces)
+            }
             Speech::Tls(session) => session.write(&mut stream.socket, pieces),
         }
     }
@@ -397,7 +373,10 @@ impl Network for Tcp {
             return;
         };
         match &mut stream.speech {
-            Speech::Plain | Speech::New | Speech::Local(_) => {
+            Speech::Accepted if self.listener_tls().is_some() => {
+                self.refused.take_with(stream.socket, &tls::REFUSED);
+            }
+            Speech::Plain | Speech::Accepted | Speech::New | Speech::Local(_) => {
                 self.refused.take(stream.socket, line);
             }
             Speech::Tls(session) if session.is_handshaking() => {
@@ -427,7 +406,7 @@ impl Network for Tcp {
             return;
         };
         match &mut stream.speech {
-            Speech::Plain | Speech::New | Speech::Local(_) => {}
+            Speech::Plain | Speech::Accepted | Speech::New | Speech::Local(_) => {}
             // Its peer may read why the handshake has failed.
             Speech::Tls(session) if session.is_handshaking() => {
                 self.refused.take_with(stream.socket, b"");

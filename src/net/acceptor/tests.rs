@@ -6,6 +6,8 @@ use std::os::fd::BorrowedFd;
 use super::*;
 use crate::clock::testing::at;
 use crate::config::Connections;
+use crate::limits::LOG_WINDOW_NS;
+use crate::log::testing::logged;
 use crate::net::{Answer, Ready};
 
 /// A backlog of connections, and what became of them.
@@ -15,6 +17,10 @@ struct Backlog {
     failures: u32,
     refused: Vec<String>,
     is_local: bool,
+    /// Of connections that may stay.
+    let_in: u32,
+    fails_to_let_in: bool,
+    closed: u32,
 }
 
 impl Network for Backlog {
@@ -42,6 +48,13 @@ impl Network for Backlog {
         };
         Ok((0, peer()))
     }
+    fn let_in(&mut self, _: Key) -> io::Result<()> {
+        self.let_in += 1;
+        match self.fails_to_let_in {
+            true => Err(io::Error::from_raw_os_error(libc::ENOSPC)),
+            false => Ok(()),
+        }
+    }
     fn is_local(&self, _: Key) -> bool {
         self.is_local
     }
@@ -55,7 +68,9 @@ impl Network for Backlog {
         self.refused.push(line.to_owned());
     }
     fn shut_down(&mut self, _: Key) {}
-    fn close(&mut self, _: Key) {}
+    fn close(&mut self, _: Key) {
+        self.closed += 1;
+    }
     fn readiness(&self) -> Option<BorrowedFd<'_>> {
         None
     }
@@ -85,18 +100,60 @@ fn whoever_finds_it_full_is_told_at_a_bounded_rate_and_none_is_left_waiting() {
     let mut periods = 0;
     while net.waiting > 0 {
         let now = at(periods * REFUSALS_NS);
-        let refused = net.refused.len();
-        while acceptor.next(&mut net, &counters, now).is_some() {
-            taken += 1;
+        let before = net.refused.len();
+        loop {
+            let refused = net.refused.len();
+            while acceptor.next(&mut net, &counters, now).is_some() {
+                taken += 1;
+            }
+            let count = net.refused.len() - refused;
+            assert_eq!(acceptor.take_refused(), count);
+            assert!(count <= 1, "the agent has other work in between");
+            if count == 0 {
+                break;
+            }
         }
-        assert!(net.refused.len() - refused <= REFUSALS_PER_PERIOD as usize);
+        assert!(net.refused.len() - before <= REFUSALS_PER_PERIOD as usize);
         periods += 1;
     }
     assert_eq!((taken, net.refused.len()), (2, 50));
+    assert_eq!(net.let_in, 2, "one that is refused costs its refusal alone");
     assert_eq!(periods, 50_u64.div_ceil(u64::from(REFUSALS_PER_PERIOD)));
     assert!(net.refused[0].contains("[delivery] max_connections"));
     assert_eq!(counters.get(Counter::ConnectionsRefused), 50);
     assert_eq!(counters.get(Counter::ConnectionsRefusedFull), 50);
+}
+
+#[test]
+fn one_that_the_system_does_not_let_in_is_closed_and_gives_its_place_back() {
+    let (mut net, counters) = (Backlog::default(), Counters::default());
+    let mut acceptor = acceptor(1);
+    (net.waiting, net.fails_to_let_in) = (1, true);
+    assert!(acceptor.next(&mut net, &counters, at(0)).is_none());
+    assert_eq!((net.closed, acceptor.is_full()), (1, false));
+    assert_eq!(counters.get(Counter::ListenersFailing), 1);
+    (net.waiting, net.fails_to_let_in) = (1, false);
+    assert!(acceptor.next(&mut net, &counters, at(PAUSE_NS)).is_some());
+    assert_eq!(counters.get(Counter::ListenersFailing), 0);
+}
+
+#[test]
+fn lines_that_are_left_out_of_the_log_are_told_though_nobody_comes_any_more() {
+    let (mut net, counters) = (Backlog::default(), Counters::default());
+    let mut acceptor = acceptor(0);
+    net.waiting = 9;
+    let told = logged(|| {
+        for _ in 0..9 {
+            assert!(acceptor.next(&mut net, &counters, at(0)).is_none());
+        }
+        acceptor.log_left_out(at(LOG_WINDOW_NS - 1));
+    });
+    assert_eq!(told.matches("is refused").count(), 5, "{told}");
+    let told = logged(|| acceptor.log_left_out(at(LOG_WINDOW_NS)));
+    assert!(
+        told.contains("was refused again and again count=4"),
+        "{told}"
+    );
 }
 
 #[test]
