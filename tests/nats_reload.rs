@@ -8,6 +8,7 @@ mod reloading;
 mod support;
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use nats_server::{NatsServer, Peer, Stored};
 use reloading::{refused, reload, write};
@@ -109,8 +110,8 @@ fn an_engine_that_had_nothing_at_nats_reads_a_stream_and_publishes_behind_a_relo
     for (wrong, words) in [
         (more.replace("\"IN\"", "\"I N\""), "stream"),
         (
-            more.clone() + &destination(&server, "new-*", "out.{id}"),
-            "[[destination]] new-* cannot change while the engine runs",
+            more.clone() + &destination(&server, "west-*", "new.{id}"),
+            "choose ids that do not overlap",
         ),
     ] {
         write(&engine, &wrong);
@@ -165,6 +166,54 @@ fn a_destination_that_goes_under_load_leaves_its_messages_for_when_it_is_back() 
         (&stats["queued"], &stats["rejected"]),
         (&json!(0), &json!(0))
     );
+    assert_eq!(engine.stop().code, Some(0));
+}
+
+#[test]
+fn a_pattern_that_goes_under_load_leaves_its_messages_for_one_that_they_fit() {
+    const COUNT: u64 = 6_000;
+    let server = NatsServer::start();
+    let (engine, peer) = start(&server);
+    let with_pattern =
+        |source: &str, pattern: &str| with(source, &[destination(&server, pattern, "out.{id}")]);
+    let reads = source(&server, "in.*");
+    let answer = reload(&engine, &with_pattern(&reads, "west-*"));
+    let name = format!("[[source]] {}/IN/engine", server.url());
+    let added = json!([name, "[[destination]] west-*"]);
+    assert_eq!(answer["added"], added);
+    peer.publish(messages(0, COUNT / 2));
+    engine.wait("all are here, and some are out", |it| {
+        it["accepted"] == COUNT / 2 && it["settled"].as_u64() > Some(0)
+    });
+    // While they flow the pattern goes: nobody may take its names, and what is not out waits.
+    reload(&engine, &with_pattern("source = []\n", "west-*"));
+    let answer = reload(&engine, &with_pattern("source = []\n", "east-*"));
+    assert_eq!(answer["removed"], json!(["[[destination]] west-*"]));
+    let told = Subscriber::say(engine.delivery, r#"{"subscribe":["west-0"]}"#).answer;
+    assert!(told.contains("unknown destination"), "{told}");
+    let stats = engine.wait("what was begun is answered", |it| it["in_flight"] == 0);
+    let (settled, queued) = (&stats["settled"], stats["queued"].as_u64());
+    assert_eq!(
+        settled.as_u64().zip(queued).map(|(it, other)| it + other),
+        Some(COUNT / 2)
+    );
+    assert_eq!(links(&stats).len(), 1, "{stats}");
+    // It stays so over a restart, and over other patterns.
+    let home = Arc::clone(&engine.home);
+    assert_eq!(engine.stop().code, Some(0));
+    let engine = Engine::start_in(home, &with_pattern("source = []\n", "east-*"));
+    let stats = engine.wait("it is read again", |it| it["queued"].as_u64() == queued);
+    assert_eq!(stats["destinations"], 1, "{stats}");
+    reload(&engine, &with_pattern(&reads, "*-*"));
+    peer.publish(messages(COUNT / 2, COUNT));
+    peer.wait_for("OUT", COUNT, || {
+        format!("{}\n{}", engine.stats(), engine.log())
+    });
+    check_whole(&peer.messages("OUT"), COUNT);
+    let stats = engine.wait("all is settled", |it| {
+        it["queued"] == 0 && it["in_flight"] == 0
+    });
+    assert_eq!(stats["rejected"], 0);
     assert_eq!(engine.stop().code, Some(0));
 }
 

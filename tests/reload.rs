@@ -383,6 +383,42 @@ fn where_messages_create_destinations_one_that_leaves_the_settings_goes_on() {
 }
 
 #[test]
+fn what_messages_create_is_closed_where_they_create_no_more_and_open_where_they_do() {
+    let creating = |it: &str| settings(&format!("[scheduler]\nunknown_destinations = \"{it}\"\n"));
+    let engine = Engine::start(&creating("reject"));
+    let mut producer = Producer::new(&engine, None);
+    let all = Subscriber::new(&engine, &["table*", "new*"], false);
+    producer.send("m1", "new1", 1);
+    assert_eq!(engine.count("rejected"), 1);
+    drop(all);
+    let answer = reload(&engine, &creating("create"));
+    assert_eq!(
+        answer["changed"],
+        json!(["[scheduler] unknown_destinations"])
+    );
+    let mut new = Subscriber::new(&engine, &["new*"], true);
+    producer.send("m2", "new1", 1);
+    assert_eq!(ids(&new.frames(1)), ["m2"]);
+    // It is told that the name went; what it has not acknowledged waits.
+    reload(&engine, &creating("reject"));
+    let told = new.line().unwrap_or_default();
+    assert!(
+        told.contains("\"new1\\\" is not in the settings any more"),
+        "{told}"
+    );
+    producer.send("m3", "new1", 1);
+    let stats = engine.wait("it waits", |it| it["queued"] == 1);
+    assert_eq!(
+        (&stats["rejected"], &stats["destinations"]),
+        (&json!(2), &json!(2))
+    );
+    reload(&engine, &creating("create"));
+    producer.send("m4", "new1", 1);
+    let mut new = Subscriber::new(&engine, &["new1"], false);
+    assert_eq!(ids(&new.frames(2)), ["m2", "m4"]);
+}
+
+#[test]
 fn bounds_and_what_happens_at_them_change_and_who_waits_asks_again() {
     let with =
         |rest: &str| format!("source = []\n[[destination]]\nid = \"table1\"\n{rest}{INGEST}");

@@ -20,6 +20,10 @@ const NAMES: [&str; 4] = ["table1", "table2", "bar", "attic"];
 const TYPES: [&str; 3] = ["lunch", "tea", "cake"];
 const TOKENS: [&str; 3] = ["one-token", "two-token", "three-token"];
 const ADMIN: &str = "admin-token";
+/// Names that a pattern, or `unknown_destinations`, creates.
+const CREATED: [&str; 2] = ["w-1", "v-1"];
+/// Of these ids at NATS.
+const PATTERNS: [&str; 3] = ["w-*", "v-*", "*-1"];
 /// Nobody listens there.
 const NATS: &str = "nats://127.0.0.1:1";
 
@@ -31,6 +35,8 @@ struct File {
     /// One that is read from NATS, by which subject, and a destination there, and whether at most once: of
     /// a server that does not answer.
     nats: (Option<u8>, Option<bool>),
+    /// Which of the patterns.
+    pattern: Option<usize>,
     creates: bool,
     /// Which of the names, with `vip`, `max_queued` and whether lines are rejected then.
     destinations: [Option<(bool, u8, bool)>; 4],
@@ -62,12 +68,17 @@ fn file() -> impl Strategy<Value = File> {
         prop::option::of(1_000..9_000_u32),
         0..3_usize,
         (prop::option::of(0..3_u8), prop::option::of(any::<bool>())),
+        (
+            prop::option::of(0..PATTERNS.len()),
+            prop::bool::weighted(0.3),
+        ),
     )
         .prop_map(
-            |(sources, destinations, rules, users, max_rate, log, nats)| File {
+            |(sources, destinations, rules, users, max_rate, log, nats, (pattern, creates))| File {
                 sources,
                 nats,
-                creates: false,
+                pattern,
+                creates,
                 destinations,
                 rules,
                 users,
@@ -113,6 +124,12 @@ impl File {
             text += &format!(
                 "[[destination]]\nid = \"till\"\nnats = \"{NATS}\"\nsubject = \"out\"\n\
                  at_most_once = {at_most_once}\n"
+            );
+        }
+        if let Some(it) = self.pattern {
+            text += &format!(
+                "[[destination]]\nid = \"{}\"\nnats = \"{NATS}\"\nsubject = \"made.{{id}}\"\n",
+                PATTERNS[it]
             );
         }
         if self.destinations.iter().all(Option::is_none) {
@@ -225,11 +242,16 @@ fn observe(engine: &Engine, file: &File) -> Value {
         get(engine, "/stats")["sources_connected"] == sources
     });
     let mut seen = json!({});
-    if !file.creates {
+    if !file.creates && file.pattern.is_none() {
         // Where they are created, one that left the settings is there until it is forgotten.
         seen["destinations"] = get(engine, "/stats")["destinations"].clone();
     }
-    let links_count = usize::from(file.nats.0.is_some()) + usize::from(file.nats.1.is_some());
+    let at_nats = [
+        file.nats.0.is_some(),
+        file.nats.1.is_some(),
+        file.pattern.is_some(),
+    ];
+    let links_count = at_nats.iter().filter(|it| **it).count();
     wait(engine, "those at NATS are known", || {
         let stats = get(engine, "/stats");
         let links = stats["links"].as_object().expect("links");
@@ -241,7 +263,7 @@ fn observe(engine: &Engine, file: &File) -> Value {
     let tokens = TOKENS.iter().map(|it| Some(*it)).chain([None, Some(ADMIN)]);
     let mut accepted = 0;
     for (who, token) in tokens.enumerate() {
-        for (at, name) in NAMES.iter().enumerate() {
+        for (at, name) in NAMES.iter().chain(&CREATED).enumerate() {
             let message = json!({
                 "messageId": format!("{who}-{name}"), "sourceServerId": "test",
                 "destinationId": name, "messageType": TYPES[(who + at) % 3], "priority": 1 + (who + at) % 3
@@ -268,12 +290,20 @@ fn observe(engine: &Engine, file: &File) -> Value {
     }
     let tokens = TOKENS.iter().map(|it| Some(*it)).chain([None, Some(ADMIN)]);
     for (who, token) in tokens.enumerate() {
-        for name in NAMES.iter().chain(&["none"]) {
+        for name in NAMES.iter().chain(&CREATED).chain(&["none"]) {
             seen["subscribed"][who.to_string()][name] = subscribed(engine, token, name).into();
         }
         seen["admin"][who.to_string()] = post(engine, token).0.into();
     }
     seen
+}
+
+/// Creates names where these settings do, which later ones may not.
+fn create(engine: &Engine) {
+    let tokens = TOKENS.iter().map(|it| Some(*it)).chain([None]);
+    for (token, name) in tokens.flat_map(|it| CREATED.map(|name| (it, name))) {
+        subscribed(engine, token, name);
+    }
 }
 
 #[test]
@@ -286,11 +316,11 @@ fn any_sequence_of_valid_files_ends_where_a_fresh_start_with_the_last_one_would(
         failure_persistence: None,
         ..Config::default()
     });
-    let files = (prop::collection::vec(file(), 2..6), any::<bool>());
-    let outcome = runner.run(&files, |(mut files, creates)| {
-        files.iter_mut().for_each(|it| it.creates = creates);
+    let files = prop::collection::vec(file(), 2..6);
+    let outcome = runner.run(&files, |files| {
         let engine = Engine::start(&files[0].text(&addresses));
         for file in &files[1..] {
+            create(&engine);
             let text = file.text(&addresses);
             write(&engine, &text);
             let (status, body) = post(&engine, Some(ADMIN));

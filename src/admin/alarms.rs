@@ -203,8 +203,7 @@ impl Alarms {
             }
         }
         if let Some(more) = self.log.overdue(now) {
-            let (count, active) = (more.count, found.len());
-            warn!(count, active, "more alarms have begun or ended");
+            warn!(count = more.count, "more alarms have begun or ended");
         }
         self.active = found;
     }

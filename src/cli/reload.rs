@@ -94,7 +94,7 @@ fn words(address: &str, status: u16, text: &str) -> Result<String, Failure> {
         let lines = answer.error.lines().map(|it| Escaped(it).to_string());
         let lines: Vec<_> = lines.collect();
         return Err(Failure::Failed(format!(
-            "not reloaded: {}",
+            "not reloaded, nothing was changed: {}",
             lines.join("\n")
         )));
     }
@@ -138,7 +138,7 @@ mod tests {
             (
                 422,
                 r#"{"reloaded":false,"error":"line 3: wrong"}"#,
-                "not reloaded: line 3: wrong",
+                "not reloaded, nothing was changed: line 3: wrong",
             ),
             (401, "a token is wanted\n", "--token-file"),
             (404, "<html>", "no engine's [admin] listen"),

@@ -26,7 +26,7 @@ pub(crate) struct Changes {
 /// Keys that only a start takes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{} cannot change while the engine runs: a restart is needed; nothing was changed",
+    "{} cannot change while the engine runs: a restart is needed",
     keys.join(", ")
 )]
 pub(crate) struct CannotChange {
@@ -91,15 +91,10 @@ impl Changes {
     fn compare<T: Item>(&mut self, before: &[T], after: &[T], fixed: &mut Vec<String>) {
         let find = |all: &[T], it: &T| all.iter().position(|other| other.name() == it.name());
         let label = |it: &T| format!("[[{}]] {}", T::KIND, it.name());
-        for gone in before.iter().filter(|it| find(after, it).is_none()) {
-            match gone.needs_start() {
-                true => fixed.push(label(gone)),
-                false => self.removed.push(label(gone)),
-            }
-        }
+        let gone = before.iter().filter(|it| find(after, it).is_none());
+        self.removed.extend(gone.map(label));
         for item in after {
             match find(before, item) {
-                None if item.needs_start() => fixed.push(label(item)),
                 None => self.added.push(label(item)),
                 Some(at) if before[at] != *item => {
                     let (keys, is_all) = changed_keys(&before[at], item);
@@ -166,10 +161,6 @@ trait Item: Clone + PartialEq + 'static {
     /// The keys that can change, besides its name.
     const KEYS: &'static [(&'static str, Take<Self>)];
     fn name(&self) -> &str;
-    /// Whether it comes and goes with the engine's start only.
-    fn needs_start(&self) -> bool {
-        false
-    }
 }
 
 impl Item for Source {
@@ -211,11 +202,6 @@ impl Item for Destination {
 
     fn name(&self) -> &str {
         &self.id
-    }
-
-    /// Which names messages create is fixed when all that is sized by them is made.
-    fn needs_start(&self) -> bool {
-        self.is_pattern()
     }
 }
 

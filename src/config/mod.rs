@@ -224,23 +224,6 @@ pub struct Scheduler {
     pub when_full: WhenFull,
 }
 
-impl Scheduler {
-    /// Destinations that there may be in all where messages create them; else 0.
-    #[must_use]
-    pub fn created_max(&self) -> usize {
-        match self.creates() {
-            true => self.max_destinations,
-            false => 0,
-        }
-    }
-
-    /// Whether messages create destinations, all or some.
-    #[must_use]
-    pub fn creates(&self) -> bool {
-        self.create_destinations || !self.create_fitting.is_empty()
-    }
-}
-
 /// What happens to a message whose destination has no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WhenFull {

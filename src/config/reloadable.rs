@@ -51,7 +51,7 @@ pub(super) const KEYS: &[Reloadable] = keys! {
     "ingest" "parser" start ingest.parser;
     "scheduler" "levels" start scheduler.levels;
     "scheduler" "max_wait" start scheduler.max_wait;
-    "scheduler" "unknown_destinations" start scheduler.create_destinations;
+    "scheduler" "unknown_destinations" live scheduler.create_destinations;
     "scheduler" "max_destinations" start scheduler.max_destinations;
     "scheduler" "max_queued" live scheduler.max_queued;
     "scheduler" "when_full" live scheduler.when_full;

@@ -2,8 +2,8 @@
 
 use crate::config::Config;
 use crate::latency;
-use crate::limits::{INDICES_PER_NAME, MESSAGE_TYPES_MAX};
-use crate::message::Directory;
+use crate::limits::MESSAGE_TYPES_MAX;
+use crate::message::{Creation, Directory};
 use crate::scheduler::rules::Rules;
 
 /// The names that the agents know.
@@ -24,17 +24,17 @@ impl Names {
         let max = scheduler.max_destinations.max(config.destinations.len());
         let types = rules.message_types().iter().map(String::as_str);
         Self {
-            destinations: Directory::new(destinations, scheduler.create_destinations, max)
-                .creating(&scheduler.create_fitting),
+            destinations: Directory::new(destinations, false, max)
+                .creating(Creation::of(scheduler)),
             message_types: Directory::new(types, true, MESSAGE_TYPES_MAX),
         }
     }
 
-    /// How many indices customers can have: messages create them, or reloads bring them.
+    /// How many indices customers can have: messages create them, or reloads bring them. To be asked when all
+    /// are known that a start finds.
     #[must_use]
-    pub fn destinations_max(&self, config: &Config) -> usize {
-        let there = self.destinations.len();
-        INDICES_PER_NAME * there.max(config.scheduler.max_destinations)
+    pub fn destinations_max(&self) -> usize {
+        self.destinations.indices_max()
     }
 }
 

@@ -43,9 +43,7 @@ use crate::journal::format::Position;
 use crate::journal::recovery::{self, Recovered};
 use crate::journal::reserve;
 use crate::journal::storage::Storage;
-use crate::limits::{
-    ARRIVALS_RING, CHUNK_COUNT, CHUNK_LEN, HOT_MAX, INDICES_PER_NAME, MESSAGES_MAX,
-};
+use crate::limits::{ARRIVALS_RING, CHUNK_COUNT, CHUNK_LEN, HOT_MAX, MESSAGES_MAX};
 use crate::message::allowance::{MaxQueued, Windows};
 use crate::message::{DestinationIndex, Sequence};
 use crate::net::Network;
@@ -289,7 +287,7 @@ fn scheduler(
         dedup: common.recovered_state.dedup,
         recovered: common.recovered_state.waiting,
         unsettled: common.recovered_state.unsettled,
-        queues: queues(config),
+        queues: queues(config, common.destinations_max),
         rules: common.rules,
         destinations: common.names.destinations,
         destinations_max: common.destinations_max,
@@ -353,7 +351,7 @@ fn deliveries<N: Network + 'static, C: Clock + 'static>(
     (agents, links, remotes)
 }
 
-fn queues(config: &Config) -> Queues {
+fn queues(config: &Config, destinations_max: usize) -> Queues {
     let levels = usize::from(config.scheduler.levels);
     Queues::new(
         levels,
@@ -361,7 +359,7 @@ fn queues(config: &Config) -> Queues {
         &config.scheduler.max_wait,
     )
     .served_by(config.delivery.agents)
-    .with_room_for(INDICES_PER_NAME * config.scheduler.created_max())
+    .with_room_for(destinations_max)
 }
 
 /// Reads the journal, closes its last segment, gathers what an earlier life left, and sets room for

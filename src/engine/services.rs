@@ -105,12 +105,10 @@ impl<'a> Services<'a> {
         &self,
         remotes: Remotes,
         (tls, own, nats): (TlsSwitches, Option<Own>, Arc<Nats>),
-        destinations_max: usize,
     ) -> Live {
         Live {
             counters: Arc::clone(&self.counters),
             names: self.names.clone(),
-            destinations_max,
             remotes,
             own,
             nats,

@@ -129,9 +129,8 @@ fn launch(
         path: (threads, remotes, store),
         monitor,
         inside: (nats, http, own),
-        destinations_max,
     } = built;
-    let live = services.live(remotes, (tls, own, Arc::clone(&nats)), destinations_max);
+    let live = services.live(remotes, (tls, own, Arc::clone(&nats)));
     let stopping = Arc::clone(&services.stopping);
     Reloader::new(source, given, live, stopping).start(asking)?;
     let servers = (admin, http, nats);
@@ -152,7 +151,6 @@ struct Built {
     path: (Vec<Thread>, Remotes, Option<StoreThread>),
     monitor: Monitor,
     inside: (Arc<Nats>, Option<Http>, Option<Own>),
-    destinations_max: usize,
 }
 
 impl Foundation<'_> {
@@ -167,7 +165,7 @@ impl Foundation<'_> {
         let signals = services.signals.clone();
         let (recovered, clock, store) = (past.recovered, past.clock, past.store);
         // Recovery knows names that the settings do not: all that is sized by them is sized here, once.
-        let destinations_max = names.destinations_max(config);
+        let destinations_max = names.destinations_max();
         services.size(destinations_max);
         let (recorder, latencies) = latency::exchange(config.scheduler.levels, destinations_max);
         let (reporter, reports) = destinations::exchange(destinations_max);
@@ -218,7 +216,6 @@ impl Foundation<'_> {
             path: (threads, remotes, store),
             monitor,
             inside: (inside.nats, http, inside.own),
-            destinations_max,
         })
     }
 }

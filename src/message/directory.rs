@@ -9,16 +9,17 @@
 //! [forgets](Directory::forget) the name before it goes, and is not told its index meanwhile. So no
 //! agent takes an index for the name that had it before.
 
+mod creation;
 mod names;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+pub(crate) use self::creation::Creation;
 pub use self::names::Found;
 pub(crate) use self::names::Placed;
 use self::names::{Created, Indices, Names};
-use super::pattern::Pattern;
 use super::recent::{Recent, ShortName};
 use crate::limits::{DESTINATIONS_MAX, INDICES_PER_NAME};
 
@@ -36,9 +37,6 @@ struct Shared {
     names: Mutex<Names>,
     figures: Figures,
     max: usize,
-    may_create: bool,
-    /// Only names that fit one of these are created, if there are any.
-    fitting: Vec<Pattern>,
 }
 
 /// What is asked of all names without the lock. Stored under it, with release; the acquire loads in
@@ -51,6 +49,12 @@ struct Figures {
     len: AtomicUsize,
     /// Indices that no new name can have.
     used: AtomicUsize,
+    /// Indices that have a name, of closed ones too.
+    named: AtomicUsize,
+    /// Indices that there may be.
+    indices_max: AtomicUsize,
+    /// Names are created, all or some.
+    may_create: AtomicBool,
     /// The number of the next name.
     next_number: AtomicU64,
 }
@@ -60,25 +64,27 @@ impl Figures {
         self.count.store(names.count(), Ordering::Release);
         self.len.store(names.len(), Ordering::Release);
         self.used.store(names.used(), Ordering::Release);
+        self.named.store(names.named(), Ordering::Release);
+        self.indices_max.store(names.indices_max, Ordering::Release);
+        (self.may_create).store(names.creation.allows_any(), Ordering::Release);
         (self.next_number).store(names.next_number(), Ordering::Release);
     }
 }
 
-/// Names for which there is room from the start. Untouched, it costs addresses and no memory.
-fn room(may_create: bool, max: usize, there: usize) -> usize {
+/// Names for which there is room from the start, for a reload may say that they are created. Untouched, it
+/// costs addresses and no memory.
+fn room(max: usize, there: usize) -> usize {
     // Tools have no bound, and grow.
-    let created = if may_create && max <= DESTINATIONS_MAX {
-        INDICES_PER_NAME * max
-    } else {
-        0
-    };
-    created.max(there)
+    match max <= DESTINATIONS_MAX {
+        true => there.max(INDICES_PER_NAME * max),
+        false => there,
+    }
 }
 
 /// One that has met no name, and has room for all.
 impl Clone for Directory {
     fn clone(&self) -> Self {
-        let room = room(self.shared.may_create, self.shared.max, self.len());
+        let room = room(self.shared.max, self.len());
         Self {
             shared: Arc::clone(&self.shared),
             known: HashMap::with_capacity_and_hasher(room, ahash::RandomState::default()),
@@ -91,16 +97,17 @@ impl Directory {
     /// Begins with these names; up to `max` are created when they are met, if that is allowed.
     #[must_use]
     pub fn new<'a>(names: impl IntoIterator<Item = &'a str>, may_create: bool, max: usize) -> Self {
-        let mut all = Names::with_room(room(may_create, max, 0));
+        let mut all = Names::new(room(max, 0), INDICES_PER_NAME.saturating_mul(max));
+        if may_create {
+            all.creation = Creation::All;
+        }
         for name in names {
-            all.add(Arc::from(name));
+            all.adopt(Arc::from(name));
         }
         let shared = Shared {
             figures: Figures::default(),
             names: Mutex::new(all),
             max,
-            may_create,
-            fitting: Vec::new(),
         };
         let directory = Self {
             shared: Arc::new(shared),
@@ -111,20 +118,13 @@ impl Directory {
         directory
     }
 
-    /// The same; where names were not created, those are that fit one of these patterns. To be called
-    /// before anybody has a clone.
+    /// The same, with names that are created so.
     #[must_use]
-    pub fn creating(mut self, patterns: &[Pattern]) -> Self {
-        let shared = Arc::get_mut(&mut self.shared).expect("nobody has a clone");
-        if !shared.may_create && !patterns.is_empty() {
-            shared.may_create = true;
-            shared.fitting = patterns.to_vec();
-            let names = shared
-                .names
-                .get_mut()
-                .unwrap_or_else(PoisonError::into_inner);
-            names.reserve(room(true, shared.max, 0));
-        }
+    pub(crate) fn creating(self, creation: Creation) -> Self {
+        let mut names = self.names();
+        names.creation = creation;
+        self.shared.figures.store(&names);
+        drop(names);
         self
     }
 
@@ -146,23 +146,30 @@ impl Directory {
         self.len() == 0
     }
 
+    /// How many indices there may be: what is sized by them has so many places.
+    pub(crate) fn indices_max(&self) -> usize {
+        self.shared.figures.indices_max.load(Ordering::Acquire)
+    }
+
     /// Whether this name is created when it is met: there may be no room for more.
     #[must_use]
     pub fn may_create_this(&self, name: &str) -> bool {
-        let fitting = &self.shared.fitting;
-        self.shared.may_create && (fitting.is_empty() || fitting.iter().any(|it| it.matches(name)))
+        // The patterns are compared without the lock.
+        let creation = || self.names().creation.clone();
+        self.may_create() && creation().allows(name)
     }
 
     /// Whether names are created when they are met, all or some: there may be no room for more.
     #[must_use]
     pub fn may_create(&self) -> bool {
-        self.shared.may_create
+        self.shared.figures.may_create.load(Ordering::Acquire)
     }
 
-    /// Whether there is no room for more names.
+    /// Whether there is no room for more names, or no index: names that are closed keep theirs.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.count() >= self.shared.max
+        let used = self.shared.figures.used.load(Ordering::Acquire);
+        self.count() >= self.shared.max || used >= self.indices_max()
     }
 
     /// Whether names take more than half of the room, or of the indices, without so many of them.
@@ -177,7 +184,8 @@ impl Directory {
     /// and others need [`INDICES_PER_NAME`] of them at most.
     pub(crate) fn may_retire(&self, retiring: usize) -> bool {
         let used = self.shared.figures.used.load(Ordering::Acquire);
-        used.saturating_sub(self.count()) + retiring < self.shared.max
+        let named = self.shared.figures.named.load(Ordering::Acquire);
+        used.saturating_sub(named) + retiring < self.shared.max
     }
 
     /// The number of the next name that is created.
@@ -248,11 +256,19 @@ impl Directory {
     /// The index of a name, which is created even where that is not allowed: messages wait for it, or a
     /// rule names it. Destinations are adopted at the start only.
     pub fn adopt(&mut self, name: &str) -> u32 {
-        let found = match self.look(name) {
-            Found::Nowhere => self.add(name, usize::MAX),
-            found => found,
+        if let Found::At(index) = self.look(name) {
+            return index;
+        }
+        let name: Arc<str> = Arc::from(name);
+        let mut names = self.names();
+        let index = match names.find(&name).0 {
+            Found::At(index) => index,
+            _ => names.adopt(Arc::clone(&name)),
         };
-        found.index().expect("there is no bound")
+        self.shared.figures.store(&names);
+        drop(names);
+        self.known.insert(name, index);
+        index
     }
 
     /// A name that was not found is created if that is allowed and there is room.
@@ -261,17 +277,13 @@ impl Directory {
         if !self.may_create_this(name) || self.is_full() {
             return Found::Nowhere;
         }
-        self.add(name, self.shared.max)
-    }
-
-    /// Adds a name, unless somebody did meanwhile or there are `max`.
-    fn add(&mut self, name: &str, max: usize) -> Found {
         let name: Arc<str> = Arc::from(name);
         let mut names = self.names();
         let index = match names.find(&name).0 {
             Found::At(index) => index,
             Found::Retiring => return Found::Retiring,
-            Found::Nowhere if names.count() >= max => return Found::Nowhere,
+            // Others may have come meanwhile, or a reload that creates it no more.
+            Found::Nowhere if !names.may_add(&name, self.shared.max) => return Found::Nowhere,
             Found::Nowhere => names.add(Arc::clone(&name)),
         };
         self.shared.figures.store(&names);
@@ -301,11 +313,11 @@ impl Directory {
         self.names().begin_retiring(index)
     }
 
-    /// The index, below `max`, that a name of the settings to come has or gets. Where messages create no
-    /// names, a new one is found only from [`Self::configure`] on.
-    pub(crate) fn place(&self, name: &str, max: usize) -> Placed {
+    /// The index that a name of the settings to come has or gets. Where messages create no such names, a new
+    /// one is found only from [`Self::configure`] on.
+    pub(crate) fn place(&self, name: &str) -> Placed {
         let mut names = self.names();
-        let placed = names.place(name, max, !self.may_create_this(name));
+        let placed = names.place(name);
         self.shared.figures.store(&names);
         placed
     }
@@ -314,7 +326,20 @@ impl Directory {
     /// any more; returns those that were until now. Who knows one still does, until it forgets it.
     pub(crate) fn configure(&self, is_configured: impl Fn(u32) -> bool) -> Vec<u32> {
         let mut names = self.names();
-        let closed = names.configure(is_configured, |it| self.may_create_this(it));
+        let closed = names.configure(is_configured);
+        self.shared.figures.store(&names);
+        closed
+    }
+
+    /// The same, and these are created from now on.
+    pub(crate) fn configure_creating(
+        &self,
+        creation: Creation,
+        is_configured: impl Fn(u32) -> bool,
+    ) -> Vec<u32> {
+        let mut names = self.names();
+        names.creation = creation;
+        let closed = names.configure(is_configured);
         self.shared.figures.store(&names);
         closed
     }
@@ -353,12 +378,15 @@ impl Directory {
     /// Keeps only some of the names, in their order, and gives for each former index the one that it
     /// has now. Only for the start: nobody may have met a name yet, and none is retired.
     pub(crate) fn retain(&mut self, mut is_wanted: impl FnMut(u32) -> bool) -> Vec<Option<u32>> {
-        let room = room(self.shared.may_create, self.shared.max, self.len());
+        let room = room(self.shared.max, self.len());
+        let indices_max = INDICES_PER_NAME.saturating_mul(self.shared.max);
         let mut names = self.names();
-        let before = std::mem::replace(&mut *names, Names::with_room(room));
+        let mut after = Names::new(room, indices_max);
+        after.creation = names.creation.clone();
+        let before = std::mem::replace(&mut *names, after);
         let kept = before.in_order();
         let indices = kept
-            .map(|(index, name)| is_wanted(index).then(|| names.add(Arc::clone(name))))
+            .map(|(index, name)| is_wanted(index).then(|| names.adopt(Arc::clone(name))))
             .collect();
         self.shared.figures.store(&names);
         drop(names);

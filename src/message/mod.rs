@@ -16,7 +16,7 @@ pub(crate) mod timestamp;
 pub(crate) mod when_full;
 
 pub(crate) use compact_id::CompactId;
-pub(crate) use directory::Placed;
+pub(crate) use directory::{Creation, Placed};
 pub use directory::{Directory, Found};
 pub use id_hash::{IdHash, IdHasher};
 pub use pattern::Pattern;

@@ -76,7 +76,7 @@ impl Life {
         disk.started();
         let position = recovered.origin.position;
         signals.recorded.store(position, Ordering::Release);
-        let destinations_max = names.destinations_max(config);
+        let destinations_max = names.destinations_max();
         let (recorder, collector) = latency::exchange(config.scheduler.levels, destinations_max);
         let reader = Reader::new(disk.clone(), config.journal.segment, 0);
         let counted = Arc::clone(&counters);

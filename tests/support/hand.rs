@@ -249,7 +249,7 @@ fn common(
 ) -> (Common, Collector) {
     let rules = rules(config);
     let names = Names::new(config, &rules);
-    let destinations_max = names.destinations_max(config);
+    let destinations_max = names.destinations_max();
     let (recorder, collector) = latency::exchange(config.scheduler.levels, destinations_max);
     let common = Common {
         counters: Arc::clone(counters),

@@ -98,7 +98,7 @@ fn patterns_at_nats_create_what_fits_and_are_no_destinations_themselves() {
     let config = settings(text);
     assert_eq!(config.destinations.len(), 1);
     assert_eq!(config.destination_patterns[0].id, "w-*");
-    assert!(config.scheduler.creates() && !config.scheduler.create_destinations);
+    assert!(!config.scheduler.create_destinations);
     assert_eq!(config.sources[0].address, "nats://h:4222/S/d");
     assert!(config.sources[0].ack);
 }

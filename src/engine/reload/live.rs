@@ -18,9 +18,9 @@ use crate::engine::pipeline::Remotes;
 use crate::engine::tls::{TlsOfEngine, TlsSwitches};
 use crate::http::HttpSettings;
 use crate::ingest::reload::{IngestChange, SourceChange};
-use crate::message::DestinationIndex;
 use crate::message::allowance::MaxQueued;
 use crate::message::when_full::WhenFullOf;
+use crate::message::{Creation, DestinationIndex};
 use crate::nats::{Nats, Own};
 use crate::net::admission::Admission;
 use crate::scheduler::reload::{Configured, SchedulerChange};
@@ -32,8 +32,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(in crate::engine) struct Live {
     pub(in crate::engine) counters: Arc<Counters>,
     pub(in crate::engine) names: Names,
-    /// Indices of destinations are below.
-    pub(in crate::engine) destinations_max: usize,
     pub(in crate::engine) remotes: Remotes,
     /// The engine's own user, among those of the settings.
     pub(in crate::engine) own: Option<Own>,
@@ -76,7 +74,9 @@ impl Live {
         });
         let late = || error!("the scheduler has not taken the new settings yet");
         let _ = self.remotes.scheduler.wait(PATIENCE, late, is_over);
-        let closed = self.names.destinations.configure(|it| configured.has(it));
+        let creation = Creation::of(&config.scheduler);
+        let closed =
+            (self.names.destinations).configure_creating(creation, |it| configured.has(it));
         // Before a new source is dialled.
         self.tls.set(tls, slots);
         self.nats.offer(config, slots);

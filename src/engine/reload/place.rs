@@ -57,7 +57,7 @@ impl Live {
     fn place_one(&self, name: &str) -> Option<DestinationIndex> {
         let begun = Instant::now();
         loop {
-            match self.names.destinations.place(name, self.destinations_max) {
+            match self.names.destinations.place(name) {
                 Placed::At(index) => return Some(index),
                 // Names that went go from all agents meanwhile.
                 _ if begun.elapsed() < RETIRING_MAX => thread::sleep(LOOK),

@@ -113,7 +113,7 @@ fn state(
 ) -> AdminState {
     let rules = Rules::new(&config.rules, &config.destinations, config.scheduler.levels);
     let names = Names::new(config, &rules);
-    let destinations_max = names.destinations_max(config);
+    let destinations_max = names.destinations_max();
     let totals = Totals::new(config.scheduler.levels, destinations_max);
     AdminState {
         counters,

@@ -13,6 +13,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use super::creation::Creation;
+use crate::limits::INDICES_PER_NAME;
+
 pub(super) type Indices = HashMap<Arc<str>, u32, ahash::RandomState>;
 
 /// What becomes of a name that is asked for.
@@ -80,7 +83,7 @@ struct Entry {
 
 /// See the module. Invariant: the names in `indices` and the numbers in `by_number` are those of
 /// the entries that are not vacant, but that those of closed ones are not in `by_number`; the indices
-/// in `free` are vacant.
+/// in `free` are vacant; no closed name may be created.
 #[derive(Debug)]
 pub(super) struct Names {
     entries: Vec<Entry>,
@@ -90,10 +93,15 @@ pub(super) struct Names {
     next_number: u64,
     /// How many are closed.
     closed: usize,
+    /// Which names are created when they are met.
+    pub(super) creation: Creation,
+    /// How many indices there may be.
+    pub(super) indices_max: usize,
 }
 
 impl Names {
-    pub(super) fn with_room(max: usize) -> Self {
+    /// None, with room for so many.
+    pub(super) fn new(max: usize, indices_max: usize) -> Self {
         Self {
             entries: Vec::with_capacity(max),
             indices: HashMap::with_capacity_and_hasher(max, ahash::RandomState::default()),
@@ -101,14 +109,9 @@ impl Names {
             free: Vec::with_capacity(max),
             next_number: 0,
             closed: 0,
+            creation: Creation::None,
+            indices_max,
         }
-    }
-
-    /// Makes room for so many.
-    pub(super) fn reserve(&mut self, max: usize) {
-        self.entries.reserve(max.saturating_sub(self.entries.len()));
-        self.indices.reserve(max.saturating_sub(self.indices.len()));
-        self.free.reserve(max);
     }
 
     /// Names that there are, closed ones not counted.
@@ -119,6 +122,11 @@ impl Names {
     /// Indices that have or had a name.
     pub(super) fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    /// Names that there are, closed ones too.
+    pub(super) fn named(&self) -> usize {
+        self.indices.len()
     }
 
     /// Indices that no new name can have.
@@ -144,8 +152,26 @@ impl Names {
         }
     }
 
+    /// Whether a name that nobody finds may be created, where there may be `max`.
+    pub(super) fn may_add(&self, name: &str, max: usize) -> bool {
+        self.count() < max && self.has_index() && self.creation.allows(name)
+    }
+
+    fn has_index(&self) -> bool {
+        !self.free.is_empty() || self.entries.len() < self.indices_max
+    }
+
+    /// The index of a name that is there from the start: there is room for as many more.
+    pub(super) fn adopt(&mut self, name: Arc<str>) -> u32 {
+        let index = self.add(name);
+        let needed = INDICES_PER_NAME.saturating_mul(self.entries.len());
+        self.indices_max = self.indices_max.max(needed);
+        index
+    }
+
     /// The index of a name that is not there yet.
     pub(super) fn add(&mut self, name: Arc<str>) -> u32 {
+        debug_assert!(!self.indices.contains_key(&name), "{name} is there");
         let number = self.next_number;
         self.next_number += 1;
         let entry = Entry {
@@ -193,9 +219,9 @@ impl Names {
         })
     }
 
-    /// The index that a name of the settings has or gets; one that is new is closed for now, where
-    /// `is_closed`.
-    pub(super) fn place(&mut self, name: &str, max: usize, is_closed: bool) -> Placed {
+    /// The index that a name of the settings has or gets; one that is new and may not be created is closed
+    /// for now.
+    pub(super) fn place(&mut self, name: &str) -> Placed {
         if let Some(&index) = self.indices.get(name) {
             let entry = &mut self.entries[index as usize];
             if entry.state == State::Retiring {
@@ -204,12 +230,12 @@ impl Names {
             entry.is_configured = true;
             return Placed::At(index);
         }
-        if self.free.is_empty() && self.entries.len() >= max {
+        if !self.has_index() {
             return Placed::NoRoom;
         }
         let index = self.add(Arc::from(name));
         self.entries[index as usize].is_configured = true;
-        if is_closed {
+        if !self.creation.allows(name) {
             self.close(index);
         }
         Placed::At(index)
@@ -217,11 +243,7 @@ impl Names {
 
     /// The settings name these now. Of the others nobody finds those that may not be created, whatever
     /// waits for them; returns those that this has closed.
-    pub(super) fn configure(
-        &mut self,
-        configured: impl Fn(u32) -> bool,
-        may_create: impl Fn(&str) -> bool,
-    ) -> Vec<u32> {
+    pub(super) fn configure(&mut self, configured: impl Fn(u32) -> bool) -> Vec<u32> {
         let mut closed = Vec::new();
         for index in 0..self.len() as u32 {
             let is_configured = configured(index);
@@ -230,7 +252,8 @@ impl Names {
                 continue;
             }
             entry.is_configured = is_configured;
-            match (is_configured || may_create(&entry.name), entry.is_closed) {
+            let is_open = is_configured || self.creation.allows(&entry.name);
+            match (is_open, entry.is_closed) {
                 (true, true) => self.open(index),
                 (false, false) => {
                     self.close(index);

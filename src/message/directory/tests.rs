@@ -3,6 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::message::Pattern;
+
+mod model;
 
 #[test]
 fn clones_learn_of_names_that_others_created() {
@@ -72,7 +75,7 @@ fn a_name_that_leaves_the_settings_is_found_no_more_and_has_its_index_when_it_co
     let mut one = Directory::new(["a", "b"], false, 9);
     assert!(one.configure(|it| it < 2).is_empty());
     assert_eq!((one.find("a"), one.find("b")), (Some(0), Some(1)));
-    assert_eq!(one.place("c", 9), Placed::At(2));
+    assert_eq!(one.place("c"), Placed::At(2));
     assert_eq!(
         (one.find("c"), one.count()),
         (None, 2),
@@ -86,7 +89,7 @@ fn a_name_that_leaves_the_settings_is_found_no_more_and_has_its_index_when_it_co
     assert_eq!(names, ["a", "c"]);
     // Those who look for new names find it when it comes back.
     let next = one.next_number();
-    assert_eq!(one.place("b", 9), Placed::At(1));
+    assert_eq!(one.place("b"), Placed::At(1));
     assert!(one.configure(|_| true).is_empty());
     assert_eq!(one.next_created(next).map(|it| it.index), Some(1));
     assert_eq!(one.find("b"), Some(1));
@@ -94,18 +97,23 @@ fn a_name_that_leaves_the_settings_is_found_no_more_and_has_its_index_when_it_co
 
 #[test]
 fn names_of_the_settings_do_not_go_and_closed_ones_give_their_room_back() {
-    let mut one = Directory::new(["a", "b"], false, 2);
+    let mut one = Directory::new(["a", "b"], false, 1);
+    assert_eq!(one.indices_max(), 4, "two for each that is there");
     one.configure(|it| it == 0);
     assert!(!one.begin_retiring(0) && one.begin_retiring(1));
-    assert_eq!(one.place("b", 2), Placed::Retiring);
-    assert_eq!(one.place("c", 2), Placed::NoRoom);
+    assert_eq!(one.place("b"), Placed::Retiring);
+    assert_eq!(
+        (one.place("c"), one.place("d")),
+        (Placed::At(2), Placed::At(3))
+    );
+    assert_eq!(one.place("e"), Placed::NoRoom);
     one.retire(1);
     one.release(1);
-    assert_eq!(one.place("c", 2), Placed::At(1));
+    assert_eq!(one.place("e"), Placed::At(1));
     one.configure(|_| true);
     assert_eq!(
-        (one.find("c"), one.find("b"), one.count()),
-        (Some(1), None, 2)
+        (one.find("e"), one.find("b"), one.count()),
+        (Some(1), None, 4)
     );
 }
 
@@ -115,7 +123,7 @@ fn where_names_are_created_one_that_leaves_the_settings_is_a_created_one() {
     one.configure(|_| true);
     assert_eq!(one.find_or_create("b"), Some(1));
     assert_eq!(
-        (one.place("b", 9), one.place("c", 9)),
+        (one.place("b"), one.place("c")),
         (Placed::At(1), Placed::At(2))
     );
     assert_eq!(one.find("c"), Some(2));
@@ -124,18 +132,72 @@ fn where_names_are_created_one_that_leaves_the_settings_is_a_created_one() {
     assert!(!one.begin_retiring(1) && one.begin_retiring(0));
 }
 
+fn fitting(patterns: &[&str]) -> Creation {
+    let patterns = patterns.iter().filter_map(|it| Pattern::parse(it));
+    Creation::Fitting(patterns.collect())
+}
+
 #[test]
 fn a_name_that_fits_no_pattern_is_closed_where_only_those_that_do_are_created() {
-    let patterns = [Pattern::parse("t*").expect("a pattern")];
-    let mut one = Directory::new(["a", "t1"], false, 9).creating(&patterns);
+    let mut one = Directory::new(["a", "t1"], false, 9).creating(fitting(&["t*"]));
     one.configure(|it| it < 2);
     assert_eq!(one.find_or_create("t2"), Some(2));
     assert_eq!(one.configure(|_| false), [0]);
     one.forget(0);
     let found = ["a", "t1", "t2"].map(|it| one.find(it));
     assert_eq!(found, [None, Some(1), Some(2)]);
-    assert_eq!(one.place("b", 9), Placed::At(3));
+    assert_eq!(one.place("b"), Placed::At(3));
     assert_eq!(one.find("b"), None, "it is not open yet");
+}
+
+#[test]
+fn names_that_are_created_no_more_are_closed_and_found_again_when_they_are() {
+    let one = Directory::new(["a"], false, 9);
+    let mut other = one.clone();
+    one.configure(|it| it == 0);
+    assert_eq!(other.find_or_create("t1"), None);
+    assert!(
+        one.configure_creating(fitting(&["t*"]), |it| it == 0)
+            .is_empty()
+    );
+    assert_eq!(other.find_or_create("t1"), Some(1));
+    assert_eq!(other.find_or_create("u1"), None);
+    // Another pattern, and what it has closed is forgotten.
+    assert_eq!(one.configure_creating(fitting(&["u*"]), |it| it == 0), [1]);
+    other.forget(1);
+    assert_eq!((other.find_or_create("t1"), other.count()), (None, 1));
+    assert_eq!(other.find_or_create("u1"), Some(2));
+    assert!(
+        one.configure_creating(Creation::All, |it| it == 0)
+            .is_empty()
+    );
+    assert_eq!(
+        (other.find("t1"), other.find_or_create("v")),
+        (Some(1), Some(3))
+    );
+    let closed = one.configure_creating(Creation::None, |it| it == 3);
+    assert_eq!(closed, [0, 1, 2]);
+    assert!(!one.may_create() && one.count() == 1);
+}
+
+#[test]
+fn closed_names_leave_no_more_indices_than_there_may_be_and_may_go() {
+    let mut one = Directory::new(["a"], false, 2).creating(Creation::All);
+    assert_eq!(one.find_or_create("t1"), Some(1));
+    assert!(one.is_full());
+    one.configure_creating(fitting(&["u*"]), |_| false);
+    (0..2).for_each(|it| one.forget(it));
+    assert_eq!(one.find_or_create("u1"), Some(2));
+    assert_eq!(one.find_or_create("u2"), Some(3));
+    let closed = one.configure_creating(fitting(&["v*"]), |_| false);
+    closed.iter().for_each(|it| one.forget(*it));
+    assert_eq!(one.count(), 0);
+    assert_eq!(one.find_or_create("v1"), None, "no index is left");
+    assert!(one.is_full() && one.may_retire(0), "those that went may go");
+    one.begin_retiring(0);
+    one.retire(0);
+    one.release(0);
+    assert_eq!(one.find_or_create("v1"), Some(0));
 }
 
 #[test]
@@ -202,166 +264,6 @@ fn who_goes_through_names_by_their_numbers_meets_each_new_one_once() {
     directory.find_or_create("c");
     directory.begin_retiring(1);
     assert_eq!(all_new(&directory), [("c".to_owned(), 1, true)]);
-}
-
-/// What an agent, or whoever retires names, does next.
-#[derive(Debug, Clone)]
-enum Step {
-    Ask {
-        agent: usize,
-        name: String,
-        creates: bool,
-    },
-    Begin(usize),
-    Forget {
-        agent: usize,
-    },
-    End {
-        keeps: bool,
-    },
-    Release,
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        6 => (0..3_usize, "[a-d]{1,2}|[a-d]{20}", any::<bool>())
-            .prop_map(|(agent, name, creates)| Step::Ask { agent, name, creates }),
-        2 => (0..9_usize).prop_map(Step::Begin),
-        3 => (0..3_usize).prop_map(|agent| Step::Forget { agent }),
-        2 => any::<bool>().prop_map(|keeps| Step::End { keeps }),
-        1 => Just(Step::Release),
-    ]
-}
-
-/// The naive model: which name each index has, who has not forgotten the one that is retiring.
-#[derive(Debug, Default)]
-struct Model {
-    names: Vec<Option<String>>,
-    retiring: Option<(usize, Vec<usize>)>,
-    vacant: Vec<usize>,
-}
-
-impl Model {
-    fn at(&self, name: &str) -> Option<usize> {
-        let is_it = |it: &Option<String>| it.as_deref() == Some(name);
-        self.names.iter().position(is_it)
-    }
-
-    fn count(&self) -> usize {
-        self.names.iter().flatten().count()
-    }
-}
-
-/// Three agents' directories beside the model.
-struct Rig {
-    agents: [Directory; 3],
-    model: Model,
-    max: usize,
-}
-
-impl Rig {
-    fn new(max: usize) -> Self {
-        let first = Directory::new([], true, max);
-        Self {
-            agents: [first.clone(), first.clone(), first],
-            model: Model::default(),
-            max,
-        }
-    }
-
-    fn take(&mut self, step: Step) -> Result<(), TestCaseError> {
-        match step {
-            Step::Ask {
-                agent,
-                name,
-                creates,
-            } => self.ask(agent, name, creates)?,
-            Step::Begin(at) => self.begin(at),
-            Step::Forget { agent } => {
-                if let Some((at, left)) = &mut self.model.retiring {
-                    self.agents[agent].forget(*at as u32);
-                    left.retain(|it| *it != agent);
-                }
-            }
-            Step::End { keeps } => self.end(keeps),
-            Step::Release => {
-                if let Some(at) = self.model.vacant.pop() {
-                    self.agents[0].release(at as u32);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn ask(&mut self, agent: usize, name: String, creates: bool) -> Result<(), TestCaseError> {
-        let found = match creates {
-            true => self.agents[agent].look_or_create(&name),
-            false => self.agents[agent].look(&name),
-        };
-        let (model, max) = (&mut self.model, self.max);
-        let count = model.count();
-        match (found, model.at(&name), &model.retiring) {
-            (Found::At(index), Some(at), Some((retiring, left))) if at == *retiring => {
-                prop_assert_eq!(index as usize, at);
-                prop_assert!(left.contains(&agent), "it has forgotten it");
-            }
-            (Found::Retiring, Some(at), Some((retiring, _))) => prop_assert_eq!(at, *retiring),
-            (Found::At(index), Some(at), _) => prop_assert_eq!(index as usize, at),
-            (Found::At(index), None, _) => {
-                prop_assert!(creates && count < max);
-                let at = index as usize;
-                model.names.resize(model.names.len().max(at + 1), None);
-                prop_assert_eq!(&model.names[at], &None, "it is another's");
-                prop_assert!(!model.vacant.contains(&at));
-                model.names[at] = Some(name);
-            }
-            (Found::Nowhere, None, _) => prop_assert!(!creates || count >= max),
-            other => prop_assert!(false, "{:?}", other),
-        }
-        Ok(())
-    }
-
-    fn begin(&mut self, at: usize) {
-        let is_there = self.model.names.get(at).is_some_and(Option::is_some);
-        if self.model.retiring.is_none() && is_there {
-            self.agents[0].begin_retiring(at as u32);
-            self.model.retiring = Some((at, vec![0, 1, 2]));
-        }
-    }
-
-    fn end(&mut self, keeps: bool) {
-        let Some((at, left)) = self.model.retiring.take() else {
-            return;
-        };
-        if keeps {
-            self.agents[0].keep(at as u32);
-        } else if left.is_empty() {
-            self.agents[0].retire(at as u32);
-            self.model.names[at] = None;
-            self.model.vacant.push(at);
-        } else {
-            self.model.retiring = Some((at, left));
-        }
-    }
-}
-
-proptest! {
-    /// One name at a time is retired, as slowly as the steps will have it.
-    #[test]
-    fn names_that_come_and_go_are_never_taken_for_each_other(
-        steps in prop::collection::vec(step(), 1..300),
-        max in 1..9_usize,
-    ) {
-        let mut rig = Rig::new(max);
-        for step in steps {
-            rig.take(step)?;
-            let (one, model) = (&rig.agents[0], &rig.model);
-            prop_assert_eq!(one.count(), model.count());
-            prop_assert_eq!(one.is_full(), model.count() >= max);
-            let may_retire = model.vacant.len() + 1 < max;
-            prop_assert_eq!(one.may_retire(1), may_retire);
-        }
-    }
 }
 
 #[test]

@@ -14,9 +14,14 @@ fn no_limit_of_the_kernel_s_cuts_a_peer_that_does_not_read() {
             Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
         }
     };
-    let socket = SockRef::from(&live(&mut net.streams, key).expect("it is there").socket);
-    assert_eq!(socket.tcp_user_timeout().expect("an option"), None);
-    assert!(socket.keepalive().expect("an option"));
+    let keepalive = |net: &mut Tcp| {
+        let socket = SockRef::from(&live(&mut net.streams, key).expect("it is there").socket);
+        assert_eq!(socket.tcp_user_timeout().expect("an option"), None);
+        socket.keepalive().expect("an option")
+    };
+    assert!(!keepalive(&mut net), "it may be refused: nothing is set up");
+    net.let_in(key).expect("it is let in");
+    assert!(keepalive(&mut net));
 }
 
 #[test]
