@@ -204,6 +204,7 @@ counters! {
     StoreUnsettled "store_unsettled" count "Settlements that the database refused and that are kept in unstored.ndjson; their rows say INGESTED.";
     StoreLagMessages "store_lag_messages" gauge "Journaled messages that the store has not followed yet.";
     StoreLagSeconds "store_lag_seconds" gauge "How long the oldest message or settlement that the store has not followed has waited.";
+    StoreCoreWaitPercent "store_core_wait_percent" gauge "How much of the last ten seconds the store's thread could have gone on and had no core: it has the lowest priority.";
     StoreRowsRemoved "store_rows_removed" count "Rows removed because they were settled longer than store.keep ago; of partitions that were dropped, the server's estimate.";
     StorePartitionsDropped "store_partitions_dropped" count "Partitions of a server's table that were dropped for the same reason.";
     StoreOldestRowSeconds "store_oldest_row_seconds" gauge "Age of the oldest row when the last pass over the old rows began; 0 without store.keep.";

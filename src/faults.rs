@@ -1,10 +1,11 @@
 //! What does not work now, since when, and why: the words that a counter cannot hold.
 //!
 //! The store's thread, the retention agent and NATS write an entry when something fails and when it
-//! works again; HTTP reads it for `/readyz`. Never on the path: it locks and allocates.
+//! works again; HTTP reads it for `/readyz`. Never on the path, for it locks and allocates; but for why the
+//! journal waits, which is two atomic values.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Parts of the engine that may fail while it goes on.
@@ -18,9 +19,54 @@ pub(crate) enum Part {
     StoreKeep,
     /// Old journal files cannot be rewritten, renamed or removed.
     Retention,
+    /// The journal has reached `journal.max_bytes`: sources wait.
+    JournalLimit,
 }
 
-const PARTS: usize = Part::Retention as usize + 1;
+/// What sources wait for while the journal takes no messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum JournalWaits {
+    Room = 1,
+    Descriptors,
+    ReadOnly,
+    /// No file is set aside for settlements.
+    Reserve,
+    /// The store's database needs what is left.
+    DatabaseRoom,
+}
+
+impl JournalWaits {
+    const ALL: [Self; 5] = [
+        Self::Room,
+        Self::Descriptors,
+        Self::ReadOnly,
+        Self::Reserve,
+        Self::DatabaseRoom,
+    ];
+
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::Room => "the journal's disk is full: sources wait until there is room",
+            Self::Descriptors => {
+                "the journal finds no descriptor for its next segment: sources wait until there is \
+                 one (raise `ulimit -n`)"
+            }
+            Self::ReadOnly => {
+                "the journal's file system is read-only: sources wait until it may be written to again"
+            }
+            Self::Reserve => {
+                "the journal's disk has no room set aside: sources wait until there is"
+            }
+            Self::DatabaseRoom => {
+                "the journal's disk has no more room than the store needs to follow: sources wait \
+                 until it has followed and old segments go"
+            }
+        }
+    }
+}
+
+const PARTS: usize = Part::JournalLimit as usize + 1;
 
 /// A way to another system that is kept open: its name in the settings, and why it does not work now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,9 +118,31 @@ pub(crate) struct Faults {
     parts: [Mutex<Option<Fault>>; PARTS],
     /// By name.
     links: Mutex<BTreeMap<String, LinkState>>,
+    /// A [`JournalWaits`], and since when, us since the epoch. Written on the path, hence without a lock;
+    /// relaxed: words for people.
+    journal_waits: AtomicU8,
+    journal_waits_since_us: AtomicU64,
 }
 
 impl Faults {
+    /// The journal takes no messages for this reason. What it says stays when it is over: a counter
+    /// tells whether it is.
+    pub(crate) fn set_journal_waits(&self, waits: JournalWaits, now_us: u64) {
+        self.journal_waits.store(waits as u8, Ordering::Relaxed);
+        self.journal_waits_since_us.store(now_us, Ordering::Relaxed);
+    }
+
+    /// Why the journal takes no messages, or took none the last time, and since when, us since the
+    /// epoch.
+    #[must_use]
+    pub(crate) fn journal_waits(&self) -> Option<(JournalWaits, u64)> {
+        let waits = self.journal_waits.load(Ordering::Relaxed);
+        let waits = JournalWaits::ALL
+            .into_iter()
+            .find(|it| *it as u8 == waits)?;
+        Some((waits, self.journal_waits_since_us.load(Ordering::Relaxed)))
+    }
+
     /// A part fails, with the latest cause.
     pub(crate) fn set(&self, part: Part, now_us: u64, reason: &str) {
         let mut entry = self.entry(part);

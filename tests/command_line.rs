@@ -257,3 +257,34 @@ fn a_store_that_does_not_answer_is_told_as_it_is_and_not_as_the_follower_would()
         );
     }
 }
+
+#[test]
+fn the_demo_delivers_all_and_ends_with_commands_that_work_as_they_stand() {
+    let here = directory();
+    let mut demo = command(here.path());
+    demo.args(["demo", "--seconds", "1", "--rate", "200"])
+        .env("FLIPPED_LB_ADMIN_LISTEN", "127.0.0.1:0")
+        .env("FLIPPED_LB_DELIVERY_LISTEN", "127.0.0.1:0");
+    let output = demo.output().expect("it starts");
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(text(&output.stdout).contains("=== DELIVERY STATISTICS ==="));
+    let hint = |what: &str| {
+        let begin = format!("flipped-lb: demo: {what}: ");
+        let line = said.lines().find_map(|it| it.strip_prefix(&*begin));
+        line.unwrap_or_else(|| panic!("no {what}: {said}"))
+            .to_owned()
+    };
+    for what in ["latencies", "rows"] {
+        let mut shell = Command::new("sh");
+        // No `flipped-lb` is on PATH, as under `cargo run`.
+        shell
+            .args(["-c", &hint(what)])
+            .current_dir(here.path())
+            .env("PATH", "/nowhere");
+        let ran = shell.output().expect("it starts");
+        assert!(ran.status.success(), "{what}: {}", text(&ran.stderr));
+    }
+    let picture = std::fs::read_to_string(here.path().join("latency.svg"));
+    assert!(picture.expect("it is drawn").starts_with("<svg"));
+}

@@ -140,7 +140,8 @@ fn a_full_disk_heals_by_what_is_delivered_and_nothing_of_it_comes_again() {
     let publisher = publish(&engine, "m", COUNT);
     engine.wait("the disk is full", |it| it["journal_waiting"] == 1);
     let (status, why) = engine.get("/readyz");
-    assert!(status == 503 && why.contains("disk full"), "{status} {why}");
+    let why_and_since = why.contains("the journal's disk") && why.contains("; since 20");
+    assert!(status == 503 && why_and_since, "{status} {why}");
     let mut subscriber = Subscriber::new(&engine, &["table1"], false);
     let mut seen = HashSet::new();
     for _ in 0..COUNT {

@@ -242,6 +242,10 @@ fn at_max_bytes_sources_wait_delivery_goes_on_and_room_lets_them_in_again() {
         let (status, body) = engine.get("/readyz");
         assert_eq!(status, 503);
         assert!(body.contains("journal.max_bytes"), "{body}");
+        assert!(
+            body.contains("absent or slow") && body.contains("; since 20"),
+            "{body}"
+        );
         assert_eq!(engine.get("/healthz").0, 200, "it is well");
         engine.wait_until_logged("it is told", |log| {
             log.contains("absent or slow") && log.contains("max_bytes")

@@ -8,6 +8,11 @@ mod at_server;
 mod mariadb;
 mod support;
 
+use std::io::Write;
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
 use mysql::prelude::Queryable;
 
 use at_server::{engine, engine_by, frames, home, schema, schema_by, send, take_all, words};
@@ -226,4 +231,93 @@ fn rows_of_a_partitioned_table_are_settled_once_by_a_table_and_by_name_and_after
         server.count("SELECT COUNT(*) FROM messages WHERE status = 'INGESTED'") == 0
     });
     at_server::assert_all_delivered(&server, sent);
+}
+
+const OLD_DAYS: u64 = 8;
+const LOAD_PER_MS: u128 = 2;
+
+#[test]
+fn days_are_dropped_while_two_thousand_messages_a_second_come_and_each_of_these_has_one_row() {
+    let server = MariaDb::start();
+    far_from_midnight(&server);
+    let home = home();
+    let first = engine(&server, &home, "");
+    take_all(&first, &["table2"]);
+    for day in 0..OLD_DAYS {
+        assert!(send(&first, &frames(&format!("old{day}"), 20)));
+    }
+    first.wait("all is stored", |it| it["stored_settled"] == OLD_DAYS * 20);
+    assert_eq!(first.stop().code, Some(0));
+    // Each came on another day; none may go yet.
+    for day in 0..OLD_DAYS {
+        let moved = format!(
+            "UPDATE messages SET created_at = created_at - INTERVAL {} DAY, \
+             delivered_at = delivered_at + INTERVAL 1 DAY WHERE messageId LIKE 'old{day}-%'",
+            2 + OLD_DAYS - day
+        );
+        run(&server, &moved);
+    }
+    let applied = partition_by_day(&server, &home);
+    assert!(applied.status.success(), "{}", words(&applied));
+
+    // A pass each second. Today's rows stay: younger days are not old, whatever `keep` is.
+    let engine = engine(&server, &home, "keep = \"1s\"");
+    take_all(&engine, &["table2"]);
+    let is_over = AtomicBool::new(false);
+    let sent = std::thread::scope(|scope| {
+        let load = scope.spawn(|| send_until(&engine, &is_over));
+        for day in 0..OLD_DAYS {
+            let may_go = format!(
+                "UPDATE messages SET delivered_at = created_at WHERE messageId LIKE 'old{day}-%'"
+            );
+            run(&server, &may_go);
+            engine.wait("its day is dropped", |it| {
+                it["store_partitions_dropped"] == day + 1
+            });
+        }
+        is_over.store(true, Ordering::Relaxed);
+        load.join().expect("it sends")
+    });
+    engine.wait("all is accepted and stored", |it| {
+        it["accepted"] == sent && it["stored_settled"] == sent
+    });
+    at_server::assert_all_delivered(&server, sent);
+    for name in [
+        "store_keep_failing",
+        "store_failing",
+        "store_retries",
+        "store_unstored",
+        "store_unsettled",
+    ] {
+        assert_eq!(engine.count(name), 0, "{name}: {}", engine.log());
+    }
+    engine.kill();
+}
+
+/// Sends at the load's rate until it is over. Returns how many.
+fn send_until(engine: &support::Engine, is_over: &AtomicBool) -> u64 {
+    let address = engine.ingest.expect("it listens");
+    let mut stream = TcpStream::connect(address).expect("the producers' address");
+    let (begun, mut sent) = (Instant::now(), 0);
+    while !is_over.load(Ordering::Relaxed) {
+        let due = (begun.elapsed().as_millis() * LOAD_PER_MS) as u64;
+        let lines: Vec<_> = (sent..due)
+            .map(|at| frame(&format!("load-{at}"), "table2", 2))
+            .collect();
+        if !lines.is_empty() {
+            let lines = format!("{}\n", lines.join("\n"));
+            stream.write_all(lines.as_bytes()).expect("it is read");
+        }
+        sent = due;
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    sent
+}
+
+/// At midnight today becomes yesterday, which may go: a test that is about to begin waits until then.
+fn far_from_midnight(server: &MariaDb) {
+    let left = "SELECT 86400 - TIME_TO_SEC(UTC_TIME())";
+    while server.count(left) < 2 * support::PATIENCE.as_secs() {
+        std::thread::sleep(Duration::from_secs(1));
+    }
 }

@@ -13,7 +13,9 @@ use crate::counters::{Counter, Counters};
 use crate::destinations::Tracked;
 use crate::escape::Escaped;
 use crate::latency::Names;
-use crate::limits::{ALARM_AFTER_US, ALARM_GROWTH_US, DESTINATIONS_NAMED_MAX};
+use crate::limits::{
+    ALARM_AFTER_US, ALARM_GROWTH_US, DESTINATIONS_NAMED_MAX, STANDS_STILL_AFTER_US,
+};
 use crate::log_limit::LogLimit;
 use crate::message::DestinationIndex;
 use crate::message::when_full::WhenFullOf;
@@ -246,7 +248,8 @@ fn alarm(cause: Cause, now: Now, words: String) -> Alarm {
 
 /// Destinations whose subscribers do not read, or do not acknowledge.
 fn stand_still(destinations: &[Tracked], names: &dyn Names, now: Now) -> Vec<Alarm> {
-    let is_long = |it: &Tracked| now.epoch_us.saturating_sub(it.waits_since_us) >= ALARM_AFTER_US;
+    let is_long =
+        |it: &Tracked| now.epoch_us.saturating_sub(it.waits_since_us) >= STANDS_STILL_AFTER_US;
     let mut alarms: Vec<_> = (0..)
         .zip(destinations)
         .filter_map(|(index, it)| {

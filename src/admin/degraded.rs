@@ -5,7 +5,7 @@
 use crate::clock::utc;
 use crate::counters::{Counter, Counters};
 use crate::faults::{Fault, Part};
-use crate::limits::STORE_LAG_DEGRADED_S;
+use crate::limits::{STORE_CORE_WAIT_PERCENT, STORE_LAG_DEGRADED_S};
 use crate::plural::{counted, several};
 
 /// What is short.
@@ -87,7 +87,19 @@ fn store(counters: &Counters) -> Option<String> {
         (false, _) => return None,
     };
     let behind = behind(messages, behind_s);
-    Some(format!("the store {what}: {behind}"))
+    let hungry = no_core(counters).unwrap_or_default();
+    Some(format!("the store {what}: {behind}{hungry}"))
+}
+
+/// That other programs keep the store from going on, if they do.
+fn no_core(counters: &Counters) -> Option<String> {
+    let percent = counters.get(Counter::StoreCoreWaitPercent);
+    (percent >= STORE_CORE_WAIT_PERCENT).then(|| {
+        format!(
+            "; its thread waits {percent} % of the time for a core: it has the lowest priority, and \
+             other threads of this machine take them all"
+        )
+    })
 }
 
 /// How far the store is behind: rows to write, or, where all are written, settlements.
@@ -179,6 +191,11 @@ mod tests {
         counters.set(Counter::StoreLagSeconds, STORE_LAG_DEGRADED_S);
         counters.set(Counter::StoreLagMessages, 7);
         let slow = format!("the store is slow: 7 messages and {STORE_LAG_DEGRADED_S} s behind");
+        assert_eq!(words(&counters), [&*slow]);
+        counters.set(Counter::StoreCoreWaitPercent, STORE_CORE_WAIT_PERCENT);
+        let hungry = format!("{slow}; its thread waits {STORE_CORE_WAIT_PERCENT} % of the time");
+        assert!(words(&counters)[0].starts_with(&hungry));
+        counters.set(Counter::StoreCoreWaitPercent, STORE_CORE_WAIT_PERCENT - 1);
         assert_eq!(words(&counters), [slow]);
         counters.set(Counter::StoreLagMessages, 0);
         let slow = "the store is slow: all rows are written, their statuses are";

@@ -4,12 +4,15 @@
 //! even when the thread panics. The HTTP server reads. It restarts nothing.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use super::stalls::{Stalls, Waits};
 use crate::agent::heartbeat::Heartbeat;
+use crate::clock::utc;
 use crate::counters::{Counter, Counters};
+use crate::faults::{Fault, Part};
+use crate::plural::several;
 
 /// Where the engine is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,8 +66,6 @@ struct Agent {
 pub(crate) struct Health {
     phase: AtomicU8,
     agents: Vec<Agent>,
-    /// Set while sources wait because the journal may not grow.
-    journal_limited: Arc<AtomicBool>,
     stalls: Stalls,
 }
 
@@ -86,17 +87,7 @@ impl Health {
         Self {
             phase: AtomicU8::new(Phase::Starting as u8),
             agents: agents.collect(),
-            journal_limited: Arc::default(),
             stalls: Stalls::default(),
-        }
-    }
-
-    /// The same; `journal_limited` is set while sources wait because the journal may not grow.
-    #[must_use]
-    pub(crate) fn watching(self, journal_limited: Arc<AtomicBool>) -> Self {
-        Self {
-            journal_limited,
-            ..self
         }
     }
 
@@ -165,10 +156,6 @@ impl Health {
             return Err(wrong.join("; "));
         }
         match self.phase() {
-            Phase::Running if self.journal_limited.load(Ordering::Relaxed) => Err(
-                "the journal has reached journal.max_bytes: sources wait until old segments go"
-                    .to_owned(),
-            ),
             Phase::Running => Ok(()),
             phase => Err(phase.label().to_owned()),
         }
@@ -180,21 +167,31 @@ impl Health {
 /// # Errors
 /// The reason, in a few words.
 pub(crate) fn has_journal(counters: &Counters) -> Result<(), String> {
+    if let Some(Fault { since_us, reason }) = counters.faults().get(Part::JournalLimit) {
+        return Err(format!("{reason}; since {}", utc(since_us)));
+    }
     if counters.get(Counter::JournalWaiting) == 0 {
         return Ok(());
     }
-    let mut why = String::from("the journal finds the disk full, or no descriptor: sources wait");
+    let mut why = match counters.faults().journal_waits() {
+        Some((waits, since_us)) => format!("{}; since {}", waits.words(), utc(since_us)),
+        None => String::from("the journal takes no messages: sources wait"),
+    };
     if counters.get(Counter::JournalStuck) != 0 {
         why.push_str(
             ". Not even settlements find room: nothing is delivered, and only room from outside helps",
         );
     } else {
-        why.push_str("; what is recorded is delivered and settled");
+        why.push_str(". What is recorded is delivered and settled");
     }
-    if counters.get(Counter::StoreFailing) != 0 {
-        why.push_str(
-            ". The store fails as well: no segment goes before it has followed; make room on the disk",
-        );
+    let behind = counters.get(Counter::StoreLagMessages);
+    let is_failing = counters.get(Counter::StoreFailing) != 0;
+    if is_failing || behind > 0 {
+        let fails = if is_failing { "fails, and " } else { "" };
+        let behind = several(behind, "message");
+        why.push_str(&format!(
+            ". The store {fails}is {behind} behind: no segment goes before it has followed"
+        ));
     }
     Err(why)
 }
@@ -212,6 +209,7 @@ impl Drop for AgentGuard {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::faults::JournalWaits;
 
     #[test]
     fn ready_means_running_with_all_agents_alive() {
@@ -230,14 +228,41 @@ mod tests {
     }
 
     #[test]
+    fn a_journal_that_waits_says_for_what_and_since_when() {
+        let counters = Counters::default();
+        assert_eq!(has_journal(&counters), Ok(()));
+        counters.set(Counter::JournalWaiting, 1);
+        let since_us = 1_700_000_000_000_000;
+        counters
+            .faults()
+            .set_journal_waits(JournalWaits::DatabaseRoom, since_us);
+        let why = has_journal(&counters).expect_err("it waits");
+        let begin = "the journal's disk has no more room than the store needs to follow: sources wait \
+                     until it has followed and old segments go; since 2023-11-14T22:13:20Z.";
+        assert!(why.starts_with(begin), "{why}");
+        assert!(!why.contains("The store"), "{why}");
+        counters.set(Counter::StoreLagMessages, 7);
+        counters.set(Counter::StoreFailing, 1);
+        let why = has_journal(&counters).expect_err("it waits");
+        let end =
+            "The store fails, and is 7 messages behind: no segment goes before it has followed";
+        assert!(why.ends_with(end), "{why}");
+        counters
+            .faults()
+            .set_journal_waits(JournalWaits::Descriptors, since_us);
+        let why = has_journal(&counters).expect_err("it waits");
+        assert!(why.contains("descriptor"), "{why}");
+    }
+
+    #[test]
     fn a_journal_at_its_limit_is_well_and_not_ready() {
-        let limited = Arc::new(AtomicBool::new(false));
-        let health = Health::new(["journal"]).watching(Arc::clone(&limited));
-        health.set_phase(Phase::Running);
-        assert_eq!(health.ready(), Ok(()));
-        limited.store(true, Ordering::Relaxed);
-        assert!(health.ready().is_err_and(|it| it.contains("max_bytes")));
-        assert!(health.died().is_empty());
+        let counters = Counters::default();
+        let faults = counters.faults();
+        faults.set(Part::JournalLimit, 1_700_000_000_000_000, "it is full");
+        let why = has_journal(&counters).expect_err("it may not grow");
+        assert_eq!(why, "it is full; since 2023-11-14T22:13:20Z");
+        faults.clear(Part::JournalLimit);
+        assert_eq!(has_journal(&counters), Ok(()));
     }
 
     #[test]

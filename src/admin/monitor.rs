@@ -29,6 +29,7 @@ use crate::limits::{DESTINATIONS_INTERVAL, MONITOR_TICK_MS};
 use crate::log;
 use crate::message::DestinationIndex;
 use crate::sources;
+use crate::store::core_wait::CoreWait;
 use crate::store::lag::Progress;
 
 /// What a monitor works with.
@@ -138,6 +139,8 @@ struct Run {
     retired: VecDeque<(u64, DestinationIndex)>,
     /// The last period of the interval log was not written whole.
     log_failing: bool,
+    /// Of the store's thread.
+    core_wait: CoreWait,
 }
 
 impl Run {
@@ -153,6 +156,7 @@ impl Run {
             collected: 0,
             retired: VecDeque::new(),
             log_failing: false,
+            core_wait: CoreWait::default(),
         }
     }
 
@@ -299,9 +303,12 @@ impl Run {
         }
     }
 
-    fn publish_lag(&self) {
+    fn publish_lag(&mut self) {
         if let Some(progress) = &self.parts.progress {
-            progress.publish(self.parts.clock.now().epoch_us, &self.parts.counters);
+            let counters = &self.parts.counters;
+            progress.publish(self.parts.clock.now().epoch_us, counters);
+            let percent = (self.core_wait).look(progress.thread_id(), self.started.elapsed());
+            counters.set(Counter::StoreCoreWaitPercent, percent);
         }
     }
 

@@ -6,7 +6,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
@@ -282,17 +282,37 @@ fn count_frames(mut stream: BufReader<TcpStream>, received: &AtomicU64) {
     }
 }
 
-/// What to do next: the latencies as a picture, and the engine itself.
+/// This program as it was called: `cargo run` puts it on no PATH.
+fn program() -> String {
+    let called = std::env::args_os().next();
+    called.map_or_else(
+        || "flipped-lb".to_owned(),
+        |it| it.to_string_lossy().into_owned(),
+    )
+}
+
+/// What to do next: the latencies as a picture, the rows, and the engine itself.
 fn hint_at_figures(config: &Config) {
+    let program = program();
     let histograms = config.data_dir.join("histograms");
     say(format!(
-        "demo: latencies: flipped-lb histogram {} --out latency.svg",
+        "demo: latencies: {program} histogram {} --out latency.svg",
         histograms.join("total.hgrm").display()
     ));
+    let sqlite = |file: &Path| format!(" --url sqlite:{}", file.display());
+    let rows = match &config.store.url {
+        StoreUrl::Sqlite(None) => Some(sqlite(&config.data_dir.join("messages.db"))),
+        StoreUrl::Sqlite(Some(file)) => Some(sqlite(file)),
+        StoreUrl::MySql(_) => Some(String::new()),
+        StoreUrl::None => None,
+    };
+    if let Some(database) = rows {
+        say(format!("demo: rows: {program} report{database}"));
+    }
     // Another port than the settings' was the demo's alone.
     if let Some(admin) = config.admin.listen.filter(|it| it.port() > 0) {
         say(format!(
-            "demo: the engine by itself: flipped-lb run; while it runs, its page is at \
+            "demo: the engine by itself: {program} run; while it runs, its page is at \
              http://{admin}/, its figures at /stats, /destinations and /metrics"
         ));
     }
@@ -308,17 +328,6 @@ fn conclude(config: &Config, sent: &Totals, received: u64, ended: &Ended) -> Res
     ));
     say(format!("demo: files are in {}", config.data_dir.display()));
     hint_at_figures(config);
-    let database = match &config.store.url {
-        StoreUrl::Sqlite(None) => Some(config.data_dir.join("messages.db")),
-        StoreUrl::Sqlite(Some(path)) => Some(path.clone()),
-        StoreUrl::MySql(_) | StoreUrl::None => None,
-    };
-    if let Some(database) = database {
-        say(format!(
-            "demo: sqlite3 {} 'SELECT status, COUNT(*) FROM messages GROUP BY status'",
-            database.display()
-        ));
-    }
     if let Some(problems) = &ended.problems {
         return Err(Failure::Failed(format!("demo: {problems}")));
     }

@@ -168,8 +168,8 @@ impl Reader<'_> {
                 None => {
                     right = false;
                     let names: Vec<&str> = kind.keys.iter().map(|k| k.name).collect();
-                    let (typed, near) = (name.get_ref(), suggest(name.get_ref(), &names));
-                    let why = format!("unknown key \"{typed}\" in [{section}]; {near}");
+                    let (typed, meant) = (name.get_ref(), meant(name.get_ref(), &names));
+                    let why = format!("unknown key \"{typed}\" in [{section}]; {meant}");
                     self.problem(&name.span(), why);
                 }
             }
@@ -234,12 +234,16 @@ fn unknown_key(section: &Section, typed: &str) -> String {
         name => format!("in [{name}]"),
     };
     let names: Vec<&str> = section.keys.iter().map(|k| k.name).collect();
-    let meant = match nearest(typed, names.iter().copied()) {
+    format!("unknown key \"{typed}\" {place}; {}", meant(typed, &names))
+}
+
+/// The nearest of the section's own names, or else of all others; or all the section's names.
+fn meant(typed: &str, names: &[&str]) -> String {
+    let elsewhere = match nearest(typed, names.iter().copied()) {
         Some(_) => None,
         None => elsewhere(typed),
     };
-    let meant = meant.unwrap_or_else(|| suggest(typed, &names));
-    format!("unknown key \"{typed}\" {place}; {meant}")
+    elsewhere.unwrap_or_else(|| suggest(typed, names))
 }
 
 /// Where there is a key of this name, or nearly so.
@@ -251,5 +255,10 @@ fn elsewhere(typed: &str) -> Option<String> {
     };
     let near = nearest(typed, keys().map(|(_, key)| key))?;
     let (section, key) = keys().find(|(_, key)| *key == near)?;
-    Some(format!("did you mean {}?", label(section, key)))
+    Some(match section {
+        "" => format!(
+            "did you mean \"{key}\"? It stands at the top of the file, before the first [section]"
+        ),
+        _ => format!("did you mean {}?", label(section, key)),
+    })
 }

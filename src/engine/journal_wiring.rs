@@ -157,7 +157,6 @@ impl<S: Storage + Clone + 'static> JournalWiring<'_, S> {
                 carried: self.recovered.carried,
             },
             draining: Arc::clone(&signals.draining),
-            limited: Arc::clone(&signals.journal_limited),
             may_compact,
             has_store: config.store.url != StoreUrl::None,
             counters: Arc::clone(&self.common.counters),

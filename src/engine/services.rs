@@ -75,7 +75,6 @@ impl<'a> Services<'a> {
             ..Signals::default()
         };
         let health = Health::new(spawn::names(plan));
-        let health = health.watching(Arc::clone(&signals.journal_limited));
         // Nothing is added before they have their size.
         let totals = Totals::new(config.scheduler.levels, 1);
         let mut shown = Shown::new(totals, config.sources.len());

@@ -25,8 +25,6 @@ pub struct Signals {
     pub drained: Arc<AtomicBool>,
     /// The end of what the journal recorded.
     pub recorded: Arc<AtomicU64>,
-    /// Says that sources wait because the journal may not grow.
-    pub journal_limited: Arc<AtomicBool>,
     /// The member whose term it is, in a group.
     pub(crate) group: Option<GroupPath>,
 }

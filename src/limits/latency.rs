@@ -71,9 +71,12 @@ pub(crate) const RECENT_STEP: Duration = Duration::from_secs(10);
 /// and some hundred cells of a heat map, 8 KiB; together 0.5 MiB.
 pub(crate) const RECENT_STEPS: usize = 60;
 
-/// A customer that does not read or acknowledge, and sources that are all gone, are an alarm after this
-/// long: shorter stalls are everyday life.
+/// Sources that are all gone are an alarm after this long: they dial again within five seconds.
 pub const ALARM_AFTER_US: u64 = 5_000_000;
+
+/// A customer that does not read or acknowledge is an alarm after this long. It is noticed within a
+/// second and told within another one, so whoever stands still for five seconds is in the log.
+pub const STANDS_STILL_AFTER_US: u64 = 2_000_000;
 
 /// How long the growth of a counter that should not grow stays an alarm.
 pub const ALARM_GROWTH_US: u64 = 60_000_000;

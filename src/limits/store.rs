@@ -64,6 +64,10 @@ pub const STORE_STATEMENT_PIECE_LEN: usize = 8 * 1024;
 /// A store that is so many seconds behind is called slow: a hundred times its usual `batch_time`.
 pub const STORE_LAG_DEGRADED_S: u64 = 10;
 
+/// A store that is slow, and whose thread waits for a core for this much of the time, is slow for want of
+/// one: with it, it would be twice as fast.
+pub(crate) const STORE_CORE_WAIT_PERCENT: u64 = 50;
+
 /// Rows that find another message under their id, with no row stored between them: so many are kept
 /// aside as some other program's doing. More of them are a database that followed another journal,
 /// and the store stops before settlements reach rows that are not its own.

@@ -1,10 +1,10 @@
 //! How far the store is behind, and how fast it goes: figures for people.
 //!
 //! Fed by the follower around each step; writes counters, and decides nothing. While the follower waits
-//! for a server's answer, the monitor publishes the lag from [`Progress`].
+//! for a server's answer, or for a core, the monitor publishes the lag from [`Progress`].
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
 use crate::clock::Now;
 use crate::counters::{Counter, Counters};
@@ -29,6 +29,10 @@ pub(super) struct Lag {
     second_ns: u64,
 }
 
+/// A follower that has nothing to do looks ten times a second. One that has not looked for longer stands
+/// still, and what was recorded since is behind.
+const LOOK_MAX_US: u64 = US_PER_SECOND;
+
 /// How far the store has followed, for other threads. Relaxed: figures for people; a pair that does
 /// not match is corrected a moment later.
 #[derive(Debug, Default)]
@@ -37,10 +41,26 @@ pub(crate) struct Progress {
     sequence: AtomicU64,
     /// Since when the oldest of the others waits, us since the epoch; zero: there are none.
     waits_since_us: AtomicU64,
+    /// When the follower looked last, us since the epoch, and what was recorded then.
+    looked_us: AtomicU64,
+    looked_recorded: AtomicU64,
+    /// The thread that follows, as the system knows it; zero: there is none yet.
+    thread_id: AtomicI32,
 }
 
 impl Progress {
-    /// Journaled messages that the store has not followed yet.
+    /// This thread follows from now on.
+    pub(super) fn set_thread(&self, thread_id: i32) {
+        self.thread_id.store(thread_id, Ordering::Relaxed);
+    }
+
+    /// The thread that follows, as the system knows it; zero: there is none yet.
+    #[must_use]
+    pub(crate) fn thread_id(&self) -> i32 {
+        self.thread_id.load(Ordering::Relaxed)
+    }
+
+    /// Journaled messages that the store has not followed yet, by its own word.
     #[must_use]
     pub(crate) fn messages(&self, counters: &Counters) -> u64 {
         let recorded = counters.get(Counter::JournalRecorded);
@@ -51,14 +71,37 @@ impl Progress {
         }
     }
 
+    /// How many, and since when the oldest waits, us since the epoch; `None`: it is not behind.
+    fn behind(&self, epoch_us: u64, counters: &Counters) -> Option<(u64, u64)> {
+        let since_us = self.waits_since_us.load(Ordering::Relaxed);
+        if since_us != 0 {
+            return Some((self.messages(counters), since_us));
+        }
+        let looked_us = self.looked_us.load(Ordering::Relaxed);
+        let stands_still = looked_us != 0 && epoch_us.saturating_sub(looked_us) > LOOK_MAX_US;
+        let recorded = counters.get(Counter::JournalRecorded);
+        let behind = recorded.saturating_sub(self.looked_recorded.load(Ordering::Relaxed));
+        (stands_still && behind > 0).then_some((behind, looked_us))
+    }
+
     /// Writes the lag as it is now.
     pub(crate) fn publish(&self, epoch_us: u64, counters: &Counters) {
-        let seconds = match self.waits_since_us.load(Ordering::Relaxed) {
-            0 => 0,
-            since_us => epoch_us.saturating_sub(since_us) / US_PER_SECOND,
+        let (messages, seconds) = match self.behind(epoch_us, counters) {
+            Some((messages, since_us)) => {
+                let us = epoch_us.saturating_sub(since_us);
+                (messages, us / US_PER_SECOND)
+            }
+            None => (0, 0),
         };
-        counters.set(Counter::StoreLagMessages, self.messages(counters));
+        counters.set(Counter::StoreLagMessages, messages);
         counters.set(Counter::StoreLagSeconds, seconds);
+    }
+
+    /// The follower has looked.
+    fn looked(&self, epoch_us: u64, counters: &Counters) {
+        let recorded = counters.get(Counter::JournalRecorded);
+        self.looked_recorded.store(recorded, Ordering::Relaxed);
+        self.looked_us.store(epoch_us, Ordering::Relaxed);
     }
 }
 
@@ -124,6 +167,7 @@ impl Lag {
         self.progress.sequence.store(followed, Ordering::Relaxed);
         let since = &self.progress.waits_since_us;
         since.store(waits_since_us, Ordering::Relaxed);
+        self.progress.looked(now.epoch_us, counters);
         self.progress.publish(now.epoch_us, counters);
         self.publish_rate(now, counters);
     }
@@ -177,6 +221,27 @@ mod tests {
         follower.publish(sample(None), NOW, &counters);
         follower.progress().publish(70 * US_PER_SECOND, &counters);
         assert_eq!(lag(&counters), [0, 0]);
+    }
+
+    #[test]
+    fn a_follower_that_gets_no_core_is_behind_though_it_says_nothing() {
+        let counters = Counters::default();
+        let mut follower = Lag::default();
+        counters.set(Counter::JournalRecorded, 100);
+        follower.publish(sample(None), NOW, &counters);
+        counters.set(Counter::JournalRecorded, 5_100);
+        let later = |seconds| NOW.epoch_us + seconds * US_PER_SECOND;
+        follower.progress().publish(later(1), &counters);
+        assert_eq!(lag(&counters), [0, 0], "it looks ten times a second");
+        follower.progress().publish(later(12), &counters);
+        assert_eq!(lag(&counters), [5_000, 12]);
+        // It looks again, and knows of them.
+        let now = Now {
+            epoch_us: later(13),
+            ..NOW
+        };
+        follower.publish(sample(Some(101)), now, &counters);
+        assert_eq!(lag(&counters), [5_000, 15]);
     }
 
     #[test]

@@ -11,6 +11,7 @@
 //! gives each message exactly one row. Nothing waits for the store; a store that is down or slow
 //! lags behind, on disk.
 
+pub(crate) mod core_wait;
 pub mod follower;
 mod id_base;
 mod keep;

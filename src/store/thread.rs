@@ -293,6 +293,8 @@ impl<S: Storage, D: Store, C: Clock> Runner<S, D, C> {
 
     /// Follows on the calling thread, as long as it is at its right priority.
     fn follow_at(&mut self, priority: Priority) -> Result<(), FollowError> {
+        let id = gettid().as_raw_nonzero().get();
+        self.follower.progress().set_thread(id);
         let mut pause = self.pause_min;
         while !self.is_over() && self.priority() == priority {
             // Pairs with the writer's release store: all bytes before it were written.

@@ -48,6 +48,7 @@ use clap::{Args, ValueEnum};
 use super::Failure;
 use super::output::{print, print_json};
 use crate::config;
+use crate::log::say;
 use crate::plural::counted;
 use finding::{Finding, Verdict};
 use machine::{Context, Machine};
@@ -133,9 +134,24 @@ pub(crate) fn run(args: DoctorArgs) -> Result<(), Failure> {
     findings.extend(cluster::findings(&config));
     match args.json || args.format == Format::Json {
         true => print_json(&finding::json(&findings, measured.hiccups))?,
-        false => print(&finding::text(&findings))?,
+        false => {
+            print(&finding::text(&findings))?;
+            say(summary(&findings));
+        }
     }
     verdict(&findings)
+}
+
+/// The last line: the findings fill more than a screen.
+fn summary(findings: &[Finding]) -> String {
+    let count = |verdict| findings.iter().filter(|it| it.verdict == verdict).count();
+    let [good, fair, bad, unknown] =
+        [Verdict::Good, Verdict::Fair, Verdict::Bad, Verdict::Unknown].map(count);
+    let mend = match fair + bad {
+        0 => "",
+        _ => "; flipped-lb doctor --fix prints what mends them",
+    };
+    format!("doctor: {good} good, {fair} fair, {bad} bad, {unknown} unknown{mend}")
 }
 
 /// Fails where something is bad.

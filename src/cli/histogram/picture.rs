@@ -9,6 +9,7 @@ use crate::cli::Failure;
 use crate::latency::plot::{
     Drawn, DrawnSteps, Look, PlotError, plot_drawn, plot_heat_map, plot_over_time, png,
 };
+use crate::log::say;
 
 /// Refuses a file that is read, and an ending that is neither of both.
 pub(super) fn check(args: &HistogramArgs) -> Result<(), Failure> {
@@ -125,5 +126,7 @@ fn save(
             "cannot write {}: {error}; name another file",
             out.display()
         ))
-    })
+    })?;
+    say(format!("the picture is in {}", out.display()));
+    Ok(())
 }

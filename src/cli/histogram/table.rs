@@ -35,8 +35,7 @@ pub(super) fn comparison(pairs: &[Pair], unit: Option<Unit>) -> String {
         push(&mut text, width, other, unit);
         let _ = write!(text, "{CHANGE:<width$}");
         for (now, then) in figures(&file.1).into_iter().zip(figures(&other.1)) {
-            let change =
-                change(now, then).map_or_else(|| "-".to_owned(), |it| format!("{it:+.1}%"));
+            let change = change(now, then).map_or_else(|| "-".to_owned(), change_shown);
             let _ = write!(text, " {change:>11}");
         }
         text.push('\n');
@@ -133,6 +132,15 @@ pub(super) fn figures(curve: &Curve) -> Vec<Option<f64>> {
     let others = [curve.max_us(), curve.mean_us(), curve.count() as f64];
     figures.extend(others.map(|it| (it > 0.0).then_some(it)));
     figures
+}
+
+/// Per cent, or how many times as much where nobody reads those any more.
+pub(super) fn change_shown(percent: f64) -> String {
+    match percent / 100.0 + 1.0 {
+        times if times >= 1_000.0 => format!("x{times:.0}"),
+        times if times >= 10.0 => format!("x{times:.1}"),
+        _ => format!("{percent:+.1}%"),
+    }
 }
 
 /// By how many per cent it changed, to a tenth.

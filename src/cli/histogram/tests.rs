@@ -169,6 +169,13 @@ fn a_log_that_is_being_written_is_shown_without_its_last_line() {
 }
 
 #[test]
+fn a_change_of_ten_times_and_more_is_a_factor() {
+    let shown = [-99.9, 0.0, 899.9, 900.0, 11_118.0, 78_436_686.6].map(table::change_shown);
+    let words = ["-99.9%", "+0.0%", "+899.9%", "x10.0", "x112.2", "x784368"];
+    assert_eq!(shown, words);
+}
+
+#[test]
 fn two_runs_are_compared_by_tag() {
     let folder = folder();
     let new = put(

@@ -24,6 +24,18 @@ fn unknown_names_suggest_what_was_meant() {
         ("[[rule]]\ntype = 'a'\npriority = 1", "message_type"),
         ("levels = 3", "did you mean [scheduler] levels?"),
         (
+            "[store]\ndurability = 'synced'",
+            "did you mean \"durability\"? It stands at the top of the file, before the first [section]",
+        ),
+        (
+            "[[destination]]\nid = 'a'\ndurability = 'synced'",
+            "did you mean \"durability\"? It stands at the top of the file",
+        ),
+        (
+            "[[source]]\naddress = 'a:1'\nlevels = 3",
+            "did you mean [scheduler] levels?",
+        ),
+        (
             "[dedup]\nbatch_rows = 1",
             "did you mean [store] batch_rows?",
         ),

@@ -12,6 +12,7 @@ use super::parts::RetentionParts;
 use crate::agent::{Agent, Fatal};
 use crate::clock::Now;
 use crate::counters::{Counter, Counters};
+use crate::faults::Part;
 use crate::journal::protocol::{FromRetention, Moved, Switched, ToRetention};
 use crate::journal::storage::Storage;
 use crate::limits::RETENTION_EVENTS_PER_CYCLE;
@@ -26,7 +27,6 @@ pub(crate) struct RetentionAgent<S: Storage> {
     to_replay: Sender<Moved>,
     from_replay: Receiver<Switched>,
     draining: Arc<AtomicBool>,
-    limited: Arc<AtomicBool>,
     pub(super) may_compact: Arc<AtomicBool>,
     has_store: bool,
     pub(super) counters: Arc<Counters>,
@@ -44,7 +44,6 @@ impl<S: Storage + Clone> RetentionAgent<S> {
             to_replay: parts.to_replay,
             from_replay: parts.from_replay,
             draining: parts.draining,
-            limited: parts.limited,
             may_compact: parts.may_compact,
             has_store: parts.has_store,
             counters: parts.counters,
@@ -127,6 +126,8 @@ impl<S: Storage + Clone> Agent for RetentionAgent<S> {
     }
 
     fn on_start(&mut self, _: Now) -> Result<(), Fatal> {
+        // Of an earlier run in this process.
+        self.counters.faults().clear(Part::JournalLimit);
         self.core.note_recovered();
         Ok(())
     }
@@ -137,8 +138,6 @@ impl<S: Storage + Clone> Agent for RetentionAgent<S> {
         work_count += self.core.work(self.inputs(), now);
         self.send_files();
         work_count += self.send_to_scheduler(now);
-        self.limited
-            .store(self.core.is_limited(), Ordering::Relaxed);
         self.may_compact
             .store(self.core.may_compact(), Ordering::Relaxed);
         if work_count > 0 {

@@ -8,6 +8,7 @@ use super::core::{LOG_LIMIT_NS, Retention};
 use super::ranges::HeldBy;
 use crate::clock::Now;
 use crate::counters::Counter;
+use crate::faults::Part;
 use crate::journal::format::Position;
 use crate::journal::storage::Storage;
 
@@ -31,25 +32,28 @@ impl<S: Storage + Clone> Retention<S> {
         self.granted = Some(granted);
     }
 
-    /// Whether sources wait for room within the bound.
-    pub(super) fn is_limited(&self) -> bool {
-        self.is_limited
-    }
-
     fn note_limit(&mut self, is_limited: bool, now: Now) {
         if std::mem::replace(&mut self.is_limited, is_limited) == is_limited {
             return;
         }
         self.is_at_limit = is_limited;
         let is_first = now.ns >= self.log_limit_at_ns;
-        if is_limited {
-            self.counters.add(Counter::JournalLimit, 1);
-        }
-        if is_limited && is_first {
-            self.log_limit_at_ns = now.ns + LOG_LIMIT_NS;
-            self.log_limit();
-        } else if !is_limited {
+        let faults = self.counters.faults();
+        if !is_limited {
+            faults.clear(Part::JournalLimit);
             debug!("the journal has room again: sources are read");
+            return;
+        }
+        let words = format!(
+            "the journal has reached journal.max_bytes: sources wait until old segments go, delivery \
+             goes on. What holds the oldest one: {}; or raise journal.max_bytes",
+            self.why_held()
+        );
+        faults.set(Part::JournalLimit, now.epoch_us, &words);
+        self.counters.add(Counter::JournalLimit, 1);
+        if is_first {
+            self.log_limit_at_ns = now.ns + LOG_LIMIT_NS;
+            error!(max_bytes = self.room.max_bytes, "{words}");
         }
     }
 
@@ -69,14 +73,5 @@ impl<S: Storage + Clone> Retention<S> {
             }
             None => "old segments are about to go",
         }
-    }
-
-    fn log_limit(&self) {
-        let why = self.why_held();
-        error!(
-            max_bytes = self.room.max_bytes,
-            "the journal has reached journal.max_bytes: sources wait until old segments go, delivery \
-             goes on. What holds the oldest one: {why}; or raise journal.max_bytes"
-        );
     }
 }

@@ -27,8 +27,6 @@ pub(crate) struct RetentionParts<S> {
     pub(crate) core: CoreParts<S>,
     /// Set when the engine is about to stop.
     pub(crate) draining: Arc<AtomicBool>,
-    /// Told whether the journal may not grow.
-    pub(crate) limited: Arc<AtomicBool>,
     /// Told whether room for a compaction is set aside.
     pub(crate) may_compact: Arc<AtomicBool>,
     /// Whether there is a store that must have followed.

@@ -109,7 +109,6 @@ impl Scene {
                 carried: CarriedRecords::default(),
             },
             draining: Arc::default(),
-            limited: Arc::default(),
             may_compact: Arc::default(),
             has_store: false,
             counters: Arc::default(),

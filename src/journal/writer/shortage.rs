@@ -11,6 +11,7 @@ use tracing::{error, info};
 
 use crate::clock::Now;
 use crate::counters::{Counter, Counters};
+use crate::faults::JournalWaits;
 use crate::journal::storage::is_descriptors;
 
 /// Between two tries when the disk is full, in ns.
@@ -34,6 +35,8 @@ pub(super) struct Shortage {
     counters: Arc<Counters>,
     /// Messages wait for room, until then at least.
     is_full: bool,
+    /// What others were told of it.
+    told: Option<JournalWaits>,
     messages_at_ns: u64,
     is_logged: bool,
     log_at_ns: u64,
@@ -47,6 +50,7 @@ impl Shortage {
         Self {
             counters,
             is_full: false,
+            told: None,
             messages_at_ns: 0,
             is_logged: false,
             log_at_ns: 0,
@@ -86,6 +90,11 @@ impl Shortage {
             self.log_at_ns = now.ns + LOG_NS;
             self.is_logged = true;
             missing.log();
+        }
+        if !self.is_full || self.told != Some(missing.cause()) {
+            self.told = Some(missing.cause());
+            let faults = self.counters.faults();
+            faults.set_journal_waits(missing.cause(), now.epoch_us);
         }
         self.is_full = true;
         self.counters.set(Counter::JournalWaiting, 1);
@@ -130,6 +139,7 @@ impl Shortage {
     #[cold]
     pub(super) fn end(&mut self) {
         self.is_full = false;
+        self.told = None;
         self.counters.set(Counter::JournalWaiting, 0);
         if std::mem::take(&mut self.is_logged) {
             info!("the journal has room again");
@@ -138,31 +148,24 @@ impl Shortage {
 }
 
 impl Missing<'_> {
-    fn log(&self) {
+    fn cause(&self) -> JournalWaits {
         match self {
-            Self::Room(error) => {
-                let short = words(error);
-                error!(%error, "{short}");
+            Self::Room(error) if is_descriptors(error) => JournalWaits::Descriptors,
+            Self::Room(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => {
+                JournalWaits::ReadOnly
             }
-            Self::Reserve => {
-                error!("the journal's disk has no room set aside: sources wait until there is");
-            }
-            Self::DatabaseRoom => error!(
-                "the journal's disk has no more room than the store needs to follow: sources wait \
-                 until it has followed and old segments go"
-            ),
+            Self::Room(_) => JournalWaits::Room,
+            Self::Reserve => JournalWaits::Reserve,
+            Self::DatabaseRoom => JournalWaits::DatabaseRoom,
         }
     }
-}
 
-fn words(error: &io::Error) -> &'static str {
-    if is_descriptors(error) {
-        "the journal finds no descriptor for its next segment: sources wait until there is one \
-         (raise `ulimit -n`)"
-    } else if error.kind() == io::ErrorKind::ReadOnlyFilesystem {
-        "the journal's file system is read-only: sources wait until it may be written to again"
-    } else {
-        "the journal's disk is full: sources wait until there is room"
+    fn log(&self) {
+        let words = self.cause().words();
+        match self {
+            Self::Room(error) => error!(%error, "{words}"),
+            Self::Reserve | Self::DatabaseRoom => error!("{words}"),
+        }
     }
 }
 
@@ -213,6 +216,8 @@ mod tests {
         let (mut shortage, told) = shortage();
         shortage.begin(&Missing::Reserve, at(5));
         assert_eq!(told(), [1, 0]);
+        let waits = || shortage.counters.faults().journal_waits();
+        assert_eq!(waits(), Some((JournalWaits::Reserve, at(5).epoch_us)));
         assert!(shortage.may_try_messages(at(5)));
         shortage.end();
         assert_eq!(told(), [0, 0]);

@@ -176,6 +176,9 @@ pub(super) fn words(error: &Error) -> String {
     match error {
         Error::MySqlError(error) => format!("{} (error {}){advice}", error.message, error.code),
         Error::IoError(error) => format!("{error}{advice}"),
+        Error::DriverError(
+            error @ (DriverError::CouldNotConnect(_) | DriverError::ConnectTimeout),
+        ) => format!("{error}; is the server running, and is this its address?"),
         Error::DriverError(error) => format!("{error}{advice}"),
         error => format!("{error}{advice}"),
     }

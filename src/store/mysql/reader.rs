@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mysql::consts::ColumnType;
 use mysql::prelude::Queryable;
-use mysql::{Conn, DriverError, Error};
+use mysql::{Conn, Error};
 
 use super::connection::{Access, Refusal};
 use super::fault;
@@ -101,11 +101,5 @@ fn value(cell: mysql::Value, ty: ColumnType) -> Value {
 }
 
 fn explain(place: &str, error: &Error) -> ReadError {
-    let advice = match error {
-        Error::DriverError(DriverError::CouldNotConnect(_) | DriverError::ConnectTimeout) => {
-            "; is the server running, and is this its address?"
-        }
-        _ => "",
-    };
-    ReadError(format!("{place}: {}{advice}", fault::words(error)))
+    ReadError(format!("{place}: {}", fault::words(error)))
 }
