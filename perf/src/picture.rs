@@ -147,15 +147,21 @@ impl<'a> Sheet<'a> {
             y.scale.ruler(all().flat_map(|it| it.1).chain(aims)),
         ];
         self.picture(rulers, [x, y], |chart| {
-            for ((name, points), color) in placed.iter().zip(COLORS.iter().cycle()) {
+            for (index, (name, points)) in placed.iter().enumerate() {
+                let color = COLORS[index % COLORS.len()];
                 let line = color.stroke_width(2);
-                chart
-                    .draw_series(LineSeries::new(
-                        points.iter().map(|it| (it.0, it.1[1])),
-                        line,
-                    ))?
+                let middle: Vec<_> = points.iter().map(|it| (it.0, it.1[1])).collect();
+                // Lines beyond the colours are dashed; what has no length cannot be.
+                let has_length = middle.iter().any(|it| Some(it) != middle.first());
+                let is_dashed = index >= COLORS.len() && has_length;
+                let sample = if is_dashed { 8 } else { 20 };
+                let drawn = match is_dashed {
+                    true => chart.draw_series(DashedLineSeries::new(middle, DASH.0, DASH.1, line)),
+                    false => chart.draw_series(LineSeries::new(middle, line)),
+                };
+                drawn?
                     .label(name)
-                    .legend(move |(x, y)| PathElement::new([(x, y), (x + 20, y)], line));
+                    .legend(move |(x, y)| PathElement::new([(x, y), (x + sample, y)], line));
                 if points.len() <= DOTTED_MAX {
                     let bar = |&(at, [min, mid, max]): &(f64, [f64; 3])| {
                         ErrorBar::new_vertical(at, min, mid, max, color.filled(), CAP)
@@ -333,6 +339,25 @@ mod tests {
             assert!(picture.svg.contains(text), "{text}\n{}", picture.svg);
         }
         assert_eq!(picture.svg.matches("<circle").count(), 2);
+    }
+
+    #[test]
+    fn the_eighth_line_is_told_from_the_first_by_its_dashes() {
+        let line = |at: usize| {
+            (
+                at.to_string(),
+                vec![(1.0, at as f64), (2.0, at as f64 + 1.0)],
+            )
+        };
+        let strokes = |count: usize| {
+            let series: Vec<_> = (1..=count).map(line).collect();
+            let axes = [Axis::linear("x", Unit::Count), COUNT];
+            let picture = Sheet::new("many", "Many").plain_lines(axes, &series);
+            let svg = picture.expect("a picture").svg;
+            svg.matches("stroke=\"#0072B2\"").count()
+        };
+        assert_eq!(strokes(1), strokes(7));
+        assert!(strokes(8) > strokes(7) + 5, "{}", strokes(8));
     }
 
     #[test]
