@@ -122,6 +122,10 @@ pub const STORE_REMOVE_REST: Duration = Duration::from_millis(10);
 /// A store that is always behind removes a piece this often nevertheless: some 50 ms of each second.
 pub const STORE_REMOVE_SHARE: Duration = Duration::from_secs(1);
 
+/// A store that is always behind removes this many rows for one fewer that it writes, while there are old
+/// ones: so the table does not grow, and what was missed is made up.
+pub(crate) const STORE_REMOVE_AHEAD: usize = 5;
+
 /// Between two passes over the old rows: a tenth of `keep`, within these bounds.
 pub const STORE_REMOVE_PAUSE_MIN: Duration = Duration::from_secs(1);
 /// See [`STORE_REMOVE_PAUSE_MIN`].

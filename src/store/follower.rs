@@ -153,7 +153,7 @@ impl<S: Storage, D: Store> Follower<S, D> {
                         self.clear_faults();
                     }
                     self.log_recovery(now);
-                    self.remove_old(count > 0, now).map(|()| count)
+                    self.remove_old(count, now).map(|()| count)
                 }
                 Err(error) => self.failed(error, now),
             },

@@ -17,9 +17,9 @@ use std::time::Duration;
 
 use crate::clock::Now;
 use crate::limits::{
-    STORE_REMOVE_PAUSE_MAX, STORE_REMOVE_PAUSE_MIN, STORE_REMOVE_READ_PAUSE, STORE_REMOVE_REST,
-    STORE_REMOVE_RETRY, STORE_REMOVE_ROWS, STORE_REMOVE_ROWS_MAX, STORE_REMOVE_ROWS_MIN,
-    STORE_REMOVE_SHARE, STORE_REMOVE_TIME_MAX,
+    STORE_REMOVE_AHEAD, STORE_REMOVE_PAUSE_MAX, STORE_REMOVE_PAUSE_MIN, STORE_REMOVE_READ_PAUSE,
+    STORE_REMOVE_REST, STORE_REMOVE_RETRY, STORE_REMOVE_ROWS, STORE_REMOVE_ROWS_MAX,
+    STORE_REMOVE_ROWS_MIN, STORE_REMOVE_SHARE, STORE_REMOVE_TIME_MAX,
 };
 use crate::message::Sequence;
 
@@ -68,6 +68,8 @@ pub(super) struct Keep {
     due_ns: u64,
     /// When a store that is always behind has its share.
     share_ns: u64,
+    /// Rows and updates that were written since the last piece.
+    written: usize,
     /// Rows that this pass has read and that stay.
     stayed: u64,
     /// What this pass could not remove.
@@ -82,18 +84,24 @@ impl Keep {
             rows_max: STORE_REMOVE_ROWS,
             due_ns: 0,
             share_ns: 0,
+            written: 0,
             stayed: 0,
             refused: None,
         }
     }
 
-    /// The piece that is due now. A store that `is_behind` gives it a small share only.
+    /// So many rows and updates were written.
+    pub(super) fn wrote(&mut self, count: usize) {
+        self.written = self.written.saturating_add(count);
+    }
+
+    /// The piece that is due now. A store that `is_behind` gives it a small share only; but one that is
+    /// always behind removes somewhat more rows than it writes while there are old ones, or the table
+    /// would grow for as long as that lasts.
     pub(super) fn due(&self, is_behind: bool, now: Now) -> Option<Removal> {
-        let due_ns = match is_behind {
-            true => self.due_ns.max(self.share_ns),
-            false => self.due_ns,
-        };
-        (now.ns >= due_ns).then(|| Removal {
+        let owes = self.written >= self.rows_max / STORE_REMOVE_AHEAD * (STORE_REMOVE_AHEAD - 1);
+        let has_turn = !is_behind || owes || now.ns >= self.share_ns;
+        (has_turn && now.ns >= self.due_ns).then(|| Removal {
             from: self.from,
             before_us: self.keep.map_or(0, |it| before_us(it, now)),
             rows_max: self.rows_max,
@@ -104,6 +112,7 @@ impl Keep {
     pub(super) fn done(&mut self, removed: Removed, now: Now) -> Option<Result<(), String>> {
         let Removed { took, .. } = removed;
         let end_ns = now.ns + nanos(took);
+        self.written = 0;
         self.share_ns = end_ns + nanos(STORE_REMOVE_SHARE);
         self.stayed += removed.stayed;
         if removed.refused.is_some() {
@@ -213,6 +222,30 @@ mod tests {
         keep.done(piece(Some(9), 10), at(0));
         assert_eq!(keep.due(true, at(1_009)), None);
         assert_eq!(keep.due(true, at(1_010)).map(|it| it.from), Some(9));
+    }
+
+    #[test]
+    fn a_store_that_is_always_behind_removes_no_fewer_rows_than_it_writes() {
+        let mut keep = Keep::new(Some(MINUTE));
+        // Ten thousand rows a second, in steps of 10 ms; a piece takes 20 ms and removes all it looks at.
+        let (mut written, mut removed, mut ms) = (0, 0, 0);
+        while ms < 60_000 {
+            ms += 10;
+            written += 100;
+            keep.wrote(100);
+            if let Some(removal) = keep.due(true, at(ms)) {
+                removed += removal.rows_max;
+                keep.done(piece(Some(9), 20), at(ms));
+                ms += 20;
+                written += 200;
+                keep.wrote(200);
+            }
+        }
+        assert!(removed >= written, "{removed} of {written}");
+        assert!(
+            removed <= written / 2 * 3,
+            "its share stays small: {removed} of {written}"
+        );
     }
 
     #[test]

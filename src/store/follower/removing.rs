@@ -9,15 +9,17 @@ use crate::journal::storage::Storage;
 use crate::store::{Store, StoreError};
 
 impl<S: Storage, D: Store> Follower<S, D> {
-    /// Removes a piece of the old rows, if one is due. What fails there holds up no row.
+    /// Removes a piece of the old rows, if one is due, behind a step that wrote so many rows and updates.
+    /// What fails there holds up no row.
     ///
     /// # Errors
     /// Another member of the group writes now.
-    pub(super) fn remove_old(&mut self, has_written: bool, now: Now) -> Result<(), FollowError> {
+    pub(super) fn remove_old(&mut self, written: usize, now: Now) -> Result<(), FollowError> {
         if self.stored.is_none() || self.is_unbatched {
             return Ok(());
         }
-        let is_behind = has_written || self.is_full();
+        self.keep.wrote(written);
+        let is_behind = written > 0 || self.is_full();
         let Some(removal) = self.keep.due(is_behind, now) else {
             return Ok(());
         };
