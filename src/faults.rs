@@ -125,11 +125,14 @@ pub(crate) struct Faults {
 }
 
 impl Faults {
-    /// The journal takes no messages for this reason. What it says stays when it is over: a counter
-    /// tells whether it is.
-    pub(crate) fn set_journal_waits(&self, waits: JournalWaits, now_us: u64) {
+    /// The journal takes no messages for this reason; `begins_us`: from then on, us since the epoch. What
+    /// it says stays when it is over: a counter tells whether it is.
+    pub(crate) fn set_journal_waits(&self, waits: JournalWaits, begins_us: Option<u64>) {
         self.journal_waits.store(waits as u8, Ordering::Relaxed);
-        self.journal_waits_since_us.store(now_us, Ordering::Relaxed);
+        if let Some(since_us) = begins_us {
+            self.journal_waits_since_us
+                .store(since_us, Ordering::Relaxed);
+        }
     }
 
     /// Why the journal takes no messages, or took none the last time, and since when, us since the

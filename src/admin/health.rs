@@ -235,7 +235,7 @@ mod tests {
         let since_us = 1_700_000_000_000_000;
         counters
             .faults()
-            .set_journal_waits(JournalWaits::DatabaseRoom, since_us);
+            .set_journal_waits(JournalWaits::DatabaseRoom, Some(since_us));
         let why = has_journal(&counters).expect_err("it waits");
         let begin = "the journal's disk has no more room than the store needs to follow: sources wait \
                      until it has followed and old segments go; since 2023-11-14T22:13:20Z.";
@@ -249,7 +249,7 @@ mod tests {
         assert!(why.ends_with(end), "{why}");
         counters
             .faults()
-            .set_journal_waits(JournalWaits::Descriptors, since_us);
+            .set_journal_waits(JournalWaits::Descriptors, None);
         let why = has_journal(&counters).expect_err("it waits");
         assert!(why.contains("descriptor"), "{why}");
     }

@@ -91,10 +91,11 @@ impl Shortage {
             self.is_logged = true;
             missing.log();
         }
-        if !self.is_full || self.told != Some(missing.cause()) {
+        if self.told != Some(missing.cause()) {
             self.told = Some(missing.cause());
+            let begins_us = (!self.is_full).then_some(now.epoch_us);
             let faults = self.counters.faults();
-            faults.set_journal_waits(missing.cause(), now.epoch_us);
+            faults.set_journal_waits(missing.cause(), begins_us);
         }
         self.is_full = true;
         self.counters.set(Counter::JournalWaiting, 1);
@@ -216,8 +217,12 @@ mod tests {
         let (mut shortage, told) = shortage();
         shortage.begin(&Missing::Reserve, at(5));
         assert_eq!(told(), [1, 0]);
-        let waits = || shortage.counters.faults().journal_waits();
-        assert_eq!(waits(), Some((JournalWaits::Reserve, at(5).epoch_us)));
+        let counters = Arc::clone(&shortage.counters);
+        let waits = || counters.faults().journal_waits();
+        let since_us = at(5).epoch_us;
+        assert_eq!(waits(), Some((JournalWaits::Reserve, since_us)));
+        shortage.begin(&Missing::DatabaseRoom, at(1_000_000_000));
+        assert_eq!(waits(), Some((JournalWaits::DatabaseRoom, since_us)));
         assert!(shortage.may_try_messages(at(5)));
         shortage.end();
         assert_eq!(told(), [0, 0]);
