@@ -276,7 +276,7 @@ fn the_demo_delivers_all_and_ends_with_commands_that_work_as_they_stand() {
             .to_owned()
     };
     for what in ["latencies", "rows"] {
-        let mut shell = Command::new("sh");
+        let mut shell = Command::new("/bin/sh");
         // No `flipped-lb` is on PATH, as under `cargo run`.
         shell
             .args(["-c", &hint(what)])
