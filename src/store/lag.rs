@@ -41,9 +41,8 @@ pub(crate) struct Progress {
     sequence: AtomicU64,
     /// Since when the oldest of the others waits, us since the epoch; zero: there are none.
     waits_since_us: AtomicU64,
-    /// When the follower looked last, us since the epoch, and what was recorded then.
+    /// When the follower looked last, us since the epoch.
     looked_us: AtomicU64,
-    looked_recorded: AtomicU64,
     /// The thread that follows, as the system knows it; zero: there is none yet.
     thread_id: AtomicI32,
 }
@@ -80,7 +79,7 @@ impl Progress {
         let looked_us = self.looked_us.load(Ordering::Relaxed);
         let stands_still = looked_us != 0 && epoch_us.saturating_sub(looked_us) > LOOK_MAX_US;
         let recorded = counters.get(Counter::JournalRecorded);
-        let behind = recorded.saturating_sub(self.looked_recorded.load(Ordering::Relaxed));
+        let behind = recorded.saturating_sub(self.sequence.load(Ordering::Relaxed));
         (stands_still && behind > 0).then_some((behind, looked_us))
     }
 
@@ -95,13 +94,6 @@ impl Progress {
         };
         counters.set(Counter::StoreLagMessages, messages);
         counters.set(Counter::StoreLagSeconds, seconds);
-    }
-
-    /// The follower has looked.
-    fn looked(&self, epoch_us: u64, counters: &Counters) {
-        let recorded = counters.get(Counter::JournalRecorded);
-        self.looked_recorded.store(recorded, Ordering::Relaxed);
-        self.looked_us.store(epoch_us, Ordering::Relaxed);
     }
 }
 
@@ -167,7 +159,7 @@ impl Lag {
         self.progress.sequence.store(followed, Ordering::Relaxed);
         let since = &self.progress.waits_since_us;
         since.store(waits_since_us, Ordering::Relaxed);
-        self.progress.looked(now.epoch_us, counters);
+        (self.progress.looked_us).store(now.epoch_us, Ordering::Relaxed);
         self.progress.publish(now.epoch_us, counters);
         self.publish_rate(now, counters);
     }
