@@ -12,17 +12,13 @@ mod servers;
 mod support;
 
 use certificates::{Certificates, NAMES};
-use member::{Member, ask, command, told};
+use member::{ALONE, Member, PATIENT, STREAM, ask, command, told};
 use serde_json::Value;
 use servers::{Servers, wait};
 use support::nats_program::old_server;
 use support::ports::{free_address, free_port};
 use support::user_hash;
 
-const ONE: &str = "replicas = 1\ntake_over_after = '4s'";
-/// The other one does not take over because the machine stands still for a while.
-const PATIENT: &str = "replicas = 1\ntake_over_after = '30s'";
-const STREAM: &str = "flb_journal_east";
 
 fn pair(servers: &Servers) -> (Member, Member) {
     let first = Member::start_with_http("n1", &servers.urls(), PATIENT, "");
@@ -163,7 +159,7 @@ fn the_standby_that_is_named_takes_over_and_another_one_where_it_is_gone() {
 #[test]
 fn a_member_alone_does_not_hand_over() {
     let servers = Servers::start(1);
-    let alone = Member::start_with_http("n1", &servers.urls(), ONE, "");
+    let alone = Member::start_with_http("n1", &servers.urls(), ALONE, "");
     alone.wait_for_role("active");
     let admin = alone.admin.to_string();
     let (code, _, words) = command(&["cluster", "hand-over", "--admin", &admin]);
@@ -181,7 +177,7 @@ fn a_member_alone_does_not_hand_over() {
 #[test]
 fn wrong_settings_of_the_stream_and_a_stream_that_is_gone_are_told_with_what_mends_them() {
     let servers = Servers::start(1);
-    let alone = Member::start_with_http("n1", &servers.urls(), ONE, "");
+    let alone = Member::start_with_http("n1", &servers.urls(), ALONE, "");
     alone.wait_for_role("active");
     alone.wait_until_serving();
     servers.edit(STREAM, |it| it["discard"] = "old".into());
@@ -211,7 +207,7 @@ fn wrong_settings_of_the_stream_and_a_stream_that_is_gone_are_told_with_what_men
 #[test]
 fn a_server_that_dies_is_named_and_its_return_mends_all() {
     let mut servers = Servers::start(1);
-    let alone = Member::start_with_http("n1", &servers.urls(), ONE, "");
+    let alone = Member::start_with_http("n1", &servers.urls(), ALONE, "");
     alone.wait_for_role("active");
     servers.kill(0);
     alone.wait_for_reason("paused");
@@ -232,7 +228,7 @@ fn a_server_that_dies_is_named_and_its_return_mends_all() {
 
 #[test]
 fn a_server_that_is_too_old_is_refused_with_the_reason() {
-    let alone = Member::start_with_http("n1", &[old_server()], ONE, "");
+    let alone = Member::start_with_http("n1", &[old_server()], ALONE, "");
     let reason = alone.wait_for_reason("2.9.10");
     assert!(
         reason.contains("too old") && reason.contains("2.12.3"),
@@ -246,7 +242,7 @@ fn a_server_that_is_too_old_is_refused_with_the_reason() {
 #[test]
 fn doctor_says_what_servers_stream_and_member_are() {
     let servers = Servers::start(1);
-    let alone = Member::start_with_http("n1", &servers.urls(), ONE, "");
+    let alone = Member::start_with_http("n1", &servers.urls(), ALONE, "");
     alone.wait_for_role("active");
     let (_, found) = alone.doctor();
     assert!(
@@ -264,12 +260,12 @@ fn a_user_without_rights_and_a_wrong_password_are_told_without_the_password() {
          { user: reader, password: r3ader, permissions: { publish: [\"_INBOX.>\"], subscribe: [\">\"] } }\n] }\n";
     let servers = Servers::start_with(1, users);
     let url = |login: &str| servers.urls()[0].replace("//", &format!("//{login}@"));
-    let fine = Member::start_with_http("n1", &[url("engine:s3cret")], ONE, "");
+    let fine = Member::start_with_http("n1", &[url("engine:s3cret")], ALONE, "");
     fine.wait_for_role("active");
-    let wrong = Member::start_with_http("n2", &[url("engine:wr0ng")], ONE, "");
+    let wrong = Member::start_with_http("n2", &[url("engine:wr0ng")], ALONE, "");
     let reason = wrong.wait_for_reason("credentials");
     assert!(!reason.contains("wr0ng"), "{reason}");
-    let reader = Member::start_with_http("n3", &[url("reader:r3ader")], ONE, "");
+    let reader = Member::start_with_http("n3", &[url("reader:r3ader")], ALONE, "");
     reader.wait("it says so", |it| {
         it["cluster"]["ready"] == false && it["cluster"]["role"] == "starting"
     });
@@ -289,7 +285,7 @@ fn a_user_without_rights_and_a_wrong_password_are_told_without_the_password() {
 #[test]
 fn servers_that_take_no_whole_message_are_told_with_what_to_change() {
     let servers = Servers::start_with(1, "max_payload: 32768\n");
-    let alone = Member::start_with_http("n1", &servers.urls(), ONE, "");
+    let alone = Member::start_with_http("n1", &servers.urls(), ALONE, "");
     let reason = alone.wait_for_reason("raise their max_payload, or lower [ingest] max_line");
     assert!(reason.contains("records of "), "{reason}");
     let taken = alone.stats().expect("it answers")["cluster"]["epoch"].clone();
@@ -308,7 +304,7 @@ fn a_standby_speaks_tls_where_its_listeners_do() {
         certificates.path("engine.pem"),
         certificates.path("engine.key")
     );
-    let standby = Member::start_with_http("n1", &[nobody], ONE, &tls);
+    let standby = Member::start_with_http("n1", &[nobody], ALONE, &tls);
     standby.wait_for_log("standby: node n1");
     let ca = certificates.path("ca.pem").display().to_string();
     let ca = ["--tls-ca", &ca];
@@ -407,10 +403,10 @@ fn who_may_not_reload_may_not_hand_over_and_a_standby_reloads_nothing() {
     let standby = Member::start_with_http(
         "n1",
         &[format!("nats://127.0.0.1:{}", free_port())],
-        ONE,
+        ALONE,
         &users,
     );
-    let active = Member::start_with_http("n2", &servers.urls(), ONE, &users);
+    let active = Member::start_with_http("n2", &servers.urls(), ALONE, &users);
     active.wait_until_serving();
     let tokens = tempfile::tempdir().expect("a directory");
     let token = |name: &str, token: &str| {

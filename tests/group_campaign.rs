@@ -8,6 +8,8 @@
 //! FLIPPED_LB_TEST_HARMS=kill,zombie FLIPPED_LB_TEST_ROUNDS=20 FLIPPED_LB_TEST_RATE=5000 cargo test --test group_campaign -- --ignored --nocapture
 //! ```
 
+#[path = "support/group_peer.rs"]
+mod group_peer;
 #[path = "group_campaign/load.rs"]
 mod load;
 #[path = "support/mariadb.rs"]
@@ -24,12 +26,11 @@ use std::time::{Duration, Instant};
 
 use load::Load;
 use mariadb::MariaDb;
-use member::Member;
+use member::{Member, STREAM};
 use proxy::Proxy;
 use servers::{Servers, wait};
 
 const SETTINGS: &str = "replicas = 3\ntake_over_after = '4s'";
-const STREAM: &str = "flb_journal_east";
 /// A stopped process is one for longer than the lease.
 const STOPPED: Duration = Duration::from_secs(6);
 

@@ -15,10 +15,9 @@ mod support;
 use std::fs::write;
 
 use certificates::{Certificates, NAMES};
-use member::Member;
+use member::{ALONE, Member};
 use servers::Servers;
 
-const ONE: &str = "replicas = 1\ntake_over_after = '4s'";
 const OPERATOR: &str = include_str!("support/operator.conf");
 const CREDS: &str = include_str!("support/engine.creds");
 
@@ -38,7 +37,7 @@ fn members_with_credentials_make_a_group_and_a_wrong_seed_is_told_and_read_anew_
     let home = tempfile::tempdir().expect("a directory");
     let creds = home.path().join("engine.creds");
     write(&creds, CREDS.replace(seed_of(CREDS), SEED)).expect("a file");
-    let login = format!("{ONE}\ncreds = {creds:?}");
+    let login = format!("{ALONE}\ncreds = {creds:?}");
     let first = Member::start("n1", &servers.urls(), &login, "");
     let reason = first.wait_for_reason("refuses the credentials");
     assert!(!reason.contains(SEED), "{reason}");
@@ -80,7 +79,7 @@ fn an_nkey_over_tls_with_a_certificate_makes_a_member_and_without_it_none() {
     let seed = path("engine.nk");
     write(&seed, format!("{SEED}\n")).expect("a file");
     let url = [servers.urls()[0].replace("nats://127.0.0.1", "tls://localhost")];
-    let login = format!("{ONE}\nnkey = {seed:?}\ntls_ca = {:?}", path("ca.pem"));
+    let login = format!("{ALONE}\nnkey = {seed:?}\ntls_ca = {:?}", path("ca.pem"));
     let certificate = format!(
         "{login}\ntls_cert = {:?}\ntls_key = {:?}",
         path("engine.pem"),

@@ -9,12 +9,11 @@ mod member;
 mod servers;
 mod support;
 
-use member::{Member, command};
+use member::{ALONE, Member, command};
 use serde_json::Value;
 use servers::{Servers, wait};
 use support::ports::free_port;
 
-const ONE: &str = "replicas = 1\ntake_over_after = '4s'";
 
 /// Ends a member in good order.
 fn stop(member: &mut Member) {
@@ -34,7 +33,7 @@ fn refused(member: &mut Member, change: impl Fn(&str) -> String) -> String {
 #[test]
 fn a_server_that_is_not_there_and_one_without_jetstream_are_told_apart() {
     let nowhere = format!("nats://127.0.0.1:{}", free_port());
-    let alone = Member::start("n1", std::slice::from_ref(&nowhere), ONE, "");
+    let alone = Member::start("n1", std::slice::from_ref(&nowhere), ALONE, "");
     let reason = alone.wait_for_reason("is not reached");
     assert!(reason.contains("Connection refused"), "{reason}");
     let found = alone.doctor().1;
@@ -46,7 +45,7 @@ fn a_server_that_is_not_there_and_one_without_jetstream_are_told_apart() {
     assert!(!found.contains(&format!("{nowhere}: {nowhere}")), "{found}");
     drop(alone);
     let plain = Servers::start_without_jetstream();
-    let alone = Member::start("n1", &plain.urls(), ONE, "");
+    let alone = Member::start("n1", &plain.urls(), ALONE, "");
     alone.wait_for_reason("JetStream is not enabled there");
     assert!(alone.doctor().1.contains("JetStream is not enabled there"));
 }
@@ -107,7 +106,7 @@ fn without_most_servers_the_one_that_is_reached_is_named() {
 #[test]
 fn files_of_another_group_are_refused_with_both_names_and_those_of_any_by_an_engine_alone() {
     let servers = Servers::start(1);
-    let mut member = Member::start("n1", &servers.urls(), ONE, "");
+    let mut member = Member::start("n1", &servers.urls(), ALONE, "");
     member.wait_until_serving();
     let (code, words) = member.publish(3);
     assert_eq!(code, Some(0), "{words}");
@@ -158,9 +157,9 @@ fn files_of_another_group_are_refused_with_both_names_and_those_of_any_by_an_eng
 #[test]
 fn two_members_of_one_name_are_told_by_both_and_go_on() {
     let servers = Servers::start(1);
-    let first = Member::start("n1", &servers.urls(), ONE, "");
+    let first = Member::start("n1", &servers.urls(), ALONE, "");
     first.wait_for_role("active");
-    let mut second = Member::start("n1", &servers.urls(), ONE, "");
+    let mut second = Member::start("n1", &servers.urls(), ALONE, "");
     for (one, other) in [(&first, &second), (&second, &first)] {
         let admin = one.admin.to_string();
         let told = format!(
@@ -193,7 +192,7 @@ fn two_members_of_one_name_are_told_by_both_and_go_on() {
 #[test]
 fn a_member_tells_how_far_its_store_is() {
     let servers = Servers::start(1);
-    let start = |node| Member::start(node, &servers.urls(), ONE, "");
+    let start = |node| Member::start(node, &servers.urls(), ALONE, "");
     let (first, second) = (start("n1"), start("n2"));
     let taken =
         || [&first, &second].map(|it| it.json("/readyz").is_some_and(|it| it["ready"] == true));

@@ -14,12 +14,11 @@ mod support;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 
-use member::{Member, command};
+use member::{ALONE, Member, command};
 use nats::NatsServer;
 use servers::{PATIENCE, Servers};
 use support::frame;
 
-const ONE: &str = "replicas = 1\ntake_over_after = '4s'";
 
 /// A connection, and what was said there first.
 fn open(at: SocketAddr, words: &str) -> BufReader<TcpStream> {
@@ -58,7 +57,7 @@ fn a_paused_active_closes_its_peers_and_serves_on_when_the_stream_confirms_again
         "[[destination]]\nid = 'kitchen'\nnats = '{url}'\nsubject = 'kitchen'\n\
          [[destination]]\nid = 'table1'\n[[destination]]\nid = 'table2'\n[[destination]]\nid = 'table3'\n"
     );
-    let member = Member::start_with_http("n1", &servers.urls(), ONE, &more);
+    let member = Member::start_with_http("n1", &servers.urls(), ALONE, &more);
     member.wait_until_serving();
     let http = member.http.expect("it was given");
     let mut keeps = open(member.ingest, "{\"producer\":{\"ack\":true}}\n");

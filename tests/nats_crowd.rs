@@ -8,6 +8,8 @@
 mod nats_server;
 #[path = "support/proxy.rs"]
 mod proxy;
+#[path = "support/servers.rs"]
+mod servers;
 mod support;
 
 use std::collections::HashMap;

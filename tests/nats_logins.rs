@@ -7,6 +7,8 @@ mod certificates;
 mod metrics;
 #[path = "support/nats.rs"]
 mod nats_server;
+#[path = "support/servers.rs"]
+mod servers;
 mod support;
 
 use std::fs::Permissions;

@@ -5,6 +5,8 @@
 mod nats_server;
 #[path = "support/reloading.rs"]
 mod reloading;
+#[path = "support/servers.rs"]
+mod servers;
 mod support;
 
 use std::collections::{BTreeMap, HashSet};

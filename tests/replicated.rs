@@ -4,6 +4,8 @@
 
 #[path = "replicated/group.rs"]
 mod group;
+#[path = "support/group_peer.rs"]
+mod group_peer;
 #[path = "support/member.rs"]
 mod member;
 #[path = "support/proxy.rs"]
@@ -15,8 +17,8 @@ mod support;
 use std::io::Write;
 use std::net::TcpStream;
 
-use group::{ALONE, Customer, OF_THREE, active, assert_same_journals, ids, line, segments, send};
-use member::{Member, said};
+use group::{Customer, active, assert_same_journals, ids, line, segments, send};
+use member::{ALONE, Member, OF_THREE, STREAM, said};
 use proxy::Proxy;
 use servers::{Servers, wait};
 
@@ -242,11 +244,11 @@ fn three_servers_lose_the_streams_leader_and_nothing_that_was_acknowledged() {
     for round in 0..3 {
         let first = round * 40 + 1;
         send(&all, &ids("m", first, first + 19));
-        let leader = servers.leader("flb_journal_east");
+        let leader = servers.leader(STREAM);
         servers.kill(leader);
         send(&all, &ids("m", first + 20, first + 39));
         servers.resume(leader);
-        servers.wait_for_replicas("flb_journal_east");
+        servers.wait_for_replicas(STREAM);
     }
     customer.take(&all, &ids("m", 1, 120));
     customer.assert_in_order(&ids("m", 1, 120));
@@ -267,12 +269,12 @@ fn servers_that_lose_their_store_one_after_the_other_end_no_member() {
     for round in 0..3 {
         let all: Vec<&Member> = members.iter().collect();
         send(&all, &ids("m", round * 20 + 1, round * 20 + 20));
-        let leader = servers.leader("flb_journal_east");
+        let leader = servers.leader(STREAM);
         servers.kill(leader);
         servers.lose_store(leader);
         servers.resume(leader);
         send(&all, &ids("n", round * 20 + 1, round * 20 + 20));
-        servers.wait_for_replicas("flb_journal_east");
+        servers.wait_for_replicas(STREAM);
     }
     assert!(members.iter_mut().all(|it| it.runs()), "both wait");
     let now = wait("an active", || active(&members));
@@ -291,9 +293,9 @@ fn a_stream_that_is_purged_or_deleted_by_hand_is_told_by_all_with_what_mends_it(
     let now = wait("an active", || active(&members));
     members[1 - now].wait_until_ready();
     send(&[&members[now]], &ids("m", 1, 20));
-    servers.purge("flb_journal_east");
+    servers.purge(STREAM);
     told_by(&members, "the group's stream was purged");
-    servers.delete("flb_journal_east");
+    servers.delete(STREAM);
     told_by(&members, "the group's stream is gone");
     assert!(members.iter_mut().all(|it| it.runs()), "both wait");
     assert_eq!(members[now].count("cluster_take_overs"), 1);

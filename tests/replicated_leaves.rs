@@ -4,6 +4,8 @@
 #[allow(dead_code, reason = "another test uses the rest")]
 #[path = "replicated/group.rs"]
 mod group;
+#[path = "support/group_peer.rs"]
+mod group_peer;
 #[path = "support/mariadb.rs"]
 mod mariadb;
 #[path = "support/member.rs"]
@@ -18,12 +20,11 @@ use std::process::Command;
 use async_nats::HeaderMap;
 use async_nats::jetstream::{self, Context};
 
-use group::{ALONE, Customer, active, assert_same_journals, ids, segments, send, send_to};
+use group::{Customer, active, assert_same_journals, ids, segments, send, send_to};
 use mariadb::MariaDb;
-use member::Member;
+use member::{ALONE, Member, STREAM};
 use servers::{Servers, wait};
 
-const STREAM: &str = "flb_journal_east";
 /// Ids are forgotten at once, so that settled segments may go.
 const FORGETFUL: &str = "[dedup]\nwindow = '1s'\nwindow_messages = 5\n";
 

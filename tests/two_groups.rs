@@ -2,6 +2,8 @@
 
 #[path = "support/nats.rs"]
 mod nats_server;
+#[path = "support/servers.rs"]
+mod servers;
 mod support;
 
 use std::io::Write;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::member::Member;
+use super::member::{Member, PATIENT};
 use super::metrics::Scrape;
 use super::support::ports::free_port;
 use super::{assert_fires, has, servers};
@@ -13,9 +13,6 @@ pub(crate) const NO_ACTIVE: &[&str] = &[
     "FlippedLbClusterTrouble",
 ];
 pub(crate) const NO_STANDBY: &[&str] = &["FlippedLbClusterNoStandby"];
-
-/// What an active on one server has in `[cluster]`; no other one takes over.
-const ALONE: &str = "replicas = 1\ntake_over_after = '30s'";
 
 /// As [`scraped`], of a member of a group.
 fn scraped_member(member: &Member, shows: impl Fn(&Scrape) -> bool) -> Vec<Scrape> {
@@ -40,11 +37,11 @@ fn a_group_whose_servers_are_gone_has_no_active() {
 #[test]
 fn an_active_without_a_standby_is_told_and_a_ready_standby_is_quiet() {
     let servers = servers::Servers::start(1);
-    let active = Member::start_with_http("n1", &servers.urls(), ALONE, "");
+    let active = Member::start_with_http("n1", &servers.urls(), PATIENT, "");
     active.wait_for_role("active");
     let alone = scraped_member(&active, has("cluster_lease_left_ms", 1.0));
     assert_fires(NO_STANDBY, &alone);
-    let standby = Member::start_with_http("n2", &servers.urls(), ALONE, "");
+    let standby = Member::start_with_http("n2", &servers.urls(), PATIENT, "");
     standby.wait_until_ready();
     let active = scraped_member(&active, has("cluster_members_ready", 1.0));
     assert_fires(&[], &active);

@@ -8,9 +8,9 @@ use std::time::Duration;
 use mysql::prelude::Queryable as _;
 
 use crate::faked_clock::off_by;
-use crate::group::{ALONE, Customer, active, assert_same_journals, ids, line, segments, send};
+use crate::group::{Customer, active, assert_same_journals, ids, line, segments, send};
 use crate::mariadb::MariaDb;
-use crate::member::Member;
+use crate::member::{ALONE, Member};
 use crate::proxy::Proxy;
 use crate::servers::{Servers, wait};
 use crate::stream;

@@ -4,8 +4,8 @@ use std::io::Write as _;
 use std::net::TcpStream;
 use std::time::Duration;
 
-use crate::group::{ALONE, Customer, active, assert_same_journals, ids, line, send};
-use crate::member::Member;
+use crate::group::{Customer, active, assert_same_journals, ids, line, send};
+use crate::member::{ALONE, Member};
 use crate::proxy::Proxy;
 use crate::servers::{Servers, wait};
 use crate::stream;

@@ -1,8 +1,8 @@
 //! Servers that lose what they have confirmed, and streams that are not the group's. What a living member has is
 //! not lost, whoever claims first.
 
-use crate::group::{ALONE, Customer, active, assert_same_journals, ids, segments, send};
-use crate::member::Member;
+use crate::group::{Customer, active, assert_same_journals, ids, segments, send};
+use crate::member::{ALONE, Member};
 use crate::servers::{Servers, wait};
 use crate::stream::{self, Backup, STREAM};
 

@@ -28,6 +28,8 @@ mod faked_clock;
 #[path = "../replicated/group.rs"]
 #[allow(dead_code, reason = "another test uses the rest")]
 mod group;
+#[path = "../support/group_peer.rs"]
+mod group_peer;
 mod late;
 #[path = "../group_campaign/load.rs"]
 #[allow(dead_code, reason = "another test uses the rest")]

@@ -7,7 +7,7 @@ use async_nats::jetstream::{self, Context};
 
 use crate::servers::Servers;
 
-pub const STREAM: &str = "flb_journal_east";
+pub use crate::member::STREAM;
 
 /// Asks JetStream something.
 pub fn ask<T>(servers: &Servers, question: impl AsyncFn(Context) -> T) -> T {

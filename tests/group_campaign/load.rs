@@ -2,15 +2,13 @@
 //! its end; and the longest time that each of them waited.
 
 use std::collections::HashSet;
-use std::io::{BufRead as _, BufReader, ErrorKind, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-
+use crate::group_peer::GroupPeer;
 use crate::member::Member;
 use crate::servers::wait;
 use crate::support::frame;
@@ -123,52 +121,8 @@ impl Load {
     }
 }
 
-/// A line each, from whoever serves; `None`: none came for now.
-struct Peer {
-    stream: BufReader<TcpStream>,
-    partial: String,
-    heard: Instant,
-}
-
-impl Peer {
-    fn connect(at: SocketAddr, first: &str) -> Option<Self> {
-        let mut stream = TcpStream::connect_timeout(&at, SILENCE).ok()?;
-        stream.set_read_timeout(Some(GLANCE)).ok()?;
-        stream.set_write_timeout(Some(SILENCE)).ok()?;
-        stream.write_all(first.as_bytes()).ok()?;
-        Some(Self {
-            stream: BufReader::new(stream),
-            partial: String::new(),
-            heard: Instant::now(),
-        })
-    }
-
-    /// `Err`: it is over, or the member does not serve.
-    fn line(&mut self) -> Result<Option<Value>, ()> {
-        match self.stream.read_line(&mut self.partial) {
-            Ok(_) if self.partial.ends_with('\n') => {
-                let value: Value = serde_json::from_str(&self.partial).expect("JSON");
-                self.partial.clear();
-                self.heard = Instant::now();
-                match value.get("error") {
-                    Some(_) => Err(()),
-                    None => Ok(Some(value)),
-                }
-            }
-            Ok(_) => Err(()),
-            Err(error) => match error.kind() {
-                ErrorKind::WouldBlock | ErrorKind::TimedOut => Ok(None),
-                _ => Err(()),
-            },
-        }
-    }
-
-    fn say(&mut self, text: &str) -> Result<(), ()> {
-        self.stream
-            .get_mut()
-            .write_all(text.as_bytes())
-            .map_err(|_| ())
-    }
+fn connect(at: SocketAddr, first: &str) -> Option<GroupPeer> {
+    GroupPeer::connect(at, first, GLANCE, SILENCE)
 }
 
 fn line(number: u64) -> String {
@@ -182,7 +136,7 @@ fn produce(addresses: &[SocketAddr], rate: u64, shared: &Shared) -> u64 {
     while shared.acknowledged.count() < last {
         at += 1;
         let address = addresses[at % addresses.len()];
-        let Some(mut peer) = Peer::connect(address, "{\"producer\":{\"ack\":true}}\n") else {
+        let Some(mut peer) = connect(address, "{\"producer\":{\"ack\":true}}\n") else {
             std::thread::sleep(GLANCE);
             continue;
         };
@@ -226,7 +180,7 @@ fn consume(addresses: &[SocketAddr], shared: &Shared) -> u64 {
     while !is_done(next) {
         at += 1;
         let hello = "{\"subscribe\":[\"table1\"],\"ack\":true}\n";
-        let Some(mut peer) = Peer::connect(addresses[at % addresses.len()], hello) else {
+        let Some(mut peer) = connect(addresses[at % addresses.len()], hello) else {
             std::thread::sleep(GLANCE);
             continue;
         };

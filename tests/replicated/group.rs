@@ -1,21 +1,15 @@
 //! Those who send to and take from whichever member of a group serves, and what the members' journals have.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-
+use crate::group_peer::GroupPeer;
 use crate::member::Member;
+use crate::servers::PATIENCE;
 
 /// How long somebody waits for a line before it looks elsewhere.
 const GLANCE: Duration = Duration::from_millis(300);
-
-/// A member of a group of one server.
-pub const ALONE: &str = "replicas = 1\ntake_over_after = '4s'";
-/// A member of a group of three servers.
-pub const OF_THREE: &str = "replicas = 3\ntake_over_after = '15s'";
 
 /// A member's segments, by name, without the zeros behind what was written.
 pub fn segments(member: &Member) -> BTreeMap<String, Vec<u8>> {
@@ -76,31 +70,8 @@ pub fn line_to(destination: &str, id: &str, remarks: usize) -> String {
     )
 }
 
-fn connect(address: SocketAddr, first: &str) -> Option<BufReader<TcpStream>> {
-    let mut stream = TcpStream::connect(address).ok()?;
-    stream.set_read_timeout(Some(GLANCE)).expect("a time-out");
-    writeln!(stream, "{first}").ok()?;
-    Some(BufReader::new(stream))
-}
-
-/// The next line; `Ok(None)`: none came for now; `Err`: the connection is over, or refused.
-fn next_line(stream: &mut BufReader<TcpStream>, partial: &mut String) -> Result<Option<Value>, ()> {
-    match stream.read_line(partial) {
-        Ok(0) => Err(()),
-        Ok(_) if partial.ends_with('\n') => {
-            let value: Value = serde_json::from_str(partial).expect("JSON");
-            partial.clear();
-            if value.get("error").is_some() {
-                return Err(());
-            }
-            Ok(Some(value))
-        }
-        Ok(_) => Err(()),
-        Err(error) => match error.kind() {
-            std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut => Ok(None),
-            _ => Err(()),
-        },
-    }
+fn connect(at: SocketAddr, first: &str) -> Option<GroupPeer> {
+    GroupPeer::connect(at, first, GLANCE, PATIENCE)
 }
 
 /// Sends orders with acknowledgements, to whichever member takes them, again until they are acknowledged.
@@ -120,8 +91,8 @@ pub fn send_to(destination: &str, members: &[&Member], ids: &[String], remarks: 
         );
         at += 1;
         let member = members[at % members.len()];
-        let hello = "{\"producer\":{\"ack\":true}}";
-        let Some(mut stream) = connect(member.ingest, hello) else {
+        let hello = "{\"producer\":{\"ack\":true}}\n";
+        let Some(mut peer) = connect(member.ingest, hello) else {
             std::thread::sleep(Duration::from_millis(50));
             continue;
         };
@@ -130,12 +101,12 @@ pub fn send_to(destination: &str, members: &[&Member], ids: &[String], remarks: 
             .iter()
             .map(|it| line_to(destination, it, remarks) + "\n")
             .collect();
-        if stream.get_mut().write_all(text.as_bytes()).is_err() {
+        if peer.say(&text).is_err() {
             continue;
         }
-        let (mut partial, mut done, mut silent) = (String::new(), 0, 0);
+        let (mut done, mut silent) = (0, 0);
         while done < rest.len() && silent < 20 {
-            match next_line(&mut stream, &mut partial) {
+            match peer.line() {
                 Ok(Some(value)) => {
                     done = value["ack"].as_u64().map_or(done, |it| it as usize);
                     silent = 0;
@@ -158,8 +129,7 @@ pub struct Customer {
     destination: &'static str,
     /// The frames' ids, in their order; those that were announced by `again` marked.
     pub got: Vec<(String, bool)>,
-    stream: Option<BufReader<TcpStream>>,
-    partial: String,
+    peer: Option<GroupPeer>,
     frames: u64,
     again: u64,
     at: usize,
@@ -177,8 +147,7 @@ impl Customer {
         Self {
             destination,
             got: Vec::new(),
-            stream: None,
-            partial: String::new(),
+            peer: None,
             frames: 0,
             again: 0,
             at: 0,
@@ -202,19 +171,18 @@ impl Customer {
 
     /// Looks for a line, wherever somebody serves.
     pub fn turn(&mut self, members: &[&Member]) {
-        let Some(stream) = &mut self.stream else {
+        let Some(peer) = &mut self.peer else {
             self.at += 1;
             let address = members[self.at % members.len()].delivery;
-            let hello = format!("{{\"subscribe\":[\"{}\"],\"ack\":true}}", self.destination);
-            self.stream = connect(address, &hello);
+            let hello = format!("{{\"subscribe\":[\"{}\"],\"ack\":true}}\n", self.destination);
+            self.peer = connect(address, &hello);
             (self.frames, self.again) = (0, 0);
-            self.partial.clear();
-            if self.stream.is_none() {
+            if self.peer.is_none() {
                 std::thread::sleep(Duration::from_millis(50));
             }
             return;
         };
-        match next_line(stream, &mut self.partial) {
+        match peer.line() {
             Ok(Some(value)) => {
                 if let Some(count) = value["again"].as_u64() {
                     self.again = count;
@@ -223,19 +191,19 @@ impl Customer {
                     self.again = self.again.saturating_sub(1);
                     self.frames += 1;
                     let ack = format!("{{\"ack\":{}}}\n", self.frames);
-                    if stream.get_mut().write_all(ack.as_bytes()).is_err() {
-                        self.stream = None;
+                    if peer.say(&ack).is_err() {
+                        self.peer = None;
                     }
                 }
             }
             Ok(None) => {}
-            Err(()) => self.stream = None,
+            Err(()) => self.peer = None,
         }
     }
 
     /// Leaves, as a customer does.
     pub fn leave(&mut self) {
-        self.stream = None;
+        self.peer = None;
     }
 
     /// Each id came, in order, and twice only where that was announced.

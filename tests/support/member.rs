@@ -18,6 +18,15 @@ use crate::servers::{PATIENCE, wait};
 use crate::support::ENGINE;
 use crate::support::ports::free_address;
 
+/// The stream of a member's group.
+pub const STREAM: &str = "flb_journal_east";
+/// `[cluster]` of a member of a group at one server.
+pub const ALONE: &str = "replicas = 1\ntake_over_after = '4s'";
+/// `[cluster]` of a member of a group at three servers.
+pub const OF_THREE: &str = "replicas = 3\ntake_over_after = '15s'";
+/// `[cluster]` of a member at one server whose lease outlasts what a test does meanwhile.
+pub const PATIENT: &str = "replicas = 1\ntake_over_after = '30s'";
+
 /// Its group is `east`.
 pub struct Member {
     home: tempfile::TempDir,

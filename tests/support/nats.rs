@@ -1,5 +1,4 @@
-//! A nats-server of a test's own: in a temporary directory, on a free port, gone with the test; and a
-//! peer of it that speaks async-nats.
+//! A nats-server of a test's own, and a peer of it that speaks async-nats.
 #![allow(
     dead_code,
     unreachable_pub,
@@ -8,8 +7,7 @@
 )]
 
 use std::collections::HashMap;
-use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::consumer::Info;
@@ -19,17 +17,11 @@ use async_nats::jetstream::{self, Context};
 use async_nats::{Client, ConnectOptions};
 use serde_json::Value;
 
-use super::support::ports::free_port;
-use super::support::{Engine, PATIENCE, nats_program};
+use crate::servers::Servers;
+use crate::support::{Engine, PATIENCE};
 
-/// A server; killed when it is dropped. What it confirms is the system's, and on disk two minutes later: one
-/// that is killed loses nothing, and none waits for a disk that others are busy with.
-pub struct NatsServer {
-    home: tempfile::TempDir,
-    port: u16,
-    more: String,
-    child: Option<Child>,
-}
+/// One server of [`Servers`], with peers.
+pub struct NatsServer(Servers);
 
 impl NatsServer {
     pub fn start() -> Self {
@@ -38,63 +30,24 @@ impl NatsServer {
 
     /// With these lines in its configuration besides.
     pub fn start_with(more: &str) -> Self {
-        let mut this = Self {
-            home: tempfile::tempdir().expect("a temporary directory"),
-            port: free_port(),
-            more: more.to_owned(),
-            child: None,
-        };
-        this.resume();
-        this
+        Self(Servers::start_with(1, more))
     }
 
-    /// Starts it, again on the same port with the same files, and waits until it listens.
+    /// Starts it again, on the same port with the same files.
     pub fn resume(&mut self) {
-        let home = self.home.path();
-        let file = home.join("server.conf");
-        let text = format!(
-            "listen: \"127.0.0.1:{}\"\njetstream {{ store_dir: \"{}\", sync_interval: 2m }}\n{}\n",
-            self.port,
-            home.join("store").display(),
-            self.more
-        );
-        std::fs::write(&file, text).expect("a file");
-        let log = std::fs::File::options()
-            .create(true)
-            .append(true)
-            .open(home.join("log"));
-        let child = Command::new(nats_program::program())
-            .arg("-c")
-            .arg(&file)
-            .stdout(Stdio::null())
-            .stderr(log.expect("a log"))
-            .spawn()
-            .expect(nats_program::WANTED);
-        self.child = Some(child);
-        let end = Instant::now() + PATIENCE;
-        while TcpStream::connect(self.address()).is_err() {
-            assert!(
-                Instant::now() < end,
-                "nats-server does not listen: {}",
-                self.log()
-            );
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        self.0.resume(0);
     }
 
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.home.path().join("log")).unwrap_or_default()
+        self.0.log(0)
     }
 
     pub fn kill(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+        self.0.kill(0);
     }
 
     pub fn address(&self) -> SocketAddr {
-        ([127, 0, 0, 1], self.port).into()
+        self.0.address(0)
     }
 
     pub fn url(&self) -> String {
@@ -126,12 +79,6 @@ impl NatsServer {
             client,
             streams,
         }
-    }
-}
-
-impl Drop for NatsServer {
-    fn drop(&mut self) {
-        self.kill();
     }
 }
 

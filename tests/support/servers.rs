@@ -115,8 +115,12 @@ impl Servers {
     }
 
     fn wait_for(&self, index: usize) {
-        let address = self.address(index);
-        wait("a server that listens", || TcpStream::connect(address).ok());
+        let begun = Instant::now();
+        while TcpStream::connect(self.address(index)).is_err() {
+            let is_in_time = begun.elapsed() < PATIENCE;
+            assert!(is_in_time, "it does not listen: {}", self.log(index));
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     pub fn resume(&mut self, index: usize) {
