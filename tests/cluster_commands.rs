@@ -19,7 +19,6 @@ use support::nats_program::old_server;
 use support::ports::{free_address, free_port};
 use support::user_hash;
 
-
 fn pair(servers: &Servers) -> (Member, Member) {
     let first = Member::start_with_http("n1", &servers.urls(), PATIENT, "");
     first.wait_for_role("active");

@@ -14,7 +14,6 @@ use serde_json::Value;
 use servers::{Servers, wait};
 use support::ports::free_port;
 
-
 /// Ends a member in good order.
 fn stop(member: &mut Member) {
     member.signal("TERM");

@@ -19,7 +19,6 @@ use nats::NatsServer;
 use servers::{PATIENCE, Servers};
 use support::frame;
 
-
 /// A connection, and what was said there first.
 fn open(at: SocketAddr, words: &str) -> BufReader<TcpStream> {
     let mut stream = TcpStream::connect(at).expect("it listens");

@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -179,4 +180,16 @@ fn forward(
             let _ = to.send(line);
         }
     });
+}
+
+/// Starts another program so that it ends with us.
+pub(crate) fn become_program(
+    name: &str,
+    command: &[&Path],
+    folder: &Path,
+) -> Result<Child, PerfError> {
+    let mut arguments = vec!["become".to_owned()];
+    let words = command.iter().map(|it| it.to_string_lossy().into_owned());
+    arguments.extend(words);
+    Child::start_with(name, &arguments, |it| it.current_dir(folder))
 }

@@ -6,9 +6,8 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
-use crate::child::Child;
+use crate::child::{Child, become_program};
 use crate::error::{Context, PerfError};
-use crate::testbed::become_program;
 
 /// What the settings say of it; a port is chosen, and noted in the home.
 pub(crate) fn section(home: &Path) -> Result<String, PerfError> {

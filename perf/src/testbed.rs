@@ -7,7 +7,7 @@ use std::time::Instant;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::child::Child;
+use crate::child::{Child, become_program};
 use crate::cleanup::Home;
 use crate::engine::{Durability, Settings};
 use crate::error::{Context, PerfError};
@@ -180,18 +180,6 @@ pub(crate) fn counters_at<const N: usize>(
         *value = found.ok_or_else(missing)?;
     }
     Ok(values)
-}
-
-/// Starts another program so that it ends with us.
-pub(crate) fn become_program(
-    name: &str,
-    command: &[&Path],
-    folder: &Path,
-) -> Result<Child, PerfError> {
-    let mut arguments = vec!["become".to_owned()];
-    let words = command.iter().map(|it| it.to_string_lossy().into_owned());
-    arguments.extend(words);
-    Child::start_with(name, &arguments, |it| it.current_dir(folder))
 }
 
 fn settings_file(home: &Home) -> PathBuf {

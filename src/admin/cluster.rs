@@ -18,7 +18,8 @@ use serde_json::{Map, Value, json};
 
 use super::AdminState;
 use crate::cluster::addresses::{Door, address_of};
-use crate::cluster::members::{Heard, successor};
+use crate::cluster::heard::Heard;
+use crate::cluster::members::successor;
 use crate::cluster::record::Announcement;
 use crate::cluster::status::Snapshot;
 

@@ -8,13 +8,13 @@
 //!              "levels":{"1":{..},..}}, ..]}
 //! ```
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::flow::FlowStep;
-use super::stats::figures;
+use super::latency_figures::{by_level, stages};
 use super::{AdminState, destinations, lock};
 use crate::counters::Counter;
-use crate::latency::{RecentStep, Stage};
+use crate::latency::RecentStep;
 use crate::limits::RECENT_STEP;
 use crate::message::Level;
 
@@ -55,19 +55,4 @@ fn latency(step: &RecentStep, levels: Level) -> Value {
         "stages": stages(step),
         "levels": by_level(step, levels),
     })
-}
-
-/// The figures of each stage.
-pub(super) fn stages(step: &RecentStep) -> Value {
-    let stages = Stage::ALL.map(|it| (it.label().to_owned(), figures(step.stage(it))));
-    Value::Object(stages.into_iter().collect())
-}
-
-/// The figures of each level, of the whole way.
-pub(super) fn by_level(step: &RecentStep, levels: Level) -> Value {
-    let levels = (1..=levels).map(|level| {
-        let summary = step.level(Stage::Total, level);
-        (level.to_string(), figures(summary))
-    });
-    Value::Object(levels.collect::<Map<_, _>>())
 }

@@ -15,7 +15,8 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use super::AdminState;
-use crate::engine::reload::{Outcome, ReloadError};
+use crate::engine::reload::ReloadError;
+use crate::engine::reload::asking::Outcome;
 
 pub(super) async fn post(State(state): State<Arc<AdminState>>) -> (StatusCode, Json<Value>) {
     if let Some(member) = state.member().filter(|it| !it.is_active()) {

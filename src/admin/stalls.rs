@@ -98,7 +98,7 @@ impl Stalls {
 
 impl Thread {
     fn look(&mut self, step: Duration) {
-        let last_ns = self.heartbeat.last_ns();
+        let last_ns = self.heartbeat.last();
         let is_still = last_ns.is_some() && last_ns == self.seen_ns;
         self.seen_ns = last_ns;
         self.still = if is_still {

@@ -28,14 +28,15 @@
 use serde_json::{Map, Value, json};
 
 use super::flow::{FLOWING, Rates};
+use super::latency_figures::{self, figures};
 use super::readiness::Readiness;
 use super::shown::{Customer, Shown};
 use super::statistics::by_type;
-use super::{AdminState, cluster, destinations, history, lock};
+use super::{AdminState, cluster, destinations, lock};
 use crate::build_info;
 use crate::counters::{Counters, Snapshot};
 use crate::disk::{Outlook, Paces};
-use crate::latency::{CustomerTotals, Last, Names, Stage, Summary, Totals, View};
+use crate::latency::{CustomerTotals, Last, Names, Stage, Totals, View};
 use crate::limits::CUSTOMERS_SHOWN_MAX;
 use crate::message::{Level, Reason};
 
@@ -159,8 +160,8 @@ fn recent(shown: &Shown) -> Value {
     };
     json!({
         "seconds": (last.length_us / 1_000) as f64 / 1e3,
-        "latency": history::stages(last),
-        "levels": history::by_level(last, shown.totals.levels()),
+        "latency": latency_figures::stages(last),
+        "levels": latency_figures::by_level(last, shown.totals.levels()),
     })
 }
 
@@ -186,22 +187,6 @@ fn readiness(it: &Readiness) -> Value {
         "reason": it.reason(),
         "degraded": it.degraded,
     })
-}
-
-pub(super) fn figures(summary: Summary) -> Value {
-    json!({
-        "count": summary.count,
-        "mean": microseconds(summary.mean_ns),
-        "p50": microseconds(summary.p50_ns as f64),
-        "p99": microseconds(summary.p99_ns as f64),
-        "p999": microseconds(summary.p999_ns as f64),
-        "max": microseconds(summary.max_ns as f64),
-    })
-}
-
-/// To three digits after the point: nanoseconds.
-fn microseconds(ns: f64) -> f64 {
-    ns.round() / 1_000.0
 }
 
 fn levels(totals: &Totals) -> Value {

@@ -10,7 +10,7 @@ use crate::clock::Now;
 use crate::config::Config;
 use crate::counters::{Counter, Counters};
 use crate::destinations::{DestinationState, Report, SubscriberState, Tracker};
-use crate::engine::reload::Reloads;
+use crate::engine::reload::asking::Reloads;
 use crate::engine::tls::Certificates;
 use crate::latency::{Delivered, Interval, Stage, Totals};
 use crate::message::{DestinationIndex, Reason, TypeIndex};

@@ -1,4 +1,5 @@
-//! A thread's heartbeat: one relaxed store a duty cycle, which others may read.
+//! A heartbeat: one relaxed store a duty cycle, which others may read. Its times are those of the clock of whoever
+//! beats.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,16 +13,16 @@ pub(crate) struct Heartbeat(AtomicU64);
 
 impl Heartbeat {
     /// A duty cycle begins.
-    pub(crate) fn beat(&self, now_ns: u64) {
-        self.0.store(now_ns, Ordering::Relaxed);
+    pub(crate) fn beat(&self, now: u64) {
+        self.0.store(now, Ordering::Relaxed);
     }
 
     pub(crate) fn end(&self) {
         self.0.store(ENDED, Ordering::Relaxed);
     }
 
-    /// When the last duty cycle began, in ns; `None`: the thread has ended.
-    pub(crate) fn last_ns(&self) -> Option<u64> {
+    /// When the last duty cycle began; `None`: the thread has ended.
+    pub(crate) fn last(&self) -> Option<u64> {
         let last = self.0.load(Ordering::Relaxed);
         (last != ENDED).then_some(last)
     }

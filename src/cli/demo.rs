@@ -16,7 +16,7 @@ use clap::Args;
 use message_server_simulator::{Handle, Options, Pace, Simulation, Totals, listening};
 
 use super::Failure;
-use super::run::{prepare, print_passed_over};
+use super::running::{prepare, print_passed_over};
 use super::signals::Signals;
 use crate::config::{self, Config, Source, StoreUrl};
 use crate::counters::{Counter, Snapshot};

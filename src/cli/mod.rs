@@ -20,6 +20,7 @@ mod reload;
 mod report;
 mod run;
 mod run_group;
+mod running;
 mod schema;
 mod subscribe;
 mod top;

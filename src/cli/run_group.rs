@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use tracing::{error, info, warn};
 
 use super::Failure;
-use super::run::{LOOK, Reloading, listening, stop};
+use super::running::{LOOK, Reloading, listening, stop};
 use super::service::Service;
 use super::settings::RunSettings;
 use super::signals::Signals;

@@ -8,7 +8,7 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use crate::engine::journal_folder;
+use crate::journal::journal_folder;
 use crate::journal::storage::{Directory, Storage as _};
 
 /// The file of the data directory with the group's name.

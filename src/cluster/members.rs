@@ -7,24 +7,18 @@
 //! and which records count stands in the stream. Anybody who may publish there can say anything, so what is
 //! heard is bounded, and what is not understood is passed over.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
 use super::addresses::{Door, address_of};
+use super::heard::{Heard, NAMESAKE_WORDS, Namesake, PRESENT};
 use super::status::Snapshot;
 use crate::config::nats::check_name;
 use crate::limits::{
     ANNOUNCED_ADDRESS_LEN_MAX, CLUSTER_NAME_LEN_MAX, MEMBER_FORGOTTEN_AFTER, MEMBER_WORD_LEN_MAX,
     MEMBERS_MAX,
 };
-
-/// A member that was heard is there for so long.
-const PRESENT: Duration = Duration::from_secs(5);
-
-/// Words of a run of the same name behind which it is another member: the last ones of this member's own
-/// earlier run may come late.
-const NAMESAKE_WORDS: u32 = 3;
 
 /// The subject of a group's members.
 #[must_use]
@@ -48,51 +42,6 @@ pub(crate) struct Word {
     /// Where it is asked and told.
     #[serde(default)]
     admin: Option<String>,
-}
-
-/// Another member, as it was heard last.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Heard {
-    /// Its name.
-    pub node: String,
-    /// Whether it serves.
-    pub is_active: bool,
-    /// Whether it could take over.
-    pub is_ready: bool,
-    /// The last record that it has: its place in the stream.
-    pub sequence: u64,
-    /// Where its store stands, a position in the journal; `None`: it has none, or does not tell.
-    pub stored: Option<u64>,
-    /// Its admin address.
-    pub admin: Option<String>,
-    /// When.
-    pub at: Instant,
-}
-
-/// A run that has this member's name and is another.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Namesake {
-    /// Its admin address.
-    pub admin: Option<String>,
-    /// So often it was heard, one time soon behind the other.
-    words: u32,
-    at: Instant,
-}
-
-impl Namesake {
-    /// Whether it is there now, and no earlier run of this member, whose last words may come late.
-    #[must_use]
-    pub fn is_present(&self) -> bool {
-        self.words >= NAMESAKE_WORDS && self.at.elapsed() <= PRESENT
-    }
-}
-
-impl Heard {
-    /// Whether it was heard within the last seconds.
-    #[must_use]
-    pub fn is_present(&self) -> bool {
-        self.at.elapsed() <= PRESENT
-    }
 }
 
 impl Word {

@@ -18,7 +18,7 @@
 //!   belonging  whose files a data directory has
 //!   status     what a member tells of itself; `words` and `figures` show it
 //!   addresses  where it serves
-//!   members    what members tell each other beside the stream
+//!   members    what members tell each other beside the stream; `heard` is what was heard last
 //! ```
 
 pub mod addresses;
@@ -26,6 +26,7 @@ pub(crate) mod aside;
 pub(crate) mod belonging;
 pub mod core;
 pub(crate) mod figures;
+pub mod heard;
 pub mod jetstream;
 pub mod log;
 pub mod members;

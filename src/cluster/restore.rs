@@ -10,8 +10,9 @@ use super::belonging::{self, BelongingError};
 use super::jetstream::{Making, Settings};
 use super::run::files::{RecordFiles, RecordFilesError};
 use crate::config::Config;
-use crate::engine::{DirectoryLock, LockError, journal_folder};
+use crate::engine::{DirectoryLock, LockError};
 use crate::journal::error::JournalError;
+use crate::journal::journal_folder;
 use crate::journal::storage::Directory;
 
 /// What was made.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::core::Role;
-use super::members::{Heard, Namesake};
+use super::heard::{Heard, Namesake};
 use super::record::Announcement;
 use crate::clock::wall_us;
 

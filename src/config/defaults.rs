@@ -95,21 +95,13 @@ impl Destination {
     }
 }
 
-/// So many in all, from wherever they come.
-pub(super) fn connections(max: usize) -> Connections {
-    Connections {
-        max,
-        max_per_address: 0,
-    }
-}
-
 impl Default for Ingest {
     fn default() -> Ingest {
         Ingest {
             max_line: limits::LINE_LEN_MAX_DEFAULT,
             listen: None,
             rejected_max_bytes: limits::REJECTED_LEN_MAX_DEFAULT,
-            connections: connections(limits::PRODUCERS_MAX_DEFAULT),
+            connections: Connections::at_most(limits::PRODUCERS_MAX_DEFAULT),
             tls: ListenerTls::default(),
             greeting_timeout: limits::GREETING_TIMEOUT_DEFAULT,
             idle_timeout: Duration::ZERO,
@@ -151,7 +143,7 @@ impl Default for Delivery {
             agents: 1,
             ack_timeout: Duration::from_secs(30),
             credit: limits::CREDIT_DEFAULT,
-            connections: connections(limits::SUBSCRIBERS_MAX_DEFAULT),
+            connections: Connections::at_most(limits::SUBSCRIBERS_MAX_DEFAULT),
             tls: ListenerTls::default(),
             greeting_timeout: limits::GREETING_TIMEOUT_DEFAULT,
             unread_timeout: Duration::ZERO,
@@ -203,7 +195,7 @@ impl Default for Admin {
         Admin {
             listen: Some(localhost(9100)),
             hosts: Vec::new(),
-            connections: connections(limits::HTTP_CLIENTS_MAX_DEFAULT),
+            connections: Connections::at_most(limits::HTTP_CLIENTS_MAX_DEFAULT),
             tls: ListenerTls::default(),
         }
     }

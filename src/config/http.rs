@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 
-use super::defaults::connections;
 use super::{Connections, ListenerTls};
 use crate::limits;
 
@@ -27,7 +26,7 @@ impl Default for Http {
             listen: None,
             cors: Vec::new(),
             max_body: limits::HTTP_BODY_LEN_MAX_DEFAULT,
-            connections: connections(limits::HTTP_CUSTOMERS_MAX_DEFAULT),
+            connections: Connections::at_most(limits::HTTP_CUSTOMERS_MAX_DEFAULT),
             tls: ListenerTls::default(),
         }
     }

@@ -190,6 +190,16 @@ pub struct Connections {
     pub max_per_address: usize,
 }
 
+impl Connections {
+    /// So many in all, from wherever they come.
+    fn at_most(max: usize) -> Self {
+        Self {
+            max,
+            max_per_address: 0,
+        }
+    }
+}
+
 /// One customer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Destination {

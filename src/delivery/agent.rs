@@ -11,7 +11,7 @@ use super::subscribers::Subscribers;
 use crate::agent::control::Control;
 use crate::agent::{Agent, Fatal};
 use crate::clock::{Clock, Now};
-use crate::cluster::run::lease::PathLease;
+use crate::cluster::run::lease::LeaseCheck;
 use crate::limits::DISPATCHES_PER_CYCLE;
 use crate::net::Network;
 use crate::net::acceptor::Acceptor;
@@ -23,9 +23,7 @@ pub(crate) struct DeliveryAgent<N, C> {
     control: Control<DeliveryChange>,
     sockets: Sockets<N, C>,
     core: Subscribers,
-    lease: PathLease,
-    /// Whether frames may be handed out, as it was found last.
-    may_serve: bool,
+    lease: LeaseCheck,
 }
 
 impl<N: Network, C: Clock> DeliveryAgent<N, C> {
@@ -40,8 +38,7 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
             sockets: Sockets::new(parts.net, parts.clock, acceptor, parts.counters),
             core: Subscribers::new(parts.timeouts, parts.ports, view, destinations, counters)
                 .with_users(parts.users),
-            lease: parts.lease,
-            may_serve: false,
+            lease: LeaseCheck::new(parts.lease),
         }
     }
 
@@ -66,15 +63,14 @@ impl<N: Network, C: Clock> DeliveryAgent<N, C> {
     }
 
     /// Without a lease nothing is written: whoever is connected goes, and what was in flight is `again`.
-    fn mind_lease(&mut self) {
-        let served = std::mem::replace(&mut self.may_serve, self.lease.may_serve());
-        if served && !self.may_serve {
+    fn check_lease(&mut self) {
+        if self.lease.is_lost() {
             self.core.end_all(&"this engine does not serve for now");
         }
     }
 
     fn write(&mut self) {
-        if self.may_serve {
+        if self.lease.may_serve() {
             self.sockets.write(&mut self.core);
         } else {
             self.sockets.act(&mut self.core);
@@ -99,13 +95,15 @@ impl<N: Network, C: Clock> Agent for DeliveryAgent<N, C> {
 
     fn do_work(&mut self, now: Now) -> Result<usize, Fatal> {
         self.core.begin_cycle(now);
-        self.mind_lease();
+        self.check_lease();
         // What is to be delivered does not wait for a poll of the sockets.
         let mut work_count = self.poll_scheduler() + self.poll_control(now);
         self.write();
         self.send_events();
         work_count += self.sockets.poll(&mut self.core)?;
-        work_count += self.sockets.accept(&mut self.core, !self.may_serve, now);
+        work_count += self
+            .sockets
+            .accept(&mut self.core, !self.lease.may_serve(), now);
         work_count += self.sockets.read(&mut self.core, now);
         work_count += self.core.look_up(now);
         self.core.tick(now);

@@ -4,7 +4,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use crate::config::{Config, StoreUrl};
-use crate::engine::journal_folder;
+use crate::journal::journal_folder;
 use crate::store::SQLITE_FILE;
 
 /// Bytes on disk, by part.

@@ -50,9 +50,9 @@ use std::time::Duration;
 
 pub(crate) use self::lock::{DirectoryLock, LockError};
 pub use self::names::Names;
+pub(crate) use self::pipeline::GroupPath;
 use self::pipeline::Signals;
-pub(crate) use self::pipeline::{GroupPath, journal_folder};
-use self::reload::Reloads;
+use self::reload::asking::Reloads;
 pub(crate) use self::start::{start, start_term};
 pub(crate) use self::stop::Unrecorded;
 pub use self::wakes::Wakes;

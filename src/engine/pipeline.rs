@@ -19,7 +19,6 @@
 //! ```
 
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 
 use super::journal_wiring::{JournalLinks, JournalWiring};
@@ -405,10 +404,4 @@ fn state_builder(config: &Config, names: &Names, keys: [u64; 8]) -> RecoveredSta
     let dedup = DedupWindow::new(config.dedup.window_messages, config.dedup.window, keys);
     let (destinations, types) = (names.destinations.clone(), names.message_types.clone());
     RecoveredStateBuilder::new(dedup, destinations, types, config.scheduler.levels)
-}
-
-/// The journal's directory under the data directory.
-#[must_use]
-pub fn journal_folder(data_dir: &Path) -> std::path::PathBuf {
-    data_dir.join("journal")
 }

@@ -17,7 +17,8 @@ use super::lock::{DirectoryLock, LockError};
 use super::names::Names;
 use super::past::Past;
 use super::pipeline::{self, Common, GroupPath, Remotes, World};
-use super::reload::{Reloader, Reloads, SettingsSource};
+use super::reload::asking::Reloads;
+use super::reload::{Reloader, SettingsSource};
 use super::services::Services;
 use super::tls::{TlsOfEngine, TlsSwitches};
 use super::wakes::Wakes;
@@ -33,6 +34,7 @@ use crate::config::Config;
 use crate::counters::{Counter, Counters};
 use crate::descriptors::{self, Budget};
 use crate::http::Http;
+use crate::journal;
 use crate::journal::recovery::Recovered;
 use crate::journal::storage::{Directory as Segments, Name};
 use crate::limits::{REJECTS_RING, SCHEDULER_RING};
@@ -277,7 +279,7 @@ pub(super) fn take_directory(config: &Config) -> Result<DirectoryLock, StartErro
 }
 
 pub(super) fn journal_folder(config: &Config) -> Result<PathBuf, StartError> {
-    let folder = pipeline::journal_folder(&config.data_dir);
+    let folder = journal::journal_folder(&config.data_dir);
     directory::make(&folder, config.durability.syncs()).map_err(files("journal/"))?;
     Ok(folder)
 }

@@ -23,7 +23,7 @@ use crate::agent::control::Control;
 use crate::agent::pressure::InputPressure;
 use crate::agent::{Agent, Fatal};
 use crate::clock::Now;
-use crate::cluster::run::lease::PathLease;
+use crate::cluster::run::lease::LeaseCheck;
 use crate::config::MaxRate;
 use crate::counters::Counters;
 use crate::limits::COMMANDS_PER_CYCLE;
@@ -55,9 +55,7 @@ pub(crate) struct IngestAgent<N> {
     pub(super) dialler: Dialler,
     pub(super) acceptor: Acceptor,
     /// Whoever comes without one is told so.
-    pub(super) lease: PathLease,
-    /// Whether it was there when it was looked at last.
-    pub(super) had_lease: bool,
+    pub(super) lease: LeaseCheck,
     pub(super) timeouts: Timeouts,
     pub(super) max_rate: MaxRate,
     pub(super) producer_log: ProducerLog,
@@ -187,8 +185,8 @@ impl<N: Network> Agent for IngestAgent<N> {
         if self.draining.load(Ordering::Relaxed) {
             self.drain();
         } else {
-            self.mind_lease(now);
-            if self.had_lease {
+            self.check_lease(now);
+            if self.lease.may_serve() {
                 work_count += self.dialler.poll(&mut self.net, &self.counters, now);
             }
             self.log_left_out(now);

@@ -76,9 +76,8 @@ impl<N: Network> IngestAgent<N> {
 
     /// Without a lease nothing is acknowledged: whoever waits for that, and would send again, is told to go
     /// elsewhere. The others are read on: nobody else keeps what they send.
-    pub(super) fn mind_lease(&mut self, now: Now) {
-        let had = std::mem::replace(&mut self.had_lease, self.lease.may_serve());
-        if !had || self.had_lease {
+    pub(super) fn check_lease(&mut self, now: Now) {
+        if !self.lease.is_lost() {
             return;
         }
         let all = self.connections.iter();

@@ -22,7 +22,7 @@ use super::waiting::Waiting;
 use crate::access::{Senders, Users};
 use crate::agent::control::Control;
 use crate::agent::pressure::InputPressure;
-use crate::cluster::run::lease::PathLease;
+use crate::cluster::run::lease::{LeaseCheck, PathLease};
 use crate::config::Config;
 use crate::counters::{Counter, Counters};
 use crate::limits::READ_LEN_MAX;
@@ -110,8 +110,7 @@ impl<N> IngestAgent<N> {
             ended: Vec::new(),
             dialler: Dialler::new(sources, parts.seed),
             acceptor: Acceptor::new("a producer", parts.admission),
-            had_lease: parts.lease.may_serve(),
-            lease: parts.lease,
+            lease: LeaseCheck::new(parts.lease),
             timeouts: Timeouts::new(settings).of_users(&parts.users),
             producer_log: ProducerLog::default(),
             max_rate: settings.max_rate,

@@ -50,3 +50,9 @@ pub(crate) mod fuzz;
 pub(crate) mod testing;
 #[cfg(test)]
 pub(crate) mod watched;
+
+/// The journal's directory under the data directory.
+#[must_use]
+pub fn journal_folder(data_dir: &std::path::Path) -> std::path::PathBuf {
+    data_dir.join("journal")
+}

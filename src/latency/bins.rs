@@ -56,6 +56,15 @@ pub(super) fn histogram() -> Histogram<u64> {
         .expect("the range is constant and a test makes one")
 }
 
+/// The longest latency by the end of its bin, as percentiles are told; 0 of nothing. The crate tells
+/// the first bin by its beginning instead, and then 100 % were above the maximum.
+pub(super) fn max(histogram: &Histogram<u64>) -> u64 {
+    match histogram.is_empty() {
+        true => 0,
+        false => histogram.highest_equivalent(histogram.max()),
+    }
+}
+
 const _: () = assert!(BINS == 3_712, "the arithmetic in the comments");
 const _: () = assert!(BINS <= u16::MAX as usize, "bins are named by 16 bits");
 

@@ -6,7 +6,7 @@
 
 use hdrhistogram::Histogram;
 
-use super::hgrm::max;
+use super::bins::max;
 
 /// What is shown of a curve, besides mean and maximum.
 pub(crate) const PERCENTILES: [f64; 5] = [50.0, 90.0, 99.0, 99.9, 99.99];

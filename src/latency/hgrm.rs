@@ -17,6 +17,7 @@ use std::io::{self, Write};
 
 use hdrhistogram::Histogram;
 
+use super::bins::max;
 use super::curve::Curve;
 
 /// Steps for each halving of the distance to 100 %: what the other implementations take.
@@ -111,15 +112,6 @@ fn deviation_us(curve: &Curve) -> f64 {
         before = point.total;
     }
     (squares / curve.count().max(1) as f64).sqrt()
-}
-
-/// The longest latency by the end of its bin, as percentiles are told; 0 of nothing. The crate tells
-/// the first bin by its beginning instead, and then 100 % were above the maximum.
-pub(super) fn max(histogram: &Histogram<u64>) -> u64 {
-    match histogram.is_empty() {
-        true => 0,
-        false => histogram.highest_equivalent(histogram.max()),
-    }
 }
 
 #[cfg(test)]

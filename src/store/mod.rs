@@ -45,9 +45,10 @@ use crate::message::Sequence;
 pub(crate) use open::{
     OpenError, SQLITE_FILE, dialect, is_shared, open, open_reader, place, schema_of,
 };
-use rows::{Row, Rows};
+use rows::Rows;
 
 pub use keep::{Removal, Removed};
+pub use rows::Applied;
 
 /// A database that follows the journal.
 pub trait Store: Send {
@@ -93,25 +94,6 @@ pub trait Store: Send {
     /// # Errors
     /// It could not be tidied; all rows are in it nevertheless.
     fn close(&mut self) -> Result<(), StoreError>;
-}
-
-/// What a transaction did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Applied {
-    /// Rows inserted.
-    pub inserted: u64,
-    /// Rows that now say DELIVERED: inserted so, or updated.
-    pub settled: u64,
-    /// Rows that the database refused for good; they were kept aside.
-    pub unstored: u64,
-}
-
-impl Applied {
-    /// This row was not inserted.
-    fn pass_over(&mut self, row: &Row<'_>) {
-        self.inserted -= 1;
-        self.settled -= u64::from(row.settled_us.is_some());
-    }
 }
 
 /// What the database holds.

@@ -10,7 +10,6 @@
 //! updates | settlement | ...                         of messages that are not among the rows
 //! ```
 
-use super::Applied;
 use super::pace::Pace;
 use crate::journal::batch::{Batch, JournalRecord};
 use crate::journal::format::Settlement;
@@ -19,6 +18,25 @@ use crate::limits::{
 };
 use crate::message::Record;
 use crate::message::layout::RecordHeader;
+
+/// What a transaction did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// Rows inserted.
+    pub inserted: u64,
+    /// Rows that now say DELIVERED: inserted so, or updated.
+    pub settled: u64,
+    /// Rows that the database refused for good; they were kept aside.
+    pub unstored: u64,
+}
+
+impl Applied {
+    /// This row was not inserted.
+    pub(super) fn pass_over(&mut self, row: &Row<'_>) {
+        self.inserted -= 1;
+        self.settled -= u64::from(row.settled_us.is_some());
+    }
+}
 
 /// Rows and settlements, gathered for one transaction.
 #[derive(Debug, Default)]

@@ -174,7 +174,10 @@ impl Customer {
         let Some(peer) = &mut self.peer else {
             self.at += 1;
             let address = members[self.at % members.len()].delivery;
-            let hello = format!("{{\"subscribe\":[\"{}\"],\"ack\":true}}\n", self.destination);
+            let hello = format!(
+                "{{\"subscribe\":[\"{}\"],\"ack\":true}}\n",
+                self.destination
+            );
             self.peer = connect(address, &hello);
             (self.frames, self.again) = (0, 0);
             if self.peer.is_none() {

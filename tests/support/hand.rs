@@ -20,10 +20,9 @@ use flipped_lb::config::{self, Config};
 use flipped_lb::counters::{Counter, Counters};
 use flipped_lb::destinations;
 use flipped_lb::engine::crank::Crank;
-use flipped_lb::engine::pipeline::{
-    Common, Signals, World, assemble, journal_folder, recover, rejects,
-};
+use flipped_lb::engine::pipeline::{Common, Signals, World, assemble, recover, rejects};
 use flipped_lb::engine::{Names, Wakes};
+use flipped_lb::journal::journal_folder;
 use flipped_lb::journal::storage::Directory;
 use flipped_lb::latency::{self, Collector};
 use flipped_lb::limits::{REJECTS_RING, SCHEDULER_RING};

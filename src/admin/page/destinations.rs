@@ -6,7 +6,7 @@ use std::cmp::{Ordering, Reverse};
 use maud::{Markup, html};
 
 use super::super::{AdminState, lock};
-use super::listing::{Listing, SortKey as _, rows_of};
+use super::listing::{self, Listing, SortKey as _, rows_of};
 use super::view::{Sort, View};
 use super::words::{NONE, count, lasting, name, rate, short_count};
 use crate::destinations::{Tracked, WaitsFor};
@@ -241,26 +241,7 @@ fn subscriber(it: &Tracked) -> Markup {
 }
 
 fn pager(table: &Table, view: &View) -> Markup {
-    let (page, pages) = (table.page, table.pages);
-    let link = |to: usize, words: &str, is_there: bool| {
-        let address = || {
-            view.of_destinations(view.destinations.on_page(to))
-                .address()
-        };
-        html! {
-            @if is_there { a href=(address()) { (words) } }
-            @else { span .quiet { (words) } }
-        }
-    };
-    html! {
-        @if pages > 1 {
-            nav .pager aria-label="Pages of destinations" {
-                (link(1, "First", page > 1))
-                (link(page - 1, "Previous", page > 1))
-                span { "Page " (count(page as u64)) " of " (count(pages as u64)) }
-                (link(page + 1, "Next", page < pages))
-                (link(pages, "Last", page < pages))
-            }
-        }
-    }
+    let list = view.destinations;
+    let to = |page| view.of_destinations(list.on_page(page)).address();
+    listing::pager("Pages of destinations", (table.page, table.pages), to)
 }

@@ -81,7 +81,7 @@ pub(super) fn event(state: &AdminState) -> Bytes {
     };
     put("state", layout::state(&overview));
     put("overview", overview::section(&overview));
-    put("troubles", troubles::section(&overview));
+    put("troubles", troubles::section(&overview.readiness));
     put("sources", sources::section(&overview));
     put("storage", storage::section(&overview));
     put("latency", latency::table(&overview));

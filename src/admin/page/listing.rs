@@ -7,6 +7,8 @@ use std::borrow::Cow;
 use maud::{Markup, html};
 use url::form_urlencoded::Serializer;
 
+use super::words::count;
+
 /// Rows of a page.
 pub(super) const PER_PAGE: usize = 100;
 
@@ -112,6 +114,30 @@ impl<K: SortKey> Listing<K> {
                         (match sorted { Some("ascending") => "▲", Some(_) => "▼", None => "" })
                     }
                 }
+            }
+        }
+    }
+}
+
+/// The links to the other pages; nothing where there is one page. `to` is the address of a page.
+pub(super) fn pager(
+    label: &str,
+    (page, pages): (usize, usize),
+    to: impl Fn(usize) -> String,
+) -> Markup {
+    let link = |page: usize, words: &str, is_there: bool| {
+        html! {
+            @if is_there { a href=(to(page)) { (words) } } @else { span .quiet { (words) } }
+        }
+    };
+    html! {
+        @if pages > 1 {
+            nav .pager aria-label=(label) {
+                (link(1, "First", page > 1))
+                (link(page.saturating_sub(1), "Previous", page > 1))
+                span { "Page " (count(page as u64)) " of " (count(pages as u64)) }
+                (link(page + 1, "Next", page < pages))
+                (link(pages, "Last", page < pages))
             }
         }
     }

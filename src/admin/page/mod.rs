@@ -96,7 +96,7 @@ fn whole(state: &AdminState, overview: &Overview, view: &View) -> Markup {
     html! {
         h1 .unseen { "Flipped Load Balancer" }
         (overview::section(overview))
-        (troubles::section(overview))
+        (troubles::section(&overview.readiness))
         (destinations::section(&table, view))
         (latency::table(overview))
         (latency::detail(&detail, view))

@@ -185,7 +185,7 @@ pub(super) fn section(overview: &Overview) -> Markup {
 
 fn well(overview: &Overview) -> Markup {
     let (word, class) = overview.verdict();
-    let troubles = sentences(overview);
+    let troubles = sentences(&overview.readiness);
     let more = troubles.len().saturating_sub(TROUBLES_MAX);
     html! {
         article .card .question {

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 
 use super::super::sources::{Sources, name as address, user, waits_for, why};
 use super::super::{AdminState, lock};
-use super::listing::{Listing, rows_of};
+use super::listing::{self, Listing, rows_of};
 use super::view::{SourceSort, View};
 use super::words::{NONE, count, lasting, name, short_count, shown};
 use crate::sources::{SourceState, State, Who};
@@ -170,17 +170,8 @@ fn reason(it: &SourceState) -> Markup {
 }
 
 fn pager(list: &List, view: &View) -> Markup {
-    let (page, pages) = (list.page, list.pages);
     let to = |page| view.of_sources(view.sources.on_page(page)).address();
-    html! {
-        @if pages > 1 {
-            nav .pager aria-label="Pages of sources" {
-                @if page > 1 { a href=(to(page - 1)) { "Previous" } } @else { span .quiet { "Previous" } }
-                span { "Page " (count(page as u64)) " of " (count(pages as u64)) }
-                @if page < pages { a href=(to(page + 1)) { "Next" } } @else { span .quiet { "Next" } }
-            }
-        }
-    }
+    listing::pager("Pages of sources", (list.page, list.pages), to)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::overview::Overview;
+use super::super::readiness::Readiness;
 use super::words::shown;
 
 /// Sentences that are shown; `/readyz` has all.
@@ -11,8 +11,8 @@ const SHOWN_MAX: usize = 12;
 /// Letters of one that are shown: it may name five destinations of 255 bytes.
 const CHARS_MAX: usize = 600;
 
-pub(super) fn section(overview: &Overview) -> Markup {
-    let all = sentences(overview);
+pub(super) fn section(readiness: &Readiness) -> Markup {
+    let all = sentences(readiness);
     html! {
         section #troubles .card .troubles aria-labelledby="troubles-title" data-count=(all.len()) {
             h2 #troubles-title { "Troubles" }
@@ -33,8 +33,7 @@ pub(super) fn section(overview: &Overview) -> Markup {
 }
 
 /// The worst first.
-pub(super) fn sentences(overview: &Overview) -> Vec<String> {
-    let readiness = &overview.readiness;
+pub(super) fn sentences(readiness: &Readiness) -> Vec<String> {
     let unready = readiness.unready.iter();
     let all = unready.chain(&readiness.degraded);
     all.map(|it| cut(&shown(it))).collect()

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::finding::Finding;
 use super::fix::Fix;
-use super::machine::{Context, Machine};
+use super::machine::{Context, Device, Machine};
 use crate::config::show_size;
 
 /// Dirty bytes at which the kernel begins to write: more come in bursts, and others wait for them.
@@ -13,9 +13,6 @@ const BACKGROUND_LEN_GOOD: u64 = 512 << 20;
 const BACKGROUND_LEN: u64 = 64 << 20;
 /// Dirty bytes at which a `write` waits for the disk: above what the journal writes in a second.
 const LIMIT_LEN_MIN: u64 = 512 << 20;
-
-/// A disk's major and minor number.
-pub(super) type Device = (u32, u32);
 
 /// The disk that a directory is on.
 pub(super) fn device_of(folder: &Path) -> Option<Device> {

@@ -6,11 +6,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::block_device::Device;
 use crate::agent::core_list::{cores_without, parse_cores};
 use crate::config::{Config, ThreadingMode};
 use crate::engine::cores::{CoreAssessment, Cores, assess};
 use crate::engine::threads::named_agents;
+
+/// A disk's major and minor number.
+pub(super) type Device = (u32, u32);
 
 /// The files of one machine.
 #[derive(Debug, Clone)]

@@ -24,6 +24,7 @@ mod disk;
 mod doors;
 mod finding;
 mod fix;
+mod fixing;
 mod frequency;
 mod hiccups;
 mod host;
@@ -169,28 +170,28 @@ fn verdict(findings: &[Finding]) -> Result<(), Failure> {
 /// Prints the commands, or runs those that are safe.
 fn mend(args: &DoctorArgs, machine: &Machine, findings: &[Finding]) -> Result<(), Failure> {
     if !args.apply {
-        return print(&fix::script(findings));
+        return print(&fixing::script(findings));
     }
-    if !fix::has_values(findings) {
+    if !fixing::has_values(findings) {
         return print(&format!(
             "nothing is set: no value is safe to set and wrong\n{}",
-            fix::script(findings)
+            fixing::script(findings)
         ));
     }
     if !rustix::process::geteuid().is_root() {
-        print(&fix::script(findings))?;
+        print(&fixing::script(findings))?;
         let why =
             "--apply needs root, and nothing was changed: sudo flipped-lb doctor --fix --apply";
         return Err(Failure::Failed(why.to_owned()));
     }
     let undo = args.undo.clone().unwrap_or_else(undo_name);
-    fix::write_undo(&undo, findings).map_err(|error| {
+    fixing::write_undo(&undo, findings).map_err(|error| {
         let undo = undo.display();
         Failure::Failed(format!(
             "{undo}: {error}; nothing was changed; choose another --undo FILE"
         ))
     })?;
-    let (lines, failures) = fix::apply(machine, findings);
+    let (lines, failures) = fixing::apply(machine, findings);
     let undo = undo.display();
     print(&format!(
         "{lines}undo: sh {undo}\nValues last until the next boot: have them set by /etc/sysctl.d, \

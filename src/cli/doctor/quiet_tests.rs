@@ -209,7 +209,7 @@ fn the_disks_queue_and_write_back_are_held_against_one_writer_in_sequence() {
     let findings = examine(&ratios, "");
     let words = "begins at 3200 MiB of dirty pages, writers wait at 6400 MiB";
     says(&findings, "write-back", Verdict::Fair, words);
-    let undo = fix::undo_script(&findings);
+    let undo = fixing::undo_script(&findings);
     let ratio = "echo '10' > /proc/sys/vm/dirty_background_ratio";
     assert!(undo.contains(ratio), "{undo}");
 }
@@ -276,16 +276,16 @@ fn what_is_applied_is_undone_by_the_script() {
     let config = config(DEDICATED);
     let context = Context::new(machine, &config).with_device(Some((8, 1)));
     let findings = super::read(&context);
-    let script = fix::script(&findings);
+    let script = fixing::script(&findings);
     assert!(script.contains("\necho 'madvise' > /sys/kernel/mm"));
     let by_hand = "\n# by hand: add isolcpus=managed_irq,domain,2-5";
     assert!(script.contains(by_hand), "{script}");
 
     let undo = root.path().join("undo.sh");
-    fix::write_undo(&undo, &findings).expect("it is new");
-    let again = fix::write_undo(&undo, &findings);
+    fixing::write_undo(&undo, &findings).expect("it is new");
+    let again = fixing::write_undo(&undo, &findings);
     assert!(again.is_err(), "never over another one");
-    let (lines, failures) = fix::apply(&context.machine, &findings);
+    let (lines, failures) = fixing::apply(&context.machine, &findings);
     assert_eq!(failures, 0, "{lines}");
     assert!(lines.contains("left to you: add isolcpus="), "{lines}");
     assert_eq!(context.machine.read(THP).as_deref(), Some("madvise"));
@@ -308,7 +308,7 @@ fn a_value_that_is_not_there_is_a_failure() {
     let config = config("");
     let findings = super::read(&Context::new(machine.clone(), &config));
     std::fs::remove_file(root.path().join(WMEM)).expect("it is there");
-    let (lines, failures) = fix::apply(&machine, &findings);
+    let (lines, failures) = fixing::apply(&machine, &findings);
     assert_eq!(failures, 1);
     let expected = format!("failed: echo '262144' > /{WMEM}");
     assert!(lines.contains(&expected), "{lines}");

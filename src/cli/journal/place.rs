@@ -9,8 +9,8 @@ use clap::Args;
 
 use super::Failure;
 use crate::config;
-use crate::engine::journal_folder;
 use crate::journal::error::JournalError;
+use crate::journal::journal_folder;
 use crate::journal::reader::scan::{Scan, segment_len};
 use crate::journal::storage::{Directory, Name, Storage as _};
 use crate::limits::SEGMENT_LEN_DEFAULT;

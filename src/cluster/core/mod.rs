@@ -279,7 +279,7 @@ impl Member {
         if self.role == Role::Ended {
             return;
         }
-        self.mind_lease(now_us);
+        self.check_lease(now_us);
         self.mind_flight(now_us);
         self.mind_questions(now_us);
         self.mind_checks(now_us);

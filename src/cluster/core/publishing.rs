@@ -358,7 +358,7 @@ impl Member {
             time_us: claim.time_us,
         });
         // A claim that was confirmed late may have no lease left.
-        self.mind_lease(now_us);
+        self.check_lease(now_us);
     }
 
     /// The own term, if this member has one.

@@ -25,7 +25,7 @@ impl Member {
     }
 
     /// Pauses without a lease, and serves on with one.
-    pub(super) fn mind_lease(&mut self, now_us: u64) {
+    pub(super) fn check_lease(&mut self, now_us: u64) {
         match (self.role, self.has_lease(now_us)) {
             (Role::Active, false) => {
                 self.role = Role::Paused;

@@ -1,6 +1,6 @@
 //! What an active tells of itself in claims, beats and goodbyes: who it is, and where it serves.
 
-use super::codec::RecordError;
+use super::error::RecordError;
 use crate::limits::{ANNOUNCED_ADDRESS_LEN_MAX, ANNOUNCED_ADDRESSES_MAX, CLUSTER_NAME_LEN_MAX};
 
 /// Who speaks.

@@ -1,6 +1,6 @@
 //! Checks the batches behind a place: whole, one behind the other, at the positions that they name.
 
-use super::codec::RecordError;
+use super::error::RecordError;
 use super::place::{Kind, Place};
 use crate::journal::format::{BATCH_HEADER_LEN, BatchHeader, BatchKind};
 

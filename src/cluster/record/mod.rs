@@ -25,13 +25,15 @@
 mod announcement;
 mod batches;
 mod codec;
+mod error;
 mod place;
 #[cfg(test)]
 mod tests;
 
 pub use announcement::Announcement;
 pub(crate) use codec::len_of;
-pub use codec::{Record, RecordError, encode};
+pub use codec::{Record, encode};
+pub use error::RecordError;
 pub use place::{Before, Kind, Place, Term};
 
 use crate::journal::batch::Batch;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::RECORD_FORMAT;
-use super::codec::RecordError;
+use super::error::RecordError;
 use crate::journal::format::Position;
 use crate::message::layout::{u32_at, u64_at};
 

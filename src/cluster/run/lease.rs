@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::agent::heartbeat::Heartbeat;
+
 /// Time since the machine's start, suspend included, in us.
 #[must_use]
 pub(crate) fn boot_us() -> u64 {
@@ -17,19 +19,14 @@ pub(crate) fn boot_us() -> u64 {
     seconds * 1_000_000 + u64::try_from(time.tv_nsec / 1_000).unwrap_or(0)
 }
 
-/// When the scheduler turned last. On a cache line of its own: what is stored in each duty cycle does not slow those
-/// who ask beside it.
-#[repr(align(64))]
-#[derive(Debug, Default)]
-struct PathTurn(AtomicU64);
-
 /// The lease of one term, and what else the path is told. Each value stands for itself, so `Relaxed` is
 /// enough.
 #[derive(Debug, Default)]
 pub(crate) struct Lease {
     /// Frames may be handed out before this moment.
     until_us: AtomicU64,
-    path_us: PathTurn,
+    /// The scheduler's duty cycles, by [`boot_us`].
+    path: Heartbeat,
     /// Sources may be taken from.
     may_accept: AtomicBool,
     /// The run is over: nothing more is taken, handed out or written.
@@ -67,14 +64,14 @@ impl Lease {
         self.may_accept.load(Ordering::Relaxed) && !self.is_over()
     }
 
-    /// The path turns.
+    /// A duty cycle of the scheduler begins.
     pub(crate) fn note_path(&self) {
-        self.path_us.0.store(boot_us(), Ordering::Relaxed);
+        self.path.beat(boot_us());
     }
 
-    /// When it turned last.
+    /// When the scheduler's last duty cycle began, by [`boot_us`]; zero: none has.
     pub(crate) fn path_us(&self) -> u64 {
-        self.path_us.0.load(Ordering::Relaxed)
+        self.path.last().unwrap_or(0)
     }
 
     /// A line that was accepted, is not confirmed, and will not come again by itself.
@@ -120,7 +117,7 @@ impl PathLease {
         self.0.is_some()
     }
 
-    /// The path turns.
+    /// A duty cycle of the scheduler begins.
     #[inline]
     pub(crate) fn note_path(&self) {
         if let Some(lease) = &self.0 {
@@ -136,9 +133,49 @@ impl PathLease {
     }
 }
 
+/// The lease as an agent asks for it: once in each duty cycle, so that all of a cycle goes by one answer.
+pub(crate) struct LeaseCheck {
+    lease: PathLease,
+    may_serve: bool,
+}
+
+impl LeaseCheck {
+    pub(crate) fn new(lease: PathLease) -> Self {
+        let may_serve = lease.may_serve();
+        Self { lease, may_serve }
+    }
+
+    /// Asks; whether the lease was lost since it was asked last.
+    #[inline]
+    pub(crate) fn is_lost(&mut self) -> bool {
+        let before = std::mem::replace(&mut self.may_serve, self.lease.may_serve());
+        before && !self.may_serve
+    }
+
+    /// The last answer: whether frames may be handed out.
+    #[inline]
+    pub(crate) fn may_serve(&self) -> bool {
+        self.may_serve
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lease_is_lost_once_and_between_two_checks_the_answer_stays() {
+        let lease = Arc::new(Lease::default());
+        lease.set_until(u64::MAX);
+        let mut check = LeaseCheck::new(PathLease::of(&lease));
+        assert!(!check.is_lost() && check.may_serve());
+        lease.set_until(0);
+        assert!(check.may_serve(), "as it was found last");
+        assert!(check.is_lost() && !check.may_serve());
+        assert!(!check.is_lost(), "it was lost before");
+        lease.set_until(u64::MAX);
+        assert!(!check.is_lost() && check.may_serve());
+    }
 
     #[test]
     fn without_a_group_everything_may_be_done() {

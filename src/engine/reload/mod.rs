@@ -10,6 +10,7 @@
 //! by `agent::control`. The scheduler is first, so that what ingest sends for a new destination finds its
 //! rules.
 
+pub(crate) mod asking;
 mod error;
 mod files;
 mod live;
@@ -18,11 +19,11 @@ mod slots;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::Builder;
 
 use tracing::{error, info};
 
+use self::asking::{Asking, Outcome};
 pub(crate) use self::error::ReloadError;
 use self::files::Files;
 pub(super) use self::live::Live;
@@ -47,51 +48,6 @@ pub(crate) trait SettingsSource: Send {
 
     /// From now on the log is so.
     fn apply_log(&mut self, log: Log);
-}
-
-/// What a reload came to.
-pub(crate) type Outcome = Result<Changes, ReloadError>;
-
-/// Somebody asks for a reload.
-struct Asked {
-    /// Who does, for the log.
-    by: &'static str,
-    answer: Box<dyn FnOnce(Outcome) + Send>,
-}
-
-/// By which reloads are asked for.
-#[derive(Clone)]
-pub(crate) struct Reloads {
-    asking: Sender<Asked>,
-}
-
-impl std::fmt::Debug for Reloads {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Reloads")
-    }
-}
-
-/// The thread's end, before there is a thread.
-pub(crate) struct Asking(Receiver<Asked>);
-
-impl Reloads {
-    /// Both ends.
-    pub(crate) fn new() -> (Self, Asking) {
-        let (asking, asked) = channel();
-        (Self { asking }, Asking(asked))
-    }
-
-    /// Asks for a reload, behind those that were asked for before. `answer` is called at its end, by
-    /// another thread.
-    pub(crate) fn ask(&self, by: &'static str, answer: impl FnOnce(Outcome) + Send + 'static) {
-        let asked = Asked {
-            by,
-            answer: Box::new(answer),
-        };
-        if let Err(unheard) = self.asking.send(asked) {
-            (unheard.0.answer)(Err(ReloadError::Stopping));
-        }
-    }
 }
 
 /// The thread's state.

@@ -19,7 +19,7 @@ use super::Addresses;
 use super::error::{StartError, system};
 use super::listeners::{Listeners, at_addresses};
 use super::names::Names;
-use super::reload::Reloads;
+use super::reload::asking::Reloads;
 use super::start::within_descriptors;
 use super::tls::{TlsOfEngine, TlsSwitches};
 use crate::access::{CurrentUsers, RefusedClients, Users, with_tokens};

@@ -12,7 +12,6 @@ use tracing::info;
 use super::compaction::Needed;
 use super::core::{Retention, Task};
 use super::query::Fate;
-use super::ranges::SegmentRange;
 use crate::clock::Now;
 use crate::counters::Counter;
 use crate::journal::carried::{Body, CarriedIndex, CarriedRecords, CollectError, Collecting};
@@ -122,24 +121,28 @@ impl<S: Storage + Clone> Retention<S> {
     /// Where unsettled messages hold two segments or more, finds out which they are. Where room is short, a
     /// segment is reason enough.
     fn consider_in_group(&mut self, now: Now) -> usize {
-        let ripe = self.ranges.ripe(false, &self.state);
-        let Some(last) = ripe
-            .checked_sub(1)
-            .and_then(|at| self.ranges.iter().nth(at))
-        else {
+        if self.is_full || self.state.next_sequence == 0 || self.record_len_max == 0 {
             return 0;
-        };
-        let to = last.segments.end;
-        let needed = self.needed_ranges(ripe).count();
-        let sequences = self.ranges.sequences(ripe);
-        let ripe_min = if self.is_short() { 1 } else { 2 };
-        let is_known = self.tried.0 == sequences.end && now.ns < self.tried.1;
-        let is_held = self.ranges.low(&self.state) < to && self.carried.low < to;
+        }
+        let agreed = self.agreed();
+        let (mut ripe, mut needed, mut is_held, mut to) = (0, 0, false, 0);
+        for range in self.ranges.ripe_ranges(false, &self.state) {
+            ripe += 1;
+            needed += usize::from(range.segments.end > agreed);
+            is_held |= self.ranges.held_by(range, &self.state).is_some();
+            to = range.segments.end;
+        }
+        let needed_min = if self.is_short() { 1 } else { 2 };
+        if needed < needed_min || !is_held || self.carried.low >= to {
+            return 0;
+        }
         // Of what stands further on, it must be known where.
         let is_past_last_set = self.carried.records.end <= to * self.segment_len;
-        let is_known_set = is_past_last_set || self.carried.index.is_some();
-        let may_be = !self.is_full && self.state.next_sequence > 0 && self.record_len_max > 0;
-        if needed < ripe_min || is_known || !is_held || !is_known_set || !may_be {
+        if !is_past_last_set && self.carried.index.is_none() {
+            return 0;
+        }
+        let sequences = self.ranges.sequences(ripe);
+        if self.tried.0 == sequences.end && now.ns < self.tried.1 {
             return 0;
         }
         self.tried = (sequences.end, now.ns + self.retry_ns());
@@ -152,16 +155,18 @@ impl<S: Storage + Clone> Retention<S> {
         1
     }
 
-    /// Of the first so many ranges, those that the group has not agreed to be of no use.
-    fn needed_ranges(&self, ripe: usize) -> impl Iterator<Item = &SegmentRange> {
-        let agreed = self.group.as_ref().map_or(0, |it| it.agreed());
-        let ripe = self.ranges.iter().take(ripe);
-        ripe.skip_while(move |it| it.segments.end <= agreed)
+    /// The segment below which all members agree that nothing is of use.
+    fn agreed(&self) -> u64 {
+        self.group.as_ref().map_or(0, |it| it.agreed())
     }
 
     /// Begins a set, if half of what it replaces goes, and there is room for it.
     fn choose_in_group(&mut self, ripe: usize, needed: Needed) -> usize {
-        let mut ranges = self.needed_ranges(ripe).peekable();
+        let agreed = self.agreed();
+        let needed_ranges = self.ranges.iter().take(ripe);
+        let mut ranges = needed_ranges
+            .skip_while(|it| it.segments.end <= agreed)
+            .peekable();
         let Some(first) = ranges.peek() else { return 0 };
         let (from, first_sequence) = (first.segments.start, first.sequences.start);
         let records = self.carried.records;

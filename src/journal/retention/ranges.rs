@@ -205,13 +205,21 @@ impl SegmentRanges {
         }
     }
 
-    /// How many of the first ones are ripe; with `ids`, ids that are remembered hold none.
+    /// The first ones that are ripe; with `ids`, ids that are remembered hold none.
+    pub(crate) fn ripe_ranges(
+        &self,
+        ids: bool,
+        state: &State,
+    ) -> impl Iterator<Item = &SegmentRange> {
+        self.list.iter().take_while(move |it| {
+            self.held_by(it, state) != Some(HeldBy::Store) && (ids || self.is_forgotten(it, state))
+        })
+    }
+
+    /// How many of the first ones are ripe: see [`Self::ripe_ranges`].
     #[must_use]
     pub(crate) fn ripe(&self, ids: bool, state: &State) -> usize {
-        let is_ripe = |it: &&SegmentRange| {
-            self.held_by(it, state) != Some(HeldBy::Store) && (ids || self.is_forgotten(it, state))
-        };
-        self.list.iter().take_while(is_ripe).count()
+        self.ripe_ranges(ids, state).count()
     }
 
     fn is_forgotten(&self, range: &SegmentRange, state: &State) -> bool {

@@ -13,11 +13,11 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use futures_util::future::LocalBoxFuture;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::frame::Line;
-use super::{Customer, Destination, Scope};
 use crate::limits::{NATS_ANSWER_MAX, NATS_ASIDE_MAX};
 use crate::message::Pattern;
 
@@ -72,14 +72,18 @@ impl Asides {
         self.0.borrow().len() < NATS_ASIDE_MAX
     }
 
-    /// Sets a destination of the pattern aside; comes back when it stands by, or cannot.
-    pub(super) async fn begin(&self, pattern: &Customer, destination: &str) {
-        let (subscribed, is_ready) = oneshot::channel();
-        spawn(
-            Destination::new(pattern.aside(destination)),
-            self.add(destination),
-            subscribed,
-        );
+    /// Sets a destination of the pattern aside: `session` is its connection. Comes back when it stands by, or cannot.
+    pub(super) async fn begin(
+        &self,
+        destination: &str,
+        is_ready: oneshot::Receiver<()>,
+        session: LocalBoxFuture<'static, ()>,
+    ) {
+        let name = self.add(destination);
+        tokio::task::spawn_local(async move {
+            let _name = name;
+            session.await;
+        });
         let _ = tokio::time::timeout(NATS_ANSWER_MAX, is_ready).await;
     }
 
@@ -92,38 +96,9 @@ impl Asides {
     }
 }
 
-/// One connection of an aside.
-fn spawn(mut aside: Destination, name: Name, subscribed: oneshot::Sender<()>) {
-    tokio::task::spawn_local(async move {
-        let _name = name;
-        if let Err(why) = aside.connection(Some(subscribed)).await {
-            aside.link().waits(&why);
-        }
-    });
-}
-
 impl Drop for Name {
     fn drop(&mut self) {
         self.of.0.borrow_mut().remove(&self.name);
-    }
-}
-
-impl Customer {
-    /// One destination of this pattern, by itself.
-    fn aside(&self, destination: &str) -> Self {
-        let servers = self.nats.servers.as_ref();
-        let servers = servers.map_or_else(String::new, ToString::to_string);
-        let link = format!("destination {destination} at {servers}");
-        Self {
-            id: destination.to_owned(),
-            scope: Scope::Aside,
-            nats: self.nats.clone(),
-            delivery: self.delivery.clone(),
-            token: self.token.clone(),
-            link: self.link.beside(link),
-            stuck_after: self.stuck_after.clone(),
-            stop: self.stop.clone(),
-        }
     }
 }
 
