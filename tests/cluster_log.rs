@@ -281,7 +281,7 @@ fn a_goodbye_lets_the_standby_serve_at_once() {
     let mut second = TestMember::start("second", log_of(&servers, 1), 3_600_000);
     let tip = first.driver.member.sequence();
     second.turn_until("it follows", |it| it.sequence() >= tip);
-    first.hear(Event::Finish);
+    first.on_event(Event::Finish);
     first.turn_until("it has ended", |it| it.role() == Role::Ended);
     second.turn_until("it serves", |it| it.role() == Role::Active);
     assert!(

@@ -1,7 +1,7 @@
 //! HTTP clients that do not get in, for want of a right or of TLS: what challenges them, and their lines in
 //! the log, at a limited rate.
 //!
-//! The guards and the handshakes of both HTTP listeners feed it; the monitor, or a standby's doors, ask for
+//! The guards and the handshakes of both HTTP listeners feed it; the monitor, or a standby's listeners, ask for
 //! what was left out. Off the path.
 
 use std::io;

@@ -17,9 +17,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::AdminState;
-use crate::cluster::addresses::{Door, address_of};
-use crate::cluster::heard::Heard;
+use crate::cluster::addresses::{Endpoint, address_of};
 use crate::cluster::members::successor;
+use crate::cluster::other_member::OtherMember;
 use crate::cluster::record::Announcement;
 use crate::cluster::status::Snapshot;
 
@@ -50,7 +50,7 @@ pub(super) fn stats(it: &Snapshot) -> Value {
 }
 
 /// Another member, as it was heard last.
-fn member(it: &Heard) -> Value {
+fn member(it: &OtherMember) -> Value {
     json!({
         "node": it.node,
         "active": it.is_active,
@@ -64,10 +64,10 @@ fn member(it: &Heard) -> Value {
 
 /// Who serves, as far as this member knows.
 fn active(it: &Announcement) -> Value {
-    let known = Door::ALL.into_iter();
-    let addresses = known.filter_map(|door| {
-        let address = address_of(it, door)?;
-        Some((door.name().to_owned(), address.into()))
+    let known = Endpoint::ALL.into_iter();
+    let addresses = known.filter_map(|endpoint| {
+        let address = address_of(it, endpoint)?;
+        Some((endpoint.name().to_owned(), address.into()))
     });
     json!({ "node": it.node, "addresses": Value::Object(addresses.collect::<Map<_, _>>()) })
 }
@@ -76,7 +76,7 @@ fn active(it: &Announcement) -> Value {
 pub(super) fn tell_active(member: &Snapshot, answer: &mut Value) {
     if let Some(node) = member.other_active() {
         answer["active_node"] = node.into();
-        answer["active"] = member.other_address(Door::Admin).into();
+        answer["active"] = member.other_address(Endpoint::Admin).into();
     }
 }
 

@@ -107,8 +107,8 @@ mod tests {
     use crate::cluster::run::files::RecordFiles;
     use crate::cluster::testing;
     use crate::journal::carried::Collecting;
-    use crate::journal::retention::compaction::Needed;
-    use crate::journal::retention::query::Word;
+    use crate::journal::retention::needed::Needed;
+    use crate::journal::retention::needed::Word;
     use crate::journal::testing::{Memory, TestMessage, TestWriter};
 
     const SEGMENT: u64 = 64 * 1_024;

@@ -20,12 +20,12 @@ use super::settings::RunSettings;
 use super::signals::Signals;
 use crate::cluster::aside;
 use crate::cluster::core::Why;
-use crate::cluster::run::member::{Activation, End, Told};
+use crate::cluster::run::member::{Activation, End, MemberEvent};
 use crate::cluster::run::unconfirmed;
 use crate::cluster::status::{HandOver, Handle, Status};
 use crate::config::Config;
 use crate::engine::member::MemberRun;
-use crate::engine::standby::StandbyDoors;
+use crate::engine::standby::StandbyListeners;
 use crate::engine::{self, Engine};
 use crate::limits::{GOODBYE_MAX, RUNS_INTERVAL};
 use crate::log::say;
@@ -92,22 +92,23 @@ impl Group<'_> {
         let start = || MemberRun::start(&self.config, &self.handle);
         let member = self.service.tell_while("reading the journal", start);
         let mut member = member.map_err(Failure::because)?;
-        let doors = StandbyDoors::open(&self.config, &self.handle).map_err(Failure::because)?;
+        let listeners =
+            StandbyListeners::open(&self.config, &self.handle).map_err(Failure::because)?;
         let cluster = &self.config.cluster;
         say(format!(
             "standby: node {} of group {}, answering on {}, data in {}",
             cluster.node,
             cluster.group,
-            doors.addresses().delivery,
+            listeners.addresses().delivery,
             self.config.data_dir.display()
         ));
         self.service.tell_ready();
         let told = self.stand_by(&member);
         // The engine of a term binds the same addresses.
-        drop(doors);
+        drop(listeners);
         let end = match told {
-            Some(Told::Activate(activation)) => return self.serve(&mut member, activation),
-            Some(Told::Ended(end)) => Some(end),
+            Some(MemberEvent::Activate(activation)) => return self.serve(&mut member, activation),
+            Some(MemberEvent::Ended(end)) => Some(end),
             None => None,
         };
         // Before the files behind it may be set aside.
@@ -121,17 +122,17 @@ impl Group<'_> {
     }
 
     /// Waits until this member is to serve, or its run is over; `None`: nobody waits any more.
-    fn stand_by(&mut self, member: &MemberRun) -> Option<Told> {
+    fn stand_by(&mut self, member: &MemberRun) -> Option<MemberEvent> {
         let mut is_stopping = false;
         loop {
             if !is_stopping && self.signals.stop.load(Ordering::Relaxed) {
                 is_stopping = true;
                 self.service.tell_stopping();
-                member.thread.door.finish();
+                member.thread.handle.finish();
             }
             match member.thread.told_within(LOOK) {
                 // A claim that was confirmed meanwhile is given up by the goodbye.
-                Some(Told::Activate(_)) if is_stopping => {}
+                Some(MemberEvent::Activate(_)) if is_stopping => {}
                 Some(told) => return Some(told),
                 None if is_stopping && self.signals.hurry.load(Ordering::Relaxed) => return None,
                 None => {}
@@ -171,7 +172,7 @@ impl Group<'_> {
             let unwell = || engine.health().unwell();
             self.service
                 .tell_health(Instant::now(), engine.counters(), unwell);
-            if let Some(Told::Ended(end)) = member.thread.told_within(LOOK) {
+            if let Some(MemberEvent::Ended(end)) = member.thread.told_within(LOOK) {
                 return self.step_down(engine, member, end);
             }
         }
@@ -201,8 +202,8 @@ impl Group<'_> {
         // Deliveries may have drained for long: one that is gone meanwhile is not waited for.
         let is_there = |it: &String| successor_is_ready(&self.handle.status, it);
         match successor.filter(is_there) {
-            Some(to) => member.thread.door.hand_over(to.into()),
-            None => member.thread.door.finish(),
+            Some(to) => member.thread.handle.hand_over(to.into()),
+            None => member.thread.handle.finish(),
         }
         let await_goodbye = || self.await_goodbye(member);
         let has_ended = self.service.tell_while("saying goodbye", await_goodbye);
@@ -231,7 +232,7 @@ impl Group<'_> {
     fn await_goodbye(&self, member: &MemberRun) -> bool {
         let until = Instant::now() + GOODBYE_MAX;
         while Instant::now() < until && !self.signals.hurry.load(Ordering::Relaxed) {
-            if let Some(Told::Ended(_)) = member.thread.told_within(LOOK) {
+            if let Some(MemberEvent::Ended(_)) = member.thread.told_within(LOOK) {
                 return true;
             }
         }

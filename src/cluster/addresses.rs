@@ -1,6 +1,6 @@
-//! Where a member serves, as it tells the others: one text for each listener, `delivery=host:port`.
+//! The addresses that a member announces: one text for each listener, `delivery=host:port`.
 //!
-//! The active announces them; standbys tell whoever comes to them. A listener at a wildcard address is
+//! The active announces them; standbys name them to their clients. A listener at a wildcard address is
 //! announced by a name or address that other machines can use.
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _, UdpSocket};
@@ -11,7 +11,7 @@ use crate::net::machine;
 
 /// A listener of a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Door {
+pub enum Endpoint {
     /// Subscribers connect there.
     Delivery,
     /// Producers connect there.
@@ -22,7 +22,7 @@ pub enum Door {
     Admin,
 }
 
-impl Door {
+impl Endpoint {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Delivery, Self::Ingest, Self::Http, Self::Admin];
 
@@ -54,8 +54,8 @@ impl Door {
 pub fn announced(config: &Config) -> Vec<String> {
     let mut reached = None;
     let mut announced = Vec::new();
-    for door in Door::ALL {
-        let Some(address) = door.listen(config).filter(|it| it.port() != 0) else {
+    for endpoint in Endpoint::ALL {
+        let Some(address) = endpoint.listen(config).filter(|it| it.port() != 0) else {
             continue;
         };
         let place = if address.ip().is_unspecified() {
@@ -64,16 +64,16 @@ pub fn announced(config: &Config) -> Vec<String> {
         } else {
             address.to_string()
         };
-        announced.push(format!("{}={place}", door.name()));
+        announced.push(format!("{}={place}", endpoint.name()));
     }
     announced
 }
 
-/// Where this door of whoever announced is.
+/// The address of this endpoint.
 #[must_use]
-pub fn address_of(announcement: &Announcement, door: Door) -> Option<&str> {
+pub fn address_of(announcement: &Announcement, endpoint: Endpoint) -> Option<&str> {
     let mut all = announcement.addresses.iter();
-    all.find_map(|it| it.strip_prefix(door.name())?.strip_prefix('='))
+    all.find_map(|it| it.strip_prefix(endpoint.name())?.strip_prefix('='))
 }
 
 /// Before the name of the standby that is to take over, among the addresses of a goodbye.
@@ -166,13 +166,13 @@ mod tests {
                 .into(),
             ..Announcement::default()
         };
-        assert_eq!(address_of(&told, Door::Delivery), Some("b:2"));
-        assert_eq!(address_of(&told, Door::Ingest), Some("a:1"));
-        assert_eq!(address_of(&told, Door::Admin), None);
-        assert_eq!(address_of(&told, Door::Http), None);
+        assert_eq!(address_of(&told, Endpoint::Delivery), Some("b:2"));
+        assert_eq!(address_of(&told, Endpoint::Ingest), Some("a:1"));
+        assert_eq!(address_of(&told, Endpoint::Admin), None);
+        assert_eq!(address_of(&told, Endpoint::Http), None);
         assert_eq!(successor_of(&told), None);
         let naming = naming(&told, "n3");
         assert_eq!(successor_of(&naming), Some("n3"));
-        assert_eq!(address_of(&naming, Door::Ingest), Some("a:1"));
+        assert_eq!(address_of(&naming, Endpoint::Ingest), Some("a:1"));
     }
 }

@@ -1,4 +1,4 @@
-//! The group's stream, as a member reaches it, and the driver that puts a core before it.
+//! The group's stream as a member uses it, and the driver that connects a core to it.
 //!
 //! ```text
 //! engine, journal --events--> [ Driver: core ] --requests--> [ Log ] ==> servers
@@ -47,18 +47,18 @@ pub struct Driver<L> {
 }
 
 impl<L: Log> Driver<L> {
-    /// Puts a core before a log.
+    /// Connects a core to a log.
     pub fn new(member: Member, log: L) -> Self {
         Self { member, log }
     }
 
     /// Takes at most so many events from the log; returns how many came.
-    pub fn listen(&mut self, events_max: usize, now_us: u64) -> usize {
+    pub fn poll_log(&mut self, events_max: usize, now_us: u64) -> usize {
         let mut count = 0;
         while count < events_max
             && let Some(event) = self.log.poll()
         {
-            self.member.hear(event, now_us);
+            self.member.on_event(event, now_us);
             count += 1;
         }
         count

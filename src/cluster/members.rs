@@ -1,7 +1,7 @@
 //! What members of a group tell each other each second, beside the stream: who is there, how far, and ready.
 //!
 //! ```text
-//! status --Word, JSON--> flb_members.<group> --> the other members' status
+//! status --MemberReport, JSON--> flb_members.<group> --> the other members' status
 //! ```
 //! Nothing is decided by it but what a person asks for, and what the stream may be purged of: who serves
 //! and which records count stands in the stream. Anybody who may publish there can say anything, so what is
@@ -11,12 +11,12 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use super::addresses::{Door, address_of};
-use super::heard::{Heard, NAMESAKE_WORDS, Namesake, PRESENT};
+use super::addresses::{Endpoint, address_of};
+use super::other_member::{NAMESAKE_WORDS, Namesake, OtherMember, PRESENT};
 use super::status::Snapshot;
 use crate::config::nats::check_name;
 use crate::limits::{
-    ANNOUNCED_ADDRESS_LEN_MAX, CLUSTER_NAME_LEN_MAX, MEMBER_FORGOTTEN_AFTER, MEMBER_WORD_LEN_MAX,
+    ANNOUNCED_ADDRESS_LEN_MAX, CLUSTER_NAME_LEN_MAX, MEMBER_FORGOTTEN_AFTER, MEMBER_REPORT_LEN_MAX,
     MEMBERS_MAX,
 };
 
@@ -28,7 +28,7 @@ pub fn subject(group: &str) -> String {
 
 /// What a member says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Word {
+pub(crate) struct MemberReport {
     node: String,
     /// A random number of its run.
     process: u64,
@@ -44,7 +44,7 @@ pub(crate) struct Word {
     admin: Option<String>,
 }
 
-impl Word {
+impl MemberReport {
     pub(crate) fn of(it: &Snapshot, process: u64) -> Self {
         let own = it.announced.as_ref();
         Self {
@@ -55,7 +55,7 @@ impl Word {
             sequence: it.sequence,
             stored: it.stored,
             admin: own
-                .and_then(|it| address_of(it, Door::Admin))
+                .and_then(|it| address_of(it, Endpoint::Admin))
                 .map(str::to_owned),
         }
     }
@@ -66,49 +66,56 @@ impl Word {
 
     /// What was said, if it is what a member says.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
-        if bytes.len() > MEMBER_WORD_LEN_MAX {
+        if bytes.len() > MEMBER_REPORT_LEN_MAX {
             return None;
         }
-        let word: Self = serde_json::from_slice(bytes).ok()?;
-        let has_name = word.node.len() <= CLUSTER_NAME_LEN_MAX && check_name(&word.node).is_ok();
-        let has_place = word
+        let report: Self = serde_json::from_slice(bytes).ok()?;
+        let has_name =
+            report.node.len() <= CLUSTER_NAME_LEN_MAX && check_name(&report.node).is_ok();
+        let has_place = report
             .admin
             .as_ref()
             .is_none_or(|it| it.len() <= ANNOUNCED_ADDRESS_LEN_MAX);
-        (has_name && has_place).then_some(word)
+        (has_name && has_place).then_some(report)
     }
 }
 
 /// Takes what a run has said; returns whether a namesake was found by it, to be told.
-pub(crate) fn hear(word: Word, own_process: u64, it: &mut Snapshot, now: Instant) -> bool {
-    if word.node == it.node {
-        return word.process != own_process && hear_namesake(word, &mut it.namesake, now);
+pub(crate) fn receive(
+    report: MemberReport,
+    own_process: u64,
+    it: &mut Snapshot,
+    now: Instant,
+) -> bool {
+    if report.node == it.node {
+        return report.process != own_process && receive_namesake(report, &mut it.namesake, now);
     }
     let members = &mut it.members;
-    members.retain(|it| it.node != word.node && now.duration_since(it.at) < MEMBER_FORGOTTEN_AFTER);
+    members
+        .retain(|it| it.node != report.node && now.duration_since(it.at) < MEMBER_FORGOTTEN_AFTER);
     if members.len() >= MEMBERS_MAX
         && let Some(oldest) = (0..members.len()).min_by_key(|it| members[*it].at)
     {
         members.remove(oldest);
     }
-    members.push(Heard {
-        node: word.node,
-        is_active: word.active,
-        is_ready: word.ready,
-        sequence: word.sequence,
-        stored: word.stored,
-        admin: word.admin,
+    members.push(OtherMember {
+        node: report.node,
+        is_active: report.active,
+        is_ready: report.ready,
+        sequence: report.sequence,
+        stored: report.stored,
+        admin: report.admin,
         at: now,
     });
     members.sort_by(|a, b| a.node.cmp(&b.node));
     false
 }
 
-fn hear_namesake(word: Word, known: &mut Option<Namesake>, now: Instant) -> bool {
+fn receive_namesake(report: MemberReport, known: &mut Option<Namesake>, now: Instant) -> bool {
     let before = (known.take()).filter(|it| now.duration_since(it.at) <= PRESENT);
     let words = before.map_or(1, |it| it.words.saturating_add(1));
     *known = Some(Namesake {
-        admin: word.admin,
+        admin: report.admin,
         words,
         at: now,
     });
@@ -150,7 +157,7 @@ pub(crate) fn successor<'a>(it: &'a Snapshot, wanted: Option<&str>) -> Result<&'
     }
 }
 
-fn not_ready(standby: &Heard, active: &Snapshot) -> String {
+fn not_ready(standby: &OtherMember, active: &Snapshot) -> String {
     format!(
         "standby {} is not ready to take over: it has record {} of {}; wait, or ask its /readyz",
         standby.node, standby.sequence, active.sequence
@@ -163,8 +170,8 @@ mod tests {
     use crate::cluster::core::Role;
     use crate::cluster::status::Status;
 
-    fn word(node: &str, process: u64) -> Word {
-        Word {
+    fn word(node: &str, process: u64) -> MemberReport {
+        MemberReport {
             node: node.to_owned(),
             process,
             active: false,
@@ -175,16 +182,16 @@ mod tests {
         }
     }
 
-    fn active(members: Vec<Heard>) -> Snapshot {
+    fn active(members: Vec<OtherMember>) -> Snapshot {
         let status = Status::new("n1", "east");
         status.update(|it| (it.role, it.members, it.sequence) = (Role::Active, members, 9));
         status.snapshot()
     }
 
-    fn heard(words: &[Word]) -> Vec<Heard> {
+    fn heard(words: &[MemberReport]) -> Vec<OtherMember> {
         let mut it = active(Vec::new());
-        for word in words {
-            assert!(!hear(word.clone(), 1, &mut it, Instant::now()));
+        for report in words {
+            assert!(!receive(report.clone(), 1, &mut it, Instant::now()));
         }
         it.members
     }
@@ -192,7 +199,7 @@ mod tests {
     #[test]
     fn what_is_said_is_heard_and_what_is_no_word_is_passed_over() {
         let said = word("n2", 5);
-        assert_eq!(Word::decode(&said.encode()), Some(said));
+        assert_eq!(MemberReport::decode(&said.encode()), Some(said));
         let long = "x".repeat(CLUSTER_NAME_LEN_MAX + 1);
         for hostile in [
             Vec::new(),
@@ -204,15 +211,15 @@ mod tests {
             word("a b", 1).encode(),
             word("a\u{1b}[2J", 1).encode(),
             word("", 1).encode(),
-            Word {
+            MemberReport {
                 admin: Some("x".repeat(999)),
                 ..word("n2", 1)
             }
             .encode(),
-            [word("n2", 1).encode(), vec![b' '; MEMBER_WORD_LEN_MAX]].concat(),
+            [word("n2", 1).encode(), vec![b' '; MEMBER_REPORT_LEN_MAX]].concat(),
         ] {
             assert_eq!(
-                Word::decode(&hostile),
+                MemberReport::decode(&hostile),
                 None,
                 "{}",
                 String::from_utf8_lossy(&hostile)
@@ -229,7 +236,7 @@ mod tests {
         assert_eq!(nodes, ["n2", "n3"]);
         let mut it = active(members);
         let later = Instant::now() + MEMBER_FORGOTTEN_AFTER;
-        hear(word("n4", 1), 1, &mut it, later);
+        receive(word("n4", 1), 1, &mut it, later);
         assert_eq!(it.members.len(), 1);
     }
 
@@ -239,24 +246,24 @@ mod tests {
         let begun = Instant::now();
         // Its own words come back, and the last ones of an earlier run come late.
         for process in [1, 1, 1, 1, 7, 9] {
-            assert!(!hear(word("n1", process), 1, &mut it, begun));
+            assert!(!receive(word("n1", process), 1, &mut it, begun));
             assert_eq!(it.namesake_words(), None, "{process}");
         }
-        assert!(hear(word("n1", 9), 1, &mut it, begun));
+        assert!(receive(word("n1", 9), 1, &mut it, begun));
         let words = it.namesake_words().unwrap_or_default();
         assert!(words.contains("n1") && words.contains("h:4"), "{words}");
-        assert!(!hear(word("n1", 9), 1, &mut it, begun), "it was told");
+        assert!(!receive(word("n1", 9), 1, &mut it, begun), "it was told");
         assert!(it.members.is_empty(), "it is no other member");
         let told = successor(&it, None).expect_err("there is none");
         assert_eq!(told, words);
         let later = begun + 2 * PRESENT;
-        assert!(!hear(word("n1", 9), 1, &mut it, later));
+        assert!(!receive(word("n1", 9), 1, &mut it, later));
         assert_eq!(it.namesake_words(), None, "it was away: it begins anew");
     }
 
     #[test]
     fn who_takes_over_is_there_and_ready_or_it_is_told_why_not() {
-        let late = Word {
+        let late = MemberReport {
             ready: false,
             ..word("n2", 1)
         };

@@ -1,4 +1,4 @@
-//! The stream of a group made anew from one member's journal.
+//! Rebuilds a group's stream from one member's journal.
 //!
 //! Used by `flipped-lb cluster restore`, while this member does not run and no other one serves: after its
 //! stream was deleted or replaced. The records become messages again as they were, at their own sequences, so
@@ -6,8 +6,8 @@
 
 use std::path::Path;
 
-use super::belonging::{self, BelongingError};
 use super::jetstream::{Making, Settings};
+use super::owner::{self, OwnerError};
 use super::run::files::{RecordFiles, RecordFilesError};
 use crate::config::Config;
 use crate::engine::{DirectoryLock, LockError};
@@ -32,7 +32,7 @@ pub(crate) enum RestoreError {
     #[error(transparent)]
     Lock(#[from] LockError),
     #[error(transparent)]
-    Belonging(#[from] BelongingError),
+    Owner(#[from] OwnerError),
     #[error(transparent)]
     Files(#[from] RecordFilesError),
     #[error(transparent)]
@@ -63,7 +63,7 @@ pub(crate) fn restore(
     mut progress: impl FnMut(u64),
 ) -> Result<Restored, RestoreError> {
     let _lock = DirectoryLock::take(&config.data_dir)?;
-    belonging::check(&config.data_dir, &config.cluster.group)?;
+    owner::check(&config.data_dir, &config.cluster.group)?;
     let folder = journal_folder(&config.data_dir);
     let (files, found) = RecordFiles::open(storage(&folder)?, config.journal.segment)?;
     let empty = || RestoreError::Empty(folder.display().to_string());

@@ -1,5 +1,4 @@
-//! What a member tells of itself: a snapshot that its thread writes, and HTTP, metrics and the doors of a
-//! standby read.
+//! The state of a member: a snapshot that its thread writes, and that HTTP, metrics and a standby's listeners read.
 //!
 //! Written a few times a second and when something changes, never per message.
 
@@ -7,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::core::Role;
-use super::heard::{Heard, Namesake};
+use super::other_member::{Namesake, OtherMember};
 use super::record::Announcement;
 use crate::clock::wall_us;
 
@@ -45,7 +44,7 @@ pub struct Snapshot {
     /// What this member announces, or would.
     pub announced: Option<Announcement>,
     /// The other members, as they were heard last.
-    pub members: Vec<Heard>,
+    pub members: Vec<OtherMember>,
     /// Another one that has this member's name, as it was heard last.
     pub namesake: Option<Namesake>,
     /// Where this member's store stands, a position in the journal; `None`: it has none, or does not tell.
@@ -84,7 +83,7 @@ impl Snapshot {
     }
 
     /// The other members that were heard within the last seconds.
-    pub fn present(&self) -> impl Iterator<Item = &Heard> {
+    pub fn present(&self) -> impl Iterator<Item = &OtherMember> {
         self.members.iter().filter(|it| it.is_present())
     }
 }

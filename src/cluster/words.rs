@@ -1,8 +1,8 @@
-//! What a member is, in the words that people, probes and peers read.
+//! The state of a member, in the words that people, probes and clients read.
 //!
-//! Fed with a snapshot; feeds `/readyz`, the doors of a standby and `cluster status`. Values only.
+//! Fed with a snapshot; feeds `/readyz`, a standby's listeners and `cluster status`. Values only.
 
-use super::addresses::{Door, address_of};
+use super::addresses::{Endpoint, address_of};
 use super::core::Role;
 use super::status::Snapshot;
 use crate::clock::utc;
@@ -39,11 +39,11 @@ impl Snapshot {
         }
     }
 
-    /// Where this door of that member is.
+    /// Where this endpoint of that member is.
     #[must_use]
-    pub fn other_address(&self, door: Door) -> Option<&str> {
+    pub fn other_address(&self, endpoint: Endpoint) -> Option<&str> {
         self.other_active()?;
-        address_of(self.active.as_ref()?, door)
+        address_of(self.active.as_ref()?, endpoint)
     }
 
     /// Records of the stream that this member does not have.
@@ -64,10 +64,10 @@ impl Snapshot {
 
     /// The line for whoever comes to a standby, without its end.
     #[must_use]
-    pub fn standby_line(&self, door: Door) -> String {
+    pub fn standby_line(&self, endpoint: Endpoint) -> String {
         let quoted = |text: &str| serde_json::json!(text);
         let error = quoted(&self.standby_words());
-        match self.other_address(door) {
+        match self.other_address(endpoint) {
             Some(address) => format!("{{\"error\":{error},\"active\":{}}}", quoted(address)),
             None => format!("{{\"error\":{error}}}"),
         }
@@ -154,15 +154,15 @@ mod tests {
     fn whoever_comes_to_a_standby_is_told_where_its_door_of_the_active_is() {
         let mut standby = standby();
         assert_eq!(
-            standby.standby_line(Door::Delivery),
+            standby.standby_line(Endpoint::Delivery),
             r#"{"error":"standby: n1 serves group east","active":"h:1"}"#
         );
-        assert!(standby.standby_line(Door::Ingest).contains("h:2"));
-        assert!(!standby.standby_line(Door::Http).contains("active"));
+        assert!(standby.standby_line(Endpoint::Ingest).contains("h:2"));
+        assert!(!standby.standby_line(Endpoint::Http).contains("active"));
         // What it said itself when it was the active is no longer so.
         standby.node = "n1".to_owned();
         assert_eq!(
-            standby.standby_line(Door::Delivery),
+            standby.standby_line(Endpoint::Delivery),
             r#"{"error":"standby: no member is known to serve group east now"}"#
         );
     }

@@ -9,7 +9,7 @@ use crate::admin::AdminError;
 use crate::agent::Fatal;
 use crate::agent::affinity::PinError;
 use crate::cluster::aside::AsideError;
-use crate::cluster::belonging::BelongingError;
+use crate::cluster::owner::OwnerError;
 use crate::cluster::run::files::RecordFilesError;
 use crate::journal::error::JournalError;
 use crate::net::tls::TlsFileError;
@@ -39,7 +39,7 @@ pub(crate) enum StartError {
     #[error(transparent)]
     RecordFiles(#[from] RecordFilesError),
     #[error(transparent)]
-    Belonging(#[from] BelongingError),
+    Owner(#[from] OwnerError),
     #[error(transparent)]
     SetAside(#[from] AsideError),
     #[error(transparent)]

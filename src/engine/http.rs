@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 
 use super::error::{StartError, system};
-use super::inside::Doors;
+use super::inside::LocalConnectors;
 use crate::access::CurrentUsers;
 use crate::cluster::run::lease::PathLease;
 use crate::config::Config;
@@ -15,13 +15,13 @@ use crate::net::tls::TlsSwitch;
 
 /// Lets customers and producers in, where there is a listener.
 pub(super) fn start(
-    (listener, doors): (Option<TcpListener>, Doors),
+    (listener, connectors): (Option<TcpListener>, LocalConnectors),
     config: &Config,
     (settings, users): (Arc<HttpSettings>, Arc<CurrentUsers>),
     tls: Arc<TlsSwitch>,
     (counters, lease): (Arc<Counters>, PathLease),
 ) -> Result<Option<Http>, StartError> {
-    let (Some(listener), Some(to_ingest)) = (listener, doors.to_ingest) else {
+    let (Some(listener), Some(to_ingest)) = (listener, connectors.to_ingest) else {
         return Ok(None);
     };
     let parts = HttpParts {
@@ -31,7 +31,7 @@ pub(super) fn start(
         users,
         tls,
         to_ingest,
-        to_delivery: doors.to_delivery,
+        to_delivery: connectors.to_delivery,
         ports: Ports::of(config),
         lease,
         counters,

@@ -1,4 +1,4 @@
-//! The agents' doors for other parts of the engine, HTTP and NATS: they connect from within the process,
+//! Connectors to the agents for other parts of the engine, HTTP and NATS: they connect from within the process,
 //! and the agents accept them beside TCP's, or dial them.
 
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::net::offer::Offers;
 
 /// What joins the path from within.
 pub(super) struct Inside {
-    pub(super) doors: Doors,
+    pub(super) connectors: LocalConnectors,
     pub(super) inward: Inward,
     /// By source, where those offer themselves that are read from NATS.
     pub(super) offers: Offers,
@@ -24,24 +24,24 @@ pub(super) struct Inside {
 }
 
 impl Inside {
-    /// A reload may bring the first that uses a door.
+    /// A reload may bring the first that uses one.
     pub(super) fn new(
         config: &Config,
         counters: &Arc<Counters>,
         clock: SystemClock,
     ) -> Result<Self, StartError> {
-        let (doors, inward) = doors(config.delivery.agents)?;
+        let (connectors, inward) = connectors(config.delivery.agents)?;
         let offers = Offers::default();
         let nats = Nats::new(NatsParts {
             offers: offers.clone(),
-            delivery: doors.to_delivery.clone(),
+            delivery: connectors.to_delivery.clone(),
             counters: Arc::clone(counters),
             clock,
         });
         let slots: Vec<_> = (0..config.sources.len()).collect();
         nats.offer(config, &slots);
         Ok(Self {
-            doors,
+            connectors,
             inward,
             offers,
             nats: Arc::new(nats),
@@ -52,7 +52,7 @@ impl Inside {
 
 /// The sides that connect; none where nobody does.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Doors {
+pub(super) struct LocalConnectors {
     pub(super) to_ingest: Option<LocalConnector>,
     pub(super) to_delivery: Vec<LocalConnector>,
 }
@@ -71,8 +71,8 @@ impl Inward {
     }
 }
 
-/// Doors of ingest and so many delivery agents.
-fn doors(delivery_agents: usize) -> Result<(Doors, Inward), StartError> {
+/// LocalConnectors of ingest and so many delivery agents.
+fn connectors(delivery_agents: usize) -> Result<(LocalConnectors, Inward), StartError> {
     let (to_ingest, ingest) = local().map_err(system("descriptor"))?;
     let (mut to_delivery, mut inward) = (Vec::new(), vec![ingest]);
     for _ in 0..delivery_agents {
@@ -80,9 +80,9 @@ fn doors(delivery_agents: usize) -> Result<(Doors, Inward), StartError> {
         to_delivery.push(connector);
         inward.push(listener);
     }
-    let doors = Doors {
+    let connectors = LocalConnectors {
         to_ingest: Some(to_ingest),
         to_delivery,
     };
-    Ok((doors, Inward(inward)))
+    Ok((connectors, Inward(inward)))
 }

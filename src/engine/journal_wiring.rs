@@ -173,8 +173,8 @@ impl<S: Storage + Clone + 'static> JournalWiring<'_, S> {
         let origin = self.recovered.origin;
         if let Some(group) = &self.common.signals.group {
             let (to_agent, from_member) = ring(MEMBER_RING, &self.wakes.journal);
-            let (to_member, from_agent) = ring(MEMBER_RING, &group.door.wake);
-            group.door.attach(MemberLink {
+            let (to_member, from_agent) = ring(MEMBER_RING, &group.handle.wake);
+            group.handle.attach(MemberLink {
                 to_agent,
                 from_agent,
                 free_files,

@@ -12,13 +12,14 @@ use super::error::{StartError, files, system};
 use super::group_store::Followed;
 use super::lock::DirectoryLock;
 use super::past::random_keys;
-use super::start::{TermStart, journal_folder, take_directory};
+use super::resources::{journal_folder, take_directory};
+use super::term::TermStart;
 use crate::clock::{SystemClock, wall_us};
 use crate::cluster::addresses::announced;
 use crate::cluster::aside;
-use crate::cluster::belonging;
 use crate::cluster::core::Settings;
 use crate::cluster::jetstream::{JetStream, Settings as StreamSettings};
+use crate::cluster::owner;
 use crate::cluster::record::{Announcement, PLACE_LEN};
 use crate::cluster::run::files::RecordFiles;
 use crate::cluster::run::member::{Activation, MemberParts, MemberThread};
@@ -50,7 +51,7 @@ impl MemberRun {
     /// The directory cannot be had, or its files are no member's.
     pub(crate) fn start(config: &Config, handle: &Handle) -> Result<Self, StartError> {
         let lock = Arc::new(take_directory(config)?);
-        belonging::take(&config.data_dir, &config.cluster.group)?;
+        owner::take(&config.data_dir, &config.cluster.group)?;
         if let Some(rest) = aside::finish(config)? {
             warn!("{rest}");
             handle.status.update(|it| it.lost += rest.lost);
@@ -116,7 +117,7 @@ impl MemberRun {
             activation,
             path: GroupPath {
                 lease: Arc::clone(&self.thread.lease),
-                door: self.thread.door.clone(),
+                handle: self.thread.handle.clone(),
                 low: Arc::clone(&self.thread.low),
             },
             recorded: Arc::clone(&self.recorded),

@@ -35,11 +35,13 @@ mod error;
 mod group_store;
 pub(crate) mod member;
 mod past;
+mod resources;
 mod services;
 mod spawn;
 pub(crate) mod standby;
 mod start;
 mod stop;
+mod term;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

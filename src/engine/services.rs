@@ -13,7 +13,7 @@ use super::pipeline::{Remotes, Signals};
 use super::reload::Live;
 use super::reload::asking::Reloads;
 use super::spawn::{self, Spawner};
-use super::start::TermStart;
+use super::term::TermStart;
 use super::threads::Plan;
 use super::tls::TlsSwitches;
 use super::{Addresses, Engine, Failed, Thread};

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use super::names::Names;
 use crate::agent::pressure::InputPressure;
 use crate::cluster::run::lease::{Lease, PathLease};
-use crate::cluster::run::link::Door;
+use crate::cluster::run::link::MemberHandle;
 use crate::counters::Counters;
 use crate::destinations::Reporter;
 use crate::journal::retention::low::Low;
@@ -35,7 +35,7 @@ pub(crate) struct GroupPath {
     /// What the path may do.
     pub(crate) lease: Arc<Lease>,
     /// Where the journal's batches go.
-    pub(crate) door: Door,
+    pub(crate) handle: MemberHandle,
     /// What the group has agreed that nobody needs.
     pub(crate) low: Arc<Low>,
 }

@@ -1,25 +1,24 @@
 //! Starts an engine: takes the directory, binds, reads the journal, wires, spawns.
 
 use std::net::TcpListener;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use tracing::{info, warn};
 
 use super::cores::{self, CoreAssessment, CoreFinding, Cores};
-use super::directory;
 use super::error::{StartError, files, system};
 use super::http;
 use super::inside::Inside;
 use super::listeners::{Listeners, at_addresses};
-use super::lock::{DirectoryLock, LockError};
+use super::lock::DirectoryLock;
 use super::names::Names;
 use super::past::Past;
-use super::pipeline::{self, Common, GroupPath, Remotes, World};
+use super::pipeline::{self, Common, Remotes, World};
 use super::reload::asking::Reloads;
 use super::reload::{Reloader, SettingsSource};
+use super::resources::{take_directory, within_descriptors};
 use super::services::Services;
+use super::term::TermStart;
 use super::tls::{TlsOfEngine, TlsSwitches};
 use super::wakes::Wakes;
 use super::{Engine, Thread};
@@ -27,14 +26,10 @@ use crate::access::with_tokens;
 use crate::admin::Monitor;
 use crate::agent::Agent;
 use crate::clock::{SystemClock, zone};
-use crate::cluster::belonging;
-use crate::cluster::run::member::Activation;
-use crate::cluster::status::Handle;
+use crate::cluster::owner;
 use crate::config::Config;
 use crate::counters::{Counter, Counters};
-use crate::descriptors::{self, Budget};
 use crate::http::Http;
-use crate::journal;
 use crate::journal::recovery::Recovered;
 use crate::journal::storage::{Directory as Segments, Name};
 use crate::limits::{REJECTS_RING, SCHEDULER_RING};
@@ -60,24 +55,8 @@ pub(crate) fn start(
 ) -> Result<Engine, StartError> {
     let given = with_tokens(config)?;
     let lock = Arc::new(take_directory(&given)?);
-    belonging::take_alone(&given.data_dir)?;
+    owner::take_alone(&given.data_dir)?;
     launch(given, source, begins, lock, None)
-}
-
-/// A term of this member, which an engine serves.
-pub(crate) struct TermStart {
-    pub(crate) activation: Activation,
-    pub(crate) path: GroupPath,
-    /// The end of what the member has recorded.
-    pub(crate) recorded: Arc<AtomicU64>,
-    /// What is counted, from the run's start on.
-    pub(crate) counters: Arc<Counters>,
-    /// What the member tells, and by what it is told to hand over.
-    pub(crate) handle: Handle,
-    /// The member has the directory.
-    pub(crate) lock: Arc<DirectoryLock>,
-    /// Follows into the database of this member alone.
-    pub(crate) store: Option<StoreThread>,
 }
 
 /// Starts the engine of a term: of the files that the member has written so far, while it goes on writing
@@ -234,8 +213,8 @@ fn let_in(
     nats.join(config, inside.own.as_ref().map(|it| &it.token));
     let told = (Arc::clone(&services.counters), services.signals.lease());
     let switch = Arc::clone(&tls.http);
-    let doors = inside.doors.clone();
-    http::start((http, doors), config, services.http(), switch, told)
+    let connectors = inside.connectors.clone();
+    http::start((http, connectors), config, services.http(), switch, told)
 }
 
 /// Says what was found and how the engine runs.
@@ -264,35 +243,6 @@ fn announce(config: &Config, cores: &CoreAssessment, recovered: &Recovered, coun
         next_sequence = recovered.origin.next_sequence,
         "starting"
     );
-}
-
-/// Makes the data directory if it is not there, and locks it.
-pub(super) fn take_directory(config: &Config) -> Result<DirectoryLock, StartError> {
-    let path = &config.data_dir;
-    directory::make(path, config.durability.syncs()).map_err(|source| LockError::Unusable {
-        directory: path.display().to_string(),
-        source,
-    })?;
-    let lock = DirectoryLock::take(path)?;
-    directory::warn_if_open(path);
-    Ok(lock)
-}
-
-pub(super) fn journal_folder(config: &Config) -> Result<PathBuf, StartError> {
-    let folder = journal::journal_folder(&config.data_dir);
-    directory::make(&folder, config.durability.syncs()).map_err(files("journal/"))?;
-    Ok(folder)
-}
-
-/// Raises the limit of open files; where it is below what the settings ask for, says so and lets the
-/// listeners take what fits.
-pub(super) fn within_descriptors(config: &Config) -> Result<Config, StartError> {
-    let allowed = descriptors::raise().map_err(system("descriptors"))?;
-    let budget = Budget::new(config, allowed);
-    if budget.is_short() {
-        warn!("{}", budget.words());
-    }
-    Ok(budget.fit(config))
 }
 
 fn rejects(

@@ -1,7 +1,6 @@
 //! A client's socket: notices a dead peer, and one that does not read its answer.
 //!
-//! A subscriber may leave its events unread for as long as it lives, as on TCP; so the socket has no limit
-//! of the kernel's, and is looked at now and then (`net::silence`). It lies beneath TLS.
+//! A subscriber may leave its events unread for as long as it lives, as on TCP; so the socket has no time-out of the kernel's, and is checked now and then (`net::silence`). It lies beneath TLS.
 
 use std::io::{self, ErrorKind};
 use std::pin::Pin;

@@ -13,7 +13,7 @@
 //!           --id----->  ack -------------------------------acknowledgement--^
 //! ```
 //!
-//! `lines`, `outcomes`, `feed` and `patience` are cores of bytes and values; the others are their
+//! `lines`, `outcomes`, `feed` and `body_timeout` are cores of bytes and values; the others are their
 //! shells. [`listener`] and [`request`] serve the admin address too.
 
 pub(crate) mod listener;
@@ -27,9 +27,9 @@ mod refusal;
 mod server;
 mod settings;
 
+mod body_timeout;
 mod lines;
 mod outcomes;
-mod patience;
 mod publish;
 
 mod ack;

@@ -18,11 +18,11 @@ use futures_util::{StreamExt as _, stream};
 use tokio::time::{Instant, timeout};
 
 use super::body::BodyFault;
+use super::body_timeout::BodyTimeout;
 use super::connection::Connection;
 use super::guard::Caller;
 use super::lines::LineCounter;
 use super::outcomes::{Outcome, Outcomes};
-use super::patience::Patience;
 use super::refusal::Refusal;
 use super::server::Shared;
 use crate::access::{TokenHash, first_line};
@@ -253,17 +253,17 @@ async fn pass(
     (counter, is_single): (&mut LineCounter, bool),
 ) -> io::Result<End> {
     let max_body = shared.settings.get().max_body;
-    let mut patience = Patience::default();
+    let mut body_timeout = BodyTimeout::default();
     let mut len = 0;
     let end = loop {
         let begun = Instant::now();
-        let bytes: Bytes = match timeout(patience.left(), body.next()).await {
+        let bytes: Bytes = match timeout(body_timeout.left(), body.next()).await {
             Err(_) => break End::Refused(too_slow(shared)),
             Ok(None) => break End::Whole,
             Ok(Some(Ok(bytes))) => bytes,
             Ok(Some(Err(error))) => break End::BrokenOff(broken_off(shared, &error)),
         };
-        patience.note(bytes.len(), begun.elapsed());
+        body_timeout.note(bytes.len(), begun.elapsed());
         len += bytes.len() as u64;
         if len > max_body {
             break End::Refused(too_long(shared));

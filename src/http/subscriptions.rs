@@ -1,5 +1,5 @@
 //! The subscriptions of HTTP, by the beginning of their events' ids: those that are open, for whoever
-//! acknowledges, and for a while those that have ended, for a client that comes again.
+//! acknowledges, and for a while those that have ended, for a client that reconnects.
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, ErrorKind};

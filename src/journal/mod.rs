@@ -51,8 +51,10 @@ pub(crate) mod testing;
 #[cfg(test)]
 pub(crate) mod watched;
 
+use std::path::{Path, PathBuf};
+
 /// The journal's directory under the data directory.
 #[must_use]
-pub fn journal_folder(data_dir: &std::path::Path) -> std::path::PathBuf {
+pub fn journal_folder(data_dir: &Path) -> PathBuf {
     data_dir.join("journal")
 }

@@ -89,7 +89,7 @@ const _: () = assert!(BEAT_US * 2 < LEASE_MS_MIN as u64 * 1_000 * LEASE_QUARTERS
 pub const MEMBERS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Bytes of such a word at most: two names, an address and four numbers, some 600.
-pub const MEMBER_WORD_LEN_MAX: usize = 2 * 1024;
+pub const MEMBER_REPORT_LEN_MAX: usize = 2 * 1024;
 
 /// Members that are remembered: groups have two to five; who was heard longest ago makes room.
 pub const MEMBERS_MAX: usize = 16;

@@ -1,6 +1,6 @@
-//! One connection to the servers: made, judged, and watched for its end.
+//! One connection to the servers: made, checked, and watched for its end.
 //!
-//! A connection that is lost is not mended: it ends the session, and the next session makes another.
+//! A lost connection is not restored: it ends the session, and the next session makes another.
 //! So nothing that was queued for one connection goes out on another.
 
 use std::cell::RefCell;
@@ -14,7 +14,7 @@ use tokio::sync::mpsc::{Receiver, channel};
 use tracing::warn;
 
 use super::rights::Rights;
-use super::version::{Verdict, judge};
+use super::version::{Verdict, check_version};
 use crate::config::Nats;
 use crate::config::nats::Login;
 use crate::escape::Escaped;
@@ -30,15 +30,15 @@ pub(super) struct Connection {
     events: Receiver<Event>,
     /// What the user needs, in words.
     rights: String,
-    /// The last thing that the server has complained of.
-    complaint: Rc<RefCell<Option<String>>>,
+    /// The last error that the server has sent.
+    last_error: Rc<RefCell<Option<String>>>,
 }
 
-/// Whoever asks why something was not answered: the server may have said it.
+/// The last error that the server has sent: it may say why something was not answered.
 #[derive(Debug, Clone)]
-pub(super) struct Complaint(Rc<RefCell<Option<String>>>);
+pub(super) struct LastError(Rc<RefCell<Option<String>>>);
 
-impl Complaint {
+impl LastError {
     /// `; the server says: ...`, or nothing.
     pub(super) fn words(&self) -> String {
         let said = self.0.borrow();
@@ -68,7 +68,7 @@ pub(super) async fn connect(
     let named = servers.to_string();
     let client = dial(options, nats.urls(), &named, 2 * NATS_ANSWER_MAX).await?;
     let info = client.server_info();
-    match judge(&info.version) {
+    match check_version(&info.version) {
         Verdict::Refused(why) => return Err(format!("{servers} is refused: {why}")),
         Verdict::Old(why) => warn!(%name, "{}", Escaped(why)),
         Verdict::Fine => {}
@@ -77,7 +77,7 @@ pub(super) async fn connect(
         client,
         events,
         rights: rights.words(),
-        complaint: Rc::default(),
+        last_error: Rc::default(),
     })
 }
 
@@ -87,7 +87,7 @@ pub(crate) fn options(nats: &Nats) -> Result<ConnectOptions, String> {
         .ping_interval(NATS_PING_INTERVAL)
         .connection_timeout(NATS_ANSWER_MAX)
         .request_timeout(Some(NATS_ANSWER_MAX))
-        // Each server is tried once. A lost connection is not mended: see the module.
+        // Each server is tried once. A lost connection is not restored: see the module.
         .max_reconnects(Some(
             nats.servers.as_ref().map_or(1, |it| it.addresses.len()),
         ));
@@ -164,18 +164,18 @@ impl Connection {
                 Event::Disconnected | Event::Closed => break,
                 Event::ServerError(said) => {
                     let said = with_remedy(said.to_string(), &self.rights);
-                    *self.complaint.borrow_mut() = Some(said);
+                    *self.last_error.borrow_mut() = Some(said);
                 }
                 Event::LameDuckMode => return "the server is shutting down".to_owned(),
                 _ => {}
             }
         }
-        format!("the connection was lost{}", self.complaint().words())
+        format!("the connection was lost{}", self.last_error().words())
     }
 
     /// What the server complains of, for others.
-    pub(super) fn complaint(&self) -> Complaint {
-        Complaint(Rc::clone(&self.complaint))
+    pub(super) fn last_error(&self) -> LastError {
+        LastError(Rc::clone(&self.last_error))
     }
 }
 

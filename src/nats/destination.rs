@@ -83,7 +83,7 @@ impl Destination {
         let of = &*self.customer;
         let rights = Rights::of_destination(&of.nats, &of.id);
         let mut connection = connect(&of.nats, of.link.name(), &rights).await?;
-        let (client, complaint) = (connection.client.clone(), connection.complaint());
+        let (client, last_error) = (connection.client.clone(), connection.last_error());
         let failed = |why: std::io::Error| format!("no connection to delivery: {why}");
         let bridge = Bridge::connect(&of.delivery, of.peer().await).map_err(failed)?;
         let line = first_line::subscription(&of.id, of.token.as_ref());
@@ -91,7 +91,7 @@ impl Destination {
         let parts = Parts {
             of,
             client: &client,
-            complaint: &complaint,
+            last_error: &last_error,
             bridge: &bridge,
             asides: &self.asides,
             outgoing: &mut self.outgoing,

@@ -1,4 +1,4 @@
-//! What one source or destination tells of itself: counters, `/readyz` and `/stats`, the log.
+//! The state of one source or destination, for counters, `/readyz`, `/stats` and the log.
 
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -1,5 +1,5 @@
-//! A look at the servers of a source or a destination, for `doctor`: are they reached, is the stream there,
-//! has the user its rights. Nothing is made, read or changed there.
+//! A check of the servers of a source or a destination, for `doctor`: are they reachable, is the stream there, has
+//! the user its rights. It makes, reads and changes nothing there.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ pub(crate) struct Look {
 }
 
 #[derive(Deserialize)]
-struct Told {
+struct UserInfo {
     data: User,
 }
 
@@ -124,7 +124,7 @@ impl Look {
     async fn ask_rights(&mut self, client: &Client, rights: &Rights) {
         let asked = client.request(USER_INFO, "".into());
         let told = match tokio::time::timeout(USER_INFO_MAX, asked).await {
-            Ok(Ok(message)) => serde_json::from_slice::<Told>(&message.payload).ok(),
+            Ok(Ok(message)) => serde_json::from_slice::<UserInfo>(&message.payload).ok(),
             _ => None,
         };
         let Some(told) = told else {

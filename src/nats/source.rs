@@ -24,7 +24,7 @@ use tokio::sync::watch;
 
 use self::durable::Wanted;
 pub(super) use self::durable::spare_name;
-use self::window::{Told, Window};
+use self::window::{Settled, Window};
 use super::connect::connect;
 use super::link::Link;
 use super::rights::Rights;
@@ -64,7 +64,7 @@ impl Source {
     pub(super) async fn session(&mut self) -> Result<(), String> {
         let rights = Rights::of_source(&self.nats);
         let mut connection = connect(&self.nats, self.link.name(), &rights).await?;
-        let (client, complaint) = (connection.client.clone(), connection.complaint());
+        let (client, last_error) = (connection.client.clone(), connection.last_error());
         let mut gone = pin!(connection.ended());
         let begun = match future::select(gone.as_mut(), pin!(self.begin(&client))).await {
             future::Either::Left((why, _)) => Err(why),
@@ -72,7 +72,7 @@ impl Source {
         };
         let ended = match begun {
             Ok(begun) => self.read(begun, &client, gone).await,
-            Err(why) => Err(format!("{why}{}", complaint.words())),
+            Err(why) => Err(format!("{why}{}", last_error.words())),
         };
         self.offer
             .withdraw(ended.as_ref().err().map_or("it is stopping", |it| it));
@@ -303,11 +303,11 @@ async fn answers(
     }
 }
 
-async fn tell(client: &Client, told: Vec<Told<Subject>>, link: &Link) -> Result<(), String> {
+async fn tell(client: &Client, told: Vec<Settled<Subject>>, link: &Link) -> Result<(), String> {
     for one in told {
         let (reply, words) = match one {
-            Told::Acknowledged(reply) => (reply, "+ACK".to_owned()),
-            Told::Terminated(reply, reason) => {
+            Settled::Acknowledged(reply) => (reply, "+ACK".to_owned()),
+            Settled::Terminated(reply, reason) => {
                 link.count(Counter::NatsTerminated);
                 (reply, format!("+TERM {reason}"))
             }

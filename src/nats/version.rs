@@ -13,7 +13,7 @@ pub(crate) enum Verdict {
 }
 
 /// Judges a server by its `INFO`.
-pub(crate) fn judge(version: &str) -> Verdict {
+pub(crate) fn check_version(version: &str) -> Verdict {
     let min = words(NATS_VERSION_MIN);
     let advised = words(NATS_VERSION_ADVISED);
     match parse(version) {
@@ -53,19 +53,25 @@ mod tests {
     #[test]
     fn old_servers_are_refused_and_older_ones_warned_of() {
         for version in ["2.15.0", "2.15.1", "2.16.0-dev", "v3.0.0", "2.15.0-RC.1"] {
-            assert_eq!(judge(version), Verdict::Fine, "{version}");
+            assert_eq!(check_version(version), Verdict::Fine, "{version}");
         }
         for version in ["2.12.3", "2.14.9"] {
-            assert!(matches!(judge(version), Verdict::Old(_)), "{version}");
+            assert!(
+                matches!(check_version(version), Verdict::Old(_)),
+                "{version}"
+            );
         }
         for version in ["2.9.10", "2.12.2", "1.99.99", "0.0.0"] {
-            let Verdict::Refused(why) = judge(version) else {
+            let Verdict::Refused(why) = check_version(version) else {
                 panic!("{version}")
             };
             assert!(why.contains("too old") && why.contains(version), "{why}");
         }
         for version in ["", "two", "2.12", "2.x.1", "2..1", "99999999999.0.0"] {
-            assert!(matches!(judge(version), Verdict::Refused(_)), "{version}");
+            assert!(
+                matches!(check_version(version), Verdict::Refused(_)),
+                "{version}"
+            );
         }
     }
 }

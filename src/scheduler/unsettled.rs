@@ -11,7 +11,8 @@
 
 use std::collections::VecDeque;
 
-use crate::journal::retention::query::{UnsettledQuery, Word};
+use crate::journal::retention::needed::Word;
+use crate::journal::retention::query::UnsettledQuery;
 use crate::limits::QUERY_WORDS;
 use crate::message::Sequence;
 

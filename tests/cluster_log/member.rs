@@ -48,16 +48,16 @@ impl TestMember {
         self.begun.elapsed().as_micros() as u64
     }
 
-    pub fn hear(&mut self, event: Event) {
+    pub fn on_event(&mut self, event: Event) {
         let now_us = self.now_us();
-        self.driver.member.hear(event, now_us);
+        self.driver.member.on_event(event, now_us);
         self.carry_out();
     }
 
     fn turn(&mut self) {
         let now_us = self.now_us();
-        self.driver.listen(64, now_us);
-        self.hear(Event::Tick);
+        self.driver.poll_log(64, now_us);
+        self.on_event(Event::Tick);
     }
 
     fn carry_out(&mut self) {
@@ -67,7 +67,9 @@ impl TestMember {
                 Decision::Write { place, bytes } => {
                     self.journal.push(bytes);
                     let sequence = place.sequence;
-                    self.driver.member.hear(Event::Written { sequence }, now_us);
+                    self.driver
+                        .member
+                        .on_event(Event::Written { sequence }, now_us);
                 }
                 Decision::Open(_) => self.opened += 1,
                 Decision::Refuse(words) => panic!("{words}"),
@@ -119,7 +121,7 @@ impl TestMember {
                 time_us: 0,
             };
             let opened = self.opened;
-            self.hear(Event::Offer(offer));
+            self.on_event(Event::Offer(offer));
             let begun = Instant::now();
             while self.opened == opened {
                 assert!(begun.elapsed() < PATIENCE, "{:?}", self.driver.log.state());

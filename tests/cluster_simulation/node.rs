@@ -184,7 +184,7 @@ impl Node {
     }
 
     /// What the core hears; without a safeguard, not quite what happened.
-    pub fn hear(&mut self, event: Event, now_us: u64) {
+    pub fn on_event(&mut self, event: Event, now_us: u64) {
         let now_us = self.clock_us(now_us);
         let event = match event {
             Event::Acked { flight, sequence } => {
@@ -206,11 +206,11 @@ impl Node {
             | Event::Offer(_)
             | Event::Unneeded { .. }
             | Event::Tick => {
-                driver.member.hear(event, now_us);
+                driver.member.on_event(event, now_us);
             }
             of_log => {
                 driver.log.heard.push_back(of_log);
-                driver.listen(1, now_us);
+                driver.poll_log(1, now_us);
             }
         }
     }

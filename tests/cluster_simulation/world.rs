@@ -218,7 +218,7 @@ impl World {
     fn turn(&mut self, next: Next) -> Verdict {
         match next {
             Next::Tick(node) => self.tick(node),
-            Next::Hear(node, run, event) => self.hear(node, run, event),
+            Next::Hear(node, run, event) => self.on_event(node, run, event),
             Next::Arrive(node, run, publish) => self.arrive(node, run, publish),
             Next::Store(node, run, publish) => {
                 self.store(node, run, &publish);

@@ -1,4 +1,4 @@
-//! What is around the sections: head, heading, foot; and the page that asks for a token.
+//! What is around the sections: head, heading, footer; and the page that asks for a token.
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};

@@ -1,4 +1,4 @@
-//! A list of the page: by what it is sorted, in which order, and which hundred of its rows are shown.
+//! A sortable list of the page, a hundred rows at a time: its sort key, order and page number.
 //!
 //! Each list stands in the address with parameters of its own.
 

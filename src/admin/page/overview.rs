@@ -1,4 +1,4 @@
-//! What one look tells: is it well, who waits, how late are we; and what flows.
+//! The summary: is it well, who waits, how late are we; and what flows.
 //!
 //! [`Overview`] is taken once for a page, and once a second for all readers of events: it is of one moment,
 //! and its counters are of one snapshot.

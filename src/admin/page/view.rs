@@ -1,5 +1,4 @@
-//! What a reader looks at: the query of its address. Whatever stands there is taken; what is not known is
-//! as if it were not there.
+//! What a reader looks at: the query of the page's address. Unknown parameters and values are ignored.
 
 use url::form_urlencoded;
 

@@ -63,7 +63,7 @@ pub(crate) fn run(args: HandOverArgs) -> Result<(), Failure> {
     let begun = Instant::now();
     let limit = Duration::from_secs(args.timeout);
     while begun.elapsed() < limit {
-        // It answers nothing while it changes its doors.
+        // It answers nothing while its listeners change.
         if let Some(serving) = http
             .get("/readyz")
             .ok()

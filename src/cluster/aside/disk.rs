@@ -1,4 +1,4 @@
-//! The file system, as far as setting aside needs it: narrow, so that a test can fail each deed.
+//! The part of the file system that setting aside needs: a narrow trait, so that a test can make each call fail.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;

@@ -1,4 +1,4 @@
-//! What of a journal is to go: where the last record that stays ends, and how many messages stand behind it.
+//! Which part of a journal is set aside: where the last record that stays ends, and how many messages stand behind it.
 
 use std::ops::Range;
 

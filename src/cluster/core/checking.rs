@@ -1,9 +1,8 @@
-//! The look at the stream: its settings, and where it begins and ends; at start, each 10 s, and before a
-//! claim.
+//! Checks of the stream's settings and bounds: at start, every 10 s, and before a claim.
 
 use super::comparing::Comparison;
-use super::doubting::Doubt;
 use super::event::{Check, Decision, Why};
+use super::loss::ReportedLoss;
 use super::{Member, Role};
 use crate::limits::{CHECK_US, RESEND_US};
 
@@ -19,13 +18,13 @@ pub(super) struct Checks {
     /// The stream's end then.
     pub(super) last: u64,
     /// Answers that would take everything away; `None`: the last one did not.
-    pub(super) doubt: Option<Doubt>,
+    pub(super) reported_loss: Option<ReportedLoss>,
 }
 
 impl Member {
     /// Asks when it is time, and again where nobody answers.
-    pub(super) fn mind_checks(&mut self, now_us: u64) {
-        let is_well = self.checks.wrong.is_none() && self.checks.doubt.is_none();
+    pub(super) fn tick_checks(&mut self, now_us: u64) {
+        let is_well = self.checks.wrong.is_none() && self.checks.reported_loss.is_none();
         let is_well = is_well && self.role != Role::Starting;
         let due = match self.checks.known_us {
             Some(known) if is_well => now_us >= known + CHECK_US,
@@ -54,7 +53,7 @@ impl Member {
             return;
         };
         self.checks.known_us = Some(asked_us);
-        if self.is_doubted(&check, known, now_us) {
+        if self.is_reported_loss(&check, known, now_us) {
             return;
         }
         match check {
@@ -79,7 +78,7 @@ impl Member {
     fn purge(&mut self, first: u64, last: u64) {
         let last_record = self.tip.before().sequence;
         let before = self.unneeded_before.min(last_record);
-        let is_calm = self.comparison.is_none() && self.mend.is_none();
+        let is_calm = self.comparison.is_none() && self.republish.is_none();
         if self.role == Role::Active && is_calm && before > first && last >= last_record {
             self.decide(Decision::Purge(before));
         }
@@ -92,10 +91,10 @@ impl Member {
             self.begin_anew();
         } else if self.role == Role::Starting {
             self.start(first, last, now_us);
-        } else if last < known && self.comparison.is_none() && self.mend.is_none() {
+        } else if last < known && self.comparison.is_none() && self.republish.is_none() {
             self.compare(last, last, now_us);
         } else if last > known && self.tip.sequence == known && self.role == Role::Standby {
-            // What there is did not come, and nothing is left to show a hole.
+            // What there is did not come, and nothing is left to show a gap.
             self.decide(Decision::Read(known + 1));
         }
     }
@@ -107,7 +106,7 @@ impl Member {
     }
 
     fn start(&mut self, first: u64, last: u64, now_us: u64) {
-        if self.comparison.is_some() || self.mend.is_some() {
+        if self.comparison.is_some() || self.republish.is_some() {
             return;
         }
         let known = self.tip.sequence;

@@ -11,7 +11,7 @@ use crate::limits::RESEND_US;
 
 impl Member {
     /// Claims, if it is time and this member is at the end.
-    pub(super) fn mind_claim(&mut self, now_us: u64) {
+    pub(super) fn tick_claim(&mut self, now_us: u64) {
         if !self.is_ready() || !self.is_time(now_us) {
             return;
         }
@@ -26,14 +26,15 @@ impl Member {
     /// Whether this member could serve: it has read all, written all, and nothing is wrong.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.is_fit() && self.hole.is_none() && self.unwritten.is_empty()
+        self.is_fit() && self.gap.is_none() && self.unwritten.is_empty()
     }
 
     /// Whether nothing keeps this member from serving but what it has still to read and to write.
     #[must_use]
     pub fn is_fit(&self) -> bool {
         let has_begun = self.tip.last.is_some() || !self.tip.begins_inside;
-        let is_idle = self.flight.is_none() && self.comparison.is_none() && self.mend.is_none();
+        let is_idle =
+            self.flight.is_none() && self.comparison.is_none() && self.republish.is_none();
         self.role == Role::Standby
             && !self.is_finishing
             && has_begun

@@ -1,8 +1,8 @@
-//! Own files beside the stream: the last message that both have, publishing again what the stream has
-//! lost, and setting aside what went on otherwise.
+//! Compares the member's files with the stream: finds the last message that both have, publishes again what the
+//! stream has lost, and sets aside files that diverged.
 //!
 //! Records name the one before, so where one is the same in both, all before it are: the last common one is
-//! found by halving.
+//! found by binary search.
 
 use std::sync::Arc;
 
@@ -61,9 +61,9 @@ impl Comparison {
     }
 }
 
-/// What the stream has lost, on its way back.
+/// Records that the stream has lost, and that are published again.
 #[derive(Debug)]
-pub(super) struct Mend {
+pub(super) struct Republish {
     /// The message that is published now, and the last one to be.
     next: u64,
     until: u64,
@@ -85,7 +85,7 @@ impl Member {
     }
 
     /// Asks again where no answer came.
-    pub(super) fn mind_questions(&mut self, now_us: u64) {
+    pub(super) fn tick_questions(&mut self, now_us: u64) {
         let is_due = |asked_us: u64| now_us >= asked_us + RESEND_US;
         if self
             .comparison
@@ -94,13 +94,15 @@ impl Member {
         {
             self.ask_comparison(now_us);
         }
-        self.mind_hole(now_us);
+        self.tick_gap(now_us);
     }
 
     pub(super) fn on_fetched(&mut self, asked: u64, record: Option<Arc<[u8]>>, now_us: u64) {
         if let Some(comparison) = self.comparison.as_mut().filter(|it| it.at == asked) {
             comparison.own = Some(record);
-        } else if self.flight.is_none() && self.mend.as_ref().is_some_and(|it| it.next == asked) {
+        } else if self.flight.is_none()
+            && self.republish.as_ref().is_some_and(|it| it.next == asked)
+        {
             self.publish_again(record, now_us);
         }
     }
@@ -199,9 +201,9 @@ impl Member {
         };
         if comparison.last < self.tip.sequence {
             let (from, to) = (before.sequence + 1, self.tip.sequence);
-            self.tell(Notice::Mending { from, to });
+            self.tell(Notice::Republishing { from, to });
             self.parked = self.flight.take();
-            self.mend = Some(Mend {
+            self.republish = Some(Republish {
                 next: from,
                 until: to,
                 before,
@@ -224,37 +226,44 @@ impl Member {
 
     /// Publishes the record as it was, or something void where a void message was.
     fn publish_again(&mut self, record: Option<Arc<[u8]>>, now_us: u64) {
-        let Some(mend) = &self.mend else { return };
+        let Some(republish) = &self.republish else {
+            return;
+        };
         let place = record
             .as_ref()
             .and_then(|it| Record::decode(it).ok())
             .map(|it| it.place);
         let (subject, bytes) = match (place, record) {
-            (Some(place), Some(bytes)) if place.sequence == mend.next => {
+            (Some(place), Some(bytes)) if place.sequence == republish.next => {
                 (subject_of(&self.settings.group, place.term), bytes)
             }
             _ => filler(&self.settings.group),
         };
-        let expected = (mend.before.sequence, Arc::clone(&mend.before.subject));
+        let expected = (
+            republish.before.sequence,
+            Arc::clone(&republish.before.subject),
+        );
         self.launch(What::Again, subject, bytes, expected, now_us);
     }
 
     /// A message that the stream had lost is in it again.
-    pub(super) fn on_mended(&mut self, flight: &Flight, now_us: u64) {
-        let Some(mend) = &mut self.mend else { return };
-        mend.before = Message {
+    pub(super) fn on_republished(&mut self, flight: &Flight, now_us: u64) {
+        let Some(republish) = &mut self.republish else {
+            return;
+        };
+        republish.before = Message {
             sequence: flight.sequence(),
             subject: Arc::clone(&flight.publish.subject),
             bytes: Arc::clone(&flight.publish.bytes),
         };
         self.heard_us = now_us;
-        mend.next += 1;
-        if mend.next <= mend.until {
-            let next = mend.next;
+        republish.next += 1;
+        if republish.next <= republish.until {
+            let next = republish.next;
             return self.decide(Decision::Fetch(next));
         }
-        let before = mend.before.clone();
-        self.mend = None;
+        let before = republish.before.clone();
+        self.republish = None;
         self.read_on();
         self.flight = self.parked.take();
         if self.tip.sequence == before.sequence {
@@ -276,11 +285,14 @@ impl Member {
 
     /// The answer for a message that is published again, and the one before it.
     pub(super) fn on_answer_again(&mut self, answer: &Answer, now_us: u64) {
-        let (Some(mend), Some(flight)) = (&self.mend, &mut self.flight) else {
+        let (Some(republish), Some(flight)) = (&self.republish, &mut self.flight) else {
             return;
         };
         flight.state = State::Waiting(now_us + RETRY_US);
-        let before_fits = answer.at.as_ref().map(|it| it.bytes == mend.before.bytes);
+        let before_fits = answer
+            .at
+            .as_ref()
+            .map(|it| it.bytes == republish.before.bytes);
         let next_fits = (answer.next.as_ref()).map(|it| it.bytes == flight.publish.bytes);
         match (before_fits, next_fits) {
             (Some(false), _) | (_, Some(false)) => self.step_down(Why::Diverged),
@@ -291,14 +303,14 @@ impl Member {
 
     /// The stream has lost even more meanwhile; or another member has gone on, and purged it of this place.
     fn on_lost_more(&mut self, answer: &Answer, now_us: u64) {
-        let before = self.mend.as_ref().map_or(0, |it| it.before.sequence);
+        let before = self.republish.as_ref().map_or(0, |it| it.before.sequence);
         let Some((first, last)) = answer.bounds else {
             return;
         };
         if first > before && first <= last {
             self.step_down(Why::Diverged);
         } else if last < before && last > 0 {
-            self.mend = None;
+            self.republish = None;
             self.flight = self.parked.take();
             self.compare(last, last, now_us);
         }

@@ -1,4 +1,4 @@
-//! What a member's core hears and decides.
+//! The events and decisions of a member's core.
 
 use std::sync::Arc;
 
@@ -58,7 +58,7 @@ pub enum Check {
         first: u64,
         /// Sequence of its last message, 0 before the first.
         last: u64,
-        /// What is wrong with its settings, each with the command that mends it.
+        /// What is wrong with its settings, each with the command that corrects it.
         wrong: Vec<String>,
     },
 }
@@ -79,7 +79,7 @@ pub struct Offer {
     pub time_us: u64,
 }
 
-/// What a core hears.
+/// What a core takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// The stream was read on.
@@ -194,7 +194,7 @@ pub enum Notice {
     /// The trouble is over.
     Well,
     /// The servers lost what they had confirmed: so many messages are published again.
-    Mending {
+    Republishing {
         /// The first one.
         from: u64,
         /// The last one.

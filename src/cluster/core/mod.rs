@@ -1,4 +1,4 @@
-//! One member of a group, without IO: it hears what the stream, the journal and time bring, and decides
+//! One member of a group, without IO: it takes events from the stream, the journal and the clock, and decides
 //! what is published, written and served.
 //!
 //! ```text
@@ -9,8 +9,8 @@
 //!     +------------------- a new run of the engine <---------- Ended <------+
 //! ```
 //!
-//! `event` lists what it hears and decides, `tip` has the rule by which a record counts, `flight` what is
-//! sent. The rest is who hears what: `checking`, `doubting` and `comparing` the stream's end against the own
+//! `event` lists its events and decisions, `tip` has the rule by which a record counts, `flight` what is
+//! sent. The rest handles the events: `checking`, `loss` and `comparing` the stream's end against the own
 //! files, `reading`, `claiming`, `publishing`, `serving`. The shell carries out each decision, in their order, and
 //! brings events in the order in which they happen. All times are microseconds of a clock that counts
 //! suspend and never goes back.
@@ -18,9 +18,9 @@
 mod checking;
 mod claiming;
 mod comparing;
-mod doubting;
 mod event;
 mod flight;
+mod loss;
 mod publishing;
 mod reading;
 mod serving;
@@ -32,9 +32,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use self::checking::Checks;
-use self::comparing::{Comparison, Mend};
+use self::comparing::{Comparison, Republish};
 use self::flight::Flight;
-use self::reading::Hole;
+use self::reading::Gap;
 use self::tip::Tip;
 use super::record::{Announcement, Term};
 use crate::journal::format::Position;
@@ -91,11 +91,11 @@ pub struct Member {
     lease_from_us: u64,
     flight: Option<Flight>,
     flights: u64,
-    /// The own record in flight while the stream is mended.
+    /// The own record in flight while lost records are published again.
     parked: Option<Flight>,
     comparison: Option<Comparison>,
-    mend: Option<Mend>,
-    hole: Option<Hole>,
+    republish: Option<Republish>,
+    gap: Option<Gap>,
     /// When a void message made the own files suspect.
     suspected_us: u64,
     /// Ends of confirmed records that are not written yet, with their sequences.
@@ -137,8 +137,8 @@ impl Member {
             flights: 0,
             parked: None,
             comparison: None,
-            mend: None,
-            hole: None,
+            republish: None,
+            gap: None,
             suspected_us: 0,
             unwritten: VecDeque::new(),
             offer: None,
@@ -161,8 +161,8 @@ impl Member {
         member
     }
 
-    /// Something happened.
-    pub fn hear(&mut self, event: Event, now_us: u64) {
+    /// Takes an event.
+    pub fn on_event(&mut self, event: Event, now_us: u64) {
         if self.role == Role::Ended {
             return;
         }
@@ -280,10 +280,10 @@ impl Member {
             return;
         }
         self.check_lease(now_us);
-        self.mind_flight(now_us);
-        self.mind_questions(now_us);
-        self.mind_checks(now_us);
-        self.mind_claim(now_us);
+        self.tick_flight(now_us);
+        self.tick_questions(now_us);
+        self.tick_checks(now_us);
+        self.tick_claim(now_us);
         self.publish_next(now_us);
     }
 

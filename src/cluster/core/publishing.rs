@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::event::{Answer, Decision, Message, Offer, Publish, Refusal, Unknown, Why};
 use super::flight::{Flight, State, What};
-use super::tip::{Judged, subject_of};
+use super::tip::{Classified, subject_of};
 use super::{Member, Role};
 use crate::cluster::addresses::naming;
 use crate::cluster::record::{Announcement, Kind, Place, Term, encode, position_of};
@@ -105,7 +105,7 @@ impl Member {
     }
 
     /// Sends the same bytes again when it is time.
-    pub(super) fn mind_flight(&mut self, now_us: u64) {
+    pub(super) fn tick_flight(&mut self, now_us: u64) {
         if self.comparison.is_some() {
             return;
         }
@@ -180,8 +180,8 @@ impl Member {
         if self.comparison.as_ref().is_some_and(|it| it.is_at(asked)) {
             return self.on_compared(answer, now_us);
         }
-        if self.hole.is_some() && asked == self.tip.sequence {
-            return self.on_hole_answer(answer, now_us);
+        if self.gap.is_some() && asked == self.tip.sequence {
+            return self.on_gap_answer(answer, now_us);
         }
         let Some(flight) = &mut self.flight else {
             return;
@@ -246,8 +246,8 @@ impl Member {
         {
             return self.on_stored(now_us);
         }
-        match self.tip.judge(next) {
-            Judged::Void(void) => self.on_void(next, void, now_us),
+        match self.tip.classify(next) {
+            Classified::Void(void) => self.on_void(next, void, now_us),
             // A claim, which begins another's term, or the sign that the active lives.
             _ if self.role == Role::Claiming => {
                 self.give_up_claim();
@@ -336,7 +336,7 @@ impl Member {
             self.note_trouble(None);
         }
         let What::Own { place, said, .. } = &flight.what else {
-            return self.on_mended(&flight, now_us);
+            return self.on_republished(&flight, now_us);
         };
         self.tip.take(*place, said.clone(), &flight.publish.bytes);
         self.heard_us = now_us;
@@ -349,7 +349,7 @@ impl Member {
 
     fn activate(&mut self, claim: Place, now_us: u64) {
         self.role = Role::Active;
-        self.hole = None;
+        self.gap = None;
         self.decide(Decision::StopReading);
         self.decide(Decision::Activate {
             term: claim.term,

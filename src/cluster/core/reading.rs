@@ -1,33 +1,33 @@
-//! The stream as it is read on by whoever does not serve.
+//! How a member that does not serve follows the stream.
 
 use std::sync::Arc;
 
 use super::event::{Answer, Decision, Message, Notice};
-use super::tip::{Judged, Void};
+use super::tip::{Classified, Void};
 use super::{Member, Role};
 use crate::cluster::record::{Announcement, Place};
 use crate::limits::RESEND_US;
 
 /// A message is missing in the middle of what was read.
 #[derive(Debug)]
-pub(super) struct Hole {
+pub(super) struct Gap {
     asked_us: u64,
 }
 
 impl Member {
-    /// The stream was read on, by a consumer or through an answer of the leader.
+    /// The next message of the stream, from a consumer or in an answer of the leader.
     pub(super) fn on_message(&mut self, message: &Message, now_us: u64) {
         let follows = matches!(self.role, Role::Standby | Role::Claiming);
         if !follows || message.sequence <= self.tip.sequence || self.comparison.is_some() {
             return;
         }
         if message.sequence > self.tip.sequence + 1 {
-            return self.on_hole(now_us);
+            return self.on_gap(now_us);
         }
-        match self.tip.judge(message) {
-            Judged::Record(place, said) => self.on_record(place, said, message, now_us),
-            Judged::Void(void) => self.on_void(message, void, now_us),
-            Judged::Refused(words) => self.refuse(words),
+        match self.tip.classify(message) {
+            Classified::Record(place, said) => self.on_record(place, said, message, now_us),
+            Classified::Void(void) => self.on_void(message, void, now_us),
+            Classified::Refused(words) => self.refuse(words),
         }
     }
 
@@ -63,7 +63,7 @@ impl Member {
         let (sequence, why) = (message.sequence, void.to_string());
         self.tell(Notice::Void { sequence, why });
         self.tip.pass(message);
-        if self.mend.is_some() {
+        if self.republish.is_some() {
             self.give_up_claim();
         }
         self.make_anew(now_us);
@@ -71,7 +71,11 @@ impl Member {
         let may_differ = matches!(void, Void::Predecessor | Void::Term(_) | Void::Group);
         let counted = self.tip.before().sequence;
         let is_due = now_us >= self.suspected_us + RESEND_US;
-        if may_differ && is_due && counted > 0 && self.role == Role::Standby && self.mend.is_none()
+        if may_differ
+            && is_due
+            && counted > 0
+            && self.role == Role::Standby
+            && self.republish.is_none()
         {
             self.suspected_us = now_us;
             self.compare(counted, u64::MAX, now_us);
@@ -79,28 +83,28 @@ impl Member {
     }
 
     /// Something is missing: the leader knows whether it is there.
-    fn on_hole(&mut self, now_us: u64) {
-        if self.hole.is_none() {
-            self.hole = Some(Hole { asked_us: now_us });
+    fn on_gap(&mut self, now_us: u64) {
+        if self.gap.is_none() {
+            self.gap = Some(Gap { asked_us: now_us });
             self.decide(Decision::Ask(self.tip.sequence));
         }
     }
 
-    pub(super) fn mind_hole(&mut self, now_us: u64) {
+    pub(super) fn tick_gap(&mut self, now_us: u64) {
         let sequence = self.tip.sequence;
-        if let Some(hole) = &mut self.hole
-            && now_us >= hole.asked_us + RESEND_US
+        if let Some(gap) = &mut self.gap
+            && now_us >= gap.asked_us + RESEND_US
         {
-            hole.asked_us = now_us;
+            gap.asked_us = now_us;
             self.decide(Decision::Ask(sequence));
         }
     }
 
     /// The leader's answer for the missing message.
-    pub(super) fn on_hole_answer(&mut self, answer: &Answer, now_us: u64) {
+    pub(super) fn on_gap_answer(&mut self, answer: &Answer, now_us: u64) {
         let missing = self.tip.sequence + 1;
         if let Some(next) = &answer.next {
-            self.hole = None;
+            self.gap = None;
             self.note_trouble(None);
             self.on_message(next, now_us);
             if matches!(self.role, Role::Standby | Role::Claiming) {

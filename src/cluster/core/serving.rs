@@ -51,7 +51,7 @@ impl Member {
         self.own_term().is_some()
             && self.offer.is_none()
             && self.flight.is_none()
-            && self.mend.is_none()
+            && self.republish.is_none()
             && !self.is_finishing
             && self.unwritten.len() < RECORDS_UNWRITTEN_MAX
     }
@@ -66,7 +66,8 @@ impl Member {
 
     /// Publishes what was offered, a beat when nothing was for a second, or the goodbye.
     pub(super) fn publish_next(&mut self, now_us: u64) {
-        let is_free = self.flight.is_none() && self.mend.is_none() && self.comparison.is_none();
+        let is_free =
+            self.flight.is_none() && self.republish.is_none() && self.comparison.is_none();
         if self.own_term().is_none() || !is_free || self.said_goodbye {
             return;
         }

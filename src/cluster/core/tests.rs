@@ -3,8 +3,8 @@
 mod beginning;
 mod doubts;
 mod lease;
-mod mending;
 mod publishes;
+mod republishing;
 mod retention;
 mod rig;
 mod standbys;

@@ -1,4 +1,4 @@
-//! How far a member knows the stream, and the rule by which a message behind that counts.
+//! The last message of the stream that a member knows, and the rule by which the next one counts.
 //!
 //! A record counts if it is whole, of this group, on its term's subject, given the sequence that it names,
 //! behind the last record that counts, and of the present term - or a claim of the next epoch. All else is
@@ -75,7 +75,7 @@ impl fmt::Display for Void {
 
 /// What a message is.
 #[derive(Debug)]
-pub(super) enum Judged {
+pub(super) enum Classified {
     /// It counts.
     Record(Place, Option<Announcement>),
     /// It counts for nobody.
@@ -168,27 +168,27 @@ impl Tip {
     }
 
     fn counts(&self, message: &Message) -> bool {
-        !matches!(self.judge(message), Judged::Void(_))
+        !matches!(self.classify(message), Classified::Void(_))
     }
 
     /// What the message behind is.
-    pub(super) fn judge(&self, message: &Message) -> Judged {
+    pub(super) fn classify(&self, message: &Message) -> Classified {
         let record = match Record::decode(&message.bytes) {
             Ok(record) => record,
             Err(error @ RecordError::Format(_)) => {
-                return Judged::Refused(format!(
+                return Classified::Refused(format!(
                     "message {} of the stream: {error}",
                     message.sequence
                 ));
             }
-            Err(error) => return Judged::Void(Void::NoRecord(error)),
+            Err(error) => return Classified::Void(Void::NoRecord(error)),
         };
         if let Some(void) = self.void(message, &record) {
-            return Judged::Void(void);
+            return Classified::Void(void);
         }
         match self.refusal(&record, message.bytes.len()) {
-            Some(words) => Judged::Refused(words),
-            None => Judged::Record(record.place, record.announcement),
+            Some(words) => Classified::Refused(words),
+            None => Classified::Record(record.place, record.announcement),
         }
     }
 

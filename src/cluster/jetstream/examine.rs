@@ -1,4 +1,4 @@
-//! What the servers and the stream of a group are, looked at once: for `doctor`.
+//! One examination of a group's servers and stream, for `doctor`.
 //!
 //! It changes nothing: no stream is made, and nothing is published to one.
 
@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::Settings;
 use super::requests::{context, find};
-use super::session::judge;
+use super::session::check_server;
 use super::stream::wrong;
 use crate::limits::{LOG_ANSWER_MAX, RECORD_HEADERS_LEN, RECORD_MESSAGE_LEN_MAX};
 use crate::nats::connect::{dial, options};
@@ -93,7 +93,7 @@ async fn look(settings: &Settings, url: &str) -> (Server, Option<Client>) {
     };
     let info = client.server_info();
     server.version = info.version.clone();
-    match judge(&info) {
+    match check_server(&info) {
         Verdict::Refused(why) => server.refused = Some(why),
         Verdict::Old(why) => server.old = Some(why),
         Verdict::Fine => {}

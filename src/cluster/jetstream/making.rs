@@ -1,4 +1,4 @@
-//! The stream made anew from one member's records: each at its own sequence, as it was.
+//! Rebuilds the stream from one member's records, each at its own sequence.
 //!
 //! Used by `flipped-lb cluster restore` while no member runs. A void message that the member has passed over
 //! becomes something void again, so that all sequences stay.
@@ -14,7 +14,7 @@ use crate::cluster::core::{filler, subject_of};
 use crate::cluster::record::Place;
 use crate::limits::LOG_ANSWER_MAX;
 use crate::nats::connect::{dial, options};
-use crate::nats::version::{Verdict, judge};
+use crate::nats::version::{Verdict, check_version};
 
 /// A stream that is being filled.
 pub(crate) struct Making {
@@ -114,7 +114,7 @@ async fn connect(settings: &Settings) -> Result<Client, String> {
     let name = servers.join(", ");
     let options = options(&settings.nats)?.name("flipped-lb cluster restore");
     let client = dial(options, servers, &name, 2 * LOG_ANSWER_MAX).await?;
-    match judge(&client.server_info().version) {
+    match check_version(&client.server_info().version) {
         Verdict::Refused(why) => Err(format!("{name} is refused: {why}")),
         Verdict::Old(_) | Verdict::Fine => Ok(client),
     }

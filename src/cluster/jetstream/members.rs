@@ -1,4 +1,4 @@
-//! Tells the group's members how this one is, and hears the others; on the connection of a session.
+//! Publishes this member's report and receives those of the others, on a session's connection.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,7 +9,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tracing::warn;
 
 use super::Settings;
-use crate::cluster::members::{Word, hear, subject};
+use crate::cluster::members::{MemberReport, receive, subject};
 use crate::limits::MEMBERS_INTERVAL;
 
 /// Until the connection ends. A server that does not allow it takes nothing away but `cluster hand-over`.
@@ -26,17 +26,17 @@ pub(super) async fn exchange(client: Client, settings: Arc<Settings>) {
     loop {
         tokio::select! {
             _ = seconds.tick() => {
-                let word = Word::of(&status.snapshot(), settings.process);
-                if client.publish(subject.clone(), word.encode().into()).await.is_err() {
+                let report = MemberReport::of(&status.snapshot(), settings.process);
+                if client.publish(subject.clone(), report.encode().into()).await.is_err() {
                     return;
                 }
             }
             message = heard.next() => {
                 let Some(message) = message else { return };
-                let Some(word) = Word::decode(&message.payload) else { continue };
+                let Some(report) = MemberReport::decode(&message.payload) else { continue };
                 let mut namesake = None;
                 status.update(|it| {
-                    let is_found = hear(word, settings.process, it, Instant::now());
+                    let is_found = receive(report, settings.process, it, Instant::now());
                     namesake = it.namesake_words().filter(|_| is_found);
                 });
                 if let Some(words) = namesake {

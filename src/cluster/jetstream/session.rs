@@ -1,6 +1,6 @@
-//! One connection after the other: made, judged, used, and given up.
+//! One connection after the other: made, checked, used, and given up.
 //!
-//! A connection that is lost is not mended: what was queued in it must not go out on another one.
+//! A lost connection is not restored: what was queued in it must not go out on another one.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -130,7 +130,7 @@ impl Sessions {
 
     /// Tells which server it is, if it is of use.
     fn take(&self, server: &str, info: &ServerInfo) -> Result<(), String> {
-        let warning = match judge(info) {
+        let warning = match check_server(info) {
             Verdict::Refused(why) => return Err(format!("{server} is refused: {why}")),
             Verdict::Old(why) => Some(format!("{server}: {why}")),
             Verdict::Fine => None,
@@ -166,7 +166,7 @@ impl Sessions {
             exchanging.await;
             Outcome::Nothing
         });
-        let mut complaint = Complaint::default();
+        let mut last_error = LastError::default();
         let mut reader = self.start_reader(client);
         loop {
             tokio::select! {
@@ -177,11 +177,11 @@ impl Sessions {
                     Some(ClientEvent::LameDuckMode) => {
                         return End::Lost(format!("{server} is shutting down"));
                     }
-                    Some(ClientEvent::ServerError(said)) => complaint.hear(&self.state, &said.to_string()),
+                    Some(ClientEvent::ServerError(said)) => last_error.note(&self.state, &said.to_string()),
                     Some(_) => {}
                 },
                 Some(done) = work.join_next() => {
-                    let words = (!complaint.is_shown).then(|| silence(server));
+                    let words = (!last_error.is_shown).then(|| silence(server));
                     self.troubles.note(&self.state, done.unwrap_or(Outcome::Nothing), words);
                 }
                 Some(next) = wait_for(&mut reader) => self.reading = Some(next),
@@ -201,7 +201,7 @@ impl Sessions {
                             work.spawn(async move { ask(&client, &settings, n, &events).await });
                         }
                         Some(Request::Check) => {
-                            complaint.forget(&self.state);
+                            last_error.forget(&self.state);
                             work.spawn(async move { check(&client, &settings, &events).await });
                         }
                         Some(Request::Create) => {
@@ -299,15 +299,15 @@ fn silence(server: &str) -> String {
 
 /// What the server complains of, such as missing rights; over when a whole round of checks brings it no more.
 #[derive(Debug, Default)]
-struct Complaint {
+struct LastError {
     is_new: bool,
     is_told: bool,
     /// It stands as the trouble.
     is_shown: bool,
 }
 
-impl Complaint {
-    fn hear(&mut self, state: &Mutex<State>, said: &str) {
+impl LastError {
+    fn note(&mut self, state: &Mutex<State>, said: &str) {
         if !std::mem::replace(&mut self.is_told, true) {
             warn!("the server complains: {}", Escaped(said));
         }
@@ -332,8 +332,8 @@ fn tell(state: &Mutex<State>, change: impl FnOnce(&mut State)) {
 }
 
 /// Judges a server: its version, and whether it has JetStream.
-pub(super) fn judge(info: &ServerInfo) -> Verdict {
-    match version::judge(&info.version) {
+pub(super) fn check_server(info: &ServerInfo) -> Verdict {
+    match version::check_version(&info.version) {
         Verdict::Fine | Verdict::Old(_) if !info.jetstream => Verdict::Refused(
             "JetStream is not enabled there (start it with `nats-server -js`)".to_owned(),
         ),

@@ -1,4 +1,4 @@
-//! What the stream's settings must be, and how each wrong one is mended.
+//! What the stream's settings must be, and the command that corrects each wrong one.
 
 use async_nats::jetstream::stream::{
     Config, DiscardPolicy, PersistenceMode, RetentionPolicy, StorageType,

@@ -1,4 +1,4 @@
-//! What an active tells of itself in claims, beats and goodbyes: who it is, and where it serves.
+//! An active's description of itself in claims, beats and goodbyes: its name, segment length and addresses.
 
 use super::error::RecordError;
 use crate::limits::{ANNOUNCED_ADDRESS_LEN_MAX, ANNOUNCED_ADDRESSES_MAX, CLUSTER_NAME_LEN_MAX};

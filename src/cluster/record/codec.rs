@@ -1,4 +1,4 @@
-//! Records to bytes and back.
+//! Encodes and decodes records.
 
 use super::announcement::Announcement;
 use super::error::RecordError;

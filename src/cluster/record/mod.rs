@@ -1,8 +1,7 @@
 //! A record: what one message of the group's stream holds, and what one write of a member's journal is.
 //!
 //! The active makes them; each member checks them and writes the same bytes at the same position. A record
-//! is a *place*, in the shape of a journal's batch, then the batches of one write, or none. So a journal is
-//! a row of records, and a member can publish one again as it was. Who may make which record, and which
+//! is a *place*, in the shape of a journal's batch, then the batches of one write, or none. So a journal is a sequence of records, and a member can publish one again as it was. Who may make which record, and which
 //! of those in the stream count, is not decided here.
 //!
 //! ```text

@@ -1,7 +1,7 @@
-//! A member's journal as a row of records: written as the stream has them, and read back by their sequence.
+//! A member's journal as a sequence of records: written in the stream's order, and read back by sequence.
 //!
-//! The member's thread feeds it records, as standby and as active alike, and alone writes segments: so the
-//! bytes are the same whoever served. Nothing in a segment depends on the machine. It decides nothing: a
+//! The member's thread feeds it records, as standby and as active, and is the only writer of segments: so all members have the same
+//! bytes. Nothing in a segment depends on the machine. It decides nothing: a
 //! record names its position.
 //!
 //! ```text

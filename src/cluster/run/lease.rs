@@ -1,5 +1,5 @@
-//! What the path may do, by what the group has confirmed: asked in each duty cycle, before frames are handed
-//! out, and costs nothing where there is no group.
+//! What the path may do, given what the group has confirmed. Asked in each duty cycle before frames are handed out;
+//! costs nothing without a group.
 //!
 //! The member's thread writes it; scheduler and delivery ask. The clock counts suspend: a machine that
 //! slept finds its lease over before it hands out anything.

@@ -1,4 +1,4 @@
-//! What leaves a member's journal: segments that the group has agreed nobody needs.
+//! Removes the segments of a member's journal that the group has agreed nobody needs.
 //!
 //! The member's thread tells it of each record that is written; retention of a term's path frees the files
 //! itself, by the same agreement. It knows segments and no messages.

@@ -1,4 +1,4 @@
-//! What the journal agent of a term and the member's thread say to each other.
+//! Messages between the journal agent of a term and the member's thread.
 //!
 //! ```text
 //! [ journal agent ] == Filled ====> [ member's thread ]      one pair of buffers goes round
@@ -100,7 +100,7 @@ fn put(header: &BatchHeader, ahead: usize, body: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(body);
 }
 
-/// What the journal agent hears.
+/// Messages to the journal agent.
 #[derive(Debug)]
 pub(crate) enum FromMember {
     /// The next record can be made, of what is there.
@@ -141,32 +141,43 @@ pub(crate) struct MemberLink {
     pub(crate) free_files: Receiver<u64>,
 }
 
-/// Where the path of a term finds its member.
-#[derive(Debug, Clone)]
-pub(crate) struct Door {
-    /// Wakes the member's thread.
-    pub(crate) wake: Arc<Wake>,
-    pub(super) commands: std::sync::mpsc::Sender<super::member::Command>,
+/// Commands for the thread.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Attach(MemberLink),
+    Finish,
+    /// The goodbye names this standby.
+    HandOver(Arc<str>),
+    /// The run's owner does not want it any more.
+    Drop,
 }
 
-impl Door {
+/// The path's handle of its member.
+#[derive(Debug, Clone)]
+pub(crate) struct MemberHandle {
+    /// Wakes the member's thread.
+    pub(crate) wake: Arc<Wake>,
+    pub(super) commands: std::sync::mpsc::Sender<Command>,
+}
+
+impl MemberHandle {
     /// The path is wired: its batches come from here.
     pub(crate) fn attach(&self, link: MemberLink) {
-        self.tell(super::member::Command::Attach(link));
+        self.tell(Command::Attach(link));
     }
 
     /// The path has ended in an orderly way: all is confirmed, a goodbye follows.
     pub(crate) fn finish(&self) {
-        self.tell(super::member::Command::Finish);
+        self.tell(Command::Finish);
     }
 
     /// The same; the goodbye names the standby that is to serve.
     pub(crate) fn hand_over(&self, to: Arc<str>) {
-        self.tell(super::member::Command::HandOver(to));
+        self.tell(Command::HandOver(to));
         self.finish();
     }
 
-    fn tell(&self, command: super::member::Command) {
+    fn tell(&self, command: Command) {
         // It is gone where the run is over.
         let _ = self.commands.send(command);
         self.wake.notify();

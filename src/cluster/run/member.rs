@@ -21,9 +21,9 @@ use tracing::{info, warn};
 use super::files::RecordFiles;
 use super::lease::{Lease, boot_us};
 use super::leaving::Leaving;
-use super::link::{Buffers, Door, Filled, FromMember, MemberLink, Opened};
+use super::link::{Buffers, Command, Filled, FromMember, MemberHandle, Opened};
+use super::reporter::{Reporter, Stored};
 use super::stuck::Stuck;
-use super::telling::{Stored, Telling};
 use crate::cluster::core::{Decision, Event, Member, Settings, Why};
 use crate::cluster::jetstream::JetStream;
 use crate::cluster::log::Driver;
@@ -72,27 +72,16 @@ const CANNOT_WRITE: End = End::StepDown {
     set_aside: None,
 };
 
-/// What the run's owner is told.
+/// Events for the run's owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Told {
+pub(crate) enum MemberEvent {
     /// The engine is to be built.
     Activate(Activation),
     /// The run is over.
     Ended(End),
 }
 
-/// What the thread is told.
-#[derive(Debug)]
-pub(crate) enum Command {
-    Attach(MemberLink),
-    Finish,
-    /// The goodbye names this standby.
-    HandOver(Arc<str>),
-    /// The run's owner does not want it any more.
-    Drop,
-}
-
-/// What the thread is made of.
+/// What the thread works with.
 pub(crate) struct MemberParts {
     pub(crate) settings: Settings,
     pub(crate) log: JetStream,
@@ -102,7 +91,7 @@ pub(crate) struct MemberParts {
     pub(crate) segment_len: u64,
     /// Bytes that the journal may have.
     pub(crate) max_bytes: u64,
-    /// Told where the last record ends that is written.
+    /// MemberEvent where the last record ends that is written.
     pub(crate) recorded: Arc<AtomicU64>,
     /// Where the position stands of a database that follows these files alone; `None`: there is none.
     pub(crate) followed: Option<Arc<Counters>>,
@@ -118,10 +107,10 @@ pub(crate) struct MemberParts {
 /// The thread, as the run's owner has it.
 #[derive(Debug)]
 pub(crate) struct MemberThread {
-    pub(crate) door: Door,
+    pub(crate) handle: MemberHandle,
     pub(crate) lease: Arc<Lease>,
     pub(crate) low: Arc<Low>,
-    told: Receiver<Told>,
+    told: Receiver<MemberEvent>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -141,7 +130,7 @@ impl MemberThread {
         let builder = std::thread::Builder::new().name("member".into());
         let thread = builder.spawn(move || turns.run())?;
         Ok(Self {
-            door: Door { wake, commands },
+            handle: MemberHandle { wake, commands },
             lease,
             low,
             told,
@@ -150,14 +139,14 @@ impl MemberThread {
     }
 
     /// What it tells, waited for so long.
-    pub(crate) fn told_within(&self, limit: Duration) -> Option<Told> {
+    pub(crate) fn told_within(&self, limit: Duration) -> Option<MemberEvent> {
         use std::sync::mpsc::RecvTimeoutError::{Disconnected, Timeout};
         match self.told.recv_timeout(limit) {
             Ok(told) => Some(told),
             Err(Timeout) => None,
             Err(Disconnected) => {
                 let words = "the member's thread ended".to_owned();
-                Some(Told::Ended(End::Failed(words)))
+                Some(MemberEvent::Ended(End::Failed(words)))
             }
         }
     }
@@ -167,8 +156,8 @@ impl MemberThread {
 impl Drop for MemberThread {
     fn drop(&mut self) {
         self.lease.end();
-        let _ = self.door.commands.send(Command::Drop);
-        self.door.wake.notify();
+        let _ = self.handle.commands.send(Command::Drop);
+        self.handle.wake.notify();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -201,7 +190,7 @@ struct Turns {
     offered: VecDeque<Position>,
     /// The journal agent has not been told of these.
     opened: VecDeque<Opened>,
-    /// Told where the last record ends that is written and, in a term, opened: for whoever follows the files.
+    /// MemberEvent where the last record ends that is written and, in a term, opened: for whoever follows the files.
     recorded: Arc<AtomicU64>,
     /// Where records stand that are written and not opened.
     written: VecDeque<Opened>,
@@ -211,10 +200,10 @@ struct Turns {
     set_aside: Option<u64>,
     leaving: Leaving,
     lease: Arc<Lease>,
-    telling: Telling,
+    reporter: Reporter,
     wake: Arc<Wake>,
     from_owner: Receiver<Command>,
-    to_owner: Sender<Told>,
+    to_owner: Sender<MemberEvent>,
 }
 
 impl Turns {
@@ -222,7 +211,7 @@ impl Turns {
         parts: MemberParts,
         (lease, low): (Arc<Lease>, Arc<Low>),
         from_owner: Receiver<Command>,
-        to_owner: Sender<Told>,
+        to_owner: Sender<MemberEvent>,
     ) -> Self {
         let lease_us = u64::from(parts.settings.lease_ms) * 1_000;
         let member = Member::new(parts.settings, parts.last, boot_us());
@@ -253,7 +242,7 @@ impl Turns {
             set_aside: None,
             leaving: Leaving::new(low, (parts.segment_len, parts.max_bytes), parts.followed),
             lease,
-            telling: Telling::new(parts.status, stored),
+            reporter: Reporter::new(parts.status, stored),
             wake: parts.wake,
             from_owner,
             to_owner,
@@ -271,9 +260,9 @@ impl Turns {
                 Err(None) => return,
                 Err(Some(end)) => {
                     self.lease.end();
-                    self.telling.ended(&self.driver);
+                    self.reporter.ended(&self.driver);
                     // The owner may be gone.
-                    let _ = self.to_owner.send(Told::Ended(end));
+                    let _ = self.to_owner.send(MemberEvent::Ended(end));
                     return;
                 }
             }
@@ -302,39 +291,39 @@ impl Turns {
     /// One turn; returns the work count. `Err`: the run is over, or nobody wants it.
     fn turn(&mut self) -> Result<usize, Option<End>> {
         let mut work_count = self.poll_owner()?;
-        work_count += self.driver.listen(MEMBER_EVENTS_PER_TURN, boot_us());
+        work_count += self.driver.poll_log(MEMBER_EVENTS_PER_TURN, boot_us());
         let path_us = self.lease.path_us();
         if path_us > 0 {
-            self.driver.member.hear(Event::Path(path_us), boot_us());
+            self.driver.member.on_event(Event::Path(path_us), boot_us());
         }
-        self.mind_leaving();
-        self.hear(Event::Tick);
+        self.check_leaving();
+        self.on_event(Event::Tick);
         work_count += self.carry_out()?;
         work_count += self.exchange();
         work_count += self.carry_out()?;
         work_count += self.write_one()?;
-        self.mind_room();
-        self.mind_stuck()?;
+        self.check_room();
+        self.check_stuck()?;
         work_count += self.carry_out()?;
         self.publish();
         Ok(work_count)
     }
 
     /// Says what nobody needs, of the own journal and of the stream.
-    fn mind_leaving(&mut self) {
+    fn check_leaving(&mut self) {
         if let Some(low) = self.leaving.take_proposed() {
-            self.hear(Event::Unneeded { low, before: 0 });
+            self.on_event(Event::Unneeded { low, before: 0 });
         }
         if self.leaving.is_due(boot_us()) {
             let newest = self.driver.member.end() / self.segment_len;
-            let least = self.telling.least_heard();
+            let least = self.reporter.least_heard();
             let before = self.leaving.needed_from(least, newest);
-            self.hear(Event::Unneeded { low: 0, before });
+            self.on_event(Event::Unneeded { low: 0, before });
         }
     }
 
-    fn hear(&mut self, event: Event) {
-        self.driver.member.hear(event, boot_us());
+    fn on_event(&mut self, event: Event) {
+        self.driver.member.on_event(event, boot_us());
     }
 
     /// Tells the path what it may do, and everybody how it is.
@@ -342,8 +331,8 @@ impl Turns {
         let member = &self.driver.member;
         self.lease.set_until(member.serves_until_us());
         self.lease.set_may_accept(member.may_accept());
-        self.telling.look(&self.driver, boot_us());
-        if self.telling.note_room(self.record_len_min) {
+        self.reporter.look(&self.driver, boot_us());
+        if self.reporter.note_room(self.record_len_min) {
             self.tell_can_write();
         }
     }
@@ -354,8 +343,8 @@ impl Turns {
             work_count += 1;
             match command {
                 Command::Drop => return Err(None),
-                Command::Finish => self.hear(Event::Finish),
-                Command::HandOver(to) => self.hear(Event::HandOver(to)),
+                Command::Finish => self.on_event(Event::Finish),
+                Command::HandOver(to) => self.on_event(Event::HandOver(to)),
                 Command::Attach(link) => {
                     self.files.set_free(link.free_files);
                     self.link = Some(Link {
@@ -374,7 +363,7 @@ impl Turns {
             work_count += 1;
             match decision {
                 Decision::Write { place, bytes } => {
-                    self.telling
+                    self.reporter
                         .note_record(&self.driver.member, &bytes, boot_us());
                     self.writes.push_back((place, bytes));
                 }
@@ -396,7 +385,7 @@ impl Turns {
                     return Err(Some(End::StepDown { why, set_aside }));
                 }
                 Decision::Refuse(words) => return Err(Some(End::Refused(words))),
-                Decision::Tell(notice) => self.telling.tell(&notice),
+                Decision::Tell(notice) => self.reporter.tell(&notice),
                 // The driver has passed these on to the log.
                 Decision::Publish(_)
                 | Decision::Reconnect
@@ -425,7 +414,7 @@ impl Turns {
         }
         let member = &self.driver.member;
         self.activated_at = member.end();
-        self.telling.note_take_over();
+        self.reporter.note_take_over();
         let activation = Activation {
             group_id: member.group_id().unwrap_or_default(),
             term,
@@ -434,7 +423,7 @@ impl Turns {
             time_us,
             at_us: boot_us(),
         };
-        let _ = self.to_owner.send(Told::Activate(activation));
+        let _ = self.to_owner.send(MemberEvent::Activate(activation));
         Ok(())
     }
 }

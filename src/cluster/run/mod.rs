@@ -20,6 +20,6 @@ mod leaving;
 pub(crate) mod link;
 pub(crate) mod member;
 mod readiness;
+mod reporter;
 mod stuck;
-mod telling;
 pub(crate) mod unconfirmed;

@@ -1,5 +1,5 @@
-//! Since when the journal has no room for messages. An active holds its lease by beats meanwhile, and its group would
-//! stand still: beyond the lease it leaves its term to a member that is ready.
+//! How long the journal has had no room for messages. An active keeps its lease by beats meanwhile, and its group stands
+//! still: after a lease it gives its term up to a member that is ready.
 
 /// Since when there is no room.
 #[derive(Debug, Default)]

@@ -29,7 +29,7 @@ use self::files::Files;
 pub(super) use self::live::Live;
 use self::slots::Slots;
 use super::error::{StartError, system};
-use super::start::within_descriptors;
+use super::resources::within_descriptors;
 use super::tls::TlsOfEngine;
 use crate::access::with_tokens;
 use crate::clock::wall_us;

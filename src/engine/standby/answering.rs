@@ -17,7 +17,7 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use crate::access::RefusedClients;
-use crate::cluster::addresses::Door;
+use crate::cluster::addresses::Endpoint;
 use crate::cluster::status::Status;
 use crate::counters::{Counter, Counters};
 use crate::http::listener::{linger, refusal};
@@ -31,7 +31,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// A bound address, and what it shows.
 pub(super) struct Listening {
-    pub(super) door: Door,
+    pub(super) endpoint: Endpoint,
     pub(super) listener: TcpListener,
     /// `None`: it is plain.
     pub(super) tls: Option<Arc<ServerConfig>>,
@@ -47,7 +47,7 @@ pub(super) struct Answering {
 /// What each answer is made of.
 #[derive(Clone)]
 struct Answers {
-    door: Door,
+    endpoint: Endpoint,
     status: Status,
     counters: Arc<Counters>,
     refused: Arc<RefusedClients>,
@@ -56,27 +56,27 @@ struct Answers {
 
 impl Answering {
     pub(super) fn start(
-        doors: Vec<Listening>,
+        listeners: Vec<Listening>,
         status: Status,
         (counters, refused): (Arc<Counters>, Arc<RefusedClients>),
     ) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        for door in &doors {
-            door.listener.set_nonblocking(true)?;
+        for endpoint in &listeners {
+            endpoint.listener.set_nonblocking(true)?;
         }
         let (stop, stopped) = oneshot::channel();
-        let thread = Builder::new().name("doors".to_owned()).spawn(move || {
+        let thread = Builder::new().name("listeners".to_owned()).spawn(move || {
             runtime.block_on(async {
                 for Listening {
-                    door,
+                    endpoint,
                     listener,
                     tls,
-                } in doors
+                } in listeners
                 {
                     let answers = Answers {
-                        door,
+                        endpoint,
                         status: status.clone(),
                         counters: Arc::clone(&counters),
                         refused: Arc::clone(&refused),
@@ -159,12 +159,12 @@ impl Answers {
     }
 
     async fn answer<S: AsyncRead + AsyncWrite + Unpin>(&self, mut stream: S) -> io::Result<()> {
-        if self.door == Door::Http {
+        if self.endpoint == Endpoint::Http {
             read_head(&mut stream).await?;
         }
-        let line = self.status.snapshot().standby_line(self.door);
-        let answer = match self.door {
-            Door::Http => refusal(&line),
+        let line = self.status.snapshot().standby_line(self.endpoint);
+        let answer = match self.endpoint {
+            Endpoint::Http => refusal(&line),
             _ => line + "\n",
         };
         // Whoever reads it finds it counted.

@@ -1,7 +1,7 @@
-//! The doors of a standby: the engine's listeners while no pipeline runs behind them.
+//! The listeners of a standby: those of the engine, without a pipeline behind them.
 //!
 //! ```text
-//! producers, subscribers, HTTP --> [ thread "doors" ] --> one line: who serves, and where; the end
+//! producers, subscribers, HTTP --> [ thread "listeners" ] --> one line: who serves, and where; the end
 //! probes, people, scrapers ------> [ thread "admin" ] --> /healthz 200, /readyz 503, the group's figures
 //! ```
 //!
@@ -20,11 +20,11 @@ use super::error::{StartError, system};
 use super::listeners::{Listeners, at_addresses};
 use super::names::Names;
 use super::reload::asking::Reloads;
-use super::start::within_descriptors;
+use super::resources::within_descriptors;
 use super::tls::{TlsOfEngine, TlsSwitches};
 use crate::access::{CurrentUsers, RefusedClients, Users, with_tokens};
 use crate::admin::{Admin, AdminState, Facts, Health, Shown};
-use crate::cluster::addresses::Door;
+use crate::cluster::addresses::Endpoint;
 use crate::cluster::status::Handle;
 use crate::config::{Config, StoreUrl};
 use crate::counters::Counters;
@@ -32,16 +32,16 @@ use crate::latency::Totals;
 use crate::net::admission::Admission;
 use crate::scheduler::rules::Rules;
 
-/// The open doors; dropped, they are closed and their addresses free.
+/// The open listeners; dropped, they are closed and their addresses free.
 #[derive(Debug)]
-pub(crate) struct StandbyDoors {
+pub(crate) struct StandbyListeners {
     addresses: Addresses,
     admin: Option<Admin>,
     /// Ends with this.
     _answering: Answering,
 }
 
-impl StandbyDoors {
+impl StandbyListeners {
     /// Binds all listeners of the settings, and answers there for a member that does not serve.
     ///
     /// # Errors
@@ -60,21 +60,23 @@ impl StandbyDoors {
             admin,
             http,
         } = listeners;
-        let doors = [
-            (Door::Delivery, Some(delivery), &tls.delivery),
-            (Door::Ingest, ingest, &tls.ingest),
-            (Door::Http, http, &tls.http),
+        let listeners = [
+            (Endpoint::Delivery, Some(delivery), &tls.delivery),
+            (Endpoint::Ingest, ingest, &tls.ingest),
+            (Endpoint::Http, http, &tls.http),
         ];
-        let doors = doors.into_iter().filter_map(|(door, listener, tls)| {
-            let (listener, tls) = (listener?, tls.listener());
-            Some(Listening {
-                door,
-                listener,
-                tls,
-            })
-        });
+        let listeners = listeners
+            .into_iter()
+            .filter_map(|(endpoint, listener, tls)| {
+                let (listener, tls) = (listener?, tls.listener());
+                Some(Listening {
+                    endpoint,
+                    listener,
+                    tls,
+                })
+            });
         let answering = Answering::start(
-            doors.collect(),
+            listeners.collect(),
             member.status.clone(),
             (Arc::clone(&counters), Arc::clone(&refused)),
         );
@@ -96,7 +98,7 @@ impl StandbyDoors {
     }
 }
 
-impl Drop for StandbyDoors {
+impl Drop for StandbyListeners {
     fn drop(&mut self) {
         if let Some(admin) = self.admin.take() {
             admin.stop();

@@ -35,10 +35,13 @@ fn member() -> Handle {
     }
 }
 
-fn open(more: &str) -> (StandbyDoors, Handle) {
+fn open(more: &str) -> (StandbyListeners, Handle) {
     let member = member();
     let config = parse("f", &format!("{SETTINGS}{more}"), &[]).expect("right");
-    (StandbyDoors::open(&config, &member).expect("doors"), member)
+    (
+        StandbyListeners::open(&config, &member).expect("listeners"),
+        member,
+    )
 }
 
 fn said(address: SocketAddr, words: &str) -> String {
@@ -69,8 +72,8 @@ fn json(text: &str) -> Value {
 
 #[test]
 fn peers_are_told_in_one_line_where_their_door_of_the_active_is() {
-    let (doors, member) = open("");
-    let at = doors.addresses();
+    let (listeners, member) = open("");
+    let at = listeners.addresses();
     let error = "standby: n1 serves group east";
     for (address, words, active) in [
         (at.delivery, "{\"subscribe\":[\"table1\"]}\n", "h:1"),
@@ -101,8 +104,8 @@ fn peers_are_told_in_one_line_where_their_door_of_the_active_is() {
 
 #[test]
 fn the_admin_address_is_alive_and_not_ready_and_has_the_groups_figures() {
-    let (doors, _member) = open("");
-    let at = doors.addresses().admin;
+    let (listeners, _member) = open("");
+    let at = listeners.addresses().admin;
     assert_eq!(ask(at, "/healthz", ""), (200, "ok\n".to_owned()));
     let (status, body) = ask(at, "/readyz", "");
     let ready = json(&body);
@@ -150,10 +153,10 @@ fn the_admin_address_is_alive_and_not_ready_and_has_the_groups_figures() {
 #[test]
 fn users_are_asked_as_on_the_active_and_probes_are_not() {
     let hash = crate::access::TokenHash::of("t0ken").hex();
-    let (doors, _member) = open(&format!(
+    let (listeners, _member) = open(&format!(
         "[[user]]\nname = 'u'\ntoken_sha256 = '{hash}'\nmay_admin = true\n"
     ));
-    let at = doors.addresses().admin;
+    let at = listeners.addresses().admin;
     assert_eq!(ask(at, "/stats", "").0, 401);
     assert_eq!(ask(at, "/stats", "Authorization: Bearer t0ken\r\n").0, 200);
     assert_eq!(ask(at, "/readyz", "").0, 503);
@@ -161,11 +164,11 @@ fn users_are_asked_as_on_the_active_and_probes_are_not() {
 
 #[test]
 fn dropped_doors_leave_their_addresses_free_at_once() {
-    let (doors, _member) = open("");
-    let at = doors.addresses();
+    let (listeners, _member) = open("");
+    let at = listeners.addresses();
     let _told = said(at.delivery, "");
     let mut idle = TcpStream::connect(at.http.expect("set")).expect("it listens");
-    drop(doors);
+    drop(listeners);
     for address in [Some(at.delivery), at.ingest, at.http, at.admin]
         .into_iter()
         .flatten()
@@ -177,8 +180,8 @@ fn dropped_doors_leave_their_addresses_free_at_once() {
 
 #[test]
 fn peers_that_say_nothing_keep_others_waiting_for_a_while_only() {
-    let (doors, _member) = open("");
-    let http = doors.addresses().http.expect("set");
+    let (listeners, _member) = open("");
+    let http = listeners.addresses().http.expect("set");
     // As many as are answered at once, none of which sends its request.
     let idle: Vec<_> = (0..STANDBY_ANSWERS_MAX)
         .map(|_| TcpStream::connect(http).expect("it listens"))

@@ -5,8 +5,8 @@ use std::ops::Range;
 use crate::cluster::record::PLACE_LEN;
 use crate::journal::batch::JournalRecord;
 use crate::journal::format::{BATCH_HEADER_LEN, BatchHeader, BatchKind, Position};
-use crate::journal::retention::compaction::Needed;
-use crate::journal::retention::query::{Word, contains};
+use crate::journal::retention::needed::Needed;
+use crate::journal::retention::needed::{Word, contains};
 use crate::limits::QUERY_WORDS;
 use crate::message::{Record, Sequence};
 

@@ -10,7 +10,7 @@ use crate::journal::batch::JournalRecord;
 use crate::journal::error::JournalError;
 use crate::journal::format::Position;
 use crate::journal::reader::Reader;
-use crate::journal::retention::compaction::Needed;
+use crate::journal::retention::needed::Needed;
 use crate::journal::storage::Storage;
 use crate::limits::RECORD_MESSAGE_LEN_MAX;
 use crate::message::Sequence;

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use super::*;
 use crate::journal::compacted::CompactedHeader;
-use crate::journal::retention::compaction::{Compaction, Needed, Step};
-use crate::journal::retention::query::Word;
+use crate::journal::retention::compaction::{Compaction, Step};
+use crate::journal::retention::needed::Needed;
+use crate::journal::retention::needed::Word;
 use crate::journal::retention::window::{Remembered, Window};
 use crate::journal::testing::{Memory, TIME_US, TestWriter};
 

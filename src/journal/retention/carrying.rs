@@ -4,8 +4,9 @@
 
 use std::sync::Arc;
 
-use super::compaction::{Compaction, Needed, Step};
+use super::compaction::{Compaction, Step};
 use super::core::{Retention, Task};
+use super::needed::Needed;
 use super::ranges::{Bounds, SegmentRange};
 use super::window::Remembered;
 use crate::clock::Now;

@@ -13,7 +13,7 @@
 use std::io;
 use std::ops::Range;
 
-use super::query::{Word, contains};
+use super::needed::Needed;
 use super::window::Remembered;
 use crate::journal::batch::Batch;
 use crate::journal::compacted::{
@@ -25,72 +25,6 @@ use crate::journal::reader::Reader;
 use crate::journal::reserve;
 use crate::journal::storage::{Name, Storage};
 use crate::message::{CompactId, Sequence};
-
-/// The sequences that must stay, of a query's words.
-#[derive(Debug, Default)]
-pub(crate) struct Needed(Vec<Word>);
-
-impl Needed {
-    /// More of them: words ascend.
-    pub(crate) fn extend(&mut self, words: &[Word]) {
-        self.0.extend_from_slice(words);
-    }
-
-    /// Whether this one must stay.
-    #[must_use]
-    pub(crate) fn contains(&self, sequence: Sequence) -> bool {
-        contains(&self.0, sequence)
-    }
-
-    /// Those that are left.
-    pub(crate) fn sequences(&self) -> impl Iterator<Item = Sequence> {
-        self.0.iter().flat_map(Word::sequences)
-    }
-
-    /// Takes this one out; says whether it was there.
-    pub(crate) fn take(&mut self, sequence: Sequence) -> bool {
-        let at = self
-            .0
-            .binary_search_by_key(&(sequence / 64), |it| it.number);
-        let Ok(at) = at else { return false };
-        let (bits, bit) = (&mut self.0[at].bits, 1 << (sequence % 64));
-        let was_there = *bits & bit != 0;
-        *bits &= !bit;
-        was_there
-    }
-
-    /// Forgets those from this one on: a query's last word may have more than was asked for.
-    pub(crate) fn truncate(&mut self, end: Sequence) {
-        let count = self.0.partition_point(|it| it.number * 64 < end);
-        self.0.truncate(count);
-        if let Some(last) = self.0.last_mut()
-            && last.number == end / 64
-        {
-            last.bits &= (1 << (end % 64)) - 1;
-        }
-    }
-
-    /// Words from that of `first` to that of `last`, with those of which all were taken out.
-    pub(crate) fn words_between(&self, first: Sequence, last: Sequence) -> usize {
-        let before = self.0.partition_point(|it| it.number < first / 64);
-        let through = self.0.partition_point(|it| it.number <= last / 64);
-        through - before
-    }
-
-    /// How many of these must stay.
-    #[must_use]
-    pub(crate) fn count(&self, sequences: &std::ops::Range<Sequence>) -> u64 {
-        let first = self
-            .0
-            .partition_point(|it| it.number < sequences.start / 64);
-        let words = self.0[first..].iter();
-        let words = words.take_while(|it| it.number * 64 < sequences.end);
-        let inside = |sequence: &Sequence| sequences.contains(sequence);
-        words
-            .map(|it| it.sequences().filter(inside).count() as u64)
-            .sum()
-    }
-}
 
 /// One that is under way.
 pub(crate) struct Compaction<S: Storage> {

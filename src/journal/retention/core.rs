@@ -11,9 +11,10 @@ use std::sync::Arc;
 
 use tracing::{info, warn};
 
-use super::compaction::{Compaction, Needed};
+use super::compaction::Compaction;
 use super::group::{CarriedSet, Carrying};
 use super::low::Low;
+use super::needed::Needed;
 use super::parts::CoreParts;
 use super::query::{Fate, UnsettledQuery};
 use super::ranges::{SegmentRange, SegmentRanges, State};

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use tracing::info;
 
-use super::compaction::Needed;
 use super::core::{Retention, Task};
+use super::needed::Needed;
 use super::query::Fate;
 use crate::clock::Now;
 use crate::counters::Counter;

@@ -21,6 +21,7 @@ mod parts;
 mod core;
 mod limit;
 pub(crate) mod low;
+pub(crate) mod needed;
 pub(crate) mod query;
 pub(crate) mod ranges;
 pub(crate) mod room;

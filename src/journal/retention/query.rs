@@ -9,41 +9,11 @@
 //! message that it does not name is in the journal, so nothing that a crash would bring back is
 //! thrown away.
 
+use super::needed::Word;
 use crate::journal::carried::Body;
 use crate::journal::format::Position;
 use crate::limits::QUERY_WORDS;
 use crate::message::Sequence;
-
-/// Sixty-four sequences, a bit each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Word {
-    /// The first of the sequences, divided by 64.
-    pub(crate) number: u64,
-    /// The lowest bit is the first sequence's.
-    pub(crate) bits: u64,
-}
-
-impl Word {
-    /// The lowest sequence whose bit is set; one must be.
-    #[must_use]
-    pub(crate) fn first(&self) -> Sequence {
-        self.number * 64 + u64::from(self.bits.trailing_zeros())
-    }
-
-    /// The sequences whose bits are set.
-    pub(crate) fn sequences(&self) -> impl Iterator<Item = Sequence> + use<> {
-        let Self { number, bits } = *self;
-        let bits = (0..64).filter(move |at| bits >> at & 1 == 1);
-        bits.map(move |at| number * 64 + at)
-    }
-}
-
-/// Whether a sequence is in these words, whose numbers ascend.
-#[must_use]
-pub(crate) fn contains(words: &[Word], sequence: Sequence) -> bool {
-    let at = words.binary_search_by_key(&(sequence / 64), |it| it.number);
-    at.is_ok_and(|at| words[at].bits >> (sequence % 64) & 1 == 1)
-}
 
 /// What becomes of messages that are to be carried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::compaction::Needed;
+use super::needed::Needed;
 use super::window::Window;
 use crate::journal::compacted::{CompactedHeader, CompactedIndex};
 use crate::journal::format::{BATCH_HEADER_LEN, Position};

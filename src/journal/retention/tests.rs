@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::compaction::Needed;
 use super::core::Task;
 use super::low::Low;
+use super::needed::Needed;
 use super::query::Fate;
 use super::window::Window;
 use super::*;
@@ -39,7 +39,7 @@ struct Scene {
     to_replay: Receiver<Moved>,
     from_replay: Sender<Switched>,
     /// Words of messages that are not settled.
-    unsettled: Vec<query::Word>,
+    unsettled: Vec<needed::Word>,
     /// What becomes of what is to be carried.
     fate: Fate,
     now: Now,
@@ -248,7 +248,7 @@ fn on_a_full_disk_what_is_settled_goes_though_its_ids_are_remembered() {
 #[test]
 fn on_a_full_disk_an_absent_subscribers_messages_stay_until_they_are_settled() {
     let mut scene = Scene::with(Window::new(1_000, Duration::from_secs(600)));
-    scene.unsettled = vec![query::Word {
+    scene.unsettled = vec![needed::Word {
         number: 0,
         bits: 0b11110,
     }];
@@ -316,7 +316,7 @@ fn what_a_full_disk_gives_back_is_room_for_a_compaction_first() {
     scene.agent.core.room.max_bytes = 1;
     scene.storage.leave(reserve::compacted_len(SEGMENT) / 4);
     scene.agent.core.free = 0;
-    scene.unsettled = vec![query::Word {
+    scene.unsettled = vec![needed::Word {
         number: 0,
         bits: 0b11110,
     }];

@@ -1,4 +1,4 @@
-//! What of a frame NATS is told: its destination, the id by which a stream knows it again, headers.
+//! The fields of a frame that NATS gets: its destination, the id by which a stream finds duplicates, headers.
 
 use std::borrow::Cow;
 

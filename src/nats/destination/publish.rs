@@ -1,9 +1,9 @@
-//! One publish, until its stream has it: the answer is read, and what went wrong is told in words.
+//! Publishes one message until its stream has it: reads the answer, and says in words what went wrong.
 
 use async_nats::{Client, HeaderMap, Message, Request, RequestErrorKind};
 use serde::Deserialize;
 
-use super::super::connect::Complaint;
+use super::super::connect::LastError;
 use super::super::link::Link;
 use crate::counters::Counter;
 use crate::limits::{NATS_ANSWER_MAX, NATS_RETRY_MAX, NATS_RETRY_MIN};
@@ -37,7 +37,7 @@ pub(super) async fn publish(
     client: &Client,
     subject: &str,
     publish: &Publish,
-    (link, complaint): (&Link, &Complaint),
+    (link, last_error): (&Link, &LastError),
     refused: impl Fn(),
 ) {
     let mut pause = NATS_RETRY_MIN;
@@ -55,7 +55,7 @@ pub(super) async fn publish(
             Err(why) => {
                 link.failed(Counter::NatsPublishFailures);
                 refused();
-                link.stuck(&format!("{why}{}", complaint.words()));
+                link.stuck(&format!("{why}{}", last_error.words()));
             }
         }
         tokio::time::sleep(pause).await;
@@ -85,10 +85,10 @@ async fn attempt(client: &Client, subject: &str, publish: &Publish) -> Result<bo
         ),
         _ => format!("the subject \"{subject}\" cannot be published to: {error}"),
     })?;
-    judge(&answer, subject)
+    parse_answer(&answer, subject)
 }
 
-fn judge(message: &Message, subject: &str) -> Result<bool, String> {
+fn parse_answer(message: &Message, subject: &str) -> Result<bool, String> {
     let answer: Answer = serde_json::from_slice(&message.payload)
         .map_err(|_| format!("what answers for \"{subject}\" is no stream"))?;
     match (answer.error, answer.seq) {
@@ -130,7 +130,7 @@ mod tests {
             description: None,
             length: 0,
         };
-        judge(&message, "orders.a")
+        parse_answer(&message, "orders.a")
     }
 
     #[test]

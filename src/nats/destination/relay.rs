@@ -20,7 +20,7 @@ use crate::config::nats::subject_of;
 use crate::counters::Counter;
 use crate::limits::{NATS_ANSWER_MAX, NATS_ASIDE_AFTER, NATS_ASIDE_IDLE};
 use crate::message::frame_mark::{FrameMark, FrameMarker, FrameMarks};
-use crate::nats::connect::Complaint;
+use crate::nats::connect::LastError;
 use crate::net::bridge::{Bridge, LineReader};
 
 /// How a connection ended that did not fail.
@@ -38,7 +38,7 @@ pub(super) enum Ended {
 pub(super) struct Parts<'a> {
     pub(super) of: &'a Customer,
     pub(super) client: &'a Client,
-    pub(super) complaint: &'a Complaint,
+    pub(super) last_error: &'a LastError,
     pub(super) bridge: &'a Bridge,
     pub(super) asides: &'a Asides,
     pub(super) outgoing: &'a mut Outgoing<Publish>,
@@ -238,7 +238,7 @@ impl<'a> Relay<'a> {
         let parsed =
             parsed.map_err(|why| format!("a line of delivery is not understood: {why}"))?;
         match parsed {
-            Line::Word(word) => self.hear(word),
+            Line::Word(word) => self.on_word(word),
             Line::Frame(fields) => {
                 let mark = self.parts.marker.mark(&line);
                 let may_be_known = self.again > 0;
@@ -263,7 +263,7 @@ impl<'a> Relay<'a> {
         subject_of(template, &fields.destination_id)
     }
 
-    fn hear(&mut self, word: Word) -> Result<(), String> {
+    fn on_word(&mut self, word: Word) -> Result<(), String> {
         if let Some(why) = word.error {
             return Err(format!("delivery has closed the connection: {why}"));
         }
@@ -323,7 +323,7 @@ impl<'a> Relay<'a> {
         };
         let (client, told) = (
             self.parts.client,
-            (&self.parts.of.link, self.parts.complaint),
+            (&self.parts.of.link, self.parts.last_error),
         );
         let all_refused = Rc::clone(&self.refused);
         self.unanswered.push(Box::pin(async move {

@@ -36,7 +36,7 @@ struct Taken<R> {
 
 /// What the stream is told of a message, and of all before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Told<R> {
+pub(super) enum Settled<R> {
     /// The engine has it.
     Acknowledged(R),
     /// It was rejected and kept: it is not to come again.
@@ -82,7 +82,7 @@ impl<R> Window<R> {
         &mut self,
         through: u64,
         rejected: &[(u64, String)],
-    ) -> Result<Vec<Told<R>>, String> {
+    ) -> Result<Vec<Settled<R>>, String> {
         if through > self.lines {
             let lines = self.lines;
             return Err(format!("the engine answers for {through} lines of {lines}"));
@@ -92,11 +92,11 @@ impl<R> Window<R> {
     }
 
     /// Blank messages behind the last answered line need no answer.
-    pub(super) fn settle_blank(&mut self) -> Vec<Told<R>> {
+    pub(super) fn settle_blank(&mut self) -> Vec<Settled<R>> {
         self.settle(&[])
     }
 
-    fn settle(&mut self, rejected: &[(u64, String)]) -> Vec<Told<R>> {
+    fn settle(&mut self, rejected: &[(u64, String)]) -> Vec<Settled<R>> {
         let mut told = Vec::new();
         let mut last = None;
         while self
@@ -113,12 +113,12 @@ impl<R> Window<R> {
                 Some((_, reason)) => {
                     // What is told of it is told of those before it.
                     last = None;
-                    told.push(Told::Terminated(taken.reply, reason.clone()));
+                    told.push(Settled::Terminated(taken.reply, reason.clone()));
                 }
                 None => last = Some(taken.reply),
             }
         }
-        told.extend(last.map(Told::Acknowledged));
+        told.extend(last.map(Settled::Acknowledged));
         told
     }
 
@@ -147,10 +147,10 @@ mod tests {
         }
         assert!(!window.take(18, true, 18), "it has come before");
         assert_eq!(window.floor(), None);
-        assert_eq!(window.answer(2, &[]), Ok(vec![Told::Acknowledged(20)]));
+        assert_eq!(window.answer(2, &[]), Ok(vec![Settled::Acknowledged(20)]));
         assert_eq!(window.floor(), Some(20));
         assert_eq!(window.answer(1, &[]), Ok(Vec::new()), "it is cumulative");
-        assert_eq!(window.answer(3, &[]), Ok(vec![Told::Acknowledged(21)]));
+        assert_eq!(window.answer(3, &[]), Ok(vec![Settled::Acknowledged(21)]));
         assert!(window.is_empty());
         assert!(window.answer(4, &[]).is_err());
     }
@@ -163,13 +163,13 @@ mod tests {
         }
         let rejected = [(2, "bad_json".to_owned()), (4, "oversize".to_owned())];
         let told = window.answer(4, &rejected).expect("there are four");
-        let terminated = |at: u64, why: &str| Told::Terminated(at, why.to_owned());
+        let terminated = |at: u64, why: &str| Settled::Terminated(at, why.to_owned());
         assert_eq!(told, [terminated(2, "bad_json"), terminated(4, "oversize")]);
         assert!(window.take(5, true, 5) && window.take(6, true, 6));
         let told = window.answer(6, &[(5, "oversize".to_owned())]);
         assert_eq!(
             told,
-            Ok(vec![terminated(5, "oversize"), Told::Acknowledged(6)])
+            Ok(vec![terminated(5, "oversize"), Settled::Acknowledged(6)])
         );
     }
 
@@ -177,10 +177,10 @@ mod tests {
     fn blank_messages_wait_for_those_before_them_alone() {
         let mut window = Window::default();
         assert!(window.take(1, false, 1));
-        assert_eq!(window.settle_blank(), [Told::Acknowledged(1)]);
+        assert_eq!(window.settle_blank(), [Settled::Acknowledged(1)]);
         assert!(window.take(2, true, 2) && window.take(3, false, 3));
         assert_eq!(window.settle_blank(), []);
-        assert_eq!(window.answer(1, &[]), Ok(vec![Told::Acknowledged(3)]));
+        assert_eq!(window.answer(1, &[]), Ok(vec![Settled::Acknowledged(3)]));
     }
 
     proptest! {

@@ -60,7 +60,7 @@ impl World {
             self.note(format!("node {node} is told to stop"));
             self.nodes[node].engine.closings += 1;
             let run = self.nodes[node].run;
-            return self.hear(node, run, Event::Finish);
+            return self.on_event(node, run, Event::Finish);
         }
         Ok(())
     }

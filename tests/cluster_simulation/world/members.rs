@@ -33,13 +33,13 @@ impl World {
         let machine = &mut self.nodes[node];
         let is_settled = |it| self.checkers.is_settled(it);
         if let Some(offer) = machine.offer(is_settled, time_us) {
-            machine.hear(Event::Offer(offer), time_us);
+            machine.on_event(Event::Offer(offer), time_us);
         }
-        machine.hear(Event::Tick, time_us);
+        machine.on_event(Event::Tick, time_us);
         self.carry_out(node)
     }
 
-    pub(super) fn hear(&mut self, node: usize, run: u64, event: Event) -> Verdict {
+    pub(super) fn on_event(&mut self, node: usize, run: u64, event: Event) -> Verdict {
         let frozen_until_us = self.nodes[node].frozen_until_us;
         if frozen_until_us > self.now_us {
             let late = frozen_until_us - self.now_us;
@@ -52,7 +52,7 @@ impl World {
         if let Event::Acked { flight, sequence } = event {
             self.note(format!("node {node} hears PubAck {sequence} of {flight}"));
         }
-        self.nodes[node].hear(event, self.now_us);
+        self.nodes[node].on_event(event, self.now_us);
         self.carry_out(node)
     }
 
@@ -130,7 +130,7 @@ impl World {
         self.note(format!("node {node} tells: {notice:?}"));
         match notice {
             Notice::Void { .. } => self.met("void record"),
-            Notice::Mending { .. } => self.met("mended"),
+            Notice::Republishing { .. } => self.met("mended"),
             _ => {}
         }
     }
@@ -159,12 +159,12 @@ impl World {
         self.checkers.on_written(place.position, &bytes)?;
         self.nodes[node].journal.drop_below(place.low);
         let sequence = place.sequence;
-        self.hear(node, run, Event::Written { sequence })
+        self.on_event(node, run, Event::Written { sequence })
     }
 
     pub(super) fn fetch(&mut self, node: usize, run: u64, asked: u64) -> Verdict {
         let record = self.nodes[node].journal.at_or_before(asked);
-        self.hear(node, run, Event::Fetched { asked, record })
+        self.on_event(node, run, Event::Fetched { asked, record })
     }
 
     pub(super) fn build(&mut self, node: usize, run: u64) {
@@ -204,6 +204,6 @@ impl World {
             _ => machine.journal.first_of(confirmed),
         };
         let before = before.unwrap_or(0);
-        self.nodes[node].hear(Event::Unneeded { low, before }, self.now_us);
+        self.nodes[node].on_event(Event::Unneeded { low, before }, self.now_us);
     }
 }

@@ -221,7 +221,7 @@ impl World {
             if self.dice.chance(self.faults.copy_skipped) {
                 self.met("copy skipped");
             } else {
-                self.hear(node, run, Event::Message(message))?;
+                self.on_event(node, run, Event::Message(message))?;
             }
         }
         self.after(late, Next::Read(node, readings));

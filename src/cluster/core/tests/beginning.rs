@@ -24,7 +24,7 @@ fn answer_all(rig: &mut Rig, own: &[Message], stream: &[Message]) {
         for asked in fetches {
             let found = own.iter().rev().find(|it| it.sequence <= asked);
             let record = found.map(|it| Arc::clone(&it.bytes));
-            rig.hear(Event::Fetched { asked, record });
+            rig.on_event(Event::Fetched { asked, record });
         }
         for asked in asks {
             let find = |n: u64| stream.iter().find(|it| it.sequence == n).cloned();
@@ -34,7 +34,7 @@ fn answer_all(rig: &mut Rig, own: &[Message], stream: &[Message]) {
                 at: find(asked),
                 next: find(asked + 1),
             };
-            rig.hear(Event::Answer { asked, answer });
+            rig.on_event(Event::Answer { asked, answer });
         }
     }
     panic!("it asks without end");
@@ -121,7 +121,7 @@ fn another_group_is_refused() {
 #[test]
 fn a_missing_stream_is_made_by_a_member_whose_files_are_empty() {
     let mut rig = Rig::new(None);
-    rig.hear(Event::Checked(Check::Missing));
+    rig.on_event(Event::Checked(Check::Missing));
     assert!(rig.has_decided(&Decision::Create));
     rig.pass(SECOND);
     rig.found(1, 0);
@@ -136,10 +136,10 @@ fn a_new_member_begins_where_the_stream_does() {
     assert!(rig.has_decided(&Decision::Read(7)));
     assert!(!rig.member.is_ready(), "it has nothing yet");
     for message in &messages[6..] {
-        rig.hear(Event::Message(message.clone()));
+        rig.on_event(Event::Message(message.clone()));
     }
     rig.write_all();
-    rig.hear(Event::Message(chain.beat()));
+    rig.on_event(Event::Message(chain.beat()));
     rig.write_all();
     assert_eq!(rig.member.sequence(), 11);
     assert_eq!(rig.member.trouble(), None);
@@ -159,7 +159,7 @@ fn a_member_whose_last_record_is_just_purged_goes_on_behind_it() {
     let (messages, _) = stream(10);
     let mut rig = started(&messages[..6], &messages[6..]);
     assert_eq!(rig.decided.last(), Some(&Decision::Read(7)));
-    rig.hear(Event::Message(messages[6].clone()));
+    rig.on_event(Event::Message(messages[6].clone()));
     assert_eq!(rig.member.sequence(), 7);
 }
 
@@ -186,7 +186,7 @@ fn divergent_files_are_found_while_following_too() {
     let mut chain = Chain::behind(&own[3].bytes);
     let mut other = own[..4].to_vec();
     other.extend([chain.claim(9), chain.beat()]);
-    rig.hear(Event::Message(other[5].clone()));
+    rig.on_event(Event::Message(other[5].clone()));
     answer_all(&mut rig, &own, &other);
     assert!(
         rig.has_decided(&Decision::SetAside { behind: 4 }),
@@ -201,7 +201,7 @@ fn another_segment_length_is_refused() {
     settings.announcement.segment_len = 2 * SEGMENT;
     let mut member = Member::new(settings, None, 0);
     let wrong = Vec::new();
-    member.hear(
+    member.on_event(
         Event::Checked(Check::Found {
             first: 1,
             last: 1,
@@ -209,7 +209,7 @@ fn another_segment_length_is_refused() {
         }),
         1,
     );
-    member.hear(Event::Message(Chain::new().claim(1)), 2);
+    member.on_event(Event::Message(Chain::new().claim(1)), 2);
     let refused = std::iter::from_fn(|| member.decision()).find_map(|it| match it {
         Decision::Refuse(words) => Some(words),
         _ => None,

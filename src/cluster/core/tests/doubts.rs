@@ -17,7 +17,7 @@ fn losses(last: u64) -> [Check; 3] {
 /// Hears this each second, for so many.
 fn hear_for(rig: &mut Rig, seconds: u64, check: &Check) {
     for _ in 0..seconds {
-        rig.hear(Event::Checked(check.clone()));
+        rig.on_event(Event::Checked(check.clone()));
         rig.pass(SECOND);
     }
 }
@@ -38,7 +38,7 @@ fn a_start_is_not_ended_by_the_first_answers_of_a_server_without_its_store() {
         rig.found(1, 1);
         assert_eq!(rig.member.trouble(), None);
         let record = Some(first.bytes.clone());
-        rig.hear(Event::Fetched { asked: 1, record });
+        rig.on_event(Event::Fetched { asked: 1, record });
         rig.answer(Some(&first), None, 1);
         assert_eq!(rig.member.role(), Role::Standby);
     }
@@ -128,7 +128,7 @@ fn neither_active_nor_claimant_ends_where_the_last_record_is_purged() {
             bounds,
             ..Answer::default()
         };
-        rig.hear(Event::Answer { asked: n, answer });
+        rig.on_event(Event::Answer { asked: n, answer });
         assert_ne!(rig.member.role(), Role::Ended);
         assert!(rig.has_decided(&Decision::Check));
         hear_for(&mut rig, 12, &found(n + 1, n));
@@ -136,7 +136,7 @@ fn neither_active_nor_claimant_ends_where_the_last_record_is_purged() {
         // It is made again: what is in flight is confirmed.
         rig.found(1, n);
         let publish = rig.published();
-        rig.hear(Event::Message(stored(&publish)));
+        rig.on_event(Event::Message(stored(&publish)));
         rig.confirm(&publish);
         assert!(rig.member.own_term().is_some());
     }

@@ -100,7 +100,7 @@ fn a_process_that_was_frozen_asks_the_lease_before_it_hands_out() {
 #[test]
 fn a_path_that_stands_still_sends_no_beat_and_loses_the_lease_until_it_turns_again() {
     let (mut rig, _) = Rig::active();
-    rig.hear(Event::Path(rig.now));
+    rig.on_event(Event::Path(rig.now));
     rig.pass(SECOND - 1);
     assert!(rig.published_nothing(), "a beat is not due");
     for _ in 0..11 {
@@ -108,7 +108,7 @@ fn a_path_that_stands_still_sends_no_beat_and_loses_the_lease_until_it_turns_aga
         assert!(rig.published_nothing(), "nobody turns the path");
     }
     assert_eq!(rig.member.role(), Role::Paused);
-    rig.hear(Event::Path(rig.now));
+    rig.on_event(Event::Path(rig.now));
     let beat = rig.published();
     rig.confirm(&beat);
     assert_eq!(rig.member.role(), Role::Active);

@@ -47,11 +47,11 @@ fn any_hears_a_puback_with_the_place_confirmed() {
 fn any_hears_a_puback_with_another_sequence_the_record_is_void_to_all_and_it_steps_down() {
     let (mut rig, _, publish, _) = with_batches();
     let (flight, sequence) = (publish.flight, 4);
-    rig.hear(Event::Acked { flight, sequence });
+    rig.on_event(Event::Acked { flight, sequence });
     assert!(rig.has_stepped_down(&Why::OtherSequence(4)));
     let mut rig = Rig::standby(&[Chain::new().claim(1)]);
     let flight = rig.claims_after(LEASE).flight;
-    rig.hear(Event::Acked { flight, sequence });
+    rig.on_event(Event::Acked { flight, sequence });
     assert!(
         rig.has_stepped_down(&Why::OtherSequence(4)),
         "a claimant too"
@@ -83,7 +83,7 @@ fn any_hears_503_or_a_connection_lost_and_knows_nothing_the_same_bytes_again() {
     ] {
         let (mut rig, _, publish, _) = with_batches();
         let flight = publish.flight;
-        rig.hear(Event::Unknown { flight, why });
+        rig.on_event(Event::Unknown { flight, why });
         assert!(rig.published_nothing(), "not in a busy loop");
         rig.pass(SECOND);
         assert_eq!(rig.published(), publish);
@@ -270,8 +270,8 @@ fn one_record_is_in_flight_and_batches_grow_meanwhile() {
 #[test]
 fn a_goodbye_names_the_standby_that_is_to_serve() {
     let (mut rig, _, publish, _) = with_batches();
-    rig.hear(Event::HandOver("n3".into()));
-    rig.hear(Event::Finish);
+    rig.on_event(Event::HandOver("n3".into()));
+    rig.on_event(Event::Finish);
     rig.confirm(&publish);
     rig.write_all();
     let goodbye = rig.published();
@@ -283,7 +283,7 @@ fn a_goodbye_names_the_standby_that_is_to_serve() {
 #[test]
 fn a_clean_end_is_a_goodbye_behind_all_that_was_confirmed_and_nothing_is_handed_out_behind_it() {
     let (mut rig, _, publish, _) = with_batches();
-    rig.hear(Event::Finish);
+    rig.on_event(Event::Finish);
     assert!(rig.published_nothing(), "a record is in flight");
     rig.confirm(&publish);
     assert!(rig.published_nothing(), "it is not written");

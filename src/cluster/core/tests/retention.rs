@@ -32,13 +32,13 @@ fn each_record_says_what_nobody_needs_and_none_takes_it_back() {
     assert_eq!(low_of(&publish), 0);
     rig.confirm(&publish);
     rig.write_all();
-    rig.hear(Event::Unneeded { low: 7, before: 0 });
+    rig.on_event(Event::Unneeded { low: 7, before: 0 });
     rig.offer(&[2]);
     let publish = rig.published();
     assert_eq!(low_of(&publish), 7, "whatever was offered with it");
     rig.confirm(&publish);
     rig.write_all();
-    rig.hear(Event::Unneeded { low: 5, before: 0 });
+    rig.on_event(Event::Unneeded { low: 5, before: 0 });
     rig.pass(2 * SECOND);
     let beat = rig.published();
     assert_eq!(low_of(&beat), 7);
@@ -58,11 +58,11 @@ fn an_active_has_the_stream_purged_of_it_but_not_of_its_last_record() {
     rig.decided.clear();
     found(&mut rig, 1, last);
     assert_eq!(purges(&rig), [] as [u64; 0], "all of it is needed");
-    rig.hear(Event::Unneeded { low: 1, before: 3 });
+    rig.on_event(Event::Unneeded { low: 1, before: 3 });
     found(&mut rig, 1, last);
     found(&mut rig, 3, last);
     assert_eq!(purges(&rig), [3], "once it is gone it is not asked again");
-    rig.hear(Event::Unneeded {
+    rig.on_event(Event::Unneeded {
         low: 1,
         before: u64::MAX,
     });
@@ -75,7 +75,7 @@ fn nobody_else_purges() {
     let mut chain = crate::cluster::testing::Chain::new();
     let messages = [chain.claim(1), chain.batches(), chain.beat()];
     let mut rig = Rig::standby(&messages);
-    rig.hear(Event::Unneeded { low: 1, before: 3 });
+    rig.on_event(Event::Unneeded { low: 1, before: 3 });
     found(&mut rig, 1, 3);
     assert_eq!(purges(&rig), [] as [u64; 0]);
 }
@@ -86,7 +86,7 @@ fn what_is_carried_becomes_a_carried_record() {
     let batches = carried(1, 2);
     let end = rig.member.tip.end();
     let position = position_of(end, PLACE_LEN + batches.len(), SEGMENT);
-    rig.hear(Event::Offer(Offer {
+    rig.on_event(Event::Offer(Offer {
         kind: Kind::Carried,
         position,
         batches: batches.into(),

@@ -49,7 +49,7 @@ impl Rig {
         let mut rig = Self::new(None);
         rig.found(1, messages.len() as u64);
         for message in messages {
-            rig.hear(Event::Message(message.clone()));
+            rig.on_event(Event::Message(message.clone()));
         }
         rig.write_all();
         assert_eq!(rig.member.role(), Role::Standby);
@@ -75,20 +75,20 @@ impl Rig {
         }
     }
 
-    pub(super) fn hear(&mut self, event: Event) {
-        self.member.hear(event, self.now);
+    pub(super) fn on_event(&mut self, event: Event) {
+        self.member.on_event(event, self.now);
         self.collect();
     }
 
     pub(super) fn pass(&mut self, us: u64) {
         self.now += us;
-        self.hear(Event::Tick);
+        self.on_event(Event::Tick);
     }
 
     /// The stream is well, and has these bounds.
     pub(super) fn found(&mut self, first: u64, last: u64) {
         let wrong = Vec::new();
-        self.hear(Event::Checked(Check::Found { first, last, wrong }));
+        self.on_event(Event::Checked(Check::Found { first, last, wrong }));
     }
 
     /// Lets time pass; the claim that follows.
@@ -119,12 +119,12 @@ impl Rig {
 
     pub(super) fn confirm(&mut self, publish: &Publish) {
         let (flight, sequence) = (publish.flight, publish.expected_last + 1);
-        self.hear(Event::Acked { flight, sequence });
+        self.on_event(Event::Acked { flight, sequence });
     }
 
     pub(super) fn refuse(&mut self, publish: &Publish, refusal: Refusal) {
         let flight = publish.flight;
-        self.hear(Event::Refused { flight, refusal });
+        self.on_event(Event::Refused { flight, refusal });
     }
 
     /// The leader's answer to the last question.
@@ -139,7 +139,7 @@ impl Rig {
             next: next.cloned(),
         };
         let asked = asked.expect("it was asked");
-        self.hear(Event::Answer { asked, answer });
+        self.on_event(Event::Answer { asked, answer });
     }
 
     /// The journal has written everything.
@@ -147,7 +147,7 @@ impl Rig {
         let written: Vec<u64> = self.decided.iter().filter_map(write_of).collect();
         self.decided.retain(|it| write_of(it).is_none());
         for sequence in written {
-            self.hear(Event::Written { sequence });
+            self.on_event(Event::Written { sequence });
         }
     }
 
@@ -155,7 +155,7 @@ impl Rig {
     pub(super) fn offer(&mut self, sequences: &[u64]) {
         let end = self.member.tip.end();
         let position = crate::cluster::record::position_of(end, 8 * PLACE_LEN, SEGMENT);
-        self.hear(Event::Offer(Offer {
+        self.on_event(Event::Offer(Offer {
             kind: Kind::Batches,
             position,
             batches: batches_at(position, &[sequences]).into(),

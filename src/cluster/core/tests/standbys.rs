@@ -11,7 +11,7 @@ fn standby_hears_a_valid_record_and_writes_it_silence_counts_from_its_arrival() 
     let mut rig = Rig::standby(&[chain.claim(1)]);
     rig.pass(LEASE - 1);
     let beat = chain.beat();
-    rig.hear(Event::Message(beat.clone()));
+    rig.on_event(Event::Message(beat.clone()));
     assert!(rig.has_to_write(2, &beat.bytes));
     rig.write_all();
     rig.pass(LEASE - 1);
@@ -25,7 +25,7 @@ fn standby_silence_counts_from_the_own_start() {
     let claim = Chain::new().claim(1);
     let mut rig = Rig::new(Some(&claim));
     rig.found(1, 1);
-    rig.hear(Event::Fetched {
+    rig.on_event(Event::Fetched {
         asked: 1,
         record: Some(claim.bytes.clone()),
     });
@@ -61,7 +61,7 @@ fn standby_hears_silence_for_the_lease_of_the_last_record_not_its_own_and_claims
 fn standby_hears_a_goodbye_and_claims_at_once() {
     let mut chain = Chain::new();
     let mut rig = Rig::standby(&[chain.claim(1)]);
-    rig.hear(Event::Message(chain.goodbye()));
+    rig.on_event(Event::Message(chain.goodbye()));
     rig.write_all();
     rig.claims_after(0);
 }
@@ -83,7 +83,7 @@ fn a_standby_that_a_goodbye_names_claims_at_once_and_another_one_behind_a_lease(
     let claim = chain.claim(1);
     chain.successor = Some("own");
     let mut rig = Rig::standby(std::slice::from_ref(&claim));
-    rig.hear(Event::Message(chain.peek(Kind::Goodbye)));
+    rig.on_event(Event::Message(chain.peek(Kind::Goodbye)));
     rig.write_all();
     rig.claims_after(0);
     chain.successor = Some("third");
@@ -117,12 +117,12 @@ fn standby_does_not_claim_unless_it_is_at_the_end_and_can_write() {
         Role::Standby,
         "a message is not read yet"
     );
-    rig.hear(Event::CanWrite(false));
+    rig.on_event(Event::CanWrite(false));
     rig.pass(2 * SECOND);
     rig.found(1, 1);
     assert_eq!(rig.member.role(), Role::Standby, "it cannot write");
-    rig.hear(Event::CanWrite(true));
-    rig.hear(Event::Message(chain.beat()));
+    rig.on_event(Event::CanWrite(true));
+    rig.on_event(Event::Message(chain.beat()));
     rig.pass(LEASE);
     rig.found(1, 2);
     assert_eq!(
@@ -139,7 +139,7 @@ fn wrong_settings_are_told_with_the_command_that_mends_them_and_no_standby_claim
     let mut rig = Rig::standby(&[Chain::new().claim(1)]);
     rig.pass(LEASE);
     let wrong = vec!["replicas: nats stream edit flb_journal_east --replicas 3".to_owned()];
-    rig.hear(Event::Checked(Check::Found {
+    rig.on_event(Event::Checked(Check::Found {
         first: 1,
         last: 1,
         wrong,
@@ -177,7 +177,7 @@ fn a_claim_that_another_one_was_faster_than_is_given_up() {
     let other = chain.claim(2);
     rig.answer(Some(&at), Some(&other), 2);
     assert_eq!(rig.member.role(), Role::Standby);
-    rig.hear(Event::Message(other));
+    rig.on_event(Event::Message(other));
     assert_eq!(rig.member.term().random, 2);
     rig.write_all();
     rig.pass(LEASE - 1);
@@ -197,7 +197,7 @@ fn a_claim_is_given_up_when_the_active_shows_that_it_lives() {
     let mut chain = Chain::new();
     let mut rig = Rig::standby(&[chain.claim(1)]);
     rig.claims_after(LEASE);
-    rig.hear(Event::Message(chain.batches()));
+    rig.on_event(Event::Message(chain.batches()));
     assert_eq!(rig.member.role(), Role::Standby);
 }
 
@@ -205,7 +205,7 @@ fn a_claim_is_given_up_when_the_active_shows_that_it_lives() {
 fn a_claim_that_is_read_before_its_puback_came_counts() {
     let mut rig = Rig::standby(&[Chain::new().claim(1)]);
     let publish = rig.claims_after(LEASE);
-    rig.hear(Event::Message(stored(&publish)));
+    rig.on_event(Event::Message(stored(&publish)));
     assert_eq!(rig.member.role(), Role::Active);
     rig.confirm(&publish);
     assert_eq!(rig.member.role(), Role::Active, "once");
@@ -216,7 +216,7 @@ fn a_claim_that_was_given_up_is_not_served_by_whoever_made_it() {
     let mut chain = Chain::new();
     let mut rig = Rig::standby(&[chain.claim(1)]);
     let publish = rig.claims_after(LEASE);
-    rig.hear(Event::Message(chain.beat()));
+    rig.on_event(Event::Message(chain.beat()));
     rig.confirm(&publish);
     assert_eq!(rig.member.role(), Role::Standby, "its place was taken");
 }
@@ -226,7 +226,7 @@ fn a_sequence_missing_in_the_middle_is_asked_of_the_leader() {
     let mut chain = Chain::new();
     let mut rig = Rig::standby(&[chain.claim(1)]);
     let (missing, behind) = (chain.batches(), chain.beat());
-    rig.hear(Event::Message(behind));
+    rig.on_event(Event::Message(behind));
     assert!(rig.has_decided(&Decision::Ask(1)));
     rig.answer(Some(&stored_first()), Some(&missing), 3);
     assert_eq!(rig.member.sequence(), 2);
@@ -242,7 +242,7 @@ fn if_a_missing_sequence_is_gone_reading_stops_and_says_so() {
     let mut rig = Rig::standby(&[chain.claim(1)]);
     chain.batches();
     let behind = chain.beat();
-    rig.hear(Event::Message(behind));
+    rig.on_event(Event::Message(behind));
     rig.answer(Some(&stored_first()), None, 3);
     assert!(
         rig.member

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::super::tip::{Judged, Tip};
+use super::super::tip::{Classified, Tip};
 use super::super::*;
 use super::rig::Rig;
 use crate::cluster::record::{Kind, Term};
@@ -16,7 +16,7 @@ fn counts(change: impl FnOnce(&mut Chain) -> Message) -> bool {
     let mut rig = Rig::standby(&[chain.claim(1), chain.batches()]);
     let mut message = change(&mut chain);
     message.sequence = 3;
-    rig.hear(Event::Message(message));
+    rig.on_event(Event::Message(message));
     let is_void = rig
         .decided
         .iter()
@@ -110,8 +110,8 @@ fn behind_a_goodbye_nothing_of_its_term_counts_but_a_claim() {
     let goodbye = chain.goodbye();
     for (next, epoch) in [(chain.peek(Kind::Batches), 1), (chain.claim(2), 2)] {
         let mut rig = Rig::standby(std::slice::from_ref(&first));
-        rig.hear(Event::Message(goodbye.clone()));
-        rig.hear(Event::Message(next));
+        rig.on_event(Event::Message(goodbye.clone()));
+        rig.on_event(Event::Message(next));
         let is_void = |it: &Decision| matches!(it, Decision::Tell(Notice::Void { .. }));
         assert_eq!(rig.decided.iter().any(is_void), epoch == 1);
         assert_eq!(
@@ -162,13 +162,13 @@ fn streams() -> impl Strategy<Value = Vec<Message>> {
 fn taken(tip: &mut Tip, messages: &[Message]) -> Vec<u64> {
     let mut counted = Vec::new();
     for message in messages {
-        match tip.judge(message) {
-            Judged::Record(place, said) => {
+        match tip.classify(message) {
+            Classified::Record(place, said) => {
                 tip.take(place, said, &message.bytes);
                 counted.push(message.sequence);
             }
-            Judged::Void(_) => tip.pass(message),
-            Judged::Refused(_) => break,
+            Classified::Void(_) => tip.pass(message),
+            Classified::Refused(_) => break,
         }
     }
     counted

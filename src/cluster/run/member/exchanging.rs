@@ -1,4 +1,4 @@
-//! The member's exchange with the journal agent of its term: batches come, what is recorded goes.
+//! The member and the journal agent of its term: takes its batches, and tells it what is recorded.
 
 use super::Turns;
 use crate::cluster::core::{Event, Offer};
@@ -28,11 +28,11 @@ impl Turns {
             if let Some(filled) = self.filled.take() {
                 self.offer(filled);
                 work_count += 1;
-            } else if self.telling.fits()
+            } else if self.reporter.fits()
                 && let Some(buffers) = self.buffers.take_if(|_| link.to_agent.has_room(1))
                 && let Some(mut permit) = link.to_agent.claim(1)
             {
-                let len_max = self.telling.record_len_max.min(BATCH_LEN_MAX) - PLACE_LEN;
+                let len_max = self.reporter.record_len_max.min(BATCH_LEN_MAX) - PLACE_LEN;
                 permit.send(FromMember::Wanted { buffers, len_max });
             }
         }
@@ -62,6 +62,6 @@ impl Turns {
         buffers.messages.clear();
         buffers.settlements.clear();
         self.buffers = Some(buffers);
-        self.hear(Event::Offer(offer));
+        self.on_event(Event::Offer(offer));
     }
 }

@@ -10,7 +10,7 @@ use crate::cluster::testing::{GROUP, SEGMENT, announcement};
 struct Scene {
     turns: Turns,
     commands: Sender<Command>,
-    told: Receiver<Told>,
+    told: Receiver<MemberEvent>,
     home: TempDir,
 }
 
@@ -55,16 +55,16 @@ impl Scene {
         scene.reaches_server_of(1_000);
         let (first, last, wrong) = (1, 0, Vec::new());
         let found = Check::Found { first, last, wrong };
-        scene.turns.hear(Event::Checked(found));
+        scene.turns.on_event(Event::Checked(found));
         assert_eq!(scene.turns.driver.member.role(), Role::Claiming);
         let (flight, sequence) = (1, 1);
-        scene.turns.hear(Event::Acked { flight, sequence });
+        scene.turns.on_event(Event::Acked { flight, sequence });
         scene
     }
 
     /// A server is reached that takes records of so many bytes.
     fn reaches_server_of(&mut self, len_max: usize) {
-        self.turns.telling.record_len_max = len_max;
+        self.turns.reporter.record_len_max = len_max;
         self.turns.publish();
     }
 
@@ -96,7 +96,10 @@ fn a_stop_waits_for_a_claim_that_can_be_written_and_says_goodbye() {
     let mut scene = Scene::confirmed();
     scene.commands.send(Command::Finish).expect("it listens");
     assert!(scene.turns.carry_out().is_ok());
-    assert!(matches!(scene.told.try_recv(), Ok(Told::Activate(_))));
+    assert!(matches!(
+        scene.told.try_recv(),
+        Ok(MemberEvent::Activate(_))
+    ));
     assert_eq!(scene.turns.files.end(), scene.turns.driver.member.end());
     assert!(scene.turns.driver.member.is_finishing());
 }

@@ -24,7 +24,7 @@ impl Turns {
         }
         let record = self.files.fetch(asked);
         let record = record.map_err(|it| Some(End::Failed(it.to_string())))?;
-        self.hear(Event::Fetched { asked, record });
+        self.on_event(Event::Fetched { asked, record });
         Ok(())
     }
 
@@ -62,7 +62,7 @@ impl Turns {
             begun: self.files.take_begun(),
         });
         self.writes.pop_front();
-        self.hear(Event::Written {
+        self.on_event(Event::Written {
             sequence: place.sequence,
         });
         self.note_low(place.low);
@@ -71,7 +71,7 @@ impl Turns {
             self.written.clear();
             self.tell_recorded(place.position + len as u64);
             let dropped = self.leaving.drop_segments(&mut self.files);
-            self.telling.note_dropped(dropped);
+            self.reporter.note_dropped(dropped);
         }
         Ok(1)
     }
@@ -79,7 +79,7 @@ impl Turns {
     /// A record that stands here says that nobody needs what is below.
     pub(super) fn note_low(&mut self, low: u64) {
         if let Err(error) = self.leaving.agree(low, &self.files) {
-            self.telling.note_dropped(Err(error));
+            self.reporter.note_dropped(Err(error));
         }
     }
 
@@ -94,18 +94,18 @@ impl Turns {
         self.counters.set(Counter::JournalWaiting, 1);
         self.counters
             .set(Counter::JournalStuck, u64::from(!gave_up));
-        self.telling.note_no_room(Some(error));
+        self.reporter.note_no_room(Some(error));
         self.tell_can_write();
     }
 
     /// Whether messages find room: in the journal, and in a server's record, once one was reached.
     pub(super) fn tell_can_write(&mut self) {
-        let can_write = self.telling.fits() && !self.stuck.has_begun();
-        self.hear(Event::CanWrite(can_write));
+        let can_write = self.reporter.fits() && !self.stuck.has_begun();
+        self.on_event(Event::CanWrite(can_write));
     }
 
     /// Looks whether there is room again.
-    pub(super) fn mind_room(&mut self) {
+    pub(super) fn check_room(&mut self) {
         let now_us = boot_us();
         if !self.stuck.has_begun() || !self.writes.is_empty() || now_us < self.write_at_us {
             return;
@@ -114,16 +114,16 @@ impl Turns {
         if self.files.has_room() {
             self.stuck.note_room();
             self.counters.set(Counter::JournalWaiting, 0);
-            self.telling.note_no_room(None);
+            self.reporter.note_no_room(None);
             self.tell_can_write();
         }
     }
 
     /// Leaves the term to a member that is ready where messages find no room for a lease. It ends as a killed
     /// one does: without a goodbye, for frames may be on their way.
-    pub(super) fn mind_stuck(&mut self) -> Result<(), Option<End>> {
+    pub(super) fn check_stuck(&mut self) -> Result<(), Option<End>> {
         let is_stuck = self.stuck.is_beyond(self.lease_us, boot_us());
-        if is_stuck && self.driver.member.own_term().is_some() && self.telling.has_successor() {
+        if is_stuck && self.driver.member.own_term().is_some() && self.reporter.has_successor() {
             return Err(Some(CANNOT_WRITE));
         }
         Ok(())

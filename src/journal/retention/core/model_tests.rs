@@ -9,7 +9,7 @@ use super::*;
 use crate::journal::carried::CarriedRecords;
 use crate::journal::reader::Reader;
 use crate::journal::reserve;
-use crate::journal::retention::query::Word;
+use crate::journal::retention::needed::Word;
 use crate::journal::testing::{TIME_US, TestMessage, TestWriter};
 use crate::journal::watched::Watched;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::journal::retention::query::Word;
+use crate::journal::retention::needed::Word;
 
 const LEN: u64 = 1_000;
 

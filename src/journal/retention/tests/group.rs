@@ -9,7 +9,7 @@ fn in_a_group_a_segment_goes_when_all_agree_and_nothing_is_compacted() {
     scene.agent.core.group = Some(Arc::clone(&low));
     let segments = |scene: &Scene| scene.storage.segments().expect("memory");
     // The message of segment 2 waits.
-    scene.unsettled = vec![query::Word {
+    scene.unsettled = vec![needed::Word {
         number: 0,
         bits: 1 << 3,
     }];
@@ -37,7 +37,7 @@ fn group_with_one_that_waits() -> (Scene, Arc<Low>) {
     let low = Arc::new(Low::default());
     let window = Window::new(0, Duration::ZERO);
     let mut scene = Scene::of(Watched::default(), window, Some(Arc::clone(&low)));
-    scene.unsettled = vec![query::Word {
+    scene.unsettled = vec![needed::Word {
         number: 0,
         bits: 1 << 2,
     }];

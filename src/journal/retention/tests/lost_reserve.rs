@@ -9,7 +9,7 @@ fn held_over(short_free_files: &[u64]) -> Scene {
         reserve::make(&mut storage, Name::Free(*number), 10).expect("there is room");
     }
     let mut scene = Scene::over(storage, Window::new(0, Duration::ZERO));
-    scene.unsettled = vec![query::Word {
+    scene.unsettled = vec![needed::Word {
         number: 0,
         bits: 0b11110,
     }];

@@ -1,8 +1,8 @@
-//! Answers by which the stream is gone, empty or purged, while this member has files: not believed at first
-//! sight, for a server that lost its store says so in its first moments, and the others have all.
+//! Answers that the stream is gone, empty or purged, while this member has files. One such answer proves nothing: a
+//! server that lost its store gives it at its start, while the others have all.
 //!
-//! Each is asked again over another connection. Believed, they are told with what mends them, and this
-//! member waits: only a start ends there.
+//! Each is asked again over another connection. Once confirmed, it is reported with the command that helps, and the
+//! member waits; a start ends there.
 
 use super::event::{Check, Decision};
 use super::{Member, Role};
@@ -15,38 +15,38 @@ const EMPTY: &str = "the group's stream is empty, and this member's journal is n
 const PURGED: &str = "the group's stream was purged, its last record too: \
                       once all members have stopped, `flipped-lb cluster restore --config FILE` makes it \
                       from the one with the longest journal";
-const DOUBTED: &str =
+const UNCONFIRMED: &str =
     "a server does not have the group's stream as this member knows it: others are asked";
 
-/// Such answers, one behind the other.
+/// Consecutive answers of that kind.
 #[derive(Debug)]
-pub(super) struct Doubt {
+pub(super) struct ReportedLoss {
     since_us: u64,
     answers: u32,
 }
 
 impl Member {
     /// Whether this answer is not to be acted upon, with files that reach up to `known`.
-    pub(super) fn is_doubted(&mut self, check: &Check, known: u64, now_us: u64) -> bool {
+    pub(super) fn is_reported_loss(&mut self, check: &Check, known: u64, now_us: u64) -> bool {
         if let Some(words) = loss(check, known) {
-            self.doubt(words, now_us);
+            self.report_loss(words, now_us);
             return true;
         }
-        if self.checks.doubt.is_some() && self.is_coming_back(check, known) {
+        if self.checks.reported_loss.is_some() && self.is_coming_back(check, known) {
             return true;
         }
-        self.checks.doubt = None;
+        self.checks.reported_loss = None;
         false
     }
 
-    fn doubt(&mut self, words: &str, now_us: u64) {
-        let doubt = self.checks.doubt.get_or_insert(Doubt {
+    fn report_loss(&mut self, words: &str, now_us: u64) {
+        let reported = self.checks.reported_loss.get_or_insert(ReportedLoss {
             since_us: now_us,
             answers: 0,
         });
-        doubt.answers += 1;
+        reported.answers += 1;
         let is_believed =
-            now_us >= doubt.since_us + LOSS_BELIEVED_US && doubt.answers >= LOSS_ANSWERS;
+            now_us >= reported.since_us + LOSS_BELIEVED_US && reported.answers >= LOSS_ANSWERS;
         if !is_believed {
             self.decide(Decision::Reconnect);
         }
@@ -55,7 +55,7 @@ impl Member {
             (true, _) => words,
             // What is confirmed meanwhile shows that all is well.
             (false, true) => return,
-            (false, false) => DOUBTED,
+            (false, false) => UNCONFIRMED,
         };
         if is_believed && self.role == Role::Starting {
             return self.refuse(words.into());

@@ -18,7 +18,7 @@ fn fetched(rig: &mut Rig, own: &[Message]) {
     let asked = fetch_of(rig);
     let found = own.iter().rev().find(|it| it.sequence <= asked);
     let record = found.map(|it| Arc::clone(&it.bytes));
-    rig.hear(Event::Fetched { asked, record });
+    rig.on_event(Event::Fetched { asked, record });
 }
 
 /// The stream ends behind the first of these; the second one, published again, is refused.
@@ -106,7 +106,7 @@ fn an_active_whose_stream_went_on_otherwise_steps_down() {
         let mut chain = Chain::new();
         chain.claim(2)
     };
-    rig.hear(Event::Fetched {
+    rig.on_event(Event::Fetched {
         asked: 1,
         record: Some(Chain::new().claim(1).bytes),
     });
@@ -148,7 +148,7 @@ fn a_standby_that_finds_the_end_below_its_own_mends_it() {
     rig.answer(Some(&own[0]), None, 1);
     fetched(&mut rig, &own);
     assert_eq!(stored(&rig.published()), own[1]);
-    assert!(rig.has_decided(&Decision::Tell(Notice::Mending { from: 2, to: 2 })));
+    assert!(rig.has_decided(&Decision::Tell(Notice::Republishing { from: 2, to: 2 })));
 }
 
 #[test]
@@ -160,6 +160,6 @@ fn where_another_has_gone_on_and_purged_the_stream_before_it_was_put_back_the_fi
         bounds: Some((20, 30)),
         ..Answer::default()
     };
-    rig.hear(Event::Answer { asked: 1, answer });
+    rig.on_event(Event::Answer { asked: 1, answer });
     assert!(rig.has_stepped_down(&Why::Diverged));
 }

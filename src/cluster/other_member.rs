@@ -1,4 +1,4 @@
-//! Other members, as a member has heard them.
+//! Other members, as their last reports describe them.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ pub(super) const NAMESAKE_WORDS: u32 = 3;
 
 /// Another member, as it was heard last.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Heard {
+pub struct OtherMember {
     /// Its name.
     pub node: String,
     /// Whether it serves.
@@ -46,7 +46,7 @@ impl Namesake {
     }
 }
 
-impl Heard {
+impl OtherMember {
     /// Whether it was heard within the last seconds.
     #[must_use]
     pub fn is_present(&self) -> bool {

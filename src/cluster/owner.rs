@@ -1,6 +1,6 @@
-//! Whose the files of a data directory are: a member's name no group, so the directory does.
+//! Which group owns the files of a data directory: a member's records name no group, so a file of the directory does.
 //!
-//! Written at a member's start, and asked by all that take the journal's records as their own: a member of
+//! Written when a member starts, and checked by all that take the journal's records as their own: a member of
 //! another group would look for them in that one's stream, an engine alone would deliver what the group's
 //! other members deliver too. Called under the lock of the data directory.
 
@@ -14,9 +14,9 @@ use crate::journal::storage::{Directory, Storage as _};
 /// The file of the data directory with the group's name.
 const GROUP_FILE: &str = "group";
 
-/// The files are not for whoever takes them.
+/// The files belong to somebody else.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum BelongingError {
+pub(crate) enum OwnerError {
     #[error(
         "the files in {0} are of a member of group \"{1}\", and [cluster] group is \"{2}\": set it back to \
          \"{1}\", or give this member of group \"{2}\" a data_dir of its own",
@@ -43,22 +43,22 @@ pub(crate) enum BelongingError {
 ///
 /// # Errors
 /// It has records of another group, or the name cannot be kept.
-pub(crate) fn take(directory: &Path, group: &str) -> Result<(), BelongingError> {
+pub(crate) fn take(directory: &Path, group: &str) -> Result<(), OwnerError> {
     check(directory, group)?;
     let path = directory.join(GROUP_FILE);
     if kept(&path)?.as_deref() == Some(group) {
         return Ok(());
     }
-    keep(directory, group).map_err(|source| BelongingError::File { path, source })
+    keep(directory, group).map_err(|source| OwnerError::File { path, source })
 }
 
 /// Whether the directory's records, if there are any, may be this group's.
 ///
 /// # Errors
 /// They are another one's.
-pub(crate) fn check(directory: &Path, group: &str) -> Result<(), BelongingError> {
+pub(crate) fn check(directory: &Path, group: &str) -> Result<(), OwnerError> {
     match owner(directory)? {
-        Some(found) if found != group => Err(BelongingError::OtherGroup {
+        Some(found) if found != group => Err(OwnerError::OtherGroup {
             directory: directory.to_owned(),
             found,
             wanted: group.to_owned(),
@@ -71,10 +71,10 @@ pub(crate) fn check(directory: &Path, group: &str) -> Result<(), BelongingError>
 ///
 /// # Errors
 /// It has records of a group.
-pub(crate) fn take_alone(directory: &Path) -> Result<(), BelongingError> {
+pub(crate) fn take_alone(directory: &Path) -> Result<(), OwnerError> {
     match owner(directory)? {
         None => Ok(()),
-        Some(group) => Err(BelongingError::OfGroup {
+        Some(group) => Err(OwnerError::OfGroup {
             directory: directory.to_owned(),
             group,
         }),
@@ -82,7 +82,7 @@ pub(crate) fn take_alone(directory: &Path) -> Result<(), BelongingError> {
 }
 
 /// The group whose records are there; `None`: there are none, or no group is known.
-fn owner(directory: &Path) -> Result<Option<String>, BelongingError> {
+fn owner(directory: &Path) -> Result<Option<String>, OwnerError> {
     let Some(group) = kept(&directory.join(GROUP_FILE))? else {
         return Ok(None);
     };
@@ -90,15 +90,15 @@ fn owner(directory: &Path) -> Result<Option<String>, BelongingError> {
     match Directory::existing(&path).segments() {
         Ok(segments) => Ok((!segments.is_empty()).then_some(group)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(BelongingError::File { path, source }),
+        Err(source) => Err(OwnerError::File { path, source }),
     }
 }
 
-fn kept(path: &Path) -> Result<Option<String>, BelongingError> {
+fn kept(path: &Path) -> Result<Option<String>, OwnerError> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text.trim().to_owned()).filter(|it| !it.is_empty())),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(BelongingError::File {
+        Err(source) => Err(OwnerError::File {
             path: path.to_owned(),
             source,
         }),
@@ -118,7 +118,7 @@ fn keep(directory: &Path, group: &str) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    fn words(taken: Result<(), BelongingError>) -> String {
+    fn words(taken: Result<(), OwnerError>) -> String {
         taken.expect_err("the files are others'").to_string()
     }
 

@@ -1,4 +1,4 @@
-//! What the member's thread tells people: its status, log lines, and what it counts.
+//! Publishes what the member's thread does: status, log lines and counters.
 
 use std::io;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ impl Stored {
     }
 }
 
-pub(super) struct Telling {
+pub(super) struct Reporter {
     status: Status,
     stored: Stored,
     role: Role,
@@ -55,7 +55,7 @@ pub(super) struct Telling {
     cannot_drop: Option<String>,
 }
 
-impl Telling {
+impl Reporter {
     pub(super) fn new(status: Status, stored: Stored) -> Self {
         status.update(|it| {
             it.role = Role::Starting;
@@ -224,7 +224,7 @@ impl Telling {
             }
             Notice::Trouble(words) => warn!("{}", Escaped(words)),
             Notice::Well => info!("the group's stream is well again"),
-            Notice::Mending { from, to } => {
+            Notice::Republishing { from, to } => {
                 warn!(
                     from,
                     to, "the group's stream has lost records: they are published again"
