@@ -15,9 +15,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use url::Url;
 
 use crate::child::Child;
+use crate::child::become_program;
 use crate::cleanup::Home;
 use crate::error::{Context, PerfError};
-use crate::testbed::{become_program, on_path};
+use crate::testbed::on_path;
 
 const USER: &str = "flipped_lb_perf";
 /// The kernel's asynchronous IO is shared by all servers of the machine, and runs out.

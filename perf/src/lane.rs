@@ -15,6 +15,7 @@ use crate::error::{Context, PerfError};
 use crate::parts::{Event, SinkReport, SourceReport};
 use crate::plan::Plan;
 use crate::process::Usage;
+use crate::testbed::Running;
 
 /// A round that takes longer than its plan by this much has hung.
 const OVERTIME: Duration = Duration::from_secs(600);
@@ -73,6 +74,12 @@ impl Lane {
         }
         self.sink = Some(sink);
         Ok(())
+    }
+
+    /// Starts the subscribers, and waits until all parties are connected.
+    pub(crate) fn join(&mut self, to: &Running) -> Result<(), PerfError> {
+        self.subscribe(to.address, &[])?;
+        self.expect_connected()
     }
 
     /// Waits until every source has its connection.

@@ -147,14 +147,33 @@ impl Testbed {
             lane.expect_connected()?;
             return Ok((running, lane));
         }
+        if subject == Subject::Engine {
+            let (running, [mut lane]) = self.open(settings, [plan.clone()])?;
+            lane.join(&running)?;
+            return Ok((running, lane));
+        }
         let (mut lane, addresses) = Lane::listening(plan.clone())?;
-        let running = match subject {
-            Subject::Relay => Running::relay(&addresses, plan.destinations)?,
-            _ => self.start_engine(settings, &addresses, &plan.destination_names())?,
-        };
-        lane.subscribe(running.address, &[])?;
-        lane.expect_connected()?;
+        let running = Running::relay(&addresses, plan.destinations)?;
+        lane.join(&running)?;
         Ok((running, lane))
+    }
+
+    /// The engine with the sources of these plans, whose subscribers are still to come.
+    pub(crate) fn open<const N: usize>(
+        &self,
+        settings: &Settings,
+        plans: [Plan; N],
+    ) -> Result<(Running, [Lane; N]), PerfError> {
+        let (mut lanes, mut addresses, mut names) = (Vec::new(), Vec::new(), Vec::new());
+        for plan in plans {
+            plan.check()?;
+            names.extend(plan.destination_names());
+            let (lane, listening) = Lane::listening(plan)?;
+            addresses.extend(listening);
+            lanes.push(lane);
+        }
+        let engine = self.start_engine(settings, &addresses, &names)?;
+        Ok((engine, lanes.try_into().expect("a lane for each plan")))
     }
 }
 
@@ -167,16 +186,25 @@ pub(crate) fn finish(
 ) -> Result<Outcome, PerfError> {
     let before = running.child.usage()?;
     lane.go()?;
-    let sent = lane.sent()?;
-    let received = lane.received()?;
-    let after = running.child.usage();
-    let after = after.map_err(|_| running.child.failed("ended in the middle of a round"))?;
-    let usage = after.since(before);
-    let mut outcome = Outcome::of(subject, &lane, settings, sent, received, usage)?;
+    let mut outcome = ended(subject, running, &lane, settings, before)?;
     if subject == Subject::Engine {
         outcome.fast_path = fast_path(running);
     }
     Ok(outcome)
+}
+
+/// The outcome of a lane that was told to go, once it is over.
+pub(crate) fn ended(
+    subject: Subject,
+    running: &Running,
+    lane: &Lane,
+    settings: &Settings,
+    before: Usage,
+) -> Result<Outcome, PerfError> {
+    let (sent, received) = (lane.sent()?, lane.received()?);
+    let after = running.child.usage();
+    let after = after.map_err(|_| running.child.failed("ended in the middle of a round"))?;
+    Outcome::of(subject, lane, settings, sent, received, after.since(before))
 }
 
 /// Which part of all lines the parser's fast path took; `None`: an older engine does not say.

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use crate::child::Child;
+use crate::child::become_program;
 use crate::cleanup::Home;
 use crate::error::{Context, PerfError};
-use crate::testbed::become_program;
 
 /// strace attaches within milliseconds, or is not allowed to.
 const PATIENCE: Duration = Duration::from_secs(10);

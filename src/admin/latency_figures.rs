@@ -33,6 +33,6 @@ pub(super) fn figures(summary: Summary) -> Value {
 }
 
 /// To three digits after the point: nanoseconds.
-fn microseconds(ns: f64) -> f64 {
+pub(super) fn microseconds(ns: f64) -> f64 {
     ns.round() / 1_000.0
 }

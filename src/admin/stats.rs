@@ -28,7 +28,7 @@
 use serde_json::{Map, Value, json};
 
 use super::flow::{FLOWING, Rates};
-use super::latency_figures::{self, figures};
+use super::latency_figures::{self, figures, microseconds};
 use super::readiness::Readiness;
 use super::shown::{Customer, Shown};
 use super::statistics::by_type;

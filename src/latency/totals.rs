@@ -6,9 +6,9 @@ use std::ops::Range;
 
 use hdrhistogram::Histogram;
 
+use super::bins::max;
 use super::customer::CustomerTotals;
 use super::grid::{Grid, Shape};
-use super::hgrm::max;
 use super::interval::Interval;
 use super::view::View;
 use super::waiting::Waiting;

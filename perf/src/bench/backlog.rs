@@ -7,7 +7,7 @@ use std::cell::RefCell;
 
 use clap::Args;
 
-use super::taken::wait_until_taken;
+use super::waiting::wait_until_taken;
 use crate::common::{Bench, FRAME_LEN, Stage};
 use crate::error::PerfError;
 use crate::figure::{Figure, MAX, P50, P99, P999, RESIDENT, RESIDENT_MAX, extra};
@@ -17,7 +17,7 @@ use crate::plan::Plan;
 use crate::process::{Usage, Watch};
 use crate::progress::say;
 use crate::report::{ALONE, Aim, Section};
-use crate::round::Outcome;
+use crate::round::{Outcome, ended};
 use crate::rounds::{Contestant, Played, curves};
 use crate::spread::Unit;
 use crate::testbed::{Running, Subject, Testbed};
@@ -40,6 +40,8 @@ const PHASES: [&str; 4] = [
     "when all waits",
     "while it drains",
 ];
+/// The other customers of each phase, and the absent one.
+const LANES: usize = PHASES.len() + 1;
 const FULL: usize = 2;
 const DRAINED: &str = "drained";
 
@@ -105,7 +107,7 @@ impl Bench for BacklogArgs {
 impl BacklogArgs {
     /// Of the other customers, a phase each, then of the absent one. The first destination is a VIP;
     /// the absent one stands behind all others.
-    fn plans(&self, messages: u64, seconds: u64) -> Vec<Plan> {
+    fn plans(&self, messages: u64, seconds: u64) -> [Plan; LANES] {
         let fill_seconds = messages.div_ceil(self.fill_rate);
         let mut plans: Vec<Plan> = Vec::new();
         for phase_seconds in [seconds, fill_seconds, seconds, seconds] {
@@ -125,7 +127,7 @@ impl BacklogArgs {
             ..Plan::at_rate(self.fill_rate, 0, 0, FRAME_LEN)
         };
         plans.push(absent.behind(&plans[PHASES.len() - 1]));
-        plans
+        plans.try_into().expect("a phase each, and the absent one")
     }
 }
 
@@ -138,26 +140,23 @@ struct Scene {
 }
 
 impl Scene {
-    fn open(testbed: &Testbed, it: &Contestant<'_>, plans: &[Plan]) -> Result<Self, PerfError> {
-        let (mut lanes, mut addresses, mut names) = (Vec::new(), Vec::new(), Vec::new());
-        for plan in plans {
-            names.extend(plan.destination_names());
-            let (lane, listening) = Lane::listening(plan.clone())?;
-            addresses.extend(listening);
-            lanes.push(lane);
-        }
-        let engine = testbed.start_engine(&it.settings, &addresses, &names)?;
-        let absent = lanes.pop().expect("the last is the absent customer's");
-        for lane in &mut lanes {
-            lane.subscribe(engine.address, &[])?;
-            lane.expect_connected()?;
+    fn open(
+        testbed: &Testbed,
+        it: &Contestant<'_>,
+        plans: &[Plan; LANES],
+    ) -> Result<Self, PerfError> {
+        let (engine, lanes) = testbed.open(&it.settings, plans.clone())?;
+        let mut others = Vec::from(lanes);
+        let absent = others.pop().expect("the last is the absent customer's");
+        for lane in &mut others {
+            lane.join(&engine)?;
         }
         absent.expect_connected()?;
         Ok(Self {
             before: engine.child.usage()?,
             engine,
             absent,
-            others: lanes,
+            others,
         })
     }
 
@@ -200,9 +199,7 @@ impl Scene {
     }
 
     fn outcome(&self, lane: &Lane, it: &Contestant<'_>) -> Result<Outcome, PerfError> {
-        let (sent, received) = (lane.sent()?, lane.received()?);
-        let usage = self.engine.child.usage()?.since(self.before);
-        Outcome::of(it.subject, lane, &it.settings, sent, received, usage)
+        ended(it.subject, &self.engine, lane, &it.settings, self.before)
     }
 }
 

@@ -11,7 +11,6 @@ use crate::common::{Bench, FRAME_LEN, Stage};
 use crate::engine::{Idle, Settings, name_of};
 use crate::error::PerfError;
 use crate::figure::{BUSY, Figure, RATE, RESIDENT, WAITS, extra};
-use crate::lane::Lane;
 use crate::parts::{SinkReport, SourceReport};
 use crate::picture::{Axis, Sheet};
 use crate::plan::Plan;
@@ -78,8 +77,7 @@ impl Bench for IdleArgs {
 
 /// What an engine used while nothing was sent.
 fn watched(testbed: &Testbed, it: &Contestant<'_>, time: Duration) -> Result<Outcome, PerfError> {
-    let (mut lane, addresses) = Lane::listening(it.plan.clone())?;
-    let engine = testbed.start_engine(&it.settings, &addresses, &lane.plan.destination_names())?;
+    let (engine, [mut lane]) = testbed.open(&it.settings, [it.plan.clone()])?;
     lane.subscribe(engine.address, &["--silent"])?;
     lane.expect_connected()?;
     thread::sleep(SETTLE);

@@ -5,13 +5,12 @@
 
 use clap::{Args, ValueEnum};
 
-use super::taken::wait_until_taken;
+use super::waiting::wait_until_taken;
 use crate::common::{Bench, Common, FRAME_LEN, Stage};
 use crate::engine::{Durability, Settings, Threads, name_of};
 use crate::error::PerfError;
 use crate::figure::{P50, P99, P999, RATE};
 use crate::frames::frame_len;
-use crate::lane::Lane;
 use crate::picture::{Axis, LATENCY, Picture, Sheet};
 use crate::plan::Plan;
 use crate::progress::say;
@@ -305,17 +304,13 @@ fn behind_backlog(
     if waiting == 0 {
         return testbed.play(Subject::Engine, plan, settings);
     }
-    plan.check()?;
     let absent = Plan {
         destinations: 1,
         ..Plan::flat_out(waiting, FRAME_LEN)
     };
-    let (mut absent, of_absent) = Lane::listening(absent.behind(plan))?;
-    let (mut lane, addresses) = Lane::listening(plan.clone())?;
-    let names = [plan.destination_names(), absent.plan.destination_names()].concat();
-    let engine = testbed.start_engine(settings, &[addresses, of_absent].concat(), &names)?;
-    lane.subscribe(engine.address, &[])?;
-    lane.expect_connected()?;
+    let absent = absent.behind(plan);
+    let (engine, [mut lane, mut absent]) = testbed.open(settings, [plan.clone(), absent])?;
+    lane.join(&engine)?;
     absent.expect_connected()?;
     absent.go()?;
     let taken = wait_until_taken(&engine, waiting)?;

@@ -275,8 +275,7 @@ fn beside(testbed: &Testbed, it: &Contestant<'_>, kind: Kind) -> Result<Outcome,
     sources.extend(bad);
     let destinations = [it.plan.destination_names(), vec![ABSENT.to_owned()]].concat();
     let engine = testbed.start_engine(&it.settings, &sources, &destinations)?;
-    lane.subscribe(engine.address, &[])?;
-    lane.expect_connected()?;
+    lane.join(&engine)?;
     let flood = (kind == Kind::Connections).then(|| Flood::begin(engine.address));
     let flood = flood.transpose()?;
     let pages = match (kind, engine.admin()) {

@@ -12,9 +12,9 @@ mod recovery;
 mod soak;
 mod store;
 mod sustained;
-mod taken;
 mod target;
 mod throughput;
+mod waiting;
 
 use clap::{FromArgMatches, Subcommand};
 

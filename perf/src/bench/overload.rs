@@ -17,7 +17,7 @@ use crate::picture::{Sheet, several_rounds, together};
 use crate::plan::{LEVELS, Plan};
 use crate::progress::say;
 use crate::report::{ALONE, Aim, Section};
-use crate::round::Outcome;
+use crate::round::{Outcome, ended};
 use crate::rounds::{Contestant, Played};
 use crate::spread::{Unit, time};
 use crate::testbed::{Running, Subject, Testbed};
@@ -82,25 +82,14 @@ fn both_lanes(
     promise: &RefCell<Vec<String>>,
 ) -> Result<Vec<(String, Outcome)>, PerfError> {
     let [slow, others] = plans.clone();
-    let ((mut slow, of_slow), (mut others, of_others)) =
-        (Lane::listening(slow)?, Lane::listening(others)?);
-    let names = [&others, &slow]
-        .map(|it| it.plan.destination_names())
-        .concat();
-    let engine = testbed.start_engine(&it.settings, &[of_others, of_slow].concat(), &names)?;
+    let (engine, [mut others, mut slow]) = testbed.open(&it.settings, [others, slow])?;
     *promise.borrow_mut() = promised(testbed, &engine)?;
-    for lane in [&mut slow, &mut others] {
-        lane.subscribe(engine.address, &[])?;
-        lane.expect_connected()?;
-    }
+    slow.join(&engine)?;
+    others.join(&engine)?;
     let before = engine.child.usage()?;
     slow.go()?;
     others.go()?;
-    let end = |lane: &Lane| {
-        let (sent, received) = (lane.sent()?, lane.received()?);
-        let usage = engine.child.usage()?.since(before);
-        Outcome::of(it.subject, lane, &it.settings, sent, received, usage)
-    };
+    let end = |lane: &Lane| ended(it.subject, &engine, lane, &it.settings, before);
     let others = end(&others)?;
     let slow = end(&slow)?;
     Ok(LANES

@@ -4,11 +4,10 @@ use std::time::Instant;
 
 use clap::Args;
 
-use super::taken::wait_until_taken;
+use super::waiting::wait_until_taken;
 use crate::common::{Bench, FRAME_LEN, Stage};
 use crate::error::PerfError;
 use crate::figure::{Figure, extra};
-use crate::lane::Lane;
 use crate::picture::{Axis, Sheet};
 use crate::plan::Plan;
 use crate::progress::say;
@@ -83,8 +82,7 @@ impl Bench for RecoveryArgs {
 /// One life after another.
 fn killed_and_ready(testbed: &Testbed, it: &Contestant<'_>) -> Result<Outcome, PerfError> {
     let messages = it.plan.messages;
-    let (mut lane, addresses) = Lane::listening(it.plan.clone())?;
-    let engine = testbed.start_engine(&it.settings, &addresses, &it.plan.destination_names())?;
+    let (engine, [mut lane]) = testbed.open(&it.settings, [it.plan.clone()])?;
     lane.expect_connected()?;
     lane.go()?;
     let taken = wait_until_taken(&engine, messages)?;

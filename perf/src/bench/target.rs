@@ -1,12 +1,12 @@
 //! The target: 10,000 msg/s for a minute, nothing lost, a row for each message. PASS or FAIL.
 
-use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use rusqlite::{Connection, OpenFlags};
 
 use super::latency::{BUDGET, FIGURES};
+use super::waiting::wait_for;
 use crate::common::{Bench, FRAME_LEN, Stage};
 use crate::curve::{Curve, interval};
 use crate::engine::{Settings, store_name};
@@ -125,14 +125,7 @@ fn with_store(testbed: &Testbed, it: &Contestant<'_>) -> Result<Outcome, PerfErr
     }
     let lag = accepted.saturating_sub(engine.counter("stored")?);
     let begun = Instant::now();
-    let (mut settled, mut since) = (engine.counter("stored_settled")?, begun);
-    while settled < accepted && since.elapsed() < PATIENCE {
-        thread::sleep(LOOK);
-        let now = engine.counter("stored_settled")?;
-        if now > settled {
-            (settled, since) = (now, Instant::now());
-        }
-    }
+    wait_for(&engine, "stored_settled", accepted, (LOOK, PATIENCE))?;
     let catch_up = begun.elapsed().as_secs_f64();
     Ok(outcome
         .with("rows_settled", rows(&engine, &it.settings)? as f64)

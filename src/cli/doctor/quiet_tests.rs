@@ -3,7 +3,7 @@
 use super::finding::{Finding, Verdict};
 use super::machine::{Context, Machine};
 use super::testing::{DEDICATED, but, config, examine, isolated, machine, says};
-use super::{fix, interrupts};
+use super::{fix, fixing, interrupts};
 
 const SPIN: &str = "[threads]\nmode = 'dedicated'\nidle = 'spin'\ningest_core = 2\n\
                     scheduler_core = 3\njournal_core = 4\ndelivery_cores = [5]";

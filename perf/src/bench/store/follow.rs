@@ -2,9 +2,9 @@
 //!
 //! An outcome's frames are here the rows that say DELIVERED: it is exact when every message has one.
 
-use std::thread;
 use std::time::{Duration, Instant};
 
+use super::super::waiting;
 use super::journals::{Journals, copied};
 use super::target::Target;
 use crate::cleanup::Home;
@@ -174,21 +174,12 @@ fn ended(mut engine: Running, outcome: Outcome) -> Result<Outcome, PerfError> {
 
 /// Waits until a counter has come so far.
 pub(super) fn wait_for(engine: &Running, name: &str, count: u64) -> Result<(), PerfError> {
-    let (mut last, mut since) = (0, Instant::now());
-    loop {
-        let found = engine.counter(name)?;
-        if found >= count {
-            return Ok(());
-        }
-        if found > last {
-            (last, since) = (found, Instant::now());
-        }
-        if since.elapsed() > PATIENCE {
-            let what = format!("has a store that stands still at {name} {found} of {count}");
-            return Err(engine.child.failed(&what));
-        }
-        thread::sleep(LOOK);
+    let found = waiting::wait_for(engine, name, count, (LOOK, PATIENCE))?;
+    if found < count {
+        let what = format!("has a store that stands still at {name} {found} of {count}");
+        return Err(engine.child.failed(&what));
     }
+    Ok(())
 }
 
 /// What the report says of the rows.

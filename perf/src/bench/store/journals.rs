@@ -7,12 +7,11 @@ use crate::cleanup::Home;
 use crate::disk::sync;
 use crate::engine::Settings;
 use crate::error::{Context, PerfError};
-use crate::lane::Lane;
 use crate::plan::Plan;
 use crate::round::finish;
 use crate::testbed::{Running, Subject, Testbed};
 
-use super::super::taken::wait_until_taken;
+use super::super::waiting::wait_until_taken;
 
 /// Nobody listens there: the journal keeps all that the store has not followed.
 pub(super) const DOWN: &str = "mysql://nobody@127.0.0.1:1/nothing";
@@ -56,8 +55,7 @@ fn settled(testbed: &Testbed, plan: &Plan, settings: &Settings) -> Result<Home, 
 }
 
 fn waiting(testbed: &Testbed, plan: &Plan, settings: &Settings) -> Result<Home, PerfError> {
-    let (mut lane, addresses) = Lane::listening(plan.clone())?;
-    let engine = testbed.start_engine(settings, &addresses, &plan.destination_names())?;
+    let (engine, [mut lane]) = testbed.open(settings, [plan.clone()])?;
     lane.expect_connected()?;
     lane.go()?;
     let taken = wait_until_taken(&engine, plan.messages)?;
