@@ -342,7 +342,9 @@ fn an_engine_that_is_lost_is_told_and_comes_back_by_itself() {
     );
     assert_clean(&browser, &engine);
     let traffic = Traffic::start(&engine);
-    engine.wait("messages", |it| it["queued"].as_u64() > Some(3));
+    engine.wait("messages that nobody takes", |it| {
+        it["customers"]["table4"]["queued"].as_u64() > Some(3)
+    });
     drop(traffic);
     engine.wait("all are recorded", |it| {
         it["journal_recorded"] == it["accepted"]
