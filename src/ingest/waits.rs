@@ -1,6 +1,6 @@
 //! Who waits for what: a connection whose next line finds no room is not read on until there is
 //! some, at its destination, or, for a wrong line, in the ring to the rejects agent. So is, for a
-//! moment, one whose wrong lines took more than their budget of time.
+//! moment, one whose wrong lines, or duplicates, took more than their budget of time.
 //!
 //! The agent says who begins to wait and where room is again. Others are not concerned, not even
 //! those who send to the same destination: each waits by its own next line.

@@ -64,16 +64,6 @@ pub const REJECTED_SHARE: u64 = 10;
 /// than a tenth of a millisecond, and two of the longest.
 pub const REJECTED_BURST_NS: u64 = 200_000;
 
-/// What a duplicate costs, in ns, from its read until it is dropped: with nothing else to do, a core
-/// takes some two million a second.
-pub const DUPLICATE_NS: u64 = 500;
-
-/// Duplicates get one part in so many of the time: half a million a second, of all sources together.
-pub const DUPLICATES_SHARE: u64 = 4;
-
-/// Time for duplicates that is saved up, in ns: a thousand of them at once, which is two reads.
-pub const DUPLICATES_BURST_NS: u64 = 500_000;
-
 /// Smallest `rejected_max_total`: a file is a quarter of it, and the longest line, all of whose bytes
 /// are escaped, takes 384 KiB.
 pub const REJECTED_TOTAL_MAX_FLOOR: u64 = 1024 * 1024;
