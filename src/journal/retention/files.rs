@@ -22,22 +22,28 @@ const RESERVE_SHARE_MIN: u64 = 8;
 
 impl<S: Storage + Clone> Retention<S> {
     /// Finds the free files that an earlier life left.
+    ///
+    /// # Errors
+    /// How long they are cannot be told now: none is offered, for one that is too short is no reserve.
     pub(super) fn find_free_files(&mut self) -> io::Result<()> {
         let wanted = reserve::len(self.segment_len);
+        let (mut held, mut offered, mut surplus) = (0, Vec::new(), Vec::new());
         for name in self.storage.list()? {
-            let Name::Free(former) = name else {
-                continue;
-            };
-            if Some(former) == self.reserve {
-                self.free += 1;
-            } else if name == reserve::COMPACTED {
+            match name {
+                // The journal agent has it.
+                Name::Free(former) if Some(former) == self.reserve => held = 1,
                 // It is found when room is set aside.
-            } else if self.len_of(name) >= wanted {
-                self.offer_free(former);
-            } else {
-                self.surplus.push_back(former);
+                reserve::COMPACTED => {}
+                Name::Free(former) if reserve::len_of(&self.storage, name)? >= wanted => {
+                    offered.push(former);
+                }
+                Name::Free(former) => surplus.push(former),
+                _ => {}
             }
         }
+        self.free += held;
+        self.surplus.extend(surplus);
+        offered.into_iter().for_each(|it| self.offer_free(it));
         Ok(())
     }
 
@@ -109,7 +115,8 @@ impl<S: Storage + Clone> Retention<S> {
         let has_room = self.disk_len() + 2 * self.segment_len <= self.room.max_bytes;
         let free = self.free_count();
         let may_be_offered = free == 0 || free < FREE_FILES_MAX && has_room && !self.is_full;
-        may_be_offered && self.len_of(name) >= reserve::len(self.segment_len)
+        let wanted = reserve::len(self.segment_len);
+        may_be_offered && reserve::len_of(&self.storage, name).is_ok_and(|it| it >= wanted)
     }
 
     /// Removes a file. On a full disk its room comes back now, not when the last reader has closed it;
