@@ -110,8 +110,7 @@ impl<N: Network> IngestAgent<N> {
                 } => {
                     if let Some((_, found)) = self.connections.of_source(source, connection) {
                         let shared = &mut self.turns.duplicates_budget;
-                        shared.charge_duplicates(count, now.ns);
-                        found.duplicates_budget.charge_duplicates(count, now.ns);
+                        (found.sender.duplicates).charge(count, shared, now.ns);
                     }
                 }
                 ToIngest::Allowance { destination, until } => {

@@ -4,11 +4,11 @@
 //! A connection has one of each, and all connections together have one of each. A connection whose own
 //! budget is spent is read no further until both are refilled; one that has a wrong line, or a
 //! duplicate, now and then never spends its own, and does not wait for the others. Values only; a
-//! turn asks after each wrong line, and before it begins for duplicates, which the scheduler finds.
+//! turn asks after each wrong line, and [`super::duplicates`] before it begins.
 
 use crate::limits::{
-    DUPLICATE_NS, DUPLICATES_BURST_NS, DUPLICATES_SHARE, REJECTED_BURST_NS, REJECTED_BYTE_NS,
-    REJECTED_LINE_NS, REJECTED_SHARE,
+    DUPLICATES_BURST_NS, DUPLICATES_SHARE, REJECTED_BURST_NS, REJECTED_BYTE_NS, REJECTED_LINE_NS,
+    REJECTED_SHARE,
 };
 
 /// Time that is saved up; below zero: spent in advance.
@@ -47,14 +47,19 @@ impl Budget {
         self.charge(REJECTED_LINE_NS + REJECTED_BYTE_NS * len as u64, now_ns);
     }
 
-    /// So many duplicates take theirs.
-    pub(super) fn charge_duplicates(&mut self, count: u32, now_ns: u64) {
-        self.charge(DUPLICATE_NS * u64::from(count), now_ns);
-    }
-
-    fn charge(&mut self, cost_ns: u64, now_ns: u64) {
+    /// Something takes its time.
+    pub(super) fn charge(&mut self, cost_ns: u64, now_ns: u64) {
         self.refill(now_ns);
         self.left_ns -= cost_ns as i64;
+    }
+
+    /// What is left where some was taken and is not back; `None`: it is full.
+    pub(super) fn left_ns(&mut self, now_ns: u64) -> Option<u64> {
+        let burst_ns = self.burst_ns as i64;
+        if self.left_ns < burst_ns {
+            self.refill(now_ns);
+        }
+        (self.left_ns < burst_ns).then_some(self.left_ns.max(0) as u64)
     }
 
     /// Whether nothing is left.
@@ -140,37 +145,5 @@ mod tests {
         }
         assert!(!budget.is_refilled(7) && !budget.is_refilled(0));
         assert!(budget.is_refilled(u64::MAX) && !budget.is_spent());
-    }
-
-    #[test]
-    fn duplicates_get_their_share_of_the_time_and_a_turn_of_too_many_is_paid_back() {
-        let mut budget = Budget::for_duplicates(0);
-        let (mut now_ns, mut count) = (0, 0);
-        while now_ns < 1_000_000_000 {
-            budget.charge_duplicates(500, now_ns);
-            count += 500;
-            if budget.is_spent() {
-                let until_ns = budget.refilled_at_ns(now_ns);
-                let mut before = budget;
-                assert!(!before.is_refilled(until_ns - 1));
-                now_ns = until_ns;
-                assert!(budget.is_refilled(now_ns));
-            }
-        }
-        let spent_ns = count * DUPLICATE_NS;
-        let budget_ns = 1_000_000_000 / DUPLICATES_SHARE;
-        assert!(
-            (budget_ns..budget_ns + 2 * DUPLICATES_BURST_NS).contains(&spent_ns),
-            "{spent_ns} ns"
-        );
-    }
-
-    #[test]
-    fn who_may_go_on_may_go_on_now() {
-        let mut budget = Budget::for_duplicates(0);
-        assert_eq!(budget.refilled_at_ns(0), 0);
-        budget.charge_duplicates(u32::MAX, 0);
-        assert!(budget.refilled_at_ns(0) > 0);
-        assert!(budget.is_refilled(u64::MAX));
     }
 }

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 
 use super::budget::Budget;
 use super::confirm::Confirmation;
+use super::duplicates::Duplicates;
 use super::lines::Lines;
 use super::pace::{Pace, Share};
 use super::turn::Sender;
@@ -34,12 +35,10 @@ pub(super) enum Origin {
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) origin: Origin,
-    /// Its name, and how much of the time its wrong lines may take.
+    /// Its name, and how much of the time its wrong lines and its duplicates may take.
     pub(super) sender: Sender,
     /// What it has taken of `max_rate`.
     pub(super) pace: Pace,
-    /// How much of the time its duplicates may take.
-    pub(super) duplicates_budget: Budget,
     /// How far its lines are.
     pub(super) lines: Lines,
     /// Cuts its lines.
@@ -203,9 +202,9 @@ impl Connections {
                 user: None,
                 certificate: None,
                 budget: Budget::for_wrong_lines(0),
+                duplicates: Duplicates::new(now_ns),
             },
             pace: Pace::default(),
-            duplicates_budget: Budget::for_duplicates(now_ns),
             lines,
             framer: Framer::new(self.line_len_max),
             peer: Peer::default(),

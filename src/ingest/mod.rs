@@ -41,6 +41,7 @@ mod waiting;
 mod waits;
 
 mod budget;
+mod duplicates;
 mod greeting;
 mod lines;
 mod pace;

@@ -132,6 +132,17 @@ pub struct PathCounts {
     pub full: u64,
 }
 
+impl PathCounts {
+    /// Those that came since then.
+    #[must_use]
+    pub fn since(self, before: Self) -> Self {
+        Self {
+            fast: self.fast - before.fast,
+            full: self.full - before.full,
+        }
+    }
+}
+
 impl Parser {
     /// A parser for priorities from 1 to `levels`.
     #[must_use]
@@ -193,7 +204,13 @@ impl Parser {
         Ok(parsed)
     }
 
-    /// How many lines were parsed since this was asked last.
+    /// How many lines were parsed since they were taken last.
+    #[must_use]
+    pub fn counts(&self) -> PathCounts {
+        self.counts
+    }
+
+    /// The same, and they are taken.
     pub fn take_counts(&mut self) -> PathCounts {
         std::mem::take(&mut self.counts)
     }

@@ -5,6 +5,7 @@ use std::io;
 use super::agent::IngestAgent;
 use super::confirm::Confirmation;
 use super::connection::{Connection, Origin};
+use super::pace::Share;
 use super::read_len::ReadLen;
 use super::turn::{TurnEnd, TurnLimits};
 use super::waits::Wait;
@@ -55,9 +56,10 @@ impl<N: Network> IngestAgent<N> {
             self.leave(key, now);
             return Some(1);
         }
-        let limits = limits(&self.read_len, &self.max_rate, connection, now);
-        let wait = core.duplicates_wait(&mut connection.duplicates_budget);
-        let (limits, len_max) = match wait.map_or(limits, Err) {
+        let shares = core.shares(&mut connection.sender);
+        let limits =
+            shares.and_then(|it| limits(&self.read_len, &self.max_rate, connection, it, now));
+        let (limits, len_max) = match limits {
             Ok(limits) => limits,
             Err(wait) => {
                 self.wait(key, wait, now);
@@ -230,7 +232,8 @@ impl<N: Network> IngestAgent<N> {
     }
 }
 
-/// What the connection's turn may take, and how much may be read for it.
+/// What the connection's turn may take, and how much may be read for it; what its lines were a moment ago
+/// allows no more than these `shares`.
 ///
 /// # Errors
 /// It must wait first.
@@ -239,6 +242,7 @@ fn limits(
     read_len: &ReadLen,
     rate: &MaxRate,
     connection: &Connection,
+    shares: [Option<Share>; 2],
     now: Now,
 ) -> Result<(TurnLimits, usize), Wait> {
     let lines_max = connection.lines.room();
@@ -250,7 +254,8 @@ fn limits(
         lines: lines_max.min(TURN_LINES_MAX),
         bytes: len_max + LINE_LEN_MAX,
     };
-    if let Some(share) = connection.share(rate, now.ns)? {
+    let of_rate = connection.share(rate, now.ns)?;
+    for share in shares.into_iter().chain([of_rate]).flatten() {
         share.bound(&mut limits, &mut len_max);
     }
     Ok((limits, len_max))

@@ -11,15 +11,18 @@
 //! ```
 
 use super::budget::Budget;
+use super::duplicates::Duplicates;
 use super::greeting::{self, Greeting, WrongGreeting};
 use super::intake::{Accepted, Intake, Refusal};
 use super::lines::Lines;
 use super::output::{Output, TurnOutput};
+use super::pace::Share;
 use super::protocol::Arrival;
 use super::waits::Wait;
 use crate::access::{Proof, Refused, SenderIndex, Unidentified};
 use crate::clock::Now;
 use crate::counters::{Counter, Counters};
+use crate::limits::{READ_LEN_WRONG, TURN_LINES_MAX};
 use crate::message::timestamp::clamp_timestamp;
 use crate::message::{ForbiddenField, Reason};
 use crate::net::framer::{self, Line};
@@ -65,6 +68,8 @@ pub(super) struct Sender {
     /// Whose its certificate is; `None`: it has none, or has not shaken hands.
     pub(super) certificate: Option<Result<SenderIndex, Refused>>,
     pub(super) budget: Budget,
+    /// And its duplicates.
+    pub(super) duplicates: Duplicates,
 }
 
 impl Sender {
@@ -124,20 +129,38 @@ pub(super) struct TurnCore<'a> {
 }
 
 impl TurnCore<'_> {
-    /// What a connection waits for before its turn if its duplicates have taken more than their share.
+    /// What the turn of a connection may take whose lines were wrong, or duplicates, a moment ago.
+    ///
+    /// # Errors
+    /// Its duplicates have taken more than their share of the time: it waits first.
     #[inline]
-    pub(super) fn duplicates_wait(&mut self, own: &mut Budget) -> Option<Wait> {
+    pub(super) fn shares(&self, sender: &mut Sender) -> Result<[Option<Share>; 2], Wait> {
         let now_ns = self.now.ns;
-        let must_wait = own.is_spent() && !own.is_refilled(now_ns);
-        must_wait.then(|| {
-            let own_ns = own.refilled_at_ns(now_ns);
-            let until_ns = own_ns.max(self.duplicates_budget.refilled_at_ns(now_ns));
-            Wait::Duplicates(until_ns)
-        })
+        let of_duplicates = sender.duplicates.share(*self.duplicates_budget, now_ns);
+        let has_wrong_lines = sender.budget.left_ns(now_ns).is_some();
+        let of_wrong_lines = has_wrong_lines.then_some(Share {
+            lines: TURN_LINES_MAX,
+            bytes: READ_LEN_WRONG,
+        });
+        Ok([of_duplicates.map_err(Wait::Duplicates)?, of_wrong_lines])
     }
 
     /// Takes the lines of a turn.
     pub(super) fn take_lines(
+        &mut self,
+        turn: &mut framer::Turn<'_>,
+        lines: &mut Lines,
+        sender: &mut Sender,
+        limits: TurnLimits,
+    ) -> TurnEnd {
+        let before = self.intake.parser.counts();
+        let end = self.take_each(turn, lines, sender, limits);
+        let paths = self.intake.parser.counts().since(before);
+        sender.duplicates.note_paths(paths);
+        end
+    }
+
+    fn take_each(
         &mut self,
         turn: &mut framer::Turn<'_>,
         lines: &mut Lines,

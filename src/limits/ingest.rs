@@ -22,6 +22,10 @@ pub const READ_LEN_MAX: usize = 256 * 1024;
 /// tenth of a millisecond, for which the other's message may wait.
 pub const READ_LEN_SHARED: usize = 64 * 1024;
 
+/// Bytes that one read takes of a connection whose lines were wrong a moment ago: a fourth of the longest
+/// line, so that others wait for a part of it at most.
+pub const READ_LEN_WRONG: usize = LINE_LEN_MAX / 4;
+
 /// A read of fewer bytes is a short one: there is nothing behind it in the socket, nearly always.
 pub const SHORT_READ_LEN: usize = 4 * 1024;
 
@@ -51,14 +55,19 @@ pub const HELD_LEN_MAX: usize = 64 * 1024 * 1024;
 pub const READ_LEN_HOLDING: usize = 4 * 1024;
 
 /// What a duplicate costs, in ns, from its read until it is dropped: an estimate for lines of the fast
-/// path, of which a core takes some two million a second. A line that is parsed in full takes four times that.
+/// path, of which a core takes some two million a second.
 pub const DUPLICATE_NS: u64 = 500;
 
-/// Duplicates get one part in so many of the time: half a million a second, of all sources together.
+/// The same for a line that is parsed in full.
+pub const DUPLICATE_FULL_NS: u64 = 4 * DUPLICATE_NS;
+
+/// Duplicates get one part in so many of the time: half a million a second of the fast path's, of all
+/// sources together.
 pub const DUPLICATES_SHARE: u64 = 4;
 
-/// Time for duplicates that is saved up, in ns: a thousand of them at once, which is two reads.
-pub const DUPLICATES_BURST_NS: u64 = 500_000;
+/// Time for duplicates that is saved up, in ns: others wait no longer for a source that sends nothing new,
+/// but for its first turn. It is two reads of [`READ_LEN_SHARED`].
+pub const DUPLICATES_BURST_NS: u64 = 200_000;
 
 /// Connections that the ingest agent reads in one duty cycle.
 pub const READS_PER_CYCLE: usize = 4;

@@ -73,6 +73,7 @@ impl Rig {
                 user: None,
                 certificate: None,
                 budget: Budget::for_wrong_lines(0),
+                duplicates: Duplicates::new(0),
             },
             ledger,
             to_scheduler,
@@ -235,6 +236,41 @@ fn wrong_lines_end_the_turn_once_their_budget_is_spent() {
     assert_eq!(rig.turn(b"", ALL), wait, "by a line, in advance");
     assert_eq!(rig.lines.last(), first + 1);
     assert!(rig.turns.rejects_budget.is_spent() && rig.framer.is_suspended());
+}
+
+#[test]
+fn whose_lines_were_wrong_or_duplicates_a_moment_ago_gets_shorter_turns() {
+    let mut rig = Rig::new(9, REJECTS_RING);
+    let shares = |rig: &mut Rig, ns| {
+        let now = Now {
+            ns,
+            ..Now::default()
+        };
+        let core = rig.turns.begin(&rig.counters, now);
+        core.expect("there is room").shares(&mut rig.sender)
+    };
+    assert_eq!(
+        rig.turn(good("a", "table1").as_bytes(), ALL),
+        TurnEnd::Exhausted
+    );
+    assert_eq!(shares(&mut rig, 0), Ok([None, None]));
+    rig.turn(b"x\n", ALL);
+    let [of_duplicates, of_wrong_lines] = shares(&mut rig, 0).expect("there is time for more");
+    assert_eq!(of_duplicates, None);
+    assert_eq!(of_wrong_lines.map(|it| it.bytes), Some(READ_LEN_WRONG));
+    let shared = &mut rig.turns.duplicates_budget;
+    rig.sender.duplicates.charge(1, shared, 0);
+    let [of_duplicates, _] = shares(&mut rig, 0).expect("there is time for more");
+    assert!(of_duplicates.is_some_and(|it| it.lines < TURN_LINES_MAX));
+    assert_eq!(
+        shares(&mut rig, 1_000_000_000),
+        Ok([None, None]),
+        "a moment later"
+    );
+    rig.sender
+        .duplicates
+        .charge(u32::MAX, &mut rig.turns.duplicates_budget, 0);
+    assert!(matches!(shares(&mut rig, 0), Err(Wait::Duplicates(_))));
 }
 
 #[test]
