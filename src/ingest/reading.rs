@@ -5,9 +5,8 @@ use std::io;
 use super::agent::IngestAgent;
 use super::confirm::Confirmation;
 use super::connection::{Connection, Origin};
-use super::pace::Share;
 use super::read_len::ReadLen;
-use super::turn::{TurnEnd, TurnLimits};
+use super::turn::{TurnCore, TurnEnd, TurnLimits};
 use super::waits::Wait;
 use crate::clock::Now;
 use crate::config::MaxRate;
@@ -56,9 +55,7 @@ impl<N: Network> IngestAgent<N> {
             self.leave(key, now);
             return Some(1);
         }
-        let shares = core.shares(&mut connection.sender);
-        let limits =
-            shares.and_then(|it| limits(&self.read_len, &self.max_rate, connection, it, now));
+        let limits = limits(&self.read_len, &self.max_rate, &core, connection, now);
         let (limits, len_max) = match limits {
             Ok(limits) => limits,
             Err(wait) => {
@@ -68,24 +65,20 @@ impl<N: Network> IngestAgent<N> {
         };
         let before = connection.lines.last();
         let mut turn = connection.framer.turn(&mut self.buffer);
-        let net = &mut self.net;
         let read_len = if turn.is_resumed() {
             self.read_len.release(turn.filled_len());
             0
         } else {
-            let read = turn.read(len_max, |into| net.read(key, into));
+            let read = turn.read(len_max, |into| self.net.read(key, into));
             let read = read.map(|read_len| read_len.expect("there is room for a read"));
-            if connection.lines.may_greet && connection.sender.certificate.is_none() {
-                let names = net.certificate(key);
-                connection.sender.certificate = names.and_then(|it| core.certified(&it));
-            }
+            let (lines, sender) = (&connection.lines, &mut connection.sender);
+            core.look_at_certificate(lines, sender, || self.net.certificate(key));
             match connection.peer.note_read(read) {
-                Ok(read_len) => {
-                    if read_len == 0 {
-                        self.answering.note_leaving(key);
-                    }
-                    read_len
+                Ok(0) => {
+                    self.answering.note_leaving(key);
+                    0
                 }
+                Ok(read_len) => read_len,
                 Err(error) => {
                     drop(turn);
                     self.note_unread(key, error, now);
@@ -110,11 +103,9 @@ impl<N: Network> IngestAgent<N> {
         let end = core.take_lines(&mut turn, lines, sender, limits);
         let (count, bytes) = (lines.last() - before, turn.consumed_len() as u64);
         (connection.pace).charge(&self.max_rate, count, bytes, now.ns);
-        let mut work_count = turn.consumed_len().max(read_len).div_ceil(LINE_LEN_MIN);
-        if end == TurnEnd::Limit {
-            // It goes on, though its first line be for a name that may be about to go.
-            work_count = work_count.max(1);
-        }
+        let work_count = turn.consumed_len().max(read_len).div_ceil(LINE_LEN_MIN);
+        // Where it goes on there is work, though its first line be for a name that may be about to go.
+        let work_count = work_count.max(usize::from(end == TurnEnd::Limit));
         turn.suspend();
         core.output.end();
         self.end_turn(key, read_len, end, now);
@@ -232,8 +223,8 @@ impl<N: Network> IngestAgent<N> {
     }
 }
 
-/// What the connection's turn may take, and how much may be read for it; what its lines were a moment ago
-/// allows no more than these `shares`.
+/// What the connection's turn may take, and how much may be read for it: less where its lines were wrong, or
+/// duplicates, a moment ago.
 ///
 /// # Errors
 /// It must wait first.
@@ -241,8 +232,8 @@ impl<N: Network> IngestAgent<N> {
 fn limits(
     read_len: &ReadLen,
     rate: &MaxRate,
-    connection: &Connection,
-    shares: [Option<Share>; 2],
+    core: &TurnCore<'_>,
+    connection: &mut Connection,
     now: Now,
 ) -> Result<(TurnLimits, usize), Wait> {
     let lines_max = connection.lines.room();
@@ -254,8 +245,9 @@ fn limits(
         lines: lines_max.min(TURN_LINES_MAX),
         bytes: len_max + LINE_LEN_MAX,
     };
+    let of_lines = core.shares(&mut connection.sender)?;
     let of_rate = connection.share(rate, now.ns)?;
-    for share in shares.into_iter().chain([of_rate]).flatten() {
+    for share in of_lines.into_iter().chain([of_rate]).flatten() {
         share.bound(&mut limits, &mut len_max);
     }
     Ok((limits, len_max))

@@ -280,8 +280,22 @@ impl TurnCore<'_> {
         Some(Outcome::Consumed)
     }
 
+    /// Before the first line of a producer: finds out whose its certificate is, of which `names` gives the names;
+    /// `None`: it has none, or has not shaken hands.
+    #[inline]
+    pub(super) fn look_at_certificate(
+        &self,
+        lines: &Lines,
+        sender: &mut Sender,
+        names: impl FnOnce() -> Option<Vec<String>>,
+    ) {
+        if lines.may_greet && sender.certificate.is_none() {
+            sender.certificate = names().and_then(|it| self.certified(&it));
+        }
+    }
+
     /// Whose a certificate with these names is; `None`: nobody is asked.
-    pub(super) fn certified(&self, names: &[String]) -> Option<Result<SenderIndex, Refused>> {
+    fn certified(&self, names: &[String]) -> Option<Result<SenderIndex, Refused>> {
         let proof = Proof {
             token: None,
             certificate: Some(names),
