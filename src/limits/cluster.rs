@@ -60,6 +60,25 @@ pub const RETRY_US: u64 = 200_000;
 /// Microseconds between two looks at the stream's settings, group and end.
 pub const CHECK_US: u64 = 10_000_000;
 
+/// Microseconds after the last record when a member asks the servers each second: a beat is late by half.
+pub const QUIET_US: u64 = BEAT_US + BEAT_US / 2;
+
+/// Longest time without an answer or a record within which the servers are heard: one question that got no answer
+/// is no gap. Servers that come back with less than they had are away for longer, elections included.
+pub const HEARING_GAP_US: u64 = QUIET_US + 2 * RESEND_US;
+
+/// For so long a member hears the servers without a gap before it claims, in us: others look each second whether
+/// the stream has lost what they have, and put it back within some round trips. No longer than the shortest lease,
+/// so that it holds up nobody who has heard the active fall silent.
+pub const HEARING_TO_CLAIM_US: u64 = 4_000_000;
+
+/// For so long an active whose lease has run out: before a standby claims, so that an outage does not change who serves.
+pub const HEARING_TO_RESUME_US: u64 = 3_000_000;
+
+const _: () = assert!(HEARING_TO_CLAIM_US <= LEASE_MS_MIN as u64 * 1_000);
+const _: () = assert!(2 * RESEND_US < HEARING_TO_RESUME_US);
+const _: () = assert!(HEARING_TO_RESUME_US + RESEND_US <= HEARING_TO_CLAIM_US);
+
 /// How long, and how often in a row, servers must say that the stream is gone, empty or purged, before a member
 /// with files believes it: one that lost its store says so until it has caught up or heard the leader, which an
 /// election holds up by 9 s at most.

@@ -43,6 +43,8 @@ const SEEDS: u64 = 400;
 const NEW_SEEDS: u64 = 200;
 /// Seeds of servers that forget.
 const FORGETFUL_SEEDS: u64 = 100;
+/// Seeds of members that come back together with servers that forget.
+const RETURNING_SEEDS: u64 = 100;
 /// Seeds within which each removed safeguard must be noticed.
 const SEEDS_TO_FIND: u64 = 300;
 
@@ -112,6 +114,14 @@ fn the_promises_of_a_group_hold_where_servers_forget_what_they_confirmed() {
     let outcome = |seed| run_plan(plan::forgetful(seed, Broken::Nothing));
     let met = (1..=FORGETFUL_SEEDS).fold(Outcome::default(), |sum, seed| sum.and(outcome(seed)));
     assert_met(&met, plan::EXPECTED_OF_FORGETFUL);
+}
+
+#[test]
+fn whoever_was_cut_off_claims_nothing_before_what_the_servers_lost_is_put_back() {
+    let outcome = |seed| run_plan(plan::returning(seed, Broken::Nothing));
+    let met = (1..=setting("SEEDS").unwrap_or(RETURNING_SEEDS))
+        .fold(Outcome::default(), |sum, seed| sum.and(outcome(seed)));
+    assert_met(&met, plan::EXPECTED_OF_RETURNING);
 }
 
 #[test]

@@ -88,6 +88,9 @@ pub struct Faults {
     pub forgotten: u32,
     /// A server comes back without its store, and knows no better for some seconds.
     pub blank: u32,
+    /// A member is cut off; later the servers go down, and lose what a member has that is not cut off;
+    /// member and servers come back at about the same time.
+    pub absence: u32,
 }
 
 /// Everything that a seed decides before the run.
@@ -132,6 +135,30 @@ pub fn forgetful(seed: u64, broken: Broken) -> Plan {
         copy_late_us: 20_000,
         outage: 400,
         forgotten: 60,
+        // A stream that lost its end grows again without a claim.
+        foreign: 20,
+        ..Faults::default()
+    };
+    plan
+}
+
+/// Where a member that was cut off comes back together with servers that have lost their end: another one has it,
+/// and puts it back. So nothing may be lost, and no files may diverge.
+pub fn returning(seed: u64, broken: Broken) -> Plan {
+    let mut plan = Plan::draw(seed, broken);
+    let mut dice = Dice::new(seed, "returning");
+    while plan.members.len() < 3 {
+        plan.members.push(member(&mut dice));
+    }
+    let lease_ms = dice.of(&[4_000, 8_000, 15_000]);
+    plan.members
+        .iter_mut()
+        .for_each(|it| it.lease_ms = lease_ms);
+    plan.faults = Faults {
+        publish_late_us: SECOND,
+        ack_late_us: SECOND,
+        copy_late_us: 20_000,
+        absence: 300,
         ..Faults::default()
     };
     plan
@@ -230,4 +257,12 @@ pub const EXPECTED_OF_FORGETFUL: &[&str] = &[
     "files diverged",
     "mended",
     "servers down",
+];
+
+/// What the seeds of members that come back must meet.
+pub const EXPECTED_OF_RETURNING: &[&str] = &[
+    "a member and the servers come back",
+    "active killed",
+    "mended",
+    "take-over",
 ];

@@ -45,6 +45,10 @@ enum Next {
     Start(usize),
     Source(usize),
     Harm,
+    /// The servers go down while this member is cut off.
+    Outage(usize),
+    /// This member is cut off no more.
+    Return(usize),
 }
 
 /// What a run leaves.
@@ -255,6 +259,15 @@ impl World {
                 Ok(())
             }
             Next::Harm => self.harm(),
+            Next::Outage(away) => {
+                self.outage_without(away);
+                Ok(())
+            }
+            Next::Return(node) => {
+                self.note(format!("node {node} is cut off no more"));
+                self.nodes[node].cut = Cut::default();
+                Ok(())
+            }
         }
     }
 }

@@ -1,7 +1,9 @@
-//! Checks of the stream's settings and bounds: at start, every 10 s, and before a claim.
+//! Checks of the stream's settings and bounds: at start, every 10 s, each second without a record, and before a
+//! claim.
 
 use super::comparing::Comparison;
 use super::event::{Check, Decision, Why};
+use super::hearing::Hearing;
 use super::loss::ReportedLoss;
 use super::{Member, Role};
 use crate::limits::{CHECK_US, RESEND_US};
@@ -19,13 +21,15 @@ pub(super) struct Checks {
     pub(super) last: u64,
     /// Answers that would take everything away; `None`: the last one did not.
     pub(super) reported_loss: Option<ReportedLoss>,
+    /// Since when the servers are heard; `None`: they are not.
+    pub(super) hearing: Option<Hearing>,
 }
 
 impl Member {
     /// Asks when it is time, and again where nobody answers.
     pub(super) fn tick_checks(&mut self, now_us: u64) {
         let is_well = self.checks.wrong.is_none() && self.checks.reported_loss.is_none();
-        let is_well = is_well && self.role != Role::Starting;
+        let is_well = is_well && self.role != Role::Starting && !self.is_quiet(now_us);
         let due = match self.checks.known_us {
             Some(known) if is_well => now_us >= known + CHECK_US,
             Some(known) => now_us >= known + RESEND_US,
@@ -54,12 +58,14 @@ impl Member {
         };
         self.checks.known_us = Some(asked_us);
         if self.is_reported_loss(&check, known, now_us) {
+            self.checks.hearing = None;
             return;
         }
         match check {
             // The own files are empty, or were when it was asked.
             Check::Missing => self.decide(Decision::Create),
             Check::Found { first, last, wrong } => {
+                self.hear_answer(asked_us, last, now_us);
                 self.checks.last = last;
                 let wrong = (!wrong.is_empty()).then(|| wrong.join("; "));
                 if wrong.is_some() || self.checks.wrong.is_some() {

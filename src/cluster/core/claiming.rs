@@ -7,7 +7,7 @@ use super::flight::What;
 use super::{Member, Role};
 use crate::cluster::addresses::successor_of;
 use crate::cluster::record::Kind;
-use crate::limits::RESEND_US;
+use crate::limits::{HEARING_TO_CLAIM_US, RESEND_US};
 
 impl Member {
     /// Claims, if it is time and this member is at the end.
@@ -47,6 +47,22 @@ impl Member {
         let Some(last) = &self.tip.last else {
             return true;
         };
+        let is_silent = now_us >= self.heard_us + u64::from(last.place.lease_ms) * 1_000;
+        let hears = self.hears_for(HEARING_TO_CLAIM_US, now_us);
+        (is_silent || self.is_free_to_follow()) && hears || self.is_goodbye_heard(now_us)
+    }
+
+    /// Whether the term has ended with a goodbye, at whose coming this member has heard the servers.
+    pub(super) fn is_goodbye_heard(&self, now_us: u64) -> bool {
+        let last = self.tip.before().sequence;
+        self.is_free_to_follow() && self.has_heard_it_come(last, now_us)
+    }
+
+    /// Whether the term has ended with a goodbye that leaves the next one to this member.
+    fn is_free_to_follow(&self) -> bool {
+        let Some(last) = &self.tip.last else {
+            return false;
+        };
         let own = &self.settings.announcement.node;
         let is_next = last
             .said
@@ -55,8 +71,7 @@ impl Member {
                 Some(successor) => successor == own,
                 None => said.node != *own,
             });
-        let is_over = last.place.kind == Kind::Goodbye && is_next;
-        is_over || now_us >= self.heard_us + u64::from(last.place.lease_ms) * 1_000
+        last.place.kind == Kind::Goodbye && is_next
     }
 
     fn claim(&mut self, now_us: u64) {

@@ -256,14 +256,15 @@ impl Member {
             subject: Arc::clone(&flight.publish.subject),
             bytes: Arc::clone(&flight.publish.bytes),
         };
-        self.heard_us = now_us;
         republish.next += 1;
-        if republish.next <= republish.until {
-            let next = republish.next;
+        let (next, until) = (republish.next, republish.until);
+        self.hear_record(now_us);
+        if next <= until {
             return self.decide(Decision::Fetch(next));
         }
-        let before = republish.before.clone();
-        self.republish = None;
+        let Some(before) = self.republish.take().map(|it| it.before) else {
+            return;
+        };
         self.read_on();
         self.flight = self.parked.take();
         if self.tip.sequence == before.sequence {

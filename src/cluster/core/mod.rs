@@ -10,8 +10,8 @@
 //! ```
 //!
 //! `event` lists its events and decisions, `tip` has the rule by which a record counts, `flight` what is
-//! sent. The rest handles the events: `checking`, `loss` and `comparing` the stream's end against the own
-//! files, `reading`, `claiming`, `publishing`, `serving`. The shell carries out each decision, in their order, and
+//! sent. The rest handles the events: `checking`, `hearing`, `loss` and `comparing` the stream's end against the
+//! own files, `reading`, `claiming`, `publishing`, `serving`. The shell carries out each decision, in their order, and
 //! brings events in the order in which they happen. All times are microseconds of a clock that counts
 //! suspend and never goes back.
 
@@ -20,6 +20,7 @@ mod claiming;
 mod comparing;
 mod event;
 mod flight;
+mod hearing;
 mod loss;
 mod publishing;
 mod reading;
@@ -89,6 +90,8 @@ pub struct Member {
     heard_us: u64,
     /// First sending of what was confirmed of the own term.
     lease_from_us: u64,
+    /// When the connection was given up while something was held back.
+    reconnected_us: u64,
     flight: Option<Flight>,
     flights: u64,
     /// The own record in flight while lost records are published again.
@@ -133,6 +136,7 @@ impl Member {
             role: Role::Starting,
             heard_us: now_us,
             lease_from_us: 0,
+            reconnected_us: 0,
             flight: None,
             flights: 0,
             parked: None,

@@ -126,6 +126,13 @@ impl Member {
         if !is_due && !is_late {
             return;
         }
+        let is_own = matches!(flight.what, What::Own { .. });
+        if is_own && !self.may_send(now_us) {
+            return self.hold_flight(now_us);
+        }
+        let Some(flight) = &mut self.flight else {
+            return;
+        };
         flight.sent_us = now_us;
         flight.state = State::Sent;
         let publish = flight.publish.clone();
@@ -133,6 +140,26 @@ impl Member {
             self.decide(Decision::Reconnect);
         }
         self.decide(Decision::Publish(publish));
+    }
+
+    /// The servers were not heard: what is in flight waits, and others are asked. Where something stands in its
+    /// place, the leader says what.
+    fn hold_flight(&mut self, now_us: u64) {
+        let is_unheard = self.is_unheard(now_us);
+        let last = self.checks.last;
+        let Some(flight) = &mut self.flight else {
+            return;
+        };
+        if !is_unheard && last >= flight.sequence() {
+            flight.state = State::Asking(now_us);
+            let n = flight.publish.expected_last;
+            return self.decide(Decision::Ask(n));
+        }
+        flight.state = State::Waiting(now_us + RETRY_US);
+        if is_unheard && now_us >= self.reconnected_us + RESEND_US {
+            self.reconnected_us = now_us;
+            self.decide(Decision::Reconnect);
+        }
     }
 
     fn flight_of(&mut self, id: u64) -> Option<&mut Flight> {
@@ -339,7 +366,7 @@ impl Member {
             return self.on_republished(&flight, now_us);
         };
         self.tip.take(*place, said.clone(), &flight.publish.bytes);
-        self.heard_us = now_us;
+        self.hear_record(now_us);
         self.lease_from_us = self.lease_from_us.max(flight.first_sent_us);
         self.write(*place, &flight.publish.bytes);
         if place.kind == Kind::Claim {

@@ -45,7 +45,7 @@ impl Member {
             // Another record has the place: the claim is void, or will be refused.
             self.give_up_claim();
         }
-        self.heard_us = now_us;
+        self.hear_record(now_us);
         self.tip.take(place, said, &message.bytes);
         self.write(place, &message.bytes);
     }

@@ -68,6 +68,7 @@ impl Member {
     pub(super) fn publish_next(&mut self, now_us: u64) {
         let is_free =
             self.flight.is_none() && self.republish.is_none() && self.comparison.is_none();
+        let is_free = is_free && self.may_send(now_us);
         if self.own_term().is_none() || !is_free || self.said_goodbye {
             return;
         }

@@ -2,6 +2,7 @@
 
 mod beginning;
 mod doubts;
+mod hearing;
 mod lease;
 mod publishes;
 mod republishing;

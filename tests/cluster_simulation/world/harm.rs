@@ -38,11 +38,59 @@ impl World {
             self.servers.lose(count);
             self.checkers.on_loss(self.now_us);
         }
+        if self.dice.chance(self.faults.absence) {
+            self.begin_absence(node);
+        }
         let is_over = self.now_us > self.servers.blank_until_us + 12 * SECOND;
         if is_over && self.dice.chance(self.faults.blank) {
             self.servers.blank_until_us = self.now_us + self.dice.long(SECOND / 2..=6 * SECOND);
         }
         self.harm_process(node)
+    }
+
+    /// Cuts a member off, if none is, and the others have had time to put back what was lost last: some time later
+    /// the servers go down.
+    fn begin_absence(&mut self, node: usize) {
+        let is_early = self.servers.down_until_us > 0
+            && self.now_us < self.servers.down_until_us + 10 * SECOND;
+        if is_early || self.nodes.iter().any(|it| it.cut.reading) {
+            return;
+        }
+        self.note(format!("node {node} is cut off"));
+        self.nodes[node].cut = Cut {
+            requests: true,
+            answers: true,
+            reading: true,
+        };
+        let late = self.dice.long(SECOND..=20 * SECOND);
+        self.after(late, Next::Outage(node));
+    }
+
+    /// The servers go down, and lose what another member has; the active may die with them.
+    pub(super) fn outage_without(&mut self, away: usize) {
+        let us = self.dice.long(SECOND..=20 * SECOND);
+        self.servers.down_until_us = self.now_us + us;
+        let late = self.dice.long(us - SECOND..=us + 2 * SECOND);
+        self.after(late, Next::Return(away));
+        let last = self.servers.last();
+        let active = (0..self.nodes.len()).find(|it| self.nodes[*it].role() == Role::Active);
+        if let Some(active) = active.filter(|_| self.dice.flip()) {
+            self.kill(active);
+        }
+        let has_all = |it: usize| {
+            it != away
+                && self.nodes[it]
+                    .core()
+                    .is_some_and(|it| it.sequence() >= last)
+        };
+        if last > 5 && (0..self.nodes.len()).any(has_all) {
+            let count = self.dice.pick(1..=3);
+            self.note(format!(
+                "the servers go down, and lose {count} messages of {last}"
+            ));
+            self.met("a member and the servers come back");
+            self.servers.lose(count);
+        }
     }
 
     pub(super) fn harm_process(&mut self, node: usize) -> Verdict {

@@ -3,6 +3,7 @@
 use super::super::*;
 use super::rig::{LEASE, Rig, SECOND, stored};
 use crate::cluster::testing::Chain;
+use crate::limits::HEARING_TO_CLAIM_US;
 
 fn found(first: u64, last: u64) -> Check {
     let wrong = Vec::new();
@@ -73,6 +74,9 @@ fn a_standby_waits_for_a_stream_that_is_lost_and_claims_nothing_meanwhile() {
         rig.pass(SECOND);
         rig.found(1, 2);
         assert_eq!(rig.member.trouble(), None);
+        rig.pass_heard(HEARING_TO_CLAIM_US - SECOND);
+        assert!(rig.published_nothing(), "others may have lost records");
+        rig.pass_heard(SECOND);
         assert_eq!(rig.member.role(), Role::Claiming);
     }
 }

@@ -16,10 +16,12 @@ fn active_no_confirmed_record_was_first_sent_within_three_quarters_of_the_lease_
         !rig.member.may_serve(rig.now + PAUSE),
         "also before a tick says so"
     );
+    rig.pass_heard(PAUSE - 1);
     rig.decided.clear();
-    rig.pass(PAUSE);
+    rig.pass_heard(1);
     assert_eq!(rig.decided[0], Decision::Pause);
     assert_eq!(rig.member.role(), Role::Paused);
+    rig.pass_heard(SECOND);
     assert_eq!(rig.published(), publish, "term and record in flight stay");
 }
 
@@ -28,7 +30,7 @@ fn paused_hears_that_a_record_sent_since_is_confirmed_and_serves_on() {
     let (mut rig, _) = Rig::active();
     rig.offer(&[5]);
     let late = rig.published();
-    rig.pass(PAUSE);
+    rig.pass_heard(PAUSE);
     rig.confirm(&late);
     assert_eq!(
         rig.member.role(),
@@ -61,7 +63,7 @@ fn a_pubacks_arrival_proves_nothing_the_lease_is_that_of_the_first_attempt() {
 fn a_claim_that_was_confirmed_late_serves_nothing_before_a_beat_is_confirmed() {
     let mut rig = Rig::standby(&[Chain::new().claim(1)]);
     let claim = rig.claims_after(LEASE);
-    rig.pass(PAUSE);
+    rig.pass_heard(PAUSE);
     rig.confirm(&claim);
     assert_eq!(rig.member.role(), Role::Paused);
     assert!(!rig.member.may_serve(rig.now));
@@ -104,7 +106,7 @@ fn a_path_that_stands_still_sends_no_beat_and_loses_the_lease_until_it_turns_aga
     rig.pass(SECOND - 1);
     assert!(rig.published_nothing(), "a beat is not due");
     for _ in 0..11 {
-        rig.pass(SECOND);
+        rig.pass_heard(SECOND);
         assert!(rig.published_nothing(), "nobody turns the path");
     }
     assert_eq!(rig.member.role(), Role::Paused);

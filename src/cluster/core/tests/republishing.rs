@@ -60,8 +60,7 @@ fn a_member_whose_files_go_on_where_the_stream_ends_publishes_those_records_agai
         rig.confirm(&publish);
     }
     assert_eq!(rig.member.role(), Role::Standby);
-    rig.pass(LEASE - 1);
-    rig.found(1, 4);
+    rig.pass_heard(LEASE - 1);
     assert_eq!(
         rig.member.role(),
         Role::Standby,

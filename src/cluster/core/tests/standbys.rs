@@ -4,6 +4,7 @@ use super::super::*;
 use super::rig::{LEASE, Rig, SECOND, stored};
 use crate::cluster::record::{Kind, Record, Term};
 use crate::cluster::testing::Chain;
+use crate::limits::HEARING_TO_CLAIM_US;
 
 #[test]
 fn standby_hears_a_valid_record_and_writes_it_silence_counts_from_its_arrival() {
@@ -14,8 +15,7 @@ fn standby_hears_a_valid_record_and_writes_it_silence_counts_from_its_arrival() 
     rig.on_event(Event::Message(beat.clone()));
     assert!(rig.has_to_write(2, &beat.bytes));
     rig.write_all();
-    rig.pass(LEASE - 1);
-    rig.found(1, 2);
+    rig.pass_heard(LEASE - 1);
     assert_eq!(rig.member.role(), Role::Standby, "silence began anew");
     rig.claims_after(1);
 }
@@ -30,8 +30,7 @@ fn standby_silence_counts_from_the_own_start() {
         record: Some(claim.bytes.clone()),
     });
     rig.answer(Some(&claim), None, 1);
-    rig.pass(LEASE - 1);
-    rig.found(1, 1);
+    rig.pass_heard(LEASE - 1);
     assert_eq!(rig.member.role(), Role::Standby);
     rig.claims_after(1);
 }
@@ -71,8 +70,7 @@ fn who_said_goodbye_waits_a_lease_before_it_claims() {
     let mut chain = Chain::new();
     chain.node = "own";
     let mut rig = Rig::standby(&[chain.claim(1), chain.goodbye()]);
-    rig.pass(LEASE - 1);
-    rig.found(1, 2);
+    rig.pass_heard(LEASE - 1);
     assert_eq!(rig.member.role(), Role::Standby);
     rig.claims_after(1);
 }
@@ -88,8 +86,7 @@ fn a_standby_that_a_goodbye_names_claims_at_once_and_another_one_behind_a_lease(
     rig.claims_after(0);
     chain.successor = Some("third");
     let mut rig = Rig::standby(&[claim, chain.goodbye()]);
-    rig.pass(LEASE - 1);
-    rig.found(1, 2);
+    rig.pass_heard(LEASE - 1);
     assert_eq!(rig.member.role(), Role::Standby);
     rig.claims_after(1);
 }
@@ -110,7 +107,8 @@ fn standby_hears_an_empty_stream_its_files_empty_too_and_claims() {
 fn standby_does_not_claim_unless_it_is_at_the_end_and_can_write() {
     let mut chain = Chain::new();
     let mut rig = Rig::standby(&[chain.claim(1)]);
-    rig.pass(LEASE);
+    rig.pass_heard(LEASE - 1);
+    rig.pass(1);
     rig.found(1, 2);
     assert_eq!(
         rig.member.role(),
@@ -118,13 +116,11 @@ fn standby_does_not_claim_unless_it_is_at_the_end_and_can_write() {
         "a message is not read yet"
     );
     rig.on_event(Event::CanWrite(false));
-    rig.pass(2 * SECOND);
-    rig.found(1, 1);
+    rig.pass_heard(6 * SECOND);
     assert_eq!(rig.member.role(), Role::Standby, "it cannot write");
     rig.on_event(Event::CanWrite(true));
     rig.on_event(Event::Message(chain.beat()));
-    rig.pass(LEASE);
-    rig.found(1, 2);
+    rig.pass_heard(LEASE);
     assert_eq!(
         rig.member.role(),
         Role::Standby,
@@ -137,7 +133,8 @@ fn standby_does_not_claim_unless_it_is_at_the_end_and_can_write() {
 #[test]
 fn wrong_settings_are_told_with_the_command_that_mends_them_and_no_standby_claims() {
     let mut rig = Rig::standby(&[Chain::new().claim(1)]);
-    rig.pass(LEASE);
+    rig.pass_heard(LEASE - 1);
+    rig.pass(1);
     let wrong = vec!["replicas: nats stream edit flb_journal_east --replicas 3".to_owned()];
     rig.on_event(Event::Checked(Check::Found {
         first: 1,
@@ -152,7 +149,7 @@ fn wrong_settings_are_told_with_the_command_that_mends_them_and_no_standby_claim
     rig.pass(LEASE);
     assert_eq!(rig.member.role(), Role::Standby);
     rig.decided.clear();
-    rig.claims_after(2 * SECOND);
+    rig.claims_after(SECOND + HEARING_TO_CLAIM_US);
     assert_eq!(rig.member.trouble(), None);
 }
 
