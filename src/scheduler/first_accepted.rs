@@ -2,60 +2,37 @@
 //! sent an event for each. A source is dialled again at once only after an accepted line; duplicates
 //! do not count.
 //!
-//! Intake feeds it each message's connection; ingest gets one event a connection. It holds one entry
-//! a source at most, however full ingest's ring is.
+//! Intake feeds it each message's connection; ingest gets one event a connection.
 
+use super::pending::Pending;
 use crate::message::SourceIndex;
 
-/// The last connection of each source that had a line accepted.
+/// The last connection of each source that had a line accepted; 0: none yet.
 #[derive(Debug, Default)]
-pub(super) struct FirstAccepted {
-    /// By source.
-    sources: Vec<Source>,
-    /// The sources that are pending, each once.
-    pending: Vec<SourceIndex>,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct Source {
-    /// 0: none yet.
-    connection: u32,
-    is_pending: bool,
-}
+pub(super) struct FirstAccepted(Pending<u32>);
 
 impl FirstAccepted {
     /// A line of this connection was accepted.
     #[inline]
     pub(super) fn note(&mut self, source: SourceIndex, connection: u32) {
-        let known = self.sources.get(source as usize);
-        if known.is_none_or(|known| known.connection != connection) {
+        if self.0.get(source) != Some(&connection) {
             self.note_first(source, connection);
         }
     }
 
     #[cold]
     fn note_first(&mut self, source: SourceIndex, connection: u32) {
-        let index = source as usize;
-        if self.sources.len() <= index {
-            self.sources.resize(index + 1, Source::default());
-        }
-        let known = &mut self.sources[index];
-        known.connection = connection;
-        if !std::mem::replace(&mut known.is_pending, true) {
-            self.pending.push(source);
-        }
+        *self.0.note(source) = connection;
     }
 
     /// The next source that ingest is sent an event for.
     pub(super) fn next(&mut self) -> Option<SourceIndex> {
-        let source = self.pending.pop()?;
-        self.sources[source as usize].is_pending = false;
-        Some(source)
+        self.0.next().map(|(source, _)| source)
     }
 
     /// Whether nothing is pending.
     pub(super) fn is_empty(&self) -> bool {
-        self.pending.is_empty()
+        self.0.is_empty()
     }
 }
 
@@ -102,9 +79,10 @@ mod tests {
                     let sent = accepted.next();
                     prop_assert_eq!(sent.is_some(), sent.is_some_and(|it| pending.remove(&it)));
                 }
-                prop_assert_eq!(accepted.pending.len(), pending.len());
-                prop_assert!(accepted.pending.iter().all(|source| pending.contains(source)));
+                prop_assert_eq!(accepted.is_empty(), pending.is_empty());
             }
+            let left: BTreeSet<_> = std::iter::from_fn(|| accepted.next()).collect();
+            prop_assert_eq!(left, pending);
         }
     }
 

@@ -52,6 +52,7 @@ pub mod rules;
 mod duplicates;
 pub(crate) mod first_accepted;
 pub(crate) mod gate;
+mod pending;
 pub(crate) mod repeats;
 pub(crate) mod source_acks;
 

@@ -1,9 +1,9 @@
 //! Repeats: how many duplicates each source has sent, until ingest was sent the count. Ingest reads
 //! a source no further for a moment whose duplicates take more than their share of the time.
 //!
-//! Intake's answers feed it; ingest gets one event a source and duty cycle at most. It holds one
-//! entry a source, however full ingest's ring is.
+//! Intake's answers feed it; ingest gets one event a source and duty cycle at most.
 
+use super::pending::Pending;
 use crate::message::SourceIndex;
 
 /// Duplicates of one connection of a source.
@@ -16,15 +16,10 @@ pub(super) struct Repeated {
 
 /// The counts that ingest has not been sent.
 #[derive(Debug, Default)]
-pub(super) struct Repeats {
-    /// By source.
-    sources: Vec<Source>,
-    /// The sources that have a count, each once.
-    pending: Vec<SourceIndex>,
-}
+pub(super) struct Repeats(Pending<Count>);
 
 #[derive(Debug, Clone, Copy, Default)]
-struct Source {
+struct Count {
     /// The one that sent the last of them.
     connection: u32,
     count: u32,
@@ -34,35 +29,29 @@ impl Repeats {
     /// A line of this connection is a duplicate.
     #[inline]
     pub(super) fn note(&mut self, source: SourceIndex, connection: u32) {
-        let index = source as usize;
-        if self.sources.len() <= index {
-            self.sources.resize(index + 1, Source::default());
-        }
-        let known = &mut self.sources[index];
-        if known.count == 0 {
-            self.pending.push(source);
-        } else if known.connection != connection {
+        let known = self.0.note(source);
+        if known.connection != connection {
             // The one before is gone: nobody is left to be told.
-            known.count = 0;
+            let count = 0;
+            *known = Count { connection, count };
         }
-        known.connection = connection;
         known.count = known.count.saturating_add(1);
     }
 
     /// The next source of which ingest is sent the count.
     pub(super) fn next(&mut self) -> Option<Repeated> {
-        let source = self.pending.pop()?;
-        let known = &mut self.sources[source as usize];
+        let (source, known) = self.0.next()?;
+        let Count { connection, count } = std::mem::take(known);
         Some(Repeated {
             source,
-            connection: known.connection,
-            count: std::mem::take(&mut known.count),
+            connection,
+            count,
         })
     }
 
     /// Whether ingest has been sent all.
     pub(super) fn is_empty(&self) -> bool {
-        self.pending.is_empty()
+        self.0.is_empty()
     }
 }
 
