@@ -3,14 +3,13 @@
 //! Fed by the command line; asks the engine's admin address by `POST /reload`.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 use serde::Deserialize;
 
 use super::Failure;
-use super::client::{AdminArgs, Http, token, wants_token};
+use super::client::{AdminArgs, UserArgs, expect_user};
 use super::output::print;
 use crate::escape::Escaped;
 
@@ -37,11 +36,8 @@ const ANSWER: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ReloadArgs {
-    /// The file whose first line is the token of a user with may_admin, where the engine has users.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) token_file: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) engine: AdminArgs,
+    pub(crate) engine: UserArgs,
 }
 
 /// Asks for the reload.
@@ -49,14 +45,8 @@ pub(crate) struct ReloadArgs {
 /// # Errors
 /// It was refused, or there is no answer.
 pub(crate) fn run(args: ReloadArgs) -> Result<(), Failure> {
-    let token = token(args.token_file.as_deref())?;
-    let http = Http::new(
-        args.engine
-            .place_all_the_same("give --admin, or send SIGHUP to its process")?,
-        &args.engine.tls,
-        token,
-        ANSWER,
-    )?;
+    let otherwise = "give --admin, or send SIGHUP to its process";
+    let http = (args.engine).http(AdminArgs::place_all_the_same, otherwise, ANSWER)?;
     let address = http.address();
     let (status, text) = http.post("/reload").map_err(|why| {
         Failure::because(format_args!(
@@ -80,10 +70,7 @@ struct Answer {
 
 /// What is printed: a line a change.
 fn words(address: &str, status: u16, text: &str) -> Result<String, Failure> {
-    if let 401 | 403 = status {
-        let why = wants_token(text);
-        return Err(Failure::because(format_args!("{address}: {why}")));
-    }
+    expect_user(address, status, text)?;
     let answer: Answer = serde_json::from_str(text).map_err(|_| {
         Failure::because(format_args!(
             "{address} answers {status} to POST /reload: it is no engine's [admin] listen, or that of \

@@ -1,10 +1,11 @@
-//! Which engine a command asks over HTTP: the options of `top`, `reload` and `health`.
+//! Which engine a command asks over HTTP, and as whom: the options of `top`, `reload`, `health` and `cluster`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 
-use super::{Place, TlsArgs};
+use super::{Http, Place, TlsArgs, token};
 use crate::cli::Failure;
 use crate::config;
 use crate::escape::Escaped;
@@ -21,6 +22,52 @@ pub(in crate::cli) struct AdminArgs {
     pub(in crate::cli) config: Option<PathBuf>,
     #[command(flatten)]
     pub(in crate::cli) tls: TlsArgs,
+}
+
+/// Which engine is asked, and as which of its users.
+#[derive(Debug, Clone, Args)]
+pub(in crate::cli) struct UserArgs {
+    /// The file whose first line is the token of a user with may_admin, where the engine has users.
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    #[command(flatten)]
+    engine: AdminArgs,
+}
+
+impl UserArgs {
+    /// Asks at the address that `place` finds, [`AdminArgs::place`] or its like; `otherwise` is for that one, and
+    /// each question has `timeout`.
+    ///
+    /// # Errors
+    /// There is no such address, or the token's file or the options of TLS are of no use.
+    pub(in crate::cli) fn http(
+        &self,
+        place: fn(&AdminArgs, &str) -> Result<Place, Failure>,
+        otherwise: &str,
+        timeout: Duration,
+    ) -> Result<Http, Failure> {
+        let token = token(self.token_file.as_deref())?;
+        Http::new(
+            place(&self.engine, otherwise)?,
+            &self.engine.tls,
+            token,
+            timeout,
+        )
+    }
+}
+
+/// Refuses an answer that wants a token, or another one, with what to do.
+///
+/// # Errors
+/// Its status is 401 or 403.
+pub(in crate::cli) fn expect_user(address: &str, status: u16, text: &str) -> Result<(), Failure> {
+    match status {
+        401 | 403 => {
+            let why = wants_token(text);
+            Err(Failure::because(format_args!("{address}: {why}")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What to do where the engine answers that it wants a token, or another one; `text` is its answer.

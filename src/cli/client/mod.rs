@@ -17,7 +17,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs}
 use std::path::Path;
 use std::time::Duration;
 
-pub(super) use self::admin::{AdminArgs, wants_token};
+pub(super) use self::admin::{AdminArgs, UserArgs, expect_user, wants_token};
 pub(super) use self::http::Http;
 pub(super) use self::stream::{Stream, end_words};
 pub(super) use self::tls::{TlsArgs, TlsClient};

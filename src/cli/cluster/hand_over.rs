@@ -3,7 +3,6 @@
 //! Fed by the command line; asks the active's admin address by `POST /cluster/hand-over`, then its `/readyz`,
 //! which says who serves.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -11,7 +10,7 @@ use serde::Deserialize;
 
 use super::no_answer;
 use crate::cli::Failure;
-use crate::cli::client::{AdminArgs, Http, token, wants_token};
+use crate::cli::client::{AdminArgs, UserArgs, expect_user};
 use crate::cli::output::print;
 use crate::escape::Escaped;
 
@@ -41,11 +40,8 @@ pub(crate) struct HandOverArgs {
     /// How long another member may take to serve, in seconds: deliveries are drained before.
     #[arg(long, value_name = "SECONDS", default_value = "120")]
     pub(crate) timeout: u64,
-    /// The file whose first line is the token of a user with may_admin, where the engine has users.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) token_file: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) engine: AdminArgs,
+    pub(crate) engine: UserArgs,
 }
 
 /// Asks, and waits until another member serves.
@@ -53,9 +49,7 @@ pub(crate) struct HandOverArgs {
 /// # Errors
 /// It is refused, or nobody serves in time.
 pub(crate) fn run(args: HandOverArgs) -> Result<(), Failure> {
-    let token = token(args.token_file.as_deref())?;
-    let place = args.engine.place("give --admin")?;
-    let http = Http::new(place, &args.engine.tls, token, ANSWER)?;
+    let http = (args.engine).http(AdminArgs::place, "give --admin", ANSWER)?;
     let address = http.address().to_owned();
     let path = path(args.node.as_deref());
     let (status, text) = http.post(&path).map_err(|why| no_answer(&address, &why))?;
@@ -101,12 +95,7 @@ struct Answer {
 
 /// The member that hands over.
 fn begun(address: &str, status: u16, text: &str) -> Result<String, Failure> {
-    if let 401 | 403 = status {
-        return Err(Failure::because(format_args!(
-            "{address}: {}",
-            wants_token(text)
-        )));
-    }
+    expect_user(address, status, text)?;
     let answer: Answer = serde_json::from_str(text).map_err(|_| {
         Failure::because(format_args!(
             "{address} answers {status} to POST /cluster/hand-over: it is no engine's [admin] listen, or that \

@@ -3,7 +3,6 @@
 //! Fed by the key `cluster` of a member's `/stats`, a standby's or the active's: each hears the others.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -13,7 +12,7 @@ use serde_json::Value;
 
 use super::no_answer;
 use crate::cli::Failure;
-use crate::cli::client::{AdminArgs, Http, token, wants_token};
+use crate::cli::client::{AdminArgs, UserArgs, expect_user};
 use crate::cli::output::{print, print_json};
 use crate::escape::Escaped;
 
@@ -39,11 +38,8 @@ pub(crate) struct StatusArgs {
     /// Print one JSON object.
     #[arg(long)]
     pub(crate) json: bool,
-    /// The file whose first line is the token of a user with may_admin, where the engine has users.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) token_file: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) engine: AdminArgs,
+    pub(crate) engine: UserArgs,
 }
 
 /// Asks a member and prints what it says.
@@ -51,9 +47,7 @@ pub(crate) struct StatusArgs {
 /// # Errors
 /// No member answers, or none serves.
 pub(crate) fn run(args: StatusArgs) -> Result<(), Failure> {
-    let token = token(args.token_file.as_deref())?;
-    let place = args.engine.place("give --admin")?;
-    let http = Http::new(place, &args.engine.tls, token, ANSWER)?;
+    let http = (args.engine).http(AdminArgs::place, "give --admin", ANSWER)?;
     let address = http.address().to_owned();
     let (status, text) = http
         .get("/stats")
@@ -127,12 +121,7 @@ struct Row {
 
 impl Group {
     fn read(address: &str, status: u16, text: &str) -> Result<Self, Failure> {
-        if let 401 | 403 = status {
-            return Err(Failure::because(format_args!(
-                "{address}: {}",
-                wants_token(text)
-            )));
-        }
+        expect_user(address, status, text)?;
         let stats: Option<Value> = serde_json::from_str(text).ok();
         let cluster = stats.and_then(|mut it| it.get_mut("cluster").map(Value::take));
         match cluster {

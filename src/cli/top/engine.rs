@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use super::super::client::{Http, Place, TlsArgs, wants_token};
+use super::super::client::{AdminArgs, Http, UserArgs, wants_token};
 use super::snapshot::{Page, Snapshot};
-use crate::access::Token;
 use crate::cli::Failure;
 
 /// How long one question may take: an engine that is well answers within milliseconds.
@@ -33,9 +32,9 @@ pub(super) struct Engine {
 
 impl Engine {
     /// # Errors
-    /// The options of TLS are of no use.
-    pub(super) fn new(place: Place, tls: &TlsArgs, token: Option<Token>) -> Result<Self, Failure> {
-        let http = Http::new(place, tls, token, ANSWER)?;
+    /// As [`UserArgs::http`] has them.
+    pub(super) fn new(args: &UserArgs) -> Result<Self, Failure> {
+        let http = args.http(AdminArgs::place, "set it, or give --admin", ANSWER)?;
         Ok(Self { http })
     }
 

@@ -16,13 +16,12 @@ mod tests;
 mod view;
 
 use std::io::{self, IsTerminal as _};
-use std::path::PathBuf;
 
 use clap::Args;
 use jiff::Timestamp;
 
 use super::Failure;
-use super::client::{AdminArgs, token};
+use super::client::UserArgs;
 use super::output::print;
 use app::App;
 use engine::{Engine, NoAnswer};
@@ -47,11 +46,8 @@ pub(crate) struct TopArgs {
     /// Print one frame as plain text and end; so it is too where standard output is no terminal.
     #[arg(long)]
     pub(crate) once: bool,
-    /// The file whose first line is the token of a user with may_admin, where the engine has users.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) token_file: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) engine: AdminArgs,
+    pub(crate) engine: UserArgs,
 }
 
 /// Shows an engine until the user has seen enough.
@@ -59,12 +55,7 @@ pub(crate) struct TopArgs {
 /// # Errors
 /// There is no admin address; for one frame, the engine does not answer.
 pub(crate) fn run(args: TopArgs) -> Result<(), Failure> {
-    let token = token(args.token_file.as_deref())?;
-    let engine = Engine::new(
-        args.engine.place("set it, or give --admin")?,
-        &args.engine.tls,
-        token,
-    )?;
+    let engine = Engine::new(&args.engine)?;
     let has_terminal = io::stdout().is_terminal() && io::stdin().is_terminal();
     match args.once || !has_terminal {
         true => print(&once(&engine)?),
