@@ -4,17 +4,18 @@
 //! `parts`).
 
 use std::collections::VecDeque;
+use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use anyhow::{Context as _, Error, Result, anyhow, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::error::{Context, PerfError};
 use crate::parts::Event;
 use crate::process::{Usage, usage};
 
@@ -27,32 +28,36 @@ const LOG_LINES_MAX: usize = 30;
 pub(crate) struct Child {
     name: String,
     process: std::process::Child,
-    said: Receiver<String>,
+    said: Mutex<Receiver<String>>,
     /// Its standard error, as it comes.
-    logged: Receiver<String>,
+    logged: Mutex<Receiver<String>>,
     log: Arc<Mutex<VecDeque<String>>>,
 }
 
 impl Child {
     /// Starts a part: this program again, with these arguments.
-    pub(crate) fn start(name: &str, arguments: &[String]) -> Result<Self, PerfError> {
-        Self::start_with(name, arguments, |command| command)
+    pub(crate) fn start(name: &str, arguments: &[String]) -> Result<Self> {
+        Self::start_in(Path::new("."), name, arguments)
     }
 
-    /// The same, with something to be set first.
-    pub(crate) fn start_with(
+    /// Starts another program in this folder, so that it ends with us.
+    pub(crate) fn start_program<S: AsRef<OsStr>>(
         name: &str,
-        arguments: &[String],
-        set: impl FnOnce(&mut Command) -> &mut Command,
-    ) -> Result<Self, PerfError> {
+        command: impl IntoIterator<Item = S>,
+        folder: &Path,
+    ) -> Result<Self> {
+        let words = command.into_iter().map(|it| it.as_ref().to_owned());
+        let words = ["become".into()].into_iter().chain(words);
+        Self::start_in(folder, name, &words.collect::<Vec<OsString>>())
+    }
+
+    fn start_in(folder: &Path, name: &str, arguments: &[impl AsRef<OsStr>]) -> Result<Self> {
         let program = std::env::current_exe().context("finding our own program")?;
         let mut command = Command::new(program);
-        command.arg("part").args(arguments);
+        command.arg("part").args(arguments).current_dir(folder);
         command.stdin(Stdio::piped());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut process = set(&mut command)
-            .spawn()
-            .context(format!("starting the {name}"))?;
+        let mut process = command.spawn().context(format!("starting the {name}"))?;
         let log = Arc::default();
         let (say, said) = channel();
         let (note, logged) = channel();
@@ -61,8 +66,8 @@ impl Child {
         Ok(Self {
             name: name.to_owned(),
             process,
-            said,
-            logged,
+            said: said.into(),
+            logged: logged.into(),
             log,
         })
     }
@@ -72,36 +77,44 @@ impl Child {
     }
 
     /// What the kernel knows of it now.
-    pub(crate) fn usage(&self) -> Result<Usage, PerfError> {
+    pub(crate) fn usage(&self) -> Result<Usage> {
         usage(self.pid())
     }
 
     /// Its next event, within the time that any step of a round may take.
-    pub(crate) fn event(&self) -> Result<Event, PerfError> {
+    pub(crate) fn event(&self) -> Result<Event> {
         self.event_within(PATIENCE)
     }
 
     /// Its next event.
-    pub(crate) fn event_within(&self, time: Duration) -> Result<Event, PerfError> {
-        let line = (self.said.recv_timeout(time)).map_err(|error| self.failed(silence(error)))?;
+    pub(crate) fn event_within(&self, time: Duration) -> Result<Event> {
+        let line = self.next_line(&self.said, time)?;
         serde_json::from_str(&line).map_err(|error| self.failed(&format!("said {line}: {error}")))
     }
 
     /// The rest of the first line of its log that has this mark.
-    pub(crate) fn logged_after(&self, mark: &str) -> Result<String, PerfError> {
+    pub(crate) fn logged_after(&self, mark: &str) -> Result<String> {
         let until = Instant::now() + PATIENCE;
         loop {
             let time = until.saturating_duration_since(Instant::now());
-            let line = self.logged.recv_timeout(time);
-            let line = line.map_err(|error| self.failed(silence(error)))?;
+            let line = self.next_line(&self.logged, time)?;
             if let Some((_, rest)) = line.split_once(mark) {
                 return Ok(rest.to_owned());
             }
         }
     }
 
+    fn next_line(&self, from: &Mutex<Receiver<String>>, time: Duration) -> Result<String> {
+        let from = from.lock().unwrap_or_else(PoisonError::into_inner);
+        let silence = |error| match error {
+            RecvTimeoutError::Timeout => "says nothing",
+            RecvTimeoutError::Disconnected => "ended",
+        };
+        (from.recv_timeout(time)).map_err(|error| self.failed(silence(error)))
+    }
+
     /// Says go.
-    pub(crate) fn go(&mut self) -> Result<(), PerfError> {
+    pub(crate) fn go(&mut self) -> Result<()> {
         let stdin = self.process.stdin.as_mut();
         let stdin = stdin.expect("it was given a pipe, which stays until the end");
         stdin
@@ -110,7 +123,7 @@ impl Child {
     }
 
     /// Interrupts it, as Ctrl-C does, and waits until it has ended.
-    pub(crate) fn interrupt(&mut self) -> Result<(), PerfError> {
+    pub(crate) fn interrupt(&mut self) -> Result<()> {
         let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw);
         let pid = pid.expect("a process has a number");
         kill_process(pid, Signal::INT).context(format!("interrupting the {}", self.name))?;
@@ -129,19 +142,12 @@ impl Child {
     }
 
     /// An error about it, with the last it said.
-    pub(crate) fn failed(&self, what: &str) -> PerfError {
+    pub(crate) fn failed(&self, what: &str) -> Error {
         // What it said last may still be on its way.
         thread::sleep(Duration::from_millis(50));
         let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        PerfError::Part {
-            part: format!("the {}", self.name),
-            what: what.to_owned(),
-            said: log
-                .iter()
-                .map(String::as_str)
-                .collect::<Vec<_>>()
-                .join("\n"),
-        }
+        let said: Vec<&str> = log.iter().map(String::as_str).collect();
+        anyhow!("the {} {what}\n{}", self.name, said.join("\n"))
     }
 }
 
@@ -150,13 +156,6 @@ impl Drop for Child {
         // It may have ended by itself.
         let _ = self.process.kill();
         let _ = self.process.wait();
-    }
-}
-
-fn silence(error: RecvTimeoutError) -> &'static str {
-    match error {
-        RecvTimeoutError::Timeout => "says nothing",
-        RecvTimeoutError::Disconnected => "ended",
     }
 }
 
@@ -182,14 +181,10 @@ fn forward(
     });
 }
 
-/// Starts another program so that it ends with us.
-pub(crate) fn become_program(
-    name: &str,
-    command: &[&Path],
-    folder: &Path,
-) -> Result<Child, PerfError> {
-    let mut arguments = vec!["become".to_owned()];
-    let words = command.iter().map(|it| it.to_string_lossy().into_owned());
-    arguments.extend(words);
-    Child::start_with(name, &arguments, |it| it.current_dir(folder))
+/// Refuses the output of a program that failed; `what` says which one, and at what.
+pub(crate) fn checked(output: &Output, what: impl FnOnce() -> String) -> Result<()> {
+    let said = [&output.stdout[..], &output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    ensure!(output.status.success(), "{}\n{said}", what());
+    Ok(())
 }

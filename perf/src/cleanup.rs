@@ -5,12 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
+use anyhow::{Context as _, Result};
 use rustix::process::{Pid, Signal, kill_process};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tempfile::TempDir;
-
-use crate::error::{Context, PerfError};
 
 /// What a signal has to clean up: directories, and the processes that write there.
 static OPEN: Mutex<Vec<(PathBuf, Option<u32>)>> = Mutex::new(Vec::new());
@@ -21,7 +20,7 @@ pub(crate) struct Home(TempDir);
 
 impl Home {
     /// A new one in this folder.
-    pub(crate) fn new(folder: &Path) -> Result<Self, PerfError> {
+    pub(crate) fn new(folder: &Path) -> Result<Self> {
         let made = tempfile::Builder::new()
             .prefix("flipped-lb-perf-")
             .tempdir_in(folder);
@@ -53,7 +52,7 @@ fn with_open<T>(act: impl FnOnce(&mut Vec<(PathBuf, Option<u32>)>) -> T) -> T {
 }
 
 /// On a signal: ends the writers, removes the directories, and exits as signals do.
-pub(crate) fn on_signals() -> Result<(), PerfError> {
+pub(crate) fn on_signals() -> Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).context("watching signals")?;
     thread::spawn(move || {
         if let Some(signal) = signals.forever().next() {

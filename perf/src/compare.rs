@@ -4,10 +4,10 @@
 use std::fs;
 use std::path::Path;
 
+use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::error::{Context, PerfError};
 use crate::figure::Better;
 use crate::report::{Format, Measure, Table, csv_lines};
 use crate::spread::{Spread, Unit};
@@ -15,7 +15,7 @@ use crate::spread::{Spread, Unit};
 /// Sides with fewer rounds have no interval that says anything.
 const ROUNDS_MIN: usize = 2;
 /// What is no engine of ours: shown, for it tells whether the machine was the same, but not judged.
-const REFERENCES: [&str; 5] = [
+const REFERENCES: &[&str] = &[
     "relay",
     "nats-server",
     "bare load",
@@ -96,15 +96,11 @@ pub(crate) fn tolerance(text: &str) -> Result<f64, String> {
 
 impl Report {
     /// The one in this folder.
-    pub(crate) fn read(folder: &Path) -> Result<Self, PerfError> {
+    pub(crate) fn read(folder: &Path) -> Result<Self> {
         let path = folder.join("raw.json");
         let text = fs::read_to_string(&path).context(format!("reading {}", path.display()))?;
-        serde_json::from_str(&text).map_err(|error| {
-            PerfError::Usage(format!(
-                "{} is no report that can be compared: {error}",
-                path.display()
-            ))
-        })
+        serde_json::from_str(&text)
+            .with_context(|| format!("{} is no report that can be compared", path.display()))
     }
 
     /// B beside this one, A.
@@ -177,20 +173,23 @@ impl Compared {
             verdict,
         }
     }
+
+    fn words(&self) -> [String; 4] {
+        [&self.benchmark, &self.case, &self.party, &self.figure].map(String::clone)
+    }
 }
 
 /// Of a ratio that is better when it is less.
 fn judged(low: f64, high: f64, tolerance: f64) -> Verdict {
-    let most = 1.0 + tolerance;
-    match (
-        low > most,
-        high < 1.0 / most,
-        high <= most && low >= 1.0 / most,
-    ) {
-        (true, ..) => Verdict::Worse,
-        (_, true, _) => Verdict::Better,
-        (.., true) => Verdict::Same,
-        _ => Verdict::Inconclusive,
+    let (most, least) = (1.0 + tolerance, 1.0 / (1.0 + tolerance));
+    if low > most {
+        Verdict::Worse
+    } else if high < least {
+        Verdict::Better
+    } else if low >= least && high <= most {
+        Verdict::Same
+    } else {
+        Verdict::Inconclusive
     }
 }
 
@@ -201,16 +200,6 @@ impl Comparison {
     }
 
     pub(crate) fn show(&self, format: Format) -> String {
-        let cells = |it: &Compared| -> Vec<String> {
-            let words = [&it.benchmark, &it.case, &it.party, &it.figure].map(String::clone);
-            let numbers = [it.a, it.b, it.ratio.mid, it.ratio.low, it.ratio.high];
-            let numbers = numbers.map(|it| it.to_string());
-            words
-                .into_iter()
-                .chain(numbers)
-                .chain([it.verdict.word().to_owned()])
-                .collect()
-        };
         match format {
             Format::Md => self.markdown(),
             Format::Json => format!(
@@ -220,46 +209,40 @@ impl Comparison {
             Format::Csv => {
                 let columns = "benchmark,case,party,figure,a,b,ratio,low,high,verdict";
                 let columns = columns.split(',').map(str::to_owned).collect();
+                let cells = |it: &Compared| {
+                    let numbers = [it.a, it.b, it.ratio.mid, it.ratio.low, it.ratio.high];
+                    let numbers = numbers.map(|it| it.to_string());
+                    let verdict = it.verdict.word().to_owned();
+                    it.words()
+                        .into_iter()
+                        .chain(numbers)
+                        .chain([verdict])
+                        .collect()
+                };
                 csv_lines([columns].into_iter().chain(self.figures.iter().map(cells)))
             }
         }
     }
 
     fn markdown(&self) -> String {
-        let mut table = Table::new([
-            "benchmark",
-            "case",
-            "party",
-            "figure",
-            "A",
-            "B",
-            "B over A (95 % interval)",
-            "verdict",
-        ]);
+        let columns = "benchmark,case,party,figure,A,B,B over A (95 % interval),verdict";
+        let mut table = Table::new(columns.split(','));
         for it in &self.figures {
-            let words = [&it.benchmark, &it.case, &it.party, &it.figure].map(String::clone);
             let [a, b] = [it.a, it.b].map(|value| it.unit.show(value));
             let ratio = it.ratio.show_interval(Unit::Ratio);
             let verdict = match it.verdict {
                 Verdict::Worse => "**worse**".to_owned(),
                 other => other.word().to_owned(),
             };
-            table.push(words.into_iter().chain([a, b, ratio, verdict]));
+            table.push(it.words().into_iter().chain([a, b, ratio, verdict]));
         }
         let count = |verdict| {
-            self.figures
-                .iter()
-                .filter(|it| it.verdict == verdict)
-                .count()
+            let those = self.figures.iter().filter(|it| it.verdict == verdict);
+            those.count()
         };
         let percent = Unit::Percent.show(self.tolerance * 100.0);
-        let [worse, better, same, unknown] = [
-            Verdict::Worse,
-            Verdict::Better,
-            Verdict::Same,
-            Verdict::Inconclusive,
-        ]
-        .map(count);
+        let [worse, better] = [Verdict::Worse, Verdict::Better].map(count);
+        let [same, unknown] = [Verdict::Same, Verdict::Inconclusive].map(count);
         format!(
             "## Comparison, tolerance {percent}\n\n{worse} worse, {better} better, {same} the same, \
              {unknown} inconclusive: more rounds would tell.\n\n{}\n\n{}",
@@ -308,40 +291,31 @@ mod tests {
     #[test]
     fn a_figure_is_worse_or_better_only_with_its_whole_interval() {
         let steady = [100.0, 101.0, 99.0];
-        assert_eq!(
-            verdict("more", "engine", &steady, &[80.0, 81.0, 79.0]),
-            Verdict::Worse
-        );
-        assert_eq!(
-            verdict("less", "engine", &steady, &[80.0, 81.0, 79.0]),
-            Verdict::Better
-        );
-        assert_eq!(
-            verdict("less", "engine", &steady, &[120.0, 121.0, 119.0]),
-            Verdict::Worse
-        );
-        assert_eq!(verdict("more", "engine", &steady, &steady), Verdict::Same);
-        assert_eq!(
-            verdict("more", "engine", &steady, &[70.0, 100.0, 130.0]),
-            Verdict::Inconclusive
-        );
+        for (better, b, expected) in [
+            ("more", [80.0, 81.0, 79.0], Verdict::Worse),
+            ("less", [80.0, 81.0, 79.0], Verdict::Better),
+            ("less", [120.0, 121.0, 119.0], Verdict::Worse),
+            ("more", steady, Verdict::Same),
+            ("more", [70.0, 100.0, 130.0], Verdict::Inconclusive),
+        ] {
+            assert_eq!(verdict(better, "engine", &steady, &b), expected, "{b:?}");
+        }
     }
 
     #[test]
     fn the_relay_and_single_rounds_decide_nothing() {
-        let steady = [100.0, 101.0, 99.0];
-        assert_eq!(
-            verdict("more", "relay", &steady, &[50.0, 51.0, 49.0]),
-            Verdict::Shown
-        );
-        assert_eq!(
-            verdict("neither", "engine", &steady, &[50.0, 51.0, 49.0]),
-            Verdict::Shown
-        );
-        assert_eq!(
-            verdict("more", "engine", &steady, &[50.0]),
-            Verdict::Inconclusive
-        );
+        let (steady, half) = ([100.0, 101.0, 99.0], [50.0, 51.0, 49.0]);
+        for (better, party, b, expected) in [
+            ("more", "relay", &half[..], Verdict::Shown),
+            ("neither", "engine", &half[..], Verdict::Shown),
+            ("more", "engine", &half[..1], Verdict::Inconclusive),
+        ] {
+            assert_eq!(
+                verdict(better, party, &steady, b),
+                expected,
+                "{better}, {party}"
+            );
+        }
     }
 
     #[test]

@@ -7,6 +7,8 @@ use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Deserializer, Serializer as _, V2DeflateSerializer};
 use serde::{Deserialize, Serialize};
 
+use crate::spread::bootstrap;
+
 /// Two significant digits in three: a value is off by at most one in a thousand.
 const SIGNIFICANT_DIGITS: u8 = 3;
 /// Ten minutes: later than that counts as ten minutes.
@@ -18,7 +20,6 @@ const BEYOND_MIN: f64 = 10.0;
 
 /// Resamples of a bootstrap over histograms, which cost some 10 us a piece.
 const RESAMPLES: usize = 200;
-const SEED: u64 = 1;
 
 /// An empty histogram of ns.
 pub(crate) fn histogram() -> Histogram<u64> {
@@ -97,19 +98,14 @@ impl Curve {
 
 /// A 95 % bootstrap interval of a percentile over the pieces of a run.
 pub(crate) fn interval(pieces: &[Histogram<u64>], quantile: f64) -> [f64; 2] {
-    let mut rng = fastrand::Rng::with_seed(SEED);
-    let resample = |_| {
+    bootstrap(RESAMPLES, |rng| {
         let mut all = histogram();
         for _ in pieces {
-            all.add(&pieces[rng.usize(..pieces.len())])
-                .expect("equal bounds");
+            let piece = &pieces[rng.usize(..pieces.len())];
+            all.add(piece).expect("equal bounds");
         }
         all.value_at_quantile(quantile) as f64
-    };
-    let mut values: Vec<f64> = (0..RESAMPLES).map(resample).collect();
-    values.sort_by(f64::total_cmp);
-    let tail = RESAMPLES / 40;
-    [values[tail], values[RESAMPLES - 1 - tail]]
+    })
 }
 
 #[cfg(test)]

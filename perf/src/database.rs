@@ -7,17 +7,17 @@
 use std::fs::File;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use anyhow::{Context as _, Result, bail};
+use clap::ValueEnum;
 use rustix::process::{Pid, Signal, kill_process};
 use url::Url;
 
-use crate::child::Child;
-use crate::child::become_program;
+use crate::child::{Child, checked};
 use crate::cleanup::Home;
-use crate::error::{Context, PerfError};
 use crate::testbed::on_path;
 
 const USER: &str = "flipped_lb_perf";
@@ -36,6 +36,15 @@ const OPTIONS: [&str; 6] = [
 const START_TIME_MAX: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(50);
 
+/// A kind of database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kind {
+    /// A file.
+    Sqlite,
+    /// MySQL or MariaDB.
+    Server,
+}
+
 /// A server, and a database on it that is ours alone.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -50,28 +59,23 @@ pub(crate) struct Server {
 
 impl Server {
     /// The server that is named; else a private one in this folder, where `mariadbd` is on PATH.
-    pub(crate) fn find(named: Option<&str>, folder: &Path) -> Result<Option<Self>, PerfError> {
+    pub(crate) fn find(named: Option<&str>, folder: &Path) -> Result<Option<Self>> {
         let client = on_path("mariadb").or_else(|| on_path("mysql"));
         match (named, client, on_path("mariadbd")) {
             (Some(named), Some(client), _) => Self::at(named, client).map(Some),
-            (Some(_), None, _) => Err(PerfError::Usage(
-                "the command mariadb or mysql is not on PATH: it plays the baseline".into(),
-            )),
+            (Some(_), None, _) => {
+                bail!("the command mariadb or mysql is not on PATH: it plays the baseline")
+            }
             (None, Some(client), Some(program)) => Self::start(&program, client, folder).map(Some),
             (None, ..) => Ok(None),
         }
     }
 
-    fn at(named: &str, client: PathBuf) -> Result<Self, PerfError> {
-        let wrong = || {
-            PerfError::Usage(
-                "--mysql-url is no address like mysql://user:password@host:3306".into(),
-            )
-        };
-        let mut url = Url::parse(named).map_err(|_| wrong())?;
-        if url.host_str().is_none() || url.username().is_empty() {
-            return Err(wrong());
-        }
+    fn at(named: &str, client: PathBuf) -> Result<Self> {
+        let url = Url::parse(named).ok();
+        let url = url.filter(|it| it.host_str().is_some() && !it.username().is_empty());
+        let wrong = "--mysql-url is no address like mysql://user:password@host:3306";
+        let mut url = url.context(wrong)?;
         url.set_path(&format!("flipped_lb_perf_{}", std::process::id()));
         let server = Self {
             child: None,
@@ -83,7 +87,7 @@ impl Server {
         Ok(server)
     }
 
-    fn start(program: &Path, client: PathBuf, folder: &Path) -> Result<Self, PerfError> {
+    fn start(program: &Path, client: PathBuf, folder: &Path) -> Result<Self> {
         let home = Home::new(folder)?;
         let password = format!("{:x}", fastrand::u128(..));
         install(home.path(), &password)?;
@@ -104,8 +108,7 @@ impl Server {
             "--user=root".into(),
         ];
         command.extend(OPTIONS.map(PathBuf::from));
-        let command: Vec<&Path> = command.iter().map(PathBuf::as_path).collect();
-        let child = become_program("mariadbd", &command, home.path())?;
+        let child = Child::start_program("mariadbd", command, home.path())?;
         home.note_writer(child.pid());
         let url = format!("mysql://{USER}:{password}@127.0.0.1:{port}/flipped_lb_perf");
         let server = Self {
@@ -118,7 +121,7 @@ impl Server {
         Ok(server)
     }
 
-    fn wait_until_it_answers(&self) -> Result<(), PerfError> {
+    fn wait_until_it_answers(&self) -> Result<()> {
         let begun = Instant::now();
         while let Err(error) = self.ask("SELECT 1") {
             if begun.elapsed() > START_TIME_MAX {
@@ -135,52 +138,44 @@ impl Server {
     }
 
     /// What it calls itself.
-    pub(crate) fn version(&self) -> Result<String, PerfError> {
+    pub(crate) fn version(&self) -> Result<String> {
         Ok(self.ask("SELECT VERSION()")?.trim().to_owned())
     }
 
     /// Removes our database.
-    pub(crate) fn clear(&self) -> Result<(), PerfError> {
-        let database = self.url.path().trim_start_matches('/');
-        self.ask(&format!("DROP DATABASE IF EXISTS {database}"))?;
+    pub(crate) fn clear(&self) -> Result<()> {
+        self.ask(&format!("DROP DATABASE IF EXISTS {}", self.database()))?;
         Ok(())
     }
 
     /// Runs a statement in our database, and returns what comes, as lines with tabs.
-    pub(crate) fn query(&self, statement: &str) -> Result<String, PerfError> {
-        let database = self.url.path().trim_start_matches('/');
-        self.run(&["-D", database, "-e", statement])
+    pub(crate) fn query(&self, statement: &str) -> Result<String> {
+        self.run(&["-D", self.database()], statement, Stdio::piped())
     }
 
     /// The same, into a file.
-    pub(crate) fn query_into(&self, statement: &str, file: File) -> Result<(), PerfError> {
-        let database = self.url.path().trim_start_matches('/');
+    pub(crate) fn query_into(&self, statement: &str, file: File) -> Result<()> {
+        self.run(&["-D", self.database()], statement, file.into())?;
+        Ok(())
+    }
+
+    fn database(&self) -> &str {
+        self.url.path().trim_start_matches('/')
+    }
+
+    fn ask(&self, statement: &str) -> Result<String> {
+        self.run(&[], statement, Stdio::piped())
+    }
+
+    fn run(&self, options: &[&str], statement: &str, out: Stdio) -> Result<String> {
         let mut command = self.command();
-        command.args(["-D", database, "-e", statement]).stdout(file);
+        command.args(options).args(["-e", statement]).stdout(out);
         let output = command.output().context("running the server's client")?;
-        self.checked(statement, &output)
-    }
-
-    fn ask(&self, statement: &str) -> Result<String, PerfError> {
-        self.run(&["-e", statement])
-    }
-
-    fn run(&self, arguments: &[&str]) -> Result<String, PerfError> {
-        let output = self.command().args(arguments).output();
-        let output = output.context("running the server's client")?;
-        self.checked(arguments.last().unwrap_or(&"nothing"), &output)?;
+        let host = self.url.host_str().unwrap_or("?");
+        checked(&output, || {
+            format!("the server at {host} failed at {statement}")
+        })?;
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-    }
-
-    fn checked(&self, statement: &str, output: &Output) -> Result<(), PerfError> {
-        match output.status.success() {
-            true => Ok(()),
-            false => Err(PerfError::Part {
-                part: format!("the server at {}", self.url.host_str().unwrap_or("?")),
-                what: format!("failed at {statement}"),
-                said: String::from_utf8_lossy(&output.stderr).into_owned(),
-            }),
-        }
     }
 
     fn command(&self) -> Command {
@@ -214,7 +209,7 @@ impl Drop for Server {
 }
 
 /// Stops a server's process where it stands, as a machine that hangs; or lets it go on.
-pub(crate) fn stall(server: Pid, stalls: bool) -> Result<(), PerfError> {
+pub(crate) fn stall(server: Pid, stalls: bool) -> Result<()> {
     let signal = if stalls { Signal::STOP } else { Signal::CONT };
     kill_process(server, signal).context("stopping mariadbd")
 }
@@ -231,7 +226,7 @@ fn tmpdir(home: &Path) -> String {
 }
 
 /// Makes the system tables, and what makes our user at the start.
-fn install(home: &Path, password: &str) -> Result<(), PerfError> {
+fn install(home: &Path, password: &str) -> Result<()> {
     let output = Command::new("mariadb-install-db")
         .arg("--no-defaults")
         .arg(format!("--datadir={}", home.join("data").display()))
@@ -240,13 +235,7 @@ fn install(home: &Path, password: &str) -> Result<(), PerfError> {
         .args(["--skip-name-resolve", "--user=root", NO_AIO])
         .output()
         .context("running mariadb-install-db")?;
-    if !output.status.success() {
-        return Err(PerfError::Part {
-            part: "mariadb-install-db".into(),
-            what: "failed".into(),
-            said: String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned(),
-        });
-    }
+    checked(&output, || "mariadb-install-db failed".into())?;
     let user = format!(
         "CREATE USER IF NOT EXISTS {USER}@'%' IDENTIFIED BY '{password}';\n\
          GRANT ALL ON *.* TO {USER}@'%';\n"
@@ -254,7 +243,7 @@ fn install(home: &Path, password: &str) -> Result<(), PerfError> {
     std::fs::write(home.join("init.sql"), user).context("writing the server's first statements")
 }
 
-fn free_port() -> Result<u16, PerfError> {
+fn free_port() -> Result<u16> {
     let listener = TcpListener::bind("127.0.0.1:0").context("looking for a free port")?;
     let address = listener.local_addr().context("looking for a free port")?;
     Ok(address.port())
@@ -268,7 +257,7 @@ mod tests {
     fn a_wrong_address_is_refused_without_being_repeated() {
         for url in ["nonsense", "mysql://host", "mysql:user:secret"] {
             let error = Server::at(url, "mariadb".into()).expect_err("none");
-            assert!(!error.to_string().contains(url), "{error}");
+            assert!(!format!("{error:#}").contains(url), "{error:#}");
         }
     }
 }

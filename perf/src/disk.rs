@@ -5,16 +5,16 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
 
+use anyhow::{Context as _, Result};
 use rustix::fs::statvfs;
 
 use crate::cleanup::Home;
-use crate::error::{Context, PerfError};
 
 /// One write: as large as the engine's largest.
 const BLOCK_LEN: usize = 1024 * 1024;
 
 /// Bytes a second that a new file takes, written from its begin to its end and synced.
-pub(crate) fn sequential_rate(folder: &Path, bytes: u64) -> Result<f64, PerfError> {
+pub(crate) fn sequential_rate(folder: &Path, bytes: u64) -> Result<f64> {
     let home = Home::new(folder)?;
     let path = home.path().join("sequential");
     let mut file = File::create(&path).context(format!("making {}", path.display()))?;
@@ -32,14 +32,14 @@ pub(crate) fn sequential_rate(folder: &Path, bytes: u64) -> Result<f64, PerfErro
 }
 
 /// Bytes free there.
-pub(crate) fn free_bytes(folder: &Path) -> Result<u64, PerfError> {
+pub(crate) fn free_bytes(folder: &Path) -> Result<u64> {
     let it = statvfs(folder).context(format!("looking for room in {}", folder.display()))?;
     Ok(it.f_bavail.saturating_mul(it.f_frsize))
 }
 
 /// Waits until the disk has all files below a folder: those alone, for the rest of the file system
 /// is somebody else's and may take minutes.
-pub(crate) fn sync(folder: &Path) -> Result<(), PerfError> {
+pub(crate) fn sync(folder: &Path) -> Result<()> {
     let entries = fs::read_dir(folder).context(format!("reading {}", folder.display()))?;
     for entry in entries {
         let path = entry
@@ -65,10 +65,8 @@ mod tests {
         let rate = sequential_rate(folder.path(), 3_000_000).expect("it can be written");
         assert!(rate.is_finite() && rate > 0.0);
         assert!(free_bytes(folder.path()).expect("it is there") > 0);
-        let left = std::fs::read_dir(folder.path())
-            .expect("it is there")
-            .count();
-        assert_eq!(left, 0);
+        let left = fs::read_dir(folder.path()).expect("it is there");
+        assert_eq!(left.count(), 0);
         fs::create_dir(folder.path().join("below")).expect("a folder");
         fs::write(folder.path().join("below/file"), "bytes").expect("a file");
         sync(folder.path()).expect("it can be synced");

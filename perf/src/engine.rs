@@ -2,13 +2,15 @@
 //!
 //! Built each time when cargo runs us, so that nobody measures yesterday's engine.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use anyhow::{Context as _, Result, bail, ensure};
 use clap::ValueEnum;
 use serde::Serialize;
+use serde_json::json;
 
-use crate::error::{Context, PerfError};
 use crate::plan::LEVELS;
 use crate::tls;
 
@@ -95,57 +97,46 @@ impl Settings {
         }
     }
 
-    /// The settings file for these sources and destinations. The first destination is a VIP, as by
-    /// default.
+    /// The settings file for these sources and destinations, in TOML. The first destination is a VIP,
+    /// as by default.
     pub(crate) fn file(
         &self,
         data_dir: &Path,
-        sources: &[std::net::SocketAddr],
+        sources: &[SocketAddr],
         destinations: &[String],
     ) -> String {
-        // Debug's quotes and escapes are TOML's for all that can stand here.
-        let mut lines = vec![
-            format!("data_dir = {:?}", data_dir.to_string_lossy()),
-            format!("durability = \"{}\"", name_of(self.durability)),
-        ];
-        if sources.is_empty() {
-            // Otherwise it dials the four of the example.
-            lines.push("source = []".into());
-        }
-        let [cert, key] = self.tls.as_deref().map(tls::files).unwrap_or_default();
-        let by_tls = match &self.tls {
-            None => String::new(),
-            Some(_) => format!(
-                "\ntls = true\ntls_ca = {cert:?}\ntls_name = \"{}\"",
-                tls::NAME
-            ),
-        };
-        lines.extend((sources.iter()).map(|it| format!("[[source]]\naddress = \"{it}\"{by_tls}")));
-        let vip = |index: usize| if index == 0 { "\nvip = true" } else { "" };
-        lines.extend(
-            (destinations.iter().enumerate())
-                .map(|(index, id)| format!("[[destination]]\nid = \"{id}\"{}", vip(index))),
-        );
-        lines.push(format!("[scheduler]\nlevels = {}", self.levels));
-        lines.push("[delivery]\nlisten = \"127.0.0.1:0\"".into());
-        lines.push(format!("agents = {}", self.agents));
+        let mut file = json!({
+            "data_dir": data_dir,
+            "durability": self.durability,
+            "scheduler": { "levels": self.levels },
+            "delivery": { "listen": "127.0.0.1:0", "agents": self.agents },
+            "threads": { "idle": self.idle, "mode": self.threads },
+            "store": { "url": self.store },
+            "admin": { "listen": "127.0.0.1:0" },
+            "stats": { "interval": "0s" },
+        });
+        let source = |address: &SocketAddr| json!({ "address": address });
+        file["source"] = sources.iter().map(source).collect();
+        let destination = |(at, id): (usize, &String)| json!({ "id": id, "vip": at == 0 });
+        file["destination"] = destinations.iter().enumerate().map(destination).collect();
         if let Some(count) = self.per_address {
-            lines.push(format!("max_connections_per_address = {count}"));
+            file["delivery"]["max_connections_per_address"] = count.into();
         }
-        lines.push(format!("[threads]\nidle = \"{}\"", name_of(self.idle)));
-        lines.push(format!("mode = \"{}\"", name_of(self.threads)));
-        lines.push(format!("[store]\nurl = {:?}", self.store));
         if let Some(keep) = &self.keep {
-            lines.push(format!("keep = {keep:?}\ncreate = true"));
+            file["store"]["keep"] = keep.as_str().into();
+            file["store"]["create"] = true.into();
         }
-        lines.push("[admin]\nlisten = \"127.0.0.1:0\"".into());
-        if self.tls.is_some() {
-            lines.push(format!(
-                "tls = \"off\"\n[tls]\ncert = {cert:?}\nkey = {key:?}"
-            ));
+        if let Some(folder) = &self.tls {
+            let [cert, key] = tls::files(folder);
+            for source in file["source"].as_array_mut().into_iter().flatten() {
+                source["tls"] = true.into();
+                source["tls_ca"] = json!(cert);
+                source["tls_name"] = tls::NAME.into();
+            }
+            file["admin"]["tls"] = "off".into();
+            file["tls"] = json!({ "cert": cert, "key": key });
         }
-        lines.push("[stats]\ninterval = \"0s\"\n".into());
-        lines.join("\n")
+        toml::to_string(&file).expect("no null is in it, and each key is a string")
     }
 }
 
@@ -198,14 +189,11 @@ pub(crate) fn identity(program: &Path) -> Vec<(String, String)> {
 
 /// The engine to measure: the one named, or the one beside this program, built before where cargo
 /// started us.
-pub(crate) fn program(named: Option<&Path>) -> Result<PathBuf, PerfError> {
+pub(crate) fn program(named: Option<&Path>) -> Result<PathBuf> {
     if let Some(named) = named {
         return match named.is_file() {
             true => named.canonicalize().context("finding the engine"),
-            false => Err(PerfError::Usage(format!(
-                "no engine at {}",
-                named.display()
-            ))),
+            false => bail!("no engine at {}", named.display()),
         };
     }
     let own = std::env::current_exe().context("finding our own program")?;
@@ -214,16 +202,15 @@ pub(crate) fn program(named: Option<&Path>) -> Result<PathBuf, PerfError> {
         build(Path::new(&cargo), folder)?;
     }
     let program = folder.join(PROGRAM);
-    match program.is_file() {
-        true => Ok(program),
-        false => Err(PerfError::Usage(format!(
-            "no {PROGRAM} beside this program: {HOW_TO_BUILD}"
-        ))),
-    }
+    ensure!(
+        program.is_file(),
+        "no {PROGRAM} beside this program: {HOW_TO_BUILD}"
+    );
+    Ok(program)
 }
 
 /// Builds the engine into the folder `TARGET/PROFILE`.
-fn build(cargo: &Path, folder: &Path) -> Result<(), PerfError> {
+fn build(cargo: &Path, folder: &Path) -> Result<()> {
     let profile = match folder.file_name().and_then(|it| it.to_str()) {
         Some("debug") | None => "dev",
         Some(name) => name,
@@ -248,12 +235,11 @@ fn build(cargo: &Path, folder: &Path) -> Result<(), PerfError> {
         .stderr(Stdio::null())
         .status()
         .context("running cargo")?;
-    match status.success() {
-        true => Ok(()),
-        false => Err(PerfError::Usage(format!(
-            "the engine cannot be built: {HOW_TO_BUILD}"
-        ))),
-    }
+    ensure!(
+        status.success(),
+        "the engine cannot be built: {HOW_TO_BUILD}"
+    );
+    Ok(())
 }
 
 /// Whether cargo sets a variable for one package, or one of its programs.
@@ -291,12 +277,7 @@ mod tests {
             without_password(&option),
             "--store=none,mysql://me:...@host:3306/db"
         );
-        for plain in [
-            "sqlite:a/b",
-            "mysql://me@host:3306/db",
-            "--rate",
-            "mysql://host:3306/db",
-        ] {
+        for plain in "sqlite:a/b mysql://me@host:3306/db --rate mysql://host:3306/db".split(' ') {
             assert_eq!(without_password(plain), plain);
         }
         let mut settings = Settings::new(Durability::Written);
@@ -320,26 +301,28 @@ mod tests {
         settings.store = "sqlite".into();
         let names = ["table001".to_owned(), "table002".to_owned()];
         let sources = [8001, 8002].map(|port| ([127, 0, 0, 1], port).into());
-        let file = settings.file(Path::new("/data/\"odd\""), &sources, &names);
-        for line in [
-            "data_dir = \"/data/\\\"odd\\\"\"",
-            "durability = \"synced\"",
-            "[[source]]\naddress = \"127.0.0.1:8002\"",
-            "[[destination]]\nid = \"table001\"\nvip = true\n",
-            "[[destination]]\nid = \"table002\"\n[scheduler]\nlevels = 3",
-            "idle = \"backoff\"\nmode = \"auto\"",
-            "url = \"sqlite\"",
-        ] {
-            assert!(file.contains(line), "{line} is missing in\n{file}");
-        }
-        assert!(!file.contains("tls"));
+        let read = |settings: &Settings| -> toml::Table {
+            let file = settings.file(Path::new("/data/\"odd\""), &sources, &names);
+            toml::from_str(&file).expect("TOML")
+        };
+        let file = read(&settings);
+        assert_eq!(file["data_dir"].as_str(), Some("/data/\"odd\""));
+        assert_eq!(file["durability"].as_str(), Some("synced"));
+        assert_eq!(
+            file["source"][1]["address"].as_str(),
+            Some("127.0.0.1:8002")
+        );
+        assert_eq!(file["destination"][1]["id"].as_str(), Some("table002"));
+        let vip = [0, 1].map(|at| file["destination"][at]["vip"].as_bool());
+        assert_eq!(vip, [Some(true), Some(false)]);
+        assert_eq!(file["scheduler"]["levels"].as_integer(), Some(3));
+        assert_eq!(file["threads"]["mode"].as_str(), Some("auto"));
+        assert_eq!(file["store"]["url"].as_str(), Some("sqlite"));
+        assert!(!file.contains_key("tls"));
         settings.tls = Some("/tls".into());
-        let file = settings.file(Path::new("/data"), &sources, &names);
-        for line in [
-            ":8002\"\ntls = true\ntls_ca = \"/tls/cert.pem\"\ntls_name = \"localhost\"\n",
-            "[admin]\nlisten = \"127.0.0.1:0\"\ntls = \"off\"\n[tls]\ncert = \"/tls/cert.pem\"",
-        ] {
-            assert!(file.contains(line), "{line} is missing in\n{file}");
-        }
+        let file = read(&settings);
+        assert_eq!(file["source"][0]["tls_ca"].as_str(), Some("/tls/cert.pem"));
+        assert_eq!(file["tls"]["key"].as_str(), Some("/tls/key.pem"));
+        assert_eq!(file["admin"]["tls"].as_str(), Some("off"));
     }
 }

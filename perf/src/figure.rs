@@ -39,8 +39,7 @@ pub(crate) enum Of {
     Late(f64, fn(&Curve) -> u64),
 }
 
-const fn round(name: &'static str, unit: Unit, better: Better, of: fn(&Outcome) -> f64) -> Figure {
-    let of = Of::Round(of);
+const fn figure(name: &'static str, unit: Unit, better: Better, of: Of) -> Figure {
     Figure {
         name,
         unit,
@@ -49,34 +48,21 @@ const fn round(name: &'static str, unit: Unit, better: Better, of: fn(&Outcome) 
     }
 }
 
+const fn round(name: &'static str, unit: Unit, better: Better, of: fn(&Outcome) -> f64) -> Figure {
+    figure(name, unit, better, Of::Round(of))
+}
+
 const fn latency(name: &'static str, quantile: f64, of: fn(&Curve) -> u64) -> Figure {
-    let of = Of::Latency(quantile, of);
-    Figure {
-        name,
-        unit: Unit::Time,
-        better: Better::Less,
-        of,
-    }
+    figure(name, Unit::Time, Better::Less, Of::Latency(quantile, of))
 }
 
 const fn late(name: &'static str, quantile: f64, of: fn(&Curve) -> u64) -> Figure {
-    let of = Of::Late(quantile, of);
-    Figure {
-        name,
-        unit: Unit::Time,
-        better: Better::Neither,
-        of,
-    }
+    figure(name, Unit::Time, Better::Neither, Of::Late(quantile, of))
 }
 
 /// A figure that a benchmark adds to its outcomes.
 pub(crate) const fn extra(name: &'static str, key: &'static str, unit: Unit) -> Figure {
-    Figure {
-        name,
-        unit,
-        better: Better::Neither,
-        of: Of::Extra(key),
-    }
+    figure(name, unit, Better::Neither, Of::Extra(key))
 }
 
 pub(crate) const RATE: Figure = round("msg/s", Unit::Count, Better::More, |it| it.rate);
@@ -107,10 +93,12 @@ pub(crate) const BUSY: Figure = round("cores busy", Unit::Percent, Better::Less,
 pub(crate) const WAITS: Figure = round("waits a second", Unit::Count, Better::Less, |it| {
     it.usage.waits as f64 / it.seconds
 });
-pub(crate) const FAST_PATH: Figure = Figure {
-    of: Of::Maybe(|it| it.fast_path.map(|part| part * 100.0)),
-    ..round("fast path", Unit::Percent, Better::Neither, |_| 0.0)
-};
+pub(crate) const FAST_PATH: Figure = figure(
+    "fast path",
+    Unit::Percent,
+    Better::Neither,
+    Of::Maybe(|it| it.fast_path.map(|part| part * 100.0)),
+);
 pub(crate) const RESIDENT: Figure = round("resident", Unit::Bytes, Better::Less, |it| {
     it.usage.resident_kib as f64 * 1024.0
 });

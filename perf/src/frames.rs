@@ -10,10 +10,10 @@
 //! Destination, level and order follow from source and number through a table of slots drawn once
 //! from a fixed seed. A frame too short for an order has no timestamp and no payload.
 
+use anyhow::{Context as _, Result};
 use memchr::memmem;
 use message_server_simulator::{FrameMaker, FrameSpec};
 
-use crate::error::PerfError;
 use crate::plan::Plan;
 use crate::wire::Wire;
 
@@ -48,7 +48,7 @@ pub(crate) struct FrameBook {
 }
 
 /// Bytes of a plan's frames, without their newline.
-pub(crate) fn frame_len(plan: &Plan) -> Result<usize, PerfError> {
+pub(crate) fn frame_len(plan: &Plan) -> Result<usize> {
     Ok(FrameBook::new(plan, Wire::Bare)?.line_len() - 1)
 }
 
@@ -86,7 +86,7 @@ pub(crate) struct Place {
 
 impl FrameBook {
     /// The frames of this plan as they travel on this wire.
-    pub(crate) fn new(plan: &Plan, wire: Wire) -> Result<Self, PerfError> {
+    pub(crate) fn new(plan: &Plan, wire: Wire) -> Result<Self> {
         let is_timed = plan.rate.is_some();
         let mut templates = Vec::new();
         for (destination, name) in plan.destination_names().iter().enumerate() {
@@ -243,11 +243,9 @@ fn id(plan: &Plan) -> String {
 }
 
 /// The simulator's orders for a destination under our id; `None` where the length is too short.
-fn orders(plan: &Plan, destination: &str, index: usize) -> Result<Option<Vec<Vec<u8>>>, PerfError> {
+fn orders(plan: &Plan, destination: &str, index: usize) -> Result<Option<Vec<Vec<u8>>>> {
     let make = |len| lines_of_simulator(len, destination, index);
-    let Ok(drafts) = make(DRAFT_LEN) else {
-        return Err(PerfError::Usage("the simulator makes no frames".into()));
-    };
+    let drafts = make(DRAFT_LEN).context("the simulator makes no frames")?;
     let draft_len = with_id(&drafts[0], &id(plan)).len();
     let len = (plan.frame_len + DRAFT_LEN + 1).saturating_sub(draft_len);
     let lines = make(len).ok();

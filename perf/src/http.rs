@@ -3,13 +3,13 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::error::PerfError;
+use anyhow::{Context as _, Result};
 
 /// The engine answers within a millisecond; a machine that is busy takes longer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The body of the answer; any other status than 200 is an error.
-pub(crate) fn get(address: SocketAddr, path: &str) -> Result<String, PerfError> {
+pub(crate) fn get(address: SocketAddr, path: &str) -> Result<String> {
     let url = format!("http://{address}{path}");
     let agent = ureq::Agent::config_builder()
         .timeout_global(Some(PATIENCE))
@@ -19,7 +19,7 @@ pub(crate) fn get(address: SocketAddr, path: &str) -> Result<String, PerfError> 
         .header("Connection", "close")
         .call();
     let body = answer.and_then(|mut it| it.body_mut().read_to_string());
-    body.map_err(|error| PerfError::Usage(format!("asking {url}: {error}")))
+    body.with_context(|| format!("asking {url}"))
 }
 
 #[cfg(test)]
@@ -29,7 +29,7 @@ mod tests {
     use std::net::TcpListener;
     use std::thread;
 
-    fn answered(answer: &'static str) -> Result<String, PerfError> {
+    fn answered(answer: &'static str) -> Result<String> {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
         let server = thread::spawn(move || {
@@ -53,6 +53,7 @@ mod tests {
     #[test]
     fn another_status_is_an_error_that_shows_it() {
         let error = answered("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n").expect_err("503");
-        assert!(error.to_string().contains("503"), "{error}");
+        let error = format!("{error:#}");
+        assert!(error.contains("503"), "{error}");
     }
 }

@@ -8,10 +8,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use anyhow::{Context as _, Error, Result};
 use serde::Serialize;
 
 use crate::child::Child;
-use crate::error::{Context, PerfError};
 use crate::parts::{Event, SinkReport, SourceReport};
 use crate::plan::Plan;
 use crate::process::Usage;
@@ -39,7 +39,7 @@ pub(crate) struct Harness {
 
 impl Lane {
     /// Starts the sources; they listen at these addresses.
-    pub(crate) fn listening(plan: Plan) -> Result<(Self, Vec<SocketAddr>), PerfError> {
+    pub(crate) fn listening(plan: Plan) -> Result<(Self, Vec<SocketAddr>)> {
         let lane = Self::start(plan, &[])?;
         match lane.source.event()? {
             Event::Listening { addresses } => Ok((lane, addresses)),
@@ -48,11 +48,11 @@ impl Lane {
     }
 
     /// Starts the sources, which publish to the nats-server there.
-    pub(crate) fn publishing(plan: Plan, nats: SocketAddr) -> Result<Self, PerfError> {
+    pub(crate) fn publishing(plan: Plan, nats: SocketAddr) -> Result<Self> {
         Self::start(plan, &["--nats".to_owned(), nats.to_string()])
     }
 
-    fn start(plan: Plan, more: &[String]) -> Result<Self, PerfError> {
+    fn start(plan: Plan, more: &[String]) -> Result<Self> {
         let arguments = [&["source".to_owned(), json(&plan)?], more].concat();
         Ok(Self {
             source: Child::start("source", &arguments)?,
@@ -64,7 +64,7 @@ impl Lane {
 
     /// Starts the subscribers and waits until all are subscribed there; with `--silent` they read
     /// nothing.
-    pub(crate) fn subscribe(&mut self, to: SocketAddr, flags: &[&str]) -> Result<(), PerfError> {
+    pub(crate) fn subscribe(&mut self, to: SocketAddr, flags: &[&str]) -> Result<()> {
         let mut arguments = vec!["sink".to_owned(), json(&self.plan)?, to.to_string()];
         arguments.extend(flags.iter().map(|&it| it.to_owned()));
         let sink = Child::start("sink", &arguments)?;
@@ -77,13 +77,13 @@ impl Lane {
     }
 
     /// Starts the subscribers, and waits until all parties are connected.
-    pub(crate) fn join(&mut self, to: &Running) -> Result<(), PerfError> {
+    pub(crate) fn join(&mut self, to: &Running) -> Result<()> {
         self.subscribe(to.address, &[])?;
         self.expect_connected()
     }
 
     /// Waits until every source has its connection.
-    pub(crate) fn expect_connected(&self) -> Result<(), PerfError> {
+    pub(crate) fn expect_connected(&self) -> Result<()> {
         match self.source.event()? {
             Event::Connected => Ok(()),
             other => Err(unexpected(&self.source, &other)),
@@ -91,13 +91,13 @@ impl Lane {
     }
 
     /// The sources begin.
-    pub(crate) fn go(&mut self) -> Result<(), PerfError> {
+    pub(crate) fn go(&mut self) -> Result<()> {
         self.before[0] = self.source.usage()?;
         self.source.go()
     }
 
     /// What the sources sent, once they have sent all.
-    pub(crate) fn sent(&self) -> Result<SourceReport, PerfError> {
+    pub(crate) fn sent(&self) -> Result<SourceReport> {
         match self.source.event_within(self.time_max())? {
             Event::Sent(sent) => Ok(sent),
             other => Err(unexpected(&self.source, &other)),
@@ -105,7 +105,7 @@ impl Lane {
     }
 
     /// What the subscribers received, once they have all or wait no longer.
-    pub(crate) fn received(&self) -> Result<SinkReport, PerfError> {
+    pub(crate) fn received(&self) -> Result<SinkReport> {
         let sink = self.sink.as_ref().expect("somebody subscribed");
         match sink.event_within(self.time_max())? {
             Event::Received(received) => Ok(received),
@@ -114,7 +114,7 @@ impl Lane {
     }
 
     /// What the harness itself used since go.
-    pub(crate) fn harness(&self) -> Result<Harness, PerfError> {
+    pub(crate) fn harness(&self) -> Result<Harness> {
         let sink = match &self.sink {
             Some(sink) => sink.usage()?.since(self.before[1]),
             None => Usage::default(),
@@ -135,10 +135,10 @@ impl Lane {
     }
 }
 
-fn unexpected(child: &Child, event: &Event) -> PerfError {
+fn unexpected(child: &Child, event: &Event) -> Error {
     child.failed(&format!("said {event:?} instead of what comes next"))
 }
 
-fn json(plan: &Plan) -> Result<String, PerfError> {
+fn json(plan: &Plan) -> Result<String> {
     serde_json::to_string(plan).context("rendering the plan")
 }

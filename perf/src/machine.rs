@@ -12,32 +12,27 @@ pub(crate) type Fact = (String, String);
 
 /// Machine, engine and command of this run, as they are before it.
 pub(crate) fn facts(data: &Path, engine: &Path) -> Vec<Fact> {
-    let fact = |name: &str, value: String| (name.to_owned(), value);
-    let mut facts = vec![
-        fact(
-            "date",
-            jiff::Zoned::now()
-                .strftime("%Y-%m-%d %H:%M:%S %z")
-                .to_string(),
-        ),
-        fact("host", line_of("/proc/sys/kernel/hostname")),
-        fact("machine", processor()),
-        fact("cores", cores()),
-        fact("memory", memory()),
-        fact(
-            "kernel",
-            format!("Linux {}", line_of("/proc/sys/kernel/osrelease")),
-        ),
-        fact("governor", governor()),
-        fact("engine's data on", file_system(data)),
+    let date = jiff::Zoned::now().strftime("%Y-%m-%d %H:%M:%S %z");
+    let kernel = line_of("/proc/sys/kernel/osrelease");
+    let before = [
+        ("date", date.to_string()),
+        ("host", line_of("/proc/sys/kernel/hostname")),
+        ("machine", processor()),
+        ("cores", cores()),
+        ("memory", memory()),
+        ("kernel", format!("Linux {kernel}")),
+        ("governor", governor()),
+        ("engine's data on", file_system(data)),
     ];
+    let behind = [
+        ("benchmark", crate::build_info::lines().replace('\n', "; ")),
+        ("command", command("all")),
+        ("load before", load()),
+    ];
+    let named = |(name, value): (&str, String)| (name.to_owned(), value);
+    let mut facts = Vec::from(before.map(named));
     facts.extend(crate::engine::identity(engine));
-    facts.push(fact(
-        "benchmark",
-        crate::build_info::lines().replace('\n', "; "),
-    ));
-    facts.push(fact("command", command("all")));
-    facts.push(fact("load before", load()));
+    facts.extend(behind.map(named));
     facts
 }
 
@@ -173,15 +168,7 @@ mod tests {
             facts.iter().all(|(_, value)| !value.is_empty()),
             "{facts:?}"
         );
-        for name in [
-            "date",
-            "host",
-            "machine",
-            "kernel",
-            "engine",
-            "command",
-            "load before",
-        ] {
+        for name in "date,host,machine,kernel,engine,command,load before".split(',') {
             assert!(facts.iter().any(|(it, _)| it == name), "{name}");
         }
         let [(_, load), (_, stolen)] = Afterwards::begin().facts();

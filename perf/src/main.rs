@@ -22,7 +22,6 @@ mod curve;
 mod database;
 mod disk;
 mod engine;
-mod error;
 mod figure;
 mod frames;
 mod http;

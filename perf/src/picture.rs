@@ -10,8 +10,7 @@
 
 mod scale;
 
-use std::error::Error;
-
+use anyhow::{Context as _, Result};
 use plotters::backend::SVGBackend;
 use plotters::chart::{ChartBuilder, ChartContext, SeriesLabelPosition};
 use plotters::coord::cartesian::Cartesian2d;
@@ -21,7 +20,6 @@ use plotters::series::{DashedLineSeries, LineSeries};
 use plotters::style::{BLACK, Color as _, RGBColor, WHITE};
 
 use crate::curve::Curve;
-use crate::error::PerfError;
 use crate::spread::{Spread, Unit};
 use scale::Ruler;
 pub(crate) use scale::Scale;
@@ -129,7 +127,7 @@ impl<'a> Sheet<'a> {
         self,
         [x, y]: [Axis; 2],
         series: &[Series<(f64, Spread)>],
-    ) -> Result<Picture, PerfError> {
+    ) -> Result<Picture> {
         let placed: Vec<Series<(f64, [f64; 3])>> = (series.iter())
             .map(|(name, points)| {
                 let place = |(at, it): &(f64, Spread)| {
@@ -178,7 +176,7 @@ impl<'a> Sheet<'a> {
         self,
         axes: [Axis; 2],
         series: &[Series<(f64, f64)>],
-    ) -> Result<Picture, PerfError> {
+    ) -> Result<Picture> {
         let point = |&(x, y): &(f64, f64)| (x, Spread::at(y));
         let series = series
             .iter()
@@ -187,7 +185,7 @@ impl<'a> Sheet<'a> {
     }
 
     /// Draws the percentile curves of latencies, in ns; empty ones are left out.
-    pub(crate) fn percentiles(self, curves: &[(String, Curve)]) -> Result<Picture, PerfError> {
+    pub(crate) fn percentiles(self, curves: &[(String, Curve)]) -> Result<Picture> {
         let drawn = curves.iter().filter(|(_, curve)| curve.count > 0);
         let series = drawn.map(|(name, curve)| (name.clone(), curve.points()));
         let scale = Scale::Percentile;
@@ -204,7 +202,7 @@ impl<'a> Sheet<'a> {
         y: Axis,
         cases: &[String],
         series: &[Series<Spread>],
-    ) -> Result<Picture, PerfError> {
+    ) -> Result<Picture> {
         assert!(matches!(y.scale, Scale::Linear(_)), "bars begin at zero");
         let values = series
             .iter()
@@ -244,15 +242,11 @@ impl<'a> Sheet<'a> {
         self,
         rulers: [Ruler; 2],
         axes: [Axis; 2],
-        draw: impl FnOnce(&mut Chart<'_>) -> Result<(), Box<dyn Error>>,
-    ) -> Result<Picture, PerfError> {
+        draw: impl FnOnce(&mut Chart<'_>) -> Result<()>,
+    ) -> Result<Picture> {
         let mut svg = String::new();
-        self.frame(&mut svg, rulers, axes, draw).map_err(|error| {
-            PerfError::Usage(format!(
-                "the picture {} cannot be drawn: {error}",
-                self.name
-            ))
-        })?;
+        self.frame(&mut svg, rulers, axes, draw)
+            .with_context(|| format!("the picture {} cannot be drawn", self.name))?;
         let [name, title] = [self.name, self.title].map(str::to_owned);
         Ok(Picture { name, title, svg })
     }
@@ -262,24 +256,24 @@ impl<'a> Sheet<'a> {
         svg: &mut String,
         [x, y]: [Ruler; 2],
         axes: [Axis; 2],
-        draw: impl FnOnce(&mut Chart<'_>) -> Result<(), Box<dyn Error>>,
-    ) -> Result<(), Box<dyn Error>> {
+        draw: impl FnOnce(&mut Chart<'_>) -> Result<()>,
+    ) -> Result<()> {
         let area = SVGBackend::with_string(svg, SIZE).into_drawing_area();
         area.fill(&WHITE)?;
-        let (show_x, show_y, ends) = (x.clone(), y.clone(), x.ends());
+        let ends = x.ends();
         let mut chart = ChartBuilder::on(&area)
             .caption(self.title, ("sans-serif", 22))
             .margin(16)
             .margin_right(40)
             .x_label_area_size(48)
             .y_label_area_size(80)
-            .build_cartesian_2d(x, y)?;
+            .build_cartesian_2d(x.clone(), y.clone())?;
         chart
             .configure_mesh()
             .x_desc(axes[0].label)
             .y_desc(axes[1].label)
-            .x_label_formatter(&|&at| show_x.show(at))
-            .y_label_formatter(&|&at| show_y.show(at))
+            .x_label_formatter(&|&at| x.show(at))
+            .y_label_formatter(&|&at| y.show(at))
             .label_style(FONT)
             .light_line_style(WHITE)
             .bold_line_style(BLACK.mix(0.15))
@@ -327,15 +321,7 @@ mod tests {
         let aims = [("aim: 1 M".to_owned(), 1e6)];
         let sheet = Sheet::new("sources", "Growth").with_aims(&aims);
         let picture = sheet.lines([x, COUNT], &series).expect("a picture");
-        for text in [
-            "Growth",
-            "engine &amp; co",
-            "sources",
-            "msg/s",
-            "100",
-            "2 M",
-            "aim: 1 M",
-        ] {
+        for text in "Growth,engine &amp; co,sources,msg/s,100,2 M,aim: 1 M".split(',') {
             assert!(picture.svg.contains(text), "{text}\n{}", picture.svg);
         }
         assert_eq!(picture.svg.matches("<circle").count(), 2);
@@ -343,12 +329,8 @@ mod tests {
 
     #[test]
     fn the_eighth_line_is_told_from_the_first_by_its_dashes() {
-        let line = |at: usize| {
-            (
-                at.to_string(),
-                vec![(1.0, at as f64), (2.0, at as f64 + 1.0)],
-            )
-        };
+        let points = |at: f64| vec![(1.0, at), (2.0, at + 1.0)];
+        let line = |at: usize| (at.to_string(), points(at as f64));
         let strokes = |count: usize| {
             let series: Vec<_> = (1..=count).map(line).collect();
             let axes = [Axis::linear("x", Unit::Count), COUNT];
@@ -370,11 +352,8 @@ mod tests {
         for text in ["engine", "relay", "390 B", "8 KiB"] {
             assert!(svg.contains(text), "{text}");
         }
-        assert_eq!(
-            svg.matches("<circle").count(),
-            2,
-            "a bar with one round has no ends"
-        );
+        let ends = svg.matches("<circle").count();
+        assert_eq!(ends, 2, "a bar with one round has no ends");
     }
 
     #[test]
@@ -387,11 +366,8 @@ mod tests {
                 .expect("a picture");
             assert!(!picture.svg.contains("NaN") && !picture.svg.contains("inf"));
         }
-        assert!(
-            sheet
-                .percentiles(&[("none".into(), Curve::default())])
-                .is_ok()
-        );
+        let none = [("none".into(), Curve::default())];
+        assert!(sheet.percentiles(&none).is_ok());
         assert!(sheet.bars(COUNT, &[], &[]).is_ok());
     }
 }

@@ -6,9 +6,8 @@
 
 use std::path::PathBuf;
 
+use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
-
-use crate::error::PerfError;
 
 const SECOND_NS: u128 = 1_000_000_000;
 /// The source's number has three digits in a frame's id.
@@ -69,21 +68,23 @@ impl Plan {
     }
 
     /// Refuses more sources or destinations than there are names, and none.
-    pub(crate) fn check(&self) -> Result<(), PerfError> {
-        let within = |what: &str, value: usize, max: usize| match value {
-            1.. if value <= max => Ok(()),
-            _ => Err(PerfError::Usage(format!(
+    pub(crate) fn check(&self) -> Result<()> {
+        for (what, value, max) in [
+            ("sources", self.sources, SOURCES_MAX - self.first_source),
+            (
+                "destinations",
+                self.destinations,
+                DESTINATIONS_MAX - self.first_destination,
+            ),
+            ("levels", self.levels, LEVELS_MAX),
+        ] {
+            ensure!(
+                (1..=max).contains(&value),
                 "{value} {what}: 1 to {max} are possible"
-            ))),
-        };
-        within("sources", self.sources, SOURCES_MAX - self.first_source)?;
-        let destinations_max = DESTINATIONS_MAX - self.first_destination;
-        within("destinations", self.destinations, destinations_max)?;
-        within("levels", self.levels, LEVELS_MAX)?;
-        match self.rate {
-            Some(0) => Err(PerfError::Usage("a rate of 0: say 1 or more".into())),
-            _ => Ok(()),
+            );
         }
+        ensure!(self.rate != Some(0), "a rate of 0: say 1 or more");
+        Ok(())
     }
 
     /// This plan for parties that are numbered behind those of another one of the same round.
@@ -153,12 +154,11 @@ mod tests {
     #[test]
     fn due_times_are_even_over_all_sources_and_never_drift() {
         let plan = plan(4, 100_000, 30_000);
-        let mut dues: Vec<u64> = (0..4)
-            .flat_map(|source| {
-                let plan = &plan;
-                (0..plan.messages_of(source)).map(move |number| plan.due_ns(source, number))
-            })
-            .collect();
+        let numbers = |source| (0..plan.messages_of(source)).map(move |number| (source, number));
+        let dues = (0..4)
+            .flat_map(numbers)
+            .map(|(source, number)| plan.due_ns(source, number));
+        let mut dues: Vec<u64> = dues.collect();
         dues.sort_unstable();
         assert_eq!((dues.len(), dues[0]), (100_000, 0));
         assert_eq!(dues[30_000], 1_000_000_000);

@@ -1,15 +1,13 @@
 //! What the kernel knows of a process: its memory, its processor time, its wake-ups.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
 use std::time::{Duration, Instant};
 
+use anyhow::{Context as _, Result};
 use procfs::ProcError;
 use procfs::process::Process;
 use serde::Serialize;
-
-use crate::error::PerfError;
 
 /// A process at one moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
@@ -41,47 +39,38 @@ impl Usage {
     }
 }
 
-/// Looks at a process's memory again and again until it is asked for what it saw.
-#[derive(Debug)]
-pub(crate) struct Watch {
-    is_over: Arc<AtomicBool>,
-    looker: JoinHandle<Vec<(f64, u64)>>,
-}
-
-const LOOK: Duration = Duration::from_millis(100);
-
-impl Watch {
-    pub(crate) fn begin(pid: u32) -> Self {
-        let is_over = Arc::new(AtomicBool::new(false));
-        let seen = Arc::clone(&is_over);
-        let begun = Instant::now();
-        let look = move || {
-            let mut looks = Vec::new();
-            while !seen.load(Ordering::Relaxed) {
-                // Gone: its end is noticed elsewhere.
-                let Ok(usage) = usage(pid) else { break };
-                looks.push((begun.elapsed().as_secs_f64(), usage.resident_kib));
-                thread::sleep(LOOK);
+/// Looks again and again, in this interval, while the work is done; returns what came of both, each look with its
+/// seconds since the begin.
+pub(crate) fn watched<T, L: Send>(
+    interval: Duration,
+    mut look: impl FnMut() -> Result<L> + Send,
+    work: impl FnOnce() -> Result<T>,
+) -> Result<(T, Vec<(f64, L)>)> {
+    // Nothing is sent: the work is over, or has panicked, when the sender is gone.
+    let (working, is_over) = channel::<()>();
+    thread::scope(|scope| {
+        let looker = scope.spawn(move || {
+            let (begun, mut looks) = (Instant::now(), Vec::new());
+            let mut due = begun + interval;
+            while let Err(RecvTimeoutError::Timeout) =
+                is_over.recv_timeout(due.saturating_duration_since(Instant::now()))
+            {
+                due += interval;
+                looks.push((begun.elapsed().as_secs_f64(), look()?));
             }
-            looks
-        };
-        Self {
-            is_over,
-            looker: thread::spawn(look),
-        }
-    }
-
-    /// Seconds since it began, and KiB resident then.
-    pub(crate) fn end(self) -> Vec<(f64, u64)> {
-        self.is_over.store(true, Ordering::Relaxed);
-        self.looker.join().expect("it does not panic")
-    }
+            anyhow::Ok(looks)
+        });
+        let done = work();
+        drop(working);
+        let looks = looker.join().expect("it does not panic");
+        Ok((done?, looks?))
+    })
 }
 
 /// Reads them.
-pub(crate) fn usage(pid: u32) -> Result<Usage, PerfError> {
+pub(crate) fn usage(pid: u32) -> Result<Usage> {
     let pid = i32::try_from(pid).expect("a process has a number");
-    let read = || {
+    let read = || -> Result<Usage, ProcError> {
         let process = Process::new(pid)?;
         let (status, stat) = (process.status()?, process.stat()?);
         let seconds = |ticks: u64| ticks as f64 / procfs::ticks_per_second() as f64;
@@ -97,18 +86,28 @@ pub(crate) fn usage(pid: u32) -> Result<Usage, PerfError> {
             waits: waits.filter_map(|it| it.voluntary_ctxt_switches).sum(),
         })
     };
-    read().map_err(|error: ProcError| PerfError::Usage(format!("reading /proc/{pid}: {error}")))
+    read().with_context(|| format!("reading /proc/{pid}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use anyhow::bail;
 
     #[test]
     fn our_own_process_has_memory() {
         let usage = usage(std::process::id()).expect("it runs");
         assert!(usage.resident_kib > 0 && usage.resident_max_kib >= usage.resident_kib);
-        let looks = Watch::begin(std::process::id()).end();
-        assert!(looks.iter().all(|(_, resident_kib)| *resident_kib > 0));
+    }
+
+    #[test]
+    fn what_is_watched_is_looked_at_until_it_is_over() {
+        let (looked, looks) = channel();
+        let look = || Ok(looked.send(())?);
+        let work = || Ok((0..3).map(|_| looks.recv()).all(|it| it.is_ok()));
+        let (done, looks) = watched(Duration::from_millis(1), look, work).expect("no error");
+        assert!(done && looks.len() >= 3);
+        let failed = watched(Duration::ZERO, || Ok(()), || -> Result<()> { bail!("no") });
+        assert!(failed.is_err());
     }
 }

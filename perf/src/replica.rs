@@ -6,11 +6,12 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
-use crate::child::{Child, become_program};
-use crate::error::{Context, PerfError};
+use anyhow::{Context as _, Result};
+
+use crate::child::Child;
 
 /// What the settings say of it; a port is chosen, and noted in the home.
-pub(crate) fn section(home: &Path) -> Result<String, PerfError> {
+pub(crate) fn section(home: &Path) -> Result<String> {
     let free = TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr());
     let port = free.context("finding a port for nats-server")?.port();
     std::fs::write(note(home), port.to_string()).context("noting the port of nats-server")?;
@@ -20,19 +21,18 @@ pub(crate) fn section(home: &Path) -> Result<String, PerfError> {
 }
 
 /// Starts the server of this home, with the stream that an earlier one has left; `None`: it needs none.
-pub(crate) fn start(program: Option<&Path>, home: &Path) -> Result<Option<Child>, PerfError> {
+pub(crate) fn start(program: Option<&Path>, home: &Path) -> Result<Option<Child>> {
     let Ok(port) = std::fs::read_to_string(note(home)) else {
         return Ok(None);
     };
-    let program = program.ok_or_else(|| {
-        let words = "--durability replicated takes a nats-server, and none is on PATH: name one by \
-                     --nats-server FILE";
-        PerfError::Usage(words.into())
-    })?;
+    let program = program.context(
+        "--durability replicated takes a nats-server, and none is on PATH: name one by \
+         --nats-server FILE",
+    )?;
     let store = home.join("nats");
     let options = ["--addr", "127.0.0.1", "--port", &port, "-js", "--store_dir"].map(Path::new);
     let command = [&[program], &options[..], &[&*store]].concat();
-    let child = become_program("nats-server", &command, home)?;
+    let child = Child::start_program("nats-server", command, home)?;
     child.logged_after("Server is ready")?;
     Ok(Some(child))
 }

@@ -14,10 +14,10 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use anyhow::{Context as _, Result, ensure};
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-use crate::error::{Context, PerfError};
 use crate::machine::Fact;
 use crate::picture::Picture;
 use crate::spread::Spread;
@@ -40,7 +40,7 @@ pub(crate) enum Format {
 /// A section, with how it came about.
 #[derive(Debug, Clone)]
 pub(crate) struct Chapter {
-    pub(crate) name: String,
+    pub(crate) name: &'static str,
     /// What to type to see it again.
     pub(crate) command: String,
     pub(crate) section: Section,
@@ -161,28 +161,24 @@ pub(crate) fn show(format: Format, header: &Header, chapters: &[Chapter]) -> Str
         Format::Csv => {
             let columns = "benchmark,case,party,figure,unit,value,min,max,low,high,rounds";
             let columns = columns.split(',').map(str::to_owned).collect();
+            let row = |chapter: &Chapter, it: &Measure| {
+                let Spread {
+                    mid,
+                    min,
+                    max,
+                    low,
+                    high,
+                } = it.spread();
+                let unit = json!(it.unit).as_str().unwrap_or_default().to_owned();
+                let words = [chapter.name, &it.case, &it.party, &it.figure, &unit];
+                let figures = [mid, min, max, low, high].map(|it| it.to_string());
+                let rounds = it.rounds.len().to_string();
+                let words = words.into_iter().map(str::to_owned);
+                words.chain(figures).chain([rounds]).collect()
+            };
             let rows = chapters.iter().flat_map(|chapter| {
-                let row = |it: &Measure| {
-                    let spread = it.spread();
-                    let unit = json!(it.unit).as_str().unwrap_or_default().to_owned();
-                    let words = [&chapter.name, &it.case, &it.party, &it.figure, &unit];
-                    let Spread {
-                        mid,
-                        min,
-                        max,
-                        low,
-                        high,
-                    } = spread;
-                    let figures = [mid, min, max, low, high].map(|it| it.to_string());
-                    let rounds = it.rounds.len().to_string();
-                    words
-                        .map(String::clone)
-                        .into_iter()
-                        .chain(figures)
-                        .chain([rounds])
-                        .collect()
-                };
-                chapter.section.measures.iter().map(row)
+                let measures = chapter.section.measures.iter();
+                measures.map(move |it| row(chapter, it))
             });
             csv::lines([columns].into_iter().chain(rows))
         }
@@ -198,23 +194,18 @@ fn facts(header: &Header) -> Value {
 }
 
 /// Refuses a folder that has a report already.
-pub(crate) fn check_new(folder: &Path) -> Result<(), PerfError> {
-    match folder.join("report.md").exists() {
-        true => Err(PerfError::Usage(format!(
-            "{} has a report already, and none is overwritten: name another folder with --out",
-            folder.display()
-        ))),
-        false => Ok(()),
-    }
+pub(crate) fn check_new(folder: &Path) -> Result<()> {
+    ensure!(
+        !folder.join("report.md").exists(),
+        "{} has a report already, and none is overwritten: name another folder with --out",
+        folder.display()
+    );
+    Ok(())
 }
 
 /// Writes `report.md`, `raw.json`, and for each chapter its rounds, latencies and pictures; returns
 /// where the report is.
-pub(crate) fn write(
-    folder: &Path,
-    header: &Header,
-    chapters: &[Chapter],
-) -> Result<PathBuf, PerfError> {
+pub(crate) fn write(folder: &Path, header: &Header, chapters: &[Chapter]) -> Result<PathBuf> {
     fs::create_dir_all(folder).context(format!("making {}", folder.display()))?;
     let put = |name: &str, text: &str| {
         let path = folder.join(name);
@@ -239,13 +230,13 @@ pub(crate) fn write(
 }
 
 /// Adds a text to the report that is there.
-pub(crate) fn append(folder: &Path, text: &str) -> Result<(), PerfError> {
+pub(crate) fn append(folder: &Path, text: &str) -> Result<()> {
     let path = folder.join("report.md");
     let report = fs::read_to_string(&path).context(format!("reading {}", path.display()))?;
     fs::write(&path, format!("{report}\n{text}")).context(format!("writing {}", path.display()))
 }
 
-fn raw(header: &Header, chapters: &[Chapter]) -> Result<String, PerfError> {
+fn raw(header: &Header, chapters: &[Chapter]) -> Result<String> {
     let sections: Vec<Value> = chapters
         .iter()
         .map(|chapter| {

@@ -2,17 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::Result;
 use serde::Serialize;
 
 use crate::curve::Curve;
 use crate::engine::Settings;
-use crate::error::PerfError;
+use crate::figure::{Figure, Of};
 use crate::frames::frame_len;
 use crate::lane::{Harness, Lane};
 use crate::parts::{SinkReport, SourceReport};
 use crate::plan::Plan;
 use crate::process::Usage;
-use crate::testbed::{Running, Subject, Testbed};
+use crate::testbed::{Running, Subject, TAKEN, TAKING, Testbed};
 
 const SECOND_NS: f64 = 1e9;
 
@@ -43,16 +44,15 @@ pub(crate) struct Outcome {
 impl Outcome {
     /// Of a lane that has sent and received all.
     pub(crate) fn of(
-        subject: Subject,
+        running: &Running,
         lane: &Lane,
-        settings: &Settings,
-        sent: SourceReport,
-        received: SinkReport,
+        (sent, received): (SourceReport, SinkReport),
         usage: Usage,
-    ) -> Result<Self, PerfError> {
+    ) -> Result<Self> {
         let ns = received.arrivals.last_ns.saturating_sub(sent.start_ns);
         let seconds = ns.max(1) as f64 / SECOND_NS;
         Ok(Self {
+            settings: running.settings.clone(),
             frame_len: frame_len(&lane.plan)?,
             seconds,
             rate: received.frames as f64 / seconds,
@@ -60,16 +60,16 @@ impl Outcome {
             received,
             usage,
             harness: lane.harness()?,
-            ..Self::nothing(subject, &lane.plan, settings)
+            ..Self::nothing(running.subject, &lane.plan)
         })
     }
 
     /// Nothing sent and nothing received.
-    pub(crate) fn nothing(subject: Subject, plan: &Plan, settings: &Settings) -> Self {
+    pub(crate) fn nothing(subject: Subject, plan: &Plan) -> Self {
         Self {
             subject,
             plan: plan.clone(),
-            settings: (subject == Subject::Engine).then(|| settings.clone()),
+            settings: None,
             frame_len: plan.frame_len,
             seconds: 0.0,
             rate: 0.0,
@@ -83,8 +83,11 @@ impl Outcome {
     }
 
     /// With a figure that one benchmark alone measures.
-    pub(crate) fn with(mut self, name: &str, value: f64) -> Self {
-        self.extra.insert(name.to_owned(), value);
+    pub(crate) fn with(mut self, figure: &Figure, value: f64) -> Self {
+        let Of::Extra(key) = figure.of else {
+            unreachable!("{} is every round's", figure.name)
+        };
+        self.extra.insert(key.to_owned(), value);
         self
     }
 
@@ -127,9 +130,9 @@ impl Testbed {
         subject: Subject,
         plan: &Plan,
         settings: &Settings,
-    ) -> Result<Outcome, PerfError> {
+    ) -> Result<Outcome> {
         let (running, lane) = self.connect(subject, plan, settings)?;
-        finish(subject, &running, lane, settings)
+        finish(&running, lane)
     }
 
     /// Everything connected and subscribed, so that only go is to be said.
@@ -138,24 +141,39 @@ impl Testbed {
         subject: Subject,
         plan: &Plan,
         settings: &Settings,
-    ) -> Result<(Running, Lane), PerfError> {
+    ) -> Result<(Running, Lane)> {
         plan.check()?;
-        if subject == Subject::Nats {
-            let running = self.start_nats()?;
-            let mut lane = Lane::publishing(plan.clone(), running.address)?;
-            lane.subscribe(running.address, &["--nats"])?;
-            lane.expect_connected()?;
-            return Ok((running, lane));
-        }
-        if subject == Subject::Engine {
-            let (running, [mut lane]) = self.open(settings, [plan.clone()])?;
-            lane.join(&running)?;
-            return Ok((running, lane));
-        }
-        let (mut lane, addresses) = Lane::listening(plan.clone())?;
-        let running = Running::relay(&addresses, plan.destinations)?;
-        lane.join(&running)?;
+        let (running, mut lane, flags) = match subject {
+            Subject::Engine => {
+                let (running, [lane]) = self.open(settings, [plan.clone()])?;
+                (running, lane, &[][..])
+            }
+            Subject::Relay => {
+                let (lane, addresses) = Lane::listening(plan.clone())?;
+                (
+                    Running::relay(&addresses, plan.destinations)?,
+                    lane,
+                    &[][..],
+                )
+            }
+            Subject::Nats => {
+                let running = self.start_nats()?;
+                let lane = Lane::publishing(plan.clone(), running.address)?;
+                (running, lane, &["--nats"][..])
+            }
+        };
+        lane.subscribe(running.address, flags)?;
+        lane.expect_connected()?;
         Ok((running, lane))
+    }
+
+    /// An engine that has all messages of a plan, whose subscribers are still to come.
+    pub(crate) fn filled(&self, settings: &Settings, plan: &Plan) -> Result<(Running, Lane)> {
+        let (engine, [mut lane]) = self.open(settings, [plan.clone()])?;
+        lane.expect_connected()?;
+        lane.go()?;
+        engine.expect(TAKEN, plan.messages, TAKING)?;
+        Ok((engine, lane))
     }
 
     /// The engine with the sources of these plans, whose subscribers are still to come.
@@ -163,7 +181,7 @@ impl Testbed {
         &self,
         settings: &Settings,
         plans: [Plan; N],
-    ) -> Result<(Running, [Lane; N]), PerfError> {
+    ) -> Result<(Running, [Lane; N])> {
         let (mut lanes, mut addresses, mut names) = (Vec::new(), Vec::new(), Vec::new());
         for plan in plans {
             plan.check()?;
@@ -178,33 +196,23 @@ impl Testbed {
 }
 
 /// From go to the end.
-pub(crate) fn finish(
-    subject: Subject,
-    running: &Running,
-    mut lane: Lane,
-    settings: &Settings,
-) -> Result<Outcome, PerfError> {
+pub(crate) fn finish(running: &Running, mut lane: Lane) -> Result<Outcome> {
     let before = running.child.usage()?;
     lane.go()?;
-    let mut outcome = ended(subject, running, &lane, settings, before)?;
-    if subject == Subject::Engine {
-        outcome.fast_path = fast_path(running);
-    }
-    Ok(outcome)
+    let outcome = ended(running, &lane, before)?;
+    let fast_path = (running.subject == Subject::Engine).then(|| fast_path(running));
+    Ok(Outcome {
+        fast_path: fast_path.flatten(),
+        ..outcome
+    })
 }
 
 /// The outcome of a lane that was told to go, once it is over.
-pub(crate) fn ended(
-    subject: Subject,
-    running: &Running,
-    lane: &Lane,
-    settings: &Settings,
-    before: Usage,
-) -> Result<Outcome, PerfError> {
-    let (sent, received) = (lane.sent()?, lane.received()?);
+pub(crate) fn ended(running: &Running, lane: &Lane, before: Usage) -> Result<Outcome> {
+    let reports = (lane.sent()?, lane.received()?);
     let after = running.child.usage();
     let after = after.map_err(|_| running.child.failed("ended in the middle of a round"))?;
-    Outcome::of(subject, lane, settings, sent, received, after.since(before))
+    Outcome::of(running, lane, reports, after.since(before))
 }
 
 /// Which part of all lines the parser's fast path took; `None`: an older engine does not say.

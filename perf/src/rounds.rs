@@ -2,12 +2,14 @@
 
 use std::path::Path;
 
+use anyhow::Result;
+
 use crate::curve::Curve;
 use crate::engine::{Settings, Threads, name_of};
-use crate::error::PerfError;
 use crate::figure::{Figure, Of};
 use crate::plan::Plan;
 use crate::progress::Progress;
+use crate::report::Aim;
 use crate::round::Outcome;
 use crate::spread::{Spread, Unit, time};
 use crate::testbed::{Subject, Testbed};
@@ -16,7 +18,7 @@ use crate::testbed::{Subject, Testbed};
 const BY_TLS: &str = ", TLS";
 
 /// How a contestant plays a round: its outcomes, each under a name of its own where there are more.
-type Play<'a> = Box<dyn Fn(&Contestant<'_>) -> Result<Vec<(String, Outcome)>, PerfError> + 'a>;
+type Play<'a> = Box<dyn Fn(&Contestant<'_>) -> Result<Vec<(String, Outcome)>> + 'a>;
 
 /// One side of a comparison.
 pub(crate) struct Contestant<'a> {
@@ -102,23 +104,20 @@ impl<'a> Contestant<'a> {
     }
 
     /// Playing its rounds in a way of its own.
-    pub(crate) fn playing(
-        self,
-        play: impl Fn(&Contestant<'_>) -> Result<Outcome, PerfError> + 'a,
-    ) -> Self {
+    pub(crate) fn playing(self, play: impl Fn(&Contestant<'_>) -> Result<Outcome> + 'a) -> Self {
         self.playing_lanes(move |it| Ok(vec![(it.name.clone(), play(it)?)]))
     }
 
     /// The same, with several outcomes a round.
     pub(crate) fn playing_lanes(
         self,
-        play: impl Fn(&Contestant<'_>) -> Result<Vec<(String, Outcome)>, PerfError> + 'a,
+        play: impl Fn(&Contestant<'_>) -> Result<Vec<(String, Outcome)>> + 'a,
     ) -> Self {
         let play: Option<Play<'a>> = Some(Box::new(play));
         Self { play, ..self }
     }
 
-    fn round(&self, testbed: &Testbed) -> Result<Vec<(String, Outcome)>, PerfError> {
+    fn round(&self, testbed: &Testbed) -> Result<Vec<(String, Outcome)>> {
         match &self.play {
             Some(play) => play(self),
             None => {
@@ -152,6 +151,11 @@ impl Played {
         let name = self.name.strip_suffix(BY_TLS)?;
         all.iter()
             .find(|it| it.name == name && it.case == self.case)
+    }
+
+    /// The design's aim for a figure.
+    pub(crate) fn aim_at_most(&self, what: &str, figure: &Figure, limit: f64) -> Aim {
+        Aim::at_most(what, limit, figure.unit, self.spread(figure))
     }
 
     /// A figure over another contestant's of the same round.
@@ -224,7 +228,7 @@ pub(crate) fn play(
     contestants: &[Contestant<'_>],
     rounds: u32,
     progress: &Progress,
-) -> Result<Vec<Played>, PerfError> {
+) -> Result<Vec<Played>> {
     let mut all: Vec<Played> = Vec::new();
     progress.begin_case(contestants.len() * rounds as usize);
     for round in 0..rounds {
@@ -270,25 +274,4 @@ fn shown((name, outcome): &(String, Outcome)) -> String {
 pub(crate) fn curves(played: &[Played]) -> Vec<(String, Curve)> {
     let curve = |it: &Played| (it.name.clone(), it.latency());
     played.iter().map(curve).collect()
-}
-
-/// All outcomes of all contestants.
-pub(crate) fn outcomes(played: &[Played]) -> impl Iterator<Item = &Outcome> + Clone {
-    played.iter().flat_map(|it| &it.outcomes)
-}
-
-/// A note for every round that was not exact. nats-server may lose what its subscribers do not
-/// take in time; that is said, too.
-pub(crate) fn faults<'a>(outcomes: impl IntoIterator<Item = &'a Outcome>) -> Vec<String> {
-    let bad = outcomes.into_iter().filter(|it| !it.is_exact());
-    bad.map(|it| format!("**{:?}: {}**", it.subject, it.verdict()))
-        .collect()
-}
-
-/// Whether engine and relay delivered exactly.
-pub(crate) fn are_exact<'a>(outcomes: impl IntoIterator<Item = &'a Outcome>) -> bool {
-    let mut ours = outcomes
-        .into_iter()
-        .filter(|it| it.subject != Subject::Nats);
-    ours.all(Outcome::is_exact)
 }

@@ -43,9 +43,7 @@ impl Unit {
             Self::Bandwidth => format!("{:.0} MB/s", value / 1e6),
         }
     }
-}
 
-impl Unit {
     /// The same on an axis: without the zeros that a round figure ends with.
     pub(crate) fn tick(self, value: f64) -> String {
         let shown = self.show(value);
@@ -99,13 +97,14 @@ impl Spread {
         if values.is_empty() {
             return Self::default();
         }
-        let medians = resampled(&values);
+        let resamples = if values.len() > 1 { RESAMPLES } else { 1 };
+        let [low, high] = bootstrap(resamples, |rng| resample(rng, &values));
         Self {
             mid: median(values.clone()),
             min: values.iter().copied().fold(f64::INFINITY, f64::min),
             max: values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
-            low: at(&medians, TAIL),
-            high: at(&medians, 1.0 - TAIL),
+            low,
+            high,
         }
     }
 
@@ -120,11 +119,9 @@ impl Spread {
             return Self::default();
         }
         let over = |(a, b): (f64, f64)| a / b.max(f64::MIN_POSITIVE);
-        let mut rng = fastrand::Rng::with_seed(SEED);
-        let ratio = |_| over((resample(&mut rng, upper), resample(&mut rng, lower)));
-        let mut ratios: Vec<f64> = (0..RESAMPLES).map(ratio).collect();
-        ratios.sort_by(f64::total_cmp);
-        let (low, high) = (at(&ratios, TAIL), at(&ratios, 1.0 - TAIL));
+        let [low, high] = bootstrap(RESAMPLES, |rng| {
+            over((resample(rng, upper), resample(rng, lower)))
+        });
         let mid = over((median(upper.to_vec()), median(lower.to_vec())));
         Self {
             mid,
@@ -168,13 +165,15 @@ fn resample(rng: &mut fastrand::Rng, values: &[f64]) -> f64 {
     median((values.iter().map(|_| values[rng.usize(..values.len())])).collect())
 }
 
-/// Medians of resamples, in order.
-fn resampled(values: &[f64]) -> Vec<f64> {
+/// A 95 % interval of what so many resamples give.
+pub(crate) fn bootstrap(
+    resamples: usize,
+    mut resample: impl FnMut(&mut fastrand::Rng) -> f64,
+) -> [f64; 2] {
     let mut rng = fastrand::Rng::with_seed(SEED);
-    let count = if values.len() > 1 { RESAMPLES } else { 1 };
-    let mut medians: Vec<f64> = (0..count).map(|_| resample(&mut rng, values)).collect();
-    medians.sort_by(f64::total_cmp);
-    medians
+    let mut values: Vec<f64> = (0..resamples).map(|_| resample(&mut rng)).collect();
+    values.sort_by(f64::total_cmp);
+    [TAIL, 1.0 - TAIL].map(|it| at(&values, it))
 }
 
 /// The value at a quantile of values in order.

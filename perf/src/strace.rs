@@ -5,23 +5,17 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
+use anyhow::{Context as _, Result};
 
 use crate::child::Child;
-use crate::child::become_program;
 use crate::cleanup::Home;
-use crate::error::{Context, PerfError};
 
 /// strace attaches within milliseconds, or is not allowed to.
 const PATIENCE: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(10);
 
 /// A kind of system call, and how often it was made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Calls {
-    pub(crate) name: String,
-    pub(crate) count: u64,
-}
+pub(crate) type Calls = (String, u64);
 
 /// strace, attached to a process.
 #[derive(Debug)]
@@ -32,17 +26,12 @@ pub(crate) struct Strace {
 
 impl Strace {
     /// Attaches to all threads of a process, and waits until that is so.
-    pub(crate) fn attach(program: &Path, pid: u32, data: &Path) -> Result<Self, PerfError> {
+    pub(crate) fn attach(program: &Path, pid: u32, data: &Path) -> Result<Self> {
         let home = Home::new(data)?;
-        let (pid_word, summary) = (PathBuf::from(pid.to_string()), summary_file(&home));
-        let words = ["-c", "-f", "-p"].map(Path::new);
-        let words = [
-            &[program],
-            &words[..],
-            &[&pid_word, Path::new("-o"), &summary],
-        ]
-        .concat();
-        let child = become_program("strace", &words, home.path())?;
+        let (watched, summary) = (pid.to_string(), summary_file(&home));
+        let words = ["-c", "-f", "-p", &watched, "-o"].map(Path::new);
+        let command = [&[program], &words[..], &[&*summary]].concat();
+        let child = Child::start_program("strace", command, home.path())?;
         let begun = Instant::now();
         while !is_traced(pid) {
             if begun.elapsed() > PATIENCE {
@@ -53,8 +42,8 @@ impl Strace {
         Ok(Self { child, home })
     }
 
-    /// Detaches, and tells what it counted, most frequent first.
-    pub(crate) fn detach(mut self) -> Result<Vec<Calls>, PerfError> {
+    /// Detaches, and tells what it counted.
+    pub(crate) fn detach(mut self) -> Result<Vec<Calls>> {
         self.child.interrupt()?;
         let file = summary_file(&self.home);
         let summary = fs::read_to_string(&file).context(format!("reading {}", file.display()))?;
@@ -91,14 +80,9 @@ fn parsed(summary: &str) -> Vec<Calls> {
     let lines = lines.take_while(|it| !is_rule(it));
     let calls = lines.filter_map(|line| {
         let words: Vec<&str> = line.split_whitespace().collect();
-        Some(Calls {
-            name: (*words.last()?).to_owned(),
-            count: words.get(3)?.parse().ok()?,
-        })
+        Some(((*words.last()?).to_owned(), words.get(3)?.parse().ok()?))
     });
-    let mut calls: Vec<Calls> = calls.collect();
-    calls.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.name.cmp(&b.name)));
-    calls
+    calls.collect()
 }
 
 #[cfg(test)]
@@ -115,12 +99,11 @@ mod tests {
 ------ ----------- ----------- --------- --------- ----------------
 100.00    0.020206           9      2230        40 total
 ";
-        let calls = parsed(summary);
-        let calls: Vec<(&str, u64)> = calls
-            .iter()
-            .map(|it| (it.name.as_str(), it.count))
-            .collect();
-        assert_eq!(calls, [("recvfrom", 1200), ("writev", 1030)]);
+        let calls = [("writev", 1030), ("recvfrom", 1200)];
+        assert_eq!(
+            parsed(summary),
+            calls.map(|(name, count)| (name.to_owned(), count))
+        );
         assert!(parsed("").is_empty());
     }
 }

@@ -1,18 +1,30 @@
 //! What is measured, started: the engine, the relay or nats-server between sources and subscribers.
 
+use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
+use anyhow::{Context as _, Result};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::child::{Child, become_program};
+use crate::child::Child;
 use crate::cleanup::Home;
 use crate::engine::{Durability, Settings};
-use crate::error::{Context, PerfError};
 use crate::http;
+use crate::progress::say;
 use crate::replica;
+
+/// What the engine's journal has: messages that it took, though nobody may take them from it.
+pub(crate) const TAKEN: &str = "journal_recorded";
+/// How that is waited for: each look takes the engine a millisecond, and without one more message for so long it has
+/// stopped reading, as it does at its bound.
+pub(crate) const TAKING: (Duration, Duration) =
+    (Duration::from_millis(100), Duration::from_secs(10));
+/// Between two lines on the screen.
+const TELL: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -36,6 +48,9 @@ pub(crate) struct Testbed {
 /// The engine, the relay or nats-server, running.
 #[derive(Debug)]
 pub(crate) struct Running {
+    pub(crate) subject: Subject,
+    /// The engine's.
+    pub(crate) settings: Option<Settings>,
     /// The process. Before its home, so that it is gone when that is removed.
     pub(crate) child: Child,
     pub(crate) address: SocketAddr,
@@ -54,7 +69,7 @@ impl Testbed {
         settings: &Settings,
         sources: &[SocketAddr],
         destinations: &[String],
-    ) -> Result<Running, PerfError> {
+    ) -> Result<Running> {
         let home = Home::new(&self.data)?;
         self.start_engine_with(home, settings, sources, destinations)
     }
@@ -66,33 +81,33 @@ impl Testbed {
         settings: &Settings,
         sources: &[SocketAddr],
         destinations: &[String],
-    ) -> Result<Running, PerfError> {
+    ) -> Result<Running> {
         let mut text = settings.file(&home.path().join("data"), sources, destinations);
         if settings.durability == Durability::Replicated {
             text += &replica::section(home.path())?;
         }
         std::fs::write(settings_file(&home), text).context("writing the engine's settings")?;
-        self.start_engine_in(home)
+        self.start_engine_in(home, settings)
     }
 
     /// Starts an engine again where another one left its data, with the same settings.
-    pub(crate) fn start_engine_in(&self, home: Home) -> Result<Running, PerfError> {
+    pub(crate) fn start_engine_in(&self, home: Home, settings: &Settings) -> Result<Running> {
         let file = settings_file(&home);
-        let command = [
-            &*self.engine,
-            Path::new("run"),
-            Path::new("--config"),
-            &file,
-        ];
         let replica = replica::start(self.nats.as_deref(), home.path())?;
-        let child = become_program("engine", &command, home.path())?;
+        let command = [&*self.engine, "run".as_ref(), "--config".as_ref(), &*file];
+        let child = Child::start_program("engine", command, home.path())?;
         home.note_writer(child.pid());
         // The store begins to follow just before this.
         child.logged_after("starting")?;
         let started = Instant::now();
         let line = child.logged_after("running: ")?;
-        let running = Running::new(child, address_after(&line, "subscribers on "))?;
+        let running = Running::new(
+            Subject::Engine,
+            child,
+            address_after(&line, "subscribers on "),
+        )?;
         Ok(Running {
+            settings: Some(settings.clone()),
             admin: address_after(&line, "http://"),
             started,
             _replica: replica,
@@ -102,32 +117,35 @@ impl Testbed {
     }
 
     /// Starts nats-server.
-    pub(crate) fn start_nats(&self) -> Result<Running, PerfError> {
-        let Some(program) = &self.nats else {
-            return Err(PerfError::Usage(
-                "nats-server is not on PATH: name one by --nats-server".into(),
-            ));
-        };
-        let options = ["--addr", "127.0.0.1", "--port", "-1"].map(Path::new);
-        let command = [&[&**program], &options[..]].concat();
-        let child = become_program("nats-server", &command, &self.data)?;
+    pub(crate) fn start_nats(&self) -> Result<Running> {
+        let program = self.nats.as_ref();
+        let program = program.context("nats-server is not on PATH: name one by --nats-server")?;
+        let options = ["--addr", "127.0.0.1", "--port", "-1"].map(OsStr::new);
+        let command = [program.as_os_str()].into_iter().chain(options);
+        let child = Child::start_program("nats-server", command, &self.data)?;
         let line = child.logged_after("Listening for client connections on ")?;
-        Running::new(child, address_after(&line, ""))
+        Running::new(Subject::Nats, child, address_after(&line, ""))
     }
 }
 
 impl Running {
     /// Starts the relay between these sources and the subscribers to come.
-    pub(crate) fn relay(sources: &[SocketAddr], destinations: usize) -> Result<Self, PerfError> {
+    pub(crate) fn relay(sources: &[SocketAddr], destinations: usize) -> Result<Self> {
         let mut arguments = vec!["relay".to_owned(), destinations.to_string()];
         arguments.extend(sources.iter().map(SocketAddr::to_string));
         let child = Child::start("relay", &arguments)?;
         let line = child.logged_after("running: ")?;
-        Self::new(child, address_after(&line, "subscribers on "))
+        Self::new(
+            Subject::Relay,
+            child,
+            address_after(&line, "subscribers on "),
+        )
     }
 
-    fn new(child: Child, address: Option<SocketAddr>) -> Result<Self, PerfError> {
+    fn new(subject: Subject, child: Child, address: Option<SocketAddr>) -> Result<Self> {
         Ok(Self {
+            subject,
+            settings: None,
             address: address.ok_or_else(|| child.failed("does not say where it listens"))?,
             child,
             started: Instant::now(),
@@ -138,16 +156,49 @@ impl Running {
     }
 
     /// A counter of the engine.
-    pub(crate) fn counter(&self, name: &str) -> Result<u64, PerfError> {
-        let Some(admin) = self.admin else {
-            return Err(self.child.failed("has no HTTP address"));
-        };
-        counters_at(admin, [name]).map(|[it]| it)
+    pub(crate) fn counter(&self, name: &str) -> Result<u64> {
+        counters_at(self.admin()?, [name]).map(|[it]| it)
+    }
+
+    /// Waits until a counter has come so far, and looks each `look`; returns how far it is: less where it has stood
+    /// still for `patience`.
+    pub(crate) fn wait_for(
+        &self,
+        name: &str,
+        count: u64,
+        (look, patience): (Duration, Duration),
+    ) -> Result<u64> {
+        let (mut last, mut since, mut told) = (0, Instant::now(), Instant::now());
+        loop {
+            let found = self.counter(name)?;
+            if found > last {
+                (last, since) = (found, Instant::now());
+            }
+            if found >= count || since.elapsed() > patience {
+                return Ok(found);
+            }
+            if told.elapsed() > TELL {
+                say(&format!("  {found} of {count} {name}"));
+                told = Instant::now();
+            }
+            thread::sleep(look);
+        }
+    }
+
+    /// The same where less is an error.
+    pub(crate) fn expect(&self, name: &str, count: u64, pace: (Duration, Duration)) -> Result<()> {
+        let found = self.wait_for(name, count, pace)?;
+        if found < count {
+            let what = format!("stands still at {found} of {count} {name}");
+            return Err(self.child.failed(&what));
+        }
+        Ok(())
     }
 
     /// The engine's HTTP, for who looks from another thread.
-    pub(crate) fn admin(&self) -> Option<SocketAddr> {
+    pub(crate) fn admin(&self) -> Result<SocketAddr> {
         self.admin
+            .ok_or_else(|| self.child.failed("has no HTTP address"))
     }
 
     pub(crate) fn folder(&self) -> Option<&Path> {
@@ -167,17 +218,13 @@ impl Running {
 }
 
 /// Counters of the engine whose HTTP is there, of one moment.
-pub(crate) fn counters_at<const N: usize>(
-    admin: SocketAddr,
-    names: [&str; N],
-) -> Result<[u64; N], PerfError> {
+pub(crate) fn counters_at<const N: usize>(admin: SocketAddr, names: [&str; N]) -> Result<[u64; N]> {
     let stats: Value = serde_json::from_str(&http::get(admin, "/stats")?)
         .context("reading the engine's statistics")?;
     let mut values = [0; N];
     for (value, name) in values.iter_mut().zip(names) {
         let found = stats.get(name).and_then(Value::as_u64);
-        let missing = || PerfError::Usage(format!("the engine has no counter {name}"));
-        *value = found.ok_or_else(missing)?;
+        *value = found.with_context(|| format!("the engine has no counter {name}"))?;
     }
     Ok(values)
 }

@@ -3,22 +3,25 @@
 //! The certificate is made by openssl for a run, in a folder that goes with it. Sources show it, as the
 //! engine does; sources' and subscribers' sockets are blocking, a thread each, so a session is a stream.
 
-use std::io::{self, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::ops::DerefMut;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
+use anyhow::{Context as _, Result};
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{
-    ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, StreamOwned,
+    ClientConfig, ClientConnection, ConnectionCommon, RootCertStore, ServerConfig,
+    ServerConnection, SideData, StreamOwned,
 };
 use tempfile::TempDir;
 
-use crate::error::{Context, PerfError};
+use crate::child::checked;
 
 /// The name in the certificate.
 pub(crate) const NAME: &str = "localhost";
@@ -31,7 +34,7 @@ pub(crate) struct Certificate(TempDir);
 
 impl Certificate {
     /// Has openssl make one, with a key for ECDSA on P-256.
-    pub(crate) fn make() -> Result<Self, PerfError> {
+    pub(crate) fn make() -> Result<Self> {
         let folder = TempDir::new().context("a folder for the certificate")?;
         let words = format!(
             "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 -keyout {KEY} \
@@ -43,13 +46,8 @@ impl Certificate {
             .current_dir(folder.path())
             .output()
             .context("running openssl, which makes the certificate")?;
-        match made.status.success() {
-            true => Ok(Self(folder)),
-            false => Err(PerfError::Usage(format!(
-                "openssl makes no certificate: {}",
-                String::from_utf8_lossy(&made.stderr)
-            ))),
-        }
+        checked(&made, || "openssl makes no certificate".into())?;
+        Ok(Self(folder))
     }
 
     pub(crate) fn folder(&self) -> PathBuf {
@@ -62,112 +60,69 @@ pub(crate) fn files(folder: &Path) -> [PathBuf; 2] {
     [CERT, KEY].map(|it| folder.join(it))
 }
 
-/// A connection of a source or a subscriber.
-#[derive(Debug)]
-pub(crate) enum Link {
-    Plain(TcpStream),
-    Accepted(Box<StreamOwned<ServerConnection, TcpStream>>),
-    Dialled(Box<StreamOwned<ClientConnection, TcpStream>>),
+/// A connection of a source or a subscriber: plain, or with a session of TLS over it.
+pub(crate) type Stream = Box<dyn Duplex>;
+
+/// Bytes both ways.
+pub(crate) trait Duplex: Read + Write + Send {}
+
+impl<T: Read + Write + Send> Duplex for T {}
+
+/// Shakes hands with whoever has connected, if there is a certificate to show.
+pub(crate) fn accepted(socket: TcpStream, folder: Option<&Path>) -> Result<Stream> {
+    let Some(folder) = folder else {
+        return Ok(Box::new(socket));
+    };
+    let config = server(folder).context("the source's certificate")?;
+    let connection = ServerConnection::new(Arc::new(config)).context("TLS")?;
+    shaken(connection, socket).context("shaking hands as a source")
 }
 
-impl Link {
-    /// Shakes hands with whoever has connected, if there is a certificate to show.
-    pub(crate) fn accepted(socket: TcpStream, folder: Option<&Path>) -> Result<Self, PerfError> {
-        let Some(folder) = folder else {
-            return Ok(Self::Plain(socket));
-        };
-        let config = server(folder).context("the source's certificate")?;
-        let connection = ServerConnection::new(Arc::new(config)).map_err(io::Error::other);
-        let mut stream = StreamOwned::new(connection.context("TLS")?, socket);
-        while stream.conn.is_handshaking() {
-            let shaken = stream.conn.complete_io(&mut stream.sock);
-            shaken.context("shaking hands as a source")?;
-        }
-        Ok(Self::Accepted(Box::new(stream)))
-    }
-
-    /// Shakes hands with whom it has dialled.
-    pub(crate) fn dialled(socket: TcpStream, folder: Option<&Path>) -> Result<Self, PerfError> {
-        let Some(folder) = folder else {
-            return Ok(Self::Plain(socket));
-        };
-        let config = client(folder).context("the engine's certificate")?;
-        let name = ServerName::try_from(NAME).map_err(io::Error::other);
-        let connection = ClientConnection::new(Arc::new(config), name.context("its name")?);
-        let connection = connection.map_err(io::Error::other).context("TLS")?;
-        let mut stream = StreamOwned::new(connection, socket);
-        while stream.conn.is_handshaking() {
-            let shaken = stream.conn.complete_io(&mut stream.sock);
-            shaken.context("shaking hands as a subscriber")?;
-        }
-        Ok(Self::Dialled(Box::new(stream)))
-    }
-
-    pub(crate) fn socket(&self) -> &TcpStream {
-        match self {
-            Self::Plain(socket) => socket,
-            Self::Accepted(stream) => stream.get_ref(),
-            Self::Dialled(stream) => stream.get_ref(),
-        }
-    }
+/// Shakes hands with whom it has dialled.
+pub(crate) fn dialled(socket: TcpStream, folder: Option<&Path>) -> Result<Stream> {
+    let Some(folder) = folder else {
+        return Ok(Box::new(socket));
+    };
+    let config = client(folder).context("the engine's certificate")?;
+    let name = ServerName::try_from(NAME)?;
+    let connection = ClientConnection::new(Arc::new(config), name).context("TLS")?;
+    shaken(connection, socket).context("shaking hands as a subscriber")
 }
 
-impl Read for Link {
-    #[inline]
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(socket) => socket.read(into),
-            Self::Accepted(stream) => stream.read(into),
-            Self::Dialled(stream) => stream.read(into),
-        }
+fn shaken<C, S>(connection: C, socket: TcpStream) -> Result<Stream>
+where
+    C: DerefMut<Target = ConnectionCommon<S>> + Send + 'static,
+    S: SideData + 'static,
+{
+    let mut stream = StreamOwned::new(connection, socket);
+    while stream.conn.is_handshaking() {
+        stream.conn.complete_io(&mut stream.sock)?;
     }
+    Ok(Box::new(stream))
 }
 
-impl Write for Link {
-    #[inline]
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(socket) => socket.write(bytes),
-            Self::Accepted(stream) => stream.write(bytes),
-            Self::Dialled(stream) => stream.write(bytes),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Self::Plain(socket) => socket.flush(),
-            Self::Accepted(stream) => stream.flush(),
-            Self::Dialled(stream) => stream.flush(),
-        }
-    }
-}
-
-fn server(folder: &Path) -> io::Result<ServerConfig> {
+fn server(folder: &Path) -> Result<ServerConfig> {
     let [_, key] = files(folder);
-    let key = PrivateKeyDer::from_pem_file(key).map_err(io::Error::other)?;
-    ServerConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()
-        .map_err(io::Error::other)?
+    let key = PrivateKeyDer::from_pem_file(key)?;
+    Ok(ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()?
         .with_no_client_auth()
-        .with_single_cert(certificates(folder)?, key)
-        .map_err(io::Error::other)
+        .with_single_cert(certificates(folder)?, key)?)
 }
 
-fn client(folder: &Path) -> io::Result<ClientConfig> {
+fn client(folder: &Path) -> Result<ClientConfig> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(folder)? {
-        roots.add(certificate).map_err(io::Error::other)?;
+        roots.add(certificate)?;
     }
-    let builder = ClientConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()
-        .map_err(io::Error::other)?;
+    let builder =
+        ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
     Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
-fn certificates(folder: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
+fn certificates(folder: &Path) -> Result<Vec<CertificateDer<'static>>> {
     let [cert, _] = files(folder);
-    let found = CertificateDer::pem_file_iter(cert).map_err(io::Error::other)?;
-    found.collect::<Result<_, _>>().map_err(io::Error::other)
+    Ok(CertificateDer::pem_file_iter(cert)?.collect::<Result<_, _>>()?)
 }
 
 fn provider() -> Arc<CryptoProvider> {
@@ -191,15 +146,14 @@ mod tests {
             thread::scope(|scope| {
                 scope.spawn(|| {
                     let (socket, _) = listener.accept().expect("a connection");
-                    let mut source = Link::accepted(socket, folder).expect("it shakes hands");
+                    let mut source = accepted(socket, folder).expect("it shakes hands");
                     source.write_all(b"frames\n").expect("it reads");
                 });
                 let socket = TcpStream::connect(address).expect("it listens");
-                let mut sink = Link::dialled(socket, folder).expect("it shakes hands");
+                let mut sink = dialled(socket, folder).expect("it shakes hands");
                 let mut read = [0; 7];
                 sink.read_exact(&mut read).expect("frames");
                 assert_eq!(&read, b"frames\n");
-                assert_eq!(matches!(sink, Link::Plain(_)), folder.is_none());
             });
         }
     }

@@ -22,20 +22,26 @@ fn engine() -> PathBuf {
     engine
 }
 
-fn command(folder: &Path, arguments: &[&str]) -> Command {
+fn program(line: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_flipped-lb-perf"));
-    command.args(arguments);
+    command.args(line.split_whitespace());
+    command
+}
+
+fn command(folder: &Path, line: &str) -> Command {
+    let mut command = program(line);
     command.arg("--out").arg(folder.join("out"));
     command.arg("--data").arg(folder);
-    if !arguments.contains(&"--engine") {
+    if !line.contains("--engine") {
         command.arg("--engine").arg(engine());
     }
     command
 }
 
-fn run(arguments: &[&str]) -> Run {
+/// Runs a line of words.
+fn run(line: &str) -> Run {
     let folder = tempfile::tempdir().expect("a directory");
-    let output = command(folder.path(), arguments).output();
+    let output = command(folder.path(), line).output();
     let output = output.expect("the program");
     Run { folder, output }
 }
@@ -90,19 +96,11 @@ impl Run {
         assert_eq!(lines.count(), rounds + 1, "{csv}");
         let report = self.file("report.md");
         let again = format!("Again: `cargo run --release -p flipped-lb-perf -- {name}");
-        for part in [
-            "| date ",
-            "| host ",
-            "| machine ",
-            "| commit ",
-            "| profile ",
-            "| durability ",
-            "| load after ",
-            "| stolen ",
-            &again,
-        ] {
-            assert!(report.contains(part), "{part} is missing in\n{report}");
+        for fact in "date host machine commit profile durability load stolen".split(' ') {
+            let begin = format!("| {fact} ");
+            assert!(report.contains(&begin), "{fact} is missing in\n{report}");
         }
+        assert!(report.contains(&again), "{report}");
         let pictures = report.split("](").filter_map(|it| it.split_once(".svg)"));
         for (picture, _) in pictures {
             let svg = self.file(&format!("{picture}.svg"));
@@ -126,8 +124,7 @@ impl Run {
 
 #[test]
 fn flat_out_engine_and_relay_deliver_exactly() {
-    let words = ["throughput", "--messages", "6000", "--rounds", "2"];
-    let run = run(&[&words[..], &["--size", "390"]].concat());
+    let run = run("throughput --messages 6000 --rounds 2 --size 390");
     run.assert_exact("throughput", 2 * 2 * 2, 6_000);
     assert!(run.file("report.md").contains(" | sqlite "));
     assert_eq!(run.section()["aims"].as_array().map(Vec::len), Some(1));
@@ -136,26 +133,14 @@ fn flat_out_engine_and_relay_deliver_exactly() {
 
 #[test]
 fn the_shortest_and_long_frames_and_other_numbers_of_parties_are_exact_too() {
-    let sizes = ["throughput", "--messages", "3000", "--rounds", "1"];
-    let sizes = [
-        &sizes[..],
-        &["--store", "none", "--size", "0,8192", "--sources", "1,16"],
-    ];
-    let run = run(&sizes.concat());
+    let cases = "--store none --size 0,8192 --sources 1,16";
+    let run = run(&format!("throughput --messages 3000 --rounds 1 {cases}"));
     run.assert_exact("throughput", 4 * 2, 3_000);
 }
 
 #[test]
 fn on_schedule_every_measured_frame_has_a_latency_and_the_pace_is_kept() {
-    let run = run(&[
-        "latency",
-        "--rate",
-        "2000",
-        "--seconds",
-        "1",
-        "--rounds",
-        "1",
-    ]);
+    let run = run("latency --rate 2000 --seconds 1 --rounds 1");
     let subjects = if has("nats-server") { 3 } else { 2 };
     run.assert_exact("latency", subjects, 4_000);
     assert_eq!(run.pictures(), 1);
@@ -168,47 +153,29 @@ fn on_schedule_every_measured_frame_has_a_latency_and_the_pace_is_kept() {
         let p50 = arrivals["latency"]["p50"].as_u64();
         assert!(p50 >= Some(late), "the source's part is in it");
     }
-    let mut histogram = Command::new(engine());
-    histogram
-        .arg("histogram")
-        .arg(run.folder.path().join("out/latency.hlog"));
-    let table = histogram.output().expect("the engine's program");
-    let table = String::from_utf8_lossy(&table.stdout).into_owned();
-    assert!(
-        table.contains("2000-engine") && table.contains("2000-relay"),
-        "{table}"
-    );
+    let log = run.folder.path().join("out/latency.hlog");
+    let histogram = Command::new(engine()).arg("histogram").arg(log).output();
+    let table = histogram.expect("the engine's program").stdout;
+    let table = String::from_utf8_lossy(&table);
+    for party in ["2000-engine", "2000-relay"] {
+        assert!(table.contains(party), "{table}");
+    }
 }
 
 #[test]
 fn reports_are_compared_and_never_overwritten() {
-    let words = [
-        "throughput",
-        "--messages",
-        "3000",
-        "--rounds",
-        "2",
-        "--size",
-        "390",
-    ];
-    let words = [&words[..], &["--store", "none"]].concat();
-    let first = run(&words);
+    let line = "throughput --messages 3000 --rounds 2 --size 390 --store none";
+    let first = run(line);
     first.assert_exact("throughput", 2 * 2, 3_000);
     let out = first.folder.path().join("out");
-    let again = command(first.folder.path(), &words)
-        .output()
-        .expect("the program");
+    let again = command(first.folder.path(), line).output();
+    let again = again.expect("the program");
     assert_eq!(again.status.code(), Some(2));
     let said = String::from_utf8_lossy(&again.stderr).into_owned();
     assert!(said.contains("overwritten"), "{said}");
 
-    let baseline = [
-        "--baseline",
-        out.to_str().expect("a path"),
-        "--tolerance",
-        "1000000%",
-    ];
-    let second = run(&[&words[..], &baseline, &["--format", "csv"]].concat());
+    let baseline = format!("--baseline {} --tolerance 1000000%", out.display());
+    let second = run(&format!("{line} {baseline} --format csv"));
     assert_eq!(second.output.status.code(), Some(0), "{}", second.said());
     assert!(second.file("report.md").contains("## Comparison"));
     let csv = String::from_utf8_lossy(&second.output.stdout).into_owned();
@@ -217,46 +184,31 @@ fn reports_are_compared_and_never_overwritten() {
         "{csv}"
     );
 
-    let mut compare = Command::new(env!("CARGO_BIN_EXE_flipped-lb-perf"));
-    compare
-        .arg("compare")
-        .arg(&out)
-        .arg(second.folder.path().join("out"));
-    let compared = compare
-        .args(["--format", "json"])
-        .output()
-        .expect("the program");
+    let mut compare = program("compare --format json");
+    let compare = compare.arg(&out).arg(second.folder.path().join("out"));
+    let compared = compare.output().expect("the program");
     let compared: Value = serde_json::from_slice(&compared.stdout).expect("JSON");
-    let parties = compared["figures"].as_array().expect("figures");
-    assert!(
-        parties
-            .iter()
-            .any(|it| it["party"] == "engine" && it["figure"] == "msg/s")
-    );
+    let mut figures = compared["figures"].as_array().expect("figures").iter();
+    assert!(figures.any(|it| it["party"] == "engine" && it["figure"] == "msg/s"));
 }
 
 #[test]
 fn a_target_that_is_met_passes_and_one_that_is_not_fails() {
-    let rate = ["target", "--seconds", "1", "--rate", "1000"];
-    let met = run(&[&rate[..], &["--p99", "20000"]].concat());
+    let met = run("target --seconds 1 --rate 1000 --p99 20000");
     met.assert_exact("target", 1, 2_000);
     assert!(met.said().contains("PASS"), "{}", met.said());
     let round = &met.rounds()[0];
     assert_eq!(round["rows_settled"], 2_000.0, "every message has its row");
     assert!(round["lag_messages"].as_f64() >= Some(0.0), "{round}");
-    let missed = run(&[&rate[..], &["--p99", "0"]].concat());
+    let missed = run("target --seconds 1 --rate 1000 --p99 0");
     assert_eq!(missed.output.status.code(), Some(1), "{}", missed.said());
     assert!(missed.said().contains("FAIL"), "{}", missed.said());
 }
 
 #[test]
 fn a_target_whose_store_takes_no_rows_fails_whatever_the_latency() {
-    let words = ["target", "--seconds", "1", "--rate", "500", "--p99", "20s"];
-    let run = run(&[
-        &words[..],
-        &["--store", "mysql://nobody@127.0.0.1:1/nothing"],
-    ]
-    .concat());
+    let store = "--store mysql://nobody@127.0.0.1:1/nothing";
+    let run = run(&format!("target --seconds 1 --rate 500 --p99 20s {store}"));
     assert_eq!(run.output.status.code(), Some(1), "{}", run.said());
     assert!(run.said().contains("store mysql: FAIL"), "{}", run.said());
     assert_eq!(run.rounds()[0]["rows_settled"], 0.0);
@@ -264,14 +216,7 @@ fn a_target_whose_store_takes_no_rows_fails_whatever_the_latency() {
 
 #[test]
 fn a_minute_flat_out_is_as_many_messages_as_fit_and_stands_beside_the_disk() {
-    let run = run(&[
-        "sustained",
-        "--messages",
-        "20000",
-        "--rounds",
-        "1",
-        "--quick",
-    ]);
+    let run = run("sustained --messages 20000 --rounds 1 --quick");
     run.assert_exact("sustained", 1, 20_000);
     let data = &run.section()["data"];
     for figure in ["disk_bytes_a_second", "appended_bytes_a_second"] {
@@ -281,19 +226,14 @@ fn a_minute_flat_out_is_as_many_messages_as_fit_and_stands_beside_the_disk() {
 
 #[test]
 fn a_slow_reader_gets_all_of_it_later_than_the_others() {
-    let words = ["overload", "--rate", "2000", "--seconds", "1"];
-    let run = run(&[&words[..], &["--rounds", "1"]].concat());
+    let run = run("overload --rate 2000 --seconds 1 --rounds 1");
     run.assert_good("overload", 2 * 2);
     let p99 = |round: &Value| round["received"]["arrivals"]["latency"]["p99"].as_u64();
     let rounds = run.rounds();
     let slow = |it: &&Value| !it["plan"]["reader_rate"].is_null();
     let slow = rounds.iter().find(slow).expect("a slow reader");
-    assert_eq!(
-        slow["received"]["arrivals"]["by_level"]
-            .as_array()
-            .map(Vec::len),
-        Some(3)
-    );
+    let levels = slow["received"]["arrivals"]["by_level"].as_array();
+    assert_eq!(levels.map(Vec::len), Some(3));
     // Half of its second's worth, at half the pace: up to a second late.
     assert!(p99(slow) > Some(100_000_000), "{slow}");
     assert!(run.said().contains("worst wait"), "what check promises");
@@ -301,8 +241,7 @@ fn a_slow_reader_gets_all_of_it_later_than_the_others() {
 
 #[test]
 fn good_sources_lose_nothing_beside_any_bad_one() {
-    let words = ["isolation", "--rate", "1000", "--seconds", "1"];
-    let run = run(&[&words[..], &["--rounds", "1"]].concat());
+    let run = run("isolation --rate 1000 --seconds 1 --rounds 1");
     run.assert_good("isolation", 8);
     let rounds = run.rounds();
     for (figure, count) in [("bad_lines", 4), ("connections_refused", 1)] {
@@ -313,20 +252,12 @@ fn good_sources_lose_nothing_beside_any_bad_one() {
 
 #[test]
 fn tls_stands_beside_plain_and_is_exact_as_well() {
-    let throughput = ["throughput", "--messages", "6000", "--rounds", "1", "--tls"];
-    let flat_out = run(&[&throughput[..], &["--size", "390", "--store", "none"]].concat());
+    let case = "--size 390 --store none";
+    let flat_out = run(&format!(
+        "throughput --messages 6000 --rounds 1 --tls {case}"
+    ));
     flat_out.assert_exact("throughput", 3, 6_000);
-    let latency = [
-        "latency",
-        "--rate",
-        "1000",
-        "--seconds",
-        "1",
-        "--rounds",
-        "1",
-        "--tls",
-    ];
-    let on_schedule = run(&latency);
+    let on_schedule = run("latency --rate 1000 --seconds 1 --rounds 1 --tls");
     let subjects = if has("nats-server") { 4 } else { 3 };
     on_schedule.assert_exact("latency", subjects, 2_000);
     for run in [flat_out, on_schedule] {
@@ -339,8 +270,7 @@ fn tls_stands_beside_plain_and_is_exact_as_well() {
 
 #[test]
 fn an_absent_customer_gets_its_backlog_when_it_comes() {
-    let words = ["backlog", "--messages", "20000", "--seconds", "1"];
-    let run = run(&[&words[..], &["--fill-rate", "20000", "--rate", "500"]].concat());
+    let run = run("backlog --messages 20000 --seconds 1 --fill-rate 20000 --rate 500");
     run.assert_good("backlog", 5);
     assert_eq!(run.rounds()[4]["received"]["frames"], 20_000);
     assert_eq!(run.pictures(), 3);
@@ -348,8 +278,7 @@ fn an_absent_customer_gets_its_backlog_when_it_comes() {
 
 #[test]
 fn every_durability_delivers_exactly() {
-    let words = ["durability", "--messages", "3000", "--rate", "500"];
-    let run = run(&[&words[..], &["--seconds", "1", "--rounds", "1"]].concat());
+    let run = run("durability --messages 3000 --rate 500 --seconds 1 --rounds 1");
     run.assert_good("durability", 3 + 3);
     let rounds = run.rounds();
     let durability = |it: &Value| it["settings"]["durability"].clone();
@@ -359,15 +288,14 @@ fn every_durability_delivers_exactly() {
 
 #[test]
 fn a_killed_engine_has_all_of_its_journal_again() {
-    let run = run(&["recovery", "--messages", "20000", "--rounds", "1"]);
+    let run = run("recovery --messages 20000 --rounds 1");
     run.assert_exact("recovery", 1, 20_000);
     assert!(run.rounds()[0]["ready_seconds"].as_f64() > Some(0.0));
 }
 
 #[test]
 fn every_row_is_there_whoever_wrote_it_and_delivery_goes_on_beside_a_server_that_hangs() {
-    let words = ["store", "--rows", "3000", "--rounds", "1"];
-    let run = run(&[&words[..], &["--rate", "500", "--seconds", "1"]].concat());
+    let run = run("store --rows 3000 --rounds 1 --rate 500 --seconds 1");
     assert_eq!(run.output.status.code(), Some(0), "{}", run.said());
     let data = run.rounds();
     let (calm, rows): (Vec<_>, Vec<_>) = data.iter().partition(|it| it["rows"].is_null());
@@ -393,7 +321,7 @@ fn every_row_is_there_whoever_wrote_it_and_delivery_goes_on_beside_a_server_that
 
 #[test]
 fn system_calls_are_counted() {
-    let run = run(&["syscalls", "--messages", "5000", "--seconds", "1"]);
+    let run = run("syscalls --messages 5000 --seconds 1");
     run.assert_good("syscalls", 3);
     let calls = run.rounds()[0]["calls"].as_f64();
     assert!(calls > Some(0.0), "{}", run.said());
@@ -402,7 +330,7 @@ fn system_calls_are_counted() {
 
 #[test]
 fn idle_engines_are_watched_by_strategy() {
-    let run = run(&["idle", "--seconds", "1"]);
+    let run = run("idle --seconds 1");
     assert_eq!(run.output.status.code(), Some(0), "{}", run.said());
     run.assert_written("idle", 3);
 }
@@ -417,17 +345,8 @@ fn growth_has_a_curve_for_each_thing_that_grows() {
         ("backlog", "0,2000"),
         ("agents", "1,2"),
     ] {
-        let words = [
-            "growth",
-            "--of",
-            of,
-            "--values",
-            values,
-            "--messages",
-            "2000",
-        ];
-        let rest = ["--rate", "500", "--seconds", "1", "--rounds", "1"];
-        let run = run(&[&words[..], &rest].concat());
+        let loads = "--messages 2000 --rate 500 --seconds 1 --rounds 1";
+        let run = run(&format!("growth --of {of} --values {values} {loads}"));
         run.assert_good("growth", 2 * 2);
         assert_eq!(run.pictures(), 2, "{of}");
     }
@@ -435,7 +354,7 @@ fn growth_has_a_curve_for_each_thing_that_grows() {
 
 #[test]
 fn an_engine_that_does_not_run_is_an_error_that_says_so() {
-    let run = run(&["target", "--seconds", "1", "--engine", "/bin/false"]);
+    let run = run("target --seconds 1 --engine /bin/false");
     assert_eq!(run.output.status.code(), Some(2));
     assert!(run.said().contains("the engine ended"), "{}", run.said());
 }
@@ -443,16 +362,10 @@ fn an_engine_that_does_not_run_is_an_error_that_says_so() {
 #[test]
 fn a_signal_ends_all_and_leaves_nothing() {
     let folder = tempfile::tempdir().expect("a directory");
-    let mut child = command(
-        folder.path(),
-        &["target", "--seconds", "600", "--p99", "1s"],
-    );
+    let mut child = command(folder.path(), "target --seconds 600 --p99 1s");
     let mut child = child.stderr(Stdio::null()).spawn().expect("the program");
-    let entries = || {
-        std::fs::read_dir(folder.path())
-            .expect("it is there")
-            .count()
-    };
+    let folder = folder.path();
+    let entries = || std::fs::read_dir(folder).expect("it is there").count();
     let begun = Instant::now();
     while entries() == 0 {
         assert!(begun.elapsed() < Duration::from_secs(120), "it starts");

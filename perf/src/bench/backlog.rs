@@ -4,36 +4,24 @@
 //! in one phase: before, while it fills, when all of it waits, while it drains.
 
 use std::cell::RefCell;
+use std::time::Duration;
 
-use clap::Args;
-
-use super::waiting::wait_until_taken;
-use crate::common::{Bench, FRAME_LEN, Stage};
-use crate::error::PerfError;
-use crate::figure::{Figure, MAX, P50, P99, P999, RESIDENT, RESIDENT_MAX, extra};
+use super::prelude::*;
 use crate::lane::Lane;
-use crate::picture::{Axis, Picture, Sheet};
-use crate::plan::Plan;
-use crate::process::{Usage, Watch};
-use crate::progress::say;
-use crate::report::{ALONE, Aim, Section};
-use crate::round::{Outcome, ended};
-use crate::rounds::{Contestant, Played, curves};
-use crate::spread::Unit;
-use crate::testbed::{Running, Subject, Testbed};
+use crate::process::{Usage, usage, watched};
 
-const MESSAGES: u64 = 10_000_000;
-const MESSAGES_QUICK: u64 = 100_000;
+const MESSAGES: [u64; 2] = [10_000_000, 100_000];
 const FILL_RATE: u64 = 100_000;
 const OTHERS_RATE: u64 = 10_000;
-const SECONDS: u64 = 10;
-const SECONDS_QUICK: u64 = 2;
+const SECONDS: [u64; 2] = [10, 2];
 /// Sources and customers of each of the other lanes.
 const OTHERS: usize = 2;
 /// By the budget of the design.
 const RESIDENT_MAX_BYTES: f64 = 256.0 * 1_048_576.0;
 /// "Unmoved": what two rounds of the same differ by on a quiet machine.
 const OTHERS_RATIO_MAX: f64 = 1.5;
+/// Between two looks at the engine's memory.
+const LOOK: Duration = Duration::from_millis(100);
 const PHASES: [&str; 4] = [
     "before",
     "while it fills",
@@ -46,7 +34,7 @@ const FULL: usize = 2;
 const DRAINED: &str = "drained";
 
 /// Messages that the engine took while they waited.
-const TAKEN: Figure = extra("taken", "taken", Unit::Count);
+const TAKEN_WAITING: Figure = extra("taken", "taken", Unit::Count);
 /// Messages a second, from the first to the last.
 const DRAIN_RATE: Figure = extra("drain msg/s", "drain_rate", Unit::Count);
 
@@ -78,25 +66,26 @@ pub(crate) struct BacklogArgs {
     seconds: Option<u64>,
 }
 
-/// Seconds, and KiB resident then.
-type Memory = Vec<(f64, u64)>;
+/// Seconds, and bytes resident then.
+type Memory = Vec<(f64, f64)>;
 
 impl Bench for BacklogArgs {
-    fn run(&self, stage: &Stage<'_>) -> Result<Section, PerfError> {
-        let (testbed, common) = (stage.testbed, stage.common);
-        let messages = common.pick(self.messages, MESSAGES, MESSAGES_QUICK);
-        let seconds = common.pick(self.seconds, SECONDS, SECONDS_QUICK);
+    fn run(&self, stage: &Stage<'_>) -> Result<Section> {
+        let testbed = stage.testbed;
+        let messages = stage.pick(self.messages, MESSAGES);
+        let seconds = stage.pick(self.seconds, SECONDS);
         say(&format!(
             "backlog: {messages} messages for an absent customer"
         ));
         let memory = RefCell::new(Memory::new());
         let plans = self.plans(messages, seconds);
-        let side = Contestant::new(Subject::Engine, &plans[0], &common.settings());
+        let side = Contestant::new(Subject::Engine, &plans[0], &stage.settings());
         let side = side.playing_lanes(|it| {
-            let scene = Scene::open(testbed, it, &plans)?;
-            let watch = Watch::begin(scene.engine.child.pid());
-            let outcomes = scene.play(it)?;
-            *memory.borrow_mut() = watch.end();
+            let mut scene = Scene::open(testbed, it, &plans)?;
+            let pid = scene.engine.child.pid();
+            let look = || Ok(usage(pid)?.resident_kib as f64 * 1024.0);
+            let (outcomes, seen) = watched(LOOK, look, || scene.play())?;
+            memory.replace(seen);
             Ok(outcomes)
         });
         let played = stage.play(&[side], 1)?;
@@ -140,11 +129,7 @@ struct Scene {
 }
 
 impl Scene {
-    fn open(
-        testbed: &Testbed,
-        it: &Contestant<'_>,
-        plans: &[Plan; LANES],
-    ) -> Result<Self, PerfError> {
+    fn open(testbed: &Testbed, it: &Contestant<'_>, plans: &[Plan; LANES]) -> Result<Self> {
         let (engine, lanes) = testbed.open(&it.settings, plans.clone())?;
         let mut others = Vec::from(lanes);
         let absent = others.pop().expect("the last is the absent customer's");
@@ -162,44 +147,40 @@ impl Scene {
 
     /// The phases one after another, then what the absent customer got. An engine that stops reading
     /// before all waits has no phase in which all does.
-    fn play(mut self, it: &Contestant<'_>) -> Result<Vec<(String, Outcome)>, PerfError> {
+    fn play(&mut self) -> Result<Vec<(String, Outcome)>> {
         let mut phases = Vec::new();
         self.others[0].go()?;
-        phases.push(self.end_of(0, it)?);
+        phases.push(self.end_of(0)?);
 
         self.others[1].go()?;
         self.absent.go()?;
         let messages = self.absent.plan.messages;
         let before = self.others[0].plan.messages;
         let all = before + self.others[1].plan.messages + messages;
-        let taken = wait_until_taken(&self.engine, all)?;
+        let taken = self.engine.wait_for(TAKEN, all, TAKING)?;
         if taken >= all {
-            phases.push(self.end_of(1, it)?);
+            phases.push(self.end_of(1)?);
             self.others[FULL].go()?;
-            phases.push(self.end_of(FULL, it)?);
+            phases.push(self.end_of(FULL)?);
         } else {
             say(&format!("  it stopped reading after {taken} of {all}"));
         }
 
         self.absent.subscribe(self.engine.address, &[])?;
         self.others[FULL + 1].go()?;
-        let drained = self.outcome(&self.absent, it)?;
-        phases.push(self.end_of(FULL + 1, it)?);
+        let drained = ended(&self.engine, &self.absent, self.before)?;
+        phases.push(self.end_of(FULL + 1)?);
         let rate = drain_rate(&drained);
         let taken = (taken - before).min(messages) as f64;
-        let drained = drained.with("drain_rate", rate).with("taken", taken);
+        let drained = drained.with(&DRAIN_RATE, rate).with(&TAKEN_WAITING, taken);
         phases.push((DRAINED.to_owned(), drained));
         Ok(phases)
     }
 
-    fn end_of(&self, index: usize, it: &Contestant<'_>) -> Result<(String, Outcome), PerfError> {
-        let outcome = self.outcome(&self.others[index], it)?;
+    fn end_of(&self, index: usize) -> Result<(String, Outcome)> {
+        let outcome = ended(&self.engine, &self.others[index], self.before)?;
         say(&format!("  {}", PHASES[index]));
         Ok((PHASES[index].to_owned(), outcome))
-    }
-
-    fn outcome(&self, lane: &Lane, it: &Contestant<'_>) -> Result<Outcome, PerfError> {
-        ended(it.subject, &self.engine, lane, &it.settings, self.before)
     }
 }
 
@@ -209,12 +190,12 @@ fn drain_rate(drained: &Outcome) -> f64 {
     drained.received.frames as f64 * 1e9 / ns as f64
 }
 
-fn section(played: &[Played], messages: u64, memory: &Memory) -> Result<Section, PerfError> {
+fn section(played: &[Played], messages: u64, memory: &Memory) -> Result<Section> {
     let (drained, phases) = played
         .split_last()
         .expect("the last is the drained backlog");
     let mut section = Section::of_rounds(&[], phases, &[P50, P99, P999, MAX, RESIDENT], ALONE);
-    let figures = [TAKEN, DRAIN_RATE, RESIDENT_MAX];
+    let figures = [TAKEN_WAITING, DRAIN_RATE, RESIDENT_MAX];
     section.join(Section::of_rounds(
         &[],
         std::slice::from_ref(drained),
@@ -244,26 +225,20 @@ fn aims(phases: &[Played], drained: &Played, messages: u64) -> Vec<Aim> {
         Some(moved) => Aim::at_most(what, OTHERS_RATIO_MAX, Unit::Ratio, moved),
         None => Aim::holds(what, "that all waits", "it never did", false),
     };
-    let resident = drained.spread(&RESIDENT_MAX);
     vec![
         Aim::at_least(
             "messages taken while they wait",
             messages as f64,
             Unit::Count,
-            drained.spread(&TAKEN),
+            drained.spread(&TAKEN_WAITING),
         ),
-        Aim::at_most("resident", RESIDENT_MAX_BYTES, Unit::Bytes, resident),
+        drained.aim_at_most("resident", &RESIDENT_MAX, RESIDENT_MAX_BYTES),
         unmoved,
     ]
 }
 
-fn pictures(
-    phases: &[Played],
-    drained: &Played,
-    memory: &Memory,
-) -> Result<Vec<Picture>, PerfError> {
-    let bytes = |&(seconds, kib): &(f64, u64)| (seconds, kib as f64 * 1024.0);
-    let memory = [("engine".to_owned(), memory.iter().map(bytes).collect())];
+fn pictures(phases: &[Played], drained: &Played, memory: &Memory) -> Result<Vec<Picture>> {
+    let memory = [("engine".to_owned(), memory.clone())];
     let last = drained.outcomes.last().expect("a round was played");
     let slices = last.received.arrivals.timeline.iter().enumerate();
     let drain = slices

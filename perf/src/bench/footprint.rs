@@ -5,25 +5,14 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use clap::Args;
+use anyhow::Context as _;
 
-use crate::common::{Bench, FRAME_LEN, Stage};
-use crate::engine::{Idle, Settings, name_of};
-use crate::error::PerfError;
-use crate::figure::{BUSY, Figure, RATE, RESIDENT, WAITS, extra};
-use crate::parts::{SinkReport, SourceReport};
-use crate::picture::{Axis, Sheet};
-use crate::plan::Plan;
-use crate::progress::say;
-use crate::report::{ALONE, Aim, Section, Table};
-use crate::round::{Outcome, finish};
-use crate::rounds::{Contestant, Played};
-use crate::spread::Unit;
+use super::prelude::*;
+use crate::engine::Idle;
 use crate::strace::Strace;
-use crate::testbed::{Subject, Testbed, on_path};
+use crate::testbed::on_path;
 
-const IDLE_SECONDS: u64 = 10;
-const IDLE_SECONDS_QUICK: u64 = 2;
+const IDLE_SECONDS: [u64; 2] = [10, 2];
 /// The engine has dialled, subscribed, written its first position: from here on nothing is to do.
 const SETTLE: Duration = Duration::from_secs(1);
 /// The budget of the design for the default strategy: a percent of a core.
@@ -41,14 +30,14 @@ pub(crate) struct IdleArgs {
 }
 
 impl Bench for IdleArgs {
-    fn run(&self, stage: &Stage<'_>) -> Result<Section, PerfError> {
-        let (testbed, common) = (stage.testbed, stage.common);
-        let seconds = common.pick(self.seconds, IDLE_SECONDS, IDLE_SECONDS_QUICK);
+    fn run(&self, stage: &Stage<'_>) -> Result<Section> {
+        let testbed = stage.testbed;
+        let seconds = stage.pick(self.seconds, IDLE_SECONDS);
         say(&format!("idle: each strategy for {seconds} s"));
         let sides = [Idle::Backoff, Idle::Yield, Idle::Spin].map(|idle| {
             let settings = Settings {
                 idle,
-                ..common.settings()
+                ..stage.settings()
             };
             Contestant::new(Subject::Engine, &Plan::flat_out(0, FRAME_LEN), &settings)
                 .of_case([name_of(idle)])
@@ -56,6 +45,7 @@ impl Bench for IdleArgs {
         });
         let played = stage.play(&sides, 1)?;
         let found = played[0].spread(&BUSY);
+        let aim = "of a core when idle, backoff";
         let figures = [BUSY, WAITS, RESIDENT];
         Ok(Section {
             title: format!("Idle for {seconds} s, no store"),
@@ -64,19 +54,14 @@ impl Bench for IdleArgs {
                 Unit::Percent.show(found.mid)
             ),
             text: IDLE_TEXT.into(),
-            aims: vec![Aim::at_most(
-                "of a core when idle, backoff",
-                CPU_PERCENT_MAX,
-                Unit::Percent,
-                found,
-            )],
+            aims: vec![played[0].aim_at_most(aim, &BUSY, CPU_PERCENT_MAX)],
             ..Section::of_rounds(&["idle"], &played, &figures, ALONE)
         })
     }
 }
 
 /// What an engine used while nothing was sent.
-fn watched(testbed: &Testbed, it: &Contestant<'_>, time: Duration) -> Result<Outcome, PerfError> {
+fn watched(testbed: &Testbed, it: &Contestant<'_>, time: Duration) -> Result<Outcome> {
     let (engine, [mut lane]) = testbed.open(&it.settings, [it.plan.clone()])?;
     lane.subscribe(engine.address, &["--silent"])?;
     lane.expect_connected()?;
@@ -84,25 +69,23 @@ fn watched(testbed: &Testbed, it: &Contestant<'_>, time: Duration) -> Result<Out
     let (begun, before) = (Instant::now(), engine.child.usage()?);
     thread::sleep(time);
     let usage = engine.child.usage()?.since(before);
-    let (sent, received) = (SourceReport::default(), SinkReport::default());
-    let outcome = Outcome::of(it.subject, &lane, &it.settings, sent, received, usage)?;
     Ok(Outcome {
         seconds: begun.elapsed().as_secs_f64(),
-        ..outcome
+        usage,
+        harness: lane.harness()?,
+        settings: Some(it.settings.clone()),
+        ..Outcome::nothing(it.subject, &it.plan)
     })
 }
 
-const MESSAGES: u64 = 500_000;
-const MESSAGES_QUICK: u64 = 100_000;
+const MESSAGES: [u64; 2] = [500_000, 100_000];
 const RATES: [u64; 2] = [10_000, 100_000];
-const SECONDS: u64 = 5;
-const SECONDS_QUICK: u64 = 1;
+const SECONDS: [u64; 2] = [5, 1];
 /// "No system call a message at load".
 const PER_MESSAGE_MAX: f64 = 1.0;
 /// Kinds of calls in the table; the rest in one line.
 const SHOWN: usize = 6;
-const ALL: &str = "calls";
-const CALLS: Figure = extra("calls a thousand messages", ALL, Unit::Count);
+const CALLS: Figure = extra("calls a thousand messages", "calls", Unit::Count);
 
 const SYSCALLS_TEXT: &str = "All threads of the engine under `strace -c -f`, from before the first \
 message to after the last. strace makes each call some microseconds slower, so that more comes with \
@@ -120,22 +103,20 @@ pub(crate) struct SyscallsArgs {
 }
 
 impl Bench for SyscallsArgs {
-    fn run(&self, stage: &Stage<'_>) -> Result<Section, PerfError> {
-        let (testbed, common) = (stage.testbed, stage.common);
-        let Some(strace) = on_path("strace") else {
-            let what = "strace is not on PATH (`apt-get install strace`)";
-            return Err(PerfError::Usage(format!("no system calls counted: {what}")));
-        };
+    fn run(&self, stage: &Stage<'_>) -> Result<Section> {
+        let testbed = stage.testbed;
+        let strace = on_path("strace")
+            .context("no system calls counted: strace is not on PATH (`apt-get install strace`)")?;
         say("syscalls: under strace");
-        let messages = common.pick(self.messages, MESSAGES, MESSAGES_QUICK);
-        let seconds = common.pick(self.seconds, SECONDS, SECONDS_QUICK);
+        let messages = stage.pick(self.messages, MESSAGES);
+        let seconds = stage.pick(self.seconds, SECONDS);
         let flat_out = ("flat out".to_owned(), Plan::flat_out(messages, FRAME_LEN));
         let timed = RATES.map(|rate| {
             let plan = Plan::at_rate(rate, seconds, 0, FRAME_LEN);
             (format!("{rate} msg/s"), plan)
         });
         let sides = [flat_out].into_iter().chain(timed).map(|(load, plan)| {
-            Contestant::new(Subject::Engine, &plan, &common.settings())
+            Contestant::new(Subject::Engine, &plan, &stage.settings())
                 .of_case([load])
                 .playing(|it| traced(testbed, it, &strace))
         });
@@ -144,25 +125,26 @@ impl Bench for SyscallsArgs {
     }
 }
 
-fn traced(testbed: &Testbed, it: &Contestant<'_>, strace: &Path) -> Result<Outcome, PerfError> {
+fn traced(testbed: &Testbed, it: &Contestant<'_>, strace: &Path) -> Result<Outcome> {
     let (engine, lane) = testbed.connect(it.subject, &it.plan, &it.settings)?;
     let strace = Strace::attach(strace, engine.child.pid(), &testbed.data)?;
-    let mut outcome = finish(it.subject, &engine, lane, &it.settings)?;
+    let outcome = finish(&engine, lane)?;
     let per_thousand = |calls: u64| calls as f64 * 1e3 / it.plan.messages.max(1) as f64;
     let calls = strace.detach()?;
-    outcome = outcome.with(ALL, per_thousand(calls.iter().map(|it| it.count).sum()));
-    for it in calls {
-        outcome = outcome.with(&format!("{ALL}.{}", it.name), per_thousand(it.count));
-    }
+    let all = calls.iter().map(|(_, count)| count).sum();
+    let mut outcome = outcome.with(&CALLS, per_thousand(all));
+    let kinds = (calls.iter()).map(|(name, count)| (format!("calls.{name}"), per_thousand(*count)));
+    outcome.extra.extend(kinds);
     Ok(outcome)
 }
 
-fn syscalls(played: &[Played]) -> Result<Section, PerfError> {
+fn syscalls(played: &[Played]) -> Result<Section> {
     let flat_out = played[0].spread(&CALLS);
     let names: Vec<String> = played.iter().map(|it| it.case.join(" ")).collect();
     let values = played.iter().map(|it| it.spread(&CALLS)).collect();
     let y = Axis::linear("for a thousand messages", Unit::Count);
     let picture = Sheet::new("calls", "System calls by load");
+    let aim = "system calls for a thousand messages, flat out";
     let mut section = Section::of_rounds(&["load"], played, &[CALLS, RATE], ALONE);
     section.tables.push(kinds(played));
     Ok(Section {
@@ -172,12 +154,7 @@ fn syscalls(played: &[Played]) -> Result<Section, PerfError> {
             flat_out.mid
         ),
         text: SYSCALLS_TEXT.into(),
-        aims: vec![Aim::at_most(
-            "system calls for a thousand messages, flat out",
-            PER_MESSAGE_MAX * 1e3,
-            Unit::Count,
-            flat_out,
-        )],
+        aims: vec![played[0].aim_at_most(aim, &CALLS, PER_MESSAGE_MAX * 1e3)],
         pictures: vec![picture.bars(y, &names, &[("engine".to_owned(), values)])?],
         ..section
     })

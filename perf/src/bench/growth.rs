@@ -3,32 +3,18 @@
 //!
 //! Each value gets its own engines: one flat out, one on schedule.
 
-use clap::{Args, ValueEnum};
+use anyhow::ensure;
+use clap::ValueEnum;
 
-use super::waiting::wait_until_taken;
-use crate::common::{Bench, Common, FRAME_LEN, Stage};
-use crate::engine::{Durability, Settings, Threads, name_of};
-use crate::error::PerfError;
-use crate::figure::{P50, P99, P999, RATE};
+use super::prelude::*;
+use crate::engine::{Durability, Threads};
 use crate::frames::frame_len;
-use crate::picture::{Axis, LATENCY, Picture, Sheet};
-use crate::plan::Plan;
-use crate::progress::say;
-use crate::report::{ALONE, Section};
-use crate::round::{Outcome, finish};
-use crate::rounds::{Contestant, Played};
-use crate::spread::{Spread, Unit};
-use crate::testbed::{Subject, Testbed};
 
 const ROUNDS: u32 = 3;
-const MESSAGES: u64 = 500_000;
-const MESSAGES_QUICK: u64 = 20_000;
+const MESSAGES: [u64; 2] = [500_000, 20_000];
 const RATE_PLANNED: u64 = 10_000;
-const SECONDS: u64 = 3;
-const SECONDS_QUICK: u64 = 1;
+const SECONDS: [u64; 2] = [3, 1];
 const WARMUP_SECONDS: u64 = 1;
-/// A round of long frames sends fewer.
-const BYTES_MAX: u64 = 1 << 30;
 /// The two loads of every value.
 const LOADS: [&str; 2] = ["flat out", "on schedule"];
 
@@ -39,8 +25,8 @@ the mode, too. A backlog waits for a customer who is absent throughout. Flat out
 the rate in the heading. All parties share the machine, so what grows with the number of sockets is \
 in part the harness's.";
 
-const DURABILITY_MESSAGES: u64 = 1_000_000;
-const DURABILITY_SECONDS: u64 = 5;
+const DURABILITY_MESSAGES: [u64; 2] = [1_000_000, 20_000];
+const DURABILITY_SECONDS: [u64; 2] = [5, 1];
 const DURABILITIES: [Durability; 3] = [Durability::Memory, Durability::Written, Durability::Synced];
 
 const DURABILITY_TEXT: &str = "What has happened before a message is delivered. `memory`: nothing, \
@@ -102,15 +88,6 @@ enum Dimension {
     Durability,
 }
 
-/// A plan and settings with a value in its one place.
-#[derive(Debug, Clone, PartialEq)]
-struct Point {
-    plan: Plan,
-    settings: Settings,
-    /// Messages that wait for somebody else.
-    waiting: u64,
-}
-
 /// A value, as a number and as people read it, and what was played with it under each load.
 struct Seen {
     at: f64,
@@ -119,11 +96,10 @@ struct Seen {
 }
 
 impl Bench for DurabilityArgs {
-    fn run(&self, stage: &Stage<'_>) -> Result<Section, PerfError> {
-        let common = stage.common;
+    fn run(&self, stage: &Stage<'_>) -> Result<Section> {
         let plans = self
             .loads
-            .plans(common, DURABILITY_MESSAGES, DURABILITY_SECONDS);
+            .plans(stage, DURABILITY_MESSAGES, DURABILITY_SECONDS);
         let seen = grow(stage, Dimension::Durability, &[0, 1, 2], &plans)?;
         let section = section(&[(Dimension::Durability, seen)])?;
         Ok(Section {
@@ -138,23 +114,17 @@ impl Bench for DurabilityArgs {
 }
 
 impl Bench for GrowthArgs {
-    fn run(&self, stage: &Stage<'_>) -> Result<Section, PerfError> {
-        let common = stage.common;
-        let plans = self.loads.plans(common, MESSAGES, SECONDS);
+    fn run(&self, stage: &Stage<'_>) -> Result<Section> {
+        let plans = self.loads.plans(stage, MESSAGES, SECONDS);
         let dimensions = match self.of.as_slice() {
             [] => Dimension::NUMBERS.to_vec(),
             some => some.to_vec(),
         };
-        match (self.values.as_slice(), dimensions.as_slice()) {
-            ([], _) => {}
-            (_, [Dimension::Durability]) => {
-                return Err(PerfError::Usage("durability has values of its own".into()));
-            }
-            (_, [_]) => {}
-            _ => {
-                let what = "--values are those of one thing: name it with --of";
-                return Err(PerfError::Usage(what.into()));
-            }
+        if !self.values.is_empty() {
+            let is_one = dimensions.len() == 1;
+            ensure!(is_one, "--values are those of one thing: name it with --of");
+            let is_durability = dimensions == [Dimension::Durability];
+            ensure!(!is_durability, "durability has values of its own");
         }
         let mut all = Vec::new();
         stage.progress.expect_cases(dimensions.len());
@@ -177,9 +147,9 @@ impl Bench for GrowthArgs {
 
 impl Loads {
     /// Flat out, and on schedule.
-    fn plans(&self, common: &Common, messages: u64, seconds: u64) -> [Plan; 2] {
-        let messages = common.pick(self.messages, messages, MESSAGES_QUICK);
-        let seconds = common.pick(self.seconds, seconds, SECONDS_QUICK);
+    fn plans(&self, stage: &Stage<'_>, messages: [u64; 2], seconds: [u64; 2]) -> [Plan; 2] {
+        let messages = stage.pick(self.messages, messages);
+        let seconds = stage.pick(self.seconds, seconds);
         let timed = Plan::at_rate(self.rate, seconds, WARMUP_SECONDS, FRAME_LEN);
         [Plan::flat_out(messages, FRAME_LEN), timed]
     }
@@ -218,37 +188,31 @@ impl Dimension {
         }
     }
 
-    /// A plan and settings with this value in their one place.
-    fn point(self, value: usize, plan: &Plan, settings: &Settings) -> Point {
-        let mut point = Point {
-            plan: plan.clone(),
-            settings: settings.clone(),
-            waiting: 0,
-        };
+    /// Puts a value into its one place; returns how many messages are to wait for somebody else.
+    fn put(self, value: usize, plan: &mut Plan, settings: &mut Settings) -> u64 {
         match self {
-            Self::Sources => point.plan.sources = value,
-            Self::Destinations => point.plan.destinations = value,
-            Self::Levels => (point.plan.levels, point.settings.levels) = (value, value),
+            Self::Sources => plan.sources = value,
+            Self::Destinations => plan.destinations = value,
+            Self::Levels => (plan.levels, settings.levels) = (value, value),
             Self::Frame => {
-                point.plan.frame_len = value;
-                let most = BYTES_MAX / value.max(1) as u64;
-                point.plan.messages = point.plan.messages.min(most);
+                plan.frame_len = value;
+                plan.messages = plan.messages.min(messages_max(value));
             }
-            Self::Backlog => point.waiting = value as u64,
-            Self::Durability => point.settings.durability = DURABILITIES[value],
+            Self::Backlog => return value as u64,
+            Self::Durability => settings.durability = DURABILITIES[value],
             Self::Agents => {
-                point.settings.agents = value;
+                settings.agents = value;
                 if value > 1 {
                     // Else they share one thread, and more of them show nothing.
-                    point.settings.threads = Threads::Dedicated;
+                    settings.threads = Threads::Dedicated;
                 }
             }
         }
-        point
+        0
     }
 
     /// A value as a number and as people read it; of a frame the length that it has.
-    fn shown(self, value: usize, plan: &Plan) -> Result<(f64, String), PerfError> {
+    fn shown(self, value: usize, plan: &Plan) -> Result<(f64, String)> {
         let value = match self {
             Self::Frame => frame_len(plan)?,
             Self::Durability => return Ok((value as f64, name_of(DURABILITIES[value]))),
@@ -264,42 +228,33 @@ fn grow(
     dimension: Dimension,
     values: &[usize],
     plans: &[Plan; 2],
-) -> Result<Vec<Seen>, PerfError> {
+) -> Result<Vec<Seen>> {
     say(&format!("growth: {}", dimension.name()));
-    let (testbed, common) = (stage.testbed, stage.common);
-    let (settings, mut sides, mut shown) = (common.settings(), Vec::new(), Vec::new());
+    let testbed = stage.testbed;
+    let (mut sides, mut shown) = (Vec::new(), Vec::new());
     for &value in values {
         for (plan, load) in plans.iter().zip(LOADS) {
-            let Point {
-                plan,
-                settings,
-                waiting,
-            } = dimension.point(value, plan, &settings);
+            let (mut plan, mut settings) = (plan.clone(), stage.settings());
+            let waiting = dimension.put(value, &mut plan, &mut settings);
             let (at, text) = dimension.shown(value, &plan)?;
             let cells = [dimension.name().to_owned(), text.clone(), load.to_owned()];
             let side = Contestant::new(Subject::Engine, &plan, &settings).of_case(cells);
             sides.push(side.playing(move |it| behind_backlog(testbed, it, waiting)));
-            if load == LOADS[0] {
-                shown.push((at, text));
-            }
+            shown.push((at, text));
         }
     }
     let played = stage.play(&sides, ROUNDS)?;
-    let pairs = played
-        .chunks_exact(2)
-        .map(|it| [it[0].clone(), it[1].clone()]);
-    let seen = shown.into_iter().zip(pairs);
-    Ok(seen
-        .map(|((at, shown), played)| Seen { at, shown, played })
-        .collect())
+    let pairs = shown.chunks_exact(2).zip(played.chunks_exact(2));
+    let seen = pairs.map(|(shown, played)| Seen {
+        at: shown[0].0,
+        shown: shown[0].1.clone(),
+        played: [played[0].clone(), played[1].clone()],
+    });
+    Ok(seen.collect())
 }
 
 /// One round; first so many messages wait for somebody else.
-fn behind_backlog(
-    testbed: &Testbed,
-    it: &Contestant<'_>,
-    waiting: u64,
-) -> Result<Outcome, PerfError> {
+fn behind_backlog(testbed: &Testbed, it: &Contestant<'_>, waiting: u64) -> Result<Outcome> {
     let (plan, settings) = (&it.plan, &it.settings);
     if waiting == 0 {
         return testbed.play(Subject::Engine, plan, settings);
@@ -313,18 +268,14 @@ fn behind_backlog(
     lane.join(&engine)?;
     absent.expect_connected()?;
     absent.go()?;
-    let taken = wait_until_taken(&engine, waiting)?;
-    if taken < waiting {
-        let what = format!("stopped reading with {taken} messages waiting");
-        return Err(engine.child.failed(&what));
-    }
-    finish(Subject::Engine, &engine, lane, settings)
+    engine.expect(TAKEN, waiting, TAKING)?;
+    finish(&engine, lane)
 }
 
 /// A dimension's curve.
 type Grown = (Dimension, Vec<Seen>);
 
-fn section(all: &[Grown]) -> Result<Section, PerfError> {
+fn section(all: &[Grown]) -> Result<Section> {
     let seen = all.iter().flat_map(|(_, seen)| seen);
     let [flat_out, timed] = [0, 1].map(|load| {
         let played = seen.clone().map(|it| it.played[load].clone());
@@ -363,7 +314,7 @@ fn summary(all: &[Grown]) -> String {
 }
 
 /// Both loads over what varies: lines over numbers, bars over names.
-fn pictures(dimension: Dimension, seen: &[Seen]) -> Result<[Picture; 2], PerfError> {
+fn pictures(dimension: Dimension, seen: &[Seen]) -> Result<[Picture; 2]> {
     let name = dimension.name();
     let files = ["rate", "latency"].map(|it| format!("{}-{it}", name.replace(' ', "-")));
     let titles = ["Throughput", "Latency"].map(|it| format!("{it} by {name}"));
@@ -383,10 +334,8 @@ fn pictures(dimension: Dimension, seen: &[Seen]) -> Result<[Picture; 2], PerfErr
         ]);
     }
     let points = spreads.map(|(name, values)| {
-        (
-            name,
-            seen.iter().map(|it| it.at).zip(values).collect::<Vec<_>>(),
-        )
+        let points = seen.iter().map(|it| it.at).zip(values);
+        (name, points.collect::<Vec<_>>())
     });
     let x = match dimension {
         // A backlog may be none, and levels and agents are few.
@@ -410,8 +359,9 @@ mod tests {
         let settings = Settings::new(Durability::Written);
         let plan = Plan::flat_out(1_000, FRAME_LEN);
         let changed = |dimension: Dimension| {
-            let it = dimension.point(7, &plan, &settings);
-            [it.plan != plan, it.settings != settings, it.waiting != 0]
+            let (mut its_plan, mut its_settings) = (plan.clone(), settings.clone());
+            let waiting = dimension.put(7, &mut its_plan, &mut its_settings);
+            [its_plan != plan, its_settings != settings, waiting != 0]
         };
         assert_eq!(changed(Dimension::Sources), [true, false, false]);
         assert_eq!(changed(Dimension::Frame), [true, false, false]);

@@ -7,32 +7,20 @@
 //! ```
 
 use std::io::{Read as _, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use clap::Args;
+use anyhow::{Context as _, ensure};
 
-use crate::common::{Bench, FRAME_LEN, Stage};
-use crate::engine::Settings;
-use crate::error::{Context, PerfError};
-use crate::figure::{Figure, MAX, P50, P99, extra};
+use super::prelude::*;
 use crate::lane::Lane;
-use crate::picture::{Sheet, several_rounds, together};
-use crate::plan::Plan;
-use crate::progress::say;
-use crate::report::{ALONE, Aim, Section};
-use crate::round::{Outcome, finish};
-use crate::rounds::{Contestant, Played};
-use crate::spread::Unit;
-use crate::testbed::{Subject, Testbed};
 
 const ROUNDS: u32 = 3;
 const RATE: u64 = 10_000;
-const SECONDS: u64 = 10;
-const SECONDS_QUICK: u64 = 2;
+const SECONDS: [u64; 2] = [10, 2];
 const WARMUP_SECONDS: u64 = 1;
 /// By the budget of the design: the others' p99 beside any one bad source, over that without.
 const RATIO_MAX: f64 = 2.0;
@@ -135,13 +123,12 @@ fn message(destination: &str) -> Vec<u8> {
 }
 
 /// A source that writes these lines to whoever connects, again and again.
-fn start_bad(line: &[u8]) -> Result<SocketAddr, PerfError> {
+fn start_bad(line: &[u8]) -> Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0").context("listening as the bad source")?;
     let address = listener.local_addr().context("the bad source's address")?;
     let block = line.repeat(BLOCK_LEN.div_ceil(line.len()));
     thread::spawn(move || {
-        // Elsewhere it would be another machine: here it gets what time the others leave.
-        let _ = rustix::process::nice(19);
+        step_back();
         for mut stream in listener.incoming().map_while(Result::ok) {
             while stream.write_all(&block).is_ok() {}
         }
@@ -149,92 +136,78 @@ fn start_bad(line: &[u8]) -> Result<SocketAddr, PerfError> {
     Ok(address)
 }
 
-/// Connections from one address, until it is dropped.
-struct Flood {
-    stop: Arc<AtomicBool>,
-    threads: Vec<thread::JoinHandle<()>>,
-    /// Those that the address may have: all others are refused.
-    _held: Vec<TcpStream>,
+/// Elsewhere the neighbour would be another machine: here it gets what time the others leave.
+fn step_back() {
+    let _ = rustix::process::nice(19);
 }
 
-impl Flood {
-    fn begin(to: SocketAddr) -> Result<Self, PerfError> {
-        let held = (0..PER_ADDRESS).map(|_| connect_from(FLOOD_ADDRESS, to));
-        let held = held
-            .collect::<Result<_, _>>()
-            .context("connecting as a flood")?;
-        let stop = Arc::new(AtomicBool::new(false));
-        let threads = (0..FLOOD_THREADS).map(|_| {
-            let stop = Arc::clone(&stop);
-            thread::spawn(move || {
-                let _ = rustix::process::nice(19);
-                while !stop.load(Ordering::Relaxed) {
+/// Threads that trouble the engine, and the connections that they hold there, until it is dropped.
+#[derive(Default)]
+struct Crowd {
+    is_over: Arc<AtomicBool>,
+    threads: Vec<thread::JoinHandle<()>>,
+    connections: Vec<TcpStream>,
+}
+
+impl Crowd {
+    /// From one address: those that it may have, and others, which are refused, again and again.
+    fn flood(to: SocketAddr) -> Result<Self> {
+        let mut crowd = Self::default();
+        for _ in 0..PER_ADDRESS {
+            let held = connect_from(FLOOD_ADDRESS, to).context("connecting as a flood")?;
+            crowd.connections.push(held);
+        }
+        for _ in 0..FLOOD_THREADS {
+            let is_over = Arc::clone(&crowd.is_over);
+            crowd.threads.push(thread::spawn(move || {
+                step_back();
+                while !is_over.load(Ordering::Relaxed) {
                     let refused = connect_from(FLOOD_ADDRESS, to);
                     // It says why and ends, or the system had no room for it.
                     let _ = refused.and_then(|mut it| it.read_to_end(&mut Vec::new()));
                 }
-            })
-        });
-        Ok(Self {
-            threads: threads.collect(),
-            stop,
-            _held: held,
-        })
+            }));
+        }
+        Ok(crowd)
+    }
+
+    /// Who have the page open: what they are sent each second is read.
+    fn pages(count: usize, admin: SocketAddr) -> Result<Self> {
+        let mut crowd = Self::default();
+        for _ in 0..count {
+            crate::http::get(admin, "/")?;
+            let mut events = events_of(admin).context("opening the page's events")?;
+            crowd.connections.push(events.try_clone()?);
+            crowd.threads.push(thread::spawn(move || {
+                step_back();
+                let _ = std::io::copy(&mut events, &mut std::io::sink());
+            }));
+        }
+        Ok(crowd)
     }
 }
 
-impl Drop for Flood {
+impl Drop for Crowd {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
+        self.is_over.store(true, Ordering::Relaxed);
+        for connection in &self.connections {
+            let _ = connection.shutdown(Shutdown::Both);
+        }
         for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
     }
 }
 
-/// Who has the page open: what it is sent each second is read.
-fn open_pages(count: usize, admin: SocketAddr) -> Result<Vec<Page>, PerfError> {
-    (0..count).map(|_| Page::open(admin)).collect()
-}
-
-/// It is closed when it is dropped.
-struct Page {
-    stream: TcpStream,
-    reader: Option<thread::JoinHandle<()>>,
-}
-
-impl Page {
-    fn open(admin: SocketAddr) -> Result<Self, PerfError> {
-        crate::http::get(admin, "/")?;
-        let open = || -> std::io::Result<(TcpStream, TcpStream)> {
-            let mut stream = TcpStream::connect(admin)?;
-            stream.set_read_timeout(Some(PAGE_PATIENCE))?;
-            write!(stream, "GET /events HTTP/1.1\r\nhost: {admin}\r\n\r\n")?;
-            let mut status = [0; "HTTP/1.1 200".len()];
-            stream.read_exact(&mut status)?;
-            if status != *b"HTTP/1.1 200" {
-                let status = String::from_utf8_lossy(&status).into_owned();
-                return Err(std::io::Error::other(status));
-            }
-            Ok((stream.try_clone()?, stream))
-        };
-        let (stream, mut read) = open().context("opening the page's events")?;
-        let reader = thread::spawn(move || {
-            let _ = rustix::process::nice(19);
-            let _ = std::io::copy(&mut read, &mut std::io::sink());
-        });
-        Ok(Self {
-            stream,
-            reader: Some(reader),
-        })
-    }
-}
-
-impl Drop for Page {
-    fn drop(&mut self) {
-        let _ = self.stream.shutdown(std::net::Shutdown::Both);
-        let _ = self.reader.take().map(thread::JoinHandle::join);
-    }
+fn events_of(admin: SocketAddr) -> Result<TcpStream> {
+    let mut stream = TcpStream::connect(admin)?;
+    stream.set_read_timeout(Some(PAGE_PATIENCE))?;
+    write!(stream, "GET /events HTTP/1.1\r\nhost: {admin}\r\n\r\n")?;
+    let mut status = [0; "HTTP/1.1 200".len()];
+    stream.read_exact(&mut status)?;
+    let said = String::from_utf8_lossy(&status);
+    ensure!(said == "HTTP/1.1 200", "{said}");
+    Ok(stream)
 }
 
 fn connect_from(address: Ipv4Addr, to: SocketAddr) -> std::io::Result<TcpStream> {
@@ -248,15 +221,15 @@ fn connect_from(address: Ipv4Addr, to: SocketAddr) -> std::io::Result<TcpStream>
 }
 
 impl Bench for IsolationArgs {
-    fn run(&self, stage: &Stage<'_>) -> Result<Section, PerfError> {
-        let (testbed, common) = (stage.testbed, stage.common);
-        let seconds = common.pick(self.seconds, SECONDS, SECONDS_QUICK);
+    fn run(&self, stage: &Stage<'_>) -> Result<Section> {
+        let testbed = stage.testbed;
+        let seconds = stage.pick(self.seconds, SECONDS);
         say(&format!("isolation: {} msg/s for {seconds} s", self.rate));
         let plan = Plan::at_rate(self.rate, seconds, WARMUP_SECONDS, FRAME_LEN);
         let sides = KINDS.map(|kind| {
             let settings = Settings {
                 per_address: (kind == Kind::Connections).then_some(PER_ADDRESS),
-                ..common.settings()
+                ..stage.settings()
             };
             Contestant::new(Subject::Engine, &plan, &settings)
                 .of_case([kind.name()])
@@ -268,7 +241,7 @@ impl Bench for IsolationArgs {
 }
 
 /// A round of the good sources beside a bad one.
-fn beside(testbed: &Testbed, it: &Contestant<'_>, kind: Kind) -> Result<Outcome, PerfError> {
+fn beside(testbed: &Testbed, it: &Contestant<'_>, kind: Kind) -> Result<Outcome> {
     it.plan.check()?;
     let (mut lane, mut sources) = Lane::listening(it.plan.clone())?;
     let bad = kind.line().map(|line| start_bad(&line)).transpose()?;
@@ -276,39 +249,38 @@ fn beside(testbed: &Testbed, it: &Contestant<'_>, kind: Kind) -> Result<Outcome,
     let destinations = [it.plan.destination_names(), vec![ABSENT.to_owned()]].concat();
     let engine = testbed.start_engine(&it.settings, &sources, &destinations)?;
     lane.join(&engine)?;
-    let flood = (kind == Kind::Connections).then(|| Flood::begin(engine.address));
-    let flood = flood.transpose()?;
-    let pages = match (kind, engine.admin()) {
-        (Kind::Pages(count), Some(admin)) => open_pages(count, admin)?,
-        (Kind::Pages(_), None) => return Err(engine.child.failed("has no HTTP address")),
-        _ => Vec::new(),
+    let crowd = match kind {
+        Kind::Connections => Crowd::flood(engine.address)?,
+        Kind::Pages(count) => Crowd::pages(count, engine.admin()?)?,
+        _ => Crowd::default(),
     };
     let count = |name| engine.counter(name);
     let before = [count("received")?, count("connections_refused")?];
-    let outcome = finish(it.subject, &engine, lane, &it.settings)?;
+    let outcome = finish(&engine, lane)?;
     let received = count("received")? - before[0];
     let lines = received.saturating_sub(it.plan.messages) as f64;
     let refused = (count("connections_refused")? - before[1]) as f64;
-    drop((flood, pages));
+    drop(crowd);
     let seconds = outcome.seconds;
-    let outcome = outcome.with("bad_lines", lines / seconds);
-    Ok(outcome.with("connections_refused", refused / seconds))
+    Ok(outcome
+        .with(&BAD_LINES, lines / seconds)
+        .with(&REFUSED, refused / seconds))
 }
 
 impl IsolationArgs {
-    fn section(&self, played: &[Played], seconds: u64) -> Result<Section, PerfError> {
+    fn section(&self, played: &[Played], seconds: u64) -> Result<Section> {
         let (without, beside) = played.split_first().expect("all kinds were played");
         let rounds = without.outcomes.len();
-        let ratios = beside.iter().map(|it| (it, it.ratio(without, &P99)));
-        let ratios: Vec<_> = ratios.collect();
-        let worst = ratios.iter().map(|(_, it)| it.mid).fold(0.0, f64::max);
-        let aim = |(it, ratio): &(&Played, _)| {
+        let ratios = beside.iter().map(|it| it.ratio(without, &P99));
+        let worst = ratios.clone().map(|it| it.mid).fold(0.0, f64::max);
+        let aim = |(it, ratio): (&Played, Spread)| {
             let what = format!("p99 beside {}, over that without", it.case[0]);
-            Aim::at_most(&what, RATIO_MAX, Unit::Ratio, *ratio)
+            Aim::at_most(what, RATIO_MAX, Unit::Ratio, ratio)
         };
-        let aims = ratios.iter().map(aim).collect();
+        let aims = beside.iter().zip(ratios).map(aim).collect();
         let curve = |it: &Played| (it.case[0].clone(), it.latency());
         let curves: Vec<_> = played.iter().map(curve).collect();
+        let figures = [P50, P99, MAX, BAD_LINES, REFUSED];
         let title = format!("Latency beside a bad source, {}", together(rounds));
         Ok(Section {
             title: format!(
@@ -324,12 +296,7 @@ impl IsolationArgs {
             text: TEXT.into(),
             aims,
             pictures: vec![Sheet::new("latency", &title).percentiles(&curves)?],
-            ..Section::of_rounds(
-                &["beside"],
-                played,
-                &[P50, P99, MAX, BAD_LINES, REFUSED],
-                ALONE,
-            )
+            ..Section::of_rounds(&["beside"], played, &figures, ALONE)
         })
     }
 }

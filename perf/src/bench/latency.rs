@@ -3,24 +3,12 @@
 //! The loop is open, so there is no coordinated omission: a frame that could not be sent in time
 //! has waited since it was due.
 
-use clap::Args;
-
-use crate::common::{Bench, FRAME_LEN, Stage};
-use crate::error::PerfError;
-use crate::figure::{Figure, LATE_P50, LATE_P99, MAX, P50, P90, P99, P999, P9999, RATE};
-use crate::picture::{Axis, LATENCY, Picture, Sheet, several_rounds, together};
-use crate::plan::Plan;
-use crate::progress::say;
-use crate::report::{Aim, Section, base_of};
-use crate::rounds::{Contestant, Played, curves};
-use crate::spread::{Unit, time};
-use crate::testbed::Subject;
+use super::prelude::*;
 use crate::tls::Certificate;
 
 const RATES: [u64; 5] = [1_000, 10_000, 40_000, 100_000, 500_000];
 const ROUNDS: u32 = 3;
-const SECONDS: u64 = 10;
-const SECONDS_QUICK: u64 = 2;
+const SECONDS: [u64; 2] = [10, 2];
 const WARMUP_SECONDS: u64 = 1;
 /// The rate that the summary speaks of.
 const USUAL_RATE: u64 = 10_000;
@@ -67,11 +55,11 @@ pub(crate) struct LatencyArgs {
 }
 
 impl Bench for LatencyArgs {
-    fn run(&self, stage: &Stage<'_>) -> Result<Section, PerfError> {
-        let (testbed, common) = (stage.testbed, stage.common);
-        let rounds = common.rounds(ROUNDS);
-        let seconds = common.pick(self.seconds, SECONDS, SECONDS_QUICK);
-        let settings = common.settings();
+    fn run(&self, stage: &Stage<'_>) -> Result<Section> {
+        let testbed = stage.testbed;
+        let rounds = stage.rounds(ROUNDS);
+        let seconds = stage.pick(self.seconds, SECONDS);
+        let settings = stage.settings();
         let certificate = self.tls.then(Certificate::make).transpose()?;
         let folder = certificate.as_ref().map(Certificate::folder);
         let mut all = Vec::new();
@@ -79,7 +67,7 @@ impl Bench for LatencyArgs {
         for &rate in &self.rate {
             say(&format!("latency: {rate} msg/s for {seconds} s"));
             let plan = Plan::at_rate(rate, seconds, WARMUP_SECONDS, self.size);
-            let (modes, folder) = (&common.threads, folder.as_deref());
+            let (modes, folder) = (&stage.choice.threads, folder.as_deref());
             let mut sides = Contestant::engines_and_relay(&plan, &settings, modes, folder);
             if testbed.nats.is_some() {
                 sides.push(Contestant::new(Subject::Nats, &plan, &settings));
@@ -96,11 +84,10 @@ impl Bench for LatencyArgs {
 /// A rate, and who played it.
 type Case = (u64, Vec<Played>);
 
-fn section(all: &[Case], rounds: u32, seconds: u64) -> Result<Section, PerfError> {
+fn section(all: &[Case], rounds: u32, seconds: u64) -> Result<Section> {
     let played: Vec<Played> = all.iter().flat_map(|(_, it)| it.clone()).collect();
     let mut section = Section::of_rounds(&["planned"], &played, &FIGURES, ("relay", &[P50, P99]));
-    section.notes.extend(all.iter().flat_map(over_nats));
-    section.notes.extend(all.iter().flat_map(over_plain));
+    section.notes.extend(all.iter().flat_map(notes));
     if played.iter().all(|it| it.subject != Subject::Nats) {
         let what = "nats-server is not on PATH: not measured (`--nats-server FILE` names one).";
         section.notes.push(what.into());
@@ -127,31 +114,20 @@ fn summary(all: &[Case]) -> String {
     format!("At {rate} msg/s half of the messages arrive within {p50}, 99 % within {p99}.")
 }
 
-/// Each engine beside nats-server.
-fn over_nats((rate, played): &Case) -> Vec<String> {
+/// Each engine beside nats-server, and by TLS beside itself without.
+fn notes((rate, played): &Case) -> Vec<String> {
     let nats = played.iter().find(|it| it.subject == Subject::Nats);
-    let words = |engine: &Played| {
-        let over = |figure| Some(engine.ratio(nats?, &figure).show(Unit::Ratio));
-        let (p50, p99) = (over(P50)?, over(P99)?);
+    let note = |it: &Played, other: Option<&Played>, over: &str| {
+        let other = other?;
+        let [p50, p99] = [P50, P99].map(|figure| it.ratio(other, &figure).show(Unit::Ratio));
+        let name = &it.name;
         Some(format!(
-            "At {rate} msg/s, {} over nats-server: p50 {p50}, p99 {p99}.",
-            engine.name
+            "At {rate} msg/s, {name}{over}: p50 {p50}, p99 {p99}."
         ))
     };
-    engines(played).filter_map(words).collect()
-}
-
-/// Each engine by TLS beside itself without.
-fn over_plain((rate, played): &Case) -> Vec<String> {
-    let words = |it: &Played| {
-        let plain = it.plain(played)?;
-        let over = |figure| it.ratio(plain, &figure).show(Unit::Ratio);
-        let (name, p50, p99) = (&it.name, over(P50), over(P99));
-        Some(format!(
-            "At {rate} msg/s, {name}, over plain: p50 {p50}, p99 {p99}."
-        ))
-    };
-    played.iter().filter_map(words).collect()
+    let over_nats = engines(played).filter_map(|it| note(it, nats, " over nats-server"));
+    let over_plain = engines(played).filter_map(|it| note(it, it.plain(played), ", over plain"));
+    over_nats.chain(over_plain).collect()
 }
 
 /// The engine, once for each threading mode, and once more for each by TLS.
@@ -183,7 +159,7 @@ fn aims((rate, played): &Case) -> Vec<Aim> {
     aims
 }
 
-fn pictures(all: &[Case]) -> Result<Vec<Picture>, PerfError> {
+fn pictures(all: &[Case]) -> Result<Vec<Picture>> {
     let mut pictures = Vec::new();
     for (rate, played) in all {
         let (name, rounds) = (rate.to_string(), played[0].outcomes.len());
@@ -206,7 +182,7 @@ fn pictures(all: &[Case]) -> Result<Vec<Picture>, PerfError> {
 }
 
 /// p50 and p99 over the rate.
-fn by_rate(all: &[Case]) -> Result<Picture, PerfError> {
+fn by_rate(all: &[Case]) -> Result<Picture> {
     let mut series = Vec::new();
     for (index, it) in all[0].1.iter().enumerate() {
         for figure in [P50, P99] {

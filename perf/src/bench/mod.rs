@@ -1,6 +1,6 @@
 //! The benchmarks: what is played, how often, and what the report says of it.
 //!
-//! A new one is a file here and a line below: its arguments, which say how it runs.
+//! A new one is a file here, and two lines below: its options, and its name.
 
 mod backlog;
 mod footprint;
@@ -8,83 +8,73 @@ mod growth;
 mod isolation;
 mod latency;
 mod overload;
+mod prelude;
 mod recovery;
 mod soak;
 mod store;
 mod sustained;
 mod target;
 mod throughput;
-mod waiting;
 
 use clap::{FromArgMatches, Subcommand};
 
-use crate::common::{Bench, Stage};
-use crate::error::PerfError;
-use crate::report::Section;
+use crate::common::{Asked, Engine, Engines, Mode, Options};
 
-macro_rules! benchmarks {
-    ($($(#[$doc:meta])* $name:ident($arguments:ty),)*) => {
-        /// All benchmarks, in the order in which `all` plays them.
-        #[derive(Debug, Clone, Subcommand)]
-        pub(crate) enum Benchmark {
-            $($(#[$doc])* $name($arguments),)*
-        }
-
-        impl Benchmark {
-            /// Its name on the command line.
-            pub(crate) fn name(&self) -> String {
-                match self {
-                    $(Self::$name(_) => stringify!($name).to_lowercase(),)*
-                }
-            }
-
-            fn arguments(&self) -> &dyn Bench {
-                match self {
-                    $(Self::$name(arguments) => arguments,)*
-                }
-            }
-        }
-    };
-}
-
-benchmarks! {
+/// All benchmarks, in the order in which `all` plays them.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum Benchmark {
     /// 10,000 msg/s for a minute, each with its row: PASS or FAIL, and the exit status to match.
-    Target(target::TargetArgs),
+    Target(Options<Engine, target::TargetArgs>),
     /// Flat out: messages a second, engine against relay.
-    Throughput(throughput::ThroughputArgs),
+    Throughput(Options<Engines, throughput::ThroughputArgs>),
     /// Flat out for a minute, against the disk's own rate.
-    Sustained(sustained::SustainedArgs),
+    Sustained(Options<Engine, sustained::SustainedArgs>),
     /// On schedule at several rates: p50 to p99.99, against the relay and nats-server.
-    Latency(latency::LatencyArgs),
+    Latency(Options<Engines, latency::LatencyArgs>),
     /// One customer reads at half its input: what its levels and the other customers notice.
-    Overload(overload::OverloadArgs),
+    Overload(Options<Engine, overload::OverloadArgs>),
     /// One bad source beside good ones: what the customers of the good ones notice.
-    Isolation(isolation::IsolationArgs),
+    Isolation(Options<Engine, isolation::IsolationArgs>),
     /// Ten million messages for an absent customer: memory, the others' latency, how fast they go.
-    Backlog(backlog::BacklogArgs),
+    Backlog(Options<Engine, backlog::BacklogArgs>),
     /// Memory, written, synced: throughput and latency side by side.
-    Durability(growth::DurabilityArgs),
+    Durability(Options<Mode, growth::DurabilityArgs>),
     /// Rows a second into SQLite and a server against a bare load, and latency beside a store that fails.
-    Store(store::StoreArgs),
+    Store(Options<Engine, store::StoreArgs>),
     /// A killed engine with a long journal: time until it is ready, and its memory.
-    Recovery(recovery::RecoveryArgs),
+    Recovery(Options<Engine, recovery::RecoveryArgs>),
     /// System calls for a thousand messages (needs strace).
-    Syscalls(footprint::SyscallsArgs),
+    Syscalls(Options<Engine, footprint::SyscallsArgs>),
     /// The processor time of an engine with nothing to do, by idle strategy.
-    Idle(footprint::IdleArgs),
+    Idle(Options<Engine, footprint::IdleArgs>),
     /// Throughput and latency over sources, destinations, levels, frame size, backlog, agents.
-    Growth(growth::GrowthArgs),
+    Growth(Options<Engine, growth::GrowthArgs>),
     /// An hour at 10,000 msg/s with a store that keeps rows for minutes: what grows? Not in `all`.
-    Soak(soak::SoakArgs),
+    Soak(Options<Engine, soak::SoakArgs>),
 }
 
 /// It takes an hour by itself.
 const NOT_IN_ALL: &str = "soak";
 
 impl Benchmark {
-    /// Plays it.
-    pub(crate) fn run(&self, stage: &Stage<'_>) -> Result<Section, PerfError> {
-        self.arguments().run(stage)
+    /// Its name on the command line, and what was asked for.
+    pub(crate) fn named(&self) -> (&'static str, &dyn Asked) {
+        match self {
+            Self::Target(it) => ("target", it),
+            Self::Throughput(it) => ("throughput", it),
+            Self::Sustained(it) => ("sustained", it),
+            Self::Latency(it) => ("latency", it),
+            Self::Overload(it) => ("overload", it),
+            Self::Isolation(it) => ("isolation", it),
+            Self::Backlog(it) => ("backlog", it),
+            Self::Durability(it) => ("durability", it),
+            Self::Store(it) => ("store", it),
+            Self::Recovery(it) => ("recovery", it),
+            Self::Syscalls(it) => ("syscalls", it),
+            Self::Idle(it) => ("idle", it),
+            Self::Growth(it) => ("growth", it),
+            Self::Soak(it) => ("soak", it),
+        }
     }
 
     /// All of them but [`NOT_IN_ALL`], with the arguments that they have by default.
@@ -106,7 +96,8 @@ mod tests {
 
     #[test]
     fn all_are_all_under_the_names_they_are_called_by() {
-        let names: Vec<String> = Benchmark::all().iter().map(Benchmark::name).collect();
+        let all = Benchmark::all();
+        let names: Vec<&str> = all.iter().map(|it| it.named().0).collect();
         let command = Benchmark::augment_subcommands(clap::Command::new("all"));
         let known = command.get_subcommands().map(|it| it.get_name());
         let known: Vec<&str> = known.filter(|it| *it != NOT_IN_ALL).collect();

@@ -6,32 +6,23 @@
 use std::cell::RefCell;
 use std::process::Command;
 
-use clap::Args;
-
-use crate::common::{Bench, FRAME_LEN, Stage};
-use crate::error::{Context, PerfError};
-use crate::figure::{MAX, P50, P99};
+use super::prelude::*;
 use crate::lane::Lane;
 use crate::parts::sink::SLOW_SOCKET_HELD;
-use crate::picture::{Sheet, several_rounds, together};
-use crate::plan::{LEVELS, Plan};
-use crate::progress::say;
-use crate::report::{ALONE, Aim, Section};
-use crate::round::{Outcome, ended};
-use crate::rounds::{Contestant, Played};
-use crate::spread::{Unit, time};
-use crate::testbed::{Running, Subject, Testbed};
+use crate::plan::LEVELS;
 
 const ROUNDS: u32 = 3;
 const RATE: u64 = 20_000;
-const SECONDS: u64 = 20;
-const SECONDS_QUICK: u64 = 2;
+const SECONDS: [u64; 2] = [20, 2];
 const WARMUP_SECONDS: u64 = 1;
 /// Customers that read as they should.
 const OTHERS: usize = 3;
 /// `[delivery] credit` by default: what an urgent message cannot overtake, beside what lies in the
 /// reader's own socket.
 const CREDIT_BYTES: u64 = 256 * 1024;
+const LEVEL_1_AIM: &str = "level 1's p99 at the slow customer (twice that without, and the drain of credit \
+    and socket)";
+const OTHERS_AIM: &str = "the others' p99, over that without";
 /// By the budget of the design: level 1 at most twice as late, plus the credit's drain time.
 const LEVEL_1_TIMES_MAX: f64 = 2.0;
 /// The others "unmoved": what two rounds of the same differ by on a quiet machine.
@@ -56,14 +47,14 @@ pub(crate) struct OverloadArgs {
 }
 
 impl Bench for OverloadArgs {
-    fn run(&self, stage: &Stage<'_>) -> Result<Section, PerfError> {
-        let (testbed, common) = (stage.testbed, stage.common);
-        let seconds = common.pick(self.seconds, SECONDS, SECONDS_QUICK);
+    fn run(&self, stage: &Stage<'_>) -> Result<Section> {
+        let testbed = stage.testbed;
+        let seconds = stage.pick(self.seconds, SECONDS);
         say(&format!("overload: {} msg/s for {seconds} s", self.rate));
         let promise = RefCell::new(Vec::new());
         let sides = SIDES.map(|side| {
             let plans = self.plans(seconds, side == SIDES[1]);
-            let side = Contestant::new(Subject::Engine, &plans[1], &common.settings())
+            let side = Contestant::new(Subject::Engine, &plans[1], &stage.settings())
                 .of_case([side.to_owned()]);
             let promise = &promise;
             side.playing_lanes(move |it| both_lanes(testbed, it, &plans, promise))
@@ -80,7 +71,7 @@ fn both_lanes(
     it: &Contestant<'_>,
     plans: &[Plan; 2],
     promise: &RefCell<Vec<String>>,
-) -> Result<Vec<(String, Outcome)>, PerfError> {
+) -> Result<Vec<(String, Outcome)>> {
     let [slow, others] = plans.clone();
     let (engine, [mut others, mut slow]) = testbed.open(&it.settings, [others, slow])?;
     *promise.borrow_mut() = promised(testbed, &engine)?;
@@ -89,7 +80,7 @@ fn both_lanes(
     let before = engine.child.usage()?;
     slow.go()?;
     others.go()?;
-    let end = |lane: &Lane| ended(it.subject, &engine, lane, &it.settings, before);
+    let end = |lane: &Lane| ended(&engine, lane, before);
     let others = end(&others)?;
     let slow = end(&slow)?;
     Ok(LANES
@@ -123,12 +114,7 @@ impl OverloadArgs {
         (self.rate / (OTHERS as u64 + 1)).max(1)
     }
 
-    fn section(
-        &self,
-        played: &[Played],
-        promise: &[String],
-        seconds: u64,
-    ) -> Result<Section, PerfError> {
+    fn section(&self, played: &[Played], promise: &[String], seconds: u64) -> Result<Section> {
         let rounds = played[0].outcomes.len();
         // In the order of SIDES, of each the LANES.
         let [slow_without, others_without, slow_with, others_with] = played else {
@@ -165,19 +151,8 @@ impl OverloadArgs {
             ),
             text: TEXT.into(),
             aims: vec![
-                Aim::at_most(
-                    "level 1's p99 at the slow customer (twice that without, and the drain of \
-                     credit and socket)",
-                    limit,
-                    Unit::Time,
-                    rows[1].spread(&P99),
-                ),
-                Aim::at_most(
-                    "the others' p99, over that without",
-                    OTHERS_RATIO_MAX,
-                    Unit::Ratio,
-                    others,
-                ),
+                rows[1].aim_at_most(LEVEL_1_AIM, &P99, limit),
+                Aim::at_most(OTHERS_AIM, OTHERS_RATIO_MAX, Unit::Ratio, others),
             ],
             pictures: vec![
                 Sheet::new("latency", &title)
@@ -198,7 +173,7 @@ impl OverloadArgs {
 }
 
 /// What `check` says of the worst waits.
-fn promised(testbed: &Testbed, engine: &Running) -> Result<Vec<String>, PerfError> {
+fn promised(testbed: &Testbed, engine: &Running) -> Result<Vec<String>> {
     let mut command = Command::new(&testbed.engine);
     command.args(["check", "--config"]);
     let output = command.args(engine.settings_file()).output();

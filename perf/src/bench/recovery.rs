@@ -2,32 +2,18 @@
 
 use std::time::Instant;
 
-use clap::Args;
-
-use super::waiting::wait_until_taken;
-use crate::common::{Bench, FRAME_LEN, Stage};
-use crate::error::PerfError;
-use crate::figure::{Figure, extra};
-use crate::picture::{Axis, Sheet};
-use crate::plan::Plan;
-use crate::progress::say;
-use crate::report::{ALONE, Aim, Section};
-use crate::round::Outcome;
-use crate::rounds::Contestant;
-use crate::spread::{Spread, Unit};
-use crate::testbed::{Subject, Testbed};
+use super::prelude::*;
 
 const ROUNDS: u32 = 2;
-const MESSAGES: u64 = 10_000_000;
-const MESSAGES_QUICK: u64 = 100_000;
+const MESSAGES: [u64; 2] = [10_000_000, 100_000];
 /// "Ten million records in seconds": not more than ten of them.
 const SECONDS_A_MESSAGE_MAX: f64 = 10.0 / 10_000_000.0;
 
 const READY: Figure = extra("ready after", "ready_seconds", Unit::Seconds);
 const RECORDS: Figure = extra("records a second", "records_a_second", Unit::Count);
 const READY_CPU: Figure = extra("CPU until then", "ready_cpu_seconds", Unit::Seconds);
-const RESIDENT: Figure = extra("resident then", "ready_resident", Unit::Bytes);
-const RESIDENT_MAX: Figure = extra("at most until then", "ready_resident_max", Unit::Bytes);
+const READY_RESIDENT: Figure = extra("resident then", "ready_resident", Unit::Bytes);
+const READY_RESIDENT_MAX: Figure = extra("at most until then", "ready_resident_max", Unit::Bytes);
 
 const TEXT: &str = "Four sources send to a customer who is absent; when the engine has accepted \
 all, it is killed as by `kill -9` and started again. Ready is when it says that it runs: it has \
@@ -44,15 +30,15 @@ pub(crate) struct RecoveryArgs {
 }
 
 impl Bench for RecoveryArgs {
-    fn run(&self, stage: &Stage<'_>) -> Result<Section, PerfError> {
-        let (testbed, common) = (stage.testbed, stage.common);
-        let messages = common.pick(self.messages, MESSAGES, MESSAGES_QUICK);
+    fn run(&self, stage: &Stage<'_>) -> Result<Section> {
+        let testbed = stage.testbed;
+        let messages = stage.pick(self.messages, MESSAGES);
         say(&format!("recovery: {messages} messages in the journal"));
         let plan = Plan {
             destinations: 1,
             ..Plan::flat_out(messages, FRAME_LEN)
         };
-        let side = Contestant::new(Subject::Engine, &plan, &common.settings())
+        let side = Contestant::new(Subject::Engine, &plan, &stage.settings())
             .playing(|it| killed_and_ready(testbed, it));
         let played = stage.play(&[side], ROUNDS)?;
         let ready = played[0].spread(&READY);
@@ -64,7 +50,13 @@ impl Bench for RecoveryArgs {
         let aims = [(format!("aim: {limit:.1} s"), limit)];
         let y = Axis::linear("ready after", Unit::Seconds);
         let sheet = Sheet::new("ready", &title).with_aims(&aims);
-        let figures = [READY, RECORDS, READY_CPU, RESIDENT, RESIDENT_MAX];
+        let figures = [
+            READY,
+            RECORDS,
+            READY_CPU,
+            READY_RESIDENT,
+            READY_RESIDENT_MAX,
+        ];
         Ok(Section {
             title: format!("Recovery: a journal of {messages} messages, no store"),
             summary: format!(
@@ -72,7 +64,7 @@ impl Bench for RecoveryArgs {
                 Unit::Seconds.show(ready.mid)
             ),
             text: TEXT.into(),
-            aims: vec![Aim::at_most("ready after", limit, Unit::Seconds, ready)],
+            aims: vec![played[0].aim_at_most("ready after", &READY, limit)],
             pictures: vec![sheet.bars(y, &names, &[("engine".to_owned(), values)])?],
             ..Section::of_rounds(&[], &played, &figures, ALONE)
         })
@@ -80,31 +72,24 @@ impl Bench for RecoveryArgs {
 }
 
 /// One life after another.
-fn killed_and_ready(testbed: &Testbed, it: &Contestant<'_>) -> Result<Outcome, PerfError> {
+fn killed_and_ready(testbed: &Testbed, it: &Contestant<'_>) -> Result<Outcome> {
     let messages = it.plan.messages;
-    let (engine, [mut lane]) = testbed.open(&it.settings, [it.plan.clone()])?;
-    lane.expect_connected()?;
-    lane.go()?;
-    let taken = wait_until_taken(&engine, messages)?;
-    if taken < messages {
-        let what = format!("stopped reading after {taken} of {messages} messages that wait");
-        return Err(engine.child.failed(&what));
-    }
+    let (engine, mut lane) = testbed.filled(&it.settings, &it.plan)?;
     let sent = lane.sent()?;
     let home = engine.kill().expect("an engine has a home");
     let begun = Instant::now();
-    let engine = testbed.start_engine_in(home)?;
+    let engine = testbed.start_engine_in(home, &it.settings)?;
     let seconds = begun.elapsed().as_secs_f64();
     let ready = engine.child.usage()?;
     lane.subscribe(engine.address, &[])?;
-    let received = lane.received()?;
+    let reports = (sent, lane.received()?);
     let usage = engine.child.usage()?;
     let bytes = |kib: u64| kib as f64 * 1024.0;
-    let outcome = Outcome::of(it.subject, &lane, &it.settings, sent, received, usage)?;
+    let outcome = Outcome::of(&engine, &lane, reports, usage)?;
     Ok(outcome
-        .with("ready_seconds", seconds)
-        .with("records_a_second", messages as f64 / seconds)
-        .with("ready_cpu_seconds", ready.cpu_seconds)
-        .with("ready_resident", bytes(ready.resident_kib))
-        .with("ready_resident_max", bytes(ready.resident_max_kib)))
+        .with(&READY, seconds)
+        .with(&RECORDS, messages as f64 / seconds)
+        .with(&READY_CPU, ready.cpu_seconds)
+        .with(&READY_RESIDENT, bytes(ready.resident_kib))
+        .with(&READY_RESIDENT_MAX, bytes(ready.resident_max_kib)))
 }

@@ -5,30 +5,19 @@ mod sample;
 mod trend;
 
 use std::cell::RefCell;
-use std::thread;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use anyhow::Context as _;
+use serde_json::{Value, json};
 
-use crate::common::{Bench, FRAME_LEN, Stage};
-use crate::database::Server;
-use crate::engine::Settings;
-use crate::error::PerfError;
-use crate::figure::{BUSY, P50, P99, RATE, RESIDENT_MAX};
-use crate::picture::{Axis, Picture, Sheet};
-use crate::plan::Plan;
-use crate::progress::say;
-use crate::report::{ALONE, Section, Table};
-use crate::round::{Outcome, finish};
-use crate::rounds::{Contestant, Played};
-use crate::spread::Unit;
-use crate::testbed::{Subject, Testbed};
-use sample::{Look, Sample};
-use trend::{FIGURES, Trend, trend};
+use super::prelude::*;
+use crate::database::{Kind, Server};
+use crate::process;
+use sample::{FIGURES, Look, Looks};
+use trend::{Trend, trend};
 
 const RATE_PLANNED: u64 = 10_000;
-const HOURS: f64 = 1.0;
-const SECONDS_QUICK: u64 = 30;
+const SECONDS: [u64; 2] = [3600, 30];
 const KEEP: &str = "5m";
 const KEEP_QUICK: &str = "3s";
 const WARMUP_SECONDS: u64 = 1;
@@ -67,20 +56,11 @@ pub(crate) struct SoakArgs {
     keep: Option<String>,
     /// Which store, each in turn.
     #[arg(long, value_enum, value_delimiter = ',', default_values = ["sqlite"])]
-    into: Vec<Store>,
+    into: Vec<Kind>,
     /// The MySQL or MariaDB server, as mysql://user:password@host:3306: a database of its own is made
     /// there, and removed [default: a private mariadbd, where it is on PATH].
     #[arg(long, value_name = "URL")]
     mysql_url: Option<String>,
-}
-
-/// A kind of store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Store {
-    /// A file.
-    Sqlite,
-    /// MySQL or MariaDB.
-    Server,
 }
 
 fn hours(text: &str) -> Result<f64, String> {
@@ -95,19 +75,15 @@ fn hours(text: &str) -> Result<f64, String> {
 struct Soaked {
     name: &'static str,
     played: Played,
-    samples: Vec<Sample>,
+    samples: Looks,
     trends: Vec<Trend>,
 }
 
 impl Bench for SoakArgs {
-    fn run(&self, stage: &Stage<'_>) -> Result<Section, PerfError> {
-        let common = stage.common;
-        let seconds = match (self.hours, common.quick) {
-            (Some(hours), _) => (hours * 3600.0) as u64,
-            (None, true) => SECONDS_QUICK,
-            (None, false) => (HOURS * 3600.0) as u64,
-        };
-        let keep = if common.quick { KEEP_QUICK } else { KEEP };
+    fn run(&self, stage: &Stage<'_>) -> Result<Section> {
+        let asked = self.hours.map(|it| (it * 3600.0) as u64);
+        let seconds = stage.pick(asked, SECONDS);
+        let keep = if stage.common.quick { KEEP_QUICK } else { KEEP };
         let keep = self.keep.as_deref().unwrap_or(keep);
         let mut soaked = Vec::new();
         for &store in &self.into {
@@ -123,10 +99,8 @@ impl Bench for SoakArgs {
         if seconds < FILLS_SECONDS {
             section.notes.push(SHORT.into());
         }
-        let words: Vec<String> = soaked.iter().map(Soaked::summary).collect();
         Ok(Section {
             title: format!("Soak: {seconds} s at {} msg/s, keep = {keep}", self.rate),
-            summary: words.join(" "),
             text: TEXT.into(),
             ..section
         })
@@ -134,21 +108,13 @@ impl Bench for SoakArgs {
 }
 
 impl SoakArgs {
-    fn soak(
-        &self,
-        stage: &Stage<'_>,
-        store: Store,
-        seconds: u64,
-        keep: &str,
-    ) -> Result<Soaked, PerfError> {
+    fn soak(&self, stage: &Stage<'_>, store: Kind, seconds: u64, keep: &str) -> Result<Soaked> {
         let testbed = stage.testbed;
         let server = match store {
-            Store::Sqlite => None,
-            Store::Server => Some(
-                Server::find(self.mysql_url.as_deref(), &testbed.data)?.ok_or_else(|| {
-                    let what = "no mariadbd on PATH, and --mysql-url names no server";
-                    PerfError::Usage(what.into())
-                })?,
+            Kind::Sqlite => None,
+            Kind::Server => Some(
+                Server::find(self.mysql_url.as_deref(), &testbed.data)?
+                    .context("no mariadbd on PATH, and --mysql-url names no server")?,
             ),
         };
         if let Some(server) = &server {
@@ -162,7 +128,7 @@ impl SoakArgs {
         let settings = Settings {
             store: (server.as_ref()).map_or("sqlite".into(), |it| it.url().to_owned()),
             keep: Some(keep.to_owned()),
-            ..stage.common.settings()
+            ..stage.settings()
         };
         let plan = Plan::at_rate(self.rate, seconds, WARMUP_SECONDS, FRAME_LEN);
         let samples = RefCell::new(Vec::new());
@@ -175,7 +141,9 @@ impl SoakArgs {
             });
         let mut played = stage.play(&[side], 1)?;
         let samples = samples.into_inner();
-        let trends = FIGURES.map(|it| trend(it, &samples, self.rate)).into();
+        let trends = (0..FIGURES.len())
+            .map(|at| trend(at, &samples, self.rate))
+            .collect();
         Ok(Soaked {
             name,
             played: played.remove(0),
@@ -190,31 +158,20 @@ fn watched(
     testbed: &Testbed,
     it: &Contestant<'_>,
     server: Option<&Server>,
-) -> Result<(Outcome, Vec<Sample>), PerfError> {
+) -> Result<(Outcome, Looks)> {
     let (running, lane) = testbed.connect(it.subject, &it.plan, &it.settings)?;
-    let (Some(admin), Some(folder)) = (running.admin(), running.folder()) else {
-        return Err(running.child.failed("has no HTTP address"));
-    };
     let look = Look {
-        admin,
+        admin: running.admin()?,
         pid: running.child.pid(),
-        data: folder.join("data"),
+        data: running
+            .folder()
+            .context("an engine has a home")?
+            .join("data"),
         server,
     };
-    let planned = it
-        .plan
-        .rate
-        .map_or(1, |rate| it.plan.messages / rate.max(1));
+    let planned = it.plan.messages / it.plan.rate.unwrap_or(it.plan.messages).max(1);
     let interval = LOOK_INTERVAL.min(Duration::from_secs(planned) / LOOKS_MIN);
-    let (subject, settings) = (it.subject, it.settings.clone());
-    let round = thread::spawn(move || {
-        let outcome = finish(subject, &running, lane, &settings);
-        // What was looked at is there until now.
-        outcome.map(|it| (it, running))
-    });
-    let samples = look.again_and_again(interval, || round.is_finished());
-    let (outcome, _running) = round.join().expect("it does not panic")?;
-    Ok((outcome, samples?))
+    process::watched(interval, || look.once(), || finish(&running, lane))
 }
 
 impl Soaked {
@@ -235,15 +192,19 @@ impl Soaked {
         }
     }
 
-    fn section(&self) -> Result<Section, PerfError> {
+    fn section(&self) -> Result<Section> {
         let figures = [RATE, P50, P99, BUSY, RESIDENT_MAX];
         let played = [self.played.clone()];
         let mut section = Section::of_rounds(&["store"], &played, &figures, ALONE);
+        section.summary = self.summary();
         section.is_good &= self.growing().is_empty();
         section.tables.push(trend::table(self.name, &self.trends));
         section.tables.push(self.table());
-        let raw = self.samples.iter().map(|it| {
-            let mut raw = serde_json::json!(it);
+        let raw = self.samples.iter().map(|(seconds, sample)| {
+            let figures = FIGURES.iter().zip(sample);
+            let figures = figures.map(|(it, value)| (it.key.to_owned(), json!(value)));
+            let mut raw = Value::Object(figures.collect());
+            raw["seconds"] = json!(seconds);
             raw["case"] = self.name.into();
             raw["party"] = "look".into();
             raw
@@ -259,21 +220,22 @@ impl Soaked {
         let first = ["store".to_owned(), "minute".to_owned()];
         let mut table = Table::new(first.into_iter().chain(columns));
         let step = self.samples.len().div_ceil(SHOWN).max(1);
-        for sample in self.samples.iter().step_by(step) {
-            let cells = FIGURES.iter().map(|it| it.unit.show((it.of)(sample)));
-            let minute = format!("{:.1}", sample.seconds / 60.0);
-            let first = [self.name.to_owned(), minute];
+        for (seconds, sample) in self.samples.iter().step_by(step) {
+            let cells = FIGURES.iter().zip(sample);
+            let cells = cells.map(|(it, &value)| it.unit.show(value as f64));
+            let first = [self.name.to_owned(), format!("{:.1}", seconds / 60.0)];
             table.push(first.into_iter().chain(cells));
         }
         table
     }
 
-    fn picture(&self) -> Result<Picture, PerfError> {
-        let sizes = FIGURES.iter().filter(|it| it.unit == Unit::Bytes);
-        let series = sizes.map(|it| {
+    fn picture(&self) -> Result<Picture> {
+        let sizes = FIGURES.iter().enumerate();
+        let sizes = sizes.filter(|(_, it)| it.unit == Unit::Bytes);
+        let series = sizes.map(|(at, figure)| {
             let points = self.samples.iter();
-            let points = points.map(|sample| (sample.seconds / 60.0, (it.of)(sample)));
-            (it.name.to_owned(), points.collect())
+            let points = points.map(|(seconds, it)| (seconds / 60.0, it[at] as f64));
+            (figure.name.to_owned(), points.collect())
         });
         let series: Vec<_> = series.collect();
         let axes = [
@@ -281,11 +243,6 @@ impl Soaked {
             Axis::linear("bytes", Unit::Bytes),
         ];
         let title = format!("Sizes over time, {}", self.name);
-        let name = if self.name == "sqlite" {
-            "sqlite"
-        } else {
-            "server"
-        };
-        Sheet::new(name, &title).plain_lines(axes, &series)
+        Sheet::new(self.name, &title).plain_lines(axes, &series)
     }
 }

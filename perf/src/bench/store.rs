@@ -7,25 +7,19 @@ mod follow;
 mod journals;
 mod target;
 
-use clap::{Args, ValueEnum};
+use clap::ValueEnum;
 
-use crate::common::{Bench, FRAME_LEN, Stage};
-use crate::database::Server;
-use crate::error::PerfError;
-use crate::plan::Plan;
-use crate::progress::say;
-use crate::report::Section;
+use super::prelude::*;
+use crate::database::{Kind, Server};
 use journals::Journals;
 use target::{AtServer, Sqlite, Target};
 
 /// The variable that names a server to the tests, too.
 const URL_VARIABLE: &str = "FLIPPED_LB_TEST_MYSQL_URL";
 const ROUNDS: u32 = 3;
-const ROWS: u64 = 1_000_000;
-const ROWS_QUICK: u64 = 20_000;
+const ROWS: [u64; 2] = [1_000_000, 20_000];
 const RATE: u64 = 10_000;
-const SECONDS: u64 = 10;
-const SECONDS_QUICK: u64 = 2;
+const SECONDS: [u64; 2] = [10, 2];
 const WARMUP_SECONDS: u64 = 1;
 
 #[derive(Debug, Clone, Args)]
@@ -35,7 +29,7 @@ pub(crate) struct StoreArgs {
     rows: Option<u64>,
     /// Which databases.
     #[arg(long, value_name = "NAME", value_delimiter = ',', default_values = ["sqlite", "server"])]
-    into: Vec<Database>,
+    into: Vec<Kind>,
     /// The MySQL or MariaDB server, as mysql://user:password@host:3306: a database of its own is
     /// made there, and removed [default: FLIPPED_LB_TEST_MYSQL_URL, else a private mariadbd, where
     /// it is on PATH].
@@ -52,15 +46,6 @@ pub(crate) struct StoreArgs {
     seconds: Option<u64>,
 }
 
-/// A kind of database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Database {
-    /// A file.
-    Sqlite,
-    /// MySQL or MariaDB.
-    Server,
-}
-
 /// A part of this benchmark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
@@ -71,52 +56,45 @@ enum Part {
 }
 
 impl Bench for StoreArgs {
-    fn run(&self, stage: &Stage<'_>) -> Result<Section, PerfError> {
-        let (testbed, common) = (stage.testbed, stage.common);
-        let server = match self.into.contains(&Database::Server) {
+    fn run(&self, stage: &Stage<'_>) -> Result<Section> {
+        let testbed = stage.testbed;
+        let server = match self.into.contains(&Kind::Server) {
             true => Server::find(self.named_server().as_deref(), &testbed.data)?,
             false => None,
         };
-        let at_server = server
-            .as_ref()
-            .map(|it| AtServer::new(testbed, it))
-            .transpose()?;
-        let rows = common.pick(self.rows, ROWS, ROWS_QUICK);
+        let at_server = server.as_ref().map(|it| AtServer::new(testbed, it));
+        let at_server = at_server.transpose()?;
+        let rows = stage.pick(self.rows, ROWS);
         let mut section = Section {
             title: format!("Store, {rows} rows a round"),
             notes: vec![note(server.as_ref())?],
             is_good: true,
             ..Section::default()
         };
-        let mut add = |part: Section| {
-            section.summary = format!("{} {}", section.summary, part.summary)
-                .trim()
-                .to_owned();
-            section.text = format!("{}\n\n{}", section.text, part.text)
-                .trim()
-                .to_owned();
-            section.join(part);
-        };
         if self.part.contains(&Part::Rows) {
-            add(self.rows(stage, at_server.as_ref(), rows)?);
+            section.join(self.rows(stage, at_server.as_ref(), rows)?);
         }
         if self.part.contains(&Part::Latency) {
-            let seconds = common.pick(self.seconds, SECONDS, SECONDS_QUICK);
+            let seconds = stage.pick(self.seconds, SECONDS);
             let plan = Plan::at_rate(self.rate, seconds, WARMUP_SECONDS, FRAME_LEN);
             say(&format!("store: {} msg/s for {seconds} s", self.rate));
-            let both = server.as_ref().zip(at_server.as_ref());
-            let both = both.map(|(server, target)| (server, target as &dyn Target));
             let latest = beside::Latest::default();
-            let sides = beside::sides(testbed, &plan, &common.settings(), both, &latest);
+            let sides = beside::sides(
+                testbed,
+                &plan,
+                &stage.settings(),
+                at_server.as_ref(),
+                &latest,
+            );
             let played = stage.play(&sides, ROUNDS)?;
-            add(beside::section(&played, self.rate, seconds)?);
+            section.join(beside::section(&played, self.rate, seconds)?);
         }
         Ok(section)
     }
 }
 
 /// Which server was measured.
-fn note(server: Option<&Server>) -> Result<String, PerfError> {
+fn note(server: Option<&Server>) -> Result<String> {
     Ok(match server {
         Some(server) => format!("The server is {}.", server.version()?),
         None => "No server was measured: mariadbd and its client are not on PATH (`apt-get \
@@ -137,15 +115,15 @@ impl StoreArgs {
         stage: &Stage<'_>,
         at_server: Option<&AtServer<'_>>,
         rows: u64,
-    ) -> Result<Section, PerfError> {
-        let (testbed, common) = (stage.testbed, stage.common);
+    ) -> Result<Section> {
+        let testbed = stage.testbed;
         let sqlite = Sqlite::new(testbed)?;
         let mut targets: Vec<&dyn Target> = Vec::new();
-        if self.into.contains(&Database::Sqlite) {
+        if self.into.contains(&Kind::Sqlite) {
             targets.push(&sqlite);
         }
         targets.extend(at_server.map(|it| it as &dyn Target));
-        let (plan, settings) = (Plan::flat_out(rows, FRAME_LEN), common.settings());
+        let (plan, settings) = (Plan::flat_out(rows, FRAME_LEN), stage.settings());
         say(&format!("store: a journal of {rows} messages"));
         let journals = Journals::write(testbed, &plan, &settings)?;
         let mut played = Vec::new();

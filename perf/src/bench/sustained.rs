@@ -4,30 +4,15 @@
 
 use std::time::Instant;
 
-use clap::Args;
-
-use crate::common::{Bench, Common, FRAME_LEN, Stage};
+use super::prelude::*;
 use crate::disk::{free_bytes, sequential_rate, sync};
-use crate::error::PerfError;
-use crate::figure::{BUSY, Figure, RATE, extra};
-use crate::picture::{Axis, Picture, Sheet};
-use crate::plan::Plan;
-use crate::progress::say;
-use crate::report::{ALONE, Aim, Section};
-use crate::round::{Outcome, finish};
-use crate::rounds::{Contestant, Played};
-use crate::spread::Unit;
-use crate::testbed::{Subject, Testbed};
 
 const ROUNDS: u32 = 2;
-const SECONDS: u64 = 60;
-const SECONDS_QUICK: u64 = 2;
+const SECONDS: [u64; 2] = [60, 2];
 /// Enough to see how fast it is, so that the round takes the time asked for.
-const TRIAL_MESSAGES: u64 = 1_000_000;
-const TRIAL_MESSAGES_QUICK: u64 = 100_000;
+const TRIAL_MESSAGES: [u64; 2] = [1_000_000, 100_000];
 /// More than memory keeps back of a file, on most machines; synced at the end in any case.
-const DISK_BYTES: u64 = 4 << 30;
-const DISK_BYTES_QUICK: u64 = 64 << 20;
+const DISK_BYTES: [u64; 2] = [4 << 30, 64 << 20];
 /// Of the disk's free room: the journal keeps what the dedup window remembers.
 const ROOM_PART: u64 = 2;
 /// A record's header, newline and share of its batch's header, about.
@@ -62,31 +47,27 @@ pub(crate) struct SustainedArgs {
 }
 
 impl Bench for SustainedArgs {
-    fn run(&self, stage: &Stage<'_>) -> Result<Section, PerfError> {
-        let (testbed, common) = (stage.testbed, stage.common);
+    fn run(&self, stage: &Stage<'_>) -> Result<Section> {
+        let testbed = stage.testbed;
         let messages = match self.messages {
             Some(messages) => messages,
-            None => self.messages_of_time(testbed, common)?,
+            None => self.messages_of_time(stage)?,
         };
         say(&format!("sustained: {messages} messages a round"));
-        let disk_bytes = common.pick(None, DISK_BYTES, DISK_BYTES_QUICK);
+        let disk_bytes = stage.pick(None, DISK_BYTES);
         let plan = Plan::flat_out(messages, FRAME_LEN);
-        let side = Contestant::new(Subject::Engine, &plan, &common.settings())
+        let side = Contestant::new(Subject::Engine, &plan, &stage.settings())
             .playing(|it| beside_disk(testbed, it, disk_bytes));
         let played = stage.play(&[side], ROUNDS)?;
         let found = played[0].spread(&OVER_DISK);
         let reached = Unit::Count.show(played[0].spread(&RATE).mid);
+        let aim = "what the journal takes, over the disk's own rate";
         let figures = [RATE, BUSY, APPENDED, DISK, OVER_DISK, WRITTEN];
         Ok(Section {
             title: format!("Sustained, {messages} messages flat out, no store"),
             summary: format!("For as long as the disk must keep up it delivers {reached} msg/s."),
             text: TEXT.into(),
-            aims: vec![Aim::at_least(
-                "what the journal takes, over the disk's own rate",
-                RATIO_MIN,
-                Unit::Ratio,
-                found,
-            )],
+            aims: vec![Aim::at_least(aim, RATIO_MIN, Unit::Ratio, found)],
             pictures: vec![timeline(&played[0])?],
             ..Section::of_rounds(&[], &played, &figures, ALONE)
         })
@@ -95,11 +76,12 @@ impl Bench for SustainedArgs {
 
 impl SustainedArgs {
     /// As many messages as take the time, if the disk has room for them.
-    fn messages_of_time(&self, testbed: &Testbed, common: &Common) -> Result<u64, PerfError> {
-        let seconds = common.pick(self.seconds, SECONDS, SECONDS_QUICK);
-        let trial = common.pick(None, TRIAL_MESSAGES, TRIAL_MESSAGES_QUICK);
+    fn messages_of_time(&self, stage: &Stage<'_>) -> Result<u64> {
+        let seconds = stage.pick(self.seconds, SECONDS);
+        let trial = stage.pick(None, TRIAL_MESSAGES);
         let trial = Plan::flat_out(trial, FRAME_LEN);
-        let trial = testbed.play(Subject::Engine, &trial, &common.settings())?;
+        let testbed = stage.testbed;
+        let trial = testbed.play(Subject::Engine, &trial, &stage.settings())?;
         let wanted = (trial.rate * seconds as f64) as u64;
         let room = free_bytes(&testbed.data)? / ROOM_PART / (FRAME_LEN as u64 + RECORD_OVERHEAD);
         if room < wanted {
@@ -112,28 +94,24 @@ impl SustainedArgs {
 }
 
 /// The disk's own rate, then a round.
-fn beside_disk(
-    testbed: &Testbed,
-    it: &Contestant<'_>,
-    disk_bytes: u64,
-) -> Result<Outcome, PerfError> {
+fn beside_disk(testbed: &Testbed, it: &Contestant<'_>, disk_bytes: u64) -> Result<Outcome> {
     let disk = sequential_rate(&testbed.data, disk_bytes)?;
     let (running, lane) = testbed.connect(it.subject, &it.plan, &it.settings)?;
-    let outcome = finish(it.subject, &running, lane, &it.settings)?;
+    let outcome = finish(&running, lane)?;
     let appended = running.counter("journal_bytes")? as f64 / outcome.seconds;
     let begun = Instant::now();
     running.folder().map_or(Ok(()), sync)?;
     let seconds = outcome.seconds + begun.elapsed().as_secs_f64();
     let written = outcome.usage.written_bytes as f64 / seconds;
     Ok(outcome
-        .with("appended_bytes_a_second", appended)
-        .with("disk_bytes_a_second", disk)
-        .with("written_bytes_a_second", written)
-        .with("appended_over_disk", appended / disk))
+        .with(&APPENDED, appended)
+        .with(&DISK, disk)
+        .with(&WRITTEN, written)
+        .with(&OVER_DISK, appended / disk))
 }
 
 /// Messages a second, second by second.
-fn timeline(played: &Played) -> Result<Picture, PerfError> {
+fn timeline(played: &Played) -> Result<Picture> {
     let series = |(round, it): (usize, &Outcome)| {
         let slices = &it.received.arrivals.timeline;
         let seconds = slices.chunks_exact(SLICES).enumerate();

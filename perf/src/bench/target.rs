@@ -2,28 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use clap::Args;
 use rusqlite::{Connection, OpenFlags};
 
 use super::latency::{BUDGET, FIGURES};
-use super::waiting::wait_for;
-use crate::common::{Bench, FRAME_LEN, Stage};
+use super::prelude::*;
 use crate::curve::{Curve, interval};
-use crate::engine::{Settings, store_name};
-use crate::error::PerfError;
-use crate::figure::{BUSY, Figure, P50, P99, RATE, RESIDENT_MAX, extra};
-use crate::picture::Sheet;
-use crate::plan::Plan;
-use crate::progress::say;
-use crate::report::{ALONE, Aim, Section, Verdict};
-use crate::round::{Outcome, finish};
-use crate::rounds::{Contestant, Played, curves};
-use crate::spread::{Spread, Unit, time};
-use crate::testbed::{Running, Subject, Testbed};
+use crate::engine::store_name;
+use crate::report::Verdict;
 
 const RATE_PLANNED: u64 = 10_000;
-const SECONDS: u64 = 60;
-const SECONDS_QUICK: u64 = 5;
+const SECONDS: [u64; 2] = [60, 5];
 const WARMUP_SECONDS: u64 = 1;
 /// The relay plays a sixth of the time before, and as much after.
 const RELAY_PART: u64 = 6;
@@ -40,6 +28,8 @@ const BATCH_ROWS: f64 = 5_000.0;
 const PATIENCE: Duration = Duration::from_secs(20);
 const LOOK: Duration = Duration::from_millis(20);
 
+const ACCEPTED: Figure = extra("accepted", "accepted", Unit::Count);
+const ROWS: Figure = extra("rows", "rows_settled", Unit::Count);
 const LAG: Figure = extra("lag at the end", "lag_messages", Unit::Count);
 const CATCH_UP: Figure = extra("catch-up", "catch_up_seconds", Unit::Seconds);
 
@@ -92,13 +82,13 @@ fn time_ns(text: &str) -> Result<f64, String> {
 }
 
 impl Bench for TargetArgs {
-    fn run(&self, stage: &Stage<'_>) -> Result<Section, PerfError> {
-        let (testbed, common) = (stage.testbed, stage.common);
-        let seconds = common.pick(self.seconds, SECONDS, SECONDS_QUICK);
+    fn run(&self, stage: &Stage<'_>) -> Result<Section> {
+        let testbed = stage.testbed;
+        let seconds = stage.pick(self.seconds, SECONDS);
         let plan = |seconds| Plan::at_rate(self.rate, seconds, WARMUP_SECONDS, FRAME_LEN);
         let settings = Settings {
             store: self.store.clone(),
-            ..common.settings()
+            ..stage.settings()
         };
         say(&format!("target: {} msg/s for {seconds} s", self.rate));
         let engine = Contestant::new(Subject::Engine, &plan(seconds), &settings);
@@ -115,46 +105,45 @@ impl Bench for TargetArgs {
 }
 
 /// A round, and then until the store has all of it.
-fn with_store(testbed: &Testbed, it: &Contestant<'_>) -> Result<Outcome, PerfError> {
+fn with_store(testbed: &Testbed, it: &Contestant<'_>) -> Result<Outcome> {
     let (engine, lane) = testbed.connect(it.subject, &it.plan, &it.settings)?;
-    let outcome = finish(it.subject, &engine, lane, &it.settings)?;
+    let outcome = finish(&engine, lane)?;
     let accepted = engine.counter("accepted")?;
-    let outcome = outcome.with("accepted", accepted as f64);
+    let outcome = outcome.with(&ACCEPTED, accepted as f64);
     if it.settings.store == "none" {
         return Ok(outcome);
     }
     let lag = accepted.saturating_sub(engine.counter("stored")?);
     let begun = Instant::now();
-    wait_for(&engine, "stored_settled", accepted, (LOOK, PATIENCE))?;
+    engine.wait_for("stored_settled", accepted, (LOOK, PATIENCE))?;
     let catch_up = begun.elapsed().as_secs_f64();
     Ok(outcome
-        .with("rows_settled", rows(&engine, &it.settings)? as f64)
-        .with("lag_messages", lag as f64)
-        .with("catch_up_seconds", catch_up))
+        .with(&ROWS, rows(&engine, &it.settings)? as f64)
+        .with(&LAG, lag as f64)
+        .with(&CATCH_UP, catch_up))
 }
 
 /// Rows that say DELIVERED: of SQLite as the file has them, else as the engine counts them.
-fn rows(engine: &Running, settings: &Settings) -> Result<u64, PerfError> {
+fn rows(engine: &Running, settings: &Settings) -> Result<u64> {
     let file = engine.folder().map(|it| it.join("data/messages.db"));
     match file.filter(|it| settings.store == "sqlite" && it.is_file()) {
         None => engine.counter("stored_settled"),
         Some(file) => {
             let query = "SELECT COUNT(*) FROM messages WHERE status = 'DELIVERED'";
-            let count = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)
-                .and_then(|it| it.query_row(query, [], |row| row.get::<_, i64>(0)));
-            let count = count.map(i64::cast_unsigned);
-            count.map_err(|error| PerfError::Usage(format!("counting the store's rows: {error}")))
+            let database = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+            let count: i64 = database.query_row(query, [], |row| row.get(0))?;
+            Ok(count.cast_unsigned())
         }
     }
 }
 
 impl TargetArgs {
-    fn section(&self, played: &[Played], seconds: u64) -> Result<Section, PerfError> {
+    fn section(&self, played: &[Played], seconds: u64) -> Result<Section> {
         let engine = played.iter().find(|it| it.subject == Subject::Engine);
         let engine = engine.expect("the engine was played");
         let relay = played.iter().find(|it| it.subject == Subject::Relay);
         let (limit, why) = self.p99_max(relay);
-        let aims = self.aims(engine, limit, &why);
+        let aims = self.aims(engine, limit, why);
         let mut section = Section::of_rounds(&[], played, &FIGURES, ("relay", &[P50, P99]));
         let figures = [BUSY, RESIDENT_MAX, LAG, CATCH_UP];
         section.add_rounds(&[], std::slice::from_ref(engine), &figures, ALONE);
@@ -189,67 +178,51 @@ impl TargetArgs {
 
     /// The p99 that is still good, in ns, and why it is that.
     fn p99_max(&self, relay: Option<&Played>) -> (f64, String) {
-        match (self.p99, relay) {
-            (None, Some(relay)) => {
-                let budget = BUDGET.iter().find(|it| it.0 == self.rate);
-                let times = budget.map_or(P99_TIMES_MAX, |it| it.2);
-                let theirs = relay.spread(&P99).mid;
-                (
-                    theirs * times,
-                    format!("p99 ({times} of the relay's {})", time(theirs)),
-                )
-            }
-            (asked, _) => (asked.unwrap_or_default(), "p99".into()),
-        }
+        let Some(relay) = relay else {
+            return (self.p99.unwrap_or_default(), "p99".into());
+        };
+        let budget = BUDGET.iter().find(|it| it.0 == self.rate);
+        let times = budget.map_or(P99_TIMES_MAX, |it| it.2);
+        let theirs = relay.spread(&P99).mid;
+        let why = format!("p99 ({times} of the relay's {})", time(theirs));
+        (theirs * times, why)
     }
 
-    fn aims(&self, engine: &Played, limit: f64, p99: &str) -> Vec<Aim> {
+    fn aims(&self, engine: &Played, limit: f64, p99: String) -> Vec<Aim> {
         let all = |holds: fn(&Outcome) -> bool| engine.outcomes.iter().all(holds);
         let least = |it: &Outcome| it.plan.messages as f64 / (self.rate as f64 * RATE_PART_MIN);
         let in_time = |it: &Outcome| it.seconds <= least(it) + limit / 1e9;
         let first = &engine.outcomes[0];
-        let messages = first.plan.messages;
+        let [messages, frames] =
+            [first.plan.messages, first.received.frames].map(|it| it.to_string());
+        let rates = [self.rate as f64, engine.spread(&RATE).mid];
+        let [wanted, reached] = rates.map(|it| Unit::Count.show(it));
         let mut aims = vec![
             Aim::holds(
                 "rate reached, msg/s",
-                Unit::Count.show(self.rate as f64),
-                Unit::Count.show(engine.spread(&RATE).mid),
+                wanted,
+                reached,
                 engine.outcomes.iter().all(in_time),
             ),
             Aim::holds(
                 "exactly once, in order",
-                messages.to_string(),
-                first.received.frames.to_string(),
+                messages,
+                frames,
                 all(Outcome::is_exact),
             ),
             Aim::at_most(p99, limit, Unit::Time, p99_interval(engine)),
-            Aim::at_most(
-                "memory",
-                RESIDENT_MAX_BYTES,
-                Unit::Bytes,
-                engine.spread(&RESIDENT_MAX),
-            ),
+            engine.aim_at_most("memory", &RESIDENT_MAX, RESIDENT_MAX_BYTES),
         ];
         if self.store != "none" {
-            let extra = |name: &str| first.extra.get(name).copied().unwrap_or_default();
+            let [accepted, rows] = [ACCEPTED, ROWS].map(|it| it.of(first).to_string());
             let has_all = |it: &Outcome| {
-                it.extra.get("rows_settled") == it.extra.get("accepted")
-                    && it.extra.get("accepted") == Some(&(it.plan.messages as f64))
+                let counts = [ACCEPTED, ROWS].map(|figure| figure.find(it));
+                counts == [Some(it.plan.messages as f64); 2]
             };
-            aims.push(Aim::holds(
-                "rows stored, of messages accepted",
-                format!("{}", extra("accepted")),
-                format!("{}", extra("rows_settled")),
-                all(has_all),
-            ));
+            let what = "rows stored, of messages accepted";
+            aims.push(Aim::holds(what, accepted, rows, all(has_all)));
             let lag_max = (self.rate as f64 * LAG_SECONDS_MAX).max(BATCH_ROWS);
-            let lag = engine.spread(&LAG);
-            aims.push(Aim::at_most(
-                "messages without a row at the end",
-                lag_max,
-                Unit::Count,
-                lag,
-            ));
+            aims.push(engine.aim_at_most("messages without a row at the end", &LAG, lag_max));
         }
         aims
     }
@@ -277,15 +250,8 @@ mod tests {
 
     #[test]
     fn a_time_has_any_unit_and_a_bare_number_is_ms() {
-        for (text, ns) in [
-            ("2ms", 2e6),
-            ("800us", 8e5),
-            ("0.1s", 1e8),
-            ("10", 1e7),
-            ("5ns", 5.0),
-        ] {
-            assert_eq!(time_ns(text), Ok(ns), "{text}");
-        }
+        let times = ["2ms", "800us", "0.1s", "10", "5ns"].map(time_ns);
+        assert_eq!(times, [2e6, 8e5, 1e8, 1e7, 5.0].map(Ok));
         for wrong in ["", "ms", "1h", "-1ms", "1 2ms"] {
             assert!(time_ns(wrong).is_err(), "{wrong}");
         }

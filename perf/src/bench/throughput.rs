@@ -2,27 +2,14 @@
 //!
 //! Cases differ in one thing from the base: 390-byte frames, four sources, four subscribers.
 
-use clap::Args;
-
-use crate::common::{Bench, Common, FRAME_LEN, Stage};
-use crate::engine::{Settings, store_name};
-use crate::error::PerfError;
-use crate::figure::{BANDWIDTH, FAST_PATH, RATE};
+use super::prelude::*;
+use crate::engine::store_name;
 use crate::frames::frame_len;
-use crate::picture::{Axis, Picture, Series, Sheet};
-use crate::plan::Plan;
-use crate::progress::say;
-use crate::report::{Aim, Section, base_of};
-use crate::rounds::{Contestant, Played};
-use crate::spread::{Spread, Unit};
 use crate::tls::Certificate;
 
 const SOURCES: usize = 4;
 const ROUNDS: u32 = 5;
-const MESSAGES: u64 = 2_000_000;
-const MESSAGES_QUICK: u64 = 200_000;
-/// A round of long frames sends fewer: what it sends is the journal's size on disk, too.
-const BYTES_MAX: u64 = 1 << 30;
+const MESSAGES: [u64; 2] = [2_000_000, 200_000];
 /// Of the relay's rate, by the budget of the design.
 const RATIO_MIN: f64 = 0.5;
 
@@ -94,16 +81,14 @@ impl ThroughputArgs {
         cases
     }
 
-    fn messages(&self, common: &Common, size: usize) -> u64 {
-        let most = BYTES_MAX / size.max(1) as u64;
-        common.pick(self.messages, MESSAGES.min(most), MESSAGES_QUICK.min(most))
+    fn messages(&self, stage: &Stage<'_>, size: usize) -> u64 {
+        stage.pick(self.messages, MESSAGES.map(|it| it.min(messages_max(size))))
     }
 }
 
 impl Bench for ThroughputArgs {
-    fn run(&self, stage: &Stage<'_>) -> Result<Section, PerfError> {
-        let common = stage.common;
-        let rounds = common.rounds(ROUNDS);
+    fn run(&self, stage: &Stage<'_>) -> Result<Section> {
+        let rounds = stage.rounds(ROUNDS);
         let certificate = self.tls.then(Certificate::make).transpose()?;
         let folder = certificate.as_ref().map(Certificate::folder);
         let mut played = Vec::new();
@@ -118,41 +103,33 @@ impl Bench for ThroughputArgs {
             let plan = Plan {
                 sources: case.sources,
                 destinations: self.destinations,
-                ..Plan::flat_out(self.messages(common, case.size), case.size)
+                ..Plan::flat_out(self.messages(stage, case.size), case.size)
             };
             let settings = Settings {
                 store: case.store,
-                ..common.settings()
+                ..stage.settings()
             };
             let frame_len = frame_len(&plan)?;
             let cells = [format!("{frame_len} B"), case.sources.to_string(), store];
-            let modes = &common.threads;
+            let modes = &stage.choice.threads;
             let sides = Contestant::engines_and_relay(&plan, &settings, modes, folder.as_deref());
-            let sides: Vec<_> = sides
-                .into_iter()
-                .map(|it| it.of_case(cells.clone()))
-                .collect();
-            played.extend(stage.play(&sides, ROUNDS)?);
+            let sides = sides.into_iter().map(|it| it.of_case(cells.clone()));
+            played.extend(stage.play(&sides.collect::<Vec<_>>(), ROUNDS)?);
         }
         section(&played, rounds)
     }
 }
 
-fn section(played: &[Played], rounds: u32) -> Result<Section, PerfError> {
+fn section(played: &[Played], rounds: u32) -> Result<Section> {
     let engine = &played[0];
     let relay = base_of(played, engine, "relay").expect("the relay plays each case");
     let found = engine.ratio(relay, &RATE);
     let reached = Unit::Count.show(engine.spread(&RATE).mid);
-    let figures = [RATE, BANDWIDTH, FAST_PATH];
-    let mut section = Section::of_rounds(
-        &["frame", "sources", "store"],
-        played,
-        &figures,
-        ("relay", &[RATE]),
-    );
-    section
-        .notes
-        .extend(played.iter().filter_map(|it| over_plain(it, played)));
+    let (labels, figures) = (["frame", "sources", "store"], [RATE, BANDWIDTH, FAST_PATH]);
+    let mut section = Section::of_rounds(&labels, played, &figures, ("relay", &[RATE]));
+    let over_plain = played.iter().filter_map(|it| over_plain(it, played));
+    section.notes.extend(over_plain);
+    let aim = "engine's msg/s over the relay's, first case";
     Ok(Section {
         title: format!("Throughput, flat out; pairs of rounds: {rounds}"),
         summary: format!(
@@ -160,12 +137,7 @@ fn section(played: &[Played], rounds: u32) -> Result<Section, PerfError> {
             Unit::Ratio.show(found.mid)
         ),
         text: TEXT.into(),
-        aims: vec![Aim::at_least(
-            "engine's msg/s over the relay's, first case",
-            RATIO_MIN,
-            Unit::Ratio,
-            found,
-        )],
+        aims: vec![Aim::at_least(aim, RATIO_MIN, Unit::Ratio, found)],
         pictures: vec![picture(played, relay.spread(&RATE).mid * RATIO_MIN)?],
         ..section
     })
@@ -181,7 +153,7 @@ fn over_plain(it: &Played, all: &[Played]) -> Option<String> {
 }
 
 /// A group of bars for each case.
-fn picture(played: &[Played], aim: f64) -> Result<Picture, PerfError> {
+fn picture(played: &[Played], aim: f64) -> Result<Picture> {
     let mut cases: Vec<String> = Vec::new();
     let mut series: Vec<Series<Spread>> = Vec::new();
     for it in played {
@@ -211,22 +183,22 @@ mod tests {
     struct Line {
         #[command(flatten)]
         args: ThroughputArgs,
-        #[command(flatten)]
-        common: Common,
     }
 
-    fn line(words: &[&str]) -> Line {
-        Line::try_parse_from([&["throughput"], words].concat()).expect("a good line")
+    fn cases(line: &str) -> Vec<Case> {
+        let line = Line::try_parse_from(line.split(' ')).expect("a good line");
+        line.args.cases()
     }
 
     #[test]
     fn every_value_is_a_case_and_long_frames_are_fewer() {
-        let Line { args, common } = line(&[]);
-        assert_eq!(args.cases().len(), 2 + 6);
-        assert_eq!(args.cases()[0].size, 390);
-        let asked = line(&["--size", "0,390", "--sources", "1,16"]).args;
-        assert_eq!(asked.cases().len(), 2 * 2 * 2);
-        assert_eq!(args.messages(&common, 390), 2_000_000);
-        assert_eq!(args.messages(&common, 8192), 131_072);
+        let usual = cases("throughput");
+        assert_eq!((usual.len(), usual[0].size), (2 + 6, 390));
+        assert_eq!(
+            cases("throughput --size 0,390 --sources 1,16").len(),
+            2 * 2 * 2
+        );
+        assert!(messages_max(390) > MESSAGES[0]);
+        assert_eq!(messages_max(8192), 131_072);
     }
 }

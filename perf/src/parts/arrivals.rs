@@ -2,6 +2,8 @@
 //!
 //! The sink feeds it with every frame that was right; the sums of all subscribers go to the parent.
 
+use std::collections::BTreeMap;
+
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
@@ -27,9 +29,8 @@ pub(super) struct Arrivals {
     has_pieces: bool,
     /// All levels', by pieces of the round.
     pieces: Vec<Histogram<u64>>,
-    /// The clock's slice that `slices` begins with.
-    first_slice: u64,
-    slices: Vec<u64>,
+    /// Frames by the clock's slice.
+    slices: BTreeMap<u64, u64>,
 }
 
 /// The same, for the parent.
@@ -59,8 +60,7 @@ impl Arrivals {
             has_pieces: is_by_level,
             latency: (0..histograms).map(|_| histogram()).collect(),
             pieces: Vec::new(),
-            first_slice: 0,
-            slices: Vec::new(),
+            slices: BTreeMap::new(),
         }
     }
 
@@ -69,16 +69,11 @@ impl Arrivals {
         if frames == 0 {
             return;
         }
-        let slice = now_ns / SLICE_NS;
         if self.slices.is_empty() {
-            (self.first_ns, self.first_slice) = (now_ns, slice);
+            self.first_ns = now_ns;
         }
         self.last_ns = now_ns;
-        let index = (slice - self.first_slice) as usize;
-        if index >= self.slices.len() {
-            self.slices.resize(index + 1, 0);
-        }
-        self.slices[index] += frames;
+        *self.slices.entry(now_ns / SLICE_NS).or_default() += frames;
     }
 
     /// One of them is measured, so long after its round's first due time.
@@ -96,32 +91,19 @@ impl Arrivals {
     }
 
     pub(super) fn add(&mut self, other: &Self) {
-        for (mine, theirs) in self.latency.iter_mut().zip(&other.latency) {
-            mine.add(theirs).expect("equal bounds");
-        }
-        if other.pieces.len() > self.pieces.len() {
-            self.pieces.resize_with(other.pieces.len(), histogram);
-        }
-        for (mine, theirs) in self.pieces.iter_mut().zip(&other.pieces) {
-            mine.add(theirs).expect("equal bounds");
-        }
+        add(&mut self.latency, &other.latency);
+        add(&mut self.pieces, &other.pieces);
         if other.slices.is_empty() {
             return;
         }
         if self.slices.is_empty() {
-            (self.first_ns, self.first_slice) = (other.first_ns, other.first_slice);
+            self.first_ns = other.first_ns;
         }
         self.first_ns = self.first_ns.min(other.first_ns);
         self.last_ns = self.last_ns.max(other.last_ns);
-        let first_slice = self.first_slice.min(other.first_slice);
-        let mut slices = Vec::new();
-        for it in [&*self, other] {
-            let offset = (it.first_slice - first_slice) as usize;
-            slices.resize(slices.len().max(offset + it.slices.len()), 0);
-            let places = slices[offset..].iter_mut().zip(&it.slices);
-            places.for_each(|(sum, frames)| *sum += frames);
+        for (slice, frames) in &other.slices {
+            *self.slices.entry(*slice).or_default() += frames;
         }
-        (self.first_slice, self.slices) = (first_slice, slices);
     }
 
     pub(super) fn report(self) -> ArrivalReport {
@@ -129,6 +111,12 @@ impl Arrivals {
         for it in &self.latency {
             all.add(it).expect("equal bounds");
         }
+        let [first, last] = [self.first_ns, self.last_ns].map(|it| it / SLICE_NS);
+        let frames = |slice| self.slices.get(&slice).copied().unwrap_or_default();
+        let timeline = match self.slices.is_empty() {
+            true => Vec::new(),
+            false => (first..=last).map(frames).collect(),
+        };
         let by_level = match self.latency.len() > 1 && !all.is_empty() {
             true => self.latency.iter().map(Curve::new).collect(),
             false => Vec::new(),
@@ -139,8 +127,15 @@ impl Arrivals {
             latency: (!all.is_empty()).then(|| Curve::new(&all)),
             by_level,
             pieces: self.pieces.iter().map(Curve::new).collect(),
-            timeline: self.slices,
+            timeline,
         }
+    }
+}
+
+fn add(mine: &mut Vec<Histogram<u64>>, theirs: &[Histogram<u64>]) {
+    mine.resize_with(mine.len().max(theirs.len()), histogram);
+    for (mine, theirs) in mine.iter_mut().zip(theirs) {
+        mine.add(theirs).expect("equal bounds");
     }
 }
 

@@ -6,16 +6,11 @@
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
-use crate::error::PerfError;
+use anyhow::{Context as _, Result};
 
 /// Becomes it; comes back only when that fails.
-pub(crate) fn become_program(command: &[String]) -> Result<(), PerfError> {
-    let Some((program, arguments)) = command.split_first() else {
-        return Err(PerfError::Usage("no program to become".into()));
-    };
-    let source = Command::new(program).args(arguments).exec();
-    Err(PerfError::Io {
-        what: format!("starting {program}"),
-        source,
-    })
+pub(crate) fn become_program(command: &[String]) -> Result<()> {
+    let (program, arguments) = command.split_first().context("no program to become")?;
+    let error = Command::new(program).args(arguments).exec();
+    Err(error).with_context(|| format!("starting {program}"))
 }

@@ -22,11 +22,11 @@ pub(crate) mod source;
 use std::io::{self, BufRead, Write};
 use std::net::SocketAddr;
 
+use anyhow::{Context as _, Result};
 use clap::Subcommand;
 use rustix::process::{Signal, set_parent_process_death_signal};
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Context, PerfError};
 use crate::plan::Plan;
 use crate::wire::Wire;
 
@@ -88,7 +88,7 @@ pub(crate) enum Event {
 }
 
 /// Plays a part until it is over.
-pub(crate) fn play(part: Part) -> Result<(), PerfError> {
+pub(crate) fn play(part: Part) -> Result<()> {
     die_with_parent()?;
     match part {
         Part::Source { plan, nats } => source::run(&plan_of(&plan)?, nats),
@@ -110,17 +110,17 @@ pub(crate) fn play(part: Part) -> Result<(), PerfError> {
 }
 
 /// The kernel kills this process when its parent goes, however that goes.
-fn die_with_parent() -> Result<(), PerfError> {
+fn die_with_parent() -> Result<()> {
     set_parent_process_death_signal(Some(Signal::KILL)).context("asking to end with the parent")
 }
 
-fn plan_of(json: &str) -> Result<Plan, PerfError> {
+fn plan_of(json: &str) -> Result<Plan> {
     let plan: Plan = serde_json::from_str(json).context("reading the plan")?;
     plan.check()?;
     Ok(plan)
 }
 
-fn tell(event: &Event) -> Result<(), PerfError> {
+fn tell(event: &Event) -> Result<()> {
     let mut line = serde_json::to_vec(event).context("rendering an event")?;
     line.push(b'\n');
     let mut stdout = io::stdout().lock();

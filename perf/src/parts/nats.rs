@@ -6,7 +6,9 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
-use crate::error::{Context, PerfError};
+use anyhow::{Context as _, Result, ensure};
+
+use crate::tls::Stream;
 
 /// What the server asks now and then, to see whether we live.
 pub(super) const PING: &[u8] = b"PING\r\n";
@@ -14,7 +16,7 @@ const PONG: &[u8] = b"PONG\r\n";
 const CONNECT: &[u8] = b"CONNECT {\"verbose\":false,\"pedantic\":false}\r\nPING\r\n";
 
 /// Connects, and waits until the server has answered.
-pub(super) fn connect(address: SocketAddr) -> Result<TcpStream, PerfError> {
+pub(super) fn connect(address: SocketAddr) -> Result<TcpStream> {
     let mut stream = TcpStream::connect(address).context("connecting to nats-server")?;
     stream.set_nodelay(true).context("setting up a socket")?;
     expect(&mut stream, "INFO ")?;
@@ -24,18 +26,19 @@ pub(super) fn connect(address: SocketAddr) -> Result<TcpStream, PerfError> {
 }
 
 /// Subscribes a connection to a destination, and waits until that is so.
-pub(super) fn subscribe(stream: &mut TcpStream, name: &str) -> Result<(), PerfError> {
+pub(super) fn subscribe(mut stream: TcpStream, name: &str) -> Result<Stream> {
     write!(stream, "SUB {name} 1\r\nPING\r\n").context("subscribing")?;
-    expect(stream, "PONG")
+    expect(&mut stream, "PONG")?;
+    Ok(Box::new(stream))
 }
 
 /// Answers a ping.
-pub(super) fn pong(stream: &mut impl Write) -> Result<(), PerfError> {
+pub(super) fn pong(stream: &mut impl Write) -> Result<()> {
     stream.write_all(PONG).context("answering a ping")
 }
 
 /// Reads a line that begins so; byte by byte, for frames may follow.
-fn expect(stream: &mut TcpStream, begin: &str) -> Result<(), PerfError> {
+fn expect(stream: &mut TcpStream, begin: &str) -> Result<()> {
     let (mut line, mut byte) = (Vec::new(), [0]);
     while byte != *b"\n" {
         stream
@@ -47,12 +50,10 @@ fn expect(stream: &mut TcpStream, begin: &str) -> Result<(), PerfError> {
         pong(stream)?;
         return expect(stream, begin);
     }
-    match line.starts_with(begin.as_bytes()) {
-        true => Ok(()),
-        false => Err(PerfError::Part {
-            part: "nats-server".into(),
-            what: format!("did not say {begin}"),
-            said: String::from_utf8_lossy(&line).into_owned(),
-        }),
-    }
+    let said = String::from_utf8_lossy(&line);
+    ensure!(
+        said.starts_with(begin),
+        "nats-server did not say {begin}\n{said}"
+    );
+    Ok(())
 }

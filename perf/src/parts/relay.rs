@@ -8,12 +8,12 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use anyhow::{Context as _, Result};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 use serde::Deserialize;
 
 use super::routes::Routes;
-use crate::error::{Context, PerfError};
 use crate::plan::Plan;
 
 const READ_LEN: usize = 256 * 1024;
@@ -54,7 +54,7 @@ struct Words {
 }
 
 /// Relays until it is killed.
-pub(crate) fn run(destinations: usize, sources: &[SocketAddr]) -> Result<(), PerfError> {
+pub(crate) fn run(destinations: usize, sources: &[SocketAddr]) -> Result<()> {
     let mut relay = Relay::new(destinations, sources).context("starting the relay")?;
     let address = relay.listener.local_addr().context("our address")?;
     // As the engine says it, for the same reader.

@@ -9,6 +9,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::Duration;
 
+use anyhow::{Context as _, Result, ensure};
 use rustix::net::sockopt::set_socket_recv_buffer_size;
 use serde::{Deserialize, Serialize};
 
@@ -17,10 +18,9 @@ use super::ledger::Ledger;
 use super::{Event, hear, nats, tell};
 use crate::clock::{now_ns, sleep_sharply, sleep_until};
 use crate::curve::Curve;
-use crate::error::{Context, PerfError};
 use crate::frames::FrameBook;
 use crate::plan::Plan;
-use crate::tls::Link;
+use crate::tls::{self, Stream};
 use crate::wire::Wire;
 
 const READ_LEN: usize = 256 * 1024;
@@ -60,7 +60,7 @@ impl SinkReport {
 }
 
 struct Subscriber<'a> {
-    stream: Link,
+    stream: Stream,
     ledger: Ledger<'a>,
     book: &'a FrameBook,
     plan: &'a Plan,
@@ -73,20 +73,20 @@ struct Subscriber<'a> {
 }
 
 /// Plays all subscribers of the plan.
-pub(crate) fn run(
-    plan: &Plan,
-    wire: Wire,
-    address: SocketAddr,
-    silent: bool,
-) -> Result<(), PerfError> {
+pub(crate) fn run(plan: &Plan, wire: Wire, address: SocketAddr, silent: bool) -> Result<()> {
     let book = FrameBook::new(plan, wire)?;
     let expected = book.expected(plan);
     let subscriber = |(destination, name): (usize, &String)| {
-        let stream = match wire {
-            Wire::NatsDeliver => Link::Plain(subscribe_to_nats(address, name)?),
-            _ => subscribe(plan, address, name)?,
+        let socket = match wire {
+            Wire::NatsDeliver => nats::connect(address)?,
+            _ => TcpStream::connect(address).context("subscribing")?,
         };
-        set_up(plan, stream.socket()).context("setting up a socket")?;
+        let ours = socket.try_clone().context("setting up a socket")?;
+        let stream = match wire {
+            Wire::NatsDeliver => nats::subscribe(socket, name)?,
+            _ => subscribe(plan, socket, name)?,
+        };
+        set_up(plan, &ours).context("setting up a socket")?;
         Ok(Subscriber {
             stream,
             ledger: Ledger::new(&book, plan, destination),
@@ -101,7 +101,7 @@ pub(crate) fn run(
     };
     let names = plan.destination_names();
     let subscribers = names.iter().enumerate().map(subscriber);
-    let subscribers = subscribers.collect::<Result<Vec<_>, PerfError>>()?;
+    let subscribers = subscribers.collect::<Result<Vec<_>>>()?;
     tell(&Event::Subscribed)?;
     if !silent {
         tell(&Event::Received(receive_all(plan, subscribers)?))?;
@@ -111,9 +111,8 @@ pub(crate) fn run(
 }
 
 /// Subscribes; the answer ends before the first frame, so it is read byte by byte.
-fn subscribe(plan: &Plan, address: SocketAddr, name: &str) -> Result<Link, PerfError> {
-    let stream = TcpStream::connect(address).context("subscribing")?;
-    let mut stream = Link::dialled(stream, plan.tls.as_deref())?;
+fn subscribe(plan: &Plan, socket: TcpStream, name: &str) -> Result<Stream> {
+    let mut stream = tls::dialled(socket, plan.tls.as_deref())?;
     writeln!(stream, "{{\"subscribe\":[\"{name}\"]}}").context("subscribing")?;
     let (mut answer, mut byte) = (Vec::new(), [0]);
     while byte != *b"\n" {
@@ -121,19 +120,11 @@ fn subscribe(plan: &Plan, address: SocketAddr, name: &str) -> Result<Link, PerfE
         answer.push(byte[0]);
     }
     let want = format!("{{\"subscribed\":[\"{name}\"],\"standby\":[]}}\n");
-    match answer == want.as_bytes() {
-        true => Ok(stream),
-        false => Err(PerfError::Part {
-            part: "the subscription".into(),
-            what: "was answered with something else than ours alone".into(),
-            said: String::from_utf8_lossy(&answer).into_owned(),
-        }),
-    }
-}
-
-fn subscribe_to_nats(address: SocketAddr, name: &str) -> Result<TcpStream, PerfError> {
-    let mut stream = nats::connect(address)?;
-    nats::subscribe(&mut stream, name)?;
+    let said = String::from_utf8_lossy(&answer);
+    ensure!(
+        said == want,
+        "a subscription was answered with something else than it alone\n{said}"
+    );
     Ok(stream)
 }
 
@@ -146,7 +137,7 @@ fn set_up(plan: &Plan, stream: &TcpStream) -> std::io::Result<()> {
     Ok(())
 }
 
-fn receive_all(plan: &Plan, mut subscribers: Vec<Subscriber<'_>>) -> Result<SinkReport, PerfError> {
+fn receive_all(plan: &Plan, mut subscribers: Vec<Subscriber<'_>>) -> Result<SinkReport> {
     thread::scope(|scope| {
         let threads: Vec<_> = (subscribers.iter_mut())
             .map(|subscriber| scope.spawn(|| subscriber.receive()))
@@ -173,7 +164,7 @@ fn report(plan: &Plan, subscribers: &[Subscriber<'_>]) -> SinkReport {
 
 impl Subscriber<'_> {
     /// Reads until all is there and nothing follows, or nothing comes any more.
-    fn receive(&mut self) -> Result<(), PerfError> {
+    fn receive(&mut self) -> Result<()> {
         let (mut looks, mut looks_max) = (0, LOOKS_MAX_FIRST);
         if self.plan.reader_rate.is_some() {
             sleep_sharply();
@@ -221,7 +212,7 @@ impl Subscriber<'_> {
         }
     }
 
-    fn enter_lines(&mut self, now_ns: u64) -> Result<(), PerfError> {
+    fn enter_lines(&mut self, now_ns: u64) -> Result<()> {
         let (mut at, before) = (0, self.ledger.counted());
         while let Some(len) = self.line_len(at) {
             let line = &self.buffer[at..at + len];

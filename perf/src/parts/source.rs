@@ -7,16 +7,16 @@ use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::thread;
 
+use anyhow::{Context as _, Result};
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
 use super::{Event, hear, nats, tell};
 use crate::clock::{now_ns, sleep_sharply, sleep_until, wall_ms};
 use crate::curve::{Curve, histogram};
-use crate::error::{Context, PerfError};
 use crate::frames::{FrameBook, Stamp, Timestamp};
 use crate::plan::Plan;
-use crate::tls::Link;
+use crate::tls::{self, Stream};
 use crate::wire::Wire;
 
 /// Rendered before a write: a write call then costs nanoseconds a frame, and the bytes are still
@@ -43,11 +43,12 @@ struct Sent {
 }
 
 /// Plays all sources of the plan: listens, or publishes to the nats-server named.
-pub(crate) fn run(plan: &Plan, nats: Option<SocketAddr>) -> Result<(), PerfError> {
+pub(crate) fn run(plan: &Plan, nats: Option<SocketAddr>) -> Result<()> {
     let (wire, mut streams) = match nats {
         None => (Wire::Bare, accepted(plan)?),
         Some(address) => {
-            let streams = (0..plan.sources).map(|_| nats::connect(address).map(Link::Plain));
+            let stream = |_| -> Result<Stream> { Ok(Box::new(nats::connect(address)?)) };
+            let streams = (0..plan.sources).map(stream);
             (Wire::NatsPublish, streams.collect::<Result<_, _>>()?)
         }
     };
@@ -62,7 +63,7 @@ pub(crate) fn run(plan: &Plan, nats: Option<SocketAddr>) -> Result<(), PerfError
 }
 
 /// A listener for each source, and the engine's or relay's connection to it.
-fn accepted(plan: &Plan) -> Result<Vec<Link>, PerfError> {
+fn accepted(plan: &Plan) -> Result<Vec<Stream>> {
     let listeners = (0..plan.sources)
         .map(|_| TcpListener::bind("127.0.0.1:0").context("listening as a source"))
         .collect::<Result<Vec<_>, _>>()?;
@@ -73,17 +74,13 @@ fn accepted(plan: &Plan) -> Result<Vec<Link>, PerfError> {
     accepted.collect()
 }
 
-fn accept(listener: &TcpListener, plan: &Plan) -> Result<Link, PerfError> {
+fn accept(listener: &TcpListener, plan: &Plan) -> Result<Stream> {
     let (stream, _) = listener.accept().context("accepting as a source")?;
     stream.set_nodelay(true).context("setting up a socket")?;
-    Link::accepted(stream, plan.tls.as_deref())
+    tls::accepted(stream, plan.tls.as_deref())
 }
 
-fn send_all(
-    plan: &Plan,
-    book: &FrameBook,
-    streams: &mut [Link],
-) -> Result<SourceReport, PerfError> {
+fn send_all(plan: &Plan, book: &FrameBook, streams: &mut [Stream]) -> Result<SourceReport> {
     let start_ns = now_ns() + HEAD_START_NS;
     let sent = thread::scope(|scope| {
         let threads: Vec<_> = (streams.iter_mut().enumerate())
@@ -109,9 +106,9 @@ fn send(
     plan: &Plan,
     book: &FrameBook,
     source: usize,
-    stream: &mut Link,
+    stream: &mut Stream,
     start_ns: u64,
-) -> Result<Sent, PerfError> {
+) -> Result<Sent> {
     sleep_sharply();
     let messages = plan.messages_of(source);
     let mut batch = Vec::with_capacity(BATCH_LEN + book.line_len());

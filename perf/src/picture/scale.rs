@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
+use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
 
 use crate::spread::Unit;
 
@@ -117,7 +117,7 @@ impl Ruler {
 }
 
 impl Ranged for Ruler {
-    type FormatOption = NoDefaultFormatting;
+    type FormatOption = DefaultFormatting;
     type ValueType = f64;
 
     fn map(&self, value: &f64, limit: (i32, i32)) -> i32 {
@@ -131,12 +131,6 @@ impl Ranged for Ruler {
 
     fn range(&self) -> Range<f64> {
         self.ends.clone()
-    }
-}
-
-impl ValueFormatter<f64> for Ruler {
-    fn format(value: &f64) -> String {
-        value.to_string()
     }
 }
 
@@ -158,7 +152,7 @@ mod tests {
     fn linear_axes_begin_at_zero_and_have_round_steps() {
         let ruler = Scale::Linear(Unit::Count).ruler([800_000.0, 1_730_000.0].into_iter());
         assert_eq!(labels(&ruler), ["0", "500 k", "1 M", "1.5 M", "2 M"]);
-        assert_eq!(ruler.range(), 0.0..2e6);
+        assert_eq!(ruler.ends(), [0.0, 2e6]);
         assert_eq!(round_step(0.3), 0.5);
         assert_eq!(round_step(10.0), 10.0);
     }

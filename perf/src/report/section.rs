@@ -1,15 +1,17 @@
 //! What one benchmark has to say: tables of its parties' figures, and all rounds for other programs.
 
+use anyhow::Error;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{Aim, Table};
 use crate::curve::Curve;
-use crate::error::PerfError;
 use crate::figure::{Better, CPU, Figure};
 use crate::picture::Picture;
-use crate::rounds::{Played, are_exact, faults, outcomes};
+use crate::round::Outcome;
+use crate::rounds::Played;
 use crate::spread::{Spread, Unit};
+use crate::testbed::Subject;
 
 const THIN: &str = "\\* Fewer than ten values lie beyond this percentile: chance decides it.";
 
@@ -64,9 +66,13 @@ impl Section {
         figures: &[Figure],
         over: Over<'_>,
     ) -> Self {
+        let wrong = played.iter().flat_map(|it| &it.outcomes);
+        let wrong: Vec<_> = wrong.filter(|it| !it.is_exact()).collect();
+        let note = |it: &&Outcome| format!("**{:?}: {}**", it.subject, it.verdict());
         let mut section = Self {
-            is_good: are_exact(outcomes(played)),
-            notes: faults(outcomes(played)),
+            // nats-server may lose what its subscribers do not take in time; that is said, too.
+            is_good: wrong.iter().all(|it| it.subject == Subject::Nats),
+            notes: wrong.iter().map(note).collect(),
             ..Self::default()
         };
         section.add_rounds(labels, played, figures, over);
@@ -149,8 +155,17 @@ impl Section {
         }
     }
 
-    /// With all that another one has beside its words.
+    /// With all that another one has but its title, its words behind these.
     pub(crate) fn join(&mut self, other: Self) {
+        for (words, more, between) in [
+            (&mut self.summary, other.summary, " "),
+            (&mut self.text, other.text, "\n\n"),
+        ] {
+            if !words.is_empty() && !more.is_empty() {
+                words.push_str(between);
+            }
+            words.push_str(&more);
+        }
         self.is_good &= other.is_good;
         self.tables.extend(other.tables);
         self.aims.extend(other.aims);
@@ -164,11 +179,11 @@ impl Section {
     }
 
     /// Of a benchmark that could not be taken: what stopped it.
-    pub(crate) fn not_measured(name: &str, error: &PerfError) -> Self {
+    pub(crate) fn not_measured(name: &str, error: &Error) -> Self {
         Self {
             title: format!("Not measured: {name}"),
             summary: format!("{name} could not be measured."),
-            notes: vec![error.to_string()],
+            notes: vec![format!("{error:#}")],
             ..Self::default()
         }
     }

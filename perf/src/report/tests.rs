@@ -1,6 +1,5 @@
 use super::*;
 use crate::curve::{self, Curve};
-use crate::engine::{Durability, Settings};
 use crate::figure::{Better, P50, P99};
 use crate::plan::Plan;
 use crate::round::Outcome;
@@ -21,7 +20,7 @@ fn chapter() -> Chapter {
     table.push(["engine".into(), "1.25 M".into()]);
     table.push(["relay".into(), "3.30 M".into()]);
     Chapter {
-        name: "throughput".into(),
+        name: "throughput",
         command: "perf throughput".into(),
         section: Section {
             title: "Throughput".into(),
@@ -117,8 +116,7 @@ fn figures_are_lines_and_json_for_other_programs() {
 
 #[test]
 fn a_party_in_two_tables_has_its_latencies_and_figures_once() {
-    let (plan, settings) = (Plan::flat_out(1, 390), Settings::new(Durability::Written));
-    let mut outcome = Outcome::nothing(Subject::Engine, &plan, &settings);
+    let mut outcome = Outcome::nothing(Subject::Engine, &Plan::flat_out(1, 390));
     let mut histogram = curve::histogram();
     histogram.saturating_record(1_000_000);
     outcome.received.arrivals.latency = Some(Curve::new(&histogram));

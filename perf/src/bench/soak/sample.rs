@@ -3,19 +3,15 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
 use procfs::process::Process;
-use serde::Serialize;
 
+use crate::bench::prelude::*;
 use crate::database::Server;
-use crate::error::PerfError;
 use crate::process::usage;
 use crate::testbed::counters_at;
 
-/// How often the end of the round is looked for.
-const END_POLL: Duration = Duration::from_millis(100);
 /// The file of the table, as MariaDB and as MySQL tell it.
 const TABLE_LEN: [&str; 2] = [
     "SELECT SUM(file_size) FROM information_schema.innodb_sys_tablespaces \
@@ -24,19 +20,60 @@ const TABLE_LEN: [&str; 2] = [
      WHERE name LIKE CONCAT(DATABASE(), '/messages%')",
 ];
 
-/// What was seen.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
-pub(super) struct Sample {
-    pub(super) seconds: f64,
-    pub(super) resident_bytes: u64,
-    pub(super) descriptors: u64,
-    pub(super) journal_bytes: u64,
-    pub(super) store_bytes: u64,
-    /// Of all other files.
-    pub(super) kept_bytes: u64,
-    pub(super) lag_messages: u64,
-    pub(super) rows: u64,
+/// A figure of a look.
+#[derive(Debug)]
+pub(super) struct SoakFigure {
+    pub(super) name: &'static str,
+    /// In the raw data.
+    pub(super) key: &'static str,
+    pub(super) unit: Unit,
+    /// How far it moves without growing.
+    pub(super) slack: Slack,
 }
+
+/// How far a figure moves without growing.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Slack {
+    Amount(f64),
+    /// What comes in so many seconds.
+    Seconds(f64),
+}
+
+const fn size(name: &'static str, key: &'static str, slack_mib: u32) -> SoakFigure {
+    let slack = Slack::Amount(slack_mib as f64 * 1_048_576.0);
+    SoakFigure {
+        name,
+        key,
+        unit: Unit::Bytes,
+        slack,
+    }
+}
+
+const fn count(name: &'static str, key: &'static str, slack: Slack) -> SoakFigure {
+    SoakFigure {
+        name,
+        key,
+        unit: Unit::Count,
+        slack,
+    }
+}
+
+/// What must not grow. Other files: all that are neither the journal's nor the store's.
+pub(super) const FIGURES: [SoakFigure; 7] = [
+    size("resident", "resident_bytes", 2),
+    count("descriptors", "descriptors", Slack::Amount(2.0)),
+    size("journal", "journal_bytes", 128),
+    size("store", "store_bytes", 16),
+    size("other files", "kept_bytes", 1),
+    count("lag", "lag_messages", Slack::Seconds(2.0)),
+    count("rows", "rows", Slack::Seconds(2.0)),
+];
+
+/// What was seen of the figures, in their order.
+pub(super) type Sample = [u64; FIGURES.len()];
+
+/// Samples, each with its seconds since the begin.
+pub(super) type Looks = Vec<(f64, Sample)>;
 
 /// Where to look.
 pub(super) struct Look<'a> {
@@ -49,27 +86,7 @@ pub(super) struct Look<'a> {
 }
 
 impl Look<'_> {
-    /// Looks in this interval until the round is over.
-    pub(super) fn again_and_again(
-        &self,
-        interval: Duration,
-        is_over: impl Fn() -> bool,
-    ) -> Result<Vec<Sample>, PerfError> {
-        let begun = Instant::now();
-        let mut samples = Vec::new();
-        let mut due = interval;
-        while !is_over() {
-            if begun.elapsed() < due {
-                thread::sleep(END_POLL.min(interval));
-                continue;
-            }
-            due += interval;
-            samples.push(self.once(begun.elapsed().as_secs_f64())?);
-        }
-        Ok(samples)
-    }
-
-    fn once(&self, seconds: f64) -> Result<Sample, PerfError> {
+    pub(super) fn once(&self) -> Result<Sample> {
         let names = ["store_lag_messages", "stored", "store_rows_removed"];
         let [lag_messages, stored, removed] = counters_at(self.admin, names)?;
         let journal_bytes = len_of(&self.data.join("journal"));
@@ -82,20 +99,23 @@ impl Look<'_> {
             Some(server) => table_len(server)?,
             None => sqlite_bytes,
         };
-        Ok(Sample {
-            seconds,
-            resident_bytes: usage(self.pid)?.resident_kib * 1024,
-            descriptors: descriptors(self.pid)?,
+        let kept_bytes = all.saturating_sub(journal_bytes + sqlite_bytes);
+        let rows = stored.saturating_sub(removed);
+        let resident_bytes = usage(self.pid)?.resident_kib * 1024;
+        let descriptors = descriptors(self.pid)?;
+        Ok([
+            resident_bytes,
+            descriptors,
             journal_bytes,
             store_bytes,
-            kept_bytes: all.saturating_sub(journal_bytes + sqlite_bytes),
+            kept_bytes,
             lag_messages,
-            rows: stored.saturating_sub(removed),
-        })
+            rows,
+        ])
     }
 }
 
-fn table_len(server: &Server) -> Result<u64, PerfError> {
+fn table_len(server: &Server) -> Result<u64> {
     let [of_mariadb, of_mysql] = TABLE_LEN;
     let text = server
         .query(of_mariadb)
@@ -103,12 +123,10 @@ fn table_len(server: &Server) -> Result<u64, PerfError> {
     Ok(text.trim().parse().unwrap_or(0))
 }
 
-fn descriptors(pid: u32) -> Result<u64, PerfError> {
+fn descriptors(pid: u32) -> Result<u64> {
     let pid = i32::try_from(pid).expect("a process has a number");
     let count = Process::new(pid).and_then(|it| it.fd_count());
-    count
-        .map(|it| it as u64)
-        .map_err(|error| PerfError::Usage(format!("counting the descriptors of {pid}: {error}")))
+    Ok(count.with_context(|| format!("counting the descriptors of {pid}"))? as u64)
 }
 
 /// Bytes on the disk of a file, or of all below a folder; what goes meanwhile is nothing.

@@ -2,33 +2,23 @@
 
 use std::cell::Cell;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::Pid;
 
 use super::super::latency::FIGURES;
-use super::bystander;
-use super::follow::wait_for;
+use super::bystander::{self, Bystander};
+use super::follow::STORING;
 use super::journals::DOWN;
-use super::target::Target;
-use crate::database::{Server, stall};
-use crate::engine::Settings;
-use crate::error::PerfError;
-use crate::figure::{Figure, P99, extra};
-use crate::picture::{Sheet, together};
-use crate::plan::Plan;
-use crate::report::{Aim, Section};
-use crate::round::{Outcome, finish};
-use crate::rounds::{Contestant, Played, curves};
-use crate::spread::{Unit, time};
-use crate::testbed::{Subject, Testbed, counters_at};
+use super::target::{AtServer, Target as _};
+use crate::bench::prelude::*;
+use crate::database::stall;
+use crate::process::watched;
+use crate::testbed::counters_at;
 
-/// Between two looks at the lag: each takes the engine a millisecond, on cores that messages wait for.
+/// Between two looks at the lag: each takes the engine a millisecond, on cores that messages wait for. A server that
+/// is to hang does so from the first on: the store is at work by then, and the warm-up not over.
 const LOOK: Duration = Duration::from_millis(500);
-/// The server hangs from here on: the store is at work by then, and the warm-up not over.
-const STALL_AFTER: Duration = Duration::from_millis(500);
 
 const LAG: Figure = extra("lag at most", "lag_messages", Unit::Count);
 const CATCH_UP: Figure = extra("catch-up", "catch_up_seconds", Unit::Seconds);
@@ -97,19 +87,17 @@ pub(super) struct Latest {
     sqlite: Cell<f64>,
 }
 
-type AtServer<'a> = Option<(&'a Server, &'a dyn Target)>;
-
 /// All kinds of store that there are here.
 pub(super) fn sides<'a>(
     testbed: &'a Testbed,
     plan: &Plan,
     settings: &Settings,
-    server: AtServer<'a>,
+    server: Option<&'a AtServer<'a>>,
     latest: &'a Latest,
 ) -> Vec<Contestant<'a>> {
     let is_here = |it: &Beside| match it {
         Beside::Server => server.is_some(),
-        Beside::Stalled => server.is_some_and(|it| it.0.pid().is_some()),
+        Beside::Stalled => server.is_some_and(|it| it.server.pid().is_some()),
         _ => true,
     };
     let side = |beside: Beside| {
@@ -123,13 +111,13 @@ pub(super) fn sides<'a>(
 fn round(
     testbed: &Testbed,
     it: &Contestant<'_>,
-    server: AtServer<'_>,
+    server: Option<&AtServer<'_>>,
     beside: Beside,
     latest: &Latest,
-) -> Result<Outcome, PerfError> {
+) -> Result<Outcome> {
     let url = match (beside, server) {
         (Beside::Sqlite, _) => "sqlite".into(),
-        (Beside::Server | Beside::Stalled, Some((_, target))) => {
+        (Beside::Server | Beside::Stalled, Some(target)) => {
             target.renew(testbed)?;
             target.url()
         }
@@ -141,27 +129,24 @@ fn round(
         ..it.settings.clone()
     };
     let (running, lane) = testbed.connect(Subject::Engine, &it.plan, &settings)?;
-    let stalled = server.filter(|_| beside == Beside::Stalled);
-    let stalled = stalled.and_then(|it| it.0.pid());
-    let is_over = AtomicBool::new(false);
-    let admin = running.admin();
     let disk_bytes = bystander::bytes(latest.sqlite.get() - latest.nothing.get());
-    let (outcome, lag_messages) = thread::scope(|scope| {
-        let looker = scope.spawn(|| look(admin, stalled, &is_over));
-        let folder = running.folder().filter(|_| beside == Beside::Bystander);
-        let writer = folder
-            .map(|folder| scope.spawn(|| bystander::write_and_sync(folder, disk_bytes, &is_over)));
-        let outcome = finish(Subject::Engine, &running, lane, &settings);
-        is_over.store(true, Ordering::Relaxed);
-        let lag = looker.join().expect("it does not panic");
-        if let Some(writer) = writer {
-            writer.join().expect("it does not panic")?;
+    let playing = || finish(&running, lane);
+    let (outcome, lags) = match (beside, running.folder()) {
+        (Beside::Bystander, Some(folder)) => {
+            let mut writer = Bystander::new(folder, disk_bytes)?;
+            let write = || writer.write_and_sync().map(|()| 0);
+            watched(bystander::PERIOD, write, playing)?
         }
-        Ok::<_, PerfError>((outcome?, lag?))
-    })?;
+        _ => {
+            let stalled = server.filter(|_| beside == Beside::Stalled);
+            let stalled = stalled.and_then(|it| it.server.pid());
+            beside_lag(running.admin()?, stalled, playing)?
+        }
+    };
+    let lag_messages = lags.iter().map(|(_, lag)| *lag).max().unwrap_or_default();
     let begun = Instant::now();
     if beside.takes_rows() {
-        wait_for(&running, "stored_settled", it.plan.messages)?;
+        running.expect("stored_settled", it.plan.messages, STORING)?;
     }
     let written = outcome.usage.written_bytes as f64 / outcome.seconds;
     match beside {
@@ -171,43 +156,39 @@ fn round(
     }
     let catch_up = begun.elapsed().as_secs_f64();
     let outcome = match beside.is_store() {
-        true => outcome.with("lag_messages", lag_messages as f64),
+        true => outcome.with(&LAG, lag_messages as f64),
         false => outcome,
     };
     Ok(match beside.takes_rows() {
-        true => outcome.with("catch_up_seconds", catch_up),
+        true => outcome.with(&CATCH_UP, catch_up),
         false => outcome,
     })
 }
 
 /// Watches the lag until the round is over, and has the server hang meanwhile if it is to.
-fn look(
-    admin: Option<SocketAddr>,
+fn beside_lag(
+    admin: SocketAddr,
     stalled: Option<Pid>,
-    is_over: &AtomicBool,
-) -> Result<u64, PerfError> {
-    let begun = Instant::now();
-    let (mut lag_max, mut stalls) = (0, false);
-    while !is_over.load(Ordering::Relaxed) {
-        if let Some(server) = stalled.filter(|_| !stalls && begun.elapsed() > STALL_AFTER) {
+    playing: impl FnOnce() -> Result<Outcome>,
+) -> Result<(Outcome, Vec<(f64, u64)>)> {
+    let mut to_stall = stalled;
+    let look = || {
+        if let Some(server) = to_stall.take() {
             stall(server, true)?;
-            stalls = true;
         }
-        if let Some(admin) = admin {
-            // Counted from rows and messages: not what the store says of itself.
-            let [stored, recorded] = counters_at(admin, ["stored", "journal_recorded"])?;
-            lag_max = lag_max.max(recorded.saturating_sub(stored));
-        }
-        thread::sleep(LOOK);
-    }
+        // Counted from rows and messages: not what the store says of itself.
+        let [stored, recorded] = counters_at(admin, ["stored", "journal_recorded"])?;
+        Ok(recorded.saturating_sub(stored))
+    };
+    let seen = watched(LOOK, look, playing);
     if let Some(server) = stalled {
         stall(server, false)?;
     }
-    Ok(lag_max)
+    seen
 }
 
 /// What the report says of delivery beside the store.
-pub(super) fn section(played: &[Played], rate: u64, seconds: u64) -> Result<Section, PerfError> {
+pub(super) fn section(played: &[Played], rate: u64, seconds: u64) -> Result<Section> {
     let none = Beside::Nothing.words();
     let [p99s, lag] = [&FIGURES[..], &[LAG, CATCH_UP]];
     let find = |beside: Beside| played.iter().find(|it| it.name == beside.words());

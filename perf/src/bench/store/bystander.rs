@@ -4,16 +4,14 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::setpriority_process;
 
-use crate::error::{Context, PerfError};
-
 /// Between two syncs: the store's `batch_time`.
-const PERIOD: Duration = Duration::from_millis(100);
+use crate::bench::prelude::*;
+
+pub(super) const PERIOD: Duration = Duration::from_millis(100);
 /// Where the file is written from the beginning again.
 const FILE_LEN: u64 = 64 << 20;
 /// The priority that the store's thread has.
@@ -24,25 +22,32 @@ pub(super) fn bytes(a_second: f64) -> usize {
     (a_second.max(0.0) * PERIOD.as_secs_f64()) as usize
 }
 
-/// Writes `bytes` a period to a file of `folder`, and syncs each time, until it is over.
-pub(super) fn write_and_sync(
-    folder: &Path,
-    bytes: usize,
-    is_over: &AtomicBool,
-) -> Result<(), PerfError> {
-    // Refused, it is as good a thread as any.
-    let _ = setpriority_process(None, NICE_MAX);
-    let path = folder.join("bystander");
-    let doing = || format!("writing {}", path.display());
-    let file = File::create(&path).context(doing())?;
-    let block = vec![b'x'; bytes];
-    let (mut place, mut due) = (0, Instant::now());
-    while !is_over.load(Ordering::Relaxed) {
-        file.write_all_at(&block, place).context(doing())?;
-        file.sync_all().context(doing())?;
-        place = (place + bytes as u64) % FILE_LEN;
-        due += PERIOD;
-        thread::sleep(due.saturating_duration_since(Instant::now()));
+/// The file that it writes, and what it writes each period.
+#[derive(Debug)]
+pub(super) struct Bystander {
+    file: File,
+    block: Vec<u8>,
+    place: u64,
+}
+
+impl Bystander {
+    pub(super) fn new(folder: &Path, bytes: usize) -> Result<Self> {
+        Ok(Self {
+            file: File::create(folder.join("bystander")).context("making the bystander's file")?,
+            block: vec![b'x'; bytes],
+            place: 0,
+        })
     }
-    Ok(())
+
+    /// A period's bytes, synced.
+    pub(super) fn write_and_sync(&mut self) -> Result<()> {
+        // Refused, it is as good a thread as any.
+        let _ = setpriority_process(None, NICE_MAX);
+        let written = self.file.write_all_at(&self.block, self.place);
+        written
+            .and_then(|()| self.file.sync_all())
+            .context("writing as the bystander")?;
+        self.place = (self.place + self.block.len() as u64) % FILE_LEN;
+        Ok(())
+    }
 }

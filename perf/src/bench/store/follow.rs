@@ -4,26 +4,16 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::waiting;
 use super::journals::{Journals, copied};
 use super::target::Target;
+use crate::bench::prelude::*;
 use crate::cleanup::Home;
-use crate::engine::Settings;
-use crate::error::PerfError;
-use crate::figure::{Better, Figure, extra};
 use crate::lane::Lane;
 use crate::parts::{SinkReport, SourceReport};
-use crate::picture::{Axis, Series, Sheet};
-use crate::plan::Plan;
-use crate::report::{Aim, Section, base_of};
-use crate::round::Outcome;
-use crate::rounds::{Contestant, Played};
-use crate::spread::{Spread, Unit};
-use crate::testbed::{Running, Subject, Testbed};
 
-const LOOK: Duration = Duration::from_millis(20);
-/// Without one more row for so long it has given up.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Between two looks at a store's rows; without one more for so long it has given up.
+pub(super) const STORING: (Duration, Duration) =
+    (Duration::from_millis(20), Duration::from_secs(60));
 /// Of the bare load, by the design: rows that are written once, and rows that are updated later.
 const OVER_BARE_MIN: [(&str, f64); 2] = [(ONCE, 0.9), (TWICE, 0.5)];
 const ONCE: &str = "written once, settled";
@@ -34,6 +24,8 @@ const ROWS_RATE: Figure = Figure {
     better: Better::More,
     ..extra("rows/s", "rows_a_second", Unit::Count)
 };
+const ROWS: Figure = extra("rows", "rows", Unit::Count);
+const DELIVERED: Figure = extra("rows delivered", "rows_delivered", Unit::Count);
 const UPDATES: Figure = extra("updates alone/s", "updates_a_second", Unit::Count);
 const TRANSACTIONS: Figure = extra("transactions", "transactions", Unit::Count);
 
@@ -60,7 +52,7 @@ pub(super) fn sides<'a>(
     settings: &Settings,
     journals: &'a Journals,
     target: &'a dyn Target,
-) -> Result<Vec<Contestant<'a>>, PerfError> {
+) -> Result<Vec<Contestant<'a>>> {
     let world = World {
         testbed,
         journals,
@@ -84,7 +76,7 @@ pub(super) fn sides<'a>(
 
 impl World<'_> {
     /// A round into an empty table.
-    fn round(&self, it: &Contestant<'_>) -> Result<Outcome, PerfError> {
+    fn round(&self, it: &Contestant<'_>) -> Result<Outcome> {
         self.target.renew(self.testbed)?;
         let outcome = match it.name.as_str() {
             ONCE => self.once(it),
@@ -104,33 +96,33 @@ impl World<'_> {
             ..outcome?
         };
         Ok(outcome
-            .with("rows", rows as f64)
-            .with("rows_delivered", delivered as f64))
+            .with(&ROWS, rows as f64)
+            .with(&DELIVERED, delivered as f64))
     }
 
-    fn once(&self, it: &Contestant<'_>) -> Result<Outcome, PerfError> {
+    fn once(&self, it: &Contestant<'_>) -> Result<Outcome> {
         let engine = self.start(it, &self.journals.settled, &[])?;
-        wait_for(&engine, "stored_settled", it.plan.messages)?;
+        engine.expect("stored_settled", it.plan.messages, STORING)?;
         let took = engine.started.elapsed();
         ended(engine, written(it, took))
     }
 
-    fn twice(&self, it: &Contestant<'_>) -> Result<Outcome, PerfError> {
+    fn twice(&self, it: &Contestant<'_>) -> Result<Outcome> {
         let (mut lane, addresses) = Lane::listening(it.plan.clone())?;
         let engine = self.start(it, &self.journals.waiting, &addresses)?;
         lane.expect_connected()?;
-        wait_for(&engine, "stored", it.plan.messages)?;
+        engine.expect("stored", it.plan.messages, STORING)?;
         let took = engine.started.elapsed();
         let begun = Instant::now();
         lane.subscribe(engine.address, &[])?;
-        wait_for(&engine, "stored_settled", it.plan.messages)?;
+        engine.expect("stored_settled", it.plan.messages, STORING)?;
         let updating = begun.elapsed();
         let received = lane.received()?;
         if received.missing + received.wrong > 0 {
             return Err(engine.child.failed("did not deliver exactly"));
         }
         let updates = it.plan.messages as f64 / updating.as_secs_f64();
-        let outcome = written(it, took + updating).with("updates_a_second", updates);
+        let outcome = written(it, took + updating).with(&UPDATES, updates);
         ended(engine, outcome)
     }
 
@@ -139,7 +131,7 @@ impl World<'_> {
         it: &Contestant<'_>,
         journal: &Home,
         sources: &[std::net::SocketAddr],
-    ) -> Result<Running, PerfError> {
+    ) -> Result<Running> {
         let home = copied(journal, &self.testbed.data)?;
         let destinations = it.plan.destination_names();
         self.testbed
@@ -159,31 +151,22 @@ fn written(it: &Contestant<'_>, took: Duration) -> Outcome {
         seconds,
         rate,
         sent,
-        ..Outcome::nothing(it.subject, &it.plan, &it.settings)
+        settings: Some(it.settings.clone()),
+        ..Outcome::nothing(it.subject, &it.plan)
     };
-    outcome.with("rows_a_second", rate)
+    outcome.with(&ROWS_RATE, rate)
 }
 
 /// Adds what the engine says of it, and ends it in order: the database is closed then.
-fn ended(mut engine: Running, outcome: Outcome) -> Result<Outcome, PerfError> {
+fn ended(mut engine: Running, outcome: Outcome) -> Result<Outcome> {
     let batches = engine.counter("store_batches")?;
     let usage = engine.child.usage()?;
     engine.child.interrupt()?;
-    Ok(Outcome { usage, ..outcome }.with("transactions", batches as f64))
-}
-
-/// Waits until a counter has come so far.
-pub(super) fn wait_for(engine: &Running, name: &str, count: u64) -> Result<(), PerfError> {
-    let found = waiting::wait_for(engine, name, count, (LOOK, PATIENCE))?;
-    if found < count {
-        let what = format!("has a store that stands still at {name} {found} of {count}");
-        return Err(engine.child.failed(&what));
-    }
-    Ok(())
+    Ok(Outcome { usage, ..outcome }.with(&TRANSACTIONS, batches as f64))
 }
 
 /// What the report says of the rows.
-pub(super) fn section(played: &[Played]) -> Result<Section, PerfError> {
+pub(super) fn section(played: &[Played]) -> Result<Section> {
     let bare = |it: &Played| base_of(played, it, BARE);
     let once = played.iter().filter(|it| it.name == ONCE);
     let words = once.clone().filter_map(|it| {

@@ -3,15 +3,9 @@
 use std::fs;
 use std::path::Path;
 
+use crate::bench::prelude::*;
 use crate::cleanup::Home;
 use crate::disk::sync;
-use crate::engine::Settings;
-use crate::error::{Context, PerfError};
-use crate::plan::Plan;
-use crate::round::finish;
-use crate::testbed::{Running, Subject, Testbed};
-
-use super::super::waiting::wait_until_taken;
 
 /// Nobody listens there: the journal keeps all that the store has not followed.
 pub(super) const DOWN: &str = "mysql://nobody@127.0.0.1:1/nothing";
@@ -27,25 +21,21 @@ pub(super) struct Journals {
 
 impl Journals {
     /// Plays both lives, with a store that is down.
-    pub(super) fn write(
-        testbed: &Testbed,
-        plan: &Plan,
-        settings: &Settings,
-    ) -> Result<Self, PerfError> {
+    pub(super) fn write(testbed: &Testbed, plan: &Plan, settings: &Settings) -> Result<Self> {
         let settings = Settings {
             store: DOWN.into(),
             ..settings.clone()
         };
         Ok(Self {
             settled: settled(testbed, plan, &settings)?,
-            waiting: waiting(testbed, plan, &settings)?,
+            waiting: home_of(testbed.filled(&settings, plan)?.0),
         })
     }
 }
 
-fn settled(testbed: &Testbed, plan: &Plan, settings: &Settings) -> Result<Home, PerfError> {
+fn settled(testbed: &Testbed, plan: &Plan, settings: &Settings) -> Result<Home> {
     let (mut engine, lane) = testbed.connect(Subject::Engine, plan, settings)?;
-    let outcome = finish(Subject::Engine, &engine, lane, settings)?;
+    let outcome = finish(&engine, lane)?;
     if !outcome.is_exact() {
         return Err(engine.child.failed(&outcome.verdict()));
     }
@@ -54,30 +44,19 @@ fn settled(testbed: &Testbed, plan: &Plan, settings: &Settings) -> Result<Home, 
     Ok(home_of(engine))
 }
 
-fn waiting(testbed: &Testbed, plan: &Plan, settings: &Settings) -> Result<Home, PerfError> {
-    let (engine, [mut lane]) = testbed.open(settings, [plan.clone()])?;
-    lane.expect_connected()?;
-    lane.go()?;
-    let taken = wait_until_taken(&engine, plan.messages)?;
-    match taken < plan.messages {
-        true => Err(engine.child.failed("stopped reading")),
-        false => Ok(home_of(engine)),
-    }
-}
-
 fn home_of(engine: Running) -> Home {
     engine.kill().expect("an engine has a home")
 }
 
 /// A journal of its own for a round, which the disk has wholly: else it is busy with it meanwhile.
-pub(super) fn copied(from: &Home, folder: &Path) -> Result<Home, PerfError> {
+pub(super) fn copied(from: &Home, folder: &Path) -> Result<Home> {
     let home = Home::new(folder)?;
     copy(&from.path().join("data"), &home.path().join("data"))?;
     sync(home.path())?;
     Ok(home)
 }
 
-fn copy(from: &Path, to: &Path) -> Result<(), PerfError> {
+fn copy(from: &Path, to: &Path) -> Result<()> {
     let what = || format!("copying {}", from.display());
     fs::create_dir_all(to).context(what())?;
     for entry in fs::read_dir(from).context(what())? {

@@ -8,14 +8,16 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use anyhow::{Context as _, bail};
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
+use crate::bench::prelude::*;
+use crate::child::checked;
 use crate::cleanup::Home;
 use crate::database::Server;
-use crate::error::{Context, PerfError};
-use crate::testbed::Testbed;
 
+const SQLITE: &str = "SQLite refuses";
 const COLUMNS: &str = "id, messageId, sourceServerId, destinationId, messageType, priority, \
     timestamp, payload, status, created_at, sequence, delivered_at";
 /// Rows of a transaction of the plain insert: as many as the engine's by default.
@@ -33,16 +35,16 @@ pub(super) trait Target {
     fn url(&self) -> String;
 
     /// Removes all, and makes the table.
-    fn renew(&self, testbed: &Testbed) -> Result<(), PerfError>;
+    fn renew(&self, testbed: &Testbed) -> Result<()>;
 
     /// Keeps the rows that are there for the loads to come.
-    fn keep(&self) -> Result<(), PerfError>;
+    fn keep(&self) -> Result<()>;
 
     /// Loads the rows that were kept, without the engine.
-    fn load(&self) -> Result<Duration, PerfError>;
+    fn load(&self) -> Result<Duration>;
 
     /// How many rows there are, and how many of them say DELIVERED.
-    fn totals(&self) -> Result<[u64; 2], PerfError>;
+    fn totals(&self) -> Result<[u64; 2]>;
 }
 
 /// A SQLite file.
@@ -52,7 +54,7 @@ pub(super) struct Sqlite {
 }
 
 impl Sqlite {
-    pub(super) fn new(testbed: &Testbed) -> Result<Self, PerfError> {
+    pub(super) fn new(testbed: &Testbed) -> Result<Self> {
         let home = Home::new(&testbed.data)?;
         Ok(Self { home })
     }
@@ -111,7 +113,7 @@ impl Target for Sqlite {
         format!("sqlite:{}", self.file().display())
     }
 
-    fn renew(&self, testbed: &Testbed) -> Result<(), PerfError> {
+    fn renew(&self, testbed: &Testbed) -> Result<()> {
         for ending in ["", "-wal", "-shm"] {
             // The others are there only while it is open.
             let _ = std::fs::remove_file(format!("{}{ending}", self.file().display()));
@@ -119,43 +121,35 @@ impl Target for Sqlite {
         make_table(testbed, &self.url(), self.home.path())
     }
 
-    fn keep(&self) -> Result<(), PerfError> {
+    fn keep(&self) -> Result<()> {
         // Closed, it is one file; whoever opens it takes over what its log still holds.
         let closed = Connection::open(self.file())
             .and_then(|it| it.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())));
-        closed.map_err(sqlite)?;
+        closed.context(SQLITE)?;
         std::fs::rename(self.file(), self.kept()).context("keeping the rows")
     }
 
-    fn load(&self) -> Result<Duration, PerfError> {
-        self.try_load().map_err(sqlite)
+    fn load(&self) -> Result<Duration> {
+        self.try_load().context(SQLITE)
     }
 
-    fn totals(&self) -> Result<[u64; 2], PerfError> {
+    fn totals(&self) -> Result<[u64; 2]> {
         let query = "SELECT COUNT(*), COUNT(*) FILTER (WHERE status = 'DELIVERED') FROM messages";
         let totals = Connection::open(self.file())
             .and_then(|it| it.query_row(query, [], |row| Ok([row.get::<_, i64>(0)?, row.get(1)?])));
-        Ok(totals.map_err(sqlite)?.map(i64::cast_unsigned))
-    }
-}
-
-fn sqlite(error: rusqlite::Error) -> PerfError {
-    PerfError::Part {
-        part: "SQLite".into(),
-        what: "refuses".into(),
-        said: error.to_string(),
+        Ok(totals.context(SQLITE)?.map(i64::cast_unsigned))
     }
 }
 
 /// A database at a server.
 #[derive(Debug)]
 pub(super) struct AtServer<'a> {
-    server: &'a Server,
+    pub(super) server: &'a Server,
     home: Home,
 }
 
 impl<'a> AtServer<'a> {
-    pub(super) fn new(testbed: &Testbed, server: &'a Server) -> Result<Self, PerfError> {
+    pub(super) fn new(testbed: &Testbed, server: &'a Server) -> Result<Self> {
         let home = Home::new(&testbed.data)?;
         Ok(Self { server, home })
     }
@@ -179,19 +173,19 @@ impl Target for AtServer<'_> {
         self.server.url().to_owned()
     }
 
-    fn renew(&self, testbed: &Testbed) -> Result<(), PerfError> {
+    fn renew(&self, testbed: &Testbed) -> Result<()> {
         self.server.clear()?;
         make_table(testbed, &self.url(), self.home.path())
     }
 
-    fn keep(&self) -> Result<(), PerfError> {
+    fn keep(&self) -> Result<()> {
         let file = File::create(self.kept()).context("keeping the rows")?;
         let query = format!("SELECT {} FROM messages ORDER BY id", quoted());
         // The client escapes its lines as a bulk load reads them; no column is NULL here.
         self.server.query_into(&query, file)
     }
 
-    fn load(&self) -> Result<Duration, PerfError> {
+    fn load(&self) -> Result<Duration> {
         let file = self.kept();
         let statement = format!(
             "LOAD DATA LOCAL INFILE '{}' INTO TABLE messages CHARACTER SET utf8mb4 ({})",
@@ -203,20 +197,20 @@ impl Target for AtServer<'_> {
         Ok(begun.elapsed())
     }
 
-    fn totals(&self) -> Result<[u64; 2], PerfError> {
+    fn totals(&self) -> Result<[u64; 2]> {
         let query =
             "SELECT COUNT(*), COUNT(CASE WHEN status = 'DELIVERED' THEN 1 END) FROM messages";
         let answer = self.server.query(query)?;
         let mut numbers = answer.split_whitespace().map(str::parse);
         match [numbers.next(), numbers.next()] {
             [Some(Ok(rows)), Some(Ok(delivered))] => Ok([rows, delivered]),
-            _ => Err(PerfError::Usage(format!("the server counts {answer:?}"))),
+            _ => bail!("the server counts {answer:?}"),
         }
     }
 }
 
 /// Has the engine make its table.
-fn make_table(testbed: &Testbed, url: &str, folder: &Path) -> Result<(), PerfError> {
+fn make_table(testbed: &Testbed, url: &str, folder: &Path) -> Result<()> {
     let output = Command::new(&testbed.engine)
         .args(["schema", "apply"])
         .env("FLIPPED_LB_STORE_URL", url)
@@ -224,12 +218,5 @@ fn make_table(testbed: &Testbed, url: &str, folder: &Path) -> Result<(), PerfErr
         .current_dir(folder)
         .output()
         .context("running flipped-lb schema apply")?;
-    match output.status.success() {
-        true => Ok(()),
-        false => Err(PerfError::Part {
-            part: "flipped-lb schema apply".into(),
-            what: "failed".into(),
-            said: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }),
-    }
+    checked(&output, || "flipped-lb schema apply failed".into())
 }
