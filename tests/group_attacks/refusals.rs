@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use crate::group::{Customer, assert_same_journals, line_to};
 use crate::member::Member;
-use crate::servers::{PATIENCE, Servers};
+use crate::proxy::Proxy;
+use crate::servers::{PATIENCE, Servers, wait};
 use crate::stream;
 
 /// No lease ends meanwhile.
@@ -21,7 +22,11 @@ struct Active {
 
 impl Active {
     fn start(servers: &Servers) -> Self {
-        let member = Member::start("a", &servers.urls(), LEASE, "");
+        Self::start_at(&servers.urls(), LEASE)
+    }
+
+    fn start_at(servers: &[String], lease: &str) -> Self {
+        let member = Member::start("a", servers, lease, "");
         member.wait_until_serving();
         let mut this = Self {
             member,
@@ -177,6 +182,14 @@ fn no_stream_that_takes_records_holds_them_up_until_there_is_one() {
     servers.delete(stream::STREAM);
     let producer = active.send("refused", 20_000);
     active.is_told("the group's stream is gone");
+    // What is known of it may be old.
+    servers.kill(0);
+    active.is_told("is not reached");
+    servers.resume(0);
+    active.member.wait("the stream alone is told", |it| {
+        let trouble = it["cluster"]["trouble"].as_str().unwrap_or_default();
+        trouble.starts_with("the group's stream is gone")
+    });
     backup.restore(&servers);
     acknowledged(producer);
     active.is_well();
@@ -186,6 +199,29 @@ fn no_stream_that_takes_records_holds_them_up_until_there_is_one() {
     active.is_told("is not reached");
     servers.resume(0);
     acknowledged(producer);
+    active.assert_whole();
+}
+
+/// The one server that is left is reached, and answers each record with a 503: the stream has no leader.
+#[test]
+fn a_stream_without_a_leader_holds_records_up_until_it_has_one() {
+    let mut servers = Servers::start(3);
+    let way = Proxy::to(servers.address(0));
+    let lease = "replicas = 3\ntake_over_after = '1h'";
+    let mut active = Active::start_at(&[way.url()], lease);
+    servers.wait_for_replicas(stream::STREAM);
+    servers.kill(1);
+    servers.kill(2);
+    let producer = active.send("refused", 20_000);
+    wait("a record that is answered with a 503", || {
+        (way.no_responders() > 0).then_some(())
+    });
+    active.is_told("JetStream does not answer there");
+    assert!(active.member.is_active(), "its term goes on");
+    servers.resume(1);
+    servers.resume(2);
+    acknowledged(producer);
+    acknowledged(active.send("behind", 0));
     active.assert_whole();
 }
 

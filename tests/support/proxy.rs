@@ -23,6 +23,8 @@ struct Road {
     swallows_behind: Mutex<Option<Vec<u8>>>,
     /// PubAcks, and all behind them, come so many milliseconds late at most.
     late_ms_max: AtomicU64,
+    /// Answers that nobody is there for what the engine has sent.
+    no_responders: AtomicU64,
     /// The next publish, and all that its connection sends behind it, is held.
     holds_next: AtomicBool,
     held: Mutex<Vec<Held>>,
@@ -87,6 +89,11 @@ impl Proxy {
     /// The next publish does not get through before it is released; other connections do.
     pub fn hold_next_publish(&self) {
         self.road.holds_next.store(true, Ordering::SeqCst);
+    }
+
+    /// Answers of 503, that nobody is there for what the engine has sent, so far.
+    pub fn no_responders(&self) -> u64 {
+        self.road.no_responders.load(Ordering::SeqCst)
     }
 
     /// Whether one is held.
@@ -230,6 +237,9 @@ fn answer(mut server: TcpStream, engine: TcpStream, pongs: &AtomicU64, road: &Ro
         }
         if has(bytes, b"PONG") {
             pongs.fetch_add(1, Ordering::SeqCst);
+        }
+        if has(bytes, b"NATS/1.0 503") {
+            road.no_responders.fetch_add(1, Ordering::SeqCst);
         }
         if !road.swallows.load(Ordering::SeqCst) {
             last = last.max(Instant::now() + road.delay(bytes));

@@ -104,7 +104,7 @@ impl Reporter {
             );
         }
         let trouble = (self.has_no_room.clone())
-            .or_else(|| member.trouble().map(str::to_owned))
+            .or_else(|| of_stream(member.trouble(), state.trouble.as_deref()))
             .or_else(|| self.trouble.clone())
             .or(state.trouble);
         let stored = self.stored.position(member.own_term().is_some());
@@ -231,5 +231,28 @@ impl Reporter {
                 );
             }
         }
+    }
+}
+
+/// What is wrong with the stream, by the last answer. Where none comes now, that is told first: the answer may be old.
+fn of_stream(known: Option<&str>, unheard: Option<&str>) -> Option<String> {
+    let known = known?;
+    Some(match unheard {
+        Some(unheard) => format!("{unheard}; before that: {known}"),
+        None => known.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_that_are_not_reached_are_told_though_the_last_answer_was_of_a_lost_stream() {
+        let (known, unheard) = (Some("the stream is gone"), Some("s1 is not reached"));
+        assert_eq!(of_stream(known, None).as_deref(), known);
+        assert_eq!(of_stream(None, unheard), None, "it is told for itself");
+        let both = of_stream(known, unheard).expect("both");
+        assert_eq!(both, "s1 is not reached; before that: the stream is gone");
     }
 }
