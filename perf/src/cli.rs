@@ -128,7 +128,7 @@ fn measure(
         progress.begin_benchmark();
         let (name, asked) = benchmark.named();
         let section = asked.bench().run(&stage).unwrap_or_else(|error| {
-            say(&format!("{name}: {error:#}"));
+            say(format!("{name}: {error:#}"));
             let section = Section::not_measured(name, &error);
             failed = Some(error);
             section
@@ -142,7 +142,7 @@ fn measure(
         header.facts.truncate(known);
         header.facts.extend(afterwards.facts());
         let path = report::write(&out, &header, &chapters)?;
-        say(&format!("report: {}", path.display()));
+        say(format!("report: {}", path.display()));
     }
     let showing = &common.showing;
     print!("{}", report::show(showing.format, &header, &chapters));
@@ -150,7 +150,7 @@ fn measure(
     if let Some(baseline) = baseline {
         let comparison = baseline.compare(&Report::read(&out)?, showing.tolerance);
         report::append(&out, &comparison.show(Format::Md))?;
-        say(&comparison.show(Format::Md));
+        say(comparison.show(Format::Md));
         is_good &= comparison.is_good();
     }
     failed.map_or(Ok(is_good), Err)

@@ -2,6 +2,7 @@
 //! many rounds are done, and how long the rest takes.
 
 use std::cell::Cell;
+use std::fmt::Display;
 use std::time::{Duration, Instant};
 
 /// A run's progress.
@@ -50,7 +51,7 @@ impl Progress {
         self.done.set(self.done.get() + 1);
         let [here, all] = self.rounds.get();
         self.rounds.set([here.saturating_sub(1), all]);
-        say(&format!("  {round} of {rounds} {what}{}", self.rest()));
+        say(format!("  {round} of {rounds} {what}{}", self.rest()));
     }
 
     /// What remains: of this benchmark by the pace so far, and how many benchmarks behind it.
@@ -58,13 +59,10 @@ impl Progress {
         let [here, all] = self.rounds.get();
         let rounds = here + all * self.cases.get();
         let seconds = remaining(self.begun.elapsed(), self.done.get(), rounds).as_secs();
+        let (minutes, seconds) = (seconds / 60, seconds % 60);
         let time = match rounds {
             0 => String::new(),
-            _ => format!(
-                " [{rounds} more rounds, about {}:{:02}]",
-                seconds / 60,
-                seconds % 60
-            ),
+            _ => format!(" [{rounds} more rounds, about {minutes}:{seconds:02}]"),
         };
         match self.benchmarks.get() {
             0 => time,
@@ -78,7 +76,7 @@ fn remaining(elapsed: Duration, done: usize, more: usize) -> Duration {
     elapsed.mul_f64(more as f64 / done.max(1) as f64)
 }
 
-pub(crate) fn say(line: &str) {
+pub(crate) fn say(line: impl Display) {
     eprintln!("{line}");
 }
 

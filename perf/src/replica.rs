@@ -47,17 +47,15 @@ mod tests {
 
     #[test]
     fn an_engine_of_another_durability_has_no_server_and_one_without_a_program_says_what_to_do() {
-        let home =
-            std::env::temp_dir().join(format!("flipped-lb-perf-replica-{}", std::process::id()));
-        std::fs::create_dir_all(&home).expect("a folder");
-        assert!(start(None, &home).expect("none is needed").is_none());
-        let text = section(&home).expect("a port");
-        let port = std::fs::read_to_string(note(&home)).expect("it is noted");
+        let home = tempfile::tempdir().expect("a folder");
+        let home = home.path();
+        assert!(start(None, home).expect("none is needed").is_none());
+        let text = section(home).expect("a port");
+        let port = std::fs::read_to_string(note(home)).expect("it is noted");
         assert!(text.contains(&format!("nats://127.0.0.1:{port}")), "{text}");
-        let words = start(None, &home)
+        let words = start(None, home)
             .expect_err("there is no program")
             .to_string();
         assert!(words.contains("--nats-server"), "{words}");
-        std::fs::remove_dir_all(&home).expect("it is there");
     }
 }

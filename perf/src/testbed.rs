@@ -178,7 +178,7 @@ impl Running {
                 return Ok(found);
             }
             if told.elapsed() > TELL {
-                say(&format!("  {found} of {count} {name}"));
+                say(format!("  {found} of {count} {name}"));
                 told = Instant::now();
             }
             thread::sleep(look);

@@ -74,7 +74,7 @@ impl Bench for BacklogArgs {
         let testbed = stage.testbed;
         let messages = stage.pick(self.messages, MESSAGES);
         let seconds = stage.pick(self.seconds, SECONDS);
-        say(&format!(
+        say(format!(
             "backlog: {messages} messages for an absent customer"
         ));
         let memory = RefCell::new(Memory::new());
@@ -163,7 +163,7 @@ impl Scene {
             self.others[FULL].go()?;
             phases.push(self.end_of(FULL)?);
         } else {
-            say(&format!("  it stopped reading after {taken} of {all}"));
+            say(format!("  it stopped reading after {taken} of {all}"));
         }
 
         self.absent.subscribe(self.engine.address, &[])?;
@@ -179,7 +179,7 @@ impl Scene {
 
     fn end_of(&self, index: usize) -> Result<(String, Outcome)> {
         let outcome = ended(&self.engine, &self.others[index], self.before)?;
-        say(&format!("  {}", PHASES[index]));
+        say(format!("  {}", PHASES[index]));
         Ok((PHASES[index].to_owned(), outcome))
     }
 }
@@ -202,14 +202,13 @@ fn section(played: &[Played], messages: u64, memory: &Memory) -> Result<Section>
         &figures,
         ALONE,
     ));
-    let [resident, rate] = [RESIDENT_MAX, DRAIN_RATE].map(|it| drained.spread(&it));
+    let [resident, rate] =
+        [RESIDENT_MAX, DRAIN_RATE].map(|it| it.unit.show(drained.spread(&it).mid));
     Ok(Section {
         title: format!("Backlog: {messages} messages for an absent customer, no store"),
         summary: format!(
-            "With {messages} messages waiting for an absent customer it is {} large, and hands \
-             them out at {} msg/s.",
-            Unit::Bytes.show(resident.mid),
-            Unit::Count.show(rate.mid)
+            "With {messages} messages waiting for an absent customer it is {resident} large, and hands \
+             them out at {rate} msg/s."
         ),
         text: TEXT.into(),
         aims: aims(phases, drained, messages),

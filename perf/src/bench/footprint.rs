@@ -33,7 +33,7 @@ impl Bench for IdleArgs {
     fn run(&self, stage: &Stage<'_>) -> Result<Section> {
         let testbed = stage.testbed;
         let seconds = stage.pick(self.seconds, IDLE_SECONDS);
-        say(&format!("idle: each strategy for {seconds} s"));
+        say(format!("idle: each strategy for {seconds} s"));
         let sides = [Idle::Backoff, Idle::Yield, Idle::Spin].map(|idle| {
             let settings = Settings {
                 idle,
@@ -44,15 +44,12 @@ impl Bench for IdleArgs {
                 .playing(move |it| watched(testbed, it, Duration::from_secs(seconds)))
         });
         let played = stage.play(&sides, 1)?;
-        let found = played[0].spread(&BUSY);
+        let busy = Unit::Percent.show(played[0].spread(&BUSY).mid);
         let aim = "of a core when idle, backoff";
         let figures = [BUSY, WAITS, RESIDENT];
         Ok(Section {
             title: format!("Idle for {seconds} s, no store"),
-            summary: format!(
-                "With nothing to do the engine takes {} of a core.",
-                Unit::Percent.show(found.mid)
-            ),
+            summary: format!("With nothing to do the engine takes {busy} of a core."),
             text: IDLE_TEXT.into(),
             aims: vec![played[0].aim_at_most(aim, &BUSY, CPU_PERCENT_MAX)],
             ..Section::of_rounds(&["idle"], &played, &figures, ALONE)
@@ -139,7 +136,7 @@ fn traced(testbed: &Testbed, it: &Contestant<'_>, strace: &Path) -> Result<Outco
 }
 
 fn syscalls(played: &[Played]) -> Result<Section> {
-    let flat_out = played[0].spread(&CALLS);
+    let calls = played[0].spread(&CALLS).mid;
     let names: Vec<String> = played.iter().map(|it| it.case.join(" ")).collect();
     let values = played.iter().map(|it| it.spread(&CALLS)).collect();
     let y = Axis::linear("for a thousand messages", Unit::Count);
@@ -149,10 +146,7 @@ fn syscalls(played: &[Played]) -> Result<Section> {
     section.tables.push(kinds(played));
     Ok(Section {
         title: "System calls, no store".into(),
-        summary: format!(
-            "Flat out it makes {:.1} system calls for a thousand messages.",
-            flat_out.mid
-        ),
+        summary: format!("Flat out it makes {calls:.1} system calls for a thousand messages."),
         text: SYSCALLS_TEXT.into(),
         aims: vec![played[0].aim_at_most(aim, &CALLS, PER_MESSAGE_MAX * 1e3)],
         pictures: vec![picture.bars(y, &names, &[("engine".to_owned(), values)])?],

@@ -97,16 +97,12 @@ struct Seen {
 
 impl Bench for DurabilityArgs {
     fn run(&self, stage: &Stage<'_>) -> Result<Section> {
-        let plans = self
-            .loads
-            .plans(stage, DURABILITY_MESSAGES, DURABILITY_SECONDS);
+        let (rate, loads) = (self.loads.rate, &self.loads);
+        let plans = loads.plans(stage, DURABILITY_MESSAGES, DURABILITY_SECONDS);
         let seen = grow(stage, Dimension::Durability, &[0, 1, 2], &plans)?;
         let section = section(&[(Dimension::Durability, seen)])?;
         Ok(Section {
-            title: format!(
-                "Durability: flat out, and at {} msg/s; no store",
-                self.loads.rate
-            ),
+            title: format!("Durability: flat out, and at {rate} msg/s; no store"),
             text: DURABILITY_TEXT.into(),
             ..section
         })
@@ -229,7 +225,7 @@ fn grow(
     values: &[usize],
     plans: &[Plan; 2],
 ) -> Result<Vec<Seen>> {
-    say(&format!("growth: {}", dimension.name()));
+    say(format!("growth: {}", dimension.name()));
     let testbed = stage.testbed;
     let (mut sides, mut shown) = (Vec::new(), Vec::new());
     for &value in values {
@@ -299,18 +295,12 @@ fn summary(all: &[Grown]) -> String {
         let (first, last) = (seen.first()?, seen.last()?);
         let [from, to] = [first, last].map(|it| it.played[0].spread(&RATE).mid);
         let times = to / from.max(f64::MIN_POSITIVE);
-        Some(format!(
-            "{} {} to {}: {times:.2}",
-            dimension.name(),
-            first.shown,
-            last.shown
-        ))
+        let (name, first, last) = (dimension.name(), &first.shown, &last.shown);
+        Some(format!("{name} {first} to {last}: {times:.2}"))
     };
     let changes: Vec<String> = all.iter().filter_map(change).collect();
-    format!(
-        "Messages a second, last over first, as one thing varies: {}.",
-        changes.join("; ")
-    )
+    let changes = changes.join("; ");
+    format!("Messages a second, last over first, as one thing varies: {changes}.")
 }
 
 /// Both loads over what varies: lines over numbers, bars over names.

@@ -224,7 +224,7 @@ impl Bench for IsolationArgs {
     fn run(&self, stage: &Stage<'_>) -> Result<Section> {
         let testbed = stage.testbed;
         let seconds = stage.pick(self.seconds, SECONDS);
-        say(&format!("isolation: {} msg/s for {seconds} s", self.rate));
+        say(format!("isolation: {} msg/s for {seconds} s", self.rate));
         let plan = Plan::at_rate(self.rate, seconds, WARMUP_SECONDS, FRAME_LEN);
         let sides = KINDS.map(|kind| {
             let settings = Settings {
@@ -273,6 +273,7 @@ impl IsolationArgs {
         let rounds = without.outcomes.len();
         let ratios = beside.iter().map(|it| it.ratio(without, &P99));
         let worst = ratios.clone().map(|it| it.mid).fold(0.0, f64::max);
+        let (worst, rate, each) = (Unit::Ratio.show(worst), self.rate, several_rounds(rounds));
         let aim = |(it, ratio): (&Played, Spread)| {
             let what = format!("p99 beside {}, over that without", it.case[0]);
             Aim::at_most(what, RATIO_MAX, Unit::Ratio, ratio)
@@ -284,14 +285,11 @@ impl IsolationArgs {
         let title = format!("Latency beside a bad source, {}", together(rounds));
         Ok(Section {
             title: format!(
-                "Isolation: {} msg/s for {seconds} s beside a bad neighbour, {} of each, no store",
-                self.rate,
-                several_rounds(rounds)
+                "Isolation: {rate} msg/s for {seconds} s beside a bad neighbour, {each} of each, no store"
             ),
             summary: format!(
-                "Beside the worst of the bad neighbours the others' p99 is {} times what it was \
-                 without.",
-                Unit::Ratio.show(worst)
+                "Beside the worst of the bad neighbours the others' p99 is {worst} times what it was \
+                 without."
             ),
             text: TEXT.into(),
             aims,

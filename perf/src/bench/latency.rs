@@ -65,7 +65,7 @@ impl Bench for LatencyArgs {
         let mut all = Vec::new();
         stage.progress.expect_cases(self.rate.len());
         for &rate in &self.rate {
-            say(&format!("latency: {rate} msg/s for {seconds} s"));
+            say(format!("latency: {rate} msg/s for {seconds} s"));
             let plan = Plan::at_rate(rate, seconds, WARMUP_SECONDS, self.size);
             let (modes, folder) = (&stage.choice.threads, folder.as_deref());
             let mut sides = Contestant::engines_and_relay(&plan, &settings, modes, folder);
@@ -85,6 +85,7 @@ impl Bench for LatencyArgs {
 type Case = (u64, Vec<Played>);
 
 fn section(all: &[Case], rounds: u32, seconds: u64) -> Result<Section> {
+    let rounds = several_rounds(rounds as usize);
     let played: Vec<Played> = all.iter().flat_map(|(_, it)| it.clone()).collect();
     let mut section = Section::of_rounds(&["planned"], &played, &FIGURES, ("relay", &[P50, P99]));
     section.notes.extend(all.iter().flat_map(notes));
@@ -93,10 +94,7 @@ fn section(all: &[Case], rounds: u32, seconds: u64) -> Result<Section> {
         section.notes.push(what.into());
     }
     Ok(Section {
-        title: format!(
-            "Latency on schedule, {} of {seconds} s, no store",
-            several_rounds(rounds as usize)
-        ),
+        title: format!("Latency on schedule, {rounds} of {seconds} s, no store"),
         summary: summary(all),
         text: TEXT.into(),
         aims: all.iter().flat_map(aims).collect(),

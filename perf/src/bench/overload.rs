@@ -50,7 +50,7 @@ impl Bench for OverloadArgs {
     fn run(&self, stage: &Stage<'_>) -> Result<Section> {
         let testbed = stage.testbed;
         let seconds = stage.pick(self.seconds, SECONDS);
-        say(&format!("overload: {} msg/s for {seconds} s", self.rate));
+        say(format!("overload: {} msg/s for {seconds} s", self.rate));
         let promise = RefCell::new(Vec::new());
         let sides = SIDES.map(|side| {
             let plans = self.plans(seconds, side == SIDES[1]);
@@ -120,18 +120,16 @@ impl OverloadArgs {
         let [slow_without, others_without, slow_with, others_with] = played else {
             unreachable!("both lanes were played with and without")
         };
-        let levels =
-            (0..LEVELS).flat_map(|level| [slow_without, slow_with].map(|it| it.of_level(level)));
-        let rows: Vec<Played> = levels
-            .chain([others_without.clone(), others_with.clone()])
-            .collect();
+        let slow = |level| [slow_without, slow_with].map(|it| it.of_level(level));
+        let others = [others_without, others_with].map(Played::clone);
+        let rows: Vec<Played> = (0..LEVELS).flat_map(slow).chain(others).collect();
         let others = others_with.ratio(others_without, &P99);
+        let (times, rate, each) = (others.show(Unit::Ratio), self.rate, several_rounds(rounds));
         let mut section = Section::of_rounds(&["overload"], played, &[P50, P99, MAX], ALONE);
         section.tables.clear();
         section.add_rounds(&["overload"], &rows, &[P50, P99, MAX], ALONE);
-        section
-            .notes
-            .extend(promise.iter().map(|it| format!("`check` says: {it}.")));
+        let promise = promise.iter().map(|it| format!("`check` says: {it}."));
+        section.notes.extend(promise);
         let limit = self.level_1_max(&rows[0]);
         let aims = [(format!("level 1's p99 at most: {}", time(limit)), limit)];
         let curve = |it: &Played| (format!("{}, {}", it.name, it.case[0]), it.latency());
@@ -139,15 +137,10 @@ impl OverloadArgs {
         let curves = curves.chain([curve(others_without)]).collect::<Vec<_>>();
         let title = format!("Latency with one slow customer, {}", together(rounds));
         Ok(Section {
-            title: format!(
-                "Overload: {} msg/s for {seconds} s, {} of each, no store",
-                self.rate,
-                several_rounds(rounds)
-            ),
+            title: format!("Overload: {rate} msg/s for {seconds} s, {each} of each, no store"),
             summary: format!(
-                "With a customer that reads half of its messages, the others' p99 is {} times \
-                 what it was without.",
-                others.show(Unit::Ratio)
+                "With a customer that reads half of its messages, the others' p99 is {times} times \
+                 what it was without."
             ),
             text: TEXT.into(),
             aims: vec![

@@ -33,7 +33,7 @@ impl Bench for RecoveryArgs {
     fn run(&self, stage: &Stage<'_>) -> Result<Section> {
         let testbed = stage.testbed;
         let messages = stage.pick(self.messages, MESSAGES);
-        say(&format!("recovery: {messages} messages in the journal"));
+        say(format!("recovery: {messages} messages in the journal"));
         let plan = Plan {
             destinations: 1,
             ..Plan::flat_out(messages, FRAME_LEN)
@@ -41,7 +41,7 @@ impl Bench for RecoveryArgs {
         let side = Contestant::new(Subject::Engine, &plan, &stage.settings())
             .playing(|it| killed_and_ready(testbed, it));
         let played = stage.play(&[side], ROUNDS)?;
-        let ready = played[0].spread(&READY);
+        let ready = Unit::Seconds.show(played[0].spread(&READY).mid);
         let limit = (SECONDS_A_MESSAGE_MAX * messages as f64).max(1.0);
         let rounds = &played[0].outcomes;
         let names: Vec<String> = (1..=rounds.len()).map(|it| format!("round {it}")).collect();
@@ -60,8 +60,7 @@ impl Bench for RecoveryArgs {
         Ok(Section {
             title: format!("Recovery: a journal of {messages} messages, no store"),
             summary: format!(
-                "Killed with {messages} messages in its journal, it is ready again after {}.",
-                Unit::Seconds.show(ready.mid)
+                "Killed with {messages} messages in its journal, it is ready again after {ready}."
             ),
             text: TEXT.into(),
             aims: vec![played[0].aim_at_most("ready after", &READY, limit)],

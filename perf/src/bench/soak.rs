@@ -121,7 +121,7 @@ impl SoakArgs {
             server.clear()?;
         }
         let name = if server.is_some() { "server" } else { "sqlite" };
-        say(&format!(
+        say(format!(
             "soak: {} msg/s for {seconds} s into {name}, keep = {keep}",
             self.rate
         ));

@@ -77,7 +77,7 @@ impl Bench for StoreArgs {
         if self.part.contains(&Part::Latency) {
             let seconds = stage.pick(self.seconds, SECONDS);
             let plan = Plan::at_rate(self.rate, seconds, WARMUP_SECONDS, FRAME_LEN);
-            say(&format!("store: {} msg/s for {seconds} s", self.rate));
+            say(format!("store: {} msg/s for {seconds} s", self.rate));
             let latest = beside::Latest::default();
             let sides = beside::sides(
                 testbed,
@@ -124,12 +124,12 @@ impl StoreArgs {
         }
         targets.extend(at_server.map(|it| it as &dyn Target));
         let (plan, settings) = (Plan::flat_out(rows, FRAME_LEN), stage.settings());
-        say(&format!("store: a journal of {rows} messages"));
+        say(format!("store: a journal of {rows} messages"));
         let journals = Journals::write(testbed, &plan, &settings)?;
         let mut played = Vec::new();
         stage.progress.expect_cases(targets.len());
         for target in targets {
-            say(&format!("store: rows into {}", target.name()));
+            say(format!("store: rows into {}", target.name()));
             let sides = follow::sides(testbed, &plan, &settings, &journals, target)?;
             played.extend(stage.play(&sides, ROUNDS)?);
         }

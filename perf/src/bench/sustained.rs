@@ -53,7 +53,7 @@ impl Bench for SustainedArgs {
             Some(messages) => messages,
             None => self.messages_of_time(stage)?,
         };
-        say(&format!("sustained: {messages} messages a round"));
+        say(format!("sustained: {messages} messages a round"));
         let disk_bytes = stage.pick(None, DISK_BYTES);
         let plan = Plan::flat_out(messages, FRAME_LEN);
         let side = Contestant::new(Subject::Engine, &plan, &stage.settings())
@@ -85,7 +85,7 @@ impl SustainedArgs {
         let wanted = (trial.rate * seconds as f64) as u64;
         let room = free_bytes(&testbed.data)? / ROOM_PART / (FRAME_LEN as u64 + RECORD_OVERHEAD);
         if room < wanted {
-            say(&format!(
+            say(format!(
                 "  the disk has room for {room} messages: a shorter round"
             ));
         }

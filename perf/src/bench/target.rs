@@ -90,7 +90,7 @@ impl Bench for TargetArgs {
             store: self.store.clone(),
             ..stage.settings()
         };
-        say(&format!("target: {} msg/s for {seconds} s", self.rate));
+        say(format!("target: {} msg/s for {seconds} s", self.rate));
         let engine = Contestant::new(Subject::Engine, &plan(seconds), &settings);
         let mut sides = vec![engine.playing(|it| with_store(testbed, it))];
         if self.p99.is_none() {
@@ -152,11 +152,8 @@ impl TargetArgs {
             Some(Verdict::Inconclusive) => "INCONCLUSIVE",
             _ => "PASS",
         };
-        let goal = format!(
-            "{} msg/s for {seconds} s, store {}",
-            self.rate,
-            store_name(&self.store)
-        );
+        let (rate, store) = (self.rate, store_name(&self.store));
+        let goal = format!("{rate} msg/s for {seconds} s, store {store}");
         let title = format!("Target: {goal}: {verdict}");
         let line = [(format!("p99 at most: {}", time(limit)), limit)];
         let [p50, p99] = [P50, P99].map(|it| time(engine.spread(&it).mid));

@@ -96,21 +96,21 @@ impl Bench for ThroughputArgs {
         stage.progress.expect_cases(cases.len());
         for case in cases {
             let store = store_name(&case.store);
-            say(&format!(
-                "throughput: {} B, {} sources, store {store}",
-                case.size, case.sources
+            let Case { size, sources, .. } = case;
+            say(format!(
+                "throughput: {size} B, {sources} sources, store {store}"
             ));
             let plan = Plan {
-                sources: case.sources,
+                sources,
                 destinations: self.destinations,
-                ..Plan::flat_out(self.messages(stage, case.size), case.size)
+                ..Plan::flat_out(self.messages(stage, size), size)
             };
             let settings = Settings {
                 store: case.store,
                 ..stage.settings()
             };
             let frame_len = frame_len(&plan)?;
-            let cells = [format!("{frame_len} B"), case.sources.to_string(), store];
+            let cells = [format!("{frame_len} B"), sources.to_string(), store];
             let modes = &stage.choice.threads;
             let sides = Contestant::engines_and_relay(&plan, &settings, modes, folder.as_deref());
             let sides = sides.into_iter().map(|it| it.of_case(cells.clone()));
@@ -124,6 +124,7 @@ fn section(played: &[Played], rounds: u32) -> Result<Section> {
     let engine = &played[0];
     let relay = base_of(played, engine, "relay").expect("the relay plays each case");
     let found = engine.ratio(relay, &RATE);
+    let part = Unit::Ratio.show(found.mid);
     let reached = Unit::Count.show(engine.spread(&RATE).mid);
     let (labels, figures) = (["frame", "sources", "store"], [RATE, BANDWIDTH, FAST_PATH]);
     let mut section = Section::of_rounds(&labels, played, &figures, ("relay", &[RATE]));
@@ -133,8 +134,7 @@ fn section(played: &[Played], rounds: u32) -> Result<Section> {
     Ok(Section {
         title: format!("Throughput, flat out; pairs of rounds: {rounds}"),
         summary: format!(
-            "Flat out it delivers {reached} msg/s, {} of a relay that only copies.",
-            Unit::Ratio.show(found.mid)
+            "Flat out it delivers {reached} msg/s, {part} of a relay that only copies."
         ),
         text: TEXT.into(),
         aims: vec![Aim::at_least(aim, RATIO_MIN, Unit::Ratio, found)],

@@ -11,7 +11,6 @@
 //! A part ends when its stdin does, and is killed by the kernel when its parent dies.
 
 pub(crate) mod arrivals;
-pub(crate) mod launch;
 mod ledger;
 mod nats;
 pub(crate) mod relay;
@@ -21,6 +20,8 @@ pub(crate) mod source;
 
 use std::io::{self, BufRead, Write};
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
 
 use anyhow::{Context as _, Result};
 use clap::Subcommand;
@@ -105,8 +106,16 @@ pub(crate) fn play(part: Part) -> Result<()> {
             destinations,
             sources,
         } => relay::run(destinations, &sources),
-        Part::Become { command } => launch::become_program(&command),
+        Part::Become { command } => become_program(&command),
     }
+}
+
+/// This process, replaced by another program; comes back only when that fails. That it ends with its parent
+/// survives the replacement: so a program that knows nothing of benchmarks goes when they do.
+fn become_program(command: &[String]) -> Result<()> {
+    let (program, arguments) = command.split_first().context("no program to become")?;
+    let error = Command::new(program).args(arguments).exec();
+    Err(error).with_context(|| format!("starting {program}"))
 }
 
 /// The kernel kills this process when its parent goes, however that goes.

@@ -207,16 +207,13 @@ pub(super) fn section(played: &[Played], rate: u64, seconds: u64) -> Result<Sect
     let worst = stores().map(|it| it.spread(&P99).mid).fold(0.0, f64::max);
     let alone = played.first().map_or(0.0, |it| it.spread(&P99).mid);
     let rounds = played.first().map_or(0, |it| it.outcomes.len());
-    let title = format!(
-        "Latency at {rate} msg/s beside the store, {}",
-        together(rounds)
-    );
+    let rounds = together(rounds);
+    let title = format!("Latency at {rate} msg/s beside the store, {rounds}");
+    let [alone, worst] = [alone, worst].map(time);
     Ok(Section {
         summary: format!(
-            "At {rate} msg/s for {seconds} s p99 is {} without a store, and {} at most beside one \
-             that works, is down or hangs.",
-            time(alone),
-            time(worst)
+            "At {rate} msg/s for {seconds} s p99 is {alone} without a store, and {worst} at most beside \
+             one that works, is down or hangs."
         ),
         text: TEXT.into(),
         aims,
@@ -227,14 +224,7 @@ pub(super) fn section(played: &[Played], rate: u64, seconds: u64) -> Result<Sect
 
 /// No difference beyond noise: its p99 lies where that of the reference's rounds lies.
 fn aim(reference: &Played, it: &Played) -> Aim {
-    let what = format!(
-        "p99 beside: {}; the most of the rounds beside: {}",
-        it.name, reference.name
-    );
-    Aim::at_most(
-        what,
-        reference.spread(&P99).max,
-        Unit::Time,
-        it.spread(&P99),
-    )
+    let (name, other) = (&it.name, &reference.name);
+    let what = format!("p99 beside: {name}; the most of the rounds beside: {other}");
+    it.aim_at_most(&what, &P99, reference.spread(&P99).max)
 }
