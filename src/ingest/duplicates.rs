@@ -30,9 +30,8 @@ impl Duplicates {
     /// The lines of a turn were parsed by these paths.
     #[inline]
     pub(super) fn note_paths(&mut self, PathCounts { fast, full }: PathCounts) {
-        if fast + full > 0 {
-            self.line_ns = (fast * DUPLICATE_NS + full * DUPLICATE_FULL_NS) / (fast + full);
-        }
+        let sum_ns = fast * DUPLICATE_NS + full * DUPLICATE_FULL_NS;
+        self.line_ns = sum_ns.checked_div(fast + full).unwrap_or(self.line_ns);
     }
 
     /// So many were found.
