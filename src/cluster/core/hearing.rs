@@ -5,6 +5,7 @@
 //! publishes what would take the place of a lost record: a claim, or what an active without a lease has still to
 //! send, for another one may have claimed.
 
+use super::event::Decision;
 use super::{Member, Role};
 use crate::limits::{
     HEARING_GAP_US, HEARING_TO_CLAIM_US, HEARING_TO_RESUME_US, QUIET_US, RESEND_US,
@@ -66,6 +67,17 @@ impl Member {
     /// No record came lately: the servers are asked more often.
     pub(super) fn is_quiet(&self, now_us: u64) -> bool {
         now_us >= self.heard_us + QUIET_US
+    }
+
+    /// Whoever publishes nothing asks elsewhere too: the server may be there, and not reach the others.
+    pub(super) fn leave_silent_server(&mut self, now_us: u64) {
+        let follows = matches!(self.role, Role::Starting | Role::Standby);
+        let since_us = self.heard_us.max(self.reconnected_us);
+        let since_us = since_us.max(self.checks.known_us.unwrap_or(0));
+        if follows && now_us >= since_us + HEARING_GAP_US {
+            self.reconnected_us = now_us;
+            self.decide(Decision::Reconnect);
+        }
     }
 
     /// Whether the last question got no answer in time.

@@ -90,7 +90,7 @@ pub struct Member {
     heard_us: u64,
     /// First sending of what was confirmed of the own term.
     lease_from_us: u64,
-    /// When the connection was given up while something was held back.
+    /// When a connection was given up because nothing was heard.
     reconnected_us: u64,
     flight: Option<Flight>,
     flights: u64,
@@ -287,6 +287,7 @@ impl Member {
         self.tick_flight(now_us);
         self.tick_questions(now_us);
         self.tick_checks(now_us);
+        self.leave_silent_server(now_us);
         self.tick_claim(now_us);
         self.publish_next(now_us);
     }

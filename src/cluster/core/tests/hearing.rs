@@ -175,3 +175,29 @@ fn an_active_that_comes_back_asks_at_once_what_stands_in_the_place_of_its_record
     rig.answer(Some(&stored(&claim)), Some(&other), 3);
     assert!(rig.has_stepped_down(&Why::Fenced));
 }
+
+/// It may reach its server, and the server none of the others.
+#[test]
+fn a_standby_and_a_start_that_hear_nothing_take_another_server() {
+    let claim = Chain::new().claim(1);
+    let standby = Rig::standby(std::slice::from_ref(&claim));
+    for mut rig in [standby, Rig::new(Some(&claim))] {
+        for _ in 0..10 {
+            rig.decided.clear();
+            for _ in 0..4 {
+                rig.pass(SECOND);
+            }
+            let all = rig.decided.iter();
+            let count = all.filter(|it| **it == Decision::Reconnect).count();
+            assert_eq!(count, 1, "and gives each some time: {:?}", rig.decided);
+        }
+    }
+}
+
+#[test]
+fn a_standby_whose_questions_are_answered_keeps_its_server() {
+    let mut rig = Rig::standby(&[Chain::new().claim(1)]);
+    rig.member.can_write = false;
+    rig.pass_heard(10 * LEASE);
+    assert!(!rig.has_decided(&Decision::Reconnect));
+}
