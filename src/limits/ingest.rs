@@ -66,8 +66,8 @@ pub const DUPLICATE_FULL_NS: u64 = 4 * DUPLICATE_NS;
 pub const DUPLICATES_SHARE: u64 = 4;
 
 /// Time for duplicates that is saved up, in ns: others wait no longer for a source that sends nothing new,
-/// but for its first turn. It is two reads of [`READ_LEN_SHARED`].
-pub const DUPLICATES_BURST_NS: u64 = 200_000;
+/// but for its first turn. It is a read of [`READ_LEN_SHARED`].
+pub const DUPLICATES_BURST_NS: u64 = 100_000;
 
 /// Connections that the ingest agent reads in one duty cycle.
 pub const READS_PER_CYCLE: usize = 4;

@@ -54,15 +54,15 @@ pub const KEPT_RETRY_NS: u64 = 100_000_000;
 pub const REJECTED_LINE_NS: u64 = 1_000;
 
 /// What each of its bytes costs, in ns: an estimate.
-pub const REJECTED_BYTE_NS: u64 = 2;
+pub const REJECTED_BYTE_NS: u64 = 4;
 
 /// Wrong lines get one part in so many of the time: 100,000 short ones a second, of all sources
 /// together.
 pub const REJECTED_SHARE: u64 = 10;
 
-/// Time for wrong lines that is saved up, in ns: 200 short ones at once, which delay nobody by more
-/// than a tenth of a millisecond, and two of the longest.
-pub const REJECTED_BURST_NS: u64 = 200_000;
+/// Time for wrong lines that is saved up, in ns: the longest one, or 260 short ones at once, which delay
+/// nobody by more than a tenth of a millisecond.
+pub const REJECTED_BURST_NS: u64 = 270_000;
 
 /// Smallest `rejected_max_total`: a file is a quarter of it, and the longest line, all of whose bytes
 /// are escaped, takes 384 KiB.
