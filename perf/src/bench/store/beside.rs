@@ -130,18 +130,17 @@ fn round(
     };
     let (running, lane) = testbed.connect(Subject::Engine, &it.plan, &settings)?;
     let disk_bytes = bystander::bytes(latest.sqlite.get() - latest.nothing.get());
-    let playing = || finish(&running, lane);
+    let stalled = server.filter(|_| beside == Beside::Stalled);
+    let stalled = stalled.and_then(|it| it.server.pid());
+    let admin = running.admin()?;
+    // Without a store, too: each look takes the engine's time, so all sides are looked at alike.
+    let playing = || beside_lag(admin, stalled, || finish(&running, lane));
     let (outcome, lags) = match (beside, running.folder()) {
         (Beside::Bystander, Some(folder)) => {
             let mut writer = Bystander::new(folder, disk_bytes)?;
-            let write = || writer.write_and_sync().map(|()| 0);
-            watched(bystander::PERIOD, write, playing)?
+            watched(bystander::PERIOD, || writer.write_and_sync(), playing)?.0
         }
-        _ => {
-            let stalled = server.filter(|_| beside == Beside::Stalled);
-            let stalled = stalled.and_then(|it| it.server.pid());
-            beside_lag(running.admin()?, stalled, playing)?
-        }
+        _ => playing()?,
     };
     let lag_messages = lags.iter().map(|(_, lag)| *lag).max().unwrap_or_default();
     let begun = Instant::now();

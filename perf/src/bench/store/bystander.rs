@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use rustix::process::setpriority_process;
 
-/// Between two syncs: the store's `batch_time`.
 use crate::bench::prelude::*;
 
+/// Between two syncs: the store's `batch_time`.
 pub(super) const PERIOD: Duration = Duration::from_millis(100);
 /// Where the file is written from the beginning again.
 const FILE_LEN: u64 = 64 << 20;
