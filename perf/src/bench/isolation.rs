@@ -153,7 +153,11 @@ fn step_back() {
 struct Crowd {
     is_over: Arc<AtomicBool>,
     threads: Vec<thread::JoinHandle<()>>,
-    connections: Vec<TcpStream>,
+    /// What the threads read to its end: shut before they are joined.
+    read: Vec<TcpStream>,
+    /// Held until the threads are joined: a place that is free would be taken by one of theirs, which
+    /// then waits in vain for its refusal.
+    held: Vec<TcpStream>,
 }
 
 impl Crowd {
@@ -162,7 +166,7 @@ impl Crowd {
         let mut crowd = Self::default();
         for _ in 0..PER_ADDRESS {
             let held = connect_from(FLOOD_ADDRESS, to).context("connecting as a flood")?;
-            crowd.connections.push(held);
+            crowd.held.push(held);
         }
         for _ in 0..FLOOD_THREADS {
             let is_over = Arc::clone(&crowd.is_over);
@@ -184,7 +188,7 @@ impl Crowd {
         for _ in 0..count {
             crate::http::get(admin, "/")?;
             let mut events = events_of(admin).context("opening the page's events")?;
-            crowd.connections.push(events.try_clone()?);
+            crowd.read.push(events.try_clone()?);
             crowd.threads.push(thread::spawn(move || {
                 step_back();
                 let _ = std::io::copy(&mut events, &mut std::io::sink());
@@ -197,7 +201,7 @@ impl Crowd {
 impl Drop for Crowd {
     fn drop(&mut self) {
         self.is_over.store(true, Ordering::Relaxed);
-        for connection in &self.connections {
+        for connection in &self.read {
             let _ = connection.shutdown(Shutdown::Both);
         }
         for thread in self.threads.drain(..) {
