@@ -144,13 +144,19 @@ mod tests {
         let address = listener.local_addr().expect("it is bound");
         for folder in [Some(&*folder), None] {
             thread::scope(|scope| {
-                scope.spawn(|| {
+                let source = scope.spawn(|| {
                     let (socket, _) = listener.accept().expect("a connection");
                     let mut source = accepted(socket, folder).expect("it shakes hands");
                     source.write_all(b"frames\n").expect("it reads");
                 });
                 let socket = TcpStream::connect(address).expect("it listens");
+                let link = socket.try_clone().expect("a descriptor");
                 let mut sink = dialled(socket, folder).expect("it shakes hands");
+                source.join().expect("it has sent all");
+                let mut raw = [0; 4096];
+                let len = link.peek(&mut raw).expect("bytes on the link");
+                let is_plain = raw[..len].windows(7).any(|it| it == b"frames\n");
+                assert_eq!(is_plain, folder.is_none());
                 let mut read = [0; 7];
                 sink.read_exact(&mut read).expect("frames");
                 assert_eq!(&read, b"frames\n");

@@ -1,6 +1,6 @@
 //! The benchmarks: what is played, how often, and what the report says of it.
 //!
-//! A new one is a file here, and two lines below: its options, and its name.
+//! A new one is a file here, and three lines below: its `mod`, its variant, and its name.
 
 mod backlog;
 mod footprint;

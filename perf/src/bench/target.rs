@@ -130,9 +130,9 @@ fn rows(engine: &Running, settings: &Settings) -> Result<u64> {
         None => engine.counter("stored_settled"),
         Some(file) => {
             let query = "SELECT COUNT(*) FROM messages WHERE status = 'DELIVERED'";
-            let database = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-            let count: i64 = database.query_row(query, [], |row| row.get(0))?;
-            Ok(count.cast_unsigned())
+            let count = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)
+                .and_then(|it| it.query_row(query, [], |row| row.get::<_, i64>(0)));
+            Ok(count.context("counting the store's rows")?.cast_unsigned())
         }
     }
 }
