@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::bench::Benchmark;
-use crate::common::{Choice, Common, Engines, Showing, Stage};
-use crate::compare::Report;
+use crate::common::{Asked, Choice, Common, Engines, Stage};
+use crate::compare::{self, Report};
 use crate::engine;
 use crate::machine::{self, Afterwards};
 use crate::parts::{self, Part};
@@ -44,8 +45,14 @@ enum Command {
         a: PathBuf,
         /// The folder of the later one.
         b: PathBuf,
-        #[command(flatten)]
-        showing: Showing,
+        /// How the result stands on standard output.
+        #[arg(long, value_enum, value_name = "FORMAT", default_value = "md")]
+        format: Format,
+        /// How much worse a figure of B may be.
+        #[arg(
+            long, value_name = "PERCENT", default_value = "5%", value_parser = compare::tolerance
+        )]
+        tolerance: f64,
     },
     /// A part of a round.
     #[command(hide = true)]
@@ -57,17 +64,27 @@ enum Command {
 
 /// Runs what was asked for.
 pub(crate) fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    let matches = Cli::command().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let (_, given) = matches.subcommand().expect("clap asks for a command");
+    let result = match cli.command {
         Command::Part { part } => parts::play(part).map(|()| true),
-        Command::Compare { a, b, showing } => compare(&a, &b, &showing),
+        Command::Compare {
+            a,
+            b,
+            format,
+            tolerance,
+        } => compare(&a, &b, format, tolerance),
         Command::One(benchmark) => {
             let (name, asked) = benchmark.named();
-            measure(name, &[&benchmark], asked.common(), &asked.choice())
+            let (common, choice) = (asked.common(), asked.choice());
+            let checked = asked.check();
+            checked.and_then(|()| measure(name, &[&benchmark], common, &choice, given))
         }
         Command::All { common, engines } => {
             let all = Benchmark::all();
             let all: Vec<&Benchmark> = all.iter().collect();
-            measure("all", &all, &common, &engines.into())
+            measure("all", &all, &common, &engines.into(), given)
         }
     };
     match result {
@@ -80,9 +97,9 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
-fn compare(a: &Path, b: &Path, showing: &Showing) -> Result<bool> {
-    let comparison = Report::read(a)?.compare(&Report::read(b)?, showing.tolerance);
-    print!("{}", comparison.show(showing.format));
+fn compare(a: &Path, b: &Path, format: Format, tolerance: f64) -> Result<bool> {
+    let comparison = Report::read(a)?.compare(&Report::read(b)?, tolerance);
+    print!("{}", comparison.show(format));
     Ok(comparison.is_good())
 }
 
@@ -92,6 +109,7 @@ fn measure(
     benchmarks: &[&Benchmark],
     common: &Common,
     choice: &Choice,
+    given: &ArgMatches,
 ) -> Result<bool> {
     let out = common.out.clone().unwrap_or_else(|| default_out(name));
     report::check_new(&out)?;
@@ -106,9 +124,7 @@ fn measure(
     };
     let afterwards = Afterwards::begin();
     let mut facts = machine::facts(&testbed.data, &testbed.engine);
-    let durability = choice.durability.map(engine::name_of);
-    let durability = durability.unwrap_or_else(|| "each in turn".into());
-    facts.push(("durability".into(), durability));
+    facts.push(("durability".into(), durability(choice, benchmarks)));
     let known = facts.len();
     let mut header = Header {
         title: format!("Benchmark: {name}"),
@@ -136,7 +152,7 @@ fn measure(
         chapters.push(Chapter {
             name,
             section,
-            command: machine::command(name),
+            command: machine::command(again(given, name, asked, choice)),
         });
         // After each: an hour's run that is cut short has not measured in vain.
         header.facts.truncate(known);
@@ -144,16 +160,59 @@ fn measure(
         let path = report::write(&out, &header, &chapters)?;
         say(format!("report: {}", path.display()));
     }
-    let showing = &common.showing;
-    print!("{}", report::show(showing.format, &header, &chapters));
+    print!("{}", report::show(common.format, &header, &chapters));
     let mut is_good = chapters.iter().all(|it| it.section.is_good);
     if let Some(baseline) = baseline {
-        let comparison = baseline.compare(&Report::read(&out)?, showing.tolerance);
+        let comparison = baseline.compare(&Report::read(&out)?, common.tolerance);
         report::append(&out, &comparison.show(Format::Md))?;
         say(comparison.show(Format::Md));
         is_good &= comparison.is_good();
     }
     failed.map_or(Ok(is_good), Err)
+}
+
+/// The durability that is played; one benchmark plays several.
+fn durability(choice: &Choice, benchmarks: &[&Benchmark]) -> String {
+    const EACH: &str = "each in turn";
+    let Some(played) = choice.durability.map(engine::name_of) else {
+        return EACH.into();
+    };
+    match benchmarks {
+        [_] => played,
+        _ => format!("{played}; in `durability` {EACH}"),
+    }
+}
+
+/// The arguments that play a benchmark again: of those that were given the ones that it takes. Without `--out`, for
+/// that folder has a report now.
+fn again(given: &ArgMatches, name: &str, asked: &dyn Asked, choice: &Choice) -> Vec<String> {
+    let cli = Cli::command();
+    let benchmark = cli.find_subcommand(name).expect("it has its command");
+    let mut words = vec![name.to_owned()];
+    for id in given.ids().map(|it| it.as_str()) {
+        let is_given = given.value_source(id) == Some(ValueSource::CommandLine);
+        let is_obeyed = match id {
+            "out" => false,
+            "nats_server" => choice.plays_nats(asked.bench()),
+            _ => true,
+        };
+        let option = benchmark.get_arguments().find(|it| it.get_id() == id);
+        let (true, true, Some(option)) = (is_given, is_obeyed, option) else {
+            continue;
+        };
+        let long = option.get_long().expect("a benchmark has options alone");
+        words.push(format!("--{long}"));
+        if option.get_action().takes_values() {
+            let values = given.get_raw(id).into_iter().flatten();
+            let values: Vec<_> = values.map(|it| it.to_string_lossy()).collect();
+            // Where one is taken, the first was played.
+            words.push(match option.get_value_delimiter() {
+                Some(_) => values.join(","),
+                None => values.into_iter().take(1).collect(),
+            });
+        }
+    }
+    words
 }
 
 fn default_out(name: &str) -> PathBuf {
@@ -164,7 +223,7 @@ fn default_out(name: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory as _;
+    use crate::engine::{Durability, Threads};
 
     fn parsed(line: &str) -> Result<Command, clap::Error> {
         let words = ["flipped-lb-perf"].into_iter().chain(line.split(' '));
@@ -192,11 +251,108 @@ mod tests {
             "durability --durability synced",
             "durability --nats-server x",
             "soak --threads auto,shared",
+            "growth --of durability",
+            "latency --tolerance 1%",
         ] {
             assert!(parsed(wrong).is_err(), "{wrong}");
         }
-        for right in ["compare a b --tolerance 1%", "all --threads auto,shared"] {
+        for right in [
+            "compare a b --tolerance 1%",
+            "latency --tolerance 1% --baseline a",
+            "all --threads auto,shared",
+        ] {
             assert!(parsed(right).is_ok(), "{right}");
         }
+    }
+
+    #[test]
+    fn what_others_leave_without_effect_is_refused() {
+        let checked = |line: &str| match parsed(line) {
+            Ok(Command::One(it)) => it.named().1.check(),
+            other => panic!("{line}: {other:?}"),
+        };
+        for wrong in [
+            "soak --mysql-url mysql://u@h:1",
+            "store --into sqlite --mysql-url mysql://u@h:1",
+            "throughput --nats-server x",
+            "target --durability synced --nats-server x",
+            "growth --values 1",
+            "growth --of sources,levels --values 1",
+        ] {
+            assert!(checked(wrong).is_err(), "{wrong}");
+        }
+        for right in [
+            "soak --into sqlite,server --mysql-url mysql://u@h:1",
+            "store --mysql-url mysql://u@h:1",
+            "latency --nats-server x",
+            "target --durability replicated --nats-server x",
+            "growth --of levels --values 1",
+        ] {
+            assert!(checked(right).is_ok(), "{right}");
+        }
+    }
+
+    /// The lines that play each benchmark of this one again.
+    fn lines_of(all: &str) -> Vec<String> {
+        let words = ["flipped-lb-perf"].into_iter().chain(all.split(' '));
+        let matches = Cli::command().try_get_matches_from(words).expect(all);
+        let Ok(Command::All { engines, .. }) = parsed(all) else {
+            panic!("{all}")
+        };
+        let (_, given) = matches.subcommand().expect(all);
+        let (choice, benchmarks) = (engines.into(), Benchmark::all());
+        let named = benchmarks.iter().map(Benchmark::named);
+        let again = named.map(|(name, asked)| again(given, name, asked, &choice).join(" "));
+        again.collect()
+    }
+
+    #[test]
+    fn each_benchmark_of_all_is_played_again_with_what_it_takes_of_the_options() {
+        let spaced =
+            "all --threads auto,shared --out o --durability synced --nats-server x --quick";
+        let joined =
+            "all --threads=auto,shared --out=o --durability=synced --nats-server=x --quick";
+        let lines = lines_of(spaced);
+        assert_eq!(lines, lines_of(joined));
+        for (line, benchmark) in lines.iter().zip(Benchmark::all()) {
+            let again = match parsed(line) {
+                Ok(Command::One(it)) => it,
+                other => panic!("{line}: {other:?}"),
+            };
+            let (name, asked) = again.named();
+            asked.check().expect(line);
+            assert_eq!(name, benchmark.named().0);
+            assert!(
+                asked.common().quick && asked.common().out.is_none(),
+                "{line}"
+            );
+            let choice = asked.choice();
+            let durability = (name != "durability").then_some(Durability::Synced);
+            assert_eq!(choice.durability, durability, "{line}");
+            assert_eq!(choice.nats_server.is_some(), name == "latency", "{line}");
+            let modes = match name {
+                "throughput" | "latency" => vec![Threads::Auto, Threads::Shared],
+                _ => vec![Threads::Auto],
+            };
+            assert_eq!(choice.threads, modes, "{line}");
+        }
+        let replicated = lines_of("all --durability replicated --nats-server x");
+        let needs = |line: &&String| line.ends_with(" --durability replicated --nats-server x");
+        assert_eq!(replicated.iter().filter(needs).count(), lines.len() - 1);
+    }
+
+    #[test]
+    fn the_header_says_of_each_benchmark_which_durability_it_played() {
+        let said = |line: &str| match parsed(line) {
+            Ok(Command::One(it)) => durability(&it.named().1.choice(), &[&it]),
+            Ok(Command::All { engines, .. }) => {
+                let all = Benchmark::all();
+                durability(&engines.into(), &all.iter().collect::<Vec<_>>())
+            }
+            other => panic!("{line}: {other:?}"),
+        };
+        assert_eq!(said("growth --durability synced"), "synced");
+        assert_eq!(said("durability"), "each in turn");
+        assert_eq!(said("all"), "written; in `durability` each in turn");
     }
 }

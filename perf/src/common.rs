@@ -1,10 +1,10 @@
 //! What all benchmarks share: their options, and what they are.
 //!
-//! A benchmark's `--help` lists what it obeys and nothing else: hence three ways to choose an engine.
+//! A benchmark's `--help` lists its options, and it refuses others: hence three ways to choose an engine.
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::Args;
 
 use crate::compare;
@@ -47,21 +47,15 @@ pub(crate) struct Common {
     /// An earlier report's folder to compare with: exit status 1 where a figure is worse.
     #[arg(long, value_name = "DIR")]
     pub(crate) baseline: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) showing: Showing,
-}
-
-/// How results are shown, and compared.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct Showing {
+    /// How much worse than the baseline a figure may be.
+    #[arg(
+        long, value_name = "PERCENT", default_value = "5%", requires = "baseline",
+        value_parser = compare::tolerance
+    )]
+    pub(crate) tolerance: f64,
     /// How the result stands on standard output.
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "md")]
     pub(crate) format: Format,
-    /// How much worse than the baseline a figure may be.
-    #[arg(
-        long, value_name = "PERCENT", default_value = "5%", value_parser = compare::tolerance
-    )]
-    pub(crate) tolerance: f64,
 }
 
 /// How safe a message is before it is delivered.
@@ -114,6 +108,13 @@ pub(crate) struct Choice {
     pub(crate) threads: Vec<Threads>,
 }
 
+impl Choice {
+    /// Whether a nats-server is started for this benchmark.
+    pub(crate) fn plays_nats(&self, bench: &dyn Bench) -> bool {
+        self.durability == Some(Durability::Replicated) || bench.plays_nats()
+    }
+}
+
 impl From<Engines> for Choice {
     fn from(Engines { safety, threads }: Engines) -> Self {
         Self {
@@ -146,6 +147,14 @@ pub(crate) trait Asked {
     fn bench(&self) -> &dyn Bench;
     fn common(&self) -> &Common;
     fn choice(&self) -> Choice;
+
+    /// Refuses an option that the others leave without effect.
+    fn check(&self) -> Result<()> {
+        let choice = self.choice();
+        let is_obeyed = choice.nats_server.is_none() || choice.plays_nats(self.bench());
+        ensure!(is_obeyed, "--nats-server needs --durability replicated");
+        self.bench().check()
+    }
 }
 
 impl<E: Args + Clone + Into<Choice>, B: Args + Bench> Asked for Options<E, B> {
@@ -206,6 +215,16 @@ impl Stage<'_> {
 
 /// A benchmark, with its own options.
 pub(crate) trait Bench {
+    /// Refuses one of its own options that the others leave without effect.
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Whether it plays nats-server beside the engine.
+    fn plays_nats(&self) -> bool {
+        false
+    }
+
     /// Plays it. What was measured is no error, however bad.
     fn run(&self, stage: &Stage<'_>) -> Result<Section>;
 }

@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use clap::ValueEnum;
 use rustix::process::{Pid, Signal, kill_process};
 use url::Url;
@@ -43,6 +43,15 @@ pub(crate) enum Kind {
     Sqlite,
     /// MySQL or MariaDB.
     Server,
+}
+
+impl Kind {
+    /// Refuses a server's URL where none of these is one.
+    pub(crate) fn check_url(of: &[Self], url: Option<&str>) -> Result<()> {
+        let is_obeyed = url.is_none() || of.contains(&Self::Server);
+        ensure!(is_obeyed, "--mysql-url needs --into server");
+        Ok(())
+    }
 }
 
 /// A server, and a database on it that is ours alone.

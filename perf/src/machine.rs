@@ -26,7 +26,7 @@ pub(crate) fn facts(data: &Path, engine: &Path) -> Vec<Fact> {
     ];
     let behind = [
         ("benchmark", crate::build_info::lines().replace('\n', "; ")),
-        ("command", command("all")),
+        ("command", command(std::env::args().skip(1))),
         ("load before", load()),
     ];
     let named = |(name, value): (&str, String)| (name.to_owned(), value);
@@ -136,17 +136,12 @@ fn file_system(path: &Path) -> String {
     }))
 }
 
-/// This run's command line, for this benchmark alone.
-pub(crate) fn command(benchmark: &str) -> String {
-    let alone = |word: String| match word.as_str() {
-        "all" => benchmark.to_owned(),
-        _ => quoted(without_password(&word)),
-    };
-    let arguments: Vec<String> = std::env::args().skip(1).map(alone).collect();
-    format!(
-        "cargo run --release -p flipped-lb-perf -- {}",
-        arguments.join(" ")
-    )
+/// A command line with these arguments, without their passwords.
+pub(crate) fn command(arguments: impl IntoIterator<Item = String>) -> String {
+    let arguments = arguments.into_iter();
+    let arguments: Vec<String> = arguments.map(|it| quoted(without_password(&it))).collect();
+    let arguments = arguments.join(" ");
+    format!("cargo run --release -p flipped-lb-perf -- {arguments}")
 }
 
 fn quoted(word: String) -> String {

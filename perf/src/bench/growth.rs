@@ -84,7 +84,8 @@ enum Dimension {
     Backlog,
     /// Delivery agents.
     Agents,
-    /// What has happened before a message is delivered.
+    /// What has happened before a message is delivered: a benchmark of its own.
+    #[value(skip)]
     Durability,
 }
 
@@ -99,8 +100,9 @@ impl Bench for DurabilityArgs {
     fn run(&self, stage: &Stage<'_>) -> Result<Section> {
         let (rate, loads) = (self.loads.rate, &self.loads);
         let plans = loads.plans(stage, DURABILITY_MESSAGES, DURABILITY_SECONDS);
-        let seen = grow(stage, Dimension::Durability, &[0, 1, 2], &plans)?;
-        let section = section(&[(Dimension::Durability, seen)])?;
+        let durability = Dimension::Durability;
+        let seen = grow(stage, durability, durability.values(), &plans)?;
+        let section = section(&[(durability, seen)])?;
         Ok(Section {
             title: format!("Durability: flat out, and at {rate} msg/s; no store"),
             text: DURABILITY_TEXT.into(),
@@ -110,21 +112,24 @@ impl Bench for DurabilityArgs {
 }
 
 impl Bench for GrowthArgs {
+    fn check(&self) -> Result<()> {
+        let is_of_one = self.values.is_empty() || self.of.len() == 1;
+        ensure!(
+            is_of_one,
+            "--values are those of one thing: name it with --of"
+        );
+        Ok(())
+    }
+
     fn run(&self, stage: &Stage<'_>) -> Result<Section> {
         let plans = self.loads.plans(stage, MESSAGES, SECONDS);
         let dimensions = match self.of.as_slice() {
-            [] => Dimension::NUMBERS.to_vec(),
-            some => some.to_vec(),
+            [] => Dimension::value_variants(),
+            some => some,
         };
-        if !self.values.is_empty() {
-            let is_one = dimensions.len() == 1;
-            ensure!(is_one, "--values are those of one thing: name it with --of");
-            let is_durability = dimensions == [Dimension::Durability];
-            ensure!(!is_durability, "durability has values of its own");
-        }
         let mut all = Vec::new();
         stage.progress.expect_cases(dimensions.len());
-        for dimension in dimensions {
+        for &dimension in dimensions {
             let values = match self.values.as_slice() {
                 [] => dimension.values(),
                 values => values,
@@ -152,15 +157,6 @@ impl Loads {
 }
 
 impl Dimension {
-    const NUMBERS: [Self; 6] = [
-        Self::Sources,
-        Self::Destinations,
-        Self::Levels,
-        Self::Frame,
-        Self::Backlog,
-        Self::Agents,
-    ];
-
     fn name(self) -> &'static str {
         match self {
             Self::Sources => "sources",

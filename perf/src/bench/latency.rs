@@ -55,6 +55,10 @@ pub(crate) struct LatencyArgs {
 }
 
 impl Bench for LatencyArgs {
+    fn plays_nats(&self) -> bool {
+        true
+    }
+
     fn run(&self, stage: &Stage<'_>) -> Result<Section> {
         let testbed = stage.testbed;
         let rounds = stage.rounds(ROUNDS);

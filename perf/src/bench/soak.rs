@@ -80,6 +80,10 @@ struct Soaked {
 }
 
 impl Bench for SoakArgs {
+    fn check(&self) -> Result<()> {
+        Kind::check_url(&self.into, self.mysql_url.as_deref())
+    }
+
     fn run(&self, stage: &Stage<'_>) -> Result<Section> {
         let asked = self.hours.map(|it| (it * 3600.0) as u64);
         let seconds = stage.pick(asked, SECONDS);

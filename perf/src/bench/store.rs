@@ -56,6 +56,10 @@ enum Part {
 }
 
 impl Bench for StoreArgs {
+    fn check(&self) -> Result<()> {
+        Kind::check_url(&self.into, self.mysql_url.as_deref())
+    }
+
     fn run(&self, stage: &Stage<'_>) -> Result<Section> {
         let testbed = stage.testbed;
         let server = match self.into.contains(&Kind::Server) {
