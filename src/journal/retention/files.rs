@@ -11,7 +11,7 @@ use super::core::{LOG_LIMIT_NS, Retention, Task};
 use crate::clock::Now;
 use crate::counters::Counter;
 use crate::journal::reserve;
-use crate::journal::storage::{Name, Storage};
+use crate::journal::storage::{Name, Storage, is_shortage};
 use crate::limits::FREE_FILES_MAX;
 
 /// Where there was no room to set aside, it is looked for again after so long, in ns.
@@ -24,7 +24,8 @@ impl<S: Storage + Clone> Retention<S> {
     /// Finds the free files that an earlier life left.
     ///
     /// # Errors
-    /// How long they are cannot be told now: none is offered, for one that is too short is no reserve.
+    /// How long they are cannot be told for a shortage: none is offered yet, for one that is too short is no
+    /// reserve. One that cannot be read for another reason goes.
     pub(super) fn find_free_files(&mut self) -> io::Result<()> {
         let wanted = reserve::len(self.segment_len);
         let (mut held, mut offered, mut surplus) = (0, Vec::new(), Vec::new());
@@ -34,10 +35,11 @@ impl<S: Storage + Clone> Retention<S> {
                 Name::Free(former) if Some(former) == self.reserve => held = 1,
                 // It is found when room is set aside.
                 reserve::COMPACTED => {}
-                Name::Free(former) if reserve::len_of(&self.storage, name)? >= wanted => {
-                    offered.push(former);
-                }
-                Name::Free(former) => surplus.push(former),
+                Name::Free(former) => match reserve::len_of(&self.storage, name) {
+                    Ok(len) if len >= wanted => offered.push(former),
+                    Err(error) if is_shortage(&error) => return Err(error),
+                    _ => surplus.push(former),
+                },
                 _ => {}
             }
         }
