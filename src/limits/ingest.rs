@@ -65,9 +65,13 @@ pub const DUPLICATE_FULL_NS: u64 = 4 * DUPLICATE_NS;
 /// sources together.
 pub const DUPLICATES_SHARE: u64 = 4;
 
-/// Time for duplicates that is saved up, in ns: others wait no longer for a source that sends nothing new,
-/// but for its first turn. It is a read of [`READ_LEN_SHARED`].
+/// Time for duplicates that is saved up, in ns: others wait no longer for those who send nothing new, but for
+/// their first turns. It is a read of [`READ_LEN_SHARED`].
 pub const DUPLICATES_BURST_NS: u64 = 100_000;
+
+/// A connection whose duplicates have spent their time is bound to what all connections' have left until it
+/// has been read so long without one, in ns: longer than the scheduler takes to find those of a turn.
+pub const REPEATING_NS: u64 = 1_000_000;
 
 /// Connections that the ingest agent reads in one duty cycle.
 pub const READS_PER_CYCLE: usize = 4;

@@ -10,7 +10,8 @@ use crate::access::{Senders, Users};
 use crate::arena::Ledger;
 use crate::config::{self, parse};
 use crate::limits::{
-    ARRIVALS_RING, CHUNK_LEN, CHUNKS_PER_READ, LINE_LEN_MAX, READ_LEN_MAX, REJECTS_RING,
+    ARRIVALS_RING, CHUNK_LEN, CHUNKS_PER_READ, DUPLICATE_FULL_NS, DUPLICATES_BURST_NS,
+    LINE_LEN_MAX, READ_LEN_MAX, REJECTS_RING,
 };
 use crate::message::allowance::{MaxQueued, Windows};
 use crate::message::when_full::WhenFullOf;
@@ -206,7 +207,8 @@ fn a_wrong_line_that_the_rejects_agent_has_no_room_for_stays() {
     let wait = TurnEnd::Wait(Wait::Rejects);
     assert_eq!(rig.turn((line.clone() + &line).as_bytes(), ALL), wait);
     assert_eq!((rig.lines.last(), rig.rejected().len()), (1, 1));
-    assert_eq!(rig.turn(b"", ALL), TurnEnd::Exhausted);
+    let spent = TurnEnd::Wait(Wait::Budget);
+    assert_eq!(rig.turn(b"", ALL), spent, "it is taken");
     assert_eq!((rig.lines.last(), rig.rejected().len()), (2, 1));
     assert_eq!(rig.sent(), sent(&[("bad_json", 1), ("bad_json", 1)]));
 }
@@ -259,7 +261,8 @@ fn whose_lines_were_wrong_or_duplicates_a_moment_ago_gets_shorter_turns() {
     assert_eq!(of_duplicates, None);
     assert_eq!(of_wrong_lines.map(|it| it.bytes), Some(READ_LEN_WRONG));
     let shared = &mut rig.turns.duplicates_budget;
-    rig.sender.duplicates.charge(1, shared, 0);
+    let most = (DUPLICATES_BURST_NS / DUPLICATE_FULL_NS) as u32;
+    rig.sender.duplicates.charge(most * 3 / 4, shared, 0);
     let [of_duplicates, _] = shares(&mut rig, 0).expect("there is time for more");
     assert!(of_duplicates.is_some_and(|it| it.lines < TURN_LINES_MAX));
     assert_eq!(
