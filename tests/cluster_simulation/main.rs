@@ -44,9 +44,9 @@ const NEW_SEEDS: u64 = 200;
 /// Seeds of servers that forget.
 const FORGETFUL_SEEDS: u64 = 100;
 /// Seeds of members that come back together with servers that forget.
-const RETURNING_SEEDS: u64 = 100;
+const RETURNING_SEEDS: u64 = 400;
 /// Seeds within which each removed safeguard must be noticed.
-const SEEDS_TO_FIND: u64 = 300;
+const SEEDS_TO_FIND: u64 = 1_000;
 
 fn setting(name: &str) -> Option<u64> {
     let value = std::env::var(format!("FLIPPED_LB_SIMULATION_{name}")).ok()?;

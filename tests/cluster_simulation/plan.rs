@@ -67,6 +67,8 @@ pub struct Faults {
     pub refused: u32,
     pub refused_without_reason: u32,
     pub foreign: u32,
+    /// The same, but never where the servers lack what they had confirmed: its place would be taken for good.
+    pub foreign_behind_all: u32,
     pub no_answer: u32,
     pub answer_from_the_past: u32,
     pub copy_late_us: u64,
@@ -159,6 +161,8 @@ pub fn returning(seed: u64, broken: Broken) -> Plan {
         ack_late_us: SECOND,
         copy_late_us: 20_000,
         absence: 300,
+        // A claim, or what an active has in flight, is made anew behind it.
+        foreign_behind_all: 300,
         ..Faults::default()
     };
     plan
@@ -263,6 +267,7 @@ pub const EXPECTED_OF_FORGETFUL: &[&str] = &[
 pub const EXPECTED_OF_RETURNING: &[&str] = &[
     "a member and the servers come back",
     "active killed",
+    "lost behind a foreign message",
     "mended",
     "take-over",
 ];

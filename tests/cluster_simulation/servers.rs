@@ -4,12 +4,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use flipped_lb::cluster::core::{Answer, Message, Publish};
+use flipped_lb::cluster::record::Record;
 
 use crate::batches::{Order, orders};
 
 #[derive(Debug, Default)]
 pub struct Servers {
     pub messages: Vec<Message>,
+    /// The last message that there ever was.
+    pub highest: u64,
     /// Those before this sequence were purged; 0: none was.
     pub first: u64,
     /// The subject's sequence is not looked at.
@@ -57,7 +60,13 @@ impl Servers {
             subject: Arc::clone(subject),
             bytes: Arc::clone(bytes),
         });
+        self.highest = self.highest.max(self.last());
         self.last()
+    }
+
+    /// Whether all that was lost is put back.
+    pub fn has_all(&self) -> bool {
+        self.last() >= self.highest
     }
 
     /// The servers that come back know so many messages less.
@@ -67,6 +76,12 @@ impl Servers {
         for message in self.messages.drain(keep.min(self.messages.len())..) {
             self.lost.extend(orders(&message.bytes));
         }
+    }
+
+    /// Whether this message is no record.
+    pub fn is_foreign(&self, sequence: u64) -> bool {
+        let message = self.messages.get(sequence as usize - 1);
+        message.is_some_and(|it| Record::decode(&it.bytes).is_err())
     }
 
     /// What a leader says that knows the last `unknown` messages not.

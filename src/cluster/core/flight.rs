@@ -23,7 +23,7 @@ pub(super) enum What {
 pub(super) enum State {
     /// Sent, and nothing heard.
     Sent,
-    /// To be sent again at this time.
+    /// To be sent at this time: again, or for the first time.
     Waiting(u64),
     /// Refused for the stream's end: the leader is asked, since this time.
     Asking(u64),
@@ -37,8 +37,8 @@ pub(super) enum State {
 pub(super) struct Flight {
     pub(super) publish: Publish,
     pub(super) what: What,
-    /// Its first attempt: what the lease is counted from.
-    pub(super) first_sent_us: u64,
+    /// Its first attempt: what the lease is counted from; `None`: there was none yet.
+    pub(super) first_sent_us: Option<u64>,
     pub(super) sent_us: u64,
     pub(super) state: State,
 }

@@ -92,7 +92,10 @@ impl Member {
             Role::Claiming if self.tip.last.is_some() => {
                 self.hears_for(HEARING_TO_CLAIM_US, now_us) || self.is_goodbye_heard(now_us)
             }
-            Role::Paused => self.hears_for(HEARING_TO_RESUME_US, now_us),
+            // What is active by its role may have been frozen until this moment.
+            Role::Active | Role::Paused => {
+                self.has_lease(now_us) || self.hears_for(HEARING_TO_RESUME_US, now_us)
+            }
             _ => true,
         }
     }

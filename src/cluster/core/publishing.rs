@@ -77,7 +77,7 @@ impl Member {
         }
     }
 
-    /// Sends something for the first time.
+    /// Sends something for the first time; what this member has made waits until it may be sent.
     pub(super) fn launch(
         &mut self,
         what: What,
@@ -94,17 +94,23 @@ impl Member {
             expected_last,
             expected_subject,
         };
-        self.decide(Decision::Publish(publish.clone()));
+        let is_sent = matches!(what, What::Again) || self.may_send(now_us);
+        if is_sent {
+            self.decide(Decision::Publish(publish.clone()));
+        }
         self.flight = Some(Flight {
             publish,
             what,
-            first_sent_us: now_us,
+            first_sent_us: is_sent.then_some(now_us),
             sent_us: now_us,
-            state: State::Sent,
+            state: match is_sent {
+                true => State::Sent,
+                false => State::Waiting(now_us),
+            },
         });
     }
 
-    /// Sends the same bytes again when it is time.
+    /// Sends the same bytes when it is time.
     pub(super) fn tick_flight(&mut self, now_us: u64) {
         if self.comparison.is_some() {
             return;
@@ -133,6 +139,7 @@ impl Member {
         let Some(flight) = &mut self.flight else {
             return;
         };
+        flight.first_sent_us.get_or_insert(now_us);
         flight.sent_us = now_us;
         flight.state = State::Sent;
         let publish = flight.publish.clone();
@@ -367,7 +374,7 @@ impl Member {
         };
         self.tip.take(*place, said.clone(), &flight.publish.bytes);
         self.hear_record(now_us);
-        self.lease_from_us = self.lease_from_us.max(flight.first_sent_us);
+        self.lease_from_us = self.lease_from_us.max(flight.first_sent_us.unwrap_or(0));
         self.write(*place, &flight.publish.bytes);
         if place.kind == Kind::Claim {
             self.activate(*place, now_us);

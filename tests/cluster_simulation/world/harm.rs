@@ -84,13 +84,27 @@ impl World {
                     .is_some_and(|it| it.sequence() >= last)
         };
         if last > 5 && (0..self.nodes.len()).any(has_all) {
-            let count = self.dice.pick(1..=3);
+            let count = self.count_to_lose(away);
             self.note(format!(
                 "the servers go down, and lose {count} messages of {last}"
             ));
             self.met("a member and the servers come back");
             self.servers.lose(count);
         }
+    }
+
+    /// Some messages; or all behind a foreign one that stands where the member that is away would publish, if a
+    /// record stays that each member has.
+    fn count_to_lose(&mut self, away: usize) -> usize {
+        let place = self.nodes[away].core().map_or(0, |it| it.sequence() + 1);
+        let firsts = self.nodes.iter().map(|it| it.journal.first_of(0));
+        let has_record = firsts.max().flatten().is_some_and(|it| it < place);
+        let behind = self.servers.last().saturating_sub(place) as usize;
+        if has_record && behind > 0 && self.servers.is_foreign(place) && self.dice.flip() {
+            self.met("lost behind a foreign message");
+            return behind;
+        }
+        self.dice.pick(1..=3)
     }
 
     pub(super) fn harm_process(&mut self, node: usize) -> Verdict {

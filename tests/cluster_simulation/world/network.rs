@@ -48,7 +48,11 @@ impl World {
             }
             return Ok(());
         }
-        if self.dice.chance(self.faults.foreign) {
+        let foreign = match self.servers.has_all() {
+            true => self.faults.foreign.max(self.faults.foreign_behind_all),
+            false => self.faults.foreign,
+        };
+        if self.dice.chance(foreign) {
             self.met("foreign message");
             let subject: Arc<str> = "flb_journal.east.stranger".into();
             self.servers.store(&subject, &Arc::from(&b"hello"[..]));

@@ -201,3 +201,55 @@ fn a_standby_whose_questions_are_answered_keeps_its_server() {
     rig.pass_heard(10 * LEASE);
     assert!(!rig.has_decided(&Decision::Reconnect));
 }
+
+/// Behind the void message another member's claim may have stood, which the servers have lost and get back.
+#[test]
+fn what_an_active_without_lease_makes_anew_behind_a_void_message_waits_too() {
+    let (mut rig, mut chain) = Rig::active();
+    let claim = rig.last_record();
+    rig.offer(&[5]);
+    rig.pass(2 * LEASE);
+    rig.decided.clear();
+    rig.found(1, 3);
+    rig.pass(SECOND / 2);
+    rig.answer(Some(&claim), Some(&chain.foreign()), 3);
+    rig.pass_heard(HEARING_TO_RESUME_US - SECOND);
+    assert!(rig.published_nothing());
+    rig.pass_heard(SECOND);
+    let anew = rig.published();
+    assert_eq!(anew.expected_last, 3);
+    rig.confirm(&anew);
+    rig.answer(Some(&claim), None, 4);
+    assert_eq!(rig.member.role(), Role::Active, "it was sent just now");
+}
+
+#[test]
+fn a_claim_that_is_made_anew_behind_a_void_message_waits_too() {
+    let mut chain = Chain::new();
+    let mut rig = Rig::standby(&[chain.claim(1)]);
+    rig.claims_after(LEASE);
+    for _ in 0..6 {
+        rig.pass(SECOND);
+    }
+    rig.decided.clear();
+    rig.found(1, 2);
+    rig.on_event(Event::Message(chain.foreign()));
+    rig.pass_heard(HEARING_TO_CLAIM_US - 1);
+    assert!(rig.published_nothing());
+    rig.pass_heard(SECOND);
+    assert_eq!(rig.published().expected_last, 2);
+}
+
+#[test]
+fn an_active_that_wakes_behind_its_lease_makes_nothing_anew_at_once() {
+    let (mut rig, mut chain) = Rig::active();
+    rig.offer(&[5]);
+    let publish = rig.published();
+    rig.refuse(&publish, Refusal::WrongLast);
+    rig.decided.retain(|it| *it == Decision::Ask(2));
+    rig.now += 4 * LEASE;
+    let claim = rig.last_record();
+    rig.answer(Some(&claim), Some(&chain.foreign()), 3);
+    assert_eq!(rig.member.sequence(), 3);
+    assert!(rig.published_nothing());
+}

@@ -8,21 +8,11 @@ use crate::cluster::testing::Chain;
 
 fn with_batches() -> (Rig, Chain, Publish, Message) {
     let (mut rig, chain) = Rig::active();
-    let claim = claim_of(&rig);
+    let claim = rig.last_record();
     rig.offer(&[5, 6]);
     let publish = rig.published();
     rig.decided.clear();
     (rig, chain, publish, claim)
-}
-
-/// The last record that the member has.
-fn claim_of(rig: &Rig) -> Message {
-    let last = rig.member.tip.last.clone().expect("a claim");
-    Message {
-        sequence: last.place.sequence,
-        subject: rig.member.tip.subject.clone(),
-        bytes: last.bytes,
-    }
 }
 
 #[test]

@@ -120,6 +120,16 @@ impl Rig {
         found.unwrap_or_else(|| panic!("nothing was published: {:?}", self.decided))
     }
 
+    /// The last record that the member has, as it stands in the stream.
+    pub(super) fn last_record(&self) -> Message {
+        let last = self.member.tip.last.clone().expect("a record");
+        Message {
+            sequence: last.place.sequence,
+            subject: Arc::clone(&self.member.tip.subject),
+            bytes: last.bytes,
+        }
+    }
+
     /// Nothing was published.
     pub(super) fn published_nothing(&self) -> bool {
         !self
