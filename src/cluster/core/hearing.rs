@@ -80,10 +80,9 @@ impl Member {
         }
     }
 
-    /// Whether the last question got no answer in time.
+    /// Whether the last question got no answer in time. That the stream is gone is one too.
     pub(super) fn is_unheard(&self, now_us: u64) -> bool {
-        let hearing = self.checks.hearing.as_ref();
-        hearing.is_none_or(|it| now_us >= it.asked_us + 2 * RESEND_US)
+        (self.checks.known_us).is_none_or(|it| now_us >= it + 2 * RESEND_US)
     }
 
     /// Whether what this member makes may be sent: while its lease runs, nobody else's record can be lost.

@@ -3,7 +3,7 @@
 use super::super::*;
 use super::rig::{LEASE, Rig, SECOND, stored};
 use crate::cluster::testing::Chain;
-use crate::limits::HEARING_TO_CLAIM_US;
+use crate::limits::{HEARING_TO_CLAIM_US, HEARING_TO_RESUME_US};
 
 fn found(first: u64, last: u64) -> Check {
     let wrong = Vec::new();
@@ -143,5 +143,24 @@ fn neither_active_nor_claimant_ends_where_the_last_record_is_purged() {
         rig.on_event(Event::Message(stored(&publish)));
         rig.confirm(&publish);
         assert!(rig.member.own_term().is_some());
+    }
+}
+
+/// "Not found" is an answer, and no other server has a better one.
+#[test]
+fn an_active_whose_stream_is_gone_keeps_its_server_once_that_is_believed() {
+    for loss in losses(2) {
+        let (mut rig, _) = Rig::active();
+        rig.offer(&[5]);
+        let publish = rig.published();
+        hear_for(&mut rig, 30, &loss);
+        assert_eq!(rig.member.role(), Role::Paused);
+        rig.decided.clear();
+        hear_for(&mut rig, 60, &loss);
+        assert!(!rig.has_decided(&Decision::Reconnect), "{loss:?}");
+        assert!(trouble(&rig).contains("cluster restore"), "{loss:?}");
+        rig.found(1, 2);
+        rig.pass_heard(HEARING_TO_RESUME_US);
+        assert_eq!(rig.published(), publish, "it is restored");
     }
 }
