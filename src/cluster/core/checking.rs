@@ -100,8 +100,7 @@ impl Member {
         } else if last < known && self.comparison.is_none() && self.republish.is_none() {
             self.compare(last, last, now_us);
         } else if last > known && self.tip.sequence == known && self.role == Role::Standby {
-            // What there is did not come, and nothing is left to show a gap.
-            self.decide(Decision::Read(known + 1));
+            self.read_again(now_us);
         }
     }
 
@@ -120,18 +119,18 @@ impl Member {
             // A member without files begins where the stream does.
             self.tip.begins_inside = first > 1 && last > 0;
             self.tip.sequence = if last > 0 { first - 1 } else { 0 };
-            self.follow();
+            self.follow(now_us);
         } else if first == known + 1 {
-            self.follow();
+            self.follow(now_us);
         } else {
             self.compare(known.min(last), last, now_us);
         }
     }
 
     /// The files are those of the stream, as far as they go: a standby from here on.
-    pub(super) fn follow(&mut self) {
+    pub(super) fn follow(&mut self, now_us: u64) {
         self.role = Role::Standby;
-        self.decide(Decision::Read(self.tip.sequence + 1));
+        self.read_on(now_us);
     }
 
     pub(super) fn compare(&mut self, at: u64, last: u64, now_us: u64) {

@@ -210,16 +210,16 @@ impl Member {
             });
             self.decide(Decision::Fetch(from));
         } else {
-            self.read_on();
+            self.follow_on(now_us);
             self.retry_flight(now_us);
         }
     }
 
     /// What came while files and stream were compared was not taken.
-    fn read_on(&mut self) {
+    fn follow_on(&mut self, now_us: u64) {
         match self.role {
-            Role::Starting => self.follow(),
-            Role::Standby | Role::Claiming => self.decide(Decision::Read(self.tip.sequence + 1)),
+            Role::Starting => self.follow(now_us),
+            Role::Standby | Role::Claiming => self.read_on(now_us),
             _ => {}
         }
     }
@@ -265,7 +265,7 @@ impl Member {
         let Some(before) = self.republish.take().map(|it| it.before) else {
             return;
         };
-        self.read_on();
+        self.follow_on(now_us);
         self.flight = self.parked.take();
         if self.tip.sequence == before.sequence {
             // What stands in for a void message may have another subject.

@@ -99,6 +99,8 @@ pub struct Member {
     comparison: Option<Comparison>,
     republish: Option<Republish>,
     gap: Option<Gap>,
+    /// When the stream was last read from a place on.
+    read_us: u64,
     /// When a void message made the own files suspect.
     suspected_us: u64,
     /// Ends of confirmed records that are not written yet, with their sequences.
@@ -143,6 +145,7 @@ impl Member {
             comparison: None,
             republish: None,
             gap: None,
+            read_us: 0,
             suspected_us: 0,
             unwritten: VecDeque::new(),
             offer: None,

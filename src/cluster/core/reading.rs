@@ -6,7 +6,7 @@ use super::event::{Answer, Decision, Message, Notice};
 use super::tip::{Classified, Void};
 use super::{Member, Role};
 use crate::cluster::record::{Announcement, Place};
-use crate::limits::RESEND_US;
+use crate::limits::{CHECK_US, RESEND_US};
 
 /// A message is missing in the middle of what was read.
 #[derive(Debug)]
@@ -15,6 +15,20 @@ pub(super) struct Gap {
 }
 
 impl Member {
+    /// Reads the stream from here on.
+    pub(super) fn read_on(&mut self, now_us: u64) {
+        self.read_us = now_us;
+        self.decide(Decision::Read(self.tip.sequence + 1));
+    }
+
+    /// What there is did not come, and nothing is left to show a gap. What was begun has time to come: where
+    /// records take seconds, it would else be given up again and again.
+    pub(super) fn read_again(&mut self, now_us: u64) {
+        if now_us >= self.read_us + CHECK_US {
+            self.read_on(now_us);
+        }
+    }
+
     /// The next message of the stream, from a consumer or in an answer of the leader.
     pub(super) fn on_message(&mut self, message: &Message, now_us: u64) {
         let follows = matches!(self.role, Role::Standby | Role::Claiming);
@@ -108,7 +122,7 @@ impl Member {
             self.note_trouble(None);
             self.on_message(next, now_us);
             if matches!(self.role, Role::Standby | Role::Claiming) {
-                self.decide(Decision::Read(self.tip.sequence + 1));
+                self.read_on(now_us);
             }
         } else if answer
             .bounds

@@ -4,7 +4,7 @@ use super::super::*;
 use super::rig::{LEASE, Rig, SECOND, stored};
 use crate::cluster::record::{Kind, Record, Term};
 use crate::cluster::testing::Chain;
-use crate::limits::HEARING_TO_CLAIM_US;
+use crate::limits::{CHECK_US, HEARING_TO_CLAIM_US};
 
 #[test]
 fn standby_hears_a_valid_record_and_writes_it_silence_counts_from_its_arrival() {
@@ -260,4 +260,21 @@ fn what_was_published_and_never_came_is_read_again() {
     rig.pass(10 * SECOND);
     rig.found(1, 2);
     assert!(rig.has_decided(&Decision::Read(2)));
+}
+
+/// A consumer is made and the first record comes: where that takes seconds, it never came.
+#[test]
+fn what_is_read_again_has_time_to_come() {
+    let mut rig = Rig::standby(&[Chain::new().claim(1)]);
+    rig.pass(CHECK_US);
+    let mut reads = |seconds: u64| {
+        for _ in 0..seconds {
+            rig.pass(SECOND);
+            rig.found(1, 3);
+        }
+        let all = rig.decided.iter();
+        all.filter(|it| **it == Decision::Read(2)).count()
+    };
+    assert_eq!(reads(CHECK_US / SECOND), 1);
+    assert_eq!(reads(CHECK_US / SECOND), 2);
 }
