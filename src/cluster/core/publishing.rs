@@ -285,8 +285,8 @@ impl Member {
             // A claim, which begins another's term, or the sign that the active lives.
             _ if self.role == Role::Claiming => {
                 self.give_up_claim();
-                // Not before the other's record is read.
-                self.checks.known_us = None;
+                // The next claim does not come before the other's record is read.
+                self.checks.last = self.checks.last.max(next.sequence);
             }
             _ => self.step_down(Why::Fenced),
         }

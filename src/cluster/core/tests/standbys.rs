@@ -172,8 +172,16 @@ fn a_claim_that_another_one_was_faster_than_is_given_up() {
     rig.refuse(&publish, Refusal::WrongLast);
     let at = stored_first();
     let other = chain.claim(2);
+    rig.decided.retain(|it| *it == Decision::Ask(1));
     rig.answer(Some(&at), Some(&other), 2);
     assert_eq!(rig.member.role(), Role::Standby);
+    // A server that does not have it yet.
+    rig.pass(SECOND);
+    rig.found(1, 1);
+    rig.pass(SECOND);
+    rig.found(1, 2);
+    assert!(rig.published_nothing(), "the other's record is to come");
+    assert!(!rig.has_decided(&Decision::Reconnect), "from this server");
     rig.on_event(Event::Message(other));
     assert_eq!(rig.member.term().random, 2);
     rig.write_all();
