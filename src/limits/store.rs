@@ -15,6 +15,10 @@ pub const STORE_GATHER_ROWS_MAX: usize = 100_000;
 /// [`STORE_GATHER_ROWS_MAX`] and [`STORE_GATHER_LEN_MAX`]: 100,000 where nothing else is set.
 pub const STORE_BATCH_GROWTH: usize = 20;
 
+/// Frames of one transaction take one part in so many of what is free on the disk of a database file: their
+/// pages and those of their indexes are written to its log, and then to the file.
+pub const STORE_ROOM_SHARE: u64 = 8;
+
 /// Bytes for frames that are kept from one transaction to the next; one of 5,000 rows needs 2 MB.
 /// What more was needed while the store was behind is given back.
 pub const STORE_GATHER_LEN_KEPT: usize = 4 * 1024 * 1024;

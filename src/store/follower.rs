@@ -10,6 +10,7 @@
 
 mod beginning;
 mod error;
+mod gathering;
 mod removing;
 mod telling;
 
@@ -29,20 +30,19 @@ use crate::faults::Part;
 use crate::journal::format::Position;
 use crate::journal::reader::Reader;
 use crate::journal::storage::Storage;
-use crate::limits::{STORE_BATCH_GROWTH, STORE_GATHER_ROWS_MAX};
 use crate::log_limit::LogLimit;
 use crate::message::Sequence;
 
 pub use beginning::WhenAhead;
 pub use error::FollowError;
+use gathering::Gathering;
 
 /// Follows the journal into a database.
 pub struct Follower<S: Storage, D: Store> {
     reader: Reader<S>,
     store: D,
     counters: Arc<Counters>,
-    /// So many are not waited for.
-    rows_full: usize,
+    gathering: Gathering,
     batch_time: Duration,
     /// Where the journal ended when the engine started: the database can have no more of it. `None`:
     /// not known.
@@ -76,7 +76,7 @@ impl<S: Storage, D: Store> Follower<S, D> {
             reader,
             store,
             counters,
-            rows_full: settings.batch_rows.max(1),
+            gathering: Gathering::new(settings.batch_rows),
             batch_time: settings.batch_time,
             origin: None,
             when_ahead: WhenAhead::default(),
@@ -183,6 +183,9 @@ impl<S: Storage, D: Store> Follower<S, D> {
         if !error.is_transient() {
             return Err(error);
         }
+        if matches!(error, FollowError::Store(StoreError::NoRoom(_))) {
+            self.gathering.note_no_room();
+        }
         self.counters.add(Counter::StoreRetries, 1);
         let cause = error.to_string();
         self.note_fault(&cause, now);
@@ -287,15 +290,14 @@ impl<S: Storage, D: Store> Follower<S, D> {
 
     /// Whether it need not wait for more: there is much, or much waits behind it.
     fn is_full(&self) -> bool {
-        self.rows.len() >= self.rows_full || self.rows.is_full(self.rows_full)
+        self.gathering.is_batch(&self.rows)
     }
 
     /// Takes what is there: more than makes a batch full where there is more, for a store that is
     /// behind does better with fewer and larger transactions.
     fn gather(&mut self, recorded: Position, now: Now) -> Result<(), FollowError> {
-        let rows_max = self.rows_full.saturating_mul(STORE_BATCH_GROWTH);
-        let rows_max = rows_max.min(STORE_GATHER_ROWS_MAX);
-        while !self.rows.is_full(rows_max) {
+        self.gathering.set_room(self.store.free_len());
+        while !self.gathering.is_all(&self.rows) {
             if self.rows.is_empty() {
                 self.gathered_ns = now.ns;
             }
@@ -336,6 +338,10 @@ impl<S: Storage, D: Store> Follower<S, D> {
                     found,
                 });
             }
+            if self.gathering.take_fewer(&self.rows) {
+                self.gather_anew(stored);
+                return Ok(None);
+            }
         }
         self.rows.order_updates();
         self.rows.set_pace(self.pace());
@@ -357,6 +363,7 @@ impl<S: Storage, D: Store> Follower<S, D> {
         self.lag.wrote(count, last_sequence);
         self.rows.clear();
         self.is_retry = false;
+        self.gathering.note_written();
         let stored = self.reader.position();
         self.stored = Some(stored);
         self.counters.add(Counter::Stored, applied.inserted);

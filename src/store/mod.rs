@@ -83,6 +83,11 @@ pub trait Store: Send {
         Ok(Removed::default())
     }
 
+    /// Bytes that are free on the database's disk; `None`: it is on another machine, or nobody can tell.
+    fn free_len(&self) -> Option<u64> {
+        None
+    }
+
     /// How many rows there are.
     ///
     /// # Errors
@@ -111,6 +116,11 @@ pub enum StoreError {
     /// It may work later: the same is tried again.
     #[error("the store cannot be written: {0}; it is tried again, and catches up from the journal")]
     Transient(String),
+    /// Its disk has no room: the same rows are tried again, fewer at a time.
+    #[error(
+        "the store cannot be written: {0}; fewer rows at a time are tried, and it catches up from the journal"
+    )]
+    NoRoom(String),
     /// Another member of the group writes now, as it should: the store stops.
     #[error("the store has stopped: {0}")]
     TermOver(String),
@@ -124,7 +134,10 @@ impl StoreError {
     #[must_use]
     pub fn words(&self) -> &str {
         match self {
-            Self::Transient(words) | Self::TermOver(words) | Self::Permanent(words) => words,
+            Self::Transient(words)
+            | Self::NoRoom(words)
+            | Self::TermOver(words)
+            | Self::Permanent(words) => words,
         }
     }
 }
@@ -144,6 +157,10 @@ impl Store for Box<dyn Store> {
 
     fn remove(&mut self, removal: &Removal) -> Result<Removed, StoreError> {
         (**self).remove(removal)
+    }
+
+    fn free_len(&self) -> Option<u64> {
+        (**self).free_len()
     }
 
     fn totals(&mut self) -> Result<Totals, StoreError> {

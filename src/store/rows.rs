@@ -13,9 +13,7 @@
 use super::pace::Pace;
 use crate::journal::batch::{Batch, JournalRecord};
 use crate::journal::format::Settlement;
-use crate::limits::{
-    STORE_GATHER_LEN_KEPT, STORE_GATHER_LEN_MAX, STORE_GATHER_ROWS_KEPT, STORE_UPDATES_MAX,
-};
+use crate::limits::{STORE_GATHER_LEN_KEPT, STORE_GATHER_ROWS_KEPT, STORE_UPDATES_MAX};
 use crate::message::Record;
 use crate::message::layout::RecordHeader;
 
@@ -228,9 +226,9 @@ impl Rows {
 
     /// Whether more would be too much for one transaction.
     #[must_use]
-    pub fn is_full(&self, rows_max: usize) -> bool {
+    pub fn is_full(&self, rows_max: usize, len_max: usize) -> bool {
         self.rows.len() >= rows_max
-            || self.frames.len() >= STORE_GATHER_LEN_MAX
+            || self.frames.len() >= len_max
             || self.updates.len() >= STORE_UPDATES_MAX
     }
 

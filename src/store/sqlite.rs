@@ -222,6 +222,12 @@ impl Store for SqliteStore {
         self.with(|it| Ok(it.session.remove(removal)?))
     }
 
+    fn free_len(&self) -> Option<u64> {
+        let folder = self.path.parent()?;
+        let found = rustix::fs::statvfs(folder).ok()?;
+        Some(found.f_bavail.saturating_mul(found.f_frsize))
+    }
+
     fn totals(&mut self) -> Result<Totals, StoreError> {
         self.with(|it| Ok(it.session.totals()?))
     }
@@ -267,7 +273,11 @@ fn explain(path: &Path, error: &rusqlite::Error) -> StoreError {
         }
         _ => "check the disk and permissions",
     };
-    StoreError::Transient(format!("{place}: {error}; {advice}"))
+    let words = format!("{place}: {error}; {advice}");
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => StoreError::NoRoom(words),
+        _ => StoreError::Transient(words),
+    }
 }
 
 #[cfg(test)]

@@ -52,6 +52,8 @@ pub(crate) enum Fault {
     TermOver,
     /// It takes rows, and removes none.
     NoDelete,
+    /// Its disk has room for so many rows and updates at once.
+    RoomFor(usize),
 }
 
 /// A SQLite database behind a connection that fails as it is told to.
@@ -85,7 +87,7 @@ impl Faulty {
             Some(Fault::Down) => Err(StoreError::Transient("down".to_owned())),
             Some(Fault::TermOver) => Err(StoreError::TermOver("over".to_owned())),
             Some(Fault::Refused) => Err(StoreError::Permanent("no".to_owned())),
-            Some(Fault::AnswerLost | Fault::NoDelete) | None => Ok(()),
+            Some(Fault::AnswerLost | Fault::NoDelete | Fault::RoomFor(_)) | None => Ok(()),
         }
     }
 }
@@ -104,6 +106,9 @@ impl Store for Faulty {
 
     fn apply(&mut self, rows: &Rows, upto: Position) -> Result<Applied, StoreError> {
         self.fail()?;
+        if matches!(self.fault(), Some(Fault::RoomFor(count)) if rows.len() > count) {
+            return Err(StoreError::NoRoom("no room".to_owned()));
+        }
         let mut priorities = self.priorities.lock().expect("no panic under the lock");
         priorities.1 = getpriority_process(None).ok();
         drop(priorities);

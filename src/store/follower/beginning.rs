@@ -62,12 +62,17 @@ impl<S: Storage, D: Store> Follower<S, D> {
             instead_of = stored,
             "the database has less than it had: it is filled again from what the journal still has"
         );
-        self.rows.clear();
-        self.is_retry = false;
+        self.gather_anew(found);
         self.has_logged_gap = false;
-        self.reader.seek(found);
         self.stored = Some(found);
         self.counters.set(Counter::StorePosition, found);
+    }
+
+    /// Forgets the rows: those behind this position are gathered another time.
+    pub(super) fn gather_anew(&mut self, stored: Position) {
+        self.rows.clear();
+        self.is_retry = false;
+        self.reader.seek(stored);
     }
 
     pub(super) fn log_gap(&mut self) {

@@ -57,7 +57,7 @@ impl FollowError {
 
     pub(super) fn is_transient(&self) -> bool {
         match self {
-            Self::Store(error) => matches!(error, StoreError::Transient(_)),
+            Self::Store(error) => matches!(error, StoreError::Transient(_) | StoreError::NoRoom(_)),
             Self::Journal { source, .. } => source.is_transient(),
             Self::Ahead { .. } | Self::Moved { .. } => false,
         }

@@ -210,6 +210,24 @@ fn a_failing_batch_stays_as_it_is_until_it_is_written() {
 }
 
 #[test]
+fn a_database_whose_disk_is_short_of_room_takes_fewer_rows_at_a_time() {
+    let mut world = World::new();
+    for sequence in 1..=205 {
+        world.writer.plain(sequence..=sequence);
+    }
+    world.store.set(Some(Fault::RoomFor(13)));
+    for _ in 0..80 {
+        world.step();
+        world.wait(5_000);
+    }
+    assert_eq!(world.totals(), (205, 0));
+    world.store.set(None);
+    world.writer.settle(1..=205);
+    world.catch_up();
+    assert_eq!(world.totals(), (205, 205));
+}
+
+#[test]
 fn a_restart_goes_on_at_the_databases_position() {
     let mut world = World::new();
     for sequence in 1..=205 {

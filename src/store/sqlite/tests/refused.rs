@@ -197,7 +197,7 @@ fn a_lock_and_a_full_disk_may_pass() {
         .execute_batch("PRAGMA max_page_count = 12")
         .expect("it can be set");
     let error = store.apply(&rows, upto).expect_err("there is no room");
-    assert!(matches!(error, StoreError::Transient(_)), "{error}");
+    assert!(matches!(error, StoreError::NoRoom(_)), "{error}");
     // Opened anew, it has no such limit.
     assert_eq!(
         store.apply(&rows, upto).expect("there is room").inserted,
