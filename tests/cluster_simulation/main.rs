@@ -13,6 +13,7 @@
 //! ```text
 //! FLIPPED_LB_SIMULATION_SEED=42 cargo nextest run --test cluster_simulation one_seed
 //! FLIPPED_LB_SIMULATION_SEEDS=10000 cargo nextest run --release --test cluster_simulation new_seeds
+//! FLIPPED_LB_SIMULATION_FIRST=527 FLIPPED_LB_SIMULATION_SEEDS=600 cargo nextest run --test cluster_simulation cut_off
 //! FLIPPED_LB_SIMULATION_SEEDS=1000 cargo test --test cluster_simulation -- --ignored --nocapture census
 //! ```
 
@@ -44,7 +45,7 @@ const NEW_SEEDS: u64 = 200;
 /// Seeds of servers that forget.
 const FORGETFUL_SEEDS: u64 = 100;
 /// Seeds of members that come back together with servers that forget.
-const RETURNING_SEEDS: u64 = 400;
+const RETURNING_SEEDS: u64 = 300;
 /// Seeds within which each removed safeguard must be noticed.
 const SEEDS_TO_FIND: u64 = 1_000;
 
@@ -119,7 +120,7 @@ fn the_promises_of_a_group_hold_where_servers_forget_what_they_confirmed() {
 #[test]
 fn whoever_was_cut_off_claims_nothing_before_what_the_servers_lost_is_put_back() {
     let outcome = |seed| run_plan(plan::returning(seed, Broken::Nothing));
-    let met = (1..=setting("SEEDS").unwrap_or(RETURNING_SEEDS))
+    let met = (setting("FIRST").unwrap_or(1)..=setting("SEEDS").unwrap_or(RETURNING_SEEDS))
         .fold(Outcome::default(), |sum, seed| sum.and(outcome(seed)));
     assert_met(&met, plan::EXPECTED_OF_RETURNING);
 }

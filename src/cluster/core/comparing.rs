@@ -210,6 +210,10 @@ impl Member {
             });
             self.decide(Decision::Fetch(from));
         } else {
+            if self.role == Role::Standby && before.sequence + 1 < self.tip.sequence {
+                // The last record is there, and what was void behind it may be another message by now.
+                self.tip.pass(&before);
+            }
             self.follow_on(now_us);
             self.retry_flight(now_us);
         }

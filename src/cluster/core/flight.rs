@@ -27,9 +27,13 @@ pub(super) enum State {
     Waiting(u64),
     /// Refused for the stream's end: the leader is asked, since this time.
     Asking(u64),
-    /// It is in the stream, behind a void message: the leader is asked for the last record that counts,
-    /// since this time.
-    Verifying(u64),
+    /// It is in the stream, behind void messages: the leader is asked for the last record that counts and for
+    /// them, two at a time.
+    Verifying {
+        /// The first of the two.
+        at: u64,
+        since_us: u64,
+    },
 }
 
 /// The record in flight.

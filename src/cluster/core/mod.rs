@@ -101,8 +101,8 @@ pub struct Member {
     gap: Option<Gap>,
     /// When the stream was last read from a place on.
     read_us: u64,
-    /// When a void message made the own files suspect.
-    suspected_us: u64,
+    /// When a void message made the own files suspect, and which.
+    suspected: (u64, u64),
     /// Ends of confirmed records that are not written yet, with their sequences.
     unwritten: VecDeque<(u64, u64)>,
     offer: Option<Offer>,
@@ -146,7 +146,7 @@ impl Member {
             republish: None,
             gap: None,
             read_us: 0,
-            suspected_us: 0,
+            suspected: (0, 0),
             unwritten: VecDeque::new(),
             offer: None,
             checks: Checks::default(),

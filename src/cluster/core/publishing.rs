@@ -122,9 +122,9 @@ impl Member {
             State::Sent => (false, now_us >= flight.sent_us + RESEND_US),
             State::Waiting(until) => (now_us >= until, false),
             State::Asking(since) => (false, now_us >= since + RESEND_US),
-            State::Verifying(since) => {
-                if now_us >= since + RESEND_US {
-                    self.verify(now_us);
+            State::Verifying { at, since_us } => {
+                if now_us >= since_us + RESEND_US {
+                    self.verify(at, now_us);
                 }
                 return;
             }
@@ -220,8 +220,11 @@ impl Member {
         let Some(flight) = &mut self.flight else {
             return;
         };
-        if matches!(flight.state, State::Verifying(_)) {
-            return self.on_verified(answer, now_us);
+        if let State::Verifying { at, .. } = flight.state {
+            if asked == at {
+                self.on_verified(at, answer, now_us);
+            }
+            return;
         }
         if flight.publish.expected_last != asked || !matches!(flight.state, State::Asking(_)) {
             return;
@@ -313,33 +316,33 @@ impl Member {
         self.launch_own(place, said, batches, now_us);
     }
 
-    /// What is in flight is in the stream, at its place. Where message n is void, the two expectations hold in
-    /// a stream too that has lost the last record that counts, and grew again by void messages: the leader
-    /// is asked for that record.
+    /// What is in flight is in the stream, at its place. Where message n is void, the two expectations hold too in
+    /// a stream that has lost something behind the last record that counts, and grew again otherwise: the leader
+    /// is asked for that record, and whether all behind it is void.
     pub(super) fn on_stored(&mut self, now_us: u64) {
-        let is_behind_void =
-            (self.tip.last.as_ref()).is_some_and(|it| it.place.sequence < self.tip.sequence);
+        let counted = self.tip.before().sequence;
         let is_own = self
             .flight
             .as_ref()
             .is_some_and(|it| matches!(it.what, What::Own { .. }));
-        if is_behind_void && is_own {
-            self.verify(now_us);
+        if 0 < counted && counted < self.tip.sequence && is_own {
+            self.verify(counted, now_us);
         } else {
             self.on_confirmed(now_us);
         }
     }
 
-    fn verify(&mut self, now_us: u64) {
-        let counted = self.tip.before().sequence;
+    fn verify(&mut self, at: u64, now_us: u64) {
         if let Some(flight) = &mut self.flight {
-            flight.state = State::Verifying(now_us);
-            self.decide(Decision::Ask(counted));
+            let since_us = now_us;
+            flight.state = State::Verifying { at, since_us };
+            self.decide(Decision::Ask(at));
         }
     }
 
-    /// The last record that counts, as the leader has it.
-    fn on_verified(&mut self, answer: &Answer, now_us: u64) {
+    /// Two messages before what is in flight, as the leader has them. "Not found" is no answer.
+    fn on_verified(&mut self, at: u64, answer: &Answer, now_us: u64) {
+        let own = self.flight.as_ref().map_or(0, Flight::sequence);
         let counted = self.tip.before().sequence;
         if answer
             .bounds
@@ -348,16 +351,16 @@ impl Member {
             // Only another member that serves purges it.
             return self.step_down(Why::Diverged);
         }
-        let (Some(at), Some(last)) = (&answer.at, &self.tip.last) else {
-            return;
-        };
-        if at.sequence != last.place.sequence {
-            return;
+        let found = [&answer.at, &answer.next].into_iter().flatten();
+        let mut found = found.filter(|it| it.sequence < own);
+        if !found.all(|it| self.tip.is_own_or_void(it)) {
+            return self.step_down(Why::Diverged);
         }
-        if at.bytes == last.bytes {
+        let is_whole = answer.at.is_some() && (at + 1 >= own || answer.next.is_some());
+        if is_whole && at + 2 >= own {
             self.on_confirmed(now_us);
-        } else {
-            self.step_down(Why::Diverged);
+        } else if is_whole {
+            self.verify(at + 2, now_us);
         }
     }
 

@@ -84,14 +84,15 @@ impl Member {
         // It fits the stream, but not this member: perhaps the stream went on otherwise than the own files.
         let may_differ = matches!(void, Void::Predecessor | Void::Term(_) | Void::Group);
         let counted = self.tip.before().sequence;
-        let is_due = now_us >= self.suspected_us + RESEND_US;
+        let (suspected_us, suspected) = self.suspected;
+        let is_due = now_us >= suspected_us + RESEND_US && sequence > suspected;
         if may_differ
             && is_due
             && counted > 0
             && self.role == Role::Standby
             && self.republish.is_none()
         {
-            self.suspected_us = now_us;
+            self.suspected = (now_us, message.sequence);
             self.compare(counted, u64::MAX, now_us);
         }
     }

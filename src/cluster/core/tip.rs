@@ -162,6 +162,14 @@ impl Tip {
         }
     }
 
+    /// Whether a message is the last record, or counts for nobody behind it.
+    pub(super) fn is_own_or_void(&self, message: &Message) -> bool {
+        match &self.last {
+            Some(last) if last.place.sequence == message.sequence => message.bytes == last.bytes,
+            _ => !self.counts(message),
+        }
+    }
+
     /// Whether a message behind the last record counts for nobody.
     pub(super) fn is_void_at(&self, message: &Message) -> bool {
         !self.counts(message)

@@ -93,18 +93,19 @@ impl World {
         }
     }
 
-    /// Some messages; or all behind a foreign one that stands where the member that is away would publish, if a
-    /// record stays that each member has.
+    /// Some messages; or all behind a foreign one that stands where the member that is away would publish. A record
+    /// stays that each member has: servers without any have lost the group.
     fn count_to_lose(&mut self, away: usize) -> usize {
-        let place = self.nodes[away].core().map_or(0, |it| it.sequence() + 1);
+        let last = self.servers.last();
         let firsts = self.nodes.iter().map(|it| it.journal.first_of(0));
-        let has_record = firsts.max().flatten().is_some_and(|it| it < place);
-        let behind = self.servers.last().saturating_sub(place) as usize;
-        if has_record && behind > 0 && self.servers.is_foreign(place) && self.dice.flip() {
+        let most = last - firsts.max().flatten().unwrap_or(last).min(last);
+        let place = self.nodes[away].core().map_or(0, |it| it.sequence() + 1);
+        let behind = last.saturating_sub(place);
+        if (1..=most).contains(&behind) && self.servers.is_foreign(place) && self.dice.flip() {
             self.met("lost behind a foreign message");
-            return behind;
+            return behind as usize;
         }
-        self.dice.pick(1..=3)
+        self.dice.pick(1..=3).min(most as usize)
     }
 
     pub(super) fn harm_process(&mut self, node: usize) -> Verdict {

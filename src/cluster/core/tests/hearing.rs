@@ -212,14 +212,15 @@ fn what_an_active_without_lease_makes_anew_behind_a_void_message_waits_too() {
     rig.decided.clear();
     rig.found(1, 3);
     rig.pass(SECOND / 2);
-    rig.answer(Some(&claim), Some(&chain.foreign()), 3);
+    let void = chain.foreign();
+    rig.answer(Some(&claim), Some(&void), 3);
     rig.pass_heard(HEARING_TO_RESUME_US - SECOND);
     assert!(rig.published_nothing());
     rig.pass_heard(SECOND);
     let anew = rig.published();
     assert_eq!(anew.expected_last, 3);
     rig.confirm(&anew);
-    rig.answer(Some(&claim), None, 4);
+    rig.answer(Some(&claim), Some(&void), 4);
     assert_eq!(rig.member.role(), Role::Active, "it was sent just now");
 }
 

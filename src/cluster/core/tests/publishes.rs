@@ -152,7 +152,7 @@ fn wrong_last_sequence_the_next_is_void_the_same_batches_anew_behind_it() {
         "what the first attempt hears is past"
     );
     rig.confirm(&anew);
-    rig.answer(Some(&claim), None, 4);
+    rig.answer(Some(&claim), Some(&stranger), 4);
     assert_eq!(
         (rig.member.role(), rig.member.sequence()),
         (Role::Active, 4)
@@ -177,14 +177,49 @@ fn behind_a_void_message_a_puback_counts_once_the_leader_has_the_last_record_tha
         assert!(rig.has_decided(&Decision::Ask(2)), "no answer is none");
         let other = Message {
             sequence: 2,
-            ..stranger
+            ..stranger.clone()
         };
-        rig.answer(Some(if is_there { &claim } else { &other }), None, 4);
+        rig.answer(
+            Some(if is_there { &claim } else { &other }),
+            Some(&stranger),
+            4,
+        );
         if is_there {
             assert_eq!(
                 (rig.member.role(), rig.member.sequence()),
                 (Role::Active, 4)
             );
+        } else {
+            assert!(rig.has_stepped_down(&Why::Diverged));
+        }
+    }
+}
+
+/// The servers lost a foreign message, and took a record in its place before this member looked: the simulation's
+/// seed 527 of members that come back.
+#[test]
+fn a_claim_behind_void_messages_counts_once_the_leader_has_none_that_counts_there() {
+    for is_void in [true, false] {
+        let mut chain = Chain::new();
+        let first = chain.claim(1);
+        let mut behind = chain.clone();
+        behind.sequence += 1;
+        let voids = [chain.foreign(), chain.foreign(), chain.foreign()];
+        let mut rig = Rig::standby(&[std::slice::from_ref(&first), &voids].concat());
+        let claim = rig.claims_after(LEASE);
+        rig.confirm(&claim);
+        rig.answer(Some(&first), Some(&voids[0]), 5);
+        rig.answer(Some(&voids[1]), None, 5);
+        assert_eq!(rig.member.role(), Role::Claiming, "no answer is none");
+        rig.pass(SECOND);
+        let third = if is_void {
+            voids[1].clone()
+        } else {
+            behind.batches()
+        };
+        rig.answer(Some(&third), Some(&voids[2]), 5);
+        if is_void {
+            assert_eq!(rig.member.role(), Role::Active);
         } else {
             assert!(rig.has_stepped_down(&Why::Diverged));
         }

@@ -286,3 +286,24 @@ fn what_is_read_again_has_time_to_come() {
     assert_eq!(reads(CHECK_US / SECOND), 1);
     assert_eq!(reads(CHECK_US / SECOND), 2);
 }
+
+/// Servers lose a message that counts for nobody, and take a record in its place, before this member looks.
+#[test]
+fn what_was_void_is_read_again_where_records_are_made_behind_another_one() {
+    let mut chain = Chain::new();
+    let first = chain.claim(1);
+    let void = chain.clone().foreign();
+    let mut rig = Rig::standby(&[first.clone(), void]);
+    let behind = [chain.batches(), chain.foreign(), chain.batches()];
+    rig.on_event(Event::Message(behind[1].clone()));
+    rig.on_event(Event::Message(behind[2].clone()));
+    assert!(rig.has_decided(&Decision::Fetch(1)));
+    let record = Some(first.bytes.clone());
+    rig.on_event(Event::Fetched { asked: 1, record });
+    rig.answer(Some(&first), Some(&behind[0]), 4);
+    assert!(rig.has_decided(&Decision::Read(2)));
+    for message in &behind {
+        rig.on_event(Event::Message(message.clone()));
+    }
+    assert!(rig.has_to_write(2, &behind[0].bytes) && rig.has_to_write(4, &behind[2].bytes));
+}
