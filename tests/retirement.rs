@@ -166,3 +166,20 @@ fn what_has_gone_is_shown_no_more_and_the_sums_have_it() {
     });
     assert_eq!(sum(&stats), NAMES + 1);
 }
+
+#[test]
+fn names_of_a_subscription_that_was_refused_go_and_others_have_their_room() {
+    let engine = Engine::start(&format!("source = []\n{SETTINGS}"));
+    for round in 0..3 {
+        let names: Vec<String> = (0..2 * MAX).map(|it| format!("q-{round}-{it}")).collect();
+        let line = serde_json::json!({ "subscribe": names }).to_string();
+        let refused = Subscriber::say(engine.delivery, &line).answer;
+        assert!(refused.contains("unknown destination"), "{refused}");
+        engine.wait("half of the room is free", |it| {
+            it["destinations"].as_u64() <= Some(MAX / 2)
+        });
+    }
+    let mut producer = producer(&engine);
+    writeln!(producer, "{}", frame("1", "another", 1)).expect("it reads");
+    engine.wait("it has found room", |it| it["accepted"] == 1);
+}

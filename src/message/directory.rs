@@ -298,6 +298,11 @@ impl Directory {
         self.names().name(index).cloned()
     }
 
+    /// Whether an index has a name that is not about to go.
+    pub(crate) fn is_live(&self, index: u32) -> bool {
+        self.names().is_live(index)
+    }
+
     /// The oldest names, so many at most.
     #[must_use]
     pub fn first(&self, count: usize) -> Vec<Arc<str>> {

@@ -201,6 +201,12 @@ impl Names {
         self.entries.get(index as usize).map(|it| &it.name)
     }
 
+    /// Whether an index has a name that is not about to go.
+    pub(super) fn is_live(&self, index: u32) -> bool {
+        let entry = self.entries.get(index as usize);
+        entry.is_some_and(|it| it.state == State::Live)
+    }
+
     /// The names in the order of their creation.
     pub(super) fn in_order(&self) -> impl Iterator<Item = (u32, &Arc<str>)> {
         let indices = self.by_number.values();

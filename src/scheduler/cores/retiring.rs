@@ -13,7 +13,7 @@
 use super::Cores;
 use crate::clock::Now;
 use crate::counters::Counter;
-use crate::limits::RETIRING_MAX;
+use crate::limits::{RETIRING_LOOKS, RETIRING_MAX};
 use crate::message::DestinationIndex;
 use crate::scheduler::messages::Messages;
 use crate::scheduler::protocol::{Consent, ToDelivery, ToIngest};
@@ -46,17 +46,19 @@ impl Cores {
 
     /// Asks the agents about names that were not used for long.
     fn ask_agents(&mut self, now: Now, out: &mut Outputs) -> usize {
+        self.learn_names();
         for count in 0..RETIRING_MAX {
             let retiring = self.retirement.len();
             if !has_room(out) || !self.names.may_retire(retiring) {
                 return count;
             }
             let is_over_half_full = self.names.is_over_half_full(retiring);
-            let (intake, messages) = (&self.intake, &self.messages);
+            let (intake, messages, names) = (&self.intake, &self.messages, &self.names);
             let subscriptions = &self.subscriptions;
             let configured = &self.configured;
             let look = |destination| {
-                let is_there = intake.knows(destination) && !configured.has(destination);
+                let is_named = || intake.knows(destination) || names.is_live(destination);
+                let is_there = !configured.has(destination) && is_named();
                 is_there.then(|| use_of(destination, messages, subscriptions))
             };
             let known = self.known_destinations;
@@ -68,6 +70,7 @@ impl Cores {
                 // The settings that come name it.
                 continue;
             }
+            self.ensure_destination(destination);
             self.retirement.ask(destination, now);
             if let Some(mut permit) = out.ingest.claim(1) {
                 permit.send(ToIngest::Retire { destination });
@@ -83,6 +86,16 @@ impl Cores {
             }
         }
         RETIRING_MAX
+    }
+
+    /// Makes room for names, some at a time, that nothing has come for: a subscription may have been refused
+    /// after it created them.
+    fn learn_names(&mut self) {
+        let named = self.names.len() as DestinationIndex;
+        let known = self.known_destinations;
+        if known < named {
+            self.ensure_destination(named.min(known + RETIRING_LOOKS as DestinationIndex) - 1);
+        }
     }
 
     /// Does what is decided of names that the agents were asked about.
