@@ -59,22 +59,36 @@ fn unconfirmed(stream: &TcpStream) -> usize {
     usize::try_from(len).expect("a count")
 }
 
-/// Lines that come to so many bytes, the last of them not finished.
-fn text(len: usize) -> Vec<u8> {
-    let line = frame("m", "table1", 1) + "\n";
-    line.bytes().cycle().take(len).collect()
+/// Lines that are new, each: wrong ones and duplicates would be read no more for a moment.
+#[derive(Default)]
+struct Lines {
+    count: usize,
+    rest: Vec<u8>,
+}
+
+impl Lines {
+    /// The next bytes; the last line is finished by those behind them.
+    fn take(&mut self, len: usize) -> Vec<u8> {
+        while self.rest.len() < len {
+            let line = frame(&self.count.to_string(), "table1", 1) + "\n";
+            self.rest.extend(line.as_bytes());
+            self.count += 1;
+        }
+        self.rest.drain(..len).collect()
+    }
 }
 
 /// Makes the writes one behind the other, lets `work` look for something to do, and says which bytes
 /// wait where it finds nothing.
 fn exchange(
     sender: &mut TcpStream,
+    lines: &mut Lines,
     sizes: &[usize],
     mut work: impl FnMut() -> bool,
 ) -> Result<(), String> {
     let mut fruitless = 0;
     for (at, &size) in sizes.iter().enumerate() {
-        let bytes = text(size);
+        let bytes = lines.take(size);
         let mut written = 0;
         while written < size {
             match sender.write(&bytes[written..]) {
@@ -120,8 +134,9 @@ fn to_plain_server(sizes: &[usize], no_delay: bool) -> Result<(), String> {
     let (mut server, _) = listener.accept().expect("a connection");
     server.set_nonblocking(true).expect("an option");
     let mut buffer = vec![0; 256 * KIB];
+    let mut lines = Lines::default();
     for _ in 0..20 {
-        exchange(&mut sender, sizes, || {
+        exchange(&mut sender, &mut lines, sizes, || {
             read_plainly(&mut server, &mut buffer)
         })?;
     }
@@ -134,8 +149,9 @@ fn to_engine(sizes: &[usize], no_delay: bool) -> Result<(), String> {
     hand.turn_until("it is accepted", |it| {
         it.count(Counter::SourcesConnected) == 1
     });
+    let mut lines = Lines::default();
     for _ in 0..20 {
-        exchange(&mut sender, sizes, || hand.turn() > 0)?;
+        exchange(&mut sender, &mut lines, sizes, || hand.turn() > 0)?;
     }
     Ok(())
 }
