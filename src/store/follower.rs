@@ -296,13 +296,13 @@ impl<S: Storage, D: Store> Follower<S, D> {
     /// Takes what is there: more than makes a batch full where there is more, for a store that is
     /// behind does better with fewer and larger transactions.
     fn gather(&mut self, recorded: Position, now: Now) -> Result<(), FollowError> {
-        self.gathering.set_room(self.store.free_len());
         while !self.gathering.is_all(&self.rows) {
-            if self.rows.is_empty() {
-                self.gathered_ns = now.ns;
-            }
             match self.reader.next(recorded) {
                 Ok(Some(batch)) => {
+                    if self.rows.is_empty() {
+                        self.gathered_ns = now.ns;
+                        self.gathering.set_room(self.store.free_len());
+                    }
                     self.rows.take(&batch);
                     // Who serves has written the rows of a database that the group shares.
                     if self.when_ahead == WhenAhead::Waits {
