@@ -80,9 +80,10 @@ impl Duplicates {
         mut shared: Budget,
         now_ns: u64,
     ) -> Result<Option<Share>, u64> {
-        let left_ns = match repeats {
-            true => own_ns.min(shared.left_ns(now_ns).unwrap_or(own_ns)),
-            false => own_ns,
+        let left_ns = if repeats {
+            own_ns.min(shared.left_ns(now_ns).unwrap_or(own_ns))
+        } else {
+            own_ns
         };
         if left_ns >= self.line_ns {
             return Ok(Some(Share {

@@ -95,15 +95,6 @@ fn a_quiet_member_looks_each_second_whether_the_servers_have_lost_something() {
 }
 
 #[test]
-fn a_goodbye_that_came_while_the_servers_were_heard_needs_no_waiting() {
-    let mut chain = Chain::new();
-    let mut rig = Rig::standby(&[chain.claim(1)]);
-    rig.on_event(Event::Message(chain.goodbye()));
-    rig.write_all();
-    rig.claims_after(0);
-}
-
-#[test]
 fn behind_an_old_goodbye_another_term_may_be_lost() {
     let mut chain = Chain::new();
     let mut rig = Rig::standby(&[chain.claim(1)]);
