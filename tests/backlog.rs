@@ -145,8 +145,9 @@ fn beside_others<T>(engine: &Engine, what: &str, work: impl FnOnce() -> T) -> T 
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
         let others = scope.spawn(|| ping(engine, what, &stop));
+        let stopped = support::SetOnDrop(&stop);
         let done = work();
-        stop.store(true, Ordering::Relaxed);
+        drop(stopped);
         let (worst, count) = others.join().expect("they flow");
         println!("{what}: {count} messages of others, the slowest took {worst:?}");
         assert!(count > 0);

@@ -202,13 +202,24 @@ fn no_stream_that_takes_records_holds_them_up_until_there_is_one() {
     active.assert_whole();
 }
 
-/// The one server that is left is reached, and answers each record with a 503: the stream has no leader.
-#[test]
-fn a_stream_without_a_leader_holds_records_up_until_it_has_one() {
+/// The one server that is left is reached, and answers each record with a 503: the stream has no leader. One
+/// that led it still answers questions; one that did not may be silent.
+fn no_leader(led: bool) {
     let mut servers = Servers::start(3);
     let way = Proxy::to(servers.address(0));
     let lease = "replicas = 3\ntake_over_after = '1h'";
     let mut active = Active::start_at(&[way.url()], lease);
+    wait("who leads", || {
+        let leads = servers.leader(stream::STREAM) == 0;
+        (leads == led).then_some(()).or_else(|| {
+            servers.ask(
+                &format!("$JS.API.STREAM.LEADER.STEPDOWN.{}", stream::STREAM),
+                &serde_json::json!({}),
+            );
+            std::thread::sleep(std::time::Duration::from_secs(1));
+            None
+        })
+    });
     servers.wait_for_replicas(stream::STREAM);
     servers.kill(1);
     servers.kill(2);
@@ -216,13 +227,23 @@ fn a_stream_without_a_leader_holds_records_up_until_it_has_one() {
     wait("a record that is answered with a 503", || {
         (way.no_responders() > 0).then_some(())
     });
-    active.is_told("JetStream does not answer there");
+    active.is_told("JetStream does not answer");
     assert!(active.member.is_active(), "its term goes on");
     servers.resume(1);
     servers.resume(2);
     acknowledged(producer);
     acknowledged(active.send("behind", 0));
     active.assert_whole();
+}
+
+#[test]
+fn a_stream_without_a_leader_holds_records_up_until_it_has_one() {
+    no_leader(false);
+}
+
+#[test]
+fn a_server_that_led_and_has_lost_the_others_holds_records_up_until_they_are_back() {
+    no_leader(true);
 }
 
 #[test]

@@ -202,7 +202,7 @@ impl Servers {
     }
 
     /// Asks JetStream, at whichever server answers.
-    fn ask(&self, subject: &str, payload: &Value) -> Option<Value> {
+    pub fn ask(&self, subject: &str, payload: &Value) -> Option<Value> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build();

@@ -16,6 +16,7 @@ mod reading;
 mod requests;
 mod session;
 mod stream;
+mod troubles;
 
 use std::io;
 use std::sync::{Arc, Mutex};

@@ -23,10 +23,14 @@ pub(super) enum Outcome {
     Nothing,
     /// Nobody answers for it.
     Silence,
+    /// Nobody answers for a record.
+    Unanswered,
     /// JetStream answers.
     Answered,
     /// The stream is there.
     There,
+    /// It answers for a record.
+    Recorded,
     /// The stream cannot be made: why.
     NotMade(String),
 }
@@ -73,8 +77,8 @@ pub(super) async fn publish(
             why: Unknown::ConnectionLost,
             ..
         } => Outcome::Nothing,
-        Event::Unknown { .. } => Outcome::Silence,
-        _ => Outcome::There,
+        Event::Unknown { .. } => Outcome::Unanswered,
+        _ => Outcome::Recorded,
     };
     let _ = events.send(event).await;
     outcome

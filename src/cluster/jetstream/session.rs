@@ -3,7 +3,7 @@
 //! A lost connection is not restored: what was queued in it must not go out on another one.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_nats::{Client, Event as ClientEvent, ServerInfo};
 use tokio::sync::mpsc::{Receiver, channel};
@@ -13,12 +13,13 @@ use tracing::warn;
 use super::members::exchange;
 use super::reading::read;
 use super::requests::{Outcome, ask, check, create, publish, purge};
+use super::troubles::{LastError, Troubles};
 use super::{Events, Request, Settings, State};
 use crate::cluster::core::{Event, Unknown};
 use crate::escape::Escaped;
 use crate::limits::{
-    LOG_ANSWER_MAX, LOG_EVENTS_MAX, LOG_PING_INTERVAL, LOG_RECONNECT_INTERVAL, LOG_SILENCE_MAX,
-    RECORD_HEADERS_LEN, RECORD_MESSAGE_LEN_MAX,
+    LOG_ANSWER_MAX, LOG_EVENTS_MAX, LOG_PING_INTERVAL, LOG_RECONNECT_INTERVAL, RECORD_HEADERS_LEN,
+    RECORD_MESSAGE_LEN_MAX,
 };
 use crate::nats::connect::{dial, options};
 use crate::nats::version::{self, Verdict};
@@ -181,8 +182,8 @@ impl Sessions {
                     Some(_) => {}
                 },
                 Some(done) = work.join_next() => {
-                    let words = (!last_error.is_shown).then(|| silence(server));
-                    self.troubles.note(&self.state, done.unwrap_or(Outcome::Nothing), words);
+                    let outcome = done.unwrap_or(Outcome::Nothing);
+                    self.troubles.note(&self.state, outcome, server, last_error.is_shown());
                 }
                 Some(next) = wait_for(&mut reader) => self.reading = Some(next),
                 request = self.requests.recv() => {
@@ -191,8 +192,7 @@ impl Sessions {
                     match request {
                         None => return End::Closed,
                         Some(Request::Reconnect) => {
-                            self.troubles.silent_since.get_or_insert_with(Instant::now);
-                            return End::Lost(silence(server));
+                            return End::Lost(self.troubles.give_up(server));
                         }
                         Some(Request::Publish(it)) => {
                             work.spawn(async move { publish(&client, &settings, it, &events).await });
@@ -234,100 +234,7 @@ impl Sessions {
     }
 }
 
-/// What stands in the way though a server is reached. A connection that is made says nothing of it, so it is
-/// told until an answer shows that it is over.
-#[derive(Debug, Default)]
-struct Troubles {
-    /// JetStream has not answered since then.
-    silent_since: Option<Instant>,
-    /// Why the stream cannot be made.
-    cannot_make: Option<String>,
-}
-
-impl Troubles {
-    fn stands(&self) -> bool {
-        self.cannot_make.is_some() || self.is_silent_for_long()
-    }
-
-    fn is_silent_for_long(&self) -> bool {
-        self.silent_since
-            .is_some_and(|it| it.elapsed() >= LOG_SILENCE_MAX)
-    }
-
-    /// `words`: of a server that is silent, and complains of nothing.
-    fn note(&mut self, state: &Mutex<State>, outcome: Outcome, words: Option<String>) {
-        match outcome {
-            Outcome::Nothing => {}
-            Outcome::Silence => {
-                self.silent_since.get_or_insert_with(Instant::now);
-                if let Some(words) = words.filter(|_| self.is_silent_for_long()) {
-                    tell(state, |it| it.trouble = Some(words));
-                }
-            }
-            Outcome::Answered => {
-                let was_told = self.is_silent_for_long();
-                self.silent_since = None;
-                if was_told {
-                    tell(state, |it| it.trouble.clone_from(&self.cannot_make));
-                }
-            }
-            Outcome::There => {
-                let stood = self.stands();
-                *self = Self::default();
-                if stood {
-                    tell(state, |it| it.trouble = None);
-                }
-            }
-            Outcome::NotMade(why) => {
-                self.silent_since = None;
-                if self.cannot_make.as_ref() != Some(&why) {
-                    warn!("{}", Escaped(&why));
-                }
-                tell(state, |it| it.trouble = Some(why.clone()));
-                self.cannot_make = Some(why);
-            }
-        }
-    }
-}
-
-fn silence(server: &str) -> String {
-    format!(
-        "{server} is reached, and JetStream does not answer there: are most of the group's servers up, and does \
-         it reach them?"
-    )
-}
-
-/// What the server complains of, such as missing rights; over when a whole round of checks brings it no more.
-#[derive(Debug, Default)]
-struct LastError {
-    is_new: bool,
-    is_told: bool,
-    /// It stands as the trouble.
-    is_shown: bool,
-}
-
-impl LastError {
-    fn note(&mut self, state: &Mutex<State>, said: &str) {
-        if !std::mem::replace(&mut self.is_told, true) {
-            warn!("the server complains: {}", Escaped(said));
-        }
-        // Without words to the others all goes on, but for what a person asks for.
-        if !said.contains("flb_members.") {
-            (self.is_new, self.is_shown) = (true, true);
-            let words =
-                format!("the server complains: {said}: has the engine's user all rights there?");
-            tell(state, |it| it.trouble = Some(words));
-        }
-    }
-
-    fn forget(&mut self, state: &Mutex<State>) {
-        if !std::mem::take(&mut self.is_new) && std::mem::take(&mut self.is_shown) {
-            tell(state, |it| it.trouble = None);
-        }
-    }
-}
-
-fn tell(state: &Mutex<State>, change: impl FnOnce(&mut State)) {
+pub(super) fn tell(state: &Mutex<State>, change: impl FnOnce(&mut State)) {
     change(&mut state.lock().unwrap_or_else(PoisonError::into_inner));
 }
 
