@@ -38,6 +38,10 @@ pub const REJECTS_RING: usize = 4 * 1024 * 1024;
 /// again. One line more may be in it, six times as long as it came where every byte is escaped.
 pub const REJECTS_BATCH_LEN: usize = 256 * 1024;
 
+/// Bytes of kept lines that are formatted, or written, before whoever waits for the core gets it: a few
+/// microseconds of work. A line of 64 KiB in one piece is as long as a thread's whole slice.
+pub const KEPT_PIECE_LEN: usize = 4 * 1024;
+
 /// Bytes of a source's name in a rejected line: the longest host name, a colon and a port.
 pub const REJECT_SOURCE_LEN_MAX: usize = 253 + 6;
 

@@ -8,6 +8,8 @@
 //! ```
 
 use std::borrow::Cow;
+use std::fmt::{self, Display, Formatter};
+use std::io::{self, Write};
 
 use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
@@ -16,6 +18,8 @@ use serde::{Serialize, Serializer};
 use super::field::field_of;
 use super::protocol::Rejected;
 use super::secrets::without_tokens;
+use crate::agent::background;
+use crate::limits::KEPT_PIECE_LEN;
 
 /// Appends the line, with its newline.
 pub(super) fn write(out: &mut Vec<u8>, rejected: &Rejected<'_>) {
@@ -48,7 +52,7 @@ struct Entry<'a> {
     source: Cow<'a, str>,
     time: Time,
     #[serde(skip_serializing_if = "Option::is_none")]
-    line: Option<&'a str>,
+    line: Option<Text<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     line_base64: Option<Base64<'a>>,
 }
@@ -61,13 +65,13 @@ impl<'a> Entry<'a> {
             field: None,
             source,
             time: Time(epoch_us),
-            line: text,
+            line: text.map(Text),
             line_base64: text.is_none().then_some(Base64(line)),
         }
     }
 
     fn write(&self, out: &mut Vec<u8>) {
-        serde_json::to_writer(&mut *out, self)
+        serde_json::to_writer(Pieces { out, len: 0 }, self)
             .expect("a Vec takes every byte, and an entry has only string keys");
         out.push(b'\n');
     }
@@ -84,10 +88,58 @@ impl Serialize for Time {
     }
 }
 
+/// A line, whose pieces are escaped one after the other.
+struct Text<'a>(&'a str);
+
+impl Display for Text<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let mut rest = self.0;
+        while !rest.is_empty() {
+            let mut end = rest.len().min(KEPT_PIECE_LEN);
+            while !rest.is_char_boundary(end) {
+                end -= 1;
+            }
+            let (piece, behind) = rest.split_at(end);
+            f.write_str(piece)?;
+            rest = behind;
+        }
+        Ok(())
+    }
+}
+
+impl Serialize for Text<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 struct Base64<'a>(&'a [u8]);
 
 impl Serialize for Base64<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&Base64Display::new(self.0, &STANDARD))
+    }
+}
+
+/// Gives way between pieces of what is written to it.
+struct Pieces<'a> {
+    out: &'a mut Vec<u8>,
+    /// Bytes since it gave way last.
+    len: usize,
+}
+
+impl Write for Pieces<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.out.extend_from_slice(bytes);
+        self.len += bytes.len();
+        if self.len >= KEPT_PIECE_LEN {
+            self.len = 0;
+            background::give_way();
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

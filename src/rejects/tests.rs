@@ -11,7 +11,7 @@ use crate::agent::Agent;
 use crate::clock::Now;
 use crate::clock::testing::at;
 use crate::counters::{Counter, Counters};
-use crate::limits::{KEPT_RETRY_NS, LINE_LEN_MAX, REJECTS_RING};
+use crate::limits::{KEPT_PIECE_LEN, KEPT_RETRY_NS, LINE_LEN_MAX, REJECTS_RING};
 use crate::message::Reason;
 use crate::ring::Wake;
 use crate::rolling::storage::Directory;
@@ -115,6 +115,31 @@ fn the_longest_lines_of_the_worst_bytes_are_kept_whole() {
         let len = entry["line"].as_str().map_or(LINE_LEN_MAX, str::len);
         assert_eq!(len, LINE_LEN_MAX);
     }
+}
+
+#[test]
+fn a_long_line_is_kept_as_it_came_wherever_its_pieces_end() {
+    let mut desk = Desk::new(1 << 20, 4 << 20, WhenFull::DropOldest);
+    let lines = (0..7).map(|ahead| {
+        let text = format!(
+            "{}{}",
+            "x".repeat(ahead),
+            "\u{fc}\"\u{1f600}\u{1}".repeat(1_000)
+        );
+        assert!(text.len() > KEPT_PIECE_LEN);
+        text
+    });
+    let lines: Vec<_> = lines.collect();
+    for line in &lines {
+        desk.offer(Reason::BadJson, "s", line.as_bytes());
+        assert_eq!(desk.turn(), 1);
+    }
+    let kept = desk.text();
+    let kept = kept.lines().map(|it| {
+        let entry: Value = serde_json::from_str(it).expect("JSON");
+        entry["line"].as_str().expect("a line").to_owned()
+    });
+    assert_eq!(kept.collect::<Vec<_>>(), lines);
 }
 
 #[test]

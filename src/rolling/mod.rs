@@ -29,6 +29,8 @@ use serde::de::IgnoredAny;
 pub use self::headroom::Headroom;
 use self::read::{BLOCK_LEN, read_lines, read_whole};
 use self::storage::{Name, Storage};
+use crate::agent::background;
+use crate::limits::KEPT_PIECE_LEN;
 
 /// What happens to a line that finds as many bytes kept as may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -288,9 +290,13 @@ impl<S: Storage> RollingLog<S> {
         self.is_unsynced = true;
         let mut rest = bytes;
         while !rest.is_empty() {
-            match self.storage.append(&mut self.file, rest) {
+            let piece = &rest[..rest.len().min(KEPT_PIECE_LEN)];
+            match self.storage.append(&mut self.file, piece) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(taken) => rest = &rest[taken..],
+                Ok(taken) => {
+                    rest = &rest[taken..];
+                    background::give_way();
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
