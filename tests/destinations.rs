@@ -198,6 +198,11 @@ fn messages_of_a_destination_that_left_the_settings_wait_until_it_comes_back() {
     serves(&engine, "table1", 1);
     let told = Subscriber::new(&engine, &["table4"], false).answer;
     assert!(told.contains("unknown destination"), "{told}");
+    let log = engine.log();
+    assert!(
+        log.contains(r#"destinations that the settings do not name ("table2", "table4")"#),
+        "{log}"
+    );
     let home = Arc::clone(&engine.home);
     assert_eq!(engine.stop().code, Some(0));
     let engine = Engine::start_in(home, SETTINGS);
@@ -218,5 +223,7 @@ fn more_created_names_than_may_be_now_are_served_after_a_restart() {
     for name in names {
         serves(&engine, name, 1);
     }
+    let told = Subscriber::new(&engine, &["new4"], false).answer;
+    assert!(told.contains("max_destinations is reached"), "{told}");
     assert_eq!(engine.stop().code, Some(0));
 }

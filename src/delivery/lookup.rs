@@ -278,10 +278,13 @@ fn find(
     if found != Found::Nowhere {
         return Ok(found.index());
     }
+    let why = format!("unknown destination {name:?}");
     if is_name && directory.may_create_this(name) {
         counters.add(Counter::DestinationsFull, 1);
+        return Err(format!(
+            "{why}, and no more are created: [scheduler] max_destinations is reached"
+        ));
     }
-    let why = format!("unknown destination {name:?}");
     Err(with_names(directory, why))
 }
 

@@ -21,6 +21,8 @@
 use std::io;
 use std::sync::Arc;
 
+use tracing::warn;
+
 use super::journal_wiring::{JournalLinks, JournalWiring};
 use super::names::Names;
 use super::wakes::Wakes;
@@ -183,7 +185,8 @@ where
     .wire();
     let configured = config.destinations.len() as DestinationIndex;
     // Where messages create no names, those that only wait are closed until the settings name them.
-    let _ = common.names.destinations.configure(|it| it < configured);
+    let closed = common.names.destinations.configure(|it| it < configured);
+    tell_closed(&common.names, &closed);
     let users = Arc::new(Users::new(&config.users));
     let nets = (world.delivery_nets, world.clock, world.scheduler_ring);
     let subscribers = Arc::new(Admission::new("delivery", config.delivery.connections));
@@ -223,6 +226,31 @@ where
             admissions: [producers, subscribers],
         },
     }
+}
+
+/// Destinations that a warning names.
+const NAMES_SHOWN: usize = 10;
+
+/// Messages of an earlier life wait for destinations that the settings do not name any more.
+fn tell_closed(names: &Names, closed: &[DestinationIndex]) {
+    if closed.is_empty() {
+        return;
+    }
+    let named = closed.iter().take(NAMES_SHOWN);
+    let named: Vec<_> = named
+        .filter_map(|it| names.destinations.name(*it))
+        .map(|it| format!("{it:?}"))
+        .collect();
+    let more = if closed.len() > named.len() {
+        ", ..."
+    } else {
+        ""
+    };
+    let (count, named) = (closed.len(), named.join(", "));
+    warn!(
+        count,
+        "messages wait for destinations that the settings do not name ({named}{more}): until a [[destination]] does"
+    );
 }
 
 /// The scheduler's ends of all rings.
