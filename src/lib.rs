@@ -44,6 +44,7 @@ pub mod net;
 pub mod ring;
 pub mod rolling;
 mod setting_file;
+mod space;
 mod sync;
 
 pub mod agent;

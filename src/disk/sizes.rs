@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::config::{Config, StoreUrl};
 use crate::journal::journal_folder;
+use crate::space::Space;
 use crate::store::SQLITE_FILE;
 
 /// Bytes on disk, by part.
@@ -47,7 +48,7 @@ impl Sizes {
     /// Now; `None` where the directory is not there yet.
     pub(crate) fn now(config: &Config) -> Option<Self> {
         let data_dir = &config.data_dir;
-        let disk = rustix::fs::statvfs(data_dir).ok()?;
+        let disk = Space::at(data_dir).ok()?;
         let store = match &config.store.url {
             StoreUrl::Sqlite(None) => of_files(data_dir, &[SQLITE_FILE]),
             StoreUrl::Sqlite(Some(path)) => {
@@ -62,8 +63,8 @@ impl Sizes {
             store,
             kept: of_files(data_dir, &["rejected", "undelivered", "unstored"]),
             logs: of_files(&data_dir.join("histograms"), &[""]),
-            free: disk.f_bavail.saturating_mul(disk.f_frsize),
-            size: disk.f_blocks.saturating_mul(disk.f_frsize),
+            free: disk.free,
+            size: disk.total,
             appended: None,
         })
     }

@@ -6,6 +6,8 @@ mod directory;
 use std::fmt::Debug;
 use std::io;
 
+pub use crate::space::Space;
+
 pub use self::directory::Directory;
 
 /// The name of one of the files.
@@ -15,15 +17,6 @@ pub enum Name {
     Older(u64),
     /// The one that is appended to.
     Current,
-}
-
-/// Bytes of a disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Space {
-    /// All; zero where the file system has no size.
-    pub total: u64,
-    /// What the engine may still take.
-    pub free: u64,
 }
 
 /// The files of one rolling log.

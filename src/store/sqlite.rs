@@ -28,6 +28,7 @@ use super::unstored::{UnstoredLog, unwritable};
 use super::{Applied, Store, StoreError, Totals};
 use crate::journal::format::Position;
 use crate::message::Sequence;
+use crate::space::Space;
 
 pub(super) use reader::SqliteReader;
 pub(crate) use schema::{SqliteSchema, schema_version};
@@ -224,8 +225,7 @@ impl Store for SqliteStore {
 
     fn free_len(&self) -> Option<u64> {
         let folder = self.path.parent()?;
-        let found = rustix::fs::statvfs(folder).ok()?;
-        Some(found.f_bavail.saturating_mul(found.f_frsize))
+        Some(Space::at(folder).ok()?.free)
     }
 
     fn totals(&mut self) -> Result<Totals, StoreError> {

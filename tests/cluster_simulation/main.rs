@@ -12,6 +12,7 @@
 //!
 //! ```text
 //! FLIPPED_LB_SIMULATION_SEED=42 cargo nextest run --test cluster_simulation one_seed
+//! FLIPPED_LB_SIMULATION_PLAN=returning FLIPPED_LB_SIMULATION_SEED=42 cargo nextest run --test cluster_simulation one_seed
 //! FLIPPED_LB_SIMULATION_SEEDS=10000 cargo nextest run --release --test cluster_simulation new_seeds
 //! FLIPPED_LB_SIMULATION_FIRST=527 FLIPPED_LB_SIMULATION_SEEDS=600 cargo nextest run --test cluster_simulation cut_off
 //! FLIPPED_LB_SIMULATION_SEEDS=1000 cargo test --test cluster_simulation -- --ignored --nocapture census
@@ -71,25 +72,59 @@ fn run(plan: Plan) -> Result<Outcome, Failure> {
     .map_err(|(checker, what)| (checker, format!("{what}\n{}", world.report())))
 }
 
-fn run_whole(seed: u64) -> Outcome {
-    run_plan(Plan::draw(seed, Broken::Nothing))
+/// What is drawn from a seed.
+#[derive(Clone, Copy)]
+struct Kind {
+    name: &'static str,
+    draw: fn(u64, Broken) -> Plan,
 }
 
-fn run_plan(plan: Plan) -> Outcome {
-    let seed = plan.seed;
-    run(plan).unwrap_or_else(|(checker, what)| {
-        panic!(
-            "seed {seed}: the checker `{checker}` says: {what}\n\nTo see it again:\n\
-             FLIPPED_LB_SIMULATION_SEED={seed} cargo nextest run --test cluster_simulation one_seed\n\
-             (with FLIPPED_LB_SIMULATION_EVENTS=100000 for all that happened)\n"
-        )
-    })
+const USUAL: Kind = Kind {
+    name: "usual",
+    draw: Plan::draw,
+};
+const FORGETFUL: Kind = Kind {
+    name: "forgetful",
+    draw: plan::forgetful,
+};
+const RETURNING: Kind = Kind {
+    name: "returning",
+    draw: plan::returning,
+};
+
+impl Kind {
+    /// The kind that the environment names.
+    fn given() -> Self {
+        let name = std::env::var("FLIPPED_LB_SIMULATION_PLAN");
+        let name = name.as_deref().unwrap_or(USUAL.name);
+        let found = [USUAL, FORGETFUL, RETURNING]
+            .into_iter()
+            .find(|it| it.name == name);
+        found.unwrap_or_else(|| panic!("no plan is called {name:?}"))
+    }
+
+    fn run_whole(self, seed: u64) -> Outcome {
+        run((self.draw)(seed, Broken::Nothing)).unwrap_or_else(|(checker, what)| {
+            let name = self.name;
+            panic!(
+                "seed {seed}: the checker `{checker}` says: {what}\n\nTo see it again:\n\
+                 FLIPPED_LB_SIMULATION_PLAN={name} FLIPPED_LB_SIMULATION_SEED={seed} cargo nextest run \
+                 --test cluster_simulation one_seed\n\
+                 (with FLIPPED_LB_SIMULATION_EVENTS=100000 for all that happened)\n"
+            )
+        })
+    }
+
+    fn run_all(self, seeds: impl Iterator<Item = u64>) -> Outcome {
+        seeds.fold(Outcome::default(), |sum, seed| {
+            sum.and(self.run_whole(seed))
+        })
+    }
 }
 
 #[test]
 fn the_promises_of_a_group_hold_for_the_same_seeds_every_time() {
-    let met = (1..=SEEDS).fold(Outcome::default(), |sum, seed| sum.and(run_whole(seed)));
-    assert_met(&met, plan::EXPECTED);
+    assert_met(&USUAL.run_all(1..=SEEDS), plan::EXPECTED);
 }
 
 fn assert_met(met: &Outcome, expected: &[&str]) {
@@ -106,22 +141,20 @@ fn the_promises_of_a_group_hold_for_new_seeds() {
     let first = fastrand::u64(..) >> 16;
     println!("seeds from {first} on");
     for seed in 0..setting("SEEDS").unwrap_or(NEW_SEEDS) {
-        run_whole(first.wrapping_add(seed));
+        USUAL.run_whole(first.wrapping_add(seed));
     }
 }
 
 #[test]
 fn the_promises_of_a_group_hold_where_servers_forget_what_they_confirmed() {
-    let outcome = |seed| run_plan(plan::forgetful(seed, Broken::Nothing));
-    let met = (1..=FORGETFUL_SEEDS).fold(Outcome::default(), |sum, seed| sum.and(outcome(seed)));
+    let met = FORGETFUL.run_all(1..=FORGETFUL_SEEDS);
     assert_met(&met, plan::EXPECTED_OF_FORGETFUL);
 }
 
 #[test]
 fn whoever_was_cut_off_claims_nothing_before_what_the_servers_lost_is_put_back() {
-    let outcome = |seed| run_plan(plan::returning(seed, Broken::Nothing));
-    let met = (setting("FIRST").unwrap_or(1)..=setting("SEEDS").unwrap_or(RETURNING_SEEDS))
-        .fold(Outcome::default(), |sum, seed| sum.and(outcome(seed)));
+    let last = setting("SEEDS").unwrap_or(RETURNING_SEEDS);
+    let met = RETURNING.run_all(setting("FIRST").unwrap_or(1)..=last);
     assert_met(&met, plan::EXPECTED_OF_RETURNING);
 }
 
@@ -131,8 +164,10 @@ fn one_seed_replays_exactly() {
         Some(seed) => vec![seed],
         None => (1..=5).collect(),
     };
+    let kind = Kind::given();
     for seed in seeds {
-        assert_eq!(run_whole(seed).hash, run_whole(seed).hash, "seed {seed}");
+        let once = kind.run_whole(seed).hash;
+        assert_eq!(once, kind.run_whole(seed).hash, "seed {seed}");
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::finding::Finding;
 use crate::config::{Config, show_size};
+use crate::space::Space;
 
 const SYNC: &str = "disk sync";
 const RATE: &str = "disk rate";
@@ -73,11 +74,10 @@ fn failed(subject: &'static str, folder: &Path, error: &io::Error) -> Finding {
 }
 
 fn space(folder: &Path, config: &Config) -> Finding {
-    let Ok(disk) = rustix::fs::statvfs(folder) else {
+    let Ok(disk) = Space::at(folder) else {
         return Finding::unknown(SPACE, "the file system's size");
     };
-    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-    space_finding(free, config.journal.segment)
+    space_finding(disk.free, config.journal.segment)
 }
 
 /// By the free bytes and the length of a journal segment.

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::name::NAME_LEN_MAX;
 use super::{Name, Storage, is_descriptors};
 use crate::limits::SPARE_DESCRIPTORS;
+use crate::space::Space;
 
 /// A journal as files of one directory: `00000000000000000007.segment` and so on, see [`Name`].
 ///
@@ -140,11 +141,11 @@ impl Storage for Directory {
     }
 
     fn available(&self) -> io::Result<u64> {
-        let room = match &self.held {
-            Some(held) => rustix::fs::fstatvfs(&held.directory)?,
-            None => rustix::fs::statvfs(&self.path)?,
+        let space = match &self.held {
+            Some(held) => Space::of(&held.directory)?,
+            None => Space::at(&self.path)?,
         };
-        Ok(room.f_bavail.saturating_mul(room.f_frsize))
+        Ok(space.free)
     }
 
     fn len(&self, file: &File) -> io::Result<u64> {

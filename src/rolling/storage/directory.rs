@@ -114,11 +114,6 @@ impl Storage for Directory {
     }
 
     fn space(&self) -> Option<Space> {
-        let disk = rustix::fs::fstatvfs(&self.handle).ok()?;
-        let len = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
-        Some(Space {
-            total: len(disk.f_blocks),
-            free: len(disk.f_bavail),
-        })
+        Space::of(&self.handle).ok()
     }
 }
