@@ -25,8 +25,8 @@ pub(super) enum Outcome {
     Silence,
     /// Nobody answers for a record.
     Unanswered,
-    /// JetStream answers.
-    Answered,
+    /// JetStream answers: the stream is not there.
+    Missing,
     /// The stream is there.
     There,
     /// It answers for a record.
@@ -236,7 +236,7 @@ pub(super) async fn check(client: &Client, settings: &Settings, events: &Events)
         Err(_) => return Outcome::Silence,
     };
     let outcome = match check {
-        Check::Missing => Outcome::Answered,
+        Check::Missing => Outcome::Missing,
         Check::Found { .. } => Outcome::There,
     };
     let _ = events.send(Event::Checked(check)).await;

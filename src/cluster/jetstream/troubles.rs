@@ -66,7 +66,8 @@ impl Troubles {
                 let now = Instant::now();
                 self.unanswered.get_or_insert([now, now])[1] = now;
             }
-            Outcome::Answered => self.silent_since = None,
+            // The core tells of a stream that is not there.
+            Outcome::Missing => (self.silent_since, self.unanswered) = (None, None),
             Outcome::There => (self.silent_since, self.cannot_make) = (None, None),
             Outcome::Recorded => *self = Self::default(),
             Outcome::NotMade(why) => {
@@ -173,10 +174,14 @@ mod tests {
         let mut troubles = long(Outcome::Unanswered);
         let words = told(&mut troubles, Outcome::There).expect("it is told");
         assert!(words.contains("does not answer records"), "{words}");
-        let words = told(&mut troubles, Outcome::Answered).expect("it is told");
-        assert!(words.contains("does not answer records"), "{words}");
         assert_eq!(told(&mut troubles, Outcome::Recorded), None);
         assert!(!troubles.stands());
+    }
+
+    #[test]
+    fn records_without_answers_are_not_told_beside_a_stream_that_is_not_there() {
+        let mut troubles = long(Outcome::Unanswered);
+        assert_eq!(told(&mut troubles, Outcome::Missing), None);
     }
 
     #[test]
@@ -192,7 +197,7 @@ mod tests {
 
     #[test]
     fn silence_is_over_with_an_answer() {
-        for outcome in [Outcome::Answered, Outcome::There, Outcome::Recorded] {
+        for outcome in [Outcome::Missing, Outcome::There, Outcome::Recorded] {
             let mut troubles = long(Outcome::Silence);
             let words = told(&mut troubles, Outcome::Silence).expect("it is told");
             assert!(words.contains("does not answer there"), "{words}");
@@ -204,7 +209,7 @@ mod tests {
     fn a_stream_that_cannot_be_made_is_told_until_it_is_there() {
         let mut troubles = long(Outcome::NotMade("no room".to_owned()));
         let no_room = Some("no room".to_owned());
-        assert_eq!(told(&mut troubles, Outcome::Answered), no_room);
+        assert_eq!(told(&mut troubles, Outcome::Missing), no_room);
         assert_eq!(told(&mut troubles, Outcome::There), None);
     }
 }
