@@ -21,6 +21,8 @@ pub(super) struct Checks {
     pub(super) last: u64,
     /// Answers that would take everything away; `None`: the last one did not.
     pub(super) reported_loss: Option<ReportedLoss>,
+    /// The stream was found to have no record where the own files have some.
+    pub(super) is_without_record: bool,
     /// Since when the servers are heard; `None`: they are not.
     pub(super) hearing: Option<Hearing>,
 }
@@ -93,8 +95,9 @@ impl Member {
     /// The stream has the messages from `first` to `last`; this member had read up to `known`.
     fn on_bounds(&mut self, first: u64, last: u64, known: u64, now_us: u64) {
         let serves = matches!(self.role, Role::Active | Role::Paused | Role::Claiming);
-        if first > known + 1 && known > 0 && !serves {
-            self.begin_anew();
+        // What was read since it was asked is not missing.
+        if first > known.max(self.tip.sequence) + 1 && known > 0 && !serves {
+            self.begin_anew(last, now_us);
         } else if self.role == Role::Starting {
             self.start(first, last, now_us);
         } else if last < known && self.comparison.is_none() && self.republish.is_none() {
@@ -105,9 +108,8 @@ impl Member {
     }
 
     /// The stream no longer has the record behind the own last one.
-    pub(super) fn begin_anew(&mut self) {
-        self.decide(Decision::SetAside { behind: 0 });
-        self.step_down(Why::Purged);
+    pub(super) fn begin_anew(&mut self, last: u64, now_us: u64) {
+        self.seek_record(last, Why::Purged, now_us);
     }
 
     fn start(&mut self, first: u64, last: u64, now_us: u64) {

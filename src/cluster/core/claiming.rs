@@ -19,7 +19,10 @@ impl Member {
         if !is_fresh {
             self.look(now_us);
         } else if self.checks.last <= self.tip.sequence {
-            self.claim(now_us);
+            match self.is_last_in_doubt() {
+                true => self.compare(self.tip.before().sequence, u64::MAX, now_us),
+                false => self.claim(now_us),
+            }
         }
     }
 
@@ -41,6 +44,7 @@ impl Member {
             && is_idle
             && self.can_write
             && self.checks.wrong.is_none()
+            && !self.checks.is_without_record
     }
 
     fn is_time(&self, now_us: u64) -> bool {

@@ -2,7 +2,7 @@
 //! stream has lost, and sets aside files that diverged.
 //!
 //! Records name the one before, so where one is the same in both, all before it are: the last common one is
-//! found by binary search.
+//! found by binary search. Where there is none, `remaining` looks for what the stream has instead.
 
 use std::sync::Arc;
 
@@ -12,6 +12,9 @@ use super::tip::{filler, subject_of};
 use super::{Member, Role};
 use crate::cluster::record::Record;
 use crate::limits::{RESEND_US, RETRY_US};
+
+pub(super) const OTHER_GROUP: &str = "the stream is another group's: give this member a directory of its own, or make \
+     the stream from it with `flipped-lb cluster restore --config FILE`";
 
 /// A message of the stream beside the own files.
 #[derive(Debug)]
@@ -28,8 +31,13 @@ pub(super) struct Comparison {
     /// All up to here is common; all from `differs` on is not.
     common: u64,
     differs: Option<u64>,
-    /// The stream begins here.
+    /// The stream begins and ends here, by the last answer.
     first: u64,
+    ends: u64,
+    /// Nothing is common: a record of the group is looked for, and this is why files would be set aside.
+    seeks: Option<Why>,
+    /// What is looked at is the record before one that was found.
+    is_predecessor: bool,
     /// The own record at or before it, once it is read.
     own: Option<Option<Arc<[u8]>>>,
     asked_us: u64,
@@ -45,9 +53,34 @@ impl Comparison {
             common: 0,
             differs: None,
             first: 1,
+            ends: last,
+            seeks: None,
+            is_predecessor: false,
             own: None,
             asked_us: 0,
         }
+    }
+
+    /// Nothing is common with a stream that ends here: is there a record of the group to begin with?
+    pub(super) fn seeking(last: u64, why: Why) -> Self {
+        Self {
+            seeks: Some(why),
+            ..Self::new(last, last)
+        }
+    }
+
+    pub(super) fn seeks(&self) -> bool {
+        self.seeks.is_some()
+    }
+
+    /// This message is looked at next: any, or the one that a record names as the one before.
+    pub(super) fn look_at(&mut self, sequence: u64, is_predecessor: bool) {
+        (self.at, self.target) = (sequence, sequence);
+        self.is_predecessor = is_predecessor;
+    }
+
+    pub(super) fn is_at_predecessor(&self) -> bool {
+        self.is_predecessor
     }
 
     pub(super) fn is_at(&self, sequence: u64) -> bool {
@@ -112,14 +145,20 @@ impl Member {
         let Some(comparison) = &mut self.comparison else {
             return;
         };
-        if let Some((first, last)) = answer.bounds
-            && (first > comparison.at || last < comparison.target)
-        {
+        let Some((first, last)) = answer.bounds else {
+            return;
+        };
+        if first > comparison.at || last < comparison.target {
             return self.on_moved_bounds(first, last, now_us);
         }
+        comparison.ends = last;
         let (Some(at), Some(own)) = (&answer.at, &comparison.own) else {
             return;
         };
+        if let Some(why) = comparison.seeks.clone() {
+            let has_own = own.is_some();
+            return self.on_sought(at, has_own, first, why, now_us);
+        }
         let own = own.as_ref().and_then(|it| self.tip.behind(it));
         if let Some(own) = own.as_ref().filter(|it| it.sequence < at.sequence)
             && own.is_void_at(at)
@@ -130,14 +169,12 @@ impl Member {
         }
         let is_same = own.is_some_and(|it| it.sequence == at.sequence && it.is_own(at));
         if !is_same && self.is_of_other_group(at) {
-            let words = "the stream is another group's: give this member a directory of its own, or make \
-                         the stream from it with `flipped-lb cluster restore --config FILE`";
-            return self.refuse(words.into());
+            return self.refuse(OTHER_GROUP.into());
         }
         self.on_compared_message(is_same, at.clone(), now_us);
     }
 
-    fn is_of_other_group(&self, message: &Message) -> bool {
+    pub(super) fn is_of_other_group(&self, message: &Message) -> bool {
         let record = Record::decode(&message.bytes);
         record.is_ok_and(|it| self.tip.group().is_some_and(|own| own != it.place.group))
     }
@@ -145,14 +182,15 @@ impl Member {
     /// The stream was purged or lost its end while it was compared.
     fn on_moved_bounds(&mut self, first: u64, last: u64, now_us: u64) {
         let at = self.comparison.as_ref().map_or(0, |it| it.target);
-        if first > last {
-            // The next look at the stream says whether it is empty.
+        let seeks = self.comparison.as_ref().is_some_and(Comparison::seeks);
+        if first > last || seeks {
+            // The next look at the stream says what it has.
             self.comparison = None;
         } else if last < at {
             self.compare(last, last, now_us);
         } else if (self.comparison.as_ref()).is_some_and(|it| it.differs.is_none()) {
             // The own last record is gone from the stream: nothing shows whether it was there.
-            self.begin_anew();
+            self.begin_anew(last, now_us);
         } else if let Some(comparison) = &mut self.comparison {
             comparison.first = first;
             comparison.edge = None;
@@ -190,6 +228,10 @@ impl Member {
             return self.ask_comparison(now_us);
         }
         let behind = comparison.common;
+        if behind == 0 {
+            let ends = comparison.ends;
+            return self.seek_record(ends, Why::Diverged, now_us);
+        }
         self.decide(Decision::SetAside { behind });
         self.step_down(Why::Diverged);
     }
@@ -199,6 +241,8 @@ impl Member {
         let Some(comparison) = self.comparison.take() else {
             return;
         };
+        self.checks.is_without_record = false;
+        self.proven = self.tip.sequence;
         if comparison.last < self.tip.sequence {
             let (from, to) = (before.sequence + 1, self.tip.sequence);
             self.tell(Notice::Republishing { from, to });

@@ -1,5 +1,5 @@
-//! Answers that the stream is gone, empty or purged, while this member has files. One such answer proves nothing: a
-//! server that lost its store gives it at its start, while the others have all.
+//! Answers that the stream is gone, empty or purged, or has no record of the group, while this member has files.
+//! One such answer proves nothing: a server that lost its store gives it at its start, while the others have all.
 //!
 //! Each is asked again over another connection. Once confirmed, it is reported with the command that helps, and the
 //! member waits; a start ends there.
@@ -15,6 +15,9 @@ const EMPTY: &str = "the group's stream is empty, and this member's journal is n
 const PURGED: &str = "the group's stream was purged, its last record too: \
                       once all members have stopped, `flipped-lb cluster restore --config FILE` makes it \
                       from the one with the longest journal";
+const VOID: &str = "the group's stream has no record where this member's journal has its own: once all \
+                    members have stopped, `flipped-lb cluster restore --replace --config FILE` makes it from \
+                    the one with the longest journal";
 const UNCONFIRMED: &str =
     "a server does not have the group's stream as this member knows it: others are asked";
 
@@ -32,11 +35,32 @@ impl Member {
             self.report_loss(words, now_us);
             return true;
         }
+        if self.checks.is_without_record && known > 0 {
+            self.on_without_record(check, known, now_us);
+            return true;
+        }
         if self.checks.reported_loss.is_some() && self.is_coming_back(check, known) {
             return true;
         }
         self.checks.reported_loss = None;
         false
+    }
+
+    /// The stream had no record for this member. It is compared again: somebody may have made it anew.
+    fn on_without_record(&mut self, check: &Check, known: u64, now_us: u64) {
+        if self.is_coming_back(check, known) {
+            self.checks.reported_loss = None;
+            return;
+        }
+        self.report_loss(VOID, now_us);
+        let is_free = self.comparison.is_none() && self.republish.is_none();
+        if let Check::Found { last, .. } = check
+            && is_free
+            && self.role != Role::Ended
+        {
+            let own = self.tip.before().sequence;
+            self.compare(own.min(*last), *last, now_us);
+        }
     }
 
     fn report_loss(&mut self, words: &str, now_us: u64) {

@@ -10,8 +10,8 @@
 //! ```
 //!
 //! `event` lists its events and decisions, `tip` has the rule by which a record counts, `flight` what is
-//! sent. The rest handles the events: `checking`, `hearing`, `loss` and `comparing` the stream's end against the
-//! own files, `reading`, `claiming`, `publishing`, `serving`. The shell carries out each decision, in their order, and
+//! sent. The rest handles the events: `checking`, `hearing`, `loss`, `comparing` and `remaining` the stream's end
+//! against the own files, `reading`, `claiming`, `publishing`, `serving`. The shell carries out each decision, in their order, and
 //! brings events in the order in which they happen. All times are microseconds of a clock that counts
 //! suspend and never goes back.
 
@@ -24,6 +24,7 @@ mod hearing;
 mod loss;
 mod publishing;
 mod reading;
+mod remaining;
 mod serving;
 #[cfg(test)]
 mod tests;
@@ -101,6 +102,8 @@ pub struct Member {
     gap: Option<Gap>,
     /// When the stream was last read from a place on.
     read_us: u64,
+    /// Up to this message nothing has taken the place of the last record that counts.
+    proven: u64,
     /// When a void message made the own files suspect, and which.
     suspected: (u64, u64),
     /// Ends of confirmed records that are not written yet, with their sequences.
@@ -146,6 +149,7 @@ impl Member {
             republish: None,
             gap: None,
             read_us: 0,
+            proven: 0,
             suspected: (0, 0),
             unwritten: VecDeque::new(),
             offer: None,

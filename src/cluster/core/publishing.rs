@@ -325,14 +325,23 @@ impl Member {
             .flight
             .as_ref()
             .is_some_and(|it| matches!(it.what, What::Own { .. }));
-        if 0 < counted && counted < self.tip.sequence && is_own {
+        if self.is_verifying() {
+            // A PubAck and the message itself say so: it is asked about already.
+        } else if 0 < counted && counted < self.tip.sequence && is_own {
             self.verify(counted, now_us);
         } else {
             self.on_confirmed(now_us);
         }
     }
 
+    pub(super) fn is_verifying(&self) -> bool {
+        let state = self.flight.as_ref().map(|it| it.state);
+        matches!(state, Some(State::Verifying { .. }))
+    }
+
     fn verify(&mut self, at: u64, now_us: u64) {
+        // Messages that came behind it are no gap.
+        self.gap = None;
         if let Some(flight) = &mut self.flight {
             let since_us = now_us;
             flight.state = State::Verifying { at, since_us };

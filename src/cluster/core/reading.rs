@@ -32,17 +32,35 @@ impl Member {
     /// The next message of the stream, from a consumer or in an answer of the leader.
     pub(super) fn on_message(&mut self, message: &Message, now_us: u64) {
         let follows = matches!(self.role, Role::Standby | Role::Claiming);
-        if !follows || message.sequence <= self.tip.sequence || self.comparison.is_some() {
+        // What is verified would be begun again by each message, and outlast it.
+        let is_asking = self.comparison.is_some() || self.is_verifying();
+        if !follows || message.sequence <= self.tip.sequence || is_asking {
             return;
         }
         if message.sequence > self.tip.sequence + 1 {
             return self.on_gap(now_us);
         }
         match self.tip.classify(message) {
+            // It is read again, once that is known.
+            Classified::Record(..) if self.is_last_in_doubt() && !self.is_in_flight(message) => {
+                self.compare(self.tip.before().sequence, u64::MAX, now_us);
+            }
             Classified::Record(place, said) => self.on_record(place, said, message, now_us),
             Classified::Void(void) => self.on_void(message, void, now_us),
             Classified::Refused(words) => self.refuse(words),
         }
+    }
+
+    fn is_in_flight(&self, message: &Message) -> bool {
+        let flight = self.flight.as_ref();
+        flight.is_some_and(|it| it.publish.bytes == message.bytes)
+    }
+
+    /// Whether void messages behind the last record may hide that the servers have lost it. What stands behind
+    /// them counts for whoever has that record, and for nobody else.
+    pub(super) fn is_last_in_doubt(&self) -> bool {
+        let counted = self.tip.before().sequence;
+        counted > 0 && counted < self.tip.sequence && self.proven < self.tip.sequence
     }
 
     fn on_record(
@@ -125,11 +143,11 @@ impl Member {
             if matches!(self.role, Role::Standby | Role::Claiming) {
                 self.read_on(now_us);
             }
-        } else if answer
-            .bounds
-            .is_some_and(|(first, last)| first > missing && first <= last)
+        } else if let Some((first, last)) = answer.bounds
+            && first > missing
+            && first <= last
         {
-            self.begin_anew();
+            self.begin_anew(last, now_us);
         } else if answer.bounds.is_some_and(|(_, last)| last > missing) {
             self.note_trouble(Some(format!(
                 "message {missing} is missing in the middle of the group's stream: nothing behind it is \

@@ -5,6 +5,7 @@ mod doubts;
 mod hearing;
 mod lease;
 mod publishes;
+mod remaining;
 mod republishing;
 mod retention;
 mod rig;

@@ -7,7 +7,7 @@ use super::rig::{LEASE, Rig, SECOND};
 use crate::cluster::testing::{Chain, SEGMENT};
 
 /// Answers each question from a journal and a stream until none is left.
-fn answer_all(rig: &mut Rig, own: &[Message], stream: &[Message]) {
+pub(super) fn answer_all(rig: &mut Rig, own: &[Message], stream: &[Message]) {
     for _ in 0..100 {
         let decided = std::mem::take(&mut rig.decided);
         let (mut fetches, mut asks) = (Vec::new(), Vec::new());
@@ -40,7 +40,7 @@ fn answer_all(rig: &mut Rig, own: &[Message], stream: &[Message]) {
     panic!("it asks without end");
 }
 
-fn started(own: &[Message], stream: &[Message]) -> Rig {
+pub(super) fn started(own: &[Message], stream: &[Message]) -> Rig {
     let mut rig = Rig::new(own.last());
     let bounds = stream.first().zip(stream.last());
     let (first, last) = bounds.map_or((1, 0), |it| (it.0.sequence, it.1.sequence));
@@ -49,7 +49,7 @@ fn started(own: &[Message], stream: &[Message]) -> Rig {
     rig
 }
 
-fn stream(len: usize) -> (Vec<Message>, Chain) {
+pub(super) fn stream(len: usize) -> (Vec<Message>, Chain) {
     let mut chain = Chain::new();
     let mut messages = vec![chain.claim(1)];
     messages.extend((1..len).map(|_| chain.batches()));

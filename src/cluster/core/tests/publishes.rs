@@ -1,6 +1,7 @@
 //! What is heard of the record in flight.
 
 use super::super::*;
+use super::beginning::answer_all;
 use super::rig::{LEASE, Rig, SECOND, stored};
 use crate::cluster::addresses::successor_of;
 use crate::cluster::record::{Kind, Record};
@@ -205,8 +206,14 @@ fn a_claim_behind_void_messages_counts_once_the_leader_has_none_that_counts_ther
         let mut behind = chain.clone();
         behind.sequence += 1;
         let voids = [chain.foreign(), chain.foreign(), chain.foreign()];
-        let mut rig = Rig::standby(&[std::slice::from_ref(&first), &voids].concat());
-        let claim = rig.claims_after(LEASE);
+        let stream = [std::slice::from_ref(&first), &voids].concat();
+        let mut rig = Rig::standby(&stream);
+        rig.pass_heard(LEASE);
+        answer_all(&mut rig, &stream, &stream);
+        for message in &voids {
+            rig.on_event(Event::Message(message.clone()));
+        }
+        let claim = rig.claims_after(SECOND);
         rig.confirm(&claim);
         rig.answer(Some(&first), Some(&voids[0]), 5);
         rig.answer(Some(&voids[1]), None, 5);
@@ -224,6 +231,34 @@ fn a_claim_behind_void_messages_counts_once_the_leader_has_none_that_counts_ther
             assert!(rig.has_stepped_down(&Why::Diverged));
         }
     }
+}
+
+/// The simulation's seed 1280 of members that come back: a claimant never came to an end.
+#[test]
+fn what_is_read_meanwhile_does_not_begin_the_look_at_void_messages_again() {
+    let mut chain = Chain::new();
+    let first = chain.claim(1);
+    let voids = [chain.foreign(), chain.foreign(), chain.foreign()];
+    let stream = [std::slice::from_ref(&first), &voids].concat();
+    let mut rig = Rig::standby(&stream);
+    rig.pass_heard(LEASE);
+    answer_all(&mut rig, &stream, &stream);
+    for message in &voids {
+        rig.on_event(Event::Message(message.clone()));
+    }
+    let claim = rig.claims_after(SECOND);
+    let behind = Message {
+        sequence: 6,
+        ..chain.foreign()
+    };
+    for (at, next) in [(&first, &voids[0]), (&voids[1], &voids[2])] {
+        rig.confirm(&claim);
+        rig.on_event(Event::Message(stored(&claim)));
+        rig.on_event(Event::Message(behind.clone()));
+        assert_eq!(rig.member.role(), Role::Claiming);
+        rig.answer(Some(at), Some(next), 6);
+    }
+    assert_eq!(rig.member.role(), Role::Active);
 }
 
 #[test]

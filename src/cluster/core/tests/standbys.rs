@@ -1,6 +1,7 @@
 //! What a standby hears, and when it claims.
 
 use super::super::*;
+use super::beginning::answer_all;
 use super::rig::{LEASE, Rig, SECOND, stored};
 use crate::cluster::record::{Kind, Record, Term};
 use crate::cluster::testing::Chain;
@@ -156,8 +157,12 @@ fn wrong_settings_are_told_with_the_command_that_mends_them_and_no_standby_claim
 #[test]
 fn a_claim_expects_the_claimants_own_last_record_by_both_numbers() {
     let mut chain = Chain::new();
-    let mut rig = Rig::standby(&[chain.claim(1), chain.batches(), chain.foreign()]);
-    let publish = rig.claims_after(LEASE);
+    let stream = [chain.claim(1), chain.batches(), chain.foreign()];
+    let mut rig = Rig::standby(&stream);
+    rig.pass_heard(LEASE);
+    assert!(rig.published_nothing(), "the servers may have lost it");
+    answer_all(&mut rig, &stream, &stream);
+    let publish = rig.claims_after(SECOND);
     assert_eq!(publish.expected_last, 3, "a void message is a message");
     assert_eq!(&*publish.expected_subject, "flb_journal.east.stranger");
     let place = Record::decode(&publish.bytes).expect("it is one").place;
