@@ -48,6 +48,7 @@ impl Checkers {
     /// The servers lose what they had confirmed.
     pub fn on_loss(&mut self, now_us: u64) {
         self.lost_us = Some(now_us);
+        self.serving = None;
     }
 
     pub fn has_lost(&self) -> bool {
@@ -70,10 +71,15 @@ impl Checkers {
         Ok(())
     }
 
-    /// All members' journals are byte-identical by position.
-    pub fn on_written(&mut self, position: u64, bytes: &Arc<[u8]>) -> Verdict {
+    /// It may be whole only at the end of a run.
+    pub fn note_written(&mut self, position: u64, bytes: &Arc<[u8]>) {
         let orders = crate::batches::orders(bytes).into_iter();
         self.at.extend(orders.map(|it| (it, position)));
+    }
+
+    /// All members' journals are byte-identical by position.
+    pub fn on_written(&mut self, position: u64, bytes: &Arc<[u8]>) -> Verdict {
+        self.note_written(position, bytes);
         if self.has_lost() {
             return Ok(());
         }
@@ -95,6 +101,19 @@ impl Checkers {
         match self.has_lost() {
             true => Ok(()),
             false => Err(("diverged", "though the servers have lost nothing".into())),
+        }
+    }
+
+    /// All files are set aside only where the stream has a record in their place.
+    pub fn on_all_set_aside(&self, has_record: bool, now_us: u64) -> Verdict {
+        // It may have been lost since it was seen.
+        let is_just_lost = self.lost_us.is_some_and(|it| now_us < it + SECOND);
+        match has_record || is_just_lost {
+            true => Ok(()),
+            false => Err((
+                "diverged",
+                "all files were set aside, for void messages".into(),
+            )),
         }
     }
 

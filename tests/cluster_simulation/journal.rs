@@ -39,11 +39,8 @@ impl Journal {
         Some((place, bytes))
     }
 
-    /// The process dies: so many of the writes under way are whole, and recovery cuts the others.
-    pub fn tear(&mut self, whole: usize) {
-        for _ in 0..whole {
-            self.sync_one();
-        }
+    /// The process dies, and recovery cuts what is not whole.
+    pub fn tear(&mut self) {
         self.unsynced.clear();
     }
 
@@ -118,6 +115,11 @@ impl Journal {
 
     pub fn orders(&self) -> Vec<Order> {
         self.records.iter().flat_map(|it| orders(&it.1)).collect()
+    }
+
+    /// Each record by its sequence.
+    pub fn by_sequence(&self) -> impl Iterator<Item = (Place, Bytes)> {
+        self.records.iter().map(|it| (it.0, Arc::clone(&it.1)))
     }
 
     /// Each record by its position.

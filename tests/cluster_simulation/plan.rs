@@ -90,6 +90,9 @@ pub struct Faults {
     pub forgotten: u32,
     /// A server comes back without its store, and knows no better for some seconds.
     pub blank: u32,
+    /// The servers lose every record that a member has, and strangers take the places: somebody makes the stream
+    /// anew some time later.
+    pub void_only: u32,
     /// A member is cut off; later the servers go down, and lose what a member has that is not cut off;
     /// member and servers come back at about the same time.
     pub absence: u32,
@@ -139,6 +142,7 @@ pub fn forgetful(seed: u64, broken: Broken) -> Plan {
         forgotten: 60,
         // A stream that lost its end grows again without a claim.
         foreign: 20,
+        void_only: Dice::new(seed, "void only").of(&[0, 0, 15]),
         ..Faults::default()
     };
     plan
@@ -259,8 +263,12 @@ pub const EXPECTED_OF_FORGETFUL: &[&str] = &[
     "carried",
     "confirmed and forgotten",
     "files diverged",
+    "lost place taken",
+    "made anew",
     "mended",
+    "refused until it is made anew",
     "servers down",
+    "void messages alone",
 ];
 
 /// What the seeds of members that come back must meet.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use flipped_lb::cluster::core::{Answer, Message, Publish};
-use flipped_lb::cluster::record::Record;
+use flipped_lb::cluster::record::{Place, Record};
 
 use crate::batches::{Order, orders};
 
@@ -75,6 +75,46 @@ impl Servers {
         let keep = keep.max(self.first() as usize);
         for message in self.messages.drain(keep.min(self.messages.len())..) {
             self.lost.extend(orders(&message.bytes));
+        }
+    }
+
+    /// Nothing is left from this message on.
+    pub fn lose_from(&mut self, sequence: u64) {
+        let lost = self.messages.drain(sequence as usize - 1..);
+        self.lost.extend(lost.flat_map(|it| orders(&it.bytes)));
+        self.first = self.first.min(sequence);
+    }
+
+    /// Whether the stream has a record from this message on that a new member could come to: the one before is there,
+    /// or purged.
+    pub fn has_record_from(&self, sequence: u64) -> bool {
+        let from = sequence.max(self.first());
+        (from..=self.last()).any(|it| {
+            let before = self.record_at(it).map(|it| it.before.sequence);
+            before.is_some_and(|it| it < self.first() || self.record_at(it).is_some())
+        })
+    }
+
+    /// The place of a record that stands at it.
+    fn record_at(&self, sequence: u64) -> Option<Place> {
+        let message = self.messages.get(sequence as usize - 1)?;
+        let place = Record::decode(&message.bytes).ok()?.place;
+        (place.sequence == sequence).then_some(place)
+    }
+
+    /// Somebody makes the stream of these messages, the first of which has this place.
+    pub fn make_anew(&mut self, first: u64, messages: impl Iterator<Item = (Arc<str>, Arc<[u8]>)>) {
+        self.messages.truncate(first as usize - 1);
+        self.first = first;
+        let purged: (Arc<str>, Arc<[u8]>) = ("purged".into(), Arc::from([]));
+        while self.last() + 1 < first {
+            self.store(&purged.0, &purged.1);
+        }
+        for (subject, bytes) in messages {
+            orders(&bytes).iter().for_each(|it| {
+                self.lost.remove(it);
+            });
+            self.store(&subject, &bytes);
         }
     }
 

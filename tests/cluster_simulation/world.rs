@@ -4,6 +4,7 @@ mod exchanges;
 mod harm;
 mod members;
 mod network;
+mod restoring;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
@@ -49,6 +50,8 @@ enum Next {
     Outage(usize),
     /// This member is cut off no more.
     Return(usize),
+    /// Somebody looks whether the stream has records.
+    MakeAnew,
 }
 
 /// What a run leaves.
@@ -266,6 +269,10 @@ impl World {
             Next::Return(node) => {
                 self.note(format!("node {node} is cut off no more"));
                 self.nodes[node].cut = Cut::default();
+                Ok(())
+            }
+            Next::MakeAnew => {
+                self.make_anew();
                 Ok(())
             }
         }

@@ -38,6 +38,9 @@ impl World {
             self.servers.lose(count);
             self.checkers.on_loss(self.now_us);
         }
+        if self.dice.chance(self.faults.void_only) {
+            self.leave_void_only();
+        }
         if self.dice.chance(self.faults.absence) {
             self.begin_absence(node);
         }
@@ -141,7 +144,8 @@ impl World {
             self.met("journal torn");
         }
         let whole = self.dice.pick(0..=1);
-        self.nodes[node].journal.tear(whole);
+        self.sync_some(node, whole);
+        self.nodes[node].journal.tear();
         if self.dice.chance(self.faults.disk_lost) {
             self.note(format!("node {node} has lost its disk"));
             self.met("disk lost");

@@ -109,6 +109,7 @@ impl World {
             Decision::Resume => self.met("resumed"),
             Decision::SetAside { behind } => {
                 self.note(format!("node {node} sets aside what is behind {behind}"));
+                self.check_set_aside(node, behind)?;
                 let last = self.nodes[node].journal.last_sequence();
                 if behind == 0 && self.servers.first() > last {
                     self.met("place purged");
@@ -116,11 +117,11 @@ impl World {
                     self.met("files diverged");
                     self.checkers.on_set_aside()?;
                 }
-                while self.nodes[node].journal.sync_one().is_some() {}
+                self.sync_some(node, usize::MAX);
                 self.nodes[node].journal.set_aside(behind);
             }
             Decision::StepDown(why) => self.step_down(node, &why),
-            Decision::Refuse(words) => return Err(("refused", words)),
+            Decision::Refuse(words) => return self.refuse(node, words),
             Decision::Tell(notice) => self.tell(node, &notice),
         }
         Ok(())
@@ -143,10 +144,20 @@ impl World {
             Why::Finished => self.met("goodbye"),
             _ => {}
         }
-        while self.nodes[node].journal.sync_one().is_some() {}
+        self.sync_some(node, usize::MAX);
         self.nodes[node].end_run();
         let late = self.dice.long(50_000..=2 * SECOND);
         self.after(late, Next::Start(node));
+    }
+
+    /// A run ends: so many of the writes under way are whole.
+    pub(super) fn sync_some(&mut self, node: usize, count: usize) {
+        for _ in 0..count {
+            let Some((place, bytes)) = self.nodes[node].journal.sync_one() else {
+                return;
+            };
+            self.checkers.note_written(place.position, &bytes);
+        }
     }
 
     pub(super) fn sync(&mut self, node: usize, run: u64) -> Verdict {

@@ -54,6 +54,9 @@ impl World {
         };
         if self.dice.chance(foreign) {
             self.met("foreign message");
+            if !self.servers.has_all() {
+                self.met("lost place taken");
+            }
             let subject: Arc<str> = "flb_journal.east.stranger".into();
             self.servers.store(&subject, &Arc::from(&b"hello"[..]));
         }
