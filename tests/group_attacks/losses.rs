@@ -2,7 +2,7 @@
 //! not lost, whoever claims first.
 
 use crate::group::{Customer, active, assert_same_journals, ids, segments, send};
-use crate::member::{ALONE, Member};
+use crate::member::{ALONE, Member, command};
 use crate::servers::{Servers, wait};
 use crate::stream::{self, Backup, STREAM};
 
@@ -115,4 +115,76 @@ fn another_groups_stream_is_refused_and_the_files_stay_whole() {
     member.wait_for_role("active");
     customer_takes(&[&member], &ids("m", 1, 20));
     assert_nothing_lost(&[&member]);
+}
+
+/// All that was confirmed goes on from the files, once somebody has made the stream of them.
+#[test]
+fn a_stream_that_is_lost_and_has_a_strangers_message_is_refused_and_made_anew_from_the_files() {
+    let servers = Servers::start(1);
+    let mut members = ["a", "b"].map(|node| Member::start(node, &servers.urls(), ALONE, ""));
+    wait("an active", || active(&members));
+    members.iter().for_each(|it| {
+        it.wait("it has joined", |it| {
+            it["cluster_sequence"].as_u64() > Some(0)
+        });
+    });
+    send(&[&members[0], &members[1]], &ids("m", 1, 20));
+    let end = stream::last(&servers);
+    members.iter().for_each(|it| {
+        it.wait("all", |it| it["cluster_sequence"].as_u64() >= Some(end));
+    });
+    members.iter_mut().for_each(Member::kill);
+    let files = [0, 1].map(|it| segments(&members[it]));
+    Backup::of(&servers).without_messages().restore(&servers);
+    stream::publish(&servers, "flb_journal.east.x", "who is there?");
+    members.iter_mut().for_each(Member::resume);
+    for (member, files) in members.iter_mut().zip(&files) {
+        assert_eq!(member.ended(), Some(1));
+        let log = member.log();
+        assert!(
+            log.contains("no record where this member's journal has its own"),
+            "{log}"
+        );
+        assert!(segments(member) == *files, "{log}");
+    }
+    assert_eq!(stream::last(&servers), 1, "nobody claims");
+    let settings = members[0].settings().display().to_string();
+    let (code, _, words) = command(&["cluster", "restore", "--replace", "--config", &settings]);
+    assert_eq!(code, Some(0), "{words}");
+    members.iter_mut().for_each(Member::resume);
+    wait("an active", || active(&members));
+    let all = [&members[0], &members[1]];
+    customer_takes(&all, &ids("m", 1, 20));
+    assert_nothing_lost(&all);
+}
+
+/// The stranger's message has the place for good: it is told, and can be offered again.
+#[test]
+fn what_a_strangers_message_took_the_place_of_is_set_aside_and_counted() {
+    let servers = Servers::start(1);
+    let mut member = Member::start("a", &servers.urls(), ALONE, "");
+    member.wait_for_role("active");
+    send(&[&member], &ids("m", 1, 20));
+    let backup = Backup::of(&servers);
+    send(&[&member], &ids("m", 21, 30));
+    member.kill();
+    backup.restore(&servers);
+    stream::publish(&servers, "flb_journal.east.x", "who is there?");
+    member.resume();
+    member.wait_for_role("active");
+    assert_eq!(member.count("cluster_lost"), 10, "{}", member.log());
+    customer_takes(&[&member], &ids("m", 1, 20));
+    let divergent = std::fs::read_dir(member.data_dir()).expect("it is there");
+    let divergent = divergent.map(|it| it.expect("an entry").path());
+    let mut divergent = divergent.filter(|it| it.display().to_string().contains("divergent"));
+    let folder = divergent
+        .next()
+        .expect("files are kept")
+        .display()
+        .to_string();
+    let address = member.ingest.to_string();
+    let again = ["publish", "--from-journal", &folder, "--address", &address];
+    let (code, text, words) = command(&again);
+    assert_eq!(code, Some(0), "{text} {words}");
+    customer_takes(&[&member], &ids("m", 21, 30));
 }

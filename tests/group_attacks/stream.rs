@@ -58,6 +58,12 @@ impl Backup {
         })
     }
 
+    /// The stream alone.
+    pub fn without_messages(mut self) -> Self {
+        self.messages.clear();
+        self
+    }
+
     /// The stream is what it was then.
     pub fn restore(self, servers: &Servers) {
         ask(servers, async |it| {
