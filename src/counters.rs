@@ -82,7 +82,7 @@ counters! {
     SourceConnects "source_connects" count "Connections to or from sources that were made.";
     SourceDisconnects "source_disconnects" count "Connections to or from sources that ended.";
     SourceConnectFailures "source_connect_failures" count "Dials that failed; they are tried again.";
-    PartialLines "partial_lines" count "Lines cut off by the reset of their connection: rejected as bad_json and kept whole. Lines that were held for max_queued count as one, and are their source's still.";
+    PartialLines "partial_lines" count "Lines cut off by the end of their connection: rejected as bad_json, kept as far as they came, and not acknowledged. Lines that were held for max_queued count as one, and are their source's still.";
     Destinations "destinations" gauge "Destinations that there are: configured, and created by messages or subscribers.";
     DestinationsFull "destinations_full" count "Lines and subscriptions for a new destination that were refused because there are max_destinations.";
     DestinationsAtMax "destinations_at_max" gauge "1 while there are max_destinations.";

@@ -50,7 +50,7 @@ enum End {
     Whole,
     /// No more of it is read, and why.
     Refused(Refusal),
-    /// It broke off. Its unfinished line is one all the same: a whole object has no more to come.
+    /// It broke off.
     BrokenOff(Refusal),
 }
 
@@ -202,7 +202,7 @@ async fn send(
     let mut outcomes = Outcomes::new(producer.lines);
     let mut counter = LineCounter::new(shared.max_line);
     let end = exchange(shared, &mut producer, body, (&mut counter, &mut outcomes)).await;
-    if let Ok(End::Whole | End::Refused(_)) = end {
+    if let Ok(End::Whole) = end {
         producer.lines += counter.count();
         let kept = connection.producer.lock();
         *kept.unwrap_or_else(PoisonError::into_inner) = Some(producer);
@@ -235,12 +235,17 @@ async fn exchange(
     };
     // Where the write failed: what ingest has answered until then, and why it took no more, is to be read.
     let end = sent.unwrap_or(End::Whole);
-    let listen = Producer::listen(bridge, answers, outcomes, counter.count());
-    if let End::BrokenOff(_) = end {
+    match end {
+        End::Whole => Producer::listen(bridge, answers, outcomes, counter.count()).await?,
+        // Ingest ends its side once it has answered what it can.
+        End::Refused(_) => {
+            let _ = Producer::listen(bridge, answers, outcomes, u64::MAX).await;
+        }
         // Whether its client still listens nobody knows: what it may hear is not waited for without end.
-        let _ = timeout(HTTP_AGENT_MAX, listen).await;
-    } else {
-        listen.await?;
+        End::BrokenOff(_) => {
+            let listen = Producer::listen(bridge, answers, outcomes, u64::MAX);
+            let _ = timeout(HTTP_AGENT_MAX, listen).await;
+        }
     }
     Ok(end)
 }
@@ -275,8 +280,11 @@ async fn pass(
             break End::Refused(too_many(shared));
         }
     };
-    if counter.finish() {
-        bridge.write_all(b"\n").await?;
+    match end {
+        End::Whole if counter.finish() => bridge.write_all(b"\n").await?,
+        End::Whole => {}
+        // What its unfinished line is, ingest says as it does where a connection ends.
+        End::Refused(_) | End::BrokenOff(_) => bridge.shut_down(),
     }
     Ok(end)
 }

@@ -130,7 +130,7 @@ impl Reading {
         match line {
             Line::Blank => {}
             Line::Oversize(line) => self.seen.push(Seen::Oversize(line.to_vec())),
-            Line::Whole(line) => {
+            Line::Whole(line) | Line::Unterminated(line) => {
                 let number = self.seen.len() + 1;
                 let holds = self.hold_each > 0 && number.is_multiple_of(self.hold_each);
                 if holds && !std::mem::replace(&mut self.has_held, true) {

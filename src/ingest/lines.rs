@@ -27,6 +27,8 @@ pub(super) struct Lines {
     /// The last line that was accepted or rejected.
     last: u64,
     rejected: u64,
+    /// The last one was cut off by the connection's end.
+    is_cut_off: bool,
     /// The last one that went to the scheduler.
     forwarded: u64,
     /// The scheduler's lines up to here are recorded as `durability` asks, or duplicates.
@@ -87,6 +89,19 @@ impl Lines {
         }
     }
 
+    /// The next line, the connection's last, was cut off by its end. It counts as rejected, and is not acknowledged:
+    /// its source has all of it, and sends it again.
+    pub(super) fn cut_off(&mut self) {
+        self.last += 1;
+        self.rejected += 1;
+        self.is_cut_off = true;
+    }
+
+    /// The last line that is to be acknowledged.
+    fn last_answered(&self) -> u64 {
+        self.last - u64::from(self.is_cut_off)
+    }
+
     /// The scheduler's lines up to this one are recorded, or duplicates.
     pub(super) fn note_recorded(&mut self, line: u64) {
         self.recorded = line;
@@ -138,7 +153,7 @@ impl Lines {
     /// (`is_skipping`: it has not).
     pub(super) fn acknowledgeable(&self, is_skipping: bool) -> u64 {
         let line = match self.recorded == self.forwarded {
-            true => self.last - u64::from(is_skipping),
+            true => self.last_answered() - u64::from(is_skipping),
             false => self.recorded,
         };
         self.pending_rejects.bound(line)
@@ -175,7 +190,7 @@ impl Lines {
 
     /// Whether all lines were acknowledged.
     pub(super) fn is_acknowledged(&self) -> bool {
-        !self.greets && self.acknowledged == self.last
+        !self.greets && self.acknowledged == self.last_answered()
     }
 }
 

@@ -32,7 +32,7 @@ fn ingest(reads: &[&[u8]]) -> (Vec<Seen>, usize) {
             match line {
                 Line::Blank => {}
                 Line::Oversize(line) => seen.push((line.to_vec(), Err(Reason::Oversize))),
-                Line::Whole(line) => {
+                Line::Whole(line) | Line::Unterminated(line) => {
                     let verdict = parser.parse(line).map(|it| it.id.to_owned());
                     seen.push((line.to_vec(), verdict));
                 }

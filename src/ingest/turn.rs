@@ -200,11 +200,10 @@ impl TurnCore<'_> {
             return true;
         }
         while let Some(line) = turn.next_line() {
-            if let Line::Whole(line) = line {
-                match self.reject(line, Reason::BadJson.into(), lines, sender) {
-                    Outcome::Stays(_) => return false,
-                    _ => self.counters.add(Counter::PartialLines, 1),
-                }
+            if let Line::Unterminated(line) = line
+                && let Outcome::Stays(_) = self.reject(line, Why::CUT_OFF, lines, sender)
+            {
+                return false;
             }
             turn.consume();
         }
@@ -213,8 +212,9 @@ impl TurnCore<'_> {
 
     #[inline]
     fn take_line(&mut self, line: Line<'_>, lines: &mut Lines, sender: &mut Sender) -> Outcome {
-        let line = match line {
-            Line::Whole(line) => line,
+        let (line, is_terminated) = match line {
+            Line::Whole(line) => (line, true),
+            Line::Unterminated(line) => (line, false),
             Line::Blank => return Outcome::Consumed,
             Line::Oversize(_) if self.wants_token(lines, sender) => return refuse_unknown(sender),
             Line::Oversize(line) => {
@@ -235,7 +235,15 @@ impl TurnCore<'_> {
                 forward(&mut self.output, line, accepted, lines, self.now);
                 Outcome::Consumed
             }
-            Err(Refusal::Rejected(reason)) => self.reject(line, reason.into(), lines, sender),
+            Err(Refusal::Rejected(reason)) => {
+                let is_cut_off = !is_terminated && is_part_of_object(line);
+                let why = if is_cut_off {
+                    Why::CUT_OFF
+                } else {
+                    reason.into()
+                };
+                self.reject(line, why, lines, sender)
+            }
             Err(Refusal::Forbidden(field)) => self.reject(line, field.into(), lines, sender),
             Err(Refusal::NoRoom(at)) => Outcome::Stays(TurnEnd::Wait(Wait::Destination(at))),
             Err(Refusal::NextTurn) => Outcome::Stays(TurnEnd::Limit),
@@ -311,16 +319,11 @@ impl TurnCore<'_> {
 
     /// Hands a line to the rejects agent; it takes its time from the budgets.
     #[cold]
-    fn reject(
-        &mut self,
-        line: &[u8],
-        Why { reason, forbidden }: Why,
-        lines: &mut Lines,
-        sender: &mut Sender,
-    ) -> Outcome {
+    fn reject(&mut self, line: &[u8], why: Why, lines: &mut Lines, sender: &mut Sender) -> Outcome {
+        let Why { reason, .. } = why;
         let rejected = Rejected {
             reason,
-            forbidden,
+            forbidden: why.forbidden,
             source: sender.name.as_bytes(),
             epoch_us: self.now.epoch_us,
             is_awaited: lines.ack,
@@ -330,7 +333,12 @@ impl TurnCore<'_> {
             return Outcome::Stays(TurnEnd::Wait(Wait::Rejects));
         };
         self.counters.add(Counter::RejectedWaiting, 1);
-        lines.reject(reason, end);
+        if why.is_cut_off {
+            self.counters.add(Counter::PartialLines, 1);
+            lines.cut_off();
+        } else {
+            lines.reject(reason, end);
+        }
         self.budget.charge_line(line.len(), self.now.ns);
         sender.budget.charge_line(line.len(), self.now.ns);
         match sender.budget.is_spent() {
@@ -344,6 +352,16 @@ impl TurnCore<'_> {
 struct Why {
     reason: Reason,
     forbidden: Option<ForbiddenField>,
+    /// The connection's end has cut it off: it is kept, and its source is not told that it may forget it.
+    is_cut_off: bool,
+}
+
+impl Why {
+    const CUT_OFF: Self = Self {
+        reason: Reason::BadJson,
+        forbidden: None,
+        is_cut_off: true,
+    };
 }
 
 impl From<Reason> for Why {
@@ -351,6 +369,7 @@ impl From<Reason> for Why {
         Self {
             reason,
             forbidden: None,
+            is_cut_off: false,
         }
     }
 }
@@ -360,8 +379,14 @@ impl From<ForbiddenField> for Why {
         Self {
             reason: Reason::Forbidden,
             forbidden: Some(field),
+            is_cut_off: false,
         }
     }
+}
+
+/// Whether a rejected line would go on, had its stream not ended.
+fn is_part_of_object(line: &[u8]) -> bool {
+    serde_json::from_slice::<serde::de::IgnoredAny>(line).is_err_and(|it| it.is_eof())
 }
 
 /// Its first line shows no token, and its certificate does not say who it is.

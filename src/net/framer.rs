@@ -29,6 +29,8 @@ mod tests;
 pub enum Line<'t> {
     /// All of a line.
     Whole(&'t [u8]),
+    /// What stands behind the last newline where the stream has ended: a line, or a part of one.
+    Unterminated(&'t [u8]),
     /// The first bytes of a line that is longer than allowed; it is reported once.
     Oversize(&'t [u8]),
     /// Nothing but spaces: it counts for nothing but the time that it takes.
@@ -167,6 +169,7 @@ struct Next {
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     Whole,
+    Unterminated,
     Oversize,
     Blank,
 }
@@ -232,6 +235,7 @@ impl Turn<'_> {
         let line = &self.bytes()[self.start..next.end];
         Some(match next.kind {
             Kind::Whole => Line::Whole(line),
+            Kind::Unterminated => Line::Unterminated(line),
             Kind::Oversize => Line::Oversize(line),
             Kind::Blank => Line::Blank,
         })
@@ -324,7 +328,11 @@ impl Turn<'_> {
         }
         let line = &self.bytes()[self.start..];
         if self.is_last {
-            return Some(self.line(line, filled));
+            let mut next = self.line(line, filled);
+            if let Kind::Whole = next.kind {
+                next.kind = Kind::Unterminated;
+            }
+            return Some(next);
         }
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         (line.len() > len_max).then_some(Next {

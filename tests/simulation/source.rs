@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::dice::Dice;
 use crate::history::{Event, LineId};
 use crate::plan::{Faults, SourcePlan};
-use crate::script::Script;
+use crate::script::{Kind, Line, Script};
 use crate::tap::{is_refusal, lines, number_of};
 use crate::time::Time;
 use crate::wire::{LinkId, Peer, Wire};
@@ -40,7 +40,7 @@ pub struct Source {
     /// Bytes of what it is sending that found no room.
     unsent: Vec<u8>,
     heard: Vec<u8>,
-    /// What it is sending is the last of this connection, without a newline.
+    /// What it is sending is the last of this connection, and ends without a newline or within a line.
     is_ending: bool,
     /// It has ended its side.
     has_ended: bool,
@@ -222,9 +222,23 @@ impl Source {
             let end: &[u8] = self.dice.of(&[b"\n", b"\n", b"\r\n", b"\n \n"]);
             self.unsent.extend_from_slice(end);
         }
-        if upto > self.next && half_closes > 0 && self.dice.chance(half_closes) {
-            let end = self.unsent.trim_ascii_end().len();
-            self.unsent.truncate(end);
+        let ends = upto > self.next && half_closes > 0 && self.dice.chance(half_closes);
+        // Without its newline a wrong line may be the beginning of a right one.
+        if ends && !is_part(&lines[upto - 1]) {
+            match self.dice.flip().then(|| lines.get(upto)).flatten() {
+                Some(next) if matches!(next.kind, Kind::Message { .. }) => {
+                    // Its process dies while it writes this one.
+                    let begin = next.text.len() - next.text.trim_ascii_start().len();
+                    let end = self
+                        .dice
+                        .pick(begin + 1..=next.text.trim_ascii_end().len() - 1);
+                    self.unsent.extend_from_slice(&next.text[..end]);
+                }
+                _ => {
+                    let end = self.unsent.trim_ascii_end().len();
+                    self.unsent.truncate(end);
+                }
+            }
             self.is_ending = true;
         }
         self.next = upto;
@@ -243,4 +257,8 @@ impl Source {
         }
         taken > 0
     }
+}
+
+fn is_part(line: &Line) -> bool {
+    serde_json::from_slice::<serde::de::IgnoredAny>(&line.text).is_err_and(|it| it.is_eof())
 }

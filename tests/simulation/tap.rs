@@ -76,8 +76,12 @@ impl Tap {
         }
     }
 
-    /// The engine has read the orderly end of the stream, which ends the last line too.
+    /// The engine has read the orderly end of the stream, which ends the last line too, or cuts off one that its
+    /// source has not said.
     pub fn finish(&mut self, events: &mut Vec<Event>) {
+        if self.expected.is_empty() {
+            return self.cut_off(events);
+        }
         let line = std::mem::take(&mut self.read);
         if !std::mem::take(&mut self.is_skipping) && matches!(self.peer, Peer::Source(_)) {
             self.heard_source(&line, events);

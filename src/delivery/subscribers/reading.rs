@@ -112,7 +112,7 @@ impl Subscribers {
         }
         let accepted = match line {
             Line::Blank => return,
-            Line::Whole(line) => subscriber.on_line(line, now.ns),
+            Line::Whole(line) | Line::Unterminated(line) => subscriber.on_line(line, now.ns),
             Line::Oversize(_) => Err(format!(
                 "the line is longer than {SUBSCRIBER_LINE_LEN_MAX} bytes"
             )),

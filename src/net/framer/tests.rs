@@ -26,7 +26,9 @@ fn read(turn: &mut Turn<'_>, bytes: &[u8]) -> Option<usize> {
 fn consume(turn: &mut Turn<'_>, lines_max: usize, seen: &mut Vec<Seen>) {
     for _ in 0..lines_max {
         match turn.next_line() {
-            Some(Line::Whole(line)) => seen.push(Seen::Whole(line.to_vec())),
+            Some(Line::Whole(line) | Line::Unterminated(line)) => {
+                seen.push(Seen::Whole(line.to_vec()))
+            }
             Some(Line::Oversize(line)) => seen.push(Seen::Oversize(line.to_vec())),
             Some(Line::Blank) => {}
             None => return,
@@ -191,7 +193,7 @@ fn a_last_line_that_is_not_consumed_comes_again() {
     for is_consumed in [false, false, true] {
         let mut turn = framer.turn(&mut buffer);
         turn.finish();
-        assert_eq!(turn.next_line(), Some(Line::Whole(b"23")));
+        assert_eq!(turn.next_line(), Some(Line::Unterminated(b"23")));
         if is_consumed {
             turn.consume();
         }

@@ -1,4 +1,4 @@
-//! "A rejected line ... is kept whole in rejected.ndjson", also one that a reset has cut off; and a
+//! "A rejected line ... is kept whole in rejected.ndjson", also one that its connection's end has cut off; and a
 //! source that ends its side in an orderly way has its last line read, newline or not, and is told of
 //! all its lines before the engine closes.
 
@@ -8,7 +8,7 @@ use crate::history::Event;
 /// See the module.
 #[derive(Default)]
 pub struct Ends {
-    /// What resets cut off in the present life.
+    /// What was cut off in the present life.
     cut_off: Vec<Vec<u8>>,
 }
 
@@ -44,7 +44,7 @@ impl Checker for Ends {
             .find(|it| !remains.rejected.contains(it))
         {
             Some(line) => Err(format!(
-                "{:?} was cut off by a reset, and is kept nowhere",
+                "{:?} was cut off, and is kept nowhere",
                 String::from_utf8_lossy(line)
             )),
             None => Ok(()),
