@@ -5,6 +5,7 @@
 
 mod cluster;
 mod nats;
+mod tls;
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -21,7 +22,7 @@ use crate::message::Pattern;
 
 /// Adds what is wrong between settings to the draft's problems.
 pub(super) fn check(draft: &mut Draft) {
-    let checks: [fn(&Draft, &mut Vec<Problem>); 14] = [
+    let checks: [fn(&Draft, &mut Vec<Problem>); 15] = [
         max_wait,
         sources,
         destinations,
@@ -30,7 +31,8 @@ pub(super) fn check(draft: &mut Draft) {
         listeners,
         open_listeners,
         users,
-        tls,
+        tls::listeners,
+        tls::sources,
         delivery_cores,
         journal_room,
         cluster::group,
@@ -257,48 +259,6 @@ fn wrong_certificate(config: &Config, user: &User, before: &[User]) -> Option<St
         "[[user]] \"{name}\" has a certificate, and no address asks for one; set [tls] client_ca, \
          with cert and key"
     ))
-}
-
-/// A certificate has its key, and a source spoken to by TLS an authority.
-fn tls(draft: &Draft, problems: &mut Vec<Problem>) {
-    let config = &draft.config;
-    let listeners = [
-        ("ingest", &config.ingest.tls),
-        ("delivery", &config.delivery.tls),
-        ("admin", &config.admin.tls),
-        ("http", &config.http.tls),
-    ];
-    for (section, listener) in listeners {
-        let files = config.tls.of(listener);
-        let own = &listener.files;
-        let lone_key = files.is_none() && !listener.is_off && own.key.is_some();
-        if lone_key || files.is_some_and(|it| it.key.is_none()) {
-            let keys = [
-                (section, "tls_cert"),
-                (section, "tls_key"),
-                ("tls", "cert"),
-                ("tls", "key"),
-            ];
-            let text = format!(
-                "[{section}] has a certificate or a key for TLS, and not the other one; set [tls] cert \
-                 and key, or tls_cert and tls_key here"
-            );
-            problems.push(Problem::new(draft.given.place(&keys), text));
-        }
-    }
-    for (index, source) in config.sources.iter().enumerate() {
-        if source.tls.is_on && source.tls.ca.is_none() && source.nats.servers.is_none() {
-            let place = item_place(&draft.given.sources, index);
-            let text = "[[source]] tls = true wants tls_ca: the file of the authorities that its \
-                        certificate is signed by";
-            problems.push(Problem::new(place, text));
-        }
-        if source.tls.cert.is_some() != source.tls.key.is_some() {
-            let place = item_place(&draft.given.sources, index);
-            let text = "[[source]] has tls_cert or tls_key, and not the other one; set both";
-            problems.push(Problem::new(place, text));
-        }
-    }
 }
 
 /// Where a name is no destination's, and will be none's: what was meant.

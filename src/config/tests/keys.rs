@@ -23,12 +23,15 @@ pub(super) const CASES: &[Case] = &[
     ("tls", "cert", "'c.pem'\nkey = 'k.pem'", |c| {
         c.tls.cert == Some(PathBuf::from("c.pem"))
     }),
-    ("tls", "key", "'k.pem'", |c| {
+    ("tls", "key", "'k.pem'\ncert = 'c.pem'", |c| {
         c.tls.key == Some(PathBuf::from("k.pem"))
     }),
-    ("tls", "client_ca", "'ca.pem'", |c| {
-        c.tls.client_ca == Some(PathBuf::from("ca.pem"))
-    }),
+    (
+        "tls",
+        "client_ca",
+        "'ca.pem'\ncert = 'c.pem'\nkey = 'k.pem'",
+        |c| c.tls.client_ca == Some(PathBuf::from("ca.pem")),
+    ),
     ("ingest", "tls", "'off'", |c| c.ingest.tls.is_off),
     ("ingest", "tls_cert", "'c.pem'\ntls_key = 'k.pem'", |c| {
         c.ingest.tls.files.cert == Some(PathBuf::from("c.pem"))
@@ -36,9 +39,12 @@ pub(super) const CASES: &[Case] = &[
     ("ingest", "tls_key", "'k.pem'\ntls_cert = 'c.pem'", |c| {
         c.ingest.tls.files.key == Some(PathBuf::from("k.pem"))
     }),
-    ("ingest", "tls_client_ca", "'ca.pem'", |c| {
-        c.ingest.tls.files.client_ca == Some(PathBuf::from("ca.pem"))
-    }),
+    (
+        "ingest",
+        "tls_client_ca",
+        "'ca.pem'\ntls_cert = 'c.pem'\ntls_key = 'k.pem'",
+        |c| c.ingest.tls.files.client_ca == Some(PathBuf::from("ca.pem")),
+    ),
     ("delivery", "tls", "'off'", |c| c.delivery.tls.is_off),
     ("delivery", "tls_cert", "'c.pem'\ntls_key = 'k.pem'", |c| {
         c.delivery.tls.files.cert == Some(PathBuf::from("c.pem"))
@@ -46,9 +52,12 @@ pub(super) const CASES: &[Case] = &[
     ("delivery", "tls_key", "'k.pem'\ntls_cert = 'c.pem'", |c| {
         c.delivery.tls.files.key == Some(PathBuf::from("k.pem"))
     }),
-    ("delivery", "tls_client_ca", "'ca.pem'", |c| {
-        c.delivery.tls.files.client_ca == Some(PathBuf::from("ca.pem"))
-    }),
+    (
+        "delivery",
+        "tls_client_ca",
+        "'ca.pem'\ntls_cert = 'c.pem'\ntls_key = 'k.pem'",
+        |c| c.delivery.tls.files.client_ca == Some(PathBuf::from("ca.pem")),
+    ),
     ("admin", "tls", "'off'", |c| c.admin.tls.is_off),
     ("admin", "tls_cert", "'c.pem'\ntls_key = 'k.pem'", |c| {
         c.admin.tls.files.cert == Some(PathBuf::from("c.pem"))
@@ -59,9 +68,12 @@ pub(super) const CASES: &[Case] = &[
     ("admin", "hosts", "['engine1.example']", |c| {
         c.admin.hosts == ["engine1.example"]
     }),
-    ("admin", "tls_client_ca", "'ca.pem'", |c| {
-        c.admin.tls.files.client_ca == Some(PathBuf::from("ca.pem"))
-    }),
+    (
+        "admin",
+        "tls_client_ca",
+        "'ca.pem'\ntls_cert = 'c.pem'\ntls_key = 'k.pem'",
+        |c| c.admin.tls.files.client_ca == Some(PathBuf::from("ca.pem")),
+    ),
     ("ingest", "max_rate", "['5_000/s', '10MiB/s']", |c| {
         c.ingest.max_rate
             == MaxRate {
@@ -247,9 +259,12 @@ pub(super) const CASES: &[Case] = &[
     ("http", "tls_key", "'a.key'\ntls_cert = 'a.pem'", |c| {
         c.http.tls.files.key == Some(PathBuf::from("a.key"))
     }),
-    ("http", "tls_client_ca", "'ca.pem'", |c| {
-        c.http.tls.files.client_ca == Some(PathBuf::from("ca.pem"))
-    }),
+    (
+        "http",
+        "tls_client_ca",
+        "'ca.pem'\ntls_cert = 'c.pem'\ntls_key = 'k.pem'",
+        |c| c.http.tls.files.client_ca == Some(PathBuf::from("ca.pem")),
+    ),
     ("log", "level", "'off'", |c| c.log.level == LogLevel::Off),
     ("log", "format", "'json'", |c| {
         c.log.format == LogFormat::Json

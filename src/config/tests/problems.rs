@@ -420,6 +420,24 @@ fn a_certificate_has_its_key_and_a_source_by_tls_an_authority() {
             assert!(problem.contains("not the other one"), "{text}: {problem}");
         }
     }
+    let own = "[tls]\nclient_ca = 'a'\n[delivery]\ntls_cert = 'c'\ntls_key = 'k'\n";
+    settings(&format!("{own}[admin]\ntls = 'off'"));
+    for (text, words) in [
+        ("[tls]\nkey = 'k'", "[tls] has key and no cert"),
+        ("[tls]\nclient_ca = 'k'", "[tls] has client_ca and no cert"),
+        (
+            "[http]\ntls_client_ca = 'a'",
+            "[http] has authorities of clients",
+        ),
+        (own, "[admin] has authorities of clients"),
+    ] {
+        let problem = self::problem(text);
+        assert!(problem.contains(words), "{text}: {problem}");
+    }
+    for key in ["tls_ca", "tls_name", "tls_cert", "tls_key"] {
+        let problem = self::problem(&format!("[[source]]\naddress = 'a:1'\n{key} = 'a'"));
+        assert!(problem.contains("add tls = true"), "{problem}");
+    }
     let problem = problem("[[source]]\naddress = 'a:1'\ntls = true");
     assert!(problem.contains("tls = true wants tls_ca"), "{problem}");
     for key in ["tls_cert = 'c'", "tls_key = 'k'"] {
