@@ -22,6 +22,7 @@ use crate::journal::error::{Damage, JournalError};
 use crate::journal::format::{
     BATCH_HEADER_LEN, BatchHeader, BatchKind, Position, SEGMENT_HEADER_LEN, SegmentHeaderError,
 };
+use crate::journal::reserve::len_if_there;
 use crate::journal::storage::{Name, Storage};
 
 /// What a scan comes upon, in the order of the journal.
@@ -330,8 +331,8 @@ impl Step {
     }
 }
 
-/// Bytes of a segment of this journal, as its first file with a whole header says; `None`: there is
-/// none.
+/// Bytes of a segment of this journal, as its first file with a whole header says, else as long as its longest
+/// segment is, which has its whole length from its beginning; `None`: there is none.
 ///
 /// # Errors
 /// The journal cannot be read.
@@ -339,7 +340,7 @@ pub fn segment_len<S: Storage>(storage: &S) -> Result<Option<u64>, JournalError>
     let len_min = (SEGMENT_HEADER_LEN + BATCH_HEADER_LEN + 1) as u64;
     let mut names = storage.list().map_err(JournalError::List)?;
     names.sort_unstable();
-    for name in names {
+    for &name in &names {
         let len = match name {
             Name::Segment(number) => {
                 let header = header_of(storage, number)?;
@@ -355,7 +356,11 @@ pub fn segment_len<S: Storage>(storage: &S) -> Result<Option<u64>, JournalError>
             return Ok(len);
         }
     }
-    Ok(None)
+    let segments = names
+        .into_iter()
+        .filter(|it| matches!(it, Name::Segment(_)));
+    let lens = segments.map(|it| len_if_there(storage, it));
+    Ok(lens.max().filter(|it| *it >= len_min))
 }
 
 #[cfg(test)]

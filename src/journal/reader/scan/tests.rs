@@ -207,6 +207,25 @@ fn segments_say_how_long_they_are() {
     assert_eq!(segment_len(&Memory::default()).expect("readable"), None);
 }
 
+#[test]
+fn where_no_header_is_whole_the_longest_segment_says_how_long_they_are() {
+    let (memory, _) = three_segments();
+    for number in 0..3 {
+        memory
+            .files()
+            .get_mut(&Name::Segment(number))
+            .expect("a segment")[8] ^= 0x10;
+    }
+    memory
+        .files()
+        .get_mut(&Name::Segment(1))
+        .expect("a segment")
+        .resize(SEGMENT as usize, 0);
+    assert_eq!(segment_len(&memory).expect("readable"), Some(SEGMENT));
+    memory.files().values_mut().for_each(Vec::clear);
+    assert_eq!(segment_len(&memory).expect("readable"), None);
+}
+
 /// A journal that is written while it is read: after so many reads it is as it is later.
 #[derive(Clone)]
 struct Growing {
