@@ -169,6 +169,22 @@ fn micros(moment: &str) -> i64 {
     moment.as_microsecond()
 }
 
+/// As if the clock had been set back before the messages were delivered.
+const CLOCK_SET_BACK: &str = "UPDATE messages SET delivered_at = '2020-01-01 00:00:00.000001' WHERE delivered_at IS NOT NULL";
+
+fn assert_no_latency_is_negative(report: &str) {
+    let report: Value = serde_json::from_str(report).expect("JSON");
+    let customers = report["slowest"].as_array().expect("rows");
+    assert_eq!(customers.len(), 2);
+    let figures = ["average_us", "p50_us", "p95_us", "max_us"];
+    for figure in customers
+        .iter()
+        .flat_map(|it| figures.map(|name| &it[name]))
+    {
+        assert_eq!(figure.as_f64(), Some(0.0), "{report}");
+    }
+}
+
 fn assert_tables(text: &str) {
     let lines = text
         .lines()
@@ -256,6 +272,9 @@ fn sqlite_answers_beside_the_engine() {
     let url = format!("sqlite:{}", home.path().join("data/messages.db").display());
     let told = out(&report_alone(&["--url", &url, "--json"]));
     assert_figures(&serde_json::from_str(&told).expect("JSON"));
+    let changed = connection.execute(CLOCK_SET_BACK, []);
+    assert_eq!(changed.expect("a database"), 5);
+    assert_no_latency_is_negative(&out(&report_alone(&["--url", &url, "--json"])));
 }
 
 /// As `priority.sql` says of itself.
@@ -306,6 +325,11 @@ fn a_server_answers_beside_the_engine() {
     let gone = server.url().replace("/flb_test", "/flb_gone");
     let words = refused(&report(&engine, server.password(), &["--url", &gone]), 1);
     assert!(words.contains("schema apply"), "{words}");
+    server
+        .client()
+        .query_drop(CLOCK_SET_BACK)
+        .expect("it takes it");
+    assert_no_latency_is_negative(&ask(&["--json"]));
     engine.kill();
     server
         .client()

@@ -1,9 +1,10 @@
 -- The slowest customers: from reading a message to its settlement, in microseconds. A percentile is
--- the least latency that so many of a hundred messages do not exceed.
+-- the least latency that so many of a hundred messages do not exceed. Where the clock was set back meanwhile, it is
+-- zero.
 -- It reads the table once and sorts what was delivered.
 WITH latencies AS (
     SELECT destinationId,
-           TIMESTAMPDIFF(MICROSECOND, created_at, delivered_at) AS latency_us
+           GREATEST(0, TIMESTAMPDIFF(MICROSECOND, created_at, delivered_at)) AS latency_us
     FROM messages
     WHERE status = 'DELIVERED' AND delivered_at IS NOT NULL
     {and}

@@ -1,11 +1,12 @@
 -- The slowest customers: from reading a message to its settlement, in microseconds. A percentile is
--- the least latency that so many of a hundred messages do not exceed.
+-- the least latency that so many of a hundred messages do not exceed. Where the clock was set back meanwhile, it is
+-- zero.
 -- It reads the table once and sorts what was delivered.
 WITH latencies AS (
     SELECT destinationId,
-           (strftime('%s', SUBSTR(delivered_at, 1, 19))
-            - strftime('%s', SUBSTR(created_at, 1, 19))) * 1000000
-           + SUBSTR(delivered_at, 21) - SUBSTR(created_at, 21) AS latency_us
+           MAX(0, (strftime('%s', SUBSTR(delivered_at, 1, 19))
+                   - strftime('%s', SUBSTR(created_at, 1, 19))) * 1000000
+                  + SUBSTR(delivered_at, 21) - SUBSTR(created_at, 21)) AS latency_us
     FROM messages
     WHERE status = 'DELIVERED' AND delivered_at IS NOT NULL
     {and}
