@@ -187,6 +187,8 @@ fn who_is_wrong_here_is_told_where_to_go() {
         405,
         "HEAD"
     );
+    let (_, head) = curl(&engine, "/subscribe/table1", &["-I"], b"");
+    assert!(head.contains("allow: GET"), "{head}");
     let at_delivery = Subscriber::say(engine.delivery, "GET /subscribe/table1 HTTP/1.1").answer;
     let http = engine.http.expect("it listens").to_string();
     assert!(at_delivery.contains(&http), "{at_delivery}");

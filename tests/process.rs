@@ -187,6 +187,17 @@ fn streams_into_a_full_disk_are_counted_and_do_no_harm() {
     engine.stop();
 }
 
+/// What is asked for and cannot be written is no success.
+#[test]
+fn help_into_a_full_disk_fails() {
+    let full = File::create("/dev/full").expect("every Linux has it");
+    let status = std::process::Command::new(support::ENGINE)
+        .arg("help")
+        .stdout(full)
+        .status();
+    assert_eq!(status.expect("the engine's binary").code(), Some(1));
+}
+
 // ---- panics ----
 
 /// No test by itself: the process in which a thread panics.

@@ -198,4 +198,15 @@ fn health_is_told_by_words_and_exit_codes() {
     let (code, said) = health(admin, &[]);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains(&admin.to_string()), "{said}");
+    // What is no address is a wrong command line.
+    for wrong in ["nonsense", "127.0.0.1", "127.0.0.1:x", "127.0.0.1:0"] {
+        let output = Command::new(ENGINE)
+            .args(["health", "--admin", wrong])
+            .output();
+        assert_eq!(
+            output.expect("the binary").status.code(),
+            Some(2),
+            "{wrong}"
+        );
+    }
 }

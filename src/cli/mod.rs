@@ -135,7 +135,11 @@ pub(crate) fn run_args(args: impl IntoIterator<Item = impl Into<OsString> + Clon
         Ok(cli) => cli,
         Err(answer) => {
             // Help and version are answers too; a reader that has gone is no failure.
-            let _ = answer.print();
+            if let Err(error) = answer.print()
+                && error.kind() != std::io::ErrorKind::BrokenPipe
+            {
+                return 1;
+            }
             return u8::try_from(answer.exit_code()).unwrap_or(2);
         }
     };

@@ -323,20 +323,25 @@ impl Found {
     /// `host:port` to dial. The host is not looked up here: it may not be there yet.
     pub(super) fn host_port(&self) -> Reading<String> {
         self.asked(|| Kind::HostPort)?;
-        let text = self.text()?;
-        let hint = "write host:port, such as \"127.0.0.1:8001\"";
-        let Some((host, port)) = text.rsplit_once(':') else {
-            return self.wrong(hint);
-        };
-        let bare_v6 = host.contains(':') && !(host.starts_with('[') && host.ends_with(']'));
-        let odd = |c: char| c.is_whitespace() || c.is_control() || "/@,".contains(c);
-        if host.is_empty() || host.contains(odd) || bare_v6 {
-            return self.wrong(hint);
-        }
-        match port.parse::<u16>() {
-            Ok(port) if port > 0 => Ok(text.to_owned()),
-            _ => self.wrong("the port is a number from 1 to 65535"),
-        }
+        host_port(self.text()?).or_else(|right| self.wrong(right))
+    }
+}
+
+/// Whether a text is an address as `host:port`, and the text.
+///
+/// # Errors
+/// It is not: what to write instead.
+pub(crate) fn host_port(text: &str) -> Result<String, &'static str> {
+    let hint = "write host:port, such as \"127.0.0.1:8001\"";
+    let (host, port) = text.rsplit_once(':').ok_or(hint)?;
+    let bare_v6 = host.contains(':') && !(host.starts_with('[') && host.ends_with(']'));
+    let odd = |c: char| c.is_whitespace() || c.is_control() || "/@,".contains(c);
+    if host.is_empty() || host.contains(odd) || bare_v6 {
+        return Err(hint);
+    }
+    match port.parse::<u16>() {
+        Ok(port) if port > 0 => Ok(text.to_owned()),
+        _ => Err("the port is a number from 1 to 65535"),
     }
 }
 

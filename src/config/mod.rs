@@ -61,6 +61,7 @@ pub use cluster::Cluster;
 pub use defaults::default_max_wait;
 pub use durability::Durability;
 pub use example::example;
+pub(crate) use found::host_port;
 pub use http::Http;
 pub use keys::store_url;
 pub(crate) use load::likely_admin_listen;

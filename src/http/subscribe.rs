@@ -61,6 +61,9 @@ pub(super) async fn subscribe(
     let asked = asked.and_then(|it| shared.serves().map(|()| it));
     let acknowledges = match asked {
         Ok(acknowledges) => acknowledges,
+        Err(refusal) if refusal.status == StatusCode::METHOD_NOT_ALLOWED => {
+            return ([(header::ALLOW, "GET")], refusal).into_response();
+        }
         Err(refusal) => return refusal.into_response(),
     };
     let last = headers.get(EVENT_ID).and_then(|it| it.to_str().ok());

@@ -74,6 +74,9 @@ pub const SETTINGS_LEN_MAX: u64 = 256 * 1024 * 1024;
 /// Longest `max_wait` of a level, and longest of the other times that a setting may ask for.
 pub const WAIT_MAX: Duration = Duration::from_secs(24 * 3600);
 
+/// Shortest time between two prints of the statistics.
+pub const STATS_INTERVAL_MIN: Duration = Duration::from_millis(1);
+
 /// Delivery agents at most: each costs two rings and, in `dedicated`, a core.
 pub const AGENTS_MAX: usize = 64;
 

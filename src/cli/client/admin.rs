@@ -14,7 +14,7 @@ use crate::escape::Escaped;
 #[derive(Debug, Clone, Args)]
 pub(in crate::cli) struct AdminArgs {
     /// The engine's admin address; without it `[admin] listen` of the settings.
-    #[arg(long, value_name = "HOST:PORT")]
+    #[arg(long, value_name = "HOST:PORT", value_parser = config::host_port)]
     pub(in crate::cli) admin: Option<String>,
     /// The settings' file, for the address; without it flipped-lb.toml in the current directory, or the
     /// defaults.

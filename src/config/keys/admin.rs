@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::config::found::Found;
 use crate::config::key::{
     Section, key, max_connections, max_connections_per_address, set, tls, tls_file,
 };
@@ -48,11 +49,25 @@ pub(super) const STATS: Section = Section {
         "\"10s\"",
         "Between two prints; 0s: at exit only.",
         |c, v| {
-            let interval = v.duration(Duration::ZERO, limits::WAIT_MAX)?;
-            set(&mut c.stats.interval, interval)
+            set(
+                &mut c.stats.interval,
+                interval(v, limits::STATS_INTERVAL_MIN)?,
+            )
         },
     )],
 };
+
+/// A time between two of what is done again and again, or zero: it is not.
+fn interval(v: &Found, min: Duration) -> Result<Duration, String> {
+    let interval = v.duration(Duration::ZERO, limits::WAIT_MAX)?;
+    if interval > Duration::ZERO && interval < min {
+        let min = show_duration(min);
+        return Err(format!(
+            "found less than {min}; write 0s, or {min} at least"
+        ));
+    }
+    Ok(interval)
+}
 
 pub(super) const LATENCY: Section = Section {
     name: "latency",
@@ -63,13 +78,7 @@ pub(super) const LATENCY: Section = Section {
             "\"10s\"",
             "Between two lines of a histogram; 0s: there are no interval logs.",
             |c, v| {
-                let interval = v.duration(Duration::ZERO, limits::WAIT_MAX)?;
-                if interval > Duration::ZERO && interval < limits::LATENCY_LOG_INTERVAL_MIN {
-                    let min = show_duration(limits::LATENCY_LOG_INTERVAL_MIN);
-                    return Err(format!(
-                        "found less than {min}; write 0s, or {min} at least"
-                    ));
-                }
+                let interval = interval(v, limits::LATENCY_LOG_INTERVAL_MIN)?;
                 set(&mut c.latency.log_interval, interval)
             },
         ),

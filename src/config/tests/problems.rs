@@ -87,6 +87,10 @@ fn wrong_types_say_what_was_found_and_what_is_right() {
             "found less than 100ms; write 0s, or 100ms at least",
         ),
         (
+            "[stats]\ninterval = \"1us\"",
+            "found less than 1ms; write 0s, or 1ms at least",
+        ),
+        (
             "[dedup]\nwindow = 10",
             "[dedup] window: found 10; write it with a unit",
         ),
