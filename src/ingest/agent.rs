@@ -2,7 +2,7 @@
 //! the cores.
 //!
 //! Its other methods are in `opening` (dialled, or dialled in), `reading` (sockets to lines),
-//! `ending`, `reload` and `reporting`.
+//! `ending`, `changing` and `reporting`.
 
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;

@@ -41,6 +41,7 @@ mod waiting;
 mod waits;
 
 mod budget;
+mod changing;
 mod duplicates;
 mod greeting;
 mod lines;

@@ -4,7 +4,6 @@
 //! line is paid for behind it. Values only: the agent reads no more before the bucket has some again,
 //! and TCP holds the peer.
 
-use super::turn::TurnLimits;
 use crate::config::MaxRate;
 use crate::limits::{LINE_LEN_MIN, PACE_BURST_NS, PACE_TURN_NS, SHORT_READ_LEN, TURN_LINES_MAX};
 
@@ -17,6 +16,15 @@ const SECOND_NS: u128 = 1_000_000_000;
 pub(super) struct Pace {
     lines: Bucket,
     bytes: Bucket,
+}
+
+/// What one turn takes at most.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TurnLimits {
+    /// Lines, whatever they are.
+    pub(super) lines: usize,
+    /// Bytes, by a line more.
+    pub(super) bytes: usize,
 }
 
 /// What a turn may take.

@@ -16,7 +16,7 @@ use super::greeting::{self, Greeting, WrongGreeting};
 use super::intake::{Accepted, Intake, Refusal};
 use super::lines::Lines;
 use super::output::{Output, TurnOutput};
-use super::pace::Share;
+use super::pace::{Share, TurnLimits};
 use super::protocol::Arrival;
 use super::waits::Wait;
 use crate::access::{Proof, Refused, SenderIndex, Unidentified};
@@ -27,15 +27,6 @@ use crate::message::timestamp::clamp_timestamp;
 use crate::message::{ForbiddenField, Reason};
 use crate::net::framer::{self, Line};
 use crate::rejects::protocol::Rejected;
-
-/// What one turn takes at most.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct TurnLimits {
-    /// Lines, whatever they are.
-    pub(super) lines: usize,
-    /// Bytes, by a line more.
-    pub(super) bytes: usize,
-}
 
 /// Why a turn ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

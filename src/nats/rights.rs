@@ -4,7 +4,7 @@
 
 use serde::Deserialize;
 
-use super::source::spare_name;
+use super::source::durable::spare_name;
 use crate::config::Nats;
 use crate::config::nats::{ID, subject_of};
 

@@ -9,7 +9,7 @@
 //! pressure, rejected lines and deduplication are those of any source. A session ends with its
 //! connection to the server; the next one takes up from the acknowledged message.
 
-mod durable;
+pub(super) mod durable;
 mod window;
 
 use std::cell::RefCell;
@@ -23,7 +23,6 @@ use futures_util::{Stream as _, StreamExt as _, future};
 use tokio::sync::watch;
 
 use self::durable::Wanted;
-pub(super) use self::durable::spare_name;
 use self::window::{Settled, Window};
 use super::connect::connect;
 use super::link::Link;

@@ -3,6 +3,7 @@
 //! The agent polls the rings and calls one of these with the event's values and the time; each
 //! calls the cores in the order of the data and writes to the outputs. No IO, no clock.
 
+mod changing;
 mod cycle_end;
 mod leaving;
 mod retiring;

@@ -4,7 +4,6 @@
 //! any more keeps its queue; where messages create none it gets no more, and its name goes when the queue
 //! is empty.
 
-use super::cores::Cores;
 use super::rules::Rules;
 use crate::message::DestinationIndex;
 use crate::message::allowance::MaxQueued;
@@ -33,25 +32,16 @@ impl Configured {
         configured
     }
 
+    /// Their indices, in order.
+    pub(crate) fn indices(&self) -> impl Iterator<Item = DestinationIndex> {
+        let all = (0..).zip(&self.0);
+        all.filter(|(_, is_configured)| **is_configured)
+            .map(|(index, _)| index)
+    }
+
     #[inline]
     pub(crate) fn has(&self, destination: DestinationIndex) -> bool {
         self.0.get(destination as usize).copied().unwrap_or(false)
-    }
-}
-
-impl Cores {
-    /// Takes what is new. It takes some 100 ns a destination: a millisecond for 10,000.
-    pub(super) fn change(&mut self, change: &mut SchedulerChange) {
-        self.intake.take_rules(&mut change.rules, &self.names);
-        self.dispatcher.allowances().set_max(&mut change.max_queued);
-        std::mem::swap(&mut self.configured, &mut change.configured);
-        for index in 0..self.configured.0.len() as DestinationIndex {
-            if self.configured.has(index) {
-                self.ensure_destination(index);
-            }
-        }
-        // Names that are closed go in their time, as created ones do.
-        self.may_retire = true;
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A lost connection is not restored: what was queued in it must not go out on another one.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_nats::{Client, Event as ClientEvent, ServerInfo};
@@ -13,7 +13,7 @@ use tracing::warn;
 use super::members::exchange;
 use super::reading::read;
 use super::requests::{Outcome, ask, check, create, publish, purge};
-use super::troubles::{LastError, Troubles};
+use super::troubles::{LastError, Troubles, tell};
 use super::{Events, Request, Settings, State};
 use crate::cluster::core::{Event, Unknown};
 use crate::escape::Escaped;
@@ -232,10 +232,6 @@ impl Sessions {
             _task: task,
         })
     }
-}
-
-pub(super) fn tell(state: &Mutex<State>, change: impl FnOnce(&mut State)) {
-    change(&mut state.lock().unwrap_or_else(PoisonError::into_inner));
 }
 
 /// Judges a server: its version, and whether it has JetStream.

@@ -1,13 +1,12 @@
 //! What is told of servers that are reached and do not do what they are asked.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use tracing::warn;
 
 use super::State;
 use super::requests::Outcome;
-use super::session::tell;
 use crate::escape::Escaped;
 use crate::limits::LOG_SILENCE_MAX;
 
@@ -144,6 +143,11 @@ impl LastError {
             tell(state, |it| it.trouble = None);
         }
     }
+}
+
+/// Changes what is known of the log, for whoever asks.
+pub(super) fn tell(state: &Mutex<State>, change: impl FnOnce(&mut State)) {
+    change(&mut state.lock().unwrap_or_else(PoisonError::into_inner));
 }
 
 #[cfg(test)]

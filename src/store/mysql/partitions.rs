@@ -14,8 +14,7 @@ use mysql::{Conn, Error};
 
 use super::Failed;
 use super::connection::LOCKS_USUAL;
-use super::removing::LOCKS_SHORT;
-use super::session::Session;
+use super::session::{LOCKS_SHORT, Session};
 use crate::limits::{STORE_PARTITIONS_AHEAD, STORE_PARTITIONS_AHEAD_MIN, STORE_PARTITIONS_BACK};
 use crate::store::id_base::ID_BASE_STEP;
 use crate::store::keep::{Removal, Removed};

@@ -13,17 +13,13 @@ use mysql::prelude::Queryable;
 use super::connection::LOCKS_USUAL;
 use super::fault::{self, Blame};
 use super::ids::Ids;
-use super::session::Session;
+use super::session::{LOCKS_SHORT, Session};
 use super::{Failed, REST};
 use crate::limits::STORE_REMOVE_STATEMENT;
 use crate::store::id_base;
 use crate::store::keep::{Removal, Removed};
 use crate::store::ownership::Ownership;
 use crate::store::text_time::TextTime;
-
-/// Rows wait for the thread: a lock is given up soon, and the piece is tried again some time later.
-pub(super) const LOCKS_SHORT: &str =
-    "SET SESSION lock_wait_timeout = 1, innodb_lock_wait_timeout = 1";
 
 impl Session {
     /// Removes one piece. The last row stays: by it, the engine knows its highest sequence.
