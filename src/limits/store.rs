@@ -99,6 +99,10 @@ pub const STORE_RETRY_MS_MIN: u64 = 100;
 /// Longest pause before a store that failed is tried again.
 pub const STORE_RETRY_MS_MAX: u64 = 5_000;
 
+/// Tables that go while an engine with `[store] create` runs are made anew after this long: who renames one is
+/// not yet done, or restores it.
+pub const STORE_MAKE_AGAIN: Duration = Duration::from_secs(15);
+
 /// Shortest `[store] keep`, by setting: it is for tests; an operator wants minutes at least.
 pub const STORE_KEEP_MIN: Duration = Duration::from_secs(1);
 

@@ -52,7 +52,7 @@ use super::tenure::Tenure;
 use super::unstored::{UnstoredLog, unwritable};
 use super::{Applied, Store, StoreError, Totals};
 use crate::journal::format::Position;
-use crate::limits::STORE_SERVER_REST_US;
+use crate::limits::{STORE_MAKE_AGAIN, STORE_SERVER_REST_US};
 use crate::message::Sequence;
 
 pub(crate) use connection::{Access, PASSWORD_VARIABLE};
@@ -81,6 +81,8 @@ pub(crate) struct MySqlStore {
     repeats: Repeats,
     /// What the ids of this engine count from, once it is known.
     id_base: Option<u64>,
+    /// Since when tables are not there.
+    absent_since: Option<Instant>,
     /// It was logged that the bulk load is not allowed.
     has_told_insert: bool,
     /// When the session was used last.
@@ -168,6 +170,7 @@ impl MySqlStore {
             ownership: Ownership::default(),
             repeats: Repeats::default(),
             id_base: None,
+            absent_since: None,
             has_told_insert: false,
             used: Instant::now(),
         }
@@ -201,6 +204,7 @@ impl MySqlStore {
         let done = work(&mut session, &mut self.ownership, &mut self.unstored);
         let done = done.map_err(|it| self.explain(it))?;
         self.id_base = Some(session.id_base);
+        self.absent_since = None;
         self.session = Some(session);
         self.used = Instant::now();
         Ok(done)
@@ -208,7 +212,7 @@ impl MySqlStore {
 
     fn open(&mut self) -> Result<Session, Failed> {
         let session = match self.try_open() {
-            Err(failed) if self.create && failed.is_absent() => {
+            Err(failed) if self.create && failed.is_absent() && self.may_make() => {
                 let done = MySqlSchema::new(self.access.clone())
                     .make()
                     .map_err(|it| Failed::Schema(it.words().to_owned()))?;
@@ -231,6 +235,12 @@ impl MySqlStore {
             );
         }
         Ok(session)
+    }
+
+    /// Whether tables that are not there are to be made: at once where there were none before.
+    fn may_make(&mut self) -> bool {
+        let since = self.absent_since.get_or_insert_with(Instant::now);
+        self.id_base.is_none() || since.elapsed() >= STORE_MAKE_AGAIN
     }
 
     fn try_open(&mut self) -> Result<Session, Failed> {
