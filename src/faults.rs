@@ -45,6 +45,11 @@ impl JournalWaits {
         Self::DatabaseRoom,
     ];
 
+    /// Whether bytes are what is short.
+    pub(crate) fn is_of_room(self) -> bool {
+        matches!(self, Self::Room | Self::Reserve | Self::DatabaseRoom)
+    }
+
     pub(crate) fn words(self) -> &'static str {
         match self {
             Self::Room => "the journal's disk is full: sources wait until there is room",

@@ -142,6 +142,10 @@ fn a_full_disk_heals_by_what_is_delivered_and_nothing_of_it_comes_again() {
     let (status, why) = engine.get("/readyz");
     let why_and_since = why.contains("the journal's disk") && why.contains("; since 20");
     assert!(status == 503 && why_and_since, "{status} {why}");
+    engine.wait("what takes the disk is told", |_| {
+        let why = engine.get("/readyz").1;
+        why.contains("MiB there, ") && why.contains("([journal] max_bytes)")
+    });
     let mut subscriber = Subscriber::new(&engine, &["table1"], false);
     let mut seen = HashSet::new();
     for _ in 0..COUNT {

@@ -5,6 +5,7 @@ use super::degraded::{Shortage, degraded};
 use super::health::has_journal;
 use super::{AdminState, destinations, lock};
 use crate::cluster::status::Snapshot;
+use crate::counters::Counter;
 use crate::engine::tls::Certificate;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,8 +45,20 @@ fn unready(state: &AdminState, member: Option<&Snapshot>) -> Option<String> {
         return of_group;
     }
     let ready = state.health.ready();
-    let own = ready.and_then(|()| has_journal(&state.counters)).err();
+    let own = ready.err().or_else(|| journal(state));
     own.or(of_group)
+}
+
+/// Why the journal takes no frames, and what takes its disk where that is why.
+fn journal(state: &AdminState) -> Option<String> {
+    let why = has_journal(&state.counters).err()?;
+    let is_full = state.counters.get(Counter::JournalWaiting) != 0
+        && (state.counters.faults().journal_waits()).is_some_and(|(it, _)| it.is_of_room());
+    let sizes = lock(&state.shown).disk.map(|it| it.sizes);
+    Some(match sizes.filter(|_| is_full) {
+        Some(sizes) => format!("{why}. On its disk: {}", sizes.words()),
+        None => why,
+    })
 }
 
 /// What does not work as it should now, with its beginning where that is known.

@@ -68,7 +68,30 @@ impl Sizes {
             appended: None,
         })
     }
+
+    /// What takes the disk, the most first, and what bounds it.
+    pub(crate) fn words(&self) -> String {
+        let mut parts = [
+            (self.journal, "the journal", "[journal] max_bytes"),
+            (self.store, "messages.db", "[store] keep"),
+            (
+                self.kept,
+                "rejected, unstored and undelivered messages",
+                "[ingest] rejected_max_total, and whoever reads them",
+            ),
+            (self.logs, "latency logs", "[latency] log_files"),
+        ];
+        parts.sort_by_key(|it| std::cmp::Reverse(it.0));
+        let parts = parts.iter().filter(|it| it.0 > 0);
+        let parts = parts.map(|(bytes, what, bound)| {
+            format!("{what} {:.1} MiB ({bound})", *bytes as f64 / MIB as f64)
+        });
+        let parts: Vec<_> = parts.collect();
+        format!("of {} MiB there, {}", self.size / MIB, parts.join(", "))
+    }
 }
+
+const MIB: u64 = 1 << 20;
 
 /// What the tests of this disk have in common.
 #[cfg(test)]
@@ -115,6 +138,17 @@ mod tests {
         assert!((8_000..17_000).contains(&sizes.kept), "{sizes:?}");
         assert!(sizes.logs >= 4_000 && sizes.journal >= 20_000);
         assert!(sizes.free > 0 && sizes.free <= sizes.size);
+        let words = Sizes {
+            size: 10 << 20,
+            store: 3 << 20,
+            journal: 2 << 20,
+            ..Sizes::default()
+        }
+        .words();
+        assert_eq!(
+            words,
+            "of 10 MiB there, messages.db 3.0 MiB ([store] keep), the journal 2.0 MiB ([journal] max_bytes)"
+        );
         config.data_dir = folder.path().join("absent");
         assert_eq!(Sizes::now(&config), None);
     }
