@@ -44,6 +44,8 @@ pub struct Source {
     is_ending: bool,
     /// It has ended its side.
     has_ended: bool,
+    /// This connection, or the one before, has ended within a line, or may have.
+    has_cut: bool,
     rests_until_ns: u64,
 }
 
@@ -78,6 +80,7 @@ impl Source {
             heard: Vec::new(),
             is_ending: false,
             has_ended: false,
+            has_cut: false,
             rests_until_ns: 0,
         }
     }
@@ -102,6 +105,11 @@ impl Source {
         upto == all && self.unsent.is_empty()
     }
 
+    /// Whether it may wait until a line that its connection's end has cut off is kept.
+    pub fn has_cut(&self) -> bool {
+        self.has_cut
+    }
+
     /// How far it is, for people.
     pub fn state(&self) -> String {
         format!(
@@ -121,6 +129,7 @@ impl Source {
         };
         if self.dice.chance(faults.reset) {
             self.wire.leave(link, false);
+            self.has_cut = true;
             self.part();
             return true;
         }
@@ -163,6 +172,7 @@ impl Source {
         } else {
             self.link = self.wire.accept_dial(self.number);
         }
+        self.has_cut &= self.link.is_none();
         self.link.is_some()
     }
 
@@ -233,6 +243,7 @@ impl Source {
                         .dice
                         .pick(begin + 1..=next.text.trim_ascii_end().len() - 1);
                     self.unsent.extend_from_slice(&next.text[..end]);
+                    self.has_cut = true;
                 }
                 _ => {
                     let end = self.unsent.trim_ascii_end().len();

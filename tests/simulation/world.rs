@@ -436,11 +436,11 @@ impl World {
     }
 
     /// The operator comes by now and then; the disk of rejected lines works again when sources without
-    /// wrong lines are done: these wait for nobody's.
+    /// wrong lines, or one that they have cut off, are done: these wait for nobody's.
     fn look_after_rejected(&mut self) -> Result<(), Failure> {
         if let Some(since_ns) = self.stuck_since_ns {
             let mut right = self.plan.sources.iter().zip(&self.sources);
-            if right.all(|(plan, it)| plan.wrong > 0 || it.is_done()) {
+            if right.all(|(plan, it)| plan.wrong > 0 || it.has_cut() || it.is_done()) {
                 self.stuck_since_ns = None;
                 self.rejected.calm(false);
             } else if self.time.ns() > since_ns + CALM_NS_MAX / 3 {
