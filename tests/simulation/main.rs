@@ -49,11 +49,11 @@ use std::time::{Duration, Instant};
 use crate::plan::{Leak, Month};
 
 /// Seeds of the suite: the same ones every time, so that a change is judged by what it changed.
-const SEEDS: u64 = 250;
+const SEEDS: u64 = 160;
 /// Days of a month.
 const DAYS: usize = 30;
 /// New seeds that every run tries besides.
-const NEW_SEEDS: u64 = 100;
+const NEW_SEEDS: u64 = 80;
 
 fn setting(name: &str) -> Option<u64> {
     let value = std::env::var(format!("FLIPPED_LB_SIMULATION_{name}")).ok()?;
