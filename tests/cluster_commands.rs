@@ -216,7 +216,9 @@ fn a_server_that_dies_is_named_and_its_return_mends_all() {
         (&1.into(), &1.into())
     );
     let admin = alone.admin.to_string();
-    let (_, text, _) = command(&["cluster", "status", "--admin", &admin]);
+    let (code, text, words) = command(&["cluster", "status", "--admin", &admin]);
+    assert_eq!(code, Some(1));
+    assert!(words.contains("n1 is paused"), "{words}");
     assert!(
         text.contains("n1 is connected to no server") && text.contains("trouble: "),
         "{text}"

@@ -9,7 +9,9 @@ mod member;
 mod servers;
 mod support;
 
-use member::{ALONE, Member, command};
+use member::{ALONE, Member, PATIENT, command, told};
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use serde_json::Value;
 use servers::{Servers, wait};
 use support::ports::free_port;
@@ -29,6 +31,32 @@ fn refused(member: &mut Member, change: impl Fn(&str) -> String) -> String {
     member.log()
 }
 
+/// Under load an active sends no beats, which say who serves.
+#[test]
+fn a_standby_that_starts_again_under_load_knows_who_serves() {
+    let servers = Servers::start(1);
+    let active = Member::start("n1", &servers.urls(), PATIENT, "");
+    active.wait_for_role("active");
+    let mut standby = Member::start("n2", &servers.urls(), PATIENT, "");
+    standby.wait_until_ready();
+    let ends = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let _ends = support::SetOnDrop(&ends);
+        scope.spawn(|| {
+            while !ends.load(Ordering::Relaxed) {
+                assert_eq!(active.publish(20).0, Some(0));
+            }
+        });
+        let load = |count| active.wait("load", |it| it["accepted"].as_u64() >= Some(count));
+        load(100);
+        standby.kill();
+        standby.resume();
+        standby.wait_for_reason("standby: n1 serves group east");
+        let told = told(standby.delivery, "{\"subscribe\":[\"table1\"]}\n");
+        assert_eq!(told["active"], active.delivery.to_string());
+    });
+}
+
 #[test]
 fn a_server_that_is_not_there_and_one_without_jetstream_are_told_apart() {
     let nowhere = format!("nats://127.0.0.1:{}", free_port());
@@ -42,6 +70,8 @@ fn a_server_that_is_not_there_and_one_without_jetstream_are_told_apart() {
         "{found}"
     );
     assert!(!found.contains(&format!("{nowhere}: {nowhere}")), "{found}");
+    alone.wait_for_log("no server of the group's stream is reached");
+    alone.wait_for_log("Connection refused");
     drop(alone);
     let plain = Servers::start_without_jetstream();
     let alone = Member::start("n1", &plain.urls(), ALONE, "");

@@ -54,7 +54,8 @@ fn member(it: &OtherMember) -> Value {
     json!({
         "node": it.node,
         "active": it.is_active,
-        "ready": it.is_ready,
+        "paused": it.is_paused,
+        "ready": it.is_ready && it.is_present(),
         "sequence": it.sequence,
         "stored": it.stored,
         "admin": it.admin,

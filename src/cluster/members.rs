@@ -12,12 +12,14 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use super::addresses::{Endpoint, address_of};
+use super::core::Role;
 use super::other_member::{NAMESAKE_WORDS, Namesake, OtherMember, PRESENT};
+use super::record::Announcement;
 use super::status::Snapshot;
 use crate::config::nats::check_name;
 use crate::limits::{
-    ANNOUNCED_ADDRESS_LEN_MAX, CLUSTER_NAME_LEN_MAX, MEMBER_FORGOTTEN_AFTER, MEMBER_REPORT_LEN_MAX,
-    MEMBERS_MAX,
+    ANNOUNCED_ADDRESS_LEN_MAX, ANNOUNCED_ADDRESSES_MAX, CLUSTER_NAME_LEN_MAX,
+    MEMBER_FORGOTTEN_AFTER, MEMBER_REPORT_LEN_MAX, MEMBERS_MAX,
 };
 
 /// The subject of a group's members.
@@ -33,6 +35,9 @@ pub(crate) struct MemberReport {
     /// A random number of its run.
     process: u64,
     active: bool,
+    /// It is the active, and serves nobody until its lease is confirmed again.
+    #[serde(default)]
+    paused: bool,
     ready: bool,
     /// The last record that it has: its place in the stream.
     sequence: u64,
@@ -42,6 +47,9 @@ pub(crate) struct MemberReport {
     /// Where it is asked and told.
     #[serde(default)]
     admin: Option<String>,
+    /// All of its addresses, where it serves: a standby that begins under load hears no beat.
+    #[serde(default)]
+    addresses: Vec<String>,
 }
 
 impl MemberReport {
@@ -51,12 +59,16 @@ impl MemberReport {
             node: it.node.clone(),
             process,
             active: it.is_active(),
+            paused: it.role == Role::Paused,
             ready: it.is_ready,
             sequence: it.sequence,
             stored: it.stored,
             admin: own
                 .and_then(|it| address_of(it, Endpoint::Admin))
                 .map(str::to_owned),
+            addresses: own
+                .filter(|_| it.is_active())
+                .map_or_else(Vec::new, |it| it.addresses.clone()),
         }
     }
 
@@ -72,11 +84,10 @@ impl MemberReport {
         let report: Self = serde_json::from_slice(bytes).ok()?;
         let has_name =
             report.node.len() <= CLUSTER_NAME_LEN_MAX && check_name(&report.node).is_ok();
-        let has_place = report
-            .admin
-            .as_ref()
-            .is_none_or(|it| it.len() <= ANNOUNCED_ADDRESS_LEN_MAX);
-        (has_name && has_place).then_some(report)
+        let mut places = report.addresses.iter().chain(&report.admin);
+        let has_places = report.addresses.len() <= ANNOUNCED_ADDRESSES_MAX
+            && places.all(|it| it.len() <= ANNOUNCED_ADDRESS_LEN_MAX);
+        (has_name && has_places).then_some(report)
     }
 }
 
@@ -99,8 +110,14 @@ pub(crate) fn receive(
         members.remove(oldest);
     }
     members.push(OtherMember {
+        serves: report.active.then(|| Announcement {
+            node: report.node.clone(),
+            segment_len: 0,
+            addresses: report.addresses,
+        }),
         node: report.node,
         is_active: report.active,
+        is_paused: report.paused,
         is_ready: report.ready,
         sequence: report.sequence,
         stored: report.stored,
@@ -167,7 +184,6 @@ fn not_ready(standby: &OtherMember, active: &Snapshot) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::core::Role;
     use crate::cluster::status::Status;
 
     fn word(node: &str, process: u64) -> MemberReport {
@@ -175,10 +191,12 @@ mod tests {
             node: node.to_owned(),
             process,
             active: false,
+            paused: false,
             ready: true,
             sequence: 7,
             stored: None,
             admin: Some("h:4".to_owned()),
+            addresses: Vec::new(),
         }
     }
 
@@ -216,6 +234,16 @@ mod tests {
                 ..word("n2", 1)
             }
             .encode(),
+            MemberReport {
+                addresses: vec!["x".repeat(999)],
+                ..word("n2", 1)
+            }
+            .encode(),
+            MemberReport {
+                addresses: vec![String::new(); 9],
+                ..word("n2", 1)
+            }
+            .encode(),
             [word("n2", 1).encode(), vec![b' '; MEMBER_REPORT_LEN_MAX]].concat(),
         ] {
             assert_eq!(
@@ -238,6 +266,21 @@ mod tests {
         let later = Instant::now() + MEMBER_FORGOTTEN_AFTER;
         receive(word("n4", 1), 1, &mut it, later);
         assert_eq!(it.members.len(), 1);
+    }
+
+    #[test]
+    fn who_says_that_it_serves_is_known_with_its_addresses_while_it_is_heard() {
+        let serving = MemberReport {
+            active: true,
+            addresses: vec!["delivery=h:9000".to_owned()],
+            ..word("n2", 1)
+        };
+        let mut it = active(heard(&[serving, word("n3", 1)]));
+        it.role = Role::Standby;
+        let found = it.heard_active().expect("it is heard");
+        assert_eq!(address_of(found, Endpoint::Delivery), Some("h:9000"));
+        it.members[0].at = Instant::now() - 2 * PRESENT;
+        assert_eq!(it.heard_active(), None);
     }
 
     #[test]

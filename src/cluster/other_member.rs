@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use super::record::Announcement;
+
 /// A member that was heard is there for so long.
 pub(super) const PRESENT: Duration = Duration::from_secs(5);
 
@@ -14,8 +16,12 @@ pub(super) const NAMESAKE_WORDS: u32 = 3;
 pub struct OtherMember {
     /// Its name.
     pub node: String,
-    /// Whether it serves.
+    /// Whether it is the active.
     pub is_active: bool,
+    /// Whether it is, and serves nobody until its lease is confirmed again.
+    pub is_paused: bool,
+    /// Where it serves, as it says itself; `None`: it does not.
+    pub serves: Option<Announcement>,
     /// Whether it could take over.
     pub is_ready: bool,
     /// The last record that it has: its place in the stream.

@@ -82,6 +82,12 @@ impl Snapshot {
         self.is_ready || self.is_active()
     }
 
+    /// Who says itself that it serves, of the members that are heard.
+    #[must_use]
+    pub fn heard_active(&self) -> Option<&Announcement> {
+        self.present().find_map(|it| it.serves.as_ref())
+    }
+
     /// The other members that were heard within the last seconds.
     pub fn present(&self) -> impl Iterator<Item = &OtherMember> {
         self.members.iter().filter(|it| it.is_present())

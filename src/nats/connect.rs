@@ -164,6 +164,9 @@ impl Connection {
                 Event::Disconnected | Event::Closed => break,
                 Event::ServerError(said) => {
                     let said = with_remedy(said.to_string(), &self.rights);
+                    if is_unacknowledged(&said) {
+                        return format!("no message can be acknowledged: {said}");
+                    }
                     *self.last_error.borrow_mut() = Some(said);
                 }
                 Event::LameDuckMode => return "the server is shutting down".to_owned(),
@@ -177,6 +180,12 @@ impl Connection {
     pub(super) fn last_error(&self) -> LastError {
         LastError(Rc::clone(&self.last_error))
     }
+}
+
+/// Whether the server has refused an acknowledgement to a stream, which nothing else tells.
+fn is_unacknowledged(said: &str) -> bool {
+    let said = said.to_ascii_lowercase();
+    said.contains("permissions violation for publish to \"$js.ack.")
 }
 
 /// What the server says; of rights that are missing, with all that are needed.
@@ -199,6 +208,16 @@ mod tests {
         assert!(told.ends_with("needs the rights to publish to out.*"));
         let other = with_remedy("slow consumer".to_owned(), "publish to out.*");
         assert_eq!(other, "slow consumer");
+    }
+
+    #[test]
+    fn an_acknowledgement_that_is_refused_is_told_from_other_errors() {
+        assert!(is_unacknowledged(
+            "Permissions Violation for Publish to \"$JS.ACK.IN.durable.1.2.3.4.5\""
+        ));
+        assert!(!is_unacknowledged(
+            "Permissions Violation for Publish to \"out.a\""
+        ));
     }
 
     #[test]

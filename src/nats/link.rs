@@ -132,6 +132,20 @@ impl Link {
         }
     }
 
+    /// A stream had a message of this id that was published for the first time: its duplicate window is longer
+    /// than the engine's, or somebody else publishes the same ids.
+    pub(super) fn had_already(&self, subject: &str) {
+        let mut state = self.state.borrow_mut();
+        if let Some(more) = self.admit(&mut state) {
+            let subject = Escaped(subject);
+            warn!(
+                "{}: a stream had a message of its id and has not stored the one for {subject}; is its duplicate \
+                 window longer than [dedup] window, or does somebody else publish the same ids?{more}",
+                self.name
+            );
+        }
+    }
+
     /// Why it does not work, if that is known.
     pub(super) fn why(&self) -> Option<String> {
         self.state.borrow().why.clone()

@@ -17,6 +17,7 @@ use crate::config::{self, Config, StoreUrl};
 use crate::engine::tls::TlsOfEngine;
 use crate::engine::{cores, directory};
 use crate::escape::Escaped;
+use crate::nats::connect::options;
 use crate::net::tls::TlsFileError;
 use crate::setting_file;
 
@@ -96,7 +97,23 @@ fn problems(config: &Config, machine: &Machine, of_tls: Option<TlsFileError>) ->
         let path = path.display();
         problems.push(format!("[store] password_file {path}: {error}"));
     }
+    problems.extend(nats_files(config));
     problems
+}
+
+/// Credentials and certificates for NATS that cannot be read, or are none.
+fn nats_files(config: &Config) -> Vec<String> {
+    let sources = config.sources.iter().map(|it| ("[[source]]", &it.nats));
+    let destinations = config.destinations.iter();
+    let destinations = destinations.map(|it| ("[[destination]]", &it.nats));
+    let all = sources
+        .chain(destinations)
+        .chain([("[cluster]", &config.cluster.nats)]);
+    let problems = all.filter_map(|(section, nats)| {
+        let why = options(nats).err()?;
+        Some(format!("{section} {why}"))
+    });
+    problems.collect()
 }
 
 /// How long the certificates are valid, and what is wrong with them now.

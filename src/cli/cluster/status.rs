@@ -58,12 +58,9 @@ pub(crate) fn run(args: StatusArgs) -> Result<(), Failure> {
     } else {
         print(&group.text())?;
     }
-    match group.active() {
-        Some(_) => Ok(()),
-        None => Err(Failure::because(format_args!(
-            "no member is known to serve group {}",
-            group.group
-        ))),
+    match group.serving() {
+        Ok(_) => Ok(()),
+        Err(why) => Err(Failure::because(why)),
     }
 }
 
@@ -99,6 +96,7 @@ struct Active {
 struct Other {
     node: String,
     active: bool,
+    paused: bool,
     ready: bool,
     sequence: u64,
     stored: Option<u64>,
@@ -151,6 +149,29 @@ impl Group {
         matches!(self.role.as_str(), "active" | "paused")
     }
 
+    /// Who serves now; else why nobody does, as far as the member knows that was asked.
+    fn serving(&self) -> Result<&str, String> {
+        let group = Escaped(&self.group);
+        let Some(active) = self.active() else {
+            return Err(format!("no member is known to serve group {group}"));
+        };
+        let it = self.members.iter().find(|it| it.node == active);
+        let is_paused = it.map_or(self.role == "paused", |it| it.paused);
+        let silent_s = it.map_or(0, |it| it.heard_seconds_ago);
+        let name = Escaped(active);
+        if is_paused {
+            return Err(format!(
+                "{name} is paused: it serves nobody until the stream of group {group} confirms again"
+            ));
+        }
+        match silent_s > PRESENT_S {
+            true => Err(format!(
+                "{name} served group {group}, and was not heard for {silent_s} s"
+            )),
+            false => Ok(active),
+        }
+    }
+
     /// The member that was asked first.
     fn rows(&self) -> Vec<Row> {
         let own = Row {
@@ -164,8 +185,13 @@ impl Group {
         };
         let others = self.members.iter().map(|it| Row {
             node: it.node.clone(),
-            role: if it.active { "active" } else { "standby" }.to_owned(),
-            ready: it.ready || it.active,
+            role: match (it.active, it.paused) {
+                (_, true) => "paused",
+                (true, false) => "active",
+                (false, false) => "standby",
+            }
+            .to_owned(),
+            ready: (it.ready || it.active) && it.heard_seconds_ago <= PRESENT_S,
             sequence: it.sequence,
             stored: it.stored,
             admin: it.admin.clone(),
@@ -182,9 +208,10 @@ impl Group {
 
     fn text(&self) -> String {
         let mut out = String::new();
-        let active = match self.active() {
-            Some(node) => format!("served by {}", Escaped(node)),
-            None => "served by no member that is known".to_owned(),
+        let active = match (self.serving(), self.active()) {
+            (Ok(node), _) => format!("served by {}", Escaped(node)),
+            (Err(_), Some(node)) => format!("served by nobody, last by {}", Escaped(node)),
+            (Err(_), None) => "served by no member that is known".to_owned(),
         };
         let group = Escaped(&self.group);
         let mut line = |text: String| {
@@ -271,7 +298,7 @@ impl Group {
         });
         let json = serde_json::json!({
             "group": self.group,
-            "active": self.active(),
+            "active": self.serving().ok(),
             "epoch": self.epoch,
             "since_ms": self.term_since_ms,
             "server": self.server,
@@ -319,6 +346,33 @@ mod tests {
             (&json["active"], &json["members"][2]["behind"]),
             (&"n1".into(), &33.into())
         );
+    }
+
+    #[test]
+    fn an_active_that_is_paused_or_silent_serves_nobody() {
+        let of = |stats: &str| {
+            let group = Group::read("a:1", 200, stats).expect("a group");
+            let why = group.serving().map(str::to_owned);
+            (group.text(), group.json(), why)
+        };
+        assert_eq!(of(STATS).2.as_deref(), Ok("n1"));
+        let silent = STATS.replace(r#""heard_seconds_ago":0"#, r#""heard_seconds_ago":6"#);
+        let paused = STATS.replace(
+            r#""node":"n1","active":true"#,
+            r#""node":"n1","active":true,"paused":true"#,
+        );
+        let own = STATS.replace(r#""role":"standby""#, r#""role":"paused""#);
+        for (stats, words) in [
+            (silent, "n1 served group east, and was not heard for 6 s"),
+            (paused, "n1 is paused"),
+            (own, "n2 is paused"),
+        ] {
+            let (text, json, why) = of(&stats);
+            let why = why.expect_err("nobody serves");
+            assert!(why.contains(words), "{why}");
+            assert!(text.contains("served by nobody, last by n"), "{text}");
+            assert!(json.contains(r#""active": null"#), "{json}");
+        }
     }
 
     #[test]

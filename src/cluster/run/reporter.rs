@@ -21,6 +21,9 @@ use crate::limits::MEMBER_FORGOTTEN_AFTER;
 /// Between two looks at what has changed, in us; a role that changes is told at once.
 const LOOK_US: u64 = 100_000;
 
+/// That no server is reached is logged again after this long, in us.
+const UNREACHED_AGAIN_US: u64 = 30_000_000;
+
 /// Who knows where this member's store stands.
 pub(super) struct Stored {
     /// Of the database of this member alone.
@@ -45,6 +48,8 @@ pub(super) struct Reporter {
     looked_us: u64,
     /// Bytes of a record that the server takes; zero while none was reached.
     pub(super) record_len_max: usize,
+    /// When it was logged that no server is reached; `None`: one is.
+    told_unreached_us: Option<u64>,
     /// Whether each message fits into a record of the servers; `None`: no server was reached.
     fits: Option<bool>,
     readiness: Readiness,
@@ -68,6 +73,7 @@ impl Reporter {
             role: Role::Starting,
             looked_us: 0,
             record_len_max: 0,
+            told_unreached_us: None,
             fits: None,
             readiness: Readiness::default(),
             has_no_room: None,
@@ -107,6 +113,7 @@ impl Reporter {
             .or_else(|| of_stream(member.trouble(), state.trouble.as_deref()))
             .or_else(|| self.trouble.clone())
             .or(state.trouble);
+        self.tell_unreached(state.server.is_none(), trouble.as_deref(), now_us);
         let stored = self.stored.position(member.own_term().is_some());
         let left = member.serves_until_us().saturating_sub(now_us);
         self.status.update(|it| {
@@ -117,12 +124,35 @@ impl Reporter {
             it.sequence = member.sequence();
             it.stream_last = member.stream_last();
             it.is_ready = is_ready;
-            it.active = member.active().cloned();
+            let known = member.active().or_else(|| it.heard_active());
+            it.active = known.cloned();
             it.server = state.server;
             it.trouble = trouble;
             it.stored = stored;
             it.lease_left = Duration::from_micros(left);
         });
+    }
+
+    /// Says why no server is reached, when that changes and now and then.
+    fn tell_unreached(&mut self, is_unreached: bool, trouble: Option<&str>, now_us: u64) {
+        let is_told = self.told_unreached_us.is_some();
+        match trouble.filter(|_| is_unreached) {
+            Some(why) => {
+                let is_due = |told_us| now_us >= told_us + UNREACHED_AGAIN_US;
+                if self.told_unreached_us.is_none_or(is_due) {
+                    self.told_unreached_us = Some(now_us);
+                    warn!(
+                        "no server of the group's stream is reached: {}",
+                        Escaped(why)
+                    );
+                }
+            }
+            None if is_told && !is_unreached => {
+                self.told_unreached_us = None;
+                info!("a server of the group's stream is reached again");
+            }
+            None => {}
+        }
     }
 
     /// The run is over.

@@ -13,6 +13,8 @@ use crate::limits::{NATS_ANSWER_MAX, NATS_RETRY_MAX, NATS_RETRY_MIN};
 pub(super) struct Publish {
     pub(super) headers: HeaderMap,
     pub(super) frame: Vec<u8>,
+    /// A stream may have it: it is handed out again.
+    pub(super) may_be_known: bool,
 }
 
 /// A stream's answer, or an error instead.
@@ -41,6 +43,7 @@ pub(super) async fn publish(
     refused: impl Fn(),
 ) {
     let mut pause = NATS_RETRY_MIN;
+    let mut may_be_known = publish.may_be_known;
     loop {
         match attempt(client, subject, publish).await {
             Ok(is_duplicate) => {
@@ -49,11 +52,15 @@ pub(super) async fn publish(
                 link.acknowledged(1);
                 if is_duplicate {
                     link.count(Counter::NatsDuplicates);
+                    if !may_be_known {
+                        link.had_already(subject);
+                    }
                 }
                 return;
             }
             Err(why) => {
                 link.failed(Counter::NatsPublishFailures);
+                may_be_known = true;
                 refused();
                 link.stuck(&format!("{why}{}", last_error.words()));
             }

@@ -252,7 +252,11 @@ impl<'a> Relay<'a> {
                     fields.headers(&self.parts.of.nats.headers),
                 );
                 let frame = line;
-                let message = Publish { headers, frame };
+                let message = Publish {
+                    headers,
+                    frame,
+                    may_be_known,
+                };
                 self.send(mark, subject, message).await
             }
         }

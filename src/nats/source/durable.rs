@@ -146,9 +146,21 @@ async fn look(stream: &Stream, name: &str) -> Result<Option<Info>, String> {
 async fn create(stream: &Stream, config: &Config) -> Result<(), String> {
     let name = config.durable_name.as_deref().unwrap_or_default();
     let created = stream.create_consumer_strict(config.clone()).await;
-    created.map_err(|why| format!("the consumer \"{name}\" cannot be made: {why}"))?;
+    created.map_err(|why| {
+        let why = format!("the consumer \"{name}\" cannot be made: {why}");
+        match why.contains(IS_WORK_QUEUE) {
+            true => format!(
+                "{why}; a source acknowledges many messages at once, which a work queue does not take: make the \
+                 stream with --retention limits or interest"
+            ),
+            false => why,
+        }
+    })?;
     Ok(())
 }
+
+/// JetStream's number for it.
+const IS_WORK_QUEUE: &str = "10098";
 
 async fn remove(stream: &Stream, name: &str) -> Result<(), String> {
     let removed = stream.delete_consumer(name).await;
