@@ -165,7 +165,7 @@ fn wrong_messages_are_kept_and_never_come_again() {
     peer.wait_for("OUT", 3, || engine.stats().to_string());
     let out = peer.messages("OUT");
     let payloads: HashSet<&str> = out.iter().map(|it| &*it.payload).collect();
-    let one_line = pretty.trim_end().replace("\r\n", "  ");
+    let one_line = pretty.trim_end().replace('\n', "\t");
     assert!(payloads.contains(&*one_line), "{payloads:?}");
     assert_eq!(out[0].headers["messageType"], "lunch");
     assert_eq!(out[0].headers["priority"], "1");
@@ -184,7 +184,7 @@ fn wrong_messages_are_kept_and_never_come_again() {
         "bad_json",
     ];
     assert_eq!([0, 1, 2, 3, 4, 5].map(reason), expected);
-    assert_eq!(reasons[1]["line"], "two lines");
+    assert_eq!(reasons[1]["line"], "two\tlines");
     let source = reasons[0]["source"].as_str().expect("a source");
     assert_eq!(source, format!("{}/IN/engine", server.url()));
     assert_eq!(engine.stop().code, Some(0));
