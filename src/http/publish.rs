@@ -30,7 +30,7 @@ use crate::config::show_size;
 use crate::counters::Counter;
 use crate::limits::{HTTP_AGENT_MAX, HTTP_LINES_MAX};
 use crate::message::Reason;
-use crate::net::bridge::{Bridge, LineReader};
+use crate::net::bridge::{Bridge, LineReader, one_line};
 
 /// A connection to ingest.
 #[derive(Debug)]
@@ -273,7 +273,11 @@ async fn pass(
         if len > max_body {
             break End::Refused(too_long(shared));
         }
-        let bytes = if is_single { one_line(&bytes) } else { bytes };
+        let bytes = if is_single {
+            one_line(&bytes).collect()
+        } else {
+            bytes
+        };
         counter.take(&bytes);
         bridge.write_all(&bytes).await?;
         if counter.all() >= HTTP_LINES_MAX as u64 {
@@ -299,16 +303,6 @@ fn too_slow(shared: &Shared) -> Refusal {
     let words = "the rest of the body did not come in time; send what was not answered again";
     Refusal::new(StatusCode::REQUEST_TIMEOUT, words)
         .counted(&shared.counters, Counter::HttpBodiesLate)
-}
-
-/// The object in one line: between its parts a tab is as good as a newline, and within a string neither
-/// is JSON.
-fn one_line(bytes: &Bytes) -> Bytes {
-    let tab = |it: &u8| match it {
-        b'\n' => b'\t',
-        other => *other,
-    };
-    bytes.iter().map(tab).collect()
 }
 
 /// The answer: a line for each that was answered, and behind them why there are no more.
@@ -357,7 +351,10 @@ mod tests {
     #[test]
     fn one_object_may_have_several_lines() {
         let bytes = Bytes::from_static(b"{\r\n \"a\": 1\n}\n");
-        assert_eq!(one_line(&bytes), b"{\r\t \"a\": 1\t}\t".as_slice());
+        assert_eq!(
+            one_line(&bytes).collect::<Bytes>(),
+            b"{\r\t \"a\": 1\t}\t".as_slice()
+        );
         let of = |kind: &'static str| {
             let mut headers = HeaderMap::new();
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));

@@ -33,7 +33,7 @@ use crate::ingest::answer::ProducerAnswer;
 use crate::limits::{
     NATS_LAST_WORDS_MAX, NATS_PULL_EXPIRES, NATS_PULL_HEARTBEAT, NATS_PULL_MESSAGES, NATS_WRITE_LEN,
 };
-use crate::net::bridge::{Bridge, LineReader};
+use crate::net::bridge::{Bridge, LineReader, one_line};
 use crate::net::offer::Offer;
 
 /// One `[[source]]` with `nats`.
@@ -263,11 +263,7 @@ fn take(message: &Message, lines: &Lines, bytes: &mut Vec<u8>, link: &Link) -> R
     }
     link.count(Counter::NatsReceived);
     if is_line {
-        // Between the parts of JSON a tab is as good as a line break; within a string neither is JSON.
-        bytes.extend(payload.iter().map(|byte| match byte {
-            b'\n' => b'\t',
-            other => *other,
-        }));
+        bytes.extend(one_line(payload));
         bytes.push(b'\n');
     }
     Ok(())

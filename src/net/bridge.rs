@@ -86,6 +86,15 @@ impl Bridge {
     }
 }
 
+/// An object in one line: between its parts a tab is as good as a newline, and within a string neither is JSON.
+pub(crate) fn one_line(bytes: &[u8]) -> impl Iterator<Item = u8> {
+    let tab = |it: &u8| match it {
+        b'\n' => b'\t',
+        other => *other,
+    };
+    bytes.iter().map(tab)
+}
+
 /// Lines out of what an agent sends.
 #[derive(Debug, Default)]
 pub(crate) struct LineReader {

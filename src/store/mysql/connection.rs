@@ -44,6 +44,10 @@ const SESSION: [&str; 5] = [
     "SET SESSION TRANSACTION READ WRITE",
 ];
 
+/// Rows wait for the thread: a lock is given up soon, and the piece is tried again some time later.
+pub(super) const LOCKS_SHORT: &str =
+    "SET SESSION lock_wait_timeout = 1, innodb_lock_wait_timeout = 1";
+
 /// Locks are given up long before the answer is; `lock_wait_timeout` is of tables, the other one of rows.
 pub(super) const LOCKS_USUAL: &str = "SET SESSION lock_wait_timeout = @flipped_lb_lock_wait, \
                                       innodb_lock_wait_timeout = @flipped_lb_lock_wait";

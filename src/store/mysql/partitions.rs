@@ -13,8 +13,8 @@ use mysql::prelude::Queryable;
 use mysql::{Conn, Error};
 
 use super::Failed;
-use super::connection::LOCKS_USUAL;
-use super::session::{LOCKS_SHORT, Session};
+use super::connection::{LOCKS_SHORT, LOCKS_USUAL};
+use super::session::Session;
 use crate::limits::{STORE_PARTITIONS_AHEAD, STORE_PARTITIONS_AHEAD_MIN, STORE_PARTITIONS_BACK};
 use crate::store::id_base::ID_BASE_STEP;
 use crate::store::keep::{Removal, Removed};

@@ -10,10 +10,10 @@ use jiff::civil::Date;
 use mysql::Error;
 use mysql::prelude::Queryable;
 
-use super::connection::LOCKS_USUAL;
+use super::connection::{LOCKS_SHORT, LOCKS_USUAL};
 use super::fault::{self, Blame};
 use super::ids::Ids;
-use super::session::{LOCKS_SHORT, Session};
+use super::session::Session;
 use super::{Failed, REST};
 use crate::limits::STORE_REMOVE_STATEMENT;
 use crate::store::id_base;

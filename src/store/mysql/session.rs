@@ -32,10 +32,6 @@ const LOOK_TERM: &str =
     "SELECT position, CAST(updated_at AS CHAR), CAST(UTC_TIMESTAMP(6) AS CHAR), epoch, term
     FROM store_position WHERE node = ? FOR UPDATE";
 
-/// Rows wait for the thread: a lock is given up soon, and the piece is tried again some time later.
-pub(super) const LOCKS_SHORT: &str =
-    "SET SESSION lock_wait_timeout = 1, innodb_lock_wait_timeout = 1";
-
 const TAKE: &str = "UPDATE store_position SET epoch = ?, term = ? WHERE node = ?";
 
 /// Behind it stands one statement whose error may be a trigger's.
